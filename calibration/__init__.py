@@ -1,0 +1,1 @@
+"""What numbers mean: ranges for INT8, thresholds and error rates for decisions."""

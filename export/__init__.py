@@ -1,0 +1,1 @@
+"""Student to artifact: ONNX graphs, engines, parity, report."""

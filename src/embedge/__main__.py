@@ -1,0 +1,7 @@
+"""`python -m embedge`."""
+
+import sys
+
+from embedge.cli import main
+
+sys.exit(main())

@@ -1,0 +1,71 @@
+"""The command line. Each command is one module of this package, imported only when it is called."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from embedge import __version__
+from embedge.errors import EmbedgeError
+
+# command -> (module, one line of help). A module offers configure(parser) and run(options) -> int.
+COMMANDS = {
+    "distill-and-export": ("embedge.cli.distill", "teacher + faces -> device bundle + report"),
+    "verify": ("embedge.cli.verify", "are these two pictures the same person?"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `embedge`."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0] in COMMANDS:
+        return _run(arguments[0], arguments[1:], f"embedge {arguments[0]}")
+    parser = _overview()
+    parser.parse_args(arguments)
+    parser.print_help()
+    return 0
+
+
+def distill_and_export() -> int:
+    """Entry point of `distill-and-export`."""
+    return _run("distill-and-export", sys.argv[1:], "distill-and-export")
+
+
+def _run(command: str, arguments: list[str], prog: str) -> int:
+    module = importlib.import_module(COMMANDS[command][0])
+    parser = argparse.ArgumentParser(prog=prog, description=module.__doc__, allow_abbrev=False)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    module.configure(parser)
+    # distill-and-export takes --section.key value, which only its recipe can name
+    options, extra = parser.parse_known_args(arguments)
+    if getattr(module, "TAKES_OVERRIDES", False):
+        options.overrides = extra
+    elif extra:
+        parser.error(f"unrecognized arguments: {' '.join(extra)}")
+    try:
+        return int(module.run(options))
+    except EmbedgeError as error:
+        if options.debug:
+            raise
+        print(f"embedge: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\nembedge: stopped; whatever was finished is kept", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 141
+
+
+def _overview() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    lines = "\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="embedge",
+        description="Shrink a face-recognition teacher to an edge device, re-enrolling no one.",
+        epilog=f"commands:\n{lines}\n\nembedge COMMAND --help explains one of them.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"embedge {__version__}")
+    parser.add_argument("command", nargs="?", choices=sorted(COMMANDS), metavar="COMMAND")
+    return parser

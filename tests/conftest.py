@@ -1,0 +1,35 @@
+"""Markers that need something this machine may lack are skipped with the reason."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="also run the tests that take minutes")
+
+
+def real_folder() -> Path:
+    return Path(os.environ.get("EMBEDGE_REAL", REPOSITORY.parent / "shared" / "real"))
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The folder of real faces and models; see tests/real/README.md."""
+    return real_folder()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    missing = {
+        "gpu": None if shutil.which("nvidia-smi") else "no NVIDIA GPU here (no nvidia-smi)",
+        "real": None if real_folder().is_dir() else f"no real faces at {real_folder()}",
+        "slow": None if config.getoption("--slow") else "takes minutes: run with --slow",
+    }
+    for item in items:
+        for marker, reason in missing.items():
+            if reason and marker in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=reason))

@@ -1,0 +1,1 @@
+"""Teacher to student: data, models, heads, losses, the loop."""
