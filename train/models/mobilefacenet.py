@@ -1,0 +1,157 @@
+"""MobileFaceNet as insightface trains it (`mbf`), layer for layer and name for name.
+
+The parameter names equal those of arcface_torch, so its checkpoints load as they are.
+"""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+__all__ = ["Activation", "MobileFaceNet", "mobilefacenet"]
+
+Activation = Literal["prelu", "relu", "relu6"]
+
+
+def _activation(kind: Activation, channels: int) -> nn.Module:
+    match kind:
+        case "prelu":
+            return nn.PReLU(channels)
+        case "relu":
+            return nn.ReLU()
+        case "relu6":
+            return nn.ReLU6()
+
+
+class _ConvBlock(nn.Module):
+    """Convolution, batch norm and, unless it is linear, an activation."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 1,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        groups: int = 1,
+        activation: Activation | None = "prelu",
+    ):
+        super().__init__()
+        layers: list[nn.Module] = [
+            nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False),
+            nn.BatchNorm2d(outputs),
+        ]
+        if activation is not None:
+            layers.append(_activation(activation, outputs))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+class _Bottleneck(nn.Module):
+    """Expand to `hidden` channels, filter each of them, project back; inverted residual."""
+
+    def __init__(self, inputs: int, outputs: int, hidden: int, stride: int, activation: Activation):
+        super().__init__()
+        self.residual = stride == 1
+        self.layers = nn.Sequential(
+            _ConvBlock(inputs, hidden, activation=activation),
+            _ConvBlock(
+                hidden, hidden, 3, stride=stride, padding=1, groups=hidden, activation=activation
+            ),
+            _ConvBlock(hidden, outputs, activation=None),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x) if self.residual else self.layers(x)
+
+
+class _Stack(nn.Module):
+    """`count` residual bottlenecks of one shape."""
+
+    def __init__(self, count: int, channels: int, hidden: int, activation: Activation):
+        super().__init__()
+        blocks = (_Bottleneck(channels, channels, hidden, 1, activation) for _ in range(count))
+        self.layers = nn.Sequential(*blocks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+class _GlobalDepthwise(nn.Module):
+    """A 7x7 depthwise convolution weighs the places of the face, then a linear embedding."""
+
+    def __init__(self, channels: int, dim: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            _ConvBlock(channels, channels, 7, groups=channels, activation=None),
+            nn.Flatten(),
+            nn.Linear(channels, dim, bias=False),
+            nn.BatchNorm1d(dim),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+class MobileFaceNet(nn.Module):
+    """112x112 pictures in [-1, 1] to embeddings that are not yet normalised.
+
+    `scale` widens the trunk but not the bottlenecks, as insightface does; `width` scales all
+    channels, bottlenecks and tail too, for students smaller than the published ones.
+    """
+
+    def __init__(
+        self,
+        dim: int = 512,
+        *,
+        scale: int = 2,
+        width: float = 1.0,
+        blocks: tuple[int, int, int, int] = (1, 4, 6, 2),
+        activation: Activation = "prelu",
+    ):
+        super().__init__()
+        self.dim = dim
+
+        def channels(base: int) -> int:
+            return max(8, round(base * width / 8) * 8)
+
+        narrow, wide, tail = channels(64 * scale), channels(128 * scale), channels(512)
+        first: nn.Module = (
+            _ConvBlock(narrow, narrow, 3, padding=1, groups=channels(64), activation=activation)
+            if blocks[0] == 1
+            else _Stack(blocks[0], narrow, channels(128), activation)
+        )
+        self.layers = nn.ModuleList(
+            [
+                _ConvBlock(3, narrow, 3, stride=2, padding=1, activation=activation),
+                first,
+                _Bottleneck(narrow, narrow, channels(128), 2, activation),
+                _Stack(blocks[1], narrow, channels(128), activation),
+                _Bottleneck(narrow, wide, channels(256), 2, activation),
+                _Stack(blocks[2], wide, channels(256), activation),
+                _Bottleneck(wide, wide, channels(512), 2, activation),
+                _Stack(blocks[3], wide, channels(256), activation),
+            ]
+        )
+        self.conv_sep = _ConvBlock(wide, tail, activation=activation)
+        self.features = _GlobalDepthwise(tail, dim)
+        self.apply(_initialise)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return self.features(self.conv_sep(x))
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+def mobilefacenet(
+    dim: int = 512, *, scale: int = 2, width: float = 1.0, activation: Activation = "prelu"
+) -> MobileFaceNet:
+    """The published `mbf` (scale 2: 2.06 M parameters, 437 M MACs) and its smaller relatives."""
+    return MobileFaceNet(dim, scale=scale, width=width, activation=activation)
