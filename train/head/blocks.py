@@ -1,0 +1,90 @@
+"""A head read block by block: unit rows in the arithmetic's dtype, never a whole copy."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from embedge.errors import EmbedgeError
+
+__all__ = ["ClassBlocks", "check_dimensions", "compute_dtype", "full_precision", "unit_rows"]
+
+# Numbers of logits in one block: on a CPU they stay in the second-level cache, on a GPU they are
+# enough to fill the machine.
+_CPU_LOGITS = 1 << 18
+_GPU_LOGITS = 1 << 24
+_FEWEST_ROWS = 256
+_MOST_ROWS = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class ClassBlocks:
+    """The rows of a head in blocks of `size`; `normalised` says that they already have length 1."""
+
+    weight: Tensor
+    size: int
+    normalised: bool
+    dtype: torch.dtype
+
+    @classmethod
+    def of(
+        cls, weight: Tensor, batch: int, block: int | None, normalised: bool, dtype: torch.dtype
+    ) -> "ClassBlocks":
+        if block is not None and block < 1:
+            raise EmbedgeError(
+                "E-HEAD-BLOCK",
+                f"a block of {block} classes makes no sense",
+                remedy="Give a positive number of classes, or none to let the machine decide",
+            )
+        return cls(weight, block or _default_rows(weight, batch), normalised, dtype)
+
+    def __iter__(self) -> Iterator[tuple[int, Tensor]]:
+        """Yield (first class, unit rows)."""
+        for low in range(0, self.weight.shape[0], self.size):
+            yield low, self._unit(self.weight[low : low + self.size])
+
+    def rows(self, classes: Tensor) -> Tensor:
+        """Unit rows of single classes, in the order asked for."""
+        return self._unit(self.weight[classes])
+
+    def raw_gradient(self, rows: Tensor, unit: Tensor, gradient: Tensor) -> Tensor:
+        """Carry a gradient of unit rows back through their normalisation to the rows themselves."""
+        if self.normalised:
+            return gradient
+        length = rows.to(self.dtype).norm(dim=1, keepdim=True).clamp_min(1e-12)
+        return (gradient - unit * (unit * gradient).sum(dim=1, keepdim=True)) / length
+
+    def _unit(self, rows: Tensor) -> Tensor:
+        rows = rows.to(self.dtype)
+        return rows if self.normalised else F.normalize(rows)
+
+
+def compute_dtype(embeddings: Tensor) -> torch.dtype:
+    """Half precision is for storage; the arithmetic is float32, or float64 when asked for."""
+    return torch.float64 if embeddings.dtype == torch.float64 else torch.float32
+
+
+def unit_rows(embeddings: Tensor) -> Tensor:
+    """L2-normalised embeddings, with the gradient through the normalisation."""
+    return F.normalize(embeddings.to(compute_dtype(embeddings)))
+
+
+def full_precision(tensor: Tensor) -> torch.autocast:
+    """Keep autocast's half precision out of logits that are multiplied by a scale of 64."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
+def check_dimensions(embeddings: Tensor, weight: Tensor) -> None:
+    if embeddings.shape[1] != weight.shape[1]:
+        raise EmbedgeError(
+            "E-HEAD-DIM",
+            f"embeddings have {embeddings.shape[1]} dimensions, the head has {weight.shape[1]}",
+            remedy="Give the student the head's dimension, or choose a projection in the recipe",
+        )
+
+
+def _default_rows(weight: Tensor, batch: int) -> int:
+    logits = _GPU_LOGITS if weight.is_cuda else _CPU_LOGITS
+    return min(max(logits // max(batch, 1), _FEWEST_ROWS), _MOST_ROWS)
