@@ -1,1 +1,0 @@
-"""From a recipe to a bundle: the chain of stages."""
