@@ -1,0 +1,67 @@
+"""The highest impostor scores, exactly, out of more comparisons than memory could hold."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedge.calibration.scores import BINS, Float32, Int32, score_histogram
+
+__all__ = ["TailCollector"]
+
+
+class TailCollector:
+    """Keeps the `limit` highest scores with their pairs and counts the others in a histogram."""
+
+    def __init__(self, limit: int):
+        self.limit = limit
+        self.body = np.zeros(BINS, np.int64)
+        self._floor = np.float32(-np.inf)
+        self._held = 0
+        self._scores: list[Float32] = []
+        self._pairs: list[Int32] = []
+
+    def add_block(
+        self, scores: Float32, rows: Int32, columns: Int32, wanted: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Take a block of scores; `wanted` marks its impostor comparisons (all, when None)."""
+        kept = scores > self._floor
+        if wanted is not None:
+            kept &= wanted
+        if self._floor > -np.inf:
+            dropped = ~kept if wanted is None else wanted & ~kept
+            self.body += score_histogram(scores[dropped] if wanted is not None else scores.ravel())
+            if wanted is None:
+                self.body -= score_histogram(scores[kept])
+        row, column = np.nonzero(kept)
+        self._hold(scores[row, column], rows[row], columns[column])
+
+    def _hold(self, scores: Float32, rows: Int32, columns: Int32) -> None:
+        if not len(scores):
+            return
+        self._scores.append(scores)
+        self._pairs.append(np.stack([rows, columns], axis=1))
+        self._held += len(scores)
+        if self._held > 2 * self.limit:
+            self._prune()
+
+    def _prune(self) -> None:
+        scores, pairs = self._joined()
+        if len(scores) > self.limit:
+            order = np.argpartition(scores, len(scores) - self.limit)
+            dropped, kept = np.split(order, [len(scores) - self.limit])
+            self.body += score_histogram(scores[dropped])
+            self._floor = scores[dropped].max()
+            scores, pairs = scores[kept], pairs[kept]
+        self._scores, self._pairs, self._held = [scores], [pairs], len(scores)
+
+    def _joined(self) -> tuple[Float32, Int32]:
+        if not self._scores:
+            return np.empty(0, np.float32), np.empty((0, 2), np.int32)
+        return np.concatenate(self._scores), np.concatenate(self._pairs)
+
+    def sorted_tail(self) -> tuple[Float32, Int32]:
+        """The held scores, ascending, with their pairs."""
+        if self._held > self.limit:
+            self._prune()
+        scores, pairs = self._joined()
+        order = np.argsort(scores, kind="stable")
+        return scores[order], pairs[order]
