@@ -1,6 +1,51 @@
-"""The device runtime: numpy, onnxruntime, pillow (and cryptography for galleries), nothing else."""
+"""The device runtime: numpy, onnxruntime, pillow (and cryptography for galleries), nothing else.
 
+The public names below are imported when they are first used, so `import embedge.runtime` is free.
+"""
+
+import importlib
 import os
+from typing import TYPE_CHECKING, Any
 
 # onnxruntime reads this once, at import: it must be set before anybody imports it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+if TYPE_CHECKING:
+    from embedge.runtime.bundle import Artifact, Bundle
+    from embedge.runtime.bundle_writer import write_bundle
+    from embedge.runtime.contract import EmbeddingContract
+    from embedge.runtime.encoders.ort import OrtEncoder
+    from embedge.runtime.matcher import FaceMatcher, Verification
+    from embedge.runtime.threshold import Threshold
+
+_HOMES = {
+    "Artifact": "bundle",
+    "Bundle": "bundle",
+    "write_bundle": "bundle_writer",
+    "EmbeddingContract": "contract",
+    "OrtEncoder": "encoders.ort",
+    "FaceMatcher": "matcher",
+    "Verification": "matcher",
+    "Threshold": "threshold",
+}
+
+__all__ = [
+    "Artifact",
+    "Bundle",
+    "EmbeddingContract",
+    "FaceMatcher",
+    "OrtEncoder",
+    "Threshold",
+    "Verification",
+    "write_bundle",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,154 @@
+"""Where a bundle's bytes come from: a folder or a zip file, both distrusted."""
+
+import os
+import stat
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from embedge.errors import EmbedgeError
+
+__all__ = ["FolderStore", "Store", "ZipStore"]
+
+_MOST_FILES = 10_000
+
+
+class Store(Protocol):
+    def names(self) -> list[str]:
+        """Every file, as a relative path with forward slashes."""
+        ...
+
+    def read(self, name: str, size: int | None, *, limit: int = ...) -> bytes:
+        """A file of exactly `size` bytes, or of at most `limit` where no size is stated."""
+        ...
+
+    def check_name(self, name: str) -> None: ...
+    def refusal(self, what: str) -> EmbedgeError: ...
+    def close(self) -> None: ...
+
+
+class _Checked:
+    """What both stores share: names stay inside, errors name the bundle."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def check_name(self, name: str) -> None:
+        """Plain relative paths only, the same on every system."""
+        parts = PurePosixPath(name).parts
+        plain = "/".join(parts) == name and not {".", "..", "/"} & set(parts)
+        if not name or not plain or any(mark in name for mark in "\\:\0"):
+            raise self.refusal(f"the file name {name!r} is not allowed")
+
+    def refusal(self, what: str) -> EmbedgeError:
+        return EmbedgeError(
+            "E-BUNDLE",
+            f"this bundle is damaged or was tampered with: {what}",
+            where=self.path,
+            remedy="Copy it again from where it was made; do not use it as it is",
+        )
+
+    def _sized(self, name: str, actual: int, size: int | None, limit: int) -> int:
+        if size is not None and actual != size:
+            raise self.refusal(f"{name} has {actual} bytes, the manifest says {size}")
+        if actual > limit:
+            raise self.refusal(f"{name} has {actual} bytes, at most {limit} are allowed")
+        return actual
+
+
+class FolderStore(_Checked):
+    def names(self) -> list[str]:
+        found: list[str] = []
+        for folder, folders, files in os.walk(self.path):
+            inside = Path(folder)
+            for name in [*folders, *files]:
+                self._require_plain(inside / name)
+            found += [(inside / name).relative_to(self.path).as_posix() for name in files]
+            if len(found) > _MOST_FILES:
+                raise self.refusal(f"it holds more than {_MOST_FILES} files")
+        return found
+
+    def read(self, name: str, size: int | None, *, limit: int = 1 << 32) -> bytes:
+        self.check_name(name)
+        path = self.path / name
+        try:
+            for step in (path, *path.parents[: len(PurePosixPath(name).parts) - 1]):
+                self._require_plain(step)
+            self._sized(name, path.stat().st_size, size, limit)
+            return path.read_bytes()
+        except FileNotFoundError as error:
+            raise self.refusal(f"{name} is missing") from error
+        except OSError as error:
+            raise self.refusal(f"{name} cannot be read ({error.strerror})") from error
+
+    def _require_plain(self, path: Path) -> None:
+        mode = path.lstat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            name = path.relative_to(self.path)
+            raise self.refusal(f"{name} is a link or a device, not a file")
+
+    def close(self) -> None:
+        """A folder holds nothing open."""
+
+
+class ZipStore(_Checked):
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            raise self.refusal(f"it is neither a folder nor a zip file ({error})") from error
+        try:
+            self._entries = self._plain_entries()
+        except BaseException:
+            self._zip.close()
+            raise
+
+    def _plain_entries(self) -> dict[str, zipfile.ZipInfo]:
+        """Names without the one top folder that zipping a folder may add."""
+        infos = [info for info in self._zip.infolist() if not info.is_dir()]
+        if len(infos) > _MOST_FILES:
+            raise self.refusal(f"it holds more than {_MOST_FILES} files")
+        for info in infos:
+            self._check_entry(info)
+        top = self._top_folder([info.filename for info in infos])
+        entries = {info.filename.removeprefix(top): info for info in infos}
+        if len(entries) != len(infos):
+            raise self.refusal("a file name occurs twice")
+        return entries
+
+    def _check_entry(self, info: zipfile.ZipInfo) -> None:
+        self.check_name(info.filename)
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG):
+            raise self.refusal(f"{info.filename} is a link or a device, not a file")
+        if info.flag_bits & 1:
+            raise self.refusal(f"{info.filename} is encrypted")
+
+    @staticmethod
+    def _top_folder(names: list[str]) -> str:
+        tops = {name.partition("/")[0] for name in names}
+        if len(tops) == 1 and f"{(top := tops.pop())}/manifest.json" in names:
+            return f"{top}/"
+        return ""
+
+    def names(self) -> list[str]:
+        return list(self._entries)
+
+    def read(self, name: str, size: int | None, *, limit: int = 1 << 32) -> bytes:
+        if name not in self._entries:
+            raise self.refusal(f"{name} is missing")
+        info = self._entries[name]
+        most = self._sized(name, info.file_size, size, limit)
+        try:
+            with self._zip.open(info) as stream:
+                data = stream.read(most + 1)  # never more, whatever the archive claims
+        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError) as error:
+            raise self.refusal(f"{name} cannot be read ({error})") from error
+        except Exception as error:  # zlib, lzma and bz2 each raise their own class
+            raise self.refusal(f"{name} cannot be unpacked ({error})") from error
+        self._sized(name, len(data), most, limit)
+        return data
+
+    def close(self) -> None:
+        self._zip.close()

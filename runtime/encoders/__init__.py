@@ -1,0 +1,71 @@
+"""Encoders turn aligned crops into embeddings: one module per engine, imported when asked for."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedge.errors import EmbedgeError
+from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.images import RgbImage
+
+__all__ = ["Embeddings", "Encoder", "checked_crops", "normalised", "tensor_from_crops"]
+
+Embeddings = NDArray[np.float32]
+
+
+class Encoder(Protocol):
+    """What the matcher needs: a contract, the provider that really runs, and `embed`."""
+
+    @property
+    def contract(self) -> EmbeddingContract: ...
+    @property
+    def provider(self) -> str: ...
+    def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
+        """Aligned uint8 RGB crops (N, size, size, 3) to float32 (N, dim) rows of length one."""
+        ...
+
+    def close(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def checked_crops(images: RgbImage | Sequence[RgbImage], size: int) -> RgbImage:
+    """A uint8 array (N, size, size, 3), or a clear refusal."""
+    shapes = {image.shape for image in images}
+    if shapes <= {(size, size, 3)} and all(image.dtype == np.uint8 for image in images):
+        return np.asarray(images, np.uint8).reshape(-1, size, size, 3)
+    raise EmbedgeError(
+        "E-CROP",
+        f"expected aligned uint8 RGB crops ({size}, {size}, 3), got {sorted(shapes)}",
+        remedy="Align the faces first: embedge.runtime.align.aligned_crop",
+    )
+
+
+def tensor_from_crops(crops: RgbImage, contract: EmbeddingContract) -> NDArray[np.float32]:
+    """NCHW float32, mean and scale applied, in the contract's colour order."""
+    if contract.colour == "BGR":
+        crops = crops[..., ::-1]
+    planes = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), dtype=np.float32)
+    planes -= np.float32(contract.mean)
+    planes *= np.float32(1 / contract.std)
+    return planes
+
+
+def normalised(embeddings: NDArray[np.float32]) -> Embeddings:
+    """Rows of length one; a row that has no direction is refused, never passed on."""
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    if not np.isfinite(embeddings).all() or (lengths < 1e-6).any():
+        raise EmbedgeError(
+            "E-EMBEDDING",
+            "the model answered with a zero or not-a-number embedding",
+            remedy="Check the model on this device: embedge verify on known pictures",
+        )
+    return (embeddings / lengths).astype(np.float32)

@@ -1,0 +1,110 @@
+"""Pictures from anywhere, as uint8 RGB arrays: bounded in size, upright, whole."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from embedge.errors import EmbedgeError
+
+__all__ = ["MAX_PIXELS", "Picture", "RgbImage", "rgb_from_picture"]
+
+RgbImage = NDArray[np.uint8]
+Picture = str | Path | bytes | RgbImage
+
+MAX_PIXELS = 50_000_000  # decoded, 150 MB as RGB: above any camera a device has
+_MAX_BYTES = 100 << 20
+# Formats that pillow decodes itself; others (EPS, for one) start foreign programs.
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF")
+
+
+def rgb_from_picture(picture: Picture, *, max_pixels: int = MAX_PIXELS) -> RgbImage:
+    """Decode a path, the bytes of a file, or check an (H, W, 3) uint8 RGB array."""
+    match picture:
+        case np.ndarray():
+            return _checked_array(picture)
+        case bytes():
+            return _rgb_from_bytes(picture, f"{len(picture)} bytes", max_pixels)
+        case str() | Path():
+            path = Path(picture)
+            return _rgb_from_bytes(_read(path), str(path), max_pixels)
+    raise EmbedgeError(
+        "E-IMAGE-ARRAY",
+        f"a picture cannot be made from {type(picture).__name__}",
+        remedy="Give a path, the bytes of an image file, or a uint8 RGB array",
+    )
+
+
+def _checked_array(array: RgbImage) -> RgbImage:
+    if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3 and array.size:
+        return np.ascontiguousarray(array)
+    raise EmbedgeError(
+        "E-IMAGE-ARRAY",
+        f"an image array must be uint8 RGB of shape (H, W, 3), this one is {array.dtype} of shape"
+        f" {array.shape}",
+        remedy="Convert it first; a BGR array (OpenCV) becomes RGB as array[..., ::-1]",
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise EmbedgeError(
+                "E-IMAGE-SIZE",
+                f"the image file is larger than {_MAX_BYTES >> 20} MiB",
+                where=path,
+                remedy="Make it smaller first",
+            )
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise EmbedgeError(
+            "E-IMAGE-MISSING",
+            f"cannot read the picture: {getattr(error, 'strerror', None) or error}",
+            where=path,
+            remedy="Check the path and its permissions",
+        ) from error
+
+
+def _rgb_from_bytes(data: bytes, where: str, max_pixels: int) -> RgbImage:
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            if image.width * image.height > max_pixels:
+                raise _too_large(f"{image.width}×{image.height} pixels", where, max_pixels)
+            return np.array(_eight_bit_rgb(ImageOps.exif_transpose(image)))
+    except EmbedgeError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise _too_large("too many pixels", where, max_pixels) from error
+    except Exception as error:  # pillow's parsers raise nearly every class on a broken file
+        raise EmbedgeError(
+            "E-IMAGE",
+            f"cannot decode the picture: {str(error) or type(error).__name__}",
+            where=where,
+            remedy="Give a whole JPEG, PNG, WebP, BMP, GIF, TIFF or PPM file",
+        ) from error
+
+
+def _eight_bit_rgb(image: Image.Image) -> Image.Image:
+    """Any mode to RGB; 16-bit greys are scaled, where pillow would clip them to white."""
+    if image.mode == "F":
+        raise EmbedgeError(
+            "E-IMAGE",
+            "the picture holds floating-point values of unknown range",
+            remedy="Save it with 8 or 16 bits a channel",
+        )
+    if image.mode.startswith("I"):
+        grey = np.asarray(image).astype(np.int64)
+        shift = 8 if image.mode.startswith("I;16") or grey.max() > 255 else 0
+        image = Image.fromarray(np.clip(grey >> shift, 0, 255).astype(np.uint8))
+    return image.convert("RGB")
+
+
+def _too_large(size: str, where: str, max_pixels: int) -> EmbedgeError:
+    return EmbedgeError(
+        "E-IMAGE-SIZE",
+        f"the picture decodes to {size}, the limit is {max_pixels / 1e6:g} megapixels",
+        where=where,
+        remedy="Make it smaller first",
+    )

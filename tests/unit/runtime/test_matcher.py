@@ -1,0 +1,94 @@
+"""The matcher decides at the artifact's threshold and says what it decided with."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from tiny_bundles import face_like, tiny_bundle, tiny_threshold
+
+from embedge.errors import EmbedgeError
+from embedge.runtime import FaceMatcher
+from embedge.runtime.align import aligned_crop, arcface_template
+from embedge.runtime.contract import ARCFACE_112
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny.embedge")
+
+
+@pytest.fixture(scope="module")
+def matcher(bundle):
+    with FaceMatcher.load(bundle, threads=1) as matcher:
+        yield matcher
+
+
+def test_the_same_picture_matches_and_another_does_not(matcher):
+    same = matcher.verify(face_like(1), face_like(1))
+    assert same.match
+    assert same.cosine == pytest.approx(1.0, abs=1e-6)
+    other = matcher.verify(face_like(1), face_like(2))
+    assert not other.match
+    assert other.cosine < 0.3
+    assert other.threshold == tiny_threshold()
+    assert (other.artifact, other.provider) == ("fp32", "CPUExecutionProvider")
+
+
+def test_a_match_is_strictly_above_the_threshold(matcher):
+    score = matcher.verify(face_like(1), face_like(2)).cosine
+    at = tiny_threshold(score)
+    below = tiny_threshold(float(np.nextafter(score, -1)))
+    assert not matcher.verify(face_like(1), face_like(2), threshold=at).match
+    assert matcher.verify(face_like(1), face_like(2), threshold=below).match
+
+
+def test_one_picture_gives_a_vector_several_a_matrix(matcher):
+    faces = [face_like(seed) for seed in range(3)]
+    rows = matcher.embed(faces)
+    assert rows.shape == (3, 64)
+    assert np.allclose(matcher.embed(faces[1]), rows[1], atol=1e-6)
+    assert np.allclose(matcher.embed(np.stack(faces)), rows, atol=1e-6)
+    assert matcher.embed([]).shape == (0, 64)
+
+
+def test_a_larger_picture_needs_landmarks(matcher):
+    scene = face_like(3, 300)
+    with pytest.raises(EmbedgeError, match=r"E-NOT-ALIGNED.*300×300.*landmarks"):
+        matcher.embed(scene)
+    points = np.array(ARCFACE_112) * 2 + 30
+    crop = aligned_crop(scene, points, arcface_template(112), 112)
+    assert np.allclose(matcher.embed(scene, points), matcher.embed(crop), atol=1e-6)
+    result = matcher.verify(scene, crop, landmarks=(points, None))
+    assert result.cosine == pytest.approx(1, abs=1e-6)
+    with pytest.raises(EmbedgeError, match="E-LANDMARKS"):
+        matcher.embed([scene, scene], [points])
+
+
+def test_an_artifact_without_a_threshold_cannot_decide(bundle):
+    with FaceMatcher.load(bundle, "raw") as matcher:
+        assert matcher.embed(face_like(0)).shape == (64,)
+        with pytest.raises(EmbedgeError, match="E-THRESHOLD"):
+            matcher.verify(face_like(0), face_like(1))
+        assert matcher.verify(face_like(0), face_like(0), threshold=tiny_threshold()).match
+
+
+def test_threads_share_a_matcher(matcher):
+    faces = [face_like(seed) for seed in range(24)]
+    alone = [matcher.embed(face) for face in faces]
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(matcher.embed, faces * 4))
+    assert np.array_equal(np.stack(together), np.stack(alone * 4))
+
+
+def test_two_models_live_in_one_process(bundle, tmp_path):
+    other = tiny_bundle(tmp_path / "other.embedge", name="other", dim=32)
+    with FaceMatcher.load(bundle) as one, FaceMatcher.load(other) as two:
+        assert one.embed(face_like(0)).shape == (64,)
+        assert two.embed(face_like(0)).shape == (32,)
+
+
+def test_a_closed_matcher_says_so(bundle):
+    with FaceMatcher.load(bundle) as matcher:
+        pass
+    with pytest.raises(EmbedgeError, match="E-CLOSED"):
+        matcher.embed(face_like(0))
