@@ -1,0 +1,104 @@
+"""The renderer's promises: same numbers same bytes, aligned, and one person stays one person."""
+
+import numpy as np
+import pytest
+
+from embedge.runtime.contract import ARCFACE_112
+from embedge.train.render import FaceRenderer
+from embedge.train.render.view import similarity
+
+PEOPLE = np.array([0, 1, 2, 7, -3, 10**12, 10**18])
+SAMPLES = np.array([0, 5, 1, 0, 2, 3, 10**9])
+
+
+@pytest.fixture(scope="module")
+def renderer() -> FaceRenderer:
+    return FaceRenderer(seed=11)
+
+
+@pytest.fixture(scope="module")
+def batch(renderer: FaceRenderer):
+    return renderer.render(PEOPLE, SAMPLES)
+
+
+def test_shapes_and_dtypes(batch) -> None:
+    assert batch.images.shape == (len(PEOPLE), 112, 112, 3)
+    assert batch.images.dtype == np.uint8
+    assert batch.landmarks.shape == (len(PEOPLE), 5, 2)
+    assert batch.landmarks.dtype == np.float32
+
+
+def test_a_picture_does_not_depend_on_its_batch(renderer: FaceRenderer, batch) -> None:
+    for row in range(len(PEOPLE)):
+        alone = renderer.render(PEOPLE[row : row + 1], SAMPLES[row : row + 1])
+        assert np.array_equal(alone.images[0], batch.images[row])
+        assert np.array_equal(alone.landmarks[0], batch.landmarks[row])
+
+
+def test_order_does_not_matter(renderer: FaceRenderer, batch) -> None:
+    backwards = FaceRenderer(seed=11).render(PEOPLE[::-1], SAMPLES[::-1])
+    assert np.array_equal(backwards.images[::-1], batch.images)
+
+
+@pytest.mark.parametrize("other", [FaceRenderer(seed=12), FaceRenderer(seed=11, hardness=0.5)])
+def test_seed_and_hardness_change_the_picture(batch, other: FaceRenderer) -> None:
+    images = other.render(PEOPLE, SAMPLES).images
+    assert all(not np.array_equal(a, b) for a, b in zip(images, batch.images))
+
+
+def test_numbers_must_pair_up(renderer: FaceRenderer) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        renderer.render(np.arange(3), np.arange(2))
+
+
+def test_landmarks_are_near_the_template() -> None:
+    faces = FaceRenderer(seed=3).render(np.arange(40), np.arange(40))
+    error = np.linalg.norm(faces.landmarks - np.array(ARCFACE_112), axis=2)
+    assert np.median(error) < 3.0
+    assert error.max() < 16.0
+    assert faces.landmarks.min() > 0
+    assert faces.landmarks.max() < 111
+
+
+def test_landmarks_sit_on_the_features() -> None:
+    """In a studio portrait the pupils are darker than the cheek below them."""
+    faces = FaceRenderer(seed=5, hardness=0.0).render(np.arange(30), np.zeros(30, int))
+    darker = []
+    for image, points in zip(faces.images, faces.landmarks):
+        grey = image.mean(axis=2)
+        for x, y in points[:2].round().astype(int):
+            darker.append(
+                grey[y - 2 : y + 3, x - 2 : x + 3].mean()
+                < grey[y + 12 : y + 17, x - 2 : x + 3].mean()
+            )
+    assert np.mean(darker) > 0.9
+
+
+def test_a_scene_aligned_by_its_landmarks_is_the_crop_without_detector_error() -> None:
+    renderer = FaceRenderer(seed=4, hardness=0.0)
+    scene = renderer.render_scene(3, 1, size=(240, 320))
+    crop = renderer.render(np.array([3]), np.array([1]))
+    assert scene.image.shape == (240, 320, 3)
+    align = similarity(scene.landmarks.astype(float), np.array(ARCFACE_112))
+    assert np.abs(align.pixels(scene.landmarks.astype(float)) - crop.landmarks[0]).max() < 0.01
+
+
+def test_scene_landmarks_map_to_the_crop_through_a_similarity() -> None:
+    renderer = FaceRenderer(seed=4)
+    for sample in range(12):
+        scene = renderer.render_scene(5, sample, size=(200, 260))
+        crop = renderer.render(np.array([5]), np.array([sample])).landmarks[0]
+        align = similarity(scene.landmarks.astype(float), crop.astype(float))
+        assert np.abs(align.pixels(scene.landmarks.astype(float)) - crop).max() < 0.01
+
+
+def test_scene_box_holds_the_landmarks_and_lies_in_the_picture() -> None:
+    renderer = FaceRenderer(seed=9)
+    for sample in range(10):
+        scene = renderer.render_scene(1, sample, size=(180, 240))
+        left, top, right, bottom = scene.box
+        assert (scene.landmarks > [left, top]).all()
+        assert (scene.landmarks < [right, bottom]).all()
+        assert left >= 0
+        assert right <= 240
+        assert bottom <= 180 * 1.1

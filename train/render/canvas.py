@@ -1,0 +1,87 @@
+"""The painted head: colours per pixel, and brushes that know where on the face a pixel lies."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedge.train.render.lookup import Floats
+
+__all__ = ["Canvas", "edge", "rise", "spot"]
+
+Indices = NDArray[np.intp]
+
+
+@dataclass(slots=True)
+class Canvas:
+    """Linear RGB albedo (3, n) and shine (n,), over front coordinates x, y of the head's surface.
+
+    `front` is 0 behind the ears. `soft` is the size of a pixel in pupil distances.
+    """
+
+    x: Floats
+    y: Floats
+    across: Floats
+    down: Floats
+    front: Floats
+    colour: Floats
+    shine: Floats
+    soft: float
+
+    def paint(self, cover: Floats, colour: tuple[float, float, float] | Floats) -> None:
+        """Blend towards a colour, or a colour per pixel."""
+        target = np.asarray(colour, np.float32)
+        target = target[:, None] if target.ndim == 1 else target
+        self.colour += cover * (target - self.colour)
+
+    def dim(self, factor: Floats) -> None:
+        self.colour *= factor
+
+    def window(self, x: float, y: float, wide: float, high: float) -> "Window":
+        """The pixels around a point of the face."""
+        near = (np.abs(self.x - x) < wide) & (np.abs(self.y - y) < high) & (self.front > 0)
+        return Window(self, np.flatnonzero(near))
+
+
+class Window:
+    """A few pixels of a canvas; painting on it paints on the canvas when the block ends."""
+
+    def __init__(self, canvas: Canvas, index: Indices) -> None:
+        self._canvas, self._index = canvas, index
+
+    def __enter__(self) -> Canvas:
+        whole, index = self._canvas, self._index
+        self._part = Canvas(
+            x=whole.x[index],
+            y=whole.y[index],
+            across=whole.across[index],
+            down=whole.down[index],
+            front=whole.front[index],
+            colour=whole.colour[:, index],
+            shine=whole.shine[index],
+            soft=whole.soft,
+        )
+        return self._part
+
+    def __exit__(self, *_: object) -> None:
+        self._canvas.colour[:, self._index] = self._part.colour
+        self._canvas.shine[self._index] = self._part.shine
+
+
+def edge(distance: Floats, soft: float) -> Floats:
+    """Cover of a shape from the signed distance to its border (positive inside)."""
+    cover: Floats = np.clip(0.5 + distance / soft, 0.0, 1.0)
+    return cover
+
+
+def rise(values: Floats, low: float, high: float) -> Floats:
+    """Smooth step from 0 at `low` to 1 at `high`."""
+    t = np.clip((values - low) / (high - low), 0.0, 1.0)
+    step: Floats = t * t * (3.0 - 2.0 * t)
+    return step
+
+
+def spot(x: Floats, y: Floats, wide: float, high: float) -> Floats:
+    """A bell around the origin."""
+    bell: Floats = np.exp(-0.5 * ((x / wide) ** 2 + (y / high) ** 2))
+    return bell

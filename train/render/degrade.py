@@ -1,0 +1,80 @@
+"""The camera's part: colour, lost resolution, motion, noise, JPEG."""
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from embedge.train.render.lookup import Floats
+from embedge.train.render.nuisance import Camera
+
+__all__ = ["photograph"]
+
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def photograph(
+    radiance: Floats, shape: tuple[int, int], camera: Camera, grain: int
+) -> NDArray[np.uint8]:
+    """Linear radiance (3, n) to a compressed picture (height, width, 3)."""
+    pixels = _developed(radiance, camera)
+    flat = np.ascontiguousarray(pixels.T).reshape(*shape, 3)
+    image = Image.fromarray((255.0 * flat + 0.5).astype(np.uint8))
+    image = _blurred(image, camera)
+    return _compressed(_grainy(np.asarray(image), camera.noise, grain), camera.quality)
+
+
+def _developed(radiance: Floats, camera: Camera) -> Floats:
+    """Gamma 2, contrast, white balance and saturation, within 0 to 1."""
+    tone = np.sqrt(np.clip(radiance, 0.0, 1.0))
+    tone *= np.asarray(camera.balance, np.float32)[:, None]
+    tone -= 0.45
+    tone *= np.float32(camera.contrast)
+    tone += 0.45
+    grey = _GREY @ tone
+    tone -= grey
+    tone *= np.float32(camera.saturation)
+    tone += grey
+    return np.clip(tone, 0.0, 1.0, out=tone)
+
+
+def _blurred(image: Image.Image, camera: Camera) -> Image.Image:
+    if camera.motion:
+        image = image.filter(_motion_kernel(camera.motion, camera.motion_angle))
+    if camera.resolution < 1.0:
+        width, height = image.size
+        small = (
+            max(8, round(width * camera.resolution)),
+            max(8, round(height * camera.resolution)),
+        )
+        image = image.resize(small, Image.Resampling.BILINEAR).resize(
+            (width, height), Image.Resampling.BICUBIC
+        )
+    return image
+
+
+def _motion_kernel(length: float, angle: float) -> ImageFilter.Kernel:
+    places = np.arange(-2, 3)
+    u = places[None, :] * np.cos(angle) + places[:, None] * np.sin(angle)
+    v = places[:, None] * np.cos(angle) - places[None, :] * np.sin(angle)
+    weights = np.exp(-0.5 * ((u / (0.4 * length)) ** 2 + (v / 0.5) ** 2))
+    return ImageFilter.Kernel((5, 5), (weights / weights.sum()).ravel().tolist(), scale=1.0)
+
+
+def _grainy(image: NDArray[np.uint8], noise: float, grain: int) -> NDArray[np.uint8]:
+    if noise <= 0.0:
+        return image
+    generator = np.random.Generator(np.random.SFC64(grain))
+    noisy = generator.standard_normal(image.shape, dtype=np.float32)
+    noisy *= np.float32(noise)
+    noisy += image
+    noisy += 0.5
+    return np.clip(noisy, 0, 255, out=noisy).astype(np.uint8)
+
+
+def _compressed(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality)
+    with Image.open(buffer) as decoded:
+        return np.asarray(decoded)

@@ -1,0 +1,101 @@
+"""Where camera rays meet the displaced head."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from embedge.train.render.chart import across_of
+from embedge.train.render.lookup import Floats
+from embedge.train.render.relief import Relief
+
+__all__ = ["Surface", "march"]
+
+_BOUND = 1.42  # no relief reaches beyond this multiple of the ellipsoid
+_COARSE_STEPS, _FINE_STEPS = 11, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """What each ray hit; arrays over pixels.
+
+    `direction` is the unit direction from the centre in the round space, `normal` the unit
+    normal in head coordinates, `gap` how far the ray missed the head (0 when it hit).
+    """
+
+    direction: Floats
+    across: Floats
+    normal: Floats
+    openness: Floats
+    gap: Floats
+
+
+def march(
+    origin: Floats, directions: Floats, shape: tuple[int, int], axes: Floats, relief: Relief
+) -> Surface:
+    """Follow rays (3, rows * columns) to the head: every other pixel first, then all of them."""
+    closest = -(origin @ directions)
+    start = _start(origin, directions, closest, shape, relief)
+    travel, gap = _approach(origin, directions, start, closest, relief, _FINE_STEPS)
+    point = origin[:, None] + directions * travel
+    return _surface(point, np.maximum(gap, 0.0), axes, relief)
+
+
+def _start(
+    origin: Floats, directions: Floats, closest: Floats, shape: tuple[int, int], relief: Relief
+) -> Floats:
+    """Distances just before the surface, from a quarter of the rays."""
+    rows, columns = shape
+    some = directions.reshape(3, rows, columns)[:, ::2, ::2]
+    half = some.shape[1:]
+    some = np.ascontiguousarray(some).reshape(3, -1)
+    centre = np.ascontiguousarray(closest.reshape(shape)[::2, ::2]).ravel()
+    miss = float(origin @ origin) - centre * centre
+    entry = centre - np.sqrt(np.maximum(_BOUND**2 - miss, 0.0))
+    travel, _ = _approach(origin, some, entry, centre, relief, _COARSE_STEPS)
+    near = _smallest_neighbour(travel.reshape(half))
+    full = near.repeat(2, axis=0).repeat(2, axis=1)[:rows, :columns]
+    return full.ravel() - np.float32(0.01)
+
+
+def _smallest_neighbour(grid: Floats) -> Floats:
+    padded = np.pad(grid, 1, mode="edge")
+    rows = np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:])
+    least: Floats = np.minimum(np.minimum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
+    return least
+
+
+def _approach(
+    origin: Floats, directions: Floats, travel: Floats, limit: Floats, relief: Relief, steps: int
+) -> tuple[Floats, Floats]:
+    coarse = steps == _COARSE_STEPS
+    look, stride = (relief.rough, 0.65) if coarse else (relief.fine, 0.8)
+    for _ in range(steps):
+        gap = _gap(origin, directions, travel, look)
+        travel = np.minimum(travel + stride * gap, limit)
+    return travel, gap
+
+
+def _gap(origin: Floats, directions: Floats, travel: Floats, look: object) -> Floats:
+    x, y, z = (origin[axis] + directions[axis] * travel for axis in range(3))
+    ground = x * x + z * z
+    radius = np.sqrt(ground + y * y)
+    across = x / np.maximum(np.sqrt(ground) + z, 1e-3)
+    gap: Floats = radius - 1.0 - look(across, y / radius)  # type: ignore[operator]
+    return gap
+
+
+def _surface(point: Floats, gap: Floats, axes: Floats, relief: Relief) -> Surface:
+    x, y, z = point
+    radius = np.sqrt(x * x + y * y + z * z)
+    direction = point / radius
+    across = across_of(x, z)
+    table = relief.all(across, direction[1])
+    slope_across = table[:, 1] * (0.5 * (1.0 + across * across)) / np.maximum(x * x + z * z, 1e-4)
+    slope_down = table[:, 2] / radius
+    normal = direction * (1.0 + slope_down * direction[1])
+    normal[0] -= slope_across * z
+    normal[1] -= slope_down
+    normal[2] += slope_across * x
+    normal /= axes[:, None]
+    normal /= np.sqrt(np.einsum("ij,ij->j", normal, normal))
+    return Surface(direction, across, normal, table[:, 3], gap)

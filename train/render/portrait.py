@@ -1,0 +1,134 @@
+"""One person in one picture: the head, its landmarks, and its pixels through any similarity."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedge.train.render.background import background
+from embedge.train.render.canvas import Canvas
+from embedge.train.render.chart import at, axes_of
+from embedge.train.render.degrade import photograph
+from embedge.train.render.identity import Identity
+from embedge.train.render.lookup import Floats
+from embedge.train.render.march import Surface, march
+from embedge.train.render.noise import Noise
+from embedge.train.render.nuisance import Nuisance
+from embedge.train.render.occlude import cover_with_patches, wear
+from embedge.train.render.paint_eyes import paint_brows, paint_eyes
+from embedge.train.render.paint_hair import hang_behind, paint_hair
+from embedge.train.render.paint_mouth import mouth_corner, paint_mouth, paint_nostrils
+from embedge.train.render.paint_skin import paint_beard, paint_skin
+from embedge.train.render.relief import Relief, relief
+from embedge.train.render.shade import flat_light, lit
+from embedge.train.render.view import Similarity, plane_of_points, rays, rotation
+
+__all__ = ["Portrait"]
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A person, a situation, and the relief that follows from both."""
+
+    person: Identity
+    situation: Nuisance
+    noise: Noise
+    relief: Relief
+    turn: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, person: Identity, situation: Nuisance, noise: Noise) -> "Portrait":
+        shape = relief(person, situation.expression)
+        return cls(person, situation, noise, shape, rotation(situation.pose))
+
+    def landmarks(self) -> NDArray[np.float64]:
+        """The five landmarks (5, 2) in the picture plane."""
+        points = np.stack([self._surface_point(x, y) for x, y in self._landmark_places()])
+        return plane_of_points(points, self.turn, self.situation.pose.distance)
+
+    def picture(self, camera: Similarity, shape: tuple[int, int]) -> NDArray[np.uint8]:
+        """The finished picture (height, width, 3)."""
+        radiance = self._radiance(camera, shape)
+        return photograph(radiance, shape, self.situation.camera, self.situation.grain)
+
+    def _landmark_places(self) -> list[tuple[float, float]]:
+        person, expression = self.person, self.situation.expression
+        eye = person.eyes.distance / 2
+        wide, corner = mouth_corner(person.mouth, expression)
+        nose = (person.nose.skew, person.nose.length - 0.02)
+        return [(-eye, 0.0), (eye, 0.0), nose, (-wide, corner), (wide, corner)]
+
+    def _surface_point(self, x: float, y: float) -> NDArray[np.float64]:
+        skull = self.person.skull
+        across, down = at(skull, x, y)
+        height = self.relief.fine(np.array([across]), np.array([down]))[0]
+        side, below = x / skull.width, y / skull.height
+        ahead = max(1.0 - side * side - below * below, 1e-4) ** 0.5
+        point: NDArray[np.float64] = axes_of(skull) * [side, below, ahead] * (1.0 + float(height))
+        return point
+
+    def _radiance(self, camera: Similarity, shape: tuple[int, int]) -> Floats:
+        rows, columns = np.indices(shape, dtype=np.float32).reshape(2, -1)
+        x, y = camera.plane(columns, rows)
+        soft = 1.0 / camera.scale
+        glow = flat_light(self.situation.light)
+        picture = background(self.situation.backdrop, x, y, self.noise)
+        self._hang_behind(picture, x, y, glow, soft)
+        self._place_head(picture, x, y, shape, soft)
+        cover_with_patches(picture, x, y, self.situation.occlusion.patches, glow, soft)
+        return picture
+
+    def _hang_behind(
+        self, picture: Floats, x: Floats, y: Floats, glow: Floats, soft: float
+    ) -> None:
+        cosine, sine = self._tilt()
+        upright_x, upright_y = cosine * x + sine * y, cosine * y - sine * x
+        clothes = self.situation.backdrop.clothes
+        hang_behind(picture, upright_x, upright_y, self.person, clothes, glow, self.noise, soft)
+
+    def _tilt(self) -> tuple[float, float]:
+        roll = np.radians(self.situation.pose.roll)
+        return float(np.cos(roll)), float(np.sin(roll))
+
+    def _place_head(
+        self, picture: Floats, x: Floats, y: Floats, shape: tuple[int, int], soft: float
+    ) -> None:
+        """Ray-march the block of pixels that can show the head, and blend it in."""
+        near = (x * x + y * y < 3.4**2).reshape(shape)
+        rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
+        if not rows.size:
+            return
+        block = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        size = (int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1)
+        inner_x, inner_y = (np.ascontiguousarray(v.reshape(shape)[block]).ravel() for v in (x, y))
+        axes = axes_of(self.person.skull)
+        origin, directions = rays(inner_x, inner_y, self.turn, self.situation.pose.distance, axes)
+        surface = march(origin, directions, size, axes, self.relief)
+        head = self._painted(surface, axes, soft)
+        radiance = lit(head, surface.normal, surface.openness, self.situation.light, self.turn)
+        cover = np.clip(1.0 - surface.gap / (0.8 * soft), 0.0, 1.0)
+        part = picture.reshape(3, *shape)[:, block[0], block[1]]
+        part += (cover * (radiance - part.reshape(3, -1))).reshape(part.shape)
+
+    def _painted(self, surface: Surface, axes: Floats, soft: float) -> Canvas:
+        person, situation = self.person, self.situation
+        direction = surface.direction
+        canvas = Canvas(
+            x=direction[0] * axes[0],
+            y=direction[1] * axes[1],
+            across=surface.across,
+            down=direction[1],
+            front=np.clip(4.0 * direction[2], 0.0, 1.0),
+            colour=np.zeros_like(direction),
+            shine=np.zeros_like(surface.across),
+            soft=soft,
+        )
+        paint_skin(canvas, person, situation.expression, self.noise)
+        paint_beard(canvas, person, self.noise)
+        paint_nostrils(canvas, person.nose)
+        paint_mouth(canvas, person, situation.expression)
+        paint_eyes(canvas, person, situation.expression)
+        paint_brows(canvas, person, situation.expression, self.noise)
+        paint_hair(canvas, person.hair, self.noise)
+        wear(canvas, situation.occlusion, person.eyes.distance)
+        return canvas

@@ -1,0 +1,165 @@
+"""The relief of a face: displacement of the head's ellipsoid, as a table over the chart."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from embedge.train.render.chart import COLUMNS, ROWS, Grid, at, chart_grid, texel
+from embedge.train.render.hairline import hair_cover
+from embedge.train.render.identity import Identity, Mouth, Nose, Skull
+from embedge.train.render.lookup import Floats, bilinear, nearest
+from embedge.train.render.nuisance import Expression
+
+__all__ = ["Relief", "relief"]
+
+
+@dataclass(frozen=True, slots=True)
+class Relief:
+    """Displacement, its two derivatives and the openness to the sky, (rows, columns, 4)."""
+
+    table: Floats
+    height: Floats
+
+    def rough(self, across: Floats, down: Floats) -> Floats:
+        return nearest(self.height, *texel(across, down))
+
+    def fine(self, across: Floats, down: Floats) -> Floats:
+        return bilinear(self.height, *texel(across, down))
+
+    def all(self, across: Floats, down: Floats) -> Floats:
+        return bilinear(self.table, *texel(across, down))
+
+
+def relief(person: Identity, expression: Expression) -> Relief:
+    sculpture = _Sculpture(person.skull)
+    _carve_skull(sculpture, person.skull)
+    _carve_eyes(sculpture, person)
+    _carve_nose(sculpture, person.nose, expression)
+    _carve_mouth(sculpture, person.mouth, expression)
+    height = sculpture.height()
+    grid = sculpture.grid
+    hair = person.hair
+    if hair.volume:
+        cover = hair_cover(hair, grid.across[None, :], grid.down[:, None], softness=0.09)
+        height = height + hair.volume * hair.amount * cover
+    openness = np.clip(1.0 + 6.0 * (height - _blurred(height)), 0.5, 1.12)
+    down, across = np.gradient(height)
+    table = np.stack([height, across * COLUMNS, down * ROWS, openness], axis=-1)
+    return Relief(table.astype(np.float32), np.ascontiguousarray(height, np.float32))
+
+
+class _Sculpture:
+    """Collects products of a function of `across` and one of `down`; summed by one matmul."""
+
+    def __init__(self, skull: Skull) -> None:
+        self.grid: Grid = chart_grid()
+        self._skull = skull
+        self._across: list[Floats] = []
+        self._down: list[Floats] = []
+
+    def add(self, amount: float, across: Floats, down: Floats) -> None:
+        self._across.append(across)
+        self._down.append(amount * down)
+
+    def height(self) -> Floats:
+        return np.stack(self._down, axis=1) @ np.stack(self._across)
+
+    def chart_bump(self, amount: float, u: float, v: float, wide: float, high: float) -> None:
+        self.add(amount, _bell(self.grid.across, u, wide), _bell(self.grid.down, v, high))
+
+    def bump(self, amount: float, x: float, y: float, wide: float, high: float) -> None:
+        """A bell seen at (x, y) from the front, with its standard deviations in pupil distances."""
+        across, down = at(self._skull, x, y)
+        stretch = 2.0 * self._skull.width * (1.0 - down * down) ** 0.5
+        self.chart_bump(amount, across, down, wide / stretch, high / self._skull.height)
+
+    def pair(self, amount: float, x: float, y: float, wide: float, high: float) -> None:
+        self.bump(amount, x, y, wide, high)
+        self.bump(amount, -x, y, wide, high)
+
+    def chart_pair(self, amount: float, u: float, v: float, wide: float, high: float) -> None:
+        bells = _bell(self.grid.across, u, wide) + _bell(self.grid.across, -u, wide)
+        self.add(amount, bells, _bell(self.grid.down, v, high))
+
+
+def _carve_skull(sculpture: _Sculpture, skull: Skull) -> None:
+    across, down = sculpture.grid
+    everywhere = np.ones_like(across)
+    sides = 1.0 - _bell(across, 0.0, 0.42)
+    sculpture.add(-skull.jaw_taper, sides, _rise(down, 0.28, 0.85))
+    sculpture.add(-0.5, everywhere, _rise(down, 0.82, 1.0))
+    sculpture.add(-0.2, everywhere, _rise(-down, 0.5, 1.0))
+    sculpture.chart_bump(skull.chin, 0.0, skull.chin_y, skull.chin_width, 0.065)
+    sculpture.chart_bump(-skull.cleft, 0.0, skull.chin_y, 0.014, 0.035)
+    sculpture.chart_pair(skull.jaw_corner, 0.75, 0.45, 0.16, 0.09)
+    sculpture.chart_pair(skull.cheekbone, 0.44, skull.cheekbone_y / skull.height, 0.13, 0.07)
+    sculpture.chart_pair(skull.cheek, 0.31, 0.42, 0.12, 0.09)
+    sculpture.chart_bump(skull.forehead, 0.0, -0.33, 0.36, 0.12)
+    sculpture.chart_pair(-skull.temple, 0.62, -0.1, 0.13, 0.12)
+    sculpture.chart_pair(skull.ear, 1.02, skull.ear_y, 0.06, 0.075)
+
+
+def _carve_eyes(sculpture: _Sculpture, person: Identity) -> None:
+    eye = person.eyes.distance / 2
+    skull = person.skull
+    sculpture.pair(skull.brow_ridge, eye * 0.85, 0.06 - person.brows.height, 0.26, 0.07)
+    sculpture.pair(-skull.socket, eye * 0.95, 0.0, 0.21, 0.15)
+    sculpture.pair(0.035, eye, 0.0, 0.11, 0.085)
+    sculpture.pair(0.06 * person.eyes.bags, eye, 0.2, 0.14, 0.05)
+
+
+def _carve_nose(sculpture: _Sculpture, nose: Nose, expression: Expression) -> None:
+    skull_height = sculpture._skull.height
+    down = sculpture.grid.down
+    tip = nose.length / skull_height
+    plateau = _rise(down, -0.09, 0.03) * (1.0 - _rise(down, tip - 0.02, tip + 0.055))
+    slope = np.clip(down / tip, 0.0, 1.0) * plateau
+    stretch = 2.0 * sculpture._skull.width
+    ridge = _bell(sculpture.grid.across, 0.0, nose.bridge_width / stretch)
+    sculpture.add(nose.bridge, ridge, plateau)
+    sculpture.add(0.05, _bell(sculpture.grid.across, 0.0, 1.5 * nose.bridge_width / stretch), slope)
+    sculpture.bump(nose.hump, 0.0, 0.42 * nose.length, 0.08, 0.09)
+    sculpture.bump(nose.tip, nose.skew, nose.length - 0.03, nose.tip_width, 0.085)
+    spread = nose.wing_width + 0.02 * max(0.0, expression.smile)
+    sculpture.pair(nose.wings, spread, nose.length + 0.03, 0.07, 0.065)
+
+
+def _carve_mouth(sculpture: _Sculpture, mouth: Mouth, expression: Expression) -> None:
+    smile = max(0.0, expression.smile)
+    sculpture.bump(mouth.protrusion, 0.0, mouth.y, 0.36, 0.2)
+    sculpture.bump(0.2 * mouth.upper, 0.0, mouth.y - mouth.upper / 2, 0.22, 0.04)
+    sculpture.bump(0.25 * mouth.lower, 0.0, mouth.y + mouth.lower / 2, 0.2, 0.05)
+    sculpture.bump(-0.03, 0.0, mouth.y + mouth.lower + 0.09, 0.22, 0.05)
+    sculpture.bump(-0.02, 0.0, mouth.y - mouth.upper - 0.09, 0.05, 0.07)
+    sculpture.pair(0.04 * smile, 0.6, 0.62, 0.16, 0.13)
+    sculpture.pair(-0.02 * smile, mouth.width + 0.1, mouth.y - 0.1, 0.07, 0.12)
+
+
+def _bell(values: Floats, centre: float, spread: float) -> Floats:
+    distance = (values - centre) / spread
+    # beyond five deviations it is nought: denormal numbers would slow the sums tenfold
+    bell: Floats = np.exp(-0.5 * distance * distance) * (np.abs(distance) < 5.0)
+    return bell
+
+
+def _rise(values: Floats, low: float, high: float) -> Floats:
+    """Smooth step from 0 at `low` to 1 at `high`."""
+    t = np.clip((values - low) / (high - low), 0.0, 1.0)
+    step: Floats = t * t * (3.0 - 2.0 * t)
+    return step
+
+
+def _blur_matrix(size: int, spread: float) -> Floats:
+    places = np.arange(size, dtype=np.float32)
+    weights = _bell(places[:, None] - places[None, :], 0.0, spread)
+    matrix: Floats = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return matrix
+
+
+# eight texels are a sixth of the pupil distance: eye sockets and nose flanks, not freckles
+_BLUR_DOWN = _blur_matrix(160, 8.0)
+_BLUR_ACROSS = _blur_matrix(256, 8.0)
+
+
+def _blurred(height: Floats) -> Floats:
+    return _BLUR_DOWN @ height @ _BLUR_ACROSS.T
