@@ -1,0 +1,33 @@
+# Everything works on a clean clone with python3.11+ and make.
+# 3.11 is the version everything was tested with
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test check teacher clean
+
+demo: $(INSTALLED)  ## distil, export, measure and report on rendered faces
+	$(BIN)/distill-and-export --demo --out runs/demo
+
+test: $(INSTALLED)  ## the whole suite
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)  ## lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+teacher: $(INSTALLED)  ## train the shipped demo teacher again
+	$(BIN)/embedge train-teacher --recipe demo-teacher --out train/teachers/rendered.safetensors
+
+# torch is pinned: an unpinned one would bring gigabytes of CUDA to a machine that has none
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "embedge needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,export,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs

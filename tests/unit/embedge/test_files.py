@@ -1,0 +1,36 @@
+import json
+
+import pytest
+
+from embedge.errors import EmbedgeError
+from embedge.files import sha256_json, whole_file, write_json, write_text
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "f"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError), whole_file(path) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+def test_a_refused_write_is_explained(tmp_path):
+    path = tmp_path / "f"
+    path.mkdir()
+    with pytest.raises(EmbedgeError, match=r"E-WRITE.*nothing half-written"):
+        write_text(path, "x")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_refuses_what_json_has_not(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "f", {"x": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_digest_ignores_key_order():
+    value = {"b": [1, 2], "a": "ö"}
+    assert sha256_json(value) == sha256_json(json.loads(json.dumps(dict(reversed(value.items())))))
+    assert sha256_json(value) != sha256_json({"b": [2, 1], "a": "ö"})

@@ -1,0 +1,52 @@
+import pytest
+import torch
+
+from embedge.train.models import iresnet, mobilefacenet
+from embedge.train.models.cost import macs_of, parameters_of
+
+
+@pytest.mark.parametrize(
+    ("scale", "parameters", "macs"),
+    [(1, 1_200_512, 221_161_984), (2, 2_059_520, 437_520_896)],
+)
+def test_mobilefacenet_costs_what_the_published_one_costs(scale, parameters, macs):
+    network = mobilefacenet(512, scale=scale)
+    assert parameters_of(network) == parameters
+    assert macs_of(network) == macs
+
+
+def test_mobilefacenet_names_its_weights_as_arcface_torch_does():
+    names = set(mobilefacenet(512, scale=2).state_dict())
+    assert {
+        "layers.0.layers.0.weight",
+        "layers.2.layers.1.layers.2.weight",
+        "layers.3.layers.3.layers.2.layers.1.running_var",
+        "conv_sep.layers.0.weight",
+        "features.layers.0.layers.0.weight",
+        "features.layers.2.weight",
+        "features.layers.3.running_mean",
+    } <= names
+
+
+def test_iresnet_has_the_published_size_and_names():
+    network = iresnet(50, 512)
+    assert parameters_of(network) == 43_590_976
+    assert {"layer3.13.bn3.weight", "layer1.0.downsample.1.bias", "features.bias"} <= set(
+        network.state_dict()
+    )
+
+
+@pytest.mark.parametrize("activation", ["prelu", "relu", "relu6"])
+def test_narrow_student_embeds(activation):
+    network = mobilefacenet(64, scale=1, width=0.25, activation=activation).eval()
+    assert network(torch.zeros(2, 3, 112, 112)).shape == (2, 64)
+    has_prelu = any(isinstance(m, torch.nn.PReLU) for m in network.modules())
+    assert has_prelu == (activation == "prelu")
+
+
+def test_counting_leaves_the_network_as_it_was():
+    network = mobilefacenet(32, scale=1, width=0.125).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    macs_of(network)
+    assert network.training
+    assert all(torch.equal(before[name], v) for name, v in network.state_dict().items())

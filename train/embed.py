@@ -1,0 +1,28 @@
+"""Embeddings of a face set by a torch network."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from embedge.progress import Progress
+from embedge.train.data.batches import pixels
+from embedge.train.data.faces import FaceSet
+
+__all__ = ["embed_faces"]
+
+_BATCH = 64
+
+
+def embed_faces(
+    network: nn.Module, faces: FaceSet, *, what: str, progress: Progress, flip: bool = False
+) -> NDArray[np.float32]:
+    """Un-normalised embeddings (N, dim), of the mirrored pictures if `flip`."""
+    network.eval()
+    found = []
+    with torch.inference_mode(), progress.task(what, len(faces)) as task:
+        for low in range(0, len(faces), _BATCH):
+            images = faces.images[low : low + _BATCH]
+            found.append(network(pixels(images[:, :, ::-1] if flip else images)).float().numpy())
+            task.advance(len(images))
+    return np.concatenate(found)
