@@ -11,6 +11,7 @@ from embedge.errors import EmbedgeError
 # command -> (module, one line of help). A module offers configure(parser) and run(options) -> int.
 COMMANDS = {
     "distill-and-export": ("embedge.cli.distill", "teacher + faces -> device bundle + report"),
+    "doctor": ("embedge.cli.doctor", "what this machine has, what is wrong with it, the remedy"),
     "verify": ("embedge.cli.verify", "are these two pictures the same person?"),
 }
 

@@ -1,0 +1,130 @@
+"""ONNX -> engine, one path for TensorRT 8.5 to 11 and TensorRT-RTX."""
+
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from embedge.errors import EmbedgeError
+from embedge.export.engines.build_log import build_log
+from embedge.export.engines.builder_config import builder_config, set_flag_names
+from embedge.export.engines.layers import inspected_layers, layer_summary
+from embedge.export.engines.network import network_from_onnx, tensor_types
+from embedge.export.engines.options import EngineOptions
+from embedge.export.engines.progress import Progress, attach_progress
+from embedge.export.engines.timing_cache import (
+    attach_timing_cache,
+    keep_timing_cache,
+    timing_cache_path,
+)
+from embedge.files import sha256_file, write_bytes, write_json
+from embedge.runtime.cuda_driver import CudaDriver, cuda_driver
+from embedge.runtime.engine_card import EngineCard
+from embedge.runtime.tensorrt_api import tensorrt_module
+
+__all__ = ["engine_from_onnx", "layers_path"]
+
+
+def engine_from_onnx(
+    onnx: Path,
+    plan: Path,
+    options: EngineOptions,
+    *,
+    calibration_sha256: str | None = None,
+    progress: Progress | None = None,
+) -> EngineCard:
+    """Build `plan` with its sidecar, and the inspector's layers where a GPU can load it."""
+    trt = tensorrt_module(options.target)
+    driver = cuda_driver()
+    _require_gpu(options, driver)
+    log = build_log(trt)
+    builder = trt.Builder(log)
+    network = network_from_onnx(trt, builder, onnx, options, log)
+    config = builder_config(trt, builder, network, options)
+    cache = _cache_path(trt, options, driver)
+    attach_timing_cache(config, cache)
+    attach_progress(trt, config, progress)
+    started = time.perf_counter()
+    data = _built(builder, network, config, log, onnx)
+    seconds = time.perf_counter() - started
+    write_bytes(plan, data)
+    card = EngineCard(
+        plan=plan.name,
+        plan_sha256=sha256_file(plan),
+        plan_bytes=len(data),
+        onnx_sha256=sha256_file(onnx),
+        calibration_sha256=calibration_sha256,
+        precision=options.precision,
+        target=options.target,
+        tensorrt=trt.__version__,
+        sms=options.sms or _sms(driver),
+        device=_device(driver),
+        driver=driver.kernel or driver.cuda_text,
+        batches=_batches(network, options),
+        flags=set_flag_names(trt, config, options),
+        graph_tensors=tensor_types(network),
+        build_seconds=round(seconds, 3),
+        timing_sha256=keep_timing_cache(config, cache),
+        dla=options.dla,
+        layers=_layers(trt, log, data, plan) if not driver.problem else None,
+    )
+    card.write(plan)
+    return card
+
+
+def layers_path(plan: Path) -> Path:
+    """Where the engine inspector's full answer is kept."""
+    return plan.with_name(plan.name + ".layers.json")
+
+
+def _built(builder: Any, network: Any, config: Any, log: Any, onnx: Path) -> bytes:
+    serialized = builder.build_serialized_network(network, config)
+    if serialized is not None:
+        return bytes(serialized)
+    raise EmbedgeError(
+        "E-TRT-BUILD",
+        "TensorRT could not build the engine:\n  - "
+        + "\n  - ".join(log.errors[-10:] or ["the build was stopped"]),
+        where=onnx,
+        remedy="Raise --workspace, lower --batch, or try --precision fp32 to find the layer",
+    )
+
+
+def _layers(trt: ModuleType, log: Any, data: bytes, plan: Path) -> dict[str, Any]:
+    """Ask the finished engine what it does; the full answer goes beside the plan."""
+    runtime = trt.Runtime(log)
+    if hasattr(runtime, "engine_host_code_allowed"):  # a version-compatible plan, made just now
+        runtime.engine_host_code_allowed = True
+    layers = inspected_layers(trt, runtime.deserialize_cuda_engine(data))
+    write_json(layers_path(plan), layers)
+    return layer_summary(layers)
+
+
+def _require_gpu(options: EngineOptions, driver: CudaDriver) -> None:
+    if driver.problem is None or options.sms:
+        return
+    raise EmbedgeError(
+        "E-NO-GPU",
+        f"an engine is built on the device that will run it, but {driver.problem}",
+        remedy="Run embedge build-engine on the device; embedge doctor shows what it finds",
+    )
+
+
+def _cache_path(trt: ModuleType, options: EngineOptions, driver: CudaDriver) -> Path | None:
+    if options.timing_cache is None:
+        return None
+    sm = driver.devices[0].sm if driver.devices else options.sms[0]
+    return timing_cache_path(options.timing_cache, trt, _device(driver), sm)
+
+
+def _sms(driver: CudaDriver) -> tuple[int, ...]:
+    return (driver.devices[0].sm,)
+
+
+def _device(driver: CudaDriver) -> str:
+    return driver.devices[0].name if driver.devices else "none (built ahead of time)"
+
+
+def _batches(network: Any, options: EngineOptions) -> tuple[int, int, int]:
+    batch = next(iter(network.get_input(0).shape))
+    return options.batches if batch == -1 else (batch, batch, batch)

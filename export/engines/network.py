@@ -1,0 +1,73 @@
+"""ONNX file -> TensorRT network, typed as the graph says; every parser error in one list."""
+
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from embedge.errors import EmbedgeError
+from embedge.export.engines.options import EngineOptions
+
+__all__ = ["network_from_onnx", "network_kind", "tensor_types"]
+
+
+def network_kind(trt: ModuleType, options: EngineOptions) -> str:
+    """The creation flag to use: the newest way of typing that this TensorRT offers.
+
+    A DLA needs the precision flags of a weakly typed network as long as those exist.
+    """
+    offered = trt.NetworkDefinitionCreationFlag
+    weak = hasattr(trt.BuilderFlag, "FP16")
+    if hasattr(offered, "STRONGLY_TYPED") and not (weak and options.dla is not None):
+        return "STRONGLY_TYPED"
+    return "EXPLICIT_BATCH" if hasattr(offered, "EXPLICIT_BATCH") else "STRONGLY_TYPED"
+
+
+def network_from_onnx(
+    trt: ModuleType, builder: Any, onnx: Path, options: EngineOptions, log: Any
+) -> Any:
+    """Parse, or raise one error that names every node the parser refused."""
+    flag = getattr(trt.NetworkDefinitionCreationFlag, network_kind(trt, options))
+    network = builder.create_network(1 << int(flag))
+    parser = trt.OnnxParser(network, log)
+    if not parser.parse_from_file(str(onnx)):
+        complaints = [_complaint(parser.get_error(i)) for i in range(parser.num_errors)]
+        raise EmbedgeError(
+            "E-TRT-PARSE",
+            "TensorRT's parser refuses the graph:\n  - " + "\n  - ".join(complaints or log.errors),
+            where=onnx,
+            remedy="Export again for this target (embedge quantize --target trt or trt8)",
+        )
+    _require_precision(network, onnx, options, network_kind(trt, options) == "STRONGLY_TYPED")
+    return network
+
+
+def tensor_types(network: Any) -> dict[str, int]:
+    """How many layers of the parsed network produce each data type."""
+    layers = (network.get_layer(i) for i in range(network.num_layers))
+    names = (layer.get_output(0).dtype.name for layer in layers if layer.num_outputs)
+    return dict(sorted(Counter(names).items()))
+
+
+def _require_precision(network: Any, onnx: Path, options: EngineOptions, typed: bool) -> None:
+    """Under strong typing the graph decides, so a graph without the precision is a mistake."""
+    wanted = {"fp16": "HALF", "int8": "INT8"}.get(options.precision)
+    if wanted is None or wanted in tensor_types(network):
+        return
+    if options.precision == "fp16" and not typed:
+        return  # a weakly typed network takes FP16 from the builder flag
+    raise EmbedgeError(
+        "E-TRT-PRECISION",
+        f"an {options.precision} engine was asked for, but no tensor of the graph is {wanted}",
+        where=onnx,
+        remedy=f"Give the {options.precision} graph of the bundle: precision is written in the"
+        " graph",
+    )
+
+
+def _complaint(error: Any) -> str:
+    """One line for one parser error; TensorRT 8 knows the node's number only."""
+    place = f"node {error.node()}"
+    if hasattr(error, "node_name"):
+        place += f" '{error.node_name()}' ({error.node_operator()})"
+    return f"{place}: {error.desc()}"

@@ -1,0 +1,45 @@
+"""TensorRT's shared libraries as the loader finds them, whatever Python thinks."""
+
+import ctypes
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["TensorRTLibrary", "tensorrt_libraries"]
+
+_MAJORS = (11, 10, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRTLibrary:
+    """One libnvinfer the loader finds, by its soname and the version it reports."""
+
+    soname: str
+    version: str
+
+    @property
+    def major(self) -> int:
+        return int(self.soname.rpartition(".")[2])
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def tensorrt_libraries(majors: tuple[int, ...] = _MAJORS) -> tuple[TensorRTLibrary, ...]:
+    found = (_library(f"libnvinfer.so.{major}") for major in majors)
+    return tuple(library for library in found if library is not None)
+
+
+def _library(soname: str) -> TensorRTLibrary | None:
+    try:
+        library = ctypes.CDLL(soname)
+    except OSError:
+        return None
+    number = int(library.getInferLibVersion()) if hasattr(library, "getInferLibVersion") else 0
+    return TensorRTLibrary(soname, _version(number))
+
+
+def _version(number: int) -> str:
+    """TensorRT 10 moved from major*1000+minor*100+patch to major*10000+minor*100+patch."""
+    if number >= 100_000:
+        return f"{number // 10_000}.{number // 100 % 100}.{number % 100}"
+    return f"{number // 1000}.{number // 100 % 10}.{number % 100}" if number else "unknown"

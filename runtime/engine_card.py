@@ -1,0 +1,93 @@
+"""The sidecar of an engine: what it was made of, with what, where, and for which device.
+
+An engine is machine code. It is loaded only when a verified manifest names its digest and the
+TensorRT, the GPU and the precision written here are the ones at hand.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from embedge.errors import EmbedgeError
+from embedge.files import write_json
+
+__all__ = ["FORMAT", "EngineCard", "card_path"]
+
+FORMAT = "embedge.engine/1"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineCard:
+    """`sm` is the compute capability (87 for Orin); `sms` lists those of a portable plan.
+
+    `batches` is the optimisation profile: smallest, best and largest batch.
+    `graph_tensors` counts the tensors of the parsed network by type, `layers` sums up the engine
+    inspector (None where no GPU was there to ask it).
+    """
+
+    plan: str
+    plan_sha256: str
+    plan_bytes: int
+    onnx_sha256: str
+    precision: str
+    target: str
+    tensorrt: str
+    sms: tuple[int, ...]
+    device: str
+    driver: str
+    batches: tuple[int, int, int]
+    flags: tuple[str, ...]
+    graph_tensors: dict[str, int]
+    build_seconds: float
+    calibration_sha256: str | None = None
+    timing_sha256: str | None = None
+    dla: int | None = None
+    layers: dict[str, Any] | None = None
+    format: str = field(default=FORMAT)
+
+    @property
+    def version_compatible(self) -> bool:
+        return "VERSION_COMPATIBLE" in self.flags
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def write(self, plan: Path) -> Path:
+        path = card_path(plan)
+        write_json(path, self.to_json())
+        return path
+
+    @classmethod
+    def read(cls, plan: Path) -> Self:
+        """Read the sidecar beside a plan."""
+        path = card_path(plan)
+        if not path.is_file():
+            raise _unreadable("the engine has no sidecar", path)
+        try:
+            return cls.from_json(json.loads(path.read_text()))
+        except (ValueError, TypeError, KeyError) as error:
+            raise _unreadable(f"the engine's sidecar cannot be read: {error}", path) from error
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        if value["format"] != FORMAT:
+            raise ValueError(f"format is {value['format']!r}, this version reads {FORMAT!r}")
+        expected = {one.name for one in fields(cls)}
+        if set(value) != expected:
+            raise ValueError(f"fields differ: {sorted(set(value) ^ expected)}")
+        tuples = {name: tuple(value[name]) for name in ("sms", "batches", "flags")}
+        return cls(**{**value, **tuples})
+
+
+def card_path(plan: Path) -> Path:
+    return plan.with_name(plan.name + ".json")
+
+
+def _unreadable(what: str, path: Path) -> EmbedgeError:
+    return EmbedgeError(
+        "E-ENGINE-CARD",
+        what,
+        where=path,
+        remedy="Build the engine again: embedge build-engine BUNDLE",
+    )

@@ -1,0 +1,49 @@
+"""Which TensorRT is here. Only this module imports it: one API under three package names."""
+
+import importlib
+import importlib.util
+from types import ModuleType
+
+from embedge.errors import EmbedgeError
+
+__all__ = ["MODULES", "tensorrt_module"]
+
+# `tensorrt` re-exports `tensorrt_bindings`; bindings installed alone (JetPack) have no `tensorrt`.
+MODULES = {"tensorrt": ("tensorrt", "tensorrt_bindings"), "rtx": ("tensorrt_rtx",)}
+
+_INSTALL = {
+    "tensorrt": "Install TensorRT: pip install 'embedge[tensorrt]', or see docs/jetson.md for a"
+    " Jetson",
+    "rtx": "Install it: pip install 'embedge[rtx]'",
+}
+
+
+def tensorrt_module(target: str = "tensorrt") -> ModuleType:
+    """Import TensorRT for a target, or say what is missing; named tensors (8.5) are the floor."""
+    found = [name for name in MODULES[target] if importlib.util.find_spec(name)]
+    if not found:
+        raise EmbedgeError(
+            "E-TRT-MISSING",
+            f"TensorRT is not installed (no Python package {' or '.join(MODULES[target])})",
+            remedy=_INSTALL[target],
+        )
+    try:
+        module = importlib.import_module(found[0])
+    except Exception as error:  # bindings without libraries raise whatever the loader raises
+        raise EmbedgeError(
+            "E-TRT-BROKEN",
+            f"the Python package {found[0]} is there but does not import ({error})",
+            remedy="Run embedge doctor: it tells missing libraries from mismatched versions",
+        ) from error
+    _require_named_tensors(module)
+    return module
+
+
+def _require_named_tensors(module: ModuleType) -> None:
+    if hasattr(module.IExecutionContext, "execute_async_v3"):
+        return
+    raise EmbedgeError(
+        "E-TRT-OLD",
+        f"TensorRT {module.__version__} has no execute_async_v3: this is older than 8.5",
+        remedy="Update to JetPack 5.1 (TensorRT 8.5) or newer",
+    )
