@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from embedge.train.render.lookup import Floats
 from embedge.train.render.noise import Noise
 from embedge.train.render.nuisance import Backdrop
+from embedge.train.render.shapes import Floats, clamp
 
 __all__ = ["background"]
 
@@ -17,8 +17,8 @@ def background(backdrop: Backdrop, x: Floats, y: Floats, noise: Noise) -> Floats
     scale = backdrop.scale
     clouds = noise.smooth(scale * along + here, scale * aside + there)
     first, second, third = (np.asarray(c, np.float32)[:, None] ** 2 for c in backdrop.colours)
-    picture: Floats = first + np.clip(0.5 + 0.5 * clouds, 0.0, 1.0) * (second - first)
+    picture: Floats = first + clamp(0.5 + 0.5 * clouds, 0.0, 1.0) * (second - first)
     if backdrop.stripes:
         bars = np.sin(backdrop.stripes * along + 0.6 * clouds)
-        picture += np.clip(4.0 * bars - 1.0, 0.0, 1.0) * (third - picture)
+        picture += clamp(4.0 * bars - 1.0, 0.0, 1.0) * (third - picture)
     return picture

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.train.render.lookup import Floats
+from embedge.train.render.shapes import Floats
 
-__all__ = ["Canvas", "edge", "rise", "spot"]
+__all__ = ["Canvas"]
 
 Indices = NDArray[np.intp]
 
@@ -66,22 +66,3 @@ class Window:
     def __exit__(self, *_: object) -> None:
         self._canvas.colour[:, self._index] = self._part.colour
         self._canvas.shine[self._index] = self._part.shine
-
-
-def edge(distance: Floats, soft: float) -> Floats:
-    """Cover of a shape from the signed distance to its border (positive inside)."""
-    cover: Floats = np.clip(0.5 + distance / soft, 0.0, 1.0)
-    return cover
-
-
-def rise(values: Floats, low: float, high: float) -> Floats:
-    """Smooth step from 0 at `low` to 1 at `high`."""
-    t = np.clip((values - low) / (high - low), 0.0, 1.0)
-    step: Floats = t * t * (3.0 - 2.0 * t)
-    return step
-
-
-def spot(x: Floats, y: Floats, wide: float, high: float) -> Floats:
-    """A bell around the origin."""
-    bell: Floats = np.exp(-0.5 * ((x / wide) ** 2 + (y / high) ** 2))
-    return bell

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from embedge.train.render.identity import Skull
-from embedge.train.render.lookup import Floats
+from embedge.train.render.shapes import Floats
 
 __all__ = ["COLUMNS", "ROWS", "Grid", "across_of", "at", "axes_of", "chart_grid", "texel"]
 

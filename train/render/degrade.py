@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from embedge.train.render.lookup import Floats
 from embedge.train.render.nuisance import Camera
+from embedge.train.render.shapes import Floats
 
 __all__ = ["photograph"]
 

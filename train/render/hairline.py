@@ -3,7 +3,7 @@
 import numpy as np
 
 from embedge.train.render.identity import Hair
-from embedge.train.render.lookup import Floats
+from embedge.train.render.shapes import Floats, clamp
 
 __all__ = ["hair_cover"]
 
@@ -12,8 +12,8 @@ def hair_cover(hair: Hair, across: Floats, down: Floats, softness: float) -> Flo
     """Cover from 0 to 1; `softness` is the width of the edge in chart units."""
     line = (
         hair.hairline
-        + hair.slant * np.clip(across - hair.part, -0.6, 0.6)
-        + 0.22 * np.clip(np.abs(across) - 0.35, 0.0, 0.6)
+        + hair.slant * clamp(across - hair.part, -0.6, 0.6)
+        + 0.22 * clamp(np.abs(across) - 0.35, 0.0, 0.6)
         - hair.recession * np.exp(-0.5 * ((np.abs(across) - 0.4) / 0.13) ** 2)
         + hair.peak * np.exp(-0.5 * (across / 0.12) ** 2)
     )
@@ -24,5 +24,5 @@ def hair_cover(hair: Hair, across: Floats, down: Floats, softness: float) -> Flo
 
 
 def _edge(distance: Floats) -> Floats:
-    step: Floats = np.clip(0.5 + distance, 0.0, 1.0)
+    step: Floats = clamp(0.5 + distance, 0.0, 1.0)
     return step

@@ -199,8 +199,8 @@ def _eyes(draw: Draw, melanin: float) -> Eyes:
     red, green, blue = (min(1.0, channel * tone) for channel in base)
     return Eyes(
         distance=draw.normal(1.0, 0.065),
-        width=draw.normal(0.225, 0.028),
-        opening=draw.normal(0.095, 0.022),
+        width=draw.normal(0.24, 0.03),
+        opening=draw.normal(0.105, 0.024),
         lower=draw.normal(0.06, 0.014),
         tilt=draw.normal(0.03, 0.1),
         iris=draw.normal(0.093, 0.009),
@@ -320,7 +320,7 @@ def _hair(draw: Draw, shade: Colour) -> Hair:
         volume=(0.0, draw.between(0.03, 0.1), draw.between(0.06, 0.16), draw.between(0.06, 0.2))[
             style
         ],
-        contrast=draw.between(0.15, 0.6),
+        contrast=draw.between(0.12, 0.45),
         curl=draw.between(0.0, 1.0) ** 2,
         grey=draw.between(0.2, 0.8) if draw.chance(0.12) else 0.0,
         amount=draw.between(0.0, 0.3) if style == 0 else draw.between(0.9, 1.0),

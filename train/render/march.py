@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedge.train.render.chart import across_of
-from embedge.train.render.lookup import Floats
 from embedge.train.render.relief import Relief
+from embedge.train.render.shapes import Floats, clamp, rise
 
 __all__ = ["Surface", "march"]
 
 _BOUND = 1.42  # no relief reaches beyond this multiple of the ellipsoid
-_COARSE_STEPS, _FINE_STEPS = 11, 4
+_COARSE_STEPS, _FINE_STEPS = 11, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ def march(
     """Follow rays (3, rows * columns) to the head: every other pixel first, then all of them."""
     closest = -(origin @ directions)
     start = _start(origin, directions, closest, shape, relief)
-    travel, gap = _approach(origin, directions, start, closest, relief, _FINE_STEPS)
+    travel, gap = _land(origin, directions, start, closest, relief)
     point = origin[:, None] + directions * travel
-    return _surface(point, np.maximum(gap, 0.0), axes, relief)
+    return _surface(point, gap, axes, relief)
 
 
 def _start(
@@ -51,7 +51,7 @@ def _start(
     centre = np.ascontiguousarray(closest.reshape(shape)[::2, ::2]).ravel()
     miss = float(origin @ origin) - centre * centre
     entry = centre - np.sqrt(np.maximum(_BOUND**2 - miss, 0.0))
-    travel, _ = _approach(origin, some, entry, centre, relief, _COARSE_STEPS)
+    travel = _walk(origin, some, entry, centre, relief)
     near = _smallest_neighbour(travel.reshape(half))
     full = near.repeat(2, axis=0).repeat(2, axis=1)[:rows, :columns]
     return full.ravel() - np.float32(0.01)
@@ -64,15 +64,29 @@ def _smallest_neighbour(grid: Floats) -> Floats:
     return least
 
 
-def _approach(
-    origin: Floats, directions: Floats, travel: Floats, limit: Floats, relief: Relief, steps: int
+def _walk(
+    origin: Floats, directions: Floats, travel: Floats, limit: Floats, relief: Relief
+) -> Floats:
+    """Careful steps from outside, as far as the gap surely reaches."""
+    for _ in range(_COARSE_STEPS):
+        gap = _gap(origin, directions, travel, relief.rough)
+        travel = np.minimum(travel + 0.65 * gap, limit)
+    return travel
+
+
+def _land(
+    origin: Floats, directions: Floats, travel: Floats, limit: Floats, relief: Relief
 ) -> tuple[Floats, Floats]:
-    coarse = steps == _COARSE_STEPS
-    look, stride = (relief.rough, 0.65) if coarse else (relief.fine, 0.8)
-    for _ in range(steps):
-        gap = _gap(origin, directions, travel, look)
-        travel = np.minimum(travel + stride * gap, limit)
-    return travel, gap
+    """Secant steps from close by; also how far each ray missed (0 when it did not)."""
+    gap = _gap(origin, directions, travel, relief.fine)
+    step = 0.8 * gap
+    for _ in range(_FINE_STEPS):
+        travel = np.minimum(travel + step, limit)
+        before, gap = gap, _gap(origin, directions, travel, relief.fine)
+        slope = (before - gap) / np.where(step == 0.0, 1.0, step)
+        step = clamp(gap / np.maximum(slope, 0.35), -0.05, 0.1)
+    # a gap far before the closest approach is a ray still on its way, past the tip of a nose
+    return travel, np.maximum(gap, 0.0) * rise(limit - travel, 0.5, 0.3)
 
 
 def _gap(origin: Floats, directions: Floats, travel: Floats, look: object) -> Floats:

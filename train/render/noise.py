@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from embedge.train.render.lookup import Floats, bilinear_wrapped
+from embedge.train.render.lookup import bilinear_wrapped
 from embedge.train.render.randomness import Draw
+from embedge.train.render.shapes import Floats
 
 __all__ = ["Noise"]
 

@@ -202,13 +202,21 @@ def _patch(draw: Draw) -> Patch:
 
 def _backdrop(draw: Draw) -> Backdrop:
     return Backdrop(
-        colours=(draw.colour(), draw.colour(), draw.colour(0.0, 0.6)),
+        colours=(_wall(draw), _wall(draw), _wall(draw)),
         scale=draw.between(0.02, 0.12),
         angle=draw.between(0.0, 3.1416),
         offset=(draw.between(0.0, 1.0), draw.between(0.0, 1.0)),
         stripes=draw.between(0.5, 4.0) if draw.chance(0.35) else 0.0,
         clothes=draw.colour(0.01, 0.6),
     )
+
+
+def _wall(draw: Draw) -> Colour:
+    """A colour that a room might have: mostly muted, sometimes not."""
+    vivid = draw.between(0.0, 1.0) ** 2
+    grey = draw.between(0.05, 0.9)
+    red, green, blue = (grey + vivid * (channel - grey) for channel in draw.colour())
+    return red, green, blue
 
 
 def _camera(draw: Draw, hardness: float) -> Camera:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from embedge.train.render.canvas import Canvas, edge, rise
-from embedge.train.render.lookup import Floats
+from embedge.train.render.canvas import Canvas
 from embedge.train.render.nuisance import Glasses, Occlusion, Patch
+from embedge.train.render.shapes import Floats, clamp, edge, length, rise
 
 __all__ = ["cover_with_patches", "wear"]
 
@@ -29,7 +29,7 @@ def _put_on_glasses(canvas: Canvas, glasses: Glasses, eye_distance: float) -> No
     side = np.abs(canvas.x)
     u = (side - eye_distance / 2 - 0.02) / glasses.radius
     v = (canvas.y - 0.03) / (glasses.radius * glasses.aspect)
-    outside = ((u**4 + v**4) ** 0.25 - 1.0) * glasses.radius
+    outside = (np.sqrt(length(u * u, v * v)) - 1.0) * glasses.radius
     front = canvas.front > 0
     soft = 1.5 * canvas.soft
     lens = edge(-outside, soft) * front
@@ -47,7 +47,7 @@ def cover_with_patches(
     """Blend patches over the picture (3, n); x, y are picture-plane coordinates."""
     for patch in patches:
         inside = _patch_depth(patch, x, y)
-        shading = 0.75 + 0.25 * np.clip(inside / (0.5 * patch.half_width), 0.0, 1.0)
+        shading = 0.75 + 0.25 * clamp(inside / (0.5 * patch.half_width), 0.0, 1.0)
         colour = np.asarray(patch.colour, np.float32)[:, None] * light[:, None] * shading
         picture += edge(inside, 2 * soft) * (colour - picture)
 
@@ -58,6 +58,6 @@ def _patch_depth(patch: Patch, x: Floats, y: Floats) -> Floats:
     radius = patch.roundness * min(patch.half_width, patch.half_height)
     u = np.abs(cosine * (x - patch.x) + sine * (y - patch.y)) - patch.half_width + radius
     v = np.abs(cosine * (y - patch.y) - sine * (x - patch.x)) - patch.half_height + radius
-    beyond = np.hypot(np.maximum(u, 0.0), np.maximum(v, 0.0))
+    beyond = length(np.maximum(u, 0.0), np.maximum(v, 0.0))
     depth: Floats = radius - beyond - np.minimum(np.maximum(u, v), 0.0)
     return depth

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from embedge.train.render.canvas import Canvas, edge, rise, spot
+from embedge.train.render.canvas import Canvas
 from embedge.train.render.identity import Identity
-from embedge.train.render.lookup import Floats
 from embedge.train.render.noise import Noise
 from embedge.train.render.nuisance import Expression
+from embedge.train.render.shapes import Floats, clamp, edge, length, rise, spot
 
 __all__ = ["paint_brows", "paint_eyes"]
 
@@ -34,7 +34,7 @@ def _paint_eye(part: Canvas, person: Identity, expression: Expression, side: flo
     inside = edge(np.minimum(v - upper, lower - v), 1.2 * soft)
     _paint_ball(part, person, expression, part.x - side * eyes.distance / 2, v, upper, inside)
     lash = np.exp(-0.5 * ((v - upper) / (0.012 + 0.014 * eyes.lashes)) ** 2)
-    part.paint(np.clip(0.95 * lash * rise(arch, -0.12, 0.12), 0.0, 1.0), (0.012, 0.008, 0.006))
+    part.paint(clamp(0.95 * lash * rise(arch, -0.12, 0.12), 0.0, 1.0), (0.012, 0.008, 0.006))
     rim = np.exp(-0.5 * ((v - lower) / 0.014) ** 2) * rise(arch, 0.0, 0.2)
     part.dim(1.0 - 0.4 * rim)
 
@@ -51,13 +51,13 @@ def _paint_ball(
     eyes, soft = person.eyes, part.soft
     white = 0.62 * (0.55 + 0.45 * rise(v - upper, 0.0, 0.07))
     part.paint(inside, np.stack([white, 0.95 * white, 0.92 * white]))
-    radius = np.hypot(across - expression.gaze[0], v + 0.015 - expression.gaze[1])
+    radius = length(across - expression.gaze[0], v + 0.015 - expression.gaze[1])
     iris = edge(eyes.iris - radius, 1.2 * soft) * inside
     ring = 0.45 + 0.55 * rise(eyes.iris - radius, 0.0, 0.03)
     part.paint(iris, np.asarray(eyes.colour, np.float32)[:, None] * ring)
     part.paint(edge(0.4 * eyes.iris - radius, 1.2 * soft) * inside, (0.005, 0.005, 0.005))
     glint = spot(across - expression.gaze[0] - 0.03, v + 0.045, 0.016, 0.016)
-    part.paint(0.9 * np.clip(glint, 0, 1) * inside, (0.95, 0.95, 0.95))
+    part.paint(0.9 * clamp(glint, 0, 1) * inside, (0.95, 0.95, 0.95))
 
 
 def paint_brows(canvas: Canvas, person: Identity, expression: Expression, noise: Noise) -> None:
@@ -73,10 +73,10 @@ def _paint_brow(
     u = (side * part.x - person.eyes.distance / 2 - brows.gap) / brows.length
     line = -brows.height - expression.brows - brows.tilt * brows.length * u
     line = line - brows.arch * (1.0 - (u - 0.25) ** 2)
-    taper = np.clip(1.0 - 0.55 * np.clip(u + 0.3, 0.0, 2.0), 0.25, 1.0)
+    taper = clamp(1.0 - 0.55 * clamp(u + 0.3, 0.0, 2.0), 0.25, 1.0)
     thickness = brows.thickness * taper
     cover = edge(thickness - np.abs(part.y - line), 0.03 + part.soft)
     cover = cover * edge((1.0 - np.abs(u)) * brows.length, 0.08)
     hairs = noise.fine(0.7 * part.x + side * part.y, 0.35 * part.y)
-    cover = np.clip(cover * brows.strength * (1.0 + 0.2 * hairs), 0.0, 0.95)
+    cover = clamp(cover * brows.strength * (1.0 + 0.2 * hairs), 0.0, 0.95)
     part.paint(cover, brows.colour)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from embedge.train.render.canvas import Canvas, edge, rise
+from embedge.train.render.canvas import Canvas
 from embedge.train.render.hairline import hair_cover
 from embedge.train.render.identity import Hair, Identity
-from embedge.train.render.lookup import Floats
 from embedge.train.render.noise import Noise
+from embedge.train.render.shapes import Floats, clamp, edge, rise
 
 __all__ = ["hang_behind", "paint_hair"]
 
@@ -14,7 +14,7 @@ __all__ = ["hang_behind", "paint_hair"]
 def paint_hair(canvas: Canvas, hair: Hair, noise: Noise) -> None:
     here, there = hair.texture
     strands = noise.fine(0.55 * canvas.across + here, 0.1 * canvas.down + there)
-    curls = noise.medium(0.5 * canvas.across + there, 0.55 * canvas.down + here)
+    curls = noise.medium(0.8 * canvas.across + there, 0.8 * canvas.down + here)
     grain = (1.0 - hair.curl) * strands + hair.curl * curls
     across = canvas.across + 0.015 * grain
     down = canvas.down + 0.012 * grain
@@ -24,8 +24,8 @@ def paint_hair(canvas: Canvas, hair: Hair, noise: Noise) -> None:
 
 
 def _shade(hair: Hair, grain: Floats) -> Floats:
-    grey = hair.grey * np.clip(0.6 + 0.5 * grain, 0.0, 1.0)
-    tone = np.clip(1.0 + hair.contrast * grain, 0.2, 2.2)
+    grey = hair.grey * clamp(0.7 + 0.3 * grain, 0.0, 1.0)
+    tone = clamp(1.0 + hair.contrast * grain, 0.2, 2.2)
     colour = np.asarray(hair.colour, np.float32)[:, None] * tone
     shade: Floats = colour + grey * (0.42 - colour)
     return shade
@@ -59,7 +59,7 @@ def _hang_hair(
 ) -> None:
     hair = person.hair
     reach = min(2.6, 1.1 + 1.6 * hair.length)
-    crown = np.sqrt(np.clip(1.0 - (np.clip(-y, 0.0, None) / 2.0) ** 2, 0.0, 1.0))
+    crown = np.sqrt(clamp(1.0 - (np.clip(-y, 0.0, None) / 2.0) ** 2, 0.0, 1.0))
     wide = person.skull.width * (1.02 + 1.3 * hair.volume) * crown
     grain = noise.fine(0.12 * x + hair.texture[0], 0.02 * y + hair.texture[1])
     cover = edge(wide - np.abs(x) + 0.02 * grain, 2 * soft) * edge(reach - y, 0.2)

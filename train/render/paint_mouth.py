@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from embedge.train.render.canvas import Canvas, edge, rise, spot
+from embedge.train.render.canvas import Canvas
 from embedge.train.render.identity import Identity, Mouth, Nose
-from embedge.train.render.lookup import Floats
 from embedge.train.render.nuisance import Expression
+from embedge.train.render.shapes import Floats, clamp, edge, rise, spot
 
 __all__ = ["mouth_corner", "paint_mouth", "paint_nostrils"]
 
@@ -32,7 +32,7 @@ def _paint_lips(part: Canvas, mouth: Mouth, expression: Expression) -> None:
     upper, lower = line - 0.3 * gap, line + 0.7 * gap
     thin = 1.0 - 0.22 * max(0.0, expression.smile)
     bow = 1.0 - mouth.bow * 0.5 * np.exp(-0.5 * (u / 0.16) ** 2) + 0.2 * u * u
-    top = upper - mouth.upper * thin * np.sqrt(bent) * np.clip(bow, 0.3, 1.4)
+    top = upper - mouth.upper * thin * np.sqrt(bent) * clamp(bow, 0.3, 1.4)
     bottom = lower + mouth.lower * thin * bent**0.8
     colour = np.asarray(expression.lipstick or mouth.colour, np.float32)
     inside = np.where(arch > 0, 1.0, 0.0).astype(np.float32)
@@ -47,7 +47,7 @@ def _paint_lips(part: Canvas, mouth: Mouth, expression: Expression) -> None:
 
 def _paint_cavity(part: Canvas, upper: Floats, lower: Floats, inside: Floats, soft: float) -> None:
     hollow = edge(np.minimum(part.y - upper, lower - part.y), soft) * inside
-    open_here = np.clip((lower - upper) / 0.04, 0.0, 1.0)
+    open_here = clamp((lower - upper) / 0.04, 0.0, 1.0)
     part.paint(hollow * open_here, (0.05, 0.012, 0.012))
     teeth = edge(upper + 0.6 * (lower - upper) - part.y, soft) * hollow * open_here
     part.paint(0.9 * teeth, (0.6, 0.57, 0.5))
@@ -59,6 +59,6 @@ def paint_nostrils(canvas: Canvas, nose: Nose) -> None:
         hole = spot(
             side - 0.55 * nose.wing_width, part.y - nose.length - 0.075, nose.nostril, 0.026
         )
-        part.dim(1.0 - 0.8 * np.clip(1.4 * hole, 0.0, 1.0))
+        part.dim(1.0 - 0.8 * clamp(1.4 * hole, 0.0, 1.0))
         flank = spot(side - nose.wing_width - 0.07, part.y - nose.length - 0.02, 0.025, 0.07)
         part.dim(1.0 - 0.28 * flank)

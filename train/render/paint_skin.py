@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from embedge.train.render.canvas import Canvas, edge, rise, spot
+from embedge.train.render.canvas import Canvas
 from embedge.train.render.identity import Identity, Skin
-from embedge.train.render.lookup import Floats
 from embedge.train.render.noise import Noise
 from embedge.train.render.nuisance import Expression
+from embedge.train.render.shapes import Floats, clamp, edge, length, rise, spot
 
 __all__ = ["paint_beard", "paint_skin"]
 
@@ -40,7 +40,7 @@ def _paint_freckles(canvas: Canvas, skin: Skin, noise: Noise) -> None:
     here, there = skin.texture
     grains = noise.medium(0.42 * canvas.x + there, 0.42 * canvas.y + here)
     field = spot(np.abs(canvas.x) - 0.35, canvas.y - 0.45, 0.4, 0.3)
-    cover = np.clip(grains - 0.7, 0.0, 1.0) * field * canvas.front
+    cover = clamp(grains - 0.7, 0.0, 1.0) * field * canvas.front
     red, green, blue = skin.colour
     canvas.paint(skin.freckles * cover, (red * 0.45, green * 0.3, blue * 0.22))
 
@@ -50,7 +50,7 @@ def _paint_stain(canvas: Canvas, skin: Skin, noise: Noise) -> None:
     x, y, radius, depth = skin.stain
     with canvas.window(x, y, 2 * radius, 2 * radius) as part:
         wobble = noise.smooth(0.3 * part.x + skin.texture[1], 0.3 * part.y)
-        distance = np.hypot(part.x - x, part.y - y) * (1.0 + 0.3 * wobble)
+        distance = length(part.x - x, part.y - y) * (1.0 + 0.3 * wobble)
         cover = depth * rise(distance, radius * 1.15, radius * 0.85)
         red, green, blue = skin.colour
         part.paint(2.0 * cover, (red * 0.7, green * 0.35, blue * 0.35))
@@ -59,7 +59,7 @@ def _paint_stain(canvas: Canvas, skin: Skin, noise: Noise) -> None:
 def _paint_mark(canvas: Canvas, mark: tuple[float, float, float, float]) -> None:
     x, y, radius, darkness = mark
     with canvas.window(x, y, 0.15, 0.15) as part:
-        inside = radius - np.hypot(part.x - x, part.y - y)
+        inside = radius - length(part.x - x, part.y - y)
         part.paint(darkness * edge(inside, 2 * part.soft), (0.035, 0.015, 0.01))
 
 
@@ -71,14 +71,14 @@ def _paint_folds(canvas: Canvas, person: Identity, expression: Expression) -> No
     with canvas.window(0.0, nose.length + 0.3, 0.85, 0.5) as part:
         t = (part.y - nose.length + 0.05) / (mouth.y + 0.1 - nose.length)
         line = nose.wing_width + 0.07 + (mouth.width - 0.02 + 0.06 * smile) * t * 0.62
-        along = np.clip(4.0 * t * (1.05 - t), 0.0, 1.0)
+        along = clamp(4.0 * t * (1.05 - t), 0.0, 1.0)
         part.dim(
             1.0 - min(0.5, 0.14 + 0.28 * age + 0.2 * smile) * along * _line(np.abs(part.x) - line)
         )
     if age > 0.3:
-        waves = np.clip(np.sin(30.0 * canvas.y + 1.2 * np.cos(2.2 * canvas.x)) - 0.45, 0.0, 1.0)
+        waves = clamp(np.sin(30.0 * canvas.y + 1.2 * np.cos(2.2 * canvas.x)) - 0.45, 0.0, 1.0)
         canvas.dim(1.0 - 0.3 * age * waves * spot(side, canvas.y + 0.72, 0.5, 0.15))
-        feet = np.clip(np.sin(38.0 * canvas.y - 9.0 * (side - 0.8)) - 0.4, 0.0, 1.0)
+        feet = clamp(np.sin(38.0 * canvas.y - 9.0 * (side - 0.8)) - 0.4, 0.0, 1.0)
         canvas.dim(1.0 - 0.3 * age * feet * spot(side - 0.88, canvas.y, 0.09, 0.12))
 
 
@@ -92,16 +92,16 @@ def paint_beard(canvas: Canvas, person: Identity, noise: Noise) -> None:
     if not (skin.beard or skin.moustache or skin.goatee):
         return
     x, y, side = canvas.x, canvas.y, np.abs(canvas.x)
-    border = skin.beard_edge + 0.42 - 0.75 * np.clip(side - 0.25, 0.0, 1.1)
+    border = skin.beard_edge + 0.42 - 0.75 * clamp(side - 0.25, 0.0, 1.1)
     cover = skin.beard * rise(y - border, -0.08, 0.14)
     middle = (nose.length + 0.16 + mouth.y - mouth.upper) / 2
-    sag = 0.25 * np.clip(side - 0.1, 0.0, 1.0)
-    lip = edge(mouth.width * 1.15 - side, 0.12) * np.exp(-(((y - sag - middle) / 0.1) ** 4))
+    sag = 0.25 * clamp(side - 0.1, 0.0, 1.0)
+    lip = edge(mouth.width * 1.15 - side, 0.12) * rise(np.abs(y - sag - middle), 0.11, 0.07)
     cover = np.maximum(cover, skin.moustache * lip)
     chin = edge(0.3 - side, 0.12) * rise(y, mouth.y + mouth.lower, mouth.y + mouth.lower + 0.15)
     cover = np.maximum(cover, skin.goatee * chin)
     grain = noise.fine(0.9 * x + skin.texture[0], 0.45 * y)
-    cover = np.clip(cover * (1.0 + 0.22 * grain), 0.0, 0.95) * (canvas.front > 0)
+    cover = clamp(cover * (1.0 + 0.22 * grain), 0.0, 0.95) * (canvas.front > 0)
     grey = person.hair.grey
     red, green, blue = (0.7 * ((1 - grey) * c + 0.4 * grey) for c in person.hair.colour)
     canvas.paint(cover, (red, green, blue))

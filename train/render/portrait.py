@@ -10,7 +10,6 @@ from embedge.train.render.canvas import Canvas
 from embedge.train.render.chart import at, axes_of
 from embedge.train.render.degrade import photograph
 from embedge.train.render.identity import Identity
-from embedge.train.render.lookup import Floats
 from embedge.train.render.march import Surface, march
 from embedge.train.render.noise import Noise
 from embedge.train.render.nuisance import Nuisance
@@ -21,6 +20,7 @@ from embedge.train.render.paint_mouth import mouth_corner, paint_mouth, paint_no
 from embedge.train.render.paint_skin import paint_beard, paint_skin
 from embedge.train.render.relief import Relief, relief
 from embedge.train.render.shade import flat_light, lit
+from embedge.train.render.shapes import Floats, clamp
 from embedge.train.render.view import Similarity, plane_of_points, rays, rotation
 
 __all__ = ["Portrait"]
@@ -106,7 +106,7 @@ class Portrait:
         surface = march(origin, directions, size, axes, self.relief)
         head = self._painted(surface, axes, soft)
         radiance = lit(head, surface.normal, surface.openness, self.situation.light, self.turn)
-        cover = np.clip(1.0 - surface.gap / (0.8 * soft), 0.0, 1.0)
+        cover = clamp(1.0 - surface.gap / (0.8 * soft), 0.0, 1.0)
         part = picture.reshape(3, *shape)[:, block[0], block[1]]
         part += (cover * (radiance - part.reshape(3, -1))).reshape(part.shape)
 
@@ -118,7 +118,7 @@ class Portrait:
             y=direction[1] * axes[1],
             across=surface.across,
             down=direction[1],
-            front=np.clip(4.0 * direction[2], 0.0, 1.0),
+            front=clamp(4.0 * direction[2], 0.0, 1.0),
             colour=np.zeros_like(direction),
             shine=np.zeros_like(surface.across),
             soft=soft,

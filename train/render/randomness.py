@@ -32,19 +32,22 @@ class Draw:
 
     def bell(self) -> float:
         """A standard normal value, bounded."""
-        return float(np.clip(self.generator.standard_normal(), -_REACH, _REACH))
+        return max(-_REACH, min(_REACH, float(self.generator.standard_normal())))
 
     def between(self, low: float, high: float) -> float:
-        return float(self.generator.uniform(low, high))
+        return low + (high - low) * float(self.generator.random())
 
     def chance(self, probability: float) -> bool:
         return bool(self.generator.random() < probability)
 
     def pick(self, weights: tuple[float, ...]) -> int:
         """An index, drawn by weight."""
-        edges = np.cumsum(weights)
-        return int(np.searchsorted(edges, self.generator.random() * edges[-1], side="right"))
+        left = sum(weights) * float(self.generator.random())
+        for index, weight in enumerate(weights):
+            left -= weight
+            if left < 0.0:
+                return index
+        return len(weights) - 1
 
     def colour(self, low: float = 0.0, high: float = 1.0) -> tuple[float, float, float]:
-        red, green, blue = self.generator.uniform(low, high, 3).tolist()
-        return red, green, blue
+        return self.between(low, high), self.between(low, high), self.between(low, high)

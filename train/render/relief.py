@@ -7,8 +7,9 @@ import numpy as np
 from embedge.train.render.chart import COLUMNS, ROWS, Grid, at, chart_grid, texel
 from embedge.train.render.hairline import hair_cover
 from embedge.train.render.identity import Identity, Mouth, Nose, Skull
-from embedge.train.render.lookup import Floats, bilinear, nearest
+from embedge.train.render.lookup import bilinear, nearest
 from embedge.train.render.nuisance import Expression
+from embedge.train.render.shapes import Floats, bell, clamp, rise
 
 __all__ = ["Relief", "relief"]
 
@@ -42,10 +43,13 @@ def relief(person: Identity, expression: Expression) -> Relief:
     if hair.volume:
         cover = hair_cover(hair, grid.across[None, :], grid.down[:, None], softness=0.09)
         height = height + hair.volume * hair.amount * cover
-    openness = np.clip(1.0 + 6.0 * (height - _blurred(height)), 0.5, 1.12)
-    down, across = np.gradient(height)
-    table = np.stack([height, across * COLUMNS, down * ROWS, openness], axis=-1)
-    return Relief(table.astype(np.float32), np.ascontiguousarray(height, np.float32))
+    openness = clamp(1.0 + 6.0 * (height - _blurred(height)), 0.5, 1.12)
+    table = np.zeros((*height.shape, 4), np.float32)
+    table[..., 0] = height
+    table[:, 1:-1, 1] = (height[:, 2:] - height[:, :-2]) * (COLUMNS / 2.0)
+    table[1:-1, :, 2] = (height[2:] - height[:-2]) * (ROWS / 2.0)
+    table[..., 3] = openness
+    return Relief(table, np.ascontiguousarray(height))
 
 
 class _Sculpture:
@@ -53,42 +57,47 @@ class _Sculpture:
 
     def __init__(self, skull: Skull) -> None:
         self.grid: Grid = chart_grid()
-        self._skull = skull
+        self.skull = skull
         self._across: list[Floats] = []
         self._down: list[Floats] = []
+        self._bumps: list[tuple[float, float, float, float, float]] = []
 
     def add(self, amount: float, across: Floats, down: Floats) -> None:
         self._across.append(across)
         self._down.append(amount * down)
 
     def height(self) -> Floats:
-        return np.stack(self._down, axis=1) @ np.stack(self._across)
+        amount, u, v, wide, high = np.array(self._bumps, np.float32).T[:, :, None]
+        across = np.concatenate([bell(self.grid.across, u, wide), np.stack(self._across)])
+        down = np.concatenate([amount * bell(self.grid.down, v, high), np.stack(self._down)])
+        return down.T @ across
 
     def chart_bump(self, amount: float, u: float, v: float, wide: float, high: float) -> None:
-        self.add(amount, _bell(self.grid.across, u, wide), _bell(self.grid.down, v, high))
+        """A bell at chart coordinates (u, v)."""
+        self._bumps.append((amount, u, v, wide, high))
+
+    def chart_pair(self, amount: float, u: float, v: float, wide: float, high: float) -> None:
+        self.chart_bump(amount, u, v, wide, high)
+        self.chart_bump(amount, -u, v, wide, high)
 
     def bump(self, amount: float, x: float, y: float, wide: float, high: float) -> None:
         """A bell seen at (x, y) from the front, with its standard deviations in pupil distances."""
-        across, down = at(self._skull, x, y)
-        stretch = 2.0 * self._skull.width * (1.0 - down * down) ** 0.5
-        self.chart_bump(amount, across, down, wide / stretch, high / self._skull.height)
+        across, down = at(self.skull, x, y)
+        stretch = 2.0 * self.skull.width * (1.0 - down * down) ** 0.5
+        self.chart_bump(amount, across, down, wide / stretch, high / self.skull.height)
 
     def pair(self, amount: float, x: float, y: float, wide: float, high: float) -> None:
         self.bump(amount, x, y, wide, high)
         self.bump(amount, -x, y, wide, high)
 
-    def chart_pair(self, amount: float, u: float, v: float, wide: float, high: float) -> None:
-        bells = _bell(self.grid.across, u, wide) + _bell(self.grid.across, -u, wide)
-        self.add(amount, bells, _bell(self.grid.down, v, high))
-
 
 def _carve_skull(sculpture: _Sculpture, skull: Skull) -> None:
     across, down = sculpture.grid
     everywhere = np.ones_like(across)
-    sides = 1.0 - _bell(across, 0.0, 0.42)
-    sculpture.add(-skull.jaw_taper, sides, _rise(down, 0.28, 0.85))
-    sculpture.add(-0.5, everywhere, _rise(down, 0.82, 1.0))
-    sculpture.add(-0.2, everywhere, _rise(-down, 0.5, 1.0))
+    sides = 1.0 - bell(across, 0.0, 0.42)
+    sculpture.add(-skull.jaw_taper, sides, rise(down, 0.28, 0.85))
+    sculpture.add(-0.5, everywhere, rise(down, 0.82, 1.0))
+    sculpture.add(-0.2, everywhere, rise(-down, 0.5, 1.0))
     sculpture.chart_bump(skull.chin, 0.0, skull.chin_y, skull.chin_width, 0.065)
     sculpture.chart_bump(-skull.cleft, 0.0, skull.chin_y, 0.014, 0.035)
     sculpture.chart_pair(skull.jaw_corner, 0.75, 0.45, 0.16, 0.09)
@@ -109,15 +118,15 @@ def _carve_eyes(sculpture: _Sculpture, person: Identity) -> None:
 
 
 def _carve_nose(sculpture: _Sculpture, nose: Nose, expression: Expression) -> None:
-    skull_height = sculpture._skull.height
+    skull_height = sculpture.skull.height
     down = sculpture.grid.down
     tip = nose.length / skull_height
-    plateau = _rise(down, -0.09, 0.03) * (1.0 - _rise(down, tip - 0.02, tip + 0.055))
-    slope = np.clip(down / tip, 0.0, 1.0) * plateau
-    stretch = 2.0 * sculpture._skull.width
-    ridge = _bell(sculpture.grid.across, 0.0, nose.bridge_width / stretch)
+    plateau = rise(down, -0.09, 0.03) * rise(down, tip + 0.075, tip - 0.06)
+    slope = clamp(down / tip, 0.0, 1.0) * plateau
+    stretch = 2.0 * sculpture.skull.width
+    ridge = bell(sculpture.grid.across, 0.0, nose.bridge_width / stretch)
     sculpture.add(nose.bridge, ridge, plateau)
-    sculpture.add(0.05, _bell(sculpture.grid.across, 0.0, 1.5 * nose.bridge_width / stretch), slope)
+    sculpture.add(0.05, bell(sculpture.grid.across, 0.0, 1.5 * nose.bridge_width / stretch), slope)
     sculpture.bump(nose.hump, 0.0, 0.42 * nose.length, 0.08, 0.09)
     sculpture.bump(nose.tip, nose.skew, nose.length - 0.03, nose.tip_width, 0.085)
     spread = nose.wing_width + 0.02 * max(0.0, expression.smile)
@@ -135,23 +144,9 @@ def _carve_mouth(sculpture: _Sculpture, mouth: Mouth, expression: Expression) ->
     sculpture.pair(-0.02 * smile, mouth.width + 0.1, mouth.y - 0.1, 0.07, 0.12)
 
 
-def _bell(values: Floats, centre: float, spread: float) -> Floats:
-    distance = (values - centre) / spread
-    # beyond five deviations it is nought: denormal numbers would slow the sums tenfold
-    bell: Floats = np.exp(-0.5 * distance * distance) * (np.abs(distance) < 5.0)
-    return bell
-
-
-def _rise(values: Floats, low: float, high: float) -> Floats:
-    """Smooth step from 0 at `low` to 1 at `high`."""
-    t = np.clip((values - low) / (high - low), 0.0, 1.0)
-    step: Floats = t * t * (3.0 - 2.0 * t)
-    return step
-
-
 def _blur_matrix(size: int, spread: float) -> Floats:
     places = np.arange(size, dtype=np.float32)
-    weights = _bell(places[:, None] - places[None, :], 0.0, spread)
+    weights = bell(places[:, None] - places[None, :], 0.0, spread)
     matrix: Floats = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
     return matrix
 

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.train.render.canvas import Canvas
-from embedge.train.render.lookup import Floats
 from embedge.train.render.nuisance import Light
+from embedge.train.render.shapes import Floats, clamp
 
 __all__ = ["flat_light", "lit"]
 
@@ -28,7 +28,7 @@ def lit(
     radiance = canvas.colour * (key * lambert + sky * (up + ground * (1.0 - up)))
     half = lamp + _VIEWER
     half = ((half / np.linalg.norm(half)) @ turn).astype(np.float32)
-    glance = np.clip(half @ normal, 0.0, 1.0)
+    glance = clamp(half @ normal, 0.0, 1.0)
     glance *= glance
     glance *= glance
     broad = glance * glance * glance

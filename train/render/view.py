@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.runtime.contract import ARCFACE_112
-from embedge.train.render.lookup import Floats
 from embedge.train.render.nuisance import Pose
+from embedge.train.render.shapes import Floats
 
 __all__ = ["Similarity", "aligned", "plane_of_points", "rays", "rotation", "similarity"]
 
