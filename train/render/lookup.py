@@ -1,11 +1,13 @@
 """Bilinear look-up in small tables, the one expensive operation of the renderer."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from embedge.train.render.shapes import Floats, clamp
 
-__all__ = ["bilinear", "bilinear_wrapped", "nearest"]
+__all__ = ["bilinear", "bilinear_wrapped", "corners_of", "nearest"]
 
 
 def nearest(table: Floats, x: Floats, y: Floats) -> Floats:
@@ -17,16 +19,8 @@ def nearest(table: Floats, x: Floats, y: Floats) -> Floats:
 
 
 def bilinear(table: Floats, x: Floats, y: Floats) -> Floats:
-    """Interpolate a (height, width) or (height, width, channels) table; clamped at the border."""
-    height, width = table.shape[:2]
-    x = clamp(x, 0, width - 1.001)
-    y = clamp(y, 0, height - 1.001)
-    left, top = x.astype(np.int32), y.astype(np.int32)
-    x -= left
-    y -= top
-    top *= width
-    top += left
-    return _blend(table, top, x, y)
+    """Interpolate a (height, width) table; clamped at the border."""
+    return corners_of(table.shape, x, y).blend(table)
 
 
 def bilinear_wrapped(table: Floats, x: Floats, y: Floats) -> Floats:
@@ -38,24 +32,44 @@ def bilinear_wrapped(table: Floats, x: Floats, y: Floats) -> Floats:
     left, top = np.floor(x), np.floor(y)
     column = left.astype(np.int32) & (period - 1)
     row = top.astype(np.int32) & (period - 1)
-    return _blend(table, row * (period + 1) + column, x - left, y - top)
+    index = row * (period + 1) + column
+    return Corners(index.astype(np.intp), period + 1, x - left, y - top).blend(table)
 
 
-def _blend(table: Floats, index: NDArray[np.int32], fx: Floats, fy: Floats) -> Floats:
-    width = table.shape[1]
-    flat = table.reshape(table.shape[0] * width, *table.shape[2:])
-    if flat.ndim == 2:
-        fx, fy = fx[..., None], fy[..., None]
-    corner = index.astype(np.intp)  # what take would convert to, four times over
-    upper, right = flat.take(corner, axis=0), flat[1:].take(corner, axis=0)
-    right -= upper
-    right *= fx
-    upper += right
-    lower, right = flat[width:].take(corner, axis=0), flat[width + 1 :].take(corner, axis=0)
-    right -= lower
-    right *= fx
-    lower += right
-    lower -= upper
-    lower *= fy
-    upper += lower
-    return upper
+def corners_of(shape: tuple[int, ...], x: Floats, y: Floats) -> "Corners":
+    """The four texels around each (x, y) in tables of this shape."""
+    height, width = shape
+    x = clamp(x, 0, width - 1.001)
+    y = clamp(y, 0, height - 1.001)
+    left, top = x.astype(np.int32), y.astype(np.int32)
+    x -= left
+    y -= top
+    top *= width
+    top += left
+    return Corners(top.astype(np.intp), width, x, y)
+
+
+@dataclass(frozen=True, slots=True)
+class Corners:
+    """Where to read and how to weigh: shared by all tables of one shape."""
+
+    index: NDArray[np.intp]
+    width: int
+    fx: Floats
+    fy: Floats
+
+    def blend(self, table: Floats) -> Floats:
+        flat = table.ravel()
+        upper = self._pair(flat)
+        lower = self._pair(flat[self.width :])
+        lower -= upper
+        lower *= self.fy
+        upper += lower
+        return upper
+
+    def _pair(self, flat: Floats) -> Floats:
+        left, right = flat.take(self.index), flat[1:].take(self.index)
+        right -= left
+        right *= self.fx
+        left += right
+        return left

@@ -8,7 +8,7 @@ from embedge.train.render.chart import across_of
 from embedge.train.render.relief import Relief
 from embedge.train.render.shapes import Floats, clamp, rise
 
-__all__ = ["Surface", "march"]
+__all__ = ["Surface", "march", "surface_at"]
 
 _BOUND = 1.42  # no relief reaches beyond this multiple of the ellipsoid
 _COARSE_STEPS, _FINE_STEPS = 11, 3
@@ -16,28 +16,28 @@ _COARSE_STEPS, _FINE_STEPS = 11, 3
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """What each ray hit; arrays over pixels.
+    """Points of the head, over pixels.
 
     `direction` is the unit direction from the centre in the round space, `normal` the unit
-    normal in head coordinates, `gap` how far the ray missed the head (0 when it hit).
+    normal in head coordinates, `openness` how much of the sky a point sees.
     """
 
     direction: Floats
     across: Floats
     normal: Floats
     openness: Floats
-    gap: Floats
 
 
 def march(
-    origin: Floats, directions: Floats, shape: tuple[int, int], axes: Floats, relief: Relief
-) -> Surface:
-    """Follow rays (3, rows * columns) to the head: every other pixel first, then all of them."""
+    origin: Floats, directions: Floats, shape: tuple[int, int], relief: Relief
+) -> tuple[Floats, Floats]:
+    """Follow rays (3, rows * columns) to the head: every other pixel first, then all of them.
+
+    Returns how far each went and how far it missed the head (0 when it hit).
+    """
     closest = -(origin @ directions)
     start = _start(origin, directions, closest, shape, relief)
-    travel, gap = _land(origin, directions, start, closest, relief)
-    point = origin[:, None] + directions * travel
-    return _surface(point, gap, axes, relief)
+    return _land(origin, directions, start, closest, relief)
 
 
 def _start(
@@ -98,18 +98,19 @@ def _gap(origin: Floats, directions: Floats, travel: Floats, look: object) -> Fl
     return gap
 
 
-def _surface(point: Floats, gap: Floats, axes: Floats, relief: Relief) -> Surface:
+def surface_at(point: Floats, axes: Floats, relief: Relief) -> Surface:
+    """Normal and openness at points (3, n) on the head."""
     x, y, z = point
     radius = np.sqrt(x * x + y * y + z * z)
     direction = point / radius
     across = across_of(x, z)
-    table = relief.all(across, direction[1])
-    slope_across = table[:, 1] * (0.5 * (1.0 + across * across)) / np.maximum(x * x + z * z, 1e-4)
-    slope_down = table[:, 2] / radius
+    slope_across, slope_down, openness = relief.slopes(across, direction[1])
+    slope_across *= (0.5 * (1.0 + across * across)) / np.maximum(x * x + z * z, 1e-4)
+    slope_down /= radius
     normal = direction * (1.0 + slope_down * direction[1])
     normal[0] -= slope_across * z
     normal[1] -= slope_down
     normal[2] += slope_across * x
     normal /= axes[:, None]
     normal /= np.sqrt(np.einsum("ij,ij->j", normal, normal))
-    return Surface(direction, across, normal, table[:, 3], gap)
+    return Surface(direction, across, normal, openness)

@@ -10,7 +10,7 @@ from embedge.train.render.canvas import Canvas
 from embedge.train.render.chart import at, axes_of
 from embedge.train.render.degrade import photograph
 from embedge.train.render.identity import Identity
-from embedge.train.render.march import Surface, march
+from embedge.train.render.march import Surface, march, surface_at
 from embedge.train.render.noise import Noise
 from embedge.train.render.nuisance import Nuisance
 from embedge.train.render.occlude import cover_with_patches, wear
@@ -24,6 +24,8 @@ from embedge.train.render.shapes import Floats, clamp
 from embedge.train.render.view import Similarity, plane_of_points, rays, rotation
 
 __all__ = ["Portrait"]
+
+_HEAD_RADIUS = 3.4  # in the picture plane, hair and ears included
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,43 +74,42 @@ class Portrait:
         x, y = camera.plane(columns, rows)
         soft = 1.0 / camera.scale
         glow = flat_light(self.situation.light)
-        picture = background(self.situation.backdrop, x, y, self.noise)
-        self._hang_behind(picture, x, y, glow, soft)
-        self._place_head(picture, x, y, shape, soft)
+        visible, cover, head = self._head(x, y, shape, soft)
+        free = np.ones(x.size, bool)
+        free[visible[cover == 1.0]] = False
+        free = np.flatnonzero(free)
+        picture = np.zeros((3, x.size), np.float32)
+        picture[:, free] = self._behind(x[free], y[free], glow, soft)
+        picture[:, visible] += cover * (head - picture[:, visible])
         cover_with_patches(picture, x, y, self.situation.occlusion.patches, glow, soft)
         return picture
 
-    def _hang_behind(
-        self, picture: Floats, x: Floats, y: Floats, glow: Floats, soft: float
-    ) -> None:
-        cosine, sine = self._tilt()
+    def _behind(self, x: Floats, y: Floats, glow: Floats, soft: float) -> Floats:
+        """Everything behind the head, turned with it where it hangs on it."""
+        scene = background(self.situation.backdrop, x, y, self.noise)
+        roll = np.radians(self.situation.pose.roll)
+        cosine, sine = float(np.cos(roll)), float(np.sin(roll))
         upright_x, upright_y = cosine * x + sine * y, cosine * y - sine * x
         clothes = self.situation.backdrop.clothes
-        hang_behind(picture, upright_x, upright_y, self.person, clothes, glow, self.noise, soft)
+        hang_behind(scene, upright_x, upright_y, self.person, clothes, glow, self.noise, soft)
+        return scene
 
-    def _tilt(self) -> tuple[float, float]:
-        roll = np.radians(self.situation.pose.roll)
-        return float(np.cos(roll)), float(np.sin(roll))
-
-    def _place_head(
-        self, picture: Floats, x: Floats, y: Floats, shape: tuple[int, int], soft: float
-    ) -> None:
-        """Ray-march the block of pixels that can show the head, and blend it in."""
-        near = (x * x + y * y < 3.4**2).reshape(shape)
-        rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
-        if not rows.size:
-            return
-        block = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        size = (int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1)
-        inner_x, inner_y = (np.ascontiguousarray(v.reshape(shape)[block]).ravel() for v in (x, y))
+    def _head(
+        self, x: Floats, y: Floats, shape: tuple[int, int], soft: float
+    ) -> tuple[NDArray[np.intp], Floats, Floats]:
+        """Pixels that show the head, how much of it they show, and its radiance there."""
+        block, size = _block_around_head(x, y, shape)
         axes = axes_of(self.person.skull)
-        origin, directions = rays(inner_x, inner_y, self.turn, self.situation.pose.distance, axes)
-        surface = march(origin, directions, size, axes, self.relief)
-        head = self._painted(surface, axes, soft)
-        radiance = lit(head, surface.normal, surface.openness, self.situation.light, self.turn)
-        cover = clamp(1.0 - surface.gap / (0.8 * soft), 0.0, 1.0)
-        part = picture.reshape(3, *shape)[:, block[0], block[1]]
-        part += (cover * (radiance - part.reshape(3, -1))).reshape(part.shape)
+        origin, directions = rays(x[block], y[block], self.turn, self.situation.pose.distance, axes)
+        travel, gap = march(origin, directions, size, self.relief)
+        cover = clamp(1.0 - gap / (0.8 * soft), 0.0, 1.0)
+        hit = np.flatnonzero(cover)
+        points = origin[:, None] + directions[:, hit] * travel[hit]
+        surface = surface_at(points, axes, self.relief)
+        painted = self._painted(surface, axes, soft)
+        light = self.situation.light
+        radiance = lit(painted, surface.normal, surface.openness, light, self.turn)
+        return block[hit], cover[hit], radiance
 
     def _painted(self, surface: Surface, axes: Floats, soft: float) -> Canvas:
         person, situation = self.person, self.situation
@@ -132,3 +133,12 @@ class Portrait:
         paint_hair(canvas, person.hair, self.noise)
         wear(canvas, situation.occlusion, person.eyes.distance)
         return canvas
+
+
+def _block_around_head(
+    x: Floats, y: Floats, shape: tuple[int, int]
+) -> tuple[NDArray[np.intp], tuple[int, int]]:
+    """Indices of a rectangle of pixels that no head reaches out of, and its size."""
+    near = (x * x + y * y < _HEAD_RADIUS**2).reshape(shape)
+    rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
+    return (rows[:, None] * shape[1] + columns).ravel(), (rows.size, columns.size)

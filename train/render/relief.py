@@ -7,7 +7,7 @@ import numpy as np
 from embedge.train.render.chart import COLUMNS, ROWS, Grid, at, chart_grid, texel
 from embedge.train.render.hairline import hair_cover
 from embedge.train.render.identity import Identity, Mouth, Nose, Skull
-from embedge.train.render.lookup import bilinear, nearest
+from embedge.train.render.lookup import bilinear, corners_of, nearest
 from embedge.train.render.nuisance import Expression
 from embedge.train.render.shapes import Floats, bell, clamp, rise
 
@@ -16,10 +16,12 @@ __all__ = ["Relief", "relief"]
 
 @dataclass(frozen=True, slots=True)
 class Relief:
-    """Displacement, its two derivatives and the openness to the sky, (rows, columns, 4)."""
+    """Displacement, its derivatives across and down, and openness to the sky, over the chart."""
 
-    table: Floats
     height: Floats
+    across: Floats
+    down: Floats
+    openness: Floats
 
     def rough(self, across: Floats, down: Floats) -> Floats:
         return nearest(self.height, *texel(across, down))
@@ -27,8 +29,10 @@ class Relief:
     def fine(self, across: Floats, down: Floats) -> Floats:
         return bilinear(self.height, *texel(across, down))
 
-    def all(self, across: Floats, down: Floats) -> Floats:
-        return bilinear(self.table, *texel(across, down))
+    def slopes(self, across: Floats, down: Floats) -> tuple[Floats, Floats, Floats]:
+        """Derivatives and openness."""
+        corners = corners_of(self.height.shape, *texel(across, down))
+        return corners.blend(self.across), corners.blend(self.down), corners.blend(self.openness)
 
 
 def relief(person: Identity, expression: Expression) -> Relief:
@@ -43,13 +47,11 @@ def relief(person: Identity, expression: Expression) -> Relief:
     if hair.volume:
         cover = hair_cover(hair, grid.across[None, :], grid.down[:, None], softness=0.09)
         height = height + hair.volume * hair.amount * cover
+    across, down = np.zeros_like(height), np.zeros_like(height)
+    across[:, 1:-1] = (height[:, 2:] - height[:, :-2]) * (COLUMNS / 2.0)
+    down[1:-1] = (height[2:] - height[:-2]) * (ROWS / 2.0)
     openness = clamp(1.0 + 6.0 * (height - _blurred(height)), 0.5, 1.12)
-    table = np.zeros((*height.shape, 4), np.float32)
-    table[..., 0] = height
-    table[:, 1:-1, 1] = (height[:, 2:] - height[:, :-2]) * (COLUMNS / 2.0)
-    table[1:-1, :, 2] = (height[2:] - height[:-2]) * (ROWS / 2.0)
-    table[..., 3] = openness
-    return Relief(table, np.ascontiguousarray(height))
+    return Relief(height, across, down, openness)
 
 
 class _Sculpture:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.train.render.identity import identity
+from embedge.train.render.identity import Identity
+from embedge.train.render.identity import identity as draw_identity
 from embedge.train.render.noise import Noise
 from embedge.train.render.nuisance import nuisance
 from embedge.train.render.portrait import Portrait
@@ -55,13 +56,16 @@ class FaceRenderer:
     ) -> RenderedFaces:
         """Aligned crops, one for each pair of identity and sample number."""
         noise = Noise(self.seed)
+        people: dict[int, Identity] = {}
         pairs = list(
             zip(np.asarray(identities).tolist(), np.asarray(samples).tolist(), strict=True)
         )
         images = np.empty((len(pairs), *_CROP, 3), np.uint8)
         landmarks = np.empty((len(pairs), 5, 2), np.float32)
         for row, (number, sample) in enumerate(pairs):
-            portrait = self._portrait(number, sample, noise)
+            if number not in people:
+                people[number] = draw_identity(self.seed, number)
+            portrait = self._portrait(people[number], number, sample, noise)
             plane = portrait.landmarks()
             camera = aligned(_seen(portrait, plane))
             images[row] = portrait.picture(camera, _CROP)
@@ -70,7 +74,8 @@ class FaceRenderer:
 
     def render_scene(self, identity: int, sample: int, size: tuple[int, int]) -> Scene:
         """The same picture before alignment, somewhere in a scene of (height, width)."""
-        portrait = self._portrait(identity, sample, Noise(self.seed))
+        person = draw_identity(self.seed, identity)
+        portrait = self._portrait(person, identity, sample, Noise(self.seed))
         plane = portrait.landmarks()
         camera = _placement(Draw(self.seed, "scene", identity, sample), size)
         landmarks = camera.pixels(plane)
@@ -80,8 +85,7 @@ class FaceRenderer:
             box=_box(landmarks, camera.scale),
         )
 
-    def _portrait(self, number: int, sample: int, noise: Noise) -> Portrait:
-        person = identity(self.seed, number)
+    def _portrait(self, person: Identity, number: int, sample: int, noise: Noise) -> Portrait:
         return Portrait.of(person, nuisance(self.seed, number, sample, self.hardness), noise)
 
 
