@@ -102,3 +102,26 @@ def test_scene_box_holds_the_landmarks_and_lies_in_the_picture() -> None:
         assert left >= 0
         assert right <= 240
         assert bottom <= 180 * 1.1
+
+
+def test_raw_pixels_do_not_tell_people_apart() -> None:
+    people = np.repeat(np.arange(40), 5)
+    images = FaceRenderer(seed=6).render(people, np.tile(np.arange(5), 40)).images
+    flat = images.reshape(len(images), -1).astype(np.float32)
+    flat -= flat.mean(axis=1, keepdims=True)
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True)
+    scores = flat @ flat.T
+    np.fill_diagonal(scores, -1)
+    rank1 = (people[scores.argmax(axis=1)] == people).mean()
+    assert 0.03 < rank1 < 0.5  # chance is 0.02
+
+
+def test_raw_pixels_do_tell_studio_portraits_apart() -> None:
+    """Without nuisance nothing but the person is left, and people differ."""
+    studio = FaceRenderer(seed=6, hardness=0.0).render(np.arange(60), np.zeros(60, int)).images
+    again = FaceRenderer(seed=6, hardness=0.05).render(np.arange(60), np.ones(60, int)).images
+    middle = np.s_[:, 24:100, 24:88]
+    one, two = (a[middle].mean(axis=3).reshape(60, -1) for a in (studio, again))
+    one, two = (v - v.mean(axis=1, keepdims=True) for v in (one, two))
+    one, two = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (one, two))
+    assert ((one @ two.T).argmax(axis=1) == np.arange(60)).mean() > 0.85
