@@ -178,8 +178,52 @@ class Histogram(Open):
         return self
 
 
+class Rate(Open):
+    """A rate with its interval."""
+
+    rate: Share
+    low: Share
+    high: Share
+
+
+class AtThreshold(Open):
+    """What a threshold fixed on other people does here; absent rates were not to be had."""
+
+    threshold: float | None = None
+    fmr: Rate | None = None
+    fnmr: Rate | None = None
+
+
+class DriftPoint(Open):
+    """Decisions that change when the reference's threshold is kept but its model is replaced."""
+
+    fmr_target: Share
+    reference_threshold: float
+    threshold: float
+    drift: float
+    comparisons: Count
+    flips: Count
+    genuine_lost: Count
+    genuine_won: Count
+    impostor_lost: Count
+    impostor_won: Count
+
+
+class Drift(Open):
+    reference: str
+    points: list[DriftPoint] = []
+
+
+class SameImage(Open):
+    """Cosine between the two embeddings of one picture."""
+
+    mean: Cosine
+    p1: Cosine
+    min: Cosine
+
+
 class Comparison(Open):
-    """Scores of one gallery model against one probe model."""
+    """Scores of one gallery model against one probe model; report-evaluation.md has the details."""
 
     name: str
     gallery: str
@@ -191,6 +235,9 @@ class Comparison(Open):
     threshold: float | None = None
     det: Det | None = None
     histogram: Histogram | None = None
+    same_image: SameImage | None = None
+    at_threshold: AtThreshold | None = None
+    drift: Drift | None = None
 
 
 class Slice(Open):

@@ -14,9 +14,19 @@ SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
 
 def validated(report: dict[str, Any], *, where: Path | None = None) -> dict[str, Any]:
     """The report itself, once every field has been checked."""
+    _checked(report, where)
+    return report
+
+
+def completed(report: dict[str, Any]) -> dict[str, Any]:
+    """A checked copy in which every optional field is there, with its default."""
+    return _checked(report, None).model_dump(by_alias=True)
+
+
+def _checked(report: dict[str, Any], where: Path | None) -> Report:
     _require_version(report, where)
     try:
-        Report.model_validate(report)
+        return Report.model_validate(report)
     except ValidationError as error:
         raise EmbedgeError(
             "E-REPORT",
@@ -24,7 +34,6 @@ def validated(report: dict[str, Any], *, where: Path | None = None) -> dict[str,
             where=where,
             remedy="docs/reference/report.md describes every field",
         ) from error
-    return report
 
 
 def read_report(path: Path) -> dict[str, Any]:

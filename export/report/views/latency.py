@@ -1,0 +1,119 @@
+"""Latency: bars per artifact, the waterfall of one verification, the cold start."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from embedge.export.report.words import byte_text, ms_text
+
+__all__ = ["latency_view"]
+
+_COLD = (
+    ("interpreter_s", "interpreter"),
+    ("import_s", "import"),
+    ("load_s", "load"),
+    ("first_s", "first"),
+)
+
+
+def latency_view(report: Mapping[str, Any]) -> dict[str, Any] | None:
+    latency = report.get("latency")
+    if not latency:
+        return None
+    rows = latency.get("artifacts", [])
+    return {
+        "bars": _bars(rows),
+        # rounds are shared by all rows: the worst row tells of all of them
+        "flagged": max((row.get("flagged", 0) for row in rows), default=0),
+        "rejected": max((row.get("rejected", 0) for row in rows), default=0),
+        "verify": _waterfall(latency.get("verify", [])),
+        "verify_artifact": latency.get("verify_artifact"),
+        "cold": _cold(latency.get("cold_start")),
+        "machine": _machine(latency.get("machine", {})),
+        "memory": byte_text(latency["peak_rss_bytes"]) if latency.get("peak_rss_bytes") else None,
+        "pressure": latency.get("pressure") or {},
+    }
+
+
+def _bars(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One group per artifact; every bar on one scale, so they compare at a glance."""
+    longest = max((_reach(row) for row in rows), default=0) or 1
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["artifact"], []).append(_bar(row, longest))
+    return [{"artifact": name, "rows": bars} for name, bars in groups.items()]
+
+
+def _reach(row: Mapping[str, Any]) -> float:
+    """The longest thing a bar shows; the single worst run would squeeze all the rest."""
+    known = [row.get(name) for name in ("p50", "p90", "p99")]
+    return max((value for value in known if value is not None), default=row["max"])
+
+
+def _bar(row: Mapping[str, Any], longest: float) -> dict[str, Any]:
+    return {
+        "threads": row["threads"],
+        "provider": row["provider"].removesuffix("ExecutionProvider"),
+        "n": f"{row['n']:,}",
+        "flagged": row.get("flagged", 0),
+        "needs": row.get("needs", {}),
+        **{name: ms_text(row.get(name)) for name in ("p50", "p90", "p99", "max")},
+        **{
+            f"{name}_at": None if row.get(name) is None else 100 * row[name] / longest
+            for name in ("p50", "p90", "p99")
+        },
+    }
+
+
+def _waterfall(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each stage begins where the one before ended; the whole is the last line."""
+    steps = [row for row in rows if row["stage"] != "end to end"]
+    whole = [row for row in rows if row["stage"] == "end to end"]
+    total = sum(_typical(row) for row in steps) or 1
+    begin, drawn = 0.0, []
+    for row in steps:
+        width = 100 * _typical(row) / total
+        drawn.append({**_stage(row), "left": begin, "width": width, "whole": False})
+        begin += width
+    return [*drawn, *({**_stage(row), "left": 0, "width": 100, "whole": True} for row in whole)]
+
+
+def _typical(row: Mapping[str, Any]) -> float:
+    return float(row["p50"] if row.get("p50") is not None else row["mean"])
+
+
+def _stage(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "stage": row["stage"],
+        "n": f"{row['n']:,}",
+        **{name: ms_text(row.get(name)) for name in ("p50", "p90", "p99", "max")},
+    }
+
+
+def _cold(cold: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if cold is None:
+        return None
+    parts = [(label, float(cold[key])) for key, label in _COLD if cold.get(key) is not None]
+    total = sum(seconds for _, seconds in parts) or 1
+    return {
+        "total": f"{total:.2f} s",
+        "parts": [
+            {"label": label, "text": f"{seconds:.2f} s", "width": 100 * seconds / total}
+            for label, seconds in parts
+        ],
+        "memory": byte_text(cold["peak_rss_bytes"]) if cold.get("peak_rss_bytes") else None,
+        "threads": cold.get("threads"),
+        "artifact": cold.get("artifact"),
+    }
+
+
+def _machine(machine: Mapping[str, Any]) -> str:
+    """One line that says what the figures were taken on."""
+    facts = [
+        machine.get("cpu"),
+        f"{machine['cores']} cores" if machine.get("cores") else None,
+        f"{machine['frequency_mhz']:g} MHz" if machine.get("frequency_mhz") else None,
+        byte_text(machine["memory_bytes"]) if machine.get("memory_bytes") else None,
+        machine.get("system"),
+        f"governor {machine['governor']}" if machine.get("governor") else None,
+    ]
+    return ", ".join(str(fact) for fact in facts if fact)

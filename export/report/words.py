@@ -1,0 +1,93 @@
+"""Numbers as people say them."""
+
+from datetime import datetime
+
+__all__ = [
+    "bound_text",
+    "byte_text",
+    "count_text",
+    "date_text",
+    "ms_text",
+    "one_in",
+    "percent",
+    "rate_text",
+    "short_digest",
+    "value_text",
+]
+
+_UNIT_SHARE = "share"  # a gate's value between 0 and 1, shown as a percentage
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """0.974 → 97.4 %; small rates keep their leading figures."""
+    if share is None:
+        return "–"
+    value = 100 * share
+    if 0 < abs(value) < 10**-digits:
+        return f"{value:.2g}\N{NO-BREAK SPACE}%"
+    return f"{value:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def rate_text(rate: float) -> str:
+    """A target rate, which is a round number: 0.001 → 0.1 %."""
+    return f"{100 * rate:.6g}\N{NO-BREAK SPACE}%"
+
+
+def one_in(rate: float) -> str:
+    """0.001 → 1 in 1,000."""
+    return f"1 in {round(1 / rate):,}" if rate > 0 else "none"
+
+
+def byte_text(count: float) -> str:
+    """Decimal units, as disks are sold and downloads are shown."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.{1 if count / size >= 10 else 2}f} {unit}"
+    return f"{count:.0f} B"
+
+
+def count_text(count: float | None) -> str:
+    """1,196,640 → 1.20 M."""
+    if count is None:
+        return "–"
+    for unit, size in (("G", 1e9), ("M", 1e6)):
+        if count >= size:
+            return f"{count / size:.{1 if count / size >= 100 else 2}f} {unit}"
+    return f"{count:,.0f}"
+
+
+def ms_text(milliseconds: float | None) -> str:
+    """Three figures are what a latency deserves."""
+    if milliseconds is None:
+        return "–"
+    if milliseconds >= 100:
+        return f"{milliseconds:,.0f}"
+    return f"{milliseconds:.2f}" if milliseconds < 10 else f"{milliseconds:.1f}"
+
+
+def value_text(value: float | None, unit: str) -> str:
+    """A gate's value with its unit; `share` is written as a percentage."""
+    if value is None:
+        return "not measured"
+    if unit == _UNIT_SHARE:
+        return percent(value, 2)
+    figure = f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return f"{figure}\N{NO-BREAK SPACE}{unit}" if unit else figure
+
+
+def bound_text(bound: float, direction: str, unit: str) -> str:
+    side = "at least" if direction == "min" else "at most"
+    return f"{side} {value_text(bound, unit)}"
+
+
+def short_digest(digest: str | None) -> str:
+    return "–" if not digest else digest[:12]
+
+
+def date_text(iso: str) -> str:
+    """`2026-01-05 14:03 UTC`; what is no ISO date is shown as it is."""
+    try:
+        moment = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    return f"{moment:%Y-%m-%d %H:%M} {moment.tzname() or ''}".rstrip()

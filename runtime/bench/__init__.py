@@ -1,0 +1,1 @@
+"""Latency one can sign: a core that knows no model, and the measurements of a bundle."""

@@ -1,0 +1,69 @@
+"""What the figures were taken on: processor, memory, frequency, this process."""
+
+import os
+import platform
+import re
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["cores", "machine", "peak_rss_bytes", "thread_count"]
+
+
+def machine() -> dict[str, Any]:
+    """Everything that changes a latency and that the system tells without privileges."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": cores(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "system": f"{platform.system()} {platform.release()}",
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "frequency_mhz": frequency_mhz(),
+        "governor": _text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
+    }
+
+
+def cores() -> int:
+    """The processors this process may use, which is what a thread pool can get."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def frequency_mhz() -> float | None:
+    """The present clock of the first processor, where the system tells."""
+    scaled = _text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"))
+    if scaled is not None:
+        return round(int(scaled) / 1000, 1)
+    found = re.search(r"^cpu MHz\s*:\s*([\d.]+)", _cpuinfo(), re.MULTILINE)
+    return float(found[1]) if found else None
+
+
+def peak_rss_bytes() -> int:
+    """The most memory this process has ever held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def thread_count() -> int | None:
+    """The threads of this process now, where Linux tells."""
+    found = re.search(r"^Threads:\s*(\d+)", _text(Path("/proc/self/status")) or "", re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def _cpu_name() -> str:
+    found = re.search(r"^(?:model name|Model|Hardware)\s*:\s*(.+)$", _cpuinfo(), re.MULTILINE)
+    return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def _cpuinfo() -> str:
+    return _text(Path("/proc/cpuinfo")) or ""
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except OSError:  # another system: the report shows it as unknown
+        return None

@@ -1,0 +1,168 @@
+"""The page says what the numbers say, loads nothing, and lets no text become markup."""
+
+import copy
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from embedge.errors import EmbedgeError
+from embedge.export.report.html import html_from_report
+from embedge.export.report.validate import SCHEMA_FILE, read_report
+from embedge.export.report.write import write_report
+
+VOID = {"meta", "link", "img", "br", "line", "path", "circle", "use", "rect"}
+
+
+class Tree(HTMLParser):
+    """Collects text, ids and addresses, and insists that every element is closed in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(page)
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(str(value))
+            if name in ("src", "href", "xlink:href", "action", "data", "poster"):
+                self.addresses.append(str(value))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag, f"</{tag}> closes something else"
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.text))
+
+
+@pytest.fixture(scope="session")
+def page(sample: dict[str, Any]) -> str:
+    return html_from_report(sample)
+
+
+def test_everything_is_on_the_page(page: str, sample: dict[str, Any]) -> None:
+    words = Tree(page).words
+    for gate in sample["verdict"]["gates"]:
+        assert gate["name"] in words
+    for artifact in sample["artifacts"]:
+        assert artifact["file"] in words
+        assert artifact["sha256"] in words
+    for comparison in sample["evaluation"]["comparisons"]:
+        assert comparison["name"] in words
+        for point in comparison["tar"]:
+            told = f"{100 * point['tar']:.1f} %" if "tar" in point else f"needs {point['needs']:,}"
+            assert told in words
+    for told in ("All 6 gates hold.", "TensorRT is not installed", "Apache-2.0"):
+        assert told in words
+    assert f"{sample['latency']['artifacts'][0]['p50']:.2f}" in words
+
+
+def test_the_page_is_self_contained(page: str) -> None:
+    tree = Tree(page)
+    outside = [one for one in tree.addresses if not one.startswith(("#", "data:"))]
+    assert outside == []
+    assert not tree.tags & {"script", "iframe", "object", "embed", "audio", "video", "form"}
+    assert "@import" not in page
+    assert re.findall(r"url\((?!#)", page) == []
+    assert "default-src 'none'" in page
+
+
+def test_ids_are_unique_and_links_lead_somewhere(page: str) -> None:
+    tree = Tree(page)
+    assert len(tree.ids) == len(set(tree.ids))
+    links = {one[1:] for one in tree.addresses if one.startswith("#")}
+    assert links <= set(tree.ids)
+
+
+def test_no_stand_in_colour_and_no_font_of_its_own_is_left(page: str) -> None:
+    assert not re.search(r"#fe00\d\d", page)
+    assert "DejaVu Sans'" not in re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+
+
+def test_text_never_becomes_markup(sample: dict[str, Any]) -> None:
+    nasty = "<script>alert(1)</script>&\"'"
+    report = copy.deepcopy(sample)
+    report["title"] = nasty
+    report["models"][0]["name"] = nasty
+    report["provenance"]["recipe"] = {nasty: nasty}
+    report["evaluation"]["comparisons"][0]["name"] = nasty
+    report["training"]["curves"][0]["name"] = nasty
+    report["worst"]["false_matches"][0]["label_a"] = nasty
+    tree = Tree(html_from_report(report))
+    assert "script" not in tree.tags
+    assert nasty in tree.words
+
+
+def test_a_failed_report_names_the_failures_first(sample: dict[str, Any]) -> None:
+    report = copy.deepcopy(sample)
+    gate = report["verdict"]["gates"][-1]
+    gate.update(value=None, passed=False)
+    report["verdict"]["passed"] = False
+    words = Tree(html_from_report(report)).words
+    assert "1 of 6 gates fails: latency." in words
+    assert words.index("not measured") < words.index("97.40")
+
+
+def test_without_pictures_only_labels_are_shown(sample: dict[str, Any]) -> None:
+    report = copy.deepcopy(sample)
+    for pair in report["worst"]["false_matches"] + report["worst"]["false_non_matches"]:
+        del pair["a"], pair["b"]
+    page = html_from_report(report)
+    assert "<img" not in page
+    assert report["worst"]["false_matches"][0]["label_a"] in Tree(page).words
+
+
+def test_a_report_with_nothing_but_a_verdict_still_reads(sample: dict[str, Any]) -> None:
+    bare = {key: sample[key] for key in ("schema", "created", "title", "verdict")}
+    words = Tree(html_from_report({**bare, "provenance": {}})).words
+    assert "Passed" in words
+    assert "How fast" not in words
+
+
+def test_both_files_are_written_and_read_back(tmp_path: Path, sample: dict[str, Any]) -> None:
+    page = write_report(sample, tmp_path)
+    assert page == tmp_path / "report.html"
+    assert read_report(tmp_path / "report.json") == sample
+    assert page.stat().st_size < 2_000_000
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["report.html", "report.json"]
+
+
+def test_the_shipped_json_schema_accepts_it_and_refuses_a_spoilt_one(
+    sample: dict[str, Any],
+) -> None:
+    schema = json.loads(SCHEMA_FILE.read_text())
+    check = jsonschema.Draft202012Validator(schema)
+    check.check_schema(schema)
+    assert list(check.iter_errors(json.loads(json.dumps(sample)))) == []
+    assert list(check.iter_errors({**sample, "title": 3}))
+
+
+def test_a_wrong_report_leaves_the_old_files_alone(tmp_path: Path, sample: dict[str, Any]) -> None:
+    write_report(sample, tmp_path)
+    before = (tmp_path / "report.html").read_bytes()
+    with pytest.raises(EmbedgeError, match="title"):
+        write_report({**sample, "title": None}, tmp_path)
+    assert (tmp_path / "report.html").read_bytes() == before
