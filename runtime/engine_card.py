@@ -5,6 +5,7 @@ TensorRT, the GPU and the precision written here are the ones at hand.
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
@@ -43,8 +44,28 @@ class EngineCard:
     calibration_sha256: str | None = None
     timing_sha256: str | None = None
     dla: int | None = None
+    hardware: str | None = None
     layers: dict[str, Any] | None = None
     format: str = field(default=FORMAT)
+
+    def misfit(self, tensorrt: str, sm: int) -> str | None:
+        """Why this engine cannot run with this TensorRT on this GPU, or None when it can."""
+        if not self._runs_with(tensorrt):
+            return f"it was built by TensorRT {self.tensorrt}, here is {tensorrt}"
+        if not self._runs_on(sm):
+            built = ", ".join(f"sm_{one}" for one in self.sms)
+            return f"it was built for {built} ({self.device}), here is sm_{sm}"
+        return None
+
+    def _runs_with(self, tensorrt: str) -> bool:
+        if tensorrt == self.tensorrt:
+            return True
+        return self.version_compatible and _numbers(tensorrt) >= _numbers(self.tensorrt)
+
+    def _runs_on(self, sm: int) -> bool:
+        if self.hardware == "ampere-plus":
+            return sm >= 80
+        return sm in self.sms
 
     @property
     def version_compatible(self) -> bool:
@@ -64,10 +85,14 @@ class EngineCard:
         path = card_path(plan)
         if not path.is_file():
             raise _unreadable("the engine has no sidecar", path)
+        return cls.parse(path.read_bytes(), path)
+
+    @classmethod
+    def parse(cls, data: bytes, where: Path | str) -> Self:
         try:
-            return cls.from_json(json.loads(path.read_text()))
+            return cls.from_json(json.loads(data))
         except (ValueError, TypeError, KeyError) as error:
-            raise _unreadable(f"the engine's sidecar cannot be read: {error}", path) from error
+            raise _unreadable(f"the engine's sidecar cannot be read: {error}", where) from error
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
@@ -80,14 +105,18 @@ class EngineCard:
         return cls(**{**value, **tuples})
 
 
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+
+
 def card_path(plan: Path) -> Path:
     return plan.with_name(plan.name + ".json")
 
 
-def _unreadable(what: str, path: Path) -> EmbedgeError:
+def _unreadable(what: str, where: Path | str) -> EmbedgeError:
     return EmbedgeError(
         "E-ENGINE-CARD",
         what,
-        where=path,
+        where=where,
         remedy="Build the engine again: embedge build-engine BUNDLE",
     )

@@ -2,7 +2,7 @@
 
 import importlib.util
 
-from embedge.runtime.cuda_driver import cuda_driver
+from embedge.runtime.cuda.driver import cuda_driver
 from embedge.runtime.tensorrt_api import MODULES
 
 __all__ = ["engines_available"]

@@ -6,7 +6,6 @@ from types import ModuleType
 from typing import Any
 
 from embedge.errors import EmbedgeError
-from embedge.export.engines.build_log import build_log
 from embedge.export.engines.builder_config import builder_config, set_flag_names
 from embedge.export.engines.layers import inspected_layers, layer_summary
 from embedge.export.engines.network import network_from_onnx, tensor_types
@@ -18,9 +17,10 @@ from embedge.export.engines.timing_cache import (
     timing_cache_path,
 )
 from embedge.files import sha256_file, write_bytes, write_json
-from embedge.runtime.cuda_driver import CudaDriver, cuda_driver
+from embedge.runtime.cuda.driver import CudaDriver, cuda_driver
 from embedge.runtime.engine_card import EngineCard
 from embedge.runtime.tensorrt_api import tensorrt_module
+from embedge.runtime.tensorrt_log import tensorrt_log
 
 __all__ = ["engine_from_onnx", "layers_path"]
 
@@ -37,16 +37,20 @@ def engine_from_onnx(
     trt = tensorrt_module(options.target)
     driver = cuda_driver()
     _require_gpu(options, driver)
-    log = build_log(trt)
+    log = tensorrt_log(trt)
     builder = trt.Builder(log)
     network = network_from_onnx(trt, builder, onnx, options, log)
     config = builder_config(trt, builder, network, options)
     cache = _cache_path(trt, options, driver)
-    attach_timing_cache(config, cache)
-    attach_progress(trt, config, progress)
+    if options.target != "rtx":  # there timings are taken on the user's GPU, at load
+        attach_timing_cache(config, cache)
+    monitor = attach_progress(trt, config, progress)
     started = time.perf_counter()
-    data = _built(builder, network, config, log, onnx)
+    serialized = builder.build_serialized_network(network, config)
     seconds = time.perf_counter() - started
+    if monitor is not None and monitor.stopped:
+        raise KeyboardInterrupt
+    data = _plan_bytes(serialized, log, onnx)
     write_bytes(plan, data)
     card = EngineCard(
         plan=plan.name,
@@ -64,8 +68,9 @@ def engine_from_onnx(
         flags=set_flag_names(trt, config, options),
         graph_tensors=tensor_types(network),
         build_seconds=round(seconds, 3),
-        timing_sha256=keep_timing_cache(config, cache),
+        timing_sha256=None if options.target == "rtx" else keep_timing_cache(config, cache),
         dla=options.dla,
+        hardware=options.hardware,
         layers=_layers(trt, log, data, plan) if not driver.problem else None,
     )
     card.write(plan)
@@ -77,14 +82,13 @@ def layers_path(plan: Path) -> Path:
     return plan.with_name(plan.name + ".layers.json")
 
 
-def _built(builder: Any, network: Any, config: Any, log: Any, onnx: Path) -> bytes:
-    serialized = builder.build_serialized_network(network, config)
+def _plan_bytes(serialized: Any, log: Any, onnx: Path) -> bytes:
     if serialized is not None:
         return bytes(serialized)
     raise EmbedgeError(
         "E-TRT-BUILD",
         "TensorRT could not build the engine:\n  - "
-        + "\n  - ".join(log.errors[-10:] or ["the build was stopped"]),
+        + "\n  - ".join(log.errors[-10:] or ["it gave no reason"]),
         where=onnx,
         remedy="Raise --workspace, lower --batch, or try --precision fp32 to find the layer",
     )

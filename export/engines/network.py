@@ -16,11 +16,12 @@ def network_kind(trt: ModuleType, options: EngineOptions) -> str:
 
     A DLA needs the precision flags of a weakly typed network as long as those exist.
     """
-    offered = trt.NetworkDefinitionCreationFlag
     weak = hasattr(trt.BuilderFlag, "FP16")
-    if hasattr(offered, "STRONGLY_TYPED") and not (weak and options.dla is not None):
+    strong = hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
+    if strong and not (weak and options.dla is not None):
         return "STRONGLY_TYPED"
-    return "EXPLICIT_BATCH" if hasattr(offered, "EXPLICIT_BATCH") else "STRONGLY_TYPED"
+    explicit = hasattr(trt.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH")
+    return "EXPLICIT_BATCH" if explicit else "STRONGLY_TYPED"
 
 
 def network_from_onnx(
@@ -65,9 +66,9 @@ def _require_precision(network: Any, onnx: Path, options: EngineOptions, typed: 
     )
 
 
-def _complaint(error: Any) -> str:
+def _complaint(parser_error: Any) -> str:
     """One line for one parser error; TensorRT 8 knows the node's number only."""
-    place = f"node {error.node()}"
-    if hasattr(error, "node_name"):
-        place += f" '{error.node_name()}' ({error.node_operator()})"
-    return f"{place}: {error.desc()}"
+    place = f"node {parser_error.node()}"
+    if hasattr(parser_error, "node_name"):
+        place += f" '{parser_error.node_name()}' ({parser_error.node_operator()})"
+    return f"{place}: {parser_error.desc()}"

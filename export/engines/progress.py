@@ -10,10 +10,12 @@ __all__ = ["Progress", "attach_progress"]
 Progress = Callable[[float, str], None]
 
 
-def attach_progress(trt: ModuleType, config: Any, report: Progress | None) -> None:
-    """Only TensorRT 10 and newer tell how far a build is; older ones build silently."""
-    if report is not None and hasattr(config, "progress_monitor"):
-        config.progress_monitor = _monitor(trt, report)
+def attach_progress(trt: ModuleType, config: Any, report: Progress | None) -> Any:
+    """The monitor, or None: only TensorRT 10 and newer tell how far a build is."""
+    if report is None or not hasattr(config, "progress_monitor"):
+        return None
+    config.progress_monitor = monitor = _monitor(trt, report)
+    return monitor
 
 
 @dataclass(slots=True)

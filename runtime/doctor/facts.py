@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedge import __version__
-from embedge.runtime.cuda_driver import CudaDriver, cuda_driver
+from embedge.runtime.cuda.driver import CudaDriver, cuda_driver
 from embedge.runtime.doctor.libraries import TensorRTLibrary, tensorrt_libraries
 from embedge.runtime.doctor.packages import ORT_DISTRIBUTIONS, Package, installed, packages
 from embedge.runtime.jetson import Jetson, jetson

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from embedge.runtime.cuda_driver import CudaDevice, CudaDriver
+from embedge.runtime.cuda.driver import CudaDevice, CudaDriver
 from embedge.runtime.doctor import Facts, facts_text, findings
 from embedge.runtime.doctor.libraries import TensorRTLibrary
 from embedge.runtime.doctor.packages import Package

@@ -3,15 +3,15 @@
 from types import ModuleType
 from typing import Any
 
-__all__ = ["build_log"]
+__all__ = ["tensorrt_log"]
 
 _KEPT = 200
 
 
-def build_log(trt: ModuleType) -> Any:
+def tensorrt_log(trt: ModuleType) -> Any:
     """A logger that prints nothing and keeps `errors` and `warnings` (newest last)."""
 
-    class BuildLog(trt.ILogger):  # type: ignore[name-defined]
+    class TensorRTLog(trt.ILogger):  # type: ignore[name-defined]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
             self.errors: list[str] = []
@@ -23,4 +23,4 @@ def build_log(trt: ModuleType) -> Any:
             elif severity == trt.ILogger.WARNING:
                 self.warnings = [*self.warnings, message][-_KEPT:]
 
-    return BuildLog()
+    return TensorRTLog()

@@ -1,0 +1,1 @@
+"""CUDA for the TensorRT encoder: device facts, memory, streams, graphs; imports nothing."""

@@ -1,0 +1,367 @@
+"""A FAKE TensorRT: the Python interface of a real one, computing with ONNX Runtime.
+
+It exists to execute the code around TensorRT: buffers, streams, profiles, pools, failures. It says
+nothing of NVIDIA's numbers, speed or kernels. Every name here must exist in the real bindings of
+the generation that FAKE_TENSORRT asks for (8, 10 or 11); a test compares them.
+"""
+
+import ctypes
+import enum
+import json
+import os
+
+import numpy as np
+import onnx
+import onnxruntime
+
+GENERATION = int(os.environ.get("FAKE_TENSORRT", "10"))
+__version__ = os.environ.get(
+    "FAKE_TENSORRT_VERSION", {8: "8.5.2", 10: "10.3.0", 11: "11.4.0"}[GENERATION]
+)
+_MAGIC = b"FAKE TENSORRT PLAN\0"
+_driver = ctypes.CDLL("libcuda.so.1")
+_driver.fake_host.restype = ctypes.c_void_p
+_driver.fake_host.argtypes = [ctypes.c_uint64]
+_driver.cuLaunchHostFunc.argtypes = [ctypes.c_void_p] * 3
+
+
+def _enum(name, members):
+    return enum.IntEnum(name, {member: value for value, member in enumerate(members)})
+
+
+_WEAK = ["FP16", "INT8"] if GENERATION < 11 else []
+_NEW = ["VERSION_COMPATIBLE"] if GENERATION > 8 else []
+BuilderFlag = _enum("BuilderFlag", ["TF32", "GPU_FALLBACK", *_WEAK, *_NEW])
+_KINDS = {8: ["EXPLICIT_BATCH"], 10: ["EXPLICIT_BATCH", "STRONGLY_TYPED"], 11: ["STRONGLY_TYPED"]}
+NetworkDefinitionCreationFlag = _enum("NetworkDefinitionCreationFlag", _KINDS[GENERATION])
+ProfilingVerbosity = _enum("ProfilingVerbosity", ["LAYER_NAMES_ONLY", "NONE", "DETAILED"])
+MemoryPoolType = _enum("MemoryPoolType", ["WORKSPACE"])
+DeviceType = _enum("DeviceType", ["GPU", "DLA"])
+_WIDE = ["INT64"] if GENERATION > 8 else []
+DataType = _enum("DataType", ["FLOAT", "HALF", "INT8", "INT32", "BOOL", "UINT8", *_WIDE])
+TensorIOMode = _enum("TensorIOMode", ["NONE", "INPUT", "OUTPUT"])
+LayerInformationFormat = _enum("LayerInformationFormat", ["ONELINE", "JSON"])
+if GENERATION > 8:
+    HardwareCompatibilityLevel = _enum("HardwareCompatibilityLevel", ["NONE", "AMPERE_PLUS"])
+_FROM_ONNX = {1: "FLOAT", 10: "HALF", 3: "INT8", 6: "INT32", 9: "BOOL", 2: "UINT8"}
+_FROM_ONNX[7] = "INT64" if GENERATION > 8 else "INT32"
+
+
+class ILogger:
+    INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
+
+    def __init__(self):
+        self._ready = True
+
+
+if GENERATION > 8:
+
+    class IProgressMonitor:
+        def __init__(self):
+            self._ready = True
+
+
+class ITimingCache:
+    def __init__(self, data):
+        self._data = data
+
+    def serialize(self):
+        return memoryview(self._data or b"fake timings")
+
+
+class IOptimizationProfile:
+    def __init__(self):
+        self._shapes = {}
+
+    def set_shape(self, input, min, opt, max):
+        self._shapes[input] = [list(min), list(opt), list(max)]
+
+
+class _Config:
+    def __init__(self):
+        self.profiling_verbosity = ProfilingVerbosity.LAYER_NAMES_ONLY
+        self.builder_optimization_level = 3
+        self.default_device_type, self.DLA_core = DeviceType.GPU, -1
+        if GENERATION > 8:
+            self.progress_monitor = None
+            self.hardware_compatibility_level = HardwareCompatibilityLevel.NONE
+        self._flags = {BuilderFlag.TF32}
+        self._profiles, self._cache, self._limits = [], None, {}
+
+    def set_flag(self, flag):
+        self._flags.add(flag)
+
+    def clear_flag(self, flag):
+        self._flags.discard(flag)
+
+    def get_flag(self, flag):
+        return flag in self._flags
+
+    def set_memory_pool_limit(self, pool, pool_size):
+        self._limits[pool] = pool_size
+
+    def add_optimization_profile(self, profile):
+        self._profiles.append(profile)
+        return len(self._profiles) - 1
+
+    def create_timing_cache(self, serialized_timing_cache):
+        return ITimingCache(serialized_timing_cache)
+
+    def set_timing_cache(self, cache, ignore_mismatch):
+        self._cache = cache
+        return True
+
+    def get_timing_cache(self):
+        return self._cache
+
+
+class _Tensor:
+    def __init__(self, name, shape, dtype):
+        self.name, self.shape, self.dtype = name, shape, dtype
+
+
+class _Layer:
+    def __init__(self, name, outputs):
+        self.name, self._outputs = name, outputs
+        self.num_outputs = len(outputs)
+
+    def get_output(self, index):
+        return self._outputs[index]
+
+
+class _Network:
+    def __init__(self, kind):
+        self._kind, self._model = kind, None
+        self.num_layers, self._layers = 0, []
+
+    def get_input(self, index):
+        value = self._model.graph.input[index].type.tensor_type
+        shape = [axis.dim_value or -1 for axis in value.shape.dim]
+        return _Tensor(self._model.graph.input[index].name, shape, _dtype(value.elem_type))
+
+    def get_layer(self, index):
+        return self._layers[index]
+
+    def _take(self, model):
+        self._model = onnx.shape_inference.infer_shapes(model)
+        graph = self._model.graph
+        types = {v.name: v.type.tensor_type.elem_type for v in [*graph.value_info, *graph.output]}
+        for node in graph.node:
+            outputs = [_Tensor(name, [], _dtype(types.get(name, 1))) for name in node.output]
+            self._layers.append(_Layer(node.name, outputs))
+        self.num_layers = len(self._layers)
+
+
+class _ParserError:
+    def __init__(self, index, node):
+        self._index, self._node = index, node
+
+    def node(self):
+        return self._index
+
+    def desc(self):
+        return f"no importer registered for op: {self._node.op_type}"
+
+    if GENERATION > 8:
+
+        def node_name(self):
+            return self._node.name
+
+        def node_operator(self):
+            return self._node.op_type
+
+
+class OnnxParser:
+    def __init__(self, network, logger):
+        self._network, self._errors = network, []
+
+    @property
+    def num_errors(self):
+        return len(self._errors)
+
+    def get_error(self, index):
+        return self._errors[index]
+
+    def parse_from_file(self, model):
+        loaded = onnx.load(model)
+        known = onnx.defs.has
+        nodes = enumerate(loaded.graph.node)
+        self._errors = [_ParserError(i, n) for i, n in nodes if not known(n.op_type, n.domain)]
+        if not self._errors:
+            self._network._take(loaded)
+        return not self._errors
+
+
+class Builder:
+    def __init__(self, logger):
+        self.num_DLA_cores = 1
+        self._logger = logger
+
+    def create_network(self, flags=0):
+        kinds = [one for one in NetworkDefinitionCreationFlag if flags & (1 << int(one))]
+        return _Network(kinds[0].name)
+
+    def create_builder_config(self):
+        return _Config()
+
+    def create_optimization_profile(self):
+        return IOptimizationProfile()
+
+    def build_serialized_network(self, network, config):
+        image = network.get_input(0)
+        if image.shape[0] == -1 and not config._profiles:
+            self._logger.log(ILogger.ERROR, "network has dynamic inputs, but no profile was set")
+            return None
+        if not self._told_progress(config):
+            return None
+        shapes = config._profiles[0]._shapes[image.name] if config._profiles else [image.shape] * 3
+        header = {"version": __version__, "profile": shapes, "dynamic": bool(config._profiles)}
+        text = json.dumps(header).encode()
+        model = network._model.SerializeToString()
+        return memoryview(_MAGIC + len(text).to_bytes(4, "little") + text + model)
+
+    def _told_progress(self, config):
+        monitor = getattr(config, "progress_monitor", None)
+        if monitor is None:
+            return True
+        monitor.phase_start("Building", None, 2)
+        monitor.phase_start("Timing tactics", "Building", 4)
+        going_on = all(monitor.step_complete("Timing tactics", step) for step in range(4))
+        monitor.phase_finish("Timing tactics")
+        monitor.phase_finish("Building")
+        return going_on
+
+
+class Runtime:
+    def __init__(self, logger):
+        self._logger, self.DLA_core = logger, -1
+        if GENERATION > 8:
+            self.engine_host_code_allowed = False
+
+    def deserialize_cuda_engine(self, serialized_engine):
+        data = bytes(serialized_engine)
+        if not data.startswith(_MAGIC):
+            self._logger.log(ILogger.ERROR, "Magic tag does not match")
+            return None
+        size = int.from_bytes(data[len(_MAGIC) : len(_MAGIC) + 4], "little")
+        body = data[len(_MAGIC) + 4 :]
+        header = json.loads(body[:size])
+        if header["version"] != __version__ and not getattr(self, "engine_host_code_allowed", 0):
+            self._logger.log(ILogger.ERROR, "the plan was built by another version")
+            return None
+        return ICudaEngine(header, body[size:], self._logger)
+
+
+class ICudaEngine:
+    def __init__(self, header, model, logger):
+        self._header, self._logger = header, logger
+        self._model = onnx.load_from_string(model)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
+        graph = self._model.graph
+        self._values = {value.name: value for value in [*graph.input, *graph.output]}
+        self._contexts = 0
+        self.num_io_tensors = len(self._values)
+        self.num_optimization_profiles = int(header["dynamic"])
+
+    def get_tensor_name(self, index):
+        return list(self._values)[index]
+
+    def get_tensor_mode(self, name):
+        inputs = [value.name for value in self._model.graph.input]
+        return TensorIOMode.INPUT if name in inputs else TensorIOMode.OUTPUT
+
+    def get_tensor_dtype(self, name):
+        return _dtype(self._values[name].type.tensor_type.elem_type)
+
+    def get_tensor_shape(self, name):
+        dims = self._values[name].type.tensor_type.shape.dim
+        return tuple(axis.dim_value or -1 for axis in dims)
+
+    def get_tensor_profile_shape(self, name, profile_index):
+        return [tuple(shape) for shape in self._header["profile"]]
+
+    def create_execution_context(self):
+        self._contexts += 1
+        return IExecutionContext(self)
+
+    def create_engine_inspector(self):
+        return _Inspector(self._model)
+
+
+class _Inspector:
+    def __init__(self, model):
+        self._model = model
+
+    def get_engine_information(self, format):
+        layers = [
+            {
+                "Name": node.name or node.op_type,
+                "LayerType": node.op_type,
+                "Inputs": [{"Name": node.input[0], "Format/Datatype": "Row major linear FP32"}],
+                "Outputs": [{"Name": node.output[0], "Format/Datatype": "Row major linear FP32"}],
+            }
+            for node in self._model.graph.node
+        ]
+        return json.dumps({"Layers": layers, "Bindings": []})
+
+
+class IExecutionContext:
+    """Remembers addresses and the shape, and runs when the stream does."""
+
+    def __init__(self, engine):
+        self._engine, self._addresses, self._shape = engine, {}, None
+        if not engine._header["dynamic"]:
+            self._shape = tuple(engine._header["profile"][1])
+        self._profile = not engine._header["dynamic"]
+        self._callbacks = []
+
+    def set_optimization_profile_async(self, profile_index, stream_handle):
+        if GENERATION == 8 and self._engine._contexts > 1:
+            self._engine._logger.log(ILogger.ERROR, "Profile 0 is in use by another context")
+            return False
+        self._profile = profile_index == 0
+        return self._profile
+
+    def set_tensor_address(self, name, memory):
+        self._addresses[name] = memory
+        return name in self._engine._values
+
+    def set_input_shape(self, name, shape):
+        low, _, high = self._engine._header["profile"]
+        shape = tuple(shape)
+        fits = all(a <= b <= c for a, b, c in zip(low, shape, high))
+        if not fits:
+            self._engine._logger.log(ILogger.ERROR, f"{shape} is outside the profile")
+        self._shape = shape if fits else self._shape
+        return fits
+
+    def execute_async_v3(self, stream_handle):
+        ready = self._profile and self._shape and len(self._addresses) == 2
+        if not ready:
+            self._engine._logger.log(ILogger.ERROR, "shapes, profile and addresses are not all set")
+            return False
+        shape = self._shape  # the work that is enqueued now has the shape of now
+        callback = _HOST_FUNCTION(lambda _: self._compute(shape))
+        self._callbacks = [*self._callbacks, callback]
+        return _driver.cuLaunchHostFunc(stream_handle, callback, None) == 0
+
+    def _compute(self, shape):
+        names = {self._engine.get_tensor_mode(name): name for name in self._addresses}
+        image = self._view(names[TensorIOMode.INPUT], shape)
+        (rows,) = self._engine._session.run(None, {names[TensorIOMode.INPUT]: image})
+        self._view(names[TensorIOMode.OUTPUT], rows.shape)[:] = rows
+
+    def _view(self, name, shape):
+        pointer = _driver.fake_host(self._addresses[name])
+        count = int(np.prod(shape))
+        floats = (ctypes.c_float * count).from_address(pointer)
+        return np.frombuffer(floats, np.float32).reshape(shape)
+
+
+_HOST_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+def _dtype(elem_type):
+    return DataType[_FROM_ONNX[elem_type]]
