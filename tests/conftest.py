@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+# threads that wait by spinning make small tensors a hundred times slower on a busy machine
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

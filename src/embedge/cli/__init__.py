@@ -12,6 +12,7 @@ from embedge.errors import EmbedgeError
 COMMANDS = {
     "distill-and-export": ("embedge.cli.distill", "teacher + faces -> device bundle + report"),
     "doctor": ("embedge.cli.doctor", "what this machine has, what is wrong with it, the remedy"),
+    "train-teacher": ("embedge.cli.train_teacher", "train a teacher from a recipe"),
     "verify": ("embedge.cli.verify", "are these two pictures the same person?"),
 }
 

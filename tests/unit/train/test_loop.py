@@ -31,9 +31,11 @@ PLAN = Plan(
 @pytest.fixture(scope="module")
 def faces():
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (20, 112, 112, 3), dtype=np.uint8)
     labels = np.repeat(np.arange(4), 5)
-    return FaceSet("noise", images, labels, tuple("abcd"), "f")
+    colours = rng.integers(0, 200, (4, 1, 1, 3))[labels]
+    noise = rng.integers(0, 50, (20, 112, 112, 3))
+    images = (colours + noise).astype(np.uint8)
+    return FaceSet("colours", images, labels, tuple("abcd"), "f")
 
 
 def trained(faces, folder, plan, *, stop_after=None):
@@ -64,8 +66,7 @@ class _Stopping(Batches):
         return super().at(step)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-@pytest.mark.parametrize("stop_after", [2, 3, 7])
+@pytest.mark.parametrize(("optimizer", "stop_after"), [("adamw", 2), ("adamw", 7), ("sgd", 5)])
 def test_a_resumed_run_ends_bit_identical(faces, tmp_path, optimizer, stop_after):
     plan = replace(PLAN, optimizer=optimizer)
     whole, log = trained(faces, tmp_path / "whole", plan)
@@ -77,8 +78,8 @@ def test_a_resumed_run_ends_bit_identical(faces, tmp_path, optimizer, stop_after
 
 
 def test_the_loss_falls(faces, tmp_path):
-    _, log = trained(faces, tmp_path, replace(PLAN, steps=40, lr=5e-3))
-    assert log["loss"][-1] < 0.7 * log["loss"][0]
+    _, log = trained(faces, tmp_path, replace(PLAN, steps=30, batch=12, lr=1e-3, warmup=5))
+    assert log["loss"][-1] < 0.5 * log["loss"][0]
 
 
 def test_a_damaged_checkpoint_is_named(faces, tmp_path):

@@ -71,7 +71,7 @@ def test_th_kd_is_the_published_sum(sample, temperature):
         + 2.0 * gap.square().sum(1).mean()
     )
     loss = method(sample)
-    assert float(loss.total) == pytest.approx(float(expected), rel=1e-5)
+    assert loss.total.item() == pytest.approx(expected.item(), rel=1e-5)
     wanted = torch.autograd.grad(expected, [student, own])
     given = torch.autograd.grad(loss.total, [student, own])
     for ours, oracle in zip(given, wanted):
@@ -84,7 +84,7 @@ def test_scratch_knows_no_teacher(sample):
     expected = cross_entropy(
         logits_of(sample.student, method.head, sample.labels, method.margin), sample.labels
     )
-    assert float(loss.total) == pytest.approx(float(expected), rel=1e-5)
+    assert loss.total.item() == pytest.approx(expected.item(), rel=1e-5)
     assert not method.needs_teacher
 
 

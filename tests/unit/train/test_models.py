@@ -28,12 +28,14 @@ def test_mobilefacenet_names_its_weights_as_arcface_torch_does():
     } <= names
 
 
-def test_iresnet_has_the_published_size_and_names():
-    network = iresnet(50, 512)
-    assert parameters_of(network) == 43_590_976
-    assert {"layer3.13.bn3.weight", "layer1.0.downsample.1.bias", "features.bias"} <= set(
-        network.state_dict()
-    )
+@pytest.mark.parametrize(("depth", "millions"), [(18, 24.03), (50, 43.59), (100, 65.16)])
+def test_iresnet_has_the_published_size(depth, millions):
+    assert round(parameters_of(iresnet(depth, 512)) / 1e6, 2) == millions
+
+
+def test_iresnet_names_its_weights_as_arcface_torch_does():
+    names = set(iresnet(50, 512).state_dict())
+    assert {"layer3.13.bn3.weight", "layer1.0.downsample.1.bias", "features.bias"} <= names
 
 
 @pytest.mark.parametrize("activation", ["prelu", "relu", "relu6"])
