@@ -1,7 +1,9 @@
 """Many faces on several processors: chunks in order, whatever the number of workers."""
 
 import multiprocessing
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import starmap
 
 import numpy as np
@@ -12,6 +14,8 @@ from embedge.train.render.renderer import FaceRenderer, RenderedFaces
 __all__ = ["render_stream"]
 
 Numbers = NDArray[np.integer]
+
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 
 def render_stream(
@@ -32,8 +36,27 @@ def render_stream(
         return
     # a fresh interpreter each: a fork would inherit the threads of a torch that is loaded here
     context = multiprocessing.get_context("spawn")
-    with context.Pool(min(workers, len(jobs))) as pool:
+    with _one_thread_each():
+        pool = context.Pool(min(workers, len(jobs)))
+    with pool:
         yield from pool.imap(_job, jobs)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """For processes started inside: OpenBLAS reads this once, when numpy is imported.
+
+    Left to itself each worker would bring a thread per processor, and those wait by spinning.
+    """
+    before = os.environ.get(_BLAS_THREADS)
+    os.environ[_BLAS_THREADS] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_BLAS_THREADS]
+        else:
+            os.environ[_BLAS_THREADS] = before
 
 
 def _job(job: tuple[FaceRenderer, Numbers, Numbers]) -> RenderedFaces:
