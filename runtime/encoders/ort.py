@@ -55,15 +55,19 @@ class OrtEncoder:
 
     def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
         """Aligned uint8 RGB crops (N, size, size, 3) to float32 (N, dim) rows of length one."""
+        return normalised(self.features(images))
+
+    def features(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
+        """The rows as the network gives them: template protocols weigh faces by their length."""
         crops = checked_crops(images, self.contract.size)
-        rows = [self._embed(crops[i : i + self._batch]) for i in range(0, len(crops), self._batch)]
+        rows = [self._rows(crops[i : i + self._batch]) for i in range(0, len(crops), self._batch)]
         return np.concatenate(rows) if rows else np.empty((0, self.contract.dim), np.float32)
 
-    def _embed(self, crops: RgbImage) -> Embeddings:
+    def _rows(self, crops: RgbImage) -> Embeddings:
         rows = self._run(tensor_from_crops(crops, self.contract))
         if self.contract.flip == "sum":
             rows = rows + self._run(tensor_from_crops(crops[:, :, ::-1], self.contract))
-        return normalised(rows)
+        return rows
 
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         (rows,) = run_session(self._open, self._output, {self._input: tensor})

@@ -14,6 +14,7 @@ COMMANDS = {
     "doctor": ("embedge.cli.doctor", "what this machine has, what is wrong with it, the remedy"),
     "train-teacher": ("embedge.cli.train_teacher", "train a teacher from a recipe"),
     "verify": ("embedge.cli.verify", "are these two pictures the same person?"),
+    "evaluate": ("embedge.cli.evaluate", "error rates of models on faces, with intervals"),
 }
 
 

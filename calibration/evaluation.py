@@ -1,0 +1,140 @@
+"""Tests that models are put to: each embeds its faces, scores them and checks its own data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedge.calibration.comparison import Comparison
+from embedge.calibration.crossspace import compared_scores
+from embedge.calibration.embedding import Acquisition, Embedded
+from embedge.calibration.faces import FaceFiles, Faces
+from embedge.calibration.integrity import (
+    Finding,
+    contradicted_pairs,
+    copied_pictures,
+    leaking_folds,
+    likely_same_people,
+    mislabelled,
+)
+from embedge.calibration.pairs import pairs_listed, pairs_within
+from embedge.calibration.protocols.pairlist import PairProtocol
+from embedge.calibration.rates import Insufficient
+from embedge.calibration.scores import PairScores
+from embedge.calibration.tenfold import FoldedAccuracy, folded_accuracy
+
+__all__ = ["FolderTest", "Measured", "PairTest"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """One model on one test. `left_out` comparisons lack a face that could be embedded."""
+
+    comparison: Comparison
+    scores: PairScores
+    acquisition: Acquisition
+    left_out: int
+    accuracy: FoldedAccuracy | Insufficient | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **self.comparison.to_json(),
+            "accuracy": self.accuracy and self.accuracy.to_json(),
+            "acquisition": {**self.acquisition.to_json(), "comparisons_left_out": self.left_out},
+            "findings": [finding.to_json() for finding in self.findings],
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FolderTest:
+    """Every pair among the pictures of people in folders."""
+
+    faces: FaceFiles
+    subjects: NDArray[np.int64]
+
+    def findings(self) -> list[Finding]:
+        return _copies(self.faces, self.subjects)
+
+    def measured(self, name: str, rows: Embedded, fmrs: Sequence[float]) -> Measured:
+        good = rows.acquired
+        embeddings, subjects = rows.embeddings[good], self.subjects[good]
+        names = _kept(self.faces, good)
+        scores = pairs_within(embeddings, subjects)
+        return Measured(
+            compared_scores(name, scores, fmrs),
+            scores,
+            rows.acquisition,
+            _pairs_of(len(good)) - _pairs_of(len(names)),
+            findings=[
+                *mislabelled(names, embeddings, subjects, scores),
+                *likely_same_people(names, embeddings, subjects, scores),
+            ],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairTest:
+    """The pairs of a list, and the accuracy over its folds."""
+
+    protocol: PairProtocol
+
+    @property
+    def faces(self) -> Faces:
+        return self.protocol.faces
+
+    @property
+    def subjects(self) -> NDArray[np.int64]:
+        return self.protocol.subjects
+
+    def findings(self) -> list[Finding]:
+        test = self.protocol
+        contradicted = (
+            contradicted_pairs(test.faces.names, test.subjects, test.pairs, test.same)
+            if test.named
+            else []
+        )
+        copies = _copies(test.faces, test.subjects) if isinstance(test.faces, FaceFiles) else []
+        return [*contradicted, *copies, *leaking_folds(test.subjects, test.pairs, test.folds)]
+
+    def measured(self, name: str, rows: Embedded, fmrs: Sequence[float]) -> Measured:
+        test, good = self.protocol, rows.acquired
+        kept = good[test.pairs].all(axis=1)
+        place = np.cumsum(good) - 1
+        pairs, same = place[test.pairs[kept]], test.same[kept]
+        embeddings, subjects = rows.embeddings[good], test.subjects[good]
+        scores = pairs_listed(embeddings, subjects, pairs, same)
+        cosines = np.einsum("nd,nd->n", embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
+        return Measured(
+            compared_scores(name, scores, fmrs),
+            scores,
+            rows.acquisition,
+            int((~kept).sum()),
+            folded_accuracy(cosines, same, test.folds[kept]),
+            mislabelled(_kept(test.faces, good), embeddings, subjects, scores),
+        )
+
+
+def _kept(faces: Faces, good: NDArray[np.bool_]) -> list[str]:
+    return [name for name, kept in zip(faces.names, good) if kept]
+
+
+def _pairs_of(count: int) -> int:
+    return count * (count - 1) // 2
+
+
+def _copies(faces: FaceFiles, subjects: NDArray[np.int64]) -> list[Finding]:
+    digests = [_digest(faces.root / name) for name in faces.names]
+    return copied_pictures(faces.names, digests, subjects)
+
+
+def _digest(path: Path) -> str:
+    """sha256 of a file; one that cannot be read is like no other."""
+    try:
+        return sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return f"unreadable {path}"

@@ -1,0 +1,180 @@
+"""Faults of an evaluation set that would otherwise be averaged into its figures."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedge.calibration.rates import EqualError, equal_error
+from embedge.calibration.scores import Float32, PairScores
+
+__all__ = [
+    "Finding",
+    "contradicted_pairs",
+    "copied_pictures",
+    "leaking_folds",
+    "leaking_subjects",
+    "likely_same_people",
+    "mislabelled",
+]
+
+# Beyond this share of strays the labels as a whole cannot be trusted
+_SHUFFLED = 0.05
+# A model this poor cannot judge labels
+_BLIND = 0.10
+_SHOWN = 20
+_ROWS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fault. An `error` spoils every figure; a `warning` should be looked at."""
+
+    code: str
+    severity: Literal["error", "warning"]
+    what: str
+    count: int
+    examples: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def leaking_subjects(trained_on: Iterable[str], tested_on: Iterable[str]) -> list[Finding]:
+    """People who are in the training set and in the test."""
+    both = sorted(set(trained_on) & set(tested_on))
+    what = "people of the test were trained or calibrated on"
+    return _finding("leaking-split", "error", what, both)
+
+
+def leaking_folds(
+    subjects: NDArray[np.int64], pairs: NDArray[np.int32], folds: NDArray[np.int64]
+) -> list[Finding]:
+    """People who appear in more than one fold: a fold's threshold has seen them already."""
+    rows = np.concatenate([np.column_stack([subjects[pairs[:, side]], folds]) for side in (0, 1)])
+    people, counts = np.unique(np.unique(rows, axis=0)[:, 0], return_counts=True)
+    leaking = [f"subject {number}" for number in people[counts > 1]]
+    return _finding("leaking-folds", "warning", "people appear in more than one fold", leaking)
+
+
+def contradicted_pairs(
+    names: Sequence[str],
+    subjects: NDArray[np.int64],
+    pairs: NDArray[np.int32],
+    same: NDArray[np.bool_],
+) -> list[Finding]:
+    """Pairs whose verdict contradicts the folders that the two pictures lie in."""
+    equal = subjects[pairs[:, 0]] == subjects[pairs[:, 1]]
+    wrong = [f"{names[a]} and {names[b]}" for a, b in pairs[equal != same]]
+    return _finding(
+        "contradicted-pairs", "error", "pairs contradict the folders their pictures lie in", wrong
+    )
+
+
+def copied_pictures(
+    names: Sequence[str], digests: Sequence[Hashable], subjects: NDArray[np.int64]
+) -> list[Finding]:
+    """Identical pictures: under two people an error, under one a genuine pair for nothing."""
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    for number, digest in enumerate(digests):
+        groups[digest].append(number)
+    across: list[str] = []
+    within: list[str] = []
+    for numbers in groups.values():
+        if len(numbers) > 1:
+            kind = across if len(set(subjects[numbers])) > 1 else within
+            kind.append(" = ".join(names[number] for number in numbers[:3]))
+    return [
+        *_finding("duplicate-picture", "error", "pictures are filed under two people", across),
+        *_finding("repeated-picture", "warning", "pictures are there twice", within),
+    ]
+
+
+def mislabelled(
+    names: Sequence[str], embeddings: Float32, subjects: NDArray[np.int64], scores: PairScores
+) -> list[Finding]:
+    """Pictures that resemble somebody else clearly and their own subject not at all."""
+    point = equal_error(scores)
+    if not isinstance(point, EqualError):
+        return []
+    if point.rate > _BLIND:
+        what = f"labels and model disagree: EER {point.rate:.1%} (shuffled labels, or a poor model)"
+        return [Finding("shuffled-labels", "error", what, len(names))]
+    strays, others = _strays(embeddings, subjects, point.threshold)
+    examples = [f"{names[a]} resembles {names[b]}" for a, b in zip(strays, others)]
+    judged = int((np.bincount(subjects)[subjects] > 1).sum())
+    if len(strays) > _SHUFFLED * judged:
+        what = "pictures resemble another person more than their own: the labels look shuffled"
+        return _finding("shuffled-labels", "error", what, examples)
+    return _finding(
+        "mislabelled", "warning", "pictures resemble another person more than their own", examples
+    )
+
+
+def likely_same_people(
+    names: Sequence[str], embeddings: Float32, subjects: NDArray[np.int64], scores: PairScores
+) -> list[Finding]:
+    """Two subjects whose pictures match like one person's: perhaps one person filed twice."""
+    point = equal_error(scores)
+    if not isinstance(point, EqualError) or point.rate > _BLIND or not len(scores.genuine):
+        return []
+    typical = float(np.median(scores.genuine))
+    codes, first = np.unique(subjects, return_index=True)
+    means, counts = _sums(embeddings, subjects, codes)
+    means /= counts[:, None]  # the mean score of two subjects is the product of their means
+    found = []
+    for start in range(0, len(codes), _ROWS):
+        block = means[start : start + _ROWS] @ means.T
+        for a, b in zip(*np.nonzero(block >= typical)):
+            if start + a < b:
+                found.append(f"{names[first[start + a]]} and {names[first[b]]}")
+    return _finding(
+        "duplicate-subject", "warning", "pairs of subjects match like one person", found
+    )
+
+
+def _strays(
+    embeddings: Float32, subjects: NDArray[np.int64], limit: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows under `limit` with the rest of their subject and over it with another's mean."""
+    codes, first = np.unique(subjects, return_index=True)
+    sums, counts = _sums(embeddings, subjects, codes)
+    own = np.searchsorted(codes, subjects)
+    rest = sums[own] - embeddings
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mine = np.einsum("nd,nd->n", embeddings, rest) / (counts[own] - 1)
+    suspects = np.flatnonzero((counts[own] > 1) & (mine <= limit))
+    means = sums / counts[:, None]
+    strays, others = [], []
+    for start in range(0, len(suspects), _ROWS):
+        rows = suspects[start : start + _ROWS]
+        block = embeddings[rows] @ means.T
+        block[np.arange(len(rows)), own[rows]] = -1
+        best = block.argmax(axis=1)
+        clear = block[np.arange(len(rows)), best] > limit
+        strays.append(rows[clear])
+        others.append(first[best[clear]])
+    empty = np.empty(0, np.int64)
+    return np.concatenate([empty, *strays]), np.concatenate([empty, *others])
+
+
+def _sums(
+    embeddings: Float32, subjects: NDArray[np.int64], codes: NDArray[np.int64]
+) -> tuple[Float32, NDArray[np.int64]]:
+    own = np.searchsorted(codes, subjects)
+    sums = np.zeros((len(codes), embeddings.shape[1]), np.float32)
+    np.add.at(sums, own, embeddings)
+    return sums, np.bincount(own, minlength=len(codes))
+
+
+def _finding(
+    code: str, severity: Literal["error", "warning"], what: str, examples: Sequence[str]
+) -> list[Finding]:
+    if not examples:
+        return []
+    return [
+        Finding(code, severity, f"{len(examples)} {what}", len(examples), tuple(examples[:_SHOWN]))
+    ]

@@ -1,0 +1,1 @@
+"""Published protocols, each read from its own files."""

@@ -1,0 +1,160 @@
+"""Measure models on faces: error rates with intervals, and faults of the data.
+
+The exit status is 3 when the data shows a fault that spoils the figures (a leaking split, pairs
+that contradict their folders, one picture under two people, shuffled labels). The figures are
+printed all the same.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from embedge.calibration.evaluation import FolderTest, PairTest
+    from embedge.calibration.integrity import Finding
+    from embedge.calibration.models import EvaluatedModel
+    from embedge.progress import Progress
+
+SCHEMA = "embedge.evaluation/1"
+FMRS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        required=True,
+        metavar="MODEL",
+        help="an .onnx file, a bundle NAME.embedge, or NAME.embedge:ARTIFACT",
+    )
+    protocol = parser.add_mutually_exclusive_group(required=True)
+    protocol.add_argument("--pairs", type=Path, metavar="FILE", help="list: FOLD, A, B, SAME")
+    protocol.add_argument("--all-pairs", action="store_true", help="every pair under --root")
+    parser.add_argument("--root", type=Path, help="folder of the pictures: PERSON/PICTURE")
+    parser.add_argument(
+        "--per-person", type=int, metavar="N", help="with --all-pairs: the first N of each person"
+    )
+    parser.add_argument(
+        "--trained-on", type=Path, metavar="FILE", help="names of people trained on, one a line"
+    )
+    parser.add_argument("--fmrs", type=float, nargs="+", default=FMRS, metavar="FMR")
+    parser.add_argument("--flip", choices=("none", "sum"), help="instead of the model's own policy")
+    parser.add_argument("--space", help="name the space that foreign ONNX files share")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="keep embeddings here")
+    parser.add_argument("--threads", type=int, help="threads of the encoder (default: all cores)")
+    parser.add_argument("--require-provider", metavar="NAME", help="fail unless this one runs")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the JSON here too")
+
+
+def run(options: argparse.Namespace) -> int:
+    from embedge.cli.evaluate_text import text_of
+    from embedge.files import write_json
+    from embedge.optional import available
+    from embedge.progress import Progress
+
+    progress = Progress()
+    progress.terminal = progress.terminal and available("rich")
+    result = _evaluated(options, progress)
+    if options.output:
+        write_json(options.output, result)
+    print(json.dumps(result, allow_nan=False) if options.json else text_of(result))
+    if result["spoiled"]:
+        print("embedge: the data has faults that spoil these figures", file=sys.stderr)
+    return 3 if result["spoiled"] else 0
+
+
+def _evaluated(options: argparse.Namespace, progress: "Progress") -> dict[str, Any]:
+    test = _test(options)
+    findings = test.findings() + _leaks(options, test)
+    models = [_measured(path, options, test, progress) for path in options.models]
+    everything = [finding.to_json() for finding in findings]
+    for model in models:
+        everything += model["result"]["findings"]
+    return {
+        "schema": SCHEMA,
+        "protocol": _protocol(options),
+        "data": {
+            "images": len(test.faces.names),
+            "subjects": len(set(test.subjects.tolist())),
+            "findings": [finding.to_json() for finding in findings],
+        },
+        "models": models,
+        "spoiled": any(finding["severity"] == "error" for finding in everything),
+    }
+
+
+def _test(options: argparse.Namespace) -> "FolderTest | PairTest":
+    from embedge.calibration.evaluation import FolderTest, PairTest
+    from embedge.calibration.protocols.folders import people_in_folders
+    from embedge.calibration.protocols.pairlist import pairs_from_list
+    from embedge.errors import EmbedgeError
+
+    if options.root is None:
+        raise EmbedgeError(
+            "E-EVALUATE-ROOT",
+            "the folder of the pictures was not given",
+            remedy="Add --root DIR",
+        )
+    if options.all_pairs:
+        people = people_in_folders(options.root, per_person=options.per_person, at_least=2)
+        return FolderTest(*people)
+    return PairTest(pairs_from_list(options.pairs, options.root))
+
+
+def _leaks(options: argparse.Namespace, test: "FolderTest | PairTest") -> "list[Finding]":
+    """People of the test who are on the list of people trained on."""
+    from embedge.calibration.integrity import leaking_subjects
+    from embedge.errors import EmbedgeError
+
+    if options.trained_on is None:
+        return []
+    try:
+        trained = options.trained_on.read_text().split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise EmbedgeError(
+            "E-PEOPLE",
+            f"cannot read the list of people: {error}",
+            where=options.trained_on,
+            remedy="Give a text file with one name a line",
+        ) from error
+    people = {PurePosixPath(name).parent.as_posix() for name in test.faces.names}
+    return leaking_subjects([name.strip() for name in trained], people)
+
+
+def _protocol(options: argparse.Namespace) -> dict[str, Any]:
+    if options.all_pairs:
+        return {"name": "all pairs", "per_person": options.per_person, "people": "2+ pictures"}
+    return {"name": "pairs", "file": options.pairs.name}
+
+
+def _measured(
+    path: str,
+    options: argparse.Namespace,
+    test: "FolderTest | PairTest",
+    progress: "Progress",
+) -> dict[str, Any]:
+    from embedge.calibration.embedding import embedded
+
+    model = _opened(path, options)
+    with (
+        model.encoder as encoder,
+        progress.task(f"embed with {model.name}", len(test.faces.names)) as task,
+    ):
+        rows = embedded(test.faces, encoder, cache=options.cache, ticker=task)
+        facts = model.to_json()
+    return {**facts, "result": test.measured(model.name, rows, options.fmrs).to_json()}
+
+
+def _opened(path: str, options: argparse.Namespace) -> "EvaluatedModel":
+    from embedge.calibration.models import opened_model
+
+    return opened_model(
+        path,
+        space=options.space,
+        flip=options.flip,
+        threads=options.threads,
+        require_provider=options.require_provider,
+    )

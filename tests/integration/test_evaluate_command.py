@@ -1,0 +1,170 @@
+"""embedge evaluate, as a user calls it, on small made-up people."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_bundles import face_like, tiny_bundle, tiny_contract, tiny_onnx
+
+PEOPLE, EACH = 12, 4
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """People whose pictures are one face under noise, two models, a bundle, a pair list."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    generator = np.random.default_rng(0)
+    for person in range(PEOPLE):
+        face = face_like(100 + person).astype(np.int16)
+        (folder / "faces" / f"p{person:02d}").mkdir(parents=True)
+        for number in range(1, EACH + 1):
+            noisy = np.clip(face + generator.integers(-25, 25, face.shape), 0, 255)
+            path = folder / "faces" / f"p{person:02d}" / f"p{person:02d}_{number:04d}.png"
+            Image.fromarray(noisy.astype(np.uint8)).save(path)
+    (folder / "known.onnx").write_bytes(tiny_onnx(tiny_contract(64)))
+    tiny_bundle(folder / "tiny.embedge")
+    (folder / "pairs.tsv").write_text("# fold a b same\n" + "\n".join(pair_lines()) + "\n")
+    return folder
+
+
+def pair_lines() -> list[str]:
+    lines = []
+    for person in range(PEOPLE):
+        fold, other = person // 4, person // 4 * 4 + (person + 1) % 4
+        lines.append(f"{fold}\t{picture(person, 1)}\t{picture(person, 2)}\t1")
+        lines.append(f"{fold}\t{picture(person, 3)}\t{picture(other, 3)}\t0")
+    return lines
+
+
+def picture(person: int, number: int) -> str:
+    return f"p{person:02d}/p{person:02d}_{number:04d}.png"
+
+
+@pytest.fixture
+def place(made, tmp_path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "copy"))
+
+
+def embedge(place: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "embedge", "evaluate", *arguments],
+        cwd=place,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_all_pairs_for_people(made):
+    done = embedge(made, "--models", "known.onnx", "--all-pairs", "--root", "faces")
+    assert done.returncode == 0, done.stderr
+    assert "all pairs: 48 pictures of 12 people" in done.stdout
+    assert "72 genuine, 1,056 impostor" in done.stdout
+    assert "the model's own metadata" in done.stdout
+    assert "TAR@1e-04  insufficient data: needs 30,000 impostor comparisons" in done.stdout
+
+
+def test_all_pairs_as_json_with_several_models_and_a_cap(made):
+    done = embedge(
+        made,
+        *("--models", "known.onnx", "tiny.embedge"),
+        *("--all-pairs", "--per-person", "3", "--root", "faces", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["schema"] == "embedge.evaluation/1"
+    assert result["data"]["images"] == 36
+    first, second = result["models"]
+    assert second["contract_from"] == "the bundle's manifest"
+    assert first["result"]["genuine"] == 36
+    assert first["result"]["eer"] == 0
+    assert first["result"]["tar"][0]["tar"] == 1
+    assert first["result"]["tar"][1] == {"fmr": 1e-3, "needs": 3000}
+
+
+def test_pairs_with_folds_and_a_cache(made, tmp_path):
+    arguments = ("--models", "known.onnx", "--pairs", "pairs.tsv", "--root", "faces")
+    arguments += ("--json", "--cache", str(tmp_path / "cache"))
+    first, again = embedge(made, *arguments), embedge(made, *arguments)
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == again.stdout
+    result = json.loads(first.stdout)["models"][0]["result"]
+    assert result["accuracy"]["mean"] > 0.9
+    assert len(result["accuracy"]["accuracies"]) == 3
+    assert (result["genuine"], result["impostor"]) == (12, 12)
+
+
+def test_broken_pictures_are_counted_apart(place):
+    (place / "faces" / picture(0, 1)).write_bytes(b"no picture")
+    arguments = ("--models", "known.onnx", "--pairs", "pairs.tsv", "--root", "faces")
+    done = embedge(place, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)["models"][0]["result"]
+    assert result["acquisition"]["failed"] == 1
+    assert result["acquisition"]["comparisons_left_out"] == 1
+    assert result["genuine"] == 11
+    assert "1 of 36 pictures could not be used" in embedge(place, *arguments).stdout
+
+
+def test_a_picture_under_two_people_spoils_the_figures(place):
+    shutil.copy(place / "faces" / picture(0, 1), place / "faces" / picture(5, 1))
+    done = embedge(place, "--models", "known.onnx", "--all-pairs", "--root", "faces")
+    assert done.returncode == 3
+    assert "ERROR duplicate-picture: 1 pictures are filed under two people" in done.stdout
+    assert "spoil these figures" in done.stderr
+
+
+def test_shuffled_labels_spoil_the_figures(place):
+    for person in range(PEOPLE):
+        other = (person + 1) % PEOPLE
+        moved = place / "faces" / f"p{person:02d}" / f"moved_{other}.png"
+        shutil.move(place / "faces" / picture(other, 2), moved)
+    done = embedge(place, "--models", "known.onnx", "--all-pairs", "--root", "faces")
+    assert done.returncode == 3
+    assert "ERROR shuffled-labels" in done.stdout
+
+
+def test_a_contradicting_pair_list_spoils_the_figures(place):
+    text = (place / "pairs.tsv").read_text().splitlines()
+    text[1] = text[1][:-1] + "0"
+    (place / "pairs.tsv").write_text("\n".join(text))
+    done = embedge(place, "--models", "known.onnx", "--pairs", "pairs.tsv", "--root", "faces")
+    assert done.returncode == 3
+    assert "ERROR contradicted-pairs: 1 pairs contradict" in done.stdout
+
+
+def test_people_trained_on_spoil_the_figures(place):
+    (place / "trained.txt").write_text("p99\np03\n")
+    arguments = ("--models", "known.onnx", "--pairs", "pairs.tsv", "--root", "faces")
+    done = embedge(place, *arguments, "--trained-on", "trained.txt")
+    assert done.returncode == 3
+    assert "ERROR leaking-split: 1 people of the test were trained" in done.stdout
+    assert "  p03\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--pairs", "pairs.tsv"], "E-EVALUATE-ROOT"),
+        (["--pairs", "absent.tsv", "--root", "faces"], "E-PAIRS"),
+        (["--pairs", "bad.tsv", "--root", "faces"], "E-PAIRS"),
+        (["--all-pairs", "--root", "absent"], "E-PEOPLE"),
+        (["--pairs", "pairs.tsv", "--root", "elsewhere"], "E-NO-FACES"),
+    ],
+)
+def test_mistakes_are_one_sentence(made, arguments, code):
+    (made / "bad.tsv").write_text("0\ta.png\tb.png\n")
+    done = embedge(made, "--models", "known.onnx", *arguments)
+    assert done.returncode == 2
+    assert done.stderr.strip().startswith(f"embedge: {code}:")
+    assert "Traceback" not in done.stderr
+
+
+def test_an_absent_model_is_one_sentence(made):
+    done = embedge(made, "--models", "absent.onnx", "--all-pairs", "--root", "faces")
+    assert done.returncode == 2
+    assert "E-MODEL-MISSING" in done.stderr
