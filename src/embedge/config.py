@@ -112,6 +112,7 @@ class Evaluate(Section):
     threshold_fmr: Share = 1e-2
     gate_fmr: Share = 1e-3
     gates: Gates = Gates()
+    pictures: bool = True  # show the worst pairs in the report
 
 
 class Bench(Section):

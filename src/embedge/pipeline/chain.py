@@ -1,0 +1,91 @@
+"""The whole chain: teacher → head → student → graphs → engines → proof → report → bundle."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from embedge.config import Recipe
+from embedge.pipeline.artifacts import (
+    calibrate_stage,
+    engines_stage,
+    graphs_of,
+    int8_stage,
+    onnx_stage,
+)
+from embedge.pipeline.latency import bench_stage
+from embedge.pipeline.learning import (
+    head_stage,
+    held_out_stage,
+    student_stage,
+    teacher_stage,
+    train_faces_stage,
+)
+from embedge.pipeline.proof import parity_stage
+from embedge.pipeline.reporting import Chain, publish_bundle, report_stage
+from embedge.pipeline.stages import Run, Stage
+
+__all__ = ["Outcome", "distill_and_export"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    bundle: Path
+    gates: list[dict[str, Any]]
+    report: dict[str, Any]
+
+
+def distill_and_export(run: Run, recipe: Recipe, command: str) -> Outcome:
+    """Run or reuse every stage of the recipe."""
+    chain = _graphs(run, recipe, _students(run, recipe))
+    _measure(run, recipe, chain)
+    report = report_stage(run, chain, command)
+    bundle = publish_bundle(run, chain, report)
+    return _outcome(bundle)
+
+
+def _students(run: Run, recipe: Recipe) -> dict[str, Stage]:
+    faces = train_faces_stage(run, recipe)
+    teacher = teacher_stage(run, recipe, faces)
+    head = head_stage(run, recipe, faces, teacher)
+    method = recipe.distill.method
+    stages = {
+        "faces": faces,
+        "teacher": teacher,
+        "head": head,
+        "student": student_stage(run, recipe, method, faces, teacher, head),
+    }
+    if recipe.distill.baseline and method != "scratch":
+        stages["baseline"] = student_stage(run, recipe, "scratch", faces, teacher, head)
+    return stages
+
+
+def _graphs(run: Run, recipe: Recipe, stages: dict[str, Stage]) -> Chain:
+    onnx = onnx_stage(run, recipe, stages["teacher"], stages["student"], stages["faces"])
+    calibration = calibrate_stage(run, recipe, stages["faces"])
+    int8 = int8_stage(run, recipe, onnx, calibration)
+    engines = engines_stage(run, recipe, onnx, int8, calibration)
+    more = {"onnx": onnx, "calibrate": calibration, "int8": int8, "engines": engines}
+    return Chain(recipe, {**stages, **more}, graphs_of(onnx, int8))
+
+
+def _measure(run: Run, recipe: Recipe, chain: Chain) -> None:
+    held_out = chain.stages["held-out"] = held_out_stage(run, recipe)
+    after = [chain["onnx"], chain["int8"]]
+    chain.stages["parity"] = parity_stage(
+        run,
+        recipe,
+        held_out,
+        chain["teacher"],
+        chain["student"],
+        chain.stages.get("baseline"),
+        chain.graphs,
+        after,
+    )
+    chain.stages["bench"] = bench_stage(run, recipe, held_out, chain.graphs, after)
+
+
+def _outcome(bundle: Path) -> Outcome:
+    import json
+
+    report = json.loads((bundle / "report.json").read_text())
+    return Outcome(bundle, report["verdict"]["gates"], report)

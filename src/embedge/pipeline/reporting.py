@@ -1,0 +1,215 @@
+"""The last stages: the gates, the report, the bundle."""
+
+import base64
+import io
+import json
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from embedge import __version__
+from embedge.config import Recipe
+from embedge.export.report.write import write_report
+from embedge.files import sha256_file
+from embedge.pipeline.artifacts import contract_of
+from embedge.pipeline.gates import gates_of
+from embedge.pipeline.latency import default_artifact
+from embedge.pipeline.learning import load_student, teacher_of
+from embedge.pipeline.proof import findings_of
+from embedge.pipeline.stages import Run, Stage
+from embedge.runtime.bundle import Artifact
+from embedge.runtime.bundle_writer import write_bundle
+from embedge.runtime.threshold import Threshold
+from embedge.train.data import FaceSet
+from embedge.train.models.cost import macs_of, parameters_of
+
+__all__ = ["Chain", "publish_bundle", "report_stage"]
+
+_PACKAGES = ("torch", "onnx", "onnxruntime", "numpy", "tensorrt", "pillow")
+
+
+class Chain:
+    """The finished stages that a report tells of."""
+
+    def __init__(self, recipe: Recipe, stages: dict[str, Stage], graphs: dict[str, Path]):
+        self.recipe, self.stages, self.graphs = recipe, stages, graphs
+
+    def __getitem__(self, name: str) -> Stage:
+        return self.stages[name]
+
+    @property
+    def findings(self) -> dict[str, Any]:
+        return findings_of(self["parity"])
+
+    def artifact_facts(self) -> list[dict[str, Any]]:
+        facts = self.findings["artifacts"]
+        return [
+            {
+                "name": name,
+                "file": path.name,
+                "bytes": path.stat().st_size,
+                "sha256": sha256_file(path),
+                "precision": name.partition("-")[0],
+                "opset": self.recipe.export.opset,
+                "provider": facts[name]["provider"],
+                "cosine_to_torch": facts[name]["cosine"],
+                "threshold": facts[name]["threshold"],
+            }
+            for name, path in self.graphs.items()
+        ]
+
+
+def report_stage(run: Run, chain: Chain, command: str) -> Stage:
+    def work(folder: Path) -> dict[str, Any]:
+        report = _report(chain, command)
+        write_report(report, folder)
+        return {"passed": report["verdict"]["passed"]}
+
+    return run.stage("report", {"version": __version__}, list(chain.stages.values()), work)
+
+
+def publish_bundle(run: Run, chain: Chain, report: Stage) -> Path:
+    """Put bundle and report where the user looks for them: on top of the run folder."""
+    recipe = chain.recipe
+    artifacts = [
+        Artifact(
+            name=row["name"],
+            file=row["file"],
+            precision=row["precision"],
+            opset=row["opset"],
+            threshold=Threshold.from_json(row["threshold"]) if row["threshold"] else None,
+        )
+        for row in chain.artifact_facts()
+    ]
+    files = {path.name: path for path in chain.graphs.values()}
+    plans = {f"engines/{path.name}": path for path in chain["engines"].folder.glob("*.plan*")}
+    pages = {name: report.folder / name for name in ("report.html", "report.json")}
+    contract = contract_of(chain["teacher"], chain["student"])
+    return write_bundle(
+        run.folder / f"{recipe.name}.embedge",
+        name=recipe.name,
+        contract=contract,
+        artifacts=artifacts,
+        files={**files, **plans, **pages},
+        provenance=_provenance(chain),
+        default_artifact=default_artifact(chain.graphs),
+    )
+
+
+def _report(chain: Chain, command: str) -> dict[str, Any]:
+    recipe, findings = chain.recipe, chain.findings
+    contract = contract_of(chain["teacher"], chain["student"])
+    gates = gates_of(recipe, findings)
+    skipped = chain["engines"].facts["skipped"]
+    return {
+        "schema": "embedge.report/1",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "title": f"{recipe.name}: {recipe.distill.method} student on {findings['dataset']['name']}",
+        "command": command,
+        "verdict": {"passed": all(gate["passed"] for gate in gates), "gates": gates},
+        "space": {
+            "id": contract.space,
+            "teacher": teacher_of(chain["teacher"]).digest,
+            "contract_digest": contract.digest,
+        },
+        "models": _models(chain),
+        "artifacts": chain.artifact_facts(),
+        "skipped": [{"stage": "engines", "reason": skipped}] if skipped else [],
+        "evaluation": {"dataset": findings["dataset"], "comparisons": findings["comparisons"]},
+        "latency": json.loads((chain["bench"].folder / "latency.json").read_text()),
+        "worst": _worst(chain),
+        "training": {"curves": _curves(chain)},
+        "provenance": _provenance(chain),
+    }
+
+
+def _models(chain: Chain) -> list[dict[str, Any]]:
+    recipe = chain.recipe
+    teacher = teacher_of(chain["teacher"])
+    rows = [("teacher", "teacher", "arcface", teacher.network, chain["head"].facts["source"])]
+    student = load_student(recipe, chain["student"])
+    rows.append(("student", "student", recipe.distill.method, student, _steps(recipe)))
+    if "baseline" in chain.stages:
+        baseline = load_student(recipe, chain["baseline"])
+        rows.append(("scratch", "baseline", "scratch", baseline, _steps(recipe)))
+    return [
+        {
+            "name": name,
+            "role": role,
+            "method": method,
+            "parameters": parameters_of(network),
+            "macs": macs_of(network),
+            "dim": network.dim,
+            "note": note,
+        }
+        for name, role, method, network, note in rows
+    ]
+
+
+def _steps(recipe: Recipe) -> str:
+    return f"{recipe.student.train.steps} steps of {recipe.student.train.batch}"
+
+
+def _curves(chain: Chain) -> list[dict[str, Any]]:
+    named = {"teacher": "teacher", "student": chain.recipe.distill.method, "baseline": "scratch"}
+    curves = []
+    for stage, name in named.items():
+        log = dict(chain[stage].facts["curves"]) if stage in chain.stages else {}
+        if log:
+            curves.append({"name": name, "steps": log.pop("step"), "series": log})
+    return curves
+
+
+def _worst(chain: Chain) -> dict[str, Any]:
+    found = chain.findings
+    threshold = found["artifacts"]["fp32"]["threshold"]
+    shown = chain.recipe.evaluate.pictures
+    faces = FaceSet.load(chain["held-out"].folder)
+
+    def pair(row: dict[str, Any]) -> dict[str, Any]:
+        sides = {side: _picture(faces.images[row[side]]) for side in ("a", "b") if shown}
+        names = {f"label_{side}": faces.identities[faces.labels[row[side]]] for side in ("a", "b")}
+        return {"cosine": row["cosine"], **sides, **names}
+
+    return {
+        "comparison": "student fp32",
+        "threshold": threshold["value"] if threshold else None,
+        "false_matches": [pair(row) for row in found["worst"]["impostors"]],
+        "false_non_matches": [pair(row) for row in found["worst"]["genuines"]],
+    }
+
+
+def _picture(image: np.ndarray) -> str:
+    stream = io.BytesIO()
+    Image.fromarray(np.asarray(image)).save(stream, "JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def _provenance(chain: Chain) -> dict[str, Any]:
+    recipe = chain.recipe
+    return {
+        "versions": {"embedge": __version__, "python": platform.python_version(), **_versions()},
+        "teacher_digest": teacher_of(chain["teacher"]).digest,
+        "data_fingerprint": FaceSet.load(chain["faces"].folder).fingerprint,
+        "held_out_fingerprint": chain.findings["dataset"]["fingerprint"],
+        "calibration_sha256": chain["calibrate"].facts["sha256"],
+        "seed": recipe.seed,
+        "weight_licence": "Apache-2.0 (trained on rendered faces only)",
+        "data_licence": "rendered by embedge: no real person",
+        "recipe": recipe.to_json(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
