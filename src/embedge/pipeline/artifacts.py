@@ -8,6 +8,7 @@ import numpy as np
 from embedge.config import Recipe
 from embedge.export.engines import EngineOptions, engine_from_onnx, engines_available
 from embedge.export.fp16 import fp16_from_onnx
+from embedge.export.placement import Target
 from embedge.export.qdq import qdq_from_onnx
 from embedge.export.student_graph import onnx_from_student
 from embedge.files import sha256_file, whole_file
@@ -25,7 +26,7 @@ __all__ = [
     "onnx_stage",
 ]
 
-_INT8 = {"int8-cpu": "cpu", "int8-trt": "trt"}
+_INT8: dict[str, Target] = {"int8-cpu": "cpu", "int8-trt": "trt"}
 # which graph an engine of each precision is built from
 _ENGINES = {"fp32": "fp32", "fp16": "fp16", "int8": "int8-trt"}
 

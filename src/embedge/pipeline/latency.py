@@ -47,8 +47,8 @@ def default_artifact(graphs: dict[str, Path]) -> str:
 def _query(recipe: Recipe, number: int) -> tuple[Any, Any]:
     """Two camera pictures of one person, with landmarks, as a door would see them."""
     renderer = FaceRenderer(recipe.data.seed)
-    sides = [renderer.render_scene(-1 - number, sample, _SCENE) for sample in (0, 1)]
-    return tuple((_jpeg(scene.image), scene.landmarks) for scene in sides)
+    first, second = (renderer.render_scene(-1 - number, sample, _SCENE) for sample in (0, 1))
+    return (_jpeg(first.image), first.landmarks), (_jpeg(second.image), second.landmarks)
 
 
 def _jpeg(image: np.ndarray) -> bytes:

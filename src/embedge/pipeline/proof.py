@@ -15,7 +15,7 @@ from embedge.calibration.thresholds import split_subjects, threshold_at
 from embedge.calibration.worst import ScoredPair, worst_pairs
 from embedge.config import Evaluate, Recipe
 from embedge.export.parity import compare_embeddings
-from embedge.files import write_json
+from embedge.files import sha256_file, write_json
 from embedge.pipeline.learning import load_student, teacher_of
 from embedge.pipeline.stages import Run, Stage
 from embedge.progress import Progress
@@ -56,7 +56,7 @@ def parity_stage(
     def work(folder: Path) -> dict[str, Any]:
         faces = FaceSet.load(held_out.folder)
         views = _views(recipe, faces, teacher, student, baseline, graphs, run.progress)
-        write_json(folder / "findings.json", _findings(recipe, faces, views, run.progress))
+        write_json(folder / "findings.json", _findings(recipe, faces, views, graphs, run.progress))
         return {}
 
     stages = [held_out, teacher, student, *([baseline] if baseline else []), *after]
@@ -104,7 +104,9 @@ def _embedded(encoder: OrtEncoder, faces: FaceSet, name: str, progress: Progress
     return np.concatenate(rows)
 
 
-def _findings(recipe: Recipe, faces: FaceSet, views: _Views, progress: Progress) -> dict[str, Any]:
+def _findings(
+    recipe: Recipe, faces: FaceSet, views: _Views, graphs: dict[str, Path], progress: Progress
+) -> dict[str, Any]:
     calibrate, test = split_subjects(faces.labels, recipe.seed)
     progress.say("  comparing every pair …")
     return {
@@ -116,8 +118,8 @@ def _findings(recipe: Recipe, faces: FaceSet, views: _Views, progress: Progress)
             "threshold_identities": len(np.unique(faces.labels[calibrate])),
         },
         "artifacts": {
-            name: _artifact(recipe.evaluate, faces, views, name, calibrate)
-            for name in views.artifacts
+            name: _artifact(recipe.evaluate, faces, views, name, sha256_file(path), calibrate)
+            for name, path in graphs.items()
         },
         "comparisons": _comparisons(recipe, faces.labels[test], views, test),
         "worst": _worst(views.artifacts["fp32"][test], faces.labels[test], np.flatnonzero(test)),
@@ -125,7 +127,12 @@ def _findings(recipe: Recipe, faces: FaceSet, views: _Views, progress: Progress)
 
 
 def _artifact(
-    wanted: Evaluate, faces: FaceSet, views: _Views, name: str, calibrate: NDArray[np.bool_]
+    wanted: Evaluate,
+    faces: FaceSet,
+    views: _Views,
+    name: str,
+    digest: str,
+    calibrate: NDArray[np.bool_],
 ) -> dict[str, Any]:
     rows = views.artifacts[name]
     parity = compare_embeddings(views.student, rows)
@@ -133,9 +140,9 @@ def _artifact(
         pairs_within(rows[calibrate], faces.labels[calibrate]),
         wanted.threshold_fmr,
         dataset=faces.fingerprint,
-        model=name,
+        model=digest,
     )
-    missing = isinstance(threshold, Insufficient)
+    known = threshold if not isinstance(threshold, Insufficient) else None
     return {
         "provider": views.providers[name],
         "cosine": {
@@ -144,8 +151,8 @@ def _artifact(
             "min": parity.minimum,
             "n": parity.count,
         },
-        "threshold": None if missing else threshold.to_json(),
-        "threshold_needs": threshold.needs if missing else None,
+        "threshold": known.to_json() if known else None,
+        "threshold_needs": threshold.needs if isinstance(threshold, Insufficient) else None,
     }
 
 

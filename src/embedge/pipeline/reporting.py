@@ -26,6 +26,7 @@ from embedge.runtime.bundle import Artifact
 from embedge.runtime.bundle_writer import write_bundle
 from embedge.runtime.threshold import Threshold
 from embedge.train.data import FaceSet
+from embedge.train.models import IResNet, MobileFaceNet
 from embedge.train.models.cost import macs_of, parameters_of
 
 __all__ = ["Chain", "publish_bundle", "report_stage"]
@@ -131,28 +132,27 @@ def _report(chain: Chain, command: str) -> dict[str, Any]:
 def _models(chain: Chain) -> list[dict[str, Any]]:
     recipe = chain.recipe
     teacher = teacher_of(chain["teacher"])
-    rows = [("teacher", "teacher", "arcface", teacher.network, chain["head"].facts["source"])]
+    steps = f"{recipe.student.train.steps} steps of {recipe.student.train.batch}"
     student = load_student(recipe, chain["student"])
-    rows.append(("student", "student", recipe.distill.method, student, _steps(recipe)))
-    if "baseline" in chain.stages:
-        baseline = load_student(recipe, chain["baseline"])
-        rows.append(("scratch", "baseline", "scratch", baseline, _steps(recipe)))
-    return [
-        {
-            "name": name,
-            "role": role,
-            "method": method,
-            "parameters": parameters_of(network),
-            "macs": macs_of(network),
-            "dim": network.dim,
-            "note": note,
-        }
-        for name, role, method, network, note in rows
+    source = f"shared head: {chain['head'].facts['source']}"
+    rows = [
+        {"name": "teacher", "role": "teacher", "method": "arcface", **_cost(teacher.network)},
+        {"name": "student", "role": "student", "method": recipe.distill.method, **_cost(student)},
     ]
+    rows[0]["note"], rows[1]["note"] = source, steps
+    if "baseline" in chain.stages:
+        cost = _cost(load_student(recipe, chain["baseline"]))
+        row = {"name": "scratch", "role": "baseline", "method": "scratch", **cost, "note": steps}
+        rows.append(row)
+    return rows
 
 
-def _steps(recipe: Recipe) -> str:
-    return f"{recipe.student.train.steps} steps of {recipe.student.train.batch}"
+def _cost(network: IResNet | MobileFaceNet) -> dict[str, Any]:
+    return {
+        "parameters": parameters_of(network),
+        "macs": macs_of(network),
+        "dim": network.dim,
+    }
 
 
 def _curves(chain: Chain) -> list[dict[str, Any]]:

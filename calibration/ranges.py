@@ -1,0 +1,234 @@
+"""Activation ranges for INT8: collect values, compute a range, reset.
+
+Values are counted by the leading bits of their float32 pattern: sign, exponent, nine bits of
+mantissa. Such a bin does not depend on what else was seen, so one pass is enough, memory is
+bounded, and any order or split of the same values gives the same counts bit for bit.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedge.errors import EmbedgeError
+
+__all__ = ["METHODS", "Histogram", "Method", "Range", "compute_range"]
+
+Floats = NDArray[np.floating]
+Method = Literal["max", "percentile", "mse", "entropy"]
+
+_MANTISSA_BITS = 9
+_SHIFT = 23 - _MANTISSA_BITS
+_SMALLEST, _LARGEST = 2.0**-24, 2.0**24  # what is smaller counts as zero, what is larger saturates
+_LOW = int(np.float32(_SMALLEST).view(np.uint32)) >> _SHIFT
+_BINS = (int(np.float32(_LARGEST).view(np.uint32)) >> _SHIFT) - _LOW + 1
+_ENTROPY_BINS, _ENTROPY_LEVELS = 2048, 128
+_ERROR_BINS = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What an 8-bit number has to cover. Zero always lies inside, so that padding stays exact."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not self.low <= 0 <= self.high:
+            raise ValueError(f"a range covers zero: [{self.low}, {self.high}]")
+
+    @property
+    def bound(self) -> float:
+        """The largest magnitude: the range of a symmetric quantiser."""
+        return max(-self.low, self.high)
+
+    def union(self, other: "Range") -> "Range":
+        return Range(min(self.low, other.low), max(self.high, other.high))
+
+
+class Histogram:
+    """Counts of the values of one tensor."""
+
+    __slots__ = ("counts", "high", "low", "zeros")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.counts = np.zeros((2, _BINS), np.int64)  # negative, positive; rising magnitude
+        self.zeros = 0
+        self.low, self.high = np.inf, -np.inf
+
+    def collect(self, values: Floats, name: str = "activation", *, most: int | None = None) -> None:
+        """Count the values of one batch; with `most`, evenly spaced ones of each of its items.
+
+        Which values of an item are counted depends on that item alone. The extremes are exact.
+        """
+        values = np.ascontiguousarray(values, np.float32)
+        if not values.size:
+            return
+        low, high = float(values.min()), float(values.max())
+        if not np.isfinite(low + high):
+            raise EmbedgeError(
+                "E-NAN",
+                f"the tensor {name} holds NaN or infinity on the calibration pictures",
+                remedy="Check the weights and the normalisation of the model in float32 first",
+            )
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        flat = _thinned(values, most)
+        bits = flat.view(np.uint32)
+        index = ((bits & 0x7FFFFFFF) >> _SHIFT).astype(np.int64) - _LOW
+        kept = index >= 0
+        self.zeros += int(flat.size - np.count_nonzero(kept))
+        index = np.minimum(index[kept], _BINS - 1)
+        index += _BINS * (flat[kept] > 0)
+        self.counts += np.bincount(index, minlength=2 * _BINS).reshape(2, _BINS)
+
+    @property
+    def total(self) -> int:
+        return int(self.counts.sum()) + self.zeros
+
+    def merge(self, other: "Histogram") -> None:
+        """Add what another histogram of the same tensor counted."""
+        self.counts += other.counts
+        self.zeros += other.zeros
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+
+    def compute(self, method: Method, **options: Any) -> Range:
+        return compute_range(self, method, **options)
+
+    def values(self) -> tuple[Floats, NDArray[np.int64]]:
+        """(middle of each occupied bin, count), rising; zero is one of them."""
+        middles = _middles()
+        below, above = np.flatnonzero(self.counts[0])[::-1], np.flatnonzero(self.counts[1])
+        points = np.concatenate([-middles[below], [0.0], middles[above]])
+        counts = np.concatenate([self.counts[0, below], [self.zeros], self.counts[1, above]])
+        return np.clip(points, self.low, self.high), counts
+
+
+def _thinned(values: Floats, most: int | None) -> Floats:
+    rows = values.reshape(len(values), -1) if most else values.reshape(1, -1)
+    step = -(-rows.shape[1] // most) if most else 1
+    step += step > 1 and step % 2 == 0  # an odd step does not stay in the columns of an even width
+    return np.ascontiguousarray(rows[:, ::step]).reshape(-1)
+
+
+def _middles() -> Floats:
+    edges = (np.arange(_LOW, _LOW + _BINS + 1, dtype=np.uint32) << _SHIFT).view(np.float32)
+    return (edges[:-1].astype(np.float64) + edges[1:]) / 2
+
+
+def compute_range(histogram: Histogram, method: Method, **options: Any) -> Range:
+    """The range that `method` chooses for what was collected."""
+    if not histogram.total:
+        raise EmbedgeError(
+            "E-CALIBRATION",
+            "no value was collected",
+            remedy="Give at least one calibration picture",
+        )
+    return METHODS[method](histogram, **options)
+
+
+def _with_zero(low: float, high: float) -> Range:
+    return Range(min(low, 0.0), max(high, 0.0))
+
+
+def max_range(histogram: Histogram) -> Range:
+    """Everything that was seen."""
+    return _with_zero(histogram.low, histogram.high)
+
+
+def percentile_range(histogram: Histogram, *, percent: float = 99.99) -> Range:
+    """Cut the same share of the values on either side."""
+    points, counts = histogram.values()
+    cumulated = np.cumsum(counts) / histogram.total
+    tail = (1 - percent / 100) / 2
+    low = points[int(np.searchsorted(cumulated, tail, side="right"))]
+    high = points[min(int(np.searchsorted(cumulated, 1 - tail)), points.size - 1)]
+    return _with_zero(float(low), float(high))
+
+
+def mse_range(
+    histogram: Histogram, *, levels: int = 255, symmetric: bool = False, steps: int = 41
+) -> Range:
+    """The range with the least squared error: what clipping costs against what rounding costs."""
+    points, counts = _even(*histogram.values())
+    full = _with_zero(histogram.low, histogram.high)
+    best = full if not symmetric else Range(-full.bound, full.bound)
+    for _ in range(2):  # the two ends in turn, twice: the cost is nearly separable
+        for side in ("both",) if symmetric else ("high", "low"):
+            shares = np.linspace(0.2, 1.0, steps)
+            trials = [_shrunk(full, best, side, share) for share in shares]
+            best = min(trials, key=lambda trial: _squared_error(points, counts, trial, levels))
+    return best
+
+
+def _even(points: Floats, counts: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
+    """The same values in evenly wide bins: enough for an error, and far fewer near zero."""
+    low, high = points[0], points[-1]
+    if points.size <= _ERROR_BINS or low == high:
+        return points, counts
+    index = np.rint((points - low) * ((_ERROR_BINS - 1) / (high - low))).astype(np.int64)
+    totals = np.bincount(index, counts, _ERROR_BINS)
+    sums = np.bincount(index, counts * points, _ERROR_BINS)
+    kept = totals > 0
+    return sums[kept] / totals[kept], totals[kept].astype(np.int64)
+
+
+def _shrunk(full: Range, best: Range, side: str, share: float) -> Range:
+    match side:
+        case "high":
+            return Range(best.low, full.high * share)
+        case "low":
+            return Range(full.low * share, best.high)
+        case _:
+            return Range(-full.bound * share, full.bound * share)
+
+
+def _squared_error(points: Floats, counts: NDArray[np.int64], trial: Range, levels: int) -> float:
+    step = (trial.high - trial.low) / levels
+    if step == 0:
+        return float(counts @ points**2)
+    origin = np.round(-trial.low / step)
+    code = np.clip(np.round(points / step) + origin, 0, levels)
+    return float(counts @ ((code - origin) * step - points) ** 2)
+
+
+def entropy_range(histogram: Histogram) -> Range:
+    """The bound whose 8-bit picture of the magnitudes diverges least (Kullback-Leibler)."""
+    points, counts = histogram.values()
+    bound = max(-histogram.low, histogram.high)
+    if bound == 0:
+        return Range(0.0, 0.0)
+    density, _ = np.histogram(np.abs(points), bins=_ENTROPY_BINS, range=(0, bound), weights=counts)
+    density[0] = 0  # exact zeros are exact in any range
+    trials = range(_ENTROPY_LEVELS, _ENTROPY_BINS + 1, 16)
+    best = min(trials, key=lambda kept: _divergence(density, kept))
+    limit = bound * best / _ENTROPY_BINS
+    return _with_zero(max(histogram.low, -limit), min(histogram.high, limit))
+
+
+def _divergence(density: Floats, kept: int) -> float:
+    reference = density[:kept].astype(np.float64)
+    reference[-1] += density[kept:].sum()
+    if not reference.sum():
+        return np.inf
+    group = np.arange(kept) * _ENTROPY_LEVELS // kept
+    occupied = density[:kept] > 0
+    mass = np.bincount(group, density[:kept], _ENTROPY_LEVELS)
+    share = np.bincount(group, occupied, _ENTROPY_LEVELS)
+    coarse = np.where(occupied, mass[group] / np.maximum(share[group], 1), 0)
+    p, q = reference / reference.sum(), coarse / max(coarse.sum(), 1e-30)
+    seen = p > 0
+    return float(np.sum(p[seen] * np.log(p[seen] / np.maximum(q[seen], 1e-12))))
+
+
+METHODS: dict[Method, Callable[..., Range]] = {
+    "max": max_range,
+    "percentile": percentile_range,
+    "mse": mse_range,
+    "entropy": entropy_range,
+}

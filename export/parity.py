@@ -1,0 +1,66 @@
+"""How near an artifact's embeddings are to the ones it should give."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedge.errors import EmbedgeError, GateFailed
+
+__all__ = ["Parity", "compare_embeddings", "require_parity"]
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """Cosine between paired embeddings: mean, first percentile, worst, and how many."""
+
+    mean: float
+    p1: float
+    minimum: float
+    count: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def compare_embeddings(reference: Floats, found: Floats) -> Parity:
+    """Rows are paired; they need not be normalised."""
+    if reference.shape != found.shape or reference.ndim != 2 or not len(reference):
+        raise EmbedgeError(
+            "E-PARITY",
+            f"embeddings of shape {found.shape} cannot be compared with {reference.shape}",
+            remedy="Embed the same pictures with both graphs",
+        )
+    cosine = np.sum(_unit(reference) * _unit(found), axis=1)
+    return Parity(
+        mean=float(cosine.mean()),
+        p1=float(np.quantile(cosine, 0.01)),
+        minimum=float(cosine.min()),
+        count=len(cosine),
+    )
+
+
+def _unit(rows: Floats) -> Floats:
+    rows = rows.astype(np.float64)
+    if not np.isfinite(rows).all():
+        raise EmbedgeError(
+            "E-NAN", "an embedding holds NaN or infinity", remedy="Check the graph in float32 first"
+        )
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def require_parity(
+    artifact: str, parity: Parity, *, mean: float | None = None, minimum: float | None = None
+) -> None:
+    """Fail the command when a bound is missed."""
+    checks = (("mean", parity.mean, mean), ("lowest", parity.minimum, minimum))
+    for name, value, bound in checks:
+        if bound is not None and not value >= bound:
+            raise GateFailed(
+                "E-GATE",
+                f"the {name} cosine of {artifact} to its reference is {value:.5f}, below {bound}",
+                remedy="Calibrate on more varied pictures, or keep sensitive layers in float",
+            )

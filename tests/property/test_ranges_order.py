@@ -1,0 +1,30 @@
+"""What was counted does not depend on order, on batches, or on who counted which part."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from embedge.calibration.ranges import METHODS, Histogram
+
+values = arrays(
+    np.float32,
+    st.integers(2, 300),
+    elements=st.floats(-1e6, 1e6, width=32, allow_nan=False),
+)
+
+
+@given(values, st.randoms(use_true_random=False), st.integers(1, 7))
+def test_any_order_and_any_split_give_one_range(batch, random, parts):
+    whole = Histogram()
+    whole.collect(batch)
+    shuffled = batch.copy()
+    random.shuffle(shuffled)
+    merged = Histogram()
+    for part in np.array_split(shuffled, parts):
+        piece = Histogram()
+        piece.collect(part)
+        merged.merge(piece)
+    assert np.array_equal(whole.counts, merged.counts)
+    for method in METHODS:
+        assert whole.compute(method) == merged.compute(method)

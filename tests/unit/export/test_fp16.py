@@ -1,0 +1,71 @@
+import numpy as np
+import onnx
+import pytest
+from small_face import embed
+
+from embedge.export.canonical import canonical
+from embedge.export.fp16 import fp16_from_onnx, overflowing_nodes
+from embedge.export.parity import compare_embeddings
+from embedge.export.surgery import Graph
+
+
+@pytest.fixture
+def large_file(student_file, tmp_path):
+    """A student whose last layer has one weight beyond the largest half."""
+    graph = canonical(Graph.read(student_file))
+    gemm = next(node for node in graph.nodes if node.op_type == "Gemm")
+    weight = graph.constants[gemm.input[1]].copy()
+    weight[0, 0] = 1e5
+    graph.constants[gemm.input[1]] = weight
+    graph.write(tmp_path / "large.onnx")
+    return tmp_path / "large.onnx"
+
+
+def test_weights_are_halves_and_the_doors_are_floats(student_file, tmp_path):
+    fp16_from_onnx(student_file, tmp_path / "h.onnx")
+    model = onnx.load(tmp_path / "h.onnx")
+    kinds = {item.data_type for item in model.graph.initializer}
+    assert kinds == {onnx.TensorProto.FLOAT16}
+    for end in (*model.graph.input, *model.graph.output):
+        assert end.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    assert (tmp_path / "h.onnx").stat().st_size < 0.75 * student_file.stat().st_size
+
+
+def test_it_runs_and_agrees(student_file, pictures, tmp_path):
+    fp16_from_onnx(student_file, tmp_path / "h.onnx", images=pictures)
+    found = compare_embeddings(embed(student_file, pictures), embed(tmp_path / "h.onnx", pictures))
+    assert found.minimum > 0.9999
+
+
+def test_the_contract_survives(student_file, tmp_path):
+    fp16_from_onnx(student_file, tmp_path / "h.onnx")
+    assert Graph.read(tmp_path / "h.onnx").metadata == Graph.read(student_file).metadata
+
+
+def test_a_weight_beyond_half_is_guarded(large_file, pictures, tmp_path):
+    fp16_from_onnx(large_file, tmp_path / "h.onnx")
+    found = embed(tmp_path / "h.onnx", pictures)
+    expected = embed(large_file, pictures)
+    assert np.isfinite(found).all()
+    assert compare_embeddings(expected, found).minimum > 0.999
+
+
+def test_an_activation_beyond_half_is_guarded(student_file, pictures, tmp_path):
+    graph = canonical(Graph.read(student_file))
+    conv = next(node for node in graph.nodes if node.op_type == "Conv")
+    graph.constants[conv.input[1]] = graph.constants[conv.input[1]] * np.float32(3e4)
+    graph.write(tmp_path / "tall.onnx")
+    assert overflowing_nodes(graph) == set()
+    assert conv.name in overflowing_nodes(graph, pictures)
+    fp16_from_onnx(tmp_path / "tall.onnx", tmp_path / "h.onnx", images=pictures)
+    expected = embed(tmp_path / "tall.onnx", pictures)
+    found = compare_embeddings(expected, embed(tmp_path / "h.onnx", pictures))
+    assert found.minimum > 0.999
+
+
+def test_named_nodes_stay_in_float(student_file, tmp_path):
+    graph = canonical(Graph.read(student_file))
+    gemm = next(node for node in graph.nodes if node.op_type == "Gemm")
+    fp16_from_onnx(student_file, tmp_path / "h.onnx", kept={gemm.name})
+    kinds = {item.data_type for item in onnx.load(tmp_path / "h.onnx").graph.initializer}
+    assert kinds == {onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT}

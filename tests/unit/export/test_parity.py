@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from embedge.errors import EmbedgeError, GateFailed
+from embedge.export.parity import Parity, compare_embeddings, require_parity
+
+
+def test_cosine_of_known_angles():
+    reference = np.tile([[2.0, 0.0]], (101, 1))
+    angles = np.linspace(0, np.pi / 2, 101)
+    found = compare_embeddings(reference, np.stack([np.cos(angles), np.sin(angles)], axis=1))
+    assert found.minimum == pytest.approx(0, abs=1e-12)
+    assert found.mean == pytest.approx(np.cos(angles).mean())
+    assert found.p1 == pytest.approx(np.cos(angles[99]))
+    assert found.count == 101
+
+
+def test_unpaired_embeddings_are_refused():
+    with pytest.raises(EmbedgeError, match="E-PARITY"):
+        compare_embeddings(np.ones((2, 3)), np.ones((3, 3)))
+
+
+def test_nan_is_named():
+    with pytest.raises(EmbedgeError, match="E-NAN"):
+        compare_embeddings(np.ones((1, 2)), np.array([[np.nan, 1.0]]))
+
+
+def test_a_missed_bound_says_number_and_bound():
+    parity = Parity(mean=0.98, p1=0.9, minimum=0.8, count=10)
+    require_parity("int8-cpu", parity, mean=0.98, minimum=0.8)
+    with pytest.raises(GateFailed, match=r"mean cosine of int8-cpu .* 0\.98000, below 0\.99"):
+        require_parity("int8-cpu", parity, mean=0.99)
+    with pytest.raises(GateFailed, match=r"lowest cosine .* 0\.80000, below 0\.81"):
+        require_parity("int8-cpu", parity, minimum=0.81)
