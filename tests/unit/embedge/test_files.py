@@ -9,9 +9,14 @@ from embedge.files import sha256_json, whole_file, write_json, write_text
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "f"
     write_text(path, "old")
-    with pytest.raises(RuntimeError), whole_file(path) as part:
-        part.write_text("half")
-        raise RuntimeError
+
+    def fail():
+        with whole_file(path) as part:
+            part.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
 
