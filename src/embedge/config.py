@@ -1,137 +1,18 @@
-"""The recipe: everything a run depends on, checked before anything runs."""
+"""Reading a recipe: YAML, overrides, and an answer to every mistake before anything runs."""
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from embedge.errors import EmbedgeError
+from embedge.recipe import Recipe
 
-__all__ = ["Recipe", "load_recipe", "recipe_names"]
+__all__ = ["load_recipe", "recipe_names"]
 
 RECIPES = Path(__file__).parent / "train" / "recipes"
-
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
-
-
-class Data(Section):
-    """Rendered faces: `identities` to learn from, `held_out` others to be judged on."""
-
-    source: Literal["rendered"] = "rendered"
-    seed: int = 0
-    identities: Positive = 500
-    per_identity: Positive = 30
-    held_out: Positive = 120
-    held_out_per_identity: Positive = 10
-    calibration_images: Positive = 256
-    flip: bool = False
-
-
-class Margin(Section):
-    """ψ(θ) = cos(m1·θ + m2) − m3, times the scale."""
-
-    m1: Annotated[float, Field(gt=0)] = 1.0
-    m2: Annotated[float, Field(ge=0)] = 0.0
-    m3: Annotated[float, Field(ge=0)] = 0.0
-    scale: Annotated[float, Field(gt=0)] = 64.0
-    straight_through: bool = False
-
-
-class Schedule(Section):
-    """How a network is trained."""
-
-    steps: Positive = 600
-    batch: Annotated[int, Field(ge=2)] = 64
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    lr: Annotated[float, Field(gt=0)] = 2e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-2
-    warmup: Annotated[int, Field(ge=0)] = 50
-    clip: Annotated[float, Field(gt=0)] = 5.0
-    amp: Literal["off", "bf16"] = "bf16"
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    checkpoint_every: Positive = 50
-
-
-class Teacher(Section):
-    """`shipped`: the small teacher in the package; `train`: an IResNet, trained by this run."""
-
-    source: Literal["shipped", "train"] = "train"
-    depth: Literal[18, 34, 50, 100, 200] = 18
-    channels: tuple[Positive, Positive, Positive, Positive] = (16, 32, 64, 96)
-    dim: Positive = 256
-    margin: Margin = Margin(m2=0.3, scale=32.0)
-    train: Schedule = Schedule(steps=3000)
-
-
-class Student(Section):
-    scale: Literal[1, 2, 4] = 1
-    width: Annotated[float, Field(gt=0, le=1)] = 1.0
-    activation: Literal["prelu", "relu", "relu6"] = "prelu"
-    train: Schedule = Schedule()
-
-
-class Distill(Section):
-    """L = (1−a)·CE(own) + a·CE(shared) + α·H' + β·D, as in "It's All in the Head"."""
-
-    method: Literal["scratch", "proxyless", "th-kd"] = "th-kd"
-    a: Share = 0.5
-    alpha: Annotated[float, Field(ge=0)] = 1.0
-    beta: Annotated[float, Field(ge=0)] = 1.0
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    margin: Margin = Margin(m2=0.3, scale=32.0)
-    baseline: bool = True
-
-
-class Export(Section):
-    opset: Annotated[int, Field(ge=13, le=22)] = 17
-    precisions: tuple[Literal["fp32", "fp16", "int8-cpu", "int8-trt"], ...] = (
-        "fp32",
-        "fp16",
-        "int8-cpu",
-        "int8-trt",
-    )
-
-
-class Gates(Section):
-    """The command fails (exit 3) when one of these does not hold."""
-
-    cosine_p1: dict[str, float] = {"fp32": 0.9999, "fp16": 0.999, "int8-cpu": 0.9}
-    tar_loss: Share = 0.01
-    cross_space_tar: Share = 0.0
-
-
-class Evaluate(Section):
-    fmrs: tuple[Share, ...] = (1e-2, 1e-3, 1e-4)
-    threshold_fmr: Share = 1e-2
-    gate_fmr: Share = 1e-3
-    gates: Gates = Gates()
-    pictures: bool = True  # show the worst pairs in the report
-
-
-class Bench(Section):
-    seconds: Annotated[float, Field(gt=0)] = 30.0
-
-
-class Recipe(Section):
-    name: str
-    seed: int = 0
-    data: Data = Data()
-    teacher: Teacher = Teacher()
-    student: Student = Student()
-    distill: Distill = Distill()
-    export: Export = Export()
-    evaluate: Evaluate = Evaluate()
-    bench: Bench = Bench()
-
-    def to_json(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
 
 
 def recipe_names() -> list[str]:

@@ -64,13 +64,7 @@ class Batches:
 
 def pixels(images: NDArray[np.uint8]) -> Tensor:
     """uint8 NHWC to what the networks eat: float NCHW in [-1, 1], channels last in memory."""
-    return (
-        torch.from_numpy(np.ascontiguousarray(images))
-        .permute(0, 3, 1, 2)
-        .float()
-        .sub_(127.5)
-        .div_(127.5)
-    )
+    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float().sub_(127.5).div_(127.5)
 
 
 def _rank(index: NDArray[np.int64]) -> NDArray[np.int64]:

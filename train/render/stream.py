@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import starmap
@@ -37,9 +38,13 @@ def render_stream(
     # a fresh interpreter each: a fork would inherit the threads of a torch that is loaded here
     context = multiprocessing.get_context("spawn")
     with _one_thread_each():
-        pool = context.Pool(min(workers, len(jobs)))
+        pool = context.Pool(min(workers, len(jobs)), _leave_ctrl_c_to_the_parent)
     with pool:
         yield from pool.imap(_job, jobs)
+
+
+def _leave_ctrl_c_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager

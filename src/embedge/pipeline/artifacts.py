@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from embedge.config import Recipe
 from embedge.export.engines import EngineOptions, engine_from_onnx, engines_available
 from embedge.export.fp16 import fp16_from_onnx
 from embedge.export.placement import Target
@@ -14,6 +13,7 @@ from embedge.export.student_graph import onnx_from_student
 from embedge.files import sha256_file, whole_file
 from embedge.pipeline.learning import load_student, teacher_of
 from embedge.pipeline.stages import Run, Stage
+from embedge.recipe import Recipe
 from embedge.runtime.contract import EmbeddingContract
 from embedge.train.data import FaceSet
 

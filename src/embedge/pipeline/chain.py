@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embedge.config import Recipe
 from embedge.pipeline.artifacts import (
     calibrate_stage,
     engines_stage,
@@ -23,6 +22,7 @@ from embedge.pipeline.learning import (
 from embedge.pipeline.proof import parity_stage
 from embedge.pipeline.reporting import Chain, publish_bundle, report_stage
 from embedge.pipeline.stages import Run, Stage
+from embedge.recipe import Recipe
 
 __all__ = ["Outcome", "distill_and_export"]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from embedge.config import Recipe
+from embedge.recipe import Recipe
 
 __all__ = ["gates_of"]
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from embedge.config import Recipe
 from embedge.files import write_json
 from embedge.pipeline.stages import Run, Stage
+from embedge.recipe import Recipe
 from embedge.runtime.bench.suite import latency_section
 from embedge.train.data import FaceSet
 from embedge.train.render import FaceRenderer

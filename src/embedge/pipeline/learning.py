@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from embedge.config import Data, Margin, Recipe, Schedule
 from embedge.files import whole_file
 from embedge.pipeline.stages import Run, Stage
+from embedge.recipe import Data, Margin, Recipe, Schedule
 from embedge.train.centres import class_centres
 from embedge.train.data import FaceSet
 from embedge.train.data.rendered import render_face_set, rendered_fingerprint

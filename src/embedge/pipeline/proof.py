@@ -13,12 +13,12 @@ from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import Insufficient
 from embedge.calibration.thresholds import split_subjects, threshold_at
 from embedge.calibration.worst import ScoredPair, worst_pairs
-from embedge.config import Evaluate, Recipe
 from embedge.export.parity import compare_embeddings
 from embedge.files import sha256_file, write_json
 from embedge.pipeline.learning import load_student, teacher_of
 from embedge.pipeline.stages import Run, Stage
 from embedge.progress import Progress
+from embedge.recipe import Evaluate, Recipe
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.train.centres import unit
 from embedge.train.data import FaceSet

@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image
 
 from embedge import __version__
-from embedge.config import Recipe
 from embedge.export.report.write import write_report
 from embedge.files import sha256_file
 from embedge.pipeline.artifacts import contract_of
@@ -22,6 +21,7 @@ from embedge.pipeline.latency import default_artifact
 from embedge.pipeline.learning import load_student, teacher_of
 from embedge.pipeline.proof import findings_of
 from embedge.pipeline.stages import Run, Stage
+from embedge.recipe import Recipe
 from embedge.runtime.bundle import Artifact
 from embedge.runtime.bundle_writer import write_bundle
 from embedge.runtime.threshold import Threshold

@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 
 from embedge.config import load_recipe, recipe_names
 from embedge.errors import EmbedgeError
+from embedge.recipe import reference_page
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -53,3 +56,9 @@ def test_broken_yaml(tmp_path):
     file.write_text("- a list")
     with pytest.raises(EmbedgeError, match=r"a recipe is a mapping"):
         load_recipe(str(file))
+
+
+def test_the_reference_page_is_up_to_date():
+    page = Path(__file__).parents[3] / "docs" / "reference" / "recipe.md"
+    assert page.read_text() == reference_page()
+    assert "|  |" not in reference_page()  # every key is explained

@@ -1,0 +1,211 @@
+"""The recipe: everything a run depends on, as a schema.
+
+`python -m embedge.recipe` prints the reference page from the field texts below.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "Bench",
+    "Data",
+    "Distill",
+    "Evaluate",
+    "Export",
+    "Gates",
+    "Margin",
+    "Recipe",
+    "Schedule",
+    "Student",
+    "Teacher",
+    "reference_page",
+]
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", allow_inf_nan=False, frozen=True, use_attribute_docstrings=True
+    )
+
+
+class Data(Section):
+    source: Literal["rendered"] = "rendered"
+    """where faces come from"""
+    seed: int = 0
+    """which world of rendered people"""
+    identities: Positive = 500
+    """people to learn from"""
+    per_identity: Positive = 30
+    """pictures of each"""
+    held_out: Positive = 120
+    """other people, half to set thresholds on and half to be judged on"""
+    held_out_per_identity: Positive = 10
+    """pictures of each of those"""
+    calibration_images: Positive = 256
+    """pictures that show the quantiser what activations look like"""
+    flip: bool = False
+    """mirror half of the training pictures; the teacher is then asked about both sides"""
+
+
+class Margin(Section):
+    m1: Annotated[float, Field(gt=0)] = 1.0
+    """multiplies the target angle (SphereFace)"""
+    m2: Annotated[float, Field(ge=0)] = 0.0
+    """adds to the target angle, in radians (ArcFace)"""
+    m3: Annotated[float, Field(ge=0)] = 0.0
+    """subtracts from the target cosine (CosFace)"""
+    scale: Annotated[float, Field(gt=0)] = 64.0
+    """multiplies every cosine"""
+    straight_through: bool = False
+    """treat the margin as a constant in the gradient, as one widely used ArcFace does"""
+
+
+class Schedule(Section):
+    steps: Positive = 600
+    """optimizer steps"""
+    batch: Annotated[int, Field(ge=2)] = 64
+    """pictures a step"""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """AdamW, or SGD with Nesterov momentum 0.9"""
+    lr: Annotated[float, Field(gt=0)] = 2e-3
+    """peak learning rate; a cosine takes it down to a hundredth"""
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-2
+    """on matrices only, never on norms and slopes"""
+    warmup: Annotated[int, Field(ge=0)] = 50
+    """steps of linear warm-up"""
+    clip: Annotated[float, Field(gt=0)] = 5.0
+    """largest norm of the network's gradient"""
+    amp: Literal["off", "bf16"] = "bf16"
+    """arithmetic of the network's trunk"""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """decay of the averaged weights that are exported; 0 exports the last ones"""
+    checkpoint_every: Positive = 50
+    """steps between checkpoints"""
+
+
+class Teacher(Section):
+    source: Literal["shipped", "train"] = "train"
+    """the small teacher in the package, or an IResNet trained by this run"""
+    depth: Literal[18, 34, 50, 100, 200] = 18
+    """of the IResNet"""
+    channels: tuple[Positive, Positive, Positive, Positive] = (16, 32, 64, 96)
+    """of its four stages; the published networks have 64, 128, 256, 512"""
+    dim: Positive = 256
+    """of its embedding, and so of every student's"""
+    margin: Margin = Margin(m2=0.3, scale=32.0)
+    train: Schedule = Schedule(steps=3000)
+
+
+class Student(Section):
+    scale: Literal[1, 2, 4] = 1
+    """MobileFaceNet's: 1 has 1.20 M parameters, 2 is insightface's `mbf` with 2.06 M (at 512-d)"""
+    width: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """scales every channel, for students smaller than the published ones"""
+    activation: Literal["prelu", "relu", "relu6"] = "prelu"
+    """ReLU is the one that INT8 engines run fastest"""
+    train: Schedule = Schedule()
+
+
+class Distill(Section):
+    method: Literal["scratch", "proxyless", "th-kd"] = "th-kd"
+    """how the student learns"""
+    a: Share = 0.5
+    """TH-KD: share of the borrowed head against the student's own"""
+    alpha: Annotated[float, Field(ge=0)] = 1.0
+    """TH-KD: weight of the teacher's class distribution"""
+    beta: Annotated[float, Field(ge=0)] = 1.0
+    """TH-KD: weight of the distance between the two embeddings"""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    """TH-KD: divides the logits of both distributions"""
+    margin: Margin = Margin(m2=0.3, scale=32.0)
+    baseline: bool = True
+    """also train a student from scratch for as many steps, to stand beside it in the report"""
+
+
+class Export(Section):
+    opset: Annotated[int, Field(ge=13, le=22)] = 17
+    """of the ONNX graphs; TensorRT 8.5/8.6 reads up to 17"""
+    precisions: tuple[Literal["fp32", "fp16", "int8-cpu", "int8-trt"], ...] = (
+        "fp32",
+        "fp16",
+        "int8-cpu",
+        "int8-trt",
+    )
+    """graphs of the bundle; fp32 is always there"""
+
+
+class Gates(Section):
+    """The command fails (exit code 3) when one of these does not hold."""
+
+    cosine_p1: dict[str, float] = {"fp32": 0.9999, "fp16": 0.999, "int8-cpu": 0.9}
+    """artifact: smallest first percentile of the cosine to the student in torch"""
+    tar_loss: Share = 0.01
+    """largest TAR an artifact may lose against fp32"""
+    cross_space_tar: Share = 0.0
+    """smallest TAR of student probes against the teacher's gallery"""
+
+
+class Evaluate(Section):
+    fmrs: tuple[Share, ...] = (1e-2, 1e-3, 1e-4)
+    """false match rates to report TAR at"""
+    threshold_fmr: Share = 1e-3
+    """false match rate that the bundle's thresholds keep, with 95 % confidence"""
+    gate_fmr: Share = 1e-3
+    """false match rate that the gates look at"""
+    gates: Gates = Gates()
+    pictures: bool = True
+    """show the worst pairs in the report"""
+
+
+class Bench(Section):
+    seconds: Annotated[float, Field(gt=0)] = 30.0
+    """spent on timing"""
+
+
+class Recipe(Section):
+    name: str
+    """of the bundle; the file's name unless given"""
+    seed: int = 0
+    """of weights, batches and splits"""
+    data: Data = Data()
+    teacher: Teacher = Teacher()
+    student: Student = Student()
+    distill: Distill = Distill()
+    export: Export = Export()
+    evaluate: Evaluate = Evaluate()
+    bench: Bench = Bench()
+
+    def to_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
+def reference_page() -> str:
+    """docs/reference/recipe.md."""
+    head = (
+        "# The recipe\n\n"
+        "A YAML file with these keys; every one can be given on the command line as"
+        " `--section.key value`.\nUnknown keys and impossible values are refused before anything"
+        " runs, all at once. The resolved recipe is kept in\nthe run folder as `recipe.json`."
+        " This page is printed by `python -m embedge.recipe`.\n\n"
+        "| key | default | what it is |\n|---|---|---|\n"
+    )
+    return head + "".join(f"| `{key}` | {default} | {text} |\n" for key, default, text in _rows())
+
+
+def _rows(section: type[Section] = Recipe, path: str = "") -> Iterator[tuple[str, str, str]]:
+    for name, field in section.model_fields.items():
+        key, kind = f"{path}{name}", field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from _rows(kind, f"{key}.")
+        else:
+            default = "required" if field.is_required() else f"`{field.default}`"
+            yield key, default, field.description or ""
+
+
+if __name__ == "__main__":
+    print(reference_page(), end="")

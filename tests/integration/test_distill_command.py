@@ -1,0 +1,174 @@
+"""The one command, driven as a user drives it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from embedge.export.report.schema import Report
+from embedge.runtime.bundle import Bundle
+
+TINY = Path(__file__).parent / "tiny.yaml"
+
+
+def command(out, *more):
+    return [
+        *(sys.executable, "-m", "embedge", "distill-and-export"),
+        *("--recipe", str(TINY), "--out", str(out), *more),
+    ]
+
+
+def distill(out, *more):
+    return subprocess.run(command(out, *more), capture_output=True, text=True, timeout=500)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    result = distill(out)
+    assert result.returncode == 0, result.stderr
+    return out, result
+
+
+def student_of(out):
+    (path,) = out.glob("stages/student-th-kd-*/student.safetensors")
+    return path.read_bytes()
+
+
+def test_the_bundle_opens_and_holds_what_it_promises(finished):
+    out, _ = finished
+    with Bundle.open(out / "tiny.embedge") as bundle:
+        assert set(bundle.artifacts) == {"fp32", "fp16", "int8-cpu", "int8-trt"}
+        assert bundle.default_artifact == "int8-cpu"
+        assert bundle.contract.dim == 32
+        assert bundle.contract.space.startswith("sha256:")
+        assert {"report.html", "report.json"} <= set(bundle.files)
+        assert all(artifact.threshold is not None for artifact in bundle.artifacts.values())
+
+
+def test_the_report_tells_the_whole_story(finished):
+    out, result = finished
+    report = json.loads((out / "tiny.embedge" / "report.json").read_text())
+    Report.model_validate(report)
+    assert [m["role"] for m in report["models"]] == ["teacher", "student", "baseline"]
+    names = {c["name"] for c in report["evaluation"]["comparisons"]}
+    assert {"teacher", "student fp32", "teacher / student int8-cpu", "scratch"} <= names
+    assert {curve["name"] for curve in report["training"]["curves"]} == {
+        "teacher",
+        "th-kd",
+        "scratch",
+    }
+    if report["skipped"]:
+        assert report["skipped"][0]["stage"] == "engines"
+        assert "engines skipped: " + report["skipped"][0]["reason"] in result.stderr
+    page = (out / "tiny.embedge" / "report.html").read_text()
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+
+
+def test_a_second_call_reuses_everything_quickly(finished):
+    out, _ = finished
+    began = time.monotonic()
+    again = distill(out)
+    assert again.returncode == 0, again.stderr
+    stages = next(line for line in again.stderr.splitlines() if line.startswith("reused:"))
+    assert stages.count(",") + 1 == len(list((out / "stages").iterdir())) - 0
+    assert "training" not in again.stderr
+    assert time.monotonic() - began < 60
+
+
+def test_verify_runs_on_the_bundle(finished, tmp_path):
+    from PIL import Image
+
+    from embedge.train.render import FaceRenderer
+
+    out, _ = finished
+    faces = FaceRenderer(0).render([5, 5], [0, 1]).images
+    for name, image in zip("ab", faces):
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+    result = subprocess.run(
+        [
+            *(sys.executable, "-m", "embedge", "verify", str(out / "tiny.embedge")),
+            *(str(tmp_path / "a.png"), str(tmp_path / "b.png"), "--json"),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    answer = json.loads(result.stdout)
+    assert -1 <= answer["cosine"] <= 1
+    assert answer["match"] == (answer["cosine"] > answer["threshold"]["value"])
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_in_the_middle_it_resumes_to_the_same_student(finished, tmp_path, blow):
+    whole, _ = finished
+    out = tmp_path / "tiny"
+    process = subprocess.Popen(
+        command(out, "--quiet"), stderr=subprocess.PIPE, text=True, env={**os.environ}
+    )
+    pattern = "stages/student-th-kd-*.part/*.training.safetensors"
+    deadline = time.monotonic() + 300
+    while not list(out.glob(pattern)) and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(blow)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == (-signal.SIGKILL if blow == signal.SIGKILL else 130)
+    if blow == signal.SIGINT:
+        assert said.strip() == "embedge: stopped; whatever was finished is kept"
+    assert not (out / "tiny.embedge").exists()
+    resumed = distill(out)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "teacher: reused" in resumed.stderr
+    assert student_of(out) == student_of(whole)
+    assert not [p for p in (out / "stages").rglob("*") if p.name.endswith(".part")]
+
+
+def test_a_missed_gate_exits_with_three_and_keeps_the_report(finished):
+    out, _ = finished
+    result = distill(out, "--update", "--evaluate.gates.cross_space_tar", "1.0")
+    assert result.returncode == 3
+    assert "E-GATE" in result.stderr
+    assert "bound ≥ 100 %" in result.stderr
+    assert "FAIL" in result.stdout
+    assert "Traceback" not in result.stderr
+    assert json.loads((out / "tiny.embedge" / "report.json").read_text())["verdict"] != {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--recipe", "no-such"], "E-RECIPE-MISSING"),
+        (["--demo", "--student.wdth", "1"], "E-RECIPE-KEY"),
+        (["--demo", "--student.width"], "E-OPTION"),
+        ([], "E-OPTION"),
+        (["--demo", "--method", "magic"], "E-RECIPE-KEY"),
+    ],
+)
+def test_mistakes_are_answered_without_a_traceback(tmp_path, arguments, code):
+    result = subprocess.run(
+        [sys.executable, "-m", "embedge", "distill-and-export", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"embedge: {code}: ")
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_another_recipe_stays_as_it_is(finished):
+    out, _ = finished
+    before = sorted(str(p) for p in out.rglob("*"))
+    result = distill(out, "--seed", "9")
+    assert result.returncode == 2
+    assert "E-RUN-OTHER" in result.stderr
+    assert "seed" in result.stderr
+    assert sorted(str(p) for p in out.rglob("*")) == before
