@@ -1,0 +1,55 @@
+"""The demo: minutes, peak memory, and whether its numbers keep the promises of the README.
+
+    python benchmarks/demo.py
+
+Runs `distill-and-export --demo` in an empty folder, twice: the second call must only reuse.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from provenance import provenance, write_result
+
+BOUNDS = {"seconds": 600.0, "second_call_s": 20.0, "peak_gb": 3.0}
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        out = Path(name) / "demo"
+        first, second = _timed(out), _timed(out)
+        report = json.loads((out / "demo.embedge" / "report.json").read_text())
+        stages = {path.parent.name: _seconds(path) for path in out.glob("stages/*/stage.json")}
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    measured = {"seconds": first, "second_call_s": second, "peak_gb": round(peak, 2)}
+    result = {
+        "measured": measured,
+        "bounds": BOUNDS,
+        "held": {key: measured[key] <= bound for key, bound in BOUNDS.items()},
+        "stages_s": dict(sorted(stages.items(), key=lambda item: -item[1])),
+        "gates": report["verdict"]["gates"],
+        "tar": {row["name"]: row["tar"] for row in report["evaluation"]["comparisons"]},
+    }
+    write_result("demo", {"provenance": provenance("torch", "onnxruntime"), **result})
+    print(json.dumps(measured, indent=2))
+
+
+def _timed(out: Path) -> float:
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "embedge", "distill-and-export", "--demo", "--out", str(out)]
+    subprocess.run(command, check=True)
+    return round(time.perf_counter() - began, 1)
+
+
+def _seconds(stage: Path) -> float:
+    facts: dict[str, Any] = json.loads(stage.read_text())
+    return float(facts["seconds"])
+
+
+if __name__ == "__main__":
+    main()

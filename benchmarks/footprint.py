@@ -1,0 +1,113 @@
+"""The device install: megabytes, import time, seconds to the first decision.
+
+    python benchmarks/footprint.py BUNDLE
+
+Builds the wheel, installs it alone into a new environment, and measures there.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from provenance import provenance, write_result
+
+REPOSITORY = Path(__file__).parents[1]
+BOUNDS = {"installed_mb": 190.0, "import_s": 0.4, "load_and_first_verify_s": 1.0, "help_s": 0.5}
+_ROUNDS = 9
+
+_IMPORT = "import time; t=time.perf_counter(); import embedge.runtime; print(time.perf_counter()-t)"
+_CLEAN = (
+    "import embedge.runtime, sys;"
+    "assert not {'torch','onnx','pydantic'} & set(sys.modules); print(1)"
+)
+_VERIFY = """
+import sys, time
+began = time.perf_counter()
+from embedge.runtime import FaceMatcher
+with FaceMatcher.load(sys.argv[1]) as matcher:
+    matcher.verify(sys.argv[2], sys.argv[2])
+print(time.perf_counter() - began)
+"""
+_HELP = """
+import subprocess, sys, time
+began = time.perf_counter()
+subprocess.run([sys.argv[1], "--help"], check=True, capture_output=True)
+print(time.perf_counter() - began)
+"""
+
+
+def main(bundle: Path) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        python = _bare_environment(folder)
+        picture = folder / "face.png"
+        _rendered_face().save(picture)
+        _run(python, _CLEAN)
+        measured = {
+            "installed_mb": round(_megabytes(python), 1),
+            "import_s": _median(python, _IMPORT),
+            "load_and_first_verify_s": _median(python, _VERIFY, str(bundle), str(picture)),
+            "help_s": _median(python, _HELP, str(python.parent / "embedge")),
+        }
+    held = {key: measured[key] <= bound for key, bound in BOUNDS.items()}
+    result = {"measured": measured, "bounds": BOUNDS, "held": held}
+    write_result("footprint", {"provenance": provenance("onnxruntime"), **result})
+    print(json.dumps(result, indent=2))
+
+
+def _bare_environment(folder: Path) -> Path:
+    python = folder / "env" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", folder / "env"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = folder.glob("*.whl")
+    constraints = REPOSITORY / "constraints.txt"
+    subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--constraint", constraints, wheel], check=True
+    )
+    return python
+
+
+def _megabytes(python: Path) -> float:
+    """What the packages take on disk, without pip and setuptools, which every environment has."""
+    code = (
+        "import json, importlib.metadata as m;"
+        "skip = {'pip', 'setuptools'};"
+        "files = {str(f.locate()) for d in m.distributions() if d.name not in skip"
+        " for f in d.files or []};"
+        "print(json.dumps(sorted(files)))"
+    )
+    paths = map(Path, json.loads(_run(python, code)))
+    return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
+
+
+def _median(python: Path, code: str, *arguments: str) -> float:
+    _run(python, code, *arguments)  # fills the page cache and compiles the byte code
+    taken = [float(_run(python, code, *arguments)) for _ in range(_ROUNDS)]
+    return round(statistics.median(taken), 3)
+
+
+def _run(python: Path, code: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [python, "-c", code, *arguments], check=True, capture_output=True, text=True, cwd="/"
+    )
+    return done.stdout
+
+
+def _rendered_face() -> Any:
+    from embedge.train.render import FaceRenderer
+
+    return Image.fromarray(FaceRenderer(0).render([1], [0]).images[0])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve())
