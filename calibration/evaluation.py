@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from embedge.calibration.comparison import Comparison
 from embedge.calibration.crossspace import compared_scores
-from embedge.calibration.embedding import Acquisition, Embedded
+from embedge.calibration.embedding import (
+    Acquisition,
+    Embedded,
+    FeatureEncoder,
+    Ticker,
+    embedded,
+)
 from embedge.calibration.faces import FaceFiles, Faces
 from embedge.calibration.integrity import (
     Finding,
@@ -27,7 +33,19 @@ from embedge.calibration.rates import Insufficient
 from embedge.calibration.scores import PairScores
 from embedge.calibration.tenfold import FoldedAccuracy, folded_accuracy
 
-__all__ = ["FolderTest", "Measured", "PairTest"]
+__all__ = ["FolderTest", "Measured", "PairTest", "RunOptions"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunOptions:
+    """What every test is told: FMR targets, where embeddings are kept, who watches."""
+
+    fmrs: Sequence[float]
+    cache: Path | None = None
+    ticker: Ticker | None = None
+
+    def embedded(self, faces: Faces, encoder: FeatureEncoder) -> Embedded:
+        return embedded(faces, encoder, cache=self.cache, ticker=self.ticker)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +78,11 @@ class FolderTest:
     def findings(self) -> list[Finding]:
         return _copies(self.faces, self.subjects)
 
+    def run(self, name: str, encoder: FeatureEncoder, options: RunOptions) -> Measured:
+        return self.measured(name, options.embedded(self.faces, encoder), options.fmrs)
+
     def measured(self, name: str, rows: Embedded, fmrs: Sequence[float]) -> Measured:
+        """The figures of embeddings made before."""
         good = rows.acquired
         embeddings, subjects = rows.embeddings[good], self.subjects[good]
         names = _kept(self.faces, good)
@@ -101,7 +123,8 @@ class PairTest:
         copies = _copies(test.faces, test.subjects) if isinstance(test.faces, FaceFiles) else []
         return [*contradicted, *copies, *leaking_folds(test.subjects, test.pairs, test.folds)]
 
-    def measured(self, name: str, rows: Embedded, fmrs: Sequence[float]) -> Measured:
+    def run(self, name: str, encoder: FeatureEncoder, options: RunOptions) -> Measured:
+        rows = options.embedded(self.faces, encoder)
         test, good = self.protocol, rows.acquired
         kept = good[test.pairs].all(axis=1)
         place = np.cumsum(good) - 1
@@ -110,7 +133,7 @@ class PairTest:
         scores = pairs_listed(embeddings, subjects, pairs, same)
         cosines = np.einsum("nd,nd->n", embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
         return Measured(
-            compared_scores(name, scores, fmrs),
+            compared_scores(name, scores, options.fmrs),
             scores,
             rows.acquisition,
             int((~kept).sum()),

@@ -1,19 +1,20 @@
 """Every comparison among labelled embeddings, block by block."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from embedge.calibration.scores import BINS, Float32, Int32, PairScores
+from embedge.calibration.scores import Float32, Int32, PairScores
 from embedge.calibration.tails import TailCollector
 from embedge.errors import EmbedgeError
 
-__all__ = ["checked_embeddings", "pairs_between", "pairs_listed", "pairs_within"]
+__all__ = ["checked_embeddings", "pairs_between", "pairs_listed", "pairs_streamed", "pairs_within"]
 
 TAIL_LIMIT = 8_000_000
 _BLOCK = 2048
+_LISTED = 1 << 16
 
 
 def pairs_within(
@@ -53,23 +54,51 @@ def pairs_listed(
     embeddings: Float32, labels: ArrayLike, pairs: ArrayLike, same: ArrayLike
 ) -> PairScores:
     """Listed (row, row) pairs. `labels` name the subjects; `same` says which pairs are genuine."""
+    rows, verdicts = np.asarray(pairs, np.int32), np.asarray(same, bool)
+    return pairs_streamed(embeddings, labels, [(rows, verdicts)])
+
+
+def pairs_streamed(
+    embeddings: Float32,
+    labels: ArrayLike,
+    blocks: Iterable[tuple[Int32, NDArray[np.bool_]]],
+    *,
+    tail_limit: int = TAIL_LIMIT,
+) -> PairScores:
+    """Blocks of listed pairs and their verdicts, never all in memory at once."""
     embeddings = checked_embeddings(embeddings, labels)
-    pairs = np.asarray(pairs, np.int32)
-    genuine = np.asarray(same, bool)
     _, codes = np.unique(np.asarray(labels), return_inverse=True)
     subjects = codes.astype(np.int32)
-    scores = np.einsum("nd,nd->n", embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
-    cells = np.sort(subjects[pairs[~genuine]], axis=1)
-    cells, counts = np.unique(cells, axis=0, return_counts=True)
+    impostors = TailCollector(tail_limit)
+    genuine: list[Float32] = [np.empty(0, np.float32)]
+    genuine_pairs: list[Int32] = [np.empty((0, 2), np.int32)]
+    cells: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+    for pairs, same in _short(blocks):
+        scores = np.einsum("nd,nd->n", embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
+        genuine.append(scores[same])
+        genuine_pairs.append(pairs[same])
+        wrong = pairs[~same]
+        impostors.add_scores(scores[~same], wrong)
+        low, high = np.sort(subjects[wrong], axis=1).T
+        cells.append(low.astype(np.int64) * (len(subjects) + 1) + high)
+    keys, counts = np.unique(np.concatenate(cells), return_counts=True)
     return PairScores(
-        *_ascending(scores[genuine], pairs[genuine]),
-        *_ascending(scores[~genuine], pairs[~genuine]),
-        np.zeros(BINS, np.int64),
+        *_ascending(np.concatenate(genuine), np.concatenate(genuine_pairs)),
+        *impostors.sorted_tail(),
+        impostors.body,
         subjects,
         subjects,
         within=True,
-        cells=np.column_stack([cells, counts]).astype(np.int64),
+        cells=np.column_stack([*np.divmod(keys, len(subjects) + 1), counts]),
     )
+
+
+def _short(
+    blocks: Iterable[tuple[Int32, NDArray[np.bool_]]],
+) -> Iterator[tuple[Int32, NDArray[np.bool_]]]:
+    for pairs, same in blocks:
+        for start in range(0, len(pairs), _LISTED):
+            yield pairs[start : start + _LISTED], same[start : start + _LISTED]
 
 
 def checked_embeddings(embeddings: Float32, labels: ArrayLike) -> Float32:

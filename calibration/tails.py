@@ -32,13 +32,19 @@ class TailCollector:
             if wanted is None:
                 self.body -= score_histogram(scores[kept])
         row, column = np.nonzero(kept)
-        self._hold(scores[row, column], rows[row], columns[column])
+        self._hold(scores[row, column], np.stack([rows[row], columns[column]], axis=1))
 
-    def _hold(self, scores: Float32, rows: Int32, columns: Int32) -> None:
+    def add_scores(self, scores: Float32, pairs: Int32) -> None:
+        """Take impostor scores that come with their pairs."""
+        kept = scores > self._floor
+        self.body += score_histogram(scores[~kept])
+        self._hold(scores[kept], pairs[kept])
+
+    def _hold(self, scores: Float32, pairs: Int32) -> None:
         if not len(scores):
             return
         self._scores.append(scores)
-        self._pairs.append(np.stack([rows, columns], axis=1))
+        self._pairs.append(pairs)
         self._held += len(scores)
         if self._held > 2 * self.limit:
             self._prune()

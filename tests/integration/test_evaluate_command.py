@@ -1,6 +1,7 @@
 """embedge evaluate, as a user calls it, on small made-up people."""
 
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tiny_bundles import face_like, tiny_bundle, tiny_contract, tiny_onnx
+from tiny_ijb import tiny_ijb
 
 PEOPLE, EACH = 12, 4
 
@@ -146,6 +148,31 @@ def test_people_trained_on_spoil_the_figures(place):
     assert "  p03\n" in done.stdout
 
 
+def test_a_packed_set(place):
+    files = [place / "faces" / name for line in pair_lines() for name in line.split("\t")[1:3]]
+    verdicts = [line.endswith("1") for line in pair_lines()]
+    packed = pickle.dumps(([path.read_bytes() for path in files], verdicts))
+    (place / "set.bin").write_bytes(packed)
+    done = embedge(place, "--models", "known.onnx", "--bin", "set.bin", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["data"]["images"] == 36
+    assert result["protocol"]["flip"] == "sum"
+    assert result["models"][0]["contract"]["flip"] == "sum"
+    assert len(result["models"][0]["result"]["accuracy"]["accuracies"]) == 10
+
+
+def test_ijb_both_ways(place):
+    tiny_ijb(place / "IJBC")
+    done = embedge(place, "--models", "known.onnx", "--ijb", "IJBC", "--fmrs", "0.1")
+    assert done.returncode == 0, done.stderr
+    assert "IJB: 297 pictures" in done.stdout
+    assert "templates  81, 1 of them empty (FTE 1.235%)" in done.stdout
+    assert "1N_gallery_G1: 10 enrolled; 30 mated and 30 non-mated searches" in done.stdout
+    assert "FNIR@FPIR 0.1" in done.stdout
+    assert "insufficient data: needs 300 searches by people not in the gallery" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -154,6 +181,8 @@ def test_people_trained_on_spoil_the_figures(place):
         (["--pairs", "bad.tsv", "--root", "faces"], "E-PAIRS"),
         (["--all-pairs", "--root", "absent"], "E-PEOPLE"),
         (["--pairs", "pairs.tsv", "--root", "elsewhere"], "E-NO-FACES"),
+        (["--bin", "pairs.tsv"], "E-BIN"),
+        (["--ijb", "faces"], "E-IJB"),
     ],
 )
 def test_mistakes_are_one_sentence(made, arguments, code):

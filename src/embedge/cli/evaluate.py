@@ -15,9 +15,13 @@ if TYPE_CHECKING:
     from embedge.calibration.evaluation import FolderTest, PairTest
     from embedge.calibration.integrity import Finding
     from embedge.calibration.models import EvaluatedModel
+    from embedge.calibration.protocols.ijb_run import IjbTest
     from embedge.progress import Progress
 
+    Test = FolderTest | PairTest | IjbTest
+
 SCHEMA = "embedge.evaluation/1"
+FLIP = "mirrored pictures: default sum for --bin and --ijb, else the model's own policy"
 FMRS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 
@@ -32,6 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     protocol = parser.add_mutually_exclusive_group(required=True)
     protocol.add_argument("--pairs", type=Path, metavar="FILE", help="list: FOLD, A, B, SAME")
     protocol.add_argument("--all-pairs", action="store_true", help="every pair under --root")
+    protocol.add_argument("--bin", type=Path, metavar="FILE", help="LFW, CFP-FP, AgeDB … .bin")
+    protocol.add_argument(
+        "--ijb", type=Path, metavar="DIR", help="IJB-B or IJB-C: loose_crop, meta"
+    )
+    parser.add_argument(
+        "--ijb-protocol", choices=("1:1", "1:N", "both"), default="both", help="default: both"
+    )
     parser.add_argument("--root", type=Path, help="folder of the pictures: PERSON/PICTURE")
     parser.add_argument(
         "--per-person", type=int, metavar="N", help="with --all-pairs: the first N of each person"
@@ -40,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--trained-on", type=Path, metavar="FILE", help="names of people trained on, one a line"
     )
     parser.add_argument("--fmrs", type=float, nargs="+", default=FMRS, metavar="FMR")
-    parser.add_argument("--flip", choices=("none", "sum"), help="instead of the model's own policy")
+    parser.add_argument("--flip", choices=("none", "sum"), help=FLIP)
     parser.add_argument("--space", help="name the space that foreign ONNX files share")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep embeddings here")
     parser.add_argument("--threads", type=int, help="threads of the encoder (default: all cores)")
@@ -86,10 +97,27 @@ def _evaluated(options: argparse.Namespace, progress: "Progress") -> dict[str, A
     }
 
 
-def _test(options: argparse.Namespace) -> "FolderTest | PairTest":
+def _test(options: argparse.Namespace) -> "Test":
     from embedge.calibration.evaluation import FolderTest, PairTest
+    from embedge.calibration.protocols.binfile import pairs_from_bin
     from embedge.calibration.protocols.folders import people_in_folders
+    from embedge.calibration.protocols.ijb import ijb_set
+    from embedge.calibration.protocols.ijb_run import IjbTest
     from embedge.calibration.protocols.pairlist import pairs_from_list
+
+    if options.bin:
+        return PairTest(pairs_from_bin(options.bin))
+    if options.ijb:
+        both = ("1:1", "1:N")
+        chosen = both if options.ijb_protocol == "both" else (options.ijb_protocol,)
+        return IjbTest(ijb_set(options.ijb), chosen)
+    root = _root(options)
+    if options.all_pairs:
+        return FolderTest(*people_in_folders(root, per_person=options.per_person, at_least=2))
+    return PairTest(pairs_from_list(options.pairs, root))
+
+
+def _root(options: argparse.Namespace) -> Path:
     from embedge.errors import EmbedgeError
 
     if options.root is None:
@@ -98,13 +126,10 @@ def _test(options: argparse.Namespace) -> "FolderTest | PairTest":
             "the folder of the pictures was not given",
             remedy="Add --root DIR",
         )
-    if options.all_pairs:
-        people = people_in_folders(options.root, per_person=options.per_person, at_least=2)
-        return FolderTest(*people)
-    return PairTest(pairs_from_list(options.pairs, options.root))
+    return Path(options.root)
 
 
-def _leaks(options: argparse.Namespace, test: "FolderTest | PairTest") -> "list[Finding]":
+def _leaks(options: argparse.Namespace, test: "Test") -> "list[Finding]":
     """People of the test who are on the list of people trained on."""
     from embedge.calibration.integrity import leaking_subjects
     from embedge.errors import EmbedgeError
@@ -127,25 +152,34 @@ def _leaks(options: argparse.Namespace, test: "FolderTest | PairTest") -> "list[
 def _protocol(options: argparse.Namespace) -> dict[str, Any]:
     if options.all_pairs:
         return {"name": "all pairs", "per_person": options.per_person, "people": "2+ pictures"}
-    return {"name": "pairs", "file": options.pairs.name}
+    if options.ijb:
+        protocol = {"name": "IJB", "folder": options.ijb.name, "protocol": options.ijb_protocol}
+        return {**protocol, "flip": _flip(options)}
+    return {"name": "pairs", "file": (options.bin or options.pairs).name, "flip": _flip(options)}
+
+
+def _flip(options: argparse.Namespace) -> str | None:
+    """The published protocols add the embedding of the mirrored picture."""
+    published = options.bin is not None or options.ijb is not None
+    return options.flip or ("sum" if published else None)
 
 
 def _measured(
     path: str,
     options: argparse.Namespace,
-    test: "FolderTest | PairTest",
+    test: "Test",
     progress: "Progress",
 ) -> dict[str, Any]:
-    from embedge.calibration.embedding import embedded
+    from embedge.calibration.evaluation import RunOptions
 
     model = _opened(path, options)
     with (
         model.encoder as encoder,
         progress.task(f"embed with {model.name}", len(test.faces.names)) as task,
     ):
-        rows = embedded(test.faces, encoder, cache=options.cache, ticker=task)
         facts = model.to_json()
-    return {**facts, "result": test.measured(model.name, rows, options.fmrs).to_json()}
+        result = test.run(model.name, encoder, RunOptions(options.fmrs, options.cache, task))
+    return {**facts, "result": result.to_json()}
 
 
 def _opened(path: str, options: argparse.Namespace) -> "EvaluatedModel":
@@ -154,7 +188,7 @@ def _opened(path: str, options: argparse.Namespace) -> "EvaluatedModel":
     return opened_model(
         path,
         space=options.space,
-        flip=options.flip,
+        flip=_flip(options),
         threads=options.threads,
         require_provider=options.require_provider,
     )

@@ -22,13 +22,47 @@ def _model(model: dict[str, Any]) -> list[str]:
         f"{model['name']}  ({model['contract']['dim']}-d on {model['provider']},"
         f" sha256 {model['sha256'][:12]})",
         f"  contract   {model['contract_from']}",
-        f"  pairs      {result['genuine']:,} genuine, {result['impostor']:,} impostor",
     ]
     lines += _acquisition(result["acquisition"])
-    lines += _accuracy(result["accuracy"])
-    lines += _equal_error(result)
-    lines += [_tar(point) for point in result["tar"]]
+    if enrolment := result.get("failure_to_enrol"):
+        rate = f"FTE {enrolment['rate']:.3%}"
+        lines.append(
+            f"  templates  {result['templates']:,}, {enrolment['failed']:,} empty ({rate})"
+        )
+    if "genuine" in result:
+        lines += _verification(result)
+    for name, search in result.get("identification", {}).items():
+        lines += _identification(name, search)
     return lines + _findings(result["findings"], "  ")
+
+
+def _verification(result: dict[str, Any]) -> list[str]:
+    return [
+        f"  pairs      {result['genuine']:,} genuine, {result['impostor']:,} impostor",
+        *_accuracy(result.get("accuracy")),
+        *_equal_error(result),
+        *[_tar(point) for point in result["tar"]],
+    ]
+
+
+def _identification(name: str, search: dict[str, Any]) -> list[str]:
+    ranks = ", ".join(f"rank-{rank} {share:.3%}" for rank, share in search["ranks"].items())
+    lines = [
+        f"  {name}: {search['gallery']:,} enrolled; {search['mated']:,} mated and"
+        f" {search['non_mated']:,} non-mated searches",
+        f"    {ranks}",
+    ]
+    for point in search["fnir"]:
+        if "insufficient" in point:
+            reason = point["insufficient"]
+            needs = f"{reason['needs']:,} {reason['what']}"
+            lines.append(f"    FNIR       insufficient data: needs {needs}")
+            continue
+        lines.append(
+            f"    FNIR@FPIR {point['fpir_target']:g}  {point['fnir']:.3%}"
+            f"  [{point['low']:.3%}, {point['high']:.3%}]  above {point['threshold']:.4f}"
+        )
+    return lines
 
 
 def _acquisition(acquisition: dict[str, Any]) -> list[str]:
@@ -36,8 +70,7 @@ def _acquisition(acquisition: dict[str, Any]) -> list[str]:
         return []
     return [
         f"  failed     {acquisition['failed']:,} of {acquisition['attempted']:,} pictures could not"
-        f" be used (FTA {acquisition['rate']:.3%}); {acquisition['comparisons_left_out']:,}"
-        " comparisons left out"
+        f" be used (FTA {acquisition['rate']:.3%})"
     ]
 
 

@@ -1,0 +1,163 @@
+"""Search of probes in a gallery (1:N): rank, and FNIR at an FPIR."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedge.calibration.binomial import lower_bound, upper_bound
+from embedge.calibration.intervals import CONFIDENCE, Interval
+from embedge.calibration.rates import Insufficient, allowed_errors
+from embedge.calibration.scores import Float32
+
+__all__ = ["Identification", "SearchPoint", "Searched", "identification", "searched"]
+
+_PROBES = 1024
+_ROUNDS = 500
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Searched:
+    """What the search of every probe found.
+
+    `best` is the highest score of anybody else; `mate` that of the probe's own subject, and `rank`
+    its place (1 is first, ties count against it). Both are -inf and 0 where the gallery lacks the
+    subject.
+    """
+
+    subjects: NDArray[np.int64]
+    best: Float32
+    mate: Float32
+    rank: NDArray[np.int64]
+
+    @property
+    def mated(self) -> NDArray[np.bool_]:
+        return self.rank > 0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPoint:
+    """FNIR: the share of mated probes whose mate is not first, or not above the threshold."""
+
+    fpir_target: float
+    threshold: float
+    fpir: float
+    fnir: float
+    interval: Interval
+
+    def to_json(self) -> dict[str, Any]:
+        low, high = self.interval.low, self.interval.high
+        point = {key: value for key, value in asdict(self).items() if key != "interval"}
+        return {**point, "low": low, "high": high}
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    gallery: int
+    mated: int
+    non_mated: int
+    ranks: dict[int, float]
+    points: tuple[SearchPoint | Insufficient, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "gallery": self.gallery,
+            "mated": self.mated,
+            "non_mated": self.non_mated,
+            "ranks": {str(rank): share for rank, share in self.ranks.items()},
+            "fnir": [point.to_json() for point in self.points],
+        }
+
+
+def searched(
+    gallery: Float32,
+    gallery_subjects: NDArray[np.int64],
+    probes: Float32,
+    probe_subjects: NDArray[np.int64],
+) -> Searched:
+    """Search every probe in the whole gallery, block by block."""
+    best = np.full(len(probes), -np.inf, np.float32)
+    mate = np.full(len(probes), -np.inf, np.float32)
+    rank = np.zeros(len(probes), np.int64)
+    for start in range(0, len(probes), _PROBES):
+        part = slice(start, start + _PROBES)
+        scores = probes[part] @ gallery.T
+        own = probe_subjects[part][:, None] == gallery_subjects
+        others = np.where(own, -np.inf, scores)
+        best[part] = others.max(axis=1, initial=-np.inf)
+        mate[part] = np.where(own, scores, -np.inf).max(axis=1, initial=-np.inf)
+        ahead = (others >= mate[part][:, None]).sum(axis=1)
+        rank[part] = np.where(own.any(axis=1), ahead + 1, 0)
+    return Searched(probe_subjects, best, mate, rank)
+
+
+def identification(
+    found: Searched,
+    gallery: int,
+    fpirs: Sequence[float],
+    ranks: Sequence[int] = (1, 5, 10),
+    *,
+    seed: int = 0,
+) -> Identification:
+    mated = found.mated
+    places = found.rank[mated]
+    return Identification(
+        gallery,
+        int(mated.sum()),
+        int((~mated).sum()),
+        {rank: float((places <= rank).mean()) for rank in ranks} if len(places) else {},
+        tuple(_point(found, fpir, seed) for fpir in fpirs),
+    )
+
+
+def _point(found: Searched, fpir: float, seed: int) -> SearchPoint | Insufficient:
+    mated = found.mated
+    strangers = np.sort(found.best[~mated])
+    needs = math.ceil(3 / fpir)
+    if len(strangers) < needs:
+        return Insufficient(needs, len(strangers), "searches by people not in the gallery")
+    if not mated.any():
+        return Insufficient(1, 0, "searches by people in the gallery")
+    threshold = strangers[len(strangers) - 1 - allowed_errors(fpir, len(strangers))]
+    hit = np.where(found.rank[mated] == 1, found.mate[mated], -np.inf)
+    fnir = float((hit <= threshold).mean())
+    rounds = _rounds(found, hit, fpir, seed)
+    return SearchPoint(
+        fpir,
+        float(threshold),
+        float((strangers > threshold).mean()),
+        fnir,
+        _interval(fnir, rounds, len(np.unique(found.subjects[mated]))),
+    )
+
+
+def _rounds(found: Searched, hit: Float32, fpir: float, seed: int) -> NDArray[np.float64]:
+    """FNIR when other people had searched, each round with its own threshold."""
+    mated = found.mated
+    _, codes = np.unique(found.subjects, return_inverse=True)
+    people = int(codes.max()) + 1
+    order = np.argsort(-found.best[~mated], kind="stable")
+    strangers, owners = found.best[~mated][order], codes[~mated][order]
+    generator = np.random.default_rng(seed)
+    rates = []
+    for _ in range(_ROUNDS):
+        drawn = np.bincount(generator.integers(0, people, people), minlength=people)
+        counts = np.cumsum(drawn[owners])
+        allowed = fpir * counts[-1]
+        threshold = strangers[min(int(np.searchsorted(counts, allowed, "right")), len(counts) - 1)]
+        weights = drawn[codes[mated]]
+        if counts[-1] and weights.sum():
+            rates.append(weights[hit <= threshold].sum() / weights.sum())
+    return np.asarray(rates)
+
+
+def _interval(rate: float, rounds: NDArray[np.float64], people: int) -> Interval:
+    variance = float(np.var(rounds)) if 0 < rate < 1 and len(rounds) else 0.0
+    effective = rate * (1 - rate) / variance if variance > 0 else float(people)
+    errors, side = rate * effective, (1 + CONFIDENCE) / 2
+    return Interval(
+        lower_bound(errors, effective, side), upper_bound(errors, effective, side), CONFIDENCE
+    )
