@@ -139,7 +139,7 @@ def _artifact(
     threshold = threshold_at(
         pairs_within(rows[calibrate], faces.labels[calibrate]),
         wanted.threshold_fmr,
-        dataset=faces.fingerprint,
+        dataset=f"{faces.name} {faces.fingerprint[:12]}",
         model=digest,
     )
     known = threshold if not isinstance(threshold, Insufficient) else None
