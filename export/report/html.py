@@ -9,18 +9,45 @@ import jinja2
 from embedge.export.report.validate import completed
 from embedge.export.report.views.accuracy import accuracy_view
 from embedge.export.report.views.evidence import provenance_view, training_view, worst_view
-from embedge.export.report.views.latency import latency_view
+from embedge.export.report.views.latency import latency_views
 from embedge.export.report.views.networks import artifacts_view, models_view
 from embedge.export.report.views.verdict import headline_view, verdict_view
 from embedge.export.report.words import date_text, short_digest
 
-__all__ = ["html_from_report"]
+__all__ = ["html_from_report", "rendered"]
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
 def html_from_report(report: dict[str, Any]) -> str:
     """The whole page; the report is checked first."""
+    return rendered("report.html", **_page(completed(report)))
+
+
+def _page(full: Mapping[str, Any]) -> dict[str, Any]:
+    verdict = verdict_view(full)
+    return {
+        "page_title": f"{verdict['word']}: {full['title']}",
+        "title": full["title"],
+        "created": date_text(full["created"]),
+        "command": full["command"],
+        "schema": full["schema"],
+        "space": full["space"],
+        "verdict": verdict,
+        "headline": headline_view(full),
+        "models": models_view(full),
+        "artifacts": artifacts_view(full),
+        "skipped": full["skipped"],
+        "accuracy": accuracy_view(full),
+        "machines": latency_views(full),
+        "worst": worst_view(full),
+        "training": training_view(full),
+        "provenance": provenance_view(full),
+    }
+
+
+def rendered(template: str, **page: Any) -> str:
+    """A template of this package, with everything that is not ours escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -29,24 +56,4 @@ def html_from_report(report: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["short_digest"] = short_digest
-    return environment.get_template("report.html").render(**_page(completed(report)))
-
-
-def _page(report: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "title": report["title"],
-        "created": date_text(report["created"]),
-        "command": report.get("command", ""),
-        "schema": report["schema"],
-        "space": report.get("space"),
-        "verdict": verdict_view(report),
-        "headline": headline_view(report),
-        "models": models_view(report),
-        "artifacts": artifacts_view(report),
-        "skipped": report.get("skipped", []),
-        "accuracy": accuracy_view(report),
-        "latency": latency_view(report),
-        "worst": worst_view(report),
-        "training": training_view(report),
-        "provenance": provenance_view(report),
-    }
+    return environment.get_template(template).render(**page)

@@ -311,6 +311,9 @@ class Scenario(Open):
 
 
 class Latency(Open):
+    """What was measured on one machine; `device` names it where several are told."""
+
+    device: str | None = None
     machine: dict[str, Any] = {}
     artifacts: list[ArtifactLatency] = []
     verify: list[StageLatency] = []
@@ -381,6 +384,7 @@ class Report(Strict):
     skipped: list[Skipped] = []
     evaluation: Evaluation | None = None
     latency: Latency | None = None
+    devices: list[Latency] = []
     worst: Worst | None = None
     training: Training | None = None
     provenance: Provenance

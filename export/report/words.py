@@ -1,5 +1,6 @@
 """Numbers as people say them."""
 
+import re
 from datetime import datetime
 
 __all__ = [
@@ -80,8 +81,11 @@ def bound_text(bound: float, direction: str, unit: str) -> str:
     return f"{side} {value_text(bound, unit)}"
 
 
-def short_digest(digest: str | None) -> str:
-    return "–" if not digest else digest[:12]
+def short_digest(name: str | None) -> str:
+    """Twelve digits of a long hexadecimal digest; any other name in full."""
+    if not name:
+        return "–"
+    return name[:12] if re.fullmatch(r"[0-9a-f]{32,}", name) else name
 
 
 def date_text(iso: str) -> str:

@@ -14,6 +14,7 @@ __all__ = ["cores", "machine", "peak_rss_bytes", "thread_count"]
 def machine() -> dict[str, Any]:
     """Everything that changes a latency and that the system tells without privileges."""
     return {
+        "name": _board_name(),
         "cpu": _cpu_name(),
         "cores": cores(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
@@ -51,6 +52,12 @@ def thread_count() -> int | None:
     """The threads of this process now, where Linux tells."""
     found = re.search(r"^Threads:\s*(\d+)", _text(Path("/proc/self/status")) or "", re.MULTILINE)
     return int(found[1]) if found else None
+
+
+def _board_name() -> str | None:
+    """What the board calls itself, where there is a device tree: Jetson, Raspberry Pi."""
+    name = _text(Path("/proc/device-tree/model"))
+    return name and name.rstrip("\0")
 
 
 def _cpu_name() -> str:

@@ -99,3 +99,12 @@ def test_it_prints(page: Path, tmp_path: Path) -> None:
     assert pdf.startswith(b"%PDF")
     pages = len(re.findall(rb"/Type\s*/Page\b", pdf))
     assert 3 <= pages <= 12
+
+
+def test_the_summary_prints_on_one_page(page: Path, tmp_path: Path) -> None:
+    from embedge.export.report.summary import summary_from_report
+
+    summary = tmp_path / "summary.html"
+    summary.write_text(summary_from_report(page.with_name("report.json")))
+    pdf = print_pdf(summary, tmp_path)
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1

@@ -5,7 +5,7 @@ from typing import Any
 
 from embedge.export.report.words import byte_text, ms_text
 
-__all__ = ["latency_view"]
+__all__ = ["latency_views", "machine_text"]
 
 _COLD = (
     ("interpreter_s", "interpreter"),
@@ -15,12 +15,16 @@ _COLD = (
 )
 
 
-def latency_view(report: Mapping[str, Any]) -> dict[str, Any] | None:
-    latency = report.get("latency")
-    if not latency:
-        return None
+def latency_views(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The machine of the run, then every device whose report was merged."""
+    machines = [one for one in (report.get("latency"), *report.get("devices", [])) if one]
+    return [{**_latency(one), "first": one is machines[0]} for one in machines]
+
+
+def _latency(latency: Mapping[str, Any]) -> dict[str, Any]:
     rows = latency.get("artifacts", [])
     return {
+        "device": latency.get("device"),
         "bars": _bars(rows),
         # rounds are shared by all rows: the worst row tells of all of them
         "flagged": max((row.get("flagged", 0) for row in rows), default=0),
@@ -28,7 +32,7 @@ def latency_view(report: Mapping[str, Any]) -> dict[str, Any] | None:
         "verify": _waterfall(latency.get("verify", [])),
         "verify_artifact": latency.get("verify_artifact"),
         "cold": _cold(latency.get("cold_start")),
-        "machine": _machine(latency.get("machine", {})),
+        "machine": machine_text(latency.get("machine", {})),
         "memory": byte_text(latency["peak_rss_bytes"]) if latency.get("peak_rss_bytes") else None,
         "pressure": latency.get("pressure") or {},
     }
@@ -106,9 +110,10 @@ def _cold(cold: Mapping[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-def _machine(machine: Mapping[str, Any]) -> str:
+def machine_text(machine: Mapping[str, Any]) -> str:
     """One line that says what the figures were taken on."""
     facts = [
+        machine.get("name"),
         machine.get("cpu"),
         f"{machine['cores']} cores" if machine.get("cores") else None,
         f"{machine['frequency_mhz']:g} MHz" if machine.get("frequency_mhz") else None,

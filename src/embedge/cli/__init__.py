@@ -13,6 +13,8 @@ COMMANDS = {
     "distill-and-export": ("embedge.cli.distill", "teacher + faces -> device bundle + report"),
     "doctor": ("embedge.cli.doctor", "what this machine has, what is wrong with it, the remedy"),
     "train-teacher": ("embedge.cli.train_teacher", "train a teacher from a recipe"),
+    "gate": ("embedge.cli.gate", "hold a report against a policy, for continuous integration"),
+    "report": ("embedge.cli.report", "draw a report again, compare, merge, sign off"),
     "verify": ("embedge.cli.verify", "are these two pictures the same person?"),
     "evaluate": ("embedge.cli.evaluate", "error rates of models on faces, with intervals"),
 }

@@ -1,0 +1,35 @@
+"""The page somebody signs: verdict, thresholds, digests, and lines for names on paper."""
+
+from pathlib import Path
+from typing import Any
+
+from embedge.export.report.html import rendered
+from embedge.export.report.validate import completed, read_report
+from embedge.export.report.views.latency import machine_text
+from embedge.export.report.views.networks import artifacts_view
+from embedge.export.report.views.verdict import verdict_view
+from embedge.export.report.words import date_text
+from embedge.files import sha256_file
+
+__all__ = ["summary_from_report"]
+
+
+def summary_from_report(report: Path, *, signature: dict[str, Any] | None = None) -> str:
+    """HTML of one page, bound to the very bytes of `report.json` by their digest."""
+    value = completed(read_report(report))
+    measured = [one for one in (value["latency"], *value["devices"]) if one]
+    return rendered(
+        "summary.html",
+        page_title=f"Sign-off: {value['title']}",
+        title=value["title"],
+        created=date_text(value["created"]),
+        space=value["space"],
+        verdict=verdict_view(value),
+        artifacts=artifacts_view(value),
+        skipped=value["skipped"],
+        dataset=value["evaluation"] and value["evaluation"]["dataset"],
+        machines=[machine_text(one["machine"]) for one in measured],
+        weight_licence=value["provenance"].get("weight_licence"),
+        digest=sha256_file(report),
+        signature=signature,
+    )
