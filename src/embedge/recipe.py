@@ -80,7 +80,7 @@ class Schedule(Section):
     """steps of linear warm-up"""
     clip: Annotated[float, Field(gt=0)] = 5.0
     """largest norm of the network's gradient"""
-    amp: Literal["off", "bf16"] = "bf16"
+    amp: Literal["fp32", "bf16"] = "bf16"
     """arithmetic of the network's trunk"""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """decay of the averaged weights that are exported; 0 exports the last ones"""

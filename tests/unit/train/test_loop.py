@@ -22,7 +22,7 @@ PLAN = Plan(
     weight_decay=0.05,
     warmup=2,
     clip=5.0,
-    amp="off",
+    amp="fp32",
     ema=0.9,
     checkpoint_every=3,
 )
