@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import starmap
 
@@ -36,11 +37,16 @@ def render_stream(
         yield from starmap(_render, jobs)
         return
     # a fresh interpreter each: a fork would inherit the threads of a torch that is loaded here
-    context = multiprocessing.get_context("spawn")
-    with _one_thread_each():
-        pool = context.Pool(min(workers, len(jobs)), _leave_ctrl_c_to_the_parent)
-    with pool:
-        yield from pool.imap(_job, jobs)
+    pool = ProcessPoolExecutor(
+        min(workers, len(jobs)),
+        multiprocessing.get_context("spawn"),
+        _leave_ctrl_c_to_the_parent,
+    )
+    with _one_thread_each(), pool:
+        try:
+            yield from pool.map(_job, jobs)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _leave_ctrl_c_to_the_parent() -> None:
