@@ -22,7 +22,8 @@ from embedge.train.head.blocks import (
     full_precision,
     unit_rows,
 )
-from embedge.train.head.negatives import mask_targets, negative_sums
+from embedge.train.head.choice import Kernel, negative_sums
+from embedge.train.head.negatives import mask_targets
 from embedge.train.margins import TargetMargin
 
 __all__ = ["margin_ce"]
@@ -37,6 +38,7 @@ def margin_ce(
     block: int | None = None,
     weight_is_normalised: bool | None = None,
     bias: Tensor | None = None,
+    kernel: Kernel = "auto",
 ) -> Tensor:
     """Per-sample loss, (B,), in float32 (float64 for float64 embeddings).
 
@@ -44,12 +46,13 @@ def margin_ce(
     `weight` (C, d) in float32, float16 or bfloat16. A frozen one is taken to have unit rows; one
     that requires a gradient is normalised here and gets its gradient from a second pass. Say
     `weight_is_normalised` where that guess is wrong. `bias` (C,) is added to the logits of the
-    negatives (the log-Q correction of sampled classes).
+    negatives (the log-Q correction of sampled classes). `kernel` forces an implementation.
     """
     unit = unit_rows(embeddings)
     normalised = not weight.requires_grad if weight_is_normalised is None else weight_is_normalised
     check_dimensions(unit, weight)
-    loss: Tensor = _MarginCrossEntropy.apply(unit, weight, labels, margin, block, normalised, bias)
+    how = (block, normalised, kernel)
+    loss: Tensor = _MarginCrossEntropy.apply(unit, weight, labels, margin, how, bias)
     return loss
 
 
@@ -61,13 +64,13 @@ class _MarginCrossEntropy(torch.autograd.Function):
         weight: Tensor,
         labels: Tensor,
         margin: TargetMargin,
-        block: int | None,
-        normalised: bool,
+        how: tuple[int | None, bool, Kernel],
         bias: Tensor | None,
     ) -> Tensor:
+        block, normalised, kernel = how
         blocks = ClassBlocks.of(weight, len(unit), block, normalised, compute_dtype(unit))
         with full_precision(unit):
-            sums = negative_sums(unit, blocks, labels, margin.scale, bias)
+            sums = negative_sums(unit, blocks, labels, margin.scale, bias=bias, kernel=kernel)
         target_rows = blocks.rows(labels)
         psi, slope = margin.on_target((unit * target_rows).sum(dim=1))
         lse = sums.lse()
@@ -92,7 +95,7 @@ class _MarginCrossEntropy(torch.autograd.Function):
                 of_weight = _weight_gradient(
                     unit, blocks, labels, lse, pull, slope, ctx.scale, bias
                 )
-        return direction * upstream[:, None], of_weight, None, None, None, None, None
+        return direction * upstream[:, None], of_weight, None, None, None, None
 
 
 def _weight_gradient(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from embedge.train.head.blocks import ClassBlocks
 
-__all__ = ["NegativeSums", "mask_targets", "negative_sums"]
+__all__ = ["NegativeSums", "absorb_block", "join_sums", "mask_targets", "streamed_sums"]
 
 # Stands for "nothing seen yet": finite, so that exp(-inf − this) is 0 and not NaN.
 _NOTHING = -1e30
@@ -26,6 +26,11 @@ class NegativeSums:
     total: Tensor
     rows: Tensor
 
+    @classmethod
+    def empty(cls, unit: Tensor) -> "NegativeSums":
+        nothing = unit.new_full((len(unit),), _NOTHING)
+        return cls(nothing, unit.new_zeros(len(unit)), torch.zeros_like(unit))
+
     def lse(self) -> Tensor:
         """log Σ exp of the negatives; −inf where a sample has none."""
         return self.largest + self.total.log()
@@ -35,20 +40,26 @@ class NegativeSums:
         return self.rows / self.total.clamp_min(torch.finfo(self.total.dtype).tiny)[:, None]
 
 
-def negative_sums(
+def join_sums(largest: Tensor, total: Tensor, rows: Tensor) -> NegativeSums:
+    """One from many: sums over parts of the classes, stacked in the first dimension."""
+    common = largest.amax(dim=0)
+    shrink = (largest - common).exp_()
+    joined = torch.einsum("pb,pbd->bd", shrink, rows)
+    return NegativeSums(common, (total * shrink).sum(dim=0), joined)
+
+
+def streamed_sums(
     unit: Tensor, blocks: ClassBlocks, labels: Tensor, scale: float, bias: Tensor | None = None
 ) -> NegativeSums:
     """Labels outside 0…C−1 belong to another part of the head and mask nothing."""
     scaled = unit * scale
-    sums = NegativeSums(
-        unit.new_full((len(unit),), _NOTHING), unit.new_zeros(len(unit)), torch.zeros_like(unit)
-    )
+    sums = NegativeSums.empty(unit)
     for low, rows in blocks:
         logits = scaled @ rows.T
         if bias is not None:
             logits += bias[low : low + len(rows)]
         mask_targets(logits, labels - low)
-        _absorb(sums, logits, rows)
+        absorb_block(sums, logits, rows)
     return sums
 
 
@@ -60,10 +71,15 @@ def mask_targets(logits: Tensor, columns: Tensor, value: float = -torch.inf) -> 
     logits.scatter_(1, place, kept.masked_fill(inside[:, None], value))
 
 
-def _absorb(sums: NegativeSums, logits: Tensor, rows: Tensor) -> None:
+def absorb_block(sums: NegativeSums, logits: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Add a block; its logits become weights, returned with the factor that older sums shrank by.
+
+    In place throughout: the pass is bound by memory wherever it is not bound by the two products.
+    """
     largest = torch.maximum(sums.largest, logits.amax(dim=1))
     shrink = (sums.largest - largest).exp_()
     weights = logits.sub_(largest[:, None]).exp_()
     sums.total.mul_(shrink).add_(weights.sum(dim=1))
     sums.rows.mul_(shrink[:, None]).addmm_(weights, rows)
     sums.largest = largest
+    return weights, shrink
