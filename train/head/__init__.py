@@ -2,5 +2,6 @@
 
 from embedge.train.head.kl import head_kl
 from embedge.train.head.margin_ce import margin_ce
+from embedge.train.head.shard import Shard, shard_range
 
-__all__ = ["head_kl", "margin_ce"]
+__all__ = ["Shard", "head_kl", "margin_ce", "shard_range"]

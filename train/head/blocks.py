@@ -9,7 +9,14 @@ from torch import Tensor
 
 from embedge.errors import EmbedgeError
 
-__all__ = ["ClassBlocks", "check_dimensions", "compute_dtype", "full_precision", "unit_rows"]
+__all__ = [
+    "ClassBlocks",
+    "check_dimensions",
+    "check_labels",
+    "compute_dtype",
+    "full_precision",
+    "unit_rows",
+]
 
 # Numbers of logits in one block: on a CPU they stay in the second-level cache, on a GPU they are
 # enough to fill the machine.
@@ -82,6 +89,19 @@ def check_dimensions(embeddings: Tensor, weight: Tensor) -> None:
             "E-HEAD-DIM",
             f"embeddings have {embeddings.shape[1]} dimensions, the head has {weight.shape[1]}",
             remedy="Give the student the head's dimension, or choose a projection in the recipe",
+        )
+
+
+def check_labels(labels: Tensor, classes: int) -> None:
+    """On a GPU the check is asynchronous, so that it costs no wait."""
+    fine = ((labels >= 0) & (labels < classes)).all()
+    if labels.is_cuda:
+        torch._assert_async(fine, f"a label lies outside 0…{classes - 1}")
+    elif not fine:
+        raise EmbedgeError(
+            "E-HEAD-LABEL",
+            f"a label lies outside 0…{classes - 1}: {labels.min()} to {labels.max()}",
+            remedy="Number the identities from 0, and use the head that was made for them",
         )
 
 

@@ -36,7 +36,10 @@ def negative_sums(
     Labels outside 0…C−1 belong to another part of the head and mask nothing.
     """
     weight = blocks.weight
-    if _chosen(kernel, unit.device.type, weight.dtype, unit.dtype, weight.shape[1]) == "triton":
+    if (
+        len(weight)
+        and _chosen(kernel, unit.device.type, weight.dtype, unit.dtype, weight.shape[1]) == "triton"
+    ):
         from embedge.train.head.triton_sums import triton_sums
 
         return triton_sums(unit, blocks, labels, scale, bias)

@@ -13,9 +13,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from embedge.errors import EmbedgeError
-from embedge.train.head.blocks import ClassBlocks, check_dimensions, full_precision, unit_rows
-from embedge.train.head.choice import Kernel, negative_sums
+from embedge.train.head.blocks import check_dimensions, unit_rows
+from embedge.train.head.choice import Kernel
 from embedge.train.head.own_head_kl import OwnHeadKL
+from embedge.train.head.reading import Reading
+from embedge.train.head.shard import Shard
 
 __all__ = ["head_kl"]
 
@@ -32,13 +34,15 @@ def head_kl(
     weight_is_normalised: bool = True,
     student_weight_is_normalised: bool | None = None,
     kernel: Kernel = "auto",
+    shard: Shard | None = None,
 ) -> Tensor:
     """Per-sample KL(softmax of the teacher's logits ‖ softmax of the student's), (B,).
 
     `weight` (C, d_t) is the teacher's head, and the student's too unless `student_weight` (C, d_s)
     is given. Embeddings are normalised here. The teacher's side gets no gradient. No factor T² is
     applied. A `student_weight` that requires a gradient is normalised here and gets its gradient
-    from a second pass. `kernel` concerns the shared head; two heads always run in torch.
+    from a second pass. `kernel` and `shard` (see `margin_ce`) concern the shared head; two heads
+    run in torch, whole.
     """
     unit, teacher_unit = unit_rows(student), unit_rows(teacher.detach())
     teacher_unit = teacher_unit.to(unit.dtype)
@@ -47,10 +51,10 @@ def head_kl(
     loss: Tensor
     if student_weight is None:
         check_dimensions(unit, weight)
-        how = (block, weight_is_normalised, kernel)
-        loss = _SharedHeadKL.apply(unit, teacher_unit, weight.detach(), factor, how)
+        reading = Reading(block, weight_is_normalised, kernel, shard)
+        loss = _SharedHeadKL.apply(unit, teacher_unit, weight.detach(), factor, reading)
         return loss
-    _check_classes(student_weight, weight)
+    _check_classes(student_weight, weight, shard)
     check_dimensions(unit, student_weight)
     own_normalised = not student_weight.requires_grad
     if student_weight_is_normalised is not None:
@@ -70,14 +74,11 @@ class _SharedHeadKL(torch.autograd.Function):
         teacher_unit: Tensor,
         weight: Tensor,
         scale: float,
-        how: tuple[int | None, bool, Kernel],
+        reading: Reading,
     ) -> Tensor:
-        block, normalised, kernel = how
         both = torch.cat([unit, teacher_unit])
-        blocks = ClassBlocks.of(weight, len(both), block, normalised, unit.dtype)
         nobody = torch.full((len(both),), -1, device=unit.device)
-        with full_precision(unit):
-            sums = negative_sums(both, blocks, nobody, scale, kernel=kernel)
+        sums, _ = reading.sums(both, weight, nobody, scale)
         mine, theirs = sums.mean_rows().split(len(unit))
         lse, teacher_lse = sums.lse().split(len(unit))
         ctx.save_for_backward((mine - theirs).mul_(scale))
@@ -91,10 +92,16 @@ class _SharedHeadKL(torch.autograd.Function):
         return direction * upstream[:, None], None, None, None, None
 
 
-def _check_classes(own: Tensor, weight: Tensor) -> None:
+def _check_classes(own: Tensor, weight: Tensor, shard: Shard | None) -> None:
     if own.shape[0] != weight.shape[0]:
         raise EmbedgeError(
             "E-HEAD-CLASSES",
             f"the teacher's head has {weight.shape[0]} classes, the student's {own.shape[0]}",
             remedy="Give two heads over the same classes, in the same order",
+        )
+    if shard is not None:
+        raise EmbedgeError(
+            "E-HEAD-SHARD",
+            "the divergence between two heads is not computed over shards",
+            remedy="Share one head (a=1), or keep both heads whole on every rank",
         )

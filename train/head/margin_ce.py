@@ -15,15 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from embedge.train.head.blocks import (
-    ClassBlocks,
-    check_dimensions,
-    compute_dtype,
-    full_precision,
-    unit_rows,
-)
-from embedge.train.head.choice import Kernel, negative_sums
-from embedge.train.head.negatives import mask_targets
+from embedge.train.head.blocks import check_dimensions, check_labels, unit_rows
+from embedge.train.head.choice import Kernel
+from embedge.train.head.reading import Reading
+from embedge.train.head.shard import Shard
+from embedge.train.head.weight_gradient import weight_gradient
 from embedge.train.margins import TargetMargin
 
 __all__ = ["margin_ce"]
@@ -39,6 +35,7 @@ def margin_ce(
     weight_is_normalised: bool | None = None,
     bias: Tensor | None = None,
     kernel: Kernel = "auto",
+    shard: Shard | None = None,
 ) -> Tensor:
     """Per-sample loss, (B,), in float32 (float64 for float64 embeddings).
 
@@ -47,12 +44,17 @@ def margin_ce(
     that requires a gradient is normalised here and gets its gradient from a second pass. Say
     `weight_is_normalised` where that guess is wrong. `bias` (C,) is added to the logits of the
     negatives (the log-Q correction of sampled classes). `kernel` forces an implementation.
+
+    With a `shard`, `weight` and `bias` are this rank's rows, `labels` count over all classes, and
+    every rank calls with as many samples. A trainable shard gets the gradient of the mean of the
+    ranks' losses, which is what DistributedDataParallel makes of the backbone's.
     """
     unit = unit_rows(embeddings)
     normalised = not weight.requires_grad if weight_is_normalised is None else weight_is_normalised
     check_dimensions(unit, weight)
-    how = (block, normalised, kernel)
-    loss: Tensor = _MarginCrossEntropy.apply(unit, weight, labels, margin, how, bias)
+    check_labels(labels, shard.classes if shard else len(weight))
+    reading = Reading(block, normalised, kernel, shard)
+    loss: Tensor = _MarginCrossEntropy.apply(unit, weight, labels, margin, bias, reading)
     return loss
 
 
@@ -64,22 +66,18 @@ class _MarginCrossEntropy(torch.autograd.Function):
         weight: Tensor,
         labels: Tensor,
         margin: TargetMargin,
-        how: tuple[int | None, bool, Kernel],
         bias: Tensor | None,
+        reading: Reading,
     ) -> Tensor:
-        block, normalised, kernel = how
-        blocks = ClassBlocks.of(weight, len(unit), block, normalised, compute_dtype(unit))
-        with full_precision(unit):
-            sums = negative_sums(unit, blocks, labels, margin.scale, bias=bias, kernel=kernel)
-        target_rows = blocks.rows(labels)
+        sums, target_rows = reading.sums(unit, weight, labels, margin.scale, bias)
         psi, slope = margin.on_target((unit * target_rows).sum(dim=1))
         lse = sums.lse()
         excess = lse - margin.scale * psi
         pull = margin.scale * excess.sigmoid()
-        direction = sums.mean_rows() - slope[:, None] * target_rows
-        ctx.scale, ctx.size, ctx.normalised = margin.scale, blocks.size, normalised
+        direction = (sums.mean_rows() - slope[:, None] * target_rows).mul_(pull[:, None])
+        ctx.scale, ctx.reading = margin.scale, reading
         extra = (weight, unit, labels, lse, pull, slope, bias) if ctx.needs_input_grad[1] else ()
-        ctx.save_for_backward(direction.mul_(pull[:, None]), *extra)
+        ctx.save_for_backward(direction, *extra)
         return -F.logsigmoid(-excess)
 
     @staticmethod
@@ -89,37 +87,6 @@ class _MarginCrossEntropy(torch.autograd.Function):
         of_weight = None
         if extra:
             weight, unit, labels, lse, pull, slope, bias = extra
-            blocks = ClassBlocks(weight, ctx.size, ctx.normalised, unit.dtype)
-            pull = pull * upstream
-            with full_precision(unit):
-                of_weight = _weight_gradient(
-                    unit, blocks, labels, lse, pull, slope, ctx.scale, bias
-                )
+            samples = torch.stack([lse, pull * upstream, pull * upstream * slope], dim=1)
+            of_weight = weight_gradient(ctx.reading, weight, unit, labels, samples, ctx.scale, bias)
         return direction * upstream[:, None], of_weight, None, None, None, None
-
-
-def _weight_gradient(
-    unit: Tensor,
-    blocks: ClassBlocks,
-    labels: Tensor,
-    lse: Tensor,
-    pull: Tensor,
-    slope: Tensor,
-    scale: float,
-    bias: Tensor | None,
-) -> Tensor:
-    """Second pass: the probabilities are recomputed block by block."""
-    gradient = torch.empty_like(blocks.weight)
-    scaled = unit * scale
-    for low, rows in blocks:
-        logits = scaled @ rows.T
-        if bias is not None:
-            logits += bias[low : low + len(rows)]
-        mask_targets(logits, labels - low)
-        weights = logits.sub_(lse[:, None]).exp_().mul_(pull[:, None])
-        high = low + len(rows)
-        raw = blocks.weight[low:high]
-        gradient[low:high] = blocks.raw_gradient(raw, rows, weights.T @ unit)
-    targets = -(pull * slope)[:, None] * unit
-    targets = blocks.raw_gradient(blocks.weight[labels], blocks.rows(labels), targets)
-    return gradient.index_add_(0, labels, targets.to(gradient.dtype))

@@ -199,6 +199,14 @@ def test_wrong_dimension_is_said_plainly():
         margin_ce(embeddings[:, :8], weight, labels, ARC)
 
 
+@pytest.mark.parametrize("label", [-1, 53])
+def test_a_label_without_a_row_is_refused(label):
+    embeddings, weight, labels = problem()
+    labels[2] = label
+    with pytest.raises(EmbedgeError, match="E-HEAD-LABEL"):
+        margin_ce(embeddings, weight, labels, ARC)
+
+
 def test_block_must_be_positive():
     embeddings, weight, labels = problem()
     with pytest.raises(EmbedgeError, match="E-HEAD-BLOCK"):
