@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from embedge.runtime.bundle import Artifact, Bundle
     from embedge.runtime.bundle_writer import write_bundle
     from embedge.runtime.contract import EmbeddingContract
+    from embedge.runtime.detect.onnx_detector import OnnxDetector
     from embedge.runtime.encoders.ort import OrtEncoder
+    from embedge.runtime.gallery.gallery import Gallery
     from embedge.runtime.matcher import FaceMatcher, Verification
+    from embedge.runtime.policy import NIST_800_63B, Policy
+    from embedge.runtime.quality import QualityLimits
     from embedge.runtime.threshold import Threshold
 
 _HOMES = {
@@ -23,6 +27,11 @@ _HOMES = {
     "Bundle": "bundle",
     "write_bundle": "bundle_writer",
     "EmbeddingContract": "contract",
+    "Gallery": "gallery.gallery",
+    "OnnxDetector": "detect.onnx_detector",
+    "QualityLimits": "quality",
+    "NIST_800_63B": "policy",
+    "Policy": "policy",
     "OrtEncoder": "encoders.ort",
     "FaceMatcher": "matcher",
     "Verification": "matcher",
@@ -30,11 +39,16 @@ _HOMES = {
 }
 
 __all__ = [
+    "NIST_800_63B",
     "Artifact",
     "Bundle",
     "EmbeddingContract",
     "FaceMatcher",
+    "Gallery",
+    "OnnxDetector",
     "OrtEncoder",
+    "Policy",
+    "QualityLimits",
     "Threshold",
     "Verification",
     "write_bundle",

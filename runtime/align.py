@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.contract import ARCFACE_112
@@ -64,31 +63,51 @@ def aligned_crop(image: RgbImage, landmarks: ArrayLike, template: ArrayLike, siz
 
 
 def warped(image: RgbImage, matrix: NDArray[np.float64], size: int) -> RgbImage:
-    """A size×size crop: `matrix` maps picture to crop, bilinear, black outside."""
+    """A size×size crop: `matrix` maps picture to crop, bilinear, black outside.
+
+    Rounded to the nearest grey level, where pillow's own affine transform truncates.
+    """
+    x, y = _sources(matrix, size, image.shape)
+    column, row = np.floor(x).astype(np.intp), np.floor(y).astype(np.intp)
+    part = _padded_part(image, column, row)
+    width = part.shape[1]
+    corner = ((row - row.min()) * width + column - column.min()).ravel()
+    pixels = part.reshape(-1, 3)
+    across = (x - column).astype(np.float32).reshape(-1, 1)
+    down = (y - row).astype(np.float32).reshape(-1, 1)
+    upper = _between(pixels.take(corner, 0), pixels.take(corner + 1, 0), across)
+    lower = _between(pixels.take(corner + width, 0), pixels.take(corner + width + 1, 0), across)
+    crop = upper + down * (lower - upper) + np.float32(0.5)
+    return crop.astype(np.uint8).reshape(size, size, 3)
+
+
+def _sources(
+    matrix: NDArray[np.float64], size: int, shape: tuple[int, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where each pixel of the crop comes from; whatever is outside stays one pixel away."""
     rotation = np.linalg.inv(matrix[:, :2])
     shift = -rotation @ matrix[:, 2]
-    left, top, right, bottom = _needed_box(rotation, shift, size, image.shape)
-    # cropping pads with black, so that the border blends to black as OpenCV's does
-    part = Image.fromarray(image).crop((left, top, right, bottom))
-    # pillow counts from pixel corners, the landmarks from pixel centres
-    offset = shift + 0.5 - rotation @ (0.5, 0.5) - (left, top)
-    coefficients = (*rotation[0], offset[0], *rotation[1], offset[1])
-    crop = part.transform(
-        (size, size), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
-    )
-    return np.array(crop)
+    steps = np.arange(size)
+    x = rotation[0, 0] * steps[None, :] + (rotation[0, 1] * steps[:, None] + shift[0])
+    y = rotation[1, 0] * steps[None, :] + (rotation[1, 1] * steps[:, None] + shift[1])
+    return np.clip(x, -1, shape[1]), np.clip(y, -1, shape[0])
 
 
-def _needed_box(
-    rotation: NDArray[np.floating], shift: NDArray[np.floating], size: int, shape: tuple[int, ...]
-) -> tuple[int, int, int, int]:
-    """The part of the picture the crop reads, with a border of two pixels."""
-    end = size - 1
-    corners = np.array([(0, 0), (end, 0), (0, end), (end, end)]) @ rotation.T + shift
-    limit = np.array([shape[1], shape[0]]) + 2
-    low = np.clip(np.floor(corners.min(axis=0)) - 2, -2, limit - 1).astype(int)
-    high = np.clip(np.ceil(corners.max(axis=0)) + 3, low + 1, limit).astype(int)
-    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+def _padded_part(image: RgbImage, column: NDArray[np.intp], row: NDArray[np.intp]) -> RgbImage:
+    """The part of the picture that is read, with black where it sticks out."""
+    left, top = int(column.min()), int(row.min())
+    right, bottom = int(column.max()) + 2, int(row.max()) + 2
+    part = np.zeros((bottom - top, right - left, 3), np.uint8)
+    inside = image[max(top, 0) : bottom, max(left, 0) : right]
+    down, across = max(-top, 0), max(-left, 0)
+    part[down : down + inside.shape[0], across : across + inside.shape[1]] = inside
+    return part
+
+
+def _between(one: RgbImage, other: RgbImage, share: NDArray[np.float32]) -> NDArray[np.float32]:
+    start = one.astype(np.float32)
+    blend: NDArray[np.float32] = start + share * (other - start)
+    return blend
 
 
 def _complex(points: ArrayLike) -> NDArray[np.complex128]:

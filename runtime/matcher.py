@@ -1,6 +1,6 @@
 """The matcher: pictures in, decisions out, at the threshold the bundle was calibrated to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.align import aligned_crop
 from embedge.runtime.bundle import Artifact, Bundle
+from embedge.runtime.detect import Choice, Detector
 from embedge.runtime.encoders import Embeddings, Encoder
 from embedge.runtime.encoders.ort import OrtEncoder
-from embedge.runtime.images import Picture, RgbImage, rgb_from_picture
+from embedge.runtime.faces import FaceReader, ReadFace
+from embedge.runtime.images import Picture
+from embedge.runtime.quality import Quality, QualityLimits
 from embedge.runtime.threshold import Threshold
 
 __all__ = ["FaceMatcher", "Verification"]
@@ -29,6 +31,7 @@ class Verification:
     threshold: Threshold
     artifact: str
     provider: str
+    quality: tuple[Quality, Quality]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -37,16 +40,25 @@ class Verification:
             "threshold": self.threshold.to_json(),
             "artifact": self.artifact,
             "provider": self.provider,
+            "quality": [quality.to_json() for quality in self.quality],
         }
 
 
 class FaceMatcher:
     """Embeds faces and compares them; a context manager, safe to share between threads."""
 
-    def __init__(self, encoder: Encoder, artifact: Artifact) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        artifact: Artifact,
+        reader: FaceReader | None = None,
+        operating_points: Sequence[Threshold] = (),
+    ) -> None:
         self._encoder = encoder
         self.artifact = artifact
         self.contract = encoder.contract
+        self.reader = reader or FaceReader(encoder.contract)
+        self._operating_points = tuple(operating_points)
 
     @classmethod
     def load(
@@ -56,21 +68,37 @@ class FaceMatcher:
         *,
         require_provider: str | None = None,
         threads: int | None = None,
+        detector: Detector | str | Path | bytes | None = None,
+        choice: Choice | str = Choice.ONE,
+        limits: QualityLimits | None = None,
     ) -> Self:
-        """Load an artifact of a bundle by its name (fp32, fp16, int8-cpu …), or the default."""
+        """Load an artifact of a bundle by its name (fp32, fp16, int8-cpu …), or the default.
+
+        `detector` (an ONNX file, or an object) and `limits` replace those the bundle brings.
+        """
         if not isinstance(bundle, Bundle):
             with Bundle.open(bundle) as opened:
                 return cls.load(
-                    opened, precision, require_provider=require_provider, threads=threads
+                    opened,
+                    precision,
+                    require_provider=require_provider,
+                    threads=threads,
+                    detector=detector,
+                    choice=choice,
+                    limits=limits,
                 )
         artifact = bundle.artifact(precision)
+        reader = FaceReader.for_bundle(
+            bundle, detector=detector, choice=choice, limits=limits, threads=threads
+        )
         encoder = OrtEncoder(
             bundle.read(artifact.file),
             bundle.contract,
             require_provider=require_provider,
             threads=threads,
         )
-        return cls(encoder, artifact)
+        points = bundle.extras.get("thresholds", {}).get(artifact.name, ())
+        return cls(encoder, artifact, reader, [Threshold.from_json(point) for point in points])
 
     @property
     def provider(self) -> str:
@@ -86,11 +114,11 @@ class FaceMatcher:
     def embed(self, images: Any, landmarks: Any = None) -> Embeddings:
         """One picture to (dim,), several to (N, dim).
 
-        A picture of exactly the contract's size is taken as an aligned crop; a larger one needs
-        its five `landmarks` (5, 2), in pixels.
+        A picture of exactly the contract's size is taken as an aligned crop; any other needs a
+        detector or its five `landmarks` (5, 2), in pixels.
         """
         if _is_one(images):
-            return self._embed([images], [landmarks])[0]
+            return self.embed_faces([self.reader.read(images, landmarks)])[0]
         points = [None] * len(images) if landmarks is None else list(landmarks)
         if len(points) != len(images):
             raise EmbedgeError(
@@ -98,7 +126,21 @@ class FaceMatcher:
                 f"{len(images)} pictures came with landmarks for {len(points)}",
                 remedy="Give one set of landmarks, or None, for each picture",
             )
-        return self._embed(list(images), points)
+        return self.embed_faces([self.reader.read(*pair) for pair in zip(images, points)])
+
+    def embed_faces(self, faces: Sequence[ReadFace]) -> Embeddings:
+        """Faces that were read before, to (N, dim)."""
+        return self._encoder.embed([face.crop for face in faces])
+
+    def stream(self, pictures: Iterable[Picture], *, batch: int = 16) -> Iterator[Embeddings]:
+        """One embedding (dim,) a picture, in order; memory holds one batch of crops."""
+        pending: list[ReadFace] = []
+        for picture in pictures:
+            pending.append(self.reader.read(picture))
+            if len(pending) == batch:
+                yield from self.embed_faces(pending)
+                pending.clear()
+        yield from self.embed_faces(pending)
 
     def verify(
         self,
@@ -109,8 +151,15 @@ class FaceMatcher:
         threshold: Threshold | None = None,
     ) -> Verification:
         """Are these the same person? Decided at the artifact's threshold unless one is given."""
-        decided_at = threshold or self._threshold()
-        one, other = self._embed([a, b], list(landmarks))
+        faces = [self.reader.read(a, landmarks[0]), self.reader.read(b, landmarks[1])]
+        return self.verify_faces(*faces, threshold=threshold)
+
+    def verify_faces(
+        self, a: ReadFace, b: ReadFace, *, threshold: Threshold | None = None
+    ) -> Verification:
+        """The same for faces that were read before."""
+        decided_at = threshold or self.threshold()
+        one, other = self.embed_faces([a, b])
         cosine = float(np.clip(one @ other, -1.0, 1.0))
         return Verification(
             match=cosine > decided_at.value,
@@ -118,27 +167,11 @@ class FaceMatcher:
             threshold=decided_at,
             artifact=self.artifact.name,
             provider=self.provider,
+            quality=(a.quality, b.quality),
         )
 
-    def _embed(self, pictures: list[Picture], landmarks: list[ArrayLike | None]) -> Embeddings:
-        crops = [self._crop(*pair) for pair in zip(pictures, landmarks)]
-        return self._encoder.embed(crops)
-
-    def _crop(self, picture: Picture, landmarks: ArrayLike | None) -> RgbImage:
-        image = rgb_from_picture(picture)
-        size = self.contract.size
-        if landmarks is not None:
-            return aligned_crop(image, landmarks, self.contract.template, size)
-        if image.shape[:2] == (size, size):
-            return image
-        raise EmbedgeError(
-            "E-NOT-ALIGNED",
-            f"the picture is {image.shape[1]}×{image.shape[0]}, an aligned crop is {size}×{size}",
-            where=picture if isinstance(picture, str | Path) else None,
-            remedy="Give an aligned crop, or the picture with its five landmarks",
-        )
-
-    def _threshold(self) -> Threshold:
+    def threshold(self) -> Threshold:
+        """The artifact's calibrated threshold."""
         if self.artifact.threshold is not None:
             return self.artifact.threshold
         raise EmbedgeError(
@@ -147,8 +180,13 @@ class FaceMatcher:
             remedy="Choose another artifact, or pass a threshold measured on your own data",
         )
 
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """Every operating point the bundle was calibrated at, the artifact's own first."""
+        return (self.threshold(), *self._operating_points)
+
     def close(self) -> None:
         self._encoder.close()
+        self.reader.close()
 
     def __enter__(self) -> Self:
         return self

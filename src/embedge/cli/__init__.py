@@ -16,6 +16,11 @@ COMMANDS = {
     "gate": ("embedge.cli.gate", "hold a report against a policy, for continuous integration"),
     "report": ("embedge.cli.report", "draw a report again, compare, merge, sign off"),
     "verify": ("embedge.cli.verify", "are these two pictures the same person?"),
+    "enroll": ("embedge.cli.enroll", "add a person's pictures to a gallery"),
+    "identify": ("embedge.cli.identify", "who of a gallery is this?"),
+    "erase": ("embedge.cli.erase", "erase a person from a gallery, and prove it"),
+    "gallery": ("embedge.cli.gallery", "look after a gallery: info, export, audit, renew …"),
+    "watch": ("embedge.cli.watch", "identify every picture that appears in a folder"),
     "evaluate": ("embedge.cli.evaluate", "error rates of models on faces, with intervals"),
 }
 

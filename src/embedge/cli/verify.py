@@ -9,32 +9,22 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedge.cli.matcher_options import add_matcher_options, matcher_from
+
 if TYPE_CHECKING:
     from embedge.runtime.matcher import Verification
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundle", type=Path, help="bundle folder NAME.embedge, or its .zip")
+    add_matcher_options(parser)
     parser.add_argument("a", type=Path, help="one picture")
     parser.add_argument("b", type=Path, help="the other picture")
-    parser.add_argument("--artifact", help="fp32, fp16, int8-cpu … (default: the bundle's choice)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--threads", type=int, help="threads of the encoder (default: all cores)")
-    parser.add_argument(
-        "--require-provider", metavar="NAME", help="fail unless this execution provider runs"
-    )
     parser.add_argument("--exit-status", action="store_true", help="exit with 1 when no match")
 
 
 def run(options: argparse.Namespace) -> int:
-    from embedge.runtime.matcher import FaceMatcher
-
-    with FaceMatcher.load(
-        options.bundle,
-        options.artifact,
-        require_provider=options.require_provider,
-        threads=options.threads,
-    ) as matcher:
+    with matcher_from(options) as matcher:
         result = matcher.verify(options.a, options.b)
     if options.json:
         print(json.dumps(result.to_json()))

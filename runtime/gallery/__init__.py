@@ -1,0 +1,1 @@
+"""Enrolled people in one encrypted file, searched exactly."""

@@ -1,0 +1,95 @@
+"""The gallery in memory: who owns which template, and the search over all of them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedge.runtime.encoders import Embeddings
+from embedge.runtime.gallery.int8 import float_from_int8, int8_from_float
+from embedge.runtime.gallery.ranking import Ranked, best_people
+from embedge.runtime.gallery.records import Block
+from embedge.runtime.gallery.scan import Int8Scan
+
+__all__ = ["TemplateIndex"]
+
+_QUERIES = 16  # scored together: a float32 a row and query in memory
+
+
+@dataclass(slots=True)
+class TemplateIndex:
+    """Exact search. Rows of float32 are kept and have the last word; the scan in one byte a
+    dimension only excludes what provably cannot win. Rows of int8 are what the scan scans.
+    """
+
+    dim: int
+    rows: str
+    threads: int = 1
+    names: list[str] = field(default_factory=list)
+    records: list[str] = field(default_factory=list)
+    _number: dict[str, int] = field(default_factory=dict)
+    _person_of: list[NDArray[np.int32]] = field(default_factory=list)
+    _float: list[Embeddings] = field(default_factory=list)
+    _counts: list[int] = field(default_factory=list)
+    _rounding: float = 0.0
+    _scan: Int8Scan = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._scan = Int8Scan(self.dim, self.threads)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def add(self, block: Block) -> None:
+        self._person_of.append(np.array([self._person(name) for name in block.people], np.int32))
+        self.records.extend(block.records)
+        if self.rows == "int8":
+            self._scan.append(np.asarray(block.matrix, np.int8))
+            return
+        exact = np.asarray(block.matrix, np.float32)
+        codes = int8_from_float(exact)
+        missed = np.linalg.norm(exact - float_from_int8(codes), axis=1).max(initial=0)
+        self._rounding = max(self._rounding, float(missed))
+        self._float.append(exact)
+        self._scan.append(codes)
+
+    def templates_of(self, person: str) -> int:
+        number = self._number.get(person)
+        return 0 if number is None else self._counts[number]
+
+    def search(self, queries: Embeddings, count: int) -> list[list[Ranked]]:
+        """For each query the `count` best people, best first."""
+        if not len(self) or count < 1:
+            return [[] for _ in queries]
+        self._join()
+        found: list[list[Ranked]] = []
+        for start in range(0, len(queries), _QUERIES):
+            part = queries[start : start + _QUERIES]
+            scores = self._scan.scores(part)
+            found += [self._best(query, row, count) for query, row in zip(part, scores)]
+        return found
+
+    def _best(self, query: Embeddings, scores: Embeddings, count: int) -> list[Ranked]:
+        whole = (scores, self.names, self._person_of[0], count, max(self._counts))
+        if self.rows == "int8":
+            return best_people(*whole)
+        margin = self._rounding + Int8Scan.error(query[None])
+        return best_people(*whole, margin=margin, exact=lambda rows: self._float[0][rows] @ query)
+
+    def _person(self, name: str) -> int:
+        if name not in self._number:
+            self._number[name] = len(self.names)
+            self.names.append(name)
+            self._counts.append(0)
+        self._counts[self._number[name]] += 1
+        return self._number[name]
+
+    def _join(self) -> None:
+        """Blocks come one by one; they are joined once somebody searches."""
+        if len(self._person_of) > 1:
+            self._person_of = [np.concatenate(self._person_of)]
+        if len(self._float) > 1:
+            self._float = [np.concatenate(self._float)]
+
+    def close(self) -> None:
+        self._scan.close()

@@ -1,0 +1,82 @@
+"""The gallery's key: from a file or the environment, never from a command line."""
+
+import os
+import stat
+from pathlib import Path
+
+from embedge.errors import EmbedgeError
+
+__all__ = ["KEY_VARIABLE", "derived", "find_key", "key_from_file", "key_from_text", "new_key_file"]
+
+KEY_VARIABLE = "EMBEDGE_GALLERY_KEY"
+_BYTES = 32
+
+
+def find_key(key_file: Path | None) -> bytes | None:
+    """The key of the file, else of the environment, else none."""
+    if key_file is not None:
+        return key_from_file(key_file)
+    text = os.environ.get(KEY_VARIABLE)
+    return None if text is None else key_from_text(text, KEY_VARIABLE)
+
+
+def key_from_file(path: Path) -> bytes:
+    """32 bytes as 64 hexadecimal digits; a file that others may read is refused."""
+    try:
+        mode = path.stat().st_mode
+        text = path.read_bytes()
+    except OSError as error:
+        raise _bad_key(f"the key file cannot be read: {error.strerror}", path) from error
+    if stat.S_IMODE(mode) & 0o077:
+        raise EmbedgeError(
+            "E-KEY",
+            "other users may read the key file",
+            where=path,
+            remedy=f"Restrict it: chmod 600 {path}",
+        )
+    return key_from_text(text.decode("ascii", "replace"), path)
+
+
+def key_from_text(text: str, where: str | Path) -> bytes:
+    try:
+        key = bytes.fromhex(text.strip())
+    except ValueError as error:
+        raise _bad_key("the key is not hexadecimal", where) from error
+    if len(key) != _BYTES:
+        raise _bad_key(f"the key has {len(key)} bytes, not {_BYTES}", where)
+    return key
+
+
+def new_key_file(path: Path) -> None:
+    """Write a fresh random key, readable by its owner only; nothing is overwritten."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(os.urandom(_BYTES).hex() + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise EmbedgeError(
+            "E-WRITE",
+            f"cannot write the key file: {error.strerror}",
+            where=path,
+            remedy="Choose a new file; an existing key is never overwritten",
+        ) from error
+
+
+def derived(key: bytes, salt: bytes, purpose: str, length: int = _BYTES) -> bytes:
+    """A key for one purpose and one file, so that no two uses share one."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    info = f"embedge gallery {purpose}".encode()
+    return HKDF(hashes.SHA256(), length, salt, info).derive(key)
+
+
+def _bad_key(what: str, where: str | Path) -> EmbedgeError:
+    return EmbedgeError(
+        "E-KEY",
+        what,
+        where=where,
+        remedy="A key is 64 hexadecimal digits; make one with: embedge gallery new-key FILE",
+    )

@@ -1,0 +1,63 @@
+"""1:N: the best people of a gallery, and a decision that accounts for its size."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from embedge.runtime.gallery.gallery import Gallery
+from embedge.runtime.gallery.ranking import Ranked
+from embedge.runtime.images import Picture
+from embedge.runtime.matcher import FaceMatcher
+from embedge.runtime.policy import Policy, identification_rate, identification_threshold
+from embedge.runtime.threshold import Threshold
+
+__all__ = ["Identification", "identify"]
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """`person` is the best candidate if strictly above the threshold, else None.
+
+    `fpir` is the upper bound of the chance that a search of `templates` templates takes a
+    stranger for somebody, had the comparisons been independent.
+    """
+
+    person: str | None
+    candidates: tuple[Ranked, ...]
+    threshold: Threshold
+    templates: int
+    fpir: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "person": self.person,
+            "candidates": [
+                {"person": each.person, "cosine": each.cosine} for each in self.candidates
+            ],
+            "threshold": self.threshold.to_json(),
+            "templates": self.templates,
+            "fpir": self.fpir,
+        }
+
+
+def identify(
+    matcher: FaceMatcher,
+    gallery: Gallery,
+    picture: Picture,
+    *,
+    count: int = 5,
+    policy: Policy | None = None,
+) -> Identification:
+    """Search the gallery; a policy chooses the threshold for the gallery's size, or refuses."""
+    templates = len(gallery)
+    threshold = matcher.threshold()
+    if policy is not None:
+        threshold = identification_threshold(matcher.thresholds(), templates, policy)
+    (ranked,) = gallery.identify(matcher.embed(picture), matcher.contract, count=count)
+    accepted = bool(ranked) and ranked[0].cosine > threshold.value
+    return Identification(
+        person=ranked[0].person if accepted else None,
+        candidates=tuple(ranked),
+        threshold=threshold,
+        templates=templates,
+        fpir=identification_rate(threshold.fmr_upper, templates),
+    )

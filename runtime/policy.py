@@ -1,0 +1,103 @@
+"""Policies: how strict a decision must be, how often one may try, and what 1:N costs."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from embedge.errors import EmbedgeError
+from embedge.runtime.threshold import Threshold
+
+__all__ = ["NIST_800_63B", "AttemptGuard", "Policy", "identification_threshold", "require_fmr"]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`max_fmr` is per comparison (1:1); `max_fpir` is per search (1:N): the chance that a
+    stranger is taken for somebody. After `attempts` failures in a row the next try waits
+    `delay` seconds, and twice as long after each further failure, up to `longest_delay`.
+    """
+
+    name: str
+    max_fmr: float
+    max_fpir: float
+    attempts: int
+    delay: float
+    longest_delay: float
+
+
+# SP 800-63B: FMR of 1 in 10,000 or better; without presentation attack detection no more than
+# five failures in a row, then at least 30 seconds, growing exponentially.
+NIST_800_63B = Policy("nist-800-63b", 1e-4, 1e-2, attempts=5, delay=30.0, longest_delay=3600.0)
+
+
+def require_fmr(threshold: Threshold, policy: Policy) -> None:
+    """Refuse a threshold whose proven false match rate is above the policy's."""
+    if threshold.fmr_upper <= policy.max_fmr:
+        return
+    raise EmbedgeError(
+        "E-POLICY",
+        f"the threshold is proven for a false match rate of {threshold.fmr_upper:.1e} only, the"
+        f" policy {policy.name} allows {policy.max_fmr:.1e}",
+        remedy="Calibrate the bundle at a lower rate on more impostor pairs",
+    )
+
+
+def identification_rate(fmr: float, people: int) -> float:
+    """The chance that one of `people` independent comparisons with a stranger matches."""
+    return -math.expm1(people * math.log1p(-min(fmr, 1 - 1e-12)))
+
+
+def identification_threshold(
+    thresholds: Sequence[Threshold], templates: int, policy: Policy
+) -> Threshold:
+    """The loosest threshold that keeps a search of this many templates within the policy."""
+    kept = [
+        threshold
+        for threshold in thresholds
+        if identification_rate(threshold.fmr_upper, templates) <= policy.max_fpir
+    ]
+    if kept:
+        return min(kept, key=lambda threshold: threshold.value)
+    strictest = min((threshold.fmr_upper for threshold in thresholds), default=1.0)
+    reached = identification_rate(strictest, templates)
+    needed = -math.expm1(math.log1p(-policy.max_fpir) / max(templates, 1))
+    raise EmbedgeError(
+        "E-POLICY",
+        f"searching {templates} templates at the strictest calibrated threshold would take a"
+        f" stranger for somebody with a chance of {reached:.2g}, the policy {policy.name} allows"
+        f" {policy.max_fpir:.2g}",
+        remedy=f"Calibrate at a false match rate of {needed:.1e}, or search fewer people",
+    )
+
+
+@dataclass(slots=True)
+class AttemptGuard:
+    """Counts failures in a row for each subject and makes the next attempt wait."""
+
+    policy: Policy
+    clock: Callable[[], float] = time.monotonic
+    _failures: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+    def check(self, subject: str) -> None:
+        """Raise while the subject has to wait."""
+        failures, last = self._failures.get(subject, (0, 0.0))
+        wait = last + self._delay(failures) - self.clock()
+        if failures >= self.policy.attempts and wait > 0:
+            raise EmbedgeError(
+                "E-ATTEMPTS",
+                f"{failures} attempts in a row have failed",
+                remedy=f"Try again in {math.ceil(wait)} seconds, or use another way to log in",
+            )
+
+    def record(self, subject: str, *, success: bool) -> None:
+        """Success forgets the failures before it."""
+        if success:
+            self._failures.pop(subject, None)
+            return
+        failures, _ = self._failures.get(subject, (0, 0.0))
+        self._failures[subject] = (failures + 1, self.clock())
+
+    def _delay(self, failures: int) -> float:
+        beyond = min(failures - self.policy.attempts, 60)
+        return min(self.policy.delay * 2.0 ** max(beyond, 0), self.policy.longest_delay)

@@ -1,0 +1,160 @@
+"""enroll, identify, erase, gallery and watch, as a user calls them."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tiny_bundles import face_like, tiny_bundle, tiny_threshold
+
+
+@pytest.fixture
+def place(tmp_path) -> Path:
+    strict = {**tiny_threshold(0.6).to_json(), "fmr_upper": 1e-6, "fmr": 0.0, "fmr_target": 1e-6}
+    tiny_bundle(tmp_path / "tiny.embedge", extras={"thresholds": {"fp32": [strict]}})
+    for seed in range(4):
+        Image.fromarray(face_like(seed)).save(tmp_path / f"{seed}.png")
+    return tmp_path
+
+
+def embedge(place: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "embedge", *arguments],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **variables},
+    )
+
+
+def works(place: Path, *arguments: str, **variables: str) -> str:
+    done = embedge(place, *arguments, **variables)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_persons_life_in_a_gallery(place):
+    key = ("--key-file", "key")
+    assert "whoever has it" in works(place, "gallery", "new-key", "key")
+    for name, pictures in (("ann", ["0.png", "1.png"]), ("ben", ["2.png"])):
+        said = works(place, "enroll", "tiny.embedge", "door.gallery", name, *pictures, *key)
+        assert f"enrolled {name}" in said
+    answer = json.loads(
+        works(place, "identify", "tiny.embedge", "door.gallery", "1.png", *key, "--json")
+    )
+    assert answer["person"] == "ann"
+    assert answer["templates"] == 3
+    assert answer["fpir"] == pytest.approx(3 * 9.5e-5, rel=1e-3)
+    stranger = works(place, "identify", "tiny.embedge", "door.gallery", "3.png", *key)
+    assert "3.png: NOBODY" in stranger
+    assert "chance of at most 0.00028" in stranger
+    bounded = works(
+        place, "identify", "tiny.embedge", "door.gallery", "2.png", *key, "--policy", "nist-800-63b"
+    )
+    assert "2.png: ben" in bounded
+    info = json.loads(works(place, "gallery", "info", "door.gallery", *key, "--json"))
+    assert (info["people"], info["templates"], info["cipher"]) == (2, 3, "AES-256-GCM")
+    assert works(place, "gallery", "people", "door.gallery", *key) == "ann\nben\n"
+    export = json.loads(works(place, "gallery", "export", "door.gallery", "ann", *key))
+    assert len(export["templates"]) == 2
+    proof = works(place, "erase", "door.gallery", "ann", *key, "--prove")
+    assert "PROVEN" in proof
+    works(place, "gallery", "compact", "door.gallery", *key)
+    works(place, "gallery", "new-key", "key2")
+    works(place, "gallery", "renew", "door.gallery", *key, "--new-key-file", "key2")
+    text = (place / "key2").read_text()
+    assert works(place, "gallery", "people", "door.gallery", EMBEDGE_GALLERY_KEY=text) == "ben\n"
+    trail = works(place, "gallery", "audit", "door.gallery", "--key-file", "key2")
+    assert [line.split()[1] for line in trail.splitlines()] == [
+        *("enrol", "enrol", "erase", "compact", "renew")
+    ]
+
+
+def test_mistakes_are_one_sentence_each(place):
+    works(place, "gallery", "new-key", "key")
+    works(place, "enroll", "tiny.embedge", "g", "ann", "0.png", "--key-file", "key")
+    (place / "loose").write_text((place / "key").read_text())
+    (place / "loose").chmod(0o644)
+    (place / "other").write_text("ab" * 32)
+    (place / "other").chmod(0o600)
+    tiny_bundle(place / "narrow.embedge", name="narrow", dim=32)
+    for code, arguments in (
+        ("E-KEY", ("enroll", "tiny.embedge", "new", "ann", "0.png")),
+        ("E-KEY", ("gallery", "info", "g")),
+        ("E-KEY", ("gallery", "info", "g", "--key-file", "loose")),
+        ("E-KEY", ("gallery", "info", "g", "--key-file", "other")),
+        ("E-KEY", ("gallery", "info", "g", "--key-file", "0.png")),
+        ("E-WRITE", ("gallery", "new-key", "key")),
+        ("E-GALLERY", ("gallery", "info", "0.png", "--key-file", "key")),
+        ("E-GALLERY-MISSING", ("gallery", "info", "absent", "--key-file", "key")),
+        ("E-PERSON", ("erase", "g", "zoe", "--key-file", "key")),
+        ("E-SPACE", ("identify", "narrow.embedge", "g", "0.png", "--key-file", "key")),
+        ("E-IMAGE-MISSING", ("enroll", "tiny.embedge", "g", "x", "no.png", "--key-file", "key")),
+        ("E-FOLDER", ("watch", "tiny.embedge", "g", "nowhere", "--key-file", "key")),
+    ):
+        done = embedge(place, *arguments)
+        assert done.returncode == 2, (arguments, done)
+        assert done.stderr.startswith(f"embedge: {code}: "), (arguments, done.stderr)
+        assert done.stderr.count("\n") == 1
+    assert not (place / "new").exists()
+
+
+def test_a_proof_that_fails_is_exit_3(place):
+    works(place, "enroll", "tiny.embedge", "g", "ann", "0.png", "--unencrypted")
+    (place / "g.copy").write_bytes((place / "g").read_bytes())
+    done = embedge(place, "erase", "g", "ann", "--prove")
+    assert done.returncode == 3
+    assert "g.copy: byte" in done.stdout
+
+
+def test_watching_a_folder(place):
+    works(place, "enroll", "tiny.embedge", "g", "ann", "0.png", "--unencrypted")
+    (place / "in").mkdir()
+    command = [sys.executable, "-m", "embedge", "watch", "tiny.embedge", "g", "in"]
+    watching = subprocess.Popen(
+        [*command, "--interval", "0.1"], cwd=place, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        lines = []
+        for name, data in (
+            ("a.png", (place / "0.png").read_bytes()),
+            ("broken.png", b"not a picture"),
+            ("b.png", (place / "3.png").read_bytes()),
+        ):
+            (place / "in" / name).write_bytes(data)
+            lines.append(json.loads(watching.stdout.readline()))
+        assert [line.get("person") for line in lines] == ["ann", None, None]
+        assert lines[1]["error"] == "E-IMAGE"
+        watching.send_signal(2)
+        assert watching.wait(20) == 130
+    finally:
+        watching.kill()
+        watching.wait()
+        watching.stdout.close()
+    once = works(place, "watch", "tiny.embedge", "g", "in", "--once")
+    assert len(once.splitlines()) == 3
+
+
+def test_a_picture_still_being_written_is_waited_for(tmp_path):
+    from embedge.runtime.watching import arriving_files
+
+    growing = tmp_path / "g.png"
+    growing.write_bytes(b"1")
+    stop = time.monotonic() + 0.5
+
+    def grow() -> None:
+        while time.monotonic() < stop:
+            with growing.open("ab") as stream:
+                stream.write(b"more")
+            time.sleep(0.005)
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    assert next(arriving_files(tmp_path, 0.1)) == growing
+    assert time.monotonic() >= stop
+    writer.join()

@@ -1,0 +1,126 @@
+"""kill -9 at random instants: what was acknowledged is there, and nothing else is."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+from tiny_bundles import tiny_contract
+
+from embedge.runtime import Gallery
+
+DIM = 16
+CONTRACT = tiny_contract(DIM)
+KEY = bytes(range(32))
+INSTANTS = 320
+
+
+def row_of(name: str) -> np.ndarray:
+    row = np.random.default_rng(int(name)).normal(size=DIM).astype(np.float32)
+    return row / np.linalg.norm(row)
+
+
+def write_until_killed(path: Path, seed: int, acknowledge: int) -> None:
+    """The child: random operations, each announced before and acknowledged after."""
+    dice = random.Random(seed)
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        os.write(acknowledge, b"open\n")
+        while True:
+            people = gallery.people()
+            kind = dice.choices(["enrol", "erase", "compact", "renew"], [12, 3, 1, 1])[0]
+            if kind == "erase" and len(people) < 5:
+                kind = "enrol"
+            name = str(dice.randrange(10**9)) if kind == "enrol" else ""
+            name = dice.choice(people) if kind == "erase" else name
+            os.write(acknowledge, f"start {kind} {name}\n".encode())
+            match kind:
+                case "enrol":
+                    gallery.enroll(name, row_of(name), CONTRACT)
+                case "erase":
+                    gallery.erase(name)
+                case "compact":
+                    gallery.compact()
+                case "renew":
+                    gallery.renew()
+            os.write(acknowledge, f"done {kind} {name}\n".encode())
+
+
+def killed_run(path: Path, seed: int, seconds: float) -> list[list[str]]:
+    """Fork a writer, kill it some time after it opened the gallery; what it said meanwhile."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reading)
+            write_until_killed(path, seed, writing)
+        finally:
+            os._exit(1)  # only reached by an error
+    os.close(writing)
+    with os.fdopen(reading, "rb") as stream:
+        assert stream.readline() == b"open\n"
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status), "the writer failed before it was killed"
+        return [line.decode().split() for line in stream]
+
+
+def applied(people: set[str], operation: list[str]) -> set[str]:
+    match operation:
+        case ["enrol", name]:
+            return people | {name}
+        case ["erase", name]:
+            return people - {name}
+    return people
+
+
+def test_kill_9_at_random_instants_loses_nothing_acknowledged(tmp_path):
+    path = tmp_path / "people.gallery"
+    Gallery.create(path, CONTRACT, key=KEY).close()
+    dice = random.Random(0)
+    people: set[str] = set()
+    interrupted = 0
+    for seed in range(INSTANTS):
+        said = killed_run(path, seed, dice.random() ** 2 * 0.03)
+        for _, *operation in (line for line in said if line[0] == "done"):
+            people = applied(people, operation)
+        allowed = [people]
+        if said and said[-1][0] == "start":
+            allowed.append(applied(people, said[-1][1:]))
+            interrupted += 1
+        with Gallery.open(path, key=KEY, writable=True) as gallery:
+            people = set(gallery.people())
+            assert people in allowed
+            for name in sorted(people)[:3]:
+                ((best, *_),) = gallery.identify(row_of(name), CONTRACT, count=1)
+                assert best.person == name
+                assert best.cosine > 0.9999
+        assert {each.name for each in tmp_path.iterdir()} == {"people.gallery"}
+    assert interrupted > INSTANTS // 4  # the kills did fall into operations
+
+
+def test_a_reader_beside_a_busy_writer_never_sees_anything_broken(tmp_path):
+    path = tmp_path / "people.gallery"
+    Gallery.create(path, CONTRACT, key=KEY).close()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            write_until_killed(path, 99, writing)
+        finally:
+            os._exit(1)
+    try:
+        seen, looks, deadline = set(), 0, time.monotonic() + 3
+        with Gallery.open(path, key=KEY) as reader:
+            while time.monotonic() < deadline:
+                seen.add(len(reader))
+                looks += 1
+        assert looks > 20
+        assert len(seen) > 5
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(reading)
+        os.close(writing)

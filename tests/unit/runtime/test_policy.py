@@ -1,0 +1,78 @@
+"""Policies: rates, thresholds for a gallery's size, and waiting after failures."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny_bundles import tiny_threshold
+
+from embedge.errors import EmbedgeError
+from embedge.runtime.policy import (
+    NIST_800_63B,
+    AttemptGuard,
+    identification_rate,
+    identification_threshold,
+    require_fmr,
+)
+
+
+def point(value: float, fmr_upper: float):
+    return replace(tiny_threshold(value), fmr_upper=fmr_upper)
+
+
+def test_the_rate_of_a_search_is_that_of_independent_comparisons():
+    random = np.random.default_rng(0)
+    simulated = (random.random((20_000, 50)) < 0.01).any(axis=1).mean()
+    assert identification_rate(0.01, 50) == pytest.approx(simulated, abs=0.01)
+    assert identification_rate(1e-12, 10**6) == pytest.approx(1e-6, rel=1e-3)
+    assert identification_rate(0.0, 100) == 0
+    assert identification_rate(1.0, 1) == pytest.approx(1)
+
+
+def test_the_threshold_follows_the_gallerys_size():
+    points = [point(0.3, 1e-4), point(0.4, 1e-5), point(0.5, 1e-6)]
+    for templates, value in ((1, 0.3), (100, 0.3), (101, 0.4), (1000, 0.4), (10_000, 0.5)):
+        assert identification_threshold(points, templates, NIST_800_63B).value == value
+    with pytest.raises(EmbedgeError, match=r"E-POLICY.*20000 templates.*5.0e-07"):
+        identification_threshold(points, 20_000, NIST_800_63B)
+    with pytest.raises(EmbedgeError, match="E-POLICY"):
+        identification_threshold([], 1, NIST_800_63B)
+
+
+def test_a_loose_threshold_is_refused():
+    require_fmr(point(0.3, 1e-4), NIST_800_63B)
+    with pytest.raises(EmbedgeError, match="E-POLICY"):
+        require_fmr(point(0.3, 1.1e-4), NIST_800_63B)
+
+
+def test_waiting_doubles_after_five_failures_and_success_forgives():
+    now = [0.0]
+    guard = AttemptGuard(NIST_800_63B, clock=lambda: now[0])
+    for _ in range(5):
+        guard.check("ann")
+        guard.record("ann", success=False)
+    with pytest.raises(EmbedgeError, match=r"E-ATTEMPTS.*in 30 seconds"):
+        guard.check("ann")
+    guard.check("ben")
+    now[0] = 30.0
+    guard.check("ann")
+    guard.record("ann", success=False)
+    with pytest.raises(EmbedgeError, match="in 60 seconds"):
+        guard.check("ann")
+    now[0] = 90.0
+    guard.check("ann")
+    guard.record("ann", success=True)
+    guard.record("ann", success=False)
+    guard.check("ann")
+
+
+def test_the_wait_has_a_limit():
+    now = [0.0]
+    guard = AttemptGuard(NIST_800_63B, clock=lambda: now[0])
+    for _ in range(200):
+        guard.record("ann", success=False)
+    now[0] = 3599.0
+    with pytest.raises(EmbedgeError, match="in 1 seconds"):
+        guard.check("ann")
+    now[0] = 3600.0
+    guard.check("ann")
