@@ -39,17 +39,14 @@ def best_people(
     rows = _contenders(scores, (count - 1) * most_templates + 1, margin)
     cosines = scores[rows] if exact is None else exact(rows)
     # strongest first, then by name, then oldest template: the same answer on every run
-    order = sorted(
-        range(len(rows)), key=lambda i: (-cosines[i], names[person_of[rows[i]]], rows[i])
-    )
+    found = [
+        Ranked(names[int(person_of[row])], float(cosine), int(row))
+        for row, cosine in zip(rows, cosines)
+    ]
     best: dict[str, Ranked] = {}
-    for i in order:
-        name = names[person_of[rows[i]]]
-        if name not in best:
-            best[name] = Ranked(name, float(cosines[i]), int(rows[i]))
-            if len(best) == count:
-                break
-    return list(best.values())
+    for each in sorted(found, key=lambda each: (-each.cosine, each.person, each.row)):
+        best.setdefault(each.person, each)
+    return list(best.values())[:count]
 
 
 def _contenders(scores: Embeddings, wanted: int, margin: float) -> NDArray[np.intp]:
