@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Protocol
 
 __all__ = ["Progress", "Task"]
@@ -22,7 +23,8 @@ class Progress:
 
     def __init__(self, *, quiet: bool = False):
         self.quiet = quiet
-        self.terminal = not quiet and sys.stderr.isatty()
+        # a device may have no rich: lines then, also on a terminal
+        self.terminal = not quiet and sys.stderr.isatty() and find_spec("rich") is not None
 
     def say(self, text: str) -> None:
         if not self.quiet:

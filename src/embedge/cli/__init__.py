@@ -11,6 +11,7 @@ from embedge.errors import EmbedgeError
 # command -> (module, one line of help). A module offers configure(parser) and run(options) -> int.
 COMMANDS = {
     "distill-and-export": ("embedge.cli.distill", "teacher + faces -> device bundle + report"),
+    "build-engine": ("embedge.cli.build_engine", "a TensorRT engine, built and checked on device"),
     "doctor": ("embedge.cli.doctor", "what this machine has, what is wrong with it, the remedy"),
     "train-teacher": ("embedge.cli.train_teacher", "train a teacher from a recipe"),
     "gate": ("embedge.cli.gate", "hold a report against a policy, for continuous integration"),

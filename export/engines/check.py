@@ -1,0 +1,99 @@
+"""Does the engine compute what its graph says, and how fast? Asked on the device that runs it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from embedge.errors import GateFailed
+from embedge.export.parity import Parity, compare_embeddings
+from embedge.runtime.bench.core import Subject, single_stream
+from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.encoders import Encoder
+from embedge.runtime.encoders.ort import OrtEncoder
+from embedge.runtime.encoders.tensorrt_encoder import TensorRTEncoder
+from embedge.runtime.engine_card import EngineCard
+from embedge.runtime.images import RgbImage
+from embedge.runtime.tegrastats import watched
+
+__all__ = ["BOUNDS", "EngineCheck", "checked_engine", "require_agreement"]
+
+# Lowest cosine, over all pictures, between the engine and its own graph on ONNX Runtime. INT8
+# rounds ties and intermediate sums differently on a GPU; FP32 differs by summation order only.
+BOUNDS = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.99}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineCheck:
+    """`latency` holds rows of the report's schema, `power` what tegrastats said (or nothing)."""
+
+    parity: Parity
+    bound: float
+    provider: str
+    latency: list[dict[str, Any]]
+    power: dict[str, Any]
+
+    @property
+    def passed(self) -> bool:
+        return self.parity.minimum >= self.bound
+
+
+def checked_engine(
+    name: str,
+    plan: bytes,
+    card: EngineCard,
+    model: bytes,
+    contract: EmbeddingContract,
+    crops: RgbImage,
+    *,
+    seconds: float,
+    memory: str | None = None,
+    bound: float | None = None,
+) -> EngineCheck:
+    """Embed the same faces with the graph (CPU) and the engine, then time the engine."""
+    with (
+        OrtEncoder(model, contract) as graph,
+        TensorRTEncoder(plan, card, contract, memory=memory) as engine,
+    ):
+        parity = compare_embeddings(graph.embed(crops), engine.embed(crops))
+        with watched() as power:
+            latency = _latency(name, engine, crops, card.batches[2], seconds)
+        return EngineCheck(
+            parity=parity,
+            bound=BOUNDS[card.precision] if bound is None else bound,
+            provider=engine.provider,
+            latency=latency,
+            power=power.summary(),
+        )
+
+
+def require_agreement(name: str, check: EngineCheck) -> None:
+    if not check.passed:
+        raise GateFailed(
+            "E-ENGINE-PARITY",
+            f"the engine {name} differs from its graph: lowest cosine {check.parity.minimum:.5f},"
+            f" bound {check.bound}",
+            remedy="The engine was not added to the bundle; try --precision fp16, another TensorRT,"
+            " or look for the layer in the inspector's output",
+        )
+
+
+def _latency(
+    name: str, engine: Encoder, crops: RgbImage, largest: int, seconds: float
+) -> list[dict[str, Any]]:
+    """Batch 1, and the largest batch where the engine takes more."""
+    batches = sorted({1, min(largest, len(crops))})
+    subjects = [Subject(str(batch), _call(engine, crops, batch)) for batch in batches]
+    return [
+        {
+            "artifact": name,
+            "threads": 1,
+            "batch": batch,
+            "provider": engine.provider,
+            **measured.to_json(),
+        }
+        for batch, measured in zip(batches, single_stream(subjects, seconds=seconds))
+    ]
+
+
+def _call(engine: Encoder, crops: RgbImage, batch: int) -> Any:
+    starts = range(len(crops) - batch + 1)
+    return lambda i: engine.embed(crops[starts[i % len(starts)] :][:batch])

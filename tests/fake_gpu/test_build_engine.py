@@ -1,0 +1,145 @@
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_graphs import contract, graph_file
+
+from embedge.cli import main
+from embedge.errors import EmbedgeError
+from embedge.export.report.validate import read_report
+from embedge.runtime import Artifact, Bundle, write_bundle
+from embedge.runtime.encoders.ort import OrtEncoder
+from embedge.runtime.encoders.tensorrt_bundle import tensorrt_encoder_from_bundle
+
+pytestmark = pytest.mark.skipif(
+    os.environ["FAKE_TENSORRT"] != "10", reason="the command is the same for every generation"
+)
+NAMES = {"fp32": "fp32", "fp16": "fp16", "int8-trt": "int8"}
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    graphs = {name: graph_file(tmp_path / f"{name}.onnx", kind) for name, kind in NAMES.items()}
+    return write_bundle(
+        tmp_path / "lock.embedge",
+        name="lock",
+        contract=contract(),
+        artifacts=[Artifact(n, f"student.{n}.onnx", k, 17, None) for n, k in NAMES.items()],
+        files={f"student.{name}.onnx": path for name, path in graphs.items()},
+        provenance={"teacher": "t", "calibration_sha256": "c" * 64},
+        default_artifact="fp32",
+    )
+
+
+@pytest.fixture
+def embedge(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def faces(folder: Path, count: int = 6) -> Path:
+    folder.mkdir()
+    for seed in range(count):
+        coarse = np.random.default_rng(seed).integers(0, 256, (7, 7, 3), np.uint8)
+        Image.fromarray(coarse).resize((112, 112)).save(folder / f"{seed}.png")
+    return folder
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_engine_joins_the_bundle_and_runs_from_it(
+    bundle: Path, tmp_path: Path, embedge, precision: str
+) -> None:
+    crops = faces(tmp_path / "faces")
+    code, out, err = embedge(
+        *("build-engine", bundle, "--precision", precision, "--faces", crops),
+        *("--seconds", 0.2, "--timing-cache", tmp_path / "timings"),
+    )
+    assert code == 0, err
+    assert "lowest 1.00000 of 6 faces" in out
+    assert "Fake GPU" in out
+    name = "int8-trt" if precision == "int8" else precision
+    with Bundle.open(bundle) as opened:
+        (plan,) = (file for file in opened.files if file.endswith(".plan"))
+        assert plan.startswith(f"engines/{name}.sm87.tensorrt-")
+        card = json.loads(opened.read(f"{plan}.json"))
+        assert card["calibration_sha256"] == "c" * 64
+        assert json.loads(opened.read(f"{plan}.layers.json"))
+        images = np.random.default_rng(1).integers(0, 256, (3, 112, 112, 3), np.uint8)
+        with (
+            tensorrt_encoder_from_bundle(opened, name) as engine,
+            OrtEncoder(opened.read(f"student.{name}.onnx")) as graph,
+        ):
+            np.testing.assert_allclose(engine.embed(images), graph.embed(images), atol=1e-6)
+
+
+def test_the_devices_report_fits_the_schema(bundle: Path, tmp_path: Path, embedge) -> None:
+    path = tmp_path / "device.json"
+    code, out, err = embedge(
+        *("build-engine", bundle, "--precision", "fp32", "--seconds", 0.2, "--batch", "1,2,4"),
+        *("--report", path, "--timing-cache", tmp_path / "timings", "--json"),
+    )
+    assert code == 0, err
+    assert json.loads(out)["batches"] == [1, 2, 4]
+    report = read_report(path)
+    assert report["verdict"]["passed"] is True
+    assert [row["batch"] for row in report["latency"]["artifacts"]] == [1, 4]
+    assert report["artifacts"][0]["sha256"] == json.loads(out)["plan_sha256"]
+    assert report["space"]["contract_digest"] == contract().digest
+    assert report["latency"]["machine"]["gpu"] == "Fake GPU"
+
+
+def test_an_engine_that_disagrees_stays_out(bundle: Path, tmp_path: Path, embedge) -> None:
+    before = {path.name: path.read_bytes() for path in bundle.iterdir() if path.is_file()}
+    code, _, err = embedge(
+        *("build-engine", bundle, "--precision", "fp32", "--seconds", 0.1, "--bound", 1.1),
+        *("--faces", faces(tmp_path / "faces"), "--timing-cache", tmp_path / "timings"),
+    )
+    assert code == 3
+    assert "E-ENGINE-PARITY" in err
+    assert "bound 1.1" in err
+    assert before == {path.name: path.read_bytes() for path in bundle.iterdir() if path.is_file()}
+    assert not (bundle / "engines").exists()
+
+
+def test_an_engine_of_an_older_graph_is_not_used(bundle: Path, tmp_path: Path, embedge) -> None:
+    embedge(
+        *("build-engine", bundle, "--precision", "fp32", "--seconds", 0.1),
+        *("--faces", faces(tmp_path / "faces"), "--timing-cache", tmp_path / "timings"),
+    )
+    with Bundle.open(bundle) as opened:
+        files = {file: opened.read(file) for file in opened.files}
+        files["student.fp32.onnx"] = graph_file(tmp_path / "new.onnx", opset=18).read_bytes()
+        write_bundle(
+            bundle,
+            name="lock",
+            contract=opened.contract,
+            artifacts=opened.artifacts.values(),
+            files=files,
+            provenance={},
+            default_artifact="fp32",
+        )
+    with (
+        Bundle.open(bundle) as opened,
+        pytest.raises(EmbedgeError, match="it holds no engine of this graph") as told,
+    ):
+        tensorrt_encoder_from_bundle(opened, "fp32")
+    assert "embedge build-engine BUNDLE --artifact fp32" in told.value.remedy
+
+
+def test_wrong_batches_and_unknown_artifacts_are_one_clear_line(bundle: Path, embedge) -> None:
+    for arguments, expected in (
+        (["--batch", "4,2,1"], "E-ENGINE-OPTION"),
+        (["--batch", "many"], "E-ENGINE-OPTION"),
+        (["--artifact", "int4"], "E-ARTIFACT"),
+        (["--dla", "0", "--precision", "fp32"], "E-ENGINE-OPTION"),
+    ):
+        code, _, err = embedge("build-engine", bundle, *arguments)
+        assert code == 2
+        assert err.strip().splitlines()[-1].startswith(f"embedge: {expected}"), err
