@@ -22,7 +22,8 @@ FORMAT = "embedge.engine/1"
 class EngineCard:
     """`sm` is the compute capability (87 for Orin); `sms` lists those of a portable plan.
 
-    `batches` is the optimisation profile: smallest, best and largest batch.
+    `remainder` is the precision outside Q/DQ pairs; `batches` is the optimisation profile:
+    smallest, best and largest batch.
     `graph_tensors` counts the tensors of the parsed network by type, `layers` sums up the engine
     inspector (None where no GPU was there to ask it).
     """
@@ -32,6 +33,7 @@ class EngineCard:
     plan_bytes: int
     onnx_sha256: str
     precision: str
+    remainder: str
     target: str
     tensorrt: str
     sms: tuple[int, ...]

@@ -1,5 +1,6 @@
 """ONNX -> engine, one path for TensorRT 8.5 to 11 and TensorRT-RTX."""
 
+import tempfile
 import time
 from pathlib import Path
 from types import ModuleType
@@ -8,7 +9,12 @@ from typing import Any
 from embedge.errors import EmbedgeError
 from embedge.export.engines.builder_config import builder_config, set_flag_names
 from embedge.export.engines.layers import inspected_layers, layer_summary
-from embedge.export.engines.network import network_from_onnx, tensor_types
+from embedge.export.engines.network import (
+    network_from_onnx,
+    network_kind,
+    tensor_types,
+    wants_half_remainder,
+)
 from embedge.export.engines.options import EngineOptions
 from embedge.export.engines.progress import Progress, attach_progress
 from embedge.export.engines.timing_cache import (
@@ -17,8 +23,10 @@ from embedge.export.engines.timing_cache import (
     timing_cache_path,
 )
 from embedge.files import sha256_file, write_bytes, write_json
+from embedge.optional import require
 from embedge.runtime.cuda.driver import CudaDriver, cuda_driver
 from embedge.runtime.engine_card import EngineCard
+from embedge.runtime.graph_facts import graph_facts
 from embedge.runtime.tensorrt_api import tensorrt_module
 from embedge.runtime.tensorrt_log import tensorrt_log
 
@@ -39,18 +47,23 @@ def engine_from_onnx(
     _require_gpu(options, driver)
     log = tensorrt_log(trt)
     builder = trt.Builder(log)
-    network = network_from_onnx(trt, builder, onnx, options, log)
-    config = builder_config(trt, builder, network, options)
+    timed = options.target != "rtx"  # RTX takes its timings on the user's GPU, at load
     cache = _cache_path(trt, options, driver)
-    if options.target != "rtx":  # there timings are taken on the user's GPU, at load
-        attach_timing_cache(config, cache)
-    monitor = attach_progress(trt, config, progress)
-    started = time.perf_counter()
-    serialized = builder.build_serialized_network(network, config)
-    seconds = time.perf_counter() - started
+    with tempfile.TemporaryDirectory() as scratch:
+        graph, kind = _typed_graph(trt, onnx, options, Path(scratch))
+        network, _parser = network_from_onnx(trt, builder, graph, options, kind, log)
+        config = builder_config(trt, builder, network, options, kind)
+        if timed:
+            attach_timing_cache(config, cache)
+        monitor = attach_progress(trt, config, progress)
+        started = time.perf_counter()
+        serialized = builder.build_serialized_network(network, config)
+        seconds = time.perf_counter() - started
     if monitor is not None and monitor.stopped:
         raise KeyboardInterrupt
     data = _plan_bytes(serialized, log, onnx)
+    timing = keep_timing_cache(config, cache) if timed else None
+    layers = None if driver.problem else _layers(trt, log, data, plan)
     write_bytes(plan, data)
     card = EngineCard(
         plan=plan.name,
@@ -59,19 +72,20 @@ def engine_from_onnx(
         onnx_sha256=sha256_file(onnx),
         calibration_sha256=calibration_sha256,
         precision=options.precision,
+        remainder=options.remainder if options.precision == "int8" else options.precision,
         target=options.target,
         tensorrt=trt.__version__,
         sms=options.sms or _sms(driver),
         device=_device(driver),
         driver=driver.kernel or driver.cuda_text,
         batches=_batches(network, options),
-        flags=set_flag_names(trt, config, options),
+        flags=set_flag_names(trt, config, kind),
         graph_tensors=tensor_types(network),
         build_seconds=round(seconds, 3),
-        timing_sha256=None if options.target == "rtx" else keep_timing_cache(config, cache),
+        timing_sha256=timing,
         dla=options.dla,
         hardware=options.hardware,
-        layers=_layers(trt, log, data, plan) if not driver.problem else None,
+        layers=layers,
     )
     card.write(plan)
     return card
@@ -80,6 +94,22 @@ def engine_from_onnx(
 def layers_path(plan: Path) -> Path:
     """Where the engine inspector's full answer is kept."""
     return plan.with_name(plan.name + ".layers.json")
+
+
+def _typed_graph(
+    trt: ModuleType, onnx: Path, options: EngineOptions, scratch: Path
+) -> tuple[Path, str]:
+    """The graph to parse and how its network is typed; rewritten only where no flag can help."""
+    half = graph_facts(onnx.read_bytes()).half
+    kind = network_kind(trt, options, half=half)
+    if kind != "STRONGLY_TYPED" or half or not wants_half_remainder(options):
+        return onnx, kind
+    require("onnx", extra="export")
+    from embedge.export.engines.half_remainder import half_remainder_from_qdq
+
+    rewritten = scratch / onnx.name
+    half_remainder_from_qdq(onnx, rewritten)
+    return rewritten, kind
 
 
 def _plan_bytes(serialized: Any, log: Any, onnx: Path) -> bytes:

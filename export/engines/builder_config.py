@@ -4,13 +4,15 @@ from types import ModuleType
 from typing import Any
 
 from embedge.errors import EmbedgeError
-from embedge.export.engines.network import network_kind
+from embedge.export.engines.network import wants_half_remainder
 from embedge.export.engines.options import HARDWARE, EngineOptions
 
 __all__ = ["builder_config", "set_flag_names"]
 
 
-def builder_config(trt: ModuleType, builder: Any, network: Any, options: EngineOptions) -> Any:
+def builder_config(
+    trt: ModuleType, builder: Any, network: Any, options: EngineOptions, kind: str
+) -> Any:
     config = builder.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     if options.workspace_mib is not None:
@@ -18,7 +20,7 @@ def builder_config(trt: ModuleType, builder: Any, network: Any, options: EngineO
     if options.optimisation_level is not None:
         _require(config, "builder_optimization_level", trt)
         config.builder_optimization_level = options.optimisation_level
-    _precision(trt, config, options)
+    _precision(trt, config, options, kind)
     _compatibility(trt, config, options)
     _dla(trt, builder, config, options)
     _capabilities(trt, config, options)
@@ -26,18 +28,18 @@ def builder_config(trt: ModuleType, builder: Any, network: Any, options: EngineO
     return config
 
 
-def set_flag_names(trt: ModuleType, config: Any, options: EngineOptions) -> tuple[str, ...]:
+def set_flag_names(trt: ModuleType, config: Any, kind: str) -> tuple[str, ...]:
     """Names of everything that was switched on, for the sidecar."""
     flags = [name for name, flag in trt.BuilderFlag.__members__.items() if config.get_flag(flag)]
-    return (network_kind(trt, options), *sorted(flags))
+    return (kind, *sorted(flags))
 
 
-def _precision(trt: ModuleType, config: Any, options: EngineOptions) -> None:
+def _precision(trt: ModuleType, config: Any, options: EngineOptions, kind: str) -> None:
     if not options.tf32:  # FP32 means FP32: parity is measured against it
         config.clear_flag(trt.BuilderFlag.TF32)
-    if network_kind(trt, options) == "STRONGLY_TYPED":
+    if kind == "STRONGLY_TYPED":
         return
-    if options.precision in ("fp16", "int8"):
+    if options.precision == "fp16" or wants_half_remainder(options):
         config.set_flag(trt.BuilderFlag.FP16)
     if options.precision == "int8":
         config.set_flag(trt.BuilderFlag.INT8)

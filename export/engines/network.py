@@ -8,27 +8,36 @@ from typing import Any
 from embedge.errors import EmbedgeError
 from embedge.export.engines.options import EngineOptions
 
-__all__ = ["network_from_onnx", "network_kind", "tensor_types"]
+__all__ = ["network_from_onnx", "network_kind", "tensor_types", "wants_half_remainder"]
 
 
-def network_kind(trt: ModuleType, options: EngineOptions) -> str:
-    """The creation flag to use: the newest way of typing that this TensorRT offers.
+def network_kind(trt: ModuleType, options: EngineOptions, *, half: bool) -> str:
+    """The creation flag: strongly typed where it exists, but for two things that need flags.
 
-    A DLA needs the precision flags of a weakly typed network as long as those exist.
+    As long as precision flags exist (up to TensorRT 10), a DLA and the FP16 remainder of an INT8
+    graph written in FP32 are had by flag; `half` says that the graph itself holds FP16.
     """
-    weak = hasattr(trt.BuilderFlag, "FP16")
+    flags = hasattr(trt.BuilderFlag, "FP16")
     strong = hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
-    if strong and not (weak and options.dla is not None):
+    by_flag = options.dla is not None or (wants_half_remainder(options) and not half)
+    if strong and not (flags and by_flag):
         return "STRONGLY_TYPED"
     explicit = hasattr(trt.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH")
     return "EXPLICIT_BATCH" if explicit else "STRONGLY_TYPED"
 
 
+def wants_half_remainder(options: EngineOptions) -> bool:
+    return options.precision == "int8" and options.remainder == "fp16"
+
+
 def network_from_onnx(
-    trt: ModuleType, builder: Any, onnx: Path, options: EngineOptions, log: Any
-) -> Any:
-    """Parse, or raise one error that names every node the parser refused."""
-    flag = getattr(trt.NetworkDefinitionCreationFlag, network_kind(trt, options))
+    trt: ModuleType, builder: Any, onnx: Path, options: EngineOptions, kind: str, log: Any
+) -> tuple[Any, Any]:
+    """(network, parser), or one error that names every node the parser refused.
+
+    The parser owns the weights: it must live until the engine is built.
+    """
+    flag = getattr(trt.NetworkDefinitionCreationFlag, kind)
     network = builder.create_network(1 << int(flag))
     parser = trt.OnnxParser(network, log)
     if not parser.parse_from_file(str(onnx)):
@@ -39,8 +48,8 @@ def network_from_onnx(
             where=onnx,
             remedy="Export again for this target (embedge quantize --target trt or trt8)",
         )
-    _require_precision(network, onnx, options, network_kind(trt, options) == "STRONGLY_TYPED")
-    return network
+    _require_precision(network, onnx, options, kind == "STRONGLY_TYPED")
+    return network, parser
 
 
 def tensor_types(network: Any) -> dict[str, int]:

@@ -17,6 +17,7 @@ class EngineOptions:
     """`batches` is (smallest, best, largest); three equal numbers fix the shape.
 
     `timing_cache` is a folder: each device and TensorRT version keeps its own file there.
+    `remainder` is the precision of an INT8 network outside its Q/DQ pairs.
     `sms` names compute capabilities for a target that builds ahead of time (rtx).
     """
 
@@ -30,11 +31,14 @@ class EngineOptions:
     dla: int | None = None
     optimisation_level: int | None = None
     tf32: bool = False
+    remainder: str = "fp16"
     sms: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise _bad(f"precision {self.precision!r} is unknown", f"one of {PRECISIONS}")
+        if self.remainder not in ("fp16", "fp32"):
+            raise _bad(f"remainder {self.remainder!r} is unknown", "fp16 or fp32")
         smallest, best, largest = self.batches
         if not 1 <= smallest <= best <= largest:
             raise _bad(f"batches {self.batches} do not rise", "smallest <= best <= largest, from 1")

@@ -39,14 +39,34 @@ def test_card_tells_what_was_built(tmp_path: Path, precision: str) -> None:
     assert EngineCard.read(plan) == card
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-def test_flags_are_those_the_generation_needs(tmp_path: Path, precision: str) -> None:
-    flags = built(tmp_path, precision).flags
-    if GENERATION == 8:
-        needed = {"fp32": [], "fp16": ["FP16"], "int8": ["FP16", "INT8"]}[precision]
-        assert flags == ("EXPLICIT_BATCH", *needed)
-    else:
-        assert flags == ("STRONGLY_TYPED",)
+BY_FLAG = ("EXPLICIT_BATCH", "FP16", "INT8")
+
+
+@pytest.mark.parametrize(
+    ("precision", "opset", "flags"),
+    [
+        ("fp32", 17, {8: ("EXPLICIT_BATCH",)}),
+        ("fp16", 17, {8: ("EXPLICIT_BATCH", "FP16")}),
+        ("int8", 17, {8: BY_FLAG, 10: BY_FLAG}),
+        ("int8", 19, {8: BY_FLAG}),  # from opset 19 on these graphs hold FP16 themselves
+    ],
+)
+def test_flags_are_those_the_generation_needs(
+    tmp_path: Path, precision: str, opset: int, flags: dict[int, tuple[str, ...]]
+) -> None:
+    graph = graph_file(tmp_path / "g.onnx", precision, opset=opset)
+    card = engine_from_onnx(graph, tmp_path / "g.plan", EngineOptions(precision))
+    assert card.flags == flags.get(GENERATION, ("STRONGLY_TYPED",))
+    if precision == "int8" and card.flags == ("STRONGLY_TYPED",):
+        assert card.graph_tensors["HALF"] > 10
+
+
+def test_the_remainder_may_stay_in_fp32(tmp_path: Path) -> None:
+    card = built(tmp_path, "int8", remainder="fp32")
+    assert card.remainder == "fp32"
+    assert "FP16" not in card.flags
+    assert "HALF" not in card.graph_tensors
+    assert "INT8" in card.flags or card.flags == ("STRONGLY_TYPED",)
 
 
 def test_tf32_only_when_asked_for(tmp_path: Path) -> None:

@@ -44,11 +44,15 @@ def test_every_precision_builds(tmp_path: Path, precision: str, opset: int, carr
     assert card.tensorrt.startswith("1.")
 
 
-def test_the_remainder_of_an_int8_graph_keeps_its_type(tmp_path: Path) -> None:
-    half = built(graph_file(tmp_path / "half.onnx", "int8", opset=19), "int8")
-    single = built(graph_file(tmp_path / "single.onnx", "int8", opset=17), "int8")
+def test_the_remainder_of_an_int8_graph_is_fp16_unless_fp32_is_asked_for(tmp_path: Path) -> None:
+    graph = graph_file(tmp_path / "g.onnx", "int8", opset=17)
+    before = graph.read_bytes()
+    half, single = built(graph, "int8"), built(graph, "int8", remainder="fp32")
     assert half.graph_tensors["HALF"] > 10
+    assert half.graph_tensors["INT8"] == single.graph_tensors["INT8"]
     assert "HALF" not in single.graph_tensors
+    assert half.onnx_sha256 == single.onnx_sha256
+    assert graph.read_bytes() == before
 
 
 def test_several_gpus_in_one_plan(tmp_path: Path) -> None:

@@ -41,6 +41,12 @@ def _configure_build(parser: argparse.ArgumentParser) -> None:
         metavar="N or MIN,BEST,MAX",
         help="one size (runs as a CUDA graph) or a range (default: 1)",
     )
+    build.add_argument(
+        "--remainder",
+        choices=("fp16", "fp32"),
+        default="fp16",
+        help="precision of an INT8 engine outside its quantised layers (default: fp16)",
+    )
     build.add_argument("--workspace", type=int, default=1024, metavar="MIB")
     build.add_argument("--level", type=int, help="builder optimisation level, 0 to 5")
     build.add_argument("--dla", type=int, metavar="CORE", help="run on this DLA core")
@@ -106,6 +112,7 @@ def _engine_options(options: argparse.Namespace) -> "EngineOptions":
         dla=options.dla,
         optimisation_level=options.level,
         tf32=options.tf32,
+        remainder=options.remainder,
         sms=tuple(options.sm),
     )
 
