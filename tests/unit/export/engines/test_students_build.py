@@ -1,4 +1,4 @@
-"""Every graph that a student is exported to, through NVIDIA's real parser and builder on the CPU."""
+"""Every graph a student is exported to, through NVIDIA's real parser and builder on a CPU."""
 
 from pathlib import Path
 
