@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from embedge.errors import EmbedgeError
 
@@ -77,13 +77,19 @@ def _rgb_from_bytes(data: bytes, where: str, max_pixels: int) -> RgbImage:
         raise
     except Image.DecompressionBombError as error:
         raise _too_large("too many pixels", where, max_pixels) from error
+    except UnidentifiedImageError as error:
+        raise _undecodable("not a picture of a known format", where) from error
     except Exception as error:  # pillow's parsers raise nearly every class on a broken file
-        raise EmbedgeError(
-            "E-IMAGE",
-            f"cannot decode the picture: {str(error) or type(error).__name__}",
-            where=where,
-            remedy="Give a whole JPEG, PNG, WebP, BMP, GIF, TIFF or PPM file",
-        ) from error
+        raise _undecodable(str(error) or type(error).__name__, where) from error
+
+
+def _undecodable(why: str, where: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-IMAGE",
+        f"cannot decode the picture: {why}",
+        where=where,
+        remedy="Give a whole JPEG, PNG, WebP, BMP, GIF, TIFF or PPM file",
+    )
 
 
 def _eight_bit_rgb(image: Image.Image) -> Image.Image:

@@ -7,7 +7,8 @@ from torch import nn
 
 from embedge.progress import Progress
 from embedge.train.data.batches import pixels
-from embedge.train.data.faces import FaceSet
+from embedge.train.data.guard import CorruptLog, read_faces
+from embedge.train.data.vocabulary import FaceDataset
 
 __all__ = ["embed_faces"]
 
@@ -15,14 +16,20 @@ _BATCH = 64
 
 
 def embed_faces(
-    network: nn.Module, faces: FaceSet, *, what: str, progress: Progress, flip: bool = False
+    network: nn.Module, faces: FaceDataset, *, what: str, progress: Progress, flip: bool = False
 ) -> NDArray[np.float32]:
-    """Un-normalised embeddings (N, dim), of the mirrored pictures if `flip`."""
+    """Un-normalised embeddings (N, dim), of the mirrored pictures if `flip`.
+
+    The row of a corrupt record repeats that of another picture, of the same person if there is one.
+    """
+    corrupt = CorruptLog(faces)
     network.eval()
     found = []
     with torch.inference_mode(), progress.task(what, len(faces)) as task:
         for low in range(0, len(faces), _BATCH):
-            images = faces.images[low : low + _BATCH]
+            read = read_faces(faces, np.arange(low, min(low + _BATCH, len(faces))))
+            corrupt.add(read.corrupt)
+            images = read.images
             found.append(network(pixels(images[:, :, ::-1] if flip else images)).float().numpy())
             task.advance(len(images))
     return np.concatenate(found)

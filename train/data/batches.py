@@ -1,14 +1,15 @@
 """Batches as a function of (seed, step): resuming needs no sampler state."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from embedge.train.data.faces import FaceSet
+from embedge.train.data.guard import read_faces
+from embedge.train.data.vocabulary import CorruptRecord, FaceDataset
 
 __all__ = ["Batch", "Batches", "pixels"]
 
@@ -20,21 +21,24 @@ class Batch:
     index: Tensor
     """Which pictures these are, in the face set: cached teacher embeddings are found by it."""
     flipped: Tensor
+    corrupt: tuple[CorruptRecord, ...] = ()
+    """Records that could not be read; others stand in for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batches:
     """Shuffled, augmented batches; every picture once per epoch."""
 
-    faces: FaceSet
+    faces: FaceDataset
     size: int
     seed: int
     flip: bool = False
+    _orders: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, step: int) -> Batch:
         rng = np.random.default_rng((self.seed, 1, step))
-        index = self._index(step)
-        images = np.ascontiguousarray(self.faces.images[np.sort(index)][_rank(index)])
+        read = read_faces(self.faces, self._index(step))
+        index, images = read.index, read.images
         flipped = (rng.random(len(index)) < 0.5) & self.flip
         images[flipped] = images[flipped, :, ::-1]
         return Batch(
@@ -42,6 +46,7 @@ class Batches:
             torch.from_numpy(self.faces.labels[index]),
             torch.from_numpy(index),
             torch.from_numpy(flipped),
+            read.corrupt,
         )
 
     def __iter__(self) -> Iterator[Batch]:
@@ -59,17 +64,17 @@ class Batches:
         return order
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.faces))
+        """The order of an epoch; the last two are kept, for a large set is long to shuffle."""
+        if epoch not in self._orders:
+            for old in [known for known in self._orders if known != epoch - 1]:
+                del self._orders[old]
+            self._orders[epoch] = self.faces.order(np.random.default_rng((self.seed, 0, epoch)))
+        return self._orders[epoch]
 
 
 def pixels(images: NDArray[np.uint8]) -> Tensor:
     """uint8 NHWC to what the networks eat: float NCHW in [-1, 1], channels last in memory."""
     return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float().sub_(127.5).div_(127.5)
-
-
-def _rank(index: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Reading a memory map in ascending order is kinder to the disk; this restores the order."""
-    return np.argsort(np.argsort(index, kind="stable"), kind="stable")
 
 
 def _jitter(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -1,25 +1,26 @@
-"""A set of aligned faces with labels, and its fingerprint."""
+"""Faces as plain pixels: in memory, or mapped from a folder of two arrays."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from embedge.errors import EmbedgeError
 from embedge.files import whole_file, write_json
+from embedge.train.data.vocabulary import SIDE, FaceDataset, Labels, Pictures
 
 __all__ = ["FaceSet"]
 
-Pictures = NDArray[np.uint8]
-Labels = NDArray[np.int64]
+_FACTS = "faces.json"
 
 
-@dataclass(frozen=True, slots=True)
-class FaceSet:
-    """Aligned pictures (N, 112, 112, 3) uint8 RGB with labels 0 … classes−1.
+@dataclass(frozen=True)
+class FaceSet(FaceDataset):
+    """Aligned pictures (N, 112, 112, 3) uint8 RGB with labels 0 … classes−1."""
 
-    `fingerprint` identifies the pictures; `identities` names what each label stands for.
-    """
+    kind: ClassVar[str] = "pixels"
 
     name: str
     images: Pictures
@@ -27,18 +28,17 @@ class FaceSet:
     identities: tuple[str, ...]
     fingerprint: str
 
-    @property
-    def classes(self) -> int:
-        return len(self.identities)
+    def read(self, index: int) -> Pictures:
+        return self.images[index]
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    def record_name(self, index: int) -> str:
+        return f"picture {index} of {self.name}"
 
     def save(self, folder: Path) -> None:
         with whole_file(folder / "labels.npy") as part, part.open("wb") as stream:
             np.save(stream, self.labels)
         write_json(
-            folder / "faces.json",
+            folder / _FACTS,
             {"name": self.name, "fingerprint": self.fingerprint, "identities": self.identities},
         )
         if not isinstance(self.images, np.memmap):
@@ -48,13 +48,52 @@ class FaceSet:
     @classmethod
     def load(cls, folder: Path) -> "FaceSet":
         """Pictures stay on disk and are mapped, so that a large set costs no memory."""
-        import json
+        try:
+            facts = json.loads((folder / _FACTS).read_text())
+            images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+            labels = np.load(folder / "labels.npy", allow_pickle=False)
+            faces = cls(
+                facts["name"], images, labels, tuple(facts["identities"]), facts["fingerprint"]
+            )
+        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            raise _broken(folder, str(error)) from error
+        if images.dtype != np.uint8 or images.shape != (len(labels), SIDE, SIDE, 3):
+            raise _broken(folder, f"{len(labels)} labels, but pictures of shape {images.shape}")
+        return faces
 
-        facts = json.loads((folder / "faces.json").read_text())
-        return cls(
-            facts["name"],
-            np.load(folder / "images.npy", mmap_mode="r"),
-            np.load(folder / "labels.npy"),
-            tuple(facts["identities"]),
-            facts["fingerprint"],
-        )
+    def __getstate__(self) -> dict[str, Any]:
+        """A mapped array would be pickled as all its bytes: its file and place go instead."""
+        state = dict(self.__dict__)
+        if isinstance(self.images, np.memmap):
+            state["images"] = _Mapped.of(self.images)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        images = state["images"]
+        opened = images.open() if isinstance(images, _Mapped) else images
+        self.__dict__.update({**state, "images": opened})
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapped:
+    """Enough to map an array again."""
+
+    path: Path
+    offset: int
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, images: "np.memmap[Any, Any]") -> "_Mapped":
+        return cls(Path(str(images.filename)), int(images.offset), images.shape)
+
+    def open(self) -> Pictures:
+        return np.memmap(self.path, np.uint8, "r", self.offset, self.shape)
+
+
+def _broken(folder: Path, what: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-DATA-FORMAT",
+        f"not a readable face set: {what}",
+        where=folder,
+        remedy="Write it again with `embedge data convert`",
+    )

@@ -10,6 +10,7 @@ from embedge.errors import EmbedgeError
 
 # command -> (module, one line of help). A module offers configure(parser) and run(options) -> int.
 COMMANDS = {
+    "data": ("embedge.cli.data", "look into, convert or check a data set of faces"),
     "distill-and-export": ("embedge.cli.distill", "teacher + faces -> device bundle + report"),
     "build-engine": ("embedge.cli.build_engine", "a TensorRT engine, built and checked on device"),
     "doctor": ("embedge.cli.doctor", "what this machine has, what is wrong with it, the remedy"),

@@ -1,0 +1,78 @@
+"""`embedge data` as a user calls it."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+from face_sets import encoded, face, face_folder
+
+
+def embedge(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "embedge", "data", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_convert_inspect_verify(tmp_path: Path) -> None:
+    folder = face_folder(tmp_path / "faces")
+    done = embedge("convert", folder, tmp_path / "rec", "--to", "recordio")
+    assert done.returncode == 0, done.stderr
+    assert "20 pictures of 5 people as recordio" in done.stdout
+    facts = json.loads(embedge("inspect", tmp_path / "rec", "--json").stdout)
+    assert (facts["kind"], facts["pictures"], facts["identities"]) == ("recordio", 20, 5)
+    assert embedge("verify", tmp_path / "rec").returncode == 0
+
+
+def test_a_split_has_two_sides_without_common_people(tmp_path: Path) -> None:
+    folder = face_folder(tmp_path / "faces")
+    done = embedge("convert", folder, tmp_path / "out", "--to", "folder", "--held-out", "0.4")
+    assert done.returncode == 0, done.stderr
+    sides = [{p.name for p in (tmp_path / "out" / s).iterdir()} for s in ("learn", "held-out")]
+    assert sides[0].isdisjoint(sides[1])
+    assert sides[0] | sides[1] == {f"p{n}" for n in range(5)}
+
+
+def test_corrupt_records_end_verify_with_3(tmp_path: Path) -> None:
+    folder = face_folder(tmp_path / "faces")
+    (folder / "p2" / "1.jpg").write_bytes(b"spoilt")
+    done = embedge("verify", folder)
+    assert done.returncode == 3
+    assert "p2/1.jpg" in done.stdout
+
+
+def test_mistakes_are_one_line_and_2(tmp_path: Path) -> None:
+    for arguments in (
+        ("inspect", tmp_path / "none"),
+        ("verify", tmp_path / "none.bin"),
+        ("convert", face_folder(tmp_path / "faces"), tmp_path, "--to", "pixels"),
+    ):
+        done = embedge(*arguments)
+        assert done.returncode == 2
+        assert done.stderr.startswith("embedge: E-")
+        assert "Traceback" not in done.stderr
+
+
+def test_a_malicious_verification_set_is_refused(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/was-here",)
+
+    (tmp_path / "evil.bin").write_bytes(pickle.dumps(([Evil()], [True])))
+    done = embedge("verify", tmp_path / "evil.bin")
+    assert done.returncode == 2
+    assert "E-PICKLE" in done.stderr
+    assert not (tmp_path / "was-here").exists()
+
+
+def test_a_verification_set(tmp_path: Path) -> None:
+    pictures = [encoded(face(n % 5, n % 4)) for n in range(8)]
+    path = tmp_path / "toy.bin"
+    path.write_bytes(pickle.dumps((pictures, [True, False, True, False])))
+    facts = json.loads(embedge("verify", path, "--json").stdout)
+    assert (facts["pictures"], facts["pairs"], facts["genuine_pairs"]) == (8, 4, 2)
+    path.write_bytes(pickle.dumps(([*pictures[:7], b"spoilt"], [True] * 4)))
+    done = embedge("verify", path, "--json")
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["corrupt_records"][0]["record"] == "toy.bin#7"

@@ -1,0 +1,70 @@
+"""Batches made ahead of time by worker processes, in the order of the steps."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from embedge.errors import EmbedgeError
+from embedge.train.data.batches import Batch, Batches
+from embedge.train.data.guard import CorruptLog
+
+__all__ = ["feed"]
+
+Say = Callable[[str], None]
+
+
+def feed(
+    batches: Batches,
+    first: int,
+    last: int,
+    *,
+    workers: int = 0,
+    corrupt_share: float = 0.001,
+    say: Say = print,
+) -> Iterator[Batch]:
+    """The batches of steps first … last−1, the same for any number of workers.
+
+    Names each corrupt record once, and stops when more than `corrupt_share` of them are corrupt.
+    """
+    log = CorruptLog(batches.faces, corrupt_share)
+    for batch in _made(batches, first, last, workers):
+        if isinstance(batch, EmbedgeError):
+            raise batch
+        for error in log.add(batch.corrupt):
+            say(f"  passed over a corrupt record: {error}")
+        yield batch
+
+
+def _made(batches: Batches, first: int, last: int, workers: int) -> Iterator[Batch | EmbedgeError]:
+    steps = _Steps(batches)
+    if workers == 0:
+        yield from map(steps.__getitem__, range(first, last))
+        return
+    yield from DataLoader(
+        steps,
+        sampler=range(first, last),
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=4,
+        # one thread each: the workers are the parallelism
+        worker_init_fn=_one_thread,
+    )
+
+
+def _one_thread(_: int) -> None:
+    torch.set_num_threads(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps(Dataset[Batch | EmbedgeError]):
+    """A data set whose items are whole batches."""
+
+    batches: Batches
+
+    def __getitem__(self, step: int) -> Batch | EmbedgeError:
+        try:
+            return self.batches.at(step)
+        except EmbedgeError as error:
+            return error  # raised again where the user is listening

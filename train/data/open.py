@@ -1,0 +1,60 @@
+"""From a path to a source of faces: what lies there decides."""
+
+from pathlib import Path
+
+from embedge.errors import EmbedgeError
+from embedge.train.data.faces import FaceSet
+from embedge.train.data.folder import ImageFolder
+from embedge.train.data.mxnet import MxnetFaces
+from embedge.train.data.shards import TarFaces, shard_paths
+from embedge.train.data.vocabulary import FaceDataset
+
+__all__ = ["open_faces"]
+
+
+def open_faces(source: str | Path) -> FaceDataset:
+    """Open a folder of people, train.rec, tar shards, or a face set that embedge wrote."""
+    text, path = str(source), Path(source)
+    if "{" in text or path.suffix == ".tar":
+        return TarFaces(shard_paths(text))
+    if path.suffix == ".rec":
+        return MxnetFaces(path)
+    if not path.exists():
+        raise EmbedgeError(
+            "E-DATA-MISSING",
+            "there is nothing at this path",
+            where=path,
+            remedy="Give a folder of people, a .rec file, tar shards, or a converted face set",
+        )
+    if not path.is_dir():
+        raise _unknown(path)
+    return _open_folder(path)
+
+
+def _open_folder(path: Path) -> FaceDataset:
+    if (path / "faces.json").is_file():
+        return FaceSet.load(path)
+    if (path / "train.rec").is_file():
+        return MxnetFaces(path / "train.rec")
+    records = sorted(path.glob("*.rec"))
+    if len(records) > 1:
+        raise EmbedgeError(
+            "E-DATA-FORMAT",
+            f"the folder holds {len(records)} record files and no train.rec",
+            where=path,
+            remedy="Name one of them",
+        )
+    if records:
+        return MxnetFaces(records[0])
+    if any(path.glob("*.tar")):
+        return TarFaces(shard_paths(str(path)))
+    return ImageFolder(path)
+
+
+def _unknown(path: Path) -> EmbedgeError:
+    return EmbedgeError(
+        "E-DATA-FORMAT",
+        "this file is not a source of faces",
+        where=path,
+        remedy="Give a folder of people, a .rec file, tar shards, or a converted face set",
+    )

@@ -1,0 +1,78 @@
+"""Splits by identity: nobody who is learnt from is also judged on."""
+
+import hashlib
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedge.errors import EmbedgeError
+from embedge.files import sha256_json
+from embedge.train.data.vocabulary import FaceDataset, Pictures
+
+__all__ = ["Subset", "split_by_identity"]
+
+
+class Subset(FaceDataset):
+    """Some identities of a data set, labelled 0 … anew."""
+
+    kind: ClassVar[str] = "subset"
+
+    def __init__(self, whole: FaceDataset, labels: NDArray[np.int64], name: str) -> None:
+        """Keep the identities with these labels."""
+        self.whole = whole
+        self.name = f"{whole.name}/{name}"
+        self.rows = np.flatnonzero(np.isin(whole.labels, labels))
+        kept = np.unique(whole.labels[self.rows])
+        self.labels = np.searchsorted(kept, whole.labels[self.rows])
+        self.identities = tuple(whole.identities[label] for label in kept)
+        self.fingerprint = sha256_json({"of": whole.fingerprint, "labels": kept.tolist()})
+
+    def read(self, index: int) -> Pictures:
+        return self.whole.read(int(self.rows[index]))
+
+    def encoded(self, index: int) -> bytes | None:
+        return self.whole.encoded(int(self.rows[index]))
+
+    def record_name(self, index: int) -> str:
+        return self.whole.record_name(int(self.rows[index]))
+
+    def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """As the whole would be visited, without the others."""
+        place = np.full(len(self.whole), -1, np.int64)
+        place[self.rows] = np.arange(len(self.rows))
+        visited = place[self.whole.order(rng)]
+        return visited[visited >= 0]
+
+
+def split_by_identity(
+    faces: FaceDataset, held_out: float | int, seed: int = 0
+) -> tuple[Subset, Subset]:
+    """(to learn from, to be judged on): a share below 1, or a number of identities.
+
+    Who is held out follows from the identity's name and the seed alone, so that a data set that
+    grows by new people never moves one who was held out into training, when a share is given.
+    """
+    draws = np.array([_draw(identity, seed) for identity in faces.identities])
+    out = draws < held_out if isinstance(held_out, float) else _lowest(draws, held_out)
+    if not 0 < out.sum() < faces.classes:
+        raise EmbedgeError(
+            "E-DATA-SPLIT",
+            f"holding out {held_out} of {faces.classes} identities leaves one side empty",
+            where=faces.name,
+            remedy="Give a share between 0 and 1, or fewer identities than there are",
+        )
+    labels = np.arange(faces.classes)
+    return Subset(faces, labels[~out], "learn"), Subset(faces, labels[out], "held-out")
+
+
+def _draw(identity: str, seed: int) -> float:
+    """A number in [0, 1) that belongs to this name."""
+    digest = hashlib.sha256(f"{seed}/{identity}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2.0**64
+
+
+def _lowest(draws: NDArray[np.float64], count: int) -> NDArray[np.bool_]:
+    chosen = np.zeros(len(draws), bool)
+    chosen[np.argsort(draws, kind="stable")[:count]] = True
+    return chosen
