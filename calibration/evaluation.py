@@ -29,8 +29,9 @@ from embedge.calibration.integrity import (
 )
 from embedge.calibration.pairs import pairs_listed, pairs_within
 from embedge.calibration.protocols.pairlist import PairProtocol
-from embedge.calibration.rates import Insufficient
-from embedge.calibration.scores import PairScores
+from embedge.calibration.rates import Insufficient, impostor_limit
+from embedge.calibration.scores import Float32, PairScores
+from embedge.calibration.slices import Slices, group_labels, sliced
 from embedge.calibration.tenfold import FoldedAccuracy, folded_accuracy
 
 __all__ = ["FolderTest", "Measured", "PairTest", "RunOptions"]
@@ -38,11 +39,16 @@ __all__ = ["FolderTest", "Measured", "PairTest", "RunOptions"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunOptions:
-    """What every test is told: FMR targets, where embeddings are kept, who watches."""
+    """What every test is told: FMR targets, where embeddings are kept, who watches, groups.
+
+    Groups are judged at the threshold that everybody together has at `groups_fmr`.
+    """
 
     fmrs: Sequence[float]
     cache: Path | None = None
     ticker: Ticker | None = None
+    groups: Path | None = None
+    groups_fmr: float = 1e-3
 
     def embedded(self, faces: Faces, encoder: FeatureEncoder) -> Embedded:
         return embedded(faces, encoder, cache=self.cache, ticker=self.ticker)
@@ -58,10 +64,13 @@ class Measured:
     left_out: int
     accuracy: FoldedAccuracy | Insufficient | None = None
     findings: list[Finding] = field(default_factory=list)
+    slices: Slices | Insufficient | None = None
+    rows: Embedded | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
             **self.comparison.to_json(),
+            "slices": self.slices and self.slices.to_json(),
             "accuracy": self.accuracy and self.accuracy.to_json(),
             "acquisition": {**self.acquisition.to_json(), "comparisons_left_out": self.left_out},
             "findings": [finding.to_json() for finding in self.findings],
@@ -79,16 +88,13 @@ class FolderTest:
         return _copies(self.faces, self.subjects)
 
     def run(self, name: str, encoder: FeatureEncoder, options: RunOptions) -> Measured:
-        return self.measured(name, options.embedded(self.faces, encoder), options.fmrs)
-
-    def measured(self, name: str, rows: Embedded, fmrs: Sequence[float]) -> Measured:
-        """The figures of embeddings made before."""
+        rows = options.embedded(self.faces, encoder)
         good = rows.acquired
         embeddings, subjects = rows.embeddings[good], self.subjects[good]
         names = _kept(self.faces, good)
         scores = pairs_within(embeddings, subjects)
         return Measured(
-            compared_scores(name, scores, fmrs),
+            compared_scores(name, scores, options.fmrs),
             scores,
             rows.acquisition,
             _pairs_of(len(good)) - _pairs_of(len(names)),
@@ -96,6 +102,8 @@ class FolderTest:
                 *mislabelled(names, embeddings, subjects, scores),
                 *likely_same_people(names, embeddings, subjects, scores),
             ],
+            slices=_slices(names, embeddings, subjects, scores, options),
+            rows=rows,
         )
 
 
@@ -140,6 +148,22 @@ class PairTest:
             folded_accuracy(cosines, same, test.folds[kept]),
             mislabelled(_kept(test.faces, good), embeddings, subjects, scores),
         )
+
+
+def _slices(
+    names: list[str],
+    embeddings: Float32,
+    subjects: NDArray[np.int64],
+    scores: PairScores,
+    options: RunOptions,
+) -> Slices | Insufficient | None:
+    if options.groups is None:
+        return None
+    groups = group_labels(options.groups, names)
+    threshold = impostor_limit(scores, options.groups_fmr)
+    if isinstance(threshold, Insufficient):
+        return threshold
+    return sliced(embeddings, subjects, groups, threshold)
 
 
 def _kept(faces: Faces, good: NDArray[np.bool_]) -> list[str]:

@@ -29,6 +29,8 @@ def made(tmp_path_factory) -> Path:
             path = folder / "faces" / f"p{person:02d}" / f"p{person:02d}_{number:04d}.png"
             Image.fromarray(noisy.astype(np.uint8)).save(path)
     (folder / "known.onnx").write_bytes(tiny_onnx(tiny_contract(64)))
+    stranger = tiny_contract(64, space="elsewhere")
+    (folder / "stranger.onnx").write_bytes(tiny_onnx(stranger, seed=1))
     tiny_bundle(folder / "tiny.embedge")
     (folder / "pairs.tsv").write_text("# fold a b same\n" + "\n".join(pair_lines()) + "\n")
     return folder
@@ -148,6 +150,28 @@ def test_people_trained_on_spoil_the_figures(place):
     assert "  p03\n" in done.stdout
 
 
+def test_matrix_of_one_space_and_refusal_of_two(made):
+    arguments = ("--all-pairs", "--root", "faces", "--matrix", "--fmrs", "0.1", "--models")
+    done = embedge(made, *arguments, "known.onnx", "tiny.embedge")
+    assert done.returncode == 0, done.stderr
+    assert "TAR@1e-01, gallery (row) against probe (column)" in done.stdout
+    done = embedge(made, *arguments, "known.onnx", "stranger.onnx")
+    assert done.returncode == 2
+    assert "E-SPACE" in done.stderr
+
+
+def test_groups(made, tmp_path):
+    lines = [f"p{person:02d}\t{'ab'[person % 2]}" for person in range(PEOPLE)]
+    (tmp_path / "groups.tsv").write_text("\n".join(["name\tgroup", *lines]))
+    arguments = ("--models", "known.onnx", "--all-pairs", "--root", "faces")
+    arguments += ("--groups", str(tmp_path / "groups.tsv"), "--groups-fmr", "0.05", "--json")
+    done = embedge(made, *arguments)
+    assert done.returncode == 0, done.stderr
+    slices = json.loads(done.stdout)["models"][0]["result"]["slices"]
+    assert [(part["value"], part["subjects"]) for part in slices["slices"]] == [("a", 6), ("b", 6)]
+    assert [row["rate"] for row in slices["worst"]] == ["fmr", "fnmr"]
+
+
 def test_a_packed_set(place):
     files = [place / "faces" / name for line in pair_lines() for name in line.split("\t")[1:3]]
     verdicts = [line.endswith("1") for line in pair_lines()]
@@ -182,6 +206,8 @@ def test_ijb_both_ways(place):
         (["--all-pairs", "--root", "absent"], "E-PEOPLE"),
         (["--pairs", "pairs.tsv", "--root", "elsewhere"], "E-NO-FACES"),
         (["--bin", "pairs.tsv"], "E-BIN"),
+        (["--bin", "pairs.tsv", "--matrix"], "E-EVALUATE-OPTIONS"),
+        (["--all-pairs", "--root", "faces", "--groups", "pairs.tsv"], "E-SLICES"),
         (["--ijb", "faces"], "E-IJB"),
     ],
 )

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from embedge.calibration.models import EvaluatedModel
     from embedge.calibration.protocols.ijb_run import IjbTest
     from embedge.progress import Progress
+    from embedge.runtime.contract import EmbeddingContract
 
     Test = FolderTest | PairTest | IjbTest
+    Run = tuple[dict[str, Any], EmbeddingContract, Any]
 
 SCHEMA = "embedge.evaluation/1"
 FLIP = "mirrored pictures: default sum for --bin and --ijb, else the model's own policy"
@@ -50,6 +52,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trained-on", type=Path, metavar="FILE", help="names of people trained on, one a line"
     )
+    parser.add_argument(
+        "--matrix", action="store_true", help="with --all-pairs: every model against every other"
+    )
+    parser.add_argument(
+        "--groups", type=Path, metavar="FILE", help="with --all-pairs: rates of labelled groups"
+    )
+    parser.add_argument(
+        "--groups-fmr", type=float, default=1e-3, metavar="FMR", help="their common threshold"
+    )
     parser.add_argument("--fmrs", type=float, nargs="+", default=FMRS, metavar="FMR")
     parser.add_argument("--flip", choices=("none", "sum"), help=FLIP)
     parser.add_argument("--space", help="name the space that foreign ONNX files share")
@@ -78,9 +89,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _evaluated(options: argparse.Namespace, progress: "Progress") -> dict[str, Any]:
+    _check(options)
     test = _test(options)
     findings = test.findings() + _leaks(options, test)
-    models = [_measured(path, options, test, progress) for path in options.models]
+    measured = [_measured(path, options, test, progress) for path in options.models]
+    models = [{**facts, "result": result.to_json()} for facts, _, result in measured]
     everything = [finding.to_json() for finding in findings]
     for model in models:
         everything += model["result"]["findings"]
@@ -93,6 +106,7 @@ def _evaluated(options: argparse.Namespace, progress: "Progress") -> dict[str, A
             "findings": [finding.to_json() for finding in findings],
         },
         "models": models,
+        "matrix": _matrix(measured, test, options) if options.matrix else None,
         "spoiled": any(finding["severity"] == "error" for finding in everything),
     }
 
@@ -115,6 +129,17 @@ def _test(options: argparse.Namespace) -> "Test":
     if options.all_pairs:
         return FolderTest(*people_in_folders(root, per_person=options.per_person, at_least=2))
     return PairTest(pairs_from_list(options.pairs, root))
+
+
+def _check(options: argparse.Namespace) -> None:
+    from embedge.errors import EmbedgeError
+
+    if (options.matrix or options.groups) and not options.all_pairs:
+        raise EmbedgeError(
+            "E-EVALUATE-OPTIONS",
+            "--matrix and --groups compare all pairs",
+            remedy="Give --all-pairs and --root DIR",
+        )
 
 
 def _root(options: argparse.Namespace) -> Path:
@@ -169,7 +194,7 @@ def _measured(
     options: argparse.Namespace,
     test: "Test",
     progress: "Progress",
-) -> dict[str, Any]:
+) -> "Run":
     from embedge.calibration.evaluation import RunOptions
 
     model = _opened(path, options)
@@ -177,9 +202,23 @@ def _measured(
         model.encoder as encoder,
         progress.task(f"embed with {model.name}", len(test.faces.names)) as task,
     ):
-        facts = model.to_json()
-        result = test.run(model.name, encoder, RunOptions(options.fmrs, options.cache, task))
-    return {**facts, "result": result.to_json()}
+        told = RunOptions(options.fmrs, options.cache, task, options.groups, options.groups_fmr)
+        return model.to_json(), encoder.contract, test.run(model.name, encoder, told)
+
+
+def _matrix(measured: "list[Run]", test: "Test", options: argparse.Namespace) -> dict[str, Any]:
+    """All models in both roles, on the faces that every model could embed."""
+    import numpy as np
+
+    from embedge.calibration.matrix import InSpace, cross_space_matrix
+
+    rows = [(facts, contract, result.rows) for facts, contract, result in measured]
+    good = np.logical_and.reduce([embedded.acquired for _, _, embedded in rows])
+    models = [
+        InSpace(facts["name"], contract, embedded.embeddings[good])
+        for facts, contract, embedded in rows
+    ]
+    return cross_space_matrix(models, test.subjects[good], options.fmrs).to_json()
 
 
 def _opened(path: str, options: argparse.Namespace) -> "EvaluatedModel":

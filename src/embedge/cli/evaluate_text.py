@@ -13,7 +13,27 @@ def text_of(result: dict[str, Any]) -> str:
     lines += _findings(data["findings"], "")
     for model in result["models"]:
         lines += ["", *_model(model)]
+    if result.get("matrix"):
+        lines += ["", *_matrix(result["matrix"])]
     return "\n".join(lines)
+
+
+def _matrix(matrix: dict[str, Any]) -> list[str]:
+    """The table at the lowest FMR that every cell carries; rows are galleries."""
+    carried = [part for part in matrix["tar"] if _carried(part["table"])]
+    if not carried:
+        return ["matrix: insufficient data at every FMR"]
+    names, part = matrix["models"], carried[-1]
+    width = max(map(len, names)) + 2
+    head = "".join(f"{name:>{width}}" for name in names)
+    lines = [f"TAR@{part['fmr']:.0e}, gallery (row) against probe (column)", " " * width + head]
+    for name, row in zip(names, part["table"]):
+        lines.append(f"{name:<{width}}" + "".join(f"{share:>{width}.3%}" for share in row))
+    return lines
+
+
+def _carried(table: list[list[float | None]]) -> bool:
+    return all(share is not None for row in table for share in row)
 
 
 def _model(model: dict[str, Any]) -> list[str]:
@@ -42,7 +62,32 @@ def _verification(result: dict[str, Any]) -> list[str]:
         *_accuracy(result.get("accuracy")),
         *_equal_error(result),
         *[_tar(point) for point in result["tar"]],
+        *_slices(result.get("slices")),
     ]
+
+
+def _slices(slices: dict[str, Any] | None) -> list[str]:
+    if slices is None:
+        return []
+    if "insufficient" in slices:
+        return [f"  groups     insufficient data: needs {slices['insufficient']['needs']:,}"]
+    lines = [f"  groups     at the common threshold {slices['threshold']:.4f}"]
+    for part in slices["slices"]:
+        name = f"{part['label']}={part['value']}"
+        lines.append(f"    {name:<20} FMR {_rate(part, 'fmr')}  FNMR {_rate(part, 'fnmr')}")
+    for worst in slices["worst"]:
+        if worst["at_least"] is not None and worst["at_least"] > 1:
+            lines.append(
+                f"    {worst['rate'].upper()} of {worst['label']}={worst['worst']} is at least"
+                f" {worst['at_least']:.1f} times that of {worst['best']}"
+            )
+    return lines
+
+
+def _rate(part: dict[str, Any], rate: str) -> str:
+    if part[rate] is None:
+        return "no comparison"
+    return f"{part[rate]:.3%} [{part[f'{rate}_low']:.3%}, {part[f'{rate}_high']:.3%}]"
 
 
 def _identification(name: str, search: dict[str, Any]) -> list[str]:
