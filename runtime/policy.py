@@ -36,7 +36,7 @@ def require_fmr(threshold: Threshold, policy: Policy) -> None:
     if threshold.fmr_upper <= policy.max_fmr:
         return
     raise EmbedgeError(
-        "E-POLICY",
+        "E-OPERATING-POINT",
         f"the threshold is proven for a false match rate of {threshold.fmr_upper:.1e} only, the"
         f" policy {policy.name} allows {policy.max_fmr:.1e}",
         remedy="Calibrate the bundle at a lower rate on more impostor pairs",
@@ -63,7 +63,7 @@ def identification_threshold(
     reached = identification_rate(strictest, templates)
     needed = -math.expm1(math.log1p(-policy.max_fpir) / max(templates, 1))
     raise EmbedgeError(
-        "E-POLICY",
+        "E-OPERATING-POINT",
         f"searching {templates} templates at the strictest calibrated threshold would take a"
         f" stranger for somebody with a chance of {reached:.2g}, the policy {policy.name} allows"
         f" {policy.max_fpir:.2g}",

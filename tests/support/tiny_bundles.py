@@ -58,7 +58,14 @@ def contract_text(contract: EmbeddingContract) -> str:
     return json.dumps(contract.to_json())
 
 
-def tiny_bundle(folder: Path, *, name: str = "tiny", dim: int = 64, **options: object) -> Path:
+def tiny_bundle(
+    folder: Path,
+    *,
+    name: str = "tiny",
+    dim: int = 64,
+    files: dict[str, bytes] | None = None,
+    **options: object,
+) -> Path:
     """A bundle of two artifacts, the second without a threshold."""
     contract = tiny_contract(dim)
     model = tiny_onnx(contract)
@@ -71,7 +78,11 @@ def tiny_bundle(folder: Path, *, name: str = "tiny", dim: int = 64, **options: o
         name=name,
         contract=contract,
         artifacts=artifacts,
-        files={"student.fp32.onnx": model, "engines/note.txt": b"none were built\n"},
+        files={
+            "student.fp32.onnx": model,
+            "engines/note.txt": b"none were built\n",
+            **(files or {}),
+        },
         provenance={"method": "test"},
         default_artifact="fp32",
         **options,

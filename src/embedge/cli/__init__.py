@@ -22,6 +22,7 @@ COMMANDS = {
     "identify": ("embedge.cli.identify", "who of a gallery is this?"),
     "erase": ("embedge.cli.erase", "erase a person from a gallery, and prove it"),
     "gallery": ("embedge.cli.gallery", "look after a gallery: info, export, audit, renew …"),
+    "demo-page": ("embedge.cli.demo_page", "drop two pictures on a local page and compare"),
     "watch": ("embedge.cli.watch", "identify every picture that appears in a folder"),
     "evaluate": ("embedge.cli.evaluate", "error rates of models on faces, with intervals"),
 }

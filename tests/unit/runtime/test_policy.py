@@ -33,15 +33,15 @@ def test_the_threshold_follows_the_gallerys_size():
     points = [point(0.3, 1e-4), point(0.4, 1e-5), point(0.5, 1e-6)]
     for templates, value in ((1, 0.3), (100, 0.3), (101, 0.4), (1000, 0.4), (10_000, 0.5)):
         assert identification_threshold(points, templates, NIST_800_63B).value == value
-    with pytest.raises(EmbedgeError, match=r"E-POLICY.*20000 templates.*5.0e-07"):
+    with pytest.raises(EmbedgeError, match=r"E-OPERATING-POINT.*20000 templates.*5.0e-07"):
         identification_threshold(points, 20_000, NIST_800_63B)
-    with pytest.raises(EmbedgeError, match="E-POLICY"):
+    with pytest.raises(EmbedgeError, match="E-OPERATING-POINT"):
         identification_threshold([], 1, NIST_800_63B)
 
 
 def test_a_loose_threshold_is_refused():
     require_fmr(point(0.3, 1e-4), NIST_800_63B)
-    with pytest.raises(EmbedgeError, match="E-POLICY"):
+    with pytest.raises(EmbedgeError, match="E-OPERATING-POINT"):
         require_fmr(point(0.3, 1.1e-4), NIST_800_63B)
 
 
