@@ -13,7 +13,7 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.bundle import Artifact, Bundle
 from embedge.runtime.detect import Choice, Detector
 from embedge.runtime.encoders import Embeddings, Encoder
-from embedge.runtime.encoders.ort import OrtEncoder
+from embedge.runtime.encoders.bundled import encoder_from_bundle
 from embedge.runtime.faces import FaceReader, ReadFace
 from embedge.runtime.images import Picture
 from embedge.runtime.quality import Quality, QualityLimits
@@ -75,6 +75,7 @@ class FaceMatcher:
         """Load an artifact of a bundle by its name (fp32, fp16, int8-cpu …), or the default.
 
         `detector` (an ONNX file, or an object) and `limits` replace those the bundle brings.
+        `require_provider="TensorRT"` runs the bundle's own engine for this device.
         """
         if not isinstance(bundle, Bundle):
             with Bundle.open(bundle) as opened:
@@ -91,11 +92,8 @@ class FaceMatcher:
         reader = FaceReader.for_bundle(
             bundle, detector=detector, choice=choice, limits=limits, threads=threads
         )
-        encoder = OrtEncoder(
-            bundle.read(artifact.file),
-            bundle.contract,
-            require_provider=require_provider,
-            threads=threads,
+        encoder = encoder_from_bundle(
+            bundle, artifact.name, require_provider=require_provider, threads=threads
         )
         points = bundle.extras.get("thresholds", {}).get(artifact.name, ())
         return cls(encoder, artifact, reader, [Threshold.from_json(point) for point in points])

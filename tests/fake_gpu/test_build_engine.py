@@ -11,7 +11,7 @@ from tiny_graphs import contract, graph_file
 from embedge.cli import main
 from embedge.errors import EmbedgeError
 from embedge.export.report.validate import read_report
-from embedge.runtime import Artifact, Bundle, write_bundle
+from embedge.runtime import Artifact, Bundle, FaceMatcher, write_bundle
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.runtime.encoders.tensorrt_bundle import tensorrt_encoder_from_bundle
 
@@ -77,6 +77,24 @@ def test_engine_joins_the_bundle_and_runs_from_it(
             OrtEncoder(opened.read(f"student.{name}.onnx")) as graph,
         ):
             np.testing.assert_allclose(engine.embed(images), graph.embed(images), atol=1e-6)
+
+
+def test_the_matcher_runs_the_engine_it_is_asked_for(bundle: Path, tmp_path: Path, embedge) -> None:
+    crops = faces(tmp_path / "faces")
+    code, _, err = embedge(
+        *("build-engine", bundle, "--precision", "int8", "--seconds", 0.1, "--faces", crops),
+        *("--timing-cache", tmp_path / "timings"),
+    )
+    assert code == 0, err
+    pictures = [str(crops / "0.png"), str(crops / "1.png")]
+    with (
+        FaceMatcher.load(bundle, "int8-trt", require_provider="TensorRT") as engine,
+        FaceMatcher.load(bundle, "int8-trt") as graph,
+    ):
+        assert engine.provider.startswith("TensorRT 10.3.0 int8 (Fake GPU, sm_87")
+        np.testing.assert_allclose(engine.embed(pictures), graph.embed(pictures), atol=1e-6)
+    with pytest.raises(EmbedgeError, match="no engine of 'fp16'"):
+        FaceMatcher.load(bundle, "fp16", require_provider="TensorRT")
 
 
 def test_the_devices_report_fits_the_schema(bundle: Path, tmp_path: Path, embedge) -> None:
