@@ -89,6 +89,12 @@ class Bundle:
         """Every file the manifest vouches for."""
         return sorted(self._files)
 
+    def stated(self, file: str) -> dict[str, Any]:
+        """What the manifest says of a file: `bytes` and `sha256`."""
+        if file not in self._files:
+            raise self._store.refusal(f"the manifest lists no file {file}")
+        return {"bytes": int(self._files[file]["bytes"]), "sha256": self._files[file]["sha256"]}
+
     def artifact(self, name: str | None = None) -> Artifact:
         """The artifact of that name, or the default one."""
         chosen = name or self.default_artifact

@@ -1,6 +1,6 @@
 """Latency of a bundle's artifacts, side by side: one caller, batch 1, one and all threads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from embedge.runtime.encoders import Encoder
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.runtime.images import RgbImage
 
-__all__ = ["artifact_latency", "thread_counts"]
+__all__ = ["artifact_latency", "encoder_latency", "one_by_one", "thread_counts"]
 
 
 def thread_counts() -> tuple[int, ...]:
@@ -36,35 +36,48 @@ def artifact_latency(
     zeros or noise would measure something nobody runs. At most `repeats` × `seconds` more are
     spent on repeating rounds that others disturbed.
     """
+    pairs = [(name, count) for name in models for count in threads or thread_counts()]
+    with ExitStack() as stack:
+        opened = [
+            (
+                name,
+                count,
+                stack.enter_context(
+                    OrtEncoder(models[name], threads=count, require_provider=require_provider)
+                ),
+            )
+            for name, count in pairs
+        ]
+        return encoder_latency(opened, crops, seconds=seconds, rounds=rounds, repeats=repeats)
+
+
+def encoder_latency(
+    encoders: Sequence[tuple[str, int, Encoder]],
+    crops: RgbImage,
+    *,
+    seconds: float,
+    rounds: int = 5,
+    repeats: float = 0.5,
+) -> list[dict[str, Any]]:
+    """The same rows for encoders of any engine: (artifact, threads, encoder)."""
     if not len(crops):
         raise EmbedgeError(
             "E-BENCH", "there is no face to measure on", remedy="Give at least one aligned crop"
         )
-    pairs = [(name, count) for name in models for count in threads or thread_counts()]
-    with ExitStack() as stack:
-        encoders = [
-            stack.enter_context(
-                OrtEncoder(models[name], threads=count, require_provider=require_provider)
-            )
-            for name, count in pairs
-        ]
-        measured = single_stream(
-            [_subject(name, encoder, crops) for (name, _), encoder in zip(pairs, encoders)],
-            seconds=seconds,
-            rounds=rounds,
-            repeats=repeats,
-        )
-        return [
-            {
-                "artifact": name,
-                "threads": count,
-                "batch": 1,
-                "provider": encoder.provider,
-                **result.to_json(),
-            }
-            for (name, count), encoder, result in zip(pairs, encoders, measured)
-        ]
+    subjects = [Subject(name, one_by_one(encoder, crops)) for name, _, encoder in encoders]
+    measured = single_stream(subjects, seconds=seconds, rounds=rounds, repeats=repeats)
+    return [
+        {
+            "artifact": name,
+            "threads": count,
+            "batch": 1,
+            "provider": encoder.provider,
+            **result.to_json(),
+        }
+        for (name, count, encoder), result in zip(encoders, measured)
+    ]
 
 
-def _subject(name: str, encoder: Encoder, crops: RgbImage) -> Subject:
-    return Subject(name, lambda i: encoder.embed(crops[i % len(crops)][None]))
+def one_by_one(encoder: Encoder, crops: RgbImage) -> Callable[[int], object]:
+    """A call that embeds the i-th crop, round and round."""
+    return lambda i: encoder.embed(crops[i % len(crops)][None])

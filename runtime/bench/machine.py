@@ -8,7 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cores", "machine", "peak_rss_bytes", "thread_count"]
+__all__ = [
+    "cores",
+    "frequency_mhz",
+    "machine",
+    "peak_rss_bytes",
+    "temperature_c",
+    "thread_count",
+]
 
 
 def machine() -> dict[str, Any]:
@@ -40,6 +47,13 @@ def frequency_mhz() -> float | None:
         return round(int(scaled) / 1000, 1)
     found = re.search(r"^cpu MHz\s*:\s*([\d.]+)", _cpuinfo(), re.MULTILINE)
     return float(found[1]) if found else None
+
+
+def temperature_c() -> float | None:
+    """The hottest sensor the system shows."""
+    zones = Path("/sys/class/thermal").glob("thermal_zone*/temp")
+    read = [text for zone in zones if (text := _text(zone))]
+    return max((int(text) / 1000 for text in read), default=None)
 
 
 def peak_rss_bytes() -> int:

@@ -1,12 +1,15 @@
 """Latency: bars per artifact, the waterfall of one verification, the cold start."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from embedge.export.report.plots import series_plot
 from embedge.export.report.words import byte_text, ms_text
 
 __all__ = ["latency_views", "machine_text"]
 
+_LOADED = ("multi-stream", "server", "sustained")
 _COLD = (
     ("interpreter_s", "interpreter"),
     ("import_s", "import"),
@@ -18,17 +21,22 @@ _COLD = (
 def latency_views(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The machine of the run, then every device whose report was merged."""
     machines = [one for one in (report.get("latency"), *report.get("devices", [])) if one]
-    return [{**_latency(one), "first": one is machines[0]} for one in machines]
+    return [_latency(one, number) for number, one in enumerate(machines)]
 
 
-def _latency(latency: Mapping[str, Any]) -> dict[str, Any]:
+def _latency(latency: Mapping[str, Any], number: int) -> dict[str, Any]:
     rows = latency.get("artifacts", [])
+    scenarios = latency.get("scenarios", [])
     return {
+        "first": number == 0,
         "device": latency.get("device"),
         "bars": _bars(rows),
         # rounds are shared by all rows: the worst row tells of all of them
         "flagged": max((row.get("flagged", 0) for row in rows), default=0),
         "rejected": max((row.get("rejected", 0) for row in rows), default=0),
+        "loads": [_load(row) for row in scenarios if row["scenario"] in _LOADED],
+        "plots": _plots(scenarios, f"load{number}"),
+        "energy": _energy(latency.get("energy")),
         "verify": _waterfall(latency.get("verify", [])),
         "verify_artifact": latency.get("verify_artifact"),
         "cold": _cold(latency.get("cold_start")),
@@ -91,6 +99,65 @@ def _stage(row: Mapping[str, Any]) -> dict[str, Any]:
         "n": f"{row['n']:,}",
         **{name: ms_text(row.get(name)) for name in ("p50", "p90", "p99", "max")},
     }
+
+
+def _load(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One load pattern in words and figures."""
+    said = {
+        "multi-stream": lambda: f"{row['streams']} callers at once",
+        "server": lambda: (
+            f"arrivals at {row['offered_per_s']:.1f} a second"
+            + (": more than it can take" if row.get("overloaded") else "")
+        ),
+        "sustained": lambda: f"without pause, slowdown {row['slowdown']:.2f}×",
+    }[row["scenario"]]()
+    return {
+        "scenario": row["scenario"],
+        "said": said,
+        "artifact": row["artifact"],
+        "threads": row["threads"],
+        "rate": f"{row['images_per_s']:.1f}",
+        **{name: ms_text((row.get("latency") or {}).get(name)) for name in ("p50", "p90", "p99")},
+    }
+
+
+def _plots(scenarios: Sequence[Mapping[str, Any]], name: str) -> list[dict[str, Any]]:
+    """The batch curve, and how the pace held under sustained load."""
+    batches: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    paces = {}
+    for row in scenarios:
+        label = f"{row['artifact']}, {row['threads']} thread{'s' if row['threads'] != 1 else ''}"
+        if row["scenario"] == "offline":
+            batches[label].append((row["batch"], row["images_per_s"]))
+        elif row["scenario"] == "sustained" and row.get("windows"):
+            windows = row["windows"]
+            paces[label] = ([one["at_s"] for one in windows], [one["p50"] for one in windows])
+    curves = {
+        label: ([batch for batch, _ in sorted(points)], [rate for _, rate in sorted(points)])
+        for label, points in batches.items()
+    }
+    drawn = []
+    if curves:
+        svg = series_plot(
+            curves, name=f"{name}b", x="batch", y="pictures a second", log_x=True, from_zero=True
+        )
+        drawn.append({"title": "Throughput over batch size", "svg": svg, "names": list(curves)})
+    if paces:
+        svg = series_plot(paces, name=f"{name}s", x="second", y="median, ms", from_zero=True)
+        drawn.append({"title": "Pace without a pause", "svg": svg, "names": list(paces)})
+    return drawn
+
+
+def _energy(energy: Mapping[str, Any] | None) -> list[dict[str, str]]:
+    return [
+        {
+            "sensor": sensor,
+            "whole": f"{1e3 * told['joules_per_call']:.2f} mJ",
+            "above": f"{1e3 * told['above_idle']:.2f} mJ",
+            "idle": f"{told['idle_watts']:.2f} W",
+        }
+        for sensor, told in (energy or {}).items()
+    ]
 
 
 def _cold(cold: Mapping[str, Any] | None) -> dict[str, Any] | None:

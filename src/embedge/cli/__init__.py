@@ -15,6 +15,7 @@ COMMANDS = {
     "build-engine": ("embedge.cli.build_engine", "a TensorRT engine, built and checked on device"),
     "doctor": ("embedge.cli.doctor", "what this machine has, what is wrong with it, the remedy"),
     "train-teacher": ("embedge.cli.train_teacher", "train a teacher from a recipe"),
+    "bench": ("embedge.cli.bench", "latency, throughput and load patterns of a bundle here"),
     "gate": ("embedge.cli.gate", "hold a report against a policy, for continuous integration"),
     "report": ("embedge.cli.report", "draw a report again, compare, merge, sign off"),
     "verify": ("embedge.cli.verify", "are these two pictures the same person?"),

@@ -5,6 +5,7 @@ import time
 from itertools import groupby
 
 import pytest
+from fake_time import FakeTime
 
 from embedge.runtime.bench import core
 from embedge.runtime.bench.core import Subject, single_stream
@@ -35,12 +36,17 @@ def sleeper(name: str, milliseconds: float, log: list[str] | None = None) -> Sub
 
 
 def test_it_measures_what_happened(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeTime()
+    monkeypatch.setattr(core, "time", clock)
     monkeypatch.setattr(core, "Watch", Scripted([0.0]))
-    fast, slow = single_stream([sleeper("fast", 1), sleeper("slow", 4)], seconds=0.6, rounds=3)
-    assert 1.0 <= fast.percentiles.values["p50"] < 3.5
-    assert 4.0 <= slow.percentiles.values["p50"] < 12.0
-    assert fast.percentiles.n > slow.percentiles.n
+    subjects = [Subject("fast", clock.taking(1)), Subject("slow", clock.taking(4))]
+    begin = clock.now
+    fast, slow = single_stream(subjects, seconds=6.0, rounds=3)
+    assert fast.percentiles.values["p99"] == pytest.approx(1.0)
+    assert slow.percentiles.values["p50"] == pytest.approx(4.0)
+    assert fast.percentiles.n == pytest.approx(4 * slow.percentiles.n, rel=0.01)
     assert (fast.rounds, fast.rejected, fast.flagged) == (3, 0, 0)
+    assert clock.now - begin == pytest.approx(6.0, rel=0.02)
 
 
 def test_rounds_interleave_and_rotate(monkeypatch: pytest.MonkeyPatch) -> None:
