@@ -36,7 +36,8 @@ class Scale:
 def activation_scale(bounds: Range, *, symmetric: bool) -> Scale:
     """S8 around zero, or U8 with zero on the grid."""
     if symmetric:
-        return Scale(np.float32(max(bounds.bound / 127, _TINY)), 0, np.int8)
+        reach = max(bounds.high / 127, -bounds.low / 128, _TINY)
+        return Scale(np.float32(reach), 0, np.int8)
     step = np.float32(max((bounds.high - bounds.low) / 255, _TINY))
     return Scale(step, int(np.clip(np.rint(-bounds.low / step), 0, 255)), np.uint8)
 

@@ -21,13 +21,21 @@ from embedge.export.arithmetic import (
     weight_scales,
 )
 from embedge.export.channels import is_weighted
-from embedge.export.prelu import prelu_nodes, slope_of
+from embedge.export.prelu import slope_of
 from embedge.export.surgery import Graph
 
 __all__ = ["Target", "Wanted", "place", "wanted_tensors"]
 
 Target = Literal["cpu", "trt", "trt8"]
-_SAME_RANGE = {"Flatten", "Reshape", "Transpose", "MaxPool", "Squeeze", "Unsqueeze"}
+_MOVES_VALUES = {
+    "Concat",
+    "Flatten",
+    "MaxPool",
+    "Reshape",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+}
 
 
 @dataclass(slots=True)
@@ -68,10 +76,27 @@ def wanted_tensors(graph: Graph, target: Target, *, kept: frozenset[str] = froze
             wanted.nodes.append(node)
             for name in _quantised_terms(graph, node, target):
                 wanted.add(name)
-    _add_passers(graph, wanted)
-    if target == "cpu":
-        _add_integer_prelus(graph, wanted, kept)
+    for node in reversed(graph.nodes):
+        if node.output[0] in wanted.leader and node.name not in kept:
+            _extend_upwards(graph, node, wanted, target)
     return wanted
+
+
+def _extend_upwards(graph: Graph, node: NodeProto, wanted: Wanted, target: Target) -> None:
+    """What writes a quantised tensor passes codes on, where it can: its ends share one range."""
+    moves = node.op_type in _MOVES_VALUES
+    prelu = target == "cpu" and node.op_type == "PRelu" and _is_integer_prelu(graph, node)
+    if not moves and not prelu:
+        return
+    wanted.nodes.append(node)
+    sources = node.input if node.op_type == "Concat" else node.input[:1]
+    for name in sources:
+        wanted.share(name, node.output[0])
+
+
+def _is_integer_prelu(graph: Graph, node: NodeProto) -> bool:
+    slope = graph.constant(node.input[1])
+    return slope is not None and bool(np.all(slope <= 1))
 
 
 def _quantised_terms(graph: Graph, node: NodeProto, target: Target) -> list[str]:
@@ -89,22 +114,6 @@ def _quantised_terms(graph: Graph, node: NodeProto, target: Target) -> list[str]
         if fusible and graph.only_consumer(name) is node:
             return [other for other in terms if other != name]
     return terms
-
-
-def _add_integer_prelus(graph: Graph, wanted: Wanted, kept: frozenset[str]) -> None:
-    for node in prelu_nodes(graph):
-        read = node.output[0] in wanted.leader and node.name not in kept
-        if read and np.all(slope_of(graph, node) <= 1):
-            wanted.nodes.append(node)
-            wanted.share(node.input[0], node.output[0])
-
-
-def _add_passers(graph: Graph, wanted: Wanted) -> None:
-    """An operator that only moves values passes codes on: its ends share one range."""
-    for node in reversed(graph.nodes):
-        if node.op_type in _SAME_RANGE and node.output[0] in wanted.leader:
-            wanted.nodes.append(node)
-            wanted.share(node.input[0], node.output[0])
 
 
 def place(

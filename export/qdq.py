@@ -1,22 +1,57 @@
 """INT8: a float graph becomes a Q/DQ graph that says itself what runs in 8 bits."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.ranges import Histogram, Method, Range
-from embedge.errors import EmbedgeError
+from embedge.export.bias_correction import correct_biases
 from embedge.export.canonical import canonical
-from embedge.export.observe import batches_of, observe
+from embedge.export.entrance import exact_entrance, fold_entrance
+from embedge.export.equalise import equalise
+from embedge.export.groups import widen_groups
+from embedge.export.observe import DEFAULT_DOOR, batches_of, observe
 from embedge.export.placement import Target, Wanted, place, wanted_tensors
 from embedge.export.prelu import tame_slopes
+from embedge.export.quantisable import require_pictures, require_quantisable
+from embedge.export.student_graph import read_contract
 from embedge.export.surgery import Graph
+from embedge.export.tensorrt_rules import TENSORRT_8_OPSET, lower_opset, require_tensorrt
 
-__all__ = ["collect_histograms", "qdq_from_onnx"]
+__all__ = [
+    "Calibrated",
+    "calibrated_graph",
+    "collect_histograms",
+    "qdq_from_onnx",
+    "quantised",
+    "write_for",
+]
 
 Images = NDArray[np.uint8]
 _VALUES_PER_PICTURE = 1 << 14
+_FEW = 64  # pictures that suffice for means and for the extremes of channels
+
+
+@dataclass(slots=True)
+class Calibrated:
+    """A float graph ready to be quantised: equalised, its values counted."""
+
+    graph: Graph
+    target: Target
+    histograms: dict[str, Histogram]
+    fixed: dict[str, Range]
+
+    def ranges(self, wanted: Wanted, method: Method) -> dict[str, Range]:
+        """One range per root: the union over the tensors that share it."""
+        options = {"symmetric": self.target != "cpu"} if method == "mse" else {}
+        ranges = dict[str, Range]()
+        for name in wanted.tensors:
+            root = wanted.root(name)
+            found = self.fixed.get(name) or self.histograms[name].compute(method, **options)
+            ranges[root] = found.union(ranges[root]) if root in ranges else found
+        return ranges
 
 
 def qdq_from_onnx(
@@ -26,43 +61,67 @@ def qdq_from_onnx(
     *,
     target: Target = "cpu",
     method: Method = "mse",
+    kept: frozenset[str] = frozenset(),
+    weight_bits: int = 8,
 ) -> None:
-    """Quantise an ONNX file with the ranges that uint8 (N,H,W,3) pictures show."""
-    graph = canonical(Graph.read(path_in))
-    require_pictures(calibration_images)
-    tame_slopes(graph)
+    """Quantise an ONNX file with the ranges that uint8 (N,H,W,3) pictures show.
+
+    `kept` names nodes that stay in float. `weight_bits=7` is for x86 processors without VNNI,
+    whose 16-bit accumulators saturate.
+    """
+    calibrated = calibrated_graph(path_in, calibration_images, target)
+    graph = quantised(calibrated, calibration_images, method, kept=kept, weight_bits=weight_bits)
+    write_for(graph, target, path_out)
+
+
+def write_for(graph: Graph, target: Target, path: Path) -> None:
+    """Write the graph in the opset of its target; TensorRT's rules are checked before."""
+    if target == "trt8":
+        lower_opset(graph, TENSORRT_8_OPSET)
+    graph.write(path, check=None if target == "cpu" else require_tensorrt)
+
+
+def calibrated_graph(path_in: Path, images: Images, target: Target) -> Calibrated:
+    """Everything that comes before the choice of ranges and of nodes."""
+    graph = Graph.read(path_in)
+    require_quantisable(graph, path_in)
+    require_pictures(images, graph)
+    door = read_contract(graph) or DEFAULT_DOOR
+    canonical(graph)
+    fold_entrance(graph)
+    if target == "cpu":
+        widen_groups(graph)
+        tame_slopes(graph)
+    fixed = exact_entrance(graph, door)
+    equalise(graph, batches_of(images[:_FEW], door))
+    graph.tidy()
     wanted = wanted_tensors(graph, target)
-    histograms = collect_histograms(graph, wanted, calibration_images)
-    ranges = ranges_of(wanted, histograms, method, symmetric=target != "cpu")
-    place(graph, wanted, ranges, target)
-    graph.write(path_out)
+    histograms = collect_histograms(graph, wanted, images)
+    return Calibrated(graph, target, histograms, fixed)
 
 
-def require_pictures(images: Images) -> None:
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
-        raise EmbedgeError(
-            "E-CALIBRATION",
-            f"calibration pictures are uint8 (N, height, width, 3), these are {images.dtype}"
-            f" {images.shape}",
-            remedy="Pass aligned RGB pictures as they are decoded",
-        )
+def quantised(
+    calibrated: Calibrated,
+    images: Images,
+    method: Method,
+    *,
+    kept: frozenset[str] = frozenset(),
+    weight_bits: int = 8,
+) -> Graph:
+    """The Q/DQ graph; the calibrated float graph stays as it is."""
+    graph, target = calibrated.graph.copy(), calibrated.target
+    door = read_contract(graph) or DEFAULT_DOOR
+    wanted = wanted_tensors(graph, target, kept=kept)
+    ranges = calibrated.ranges(wanted, method)
+    correct_biases(graph, wanted, ranges, target, batches_of(images[:_FEW], door), bits=weight_bits)
+    place(graph, wanted, ranges, target, bits=weight_bits)
+    return graph
 
 
 def collect_histograms(graph: Graph, wanted: Wanted, images: Images) -> dict[str, Histogram]:
     histograms = {name: Histogram() for name in wanted.tensors}
-    for values in observe(graph, wanted.tensors, batches_of(images)):
+    door = read_contract(graph) or DEFAULT_DOOR
+    for values in observe(graph, wanted.tensors, batches_of(images, door)):
         for name, value in values.items():
             histograms[name].collect(value, name, most=_VALUES_PER_PICTURE)
     return histograms
-
-
-def ranges_of(
-    wanted: Wanted, histograms: dict[str, Histogram], method: Method, *, symmetric: bool
-) -> dict[str, Range]:
-    """One range per root: the union over the tensors that share it."""
-    options = {"symmetric": symmetric} if method == "mse" else {}
-    ranges = dict[str, Range]()
-    for name, histogram in histograms.items():
-        found, root = histogram.compute(method, **options), wanted.root(name)
-        ranges[root] = found.union(ranges[root]) if root in ranges else found
-    return ranges

@@ -14,7 +14,7 @@ from embedge import __version__
 from embedge.errors import EmbedgeError
 from embedge.files import whole_file
 
-__all__ = ["Graph", "attribute", "node_place"]
+__all__ = ["Graph", "attribute", "copy_message", "node_place"]
 
 Array = NDArray[Any]
 
@@ -52,16 +52,16 @@ class Graph:
         inputs = [item for item in graph.input if item.name not in constants]
         taken.update(item.name for item in inputs)
         metadata = {item.key: item.value for item in model.metadata_props}
-        nodes = [_copy(node) for node in graph.node]
+        nodes = [copy_message(node) for node in graph.node]
         return cls(nodes, constants, inputs, list(graph.output), opset, metadata, "embedge", taken)
 
     def copy(self) -> "Graph":
         """An independent copy; the arrays are shared because no pass writes into one."""
         return Graph(
-            [_copy(node) for node in self.nodes],
+            [copy_message(node) for node in self.nodes],
             dict(self.constants),
-            [_copy(item) for item in self.inputs],
-            [_copy(item) for item in self.outputs],
+            [copy_message(item) for item in self.inputs],
+            [copy_message(item) for item in self.outputs],
             self.opset,
             dict(self.metadata),
             self.name,
@@ -220,7 +220,7 @@ def node_place(node: NodeProto) -> str:
     return f"node {node.name or node.output[0]} ({node.op_type})"
 
 
-def _copy(message: Any) -> Any:
+def copy_message(message: Any) -> Any:
     twin = type(message)()
     twin.CopyFrom(message)
     return twin
