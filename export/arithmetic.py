@@ -34,7 +34,9 @@ class Scale:
 
 
 def activation_scale(bounds: Range, *, symmetric: bool) -> Scale:
-    """S8 around zero, or U8 with zero on the grid."""
+    """S8 around zero, or U8 with zero on the grid. A tensor that was always zero gets a unit."""
+    if bounds.low == bounds.high:
+        return Scale(np.float32(1), 0, np.int8 if symmetric else np.uint8)
     if symmetric:
         reach = max(bounds.high / 127, -bounds.low / 128, _TINY)
         return Scale(np.float32(reach), 0, np.int8)
