@@ -90,8 +90,8 @@ def calibrated_graph(path_in: Path, images: Images, target: Target) -> Calibrate
     canonical(graph)
     fold_entrance(graph)
     if target == "cpu":
-        widen_groups(graph)
         tame_slopes(graph)
+        widen_groups(graph)
     fixed = exact_entrance(graph, door)
     equalise(graph, batches_of(images[:_FEW], door))
     graph.tidy()
