@@ -114,11 +114,11 @@ class Student(Section):
 class Distill(Section):
     method: Literal["scratch", "proxyless", "th-kd"] = "th-kd"
     """how the student learns"""
-    a: Share = 0.5
+    a: Share = 0.9
     """TH-KD: share of the borrowed head against the student's own"""
     alpha: Annotated[float, Field(ge=0)] = 1.0
     """TH-KD: weight of the teacher's class distribution"""
-    beta: Annotated[float, Field(ge=0)] = 1.0
+    beta: Annotated[float, Field(ge=0)] = 60.0
     """TH-KD: weight of the distance between the two embeddings"""
     temperature: Annotated[float, Field(gt=0)] = 1.0
     """TH-KD: divides the logits of both distributions"""
