@@ -13,12 +13,14 @@ from embedge.runtime.bundle_store import FolderStore, Store, ZipStore
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["FORMAT", "MANIFEST", "SEAL", "Artifact", "Bundle", "seal_of"]
+__all__ = ["FORMAT", "MANIFEST", "SEAL", "SIGNATURE", "Artifact", "Bundle", "seal_of"]
 
 FORMAT = "embedge.bundle/1"
 MANIFEST = "manifest.json"
 SEAL = "manifest.json.sha256"  # what `sha256sum -c` reads; the manifest vouches for all the rest
+SIGNATURE = "manifest.json.ed25519"  # may be there; runtime/signature.py checks it
 _LARGEST_MANIFEST = 4 << 20
+_LARGEST_SIGNATURE = 4096
 _LARGEST_BUNDLE = 4 << 30
 
 
@@ -56,8 +58,10 @@ class Artifact:
 class Bundle:
     """An opened, verified bundle; a context manager, because a zip file stays open."""
 
-    def __init__(self, store: Store, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, store: Store, data: bytes, manifest: Mapping[str, Any]) -> None:
         self._store = store
+        self.manifest = data
+        self.signature = _signature_of(store)
         self._files: Mapping[str, Mapping[str, Any]] = manifest["files"]
         self.name = str(manifest["name"])
         self.contract = EmbeddingContract.from_json(manifest["contract"])
@@ -73,7 +77,7 @@ class Bundle:
         """Open a bundle folder or .zip; every file's size and sha256 are checked first."""
         store = _store_of(Path(path))
         try:
-            bundle = cls(store, _manifest_of(store))
+            bundle = cls(store, *_manifest_of(store))
             bundle._check_references()
             bundle._check_files()
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -131,7 +135,7 @@ class Bundle:
         present = set(self._store.names())
         if missing := sorted(stated - present):
             raise self._store.refusal(f"{missing[0]} is missing")
-        if extra := sorted(present - stated):
+        if extra := sorted(present - stated - {SIGNATURE}):
             raise self._store.refusal(f"{extra[0]} is not in the manifest")
         for file in self._files:
             self.read(file)
@@ -176,7 +180,14 @@ def _json(data: bytes, store: Store) -> Any:
         raise store.refusal("the manifest is not JSON") from error
 
 
-def _manifest_of(store: Store) -> dict[str, Any]:
+def _signature_of(store: Store) -> bytes | None:
+    if SIGNATURE not in store.names():
+        return None
+    return store.read(SIGNATURE, None, limit=_LARGEST_SIGNATURE)
+
+
+def _manifest_of(store: Store) -> tuple[bytes, dict[str, Any]]:
+    """The very bytes that are trusted from here on, and what they say."""
     data = store.read(MANIFEST, None, limit=_LARGEST_MANIFEST)
     if store.read(SEAL, None, limit=1024) != seal_of(data):
         raise store.refusal("the manifest does not match its seal")
@@ -185,4 +196,4 @@ def _manifest_of(store: Store) -> dict[str, Any]:
         raise store.refusal(f"the manifest is not of format {FORMAT}")
     for name in manifest["files"]:
         store.check_name(name)
-    return manifest
+    return data, manifest

@@ -1,8 +1,10 @@
 """The page somebody signs: verdict, thresholds, digests, and lines for names on paper."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from embedge.errors import EmbedgeError
 from embedge.export.report.html import rendered
 from embedge.export.report.validate import completed, read_report
 from embedge.export.report.views.latency import machine_text
@@ -10,8 +12,10 @@ from embedge.export.report.views.networks import artifacts_view
 from embedge.export.report.views.verdict import verdict_view
 from embedge.export.report.words import date_text
 from embedge.files import sha256_file
+from embedge.runtime.bundle import Bundle
+from embedge.runtime.signature import require_signature, signature_of
 
-__all__ = ["summary_from_report"]
+__all__ = ["signature_for", "summary_from_report"]
 
 
 def summary_from_report(report: Path, *, signature: dict[str, Any] | None = None) -> str:
@@ -33,3 +37,17 @@ def summary_from_report(report: Path, *, signature: dict[str, Any] | None = None
         digest=sha256_file(report),
         signature=signature,
     )
+
+
+def signature_for(report: Path, bundle: Path, trusted: Sequence[Path]) -> dict[str, Any] | None:
+    """Who signed the bundle that holds exactly this report; None where nobody did."""
+    with Bundle.open(bundle) as opened:
+        if sha256_file(report) not in {opened.stated(file)["sha256"] for file in opened.files}:
+            raise EmbedgeError(
+                "E-REPORT-FOREIGN",
+                f"the bundle {opened.name} does not hold this report",
+                where=report,
+                remedy="Give the report.json of that very bundle",
+            )
+        found = require_signature(opened, trusted) if trusted else signature_of(opened)
+    return None if found is None else {"key_id": found.key_id, "trusted": bool(trusted)}

@@ -18,6 +18,7 @@ COMMANDS = {
     "bench": ("embedge.cli.bench", "latency, throughput and load patterns of a bundle here"),
     "gate": ("embedge.cli.gate", "hold a report against a policy, for continuous integration"),
     "report": ("embedge.cli.report", "draw a report again, compare, merge, sign off"),
+    "sign": ("embedge.cli.sign", "sign a bundle, or check who signed it"),
     "verify": ("embedge.cli.verify", "are these two pictures the same person?"),
     "enroll": ("embedge.cli.enroll", "add a person's pictures to a gallery"),
     "identify": ("embedge.cli.identify", "who of a gallery is this?"),

@@ -93,18 +93,12 @@ def _plan(options: argparse.Namespace, bundle: "Bundle") -> "Plan":
 
 
 def _opener(bundle: "Bundle", *, engine: bool) -> "OpenEncoder":
-    def onnx(artifact: str, threads: int) -> Any:
-        from embedge.runtime.encoders.ort import OrtEncoder
+    from embedge.runtime.encoders.bundled import TENSORRT, encoder_from_bundle
 
-        model = bundle.read(bundle.artifact(artifact).file)
-        return OrtEncoder(model, bundle.contract, threads=threads)
-
-    def tensorrt(artifact: str, _: int) -> Any:
-        from embedge.runtime.encoders.tensorrt_bundle import tensorrt_encoder_from_bundle
-
-        return tensorrt_encoder_from_bundle(bundle, artifact)
-
-    return tensorrt if engine else onnx
+    provider = TENSORRT if engine else None
+    return lambda artifact, threads: encoder_from_bundle(
+        bundle, artifact, require_provider=provider, threads=threads
+    )
 
 
 def _faces(options: argparse.Namespace, bundle: "Bundle") -> tuple[Any, Any]:

@@ -24,16 +24,29 @@ def add_matcher_options(parser: argparse.ArgumentParser) -> None:
         default="one",
         help="with several faces in a picture: refuse it (one), or take this one",
     )
+    parser.add_argument(
+        "--trust",
+        type=Path,
+        action="append",
+        metavar="KEY.pub",
+        help="refuse a bundle that this key has not signed (repeatable: any of them)",
+    )
 
 
 def matcher_from(options: argparse.Namespace) -> "FaceMatcher":
+    from embedge.runtime.bundle import Bundle
     from embedge.runtime.matcher import FaceMatcher
 
-    return FaceMatcher.load(
-        options.bundle,
-        options.artifact,
-        require_provider=options.require_provider,
-        threads=options.threads,
-        detector=options.detector,
-        choice=options.face,
-    )
+    with Bundle.open(options.bundle) as bundle:
+        if options.trust:
+            from embedge.runtime.signature import require_signature
+
+            require_signature(bundle, options.trust)
+        return FaceMatcher.load(
+            bundle,
+            options.artifact,
+            require_provider=options.require_provider,
+            threads=options.threads,
+            detector=options.detector,
+            choice=options.face,
+        )

@@ -124,12 +124,19 @@ def _merge(options: argparse.Namespace) -> int:
 def _configure_summary(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("report", type=Path, help="a report.json")
     parser.add_argument("--out", type=Path, required=True, help="the page to write, .html")
+    parser.add_argument("--bundle", type=Path, help="the bundle whose report this is")
+    parser.add_argument(
+        "--trust", type=Path, action="append", help="a public key the bundle must be signed with"
+    )
 
 
 def _summary(options: argparse.Namespace) -> int:
-    from embedge.export.report.summary import summary_from_report
+    from embedge.export.report.summary import signature_for, summary_from_report
     from embedge.files import write_text
 
-    write_text(options.out, summary_from_report(options.report))
+    signature = None
+    if options.bundle:
+        signature = signature_for(options.report, options.bundle, options.trust or [])
+    write_text(options.out, summary_from_report(options.report, signature=signature))
     print(options.out)
     return 0
