@@ -37,6 +37,8 @@ def ort_session(
     disabled = ["WeightBiasQuantization"] if facts.half_with_qdq else []
     session = _started(data, wanted, threads, disabled, profile)
     session.disable_fallback()
+    if hasattr(session, "_model_bytes"):  # kept for that fallback: as large as the model itself
+        session._model_bytes = b""
     if session.get_providers()[0] != wanted[0]:
         raise _no_provider(wanted[0], f"only {session.get_providers()[0]} started")
     return session

@@ -17,7 +17,7 @@ from embedge.runtime.sessions import ort_session
 __all__ = ["Int8Scan"]
 
 _SEGMENT = 65536  # rows laid out together for good
-_LOOSE = 2048  # the most rows that are converted anew for every query
+_LOOSE = 2048  # the most rows that wait, as float32, to be laid out
 
 
 class Int8Scan:
@@ -31,6 +31,7 @@ class Int8Scan:
         self._open = np.empty((0, dim), np.int8)
         self._open_segment: Any = None
         self._laid_out = 0
+        self._loose = np.empty((0, dim), np.float32)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def __len__(self) -> int:
@@ -45,6 +46,7 @@ class Int8Scan:
         if len(self._open) - self._laid_out > _LOOSE:
             self._open_segment = _laid_out(self._open)
             self._laid_out = len(self._open)
+        self._loose = float_from_int8(self._open[self._laid_out :])
 
     def scores(self, queries: Embeddings) -> Embeddings:
         """(queries, rows): cosines with the quantised templates, to within `error`."""
@@ -53,7 +55,7 @@ class Int8Scan:
         segments = [*self._full, *([self._open_segment] if self._open_segment else [])]
         each = self._pool.map if self._pool else map
         parts = list(each(lambda segment: _segment_scores(segment, written, scale), segments))
-        parts.append(queries @ float_from_int8(self._open[self._laid_out :]).T)
+        parts.append(queries @ self._loose.T)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     @staticmethod

@@ -1,0 +1,215 @@
+"""The gallery's interface on Milvus, for more people than one file should hold.
+
+`MilvusGallery("people.db", contract)` runs milvus-lite on one file, an address runs on a server.
+What the embedded gallery gives and Milvus does not: encryption at rest under your own key, and an
+erasure that can be proven; where those matter, they are the server's administration.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+import numpy as np
+
+from embedge.errors import EmbedgeError
+from embedge.files import sha256_json
+from embedge.optional import require
+from embedge.runtime.contract import EmbeddingContract, require_same_space
+from embedge.runtime.encoders import Embeddings
+from embedge.runtime.gallery.ranking import Ranked
+
+__all__ = ["MilvusGallery"]
+
+_LARGEST_ANSWER = 16384  # Milvus refuses to return more
+_LONGEST_NAME = 256
+
+
+class MilvusGallery:
+    """Enrol, identify, erase and export on a Milvus collection bound to one space."""
+
+    def __init__(
+        self, uri: str, contract: EmbeddingContract, *, collection: str = "embedge", token: str = ""
+    ) -> None:
+        milvus = require("pymilvus", extra="milvus")
+        self.contract = contract
+        self._name = f"{collection}_{_space_mark(contract)}"
+        try:
+            self._client = milvus.MilvusClient(uri=uri, token=token)
+            self._require_no_other_space(collection)
+            if not self._client.has_collection(self._name):
+                self._create(milvus)
+            self._client.load_collection(self._name)
+        except milvus.MilvusException as error:
+            raise _failed(error, uri) from error
+        self._failure = milvus.MilvusException
+
+    def __len__(self) -> int:
+        rows = self._ask("query", filter="", output_fields=["count(*)"])
+        return int(rows[0]["count(*)"])
+
+    def people(self) -> list[str]:
+        """Everybody's name; read in pages, for as long as it takes."""
+        names: set[str] = set()
+        pages = self._ask("query_iterator", batch_size=1000, output_fields=["person"])
+        while page := pages.next():
+            names.update(row["person"] for row in page)
+        pages.close()
+        return sorted(names)
+
+    def enroll(
+        self,
+        people: str | Sequence[str],
+        embeddings: Embeddings,
+        contract: EmbeddingContract,
+        *,
+        source: str = "",
+    ) -> list[str]:
+        """Add templates; returns their record ids."""
+        require_same_space(self.contract, contract)
+        rows = np.atleast_2d(np.asarray(embeddings, np.float32))
+        names = [people] * len(rows) if isinstance(people, str) else list(people)
+        if len(names) != len(rows) or not all(0 < len(n.encode()) <= _LONGEST_NAME for n in names):
+            raise EmbedgeError(
+                "E-PERSON",
+                f"{len(rows)} embeddings need {len(rows)} names of 1 to {_LONGEST_NAME} bytes",
+                remedy="Name each person, the same way every time",
+            )
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        data = [
+            {
+                "record": uuid4().hex,
+                "person": name,
+                "enrolled": now,
+                "source": source,
+                "embedding": row,
+            }
+            for name, row in zip(names, rows)
+        ]
+        self._ask("insert", data=data)
+        return [str(row["record"]) for row in data]
+
+    def identify(
+        self, embeddings: Embeddings, contract: EmbeddingContract, *, count: int = 5
+    ) -> list[list[Ranked]]:
+        """For each embedding the best `count` people by their best template."""
+        require_same_space(self.contract, contract)
+        queries = np.atleast_2d(np.asarray(embeddings, np.float32))
+        return [self._best(query, count) for query in queries]
+
+    def erase(self, person: str, *, prove: bool = False) -> int:
+        """Delete a person; how many templates went. Milvus drops the bytes when it compacts."""
+        if prove:
+            raise EmbedgeError(
+                "E-PROOF",
+                "an erasure in Milvus cannot be proven byte by byte",
+                remedy="Use the embedded gallery where proof is needed",
+            )
+        found = self._of_person(person, ["record"])
+        self._ask("delete", filter=_is(person))
+        return len(found)
+
+    def export(self, person: str) -> dict[str, Any]:
+        """Everything the collection knows about one person, in plain JSON values."""
+        rows = self._of_person(person, ["record", "enrolled", "source", "embedding"])
+        templates = [{**row, "embedding": [float(x) for x in row["embedding"]]} for row in rows]
+        return {"person": person, "contract": self.contract.to_json(), "templates": templates}
+
+    def close(self) -> None:
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _best(self, query: Embeddings, count: int) -> list[Ranked]:
+        """One person may fill the first answers: ask for more until enough people are in."""
+        limit = min(max(8 * count, 16), _LARGEST_ANSWER)
+        while True:
+            (hits,) = self._ask(
+                "search",
+                data=[query],
+                limit=limit,
+                output_fields=["person"],
+                consistency_level="Strong",
+            )
+            ranked = [
+                Ranked(hit["entity"]["person"], float(hit["distance"]), row)
+                for row, hit in enumerate(hits)
+            ]
+            best: dict[str, Ranked] = {}
+            for each in sorted(ranked, key=lambda each: (-each.cosine, each.person)):
+                best.setdefault(each.person, each)
+            if len(best) > count or len(hits) < limit or limit == _LARGEST_ANSWER:
+                return list(best.values())[:count]
+            limit = min(4 * limit, _LARGEST_ANSWER)
+
+    def _of_person(self, person: str, fields: list[str]) -> list[dict[str, Any]]:
+        rows = self._ask(
+            "query", filter=_is(person), output_fields=fields, consistency_level="Strong"
+        )
+        if rows:
+            return [{field: row[field] for field in fields} for row in rows]
+        raise EmbedgeError(
+            "E-PERSON",
+            f"nobody named '{person}' is enrolled",
+            remedy="List the names with people()",
+        )
+
+    def _ask(self, method: str, **arguments: Any) -> Any:
+        try:
+            return getattr(self._client, method)(collection_name=self._name, **arguments)
+        except self._failure as error:
+            raise _failed(error, self._name) from error
+
+    def _create(self, milvus: Any) -> None:
+        kinds = milvus.DataType
+        schema = self._client.create_schema(auto_id=False)
+        schema.add_field("record", kinds.VARCHAR, is_primary=True, max_length=32)
+        schema.add_field("person", kinds.VARCHAR, max_length=_LONGEST_NAME)
+        schema.add_field("enrolled", kinds.VARCHAR, max_length=40)
+        schema.add_field("source", kinds.VARCHAR, max_length=64)
+        schema.add_field("embedding", kinds.FLOAT_VECTOR, dim=self.contract.dim)
+        index = self._client.prepare_index_params()
+        index.add_index("embedding", index_type="FLAT", metric_type="IP")  # exact
+        self._client.create_collection(self._name, schema=schema, index_params=index)
+
+    def _require_no_other_space(self, collection: str) -> None:
+        """The space is part of the name: a description is not kept by every Milvus."""
+        names = self._client.list_collections()
+        others = [name for name in names if re.fullmatch(f"{collection}_[0-9a-f]{{16}}", name)]
+        if set(others) <= {self._name}:
+            return
+        raise EmbedgeError(
+            "E-SPACE",
+            f"the collection {others[0]} holds embeddings of another space",
+            remedy="Use a bundle of the space it was made with, or another collection",
+        )
+
+
+def _space_mark(contract: EmbeddingContract) -> str:
+    return sha256_json({"space": contract.space, "dim": contract.dim})[:16]
+
+
+def _is(person: str) -> str:
+    """A filter that no name can break out of."""
+    return f"person == {json.dumps(person, ensure_ascii=False)}"
+
+
+def _failed(error: Exception, where: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-MILVUS",
+        f"Milvus refused or could not be reached: {getattr(error, 'message', error)}",
+        where=where,
+        remedy="Check the address, the token and the server's log",
+    )
