@@ -9,14 +9,15 @@ import numpy as np
 from embedge.errors import EmbedgeError
 from embedge.train.data.fingerprint import fingerprint_of, sampled
 from embedge.train.data.jpeg import face_from_bytes
-from embedge.train.data.vocabulary import CorruptRecord, FaceDataset, Pictures
+from embedge.train.data.pictures import StoredFaces
+from embedge.train.data.vocabulary import CorruptRecord, Pictures
 
 __all__ = ["PICTURE_SUFFIXES", "ImageFolder"]
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
 
-class ImageFolder(FaceDataset):
+class ImageFolder(StoredFaces):
     """`ROOT/PERSON/picture.jpg`, people and pictures in alphabetical order."""
 
     kind: ClassVar[str] = "folder"

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from embedge.errors import EmbedgeError
 from embedge.train.data.fingerprint import fingerprint_of, sampled
 from embedge.train.data.jpeg import face_from_bytes
+from embedge.train.data.pictures import StoredFaces
 from embedge.train.data.recordio import MAGIC, BrokenRecord, record_at, record_offsets, unpacked
-from embedge.train.data.vocabulary import CorruptRecord, FaceDataset, Labels, Pictures
+from embedge.train.data.vocabulary import CorruptRecord, Labels, Pictures
 
 __all__ = ["MxnetFaces"]
 
@@ -20,7 +21,7 @@ _FLAG, _LABEL, _ARRAY = 2, 3, 8
 Offsets = NDArray[np.int64]
 
 
-class MxnetFaces(FaceDataset):
+class MxnetFaces(StoredFaces):
     """Pictures by position; the file is mapped, so any number of workers read it at random."""
 
     kind: ClassVar[str] = "recordio"

@@ -7,6 +7,7 @@ from embedge.train.data.faces import FaceSet
 from embedge.train.data.folder import ImageFolder
 from embedge.train.data.mxnet import MxnetFaces
 from embedge.train.data.shards import TarFaces, shard_paths
+from embedge.train.data.view import View
 from embedge.train.data.vocabulary import FaceDataset
 
 __all__ = ["open_faces"]
@@ -34,6 +35,9 @@ def open_faces(source: str | Path) -> FaceDataset:
 def _open_folder(path: Path) -> FaceDataset:
     if (path / "faces.json").is_file():
         return FaceSet.load(path)
+    if View.in_folder(path):
+        view = View.load(path)
+        return view.open(open_faces(view.source))
     if (path / "train.rec").is_file():
         return MxnetFaces(path / "train.rec")
     records = sorted(path.glob("*.rec"))

@@ -20,7 +20,8 @@ from embedge.errors import EmbedgeError
 from embedge.train.data.fingerprint import fingerprint_of, sampled
 from embedge.train.data.folder import PICTURE_SUFFIXES
 from embedge.train.data.jpeg import face_from_bytes
-from embedge.train.data.vocabulary import CorruptRecord, FaceDataset, Pictures
+from embedge.train.data.pictures import StoredFaces
+from embedge.train.data.vocabulary import CorruptRecord, Pictures
 
 __all__ = ["TarFaces", "shard_paths"]
 
@@ -36,7 +37,7 @@ class _Sample:
     size: int
 
 
-class TarFaces(FaceDataset):
+class TarFaces(StoredFaces):
     """Faces in one or many tar files."""
 
     kind: ClassVar[str] = "shards"

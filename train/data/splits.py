@@ -8,25 +8,40 @@ from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
+from embedge.train.data.pictures import StoredFaces
 from embedge.train.data.vocabulary import FaceDataset, Pictures
 
 __all__ = ["Subset", "split_by_identity"]
 
 
-class Subset(FaceDataset):
+class Subset(StoredFaces):
     """Some identities of a data set, labelled 0 … anew."""
 
     kind: ClassVar[str] = "subset"
 
-    def __init__(self, whole: FaceDataset, labels: NDArray[np.int64], name: str) -> None:
-        """Keep the identities with these labels."""
+    def __init__(self, whole: FaceDataset, rows: NDArray[np.int64], name: str) -> None:
+        """Keep the records at these ascending rows, and the identities that they show."""
         self.whole = whole
         self.name = f"{whole.name}/{name}"
-        self.rows = np.flatnonzero(np.isin(whole.labels, labels))
-        kept = np.unique(whole.labels[self.rows])
-        self.labels = np.searchsorted(kept, whole.labels[self.rows])
+        self.rows = rows
+        kept = np.unique(whole.labels[rows])
+        self.labels = np.searchsorted(kept, whole.labels[rows])
         self.identities = tuple(whole.identities[label] for label in kept)
-        self.fingerprint = sha256_json({"of": whole.fingerprint, "labels": kept.tolist()})
+        digest = hashlib.sha256(np.ascontiguousarray(rows, "<i8").tobytes()).hexdigest()
+        self.fingerprint = sha256_json({"of": whole.fingerprint, "rows": digest})
+
+    @classmethod
+    def of_labels(cls, whole: FaceDataset, labels: NDArray[np.int64], name: str) -> "Subset":
+        return cls(whole, np.flatnonzero(np.isin(whole.labels, labels)), name)
+
+    def first_of_each(self, count: int) -> "Subset":
+        """At most the first `count` pictures of every person."""
+        order = np.argsort(self.labels, kind="stable")
+        sizes = np.bincount(self.labels, minlength=self.classes)
+        place = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        rows = np.sort(order[place < count])
+        name = self.name.removeprefix(f"{self.whole.name}/")
+        return Subset(self.whole, self.rows[rows], f"{name}/{count}")
 
     def read(self, index: int) -> Pictures:
         return self.whole.read(int(self.rows[index]))
@@ -63,7 +78,10 @@ def split_by_identity(
             remedy="Give a share between 0 and 1, or fewer identities than there are",
         )
     labels = np.arange(faces.classes)
-    return Subset(faces, labels[~out], "learn"), Subset(faces, labels[out], "held-out")
+    return (
+        Subset.of_labels(faces, labels[~out], "learn"),
+        Subset.of_labels(faces, labels[out], "held-out"),
+    )
 
 
 def _draw(identity: str, seed: int) -> float:

@@ -1,7 +1,7 @@
 """What every source of faces answers to."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,12 @@ class FaceDataset(ABC):
     def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Every index once, shuffled in the way that suits the storage."""
         return rng.permutation(len(self))
+
+    if TYPE_CHECKING:  # a field of some sources, a property of others: see pictures.py
+
+        @property
+        def images(self) -> Any:
+            """All pictures, indexed like an array (n, 112, 112, 3)."""
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -61,7 +61,16 @@ def test_fingerprints_of_parts_differ() -> None:
 
 
 def test_a_subset_visits_each_of_its_pictures_once() -> None:
-    subset = Subset(face_set(), np.array([1, 3]), "odd")
+    subset = Subset.of_labels(face_set(), np.array([1, 3]), "odd")
     order = subset.order(np.random.default_rng(0))
     assert sorted(order.tolist()) == list(range(8))
     assert subset.identities == ("p1", "p3")
+
+
+def test_at_most_so_many_of_each() -> None:
+    faces = face_set()
+    uneven = Subset(faces, np.array([0, 4, 5, 6, 8, 9, 10, 11]), "uneven")
+    capped = uneven.first_of_each(2)
+    assert capped.rows.tolist() == [0, 4, 5, 8, 9]
+    assert capped.labels.tolist() == [0, 1, 1, 2, 2]
+    assert capped.fingerprint != uneven.fingerprint
