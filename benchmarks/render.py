@@ -1,24 +1,19 @@
 """How fast faces are rendered, and how hard they are for raw pixels.
 
-    python benchmarks/render.py [--out benchmarks/results/render.json]
+    python benchmarks/render.py
 
 Claims: at least 300 aligned faces a second on two cores; the nearest neighbour on raw pixels finds
 the right person in under 60 % of pictures of unseen people (100 people x 10 pictures).
 """
 
 import argparse
-import os
-import platform
 import sys
 import time
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL
+from provenance import provenance, write_result
 
-from embedge.files import write_json
 from embedge.train.render import RENDERER_VERSION, FaceRenderer, render_stream
 
 PEOPLE, PICTURES = 100, 10
@@ -27,7 +22,6 @@ FIRST = 1_000_000  # far from every identity that a recipe trains on
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/render.json"))
     parser.add_argument("--faces", type=int, default=3000)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
@@ -35,9 +29,9 @@ def main() -> int:
         "claim": {"faces_per_second": 300, "raw_pixel_rank1_below": 0.6},
         "speed": _speed(options.faces, options.workers),
         "raw_pixels": _raw_pixels(options.workers),
-        "provenance": _provenance(),
     }
-    write_json(options.out, result)
+    facts = {**provenance("pillow"), "renderer": RENDERER_VERSION}
+    write_result("render", {"provenance": facts, **result})
     print(f"{result['speed']['faces_per_second']:.0f} faces/s with {options.workers} workers")
     print(f"raw pixels: {result['raw_pixels']}")
     return 0
@@ -97,26 +91,6 @@ def _gallery_rank1(features: np.ndarray, people: np.ndarray) -> float:
     probes = np.setdiff1d(np.arange(len(people)), gallery)
     nearest = _scores(features)[np.ix_(probes, gallery)].argmax(axis=1)
     return round(float((people[gallery][nearest] == people[probes]).mean()), 4)
-
-
-def _provenance() -> dict[str, Any]:
-    return {
-        "renderer": RENDERER_VERSION,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "pillow": PIL.__version__,
-        "cpu": _processor(),
-        "cpus": os.cpu_count(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": "python " + " ".join(sys.argv),
-    }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown"
 
 
 if __name__ == "__main__":

@@ -89,4 +89,6 @@ def _jitter(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
     )
     gain = rng.uniform(0.85, 1.15, (len(images), 1, 1, 1)).astype(np.float32)
     shift = rng.uniform(-15, 15, (len(images), 1, 1, 1)).astype(np.float32)
-    return np.clip(moved * gain + shift, 0, 255).astype(np.uint8)
+    relit = moved * gain
+    relit += shift
+    return np.clip(relit, 0, 255, out=relit).astype(np.uint8)
