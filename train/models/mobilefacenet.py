@@ -17,9 +17,9 @@ def _activation(kind: Activation, channels: int) -> nn.Module:
         case "prelu":
             return nn.PReLU(channels)
         case "relu":
-            return nn.ReLU()
+            return nn.ReLU(inplace=True)
         case "relu6":
-            return nn.ReLU6()
+            return nn.ReLU6(inplace=True)
 
 
 class _ConvBlock(nn.Module):
