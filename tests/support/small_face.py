@@ -63,3 +63,10 @@ def embed(path: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     tensor = ((pictures.astype(np.float32) - 127.5) / 127.5).transpose(0, 3, 1, 2)
     return session.run(None, {session.get_inputs()[0].name: tensor})[0]
+
+
+def smooth_pictures(count: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Random pictures whose neighbouring pixels agree, as in photographs."""
+    coarse = np.random.default_rng(seed).uniform(0, 255, (count, 3, 7, 7)).astype(np.float32)
+    smooth = nn.functional.interpolate(torch.from_numpy(coarse), (SIZE, SIZE), mode="bicubic")
+    return smooth.clamp(0, 255).numpy().astype(np.uint8).transpose(0, 2, 3, 1)

@@ -26,6 +26,7 @@ COMMANDS = {
     "gallery": ("embedge.cli.gallery", "look after a gallery: info, export, audit, renew …"),
     "demo-page": ("embedge.cli.demo_page", "drop two pictures on a local page and compare"),
     "watch": ("embedge.cli.watch", "identify every picture that appears in a folder"),
+    "quantize": ("embedge.cli.quantize", "ONNX model + aligned faces -> INT8 ONNX, with figures"),
     "evaluate": ("embedge.cli.evaluate", "error rates of models on faces, with intervals"),
 }
 

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
-from small_face import DIM, SIZE, SmallFace, small_face
-from torch import nn
+from small_face import DIM, SmallFace, small_face, smooth_pictures
 
 from embedge.export.student_graph import onnx_from_student
 from embedge.runtime.contract import EmbeddingContract
@@ -25,11 +23,7 @@ def contract() -> EmbeddingContract:
 
 @pytest.fixture(scope="session")
 def pictures() -> NDArray[np.uint8]:
-    """Smooth random pictures: neighbouring pixels agree, as in faces."""
-    rng = np.random.default_rng(0)
-    coarse = torch.from_numpy(rng.uniform(0, 255, (24, 3, 7, 7)).astype(np.float32))
-    smooth = nn.functional.interpolate(coarse, (SIZE, SIZE), mode="bicubic").clamp(0, 255)
-    return smooth.numpy().astype(np.uint8).transpose(0, 2, 3, 1)
+    return smooth_pictures(24)
 
 
 @pytest.fixture(scope="session")

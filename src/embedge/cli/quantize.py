@@ -1,0 +1,150 @@
+"""Quantise an ONNX embedding network to INT8, and show what it costs and gains.
+
+The model may be foreign: any float32 network from one aligned picture to one embedding.
+Pictures under --calib are aligned faces, PERSON/PICTURE or flat. Some are chosen for
+calibration; others measure cosine and latency before and after.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from embedge.calibration.sets import CalibrationSet
+
+    Images = NDArray[np.uint8]
+
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL.onnx")
+    parser.add_argument("--calib", type=Path, required=True, metavar="DIR", help="aligned faces")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="INT8 ONNX file")
+    parser.add_argument(
+        "--target",
+        choices=("cpu", "trt", "trt8"),
+        default="cpu",
+        help="cpu: U8S8 for ONNX Runtime; trt: symmetric S8; trt8: the same for TensorRT 8",
+    )
+    parser.add_argument(
+        "--method", choices=("max", "percentile", "mse", "entropy"), default="mse", help="ranges"
+    )
+    parser.add_argument("--count", type=int, default=256, metavar="N", help="calibration pictures")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--weight-bits", type=int, choices=(7, 8), default=8, help="7: x86 without VNNI saturates"
+    )
+    parser.add_argument(
+        "--keep", action="append", default=[], metavar="NODE", help="leave this node in float"
+    )
+    parser.add_argument(
+        "--cache", type=Path, metavar="FILE", help="also write a TensorRT calibration cache"
+    )
+    parser.add_argument("--seconds", type=float, default=6.0, help="time spent on the latency")
+    parser.add_argument("--no-figures", action="store_true", help="only write the file")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+
+
+def run(options: argparse.Namespace) -> int:
+    from embedge.export.qdq import calibrated_graph, quantised, write_for
+    from embedge.files import write_json
+    from embedge.optional import require
+
+    require("onnx", extra="export")
+    chosen, rest = _chosen(options)
+    images = _decoded(chosen.root, chosen.names)
+    calibrated = calibrated_graph(options.model, images, options.target)
+    graph = quantised(
+        calibrated,
+        images,
+        options.method,
+        kept=frozenset(options.keep),
+        weight_bits=options.weight_bits,
+    )
+    write_for(graph, options.target, options.out)
+    if options.cache:
+        _write_cache(options.cache, calibrated, options.method)
+    chosen.write(options.out.with_suffix(".calibration.json"))
+    print(f"{options.out}: INT8 for {options.target}, from {len(images)} pictures")
+    if options.no_figures:
+        return 0
+    figures = _figures(options, _decoded(chosen.root, rest))
+    print(_text(figures))
+    if options.json:
+        write_json(options.json, figures)
+    return 0
+
+
+def _chosen(options: argparse.Namespace) -> "tuple[CalibrationSet, list[str]]":
+    """(the calibration set, other pictures for the figures)."""
+    import numpy as np
+
+    from embedge.calibration.sets import CalibrationSet, choose, picture_features, picture_files
+
+    names = picture_files(options.calib)
+    rng = np.random.default_rng(options.seed)
+    # features of every picture of a large folder would take longer than the calibration
+    most = min(len(names), 8 * max(options.count, 1))
+    pool = [names[i] for i in np.sort(rng.permutation(len(names))[:most])]
+    images = _decoded(options.calib, pool)
+    people = [Path(name).parent.as_posix() for name in pool]
+    features = picture_features(images)
+    taken = choose(features, people, options.count, seed=options.seed)
+    left = sorted(set(range(len(pool))) - set(taken.tolist()))
+    spare = rng.permutation(left)[:200] if left else taken
+    chosen = CalibrationSet(options.calib, tuple(pool[i] for i in taken), len(names), options.seed)
+    return chosen, [pool[i] for i in spare]
+
+
+def _decoded(root: Path, names: "tuple[str, ...] | list[str]") -> "Images":
+    import numpy as np
+
+    from embedge.errors import EmbedgeError
+    from embedge.runtime.images import rgb_from_picture
+
+    if not names:
+        raise EmbedgeError(
+            "E-CALIBRATION", "there is no picture", where=root, remedy="Give aligned faces"
+        )
+    images = [rgb_from_picture(root / name) for name in names]
+    for name, image in zip(names, images):
+        if image.shape != images[0].shape:
+            raise EmbedgeError(
+                "E-CALIBRATION",
+                f"pictures differ in size: {images[0].shape[:2]} and {image.shape[:2]}",
+                where=root / name,
+                remedy="Align the faces first: all crops have the size of the model",
+            )
+    return np.stack(images)
+
+
+def _write_cache(path: Path, calibrated: Any, method: Any) -> None:
+    from embedge.export.calibration_cache import write_calibration_cache
+    from embedge.export.placement import wanted_tensors
+
+    wanted = wanted_tensors(calibrated.graph, calibrated.target)
+    ranges = calibrated.ranges(wanted, method)
+    write_calibration_cache(path, {name: ranges[wanted.root(name)] for name in wanted.tensors})
+
+
+def _figures(options: argparse.Namespace, images: "Images") -> dict[str, Any]:
+    from embedge.export.before_after import before_after
+
+    return before_after(options.model, options.out, images, seconds=options.seconds)
+
+
+def _text(figures: dict[str, Any]) -> str:
+    parity, before, after = figures["parity"], figures["before"], figures["after"]
+    lines = [
+        f"cosine to float on {parity['count']} other pictures:"
+        f" mean {parity['mean']:.5f}, p1 {parity['p1']:.5f}, lowest {parity['minimum']:.5f}",
+        f"size      {before['bytes'] / 1e6:8.2f} MB -> {after['bytes'] / 1e6:8.2f} MB",
+        f"latency   {before['p50_ms']:8.2f} ms -> {after['p50_ms']:8.2f} ms"
+        f"  ({figures['speedup']:.2f} times as fast; ONNX Runtime CPU, 1 thread, batch 1, median)",
+    ]
+    if figures["disturbed"]:
+        lines.append("other processes used the processor meanwhile: measure again for a record")
+    return "\n".join(lines)

@@ -1,0 +1,92 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_face import small_face, smooth_pictures
+
+from embedge.export.student_graph import onnx_from_student
+from embedge.runtime.contract import EmbeddingContract
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model, and a folder of people."""
+    root = tmp_path_factory.mktemp("quantize")
+    onnx_from_student(small_face(), EmbeddingContract("s", "m", 16), root / "model.onnx")
+    for number, image in enumerate(smooth_pictures(48)):
+        path = root / "faces" / f"person{number // 4}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return root
+
+
+def quantize(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "embedge", "quantize", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.parametrize("target", ["cpu", "trt", "trt8"])
+def test_a_foreign_model_is_quantised_with_figures(folder, tmp_path, target):
+    out, figures = tmp_path / "int8.onnx", tmp_path / "figures.json"
+    done = quantize(
+        folder / "model.onnx",
+        "--calib",
+        folder / "faces",
+        "--target",
+        target,
+        "--out",
+        out,
+        "--count",
+        "32",
+        "--seconds",
+        "0.5",
+        "--json",
+        figures,
+        "--cache",
+        tmp_path / "trt.cache",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "cosine to float on 16 other pictures" in done.stdout
+    assert "times as fast" in done.stdout
+    found = json.loads(figures.read_text())
+    assert found["parity"]["mean"] > 0.999
+    assert found["after"]["bytes"] < 0.8 * found["before"]["bytes"]
+    chosen = json.loads(out.with_suffix(".calibration.json").read_text())
+    assert len(chosen["pictures"]) == 32
+    assert (tmp_path / "trt.cache").read_text().startswith("TRT-861-")
+
+
+def test_help_is_quick_and_needs_nothing(folder):
+    assert "--target" in quantize("--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda faces: [p.unlink() for p in faces.rglob("*.png")], "E-CALIBRATION"),
+        (lambda faces: (faces / "person0/0.png").write_bytes(b"no picture"), "E-IMAGE"),
+        (lambda faces: Image.new("RGB", (64, 64)).save(faces / "person0/0.png"), "E-CALIBRATION"),
+    ],
+)
+def test_a_spoilt_folder_is_one_sentence(folder, tmp_path, spoil, code):
+    import shutil
+
+    faces = tmp_path / "faces"
+    shutil.copytree(folder / "faces", faces)
+    spoil(faces)
+    done = quantize(folder / "model.onnx", "--calib", faces, "--out", tmp_path / "o.onnx")
+    assert done.returncode == 2
+    assert code in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "o.onnx").exists()
+
+
+def test_a_missing_model_is_said(folder, tmp_path):
+    done = quantize(tmp_path / "no.onnx", "--calib", folder / "faces", "--out", tmp_path / "o.onnx")
+    assert done.returncode == 2
+    assert "E-GRAPH" in done.stderr
+    assert np.array_equal(sorted(tmp_path.iterdir()), [])
