@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     Images = NDArray[np.uint8]
 
 
-
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")
     parser.add_argument("--calib", type=Path, required=True, metavar="DIR", help="aligned faces")

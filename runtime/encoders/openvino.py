@@ -1,0 +1,93 @@
+"""The encoder on OpenVINO: optional, for Intel processors. `pip install 'embedge[openvino]'`.
+
+It reads the same ONNX files. Arithmetic outside Q/DQ stays in float32 by an explicit hint:
+left alone, OpenVINO computes in bfloat16 where the processor can, and parity is gone.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedge.errors import EmbedgeError
+from embedge.optional import require
+from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.encoders import Embeddings, checked_crops, normalised, tensor_from_crops
+from embedge.runtime.encoders.ort import OrtEncoder
+from embedge.runtime.images import RgbImage
+
+__all__ = ["OpenVinoEncoder"]
+
+_LARGEST_BATCH = 32
+
+
+class OpenVinoEncoder:
+    """An ONNX student on OpenVINO's CPU device; the same interface as OrtEncoder."""
+
+    def __init__(
+        self,
+        model: str | Path,
+        contract: EmbeddingContract | None = None,
+        *,
+        threads: int | None = None,
+    ) -> None:
+        # the file's contract and its fit to the graph are checked where they always are
+        with OrtEncoder(model, contract, threads=1) as checked:
+            self.contract = checked.contract
+        self._compiled: Any = _compiled(Path(model), threads)
+        self.provider = f"OpenVINO {self._compiled.get_property('EXECUTION_DEVICES')[0]}"
+
+    def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
+        """Aligned uint8 RGB crops (N, size, size, 3) to float32 (N, dim) rows of length one."""
+        crops = checked_crops(images, self.contract.size)
+        starts = range(0, len(crops), _LARGEST_BATCH)
+        rows = [self._embed(crops[start : start + _LARGEST_BATCH]) for start in starts]
+        return np.concatenate(rows) if rows else np.empty((0, self.contract.dim), np.float32)
+
+    def _embed(self, crops: RgbImage) -> Embeddings:
+        rows = self._run(tensor_from_crops(crops, self.contract))
+        if self.contract.flip == "sum":
+            rows = rows + self._run(tensor_from_crops(crops[:, :, ::-1], self.contract))
+        return normalised(rows)
+
+    def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._compiled is None:
+            raise EmbedgeError(
+                "E-CLOSED", "this encoder is closed", remedy="Use it inside its with block"
+            )
+        return np.array(self._compiled([tensor])[0], np.float32)
+
+    def close(self) -> None:
+        """Let go of the compiled network."""
+        self._compiled = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _compiled(model: Path, threads: int | None) -> Any:
+    openvino = require("openvino", extra="openvino")
+    hints: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    if threads is not None:
+        hints["INFERENCE_NUM_THREADS"] = threads
+    core = openvino.Core()
+    try:
+        return core.compile_model(core.read_model(str(model)), "CPU", hints)
+    except RuntimeError as error:
+        raise EmbedgeError(
+            "E-GRAPH",
+            f"OpenVINO cannot compile the model: {str(error).strip().splitlines()[-1][:300]}",
+            where=model,
+            remedy="Run it on ONNX Runtime, or export it again with opset 17",
+        ) from error
