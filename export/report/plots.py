@@ -21,15 +21,15 @@ def _series_style(index: int) -> dict[str, Any]:
     return {"color": SERIES[index % len(SERIES)], "linestyle": _DASHES[index % len(_DASHES)]}
 
 
-def det_plot(comparisons: Sequence[Mapping[str, Any]], *, name: str = "det") -> str | None:
-    """FNMR over FMR, both logarithmic, with the band where a comparison has one."""
-    drawn = [(index, one) for index, one in enumerate(comparisons) if one.get("det")]
-    if not drawn:
-        return None
+def det_plot(
+    drawn: Sequence[tuple[int, Mapping[str, Any]]], *, name: str, bands: bool = True
+) -> str:
+    """FNMR over FMR, both logarithmic; each comparison comes with the number of its style."""
     floor = {"fmr": _floor(drawn, "impostor"), "fnmr": _floor(drawn, "genuine")}
     with figure(_WIDTH, _HEIGHT) as (drawing, axes):
         for index, one in drawn:
-            _det_curve(axes, one["det"], floor, _series_style(index))
+            det = one["det"] if bands else {**one["det"], "low": None}
+            _det_curve(axes, det, floor, _series_style(index))
         axes.set(xscale="log", yscale="log", xlabel="false match rate", ylabel="false non-match")
         axes.set_xlim(floor["fmr"], 1)
         axes.set_ylim(floor["fnmr"], 1)
@@ -129,15 +129,16 @@ def occupied(histograms: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
 def series_plot(
     lines: Mapping[str, tuple[Sequence[float], Sequence[float | None]]],
     *,
+    styles: Sequence[int] | None = None,
     name: str,
     x: str,
     y: str,
     log_x: bool = False,
     from_zero: bool = False,
 ) -> str:
-    """Several lines over one axis; gaps stay gaps."""
+    """Several lines over one axis; gaps stay gaps. `styles` keeps a line's look across drawings."""
     with figure(_WIDTH, _HEIGHT * 0.8) as (drawing, axes):
-        for index, (steps, values) in enumerate(lines.values()):
+        for index, (steps, values) in zip(styles or range(len(lines)), lines.values()):
             points = np.array([np.nan if value is None else value for value in values], float)
             marker = "o" if len(points) <= 12 else None
             axes.plot(steps, points, marker=marker, markersize=4.5, **_series_style(index))

@@ -72,7 +72,11 @@ def value_text(value: float | None, unit: str) -> str:
         return "not measured"
     if unit == _UNIT_SHARE:
         return percent(value, 2)
+    if unit == "points" and abs(value) == 1:
+        unit = "point"
     figure = f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    if not unit and 0.9 <= abs(value) <= 1:  # a cosine: its last digits are what matters
+        figure = f"{value:.4f}"
     return f"{figure}\N{NO-BREAK SPACE}{unit}" if unit else figure
 
 
@@ -85,7 +89,8 @@ def short_digest(name: str | None) -> str:
     """Twelve digits of a long hexadecimal digest; any other name in full."""
     if not name:
         return "–"
-    return name[:12] if re.fullmatch(r"[0-9a-f]{32,}", name) else name
+    hexadecimal = re.fullmatch(r"(?:sha256:)?([0-9a-f]{24,})", name)
+    return hexadecimal[1][:12] if hexadecimal else name
 
 
 def date_text(iso: str) -> str:

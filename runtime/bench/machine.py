@@ -57,7 +57,13 @@ def temperature_c() -> float | None:
 
 
 def peak_rss_bytes() -> int:
-    """The most memory this process has ever held."""
+    """The most memory this process has ever held.
+
+    Linux tells it of this very program; getrusage also counts what the parent held at the fork.
+    """
+    status = _text(Path("/proc/self/status")) or ""
+    if found := re.search(r"^VmHWM:\s*(\d+) kB", status, re.MULTILINE):
+        return 1024 * int(found[1])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -9,6 +9,7 @@ from embedge.export.report.words import one_in, percent, rate_text
 __all__ = ["accuracy_view"]
 
 _MOST_HISTOGRAMS = 6
+_MOST_BANDS = 4  # more of them hide each other
 
 
 def accuracy_view(report: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -21,14 +22,45 @@ def accuracy_view(report: Mapping[str, Any]) -> dict[str, Any] | None:
         "dataset": evaluation["dataset"],
         "pairs": _same_pairs(comparisons),
         "rates": [{"text": rate_text(rate), "one_in": one_in(rate)} for rate in rates],
-        "rows": [_row(index, one, rates, report) for index, one in enumerate(comparisons)],
+        "rows": [
+            _row(style, one, rates, report)
+            for style, one in zip(_styles(comparisons), comparisons, strict=True)
+        ],
         "decisions": _decisions(comparisons),
         "drifts": _drifts(comparisons),
-        "det": det_plot(comparisons),
+        "dets": _dets(comparisons),
         "matrix": _matrix(comparisons),
         "histograms": _histograms(comparisons),
         "slices": [_slice(row) for row in evaluation.get("slices", [])],
     }
+
+
+def _styles(comparisons: Sequence[Mapping[str, Any]]) -> list[int]:
+    """A probe keeps its colour and dash in every drawing."""
+    probes = list(dict.fromkeys(one["probe"] for one in comparisons))
+    return [probes.index(one["probe"]) for one in comparisons]
+
+
+def _dets(comparisons: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One drawing of models by themselves, one of galleries that another model enrolled."""
+    styled = [pair for pair in zip(_styles(comparisons), comparisons) if pair[1].get("det")]
+    drawn = []
+    for name, title, alone in (
+        ("own", "a model's own gallery", True),
+        ("cross", "a gallery of another model", False),
+    ):
+        chosen = [pair for pair in styled if (pair[1]["gallery"] == pair[1]["probe"]) == alone]
+        if chosen:
+            bands = len(chosen) <= _MOST_BANDS
+            drawn.append(
+                {
+                    "title": f"Error trade-off, {title}",
+                    "svg": det_plot(chosen, name=f"det{name}", bands=bands),
+                    "bands": bands,
+                    "lines": [{"style": style, "name": one["name"]} for style, one in chosen],
+                }
+            )
+    return drawn
 
 
 def _pairs(one: Mapping[str, Any]) -> str:
@@ -42,13 +74,12 @@ def _same_pairs(comparisons: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def _row(
-    index: int, one: Mapping[str, Any], rates: Sequence[float], report: Mapping[str, Any]
+    style: int, one: Mapping[str, Any], rates: Sequence[float], report: Mapping[str, Any]
 ) -> dict[str, Any]:
     points = {point["fmr"]: point for point in one.get("tar", [])}
     baselines = {m["name"] for m in report.get("models", []) if m["role"] == "baseline"}
     return {
-        "series": index % 8 + 1,
-        "dash": index % 6,
+        "style": style,
         "has_curve": bool(one.get("det")),
         "name": one["name"],
         "gallery": one["gallery"],

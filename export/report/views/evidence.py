@@ -15,6 +15,8 @@ _NAMES = {
     "weight_licence": "Licence of the weights",
     "data_licence": "Licence of the data",
 }
+_MOST_QUANTITIES = 6
+_LONGEST_LABEL = 18
 _APART = ("versions", "recipe")
 
 
@@ -31,22 +33,32 @@ def worst_view(report: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _pair(pair: Mapping[str, Any]) -> dict[str, Any]:
-    return {**pair, "cosine": f"{pair['cosine']:.3f}".replace("-", "−")}
+    shown = {side: _end(pair[side]) for side in ("label_a", "label_b")}
+    return {**pair, **shown, "cosine": f"{pair['cosine']:.3f}".replace("-", "−")}
+
+
+def _end(label: str) -> str:
+    """Long names differ at their end."""
+    return label if len(label) <= _LONGEST_LABEL else f"…{label[-_LONGEST_LABEL + 1 :]}"
 
 
 def training_view(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One drawing per quantity, with every run that logged it."""
+    """One drawing per quantity, with every run that logged it in the same colour everywhere."""
     curves = (report.get("training") or {}).get("curves", [])
     quantities = list(dict.fromkeys(name for curve in curves for name in curve["series"]))
-    drawn = []
-    for index, quantity in enumerate(quantities):
-        lines = {
-            curve["name"]: (curve["steps"], curve["series"][quantity])
-            for curve in curves
-            if quantity in curve["series"]
-        }
-        svg = series_plot(lines, name=f"train{index}", x="step", y=quantity.replace("_", " "))
-        drawn.append({"title": quantity.replace("_", " "), "svg": svg, "names": list(lines)})
+    drawn: list[dict[str, Any]] = []
+    for quantity in quantities[:_MOST_QUANTITIES]:
+        chosen = [(i, curve) for i, curve in enumerate(curves) if quantity in curve["series"]]
+        title = quantity.replace("_", " ")
+        svg = series_plot(
+            {curve["name"]: (curve["steps"], curve["series"][quantity]) for _, curve in chosen},
+            styles=[style for style, _ in chosen],
+            name=f"train{len(drawn)}",
+            x="step",
+            y=title,
+        )
+        lines = [{"style": style, "name": curve["name"]} for style, curve in chosen]
+        drawn.append({"title": title, "svg": svg, "lines": lines})
     return drawn
 
 

@@ -52,7 +52,19 @@ def _bars(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault(row["artifact"], []).append(_bar(row, longest))
-    return [{"artifact": name, "rows": bars} for name, bars in groups.items()]
+    return [{"artifact": name, "rows": bars, "note": _note(bars)} for name, bars in groups.items()]
+
+
+def _note(bars: Sequence[Mapping[str, Any]]) -> str:
+    """What ran, how often, and why a quantile is absent: once for all rows."""
+    runs = ", ".join(
+        f"{bar['n']} on {bar['threads']} thread{'s' if bar['threads'] != 1 else ''}" for bar in bars
+    )
+    needs = {name: count for bar in bars for name, count in bar["needs"].items()}
+    missing = "".join(f"; {name} takes {count:,} runs" for name, count in needs.items())
+    flagged = max(bar["flagged"] for bar in bars)
+    disturbed = f"; {flagged} rounds disturbed" if flagged else ""
+    return f"{bars[0]['provider']}; {runs} runs{missing}{disturbed}"
 
 
 def _reach(row: Mapping[str, Any]) -> float:

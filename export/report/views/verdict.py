@@ -104,18 +104,24 @@ def _true_to_teacher(report: Mapping[str, Any]) -> dict[str, str] | None:
     carried = [
         point
         for one in (report.get("evaluation") or {}).get("comparisons", [])
-        if (one["gallery"], one["probe"]) == (teacher["name"], student["name"])
+        if one["gallery"] == teacher["name"] and _of(one["probe"], student["name"])
         for point in one["tar"]
         if point.get("tar") is not None
     ]
     if not carried:
         return None
+    # the first of the strictest: the network itself comes before its artifacts
     strictest = min(carried, key=lambda point: point["fmr"])
     return {
         "label": "Teacher gallery, student probe",
         "value": percent(strictest["tar"]),
         "note": f"accepted at FMR {rate_text(strictest['fmr'])}",
     }
+
+
+def _of(probe: str, student: str) -> bool:
+    """`student`, or one of its artifacts written as `student fp32`."""
+    return probe == student or probe.startswith(f"{student} ")
 
 
 def _fast(report: Mapping[str, Any]) -> dict[str, str] | None:

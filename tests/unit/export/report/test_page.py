@@ -166,3 +166,28 @@ def test_a_wrong_report_leaves_the_old_files_alone(tmp_path: Path, sample: dict[
     with pytest.raises(EmbedgeError, match="title"):
         write_report({**sample, "title": None}, tmp_path)
     assert (tmp_path / "report.html").read_bytes() == before
+
+
+def test_a_probe_looks_alike_in_every_drawing(page: str) -> None:
+    """One colour and dash per probe, so that two drawings and the table speak of the same."""
+    found = re.findall(r"stroke=\"var\(--(c\d)\)\"[^>]*></svg>(?:<b>)?([^<]+)<", page)
+    colours: dict[str, set[str]] = {}
+    for colour, name in found:
+        colours.setdefault(name, set()).add(colour)
+    told = {name: next(iter(seen)) for name, seen in colours.items() if len(seen) == 1}
+    assert told["student – student"] == told["teacher gallery, student probe"]
+    assert told["student – student"] != told["scratch – scratch"]
+    assert told["scratch – scratch"] == told["teacher gallery, scratch probe"]
+
+
+def test_many_curves_are_drawn_without_bands(sample: dict[str, Any]) -> None:
+    few = html_from_report(sample)
+    report = copy.deepcopy(sample)
+    comparisons = report["evaluation"]["comparisons"]
+    for number in range(4):
+        extra = {**comparisons[2], "name": f"copy {number}", "gallery": f"m{number}"}
+        comparisons.append({**extra, "probe": f"m{number}"})
+    many = html_from_report(report)
+    told = "bands are intervals"
+    assert few.count(told) == 2
+    assert many.count(told) == 1

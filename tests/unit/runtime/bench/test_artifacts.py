@@ -97,3 +97,12 @@ def test_the_whole_section_fits_the_report(model: Path, crops: np.ndarray) -> No
     assert read.cold_start.first_s > 0
     assert read.machine["cores"] >= 1
     assert section["pressure"]["seconds"] > 1.0
+
+
+def test_a_large_parent_does_not_count_as_the_child_s_memory(
+    model: Path, crops: np.ndarray
+) -> None:
+    """A fork inherits its parent's peak in getrusage: 700 MB held here must not show there."""
+    held = np.ones(700 << 17)
+    found = cold_start(model, crops[0], repeats=1)
+    assert held.nbytes > found["peak_rss_bytes"]
