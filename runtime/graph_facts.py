@@ -22,9 +22,10 @@ class GraphFacts:
     external_data: bool
 
     @property
-    def half_with_qdq(self) -> bool:
-        """ONNX Runtime's WeightBiasQuantization corrupts these graphs."""
-        return self.half and "DequantizeLinear" in self.operators
+    def quantised(self) -> bool:
+        """Whether some of it runs in 8 bits. ONNX Runtime's WeightBiasQuantization harms these:
+        it corrupts half-precision scales, and quantises what was kept in float."""
+        return "DequantizeLinear" in self.operators
 
 
 def graph_facts(model: bytes) -> GraphFacts:

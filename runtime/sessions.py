@@ -33,8 +33,9 @@ def ort_session(
             remedy="Export it as one file (external_data=False)",
         )
     wanted = _wanted(require_provider, providers)
-    # this optimizer writes half-precision scales wrongly: cosine 0.6 against the float graph
-    disabled = ["WeightBiasQuantization"] if facts.half_with_qdq else []
+    # This optimizer writes half-precision scales wrongly (cosine 0.6 against the float graph), and
+    # gives layers that a mixed-precision plan keeps in float weights of 8 bits and one scale.
+    disabled = ["WeightBiasQuantization"] if facts.quantised else []
     session = _started(data, wanted, threads, disabled, profile)
     session.disable_fallback()
     if hasattr(session, "_model_bytes"):  # kept for that fallback: as large as the model itself

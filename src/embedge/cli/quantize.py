@@ -42,6 +42,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache", type=Path, metavar="FILE", help="also write a TensorRT calibration cache"
     )
+    parser.add_argument(
+        "--budget",
+        type=float,
+        metavar="POINTS",
+        help="keep layers in float until TAR at --fmr loses at most this; needs PERSON/PICTURE",
+    )
+    parser.add_argument("--fmr", type=float, default=1e-3, help="operating point of --budget")
     parser.add_argument("--seconds", type=float, default=6.0, help="time spent on the latency")
     parser.add_argument("--no-figures", action="store_true", help="only write the file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
@@ -56,11 +63,14 @@ def run(options: argparse.Namespace) -> int:
     chosen, rest = _chosen(options)
     images = _decoded(chosen.root, chosen.names)
     calibrated = calibrated_graph(options.model, images, options.target)
+    kept = frozenset(options.keep)
+    if options.budget is not None:
+        kept |= _planned(options, calibrated, images, chosen.root, rest)
     graph = quantised(
         calibrated,
         images,
         options.method,
-        kept=frozenset(options.keep),
+        kept=kept,
         weight_bits=options.weight_bits,
     )
     write_for(graph, options.target, options.out)
@@ -75,6 +85,38 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         write_json(options.json, figures)
     return 0
+
+
+def _planned(
+    options: argparse.Namespace, calibrated: Any, images: "Images", root: Path, names: list[str]
+) -> frozenset[str]:
+    """The nodes that a mixed-precision plan keeps; the plan is written beside the model."""
+    import numpy as np
+
+    from embedge.export.precision_plan import planned
+    from embedge.progress import Progress
+
+    labels = np.array([Path(name).parent.as_posix() for name in names])
+    progress = Progress()
+    with progress.task("trying layers in float", 1) as task:
+        plan = planned(
+            calibrated,
+            images,
+            options.method,
+            _decoded(root, names),
+            labels,
+            fmr=options.fmr,
+            budget=options.budget,
+        )
+        task.advance()
+    plan.write(options.out.with_suffix(".plan.json"))
+    loss = f"TAR at FMR {options.fmr:g} loses {plan.result.tar_loss:.3f} points"
+    print(f"{loss} ({plan.all_int8.tar_loss:.3f} with everything in INT8)")
+    for layer in plan.kept:
+        print(f"  float: {layer.node} ({100 * layer.macs_share:.1f} % of the multiplications)")
+    if not plan.reached:
+        print(f"the budget of {options.budget:g} points is not reached")
+    return plan.nodes
 
 
 def _chosen(options: argparse.Namespace) -> "tuple[CalibrationSet, list[str]]":

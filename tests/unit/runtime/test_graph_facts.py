@@ -38,12 +38,12 @@ def test_half_precision_is_found_in_initialisers_constants_and_branches():
     assert graph_facts(model_of([test], [])).operators == {"If", "Constant"}
 
 
-def test_half_with_qdq_needs_both():
+def test_a_quantised_graph_is_recognised():
     dequantise = helper.make_node("DequantizeLinear", ["a", "b"], ["c"])
     half = numpy_helper.from_array(np.float16(1), "x")
-    assert graph_facts(model_of([dequantise], [half])).half_with_qdq
-    assert not graph_facts(model_of([dequantise], [])).half_with_qdq
-    assert not graph_facts(model_of([], [half])).half_with_qdq
+    assert graph_facts(model_of([dequantise], [half])).quantised
+    assert graph_facts(model_of([dequantise], [])).quantised
+    assert not graph_facts(model_of([], [half])).quantised
 
 
 def test_external_data_is_found():

@@ -1,0 +1,111 @@
+"""Sensitivity is measured on verification, and a plan keeps what hurts most."""
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+from small_face import smooth_pictures
+
+from embedge.calibration.ranges import Range
+from embedge.errors import EmbedgeError
+from embedge.export.before_after import embeddings_of
+from embedge.export.observe import DEFAULT_DOOR
+from embedge.export.parity import compare_embeddings
+from embedge.export.precision_plan import layer_macs, planned
+from embedge.export.qdq import calibrated_graph, quantised
+from embedge.export.verification_effect import VerificationReference
+from embedge.runtime.encoders import tensor_from_crops
+
+
+@pytest.fixture(scope="module")
+def people():
+    """12 people, 4 noisy pictures of each."""
+    rng = np.random.default_rng(5)
+    base = smooth_pictures(12, seed=5).astype(int)
+    noisy = base[:, None] + rng.normal(0, 12, (12, 4, 112, 112, 3))
+    pictures = np.clip(noisy, 0, 255).astype(np.uint8).reshape(-1, 112, 112, 3)
+    return pictures, np.repeat(np.arange(12), 4)
+
+
+@pytest.fixture
+def calibrated(student_file, pictures):
+    return calibrated_graph(student_file, pictures, "cpu")
+
+
+def spoil(calibrated):
+    """Give one layer's input a range that clips nearly everything. Returns the layer."""
+    layer = next(n for n in calibrated.graph.nodes if n.name.endswith("pool.0/Conv"))
+    calibrated.fixed[layer.input[0]] = Range(-0.01, 0.02)
+    return layer
+
+
+def test_no_change_has_no_effect(student_file, people):
+    faces, labels = people
+    embeddings = embeddings_of(student_file, faces)
+    effect = VerificationReference(embeddings, labels, 0.01).effect(embeddings)
+    assert (effect.tar_loss, effect.drift, effect.flips) == (0, 0, 0)
+    assert effect.comparisons == 48 * 47 // 2
+
+
+def test_shuffled_embeddings_have_a_large_one(student_file, people):
+    faces, labels = people
+    embeddings = embeddings_of(student_file, faces)
+    effect = VerificationReference(embeddings, labels, 0.01).effect(
+        embeddings[::-1][[*range(1, 48), 0]]
+    )
+    assert effect.tar_loss > 10
+    assert effect.flips > 0
+
+
+def test_too_few_people_for_the_fmr_are_refused(student_file, people):
+    faces, labels = people
+    with pytest.raises(EmbedgeError, match="E-CALIBRATION"):
+        VerificationReference(embeddings_of(student_file, faces), labels, 1e-6)
+
+
+def test_a_good_graph_needs_no_plan(calibrated, pictures, people):
+    plan = planned(calibrated, pictures, "mse", *people, fmr=0.01, budget=5.0)
+    assert plan.reached
+    assert plan.kept == ()
+
+
+def test_the_spoilt_layer_is_found(calibrated, pictures, people, tmp_path):
+    layer = spoil(calibrated)
+    plan = planned(calibrated, pictures, "mse", *people, fmr=0.01, budget=0.5)
+    assert plan.all_int8.tar_loss > 0.5
+    assert plan.kept[0].node == layer.name
+    assert plan.result.badness < plan.all_int8.badness
+    plan.write(tmp_path / "plan.json")
+    written = json.loads((tmp_path / "plan.json").read_text())
+    assert written["kept"][0]["node"] == layer.name
+    assert written["reached"] == plan.reached
+
+
+def test_shares_add_up(calibrated, pictures):
+    shares = layer_macs(calibrated.graph, pictures[:1])
+    assert sum(shares.values()) == pytest.approx(1)
+    assert len(shares) == 12
+
+
+def test_a_layer_kept_in_float_is_not_quantised_behind_our_back(calibrated, pictures, tmp_path):
+    """ONNX Runtime alone gives it one scale for all channels; our session does not let it."""
+    graph = calibrated.graph
+    layer = next(n for n in graph.nodes if n.name.endswith("inner.0.0/Conv"))
+    weight = graph.constants[layer.input[1]].copy()
+    weight[::2] *= np.float32(1e-3)
+    weight[1] *= np.float32(1e3)
+    graph.constants[layer.input[1]] = weight
+    kept = quantised(calibrated, pictures, "max", kept=frozenset([layer.name]))
+    kept.write(tmp_path / "kept.onnx")
+    naive = onnxruntime.InferenceSession(
+        str(tmp_path / "kept.onnx"), providers=["CPUExecutionProvider"]
+    ).run(None, {"image": tensor_from_crops(pictures, DEFAULT_DOOR)})[0]
+    ours = embeddings_of(tmp_path / "kept.onnx", pictures)
+    plain = onnxruntime.SessionOptions()
+    plain.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    truth = onnxruntime.InferenceSession(
+        str(tmp_path / "kept.onnx"), plain, providers=["CPUExecutionProvider"]
+    ).run(None, {"image": tensor_from_crops(pictures, DEFAULT_DOOR)})[0]
+    assert compare_embeddings(truth, ours).minimum > 0.999
+    assert compare_embeddings(truth, naive).minimum < compare_embeddings(truth, ours).minimum
