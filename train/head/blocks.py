@@ -14,6 +14,7 @@ __all__ = [
     "check_dimensions",
     "check_labels",
     "compute_dtype",
+    "default_rows",
     "full_precision",
     "unit_rows",
 ]
@@ -45,7 +46,7 @@ class ClassBlocks:
                 f"a block of {block} classes makes no sense",
                 remedy="Give a positive number of classes, or none to let the machine decide",
             )
-        return cls(weight, block or _default_rows(weight, batch), normalised, dtype)
+        return cls(weight, block or default_rows(batch, on_gpu=weight.is_cuda), normalised, dtype)
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:
         """Yield (first class, unit rows)."""
@@ -105,6 +106,7 @@ def check_labels(labels: Tensor, classes: int) -> None:
         )
 
 
-def _default_rows(weight: Tensor, batch: int) -> int:
-    logits = _GPU_LOGITS if weight.is_cuda else _CPU_LOGITS
+def default_rows(batch: int, *, on_gpu: bool) -> int:
+    """Classes per block where nobody says."""
+    logits = _GPU_LOGITS if on_gpu else _CPU_LOGITS
     return min(max(logits // max(batch, 1), _FEWEST_ROWS), _MOST_ROWS)

@@ -19,6 +19,7 @@ COMMANDS = {
     "gate": ("embedge.cli.gate", "hold a report against a policy, for continuous integration"),
     "report": ("embedge.cli.report", "draw a report again, compare, merge, sign off"),
     "sign": ("embedge.cli.sign", "sign a bundle, or check who signed it"),
+    "plan": ("embedge.cli.plan", "memory and step time of a classifier, before training"),
     "verify": ("embedge.cli.verify", "are these two pictures the same person?"),
     "enroll": ("embedge.cli.enroll", "add a person's pictures to a gallery"),
     "identify": ("embedge.cli.identify", "who of a gallery is this?"),

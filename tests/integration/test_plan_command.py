@@ -1,0 +1,58 @@
+"""`embedge plan` as a user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def plan(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "embedge", "plan", *arguments]
+    environment = dict(os.environ, OMP_NUM_THREADS="1")
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+
+
+def test_a_published_gpu_needs_no_measuring(tmp_path: Path) -> None:
+    out = tmp_path / "plan.json"
+    done = plan(
+        "--classes", "2059906", "--batch", "1024", "--gpus", "8", "--device", "h100",
+        "--dtype", "fp16", "--json", str(out),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "not measured" in done.stdout
+    assert "2,059,906 classes × 512" in done.stdout
+    found = json.loads(out.read_text())["plans"]
+    assert found["frozen"]["weights"] == -(-2059906 // 8) * 512 * 2
+    assert found["frozen"]["fits"]
+
+
+def test_a_head_that_does_not_fit_ends_with_3() -> None:
+    done = plan("--classes", "500000000", "--batch", "64", "--device", "l4")
+    assert done.returncode == 3
+    assert "NO" in done.stdout
+
+
+def test_the_backbone_can_reserve_memory() -> None:
+    size = ("--classes", "10000000", "--batch", "64", "--device", "l4")  # 19.1 GiB of 22.3
+    assert plan(*size).returncode == 0
+    assert plan(*size, "--reserve-gib", "6").returncode == 3
+
+
+def test_this_machine_is_measured_saved_and_read_again(tmp_path: Path) -> None:
+    machine = tmp_path / "machine.json"
+    size = ("--classes", "50000", "--batch", "16", "--dim", "64")
+    first = plan(*size, "--save-machine", str(machine))
+    assert first.returncode == 0, first.stderr
+    assert "measured here" in first.stdout
+    assert plan(*size, "--machine", str(machine)).stdout == first.stdout
+
+
+def test_mistakes_are_named(tmp_path: Path) -> None:
+    done = plan("--classes", "0", "--batch", "16", "--device", "h100")
+    assert done.returncode == 2
+    assert "E-PLAN-SIZE" in done.stderr
+    (tmp_path / "m.json").write_text("[]")
+    done = plan("--classes", "5", "--batch", "16", "--machine", str(tmp_path / "m.json"))
+    assert done.returncode == 2
+    assert "E-PLAN-MACHINE" in done.stderr
