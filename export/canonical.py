@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from embedge.export.channels import group_count, is_weighted, scale_input_channels
 from embedge.export.surgery import Graph, attribute
 
 __all__ = ["canonical", "channel_vector"]
@@ -26,6 +27,8 @@ def canonical(graph: Graph) -> Graph:
         _fold_constants,
         _raise_prelu_from_max,
         _raise_prelu_from_relu,
+        _raise_prelu_from_ratio,
+        _fold_factor_before,
         _gemm_from_matmul,
         _fold_affine_after,
     )
@@ -130,6 +133,50 @@ def _raise_prelu_from_relu(graph: Graph) -> bool:
     return False
 
 
+def _raise_prelu_from_ratio(graph: Graph) -> bool:
+    """relu(x) + c·x is (1+c)·PReLU with slope c/(1+c)."""
+    for node in graph.nodes:
+        if node.op_type != "Add" or len(set(node.input)) != 2:
+            continue
+        for bent, linear in (node.input, reversed(node.input)):
+            relu = graph.producer(bent)
+            if relu is None or relu.op_type != "Relu":
+                continue
+            ratio = _factor(graph, linear, relu.input[0])
+            if ratio is not None and np.all(np.abs(1 + ratio) > 1e-6):
+                whole = (1 + ratio.astype(np.float64)).astype(np.float32)
+                slope = (ratio / (1 + ratio.astype(np.float64))).astype(np.float32)
+                inner = graph.fresh(f"{node.output[0]}.bent")
+                name = graph.add_constant(f"{node.output[0]}.whole", whole)
+                _become_prelu(graph, node, relu.input[0], slope, output=inner)
+                graph.emit("Mul", [inner, name], hint=node.output[0], output=node.output[0])
+                return True
+    return False
+
+
+def _fold_factor_before(graph: Graph) -> bool:
+    """A factor per channel that only convolutions read goes into their weights."""
+    for node in graph.nodes:
+        if node.op_type != "Mul" or node.input[1] not in graph.constants:
+            continue
+        readers = graph.consumers(node.output[0])
+        ends = {item.name for item in graph.outputs}
+        if not readers or node.output[0] in ends:
+            continue
+        if not all(r.op_type == "Conv" and is_weighted(graph, r) for r in readers):
+            continue
+        weight = graph.constants[readers[0].input[1]]
+        channels = weight.shape[1] * group_count(readers[0])
+        factor = channel_vector(graph, node.input[1], channels, 4)
+        if factor is None:
+            continue
+        for reader in readers:
+            scale_input_channels(graph, reader, factor)
+        graph.bypass(node)
+        return True
+    return False
+
+
 def _factor(graph: Graph, result: str, source: str) -> Floats | None:
     """The constant c of `result = source · c`."""
     node = graph.producer(result)
@@ -138,10 +185,12 @@ def _factor(graph: Graph, result: str, source: str) -> Floats | None:
     return next((value for _, value in graph.constant_inputs(node)), None)
 
 
-def _become_prelu(graph: Graph, node: NodeProto, source: str, slope: Floats) -> None:
+def _become_prelu(
+    graph: Graph, node: NodeProto, source: str, slope: Floats, *, output: str | None = None
+) -> None:
     shape = slope.shape[1:] if slope.ndim == 4 and slope.shape[0] == 1 else slope.shape
     name = graph.add_constant(f"{node.output[0]}.slope", slope.reshape(shape))
-    graph.emit("PRelu", [source, name], hint=node.output[0], output=node.output[0])
+    graph.emit("PRelu", [source, name], hint=node.output[0], output=output or node.output[0])
     graph.remove(node)
 
 

@@ -98,6 +98,30 @@ def test_a_lowered_prelu_is_recognised(rng, form):
     np.testing.assert_array_equal(slope_of(graph, graph.nodes[0]), slope)
 
 
+def test_the_scaled_form_is_recognised(student, tensor):
+    """Three operators per PReLU in the shipped graph; none is left after reading it again."""
+    expected = run(student, tensor)
+    prelus = [slope_of(student, n) for n in student.nodes if n.op_type == "PRelu"]
+    lower_prelu(student)
+    assert operators(student).count("Mul") == 4
+    canonical(student)
+    assert "Mul" not in operators(student)
+    again = [slope_of(student, n) for n in student.nodes if n.op_type == "PRelu"]
+    for before, after in zip(prelus, again, strict=True):
+        np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(run(student, tensor), expected, atol=1e-5)
+
+
+def test_a_slope_of_one_is_lowered_too(student, tensor):
+    prelu = next(n for n in student.nodes if n.op_type == "PRelu")
+    slope = slope_of(student, prelu).copy()
+    slope[:3] = [[[1.0]], [[0.99999]], [[-1.0]]]
+    student.constants[prelu.input[1]] = slope
+    expected = run(student, tensor)
+    lower_prelu(student)
+    np.testing.assert_allclose(run(student, tensor), expected, atol=1e-5)
+
+
 def test_a_sum_that_is_no_prelu_stays(rng):
     nodes = [
         node("Relu", ["x"], ["r"]),
