@@ -1,6 +1,7 @@
 """Every comparison among labelled embeddings, block by block."""
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,9 @@ __all__ = ["checked_embeddings", "pairs_between", "pairs_listed", "pairs_streame
 
 TAIL_LIMIT = 8_000_000
 _BLOCK = 2048
-_LISTED = 1 << 16
+_LISTED = 1 << 12
+
+ScoreBlock = tuple[Int32, Int32, Float32]
 
 
 def pairs_within(
@@ -140,30 +143,42 @@ def _scored(gallery: _Side, probe: _Side, tail_limit: int) -> PairScores:
     impostors = TailCollector(tail_limit)
     genuine: list[Float32] = [np.empty(0, np.float32)]
     genuine_pairs: list[Int32] = [np.empty((0, 2), np.int32)]
-    within = gallery is probe
-    for number, rows in enumerate(gallery.blocks()):
-        left = gallery.embeddings[rows]
-        for other, columns in enumerate(probe.blocks()):
-            if within and other < number:
-                continue
-            scores = left @ probe.embeddings[columns].T
-            if not _subjects_meet(gallery.subjects[rows], probe.subjects[columns]):
-                impostors.add_block(scores, rows, columns)
-                continue
-            same = gallery.subjects[rows][:, None] == probe.subjects[columns]
-            wanted = _different_images(gallery, probe, rows, columns)
-            impostors.add_block(scores, rows, columns, wanted & ~same)
-            row, column = np.nonzero(wanted & same)
-            genuine.append(scores[row, column])
-            genuine_pairs.append(np.stack([rows[row], columns[column]], axis=1))
+    for rows, columns, scores in _score_blocks(gallery, probe):
+        if not _subjects_meet(gallery.subjects[rows], probe.subjects[columns]):
+            impostors.add_block(scores, rows, columns)
+            continue
+        same = gallery.subjects[rows][:, None] == probe.subjects[columns]
+        wanted = _different_images(gallery, probe, rows, columns)
+        impostors.add_block(scores, rows, columns, wanted & ~same)
+        row, column = np.nonzero(wanted & same)
+        genuine.append(scores[row, column])
+        genuine_pairs.append(np.stack([rows[row], columns[column]], axis=1))
     return PairScores(
         *_ascending(np.concatenate(genuine), np.concatenate(genuine_pairs)),
         *impostors.sorted_tail(),
         impostors.body,
         gallery.subjects,
         probe.subjects,
-        within=within,
+        within=gallery is probe,
     )
+
+
+def _score_blocks(gallery: _Side, probe: _Side) -> Iterator[ScoreBlock]:
+    """Blocks of scores; the next one is multiplied while the caller counts this one."""
+    blocks = _multiplied(gallery, probe)
+    with ThreadPoolExecutor(1) as ahead:
+        running = ahead.submit(next, blocks, None)
+        while (ready := running.result()) is not None:
+            running = ahead.submit(next, blocks, None)
+            yield ready
+
+
+def _multiplied(gallery: _Side, probe: _Side) -> Iterator[ScoreBlock]:
+    for number, rows in enumerate(gallery.blocks()):
+        left = gallery.embeddings[rows]
+        for other, columns in enumerate(probe.blocks()):
+            if gallery is not probe or other >= number:
+                yield rows, columns, left @ probe.embeddings[columns].T
 
 
 def _subjects_meet(left: Int32, right: Int32) -> bool:

@@ -10,8 +10,11 @@ __all__ = ["BINS", "EDGES", "Float32", "Int32", "PairScores", "score_histogram"]
 Float32 = NDArray[np.float32]
 Int32 = NDArray[np.int32]
 
-BINS = 8192
+BINS = 4096
 EDGES = np.linspace(-1.0, 1.0, BINS + 1)
+_STRETCH = 1 << 16
+# Bins beyond ±1: embeddings may miss length one by a thousandth, their scores by two
+_MARGIN = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +77,19 @@ class PairScores:
 
 def score_histogram(scores: Float32) -> NDArray[np.int64]:
     """Counts over `EDGES`; rounding beyond ±1 falls into the outer bins."""
-    bins = ((scores + np.float32(1.0)) * np.float32(BINS / 2)).astype(np.int32)
-    np.clip(bins, 0, BINS - 1, out=bins)
-    return np.bincount(bins, minlength=BINS)
+    counts = np.zeros(BINS + 2 * _MARGIN, np.int64)
+    flat = scores.reshape(-1)
+    # stretches that stay in the processor's cache take half the time of whole arrays
+    place = np.empty(min(len(flat), _STRETCH), np.float32)
+    bins = np.empty(len(place), np.int64)
+    for start in range(0, len(flat), _STRETCH):
+        part = flat[start : start + _STRETCH]
+        here, there = place[: len(part)], bins[: len(part)]
+        np.multiply(part, np.float32(BINS / 2), out=here)
+        np.add(here, np.float32(BINS / 2 + _MARGIN), out=here)
+        np.copyto(there, here, casting="unsafe")
+        counts += np.bincount(there, minlength=len(counts))
+    inside = counts[_MARGIN:-_MARGIN].copy()
+    inside[0] += counts[:_MARGIN].sum()
+    inside[-1] += counts[-_MARGIN:].sum()
+    return inside

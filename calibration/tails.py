@@ -26,13 +26,13 @@ class TailCollector:
         kept = scores > self._floor
         if wanted is not None:
             kept &= wanted
-        if self._floor > -np.inf:
-            dropped = ~kept if wanted is None else wanted & ~kept
-            self.body += score_histogram(scores[dropped] if wanted is not None else scores.ravel())
-            if wanted is None:
-                self.body -= score_histogram(scores[kept])
-        row, column = np.nonzero(kept)
-        self._hold(scores[row, column], np.stack([rows[row], columns[column]], axis=1))
+        row, column = np.divmod(np.flatnonzero(kept), scores.shape[1])
+        found = scores[row, column]
+        if wanted is not None:
+            self.body += score_histogram(scores[wanted & ~kept])
+        elif len(found) < scores.size:
+            self.body += score_histogram(scores) - score_histogram(found)
+        self._hold(found, np.stack([rows[row], columns[column]], axis=1))
 
     def add_scores(self, scores: Float32, pairs: Int32) -> None:
         """Take impostor scores that come with their pairs."""

@@ -7,7 +7,7 @@ import pytest
 
 from embedge.calibration import pairs as module
 from embedge.calibration.pairs import pairs_between, pairs_listed, pairs_within
-from embedge.calibration.scores import PairScores
+from embedge.calibration.scores import BINS, PairScores
 from embedge.errors import EmbedgeError
 
 
@@ -95,7 +95,7 @@ def test_below_the_tail_counts_err_upwards_by_at_most_one_bin():
     everything = pairs_within(embeddings, labels)
     part = pairs_within(embeddings, labels, tail_limit=50)
     exact = everything.impostors_above(-0.1)
-    lenient = everything.impostors_above(-0.1 - 2 / 8192)
+    lenient = everything.impostors_above(-0.1 - 2 / BINS)
     assert exact <= part.impostors_above(-0.1) <= lenient
 
 
