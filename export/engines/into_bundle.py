@@ -49,6 +49,7 @@ def engine_into_bundle(
     options: EngineOptions,
     checking: Checking,
     *,
+    drop_signature: bool = False,
     command: str = "",
     progress: Progress | None = None,
 ) -> BuiltEngine:
@@ -61,6 +62,8 @@ def engine_into_bundle(
             remedy="Unpack the .zip and give the folder",
         )
     with Bundle.open(folder) as bundle, tempfile.TemporaryDirectory() as scratch:
+        if bundle.signature is not None and not drop_signature:
+            raise _signed(folder)
         chosen = artifact_for(bundle, artifact, options)
         model = bundle.read(chosen.file)
         graph = Path(scratch) / Path(chosen.file).name
@@ -130,4 +133,13 @@ def _add(folder: Path, bundle: Bundle, built: list[Path]) -> None:
         provenance=bundle.provenance,
         default_artifact=bundle.default_artifact,
         extras=bundle.extras,
+    )
+
+
+def _signed(folder: Path) -> EmbedgeError:
+    return EmbedgeError(
+        "E-BUNDLE-SIGNED",
+        "an engine changes the manifest, so the bundle's signature would no longer fit",
+        where=folder,
+        remedy="Give --drop-signature, then sign the bundle again: embedge sign",
     )

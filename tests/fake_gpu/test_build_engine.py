@@ -6,14 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sample_report import sample_report
 from tiny_graphs import contract, graph_file
 
 from embedge.cli import main
 from embedge.errors import EmbedgeError
 from embedge.export.report.validate import read_report
+from embedge.files import write_json
 from embedge.runtime import Artifact, Bundle, FaceMatcher, write_bundle
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.runtime.encoders.tensorrt_bundle import tensorrt_encoder_from_bundle
+from embedge.runtime.signature import new_signing_key, sign_bundle
 
 pytestmark = pytest.mark.skipif(
     os.environ["FAKE_TENSORRT"] != "10", reason="the command is the same for every generation"
@@ -111,6 +114,30 @@ def test_the_devices_report_fits_the_schema(bundle: Path, tmp_path: Path, embedg
     assert report["artifacts"][0]["sha256"] == json.loads(out)["plan_sha256"]
     assert report["space"]["contract_digest"] == contract().digest
     assert report["latency"]["machine"]["gpu"] == "Fake GPU"
+    base = sample_report()
+    base["space"]["contract_digest"] = contract().digest
+    write_json(tmp_path / "report.json", base)
+    code, out, err = embedge("report", "merge", tmp_path / "report.json", path, "--out", tmp_path)
+    assert code == 0, err
+    merged = read_report(tmp_path / "report.json")
+    assert report["artifacts"][0] in merged["artifacts"]
+    assert report["verdict"]["gates"][0] in merged["verdict"]["gates"]
+
+
+def test_a_signed_bundle_is_left_alone_unless_told(bundle: Path, tmp_path: Path, embedge) -> None:
+    new_signing_key(tmp_path / "key.pem")
+    sign_bundle(bundle, tmp_path / "key.pem")
+    build = ["build-engine", bundle, "--precision", "fp32", "--seconds", 0.1]
+    build += ["--faces", faces(tmp_path / "faces"), "--timing-cache", tmp_path / "timings"]
+    code, _, err = embedge(*build)
+    assert (code, "E-BUNDLE-SIGNED" in err) == (2, True), err
+    with Bundle.open(bundle) as opened:
+        assert opened.signature is not None
+    code, _, err = embedge(*build, "--drop-signature")
+    assert code == 0, err
+    with Bundle.open(bundle) as opened:
+        assert opened.signature is None
+        assert any(file.endswith(".plan") for file in opened.files)
 
 
 def test_an_engine_that_disagrees_stays_out(bundle: Path, tmp_path: Path, embedge) -> None:

@@ -28,6 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--precision", choices=("fp32", "fp16", "int8"), default="int8", help="default: int8"
     )
     parser.add_argument("--artifact", help="build from this graph (default: the precision's)")
+    parser.add_argument(
+        "--drop-signature", action="store_true", help="change a signed bundle; sign it again then"
+    )
     parser.add_argument("--target", choices=("tensorrt", "rtx"), default="tensorrt")
     _configure_build(parser)
     _configure_check(parser)
@@ -87,6 +90,7 @@ def run(options: argparse.Namespace) -> int:
             options.artifact,
             wanted,
             checking,
+            drop_signature=options.drop_signature,
             command=" ".join(["embedge", *sys.argv[1:]]),
             progress=_percent(task),
         )
