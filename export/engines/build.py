@@ -46,23 +46,7 @@ def engine_from_onnx(
     driver = cuda_driver()
     _require_gpu(options, driver)
     log = tensorrt_log(trt)
-    builder = trt.Builder(log)
-    timed = options.target != "rtx"  # RTX takes its timings on the user's GPU, at load
-    cache = _cache_path(trt, options, driver)
-    with tempfile.TemporaryDirectory() as scratch:
-        graph, kind = _typed_graph(trt, onnx, options, Path(scratch))
-        network, _parser = network_from_onnx(trt, builder, graph, options, kind, log)
-        config = builder_config(trt, builder, network, options, kind)
-        if timed:
-            attach_timing_cache(config, cache)
-        monitor = attach_progress(trt, config, progress)
-        started = time.perf_counter()
-        serialized = builder.build_serialized_network(network, config)
-        seconds = time.perf_counter() - started
-    if monitor is not None and monitor.stopped:
-        raise KeyboardInterrupt
-    data = _plan_bytes(serialized, log, onnx)
-    timing = keep_timing_cache(config, cache) if timed else None
+    data, facts = _built(trt, onnx, options, driver, log, progress)
     layers = None if driver.problem else _layers(trt, log, data, plan)
     write_bytes(plan, data)
     card = EngineCard(
@@ -78,17 +62,46 @@ def engine_from_onnx(
         sms=options.sms or _sms(driver),
         device=_device(driver),
         driver=driver.kernel or driver.cuda_text,
-        batches=_batches(network, options),
-        flags=set_flag_names(trt, config, kind),
-        graph_tensors=tensor_types(network),
-        build_seconds=round(seconds, 3),
-        timing_sha256=timing,
         dla=options.dla,
         hardware=options.hardware,
         layers=layers,
+        **facts,
     )
     card.write(plan)
     return card
+
+
+def _built(
+    trt: ModuleType,
+    onnx: Path,
+    options: EngineOptions,
+    driver: CudaDriver,
+    log: Any,
+    progress: Progress | None,
+) -> tuple[bytes, dict[str, Any]]:
+    """The plan, and what only the builder knows of it."""
+    builder = trt.Builder(log)
+    timed = options.target != "rtx"  # RTX takes its timings on the user's GPU, at load
+    cached = _cache_path(trt, options, driver)
+    with tempfile.TemporaryDirectory() as scratch:
+        graph, kind = _typed_graph(trt, onnx, options, Path(scratch))
+        network, _parser = network_from_onnx(trt, builder, graph, options, kind, log)
+        config = builder_config(trt, builder, network, options, kind)
+        if timed:
+            attach_timing_cache(config, cached)
+        monitor = attach_progress(trt, config, progress)
+        started = time.perf_counter()
+        serialized = builder.build_serialized_network(network, config)
+        seconds = time.perf_counter() - started
+    if monitor is not None and monitor.stopped:
+        raise KeyboardInterrupt
+    return _plan_bytes(serialized, log, onnx), {
+        "batches": _batches(network, options),
+        "flags": set_flag_names(trt, config, kind),
+        "graph_tensors": tensor_types(network),
+        "build_seconds": round(seconds, 3),
+        "timing_sha256": keep_timing_cache(config, cached) if timed else None,
+    }
 
 
 def layers_path(plan: Path) -> Path:
