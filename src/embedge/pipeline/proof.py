@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.crossspace import Reference, compare
-from embedge.calibration.pairs import pairs_within
+from embedge.calibration.pairs import pairs_between, pairs_within
 from embedge.calibration.rates import Insufficient
+from embedge.calibration.scores import PairScores
 from embedge.calibration.thresholds import split_subjects, threshold_at
 from embedge.calibration.worst import ScoredPair, worst_pairs
 from embedge.export.parity import compare_embeddings
@@ -20,6 +21,7 @@ from embedge.pipeline.stages import Run, Stage
 from embedge.progress import Progress
 from embedge.recipe import Evaluate, Recipe
 from embedge.runtime.encoders.ort import OrtEncoder
+from embedge.runtime.threshold import Threshold
 from embedge.train.centres import unit
 from embedge.train.data import FaceSet
 from embedge.train.embed import embed_faces
@@ -109,6 +111,10 @@ def _findings(
 ) -> dict[str, Any]:
     calibrate, test = split_subjects(faces.labels, recipe.seed)
     progress.say("  comparing every pair …")
+    artifacts = {
+        name: _artifact(recipe.evaluate, faces, views, name, sha256_file(path), calibrate)
+        for name, path in graphs.items()
+    }
     return {
         "dataset": {
             "name": faces.name,
@@ -117,11 +123,8 @@ def _findings(
             "images": int(test.sum()),
             "threshold_identities": len(np.unique(faces.labels[calibrate])),
         },
-        "artifacts": {
-            name: _artifact(recipe.evaluate, faces, views, name, sha256_file(path), calibrate)
-            for name, path in graphs.items()
-        },
-        "comparisons": _comparisons(recipe, faces.labels[test], views, test),
+        "artifacts": artifacts,
+        "comparisons": _comparisons(recipe, faces.labels[test], views, test, artifacts),
         "worst": _worst(views.artifacts["fp32"][test], faces.labels[test], np.flatnonzero(test)),
     }
 
@@ -134,15 +137,16 @@ def _artifact(
     digest: str,
     calibrate: NDArray[np.bool_],
 ) -> dict[str, Any]:
-    rows = views.artifacts[name]
-    parity = compare_embeddings(views.student, rows)
-    threshold = threshold_at(
-        pairs_within(rows[calibrate], faces.labels[calibrate]),
-        wanted.threshold_fmr,
-        dataset=f"{faces.name} {faces.fingerprint[:12]}",
-        model=digest,
-    )
-    known = threshold if not isinstance(threshold, Insufficient) else None
+    """Parity with torch, and thresholds for a gallery of its own and for the teacher's."""
+    rows, labels = views.artifacts[name][calibrate], faces.labels[calibrate]
+    parity = compare_embeddings(views.student, views.artifacts[name])
+
+    def threshold(scores: PairScores) -> Threshold | Insufficient:
+        dataset = f"{faces.name} {faces.fingerprint[:12]}"
+        return threshold_at(scores, wanted.threshold_fmr, dataset=dataset, model=digest)
+
+    own = threshold(pairs_within(rows, labels))
+    teachers = threshold(_across(views.teacher[calibrate], rows, labels))
     return {
         "provider": views.providers[name],
         "cosine": {
@@ -151,13 +155,25 @@ def _artifact(
             "min": parity.minimum,
             "n": parity.count,
         },
-        "threshold": known.to_json() if known else None,
-        "threshold_needs": threshold.needs if isinstance(threshold, Insufficient) else None,
+        "threshold": None if isinstance(own, Insufficient) else own.to_json(),
+        "threshold_needs": own.needs if isinstance(own, Insufficient) else None,
+        "threshold_against_teacher": (
+            None if isinstance(teachers, Insufficient) else teachers.to_json()
+        ),
     }
 
 
+def _across(gallery: Rows, probe: Rows, labels: NDArray[np.int64]) -> PairScores:
+    places = np.arange(len(labels))
+    return pairs_between(gallery, labels, probe, labels, gallery_images=places, probe_images=places)
+
+
 def _comparisons(
-    recipe: Recipe, labels: NDArray[np.int64], views: _Views, test: NDArray[np.bool_]
+    recipe: Recipe,
+    labels: NDArray[np.int64],
+    views: _Views,
+    test: NDArray[np.bool_],
+    artifacts: dict[str, dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """Teacher alone, student alone, teacher's gallery with the student's probes; every artifact."""
     fmrs, seed = recipe.evaluate.fmrs, recipe.seed
@@ -169,11 +185,15 @@ def _comparisons(
     found = [one("teacher", teacher, teacher, ("teacher", "teacher"))]
     reference = None
     for name, rows in views.artifacts.items():
-        some = rows[test]
-        role = f"student {name}"
-        alone = one(role, some, some, (role, role), reference=reference)
+        some, role = rows[test], f"student {name}"
+        own, teachers = (
+            artifacts[name][kind] and artifacts[name][kind]["value"]
+            for kind in ("threshold", "threshold_against_teacher")
+        )
+        alone = one(role, some, some, (role, role), reference=reference, threshold=own)
         reference = reference or Reference(alone, some, some)
-        found += [alone, one(f"teacher / {role}", teacher, some, ("teacher", role))]
+        across = one(f"teacher / {role}", teacher, some, ("teacher", role), threshold=teachers)
+        found += [alone, across]
     if views.baseline is not None:
         some = views.baseline[test]
         found += [

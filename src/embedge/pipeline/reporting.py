@@ -99,6 +99,12 @@ def publish_bundle(run: Run, chain: Chain, report: Stage) -> Path:
         files={**files, **plans, **pages},
         provenance=_provenance(chain),
         default_artifact=default_artifact(chain.graphs),
+        extras={
+            "thresholds_against_teacher": {
+                name: facts["threshold_against_teacher"]
+                for name, facts in chain.findings["artifacts"].items()
+            }
+        },
     )
 
 
