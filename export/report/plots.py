@@ -12,6 +12,7 @@ __all__ = ["det_plot", "histogram_plot", "occupied", "series_plot"]
 
 _WIDTH, _HEIGHT = 470, 320
 _MOST_POINTS = 240
+_MOST_STEPS = 600
 # Colour alone is lost in print and on many eyes: every series has a dash of its own.
 _DASHES = ("solid", (0, (6, 2)), (0, (2, 1.6)), (0, (7, 2, 1.5, 2)), (0, (4, 1.5)), (0, (1, 1)))
 
@@ -61,10 +62,11 @@ def _floor(drawn: Sequence[tuple[int, Mapping[str, Any]]], count: str) -> float:
     return 1 / max(10, *(int(one[count]) for _, one in drawn))
 
 
-def _thinned(order: NDArray[np.intp]) -> NDArray[np.intp]:
-    if len(order) <= _MOST_POINTS:
+def _thinned(order: NDArray[np.intp], most: int = _MOST_POINTS) -> NDArray[np.intp]:
+    """Evenly fewer of them, the first and the last included."""
+    if len(order) <= most:
         return order
-    return order[np.unique(np.linspace(0, len(order) - 1, _MOST_POINTS).astype(int))]
+    return order[np.unique(np.linspace(0, len(order) - 1, most).astype(int))]
 
 
 def _percent_ticks(axes: Any) -> None:
@@ -139,9 +141,11 @@ def series_plot(
     """Several lines over one axis; gaps stay gaps. `styles` keeps a line's look across drawings."""
     with figure(_WIDTH, _HEIGHT * 0.8) as (drawing, axes):
         for index, (steps, values) in zip(styles or range(len(lines)), lines.values()):
+            kept = _thinned(np.arange(len(values)), _MOST_STEPS)
             points = np.array([np.nan if value is None else value for value in values], float)
+            points, at = points[kept], np.asarray(steps)[kept]
             marker = "o" if len(points) <= 12 else None
-            axes.plot(steps, points, marker=marker, markersize=4.5, **_series_style(index))
+            axes.plot(at, points, marker=marker, markersize=4.5, **_series_style(index))
         axes.set(xlabel=x, ylabel=y)
         if log_x:
             axes.set_xscale("log", base=2)

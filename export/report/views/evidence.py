@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from embedge.export.report.licence import non_commercial
 from embedge.export.report.plots import series_plot
 
 __all__ = ["provenance_view", "training_view", "worst_view"]
@@ -65,6 +66,7 @@ def training_view(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 def provenance_view(report: Mapping[str, Any]) -> dict[str, Any]:
     provenance = report["provenance"]
     rest = {key: value for key, value in provenance.items() if key not in _APART}
+    rest["weight_licence"] = _licence(provenance.get("weight_licence"))
     return {
         "facts": [
             (_NAMES.get(key, key.replace("_", " ").capitalize()), _plain(value))
@@ -74,6 +76,13 @@ def provenance_view(report: Mapping[str, Any]) -> dict[str, Any]:
         "versions": sorted(provenance.get("versions", {}).items()),
         "recipe": _recipe(provenance.get("recipe") or {}),
     }
+
+
+def _licence(licence: str | None) -> str:
+    """An unknown licence is a fact too."""
+    if not licence:
+        return "not stated"
+    return f"{licence} (non-commercial)" if non_commercial(licence) else licence
 
 
 def _plain(value: Any) -> str:

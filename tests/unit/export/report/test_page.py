@@ -191,3 +191,25 @@ def test_many_curves_are_drawn_without_bands(sample: dict[str, Any]) -> None:
     told = "bands are intervals"
     assert few.count(told) == 2
     assert many.count(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("licence", "told"),
+    [(None, "not stated"), ("CC BY-NC 4.0", "CC BY-NC 4.0 (non-commercial)"), ("MIT", "MIT")],
+)
+def test_the_licence_of_the_weights_is_always_told(
+    sample: dict[str, Any], licence: str | None, told: str
+) -> None:
+    report = {key: sample[key] for key in ("schema", "created", "title", "verdict")}
+    words = Tree(html_from_report({**report, "provenance": {"weight_licence": licence}})).words
+    assert f"Licence of the weights {told}" in words.replace("  ", " ")
+
+
+def test_long_training_runs_stay_small(sample: dict[str, Any]) -> None:
+    report = {key: sample[key] for key in ("schema", "created", "title", "verdict")}
+    steps = list(range(50_000))
+    loss = [float(step % 97) for step in steps]
+    curve = {"name": "long", "steps": steps, "series": {"loss": loss}}
+    training = {"curves": [curve]}
+    page = html_from_report({**report, "provenance": {}, "training": training})
+    assert len(page) < 80_000
