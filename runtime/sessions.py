@@ -37,7 +37,6 @@ def ort_session(
     # gives layers that a mixed-precision plan keeps in float weights of 8 bits and one scale.
     disabled = ["WeightBiasQuantization"] if facts.quantised else []
     session = _started(data, wanted, threads, disabled, profile)
-    session.disable_fallback()
     if hasattr(session, "_model_bytes"):  # kept for that fallback: as large as the model itself
         session._model_bytes = b""
     if session.get_providers()[0] != wanted[0]:
@@ -80,6 +79,7 @@ def _started(
             sess_options=options,
             providers=providers,
             disabled_optimizers=disabled,
+            enable_fallback=0,  # else a provider that fails is replaced by the CPU
         )
     except Exception as error:  # onnxruntime raises a dozen unrelated classes
         raise EmbedgeError(
@@ -91,7 +91,7 @@ def _started(
 
 def _options(onnxruntime: Any, threads: int | None) -> Any:
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors reach the user as exceptions already
+    options.log_severity_level = 4  # errors reach the user as exceptions already
     options.inter_op_num_threads = 1
     if threads is not None:
         if threads < 1:

@@ -63,7 +63,9 @@ class OnnxDetector:
         canvas, scale = letterbox(image, width, height)
         outputs = run_session(self._session, None, {self._input: self._tensor(canvas)})
         named = dict(zip(self._names, outputs))
-        return self._head.candidates(named, height, width).above(self._score).scaled(1 / scale)
+        with np.errstate(over="ignore", invalid="ignore"):  # absurd boxes are dropped below
+            candidates = self._head.candidates(named, height, width)
+        return candidates.above(self._score).scaled(1 / scale)
 
     def _tensor(self, canvas: RgbImage) -> NDArray[np.float32]:
         if self._head.colour == "BGR":

@@ -16,6 +16,7 @@ __all__ = ["ErasureProof", "traces_of"]
 
 _WINDOW = 32  # bytes: a template is found even where only a part of it survived
 _CHUNK = 1 << 22
+_LOW_BITS = np.uint64((1 << 20) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,10 @@ def _pieces(form: bytes) -> list[bytes]:
 
 def _hits(path: Path, pieces: frozenset[bytes]) -> list[str]:
     """Every position of the file is looked at, whatever the alignment."""
-    wanted = np.frombuffer(b"".join({piece[:8] for piece in pieces}), "<u8")
+    wanted = np.sort(np.frombuffer(b"".join({piece[:8] for piece in pieces}), "<u8"))
     hits: list[str] = []
+    if not len(wanted):
+        return hits
     with path.open("rb") as stream:
         offset, tail = 0, b""
         while chunk := stream.read(_CHUNK):
@@ -125,11 +128,14 @@ def _hits(path: Path, pieces: frozenset[bytes]) -> list[str]:
 
 
 def _candidates(data: bytes, wanted: Any) -> list[int]:
-    """Positions whose first eight bytes begin one of the pieces."""
+    """Positions whose first eight bytes begin one of the pieces; `wanted` is sorted."""
+    marked = np.zeros(1 << 20, bool)
+    marked[wanted & _LOW_BITS] = True
     found: list[int] = []
     for shift in range(8):
-        count = (len(data) - shift) // 8
-        words = np.frombuffer(data, "<u8", count, shift)
-        rows = np.flatnonzero(np.isin(words, wanted))
+        words = np.frombuffer(data, "<u8", (len(data) - shift) // 8, shift)
+        rows = np.flatnonzero(marked[words & _LOW_BITS])  # few, and most of them right
+        nearest = np.searchsorted(wanted, words[rows]).clip(max=len(wanted) - 1)
+        rows = rows[wanted[nearest] == words[rows]]
         found += [int(row) * 8 + shift for row in rows]
     return [position for position in sorted(found) if position + _WINDOW <= len(data)]

@@ -166,12 +166,13 @@ class GalleryFile:
 
     def _last_commit(self) -> Commit:
         try:
-            return self.layout.unacknowledged(self, self.layout.commit_of(self))
+            return self.layout.commit_of(self)
         except Damaged as error:
             raise self.damage(error) from error
 
     def _clean_up(self) -> None:
-        """A rewriting that was killed leaves its unfinished file: personal data, to be wiped."""
+        """What a killed writer left: half a block at the end, an unfinished rewriting to wipe."""
+        os.ftruncate(self._descriptor, self.commit.end)
         with suppress(FileNotFoundError):
             descriptor = os.open(part_of(self.path), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             _wipe(descriptor)

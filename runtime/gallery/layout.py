@@ -127,14 +127,25 @@ class Layout:
         return sealed + bytes(_SLOT - len(sealed)), self._slots + turn * _SLOT
 
     def commit_of(self, file: Readable) -> Commit:
-        """The newest slot that is whole; at any moment at least one of the two is."""
-        found = [self._slot(file, turn) for turn in (0, 1)]
-        whole = [commit for commit in found if commit is not None]
+        """The newest commit, and whole frames behind it that no record counts yet.
+
+        A writer killed between its two writes leaves such a frame. One killed during the second
+        also leaves a broken record, but then the frame it was to count is whole: a broken record
+        before half a frame is no accident of writing, it is damage.
+        """
+        slots = [self._slot(file, turn) for turn in (0, 1)]
+        whole = [commit for commit, _ in slots if commit is not None]
         if not whole:
             raise Damaged("neither of its two commit records is whole")
-        return max(whole, key=lambda commit: commit.counter)
+        newest = max(whole, key=lambda commit: commit.counter)
+        commit = self._past_uncounted(file, newest)
+        broken = any(found is None and not blank for found, blank in slots)
+        if broken and commit == newest and file.pread(1, commit.end):
+            raise Damaged("a commit record and the block behind it are broken")
+        return commit
 
-    def _slot(self, file: Readable, turn: int) -> Commit | None:
+    def _slot(self, file: Readable, turn: int) -> tuple[Commit | None, bool]:
+        """(what it says if it is whole, whether it was never written)"""
         data = file.pread(_SLOT, self._slots + turn * _SLOT)
         size = _SLOT_BODY.size + self._seal.overhead
         try:
@@ -142,8 +153,8 @@ class Layout:
                 self._seal.open(data[:size], self._place(b"slot", turn))
             )
         except (BrokenSeal, struct.error):
-            return None
-        return Commit(counter, frames, end)
+            return None, not any(data)
+        return Commit(counter, frames, end), False
 
     def frame_bytes(self, payload: bytes, number: int) -> bytes:
         sealed = self._seal.seal(payload, self._place(b"frame", number))
@@ -163,11 +174,7 @@ class Layout:
         if offset != until.end:
             raise Damaged("its frames do not end where the commit record says")
 
-    def unacknowledged(self, file: Readable, commit: Commit) -> Commit:
-        """Move past whole frames that were written but not yet committed.
-
-        A crash between the two writes leaves such a frame, and so does a damaged commit record.
-        """
+    def _past_uncounted(self, file: Readable, commit: Commit) -> Commit:
         while True:
             try:
                 _, end = self._frame(file, commit.end, commit.frames, None)

@@ -32,24 +32,21 @@ class Int8Scan:
         self._open_segment: Any = None
         self._laid_out = 0
         self._loose = np.empty((0, dim), np.float32)
+        self._waiting: list[NDArray[np.int8]] = []
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
-    def __len__(self) -> int:
-        return len(self._full) * _SEGMENT + len(self._open)
-
     def append(self, codes: NDArray[np.int8]) -> None:
-        self._open = np.concatenate([self._open, codes])
-        while len(self._open) >= _SEGMENT:
-            self._full.append(_laid_out(self._open[:_SEGMENT]))
-            self._open = self._open[_SEGMENT:].copy()
-            self._open_segment, self._laid_out = None, 0
-        if len(self._open) - self._laid_out > _LOOSE:
-            self._open_segment = _laid_out(self._open)
-            self._laid_out = len(self._open)
-        self._loose = float_from_int8(self._open[self._laid_out :])
+        """Rows wait until somebody searches, or until they fill a segment."""
+        self._waiting.append(codes)
+        if len(self._open) + sum(map(len, self._waiting)) >= _SEGMENT:
+            self._gather()
 
     def scores(self, queries: Embeddings) -> Embeddings:
         """(queries, rows): cosines with the quantised templates, to within `error`."""
+        if self._waiting:
+            self._gather()
+        if self._laid_out + len(self._loose) != len(self._open):
+            self._lay_out_open()
         written, steps = _two_bytes(queries)
         scale = np.float32(1 / int8_scale(self._dim)) / steps
         segments = [*self._full, *([self._open_segment] if self._open_segment else [])]
@@ -57,6 +54,22 @@ class Int8Scan:
         parts = list(each(lambda segment: _segment_scores(segment, written, scale), segments))
         parts.append(queries @ self._loose.T)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def _gather(self) -> None:
+        rows = np.concatenate([self._open, *self._waiting])
+        self._waiting.clear()
+        while len(rows) >= _SEGMENT:
+            self._full.append(_laid_out(rows[:_SEGMENT]))
+            rows = rows[_SEGMENT:]
+            self._open_segment, self._laid_out = None, 0
+            self._loose = self._loose[:0]
+        self._open = rows.copy()
+
+    def _lay_out_open(self) -> None:
+        if len(self._open) - self._laid_out > _LOOSE:
+            self._open_segment = _laid_out(self._open)
+            self._laid_out = len(self._open)
+        self._loose = float_from_int8(self._open[self._laid_out :])
 
     @staticmethod
     def error(queries: Embeddings) -> float:

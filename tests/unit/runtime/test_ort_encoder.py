@@ -197,3 +197,15 @@ def test_half_precision_scales_survive_onnxruntime():
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     with OrtEncoder(model) as encoder:
         assert (encoder.embed(FACES) * rows).sum(axis=1).min() > 0.999
+
+
+def test_a_broken_model_says_nothing_but_the_error(capfd):
+    """onnxruntime would print its log, and try again on a fallback provider."""
+
+    def break_shape(proto):
+        matrix = next(t for t in proto.graph.initializer if t.name == "matrix")
+        matrix.dims[0] = 5
+
+    with pytest.raises(EmbedgeError, match="E-GRAPH"):
+        OrtEncoder(changed(MODEL, break_shape))
+    assert capfd.readouterr() == ("", "")
