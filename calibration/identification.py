@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.binomial import lower_bound, upper_bound
-from embedge.calibration.intervals import CONFIDENCE, Interval
+from embedge.calibration.intervals import Interval, clustered_interval
 from embedge.calibration.rates import Insufficient, allowed_errors
 from embedge.calibration.scores import Float32
 
@@ -130,7 +129,7 @@ def _point(found: Searched, fpir: float, seed: int) -> SearchPoint | Insufficien
         float(threshold),
         float((strangers > threshold).mean()),
         fnir,
-        _interval(fnir, rounds, len(np.unique(found.subjects[mated]))),
+        clustered_interval(fnir, rounds, len(np.unique(found.subjects[mated]))),
     )
 
 
@@ -152,12 +151,3 @@ def _rounds(found: Searched, hit: Float32, fpir: float, seed: int) -> NDArray[np
         if counts[-1] and weights.sum():
             rates.append(weights[hit <= threshold].sum() / weights.sum())
     return np.asarray(rates)
-
-
-def _interval(rate: float, rounds: NDArray[np.float64], people: int) -> Interval:
-    variance = float(np.var(rounds)) if 0 < rate < 1 and len(rounds) else 0.0
-    effective = rate * (1 - rate) / variance if variance > 0 else float(people)
-    errors, side = rate * effective, (1 + CONFIDENCE) / 2
-    return Interval(
-        lower_bound(errors, effective, side), upper_bound(errors, effective, side), CONFIDENCE
-    )

@@ -24,6 +24,7 @@ from embedge.calibration.rates import (
 __all__ = [
     "CONFIDENCE",
     "Interval",
+    "clustered_interval",
     "design_effect",
     "equal_error_interval",
     "fmr_interval",
@@ -115,16 +116,21 @@ def equal_error_interval(
     return _clustered(resampling, point.rate, np.concatenate(rates), confidence)
 
 
+def clustered_interval(
+    rate: float, rounds: NDArray[np.floating], subjects: int, confidence: float = CONFIDENCE
+) -> Interval:
+    """Interval of a rate whose independent unit is the subject, from its resampled rounds."""
+    variance = float(np.var(rounds)) if 0 < rate < 1 and len(rounds) else 0.0
+    effective = rate * (1 - rate) / variance if variance > 0 else float(subjects)
+    return _interval(rate, effective, confidence)
+
+
 def _clustered(
     resampling: Resampled, rate: float, rounds: NDArray[np.floating], confidence: float
 ) -> Interval:
-    """Interval of a rate over genuine comparisons, whose independent unit is the subject."""
-    variance = float(np.var(rounds)) if 0 < rate < 1 else 0.0
-    if variance > 0:
-        effective = rate * (1 - rate) / variance
-    else:
-        effective = float(len(np.unique(resampling.scores.genuine_subjects)))
-    return _interval(rate, effective, confidence)
+    """Interval of a rate over genuine comparisons."""
+    subjects = len(np.unique(resampling.scores.genuine_subjects))
+    return clustered_interval(rate, rounds, subjects, confidence)
 
 
 def _interval(rate: float, effective: float, confidence: float) -> Interval:
