@@ -64,7 +64,7 @@ def _note(bars: Sequence[Mapping[str, Any]]) -> str:
     missing = "".join(f"; {name} takes {count:,} runs" for name, count in needs.items())
     flagged = max(bar["flagged"] for bar in bars)
     disturbed = f"; {flagged} rounds disturbed" if flagged else ""
-    return f"{bars[0]['provider']}; {runs} runs{missing}{disturbed}"
+    return f"{bars[0]['provider']}; runs: {runs}{missing}{disturbed}"
 
 
 def _reach(row: Mapping[str, Any]) -> float:

@@ -213,3 +213,11 @@ def test_long_training_runs_stay_small(sample: dict[str, Any]) -> None:
     training = {"curves": [curve]}
     page = html_from_report({**report, "provenance": {}, "training": training})
     assert len(page) < 80_000
+
+
+def test_a_report_without_gates_claims_nothing(sample: dict[str, Any]) -> None:
+    report = {key: sample[key] for key in ("schema", "created", "title", "latency")}
+    page = html_from_report({**report, "verdict": {"passed": True, "gates": []}, "provenance": {}})
+    words = Tree(page).words
+    assert "Measured" in words
+    assert "Passed" not in words
