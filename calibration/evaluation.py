@@ -41,7 +41,8 @@ __all__ = ["FolderTest", "Measured", "PairTest", "RunOptions"]
 class RunOptions:
     """What every test is told: FMR targets, where embeddings are kept, who watches, groups.
 
-    Groups are judged at the threshold that everybody together has at `groups_fmr`.
+    Groups are judged at the threshold that everybody together has at `groups_fmr`. `threshold` is
+    one that the model brings along.
     """
 
     fmrs: Sequence[float]
@@ -49,6 +50,7 @@ class RunOptions:
     ticker: Ticker | None = None
     groups: Path | None = None
     groups_fmr: float = 1e-3
+    threshold: float | None = None
 
     def embedded(self, faces: Faces, encoder: FeatureEncoder) -> Embedded:
         return embedded(faces, encoder, cache=self.cache, ticker=self.ticker)
@@ -94,7 +96,7 @@ class FolderTest:
         names = _kept(self.faces, good)
         scores = pairs_within(embeddings, subjects)
         return Measured(
-            compared_scores(name, scores, options.fmrs),
+            compared_scores(name, scores, options.fmrs, options.threshold),
             scores,
             rows.acquisition,
             _pairs_of(len(good)) - _pairs_of(len(names)),
@@ -141,7 +143,7 @@ class PairTest:
         scores = pairs_listed(embeddings, subjects, pairs, same)
         cosines = np.einsum("nd,nd->n", embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
         return Measured(
-            compared_scores(name, scores, options.fmrs),
+            compared_scores(name, scores, options.fmrs, options.threshold),
             scores,
             rows.acquisition,
             int((~kept).sum()),

@@ -10,6 +10,7 @@ from embedge.runtime.bundle import Bundle
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
 from embedge.runtime.sessions import ort_session
+from embedge.runtime.threshold import Threshold
 
 __all__ = ["EvaluatedModel", "opened_model"]
 
@@ -25,6 +26,7 @@ class EvaluatedModel:
     encoder: OrtEncoder
     digest: str
     contract_from: str
+    threshold: Threshold | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -34,6 +36,7 @@ class EvaluatedModel:
             "contract": self.encoder.contract.to_json(),
             "contract_digest": self.encoder.contract.digest,
             "contract_from": self.contract_from,
+            "threshold": self.threshold and self.threshold.to_json(),
         }
 
 
@@ -49,21 +52,37 @@ def opened_model(
 
     `space` names the space of foreign ONNX files, for those who know two of them to share it.
     """
-    data, contract, name, source = _found(path, space)
-    if flip is not None:
-        contract = replace(contract, flip=flip)
-    encoder = OrtEncoder(data, contract, threads=threads, require_provider=require_provider)
-    return EvaluatedModel(name, encoder, hashlib.sha256(data).hexdigest(), source)
+    found = _found(path, space)
+    contract = found.contract if flip is None else replace(found.contract, flip=flip)
+    encoder = OrtEncoder(found.data, contract, threads=threads, require_provider=require_provider)
+    digest = hashlib.sha256(found.data).hexdigest()
+    # a threshold holds for the embeddings it was measured on, mirrored pictures or not
+    threshold = found.threshold if contract == found.contract else None
+    return EvaluatedModel(found.name, encoder, digest, found.source, threshold)
 
 
-def _found(path: str, space: str | None) -> tuple[bytes, EmbeddingContract, str, str]:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    data: bytes
+    contract: EmbeddingContract
+    name: str
+    source: str
+    threshold: Threshold | None = None
+
+
+def _found(path: str, space: str | None) -> _Found:
     folder, colon, artifact = path.rpartition(":")
     place = Path(folder if colon and not Path(path).exists() else path)
     if place.is_dir() or place.suffix == ".zip":
         with Bundle.open(place) as bundle:
             chosen = bundle.artifact(artifact if colon else None)
-            name = f"{bundle.name}:{chosen.name}"
-            return bundle.read(chosen.file), bundle.contract, name, "the bundle's manifest"
+            return _Found(
+                bundle.read(chosen.file),
+                bundle.contract,
+                f"{bundle.name}:{chosen.name}",
+                "the bundle's manifest",
+                chosen.threshold,
+            )
     try:
         data = place.read_bytes()
     except OSError as error:
@@ -74,7 +93,7 @@ def _found(path: str, space: str | None) -> tuple[bytes, EmbeddingContract, str,
             remedy="Give an .onnx file, a bundle NAME.embedge, or NAME.embedge:ARTIFACT",
         ) from error
     contract, source = _contract(data, space)
-    return data, contract, place.stem, source
+    return _Found(data, contract, place.stem, source)
 
 
 def _contract(data: bytes, space: str | None) -> tuple[EmbeddingContract, str]:

@@ -91,7 +91,7 @@ class IjbTest:
             for usable in [exists[pairs].all(axis=1)]
         )
         scores = pairs_streamed(rows[exists], self.data.subjects()[exists], blocks)
-        return compared_scores(name, scores, options.fmrs)
+        return compared_scores(name, scores, options.fmrs, options.threshold)
 
     def _searches(self, rows: Float32, exists: NDArray[np.bool_]) -> dict[str, Identification]:
         galleries, probes = self.data.searches()

@@ -84,6 +84,8 @@ def test_all_pairs_as_json_with_several_models_and_a_cap(made):
     assert result["data"]["images"] == 36
     first, second = result["models"]
     assert second["contract_from"] == "the bundle's manifest"
+    assert first["threshold"] is None
+    assert second["threshold"]["value"] == second["result"]["at_threshold"]["threshold"] == 0.3
     assert first["result"]["genuine"] == 36
     assert first["result"]["eer"] == 0
     assert first["result"]["tar"][0]["tar"] == 1
@@ -158,6 +160,14 @@ def test_matrix_of_one_space_and_refusal_of_two(made):
     done = embedge(made, *arguments, "known.onnx", "stranger.onnx")
     assert done.returncode == 2
     assert "E-SPACE" in done.stderr
+
+
+def test_the_threshold_of_a_bundle_is_tried_on_these_people(made):
+    arguments = ("--all-pairs", "--root", "faces", "--models", "tiny.embedge")
+    done = embedge(made, *arguments)
+    assert "  at its own threshold 0.3000: FMR " in done.stdout
+    # mirrored pictures make other embeddings, which the threshold says nothing about
+    assert "own threshold" not in embedge(made, *arguments, "--flip", "sum").stdout
 
 
 def test_groups(made, tmp_path):

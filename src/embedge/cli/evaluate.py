@@ -202,7 +202,14 @@ def _measured(
         model.encoder as encoder,
         progress.task(f"embed with {model.name}", len(test.faces.names)) as task,
     ):
-        told = RunOptions(options.fmrs, options.cache, task, options.groups, options.groups_fmr)
+        told = RunOptions(
+            options.fmrs,
+            options.cache,
+            task,
+            options.groups,
+            options.groups_fmr,
+            model.threshold.value if model.threshold else None,
+        )
         return model.to_json(), encoder.contract, test.run(model.name, encoder, told)
 
 

@@ -62,8 +62,20 @@ def _verification(result: dict[str, Any]) -> list[str]:
         *_accuracy(result.get("accuracy")),
         *_equal_error(result),
         *[_tar(point) for point in result["tar"]],
+        *_own_threshold(result["at_threshold"]),
         *_slices(result.get("slices")),
     ]
+
+
+def _own_threshold(at: dict[str, Any] | None) -> list[str]:
+    """What the threshold that came with the model does to these people."""
+    if at is None or "insufficient" in at:
+        return []
+    fmr, fnmr = (
+        f"{at[rate]['rate']:.3%} [{at[rate]['low']:.3%}, {at[rate]['high']:.3%}]"
+        for rate in ("fmr", "fnmr")
+    )
+    return [f"  at its own threshold {at['threshold']:.4f}: FMR {fmr}, FNMR {fnmr}"]
 
 
 def _slices(slices: dict[str, Any] | None) -> list[str]:
