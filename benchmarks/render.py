@@ -40,7 +40,7 @@ def main() -> int:
 def _speed(faces: int, workers: int) -> dict[str, Any]:
     """Clocked from the first finished chunk on, so that starting the workers does not count."""
     people, samples = np.arange(faces) // 10, np.arange(faces) % 10
-    stream = render_stream(FaceRenderer(), people, samples, workers=workers, chunk=50)
+    stream = render_stream(FaceRenderer(), people, samples, workers=workers, chunk=128)
     warm = sum(len(next(stream).images) for _ in range(workers))
     start = time.perf_counter()
     done = sum(len(part.images) for part in stream)
@@ -57,7 +57,7 @@ def _speed(faces: int, workers: int) -> dict[str, Any]:
 def _raw_pixels(workers: int) -> dict[str, float]:
     people = np.repeat(np.arange(PEOPLE), PICTURES)
     samples = np.tile(np.arange(PICTURES), PEOPLE)
-    stream = render_stream(FaceRenderer(), FIRST + people, samples, workers=workers, chunk=50)
+    stream = render_stream(FaceRenderer(), FIRST + people, samples, workers=workers, chunk=128)
     images = np.concatenate([part.images for part in stream]).astype(np.float32)
     flat = images.reshape(len(images), -1)
     middle = images.mean(axis=3)[:, 16:104, 16:96].reshape(len(images), -1)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from embedge.train.render.shapes import Floats
 
-__all__ = ["Canvas"]
+__all__ = ["Canvas", "Window"]
 
 Indices = NDArray[np.intp]
 
@@ -39,7 +39,16 @@ class Canvas:
 
     def window(self, x: float, y: float, wide: float, high: float) -> "Window":
         """The pixels around a point of the face."""
-        near = (np.abs(self.x - x) < wide) & (np.abs(self.y - y) < high) & (self.front > 0)
+        near = np.abs(self.y - y) < high
+        near &= np.abs(self.x - x) < wide
+        near &= self.front > 0
+        return Window(self, np.flatnonzero(near))
+
+    def twin_windows(self, x: float, y: float, wide: float, high: float) -> "Window":
+        """The pixels around a point and its mirror image."""
+        near = np.abs(self.y - y) < high
+        near &= np.abs(np.abs(self.x) - x) < wide
+        near &= self.front > 0
         return Window(self, np.flatnonzero(near))
 
 
@@ -52,17 +61,18 @@ class Window:
     def __enter__(self) -> Canvas:
         whole, index = self._canvas, self._index
         self._part = Canvas(
-            x=whole.x[index],
-            y=whole.y[index],
-            across=whole.across[index],
-            down=whole.down[index],
-            front=whole.front[index],
-            colour=whole.colour[:, index],
-            shine=whole.shine[index],
+            x=whole.x.take(index),
+            y=whole.y.take(index),
+            across=whole.across.take(index),
+            down=whole.down.take(index),
+            front=whole.front.take(index),
+            colour=whole.colour.take(index, axis=1),
+            shine=whole.shine.take(index),
             soft=whole.soft,
         )
         return self._part
 
     def __exit__(self, *_: object) -> None:
-        self._canvas.colour[:, self._index] = self._part.colour
+        for channel, values in zip(self._canvas.colour, self._part.colour):
+            channel[self._index] = values
         self._canvas.shine[self._index] = self._part.shine

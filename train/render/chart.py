@@ -11,10 +11,22 @@ import numpy as np
 from embedge.train.render.identity import Skull
 from embedge.train.render.shapes import Floats
 
-__all__ = ["COLUMNS", "ROWS", "Grid", "across_of", "at", "axes_of", "chart_grid", "texel"]
+__all__ = [
+    "CHART",
+    "COLUMNS",
+    "ROWS",
+    "Grid",
+    "across_of",
+    "at",
+    "axes_of",
+    "chart_grid",
+    "on_sphere",
+    "texel",
+]
 
 _REACH = 1.8
-_COLUMNS, _ROWS = 256, 160
+CHART = (128, 192)  # rows, columns: a texel is little more than a pixel of a crop
+_ROWS, _COLUMNS = CHART
 
 
 class Grid(NamedTuple):
@@ -49,8 +61,13 @@ def axes_of(skull: Skull) -> Floats:
     return np.array([skull.width, skull.height, skull.depth], np.float32)
 
 
-def at(skull: Skull, x: float, y: float) -> tuple[float, float]:
-    """Chart coordinates of the point that the undisplaced head shows at (x, y) from the front."""
+def on_sphere(skull: Skull, x: float, y: float) -> tuple[float, float, float]:
+    """Direction, in the round space, of what a bare ellipsoid shows at (x, y) from the front."""
     side, down = x / skull.width, y / skull.height
-    ahead = max(1.0 - side * side - down * down, 1e-4) ** 0.5
+    return side, down, max(1.0 - side * side - down * down, 1e-4) ** 0.5
+
+
+def at(skull: Skull, x: float, y: float) -> tuple[float, float]:
+    """Chart coordinates of the same point."""
+    side, down, ahead = on_sphere(skull, x, y)
     return side / ((side * side + ahead * ahead) ** 0.5 + ahead), down

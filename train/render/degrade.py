@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from embedge.train.render.nuisance import Camera
-from embedge.train.render.shapes import Floats
+from embedge.train.render.shapes import Floats, clamp
 
 __all__ = ["photograph"]
 
@@ -15,19 +15,21 @@ _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def photograph(
-    radiance: Floats, shape: tuple[int, int], camera: Camera, grain: int
+    radiance: Floats, shape: tuple[int, int], camera: Camera, grain: Floats
 ) -> NDArray[np.uint8]:
     """Linear radiance (3, n) to a compressed picture (height, width, 3)."""
     pixels = _developed(radiance, camera)
-    flat = np.ascontiguousarray(pixels.T).reshape(*shape, 3)
-    image = Image.fromarray((255.0 * flat + 0.5).astype(np.uint8))
-    image = _blurred(image, camera)
-    return _compressed(_grainy(np.asarray(image), camera.noise, grain), camera.quality)
+    pixels *= 255.0
+    pixels += 0.5
+    image = np.ascontiguousarray(pixels.astype(np.uint8).T).reshape(*shape, 3)
+    if camera.motion or camera.resolution < 1.0:
+        image = np.asarray(_blurred(Image.fromarray(image), camera))
+    return _compressed(_grainy(image, camera.noise, grain), camera.quality)
 
 
 def _developed(radiance: Floats, camera: Camera) -> Floats:
     """Gamma 2, contrast, white balance and saturation, within 0 to 1."""
-    tone = np.sqrt(np.clip(radiance, 0.0, 1.0))
+    tone = np.sqrt(clamp(radiance, 0.0, 1.0))
     tone *= np.asarray(camera.balance, np.float32)[:, None]
     tone -= 0.45
     tone *= np.float32(camera.contrast)
@@ -36,7 +38,7 @@ def _developed(radiance: Floats, camera: Camera) -> Floats:
     tone -= grey
     tone *= np.float32(camera.saturation)
     tone += grey
-    return np.clip(tone, 0.0, 1.0, out=tone)
+    return clamp(tone, 0.0, 1.0)
 
 
 def _blurred(image: Image.Image, camera: Camera) -> Image.Image:
@@ -62,19 +64,16 @@ def _motion_kernel(length: float, angle: float) -> ImageFilter.Kernel:
     return ImageFilter.Kernel((5, 5), (weights / weights.sum()).ravel().tolist(), scale=1.0)
 
 
-def _grainy(image: NDArray[np.uint8], noise: float, grain: int) -> NDArray[np.uint8]:
-    if noise <= 0.0:
-        return image
-    generator = np.random.Generator(np.random.SFC64(grain))
-    noisy = generator.standard_normal(image.shape, dtype=np.float32)
-    noisy *= np.float32(noise)
+def _grainy(image: NDArray[np.uint8], noise: float, grain: Floats) -> NDArray[np.uint8]:
+    noisy = grain.reshape(image.shape) * np.float32(noise)
     noisy += image
     noisy += 0.5
-    return np.clip(noisy, 0, 255, out=noisy).astype(np.uint8)
+    return clamp(noisy, 0.0, 255.0).astype(np.uint8)
 
 
 def _compressed(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=quality)
-    with Image.open(buffer) as decoded:
-        return np.asarray(decoded)
+    stored = Image.fromarray(image)
+    stored.save(buffer, "JPEG", quality=quality)
+    # straight to the decoder: what the file is needs no finding out
+    return np.asarray(Image.frombytes("RGB", stored.size, buffer.getvalue(), "jpeg", "RGB", ""))

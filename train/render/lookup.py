@@ -13,9 +13,11 @@ __all__ = ["bilinear", "bilinear_wrapped", "corners_of", "nearest"]
 def nearest(table: Floats, x: Floats, y: Floats) -> Floats:
     """Table values at the texels nearest to (x, y)."""
     height, width = table.shape
-    columns = clamp(x + 0.5, 0, width - 1).astype(np.int32)
-    rows = clamp(y + 0.5, 0, height - 1).astype(np.int32)
-    return table.ravel().take((rows * width + columns).astype(np.intp))
+    columns = np.rint(clamp(x, 0, width - 1))
+    rows = np.rint(clamp(y, 0, height - 1))
+    rows *= width
+    rows += columns
+    return table.ravel().take(rows.astype(np.intp))
 
 
 def bilinear(table: Floats, x: Floats, y: Floats) -> Floats:
@@ -41,7 +43,8 @@ def corners_of(shape: tuple[int, ...], x: Floats, y: Floats) -> "Corners":
     height, width = shape
     x = clamp(x, 0, width - 1.001)
     y = clamp(y, 0, height - 1.001)
-    left, top = x.astype(np.int32), y.astype(np.int32)
+    # numbers of texels are exact in single precision; integers would make doubles of the rest
+    left, top = np.floor(x), np.floor(y)
     x -= left
     y -= top
     top *= width

@@ -1,5 +1,6 @@
 """Where camera rays meet the displaced head."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,11 @@ from embedge.train.render.shapes import Floats, clamp, rise
 
 __all__ = ["Surface", "march", "surface_at"]
 
+Look = Callable[[Floats, Floats], Floats]
+
 _BOUND = 1.42  # no relief reaches beyond this multiple of the ellipsoid
-_COARSE_STEPS, _FINE_STEPS = 11, 3
+_COARSE_STEPS, _FINE_STEPS = 8, 2
+_SMOOTH = 0.15  # how much neighbouring rays may differ on one piece of surface
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +56,26 @@ def _start(
     miss = float(origin @ origin) - centre * centre
     entry = centre - np.sqrt(np.maximum(_BOUND**2 - miss, 0.0))
     travel = _walk(origin, some, entry, centre, relief)
-    near = _smallest_neighbour(travel.reshape(half))
-    full = near.repeat(2, axis=0).repeat(2, axis=1)[:rows, :columns]
-    return full.ravel() - np.float32(0.01)
+    return _between(travel.reshape(half), rows, columns).ravel()
 
 
-def _smallest_neighbour(grid: Floats) -> Floats:
-    padded = np.pad(grid, 1, mode="edge")
-    rows = np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:])
-    least: Floats = np.minimum(np.minimum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
-    return least
+def _between(coarse: Floats, rows: int, columns: int) -> Floats:
+    """Distances for all rays from those of every other: interpolated where the surface is smooth.
+
+    Where it is not, past the edge of a nose, the nearest neighbour's, and a little less.
+    """
+    padded = np.pad(coarse, 1, mode="edge")
+    least = np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:])
+    least = np.minimum(np.minimum(least[:, :-2], least[:, 1:-1]), least[:, 2:])
+    low = least.repeat(2, axis=0).repeat(2, axis=1)[:rows, :columns]
+    smooth = np.empty((2 * coarse.shape[0], 2 * coarse.shape[1]), np.float32)
+    smooth[::2, ::2] = coarse
+    smooth[::2, 1::2] = 0.5 * (coarse + padded[1:-1, 2:])
+    smooth[1::2] = smooth[::2]
+    smooth[1:-1:2] += smooth[2::2]
+    smooth[1:-1:2] *= 0.5
+    smooth = smooth[:rows, :columns]
+    return np.where(smooth - low < _SMOOTH, smooth, low - np.float32(0.01))
 
 
 def _walk(
@@ -84,18 +98,23 @@ def _land(
         travel = np.minimum(travel + step, limit)
         before, gap = gap, _gap(origin, directions, travel, relief.fine)
         slope = (before - gap) / np.where(step == 0.0, 1.0, step)
-        step = clamp(gap / np.maximum(slope, 0.35), -0.05, 0.1)
+        # bounded, for the gap is not a straight line: a grazing ray must not jump over a nose
+        step = clamp(gap / np.maximum(slope, 0.12), -0.05, 0.2)
     # a gap far before the closest approach is a ray still on its way, past the tip of a nose
     return travel, np.maximum(gap, 0.0) * rise(limit - travel, 0.5, 0.3)
 
 
-def _gap(origin: Floats, directions: Floats, travel: Floats, look: object) -> Floats:
-    x, y, z = (origin[axis] + directions[axis] * travel for axis in range(3))
-    ground = x * x + z * z
+def _gap(origin: Floats, directions: Floats, travel: Floats, look: Look) -> Floats:
+    x, y, z = directions * travel + origin[:, None]
+    ground = x * x
+    ground += z * z
     radius = np.sqrt(ground + y * y)
-    across = x / np.maximum(np.sqrt(ground) + z, 1e-3)
-    gap: Floats = radius - 1.0 - look(across, y / radius)  # type: ignore[operator]
-    return gap
+    z += np.sqrt(ground, out=ground)
+    x /= np.maximum(z, 1e-3, out=z)  # across, see across_of
+    y /= radius
+    radius -= 1.0
+    radius -= look(x, y)
+    return radius
 
 
 def surface_at(point: Floats, axes: Floats, relief: Relief) -> Surface:

@@ -9,6 +9,7 @@ from embedge.train.render.shapes import Floats
 __all__ = ["Noise"]
 
 _SIZE = 256
+_GRAINS = 1 << 18
 
 
 class Noise:
@@ -19,6 +20,7 @@ class Noise:
         self._smooth = _band(generator, 2.0, 9.0)
         self._medium = _band(generator, 8.0, 40.0)
         self._fine = _band(generator, 40.0, 90.0)
+        self._grain = generator.standard_normal(_GRAINS, np.float32)
 
     def smooth(self, x: Floats, y: Floats) -> Floats:
         return bilinear_wrapped(self._smooth, x * _SIZE, y * _SIZE)
@@ -28,6 +30,13 @@ class Noise:
 
     def fine(self, x: Floats, y: Floats) -> Floats:
         return bilinear_wrapped(self._fine, x * _SIZE, y * _SIZE)
+
+    def grain(self, start: int, count: int) -> Floats:
+        """Independent normal values, from anywhere in a long row of them."""
+        start %= _GRAINS
+        if start + count <= _GRAINS:
+            return self._grain[start : start + count]
+        return self._grain.take(np.arange(start, start + count), mode="wrap")
 
 
 def _band(generator: np.random.Generator, low: float, high: float) -> Floats:

@@ -12,14 +12,13 @@ __all__ = ["paint_brows", "paint_eyes"]
 
 
 def paint_eyes(canvas: Canvas, person: Identity, expression: Expression) -> None:
-    for side in (-1.0, 1.0):
-        with canvas.window(side * person.eyes.distance / 2, 0.0, 0.42, 0.42) as part:
-            _paint_eye(part, person, expression, side)
+    with canvas.twin_windows(person.eyes.distance / 2, 0.0, 0.4, 0.4) as part:
+        _paint_both(part, person, expression)
 
 
-def _paint_eye(part: Canvas, person: Identity, expression: Expression, side: float) -> None:
+def _paint_both(part: Canvas, person: Identity, expression: Expression) -> None:
     eyes, soft = person.eyes, part.soft
-    across = side * (part.x - side * eyes.distance / 2)  # grows outwards
+    across = np.abs(part.x) - eyes.distance / 2  # grows outwards, on both sides
     v = part.y + eyes.tilt * across
     u = across / eyes.width
     arch = 1.0 - u * u
@@ -32,7 +31,7 @@ def _paint_eye(part: Canvas, person: Identity, expression: Expression, side: flo
     crease = np.exp(-0.5 * ((v - upper + 0.055 + eyes.hood) / 0.02) ** 2)
     part.dim(1.0 - 0.45 * eyes.crease * crease * rise(arch, -0.1, 0.3))
     inside = edge(np.minimum(v - upper, lower - v), 1.2 * soft)
-    _paint_ball(part, person, expression, part.x - side * eyes.distance / 2, v, upper, inside)
+    _paint_ball(part, person, expression, across * np.sign(part.x), v, upper, inside)
     lash = np.exp(-0.5 * ((v - upper) / (0.012 + 0.014 * eyes.lashes)) ** 2)
     part.paint(clamp(0.95 * lash * rise(arch, -0.12, 0.12), 0.0, 1.0), (0.012, 0.008, 0.006))
     rim = np.exp(-0.5 * ((v - lower) / 0.014) ** 2) * rise(arch, 0.0, 0.2)
@@ -61,22 +60,21 @@ def _paint_ball(
 
 
 def paint_brows(canvas: Canvas, person: Identity, expression: Expression, noise: Noise) -> None:
-    for side in (-1.0, 1.0):
-        with canvas.window(side * 0.5, -person.brows.height, 0.7, 0.4) as part:
-            _paint_brow(part, person, expression, side, noise)
-
-
-def _paint_brow(
-    part: Canvas, person: Identity, expression: Expression, side: float, noise: Noise
-) -> None:
     brows = person.brows
-    u = (side * part.x - person.eyes.distance / 2 - brows.gap) / brows.length
+    middle = person.eyes.distance / 2 + brows.gap
+    with canvas.twin_windows(middle, -brows.height, brows.length + 0.05, 0.3) as part:
+        _paint_both_brows(part, person, expression, noise)
+
+
+def _paint_both_brows(part: Canvas, person: Identity, expression: Expression, noise: Noise) -> None:
+    brows = person.brows
+    u = (np.abs(part.x) - person.eyes.distance / 2 - brows.gap) / brows.length
     line = -brows.height - expression.brows - brows.tilt * brows.length * u
     line = line - brows.arch * (1.0 - (u - 0.25) ** 2)
     taper = clamp(1.0 - 0.55 * clamp(u + 0.3, 0.0, 2.0), 0.25, 1.0)
     thickness = brows.thickness * taper
     cover = edge(thickness - np.abs(part.y - line), 0.03 + part.soft)
     cover = cover * edge((1.0 - np.abs(u)) * brows.length, 0.08)
-    hairs = noise.fine(0.7 * part.x + side * part.y, 0.35 * part.y)
+    hairs = noise.fine(0.7 * part.x + np.sign(part.x) * part.y, 0.35 * part.y)
     cover = clamp(cover * brows.strength * (1.0 + 0.2 * hairs), 0.0, 0.95)
     part.paint(cover, brows.colour)

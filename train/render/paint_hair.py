@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from embedge.train.render.canvas import Canvas
+from embedge.train.render.canvas import Canvas, Window
 from embedge.train.render.hairline import hair_cover
 from embedge.train.render.identity import Hair, Identity
 from embedge.train.render.noise import Noise
@@ -10,17 +10,25 @@ from embedge.train.render.shapes import Floats, clamp, edge, rise
 
 __all__ = ["hang_behind", "paint_hair"]
 
+_REACH = 0.2  # how far strands may stray over the hairline, on the chart
+
 
 def paint_hair(canvas: Canvas, hair: Hair, noise: Noise) -> None:
+    near = hair_cover(hair, canvas.across, canvas.down, softness=_REACH) > 0.0
+    with Window(canvas, np.flatnonzero(near)) as part:
+        _paint_strands(part, hair, noise)
+
+
+def _paint_strands(part: Canvas, hair: Hair, noise: Noise) -> None:
     here, there = hair.texture
-    strands = noise.fine(0.55 * canvas.across + here, 0.1 * canvas.down + there)
-    curls = noise.medium(0.8 * canvas.across + there, 0.8 * canvas.down + here)
+    strands = noise.fine(0.55 * part.across + here, 0.1 * part.down + there)
+    curls = noise.medium(0.8 * part.across + there, 0.8 * part.down + here)
     grain = (1.0 - hair.curl) * strands + hair.curl * curls
-    across = canvas.across + 0.015 * grain
-    down = canvas.down + 0.012 * grain
+    across = part.across + 0.015 * grain
+    down = part.down + 0.012 * grain
     cover = hair.amount * hair_cover(hair, across, down, softness=0.035)
-    canvas.paint(cover, _shade(hair, grain))
-    canvas.shine *= 1.0 - 0.6 * cover
+    part.paint(cover, _shade(hair, grain))
+    part.shine *= 1.0 - 0.6 * cover
 
 
 def _shade(hair: Hair, grain: Floats) -> Floats:

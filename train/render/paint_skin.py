@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from embedge.train.render.canvas import Canvas
+from embedge.train.render.canvas import Canvas, Window
 from embedge.train.render.identity import Identity, Skin
 from embedge.train.render.noise import Noise
 from embedge.train.render.nuisance import Expression
@@ -17,13 +17,14 @@ def paint_skin(canvas: Canvas, person: Identity, expression: Expression, noise: 
     canvas.colour[:] = np.asarray(skin.colour, np.float32)[:, None]
     here, there = skin.texture
     canvas.dim(1.0 + skin.mottle * noise.smooth(0.21 * x + here, 0.21 * y + there))
-    _paint_blush(canvas, skin)
+    if skin.blush:
+        _paint_blush(canvas, skin)
     if skin.freckles:
         _paint_freckles(canvas, skin, noise)
     if skin.stain:
         _paint_stain(canvas, skin, noise)
-    for mark in skin.marks:
-        _paint_mark(canvas, mark)
+    if skin.marks:
+        _paint_marks(canvas, skin.marks)
     _paint_folds(canvas, person, expression)
     canvas.shine[:] = skin.gloss
 
@@ -56,11 +57,15 @@ def _paint_stain(canvas: Canvas, skin: Skin, noise: Noise) -> None:
         part.paint(2.0 * cover, (red * 0.7, green * 0.35, blue * 0.35))
 
 
-def _paint_mark(canvas: Canvas, mark: tuple[float, float, float, float]) -> None:
-    x, y, radius, darkness = mark
-    with canvas.window(x, y, 0.15, 0.15) as part:
-        inside = radius - length(part.x - x, part.y - y)
-        part.paint(darkness * edge(inside, 2 * part.soft), (0.035, 0.015, 0.01))
+def _paint_marks(canvas: Canvas, marks: tuple[tuple[float, float, float, float], ...]) -> None:
+    near = np.zeros(len(canvas.x), bool)
+    for x, y, radius, _ in marks:
+        near |= length(canvas.x - x, canvas.y - y) < radius + 2 * canvas.soft
+    near &= canvas.front > 0
+    with Window(canvas, np.flatnonzero(near)) as part:
+        for x, y, radius, darkness in marks:
+            inside = radius - length(part.x - x, part.y - y)
+            part.paint(darkness * edge(inside, 2 * part.soft), (0.035, 0.015, 0.01))
 
 
 def _paint_folds(canvas: Canvas, person: Identity, expression: Expression) -> None:

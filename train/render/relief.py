@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedge.train.render.chart import COLUMNS, ROWS, Grid, at, chart_grid, texel
+from embedge.train.render.chart import CHART, COLUMNS, ROWS, Grid, at, chart_grid, texel
 from embedge.train.render.hairline import hair_cover
 from embedge.train.render.identity import Identity, Mouth, Nose, Skull
 from embedge.train.render.lookup import bilinear, corners_of, nearest
@@ -147,16 +147,17 @@ def _carve_mouth(sculpture: _Sculpture, mouth: Mouth, expression: Expression) ->
 
 
 def _blur_matrix(size: int, spread: float) -> Floats:
+    """From every second texel to a blur at all of them."""
     places = np.arange(size, dtype=np.float32)
-    weights = bell(places[:, None] - places[None, :], 0.0, spread)
+    weights = bell(places[:, None] - places[None, ::2], 0.0, spread)
     matrix: Floats = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
     return matrix
 
 
-# eight texels are a sixth of the pupil distance: eye sockets and nose flanks, not freckles
-_BLUR_DOWN = _blur_matrix(160, 8.0)
-_BLUR_ACROSS = _blur_matrix(256, 8.0)
+# six texels are a sixth of the pupil distance: eye sockets and nose flanks, not freckles
+_BLUR_DOWN = _blur_matrix(CHART[0], 6.4)
+_BLUR_ACROSS = np.ascontiguousarray(_blur_matrix(CHART[1], 6.0).T)
 
 
 def _blurred(height: Floats) -> Floats:
-    return _BLUR_DOWN @ height @ _BLUR_ACROSS.T
+    return (_BLUR_DOWN @ np.ascontiguousarray(height[::2, ::2])) @ _BLUR_ACROSS

@@ -17,7 +17,7 @@ from embedge.train.render.view import Similarity, aligned
 __all__ = ["RENDERER_VERSION", "FaceRenderer", "RenderedFaces", "Scene"]
 
 # part of every data fingerprint: raise it whenever a pixel may change
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 
 _CROP = (112, 112)
 _HEAD_HEIGHT = 3.9  # crown to chin, in pupil distances
