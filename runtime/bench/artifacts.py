@@ -29,6 +29,7 @@ def artifact_latency(
     rounds: int = 5,
     repeats: float = 0.5,
     require_provider: str | None = None,
+    on_round: Callable[[], object] = lambda: None,
 ) -> list[dict[str, Any]]:
     """One row per artifact and thread count; `seconds` are shared by all of them.
 

@@ -67,11 +67,17 @@ class _Round:
 
 
 def single_stream(
-    subjects: Sequence[Subject], *, seconds: float, rounds: int = 5, repeats: float = 1.0
+    subjects: Sequence[Subject],
+    *,
+    seconds: float,
+    rounds: int = 5,
+    repeats: float = 1.0,
+    on_round: Callable[[], object] = lambda: None,
 ) -> list[Measured]:
     """One query at a time, the next when the last is answered; about `seconds` in all.
 
-    Busy rounds are repeated for at most `repeats` × `seconds` more.
+    Busy rounds are repeated for at most `repeats` × `seconds` more. `on_round` is told of each
+    finished round, between the timings.
     """
     share = seconds / (1 + _WARM_UP_SHARE) / (rounds * len(subjects))
     for subject in subjects:
@@ -82,6 +88,7 @@ def single_stream(
     while len(quiet) < rounds and len(quiet) + len(busy) < allowed:
         done = _one_round(subjects, share, first=len(quiet) + len(busy))
         (busy if done.busy else quiet).append(done)
+        on_round()
     return _collected(subjects, quiet, busy, rounds)
 
 

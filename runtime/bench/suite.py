@@ -1,6 +1,6 @@
 """The latency section of a report: every artifact, one verification, one cold start."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ def latency_section(
     queries: Sequence[tuple[Query, Query]],
     seconds: float = 25.0,
     threads: Sequence[int] | None = None,
+    on_round: Callable[[], object] = lambda: None,
 ) -> dict[str, Any]:
     """What `report.json` keeps under `latency`; `default` names the artifact a device would run.
 
@@ -32,7 +33,9 @@ def latency_section(
     cold starts take three short processes.
     """
     watch = Watch()
-    rows = artifact_latency(models, crops, seconds=seconds * _FOR_ARTIFACTS, threads=threads)
+    rows = artifact_latency(
+        models, crops, seconds=seconds * _FOR_ARTIFACTS, threads=threads, on_round=on_round
+    )
     with OrtEncoder(models[default], threads=max(threads or thread_counts())) as encoder:
         verify = verification_waterfall(encoder, queries, seconds=seconds * _FOR_VERIFY)
     return {

@@ -1,13 +1,13 @@
 """The parity stage: what every artifact is worth, on people nobody was trained on."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.calibration.comparison import Comparison
 from embedge.calibration.crossspace import Reference, compare
 from embedge.calibration.pairs import pairs_between, pairs_within
 from embedge.calibration.rates import Insufficient
@@ -16,31 +16,16 @@ from embedge.calibration.thresholds import split_subjects, threshold_at
 from embedge.calibration.worst import ScoredPair, worst_pairs
 from embedge.export.parity import compare_embeddings
 from embedge.files import sha256_file, write_json
-from embedge.pipeline.learning import load_student, teacher_of
 from embedge.pipeline.stages import Run, Stage
+from embedge.pipeline.views import Rows, Views, views_of
 from embedge.progress import Progress
 from embedge.recipe import Evaluate, Recipe
-from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.runtime.threshold import Threshold
-from embedge.train.centres import unit
 from embedge.train.data import FaceSet
-from embedge.train.embed import embed_faces
 
 __all__ = ["findings_of", "parity_stage"]
 
-Rows = NDArray[np.float32]
 _WORST_SHOWN = 6
-
-
-@dataclass(frozen=True, slots=True)
-class _Views:
-    """The held-out pictures through every network, rows of length one."""
-
-    teacher: Rows
-    student: Rows
-    baseline: Rows | None
-    artifacts: dict[str, Rows]
-    providers: dict[str, str]
 
 
 def parity_stage(
@@ -57,7 +42,7 @@ def parity_stage(
 
     def work(folder: Path) -> dict[str, Any]:
         faces = FaceSet.load(held_out.folder)
-        views = _views(recipe, faces, teacher, student, baseline, graphs, run.progress)
+        views = views_of(recipe, faces, teacher, student, baseline, graphs, run.progress)
         write_json(folder / "findings.json", _findings(recipe, faces, views, graphs, run.progress))
         return {}
 
@@ -71,50 +56,17 @@ def findings_of(stage: Stage) -> dict[str, Any]:
     return found
 
 
-def _views(
-    recipe: Recipe,
-    faces: FaceSet,
-    teacher: Stage,
-    student: Stage,
-    baseline: Stage | None,
-    graphs: dict[str, Path],
-    progress: Progress,
-) -> _Views:
-    def through(network: Any, what: str) -> Rows:
-        return unit(embed_faces(network, faces, what=f"held-out people, {what}", progress=progress))
-
-    artifacts, providers = {}, {}
-    for name, path in graphs.items():
-        with OrtEncoder(path) as encoder:
-            artifacts[name] = _embedded(encoder, faces, name, progress)
-            providers[name] = encoder.provider
-    return _Views(
-        through(teacher_of(teacher).network, "teacher"),
-        through(load_student(recipe, student), "student"),
-        through(load_student(recipe, baseline), "from scratch") if baseline else None,
-        artifacts,
-        providers,
-    )
-
-
-def _embedded(encoder: OrtEncoder, faces: FaceSet, name: str, progress: Progress) -> Rows:
-    rows = []
-    with progress.task(f"held-out people, {name}", len(faces)) as task:
-        for low in range(0, len(faces), 32):
-            rows.append(encoder.embed(np.asarray(faces.images[low : low + 32])))
-            task.advance(len(rows[-1]))
-    return np.concatenate(rows)
-
-
 def _findings(
-    recipe: Recipe, faces: FaceSet, views: _Views, graphs: dict[str, Path], progress: Progress
+    recipe: Recipe, faces: FaceSet, views: Views, graphs: dict[str, Path], progress: Progress
 ) -> dict[str, Any]:
     calibrate, test = split_subjects(faces.labels, recipe.seed)
-    progress.say("  comparing every pair …")
-    artifacts = {
-        name: _artifact(recipe.evaluate, faces, views, name, sha256_file(path), calibrate)
-        for name, path in graphs.items()
-    }
+    artifacts = {}
+    with progress.task("setting thresholds", len(graphs)) as task:
+        for name, path in graphs.items():
+            digest = sha256_file(path)
+            artifacts[name] = _artifact(recipe.evaluate, faces, views, name, digest, calibrate)
+            task.advance()
+    comparisons = _comparisons(recipe, faces.labels[test], views, test, artifacts, progress)
     return {
         "dataset": {
             "name": faces.name,
@@ -124,7 +76,7 @@ def _findings(
             "threshold_identities": len(np.unique(faces.labels[calibrate])),
         },
         "artifacts": artifacts,
-        "comparisons": _comparisons(recipe, faces.labels[test], views, test, artifacts),
+        "comparisons": comparisons,
         "worst": _worst(views.artifacts["fp32"][test], faces.labels[test], np.flatnonzero(test)),
     }
 
@@ -132,7 +84,7 @@ def _findings(
 def _artifact(
     wanted: Evaluate,
     faces: FaceSet,
-    views: _Views,
+    views: Views,
     name: str,
     digest: str,
     calibrate: NDArray[np.bool_],
@@ -171,35 +123,41 @@ def _across(gallery: Rows, probe: Rows, labels: NDArray[np.int64]) -> PairScores
 def _comparisons(
     recipe: Recipe,
     labels: NDArray[np.int64],
-    views: _Views,
+    views: Views,
     test: NDArray[np.bool_],
     artifacts: dict[str, dict[str, Any]],
+    progress: Progress,
 ) -> list[dict[str, Any]]:
     """Teacher alone, student alone, teacher's gallery with the student's probes; every artifact."""
-    fmrs, seed = recipe.evaluate.fmrs, recipe.seed
-    teacher = views.teacher[test]
+    fmrs, seed, found = recipe.evaluate.fmrs, recipe.seed, []
+    teacher, reference = views.teacher[test], None
+    total = 1 + 2 * len(views.artifacts) + 2 * (views.baseline is not None)
+    with progress.task("comparing every pair", total) as task:
 
-    def one(name: str, gallery: Rows, probe: Rows, roles: tuple[str, str], **more: Any) -> Any:
-        return compare(name, gallery, probe, labels, fmrs, roles=roles, seed=seed, **more)
+        def add(
+            gallery: Rows,
+            probe: Rows,
+            roles: tuple[str, str],
+            limit: dict[str, Any] | None = None,
+            reference: Reference | None = None,
+        ) -> Comparison:
+            name = roles[0] if gallery is probe else " / ".join(roles)
+            at = limit["value"] if limit else None
+            more: dict[str, Any] = {"roles": roles, "seed": seed, "reference": reference}
+            found.append(compare(name, gallery, probe, labels, fmrs, at, **more))
+            task.advance()
+            return found[-1]
 
-    found = [one("teacher", teacher, teacher, ("teacher", "teacher"))]
-    reference = None
-    for name, rows in views.artifacts.items():
-        some, role = rows[test], f"student {name}"
-        own, teachers = (
-            artifacts[name][kind] and artifacts[name][kind]["value"]
-            for kind in ("threshold", "threshold_against_teacher")
-        )
-        alone = one(role, some, some, (role, role), reference=reference, threshold=own)
-        reference = reference or Reference(alone, some, some)
-        across = one(f"teacher / {role}", teacher, some, ("teacher", role), threshold=teachers)
-        found += [alone, across]
-    if views.baseline is not None:
-        some = views.baseline[test]
-        found += [
-            one("scratch", some, some, ("scratch", "scratch")),
-            one("teacher / scratch", teacher, some, ("teacher", "scratch")),
-        ]
+        add(teacher, teacher, ("teacher", "teacher"))
+        for name, rows in views.artifacts.items():
+            some, role, facts = rows[test], f"student {name}", artifacts[name]
+            alone = add(some, some, (role, role), facts["threshold"], reference)
+            reference = reference or Reference(alone, some, some)
+            add(teacher, some, ("teacher", role), facts["threshold_against_teacher"])
+        if views.baseline is not None:
+            some = views.baseline[test]
+            add(some, some, ("scratch", "scratch"))
+            add(teacher, some, ("teacher", "scratch"))
     return [comparison.to_json() for comparison in found]
 
 
