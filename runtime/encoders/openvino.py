@@ -19,7 +19,7 @@ from embedge.runtime.encoders import Embeddings, checked_crops, normalised, tens
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.runtime.images import RgbImage
 
-__all__ = ["OpenVinoEncoder"]
+__all__ = ["OpenVinoEncoder", "compiled"]
 
 _LARGEST_BATCH = 32
 
@@ -37,7 +37,7 @@ class OpenVinoEncoder:
         # the file's contract and its fit to the graph are checked where they always are
         with OrtEncoder(model, contract, threads=1) as checked:
             self.contract = checked.contract
-        self._compiled: Any = _compiled(Path(model), threads)
+        self._compiled: Any = compiled(Path(model), threads=threads)
         self.provider = f"OpenVINO {self._compiled.get_property('EXECUTION_DEVICES')[0]}"
 
     def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
@@ -76,7 +76,8 @@ class OpenVinoEncoder:
         self.close()
 
 
-def _compiled(model: Path, threads: int | None) -> Any:
+def compiled(model: Path, *, threads: int | None = None) -> Any:
+    """An ONNX file on OpenVINO's CPU device, in float32 outside Q/DQ."""
     openvino = require("openvino", extra="openvino")
     hints: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     if threads is not None:
