@@ -21,7 +21,9 @@ from embedge.export.surgery import Graph
 from embedge.export.tensorrt_rules import TENSORRT_8_OPSET, lower_opset, require_tensorrt
 
 __all__ = [
+    "FEW",
     "Calibrated",
+    "Images",
     "calibrated_graph",
     "collect_histograms",
     "qdq_from_onnx",
@@ -31,7 +33,7 @@ __all__ = [
 
 Images = NDArray[np.uint8]
 _VALUES_PER_PICTURE = 1 << 14
-_FEW = 64  # pictures that suffice for means and for the extremes of channels
+FEW = 64  # pictures that suffice for means and for the extremes of channels
 
 
 @dataclass(slots=True)
@@ -93,7 +95,7 @@ def calibrated_graph(path_in: Path, images: Images, target: Target) -> Calibrate
         tame_slopes(graph)
         widen_groups(graph)
     fixed = exact_entrance(graph, door)
-    equalise(graph, batches_of(images[:_FEW], door))
+    equalise(graph, batches_of(images[:FEW], door))
     graph.tidy()
     wanted = wanted_tensors(graph, target)
     histograms = collect_histograms(graph, wanted, images)
@@ -107,13 +109,16 @@ def quantised(
     *,
     kept: frozenset[str] = frozenset(),
     weight_bits: int = 8,
+    correct: bool = True,
 ) -> Graph:
     """The Q/DQ graph; the calibrated float graph stays as it is."""
     graph, target = calibrated.graph.copy(), calibrated.target
     door = read_contract(graph) or DEFAULT_DOOR
     wanted = wanted_tensors(graph, target, kept=kept)
     ranges = calibrated.ranges(wanted, method)
-    correct_biases(graph, wanted, ranges, target, batches_of(images[:_FEW], door), bits=weight_bits)
+    if correct:
+        few = batches_of(images[:FEW], door)
+        correct_biases(graph, wanted, ranges, target, few, bits=weight_bits)
     place(graph, wanted, ranges, target, bits=weight_bits)
     return graph
 
