@@ -14,7 +14,7 @@ from embedge.export.equalise import equalise
 from embedge.export.groups import widen_groups
 from embedge.export.observe import DEFAULT_DOOR, batches_of, observe
 from embedge.export.placement import Target, Wanted, place, wanted_tensors
-from embedge.export.prelu import tame_slopes
+from embedge.export.prelu import lower_prelu, tame_slopes
 from embedge.export.quantisable import require_pictures, require_quantisable
 from embedge.export.student_graph import read_contract
 from embedge.export.surgery import Graph
@@ -120,6 +120,8 @@ def quantised(
         few = batches_of(images[:FEW], door)
         correct_biases(graph, wanted, ranges, target, few, bits=weight_bits)
     place(graph, wanted, ranges, target, bits=weight_bits)
+    if target == "cpu":
+        lower_prelu(graph)  # those beside layers that stay in float
     return graph
 
 
