@@ -80,7 +80,7 @@ def _options() -> argparse.Namespace:
 def _in_own_process(options: argparse.Namespace, name: str, classes: int) -> dict[str, Any]:
     head = {"row": name, "classes": classes, "batch": options.batch, "dim": options.dim}
     head |= {"says": ROWS[name].says, "device": options.device}
-    if obstacle := ROWS[name].obstacle(options.device):
+    if obstacle := ROWS[name].obstacle(options.device, classes, options.batch, options.dim):
         return head | {"left_out": obstacle}
     command = [sys.executable, __file__, "--row", name, "--classes", str(classes)]
     for option in ("batch", "dim", "device", "seconds"):

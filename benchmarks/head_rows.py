@@ -5,6 +5,7 @@ mean loss towards the embeddings. Everything that is not part of a step happens 
 """
 
 import importlib.util
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,7 +29,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Row:
-    """`products`: how many B×C×d matrix products the method needs. `exact`: same loss as naive."""
+    """`products`: how many B×C×d matrix products the method needs. `exact`: same loss as naive.
+
+    At its peak it holds about `heads` copies of the head and `matrices` of all logits.
+    """
 
     step: Callable[[Problem], Step]
     says: str
@@ -38,13 +42,24 @@ class Row:
     margin: bool = True
     package: str | None = None
     gpu_only: bool = False
+    heads: int = 1
+    matrices: float = 0.0
 
-    def obstacle(self, device: str) -> str | None:
+    def obstacle(self, device: str, classes: int, batch: int, dim: int) -> str | None:
         if self.package and importlib.util.find_spec(self.package) is None:
             return f"the package {self.package} is not installed"
         if self.gpu_only and device != "cuda":
             return "not yet run on a GPU: none at hand, and it runs on nothing else"
+        needs = 4 * classes * (self.heads * dim + self.matrices * batch)
+        if needs > 0.85 * _free_memory(device):
+            return f"needs about {needs / 2**30:.0f} GiB, more than is free"
         return None
+
+
+def _free_memory(device: str) -> int:
+    if device == "cuda":
+        return torch.cuda.mem_get_info()[0]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
 
 
 def _autograd(problem: Problem, loss_of: Callable[[Tensor], Tensor]) -> Step:
@@ -143,10 +158,14 @@ def _ours(problem: Problem, kernel: str, *, trainable: bool = False) -> Step:
 
 
 ROWS = {
-    "naive": Row(naive, "full logits, frozen head, autograd"),
-    "naive-half": Row(naive, "the same, head in bf16", half=True, gpu_only=True),
+    "naive": Row(naive, "full logits, frozen head, autograd", matrices=4.2),
+    "naive-half": Row(naive, "the same, head in bf16", half=True, gpu_only=True, matrices=4.2),
     "naive-trainable": Row(
-        naive_trainable, "full logits, trainable head (PartialFC r=1)", products=3
+        naive_trainable,
+        "full logits, trainable head (PartialFC r=1)",
+        products=3,
+        heads=4,
+        matrices=4.2,
     ),
     "partial-fc-0.1": Row(
         partial_fc,
@@ -159,6 +178,7 @@ ROWS = {
         "cut-cross-entropy, no margin (its torch.compile variant on a CPU)",
         margin=False,
         package="cut_cross_entropy",
+        matrices=3.0,
     ),
     "liger": Row(
         liger, "liger-kernel, no margin", margin=False, package="liger_kernel", gpu_only=True
@@ -166,7 +186,7 @@ ROWS = {
     "ours-torch": Row(ours_torch, "streamed, frozen head"),
     "ours-torch-half": Row(ours_torch, "streamed, frozen head in bf16", half=True),
     "ours-torch-trainable": Row(
-        ours_trainable, "streamed, trainable head, second pass", products=4
+        ours_trainable, "streamed, trainable head, second pass", products=4, heads=2
     ),
     "ours-triton": Row(ours_triton, "Triton kernel, frozen head in fp32", gpu_only=True),
     "ours-triton-half": Row(
