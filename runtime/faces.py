@@ -120,7 +120,11 @@ class FaceReader:
 
 
 def detector_from(source: Detector | str | Path | bytes, *, threads: int | None = None) -> Detector:
-    """A detector as it is, or one made from an ONNX file."""
+    """A detector as it is (insightface's FaceAnalysis included), or one from an ONNX file."""
+    if hasattr(source, "det_model"):
+        from embedge.runtime.detect.insightface import FaceAnalysisDetector
+
+        return FaceAnalysisDetector(source)
     if not isinstance(source, str | Path | bytes):
         return source
     from embedge.runtime.detect.onnx_detector import OnnxDetector

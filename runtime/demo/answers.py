@@ -33,8 +33,8 @@ class Errors:
         """From the report in the bundle, where the artifact was compared with itself."""
         if "report.json" not in bundle.files:
             return None
-        comparisons = json.loads(bundle.read("report.json"))["evaluation"]["comparisons"]
-        for entry in comparisons:
+        evaluation = json.loads(bundle.read("report.json")).get("evaluation") or {}
+        for entry in evaluation.get("comparisons", ()):
             if entry["gallery"] == entry["probe"] == artifact and entry.get("histogram"):
                 return cls._of_histogram(entry["histogram"])
         return None

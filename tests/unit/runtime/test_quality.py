@@ -136,3 +136,15 @@ def test_a_detector_without_landmarks_cannot_align():
     model = constant_onnx(scrfd_outputs([planted(8, 8, 112)], landmarks=False))
     with pytest.raises(EmbedgeError, match="E-NO-LANDMARKS"):
         FaceReader(tiny_contract(), OnnxDetector(model)).read(np.zeros((128, 128, 3), np.uint8))
+
+
+def test_insightfaces_analysis_may_be_given_as_it_is():
+    from embedge.runtime.detect.insightface import FaceAnalysisDetector
+    from embedge.runtime.faces import detector_from
+
+    class Analysis:
+        det_model = None
+
+    assert isinstance(detector_from(Analysis()), FaceAnalysisDetector)
+    detector = scene_detector()
+    assert detector_from(detector) is detector
