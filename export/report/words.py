@@ -72,8 +72,9 @@ def value_text(value: float | None, unit: str) -> str:
         return "not measured"
     if unit == _UNIT_SHARE:
         return percent(value, 2)
-    if unit == "points" and abs(value) == 1:
-        unit = "point"
+    if unit.startswith("point"):
+        figure = f"{value:.2f}" if value == 0 or abs(value) >= 0.01 else f"{value:.1g}"
+        return figure.removesuffix(".00") + (" point" if value == 1 else " points")
     figure = f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
     if not unit and 0.9 <= abs(value) <= 1:  # a cosine: its last digits are what matters
         figure = f"{value:.4f}"

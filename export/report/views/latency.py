@@ -180,13 +180,17 @@ def _cold(cold: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {
         "total": f"{total:.2f} s",
         "parts": [
-            {"label": label, "text": f"{seconds:.2f} s", "width": 100 * seconds / total}
+            {"label": label, "text": _seconds(seconds), "width": 100 * seconds / total}
             for label, seconds in parts
         ],
         "memory": byte_text(cold["peak_rss_bytes"]) if cold.get("peak_rss_bytes") else None,
         "threads": cold.get("threads"),
         "artifact": cold.get("artifact"),
     }
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1e3 * seconds:.0f} ms"
 
 
 def machine_text(machine: Mapping[str, Any]) -> str:

@@ -59,9 +59,9 @@ def _margin(gate: Mapping[str, Any], unit: str) -> str:
     apart = abs(gate["value"] - gate["bound"])
     if apart == 0:
         return "exactly at the bound"
-    distance = value_text(apart, "points" if unit == "share" else unit)
     if unit == "share":
-        distance = f"{100 * apart:.2f} points"
+        apart, unit = 100 * apart, "points"
+    distance = value_text(apart, "points" if unit == "%" else unit)
     return f"{distance} to spare" if gate["passed"] else f"misses by {distance}"
 
 

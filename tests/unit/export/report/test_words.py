@@ -35,6 +35,11 @@ def test_bytes(count: float, said: str) -> None:
         (None, "ms", "not measured"),
         (0.99991, "", "0.9999"),
         (123456.0, "B", "123,456 B"),
+        (0.48147, "points", "0.48 points"),
+        (1.0, "points", "1 point"),
+        (0.004, "points", "0.004 points"),
+        (0.0, "points", "0 points"),
+        (0.95, "", "0.9500"),
     ],
 )
 def test_gate_values(value: float | None, unit: str, said: str) -> None:
