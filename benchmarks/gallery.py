@@ -83,6 +83,8 @@ def _child(method: str, folder: str, size: int, threads: int) -> dict[str, Any]:
 def _measured(method: str, folder: Path, threads: int) -> dict[str, Any]:
     data = np.load(folder / "q.npz")
     queries, owners = data["queries"], data["owners"]
+    import onnxruntime  # noqa: F401  # the encoder has it loaded already, beside any of them
+
     before = _resident()
     search = _SEARCHES[method](np.load(folder / "t.npy", mmap_mode="r"), threads)
     found = np.concatenate([search(queries[i : i + 16]) for i in range(0, len(queries), 16)])

@@ -52,5 +52,8 @@ def best_people(
 def _contenders(scores: Embeddings, wanted: int, margin: float) -> NDArray[np.intp]:
     if wanted >= len(scores):
         return np.arange(len(scores))
-    least = np.partition(scores, len(scores) - wanted)[len(scores) - wanted]
+    if wanted == 1:
+        least = scores.max()  # the common case, and it copies nothing
+    else:
+        least = np.partition(scores, len(scores) - wanted)[len(scores) - wanted]
     return np.flatnonzero(scores >= least - np.float32(2 * margin))

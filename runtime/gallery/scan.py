@@ -52,7 +52,8 @@ class Int8Scan:
         segments = [*self._full, *([self._open_segment] if self._open_segment else [])]
         each = self._pool.map if self._pool else map
         parts = list(each(lambda segment: _segment_scores(segment, written, scale), segments))
-        parts.append(queries @ self._loose.T)
+        if len(self._loose) or not parts:
+            parts.append(queries @ self._loose.T)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def _gather(self) -> None:
