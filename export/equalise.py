@@ -62,16 +62,13 @@ def equalise(
 def channel_bounds(
     graph: Graph, tensors: list[str], batches: Iterable[NDArray[np.float32]]
 ) -> dict[str, Floats]:
-    """The largest magnitude of each channel in a picture, averaged over the pictures."""
-    sums = dict[str, Floats]()
-    count = 0
+    """The largest magnitude of each channel over all pictures."""
+    bounds = dict[str, Floats]()
     for values in observe(graph, tensors, batches):
         for name, value in values.items():
-            inner = tuple(range(2, value.ndim))
-            total = np.abs(value).max(axis=inner).sum(axis=0, dtype=np.float64)
-            sums[name] = sums.get(name, 0) + total
-        count += len(next(iter(values.values())))
-    return {name: total / count for name, total in sums.items()}
+            largest = np.abs(value).max(axis=(0, *range(2, value.ndim)))
+            bounds[name] = np.maximum(bounds[name], largest) if name in bounds else largest
+    return bounds
 
 
 def _factors(spread: Floats, share: float) -> Floats:

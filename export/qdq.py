@@ -33,7 +33,7 @@ __all__ = [
 
 Images = NDArray[np.uint8]
 _VALUES_PER_PICTURE = 1 << 14
-FEW = 64  # pictures that suffice for means and for the extremes of channels
+FEW = 128  # pictures that suffice for means and for the extremes of channels
 
 
 @dataclass(slots=True)

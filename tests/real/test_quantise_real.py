@@ -1,0 +1,43 @@
+"""Two really trained foreign networks: INT8 on few pictures stays near float, and fuses whole."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from embedge.calibration.sets import picture_files
+from embedge.export.before_after import embeddings_of
+from embedge.export.parity import compare_embeddings
+from embedge.export.qdq import qdq_from_onnx
+from embedge.runtime.images import rgb_from_picture
+
+pytestmark = pytest.mark.real
+# (mean, lowest) cosine to float on pictures that did not calibrate
+BOUNDS = {"w600k_mbf": (0.99, 0.97), "insightface_y1": (0.993, 0.97)}
+
+
+@pytest.mark.parametrize("name", sorted(BOUNDS))
+def test_int8_of_a_trained_network(real: Path, tmp_path: Path, name: str) -> None:
+    names = picture_files(real / "lfw-dev")
+    picked = np.random.default_rng(3).permutation(len(names))[:72]
+    faces = np.stack([rgb_from_picture(real / "lfw-dev" / names[i]) for i in picked])
+    model, out = real / "models" / f"{name}.onnx", tmp_path / "int8.onnx"
+    qdq_from_onnx(model, faces[:48], out)
+    found = compare_embeddings(embeddings_of(model, faces[48:]), embeddings_of(out, faces[48:]))
+    mean, lowest = BOUNDS[name]
+    assert found.mean >= mean
+    assert found.minimum >= lowest
+    operators = _optimised(out, tmp_path)
+    assert operators["Conv"] == operators["FusedConv"] == operators["PRelu"] == 0
+    assert operators["QLinearConv"] >= 49
+
+
+def _optimised(path: Path, folder: Path) -> Counter[str]:
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(folder / "optimised.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return Counter(node.op_type for node in onnx.load(folder / "optimised.onnx").graph.node)
