@@ -93,12 +93,15 @@ def _artifact(
     rows, labels = views.artifacts[name][calibrate], faces.labels[calibrate]
     parity = compare_embeddings(views.student, views.artifacts[name])
 
-    def threshold(scores: PairScores) -> Threshold | Insufficient:
+    def threshold(scores: PairScores, fmr: float) -> Threshold | Insufficient:
         dataset = f"{faces.name} {faces.fingerprint[:12]}"
-        return threshold_at(scores, wanted.threshold_fmr, dataset=dataset, model=digest)
+        return threshold_at(scores, fmr, dataset=dataset, model=digest)
 
-    own = threshold(pairs_within(rows, labels))
-    teachers = threshold(_across(views.teacher[calibrate], rows, labels))
+    scores = pairs_within(rows, labels)
+    own = threshold(scores, wanted.threshold_fmr)
+    across = _across(views.teacher[calibrate], rows, labels)
+    teachers = threshold(across, wanted.threshold_fmr)
+    ladder = [threshold(scores, fmr) for fmr in wanted.fmrs]
     return {
         "provider": views.providers[name],
         "cosine": {
@@ -112,6 +115,7 @@ def _artifact(
         "threshold_against_teacher": (
             None if isinstance(teachers, Insufficient) else teachers.to_json()
         ),
+        "thresholds": [step.to_json() for step in ladder if isinstance(step, Threshold)],
     }
 
 

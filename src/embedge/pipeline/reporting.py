@@ -99,13 +99,19 @@ def publish_bundle(run: Run, chain: Chain, report: Stage) -> Path:
         files={**files, **plans, **pages},
         provenance=_provenance(chain),
         default_artifact=default_artifact(chain.graphs),
-        extras={
-            "thresholds_against_teacher": {
-                name: facts["threshold_against_teacher"]
-                for name, facts in chain.findings["artifacts"].items()
-            }
-        },
+        extras=_thresholds(chain),
     )
+
+
+def _thresholds(chain: Chain) -> dict[str, Any]:
+    """More than a manifest's one threshold: for 1:N policies, and for the teacher's gallery."""
+    facts = chain.findings["artifacts"]
+    return {
+        "thresholds": {name: found["thresholds"] for name, found in facts.items()},
+        "thresholds_against_teacher": {
+            name: found["threshold_against_teacher"] for name, found in facts.items()
+        },
+    }
 
 
 def _report(chain: Chain, command: str) -> dict[str, Any]:
