@@ -92,7 +92,7 @@ def exact_entrance(graph: Graph, door: EmbeddingContract) -> dict[str, Range]:
     ):
         return {}
     half = 0.5 / door.std
-    name = graph.add_constant("image.half", np.asarray(-half, np.float32))
+    name = graph.add_constant("image.grid.shift", np.asarray(-half, np.float32))
     shifted = graph.emit("Add", [source, name], hint="image.grid")
     for reader in readers:
         weight = graph.constants[reader.input[1]].astype(np.float64)
