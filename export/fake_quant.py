@@ -18,7 +18,8 @@ from embedge.export.arithmetic import Scale, activation_scale
 from embedge.export.bias_correction import correct_biases
 from embedge.export.channels import is_weighted
 from embedge.export.observe import DEFAULT_DOOR, batches_of
-from embedge.export.placement import wanted_tensors
+from embedge.export.placement import slope_scale, wanted_tensors
+from embedge.export.prelu import slope_of
 from embedge.export.qdq import FEW, Calibrated, Images
 from embedge.export.student_graph import read_contract
 from embedge.export.surgery import attribute, node_place
@@ -58,6 +59,11 @@ class FakeQuantised(nn.Module):
             for name, value in graph.constants.items()
             if name not in self.keys
         }
+        for node in wanted.nodes:
+            if node.op_type == "PRelu":
+                grid = slope_scale(slope_of(graph, node))
+                rounded = grid.values(grid.codes(slope_of(graph, node)))
+                self.fixed[node.input[1]] = torch.from_numpy(rounded)
 
     def _adopt(self, name: str) -> None:
         key = f"p{len(self.keys)}"  # a parameter's name may not hold the dots of an ONNX name

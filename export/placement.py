@@ -24,7 +24,7 @@ from embedge.export.channels import is_weighted
 from embedge.export.prelu import slope_of
 from embedge.export.surgery import Graph
 
-__all__ = ["Target", "Wanted", "place", "wanted_tensors"]
+__all__ = ["Target", "Wanted", "place", "slope_scale", "wanted_tensors"]
 
 Target = Literal["cpu", "trt", "trt8"]
 _MOVES_VALUES = {
@@ -160,13 +160,18 @@ def _scale_constants(graph: Graph, hint: str, scale: Scale) -> tuple[str, str]:
     )
 
 
+def slope_scale(slope: NDArray[np.floating]) -> Scale:
+    """The U8 grid of the slopes of one PReLU."""
+    bounds = Range(min(float(slope.min()), 0.0), max(float(slope.max()), 0.0))
+    return activation_scale(bounds, symmetric=False)
+
+
 def _integer_prelu(graph: Graph, node: NodeProto, codes: str, scale: Scale, output: str) -> None:
     """max(x, a·x) in codes: both sides of the maximum have one scale and one zero."""
     slope = slope_of(graph, node)
-    bounds = Range(min(float(slope.min()), 0.0), max(float(slope.max()), 0.0))
-    slope_scale = activation_scale(bounds, symmetric=False)
-    name = graph.add_constant(f"{node.input[1]}.q", slope_scale.codes(slope))
-    factor = dequantise(graph, name, slope_scale)
+    grid = slope_scale(slope)
+    name = graph.add_constant(f"{node.input[1]}.q", grid.codes(slope))
+    factor = dequantise(graph, name, grid)
     product = graph.emit("Mul", [node.input[0], factor], hint=f"{node.output[0]}.linear")
     graph.remove(node)
     graph.emit("Max", [codes, quantise(graph, product, scale)], hint=output, output=output)
