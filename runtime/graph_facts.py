@@ -12,12 +12,15 @@ from embedge.errors import EmbedgeError
 __all__ = ["GraphFacts", "graph_facts"]
 
 _FLOAT16 = 10
+_FIRST = 8
 Field = tuple[int, int | memoryview]
 
 
 @dataclass(frozen=True, slots=True)
 class GraphFacts:
     operators: frozenset[str]
+    first: tuple[str, ...]
+    """the first operators in the order of the file"""
     half: bool
     external_data: bool
 
@@ -43,12 +46,13 @@ def graph_facts(model: bytes) -> GraphFacts:
             f"this is not an ONNX model: {error}",
             remedy="Export the model again",
         ) from error
-    return GraphFacts(frozenset(found.operators), found.half, found.external_data)
+    first = tuple(found.operators[:_FIRST])
+    return GraphFacts(frozenset(found.operators), first, found.half, found.external_data)
 
 
 @dataclass(slots=True)
 class _Found:
-    operators: set[str] = field(default_factory=set)
+    operators: list[str] = field(default_factory=list)
     half: bool = False
     external_data: bool = False
 
@@ -65,7 +69,7 @@ def _read_nodes(body: memoryview, node_field: int, found: _Found) -> None:
 def _read_node(node: memoryview, found: _Found) -> None:
     for number, value in _messages(node):
         if number == 4:
-            found.operators.add(bytes(value).decode())
+            found.operators.append(bytes(value).decode())
         elif number == 5:
             for part, content in _messages(value):  # an attribute: a tensor, or a graph
                 if part in (5, 10):

@@ -1,5 +1,8 @@
 """Exponential moving average of a network's weights, BN statistics included."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +29,19 @@ class Average:
                 kept.lerp_(value, 1 - decay)
             else:
                 kept.copy_(value)
+
+    @contextmanager
+    def applied_to(self, network: nn.Module) -> Iterator[None]:
+        """Put the average into the network for a while."""
+        if not self.weights:
+            yield
+            return
+        own = {name: value.clone() for name, value in network.state_dict().items()}
+        self.write_to(network)
+        try:
+            yield
+        finally:
+            network.load_state_dict(own)
 
     def write_to(self, network: nn.Module) -> None:
         if self.weights:

@@ -1,29 +1,142 @@
 """Class centres from embeddings: the head of a teacher that came without one."""
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["class_centres", "unit"]
+__all__ = ["CentreReport", "class_centres", "recovered_centres", "unit"]
+
+Rows = NDArray[np.float32]
+
+_ALIKE = 0.7
+_FAR = 4.0
+_NAMED = 20
+_BLOCK = 4096
 
 
-def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def unit(rows: Rows) -> Rows:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
 def class_centres(
-    embeddings: NDArray[np.float32], labels: NDArray[np.int64], classes: int, trim: float = 0.1
-) -> NDArray[np.float32]:
-    """Unit mean direction of every class, without the `trim` share farthest from a first mean."""
+    embeddings: Rows, labels: NDArray[np.int64], classes: int, trim: float = 0.1
+) -> Rows:
+    """Unit mean direction of every class, without strays: at most the `trim` share of a class.
+
+    A stray is far from a first mean as pictures of any class go. Clean classes lose nothing, which
+    matters: the farthest of a person's own pictures say most about where the centre is.
+    """
     rows = unit(embeddings)
     first = _means(rows, labels, classes)
     closeness = (rows * first[labels]).sum(axis=1)
-    keep = _closest(closeness, labels, trim)
+    keep = _closest(closeness, labels, trim) | ~_strays(closeness)
     return _means(rows[keep], labels[keep], classes)
 
 
-def _means(
-    rows: NDArray[np.float32], labels: NDArray[np.int64], classes: int
-) -> NDArray[np.float32]:
+@dataclass(frozen=True, slots=True)
+class CentreReport:
+    """What the classes look like from their centres, and which of them look wrong."""
+
+    classes: int
+    pictures: tuple[int, int, int]
+    """fewest, median and most of a class"""
+    singletons: int
+    dispersion: tuple[float, float, float]
+    """1 − cosine of a picture to its own centre: median, 95th percentile, largest of a class"""
+    scattered: list[dict[str, Any]]
+    """the classes whose pictures agree least: wrong labels, or several people"""
+    alike: list[dict[str, Any]]
+    """pairs of classes that may be one person"""
+    mirrored: bool
+    """whether mirrored pictures were averaged in"""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def summary(self) -> str:
+        low, middle, high = self.pictures
+        return (
+            f"{self.classes} classes of {low} to {high} pictures (median {middle}),"
+            f" {self.singletons} with one only; median distance to the centre"
+            f" {self.dispersion[0]:.3f}; {len(self.alike)} pairs of classes look like one person"
+        )
+
+
+def recovered_centres(
+    sides: Sequence[NDArray[np.floating[Any]]],
+    labels: NDArray[np.int64],
+    identities: Sequence[str],
+    trim: float = 0.1,
+) -> tuple[Rows, CentreReport]:
+    """Trimmed centres of embeddings averaged over their `sides` (plain, mirrored), and a report.
+
+    A teacher that was never shown mirrored faces answers them elsewhere: its mirrored side would
+    pull the centres away and is left out, by what it answers and not by what is known of it.
+    """
+    units = [unit(np.asarray(side, np.float32)) for side in sides]
+    mirrored = len(units) > 1 and _agree(units[0], units[1], labels, len(identities))
+    rows = np.sum(units, axis=0) if mirrored else units[0]
+    centres = class_centres(rows, labels, len(identities), trim)
+    return centres, _report(unit(rows), labels, centres, identities, mirrored)
+
+
+def _agree(plain: Rows, mirrored: Rows, labels: NDArray[np.int64], classes: int) -> bool:
+    """Whether a picture is as close to its mirror image as to its class."""
+    centres = _means(plain, labels, classes)
+    return bool((plain * mirrored).sum(1).mean() >= (plain * centres[labels]).sum(1).mean())
+
+
+def _report(
+    rows: Rows,
+    labels: NDArray[np.int64],
+    centres: Rows,
+    identities: Sequence[str],
+    mirrored: bool,
+) -> CentreReport:
+    counts = np.bincount(labels, minlength=len(centres))
+    distance = 1 - (rows * centres[labels]).sum(axis=1)
+    of_class = np.bincount(labels, distance, len(centres)) / np.maximum(counts, 1)
+    worst = np.argsort(-of_class)[:_NAMED]
+    spread = (np.median(distance), np.percentile(distance, 95), of_class.max())
+    return CentreReport(
+        len(centres),
+        (int(counts.min()), int(np.median(counts)), int(counts.max())),
+        int((counts == 1).sum()),
+        (float(spread[0]), float(spread[1]), float(spread[2])),
+        [
+            {"class": identities[c], "distance": float(of_class[c]), "pictures": int(counts[c])}
+            for c in worst
+        ],
+        _alike(centres, identities),
+        mirrored,
+    )
+
+
+def _alike(centres: Rows, identities: Sequence[str]) -> list[dict[str, Any]]:
+    """Pairs of centres closer than people are, closest first; never more than a block in memory."""
+    found = []
+    for low in range(0, len(centres), _BLOCK):
+        for left in range(low, len(centres), _BLOCK):
+            cosines = centres[low : low + _BLOCK] @ centres[left : left + _BLOCK].T
+            pairs = np.argwhere(cosines > _ALIKE)
+            pairs = pairs[pairs[:, 0] + low < pairs[:, 1] + left]
+            found += [(float(cosines[i, j]), low + int(i), left + int(j)) for i, j in pairs]
+    return [
+        {"a": identities[a], "b": identities[b], "cosine": cosine}
+        for cosine, a, b in sorted(found, reverse=True)
+    ]
+
+
+def _strays(closeness: NDArray[np.float32]) -> NDArray[np.bool_]:
+    middle = np.median(closeness)
+    spread = 1.4826 * np.median(np.abs(closeness - middle))
+    return closeness < middle - _FAR * spread
+
+
+def _means(rows: Rows, labels: NDArray[np.int64], classes: int) -> Rows:
     sums = np.zeros((classes, rows.shape[1]), np.float32)
     np.add.at(sums, labels, rows)
     return unit(sums)

@@ -18,7 +18,7 @@ from embedge.errors import EmbedgeError
 from embedge.files import whole_file
 from embedge.train.average import Average
 
-__all__ = ["TrainingState"]
+__all__ = ["TrainingState", "load_network", "save_network"]
 
 
 @dataclass(slots=True)
@@ -29,6 +29,7 @@ class TrainingState:
     method: nn.Module
     optimizer: torch.optim.Optimizer
     average: Average
+    scaler: torch.amp.GradScaler
     step: int = 0
 
     def save(self, path: Path, log: dict[str, Any]) -> None:
@@ -39,23 +40,17 @@ class TrainingState:
         }
         for index, entry in self.optimizer.state_dict()["state"].items():
             tensors |= _named(f"optimizer.{index}", entry)
-        facts = {"step": str(self.step), "log": json.dumps(log)}
+        facts = {
+            "step": str(self.step),
+            "log": json.dumps(log),
+            "scaler": json.dumps(self.scaler.state_dict()),
+        }
         with whole_file(path) as part:
             save_file({k: v.contiguous() for k, v in tensors.items()}, part, metadata=facts)
 
     def load(self, path: Path) -> dict[str, Any]:
         """Restore all of it and return the log."""
-        try:
-            with safe_open(path, framework="pt") as stored:
-                facts = stored.metadata()
-                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        except Exception as error:  # safetensors has its own exception type per defect
-            raise EmbedgeError(
-                "E-CHECKPOINT",
-                f"cannot read the checkpoint: {error}",
-                where=path,
-                remedy="Delete this file; training then starts again from step 0",
-            ) from error
+        facts, tensors = _read(path)
         self.network.load_state_dict(_under("network", tensors))
         self.method.load_state_dict(_under("method", tensors))
         self.average.weights = _under("average", tensors)
@@ -65,9 +60,34 @@ class TrainingState:
             index, _, key = name.partition(".")
             state["state"].setdefault(int(index), {})[key] = value
         self.optimizer.load_state_dict(state)
+        self.scaler.load_state_dict(json.loads(facts["scaler"]))
         self.step = int(facts["step"])
         log: dict[str, Any] = json.loads(facts["log"])
         return log
+
+
+def save_network(path: Path, network: nn.Module) -> None:
+    """The weights alone."""
+    with whole_file(path) as part:
+        save_file({k: v.contiguous() for k, v in network.state_dict().items()}, part)
+
+
+def load_network(path: Path, network: nn.Module) -> None:
+    network.load_state_dict(_read(path)[1])
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as stored:
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            return stored.metadata() or {}, tensors
+    except Exception as error:  # safetensors has its own exception type per defect
+        raise EmbedgeError(
+            "E-CHECKPOINT",
+            f"cannot read the checkpoint: {error}",
+            where=path,
+            remedy="Delete this file; training then starts again from step 0",
+        ) from error
 
 
 def _named(prefix: str, tensors: dict[str, Any]) -> dict[str, Tensor]:

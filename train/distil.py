@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from embedge.progress import Progress
 from embedge.train.data.batches import Batch, Batches
 from embedge.train.data.faces import FaceSet
-from embedge.train.loop import Plan, fit
-from embedge.train.methods import Ingredients, method_named
+from embedge.train.loop import Curves, Plan, fit
+from embedge.train.methods import Ingredients, Method, Projected, method_named
 from embedge.train.seeds import seeded
+from embedge.train.watch import Watch
 
-__all__ = ["CachedTeacher", "train_student"]
+__all__ = ["CachedTeacher", "Lesson", "train_student"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +34,45 @@ class CachedTeacher:
         return torch.from_numpy(rows.astype(np.float32))
 
 
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a student learns from: by which method, which faces, and who teaches."""
+
+    method: str
+    ingredients: Ingredients
+    faces: FaceSet
+    teacher: CachedTeacher | None
+    flip: bool = False
+    lift_from: int | None = None
+    """the student's own dimension, where a projection lifts it to the teacher's"""
+
+
 def train_student(
     name: str,
     network: nn.Module,
-    method_name: str,
-    ingredients: Ingredients,
-    faces: FaceSet,
+    lesson: Lesson,
     plan: Plan,
     *,
-    teacher: CachedTeacher | None,
     seed: int,
-    flip: bool,
     folder: Path,
     progress: Progress,
-) -> dict[str, list[float]]:
-    """Train `network` in place; the method's own parameters end with this call."""
+    watch: Watch | None = None,
+) -> tuple[Curves, Tensor | None]:
+    """Train `network` in place; return the curves and the head it trained for itself, if any."""
     with seeded(seed):
-        method = method_named(method_name, ingredients)
-    batches = Batches(faces, plan.batch, seed, flip=flip)
-    lookup = teacher if method.needs_teacher else None
-    return fit(
-        name, network, method, batches, plan, folder=folder, progress=progress, teacher=lookup
+        method: Method = method_named(lesson.method, lesson.ingredients)
+        if lesson.lift_from is not None:
+            method = Projected(method, lesson.lift_from)
+    curves = fit(
+        name,
+        network,
+        method,
+        Batches(lesson.faces, plan.batch, seed, flip=lesson.flip),
+        plan,
+        folder=folder,
+        progress=progress,
+        teacher=lesson.teacher if method.needs_teacher else None,
+        watch=watch,
     )
+    head = method.classifier()
+    return curves, None if head is None else head.detach()

@@ -1,27 +1,41 @@
-"""The training loop, for teachers and students alike.
+"""The training loop, for teachers and students alike, on one process or several.
 
-A step is a function of (seed, step number): batches and augmentation draw from it, so a run that
-was killed and resumed ends in the same weights as one that was not.
+A step is a function of (seed, step number): batches, augmentation and dropout draw from it, so a
+run that was killed and resumed ends in the same weights as one that was not.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from embedge.errors import EmbedgeError
 from embedge.progress import Progress
+from embedge.train import ranks
 from embedge.train.average import Average
-from embedge.train.checkpoint import TrainingState
-from embedge.train.data.batches import Batch, Batches
+from embedge.train.checkpoint import TrainingState, load_network, save_network
+from embedge.train.curves import Curves, Journal
+from embedge.train.data.batches import Batch
 from embedge.train.methods.vocabulary import Loss, Sample
 from embedge.train.schedule import rate_at
+from embedge.train.synced_norm import synced
+from embedge.train.watch import Watch
 
-__all__ = ["Plan", "fit"]
+__all__ = ["Curves", "Plan", "fit"]
 
 TeacherLookup = Callable[[Batch], Tensor]
+
+
+class Source(Protocol):
+    """Batches by step: the same ones for the same step, always."""
+
+    @property
+    def seed(self) -> int: ...
+    def at(self, step: int) -> Batch: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,41 +52,172 @@ class Plan:
     amp: str
     ema: float
     checkpoint_every: int
+    schedule: str = "cosine"
+    accumulate: int = 1
+    channels_last: bool = True
+    compile: bool = False
+    device: str = "cpu"
+    evaluate_every: int = 0
+    patience: int = 0
+    tensorboard: bool = False
 
 
 def fit(
     name: str,
     network: nn.Module,
     method: nn.Module,
-    batches: Batches,
+    batches: Source,
     plan: Plan,
     *,
     folder: Path,
     progress: Progress,
     teacher: TeacherLookup | None = None,
-) -> dict[str, list[float]]:
-    """Train `network` in place and return its curves. Resumes from `folder` if it was begun."""
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    watch: Watch | None = None,
+) -> Curves:
+    """Train `network` in place and return its curves. Resumes from `folder` if it was begun.
+
+    With a watch, what stays in `network` is the best it saw, else the last.
+    """
+    device = _device(plan)
+    network.to(device)
+    method.to(device)
+    if plan.channels_last:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trained = synced(network) if ranks.world() > 1 else network
     state = TrainingState(
-        network, method, _optimizer(network, method, plan), Average(network, plan.ema)
+        trained,
+        method,
+        _optimizer(trained, method, plan),
+        Average(trained, plan.ema),
+        torch.amp.GradScaler(device.type, enabled=plan.amp == "fp16"),
     )
-    checkpoint = folder / f"{name}.training.safetensors"
-    log: dict[str, Any] = state.load(checkpoint) if checkpoint.is_file() else {"step": []}
-    network.train()
+    run = _Training(name, state, plan, device, folder, watch, teacher, batches.seed)
+    run.resume()
     # subnormal numbers make small gradients a hundred times slower on CPUs and carry nothing
     torch.set_flush_denormal(True)
-    with progress.task(f"training {name}", plan.steps, state.step) as task:
-        while state.step < plan.steps:
-            loss = _step(state, batches.at(state.step), plan, teacher)
-            state.step += 1
-            if state.step % 10 == 0 or state.step == plan.steps:
-                _record(log, state.step, loss)
-            if state.step % plan.checkpoint_every == 0 or state.step == plan.steps:
-                state.save(checkpoint, log)
+    with torch.random.fork_rng(), progress.task(f"training {name}", plan.steps, state.step) as task:
+        while state.step < plan.steps and not run.stopped:
+            loss = run.step(batches.at(state.step))
             task.advance(1, f"loss {float(loss.total.detach()):.3f}")
-    state.average.write_to(network)
-    network.eval()
-    return log
+    run.finish(network)
+    return run.journal.curves
+
+
+class _Training:
+    """One run of `fit`: its state, and what it writes down."""
+
+    def __init__(
+        self,
+        name: str,
+        state: TrainingState,
+        plan: Plan,
+        device: torch.device,
+        folder: Path,
+        watch: Watch | None,
+        teacher: TeacherLookup | None,
+        seed: int,
+    ):
+        self.state, self.plan, self.device, self.seed = state, plan, device, seed
+        self.watch, self.teacher = watch, teacher
+        self.checkpoint = folder / f"{name}.training.safetensors"
+        self.best = folder / f"{name}.best.safetensors"
+        self.journal = Journal(folder, name, tensorboard=plan.tensorboard)
+        self.forward = torch.compile(state.network) if plan.compile else state.network
+
+    @property
+    def stopped(self) -> bool:
+        patience = 0 if self.watch is None else self.watch.patience
+        return patience > 0 and self.journal.since_best >= patience
+
+    def resume(self) -> None:
+        if self.checkpoint.is_file():
+            self.journal.restore(self.state.load(self.checkpoint), self.state.step)
+        self.state.network.train()
+
+    def step(self, batch: Batch) -> Loss:
+        """One optimizer step, and whatever is due after it."""
+        state, plan = self.state, self.plan
+        torch.manual_seed(hash((self.seed, state.step)))
+        for group in state.optimizer.param_groups:
+            group["lr"] = plan.lr * rate_at(state.step, plan.steps, plan.warmup, plan.schedule)
+        loss = self._gradients(batch)
+        self._update()
+        state.average.update(state.network, state.step)
+        state.step += 1
+        last = state.step == plan.steps
+        if state.step % 10 == 0 or last:
+            self.journal.record(state.step, loss)
+        if self.watch is not None and (state.step % self.watch.every == 0 or last):
+            self._look(self.watch)
+        if state.step % plan.checkpoint_every == 0 or last or self.stopped:
+            self._save()
+        return loss
+
+    def finish(self, network: nn.Module) -> None:
+        self.journal.close()
+        ranks.barrier()
+        if self.watch is not None:
+            load_network(self.best, network)
+        else:
+            self.state.average.write_to(self.state.network)
+        network.eval()
+
+    def _gradients(self, batch: Batch) -> Loss:
+        """Add up the gradients of the parts of this rank's share; the mean loss of its parts."""
+        self.state.optimizer.zero_grad(set_to_none=True)
+        parts = list(_parts(batch, self.plan.accumulate))
+        losses = []
+        for part in parts:
+            loss = self._loss(part)
+            share = loss.total if len(parts) == 1 else loss.total / len(parts)
+            self.state.scaler.scale(share).backward()
+            losses.append(loss)
+        return losses[0] if len(losses) == 1 else _mean(losses)
+
+    def _loss(self, batch: Batch) -> Loss:
+        kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.plan.amp)
+        images = batch.images.to(self.device, non_blocking=True)
+        with torch.autocast(self.device.type, kind) if kind else nullcontext():
+            embeddings = self.forward(images)
+        target = None if self.teacher is None else self.teacher(batch).to(self.device)
+        done = self.state.step / self.plan.steps
+        sample = Sample(embeddings.float(), batch.labels.to(self.device), target, done)
+        loss: Loss = self.state.method(sample)
+        return loss
+
+    def _update(self) -> None:
+        state = self.state
+        trained = [p for group in state.optimizer.param_groups for p in group["params"]]
+        ranks.average_gradients(trained)
+        state.scaler.unscale_(state.optimizer)
+        nn.utils.clip_grad_norm_(state.network.parameters(), self.plan.clip)
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+
+    def _look(self, watch: Watch) -> None:
+        """Evaluate what would be exported now, and keep it if it is the best so far."""
+        network = self.state.network
+        with self.state.average.applied_to(network):
+            found = watch(network)
+            if self.journal.watched(self.state.step, found) and ranks.rank() == 0:
+                save_network(self.best, network)
+        network.train()
+
+    def _save(self) -> None:
+        if ranks.rank() == 0:
+            self.state.save(self.checkpoint, self.journal.curves)
+            self.journal.write()
+
+
+def _device(plan: Plan) -> torch.device:
+    if plan.device == "cuda" and not torch.cuda.is_available():
+        raise EmbedgeError(
+            "E-NO-GPU",
+            "the recipe trains on a GPU and this torch sees none",
+            remedy="Set train.device to cpu, or install a torch built for your GPU",
+        )
+    index = f":{ranks.local_rank()}" if plan.device == "cuda" else ""
+    return torch.device(plan.device + index)
 
 
 def _optimizer(network: nn.Module, method: nn.Module, plan: Plan) -> torch.optim.Optimizer:
@@ -87,23 +232,25 @@ def _optimizer(network: nn.Module, method: nn.Module, plan: Plan) -> torch.optim
     return torch.optim.AdamW(groups, lr=plan.lr)
 
 
-def _step(state: TrainingState, batch: Batch, plan: Plan, teacher: TeacherLookup | None) -> Loss:
-    for group in state.optimizer.param_groups:
-        group["lr"] = plan.lr * rate_at(state.step, plan.steps, plan.warmup)
-    with torch.autocast("cpu", torch.bfloat16, enabled=plan.amp == "bf16"):
-        embeddings = state.network(batch.images)
-    target = teacher(batch) if teacher is not None else None
-    loss: Loss = state.method(Sample(embeddings.float(), batch.labels, target))
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.total.backward()
-    nn.utils.clip_grad_norm_(state.network.parameters(), plan.clip)
-    state.optimizer.step()
-    state.average.update(state.network, state.step)
-    return loss
+def _parts(batch: Batch, accumulate: int) -> list[Batch]:
+    """This rank's share of the batch, cut into `accumulate` pieces of consecutive rows."""
+    if ranks.world() * accumulate == 1:
+        return [batch]
+    size, rest = divmod(len(batch.labels), ranks.world() * accumulate)
+    if rest:
+        raise EmbedgeError(
+            "E-BATCH",
+            f"a batch of {len(batch.labels)} does not divide into {ranks.world()} processes"
+            f" times {accumulate} parts",
+            remedy="Choose a train.batch that does",
+        )
+    first = ranks.rank() * accumulate
+    cuts = [slice(size * part, size * (part + 1)) for part in range(first, first + accumulate)]
+    return [batch[cut] for cut in cuts]
 
 
-def _record(log: dict[str, Any], step: int, loss: Loss) -> None:
-    log["step"].append(step)
-    values = {"loss": loss.total, **loss.parts}
-    for name, value in values.items():
-        log.setdefault(name, []).append(round(float(value.detach()), 5))
+def _mean(losses: list[Loss]) -> Loss:
+    total = torch.stack([loss.total.detach() for loss in losses]).mean()
+    names = losses[0].parts
+    parts = {n: torch.stack([loss.parts[n].detach() for loss in losses]).mean() for n in names}
+    return Loss(total, parts)

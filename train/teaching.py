@@ -12,7 +12,7 @@ from embedge.train.methods.scratch import Scratch
 from embedge.train.methods.vocabulary import Ingredients
 from embedge.train.models import iresnet
 from embedge.train.seeds import seeded
-from embedge.train.teacher import save_teacher
+from embedge.train.teachers import save_teacher
 
 __all__ = ["train_teacher"]
 

@@ -27,6 +27,11 @@ Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+MethodName = Literal[
+    "scratch", "kd", "l2e", "rkd", "proxyless", "th-kd", "sh-kd", "adadistill", "gkd"
+]
+
+
 class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", allow_inf_nan=False, frozen=True, use_attribute_docstrings=True
@@ -73,24 +78,49 @@ class Schedule(Section):
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """AdamW, or SGD with Nesterov momentum 0.9"""
     lr: Annotated[float, Field(gt=0)] = 2e-3
-    """peak learning rate; a cosine takes it down to a hundredth"""
+    """peak learning rate; the schedule takes it down to a hundredth"""
+    schedule: Literal["cosine", "polynomial"] = "cosine"
+    """how it falls: half a cosine, or a polynomial of degree two"""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-2
     """on matrices only, never on norms and slopes"""
     warmup: Annotated[int, Field(ge=0)] = 50
     """steps of linear warm-up"""
     clip: Annotated[float, Field(gt=0)] = 5.0
     """largest norm of the network's gradient"""
-    amp: Literal["fp32", "bf16"] = "bf16"
+    amp: Literal["fp32", "bf16", "fp16"] = "bf16"
     """arithmetic of the network's trunk"""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """decay of the averaged weights that are exported; 0 exports the last ones"""
     checkpoint_every: Positive = 50
     """steps between checkpoints"""
+    accumulate: Positive = 1
+    """parts that a batch is cut into where memory is short; each has its own batch statistics"""
+    channels_last: bool = True
+    """memory layout of the network, faster on most machines"""
+    compile: bool = False
+    """compile the network with torch.compile; needs a C++ compiler on a CPU"""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """where to train; never chosen silently"""
+    evaluate_every: Annotated[int, Field(ge=0)] = 0
+    """students: steps between evaluations on the people thresholds are set on; the best checkpoint
+    is then exported, by the cross-space EER where there is one. 0: never, the last is exported"""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """evaluations without improvement after which training stops; 0 never stops it"""
+    tensorboard: bool = False
+    """also write TensorBoard events beside the CSV"""
 
 
 class Teacher(Section):
-    source: Literal["shipped", "train"] = "train"
-    """the small teacher in the package, or an IResNet trained by this run"""
+    source: Literal["shipped", "train", "file"] = "train"
+    """the small teacher in the package, an IResNet trained by this run, or a file"""
+    file: str | None = None
+    """an .onnx, a .safetensors of ours, a checkpoint of arcface_torch, or `insightface:PACK`"""
+    head_shards: tuple[str, ...] = ()
+    """arcface_torch's classifier beside its checkpoint, one file per rank"""
+    preprocessing: Literal["rgb-scaled", "bgr-scaled", "rgb-plain", "bgr-plain"] | None = None
+    """what an .onnx wants to be fed; read from the file unless given, and confirmed on faces"""
+    probe_steps: Annotated[int, Field(ge=0)] = 0
+    """refine recovered class centres by so many steps of a margin softmax on cached embeddings"""
     depth: Literal[18, 34, 50, 100, 200] = 18
     """of the IResNet"""
     channels: tuple[Positive, Positive, Positive, Positive] = (16, 32, 64, 96)
@@ -106,22 +136,40 @@ class Student(Section):
     """MobileFaceNet's: 1 has 1.20 M parameters, 2 is insightface's `mbf` with 2.06 M (at 512-d)"""
     width: Annotated[float, Field(gt=0, le=1)] = 1.0
     """scales every channel, for students smaller than the published ones"""
+    dim: Positive | None = None
+    """of its embedding; the teacher's unless given"""
+    dims: Literal["same", "pca", "projection"] = "same"
+    """a student of another dimension: reduce the teacher to its head's principal directions, or
+    lift the student by a map that is not exported (it then cannot be matched with the teacher)"""
     activation: Literal["prelu", "relu", "relu6"] = "prelu"
     """ReLU is the one that INT8 engines run fastest"""
     train: Schedule = Schedule()
 
 
 class Distill(Section):
-    method: Literal["scratch", "proxyless", "th-kd"] = "th-kd"
+    method: MethodName = "th-kd"
     """how the student learns"""
     a: Share = 0.9
-    """TH-KD: share of the borrowed head against the student's own"""
+    """th-kd, sh-kd: share of the borrowed head against the student's own"""
     alpha: Annotated[float, Field(ge=0)] = 1.0
-    """TH-KD: weight of the teacher's class distribution"""
+    """th-kd, sh-kd, kd, gkd: weight of the teacher's class distribution"""
     beta: Annotated[float, Field(ge=0)] = 60.0
-    """TH-KD: weight of the distance between the two embeddings"""
+    """th-kd, sh-kd, l2e: weight of the distance between the two embeddings"""
     temperature: Annotated[float, Field(gt=0)] = 1.0
-    """TH-KD: divides the logits of both distributions"""
+    """th-kd, sh-kd, kd, gkd: divides the logits of both distributions"""
+    tau: Annotated[float, Field(gt=0, le=1)] = 0.99
+    """gkd: classes count until they have collected this share of the student's prediction"""
+    relation_distance: Annotated[float, Field(ge=0)] = 25.0
+    """rkd: weight of the distances of pairs"""
+    relation_angle: Annotated[float, Field(ge=0)] = 50.0
+    """rkd: weight of the angles of triplets"""
+    adapt_from: Share | None = None
+    """th-kd, proxyless, adadistill: share of the steps after which the borrowed head's rows follow
+    the teacher's embeddings; never unless given, with adadistill from the beginning"""
+    shape: Literal["network", "map"] = "network"
+    """sh-kd: train the whole teacher again, or only a linear map behind it (any teacher can)"""
+    shaping: Schedule = Schedule(steps=300, lr=5e-4)
+    """sh-kd: how the teacher is trained to the student's head"""
     margin: Margin = Margin(m2=0.3, scale=32.0)
     baseline: bool = True
     """also train a student from scratch for as many steps, to stand beside it in the report"""
@@ -202,14 +250,15 @@ def reference_page() -> str:
     return head + "".join(f"| `{key}` | {default} | {text} |\n" for key, default, text in _rows())
 
 
-def _rows(section: type[Section] = Recipe, path: str = "") -> Iterator[tuple[str, str, str]]:
-    for name, field in section.model_fields.items():
-        key, kind = f"{path}{name}", field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
-            yield from _rows(kind, f"{key}.")
+def _rows(section: Section | None = None, path: str = "") -> Iterator[tuple[str, str, str]]:
+    section = section or Recipe(name="")
+    for name, field in type(section).model_fields.items():
+        key, value = f"{path}{name}", getattr(section, name)
+        if isinstance(value, Section):
+            yield from _rows(value, f"{key}.")
         else:
-            default = "required" if field.is_required() else f"`{field.default}`"
-            yield key, default, field.description or ""
+            default = "required" if field.is_required() else f"`{value}`"
+            yield key, default, " ".join((field.description or "").split())
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ class Batch:
     corrupt: tuple[CorruptRecord, ...] = ()
     """Records that could not be read; others stand in for them."""
 
+    def __getitem__(self, rows: slice) -> "Batch":
+        return Batch(self.images[rows], self.labels[rows], self.index[rows], self.flipped[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class Batches:

@@ -1,24 +1,24 @@
-"""ProxylessKD (arXiv 2011.00265): the student learns straight into the teacher's frozen head."""
+"""ProxylessKD (arXiv 2011.00265): the student learns straight into the teacher's head.
 
-from torch import Tensor, nn
+Labels only: while that head is frozen the teacher's backbone is never run.
+"""
 
 from embedge.train.head import margin_ce
-from embedge.train.methods.vocabulary import Ingredients, Loss, Sample
+from embedge.train.methods.heads import SharedHead
+from embedge.train.methods.vocabulary import Ingredients, Loss, Method, Sample
 
 __all__ = ["Proxyless"]
 
 
-class Proxyless(nn.Module):
-    """Labels only: the teacher's backbone is never run."""
-
-    needs_teacher = False
-    shared_head: Tensor
+class Proxyless(Method):
+    settings = ("adapt_from",)
 
     def __init__(self, ingredients: Ingredients):
-        super().__init__()
-        self.margin = ingredients.margin
-        self.register_buffer("shared_head", ingredients.head, persistent=False)
+        super().__init__(ingredients)
+        self.shared = SharedHead(ingredients.head, ingredients.adapt_from)
+        self.needs_teacher = self.shared.adapts
 
     def forward(self, sample: Sample) -> Loss:
-        loss = margin_ce(sample.student, self.shared_head, sample.labels, self.margin).mean()
+        rows = self.shared(sample)
+        loss = margin_ce(sample.student, rows, sample.labels, self.margin).mean()
         return Loss(loss, {"ce-shared": loss})

@@ -1,25 +1,18 @@
 """From scratch: the student and a head of its own, no teacher. The baseline of every report."""
 
-import torch
-from torch import nn
-
 from embedge.train.head import margin_ce
-from embedge.train.methods.vocabulary import Ingredients, Loss, Sample
+from embedge.train.methods.heads import own_head
+from embedge.train.methods.vocabulary import Ingredients, Loss, Method, Sample
 
-__all__ = ["Scratch", "own_head"]
-
-
-def own_head(ingredients: Ingredients) -> nn.Parameter:
-    """A trainable classifier, drawn as arcface_torch draws it."""
-    return nn.Parameter(torch.randn(ingredients.classes, ingredients.dim) * 0.01)
+__all__ = ["Scratch"]
 
 
-class Scratch(nn.Module):
-    needs_teacher = False
+class Scratch(Method):
+    borrows = False
+    shares_space = False
 
     def __init__(self, ingredients: Ingredients):
-        super().__init__()
-        self.margin = ingredients.margin
+        super().__init__(ingredients)
         self.head = own_head(ingredients)
 
     def forward(self, sample: Sample) -> Loss:

@@ -14,6 +14,7 @@ COMMANDS = {
     "distill-and-export": ("embedge.cli.distill", "teacher + faces -> device bundle + report"),
     "build-engine": ("embedge.cli.build_engine", "a TensorRT engine, built and checked on device"),
     "doctor": ("embedge.cli.doctor", "what this machine has, what is wrong with it, the remedy"),
+    "compare": ("embedge.cli.compare", "distillation methods side by side, over seeds"),
     "train-teacher": ("embedge.cli.train_teacher", "train a teacher from a recipe"),
     "bench": ("embedge.cli.bench", "latency, throughput and load patterns of a bundle here"),
     "gate": ("embedge.cli.gate", "hold a report against a policy, for continuous integration"),

@@ -11,8 +11,9 @@ from embedge.export.placement import Target
 from embedge.export.qdq import qdq_from_onnx
 from embedge.export.student_graph import onnx_from_student
 from embedge.files import sha256_file, whole_file
-from embedge.pipeline.learning import load_student, teacher_of
+from embedge.pipeline.learning import teacher_of
 from embedge.pipeline.stages import Run, Stage
+from embedge.pipeline.students import load_student, shares_space
 from embedge.recipe import Recipe
 from embedge.runtime.contract import EmbeddingContract
 from embedge.train.data import FaceSet
@@ -32,10 +33,11 @@ _ENGINES = {"fp32": "fp32", "fp16": "fp16", "int8": "int8-trt"}
 
 
 def contract_of(teacher: Stage, student: Stage) -> EmbeddingContract:
-    """The student's contract; its space is the teacher's."""
+    """The student's contract; its space is the teacher's, if its method leads there."""
+    model = sha256_file(student.folder / "student.safetensors")
     return EmbeddingContract(
-        space=teacher_of(teacher).space,
-        model=sha256_file(student.folder / "student.safetensors"),
+        space=teacher_of(teacher).space if shares_space(student) else f"sha256:{model[:32]}",
+        model=model,
         dim=student.facts["dim"],
     )
 

@@ -12,16 +12,12 @@ from embedge.pipeline.artifacts import (
     onnx_stage,
 )
 from embedge.pipeline.latency import bench_stage
-from embedge.pipeline.learning import (
-    head_stage,
-    held_out_stage,
-    student_stage,
-    teacher_stage,
-    train_faces_stage,
-)
+from embedge.pipeline.learning import held_out_stage
 from embedge.pipeline.proof import parity_stage
 from embedge.pipeline.reporting import Chain, publish_bundle, report_stage
+from embedge.pipeline.shaping import learning_stages, school_of
 from embedge.pipeline.stages import Run, Stage
+from embedge.pipeline.views import Subjects
 from embedge.recipe import Recipe
 
 __all__ = ["Outcome", "distill_and_export"]
@@ -44,19 +40,8 @@ def distill_and_export(run: Run, recipe: Recipe, command: str) -> Outcome:
 
 
 def _students(run: Run, recipe: Recipe) -> dict[str, Stage]:
-    faces = train_faces_stage(run, recipe)
-    teacher = teacher_stage(run, recipe, faces)
-    head = head_stage(run, recipe, faces, teacher)
-    method = recipe.distill.method
-    stages = {
-        "faces": faces,
-        "teacher": teacher,
-        "head": head,
-        "student": student_stage(run, recipe, method, faces, teacher, head),
-    }
-    if recipe.distill.baseline and method != "scratch":
-        stages["baseline"] = student_stage(run, recipe, "scratch", faces, teacher, head)
-    return stages
+    school, original = school_of(run, recipe)
+    return learning_stages(run, recipe, recipe.distill.method, school, original)
 
 
 def _graphs(run: Run, recipe: Recipe, stages: dict[str, Stage]) -> Chain:
@@ -74,10 +59,13 @@ def _measure(run: Run, recipe: Recipe, chain: Chain) -> None:
     chain.stages["parity"] = parity_stage(
         run,
         recipe,
-        held_out,
-        chain["teacher"],
-        chain["student"],
-        chain.stages.get("baseline"),
+        Subjects(
+            held_out,
+            chain["teacher"],
+            chain["student"],
+            chain.stages.get("baseline"),
+            chain.stages.get("original-teacher"),
+        ),
         chain.graphs,
         after,
     )

@@ -12,7 +12,7 @@ def gates_of(recipe: Recipe, findings: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         *_cosine_gates(recipe, findings),
         *_loss_gates(recipe, findings),
-        _cross_space_gate(recipe, findings),
+        *_cross_space_gate(recipe, findings),
     ]
 
 
@@ -45,17 +45,23 @@ def _loss_gates(recipe: Recipe, findings: dict[str, Any]) -> list[dict[str, Any]
     return gates
 
 
-def _cross_space_gate(recipe: Recipe, findings: dict[str, Any]) -> dict[str, Any]:
-    fmr = recipe.evaluate.gate_fmr
+def _cross_space_gate(recipe: Recipe, findings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Absent where the student has a space of its own and nobody asked for more."""
+    fmr, bound = recipe.evaluate.gate_fmr, recipe.evaluate.gates.cross_space_tar
+    compared = any(row["name"] == "teacher / student fp32" for row in findings["comparisons"])
+    if not compared and bound == 0:
+        return []
     value = _tar(findings, "teacher / student fp32", fmr)
-    return _gate(
-        "no re-enrolment",
-        f"TAR of student probes against the teacher's gallery at FMR {fmr:g}",
-        None if value is None else 100 * value,
-        100 * recipe.evaluate.gates.cross_space_tar,
-        "min",
-        "%",
-    )
+    return [
+        _gate(
+            "no re-enrolment",
+            f"TAR of student probes against the teacher's gallery at FMR {fmr:g}",
+            None if value is None else 100 * value,
+            100 * bound,
+            "min",
+            "%",
+        )
+    ]
 
 
 def _tar(findings: dict[str, Any], comparison: str, fmr: float) -> float | None:

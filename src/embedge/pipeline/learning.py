@@ -1,35 +1,43 @@
-"""The first stages: faces, teacher, its embeddings, its head, the students."""
+"""The first stages: faces, teacher, its embeddings, its head."""
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from embedge.files import whole_file
+from embedge.errors import EmbedgeError
+from embedge.files import sha256_file, whole_file, write_json
 from embedge.pipeline.stages import Run, Stage
 from embedge.recipe import Data, Margin, Recipe, Schedule
-from embedge.train.centres import class_centres
+from embedge.train.cache import write_cache
+from embedge.train.centres import recovered_centres
 from embedge.train.data import FaceSet
 from embedge.train.data.rendered import render_face_set, rendered_fingerprint
-from embedge.train.distil import CachedTeacher, train_student
-from embedge.train.embed import embed_faces
+from embedge.train.distil import CachedTeacher
 from embedge.train.loop import Plan
 from embedge.train.margins import Margin as TargetMargin
-from embedge.train.methods import METHODS, Ingredients
-from embedge.train.models import MobileFaceNet, mobilefacenet
-from embedge.train.seeds import seeded
-from embedge.train.teacher import SHIPPED, Teacher, load_teacher
+from embedge.train.probe import probed_head
+from embedge.train.teachers import SHIPPED, OnnxTeacher, Teacher, open_teacher, save_teacher
+from embedge.train.teachers.arcface_torch import head_from_shards, network_from_checkpoint
+from embedge.train.teachers.onnx_teacher import confirm_preprocessing
+from embedge.train.teachers.zoo import PREFIX, zoo_file
 from embedge.train.teaching import train_teacher
 
 __all__ = [
+    "School",
     "cache_stage",
+    "cached",
+    "head_of",
     "head_stage",
     "held_out_stage",
-    "load_student",
-    "student_stage",
+    "margin_of",
+    "plan_of",
+    "save_head",
     "teacher_of",
     "teacher_stage",
     "train_faces_stage",
@@ -37,6 +45,17 @@ __all__ = [
 
 # far from any identity that a teacher was trained on
 _FIRST_HELD_OUT = 1_000_000_000
+_CONFIRMED_ON = 256
+_RECOGNISED = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class School:
+    """What every student is taught with."""
+
+    faces: Stage
+    teacher: Stage
+    head: Stage
 
 
 def train_faces_stage(run: Run, recipe: Recipe) -> Stage:
@@ -62,10 +81,18 @@ def _faces_stage(run: Run, name: str, data: Data, first: int, people: int, each:
 
 
 def teacher_stage(run: Run, recipe: Recipe, faces: Stage) -> Stage:
-    """Train a teacher, or take the one in the package."""
+    """Train a teacher, take the one in the package, or bring one from a file."""
+    match recipe.teacher.source:
+        case "shipped":
+            digest = sha256_file(SHIPPED)
+            return run.stage("teacher", {"digest": digest}, [], lambda f: _copied(SHIPPED, f))
+        case "file":
+            return _teacher_from_file(run, recipe, faces)
+    return _trained_teacher(run, recipe, faces)
+
+
+def _trained_teacher(run: Run, recipe: Recipe, faces: Stage) -> Stage:
     wanted = recipe.teacher
-    if wanted.source == "shipped":
-        return run.stage("teacher", {"digest": load_teacher(SHIPPED).digest}, [], _take_shipped)
 
     def work(folder: Path) -> dict[str, Any]:
         curves = train_teacher(
@@ -81,35 +108,89 @@ def teacher_stage(run: Run, recipe: Recipe, faces: Stage) -> Stage:
         )
         return {"curves": curves}
 
-    inputs = {"teacher": wanted.model_dump(mode="json"), "seed": recipe.seed}
+    foreign = {"source", "file", "head_shards", "preprocessing", "probe_steps"}
+    inputs = {"teacher": wanted.model_dump(mode="json", exclude=foreign), "seed": recipe.seed}
     return run.stage("teacher", inputs, [faces], work)
 
 
-def _take_shipped(folder: Path) -> dict[str, Any]:
-    with whole_file(folder / "teacher.safetensors") as part:
-        shutil.copyfile(SHIPPED, part)
+def _teacher_from_file(run: Run, recipe: Recipe, faces: Stage) -> Stage:
+    wanted = recipe.teacher
+    path, shards = _teacher_file(wanted.file), [Path(shard) for shard in wanted.head_shards]
+    inputs = {
+        "file": _digest(path),
+        "shards": [_digest(shard) for shard in shards],
+        "preprocessing": wanted.preprocessing,
+    }
+
+    def work(folder: Path) -> dict[str, Any]:
+        if path.suffix == ".onnx":
+            return _taken_onnx(path, folder, wanted.preprocessing, FaceSet.load(faces.folder))
+        if path.suffix == ".safetensors":
+            open_teacher(path)
+            return _copied(path, folder)
+        network, facts = network_from_checkpoint(path)
+        head = head_from_shards(shards) if shards else None
+        save_teacher(folder / "teacher.safetensors", network, head, facts)
+        return {"curves": {}}
+
+    return run.stage("teacher", inputs, [faces] if path.suffix == ".onnx" else [], work)
+
+
+def _teacher_file(named: str | None) -> Path:
+    if named is None:
+        raise EmbedgeError(
+            "E-TEACHER",
+            "teacher.source is file, and no teacher.file is given",
+            remedy="Give --teacher.file with an .onnx, .pt, .pth, .safetensors or insightface:PACK",
+        )
+    return zoo_file(named.removeprefix(PREFIX)) if named.startswith(PREFIX) else Path(named)
+
+
+def _digest(path: Path) -> str:
+    if not path.is_file():
+        raise EmbedgeError("E-TEACHER", "there is no such file", where=path, remedy="Check it")
+    return sha256_file(path)
+
+
+def _taken_onnx(
+    path: Path, folder: Path, preprocessing: str | None, faces: FaceSet
+) -> dict[str, Any]:
+    """Copy it, once faces have confirmed how it wants to be fed."""
+    teacher = OnnxTeacher(path, preprocessing)
+    some = _some_people(faces.labels, _CONFIRMED_ON)
+    rates = confirm_preprocessing(teacher, np.asarray(faces.images[some]), faces.labels[some])
+    _copied(path, folder)
+    return {"curves": {}, "preprocessing": teacher.preprocessing, "confirmed": rates}
+
+
+def _some_people(labels: np.ndarray, count: int) -> np.ndarray:
+    """About `count` pictures, of people who have several."""
+    sizes = np.bincount(labels)
+    several = np.flatnonzero(sizes > 1)
+    return np.flatnonzero(np.isin(labels, several))[:count]
+
+
+def _copied(path: Path, folder: Path) -> dict[str, Any]:
+    with whole_file(folder / f"teacher{path.suffix}") as part:
+        shutil.copyfile(path, part)
     return {"curves": {}}
 
 
 def teacher_of(stage: Stage) -> Teacher:
-    return load_teacher(stage.folder / "teacher.safetensors")
+    return open_teacher(stage.folder, stage.facts.get("preprocessing"))
 
 
-def cache_stage(run: Run, recipe: Recipe, faces: Stage, teacher: Stage) -> Stage:
+def cache_stage(run: Run, recipe: Recipe, faces: Stage, teacher: Stage, *, flip: bool) -> Stage:
     """The teacher's embeddings of every training picture, in half precision."""
 
     def work(folder: Path) -> dict[str, Any]:
-        network, pictures = teacher_of(teacher).network, FaceSet.load(faces.folder)
-        sides = {"plain": False, "flipped": True} if recipe.data.flip else {"plain": False}
-        for name, flip in sides.items():
-            rows = embed_faces(
-                network, pictures, what="teacher's view", progress=run.progress, flip=flip
-            )
-            with whole_file(folder / f"{name}.npy") as part, part.open("wb") as stream:
-                np.save(stream, rows.astype(np.float16))
+        known, pictures = teacher_of(teacher), FaceSet.load(faces.folder)
+        write_cache(folder / "plain.npy", known, pictures, flip=False, progress=run.progress)
+        if flip:
+            write_cache(folder / "flipped.npy", known, pictures, flip=True, progress=run.progress)
         return {}
 
-    return run.stage("cache", {"flip": recipe.data.flip}, [faces, teacher], work)
+    return run.stage("cache", {"flip": flip}, [faces, teacher], work)
 
 
 def cached(stage: Stage) -> CachedTeacher:
@@ -122,92 +203,75 @@ def cached(stage: Stage) -> CachedTeacher:
 
 def head_stage(run: Run, recipe: Recipe, faces: Stage, teacher: Stage) -> Stage:
     """The classifier to share: the teacher's own rows, or recovered class centres."""
+    known, pictures = teacher_of(teacher), FaceSet.load(faces.folder)
+    rows = _own_rows(known, pictures)
+    if rows is not None:
+        return run.stage("head", {}, [faces, teacher], lambda f: _kept(f, rows, known, pictures))
+    cache = cache_stage(run, recipe, faces, teacher, flip=True)
+    steps = recipe.teacher.probe_steps
+    margin = margin_of(recipe.distill.margin)
 
     def work(folder: Path) -> dict[str, Any]:
-        pictures, known = FaceSet.load(faces.folder), teacher_of(teacher)
-        rows = {name: row for row, name in enumerate(known.facts["identities"])}
-        if all(name in rows for name in pictures.identities):
-            head = known.head[[rows[name] for name in pictures.identities]]
-            source = "the teacher's own classifier"
-        else:
-            cache = cached(cache_stage(run, recipe, faces, teacher))
-            head = torch.from_numpy(
-                class_centres(
-                    np.asarray(cache.plain, np.float32), pictures.labels, pictures.classes
-                )
-            )
-            source = "class centres recovered from the teacher's embeddings"
-        with whole_file(folder / "head.safetensors") as part:
-            save_file({"head": head.contiguous()}, part)
-        return {"source": source, "classes": pictures.classes}
-
-    return run.stage("head", {"trim": 0.1}, [faces, teacher], work)
-
-
-def student_stage(
-    run: Run, recipe: Recipe, method: str, faces: Stage, teacher: Stage, head: Stage
-) -> Stage:
-    """Train the student by `method`; the result is its weights alone."""
-    wanted, distill = recipe.student, recipe.distill
-    shared = load_file(head.folder / "head.safetensors")["head"]
-    ingredients = Ingredients(
-        classes=len(shared),
-        dim=shared.shape[1],
-        head=shared,
-        margin=margin_of(distill.margin),
-        a=distill.a,
-        alpha=distill.alpha,
-        beta=distill.beta,
-        temperature=distill.temperature,
-    )
-    needs_teacher = METHODS[method](ingredients).needs_teacher
-    after = [faces, head]
-    lookup = None
-    if needs_teacher:
-        cache = cache_stage(run, recipe, faces, teacher)
-        lookup, after = cached(cache), [*after, cache]
-
-    def work(folder: Path) -> dict[str, Any]:
-        network = _new_student(recipe, ingredients.dim)
-        curves = train_student(
-            f"student ({method})",
-            network,
-            method,
-            ingredients,
-            FaceSet.load(faces.folder),
-            plan_of(wanted.train),
-            teacher=lookup,
-            seed=recipe.seed,
-            flip=recipe.data.flip,
-            folder=folder,
-            progress=run.progress,
+        both = cached(cache)
+        centres, report = recovered_centres(
+            [side for side in (both.plain, both.flipped) if side is not None],
+            pictures.labels,
+            pictures.identities,
         )
-        with whole_file(folder / "student.safetensors") as part:
-            save_file({k: v.contiguous() for k, v in network.state_dict().items()}, part)
-        return {"curves": curves, "dim": ingredients.dim}
+        head = torch.from_numpy(centres)
+        source = "class centres recovered from the teacher's embeddings"
+        if steps:
+            head = probed_head(both.plain, pictures.labels, head, margin, steps, recipe.seed)
+            source += f", refined by {steps} steps of a margin softmax"
+        save_head(folder, head)
+        write_json(folder / "centres.json", report.to_json())
+        run.progress.say(f"  {report.summary()}")
+        return {"source": source, "classes": pictures.classes, "recovered": report.summary()}
 
-    inputs = {
-        "student": wanted.model_dump(mode="json"),
-        "distill": distill.model_dump(mode="json", exclude={"method", "baseline"}),
-        "method": method,
-        "seed": recipe.seed,
-        "flip": recipe.data.flip,
-    }
-    return run.stage(f"student-{method}", inputs, after, work)
-
-
-def load_student(recipe: Recipe, stage: Stage) -> MobileFaceNet:
-    network = _new_student(recipe, stage.facts["dim"])
-    network.load_state_dict(load_file(stage.folder / "student.safetensors"))
-    return network.eval()
+    probe = {"steps": steps, "margin": recipe.distill.margin.model_dump()} if steps else None
+    return run.stage("head", {"trim": 0.1, "probe": probe}, [cache], work)
 
 
-def _new_student(recipe: Recipe, dim: int) -> MobileFaceNet:
-    wanted = recipe.student
-    with seeded(recipe.seed):
-        return mobilefacenet(
-            dim, scale=wanted.scale, width=wanted.width, activation=wanted.activation
+def _own_rows(teacher: Teacher, faces: FaceSet) -> Tensor | None:
+    """The teacher's rows of these identities: by name, or by order where nobody named them."""
+    if teacher.head is None:
+        return None
+    if not teacher.identities:
+        return teacher.head if len(teacher.head) == faces.classes else None
+    rows = {name: row for row, name in enumerate(teacher.identities)}
+    if not all(name in rows for name in faces.identities):
+        return None
+    return teacher.head[[rows[name] for name in faces.identities]]
+
+
+def _kept(folder: Path, rows: Tensor, teacher: Teacher, faces: FaceSet) -> dict[str, Any]:
+    if not teacher.identities:
+        _confirm_order(rows, teacher, faces)
+    save_head(folder, rows)
+    return {"source": "the teacher's own classifier", "classes": len(rows)}
+
+
+def _confirm_order(rows: Tensor, teacher: Teacher, faces: FaceSet) -> None:
+    """A classifier whose rows nobody named must at least recognise the faces it is used for."""
+    some = np.linspace(0, len(faces) - 1, min(_CONFIRMED_ON, len(faces))).astype(np.int64)
+    answers = torch.from_numpy(teacher.features(np.asarray(faces.images[some]))) @ rows.T
+    right = float((answers.argmax(1).numpy() == faces.labels[some]).mean())
+    if right < _RECOGNISED:
+        raise EmbedgeError(
+            "E-HEAD-ORDER",
+            f"the teacher's classifier names the right person for {right:.0%} of {len(some)}"
+            " training pictures: its rows are in another order, or of other people",
+            remedy="Leave out teacher.head_shards: centres are then recovered from the faces",
         )
+
+
+def save_head(folder: Path, head: Tensor, name: str = "head") -> None:
+    with whole_file(folder / f"{name}.safetensors") as part:
+        save_file({"head": head.contiguous()}, part)
+
+
+def head_of(stage: Stage, name: str = "head") -> Tensor:
+    return load_file(stage.folder / f"{name}.safetensors")["head"]
 
 
 def plan_of(schedule: Schedule) -> Plan:

@@ -17,7 +17,7 @@ from embedge.calibration.worst import ScoredPair, worst_pairs
 from embedge.export.parity import compare_embeddings
 from embedge.files import sha256_file, write_json
 from embedge.pipeline.stages import Run, Stage
-from embedge.pipeline.views import Rows, Views, views_of
+from embedge.pipeline.views import Rows, Subjects, Views, views_of
 from embedge.progress import Progress
 from embedge.recipe import Evaluate, Recipe
 from embedge.runtime.threshold import Threshold
@@ -29,26 +29,18 @@ _WORST_SHOWN = 6
 
 
 def parity_stage(
-    run: Run,
-    recipe: Recipe,
-    held_out: Stage,
-    teacher: Stage,
-    student: Stage,
-    baseline: Stage | None,
-    graphs: dict[str, Path],
-    after: list[Stage],
+    run: Run, recipe: Recipe, subjects: Subjects, graphs: dict[str, Path], after: list[Stage]
 ) -> Stage:
     """Embed the held-out people with everything, compare, and write the findings down."""
 
     def work(folder: Path) -> dict[str, Any]:
-        faces = FaceSet.load(held_out.folder)
-        views = views_of(recipe, faces, teacher, student, baseline, graphs, run.progress)
+        faces = FaceSet.load(subjects.held_out.folder)
+        views = views_of(recipe, faces, subjects, graphs, run.progress)
         write_json(folder / "findings.json", _findings(recipe, faces, views, graphs, run.progress))
         return {}
 
-    stages = [held_out, teacher, student, *([baseline] if baseline else []), *after]
     inputs = {"evaluate": recipe.evaluate.model_dump(mode="json"), "seed": recipe.seed}
-    return run.stage("parity", inputs, stages, work)
+    return run.stage("parity", inputs, [*subjects.stages, *after], work)
 
 
 def findings_of(stage: Stage) -> dict[str, Any]:
@@ -98,9 +90,10 @@ def _artifact(
         return threshold_at(scores, fmr, dataset=dataset, model=digest)
 
     scores = pairs_within(rows, labels)
-    own = threshold(scores, wanted.threshold_fmr)
-    across = _across(views.teacher[calibrate], rows, labels)
-    teachers = threshold(across, wanted.threshold_fmr)
+    own, teachers = threshold(scores, wanted.threshold_fmr), None
+    if views.shared:
+        across = _across(views.teacher[calibrate], rows, labels)
+        teachers = threshold(across, wanted.threshold_fmr)
     ladder = [threshold(scores, fmr) for fmr in wanted.fmrs]
     return {
         "provider": views.providers[name],
@@ -113,7 +106,7 @@ def _artifact(
         "threshold": None if isinstance(own, Insufficient) else own.to_json(),
         "threshold_needs": own.needs if isinstance(own, Insufficient) else None,
         "threshold_against_teacher": (
-            None if isinstance(teachers, Insufficient) else teachers.to_json()
+            teachers.to_json() if isinstance(teachers, Threshold) else None
         ),
         "thresholds": [step.to_json() for step in ladder if isinstance(step, Threshold)],
     }
@@ -153,15 +146,20 @@ def _comparisons(
             return found[-1]
 
         add(teacher, teacher, ("teacher", "teacher"))
+        if views.original is not None:
+            some = views.original[test]
+            add(some, some, ("original teacher", "original teacher"))
         for name, rows in views.artifacts.items():
             some, role, facts = rows[test], f"student {name}", artifacts[name]
             alone = add(some, some, (role, role), facts["threshold"], reference)
             reference = reference or Reference(alone, some, some)
-            add(teacher, some, ("teacher", role), facts["threshold_against_teacher"])
+            if views.shared:
+                add(teacher, some, ("teacher", role), facts["threshold_against_teacher"])
         if views.baseline is not None:
             some = views.baseline[test]
             add(some, some, ("scratch", "scratch"))
-            add(teacher, some, ("teacher", "scratch"))
+            if some.shape == teacher.shape:
+                add(teacher, some, ("teacher", "scratch"))
     return [comparison.to_json() for comparison in found]
 
 

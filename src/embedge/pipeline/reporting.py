@@ -18,15 +18,16 @@ from embedge.files import sha256_file
 from embedge.pipeline.artifacts import contract_of
 from embedge.pipeline.gates import gates_of
 from embedge.pipeline.latency import default_artifact
-from embedge.pipeline.learning import load_student, teacher_of
+from embedge.pipeline.learning import teacher_of
 from embedge.pipeline.proof import findings_of
 from embedge.pipeline.stages import Run, Stage
+from embedge.pipeline.students import load_student, shares_space
 from embedge.recipe import Recipe
 from embedge.runtime.bundle import Artifact
 from embedge.runtime.bundle_writer import write_bundle
 from embedge.runtime.threshold import Threshold
 from embedge.train.data import FaceSet
-from embedge.train.models import IResNet, MobileFaceNet
+from embedge.train.models import MobileFaceNet
 from embedge.train.models.cost import macs_of, parameters_of
 
 __all__ = ["Chain", "publish_bundle", "report_stage"]
@@ -118,7 +119,6 @@ def _report(chain: Chain, command: str) -> dict[str, Any]:
     recipe, findings = chain.recipe, chain.findings
     contract = contract_of(chain["teacher"], chain["student"])
     gates = gates_of(recipe, findings)
-    skipped = chain["engines"].facts["skipped"]
     return {
         "schema": "embedge.report/1",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -132,7 +132,7 @@ def _report(chain: Chain, command: str) -> dict[str, Any]:
         },
         "models": _models(chain),
         "artifacts": chain.artifact_facts(),
-        "skipped": [{"stage": "engines", "reason": skipped}] if skipped else [],
+        "skipped": _skipped(chain),
         "evaluation": {"dataset": findings["dataset"], "comparisons": findings["comparisons"]},
         "latency": json.loads((chain["bench"].folder / "latency.json").read_text()),
         "worst": _worst(chain),
@@ -141,17 +141,25 @@ def _report(chain: Chain, command: str) -> dict[str, Any]:
     }
 
 
+def _skipped(chain: Chain) -> list[dict[str, str]]:
+    reasons = {"engines": chain["engines"].facts["skipped"]}
+    if not shares_space(chain["student"]):
+        reasons["cross-space"] = "this student has a space of its own: its people enrol again"
+    return [{"stage": stage, "reason": reason} for stage, reason in reasons.items() if reason]
+
+
 def _models(chain: Chain) -> list[dict[str, Any]]:
     recipe = chain.recipe
-    teacher = teacher_of(chain["teacher"])
     steps = f"{recipe.student.train.steps} steps of {recipe.student.train.batch}"
     student = load_student(recipe, chain["student"])
     source = f"shared head: {chain['head'].facts['source']}"
     rows = [
-        {"name": "teacher", "role": "teacher", "method": "arcface", **_cost(teacher.network)},
+        _teacher_row(chain, "teacher", source),
         {"name": "student", "role": "student", "method": recipe.distill.method, **_cost(student)},
     ]
-    rows[0]["note"], rows[1]["note"] = source, steps
+    rows[1]["note"] = steps
+    if "original-teacher" in chain.stages:
+        rows.append(_teacher_row(chain, "original-teacher", "the one above was made from it"))
     if "baseline" in chain.stages:
         cost = _cost(load_student(recipe, chain["baseline"]))
         row = {"name": "scratch", "role": "baseline", "method": "scratch", **cost, "note": steps}
@@ -159,7 +167,13 @@ def _models(chain: Chain) -> list[dict[str, Any]]:
     return rows
 
 
-def _cost(network: IResNet | MobileFaceNet) -> dict[str, Any]:
+def _teacher_row(chain: Chain, stage: str, note: str) -> dict[str, Any]:
+    teacher = teacher_of(chain[stage])
+    facts = {"name": stage.replace("-", " "), "role": "teacher", "method": teacher.kind}
+    return {**facts, **teacher.cost(), "dim": teacher.dim, "note": note}
+
+
+def _cost(network: MobileFaceNet) -> dict[str, Any]:
     return {
         "parameters": parameters_of(network),
         "macs": macs_of(network),
@@ -168,7 +182,12 @@ def _cost(network: IResNet | MobileFaceNet) -> dict[str, Any]:
 
 
 def _curves(chain: Chain) -> list[dict[str, Any]]:
-    named = {"teacher": "teacher", "student": chain.recipe.distill.method, "baseline": "scratch"}
+    named = {
+        "original-teacher": "original teacher",
+        "teacher": "teacher",
+        "student": chain.recipe.distill.method,
+        "baseline": "scratch",
+    }
     curves = []
     for stage, name in named.items():
         log = dict(chain[stage].facts["curves"]) if stage in chain.stages else {}

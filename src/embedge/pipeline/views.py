@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.pipeline.learning import load_student, teacher_of
+from embedge.pipeline.learning import teacher_of
 from embedge.pipeline.stages import Stage
+from embedge.pipeline.students import load_student, shares_space
 from embedge.progress import Progress
 from embedge.recipe import Recipe
 from embedge.runtime.encoders.ort import OrtEncoder
@@ -16,9 +16,26 @@ from embedge.train.centres import unit
 from embedge.train.data import FaceSet
 from embedge.train.embed import embed_faces
 
-__all__ = ["Rows", "Views", "views_of"]
+__all__ = ["Rows", "Subjects", "Views", "views_of"]
 
 Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """The finished stages that are judged, and the people they are judged on."""
+
+    held_out: Stage
+    teacher: Stage
+    student: Stage
+    baseline: Stage | None = None
+    original: Stage | None = None
+    """the teacher that `teacher` was made from"""
+
+    @property
+    def stages(self) -> list[Stage]:
+        some = (self.held_out, self.teacher, self.student, self.baseline, self.original)
+        return [stage for stage in some if stage is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +45,26 @@ class Views:
     teacher: Rows
     student: Rows
     baseline: Rows | None
+    original: Rows | None
     artifacts: dict[str, Rows]
     providers: dict[str, str]
+    shared: bool
+    """whether the student speaks the teacher's language"""
 
 
 def views_of(
     recipe: Recipe,
     faces: FaceSet,
-    teacher: Stage,
-    student: Stage,
-    baseline: Stage | None,
+    subjects: Subjects,
     graphs: dict[str, Path],
     progress: Progress,
 ) -> Views:
-    def through(network: Any, what: str) -> Rows:
-        return unit(embed_faces(network, faces, what=f"held-out people, {what}", progress=progress))
+    def taught(stage: Stage, what: str) -> Rows:
+        return unit(teacher_of(stage).embed(faces, what=_words(what), progress=progress))
+
+    def learnt(stage: Stage, what: str) -> Rows:
+        network = load_student(recipe, stage)
+        return unit(embed_faces(network, faces, what=_words(what), progress=progress))
 
     artifacts, providers = {}, {}
     for name, path in graphs.items():
@@ -50,12 +72,18 @@ def views_of(
             artifacts[name] = _embedded(encoder, faces, name, progress)
             providers[name] = encoder.provider
     return Views(
-        through(teacher_of(teacher).network, "teacher"),
-        through(load_student(recipe, student), "student"),
-        through(load_student(recipe, baseline), "from scratch") if baseline else None,
+        taught(subjects.teacher, "teacher"),
+        learnt(subjects.student, "student"),
+        learnt(subjects.baseline, "from scratch") if subjects.baseline else None,
+        taught(subjects.original, "original teacher") if subjects.original else None,
         artifacts,
         providers,
+        shares_space(subjects.student),
     )
+
+
+def _words(what: str) -> str:
+    return f"held-out people, {what}"
 
 
 def _embedded(encoder: OrtEncoder, faces: FaceSet, name: str, progress: Progress) -> Rows:

@@ -78,7 +78,7 @@ def test_a_resumed_run_ends_bit_identical(faces, tmp_path, optimizer, stop_after
 
 
 def test_the_loss_falls(faces, tmp_path):
-    _, log = trained(faces, tmp_path, replace(PLAN, steps=30, batch=12, lr=1e-3, warmup=5))
+    _, log = trained(faces, tmp_path, replace(PLAN, steps=60, batch=12, lr=2e-3, warmup=5))
     assert log["loss"][-1] < 0.5 * log["loss"][0]
 
 

@@ -88,8 +88,9 @@ def test_scratch_knows_no_teacher(sample):
     assert not method.needs_teacher
 
 
-@pytest.mark.parametrize("name", ["proxyless", "th-kd"])
+@pytest.mark.parametrize("name", ["proxyless", "th-kd", "kd", "gkd"])
 def test_the_shared_head_is_frozen_and_never_stored(sample, name):
     method = method_named(name, ingredients())
-    assert "shared_head" not in dict(method.named_parameters())
-    assert "shared_head" not in method.state_dict()
+    assert torch.equal(method.shared.rows, ingredients().head)
+    assert "shared.rows" not in dict(method.named_parameters())
+    assert "shared.rows" not in method.state_dict()

@@ -1,0 +1,41 @@
+"""Every method on rendered faces, three seeds each: who wins on cross-space TAR, and by how much.
+
+    python benchmarks/methods_rendered.py [--out RUN_FOLDER]
+
+A quarter of an hour on two quiet cores; stopped and called again it goes on where it was.
+"""
+
+import argparse
+import os
+from pathlib import Path
+from typing import get_args
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+from provenance import provenance, write_result
+
+from embedge.config import load_recipe
+from embedge.export.report.methods_plot import methods_plot
+from embedge.pipeline.comparing import compare_methods, table
+from embedge.pipeline.stages import open_run
+from embedge.progress import Progress
+from embedge.recipe import MethodName
+
+PLOT = Path(__file__).parents[1] / "docs" / "images" / "methods-rendered.svg"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/methods-rendered"))
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    recipe = load_recipe("compare")
+    with open_run(options.out, recipe.to_json(), Progress(), update=False) as run:
+        result = compare_methods(run, recipe, get_args(MethodName), range(options.seeds))
+    methods_plot(result, recipe.evaluate.gate_fmr, PLOT)
+    print(table(result, recipe.evaluate.gate_fmr))
+    write_result("methods-rendered", {"provenance": provenance("torch"), **result})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""One drawing of a comparison of methods: every seed a dot, every mean a line."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from embedge.export.report.svg import INK, SERIES
+from embedge.files import whole_file
+
+__all__ = ["methods_plot"]
+
+_INCH_A_METHOD = 0.42
+
+
+def methods_plot(result: Mapping[str, Any], fmr: float, path: Path) -> None:
+    """Write an SVG: TAR at `fmr`, cross-space and alone, methods from best to worst."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    key = f"{fmr:g}"
+    methods = sorted(result["methods"], key=lambda name: _mean(result, name, "cross-space", key))
+    drawing = Figure(figsize=(7.2, 1.2 + _INCH_A_METHOD * len(methods)), layout="constrained")
+    FigureCanvasSVG(drawing)
+    axes = drawing.add_subplot()
+    for offset, (metric, label), colour in (
+        (0.14, ("cross-space", "teacher's gallery, student's probe"), SERIES[0]),
+        (-0.14, ("student", "student alone"), SERIES[1]),
+    ):
+        _dots(axes, result, methods, metric, key, offset, colour, label)
+    teacher = result["teacher"]["tar"][key]
+    if teacher is not None:
+        axes.axvline(100 * teacher, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.annotate("teacher", (100 * teacher, len(methods) - 0.5), ha="right", fontsize=8)
+    axes.set_yticks(range(len(methods)), methods)
+    axes.set_xlabel(f"TAR at FMR {key}, %")
+    axes.grid(axis="x", linewidth=0.4, alpha=0.5)
+    axes.legend(loc="lower right", fontsize=8, frameon=False)
+    with whole_file(path) as part:
+        drawing.savefig(part, format="svg", metadata={"Date": None})
+
+
+def _dots(
+    axes: Any,
+    result: Mapping[str, Any],
+    methods: list[str],
+    metric: str,
+    key: str,
+    offset: float,
+    colour: str,
+    label: str,
+) -> None:
+    for place, method in enumerate(methods):
+        runs = result["methods"][method]["runs"]
+        values = [one[metric]["tar"][key] for one in runs if one[metric]]
+        values = [100 * value for value in values if value is not None]
+        if not values:
+            continue
+        heights = [place + offset] * len(values)
+        axes.scatter(values, heights, s=14, color=colour, alpha=0.75, label=label)
+        mean = sum(values) / len(values)
+        axes.plot([mean, mean], [place + offset - 0.11, place + offset + 0.11], color=colour)
+        label = "_nolegend_"
+
+
+def _mean(result: Mapping[str, Any], method: str, metric: str, key: str) -> float:
+    spread = result["methods"][method]["summary"][metric][key]
+    return spread["mean"] if spread else -1.0

@@ -1,0 +1,181 @@
+"""The student stages: one per method, whatever it takes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.torch import load_file
+
+from embedge.calibration.thresholds import split_subjects
+from embedge.errors import EmbedgeError
+from embedge.pipeline.learning import (
+    School,
+    cache_stage,
+    cached,
+    head_of,
+    held_out_stage,
+    margin_of,
+    plan_of,
+    save_head,
+    teacher_of,
+)
+from embedge.pipeline.stages import Run, Stage
+from embedge.recipe import Recipe
+from embedge.train.checkpoint import save_network
+from embedge.train.data import FaceSet
+from embedge.train.distil import Lesson, train_student
+from embedge.train.methods import METHODS, Ingredients
+from embedge.train.models import MobileFaceNet, mobilefacenet
+from embedge.train.seeds import seeded
+from embedge.train.watch import Watch
+
+__all__ = ["OWN_HEAD", "load_student", "shares_space", "student_stage"]
+
+OWN_HEAD = "own-head"
+
+
+def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stage:
+    """Train the student by `method`; the result is its weights, and the head of its own if any."""
+    plan = _Plan.of(recipe, method, school)
+    after = [school.faces, *([school.head] if plan.borrows else [])]
+    cache = None
+    if plan.needs_teacher:
+        cache = cache_stage(
+            run, recipe, school.faces, school.teacher, flip=_both_sides(recipe, school)
+        )
+        after.append(cache)
+    watched = held_out_stage(run, recipe) if recipe.student.train.evaluate_every else None
+    after += [watched, school.teacher] if watched else []
+
+    def work(folder: Path) -> dict[str, Any]:
+        network = _new_student(recipe, plan.dim)
+        lesson = Lesson(
+            method,
+            plan.ingredients,
+            FaceSet.load(school.faces.folder),
+            cached(cache) if cache else None,
+            recipe.data.flip,
+            plan.lift_from,
+        )
+        curves, head = train_student(
+            f"student ({method})",
+            network,
+            lesson,
+            plan_of(recipe.student.train),
+            seed=recipe.seed,
+            folder=folder,
+            progress=run.progress,
+            watch=_watch(run, recipe, plan, school, watched),
+        )
+        save_network(folder / "student.safetensors", network)
+        if head is not None:
+            save_head(folder, head, OWN_HEAD)
+        looks = curves.pop("watch", None)
+        return {"curves": curves, "watch": looks, "dim": plan.dim, "shares_space": plan.shares}
+
+    return run.stage(f"student-{method}", plan.inputs(recipe), after, work)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a method makes of the recipe, decided before anything is trained."""
+
+    method: str
+    ingredients: Ingredients
+    dim: int
+    lift_from: int | None
+
+    @classmethod
+    def of(cls, recipe: Recipe, method: str, school: School) -> "_Plan":
+        shared, distill = head_of(school.head), recipe.distill
+        dim = recipe.student.dim or shared.shape[1]
+        borrows = METHODS[method].borrows
+        lifted = borrows and dim != shared.shape[1]
+        if lifted and recipe.student.dims != "projection":
+            raise EmbedgeError(
+                "E-DIMS",
+                f"the student shall have {dim} dimensions, its teacher has {shared.shape[1]}",
+                remedy="Set student.dims to pca or projection, or leave student.dim out",
+            )
+        numbers = {name: getattr(distill, name) for name in METHODS[method].settings}
+        ingredients = Ingredients(
+            classes=len(shared),
+            dim=shared.shape[1] if borrows else dim,
+            head=shared,
+            margin=margin_of(distill.margin),
+            **numbers,
+        )
+        return cls(method, ingredients, dim, dim if lifted else None)
+
+    @property
+    def borrows(self) -> bool:
+        return METHODS[self.method].borrows
+
+    @property
+    def needs_teacher(self) -> bool:
+        return METHODS[self.method](self.ingredients).needs_teacher
+
+    @property
+    def shares(self) -> bool:
+        return METHODS[self.method].shares_space and self.lift_from is None
+
+    def inputs(self, recipe: Recipe) -> dict[str, Any]:
+        """Only what this method depends on, so that nothing else trains it again."""
+        distill = recipe.distill.model_dump(mode="json")
+        return {
+            "student": recipe.student.model_dump(mode="json"),
+            "settings": {name: distill[name] for name in METHODS[self.method].settings},
+            "margin": distill["margin"],
+            "seed": recipe.seed,
+            "flip": recipe.data.flip,
+            "classes": self.ingredients.classes,
+            "dim": self.dim,
+        }
+
+
+def _both_sides(recipe: Recipe, school: School) -> bool:
+    """A teacher whose centres were recovered has its mirrored embeddings already."""
+    return recipe.data.flip or "recovered" in school.head.facts
+
+
+def _watch(
+    run: Run, recipe: Recipe, plan: _Plan, school: School, held_out: Stage | None
+) -> Watch | None:
+    """The people whom thresholds are set on; the others stay for the report."""
+    if held_out is None:
+        return None
+    faces, train = FaceSet.load(held_out.folder), recipe.student.train
+    rows, _ = split_subjects(faces.labels, recipe.seed)
+    chosen = np.flatnonzero(rows)
+    some = FaceSet(
+        f"{faces.name}, watched",
+        np.asarray(faces.images[chosen]),
+        faces.labels[chosen],
+        faces.identities,
+        faces.fingerprint,
+    )
+    rows_of_teacher = None
+    if plan.shares:
+        known = teacher_of(school.teacher)
+        rows_of_teacher = known.embed(some, what="watched people, teacher", progress=run.progress)
+    return Watch(some, rows_of_teacher, train.evaluate_every, train.patience)
+
+
+def shares_space(student: Stage) -> bool:
+    """Whether this student's embeddings can be compared with its teacher's."""
+    return bool(student.facts["shares_space"])
+
+
+def load_student(recipe: Recipe, stage: Stage) -> MobileFaceNet:
+    network = _new_student(recipe, stage.facts["dim"])
+    network.load_state_dict(load_file(stage.folder / "student.safetensors"))
+    return network.eval()
+
+
+def _new_student(recipe: Recipe, dim: int) -> MobileFaceNet:
+    wanted = recipe.student
+    with seeded(recipe.seed):
+        return mobilefacenet(
+            dim, scale=wanted.scale, width=wanted.width, activation=wanted.activation
+        )

@@ -1,0 +1,73 @@
+"""`embedge compare`: what was trained is reused, and the figures are those of the runs."""
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TINY = Path(__file__).parent / "tiny.yaml"
+
+
+def compare(out, *more):
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "embedge", "compare"),
+            *("--recipe", str(TINY), "--out", str(out), *more),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    result = compare(out, "--methods", "scratch,proxyless", "--seeds", "2")
+    assert result.returncode == 0, result.stderr
+    return out, result
+
+
+def test_the_table_tells_mean_and_spread_of_the_runs(finished):
+    out, result = finished
+    found = json.loads((out / "comparison.json").read_text())
+    runs = found["methods"]["proxyless"]["runs"]
+    assert [one["seed"] for one in runs] == [0, 1]
+    tars = [one["cross-space"]["tar"]["0.2"] for one in runs]
+    summary = found["methods"]["proxyless"]["summary"]["cross-space"]["0.2"]
+    assert summary["mean"] == pytest.approx(statistics.fmean(tars))
+    assert summary["sd"] == pytest.approx(statistics.stdev(tars))
+    line = next(x for x in result.stdout.splitlines() if x.startswith("| proxyless"))
+    assert f"{100 * summary['mean']:.2f} ± {100 * summary['sd']:.2f} %" in line
+    assert (out / "comparison.svg").read_text().count("<svg") == 1
+
+
+def test_seeds_change_the_student_and_nothing_else(finished):
+    out, _ = finished
+    assert len(list(out.glob("stages/teacher-*"))) == 1
+    assert len(list(out.glob("stages/held-out-*"))) == 1
+    weights = [p.read_bytes() for p in out.glob("stages/student-proxyless-*/student.safetensors")]
+    assert len(set(weights)) == 2
+
+
+def test_more_methods_train_only_what_is_new(finished):
+    out, _ = finished
+    again = compare(out, "--methods", "proxyless,scratch,rkd", "--seeds", "1")
+    assert again.returncode == 0, again.stderr
+    assert "student-proxyless: reused" in again.stderr
+    assert "student-scratch: reused" in again.stderr
+    assert "student-rkd: done" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--methods", "magic"], "E-METHOD"), (["--seeds", "0"], "E-OPTION")],
+)
+def test_mistakes_are_answered(tmp_path, arguments, code):
+    result = compare(tmp_path / "x", *arguments)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"embedge: {code}: ")
+    assert not (tmp_path / "x").exists()

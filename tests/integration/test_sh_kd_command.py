@@ -1,0 +1,122 @@
+"""SH-KD from one call: three trainings, each a stage; the report shows everyone who took part."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from embedge.export.report.schema import Report
+from embedge.runtime.bundle import Bundle
+
+TINY = Path(__file__).parent / "tiny.yaml"
+QUICK = ["--distill.shaping.steps", "3", "--distill.shaping.batch", "16"]
+QUICK += ["--distill.shaping.amp", "fp32", "--distill.shaping.warmup", "1"]
+QUICK += ["--export.precisions", "[fp32]", "--method", "sh-kd", "--no-baseline"]
+
+
+def distill(out, *more):
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "embedge", "distill-and-export"),
+            *("--recipe", str(TINY), "--out", str(out), *QUICK, *more),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+
+
+def stage(out, name):
+    (found,) = out.glob(f"stages/{name}-????????????/stage.json")
+    return json.loads(found.read_text())
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    result = distill(out)
+    assert result.returncode == 0, result.stderr
+    return out
+
+
+def test_three_trainings_follow_from_each_other(finished):
+    first, shaped = stage(finished, "student-scratch"), stage(finished, "teacher-shaped")
+    fresh = stage(finished, "student-th-kd")
+    name = next(finished.glob("stages/student-scratch-*")).name
+    assert shaped["after"]["student-scratch"] == name.removeprefix("student-scratch-")
+    assert {"head-shaped", "cache"} <= set(fresh["after"])
+    assert first["after"].keys() == {"faces"}, "the first student must not know the teacher"
+
+
+def test_the_report_shows_both_teachers_and_both_students(finished):
+    report = json.loads((finished / "tiny.embedge" / "report.json").read_text())
+    Report.model_validate(report)
+    assert [(m["name"], m["role"]) for m in report["models"]] == [
+        ("teacher", "teacher"),
+        ("student", "student"),
+        ("original teacher", "teacher"),
+        ("scratch", "baseline"),
+    ]
+    names = {c["name"] for c in report["evaluation"]["comparisons"]}
+    assert {"teacher", "original teacher", "student fp32", "scratch"} <= names
+    assert "teacher / student fp32" in names
+    curves = {curve["name"] for curve in report["training"]["curves"]}
+    assert curves == {"original teacher", "teacher", "sh-kd", "scratch"}
+
+
+def test_the_student_lives_in_the_space_of_the_shaped_teacher(finished):
+    from embedge.train.teachers import open_teacher
+
+    (shaped,) = finished.glob("stages/teacher-shaped-*")
+    with Bundle.open(finished / "tiny.embedge") as bundle:
+        assert bundle.contract.space == open_teacher(shaped).space
+
+
+def test_every_training_resumes(finished):
+    """A missing last stage is all that is done again."""
+    import shutil
+
+    (student,) = finished.glob("stages/student-th-kd-*")
+    before = (student / "student.safetensors").read_bytes()
+    shutil.rmtree(student)
+    again = distill(finished)
+    assert again.returncode == 0, again.stderr
+    assert "teacher-shaped: reused" in again.stderr
+    assert "student-scratch: reused" in again.stderr
+    (student,) = finished.glob("stages/student-th-kd-*")
+    assert (student / "student.safetensors").read_bytes() == before
+
+
+def test_a_map_shapes_a_teacher_that_cannot_be_trained(finished):
+    out = finished.parent / "mapped"
+    onnx = next(finished.glob("stages/onnx-*")) / "student.fp32.onnx"
+    foreign = ["--teacher.source", "file", "--teacher.file", str(onnx)]
+    refused = distill(out, *foreign)
+    assert refused.returncode == 2
+    assert "E-TEACHER-FROZEN" in refused.stderr
+    assert "12 classes of 8 to 8 pictures" in refused.stderr
+    result = distill(out, *foreign, "--distill.shape", "map", "--update")
+    assert result.returncode == 0, result.stderr
+    report = json.loads((out / "tiny.embedge" / "report.json").read_text())
+    assert [m["method"] for m in report["models"]][:3] == ["mapped onnx", "sh-kd", "onnx"]
+
+
+@pytest.mark.parametrize(("dims", "crossed"), [("pca", True), ("projection", False)])
+def test_a_narrow_student(finished, dims, crossed):
+    out = finished.parent / dims
+    narrow = ["--student.dim", "8", "--method", "proxyless"]
+    if dims == "pca":
+        refused = distill(out, *narrow)
+        assert refused.returncode == 2
+        assert "E-DIMS" in refused.stderr
+    result = distill(out, *narrow, "--student.dims", dims, "--update")
+    assert result.returncode == 0, result.stderr
+    report = json.loads((out / "tiny.embedge" / "report.json").read_text())
+    names = {c["name"] for c in report["evaluation"]["comparisons"]}
+    assert ("teacher / student fp32" in names) is crossed
+    assert ("original teacher" in names) is crossed
+    assert ("cross-space" in {row["stage"] for row in report["skipped"]}) is not crossed
+    with Bundle.open(out / "tiny.embedge") as bundle:
+        assert bundle.contract.dim == 8

@@ -1,0 +1,65 @@
+"""One rank of a training: `torchrun rank_child.py METHOD OUT` saves a small student."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch.nn.functional import normalize
+
+from embedge.progress import Progress
+from embedge.train import ranks
+from embedge.train.data.batches import Batches
+from embedge.train.data.faces import FaceSet
+from embedge.train.loop import Plan, fit
+from embedge.train.margins import Margin
+from embedge.train.methods import Ingredients, method_named
+from embedge.train.models import mobilefacenet
+from embedge.train.seeds import seeded
+
+STEPS, PEOPLE, DIM = 20, 6, 16
+
+
+def main(method_name: str, out: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(PEOPLE), 4)
+    colours = rng.integers(0, 200, (PEOPLE, 7, 7, 3)).repeat(16, 1).repeat(16, 2)[labels]
+    images = (colours + rng.integers(0, 50, colours.shape)).astype(np.uint8)
+    faces = FaceSet("patches", images, labels, tuple("abcdef"), "f")
+    with seeded(1):
+        head = normalize(torch.randn(PEOPLE, DIM))
+        rows = torch.randn(len(labels), DIM)
+        network = mobilefacenet(DIM, scale=1, width=0.125)
+        ingredients = Ingredients(PEOPLE, DIM, head, Margin.arcface(0.2, 16.0))
+        method = method_named(method_name, ingredients)
+    plan = Plan(
+        steps=STEPS,
+        batch=24,
+        optimizer="sgd",
+        lr=3e-5,
+        weight_decay=1e-3,
+        warmup=0,
+        clip=1.0,
+        amp="fp32",
+        ema=0.9,
+        checkpoint_every=STEPS,
+    )
+    with ranks.joined():
+        fit(
+            "student",
+            network,
+            method,
+            Batches(faces, 24, 3),
+            plan,
+            folder=out,
+            progress=Progress(quiet=True),
+            teacher=lambda batch: rows[batch.index],
+        )
+        if ranks.rank() == 0:
+            weights = {**network.state_dict(), **method.state_dict()}
+            save_file({k: v.contiguous() for k, v in weights.items()}, out / "end.safetensors")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

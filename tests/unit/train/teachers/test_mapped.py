@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from embedge.errors import EmbedgeError
+from embedge.train.seeds import seeded
+from embedge.train.teachers import MappedTeacher, Teacher, save_map
+from embedge.train.teachers.mapped import principal_map
+
+
+class Rows(Teacher):
+    """Answers with what it was given."""
+
+    kind, digest, dim = "rows", "d" * 64, 12
+
+    def __init__(self, rows, head):
+        self.rows, self.head = rows, head
+
+    def features(self, images):
+        return self.rows[: len(images)]
+
+    def cost(self):
+        return {"parameters": 0, "macs": None}
+
+
+@pytest.fixture
+def teacher():
+    with seeded(0):
+        low = torch.randn(30, 4) @ torch.randn(4, 12)
+        return Rows((low[:9] * 3).numpy(), normalize(low))
+
+
+def test_principal_directions_of_a_flat_head_lose_nothing(teacher, tmp_path):
+    directions, held = principal_map(teacher.head, 4)
+    assert held == pytest.approx(1.0, abs=1e-6)
+    save_map(tmp_path, directions)
+    mapped = MappedTeacher.load(teacher, tmp_path / "map.safetensors")
+    rows = mapped.features(np.zeros((9, 1)))
+    assert rows.shape == (9, 4)
+    before = normalize(torch.from_numpy(teacher.rows)) @ teacher.head.T
+    after = normalize(torch.from_numpy(rows)) @ mapped.head.T
+    torch.testing.assert_close(after, before, atol=1e-5, rtol=0)
+    assert mapped.space != teacher.space
+
+
+def test_a_gallery_is_carried_over_by_the_map(teacher, tmp_path):
+    save_map(tmp_path, torch.eye(12)[:5])
+    mapped = MappedTeacher.load(teacher, tmp_path / "map.safetensors")
+    assert np.array_equal(mapped.carried(teacher.rows), mapped.features(np.zeros((9, 1))))
+
+
+def test_more_directions_than_there_are_is_refused(teacher):
+    with pytest.raises(EmbedgeError, match="E-DIMS"):
+        principal_map(teacher.head, 13)

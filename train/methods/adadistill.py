@@ -1,0 +1,17 @@
+"""AdaDistill (arXiv 2407.01332): proxyless distillation into centres that follow the teacher.
+
+The published code starts from random centres; ours start from the teacher's, which are there.
+"""
+
+from dataclasses import replace
+
+from embedge.train.methods.proxyless import Proxyless
+from embedge.train.methods.vocabulary import Ingredients
+
+__all__ = ["AdaDistill"]
+
+
+class AdaDistill(Proxyless):
+    def __init__(self, ingredients: Ingredients):
+        begin = ingredients.adapt_from
+        super().__init__(replace(ingredients, adapt_from=0.0 if begin is None else begin))

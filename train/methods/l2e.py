@@ -1,0 +1,24 @@
+"""L2E: labels, and the distance to the teacher's embedding.
+
+L = CE(own) + β·‖ẑ_s − ẑ_t‖²
+"""
+
+from embedge.train.head import margin_ce
+from embedge.train.methods.heads import own_head
+from embedge.train.methods.imitation import gap
+from embedge.train.methods.vocabulary import Ingredients, Loss, Method, Sample
+
+__all__ = ["EmbeddingDistance"]
+
+
+class EmbeddingDistance(Method):
+    settings = ("beta",)
+    needs_teacher = True
+
+    def __init__(self, ingredients: Ingredients):
+        super().__init__(ingredients)
+        self.head = own_head(ingredients)
+
+    def forward(self, sample: Sample) -> Loss:
+        ce = margin_ce(sample.student, self.head, sample.labels, self.margin).mean()
+        return Loss.weighted({"ce": (1.0, ce), "distance": (self.ingredients.beta, gap(sample))})

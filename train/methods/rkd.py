@@ -1,0 +1,56 @@
+"""RKD (arXiv 1904.05068): labels, and the relations between the pictures of a batch.
+
+    L = CE(own) + λ_D·huber(d_s/mean d_s, d_t/mean d_t) + λ_A·huber(cos∠_s, cos∠_t)
+
+over all pairs and all triplets of normalised embeddings. The student's space may be turned
+against the teacher's: this is no way to speak the teacher's language, only a baseline.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize, pdist, smooth_l1_loss
+
+from embedge.train.head import margin_ce
+from embedge.train.methods.heads import own_head
+from embedge.train.methods.vocabulary import Ingredients, Loss, Method, Sample
+
+__all__ = ["Relations"]
+
+# triplets grow with the third power: 512 pictures would have 134 million
+_MOST_IN_TRIPLETS = 128
+
+
+class Relations(Method):
+    settings = ("relation_distance", "relation_angle")
+    shares_space = False
+    needs_teacher = True
+
+    def __init__(self, ingredients: Ingredients):
+        super().__init__(ingredients)
+        self.head = own_head(ingredients)
+
+    def forward(self, sample: Sample) -> Loss:
+        ce = margin_ce(sample.student, self.head, sample.labels, self.margin).mean()
+        student, teacher = normalize(sample.student), normalize(sample.target)
+        distance = smooth_l1_loss(_distances(student), _distances(teacher))
+        some = slice(_MOST_IN_TRIPLETS)
+        angle = smooth_l1_loss(_angles(student[some]), _angles(teacher[some]))
+        return Loss.weighted(
+            {
+                "ce": (1.0, ce),
+                "distances": (self.ingredients.relation_distance, distance),
+                "angles": (self.ingredients.relation_angle, angle),
+            }
+        )
+
+
+def _distances(rows: Tensor) -> Tensor:
+    """Of every pair, in units of their mean."""
+    distances = pdist(rows)
+    return distances / distances.mean().clamp_min(1e-12)
+
+
+def _angles(rows: Tensor) -> Tensor:
+    """cos∠(j, i, k) for every vertex i: (B, B, B)."""
+    towards = normalize(rows[None, :, :] - rows[:, None, :], dim=2)
+    return torch.bmm(towards, towards.transpose(1, 2))

@@ -1,0 +1,111 @@
+"""A teacher that is an ONNX file: nothing is known of it but what it answers.
+
+insightface's convention is RGB with (x − 127.5) / 127.5. Models that came from MXNet subtract and
+scale inside the graph instead and want plain 0 … 255. Which of them a file wants is read from its
+operators and then confirmed on faces: fed wrongly, a recogniser tells people apart far worse.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedge.calibration.models import opened_model
+from embedge.calibration.pairs import pairs_within
+from embedge.calibration.rates import EqualError, equal_error
+from embedge.errors import EmbedgeError
+from embedge.files import sha256_file, sha256_json
+from embedge.optional import require
+from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
+from embedge.runtime.graph_facts import graph_facts
+from embedge.runtime.images import RgbImage
+from embedge.train.teachers.vocabulary import Rows, Teacher
+
+__all__ = ["PREPROCESSING", "OnnxTeacher", "Preprocessing", "confirm_preprocessing"]
+
+_TOLERATED = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    colour: str
+    mean: float
+    std: float
+
+    def of(self, contract: EmbeddingContract) -> EmbeddingContract:
+        return replace(contract, colour=self.colour, mean=self.mean, std=self.std)
+
+
+PREPROCESSING = {
+    "rgb-scaled": Preprocessing("RGB", 127.5, 127.5),
+    "bgr-scaled": Preprocessing("BGR", 127.5, 127.5),
+    "rgb-plain": Preprocessing("RGB", 0.0, 1.0),
+    "bgr-plain": Preprocessing("BGR", 0.0, 1.0),
+}
+
+
+class OnnxTeacher(Teacher):
+    """`preprocessing` is a name from PREPROCESSING, or None to go by the file."""
+
+    kind = "onnx"
+
+    def __init__(self, path: Path, preprocessing: str | None = None, *, threads: int | None = None):
+        self.path = path
+        opened = opened_model(str(path), threads=threads)
+        self.preprocessing = preprocessing or _conventional(path, opened.encoder.contract)
+        contract = PREPROCESSING[self.preprocessing].of(opened.encoder.contract)
+        self._encoder = OrtEncoder(path, contract, threads=threads)
+        self.dim = contract.dim
+        self.contract = contract
+        file = sha256_file(path)
+        self.digest = sha256_json({"file": file, "preprocessing": self.preprocessing})
+
+    def features(self, images: RgbImage) -> Rows:
+        return self._encoder.features(np.ascontiguousarray(images))
+
+    def cost(self) -> dict[str, Any]:
+        onnx = require("onnx", extra="export")
+        weights = onnx.load(self.path).graph.initializer
+        floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+        sizes = [math.prod(w.dims) for w in weights if w.data_type in floats]
+        return {"parameters": sum(sizes), "macs": None}
+
+
+def _conventional(path: Path, contract: EmbeddingContract) -> str:
+    """What the file says: our own metadata, or arithmetic on the picture inside the graph."""
+    known = Preprocessing(contract.colour, contract.mean, contract.std)
+    named = {value: name for name, value in PREPROCESSING.items()}
+    data = path.read_bytes()
+    if METADATA_KEY.encode() in data:
+        return named[known]
+    return "rgb-plain" if {"Sub", "Mul"} <= set(graph_facts(data).first) else "rgb-scaled"
+
+
+def confirm_preprocessing(
+    teacher: OnnxTeacher, images: RgbImage, labels: NDArray[np.int64]
+) -> dict[str, float]:
+    """Equal error rate of every preprocessing; refused where another one is clearly better."""
+    rates = {name: _rate(teacher, way, images, labels) for name, way in PREPROCESSING.items()}
+    best = min(rates, key=lambda name: rates[name])
+    if rates[teacher.preprocessing] > rates[best] + _TOLERATED:
+        raise EmbedgeError(
+            "E-TEACHER-INPUT",
+            f"fed {teacher.preprocessing} this teacher has an equal error rate of"
+            f" {rates[teacher.preprocessing]:.1%} on {len(images)} faces, fed {best} of"
+            f" {rates[best]:.1%}",
+            where=teacher.path,
+            remedy=f"Set teacher.preprocessing to {best}, or check that the faces are aligned",
+        )
+    return rates
+
+
+def _rate(
+    teacher: OnnxTeacher, way: Preprocessing, images: RgbImage, labels: NDArray[np.int64]
+) -> float:
+    with OrtEncoder(teacher.path, way.of(teacher.contract)) as encoder:
+        rate = equal_error(pairs_within(encoder.embed(images), labels))
+    return rate.rate if isinstance(rate, EqualError) else 1.0

@@ -1,0 +1,49 @@
+"""What every teacher answers to."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from embedge.progress import Progress
+from embedge.runtime.images import RgbImage
+from embedge.train.data.faces import FaceSet
+
+__all__ = ["BATCH", "Rows", "Teacher"]
+
+Rows = NDArray[np.float32]
+BATCH = 64
+
+
+class Teacher(ABC):
+    """`head` has one unit row per class; `identities` names them, and is empty if nobody did."""
+
+    kind: str
+    digest: str
+    dim: int
+    head: Tensor | None = None
+    identities: tuple[str, ...] = ()
+
+    @property
+    def space(self) -> str:
+        """The id of the embedding space that this teacher spans."""
+        return f"sha256:{self.digest[:32]}"
+
+    @abstractmethod
+    def features(self, images: RgbImage) -> Rows:
+        """Un-normalised embeddings (N, dim) of aligned uint8 RGB pictures."""
+
+    @abstractmethod
+    def cost(self) -> dict[str, Any]:
+        """Parameters, and multiply-accumulates for one picture (None: cannot be counted)."""
+
+    def embed(self, faces: FaceSet, *, what: str, progress: Progress) -> Rows:
+        """Embeddings of a whole face set."""
+        found = []
+        with progress.task(what, len(faces)) as task:
+            for low in range(0, len(faces), BATCH):
+                found.append(self.features(faces.images[low : low + BATCH]))
+                task.advance(len(found[-1]))
+        return np.concatenate(found)
