@@ -85,11 +85,11 @@ def test_on_a_gpu_equals_float64(dim: int, dtype: torch.dtype) -> None:
 
 
 def test_the_choice_and_its_reason_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    weight = torch.eye(37)  # a dimension that no other test uses
+    weight = torch.eye(2, 1031)  # a dimension that no other test uses, properties included
     with caplog.at_level("INFO", logger="embedge.head"):
         for _ in range(2):
-            margin_ce(torch.ones(2, 37), weight, torch.tensor([0, 1]), Margin())
+            margin_ce(torch.ones(2, 1031), weight, torch.tensor([0, 1]), Margin())
     (record,) = [r for r in caplog.records if r.name == "embedge.head"]
     text = record.getMessage()
-    assert text.startswith("head float32 × 37 on cpu: torch kernel")
+    assert text.startswith("head float32 × 1031 on cpu: torch kernel")
     assert "needs a GPU" in text
