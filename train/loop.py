@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +18,7 @@ from embedge.train import ranks
 from embedge.train.average import Average
 from embedge.train.checkpoint import TrainingState, load_network, save_network
 from embedge.train.curves import Curves, Journal
+from embedge.train.data.ahead import Source, ahead
 from embedge.train.data.batches import Batch
 from embedge.train.methods.vocabulary import Loss, Sample
 from embedge.train.schedule import rate_at
@@ -28,14 +28,6 @@ from embedge.train.watch import Watch
 __all__ = ["Curves", "Plan", "fit"]
 
 TeacherLookup = Callable[[Batch], Tensor]
-
-
-class Source(Protocol):
-    """Batches by step: the same ones for the same step, always."""
-
-    @property
-    def seed(self) -> int: ...
-    def at(self, step: int) -> Batch: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +88,12 @@ def fit(
     # subnormal numbers make small gradients a hundred times slower on CPUs and carry nothing
     torch.set_flush_denormal(True)
     with torch.random.fork_rng(), progress.task(f"training {name}", plan.steps, state.step) as task:
-        while state.step < plan.steps and not run.stopped:
-            loss = run.step(batches.at(state.step))
+        end = state.step if run.stopped else plan.steps
+        for batch in ahead(batches, state.step, end):
+            loss = run.step(batch)
             task.advance(1, f"loss {float(loss.total.detach()):.3f}")
+            if run.stopped:
+                break
     run.finish(network)
     return run.journal.curves
 
