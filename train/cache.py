@@ -8,7 +8,7 @@ from numpy.lib.format import open_memmap
 
 from embedge.files import write_json
 from embedge.progress import Progress
-from embedge.train.data.faces import FaceSet
+from embedge.train.data.vocabulary import FaceDataset
 from embedge.train.teachers.vocabulary import BATCH, Teacher
 
 __all__ = ["write_cache"]
@@ -17,7 +17,7 @@ _BATCHES_BETWEEN_MARKS = 32
 
 
 def write_cache(
-    path: Path, teacher: Teacher, faces: FaceSet, *, flip: bool, progress: Progress
+    path: Path, teacher: Teacher, faces: FaceDataset, *, flip: bool, progress: Progress
 ) -> None:
     """Fill the array (N, dim) at `path`. Rows before the mark beside it are known to be on disk."""
     mark = path.with_suffix(".json")

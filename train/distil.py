@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from embedge.progress import Progress
 from embedge.train.data.batches import Batch, Batches
-from embedge.train.data.faces import FaceSet
+from embedge.train.data.vocabulary import FaceDataset
 from embedge.train.loop import Curves, Plan, fit
 from embedge.train.methods import Ingredients, Method, Projected, method_named
 from embedge.train.seeds import seeded
@@ -40,7 +40,7 @@ class Lesson:
 
     method: str
     ingredients: Ingredients
-    faces: FaceSet
+    faces: FaceDataset
     teacher: CachedTeacher | None
     flip: bool = False
     lift_from: int | None = None

@@ -18,8 +18,9 @@ from embedge.train import ranks
 from embedge.train.average import Average
 from embedge.train.checkpoint import TrainingState, load_network, save_network
 from embedge.train.curves import Curves, Journal
-from embedge.train.data.ahead import Source, ahead
+from embedge.train.data.ahead import Source
 from embedge.train.data.batches import Batch
+from embedge.train.data.feed import feed
 from embedge.train.methods.vocabulary import Loss, Sample
 from embedge.train.schedule import rate_at
 from embedge.train.synced_norm import synced
@@ -51,6 +52,7 @@ class Plan:
     device: str = "cpu"
     evaluate_every: int = 0
     patience: int = 0
+    workers: int = 0
     tensorboard: bool = False
 
 
@@ -89,7 +91,7 @@ def fit(
     torch.set_flush_denormal(True)
     with torch.random.fork_rng(), progress.task(f"training {name}", plan.steps, state.step) as task:
         end = state.step if run.stopped else plan.steps
-        for batch in ahead(batches, state.step, end):
+        for batch in feed(batches, state.step, end, workers=plan.workers, say=progress.say):
             loss = run.step(batch)
             task.advance(1, f"loss {float(loss.total.detach()):.3f}")
             if run.stopped:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from embedge.progress import Progress
 from embedge.train.data.batches import Batch, Batches
-from embedge.train.data.faces import FaceSet
+from embedge.train.data.vocabulary import FaceDataset
 from embedge.train.distil import CachedTeacher
 from embedge.train.loop import Curves, Plan, fit
 from embedge.train.margins import Margin
@@ -50,7 +50,7 @@ class RowBatches:
 def shaped_network(
     network: nn.Module,
     head: Tensor,
-    faces: FaceSet,
+    faces: FaceDataset,
     plan: Plan,
     margin: Margin,
     *,

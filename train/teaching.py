@@ -5,7 +5,7 @@ from typing import Any
 
 from embedge.progress import Progress
 from embedge.train.data.batches import Batches
-from embedge.train.data.faces import FaceSet
+from embedge.train.data.vocabulary import FaceDataset
 from embedge.train.loop import Plan, fit
 from embedge.train.margins import Margin
 from embedge.train.methods.scratch import Scratch
@@ -18,7 +18,7 @@ __all__ = ["train_teacher"]
 
 
 def train_teacher(
-    faces: FaceSet,
+    faces: FaceDataset,
     plan: Plan,
     margin: Margin,
     *,

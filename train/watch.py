@@ -15,7 +15,7 @@ from embedge.calibration.rates import EqualError, equal_error
 from embedge.calibration.scores import PairScores
 from embedge.progress import Progress
 from embedge.train.centres import unit
-from embedge.train.data.faces import FaceSet
+from embedge.train.data.vocabulary import FaceDataset
 from embedge.train.embed import embed_faces
 
 __all__ = ["Watch"]
@@ -25,7 +25,7 @@ __all__ = ["Watch"]
 class Watch:
     """`teacher` embeds the same pictures in the student's space, where there is such a teacher."""
 
-    faces: FaceSet
+    faces: FaceDataset
     teacher: NDArray[np.float32] | None
     every: int
     patience: int = 0

@@ -39,18 +39,20 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    source: Literal["rendered"] = "rendered"
-    """where faces come from"""
+    source: str = "rendered"
+    """`rendered`, or a path: a folder of people, train.rec, tar shards, a converted face set"""
     seed: int = 0
-    """which world of rendered people"""
+    """which world of rendered people; of a data set, which people are held out"""
     identities: Positive = 500
-    """people to learn from"""
+    """rendered people to learn from; of a data set, all who are not held out"""
     per_identity: Positive = 30
-    """pictures of each"""
+    """rendered pictures of each"""
     held_out: Positive = 120
     """other people, half to set thresholds on and half to be judged on"""
     held_out_per_identity: Positive = 10
-    """pictures of each of those"""
+    """pictures of each of those, at most"""
+    licence: str | None = None
+    """of a data set of yours: the report and the bundle tell it"""
     calibration_images: Positive = 256
     """pictures that show the quantiser what activations look like"""
     flip: bool = False
@@ -106,6 +108,8 @@ class Schedule(Section):
     is then exported, by the cross-space EER where there is one. 0: never, the last is exported"""
     patience: Annotated[int, Field(ge=0)] = 0
     """evaluations without improvement after which training stops; 0 never stops it"""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """processes that read and decode ahead; 0 leaves it to the training process"""
     tensorboard: bool = False
     """also write TensorBoard events beside the CSV"""
 
@@ -176,6 +180,9 @@ class Distill(Section):
 
 
 class Export(Section):
+    licence: str | None = None
+    """of the exported weights, told in the report and the bundle; needed where faces or teacher are
+    not embedge's own"""
     opset: Annotated[int, Field(ge=13, le=22)] = 17
     """of the ONNX graphs; TensorRT 8.5/8.6 reads up to 17"""
     precisions: tuple[Literal["fp32", "fp16", "int8-cpu", "int8-trt"], ...] = (

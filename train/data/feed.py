@@ -1,4 +1,4 @@
-"""Batches made ahead of time by worker processes, in the order of the steps."""
+"""Batches made ahead of time, by a thread or by worker processes, in the order of the steps."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from embedge.errors import EmbedgeError
+from embedge.train.data.ahead import Source, ahead
 from embedge.train.data.batches import Batch, Batches
 from embedge.train.data.guard import CorruptLog
 
@@ -16,7 +17,7 @@ Say = Callable[[str], None]
 
 
 def feed(
-    batches: Batches,
+    source: Source,
     first: int,
     last: int,
     *,
@@ -28,29 +29,35 @@ def feed(
 
     Names each corrupt record once, and stops when more than `corrupt_share` of them are corrupt.
     """
-    log = CorruptLog(batches.faces, corrupt_share)
-    for batch in _made(batches, first, last, workers):
-        if isinstance(batch, EmbedgeError):
-            raise batch
+    if not isinstance(source, Batches):
+        yield from ahead(source, first, last)
+        return
+    log = CorruptLog(source.faces, corrupt_share)
+    for batch in _made(source, first, last, workers):
         for error in log.add(batch.corrupt):
             say(f"  passed over a corrupt record: {error}")
         yield batch
 
 
-def _made(batches: Batches, first: int, last: int, workers: int) -> Iterator[Batch | EmbedgeError]:
-    steps = _Steps(batches)
+def _made(batches: Batches, first: int, last: int, workers: int) -> Iterator[Batch]:
     if workers == 0:
-        yield from map(steps.__getitem__, range(first, last))
+        yield from ahead(batches, first, last)
         return
-    yield from DataLoader(
-        steps,
+    loader = DataLoader(
+        _Steps(batches),
         sampler=range(first, last),
         batch_size=None,
         num_workers=workers,
         prefetch_factor=4,
+        # it draws a number of its own, which must not come out of the training's stream
+        generator=torch.Generator(),
         # one thread each: the workers are the parallelism
         worker_init_fn=_one_thread,
     )
+    for batch in loader:
+        if isinstance(batch, EmbedgeError):
+            raise batch
+        yield batch
 
 
 def _one_thread(_: int) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from embedge.progress import Progress
 from embedge.runtime.images import RgbImage
-from embedge.train.data.faces import FaceSet
+from embedge.train.data.vocabulary import FaceDataset
 
 __all__ = ["BATCH", "Rows", "Teacher"]
 
@@ -39,7 +39,7 @@ class Teacher(ABC):
     def cost(self) -> dict[str, Any]:
         """Parameters, and multiply-accumulates for one picture (None: cannot be counted)."""
 
-    def embed(self, faces: FaceSet, *, what: str, progress: Progress) -> Rows:
+    def embed(self, faces: FaceDataset, *, what: str, progress: Progress) -> Rows:
         """Embeddings of a whole face set."""
         found = []
         with progress.task(what, len(faces)) as task:

@@ -17,7 +17,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from embedge.config import load_recipe
     from embedge.files import write_bytes
-    from embedge.pipeline.learning import teacher_stage, train_faces_stage
+    from embedge.pipeline.faces import train_faces_stage
+    from embedge.pipeline.learning import teacher_stage
     from embedge.pipeline.stages import open_run
     from embedge.progress import Progress
 

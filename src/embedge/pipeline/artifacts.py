@@ -11,12 +11,12 @@ from embedge.export.placement import Target
 from embedge.export.qdq import qdq_from_onnx
 from embedge.export.student_graph import onnx_from_student
 from embedge.files import sha256_file, whole_file
+from embedge.pipeline.faces import faces_of
 from embedge.pipeline.learning import teacher_of
 from embedge.pipeline.stages import Run, Stage
 from embedge.pipeline.students import load_student, shares_space
 from embedge.recipe import Recipe
 from embedge.runtime.contract import EmbeddingContract
-from embedge.train.data import FaceSet
 
 __all__ = [
     "calibrate_stage",
@@ -51,7 +51,7 @@ def onnx_stage(run: Run, recipe: Recipe, teacher: Stage, student: Stage, faces: 
         contract = contract_of(teacher, student)
         onnx_from_student(load_student(recipe, student), contract, fp32, opset=recipe.export.opset)
         if "fp16" in wanted:
-            some = FaceSet.load(faces.folder).images[:32]
+            some = faces_of(faces).images[:32]
             fp16_from_onnx(fp32, folder / "student.fp16.onnx", images=np.asarray(some))
         return {}
 
@@ -64,7 +64,7 @@ def calibrate_stage(run: Run, recipe: Recipe, faces: Stage) -> Stage:
     count, seed = recipe.data.calibration_images, recipe.seed
 
     def work(folder: Path) -> dict[str, Any]:
-        pictures = FaceSet.load(faces.folder)
+        pictures = faces_of(faces)
         chosen = _spread(pictures.labels, count, seed)
         with whole_file(folder / "images.npy") as part, part.open("wb") as stream:
             np.save(stream, pictures.images[chosen])

@@ -11,8 +11,8 @@ from embedge.pipeline.artifacts import (
     int8_stage,
     onnx_stage,
 )
+from embedge.pipeline.faces import held_out_stage
 from embedge.pipeline.latency import bench_stage
-from embedge.pipeline.learning import held_out_stage
 from embedge.pipeline.proof import parity_stage
 from embedge.pipeline.reporting import Chain, publish_bundle, report_stage
 from embedge.pipeline.shaping import learning_stages, school_of

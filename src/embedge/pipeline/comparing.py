@@ -14,7 +14,8 @@ from embedge.calibration.rates import EqualError, OperatingPoint, equal_error, o
 from embedge.calibration.scores import PairScores
 from embedge.calibration.thresholds import split_subjects
 from embedge.files import write_json
-from embedge.pipeline.learning import held_out_stage, teacher_of
+from embedge.pipeline.faces import held_out_stage
+from embedge.pipeline.learning import teacher_of
 from embedge.pipeline.shaping import learning_stages, school_of
 from embedge.pipeline.stages import Run, Stage
 from embedge.pipeline.students import load_student

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, whole_file, write_json
+from embedge.pipeline.faces import faces_of
 from embedge.pipeline.stages import Run, Stage
-from embedge.recipe import Data, Margin, Recipe, Schedule
+from embedge.recipe import Margin, Recipe, Schedule
 from embedge.train.cache import write_cache
 from embedge.train.centres import recovered_centres
-from embedge.train.data import FaceSet
-from embedge.train.data.rendered import render_face_set, rendered_fingerprint
+from embedge.train.data import FaceDataset
 from embedge.train.distil import CachedTeacher
 from embedge.train.loop import Plan
 from embedge.train.margins import Margin as TargetMargin
@@ -34,17 +34,13 @@ __all__ = [
     "cached",
     "head_of",
     "head_stage",
-    "held_out_stage",
     "margin_of",
     "plan_of",
     "save_head",
     "teacher_of",
     "teacher_stage",
-    "train_faces_stage",
 ]
 
-# far from any identity that a teacher was trained on
-_FIRST_HELD_OUT = 1_000_000_000
 _CONFIRMED_ON = 256
 _RECOGNISED = 0.5
 
@@ -56,28 +52,6 @@ class School:
     faces: Stage
     teacher: Stage
     head: Stage
-
-
-def train_faces_stage(run: Run, recipe: Recipe) -> Stage:
-    data = recipe.data
-    return _faces_stage(run, "faces", data, 0, data.identities, data.per_identity)
-
-
-def held_out_stage(run: Run, recipe: Recipe) -> Stage:
-    data = recipe.data
-    return _faces_stage(
-        run, "held-out", data, _FIRST_HELD_OUT, data.held_out, data.held_out_per_identity
-    )
-
-
-def _faces_stage(run: Run, name: str, data: Data, first: int, people: int, each: int) -> Stage:
-    numbers = {"seed": data.seed, "first": first, "identities": people, "per_identity": each}
-
-    def work(folder: Path) -> dict[str, Any]:
-        faces = render_face_set(f"rendered {name}", folder, progress=run.progress, **numbers)
-        return {"images": len(faces), "identities": faces.classes}
-
-    return run.stage(name, {"fingerprint": rendered_fingerprint(**numbers)}, [], work)
 
 
 def teacher_stage(run: Run, recipe: Recipe, faces: Stage) -> Stage:
@@ -96,7 +70,7 @@ def _trained_teacher(run: Run, recipe: Recipe, faces: Stage) -> Stage:
 
     def work(folder: Path) -> dict[str, Any]:
         curves = train_teacher(
-            FaceSet.load(faces.folder),
+            faces_of(faces),
             plan_of(wanted.train),
             margin_of(wanted.margin),
             depth=wanted.depth,
@@ -124,7 +98,7 @@ def _teacher_from_file(run: Run, recipe: Recipe, faces: Stage) -> Stage:
 
     def work(folder: Path) -> dict[str, Any]:
         if path.suffix == ".onnx":
-            return _taken_onnx(path, folder, wanted.preprocessing, FaceSet.load(faces.folder))
+            return _taken_onnx(path, folder, wanted.preprocessing, faces_of(faces))
         if path.suffix == ".safetensors":
             open_teacher(path)
             return _copied(path, folder)
@@ -153,7 +127,7 @@ def _digest(path: Path) -> str:
 
 
 def _taken_onnx(
-    path: Path, folder: Path, preprocessing: str | None, faces: FaceSet
+    path: Path, folder: Path, preprocessing: str | None, faces: FaceDataset
 ) -> dict[str, Any]:
     """Copy it, once faces have confirmed how it wants to be fed."""
     teacher = OnnxTeacher(path, preprocessing)
@@ -184,7 +158,7 @@ def cache_stage(run: Run, recipe: Recipe, faces: Stage, teacher: Stage, *, flip:
     """The teacher's embeddings of every training picture, in half precision."""
 
     def work(folder: Path) -> dict[str, Any]:
-        known, pictures = teacher_of(teacher), FaceSet.load(faces.folder)
+        known, pictures = teacher_of(teacher), faces_of(faces)
         write_cache(folder / "plain.npy", known, pictures, flip=False, progress=run.progress)
         if flip:
             write_cache(folder / "flipped.npy", known, pictures, flip=True, progress=run.progress)
@@ -203,7 +177,7 @@ def cached(stage: Stage) -> CachedTeacher:
 
 def head_stage(run: Run, recipe: Recipe, faces: Stage, teacher: Stage) -> Stage:
     """The classifier to share: the teacher's own rows, or recovered class centres."""
-    known, pictures = teacher_of(teacher), FaceSet.load(faces.folder)
+    known, pictures = teacher_of(teacher), faces_of(faces)
     rows = _own_rows(known, pictures)
     if rows is not None:
         return run.stage("head", {}, [faces, teacher], lambda f: _kept(f, rows, known, pictures))
@@ -232,7 +206,7 @@ def head_stage(run: Run, recipe: Recipe, faces: Stage, teacher: Stage) -> Stage:
     return run.stage("head", {"trim": 0.1, "probe": probe}, [cache], work)
 
 
-def _own_rows(teacher: Teacher, faces: FaceSet) -> Tensor | None:
+def _own_rows(teacher: Teacher, faces: FaceDataset) -> Tensor | None:
     """The teacher's rows of these identities: by name, or by order where nobody named them."""
     if teacher.head is None:
         return None
@@ -244,14 +218,14 @@ def _own_rows(teacher: Teacher, faces: FaceSet) -> Tensor | None:
     return teacher.head[[rows[name] for name in faces.identities]]
 
 
-def _kept(folder: Path, rows: Tensor, teacher: Teacher, faces: FaceSet) -> dict[str, Any]:
+def _kept(folder: Path, rows: Tensor, teacher: Teacher, faces: FaceDataset) -> dict[str, Any]:
     if not teacher.identities:
         _confirm_order(rows, teacher, faces)
     save_head(folder, rows)
     return {"source": "the teacher's own classifier", "classes": len(rows)}
 
 
-def _confirm_order(rows: Tensor, teacher: Teacher, faces: FaceSet) -> None:
+def _confirm_order(rows: Tensor, teacher: Teacher, faces: FaceDataset) -> None:
     """A classifier whose rows nobody named must at least recognise the faces it is used for."""
     some = np.linspace(0, len(faces) - 1, min(_CONFIRMED_ON, len(faces))).astype(np.int64)
     answers = torch.from_numpy(teacher.features(np.asarray(faces.images[some]))) @ rows.T

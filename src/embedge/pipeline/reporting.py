@@ -16,6 +16,7 @@ from embedge import __version__
 from embedge.export.report.write import write_report
 from embedge.files import sha256_file
 from embedge.pipeline.artifacts import contract_of
+from embedge.pipeline.faces import faces_of
 from embedge.pipeline.gates import gates_of
 from embedge.pipeline.latency import default_artifact
 from embedge.pipeline.learning import teacher_of
@@ -221,17 +222,25 @@ def _picture(image: np.ndarray) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
+def _licences(recipe: Recipe) -> dict[str, str | None]:
+    """Ours are known; of faces and teachers of the user's, only what the recipe states."""
+    rendered = recipe.data.source == "rendered"
+    ours = rendered and recipe.teacher.source != "file"
+    weights = "Apache-2.0 (trained on rendered faces only)" if ours else None
+    data = "rendered by embedge: no real person" if rendered else recipe.data.licence
+    return {"data_licence": data, "weight_licence": recipe.export.licence or weights}
+
+
 def _provenance(chain: Chain) -> dict[str, Any]:
     recipe = chain.recipe
     return {
         "versions": {"embedge": __version__, "python": platform.python_version(), **_versions()},
         "teacher_digest": teacher_of(chain["teacher"]).digest,
-        "data_fingerprint": FaceSet.load(chain["faces"].folder).fingerprint,
+        "data_fingerprint": faces_of(chain["faces"]).fingerprint,
         "held_out_fingerprint": chain.findings["dataset"]["fingerprint"],
         "calibration_sha256": chain["calibrate"].facts["sha256"],
         "seed": recipe.seed,
-        "weight_licence": "Apache-2.0 (trained on rendered faces only)",
-        "data_licence": "rendered by embedge: no real person",
+        **_licences(recipe),
         "recipe": recipe.to_json(),
     }
 

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from embedge.errors import EmbedgeError
+from embedge.pipeline.faces import faces_of, train_faces_stage
 from embedge.pipeline.learning import (
     School,
     cache_stage,
@@ -26,12 +27,10 @@ from embedge.pipeline.learning import (
     save_head,
     teacher_of,
     teacher_stage,
-    train_faces_stage,
 )
 from embedge.pipeline.stages import Run, Stage
 from embedge.pipeline.students import OWN_HEAD, student_stage
 from embedge.recipe import Recipe
-from embedge.train.data import FaceSet
 from embedge.train.shape import shaped_map, shaped_network
 from embedge.train.teachers import MappedTeacher, TorchTeacher, save_map, save_teacher
 from embedge.train.teachers.mapped import principal_map
@@ -130,7 +129,7 @@ def _shaping_network(
                 remedy="Set distill.shape to map: a linear map behind it is trained instead",
             )
         network: nn.Module = copy.deepcopy(teacher.network)
-        faces = FaceSet.load(school.faces.folder)
+        faces = faces_of(school.faces)
         curves = shaped_network(
             network,
             head,
@@ -163,7 +162,7 @@ def _shaping_map(
         matrix, curves = shaped_map(
             cached(cache),
             normalize(head_of(first, OWN_HEAD)),
-            FaceSet.load(school.faces.folder).labels,
+            faces_of(school.faces).labels,
             plan_of(recipe.distill.shaping),
             margin_of(recipe.distill.margin),
             seed=recipe.seed,

@@ -9,12 +9,12 @@ from safetensors.torch import load_file
 
 from embedge.calibration.thresholds import split_subjects
 from embedge.errors import EmbedgeError
+from embedge.pipeline.faces import faces_of, held_out_stage
 from embedge.pipeline.learning import (
     School,
     cache_stage,
     cached,
     head_of,
-    held_out_stage,
     margin_of,
     plan_of,
     save_head,
@@ -53,7 +53,7 @@ def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stag
         lesson = Lesson(
             method,
             plan.ingredients,
-            FaceSet.load(school.faces.folder),
+            faces_of(school.faces),
             cached(cache) if cache else None,
             recipe.data.flip,
             plan.lift_from,

@@ -1,0 +1,92 @@
+"""The first two stages: faces to learn from, and other people to be judged on."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embedge.pipeline.stages import Run, Stage
+from embedge.recipe import Data, Recipe
+from embedge.train.data import FaceDataset, FaceSet, open_faces
+from embedge.train.data.guard import CorruptLog, read_faces
+from embedge.train.data.rendered import render_face_set, rendered_fingerprint
+from embedge.train.data.view import View, side_of
+
+__all__ = ["faces_of", "held_out_stage", "train_faces_stage"]
+
+# far from any identity that a teacher was trained on
+_FIRST_HELD_OUT = 1_000_000_000
+
+
+def train_faces_stage(run: Run, recipe: Recipe) -> Stage:
+    data = recipe.data
+    if data.source == "rendered":
+        return _rendered(run, "faces", data, 0, data.identities, data.per_identity)
+    return _noted(run, data)
+
+
+def held_out_stage(run: Run, recipe: Recipe) -> Stage:
+    data = recipe.data
+    if data.source == "rendered":
+        first, each = _FIRST_HELD_OUT, data.held_out_per_identity
+        return _rendered(run, "held-out", data, first, data.held_out, each)
+    return _copied(run, data)
+
+
+def faces_of(stage: Stage) -> FaceDataset:
+    """What a stage of faces left behind: pixels, or a note where they lie."""
+    return open_faces(stage.folder)
+
+
+def _rendered(run: Run, name: str, data: Data, first: int, people: int, each: int) -> Stage:
+    numbers = {"seed": data.seed, "first": first, "identities": people, "per_identity": each}
+
+    def work(folder: Path) -> dict[str, Any]:
+        faces = render_face_set(f"rendered {name}", folder, progress=run.progress, **numbers)
+        return {"images": len(faces), "identities": faces.classes}
+
+    return run.stage(name, {"fingerprint": rendered_fingerprint(**numbers)}, [], work)
+
+
+def _noted(run: Run, data: Data) -> Stage:
+    """Faces to learn from stay where they are, however many: the stage keeps a note of them."""
+    whole = open_faces(data.source)
+    view = View(
+        source=str(Path(data.source).resolve()) if Path(data.source).exists() else data.source,
+        side="learn",
+        held_out=data.held_out,
+        seed=data.seed,
+        each=None,
+        fingerprint=whole.fingerprint,
+    )
+
+    def work(folder: Path) -> dict[str, Any]:
+        view.save(folder)
+        faces = view.open(whole)
+        return {"images": len(faces), "identities": faces.classes}
+
+    inputs = {"of": whole.fingerprint, "held_out": data.held_out, "seed": data.seed}
+    return run.stage("faces", inputs, [], work)
+
+
+def _copied(run: Run, data: Data) -> Stage:
+    """Those to be judged on are few and read many times: their pixels are kept."""
+    whole, each = open_faces(data.source), data.held_out_per_identity
+
+    def work(folder: Path) -> dict[str, Any]:
+        side = side_of(whole, "held-out", data.held_out, data.seed, each)
+        read = read_faces(side, np.arange(len(side)))
+        CorruptLog(side).add(read.corrupt)
+        sound = ~np.isin(np.arange(len(side)), [error.index for error in read.corrupt])
+        FaceSet(
+            side.name, read.images[sound], side.labels[sound], side.identities, side.fingerprint
+        ).save(folder)
+        return {"images": int(sound.sum()), "identities": side.classes}
+
+    inputs = {
+        "of": whole.fingerprint,
+        "held_out": data.held_out,
+        "each": each,
+        "seed": data.seed,
+    }
+    return run.stage("held-out", inputs, [], work)
