@@ -30,10 +30,8 @@ def photograph(
 def _developed(radiance: Floats, camera: Camera) -> Floats:
     """Gamma 2, contrast, white balance and saturation, within 0 to 1."""
     tone = np.sqrt(clamp(radiance, 0.0, 1.0))
-    tone *= np.asarray(camera.balance, np.float32)[:, None]
-    tone -= 0.45
-    tone *= np.float32(camera.contrast)
-    tone += 0.45
+    tone *= np.float32(camera.contrast) * np.asarray(camera.balance, np.float32)[:, None]
+    tone += np.float32(0.45 * (1.0 - camera.contrast))
     grey = _GREY @ tone
     tone -= grey
     tone *= np.float32(camera.saturation)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from embedge.train.render.shapes import Floats, clamp
 
-__all__ = ["bilinear", "bilinear_wrapped", "corners_of", "nearest"]
+__all__ = ["bilinear", "bilinear_wrapped", "corners_of", "nearest", "nearest_wrapped"]
 
 
 def nearest(table: Floats, x: Floats, y: Floats) -> Floats:
@@ -36,6 +36,16 @@ def bilinear_wrapped(table: Floats, x: Floats, y: Floats) -> Floats:
     row = top.astype(np.int32) & (period - 1)
     index = row * (period + 1) + column
     return Corners(index.astype(np.intp), period + 1, x - left, y - top).blend(table)
+
+
+def nearest_wrapped(table: Floats, x: Floats, y: Floats) -> Floats:
+    """The texel at the upper left, of the same kind of table."""
+    period = table.shape[0] - 1
+    column = np.floor(x).astype(np.int32) & (period - 1)
+    row = np.floor(y).astype(np.int32) & (period - 1)
+    row *= period + 1
+    row += column
+    return table.ravel().take(row.astype(np.intp))
 
 
 def corners_of(shape: tuple[int, ...], x: Floats, y: Floats) -> "Corners":

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embedge.train.render.chart import across_of
 from embedge.train.render.relief import Relief
@@ -14,7 +15,7 @@ __all__ = ["Surface", "march", "surface_at"]
 Look = Callable[[Floats, Floats], Floats]
 
 _BOUND = 1.42  # no relief reaches beyond this multiple of the ellipsoid
-_COARSE_STEPS, _FINE_STEPS = 8, 2
+_COARSE_STEPS, _EDGE_LOOKS = 8, 4
 _SMOOTH = 0.15  # how much neighbouring rays may differ on one piece of surface
 
 
@@ -40,14 +41,21 @@ def march(
     Returns how far each went and how far it missed the head (0 when it hit).
     """
     closest = -(origin @ directions)
-    start = _start(origin, directions, closest, shape, relief)
-    return _land(origin, directions, start, closest, relief)
+    start, edges = _start(origin, directions, closest, shape, relief)
+    travel, gap = _land(origin, directions, start, closest, relief, 2)
+    some = directions.take(edges, axis=1)
+    travel[edges], gap[edges] = _land(
+        origin, some, travel.take(edges), closest.take(edges), relief, _EDGE_LOOKS
+    )
+    # a gap far before the closest approach is a ray still on its way, past the tip of a nose
+    gap *= rise(closest - travel, 0.5, 0.3)
+    return travel, np.maximum(gap, 0.0, out=gap)
 
 
 def _start(
     origin: Floats, directions: Floats, closest: Floats, shape: tuple[int, int], relief: Relief
-) -> Floats:
-    """Distances just before the surface, from a quarter of the rays."""
+) -> tuple[Floats, NDArray[np.intp]]:
+    """Distances close to the surface, from a quarter of the rays, and the rays at its edges."""
     rows, columns = shape
     some = directions.reshape(3, rows, columns)[:, ::2, ::2]
     half = some.shape[1:]
@@ -56,13 +64,15 @@ def _start(
     miss = float(origin @ origin) - centre * centre
     entry = centre - np.sqrt(np.maximum(_BOUND**2 - miss, 0.0))
     travel = _walk(origin, some, entry, centre, relief)
-    return _between(travel.reshape(half), rows, columns).ravel()
+    start, smooth = _between(travel.reshape(half), rows, columns)
+    return start.ravel(), np.flatnonzero(~smooth)
 
 
-def _between(coarse: Floats, rows: int, columns: int) -> Floats:
-    """Distances for all rays from those of every other: interpolated where the surface is smooth.
+def _between(coarse: Floats, rows: int, columns: int) -> tuple[Floats, NDArray[np.bool_]]:
+    """Distances for all rays from those of every other, and where they are to be trusted.
 
-    Where it is not, past the edge of a nose, the nearest neighbour's, and a little less.
+    Interpolated where the surface is smooth. Where it is not, past the edge of a nose, the nearest
+    neighbour's, and a little less.
     """
     padded = np.pad(coarse, 1, mode="edge")
     least = np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:])
@@ -75,7 +85,8 @@ def _between(coarse: Floats, rows: int, columns: int) -> Floats:
     smooth[1:-1:2] += smooth[2::2]
     smooth[1:-1:2] *= 0.5
     smooth = smooth[:rows, :columns]
-    return np.where(smooth - low < _SMOOTH, smooth, low - np.float32(0.01))
+    trusted = smooth - low < _SMOOTH
+    return np.where(trusted, smooth, low - np.float32(0.01)), trusted
 
 
 def _walk(
@@ -89,19 +100,24 @@ def _walk(
 
 
 def _land(
-    origin: Floats, directions: Floats, travel: Floats, limit: Floats, relief: Relief
+    origin: Floats,
+    directions: Floats,
+    travel: Floats,
+    limit: Floats,
+    relief: Relief,
+    looks: int,
 ) -> tuple[Floats, Floats]:
-    """Secant steps from close by; also how far each ray missed (0 when it did not)."""
+    """Secant steps from close by; also the gap that is left, by the last slope."""
     gap = _gap(origin, directions, travel, relief.fine)
-    step = 0.8 * gap
-    for _ in range(_FINE_STEPS):
-        travel = np.minimum(travel + step, limit)
-        before, gap = gap, _gap(origin, directions, travel, relief.fine)
-        slope = (before - gap) / np.where(step == 0.0, 1.0, step)
+    further = np.minimum(travel + 0.8 * gap, limit)
+    for _ in range(looks - 1):
+        moved = further - travel
+        travel, before, gap = further, gap, _gap(origin, directions, further, relief.fine)
+        moved[moved == 0.0] = 1.0
         # bounded, for the gap is not a straight line: a grazing ray must not jump over a nose
-        step = clamp(gap / np.maximum(slope, 0.12), -0.05, 0.2)
-    # a gap far before the closest approach is a ray still on its way, past the tip of a nose
-    return travel, np.maximum(gap, 0.0) * rise(limit - travel, 0.5, 0.3)
+        slope = np.maximum((before - gap) / moved, 0.12)
+        further = np.minimum(travel + clamp(gap / slope, -0.05, 0.2), limit)
+    return further, gap - slope * (further - travel)
 
 
 def _gap(origin: Floats, directions: Floats, travel: Floats, look: Look) -> Floats:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from embedge.train.render.lookup import bilinear_wrapped
+from embedge.train.render.lookup import bilinear_wrapped, nearest_wrapped
 from embedge.train.render.randomness import Draw
 from embedge.train.render.shapes import Floats
 
@@ -24,6 +24,10 @@ class Noise:
 
     def smooth(self, x: Floats, y: Floats) -> Floats:
         return bilinear_wrapped(self._smooth, x * _SIZE, y * _SIZE)
+
+    def blotches(self, x: Floats, y: Floats) -> Floats:
+        """The smooth table without interpolation, for what is faint."""
+        return nearest_wrapped(self._smooth, x * _SIZE, y * _SIZE)
 
     def medium(self, x: Floats, y: Floats) -> Floats:
         return bilinear_wrapped(self._medium, x * _SIZE, y * _SIZE)

@@ -10,6 +10,7 @@ from embedge.train.render.shapes import Floats, clamp, edge, rise
 
 __all__ = ["hang_behind", "paint_hair"]
 
+_THROAT = 0.7  # where the neck begins, hidden by the head
 _REACH = 0.2  # how far strands may stray over the hairline, on the chart
 
 
@@ -50,11 +51,27 @@ def hang_behind(
     soft: float,
 ) -> None:
     """Paint neck, clothes and long hair onto the background; x, y already turn with the head."""
-    width, lamp = person.skull.width, light[:, None]
-    side = np.abs(x)
+    lamp = light[:, None]
     if person.hair.length > 0.25:
         _hang_hair(picture, x, y, person, lamp, noise, soft)
-    neck = edge(0.62 * width - side, 2 * soft) * rise(y, 0.7, 0.9)
+    low = np.flatnonzero(y > _THROAT)
+    part = picture.take(low, axis=1)
+    _dress(part, x.take(low), y.take(low), person, clothes, lamp, soft)
+    for channel, values in zip(picture, part):
+        channel[low] = values
+
+
+def _dress(
+    picture: Floats,
+    x: Floats,
+    y: Floats,
+    person: Identity,
+    clothes: tuple[float, float, float],
+    lamp: Floats,
+    soft: float,
+) -> None:
+    side = np.abs(x)
+    neck = edge(0.62 * person.skull.width - side, 2 * soft) * rise(y, _THROAT, 0.9)
     shadow = 0.25 + 0.5 * rise(y, 1.7, 3.2)
     _blend(picture, neck, np.asarray(person.skin.colour, np.float32)[:, None] * lamp * shadow)
     collar = edge(y - 2.45 - 0.3 * np.abs(side - 0.5) * (side < 1.6) - 0.15 * side, 2 * soft)

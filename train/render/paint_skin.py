@@ -16,7 +16,7 @@ def paint_skin(canvas: Canvas, person: Identity, expression: Expression, noise: 
     x, y = canvas.x, canvas.y
     canvas.colour[:] = np.asarray(skin.colour, np.float32)[:, None]
     here, there = skin.texture
-    canvas.dim(1.0 + skin.mottle * noise.smooth(0.21 * x + here, 0.21 * y + there))
+    canvas.dim(1.0 + skin.mottle * noise.blotches(0.21 * x + here, 0.21 * y + there))
     if skin.blush:
         _paint_blush(canvas, skin)
     if skin.freckles:

@@ -18,14 +18,26 @@ from embedge.train.render.paint_eyes import paint_brows, paint_eyes
 from embedge.train.render.paint_hair import hang_behind, paint_hair
 from embedge.train.render.paint_mouth import mouth_corner, paint_mouth, paint_nostrils
 from embedge.train.render.paint_skin import paint_beard, paint_skin
-from embedge.train.render.relief import Relief, relief
+from embedge.train.render.relief import Relief, resting_relief, smiling_relief
 from embedge.train.render.shade import flat_light, lit
 from embedge.train.render.shapes import Floats, clamp
 from embedge.train.render.view import Similarity, plane_of_points, rays, rotation
 
-__all__ = ["Portrait"]
+__all__ = ["Portrait", "Sitter"]
 
 _HEAD_RADIUS = 3.4  # in the picture plane, hair and ears included
+
+
+@dataclass(frozen=True, slots=True)
+class Sitter:
+    """A person, and the relief of their face at rest."""
+
+    person: Identity
+    resting: Relief
+
+    @classmethod
+    def of(cls, person: Identity) -> "Sitter":
+        return cls(person, resting_relief(person))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +51,9 @@ class Portrait:
     turn: NDArray[np.float64]
 
     @classmethod
-    def of(cls, person: Identity, situation: Nuisance, noise: Noise) -> "Portrait":
-        shape = relief(person, situation.expression)
-        return cls(person, situation, noise, shape, rotation(situation.pose))
+    def of(cls, sitter: Sitter, situation: Nuisance, noise: Noise) -> "Portrait":
+        relief = smiling_relief(sitter.resting, sitter.person, situation.expression.smile)
+        return cls(sitter.person, situation, noise, relief, rotation(situation.pose))
 
     def landmarks(self) -> NDArray[np.float64]:
         """The five landmarks (5, 2) in the picture plane."""

@@ -8,10 +8,9 @@ from embedge.train.render.chart import CHART, COLUMNS, ROWS, Grid, at, chart_gri
 from embedge.train.render.hairline import hair_cover
 from embedge.train.render.identity import Identity, Mouth, Nose, Skull
 from embedge.train.render.lookup import bilinear, corners_of, nearest
-from embedge.train.render.nuisance import Expression
 from embedge.train.render.shapes import Floats, bell, clamp, rise
 
-__all__ = ["Relief", "relief"]
+__all__ = ["Relief", "resting_relief", "smiling_relief"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +34,44 @@ class Relief:
         return corners.blend(self.across), corners.blend(self.down), corners.blend(self.openness)
 
 
-def relief(person: Identity, expression: Expression) -> Relief:
+def resting_relief(person: Identity) -> Relief:
+    """The relief of a face at rest: the costly part, and the same in all pictures of a person."""
     sculpture = _Sculpture(person.skull)
     _carve_skull(sculpture, person.skull)
     _carve_eyes(sculpture, person)
-    _carve_nose(sculpture, person.nose, expression)
-    _carve_mouth(sculpture, person.mouth, expression)
+    _carve_nose(sculpture, person.nose)
+    _carve_mouth(sculpture, person.mouth)
     height = sculpture.height()
     grid = sculpture.grid
     hair = person.hair
     if hair.volume:
         cover = hair_cover(hair, grid.across[None, :], grid.down[:, None], softness=0.09)
         height = height + hair.volume * hair.amount * cover
-    across, down = np.zeros_like(height), np.zeros_like(height)
-    across[:, 1:-1] = (height[:, 2:] - height[:, :-2]) * (COLUMNS / 2.0)
-    down[1:-1] = (height[2:] - height[:-2]) * (ROWS / 2.0)
     openness = clamp(1.0 + 6.0 * (height - _blurred(height)), 0.5, 1.12)
-    return Relief(height, across, down, openness)
+    return Relief(height, *_derivatives(height), openness)
+
+
+def smiling_relief(resting: Relief, person: Identity, smile: float) -> Relief:
+    """The same face smiling: cheeks rise, corners of the mouth sink in."""
+    if smile <= 0.0:
+        return resting
+    sculpture, mouth = _Sculpture(person.skull), person.mouth
+    sculpture.pair(0.04 * smile, 0.6, 0.62, 0.16, 0.13)
+    sculpture.pair(-0.02 * smile, mouth.width + 0.1, mouth.y - 0.1, 0.07, 0.12)
+    change = sculpture.height()
+    across, down = _derivatives(change)
+    return Relief(
+        resting.height + change, resting.across + across, resting.down + down, resting.openness
+    )
+
+
+def _derivatives(height: Floats) -> tuple[Floats, Floats]:
+    across, down = np.zeros_like(height), np.zeros_like(height)
+    np.subtract(height[:, 2:], height[:, :-2], out=across[:, 1:-1])
+    np.subtract(height[2:], height[:-2], out=down[1:-1])
+    across *= COLUMNS / 2.0
+    down *= ROWS / 2.0
+    return across, down
 
 
 class _Sculpture:
@@ -70,8 +90,8 @@ class _Sculpture:
 
     def height(self) -> Floats:
         amount, u, v, wide, high = np.array(self._bumps, np.float32).T[:, :, None]
-        across = np.concatenate([bell(self.grid.across, u, wide), np.stack(self._across)])
-        down = np.concatenate([amount * bell(self.grid.down, v, high), np.stack(self._down)])
+        across = np.vstack([bell(self.grid.across, u, wide), *self._across])
+        down = np.vstack([amount * bell(self.grid.down, v, high), *self._down])
         return down.T @ across
 
     def chart_bump(self, amount: float, u: float, v: float, wide: float, high: float) -> None:
@@ -119,7 +139,7 @@ def _carve_eyes(sculpture: _Sculpture, person: Identity) -> None:
     sculpture.pair(0.06 * person.eyes.bags, eye, 0.2, 0.14, 0.05)
 
 
-def _carve_nose(sculpture: _Sculpture, nose: Nose, expression: Expression) -> None:
+def _carve_nose(sculpture: _Sculpture, nose: Nose) -> None:
     skull_height = sculpture.skull.height
     down = sculpture.grid.down
     tip = nose.length / skull_height
@@ -131,19 +151,15 @@ def _carve_nose(sculpture: _Sculpture, nose: Nose, expression: Expression) -> No
     sculpture.add(0.05, bell(sculpture.grid.across, 0.0, 1.5 * nose.bridge_width / stretch), slope)
     sculpture.bump(nose.hump, 0.0, 0.42 * nose.length, 0.08, 0.09)
     sculpture.bump(nose.tip, nose.skew, nose.length - 0.03, nose.tip_width, 0.085)
-    spread = nose.wing_width + 0.02 * max(0.0, expression.smile)
-    sculpture.pair(nose.wings, spread, nose.length + 0.03, 0.07, 0.065)
+    sculpture.pair(nose.wings, nose.wing_width, nose.length + 0.03, 0.07, 0.065)
 
 
-def _carve_mouth(sculpture: _Sculpture, mouth: Mouth, expression: Expression) -> None:
-    smile = max(0.0, expression.smile)
+def _carve_mouth(sculpture: _Sculpture, mouth: Mouth) -> None:
     sculpture.bump(mouth.protrusion, 0.0, mouth.y, 0.36, 0.2)
     sculpture.bump(0.2 * mouth.upper, 0.0, mouth.y - mouth.upper / 2, 0.22, 0.04)
     sculpture.bump(0.25 * mouth.lower, 0.0, mouth.y + mouth.lower / 2, 0.2, 0.05)
     sculpture.bump(-0.03, 0.0, mouth.y + mouth.lower + 0.09, 0.22, 0.05)
     sculpture.bump(-0.02, 0.0, mouth.y - mouth.upper - 0.09, 0.05, 0.07)
-    sculpture.pair(0.04 * smile, 0.6, 0.62, 0.16, 0.13)
-    sculpture.pair(-0.02 * smile, mouth.width + 0.1, mouth.y - 0.1, 0.07, 0.12)
 
 
 def _blur_matrix(size: int, spread: float) -> Floats:

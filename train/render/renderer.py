@@ -1,23 +1,23 @@
 """The renderer: numbers of people and pictures in, aligned faces or whole scenes out."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.train.render.identity import Identity
 from embedge.train.render.identity import identity as draw_identity
 from embedge.train.render.noise import Noise
 from embedge.train.render.nuisance import nuisance
-from embedge.train.render.portrait import Portrait
+from embedge.train.render.portrait import Portrait, Sitter
 from embedge.train.render.randomness import Draw
 from embedge.train.render.view import Similarity, aligned
 
 __all__ = ["RENDERER_VERSION", "FaceRenderer", "RenderedFaces", "Scene"]
 
 # part of every data fingerprint: raise it whenever a pixel may change
-RENDERER_VERSION = 2
+RENDERER_VERSION = 3
 
 _CROP = (112, 112)
 _HEAD_HEIGHT = 3.9  # crown to chin, in pupil distances
@@ -55,17 +55,16 @@ class FaceRenderer:
         self, identities: NDArray[np.integer], samples: NDArray[np.integer]
     ) -> RenderedFaces:
         """Aligned crops, one for each pair of identity and sample number."""
-        noise = Noise(self.seed)
-        people: dict[int, Identity] = {}
         pairs = list(
             zip(np.asarray(identities).tolist(), np.asarray(samples).tolist(), strict=True)
         )
         images = np.empty((len(pairs), *_CROP, 3), np.uint8)
         landmarks = np.empty((len(pairs), 5, 2), np.float32)
+        sitters: dict[int, Sitter] = {}
         for row, (number, sample) in enumerate(pairs):
-            if number not in people:
-                people[number] = draw_identity(self.seed, number)
-            portrait = self._portrait(people[number], number, sample, noise)
+            if number not in sitters:  # only the last: pictures of one person come together
+                sitters = {number: Sitter.of(draw_identity(self.seed, number))}
+            portrait = self._portrait(sitters[number], number, sample)
             plane = portrait.landmarks()
             camera = aligned(_seen(portrait, plane))
             images[row] = portrait.picture(camera, _CROP)
@@ -74,8 +73,8 @@ class FaceRenderer:
 
     def render_scene(self, identity: int, sample: int, size: tuple[int, int]) -> Scene:
         """The same picture before alignment, somewhere in a scene of (height, width)."""
-        person = draw_identity(self.seed, identity)
-        portrait = self._portrait(person, identity, sample, Noise(self.seed))
+        sitter = Sitter.of(draw_identity(self.seed, identity))
+        portrait = self._portrait(sitter, identity, sample)
         plane = portrait.landmarks()
         camera = _placement(Draw(self.seed, "scene", identity, sample), size)
         landmarks = camera.pixels(plane)
@@ -85,8 +84,15 @@ class FaceRenderer:
             box=_box(landmarks, camera.scale),
         )
 
-    def _portrait(self, person: Identity, number: int, sample: int, noise: Noise) -> Portrait:
-        return Portrait.of(person, nuisance(self.seed, number, sample, self.hardness), noise)
+    def _portrait(self, sitter: Sitter, number: int, sample: int) -> Portrait:
+        situation = nuisance(self.seed, number, sample, self.hardness)
+        return Portrait.of(sitter, situation, _noise(self.seed))
+
+
+@lru_cache(maxsize=2)
+def _noise(seed: int) -> Noise:
+    """As costly as three faces, and the same for all of a seed."""
+    return Noise(seed)
 
 
 def _seen(portrait: Portrait, plane: NDArray[np.float64]) -> NDArray[np.float64]:
