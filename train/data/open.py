@@ -6,6 +6,7 @@ from embedge.errors import EmbedgeError
 from embedge.train.data.faces import FaceSet
 from embedge.train.data.folder import ImageFolder
 from embedge.train.data.mxnet import MxnetFaces
+from embedge.train.data.people import RenderedPeople
 from embedge.train.data.shards import TarFaces, shard_paths
 from embedge.train.data.view import View
 from embedge.train.data.vocabulary import FaceDataset
@@ -14,8 +15,10 @@ __all__ = ["open_faces"]
 
 
 def open_faces(source: str | Path) -> FaceDataset:
-    """Open a folder of people, train.rec, tar shards, or a face set that embedge wrote."""
+    """Open a folder of people, train.rec, tar shards, a converted face set, or rendered people."""
     text, path = str(source), Path(source)
+    if text.startswith("rendered:"):
+        return RenderedPeople.named(text)
     if "{" in text or path.suffix == ".tar":
         return TarFaces(shard_paths(text))
     if path.suffix == ".rec":

@@ -14,6 +14,7 @@ from embedge.train.data.open import open_faces
 from embedge.train.data.verify import verify
 from embedge.train.data.vocabulary import FaceDataset
 from embedge.train.data.writers import WRITERS
+from embedge.train.render import FaceRenderer
 
 QUIET = Progress(quiet=True)
 
@@ -161,3 +162,19 @@ def test_a_damaged_face_set_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "labels.npy").write_bytes(b"spoilt")
     with pytest.raises(EmbedgeError, match="E-DATA-FORMAT"):
         open_faces(tmp_path)
+
+
+def test_rendered_people_are_a_source_like_any_other(tmp_path: Path) -> None:
+    people = open_faces("rendered:3x2@5")
+    expected = FaceRenderer(5).render(np.repeat(np.arange(3), 2), np.tile(np.arange(2), 3)).images
+    assert np.array_equal(people.images[:], expected)
+    assert people.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    convert(people, tmp_path / "set", "pixels", QUIET)
+    assert np.array_equal(open_faces(tmp_path / "set").images, expected)
+    assert open_faces("rendered:3x2").fingerprint != people.fingerprint
+
+
+@pytest.mark.parametrize("text", ["rendered:", "rendered:3", "rendered:0x4", "rendered:3x4@x"])
+def test_rendered_people_want_numbers(text: str) -> None:
+    with pytest.raises(EmbedgeError, match=r"E-DATA-FORMAT.*rendered:500x40"):
+        open_faces(text)
