@@ -4,8 +4,8 @@ A step is a function of (seed, step number): batches, augmentation and dropout d
 run that was killed and resumed ends in the same weights as one that was not.
 """
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,9 +87,11 @@ def fit(
     )
     run = _Training(name, state, plan, device, folder, watch, teacher, batches.seed)
     run.resume()
-    # subnormal numbers make small gradients a hundred times slower on CPUs and carry nothing
-    torch.set_flush_denormal(True)
-    with torch.random.fork_rng(), progress.task(f"training {name}", plan.steps, state.step) as task:
+    with (
+        torch.random.fork_rng(),
+        _without_subnormals(),
+        progress.task(f"training {name}", plan.steps, state.step) as task,
+    ):
         end = state.step if run.stopped else plan.steps
         for batch in feed(batches, state.step, end, workers=plan.workers, say=progress.say):
             loss = run.step(batch)
@@ -98,6 +100,19 @@ def fit(
                 break
     run.finish(network)
     return run.journal.curves
+
+
+@contextmanager
+def _without_subnormals() -> Iterator[None]:
+    """They make small gradients a hundred times slower on CPUs and carry nothing.
+
+    The flag belongs to the whole process, so it is put back for whoever else computes here.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 class _Training:

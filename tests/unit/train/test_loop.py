@@ -100,3 +100,8 @@ def test_a_batch_is_a_function_of_its_step(faces):
     first, again = (Batches(faces, 6, 2, flip=True).at(9) for _ in range(2))
     assert torch.equal(first.images, again.images)
     assert torch.equal(first.flipped, again.flipped)
+
+
+def test_training_leaves_subnormal_numbers_to_others(faces, tmp_path):
+    trained(faces, tmp_path, replace(PLAN, steps=1))
+    assert torch.tensor([1e-40]).mul(0.5).item() > 0
