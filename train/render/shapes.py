@@ -17,9 +17,8 @@ def length(x: Floats, y: Floats) -> Floats:
 
 
 def clamp(values: Floats, low: float, high: float) -> Floats:
-    """np.clip without its overhead, which counts a thousand times per picture."""
-    clamped = np.maximum(values, np.float32(low))
-    return np.minimum(clamped, np.float32(high), out=clamped)
+    """The method, without the overhead of np.clip, which counts a hundred times per picture."""
+    return values.clip(low, high)
 
 
 def edge(distance: Floats, soft: float) -> Floats:
