@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 PRODUCT := $(VENV)/.installed
 WORKSHOP := $(VENV)/.installed-dev
 
-.PHONY: demo test check teacher clean
+.PHONY: demo test check teacher pycuda clean
 
 demo: $(PRODUCT)  ## distil, export, measure and report on rendered faces
 	$(BIN)/distill-and-export --demo --out runs/demo
@@ -22,6 +22,9 @@ check: $(WORKSHOP)  ## lint and types
 
 teacher: $(PRODUCT)  ## train the shipped demo teacher again
 	$(BIN)/embedge train-teacher --recipe demo-teacher --out train/teachers/rendered.safetensors
+
+pycuda: $(WORKSHOP)  ## build pycuda without a GPU (needs g++), so that the fake driver tests it too
+	$(BIN)/python tests/support/build_pycuda.py
 
 # torch is pinned: an unpinned one would bring gigabytes of CUDA to a machine that has none
 $(PRODUCT): pyproject.toml constraints.txt

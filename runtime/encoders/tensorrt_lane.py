@@ -1,6 +1,7 @@
 """One caller's way through an engine: context, stream, buffers, perhaps a CUDA graph."""
 
 from contextlib import ExitStack, suppress
+from traceback import clear_frames
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,14 @@ class TensorRTLane:
         self._in[:count] = tensor
         self._in[count:size] = 0
         self._resize(size)
-        self._launch(size)
-        self._stream.synchronize()
+        try:
+            self._launch(size)
+            self._stream.synchronize()
+        except CudaFailure as failure:
+            # a traceback that somebody keeps would keep the stream and the pinned memory past
+            # `close`, and pycuda gives nothing back once its context has gone
+            clear_frames(failure.__traceback__)
+            raise
         self._runs += 1
         return self._out[:count].copy()
 

@@ -1,5 +1,6 @@
 """tests/fake_gpu, run where libcuda.so.1 and tensorrt are the fakes of that folder."""
 
+import importlib.util
 import json
 import os
 import re
@@ -19,10 +20,29 @@ def fake_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("gcc") is None:
         pytest.skip("no C compiler here")
     folder = tmp_path_factory.mktemp("fake-cuda")
+    library, rest = folder / "libcuda.so.1", folder / "rest.c"
     strict = ["-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1"]
-    files = ["-o", str(folder / "libcuda.so.1"), str(FOLDER / "libcuda.c")]
-    subprocess.run(["gcc", *strict, *files, "-ldl", "-lpthread"], check=True)
+    compiler = ["gcc", *strict, "-o", str(library), str(FOLDER / "libcuda.c")]
+    subprocess.run([*compiler, "-ldl", "-lpthread"], check=True)
+    not_supported = "int {}(void) {{ return 801; }}\n"
+    rest.write_text("".join(map(not_supported.format, sorted(_what_pycuda_links(library)))))
+    subprocess.run([*compiler, str(rest), "-ldl", "-lpthread"], check=True)
     return folder
+
+
+def _what_pycuda_links(library: Path) -> set[str]:
+    """Functions that a real driver has, pycuda is linked against, and the fake does not compute."""
+    found = importlib.util.find_spec("pycuda")
+    folders = found.submodule_search_locations if found is not None else None
+    extensions = [file for folder in folders or () for file in Path(folder).glob("_driver*.so")]
+    wanted = {name for file in extensions for name in _symbols(file, "--undefined-only")}
+    return {name for name in wanted if name.startswith("cu")} - _symbols(library, "--defined-only")
+
+
+def _symbols(file: Path, which: str) -> set[str]:
+    command = ["nm", "--dynamic", which, str(file)]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return {line.split()[-1].partition("@")[0] for line in listed.splitlines()}
 
 
 def passed(fake_driver: Path, generation: int, folder: Path, **more: str) -> int:
