@@ -136,22 +136,16 @@ def _table(rows: list[dict[str, Any]]) -> str:
         if "left_out" in row:
             lines.append(f"{start} {row['left_out']} |||||")
             continue
-        error = row["gradient_error"]
-        lines.append(
-            f"{start} {row['seconds']['median'] * 1e3:.0f} ms | {_ratio(row['faster_than_naive'])} |"
-            f" {row['peak_extra_bytes'] / 2**20:.1f} MiB |"
-            f" {row['memory_of_one_logits_matrix']:.1%} |"
-            + (
-                f" {error['all']:.0e}, {error['worst_sample']:.0e} |"
-                if error
-                else " another loss |"
-            )
-        )
+        ratio, error = row["faster_than_naive"], row["gradient_error"]
+        cells = [
+            f"{row['seconds']['median'] * 1e3:.0f} ms",
+            f"{ratio:.2f}" if ratio else "",
+            f"{row['peak_extra_bytes'] / 2**20:.1f} MiB",
+            f"{row['memory_of_one_logits_matrix']:.1%}",
+            f"{error['all']:.0e}, {error['worst_sample']:.0e}" if error else "another loss",
+        ]
+        lines.append(f"{start} {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _ratio(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
 
 
 def _provenance(options: argparse.Namespace) -> dict[str, Any]:
