@@ -9,9 +9,13 @@ intervals of the comparisons and percentiles of the bootstrap are asked too, for
 
 import argparse
 import json
+import multiprocessing
+import os
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,6 +151,19 @@ def _others(scores: PairScores, truth: Truth, seed: int) -> Iterator[tuple[str, 
     )
 
 
+def trials(population: Population, truth: Truth, count: int) -> Iterator[list[tuple[str, bool]]]:
+    """Every trial by itself, on all processors, each with one thread."""
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(mp_context=fresh) as pool:
+        ask = partial(_answers, population, truth)
+        yield from pool.map(ask, range(count), chunksize=5)
+
+
+def _answers(population: Population, truth: Truth, seed: int) -> list[tuple[str, bool]]:
+    return list(asked(population, truth, seed))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=300)
@@ -158,8 +175,8 @@ def main() -> None:
             continue
         truth = truth_of(population)
         held: dict[str, list[bool]] = defaultdict(list)
-        for seed in range(options.trials):
-            for interval, holds in asked(population, truth, seed):
+        for answers in trials(population, truth, options.trials):
+            for interval, holds in answers:
                 held[interval].append(holds)
         coverage[population.name] = {key: float(np.mean(value)) for key, value in held.items()}
         print(population.name, f"(FNMR {truth.fnmr:.3%}, EER {truth.eer:.3%})")

@@ -5,11 +5,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.bundle_store import FolderStore, Store, ZipStore
+from embedge.runtime.closing import Closing
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.threshold import Threshold
 
@@ -55,7 +55,7 @@ class Artifact:
         )
 
 
-class Bundle:
+class Bundle(Closing):
     """An opened, verified bundle; a context manager, because a zip file stays open."""
 
     def __init__(self, store: Store, data: bytes, manifest: Mapping[str, Any]) -> None:
@@ -142,17 +142,6 @@ class Bundle:
 
     def close(self) -> None:
         self._store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def seal_of(manifest: bytes) -> bytes:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, overload
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.bundle import Artifact, Bundle
+from embedge.runtime.closing import Closing
 from embedge.runtime.detect import Choice, Detector
 from embedge.runtime.encoders import Embeddings, Encoder
 from embedge.runtime.encoders.bundled import encoder_from_bundle
@@ -44,7 +44,7 @@ class Verification:
         }
 
 
-class FaceMatcher:
+class FaceMatcher(Closing):
     """Embeds faces and compares them; a context manager, safe to share between threads."""
 
     def __init__(
@@ -185,17 +185,6 @@ class FaceMatcher:
     def close(self) -> None:
         self._encoder.close()
         self.reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _is_one(images: Any) -> bool:

@@ -19,10 +19,12 @@ def ort_session(
     require_provider: str | None = None,
     providers: Sequence[str] | None = None,
     profile: Path | None = None,
+    frugal: bool = False,
 ) -> Any:
     """A session on `require_provider`, else on the first of `providers`, else on the CPU.
 
-    With `profile`, a path prefix, onnxruntime writes down which provider ran each node.
+    With `profile`, a path prefix, onnxruntime writes down which provider ran each node. A `frugal`
+    session keeps its weights out of the arena, which never gives memory back.
     """
     data = model if isinstance(model, bytes) else _read(Path(model))
     facts = graph_facts(data)
@@ -36,7 +38,7 @@ def ort_session(
     # This optimizer writes half-precision scales wrongly (cosine 0.6 against the float graph), and
     # gives layers that a mixed-precision plan keeps in float weights of 8 bits and one scale.
     disabled = ["WeightBiasQuantization"] if facts.quantised else []
-    session = _started(data, wanted, threads, disabled, profile)
+    session = _started(data, wanted, _options(threads, profile, frugal=frugal), disabled)
     if hasattr(session, "_model_bytes"):  # kept for that fallback: as large as the model itself
         session._model_bytes = b""
     if session.get_providers()[0] != wanted[0]:
@@ -56,23 +58,13 @@ def run_session(session: Any, output: str | None, feeds: dict[str, Any]) -> list
         ) from error
 
 
-def _started(
-    data: bytes,
-    providers: list[str],
-    threads: int | None,
-    disabled: list[str],
-    profile: Path | None,
-) -> Any:
+def _started(data: bytes, providers: list[str], options: Any, disabled: list[str]) -> Any:
     import onnxruntime  # after embedge.runtime has switched its telemetry off
 
     missing = [name for name in providers if name not in onnxruntime.get_available_providers()]
     if missing:
         offered = ", ".join(onnxruntime.get_available_providers())
         raise _no_provider(missing[0], f"this onnxruntime offers {offered}")
-    options = _options(onnxruntime, threads)
-    if profile is not None:
-        options.enable_profiling = True
-        options.profile_file_prefix = str(profile)
     try:
         return onnxruntime.InferenceSession(
             data,
@@ -89,8 +81,15 @@ def _started(
         ) from error
 
 
-def _options(onnxruntime: Any, threads: int | None) -> Any:
+def _options(threads: int | None, profile: Path | None, *, frugal: bool) -> Any:
+    import onnxruntime  # after embedge.runtime has switched its telemetry off
+
     options = onnxruntime.SessionOptions()
+    if frugal:
+        options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
     options.log_severity_level = 4  # errors reach the user as exceptions already
     options.inter_op_num_threads = 1
     if threads is not None:

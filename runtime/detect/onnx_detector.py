@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
+from embedge.runtime.closing import Closing, closed_error
 from embedge.runtime.detect import Face
 from embedge.runtime.detect.candidates import Candidates, suppressed
 from embedge.runtime.detect.heads import Head, head_of
@@ -21,7 +21,7 @@ __all__ = ["OnnxDetector"]
 _LARGEST_SIDE = 4096
 
 
-class OnnxDetector:
+class OnnxDetector(Closing):
     """SCRFD, YuNet or RetinaFace on ONNX Runtime; safe to share between threads.
 
     `sizes` are the square inputs tried on each picture, unless the model fixes its own: one of
@@ -57,9 +57,7 @@ class OnnxDetector:
 
     def _pass(self, image: RgbImage, height: int, width: int) -> Candidates:
         if self._session is None:
-            raise EmbedgeError(
-                "E-CLOSED", "this detector is closed", remedy="Use it inside its with block"
-            )
+            raise closed_error("detector")
         canvas, scale = letterbox(image, width, height)
         outputs = run_session(self._session, None, {self._input: self._tensor(canvas)})
         named = dict(zip(self._names, outputs))
@@ -77,17 +75,6 @@ class OnnxDetector:
 
     def close(self) -> None:
         self._session = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _passes(

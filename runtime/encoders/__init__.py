@@ -1,7 +1,6 @@
 """Encoders turn aligned crops into embeddings: one module per engine, imported when asked for."""
 
-from collections.abc import Sequence
-from types import TracebackType
+from collections.abc import Callable, Sequence
 from typing import Protocol, Self
 
 import numpy as np
@@ -11,9 +10,20 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.images import RgbImage
 
-__all__ = ["Embeddings", "Encoder", "checked_crops", "normalised", "tensor_from_crops"]
+__all__ = [
+    "LARGEST_BATCH",
+    "Embeddings",
+    "Encoder",
+    "checked_crops",
+    "features_from_crops",
+    "normalised",
+    "tensor_from_crops",
+]
+
+LARGEST_BATCH = 32  # keeps the working memory flat however many crops are given
 
 Embeddings = NDArray[np.float32]
+Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 class Encoder(Protocol):
@@ -29,12 +39,7 @@ class Encoder(Protocol):
 
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
 
 def checked_crops(images: RgbImage | Sequence[RgbImage], size: int) -> RgbImage:
@@ -57,6 +62,20 @@ def tensor_from_crops(crops: RgbImage, contract: EmbeddingContract) -> NDArray[n
     planes -= np.float32(contract.mean)
     planes *= np.float32(1 / contract.std)
     return planes
+
+
+def features_from_crops(
+    crops: RgbImage, contract: EmbeddingContract, run: Run, *, batch: int = LARGEST_BATCH
+) -> NDArray[np.float32]:
+    """The rows as the network gives them, `batch` crops at a time, mirrored ones added."""
+    rows = []
+    for start in range(0, len(crops), batch):
+        part = crops[start : start + batch]
+        row = run(tensor_from_crops(part, contract))
+        if contract.flip == "sum":
+            row = row + run(tensor_from_crops(part[:, :, ::-1], contract))
+        rows.append(row)
+    return np.concatenate(rows) if rows else np.empty((0, contract.dim), np.float32)
 
 
 def normalised(embeddings: NDArray[np.float32]) -> Embeddings:

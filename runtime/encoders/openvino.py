@@ -6,25 +6,23 @@ left alone, OpenVINO computes in bfloat16 where the processor can, and parity is
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
 from embedge.optional import require
+from embedge.runtime.closing import Closing, closed_error
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders import Embeddings, checked_crops, normalised, tensor_from_crops
+from embedge.runtime.encoders import Embeddings, checked_crops, features_from_crops, normalised
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.runtime.images import RgbImage
 
 __all__ = ["OpenVinoEncoder", "compiled"]
 
-_LARGEST_BATCH = 32
 
-
-class OpenVinoEncoder:
+class OpenVinoEncoder(Closing):
     """An ONNX student on OpenVINO's CPU device; the same interface as OrtEncoder."""
 
     def __init__(
@@ -43,37 +41,16 @@ class OpenVinoEncoder:
     def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
         """Aligned uint8 RGB crops (N, size, size, 3) to float32 (N, dim) rows of length one."""
         crops = checked_crops(images, self.contract.size)
-        starts = range(0, len(crops), _LARGEST_BATCH)
-        rows = [self._embed(crops[start : start + _LARGEST_BATCH]) for start in starts]
-        return np.concatenate(rows) if rows else np.empty((0, self.contract.dim), np.float32)
-
-    def _embed(self, crops: RgbImage) -> Embeddings:
-        rows = self._run(tensor_from_crops(crops, self.contract))
-        if self.contract.flip == "sum":
-            rows = rows + self._run(tensor_from_crops(crops[:, :, ::-1], self.contract))
-        return normalised(rows)
+        return normalised(features_from_crops(crops, self.contract, self._run))
 
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._compiled is None:
-            raise EmbedgeError(
-                "E-CLOSED", "this encoder is closed", remedy="Use it inside its with block"
-            )
+            raise closed_error("encoder")
         return np.array(self._compiled([tensor])[0], np.float32)
 
     def close(self) -> None:
         """Let go of the compiled network."""
         self._compiled = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def compiled(model: Path, *, threads: int | None = None) -> Any:

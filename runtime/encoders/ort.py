@@ -3,19 +3,20 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
+from embedge.runtime.closing import Closing, closed_error
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import (
+    LARGEST_BATCH,
     Embeddings,
     checked_crops,
+    features_from_crops,
     normalised,
-    tensor_from_crops,
 )
 from embedge.runtime.images import RgbImage
 from embedge.runtime.sessions import ort_session, run_session
@@ -23,10 +24,9 @@ from embedge.runtime.sessions import ort_session, run_session
 __all__ = ["METADATA_KEY", "OrtEncoder"]
 
 METADATA_KEY = "embedge.contract"
-_LARGEST_BATCH = 32  # keeps the working memory flat however many crops are given
 
 
-class OrtEncoder:
+class OrtEncoder(Closing):
     """An ONNX student on ONNX Runtime; safe to share between threads.
 
     `provider` is the execution provider that really runs the graph. With `require_provider`
@@ -60,14 +60,7 @@ class OrtEncoder:
     def features(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
         """The rows as the network gives them: template protocols weigh faces by their length."""
         crops = checked_crops(images, self.contract.size)
-        rows = [self._rows(crops[i : i + self._batch]) for i in range(0, len(crops), self._batch)]
-        return np.concatenate(rows) if rows else np.empty((0, self.contract.dim), np.float32)
-
-    def _rows(self, crops: RgbImage) -> Embeddings:
-        rows = self._run(tensor_from_crops(crops, self.contract))
-        if self.contract.flip == "sum":
-            rows = rows + self._run(tensor_from_crops(crops[:, :, ::-1], self.contract))
-        return rows
+        return features_from_crops(crops, self.contract, self._run, batch=self._batch)
 
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         (rows,) = run_session(self._open, self._output, {self._input: tensor})
@@ -78,27 +71,12 @@ class OrtEncoder:
     @property
     def _open(self) -> Any:
         if self._session is None:
-            raise EmbedgeError(
-                "E-CLOSED",
-                "this encoder is closed",
-                remedy="Use it inside its with block",
-            )
+            raise closed_error("encoder")
         return self._session
 
     def close(self) -> None:
         """Let go of the session and its memory."""
         self._session = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _contract_of(session: Any) -> EmbeddingContract:
@@ -130,8 +108,8 @@ def _door_of(session: Any, contract: EmbeddingContract) -> tuple[str, str, int]:
         raise _wrong_graph(f"its input is {inputs[0].type} {inputs[0].shape}", contract)
     if not _fits(outputs[0].shape[1:], (contract.dim,)):
         raise _wrong_graph(f"its output has shape {outputs[0].shape}", contract)
-    fixed = batch if isinstance(batch, int) else _LARGEST_BATCH
-    if fixed not in (1, _LARGEST_BATCH):
+    fixed = batch if isinstance(batch, int) else LARGEST_BATCH
+    if fixed not in (1, LARGEST_BATCH):
         raise _wrong_graph(f"its batch is fixed to {batch}", contract)
     return inputs[0].name, outputs[0].name, fixed
 

@@ -3,18 +3,17 @@
 import queue
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
+from embedge.runtime.closing import Closing, closed_error
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.cuda.driver import CudaDevice, cuda_driver
 from embedge.runtime.cuda.failures import CudaFailure
 from embedge.runtime.cuda.memory import CudaMemory, open_memory
-from embedge.runtime.encoders import Embeddings, checked_crops, normalised, tensor_from_crops
+from embedge.runtime.encoders import Embeddings, checked_crops, features_from_crops, normalised
 from embedge.runtime.encoders.tensorrt_engine import engine_from_plan
 from embedge.runtime.encoders.tensorrt_lane import TensorRTLane
 from embedge.runtime.engine_card import EngineCard
@@ -23,7 +22,7 @@ from embedge.runtime.images import RgbImage
 __all__ = ["TensorRTEncoder"]
 
 
-class TensorRTEncoder:
+class TensorRTEncoder(Closing):
     """An engine as an encoder. `contexts` callers run at the same time, further ones wait.
 
     `plan` and `card` must come from a verified bundle (`encoder_from_bundle`). `memory` names the
@@ -70,9 +69,8 @@ class TensorRTEncoder:
     def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
         """Aligned uint8 RGB crops (N, size, size, 3) to float32 (N, dim) rows of length one."""
         crops = checked_crops(images, self.contract.size)
-        step = self.card.batches[2]
-        rows = [self._embed(crops[i : i + step]) for i in range(0, len(crops), step)]
-        return np.concatenate(rows) if rows else np.empty((0, self.contract.dim), np.float32)
+        most = self.card.batches[2]
+        return normalised(features_from_crops(crops, self.contract, self._run, batch=most))
 
     def close(self) -> None:
         """Free everything on the device; safe to call twice and after a lost device."""
@@ -100,12 +98,6 @@ class TensorRTEncoder:
                 self._lanes.append(lane)
                 self._free.put(lane)
 
-    def _embed(self, crops: RgbImage) -> Embeddings:
-        rows = self._run(tensor_from_crops(crops, self.contract))
-        if self.contract.flip == "sum":
-            rows = rows + self._run(tensor_from_crops(crops[:, :, ::-1], self.contract))
-        return normalised(rows)
-
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         with self._lane() as lane:
             return lane.run(tensor)
@@ -114,9 +106,7 @@ class TensorRTEncoder:
     def _lane(self) -> Iterator[TensorRTLane]:
         memory = self._memory
         if memory is None:
-            raise EmbedgeError(
-                "E-CLOSED", "this encoder is closed", remedy="Use it inside its with block"
-            )
+            raise closed_error("encoder")
         if self._lost is not None:
             raise self._lost
         lane = self._free.get()
@@ -128,17 +118,6 @@ class TensorRTEncoder:
             raise
         finally:
             self._free.put(lane)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _gpu(device: int) -> CudaDevice:

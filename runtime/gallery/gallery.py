@@ -6,17 +6,17 @@ import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.contract import EmbeddingContract, require_same_space
+from embedge.runtime.closing import Closing
+from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
+from embedge.runtime.gallery.enrolment import checked_names, checked_rows, now_in_utc
 from embedge.runtime.gallery.erasure import ErasureProof, traces_of
 from embedge.runtime.gallery.file import GalleryFile, new_header
 from embedge.runtime.gallery.index import TemplateIndex
@@ -46,7 +46,7 @@ class GalleryInfo:
     epoch: str
 
 
-class Gallery:
+class Gallery(Closing):
     """People and their templates; a context manager, safe to share between threads.
 
     One process at a time may open it `writable`; any number may read beside it, and a reader
@@ -142,8 +142,7 @@ class Gallery:
         `contract` is that of the encoder: a gallery takes embeddings of its own space only.
         """
         rows = self._rows_of(embeddings, contract)
-        names = [people] * len(rows) if isinstance(people, str) else list(people)
-        _require_names(names, len(rows))
+        names = checked_names(people, len(rows))
         records = [uuid.uuid4().hex for _ in names]
         with self._lock:
             self._require_writable()
@@ -152,7 +151,12 @@ class Gallery:
                 audit = [self._entry("enrol", name) for name in sorted(set(names[part]))]
                 size = len(names[part])
                 block = Block(
-                    records[part], names[part], [_now()] * size, [source] * size, rows[part], audit
+                    records[part],
+                    names[part],
+                    [now_in_utc()] * size,
+                    [source] * size,
+                    rows[part],
+                    audit,
                 )
                 self._file.append(block)
                 self._index.add(block)
@@ -162,7 +166,7 @@ class Gallery:
         self, embeddings: Embeddings, contract: EmbeddingContract, *, count: int = 5
     ) -> list[list[Ranked]]:
         """For each embedding the best `count` people; a decision is the caller's policy."""
-        queries = self._checked(embeddings, contract)
+        queries = checked_rows(embeddings, contract, self.contract)
         with self._lock:
             self.refresh()
             return self._index.search(queries @ self._rotation.T, count)
@@ -298,21 +302,8 @@ class Gallery:
         self._load()
 
     def _rows_of(self, embeddings: Embeddings, contract: EmbeddingContract) -> Matrix:
-        rows = self._checked(embeddings, contract) @ self._rotation.T
+        rows = checked_rows(embeddings, contract, self.contract) @ self._rotation.T
         return int8_from_float(rows) if self._file.header.rows == "int8" else rows
-
-    def _checked(self, embeddings: Embeddings, contract: EmbeddingContract) -> Embeddings:
-        require_same_space(self.contract, contract)
-        rows = np.atleast_2d(np.asarray(embeddings, np.float32))
-        lengths = np.linalg.norm(rows, axis=1) if rows.ndim == 2 else np.zeros(1)
-        fits = rows.ndim == 2 and rows.shape[1] == self.contract.dim
-        if fits and (np.abs(lengths - 1) < 1e-3).all():
-            return rows
-        raise EmbedgeError(
-            "E-EMBEDDING",
-            f"expected embeddings (N, {self.contract.dim}) of length one, got shape {rows.shape}",
-            remedy="Give what FaceMatcher.embed returns",
-        )
 
     def _plain(self, matrix: NDArray[Any]) -> Embeddings:
         rows = float_from_int8(matrix) if self._file.header.rows == "int8" else matrix
@@ -328,7 +319,7 @@ class Gallery:
 
     def _entry(self, event: str, person: str | None = None, templates: int = 0) -> dict[str, Any]:
         who = None if person is None else self._pseudonym(person)
-        return {"at": _now(), "event": event, "who": who, "templates": templates}
+        return {"at": now_in_utc(), "event": event, "who": who, "templates": templates}
 
     def _pseudonym(self, person: str) -> str:
         """The same person, the same letters, for whoever has the key; a riddle for others."""
@@ -350,32 +341,11 @@ class Gallery:
             self._index.close()
             self._file.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 def _rotation_for(gallery: str, key: bytes | None, dim: int) -> NDArray[np.float32]:
     if key is None:
         return np.eye(dim, dtype=np.float32)
     return rotation_from_key(key, bytes.fromhex(gallery), dim)
-
-
-def _require_names(names: list[str], rows: int) -> None:
-    if len(names) == rows and all(0 < len(name.encode()) <= 256 for name in names):
-        return
-    raise EmbedgeError(
-        "E-PERSON",
-        f"{rows} embeddings need {rows} names of 1 to 256 bytes",
-        remedy="Name each person, the same way every time",
-    )
 
 
 def _restless(path: Path) -> EmbedgeError:
@@ -394,7 +364,3 @@ def _nobody(person: str, path: Path) -> EmbedgeError:
         where=path,
         remedy="List the names with: embedge gallery people GALLERY",
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

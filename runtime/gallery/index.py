@@ -31,6 +31,7 @@ class TemplateIndex:
     _person_of: list[NDArray[np.int32]] = field(default_factory=list)
     _float: list[Embeddings] = field(default_factory=list)
     _counts: list[int] = field(default_factory=list)
+    _most: int = 0  # templates of one person
     _rounding: float = 0.0
     _scan: Int8Scan = field(init=False)
 
@@ -70,7 +71,7 @@ class TemplateIndex:
         return found
 
     def _best(self, query: Embeddings, scores: Embeddings, count: int) -> list[Ranked]:
-        whole = (scores, self.names, self._person_of[0], count, max(self._counts))
+        whole = (scores, self.names, self._person_of[0], count, self._most)
         if self.rows == "int8":
             return best_people(*whole)
         margin = self._rounding + Int8Scan.error(query[None])
@@ -81,8 +82,10 @@ class TemplateIndex:
             self._number[name] = len(self.names)
             self.names.append(name)
             self._counts.append(0)
-        self._counts[self._number[name]] += 1
-        return self._number[name]
+        number = self._number[name]
+        self._counts[number] += 1
+        self._most = max(self._most, self._counts[number])
+        return number
 
     def _join(self) -> None:
         """Blocks come one by one; they are joined once somebody searches."""

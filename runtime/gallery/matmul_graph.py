@@ -1,6 +1,6 @@
 """The one ONNX graph that search needs, written byte by byte: the onnx package is not on a device.
 
-scores (int32, queries × rows) = queries (uint8, zero point 128) · templates (int8, constant)
+scores (int32, queries × rows) = (queries (uint8) − middle) · templates (int8, constant)
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ __all__ = ["matmul_graph"]
 _UINT8, _INT8, _INT32 = 2, 3, 6  # element types of the ONNX schema
 
 
-def matmul_graph(templates: NDArray[np.int8]) -> bytes:
+def matmul_graph(templates: NDArray[np.int8], *, middle: int) -> bytes:
     """A model with `templates` (rows, dim) inside, where ONNX Runtime lays them out for speed."""
     rows, dim = templates.shape
     node = b"".join(_text(1, name) for name in ("queries", "templates", "middle"))
     node += _text(2, "scores") + _text(4, "MatMulInteger")
     graph = _message(1, node) + _text(2, "search")
     graph += _message(5, _tensor("templates", _INT8, (dim, rows), templates.T.tobytes()))
-    graph += _message(5, _tensor("middle", _UINT8, (), b"\x80"))
+    graph += _message(5, _tensor("middle", _UINT8, (), bytes([middle])))
     graph += _message(11, _value("queries", _UINT8, ("queries", dim)))
     graph += _message(12, _value("scores", _INT32, ("queries", rows)))
     return _number(1, 8) + _message(7, graph) + _message(8, _text(1, "") + _number(2, 13))

@@ -8,27 +8,29 @@ erasure that can be proven; where those matter, they are the server's administra
 import json
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import uuid4
-
-import numpy as np
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
 from embedge.optional import require
-from embedge.runtime.contract import EmbeddingContract, require_same_space
+from embedge.runtime.closing import Closing
+from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
+from embedge.runtime.gallery.enrolment import (
+    LONGEST_NAME,
+    checked_names,
+    checked_rows,
+    now_in_utc,
+)
 from embedge.runtime.gallery.ranking import Ranked
 
 __all__ = ["MilvusGallery"]
 
 _LARGEST_ANSWER = 16384  # Milvus refuses to return more
-_LONGEST_NAME = 256
 
 
-class MilvusGallery:
+class MilvusGallery(Closing):
     """Enrol, identify, erase and export on a Milvus collection bound to one space."""
 
     def __init__(
@@ -69,16 +71,8 @@ class MilvusGallery:
         source: str = "",
     ) -> list[str]:
         """Add templates; returns their record ids."""
-        require_same_space(self.contract, contract)
-        rows = np.atleast_2d(np.asarray(embeddings, np.float32))
-        names = [people] * len(rows) if isinstance(people, str) else list(people)
-        if len(names) != len(rows) or not all(0 < len(n.encode()) <= _LONGEST_NAME for n in names):
-            raise EmbedgeError(
-                "E-PERSON",
-                f"{len(rows)} embeddings need {len(rows)} names of 1 to {_LONGEST_NAME} bytes",
-                remedy="Name each person, the same way every time",
-            )
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+        rows = checked_rows(embeddings, contract, self.contract)
+        names, now = checked_names(people, len(rows)), now_in_utc()
         data = [
             {
                 "record": uuid4().hex,
@@ -96,8 +90,7 @@ class MilvusGallery:
         self, embeddings: Embeddings, contract: EmbeddingContract, *, count: int = 5
     ) -> list[list[Ranked]]:
         """For each embedding the best `count` people by their best template."""
-        require_same_space(self.contract, contract)
-        queries = np.atleast_2d(np.asarray(embeddings, np.float32))
+        queries = checked_rows(embeddings, contract, self.contract)
         return [self._best(query, count) for query in queries]
 
     def erase(self, person: str, *, prove: bool = False) -> int:
@@ -120,17 +113,6 @@ class MilvusGallery:
 
     def close(self) -> None:
         self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _best(self, query: Embeddings, count: int) -> list[Ranked]:
         """One person may fill the first answers: ask for more until enough people are in."""
@@ -176,7 +158,7 @@ class MilvusGallery:
         kinds = milvus.DataType
         schema = self._client.create_schema(auto_id=False)
         schema.add_field("record", kinds.VARCHAR, is_primary=True, max_length=32)
-        schema.add_field("person", kinds.VARCHAR, max_length=_LONGEST_NAME)
+        schema.add_field("person", kinds.VARCHAR, max_length=LONGEST_NAME)
         schema.add_field("enrolled", kinds.VARCHAR, max_length=40)
         schema.add_field("source", kinds.VARCHAR, max_length=64)
         schema.add_field("embedding", kinds.FLOAT_VECTOR, dim=self.contract.dim)

@@ -1,0 +1,46 @@
+"""What every gallery asks of embeddings and names before it takes them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from embedge.errors import EmbedgeError
+from embedge.runtime.contract import EmbeddingContract, require_same_space
+from embedge.runtime.encoders import Embeddings
+
+__all__ = ["LONGEST_NAME", "checked_names", "checked_rows", "now_in_utc"]
+
+LONGEST_NAME = 256  # bytes
+
+
+def checked_rows(
+    embeddings: Embeddings, contract: EmbeddingContract, gallery: EmbeddingContract
+) -> Embeddings:
+    """float32 (N, dim) of length one, in the gallery's own space."""
+    require_same_space(gallery, contract)
+    rows = np.atleast_2d(np.asarray(embeddings, np.float32))
+    fits = rows.ndim == 2 and rows.shape[1] == gallery.dim
+    if fits and (np.abs(np.linalg.norm(rows, axis=1) - 1) < 1e-3).all():
+        return rows
+    raise EmbedgeError(
+        "E-EMBEDDING",
+        f"expected embeddings (N, {gallery.dim}) of length one, got shape {rows.shape}",
+        remedy="Give what FaceMatcher.embed returns",
+    )
+
+
+def checked_names(people: str | Sequence[str], rows: int) -> list[str]:
+    """One name a row; a single name is everybody's."""
+    names = [people] * rows if isinstance(people, str) else list(people)
+    if len(names) == rows and all(0 < len(name.encode()) <= LONGEST_NAME for name in names):
+        return names
+    raise EmbedgeError(
+        "E-PERSON",
+        f"{rows} embeddings need {rows} names of 1 to {LONGEST_NAME} bytes",
+        remedy="Name each person, the same way every time",
+    )
+
+
+def now_in_utc() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
