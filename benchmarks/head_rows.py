@@ -5,9 +5,9 @@ mean loss towards the embeddings. Everything that is not part of a step happens 
 """
 
 import importlib.util
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -59,7 +59,8 @@ class Row:
 def _free_memory(device: str) -> int:
     if device == "cuda":
         return torch.cuda.mem_get_info()[0]
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    lines = Path("/proc/meminfo").read_text().splitlines()  # file caches give way
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
 
 
 def _autograd(problem: Problem, loss_of: Callable[[Tensor], Tensor]) -> Step:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from embedge.errors import EmbedgeError
@@ -81,7 +82,7 @@ PUBLISHED = {
 def measure_machine(batch: int, dim: int, device: str = "cpu") -> Machine:
     """Run the head's own pass on a few thousand classes, with and without each part of it."""
     times = times_in_turn(device, *probes(batch, dim, device))
-    return machine_from_times([min(each) for each in times], batch, dim, device)
+    return machine_from_times([median(each) for each in times], batch, dim, device)
 
 
 def probes(batch: int, dim: int, device: str) -> list[Callable[[], None]]:
