@@ -17,7 +17,7 @@ RESULTS = Path(__file__).parent / "results"
 def provenance(*packages: str) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(["python", *sys.argv]),
+        "command": " ".join(["python", *map(_without_folder, sys.argv)]),
         "commit": _commit(),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
@@ -32,6 +32,11 @@ def write_result(name: str, result: dict[str, Any]) -> Path:
     write_json(path, result)
     print(f"written: {path}")
     return path
+
+
+def _without_folder(argument: str) -> str:
+    """Where a file lies on this machine is nobody's business."""
+    return Path(argument).name if argument.startswith("/") else argument
 
 
 def _commit() -> str:
