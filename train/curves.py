@@ -28,11 +28,12 @@ class Journal:
         self.curves = curves
         self._open(step)
 
-    def record(self, step: int, loss: Loss) -> None:
+    def record(self, step: int, loss: Loss) -> dict[str, float]:
         values = {"loss": loss.total, **loss.parts}
         row = {name: round(float(value.detach()), 5) for name, value in values.items()}
         _append(self.curves, step, row)
         self._tell(step, row)
+        return row
 
     def watched(self, step: int, found: dict[str, float]) -> bool:
         """Write an evaluation down; whether it is the best so far. Lower is better."""

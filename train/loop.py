@@ -4,6 +4,7 @@ A step is a function of (seed, step number): batches, augmentation and dropout d
 run that was killed and resumed ends in the same weights as one that was not.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from embedge.train.synced_norm import synced
 from embedge.train.watch import Watch
 
 __all__ = ["Curves", "Plan", "fit"]
+
+_RECORDED_EVERY = 10
 
 TeacherLookup = Callable[[Batch], Tensor]
 
@@ -90,12 +93,14 @@ def fit(
     with (
         torch.random.fork_rng(),
         _without_subnormals(),
-        progress.task(f"training {name}", plan.steps, state.step) as task,
+        progress.table(f"training {name}", plan.steps, state.step) as task,
     ):
         end = state.step if run.stopped else plan.steps
         for batch in feed(batches, state.step, end, workers=plan.workers, say=progress.say):
             loss = run.step(batch)
-            task.advance(1, f"loss {float(loss.total.detach()):.3f}")
+            task.advance(1, f"loss {float(loss.total.detach()):.3f}{run.found}")
+            if run.news:
+                task.row(run.news)
             if run.stopped:
                 break
     run.finish(network)
@@ -135,6 +140,9 @@ class _Training:
         self.best = folder / f"{name}.best.safetensors"
         self.journal = Journal(folder, name, tensorboard=plan.tensorboard)
         self.forward = torch.compile(state.network) if plan.compile else state.network
+        self.news: dict[str, str] = {}
+        self.found = ""
+        self._spoke = time.monotonic()
 
     @property
     def stopped(self) -> bool:
@@ -157,8 +165,9 @@ class _Training:
         state.average.update(state.network, state.step)
         state.step += 1
         last = state.step == plan.steps
-        if state.step % 10 == 0 or last:
-            self.journal.record(state.step, loss)
+        self.news = {}
+        if state.step % _RECORDED_EVERY == 0 or last:
+            self._tell(self.journal.record(state.step, loss))
         if self.watch is not None and (state.step % self.watch.every == 0 or last):
             self._look(self.watch)
         if state.step % plan.checkpoint_every == 0 or last or self.stopped:
@@ -211,9 +220,22 @@ class _Training:
         network = self.state.network
         with self.state.average.applied_to(network):
             found = watch(network)
+            told = {key: f"{100 * value:.2f} %" for key, value in found.items()}
+            self.found = "".join(f", {key} {value}" for key, value in told.items())
+            self.news = {"step": str(self.state.step), **self.news, **told}
             if self.journal.watched(self.state.step, found) and ranks.rank() == 0:
                 save_network(self.best, network)
         network.train()
+
+    def _tell(self, row: dict[str, float]) -> None:
+        """A row of the live table; the pace is that since the last one."""
+        now = time.monotonic()
+        pace = _RECORDED_EVERY * self.plan.batch / max(now - self._spoke, 1e-9)
+        self._spoke = now
+        rate = self.state.optimizer.param_groups[0]["lr"]
+        figures = {name: f"{value:.3f}" for name, value in row.items()}
+        self.news = {"step": str(self.state.step), **figures, "lr": f"{rate:.1e}"}
+        self.news["faces/s"] = f"{pace:.0f}"
 
     def _save(self) -> None:
         if ranks.rank() == 0:

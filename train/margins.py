@@ -41,6 +41,8 @@ class Margin:
     m3: float = 0.0
     scale: float = 64.0
     differentiate: bool = True
+    quality: float = 0.0
+    """AdaFace's margin, instead of the three; here it is that of a face of average quality"""
 
     @classmethod
     def arcface(
@@ -55,6 +57,8 @@ class Margin:
         return cls(m3=margin, scale=scale, differentiate=differentiate)
 
     def on_target(self, cosine: Tensor) -> tuple[Tensor, Tensor]:
+        if self.quality:
+            return margin_on_target(cosine, 1.0, 0.0, self.quality)
         return margin_on_target(cosine, self.m1, self.m2, self.m3, differentiate=self.differentiate)
 
 
@@ -74,16 +78,18 @@ class QualityMargin:
     def of_norms(
         cls,
         norms: Tensor,
-        mean: float,
-        deviation: float,
+        mean: float | Tensor,
+        deviation: float | Tensor,
         *,
         concentration: float = 0.333,
         margin: float = 0.4,
         scale: float = 64.0,
+        differentiate: bool = True,
     ) -> "QualityMargin":
         """Quality from norms and their running mean and deviation; no gradient goes through it."""
         standard = (norms.detach().float() - mean) / (deviation + 1e-3)
-        return cls((standard * concentration).clamp(-1.0, 1.0), margin, scale)
+        quality = (standard * concentration).clamp(-1.0, 1.0)
+        return cls(quality, margin, scale, differentiate)
 
     def on_target(self, cosine: Tensor) -> tuple[Tensor, Tensor]:
         m2 = -self.margin * self.quality

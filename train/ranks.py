@@ -1,13 +1,33 @@
 """Several processes as one: what each rank must agree on, and nothing where there is only one."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
 
-__all__ = ["average_gradients", "barrier", "gathered", "joined", "local_rank", "rank", "world"]
+from embedge.errors import EmbedgeError
+
+__all__ = [
+    "agreed",
+    "average_gradients",
+    "barrier",
+    "dismiss",
+    "gathered",
+    "joined",
+    "launched",
+    "local_rank",
+    "rank",
+    "world",
+]
+
+Result = TypeVar("Result")
+
+# the others wait while the first rank renders faces or asks the teacher about millions of them
+_PATIENCE = timedelta(days=2)
 
 
 @contextmanager
@@ -16,10 +36,20 @@ def joined(device: str = "cpu") -> Iterator[None]:
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
         yield
         return
-    distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+    if device == "cuda":
+        torch.cuda.set_device(local_rank())
+    # gloo beside nccl: what ranks tell each other about their work lies in ordinary memory
+    backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
+    distributed.init_process_group(backend, timeout=_PATIENCE)
     try:
         yield
     finally:
+        dismiss()
+
+
+def dismiss() -> None:
+    """What follows is the work of one process; each is alone from here on."""
+    if _together():
         distributed.destroy_process_group()
 
 
@@ -32,6 +62,11 @@ def rank() -> int:
     return distributed.get_rank() if _together() else 0
 
 
+def launched() -> int:
+    """The rank that torchrun gave this process, joined or not; 0 where it was not torchrun."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def local_rank() -> int:
     """Which of this machine's GPUs is mine."""
     return int(os.environ.get("LOCAL_RANK", "0"))
@@ -41,6 +76,37 @@ def barrier() -> None:
     """Wait until every rank is here."""
     if world() > 1:
         distributed.barrier()
+
+
+def agreed(work: Callable[[], Result]) -> Result:
+    """What rank 0's `work()` gave, on every rank; likewise the user's mistake that it raised."""
+    if world() == 1:
+        return work()
+    told: list[object] = [None]
+    failed: Exception | None = None
+    if rank() == 0:
+        try:
+            told = [(True, work())]
+        except EmbedgeError as error:
+            told = [(False, error)]
+        except Exception as error:  # the others must not wait for ever
+            failed = error
+            told = [(False, _lost(error))]
+    distributed.broadcast_object_list(told, src=0)
+    if failed is not None:
+        raise failed
+    fine, answer = told[0]  # type: ignore[misc]
+    if not fine:
+        raise answer  # type: ignore[misc]
+    return answer  # type: ignore[return-value]
+
+
+def _lost(error: BaseException) -> EmbedgeError:
+    return EmbedgeError(
+        "E-RANK",
+        f"the first process stopped: {type(error).__name__}: {error}",
+        remedy="Its own message says more; the same command resumes what was finished",
+    )
 
 
 def gathered(rows: Tensor) -> Tensor:

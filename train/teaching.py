@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from embedge.progress import Progress
+from embedge.train import ranks
 from embedge.train.data.batches import Batches
 from embedge.train.data.vocabulary import FaceDataset
 from embedge.train.loop import Plan, fit
@@ -45,5 +46,6 @@ def train_teacher(
         "batch": plan.batch,
         "seed": seed,
     }
-    save_teacher(out, network, method.head, facts)
+    if ranks.rank() == 0:
+        save_teacher(out, network, method.head, facts)
     return curves

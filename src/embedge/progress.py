@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Protocol
 
-__all__ = ["Progress", "Task"]
+__all__ = ["Progress", "TableTask", "Task"]
 
 _SECONDS_BETWEEN_LINES = 15.0
 
@@ -16,6 +16,12 @@ class Task(Protocol):
     """One running piece of work."""
 
     def advance(self, steps: int = 1, note: str = "") -> None: ...
+
+
+class TableTask(Task, Protocol):
+    """One that has rows of figures to show where there is a table for them."""
+
+    def row(self, values: dict[str, str]) -> None: ...
 
 
 class Progress:
@@ -51,6 +57,17 @@ class Progress:
             handle = bars.add_task(what, total=total, completed=done, note="")
             yield _Bar(bars, handle)
 
+    @contextmanager
+    def table(self, what: str, total: int, done: int = 0) -> Iterator[TableTask]:
+        """Show a training: on a terminal its figures in a table that grows, elsewhere lines."""
+        if not self.terminal:
+            yield _Lines(self, what, total, done)
+            return
+        from embedge.live import LiveTable
+
+        with LiveTable(what, total, done) as table:
+            yield table
+
 
 class _Bar:
     def __init__(self, bars: "object", handle: int):
@@ -82,3 +99,6 @@ class _Lines:
         self._progress.say(
             f"  {self._what}: {self._done}/{self._total}, about {left:.0f} s left{note}"
         )
+
+    def row(self, values: dict[str, str]) -> None:
+        """Rows are for tables: the note of `advance` says what a log needs."""

@@ -41,6 +41,8 @@ class Section(BaseModel):
 class Data(Section):
     source: str = "rendered"
     """`rendered`, or a path: a folder of people, train.rec, tar shards, a converted face set"""
+    extra: tuple[str, ...] = ()
+    """beside a data set: more of them to learn from, none of whose people is ever judged on"""
     seed: int = 0
     """which world of rendered people; of a data set, which people are held out"""
     identities: Positive = 500
@@ -68,6 +70,9 @@ class Margin(Section):
     """subtracts from the target cosine (CosFace)"""
     scale: Annotated[float, Field(gt=0)] = 64.0
     """multiplies every cosine"""
+    quality: Annotated[float, Field(ge=0)] = 0.0
+    """AdaFace's margin (0.4 as published) in place of m1, m2 and m3: the longer an embedding
+    beside what is usual, the more its margin is CosFace's and the less its angle counts"""
     straight_through: bool = False
     """treat the margin as a constant in the gradient, as one widely used ArcFace does"""
 

@@ -5,10 +5,11 @@ from pathlib import Path
 from embedge.errors import EmbedgeError
 from embedge.train.data.faces import FaceSet
 from embedge.train.data.folder import ImageFolder
+from embedge.train.data.joined import JoinedFaces
 from embedge.train.data.mxnet import MxnetFaces
 from embedge.train.data.people import RenderedPeople
 from embedge.train.data.shards import TarFaces, shard_paths
-from embedge.train.data.view import View
+from embedge.train.data.view import View, check_unchanged
 from embedge.train.data.vocabulary import FaceDataset
 
 __all__ = ["open_faces"]
@@ -39,8 +40,7 @@ def _open_folder(path: Path) -> FaceDataset:
     if (path / "faces.json").is_file():
         return FaceSet.load(path)
     if View.in_folder(path):
-        view = View.load(path)
-        return view.open(open_faces(view.source))
+        return _viewed(View.load(path))
     if (path / "train.rec").is_file():
         return MxnetFaces(path / "train.rec")
     records = sorted(path.glob("*.rec"))
@@ -56,6 +56,16 @@ def _open_folder(path: Path) -> FaceDataset:
     if any(path.glob("*.tar")):
         return TarFaces(shard_paths(str(path)))
     return ImageFolder(path)
+
+
+def _viewed(view: View) -> FaceDataset:
+    chosen = view.open(open_faces(view.source))
+    if not view.extra:
+        return chosen
+    more = {source: open_faces(source) for source in view.extra}
+    for source, faces in more.items():
+        check_unchanged(source, faces, view.extra[source])
+    return JoinedFaces([chosen, *more.values()])
 
 
 def _unknown(path: Path) -> EmbedgeError:

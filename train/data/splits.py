@@ -15,7 +15,7 @@ __all__ = ["Subset", "split_by_identity"]
 
 
 class Subset(StoredFaces):
-    """Some identities of a data set, labelled 0 … anew."""
+    """Some identities of a data set, labelled 0 … anew; `kept` are their labels in the whole."""
 
     kind: ClassVar[str] = "subset"
 
@@ -24,9 +24,9 @@ class Subset(StoredFaces):
         self.whole = whole
         self.name = f"{whole.name}/{name}"
         self.rows = rows
-        kept = np.unique(whole.labels[rows])
-        self.labels = np.searchsorted(kept, whole.labels[rows])
-        self.identities = tuple(whole.identities[label] for label in kept)
+        self.kept = np.unique(whole.labels[rows])
+        self.labels = np.searchsorted(self.kept, whole.labels[rows])
+        self.identities = tuple(whole.identities[label] for label in self.kept)
         digest = hashlib.sha256(np.ascontiguousarray(rows, "<i8").tobytes()).hexdigest()
         self.fingerprint = sha256_json({"of": whole.fingerprint, "rows": digest})
 

@@ -1,20 +1,22 @@
 """One side of a split of a data set that stays where it is: a folder with a note in it."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
 
 from embedge.errors import EmbedgeError
 from embedge.files import write_json
 from embedge.train.data.splits import Subset, split_by_identity
 from embedge.train.data.vocabulary import FaceDataset
 
-__all__ = ["View", "side_of"]
+__all__ = ["View", "check_unchanged", "side_of"]
 
 _NOTE = "view.json"
 
-Side = Literal["learn", "held-out"]
+Side = Literal["learn", "held-out", "whole"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class View:
     each: int | None
     fingerprint: str
     """Of the whole data set, so that a set that changed since is refused."""
+    extra: dict[str, str] = field(default_factory=dict)
+    """More sources to learn from, with their fingerprints."""
 
     def save(self, folder: Path) -> None:
         write_json(folder / _NOTE, asdict(self))
@@ -51,19 +55,25 @@ class View:
 
     def open(self, whole: FaceDataset) -> Subset:
         """This side of the data set."""
-        if whole.fingerprint != self.fingerprint:
-            raise EmbedgeError(
-                "E-DATA-CHANGED",
-                "the data set changed since the run began",
-                where=self.source,
-                remedy="Put the old one back, or start a new run folder",
-            )
+        check_unchanged(self.source, whole, self.fingerprint)
         return side_of(whole, self.side, self.held_out, self.seed, self.each)
+
+
+def check_unchanged(source: str, faces: FaceDataset, fingerprint: str) -> None:
+    if faces.fingerprint != fingerprint:
+        raise EmbedgeError(
+            "E-DATA-CHANGED",
+            "the data set changed since the run began",
+            where=source,
+            remedy="Put the old one back, or start a new run folder",
+        )
 
 
 def side_of(
     whole: FaceDataset, side: Side, held_out: float | int, seed: int, each: int | None = None
 ) -> Subset:
+    if side == "whole":
+        return Subset.of_labels(whole, np.arange(whole.classes), "whole")
     learn, out = split_by_identity(whole, held_out, seed)
     chosen = learn if side == "learn" else out
     return chosen if each is None else chosen.first_of_each(each)

@@ -35,7 +35,7 @@ class Grouped(Method):
         self.head = own_head(ingredients)
 
     def forward(self, sample: Sample) -> Loss:
-        ce = margin_ce(sample.student, self.head, sample.labels, self.margin).mean()
+        ce = margin_ce(sample.student, self.head, sample.labels, self.margin_for(sample)).mean()
         student = self._log_shares(sample.student, normalize(self.head))
         teacher = self._log_shares(sample.target, self.shared(sample))
         primary = _primary(student.detach().exp(), sample.labels, self.ingredients.tau)

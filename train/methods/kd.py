@@ -25,6 +25,6 @@ class Softened(Method):
 
     def forward(self, sample: Sample) -> Loss:
         weight = self.ingredients.alpha * self.ingredients.temperature**2
-        ce = margin_ce(sample.student, self.head, sample.labels, self.margin).mean()
+        ce = margin_ce(sample.student, self.head, sample.labels, self.margin_for(sample)).mean()
         kl = divergence(sample, self.ingredients, self.shared(sample), self.head)
         return Loss.weighted({"ce": (1.0, ce), "kl": (weight, kl)})

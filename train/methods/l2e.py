@@ -20,5 +20,5 @@ class EmbeddingDistance(Method):
         self.head = own_head(ingredients)
 
     def forward(self, sample: Sample) -> Loss:
-        ce = margin_ce(sample.student, self.head, sample.labels, self.margin).mean()
+        ce = margin_ce(sample.student, self.head, sample.labels, self.margin_for(sample)).mean()
         return Loss.weighted({"ce": (1.0, ce), "distance": (self.ingredients.beta, gap(sample))})

@@ -20,5 +20,5 @@ class Proxyless(Method):
 
     def forward(self, sample: Sample) -> Loss:
         rows = self.shared(sample)
-        loss = margin_ce(sample.student, rows, sample.labels, self.margin).mean()
+        loss = margin_ce(sample.student, rows, sample.labels, self.margin_for(sample)).mean()
         return Loss(loss, {"ce-shared": loss})

@@ -30,7 +30,7 @@ class Relations(Method):
         self.head = own_head(ingredients)
 
     def forward(self, sample: Sample) -> Loss:
-        ce = margin_ce(sample.student, self.head, sample.labels, self.margin).mean()
+        ce = margin_ce(sample.student, self.head, sample.labels, self.margin_for(sample)).mean()
         student, teacher = normalize(sample.student), normalize(sample.target)
         distance = smooth_l1_loss(_distances(student), _distances(teacher))
         some = slice(_MOST_IN_TRIPLETS)

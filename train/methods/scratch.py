@@ -16,5 +16,5 @@ class Scratch(Method):
         self.head = own_head(ingredients)
 
     def forward(self, sample: Sample) -> Loss:
-        loss = margin_ce(sample.student, self.head, sample.labels, self.margin).mean()
+        loss = margin_ce(sample.student, self.head, sample.labels, self.margin_for(sample)).mean()
         return Loss(loss, {"ce": loss})

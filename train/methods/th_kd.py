@@ -37,12 +37,12 @@ class TeacherHead(Method):
 
     def _classification(self, sample: Sample, rows: Tensor) -> _Terms:
         terms: _Terms = {}
-        a = self.ingredients.a
+        a, margin = self.ingredients.a, self.margin_for(sample)
         if self.head is not None:
-            own = margin_ce(sample.student, self.head, sample.labels, self.margin).mean()
+            own = margin_ce(sample.student, self.head, sample.labels, margin).mean()
             terms["ce-own"] = (1 - a, own)
         if a > 0:
-            shared = margin_ce(sample.student, rows, sample.labels, self.margin).mean()
+            shared = margin_ce(sample.student, rows, sample.labels, margin).mean()
             terms["ce-shared"] = (a, shared)
         return terms
 

@@ -10,7 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from embedge.train.margins import Margin
+from embedge.train.margins import Margin, TargetMargin
+from embedge.train.quality import UsualLength
 
 __all__ = ["Ingredients", "Loss", "Method", "Sample"]
 
@@ -87,6 +88,11 @@ class Method(nn.Module):
         super().__init__()
         self.ingredients = ingredients
         self.margin = ingredients.margin
+        self.usual = UsualLength() if ingredients.margin.quality else None
+
+    def margin_for(self, sample: Sample) -> TargetMargin:
+        """The margin of this batch; to be asked for once a step."""
+        return self.margin if self.usual is None else self.usual(sample.student, self.margin)
 
     def classifier(self) -> Tensor | None:
         """The head that was trained beside the student, where there is one."""

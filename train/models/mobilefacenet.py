@@ -7,6 +7,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from embedge.train.models.depthwise import Depthwise
+
 __all__ = ["Activation", "MobileFaceNet", "mobilefacenet"]
 
 Activation = Literal["prelu", "relu", "relu6"]
@@ -37,8 +39,9 @@ class _ConvBlock(nn.Module):
         activation: Activation | None = "prelu",
     ):
         super().__init__()
+        convolution = nn.Conv2d if groups == 1 else Depthwise
         layers: list[nn.Module] = [
-            nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False),
+            convolution(inputs, outputs, kernel, stride, padding, groups=groups, bias=False),
             nn.BatchNorm2d(outputs),
         ]
         if activation is not None:

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -65,13 +66,19 @@ def _run(command: str, arguments: list[str], prog: str) -> int:
     except EmbedgeError as error:
         if options.debug:
             raise
-        print(f"embedge: {error}", file=sys.stderr)
+        print(f"{_speaker()}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("\nembedge: stopped; whatever was finished is kept", file=sys.stderr)
         return 130
     except BrokenPipeError:
         return 141
+
+
+def _speaker() -> str:
+    """Who complains: of several processes that torchrun started, which one."""
+    rank = os.environ.get("RANK", "0")
+    return "embedge" if rank == "0" else f"embedge, process {rank}"
 
 
 def _overview() -> argparse.ArgumentParser:

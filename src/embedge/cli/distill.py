@@ -3,7 +3,12 @@
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from embedge.recipe import Recipe
 
 TAKES_OVERRIDES = True
 
@@ -20,6 +25,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--update", action="store_true", help="let a run folder take a changed recipe"
     )
+    parser.add_argument(
+        "--allow-download",
+        action="store_true",
+        help="fetch the model pack of --teacher.file insightface:PACK if it is not here",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="open data and teacher, time a step, say what every stage would do; write nothing",
+    )
     parser.add_argument("--quiet", action="store_true", help="say nothing but the verdict")
     parser.epilog = (
         "Any key of the recipe may follow as --section.key value. A second identical call reuses"
@@ -35,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
     from embedge.pipeline.chain import distill_and_export
     from embedge.pipeline.stages import open_run
     from embedge.progress import Progress
+    from embedge.train import ranks
 
     name = "demo" if options.demo else options.recipe
     if name is None:
@@ -44,12 +60,21 @@ def run(options: argparse.Namespace) -> int:
             remedy=f"Give --demo, or --recipe with one of {', '.join(recipe_names())} or a file",
         )
     recipe = load_recipe(name, _overrides(options))
-    progress = Progress(quiet=options.quiet)
+    progress = Progress(quiet=options.quiet or ranks.launched() > 0)
+    if options.allow_download and ranks.launched() == 0:
+        _fetch(recipe.teacher.file, progress.say)
     folder = options.out or Path("runs") / recipe.name
-    with open_run(folder, recipe.to_json(), progress, update=options.update) as work:
+    if options.dry_run:
+        return _rehearse(folder, recipe, options)
+    with (
+        ranks.joined(recipe.student.train.device),
+        open_run(folder, recipe.to_json(), progress, update=options.update) as work,
+    ):
         outcome = distill_and_export(work, recipe, _command())
         if work.reused:
             progress.say(f"reused: {', '.join(work.reused)}")
+    if outcome is None:
+        return 0
     print(_summary(outcome.gates))
     print(f"report:  {outcome.bundle / 'report.html'}\nbundle:  {outcome.bundle}")
     failed = [gate for gate in outcome.gates if not gate["passed"]]
@@ -61,6 +86,24 @@ def run(options: argparse.Namespace) -> int:
             remedy="The report shows where it is lost; change the recipe or its evaluate.gates",
         )
     return 0
+
+
+def _rehearse(folder: Path, recipe: "Recipe", options: argparse.Namespace) -> int:
+    import yaml
+
+    from embedge.pipeline.preview import preview_of
+
+    print(yaml.safe_dump(recipe.to_json(), sort_keys=False, allow_unicode=True))
+    print(preview_of(folder, recipe, update=options.update))
+    return 0
+
+
+def _fetch(teacher: str | None, say: Callable[[str], None]) -> None:
+    """The only place where a distillation may reach out to the network."""
+    from embedge.train.teachers.zoo import PREFIX, fetched_pack
+
+    if teacher is not None and teacher.startswith(PREFIX):
+        say(f"model pack: {fetched_pack(teacher.removeprefix(PREFIX))}")
 
 
 def _overrides(options: argparse.Namespace) -> list[str]:

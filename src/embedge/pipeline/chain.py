@@ -19,8 +19,9 @@ from embedge.pipeline.shaping import learning_stages, school_of
 from embedge.pipeline.stages import Run, Stage
 from embedge.pipeline.views import Subjects
 from embedge.recipe import Recipe
+from embedge.train import ranks
 
-__all__ = ["Outcome", "distill_and_export"]
+__all__ = ["Outcome", "distill_and_export", "every_stage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,31 @@ class Outcome:
     report: dict[str, Any]
 
 
-def distill_and_export(run: Run, recipe: Recipe, command: str) -> Outcome:
-    """Run or reuse every stage of the recipe."""
-    chain = _graphs(run, recipe, _students(run, recipe))
-    _measure(run, recipe, chain)
-    report = report_stage(run, chain, command)
+def distill_and_export(run: Run, recipe: Recipe, command: str) -> Outcome | None:
+    """Run or reuse every stage of the recipe. Only the first of several processes has an outcome:
+    they learn together, what follows is work for one."""
+    students = _students(run, recipe)
+    first = ranks.rank() == 0
+    ranks.dismiss()
+    if not first:
+        return None
+    chain, report = _proven(run, recipe, students, command)
     bundle = publish_bundle(run, chain, report)
     return _outcome(bundle)
+
+
+def every_stage(run: Run, recipe: Recipe) -> dict[str, Stage]:
+    """All stages up to the report, by the names that the report knows; nothing is published."""
+    chain, report = _proven(run, recipe, _students(run, recipe), command="")
+    return {**chain.stages, "report": report}
+
+
+def _proven(
+    run: Run, recipe: Recipe, students: dict[str, Stage], command: str
+) -> tuple[Chain, Stage]:
+    chain = _graphs(run, recipe, students)
+    _measure(run, recipe, chain)
+    return chain, report_stage(run, chain, command)
 
 
 def _students(run: Run, recipe: Recipe) -> dict[str, Stage]:

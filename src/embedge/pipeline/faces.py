@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from embedge.errors import EmbedgeError
 from embedge.pipeline.stages import Run, Stage
 from embedge.recipe import Data, Recipe
 from embedge.train.data import FaceDataset, FaceSet, open_faces
@@ -21,6 +22,12 @@ _FIRST_HELD_OUT = 1_000_000_000
 def train_faces_stage(run: Run, recipe: Recipe) -> Stage:
     data = recipe.data
     if data.source == "rendered":
+        if data.extra:
+            raise EmbedgeError(
+                "E-RECIPE-KEY",
+                "data.extra stands beside a data set, and data.source is rendered",
+                remedy="Leave it out, or write the rendered people as rendered:500x40",
+            )
         return _rendered(run, "faces", data, 0, data.identities, data.per_identity)
     return _noted(run, data)
 
@@ -51,22 +58,34 @@ def _rendered(run: Run, name: str, data: Data, first: int, people: int, each: in
 def _noted(run: Run, data: Data) -> Stage:
     """Faces to learn from stay where they are, however many: the stage keeps a note of them."""
     whole = open_faces(data.source)
+    extra = {_lasting(source): open_faces(source).fingerprint for source in data.extra}
     view = View(
-        source=str(Path(data.source).resolve()) if Path(data.source).exists() else data.source,
+        source=_lasting(data.source),
         side="learn",
         held_out=data.held_out,
         seed=data.seed,
         each=None,
         fingerprint=whole.fingerprint,
+        extra=extra,
     )
 
     def work(folder: Path) -> dict[str, Any]:
         view.save(folder)
-        faces = view.open(whole)
+        faces = open_faces(folder)
         return {"images": len(faces), "identities": faces.classes}
 
-    inputs = {"of": whole.fingerprint, "held_out": data.held_out, "seed": data.seed}
+    inputs = {
+        "of": whole.fingerprint,
+        "held_out": data.held_out,
+        "seed": data.seed,
+        "extra": list(extra.values()),
+    }
     return run.stage("faces", inputs, [], work)
+
+
+def _lasting(source: str) -> str:
+    """A path that means the same from any folder; other names as they are."""
+    return str(Path(source).resolve()) if Path(source).exists() else source
 
 
 def _copied(run: Run, data: Data) -> Stage:

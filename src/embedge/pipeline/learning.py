@@ -18,6 +18,7 @@ from embedge.recipe import Margin, Recipe, Schedule
 from embedge.train.cache import write_cache
 from embedge.train.centres import recovered_centres
 from embedge.train.data import FaceDataset
+from embedge.train.data.splits import Subset
 from embedge.train.distil import CachedTeacher
 from embedge.train.loop import Plan
 from embedge.train.margins import Margin as TargetMargin
@@ -37,6 +38,7 @@ __all__ = [
     "margin_of",
     "plan_of",
     "save_head",
+    "some_people",
     "teacher_of",
     "teacher_stage",
 ]
@@ -84,7 +86,7 @@ def _trained_teacher(run: Run, recipe: Recipe, faces: Stage) -> Stage:
 
     foreign = {"source", "file", "head_shards", "preprocessing", "probe_steps"}
     inputs = {"teacher": wanted.model_dump(mode="json", exclude=foreign), "seed": recipe.seed}
-    return run.stage("teacher", inputs, [faces], work)
+    return run.stage("teacher", inputs, [faces], work, together=True)
 
 
 def _teacher_from_file(run: Run, recipe: Recipe, faces: Stage) -> Stage:
@@ -103,11 +105,17 @@ def _teacher_from_file(run: Run, recipe: Recipe, faces: Stage) -> Stage:
             open_teacher(path)
             return _copied(path, folder)
         network, facts = network_from_checkpoint(path)
-        head = head_from_shards(shards) if shards else None
+        head = head_from_shards(shards, _classes_of(faces_of(faces))) if shards else None
         save_teacher(folder / "teacher.safetensors", network, head, facts)
         return {"curves": {}}
 
-    return run.stage("teacher", inputs, [faces] if path.suffix == ".onnx" else [], work)
+    looked_at = path.suffix == ".onnx" or shards
+    return run.stage("teacher", inputs, [faces] if looked_at else [], work)
+
+
+def _classes_of(faces: FaceDataset) -> int:
+    """Of the whole data set: a classifier knows those too who are held out here."""
+    return faces.whole.classes if isinstance(faces, Subset) else faces.classes
 
 
 def _teacher_file(named: str | None) -> Path:
@@ -131,13 +139,13 @@ def _taken_onnx(
 ) -> dict[str, Any]:
     """Copy it, once faces have confirmed how it wants to be fed."""
     teacher = OnnxTeacher(path, preprocessing)
-    some = _some_people(faces.labels, _CONFIRMED_ON)
+    some = some_people(faces.labels, _CONFIRMED_ON)
     rates = confirm_preprocessing(teacher, np.asarray(faces.images[some]), faces.labels[some])
     _copied(path, folder)
     return {"curves": {}, "preprocessing": teacher.preprocessing, "confirmed": rates}
 
 
-def _some_people(labels: np.ndarray, count: int) -> np.ndarray:
+def some_people(labels: np.ndarray, count: int) -> np.ndarray:
     """About `count` pictures, of people who have several."""
     sizes = np.bincount(labels)
     several = np.flatnonzero(sizes > 1)
@@ -179,6 +187,11 @@ def head_stage(run: Run, recipe: Recipe, faces: Stage, teacher: Stage) -> Stage:
     """The classifier to share: the teacher's own rows, or recovered class centres."""
     known, pictures = teacher_of(teacher), faces_of(faces)
     rows = _own_rows(known, pictures)
+    if rows is None and known.head is not None:
+        run.progress.say(
+            f"  the teacher's classifier of {len(known.head)} classes is not of these"
+            f" {pictures.classes} people: centres are recovered from its embeddings"
+        )
     if rows is not None:
         return run.stage("head", {}, [faces, teacher], lambda f: _kept(f, rows, known, pictures))
     cache = cache_stage(run, recipe, faces, teacher, flip=True)
@@ -207,11 +220,15 @@ def head_stage(run: Run, recipe: Recipe, faces: Stage, teacher: Stage) -> Stage:
 
 
 def _own_rows(teacher: Teacher, faces: FaceDataset) -> Tensor | None:
-    """The teacher's rows of these identities: by name, or by order where nobody named them."""
+    """The teacher's rows of these identities: by name, or by the data set's own order where nobody
+    named them. None where they are of other people or of another number."""
     if teacher.head is None:
         return None
     if not teacher.identities:
-        return teacher.head if len(teacher.head) == faces.classes else None
+        if len(teacher.head) != _classes_of(faces):
+            return None
+        kept = faces.kept if isinstance(faces, Subset) else np.arange(faces.classes)
+        return teacher.head[torch.from_numpy(kept)]
     rows = {name: row for row, name in enumerate(teacher.identities)}
     if not all(name in rows for name in faces.identities):
         return None

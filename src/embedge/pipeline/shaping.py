@@ -31,6 +31,7 @@ from embedge.pipeline.learning import (
 from embedge.pipeline.stages import Run, Stage
 from embedge.pipeline.students import OWN_HEAD, student_stage
 from embedge.recipe import Recipe
+from embedge.train import ranks
 from embedge.train.shape import shaped_map, shaped_network
 from embedge.train.teachers import MappedTeacher, TorchTeacher, save_map, save_teacher
 from embedge.train.teachers.mapped import principal_map
@@ -106,7 +107,7 @@ def _shaped(run: Run, recipe: Recipe, school: School, first: Stage) -> School:
     }
     after = [school.faces, school.teacher, first, *([cache] if cache else [])]
     shaping = work(run, recipe, school, first, cache)
-    teacher = run.stage("teacher-shaped", inputs, after, shaping)
+    teacher = run.stage("teacher-shaped", inputs, after, shaping, together=True)
 
     def head(folder: Path) -> dict[str, Any]:
         rows = normalize(head_of(first, OWN_HEAD))
@@ -142,7 +143,8 @@ def _shaping_network(
             progress=run.progress,
         )
         facts = {**teacher.facts, "identities": list(faces.identities), "shaped": True}
-        save_teacher(folder / "teacher.safetensors", network, head, facts)
+        if ranks.rank() == 0:
+            save_teacher(folder / "teacher.safetensors", network, head, facts)
         return {"curves": curves}
 
     return work
@@ -169,8 +171,9 @@ def _shaping_map(
             folder=folder,
             progress=run.progress,
         )
-        _same_files(school.teacher, folder)
-        save_map(folder, matrix)
+        if ranks.rank() == 0:
+            _same_files(school.teacher, folder)
+            save_map(folder, matrix)
         return {**school.teacher.facts, "curves": curves}
 
     return work

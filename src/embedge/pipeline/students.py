@@ -22,6 +22,7 @@ from embedge.pipeline.learning import (
 )
 from embedge.pipeline.stages import Run, Stage
 from embedge.recipe import Recipe
+from embedge.train import ranks
 from embedge.train.checkpoint import save_network
 from embedge.train.data import FaceSet
 from embedge.train.distil import Lesson, train_student
@@ -68,13 +69,14 @@ def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stag
             progress=run.progress,
             watch=_watch(run, recipe, plan, school, watched),
         )
-        save_network(folder / "student.safetensors", network)
-        if head is not None:
-            save_head(folder, head, OWN_HEAD)
+        if ranks.rank() == 0:
+            save_network(folder / "student.safetensors", network)
+            if head is not None:
+                save_head(folder, head, OWN_HEAD)
         looks = curves.pop("watch", None)
         return {"curves": curves, "watch": looks, "dim": plan.dim, "shares_space": plan.shares}
 
-    return run.stage(f"student-{method}", plan.inputs(recipe), after, work)
+    return run.stage(f"student-{method}", plan.inputs(recipe), after, work, together=True)
 
 
 @dataclass(frozen=True, slots=True)

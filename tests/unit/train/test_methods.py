@@ -94,3 +94,36 @@ def test_the_shared_head_is_frozen_and_never_stored(sample, name):
     assert torch.equal(method.shared.rows, ingredients().head)
     assert "shared.rows" not in dict(method.named_parameters())
     assert "shared.rows" not in method.state_dict()
+
+
+def test_adafaces_margin_follows_the_lengths_of_the_batch(sample):
+    """Mean and deviation of the first batch are its own; each picture then has its own margin."""
+    margin = Margin(quality=0.4, scale=32.0)
+    with seeded(1):
+        recipe = Ingredients(CLASSES, DIM, normalize(torch.randn(CLASSES, DIM)), margin)
+        method = method_named("proxyless", recipe)
+    lengths = sample.student.detach().double().norm(dim=1)
+    quality = (0.333 * (lengths - lengths.mean()) / (lengths.std() + 1e-3)).clamp(-1, 1)
+    cosine = normalize(sample.student.double()) @ recipe.head.double().T
+    angle = cosine.gather(1, sample.labels[:, None]).acos() - 0.4 * quality[:, None]
+    target = torch.cos(angle) - 0.4 * (1 + quality[:, None])
+    logits = 32.0 * cosine.scatter(1, sample.labels[:, None], target)
+    expected = cross_entropy(logits, sample.labels)
+    loss = method(sample)
+    assert loss.total.item() == pytest.approx(expected.item(), rel=1e-5)
+    (wanted,) = torch.autograd.grad(expected, sample.student)
+    (given,) = torch.autograd.grad(loss.total, sample.student)
+    torch.testing.assert_close(given, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_usual_moves_slowly_and_is_part_of_the_checkpoint(sample):
+    with seeded(1):
+        head = normalize(torch.randn(CLASSES, DIM))
+    recipe = Ingredients(CLASSES, DIM, head, Margin(quality=0.4), a=0.9)
+    method = method_named("th-kd", recipe)
+    method(sample)
+    mean = method.state_dict()["usual.mean"].clone()
+    longer = Sample(sample.student * 2, sample.labels, sample.teacher)
+    method(longer)
+    assert method.state_dict()["usual.mean"].item() == pytest.approx(1.01 * mean.item(), rel=1e-5)
+    assert method.state_dict()["usual.seen"] == 2

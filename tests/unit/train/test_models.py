@@ -3,6 +3,7 @@ import torch
 
 from embedge.train.models import iresnet, mobilefacenet
 from embedge.train.models.cost import macs_of, parameters_of
+from embedge.train.models.depthwise import Depthwise
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,31 @@ def test_counting_leaves_the_network_as_it_was():
     macs_of(network)
     assert network.training
     assert all(torch.equal(before[name], v) for name, v in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups", "kernel", "stride", "side"),
+    [
+        (16, 16, 3, 2, 14),
+        (16, 16, 3, 2, 15),
+        (16, 16, 3, 1, 14),
+        (12, 12, 7, 1, 7),
+        (16, 8, 3, 1, 9),
+    ],
+)
+def test_the_quick_depthwise_computes_what_the_plain_one_does(
+    channels, groups, kernel, stride, side
+):
+    torch.manual_seed(0)
+    padding = 1 if kernel == 3 else 0
+    quick = Depthwise(channels, channels, kernel, stride, padding, groups=groups, bias=False)
+    quick = quick.double()
+    x = torch.randn(3, channels, side, side, dtype=torch.float64, requires_grad=True)
+    plain = torch.nn.functional.conv2d(x, quick.weight, None, stride, padding, 1, groups)
+    upstream = torch.randn_like(plain)
+    wanted = torch.autograd.grad(plain, (x, quick.weight), upstream)
+    found = quick.train()(x)
+    torch.testing.assert_close(found, plain)
+    for mine, theirs in zip(torch.autograd.grad(found, (x, quick.weight), upstream), wanted):
+        torch.testing.assert_close(mine, theirs)
+    assert torch.equal(quick.eval()(x), plain)

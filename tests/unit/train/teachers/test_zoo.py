@@ -1,7 +1,10 @@
+import sys
+import types
+
 import pytest
 
 from embedge.errors import EmbedgeError
-from embedge.train.teachers.zoo import zoo_file
+from embedge.train.teachers.zoo import fetched_pack, zoo_file
 
 
 def pack(root, *files):
@@ -18,7 +21,7 @@ def test_the_recogniser_of_a_pack_is_found(tmp_path):
 
 
 def test_nothing_is_downloaded_unasked(tmp_path):
-    with pytest.raises(EmbedgeError, match=r"E-TEACHER-ZOO.*not on this machine"):
+    with pytest.raises(EmbedgeError, match=r"E-TEACHER-ZOO.*not on this machine.*--allow-download"):
         zoo_file("buffalo_x", root=tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -28,3 +31,37 @@ def test_a_pack_that_is_not_clear_is_refused(tmp_path, files):
     pack(tmp_path, *files)
     with pytest.raises(EmbedgeError, match=r"E-TEACHER-ZOO.*should hold one recogniser"):
         zoo_file("buffalo_x", root=tmp_path)
+
+
+@pytest.fixture
+def storage(monkeypatch):
+    """Stands where insightface keeps its downloader, and writes down what it was asked for."""
+    module = types.ModuleType("insightface.utils.storage")
+    module.asked = []
+
+    def ensure_available(sub_dir, name, root):
+        module.asked.append((sub_dir, name, root))
+        if name == "lost":
+            raise RuntimeError("404 Not Found")
+
+    module.ensure_available = ensure_available
+    monkeypatch.setitem(sys.modules, "insightface", types.ModuleType("insightface"))
+    monkeypatch.setitem(sys.modules, "insightface.utils", types.ModuleType("insightface.utils"))
+    monkeypatch.setitem(sys.modules, "insightface.utils.storage", module)
+    return module
+
+
+def test_a_download_that_was_allowed_goes_through_insightface(tmp_path, storage):
+    assert fetched_pack("buffalo_x", root=tmp_path) == tmp_path / "models" / "buffalo_x"
+    assert storage.asked == [("models", "buffalo_x", str(tmp_path))]
+
+
+def test_a_pack_that_is_there_is_not_fetched_again(tmp_path, storage):
+    folder = pack(tmp_path, "w600k_r50.onnx")
+    assert fetched_pack("buffalo_x", root=tmp_path) == folder
+    assert storage.asked == []
+
+
+def test_a_failing_download_says_why(tmp_path, storage):
+    with pytest.raises(EmbedgeError, match=r"E-TEACHER-ZOO.*404 Not Found"):
+        fetched_pack("lost", root=tmp_path)
