@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from provenance import provenance, write_result
+from results_page import write_page
 from sklearn.datasets import load_digits
 
 from embedge.progress import Progress
@@ -55,6 +56,7 @@ def main() -> None:
     write_result(
         "classification-digits", {"provenance": provenance("torch", "scikit-learn"), **more}
     )
+    write_page()
 
 
 def _run(options: argparse.Namespace, seed: int) -> dict[str, float]:

@@ -13,15 +13,13 @@ from typing import get_args
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from provenance import provenance, write_result
+from results_page import write_page
 
 from embedge.config import load_recipe
-from embedge.export.report.methods_plot import methods_plot
 from embedge.pipeline.comparing import compare_methods, table
 from embedge.pipeline.stages import open_run
 from embedge.progress import Progress
 from embedge.recipe import MethodName
-
-PLOT = Path(__file__).parents[1] / "docs" / "images" / "methods-rendered.svg"
 
 
 def main() -> None:
@@ -32,9 +30,9 @@ def main() -> None:
     recipe = load_recipe("compare")
     with open_run(options.out, recipe.to_json(), Progress(), update=False) as run:
         result = compare_methods(run, recipe, get_args(MethodName), range(options.seeds))
-    methods_plot(result, recipe.evaluate.gate_fmr, PLOT)
     print(table(result, recipe.evaluate.gate_fmr))
     write_result("methods-rendered", {"provenance": provenance("torch"), **result})
+    write_page()
 
 
 if __name__ == "__main__":

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from embedge.export.report.svg import INK, SERIES
 from embedge.files import whole_file
 
 __all__ = ["methods_plot"]
 
 _INCH_A_METHOD = 0.42
+# a file of its own, on white or near it: real colours, apart for colour-blind eyes too
+_INK, _COLOURS = "#444444", ("#0072b2", "#d55e00")
 
 
 def methods_plot(result: Mapping[str, Any], fmr: float, path: Path) -> None:
@@ -23,13 +24,13 @@ def methods_plot(result: Mapping[str, Any], fmr: float, path: Path) -> None:
     FigureCanvasSVG(drawing)
     axes = drawing.add_subplot()
     for offset, (metric, label), colour in (
-        (0.14, ("cross-space", "teacher's gallery, student's probe"), SERIES[0]),
-        (-0.14, ("student", "student alone"), SERIES[1]),
+        (0.14, ("cross-space", "teacher's gallery, student's probe"), _COLOURS[0]),
+        (-0.14, ("student", "student alone"), _COLOURS[1]),
     ):
         _dots(axes, result, methods, metric, key, offset, colour, label)
     teacher = result["teacher"]["tar"][key]
     if teacher is not None:
-        axes.axvline(100 * teacher, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.axvline(100 * teacher, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.annotate("teacher", (100 * teacher, len(methods) - 0.5), ha="right", fontsize=8)
     axes.set_yticks(range(len(methods)), methods)
     axes.set_xlabel(f"TAR at FMR {key}, %")

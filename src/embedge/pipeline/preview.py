@@ -24,7 +24,7 @@ from embedge.train.centres import unit
 from embedge.train.data import FaceDataset
 from embedge.train.teachers import Teacher
 
-__all__ = ["preview_of"]
+__all__ = ["preview_of", "student_step_seconds"]
 
 _LOOKED_AT = 128
 _STEPS = 3
@@ -104,19 +104,20 @@ class _Costs:
     @classmethod
     def measured(cls, recipe: Recipe, run: Rehearsal, folder: Path) -> "_Costs":
         """From trainings of one step and of a few, on the real faces."""
-        needed = {name: found.stage for name, found in run.foreseen.items()}
-        school = School(needed["faces"], needed["teacher"], needed["head"])
+        stages = {name: found.stage for name, found in run.foreseen.items()}
+        school = School(
+            stages["faces"],
+            stages.get("teacher-reduced", stages["teacher"]),
+            stages.get("head-reduced", stages["head"]),
+        )
         method = recipe.distill.method if recipe.distill.method != "sh-kd" else "th-kd"
-
-        def student(short: Recipe, place: Path) -> None:
-            student_stage(_ShortRun(place, Progress(quiet=True)), short, method, school)
 
         def teacher(short: Recipe, place: Path) -> None:
             teacher_stage(Run(place, Progress(quiet=True)), short, school.faces)
 
         trains = recipe.teacher.source == "train" and run.foreseen["teacher"].state != "reuse"
         of_teacher = _step_of(teacher, recipe, folder / "teacher") if trains else None
-        of_student = _step_of(student, recipe, folder / "student")
+        of_student = _student_step(recipe, school, method, folder / "student")
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
         return cls(of_student, of_teacher, peak)
 
@@ -150,6 +151,19 @@ class _ShortRun(Run):
         return Stage(name, "", self.folder, {})
 
 
+def student_step_seconds(recipe: Recipe, school: School, method: str) -> float:
+    """What a step of this student takes here, now."""
+    with TemporaryDirectory(prefix="embedge-pace-") as name:
+        return _student_step(recipe, school, method, Path(name))
+
+
+def _student_step(recipe: Recipe, school: School, method: str, folder: Path) -> float:
+    def train(short: Recipe, place: Path) -> None:
+        student_stage(_ShortRun(place, Progress(quiet=True)), short, method, school)
+
+    return _step_of(train, recipe, folder)
+
+
 def _step_of(train: Any, recipe: Recipe, folder: Path) -> float:
     """Seconds a step: what more steps take longer than one."""
     took = []
@@ -181,7 +195,7 @@ def _seconds(
         return costs.student * recipe.student.train.steps
     if name == "teacher" and costs.teacher is not None:
         return costs.teacher * recipe.teacher.train.steps
-    if name == "cache":
+    if name.startswith("cache"):
         pictures = len(faces_of(run.foreseen["faces"].stage))
         return pictures * (2 if foreseen.inputs["flip"] else 1) / teacher.faces_a_second
     return None

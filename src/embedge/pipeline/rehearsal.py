@@ -56,14 +56,22 @@ class Rehearsal(Run):
         together: bool = False,
     ) -> Stage:
         asked = Asked(self.folder, name, inputs, after)
-        stage, state = asked.finished(), "reuse"
+        stage = asked.finished()
+        state: State = "reuse"
         if stage is None:
             folder = self.scratch / asked.folder.name
             folder.mkdir(parents=True, exist_ok=True)
             stage = Stage(name, asked.key, folder, self._stand_in(asked, folder, work))
             state = "resume" if asked.part.is_dir() else "do"
-        self.foreseen[name] = Foreseen(stage, state, inputs)  # type: ignore[arg-type]
+        self._foresee(Foreseen(stage, state, inputs))
         return stage
+
+    def _foresee(self, found: Foreseen) -> None:
+        """One stage of a name, but for SH-KD, which asks two teachers about the faces."""
+        name = found.stage.name
+        known = self.foreseen.get(name)
+        another = known is not None and known.stage.key != found.stage.key
+        self.foreseen[f"{name}-again" if another else name] = found
 
     def _stand_in(self, asked: Asked, folder: Path, work: Work) -> dict[str, Any]:
         pretended: dict[str, Callable[[Path], dict[str, Any]]] = {"head-shaped": self._any_head}

@@ -1,0 +1,113 @@
+"""Every method on real faces, and one of them for an hour.
+
+    python benchmarks/methods_real.py REAL_FOLDER [--minutes-per-method N]
+    python benchmarks/methods_real.py REAL_FOLDER --methods '' --long th-kd --minutes 60
+
+REAL_FOLDER holds lfw-dev (aligned faces by person), omi (more of them) and models/w600k_mbf.onnx.
+All methods take as many steps with the same seeds; the people who are judged on were never learnt
+from. A stopped call goes on where it was; figures and plot are written after every method.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+from provenance import RESULTS, provenance, write_result
+from results_page import write_page
+
+from embedge.config import load_recipe
+from embedge.files import write_json
+from embedge.pipeline.comparing import compare_methods, table
+from embedge.pipeline.preview import student_step_seconds
+from embedge.pipeline.shaping import school_of
+from embedge.pipeline.stages import open_run
+from embedge.progress import Progress
+from embedge.recipe import Recipe
+
+NAME = "methods-real"
+RECIPE = Path(__file__).with_name("methods_real.yaml")
+LONG = Path(__file__).with_name("methods_real_long.yaml")
+METHODS = "scratch,proxyless,l2e,th-kd,sh-kd"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("real", type=Path)
+    parser.add_argument("--methods", default=METHODS, help="names with commas between")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--minutes-per-method", type=float, help="steps by time, not by the recipe")
+    parser.add_argument("--long", help="this method alone, for --minutes")
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--out", type=Path, default=Path("runs/methods-real"))
+    options = parser.parse_args()
+    methods = [name for name in options.methods.split(",") if name]
+    if methods:
+        work = options.out / "equal-steps"
+        _compared(work, _recipe(RECIPE, options.real), methods, options)
+    if options.long:
+        work = options.out / f"long-{options.long}"
+        _long(work, _recipe(LONG, options.real), options)
+    write_page()
+
+
+def _recipe(path: Path, real: Path) -> Recipe:
+    places = ["--data.source", str(real / "lfw-dev"), "--data.extra", f"[{real / 'omi'}]"]
+    return load_recipe(str(path), [*places, "--teacher.file", str(real / "models/w600k_mbf.onnx")])
+
+
+def _compared(
+    folder: Path, recipe: Recipe, methods: list[str], options: argparse.Namespace
+) -> None:
+    recipe = _with_steps(folder, recipe, options.minutes_per_method)
+    with open_run(folder, recipe.to_json(), Progress(), update=False) as run:
+        for count in range(1, len(methods) + 1):
+            result = compare_methods(run, recipe, methods[:count], range(options.seeds))
+            _keep(result | {"steps": recipe.student.train.steps}, "compared")
+            print(table(result, recipe.evaluate.gate_fmr))
+
+
+def _long(folder: Path, recipe: Recipe, options: argparse.Namespace) -> None:
+    recipe = _with_steps(folder, recipe, options.minutes)
+    with open_run(folder, recipe.to_json(), Progress(), update=False) as run:
+        result = compare_methods(run, recipe, [options.long], [0])
+    _keep(result | {"steps": recipe.student.train.steps}, "long")
+    print(table(result, recipe.evaluate.gate_fmr))
+
+
+def _with_steps(folder: Path, recipe: Recipe, minutes: float | None) -> Recipe:
+    """As many steps as take so long here; measured once, so that a resumed run has as many."""
+    if minutes is None:
+        return recipe
+    kept = folder.with_name(folder.name + ".steps.json")
+    if not kept.is_file():
+        with open_run(folder.with_name("pace"), recipe.to_json(), Progress(), update=True) as run:
+            school, _ = school_of(run, recipe)
+            pace = student_step_seconds(recipe, school, "th-kd")
+        write_json(kept, {"seconds_a_step": pace, "steps": round(60 * minutes / pace)})
+    return _changed(recipe, steps=int(json.loads(kept.read_text())["steps"]))
+
+
+def _changed(recipe: Recipe, **schedule: Any) -> Recipe:
+    train = recipe.student.train.model_copy(update=schedule)
+    return recipe.model_copy(update={"student": recipe.student.model_copy(update={"train": train})})
+
+
+def _keep(result: dict[str, Any], part: str) -> None:
+    """Beside what the file holds of the other part; paths of this machine stay out of it."""
+    path = RESULTS / f"{NAME}.json"
+    held = json.loads(path.read_text()) if path.is_file() else {}
+    data, teacher = result["recipe"]["data"], result["recipe"]["teacher"]
+    data["source"] = Path(data["source"]).name
+    data["extra"] = [Path(source).name for source in data["extra"]]
+    teacher["file"] = Path(teacher["file"]).name
+    facts = provenance("torch", "onnxruntime")
+    facts["command"] = "python benchmarks/methods_real.py REAL_FOLDER …"
+    write_result(NAME, {**held, part: {"provenance": facts, **result}})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""docs/results.md and its plots from the JSON files, and from nothing else.
+
+python benchmarks/results_page.py
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from provenance import RESULTS
+
+from embedge.export.report.methods_plot import methods_plot
+from embedge.files import write_text
+from embedge.pipeline.comparing import table
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+HEAD = """# Results of the methods
+
+Written by `python benchmarks/results_page.py` from the files in `benchmarks/results`. Cross-space
+is the question that matters: a gallery that the teacher enrolled, probes from the student. All
+figures are on people nobody learnt from; a TAR is that of the strictest threshold whose FMR is not
+above the one named.
+"""
+
+
+def write_page() -> None:
+    sections = [HEAD, *filter(None, (_real(), _rendered(), _digits()))]
+    write_text(DOCS / "results.md", "\n".join(sections))
+    print(f"written: {DOCS / 'results.md'}")
+
+
+def _read(name: str) -> dict[str, Any] | None:
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def _real() -> str | None:
+    found = _read("methods-real")
+    if found is None:
+        return None
+    parts = [
+        "## Real faces\n\nTeacher `w600k_mbf.onnx`, which has no classifier: class centres are"
+        " recovered. Student: MobileFaceNet of scale 1 in\n512 dimensions. LFW (the development"
+        " part) split by identity, 50 synthetic people beside it to learn from.\n"
+    ]
+    if "compared" in found:
+        parts.append(_compared("methods-real", found["compared"]))
+    if "long" in found:
+        parts.append("### One method for longer\n\n" + _run_of(found["long"], "methods-real-long"))
+    return "\n".join(parts)
+
+
+def _rendered() -> str | None:
+    found = _read("methods-rendered")
+    if found is None:
+        return None
+    return "## Rendered faces\n\n" + _compared("methods-rendered", found)
+
+
+def _compared(name: str, found: dict[str, Any]) -> str:
+    recipe = found["recipe"]
+    schedule, runs = recipe["student"]["train"], next(iter(found["methods"].values()))["runs"]
+    told = (
+        f"{schedule['steps']} steps of {schedule['batch']} pictures for every method,"
+        f" {len(found['seeds'])} seed(s), {runs[0]['student']['genuine']:,} genuine and"
+        f" {runs[0]['student']['impostor']:,} impostor pairs.\n\n"
+    )
+    return told + _run_of(found, name) + f"\n![TAR by method](images/{name}.svg)\n"
+
+
+def _run_of(found: dict[str, Any], name: str) -> str:
+    wanted = found["recipe"]["evaluate"]["gate_fmr"]
+    methods_plot(found, wanted, DOCS / "images" / f"{name}.svg")
+    facts = found["provenance"]
+    made = f"`{facts['command']}`, {facts['date'][:10]}, {facts['cores']} cores ({facts['cpu']})."
+    steps = found["recipe"]["student"]["train"]["steps"]
+    return f"{table(found, wanted)}\n\n{steps} steps. {made}\n"
+
+
+def _digits() -> str | None:
+    found = _read("classification-digits")
+    if found is None:
+        return None
+    rows = sorted(found["accuracy"].items(), key=lambda item: -item[1]["mean"])
+    lines = [f"| {n} | {100 * s['mean']:.2f} ± {100 * s['sd']:.2f} % |" for n, s in rows]
+    return (
+        "## Plain classification\n\nThe same mechanism with biased linear heads, on scikit-learn's"
+        f" digits: {found['learn']} pictures to learn from, {found['seeds']} seeds\n"
+        f"(`{found['provenance']['command']}`).\n\n| method | accuracy |\n|---|---|\n"
+        + "\n".join(lines)
+        + "\n"
+    )
+
+
+if __name__ == "__main__":
+    write_page()

@@ -1,0 +1,100 @@
+"""A short distillation from a real teacher without a classifier, on real faces."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.real
+
+PEOPLE, EACH, HELD_OUT = 70, 4, 30
+
+
+def people_of(source: Path, folder: Path, people: int) -> Path:
+    """Links to the first pictures of those who have enough of them."""
+    chosen = [person for person in sorted(source.iterdir()) if len(list(person.iterdir())) >= EACH]
+    for person in chosen[:people]:
+        (folder / person.name).mkdir(parents=True)
+        for picture in sorted(person.iterdir())[:EACH]:
+            (folder / person.name / picture.name).symlink_to(picture)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("real")
+    faces = people_of(real / "lfw-dev", root / "faces", PEOPLE)
+    more = people_of(real / "omi", root / "more", 5)
+    recipe = {
+        "data.source": faces,
+        "data.extra": f"[{more}]",
+        "data.held_out": HELD_OUT,
+        "data.flip": "true",
+        "data.calibration_images": 32,
+        "teacher.source": "file",
+        "teacher.file": real / "models" / "w600k_mbf.onnx",
+        "student.width": 0.25,
+        "student.activation": "relu",
+        "student.train.steps": 60,
+        "student.train.batch": 32,
+        "student.train.warmup": 5,
+        "student.train.lr": 0.004,
+        "export.precisions": "[fp32]",
+        "evaluate.fmrs": "[0.1]",
+        "evaluate.threshold_fmr": 0.1,
+        "evaluate.gate_fmr": 0.1,
+        "bench.seconds": 1,
+        "name": "short",
+    }
+    options = [text for key, value in recipe.items() for text in (f"--{key}", str(value))]
+    command = [sys.executable, "-m", "embedge", "distill-and-export", "--recipe", "rendered"]
+    done = subprocess.run(
+        [*command, "--out", str(root / "run"), "--no-baseline", *options],
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+    return root / "run"
+
+
+def stage(run: Path, name: str) -> Path:
+    (found,) = run.glob(f"stages/{name}-????????????")
+    return found
+
+
+def facts(run: Path, name: str) -> dict:
+    return json.loads((stage(run, name) / "stage.json").read_text())["facts"]
+
+
+def test_the_teacher_was_confirmed_on_these_faces(finished: Path) -> None:
+    teacher = facts(finished, "teacher")
+    assert teacher["preprocessing"] == "rgb-scaled"
+    assert teacher["confirmed"]["rgb-scaled"] < 0.03
+    assert teacher["confirmed"]["rgb-plain"] > 0.2
+
+
+def test_centres_were_recovered_for_everyone_who_is_learnt_from(finished: Path) -> None:
+    head = facts(finished, "head")
+    assert head["classes"] == PEOPLE - HELD_OUT + 5
+    centres = json.loads((stage(finished, "head") / "centres.json").read_text())
+    assert centres["pictures"] == [EACH, EACH, EACH]
+    assert 0.1 < centres["dispersion"][0] < 0.6
+
+
+def test_the_student_comes_nearer_to_the_teacher(finished: Path) -> None:
+    (path,) = stage(finished, "student-th-kd").glob("*.csv")
+    with path.open() as stream:
+        distances = [float(row["distance"]) for row in csv.DictReader(stream)]
+    assert distances[0] < 2.2, "two random directions are 2 apart"
+    assert distances[-1] < 0.85 * distances[0]
+
+
+def test_the_report_judges_on_people_it_did_not_learn_from(finished: Path) -> None:
+    report = json.loads((finished / "short.embedge" / "report.json").read_text())
+    rows = {row["name"]: row for row in report["evaluation"]["comparisons"]}
+    assert rows["teacher"]["tar"][0]["tar"] > 0.97
+    assert "teacher / student fp32" in rows
