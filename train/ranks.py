@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
@@ -82,23 +82,24 @@ def agreed(work: Callable[[], Result]) -> Result:
     """What rank 0's `work()` gave, on every rank; likewise the user's mistake that it raised."""
     if world() == 1:
         return work()
-    told: list[object] = [None]
+    told: list[Any] = [None, None]
     failed: Exception | None = None
     if rank() == 0:
         try:
-            told = [(True, work())]
+            told = [work(), None]
         except EmbedgeError as error:
-            told = [(False, error)]
+            told = [None, error]
         except Exception as error:  # the others must not wait for ever
             failed = error
-            told = [(False, _lost(error))]
+            told = [None, _lost(error)]
     distributed.broadcast_object_list(told, src=0)
+    answer, mistake = told
     if failed is not None:
         raise failed
-    fine, answer = told[0]  # type: ignore[misc]
-    if not fine:
-        raise answer  # type: ignore[misc]
-    return answer  # type: ignore[return-value]
+    if mistake is not None:
+        raise mistake
+    found: Result = answer
+    return found
 
 
 def _lost(error: BaseException) -> EmbedgeError:

@@ -53,7 +53,8 @@ def _told(run: Rehearsal, recipe: Recipe, folder: Path) -> str:
         "stages",
     ]
     for name, foreseen in run.foreseen.items():
-        about = f"about {_spoken(seconds[name])}" if seconds[name] else ""
+        expected = seconds[name]
+        about = f"about {_spoken(expected)}" if expected else ""
         lines.append(f"  {name:<18} {foreseen.state:<8} {about}".rstrip())
     total = sum(value for value in seconds.values() if value)
     lines.append(f"trainings and teacher together about {_spoken(total)}; nothing was written")

@@ -101,9 +101,12 @@ class Rehearsal(Run):
         with seeded(self.recipe.seed):
             network = iresnet(wanted.depth, wanted.dim, channels=wanted.channels)
             head = torch.randn(faces.classes, wanted.dim)
-        channels = list(wanted.channels)
-        facts = {"depth": wanted.depth, "channels": channels, "dim": wanted.dim}
-        facts["identities"] = list(faces.identities)
+        facts = {
+            "depth": wanted.depth,
+            "channels": list(wanted.channels),
+            "dim": wanted.dim,
+            "identities": list(faces.identities),
+        }
         save_teacher(folder / "teacher.safetensors", network, head, facts)
         return {"curves": {}}
 
