@@ -19,9 +19,12 @@ def letterbox(image: RgbImage, width: int, height: int) -> tuple[RgbImage, float
 
 
 def _resized(image: Image.Image, size: tuple[int, int]) -> RgbImage:
-    """Plain bilinear, as detectors are trained with; beyond a factor of two it skips pixels."""
+    """Plain bilinear, as detectors are trained with; beyond a factor of two it skips pixels.
+
+    Enlarging, pillow's resize is the same thing and several times as fast.
+    """
     across, down = image.width / size[0], image.height / size[1]
-    if max(across, down) > 2:
+    if max(across, down) <= 1 or max(across, down) > 2:
         return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
     coefficients = (across, 0.0, 0.0, 0.0, down, 0.0)
     stretched = image.transform(

@@ -68,10 +68,11 @@ class OnnxDetector(Closing):
     def _tensor(self, canvas: RgbImage) -> NDArray[np.float32]:
         if self._head.colour == "BGR":
             canvas = canvas[..., ::-1]
-        pixels = canvas.astype(np.float32)
-        pixels -= np.array(self._head.mean, np.float32)
-        pixels *= np.float32(self._head.scale)
-        return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
+        planes = np.ascontiguousarray(canvas.transpose(2, 0, 1), np.float32)
+        for plane, mean in zip(planes, self._head.mean):  # a number at a time is far faster
+            plane -= np.float32(mean)
+        planes *= np.float32(self._head.scale)
+        return planes[None]
 
     def close(self) -> None:
         self._session = None

@@ -170,6 +170,38 @@ def test_the_threshold_of_a_bundle_is_tried_on_these_people(made):
     assert "own threshold" not in embedge(made, *arguments, "--flip", "sum").stdout
 
 
+def test_a_report_shows_the_matrix_as_a_heat_map(made, tmp_path):
+    arguments = ("--all-pairs", "--root", "faces", "--matrix", "--fmrs", "0.1", "--models")
+    done = embedge(
+        made, *arguments, "known.onnx", "tiny.embedge", "--report", str(tmp_path / "report")
+    )
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "report" / "report.html").read_text()
+    heat = page[page.index("Who can be compared with whom") :]
+    heat = heat[: heat.index("</table>")]
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    cells = report["evaluation"]["comparisons"]
+    assert sorted((one["gallery"], one["probe"]) for one in cells) == [
+        (gallery, probe) for gallery in ("known", "tiny:fp32") for probe in ("known", "tiny:fp32")
+    ]
+    assert heat.count('<td class="cell"') == 4
+    for one in cells:
+        assert f"{100 * one['tar'][0]['tar']:.1f}\N{NO-BREAK SPACE}%" in heat
+    assert report["verdict"]["passed"]
+
+
+def test_a_report_on_spoiled_data_fails(place):
+    shutil.copy(place / "faces" / picture(0, 1), place / "faces" / picture(5, 1))
+    done = embedge(
+        place,
+        *("--models", "known.onnx", "--all-pairs", "--root", "faces", "--report", "report"),
+    )
+    assert done.returncode == 3
+    report = json.loads((place / "report" / "report.json").read_text())
+    assert not report["verdict"]["passed"]
+    assert "filed under two people" in report["verdict"]["gates"][0]["what"]
+
+
 def test_groups(made, tmp_path):
     lines = [f"p{person:02d}\t{'ab'[person % 2]}" for person in range(PEOPLE)]
     (tmp_path / "groups.tsv").write_text("\n".join(["name\tgroup", *lines]))

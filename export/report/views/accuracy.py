@@ -20,6 +20,7 @@ def accuracy_view(report: Mapping[str, Any]) -> dict[str, Any] | None:
     rates = sorted({point["fmr"] for one in comparisons for point in one.get("tar", [])})[::-1]
     return {
         "dataset": evaluation["dataset"],
+        "people": evaluation["dataset"].get("people", "people no network was trained on"),
         "pairs": _same_pairs(comparisons),
         "rates": [{"text": rate_text(rate), "one_in": one_in(rate)} for rate in rates],
         "rows": [
@@ -31,6 +32,7 @@ def accuracy_view(report: Mapping[str, Any]) -> dict[str, Any] | None:
         "dets": _dets(comparisons),
         "matrix": _matrix(comparisons),
         "histograms": _histograms(comparisons),
+        "slice_ratios": evaluation.get("slice_ratios", []),
         "slices": [_slice(row) for row in evaluation.get("slices", [])],
     }
 

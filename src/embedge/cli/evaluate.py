@@ -7,6 +7,7 @@ printed all the same.
 
 import argparse
 import json
+import shlex
 import sys
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--require-provider", metavar="NAME", help="fail unless this one runs")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the JSON here too")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="write report.html and report.json: curves, histograms, the matrix as a heat map",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -82,13 +89,28 @@ def run(options: argparse.Namespace) -> int:
     result = _evaluated(options, progress)
     if options.output:
         write_json(options.output, result)
+    if options.report:
+        _write_report(result, options.report)
     print(json.dumps(result, allow_nan=False) if options.json else text_of(result))
     if result["spoiled"]:
         print("embedge: the data has faults that spoil these figures", file=sys.stderr)
     return 3 if result["spoiled"] else 0
 
 
+def _write_report(result: dict[str, Any], folder: Path) -> None:
+    from embedge.optional import require
+
+    require("jinja2", extra="export")
+    from embedge.export.report.evaluation import report_from_evaluation
+    from embedge.export.report.write import write_report
+
+    command = shlex.join(["embedge", *sys.argv[1:]])
+    print(write_report(report_from_evaluation(result, command), folder), file=sys.stderr)
+
+
 def _evaluated(options: argparse.Namespace, progress: "Progress") -> dict[str, Any]:
+    from embedge.files import sha256_json
+
     _check(options)
     test = _test(options)
     findings = test.findings() + _leaks(options, test)
@@ -103,6 +125,8 @@ def _evaluated(options: argparse.Namespace, progress: "Progress") -> dict[str, A
         "data": {
             "images": len(test.faces.names),
             "subjects": len(set(test.subjects.tolist())),
+            "fingerprint": sha256_json([list(test.faces.names), test.subjects.tolist()]),
+            "trained_on_known": options.trained_on is not None,
             "findings": [finding.to_json() for finding in findings],
         },
         "models": models,

@@ -125,10 +125,10 @@ def _comparisons(
     artifacts: dict[str, dict[str, Any]],
     progress: Progress,
 ) -> list[dict[str, Any]]:
-    """Teacher alone, student alone, teacher's gallery with the student's probes; every artifact."""
+    """Teacher alone; every artifact alone, with the first one's gallery and the teacher's."""
     fmrs, seed, found = recipe.evaluate.fmrs, recipe.seed, []
     teacher, reference = views.teacher[test], None
-    total = 1 + 2 * len(views.artifacts) + 2 * (views.baseline is not None)
+    total = 3 * len(views.artifacts) + 2 * (views.baseline is not None)
     with progress.task("comparing every pair", total) as task:
 
         def add(
@@ -152,6 +152,8 @@ def _comparisons(
         for name, rows in views.artifacts.items():
             some, role, facts = rows[test], f"student {name}", artifacts[name]
             alone = add(some, some, (role, role), facts["threshold"], reference)
+            if reference is not None:
+                add(reference.gallery, some, (reference.comparison.name, role), None, reference)
             reference = reference or Reference(alone, some, some)
             if views.shared:
                 add(teacher, some, ("teacher", role), facts["threshold_against_teacher"])
