@@ -7,6 +7,7 @@ percentiles of the bootstrap it stays honest when only a handful of errors, or n
 """
 
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -121,8 +122,22 @@ def clustered_interval(
 ) -> Interval:
     """Interval of a rate whose independent unit is the subject, from its resampled rounds."""
     variance = float(np.var(rounds)) if 0 < rate < 1 and len(rounds) else 0.0
-    effective = rate * (1 - rate) / variance if variance > 0 else float(subjects)
+    if variance > 0:
+        effective = rate * (1 - rate) / variance * _few_people(subjects, confidence)
+    else:
+        effective = float(subjects)
     return _interval(rate, effective, confidence)
+
+
+def _few_people(subjects: int, confidence: float) -> float:
+    """What a variance that was itself estimated from so many people takes off: z²/t² · (n-1)/n."""
+    if subjects < 2:
+        return 1.0
+    z, freedom = NormalDist().inv_cdf((1 + confidence) / 2), subjects - 1
+    # Student's quantile from the normal one, by Cornish and Fisher's expansion
+    t = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    t += (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
+    return (z / t) ** 2 * freedom / subjects
 
 
 def _clustered(

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.stats import beta
 
 from embedge.calibration import bootstrap
 from embedge.calibration.binomial import lower_bound, rule_of_three, upper_bound
 from embedge.calibration.bootstrap import resampled
 from embedge.calibration.intervals import (
+    clustered_interval,
     design_effect,
     equal_error_interval,
     fmr_interval,
@@ -158,3 +160,17 @@ def test_the_same_seed_gives_the_same_interval():
     assert first == again
     assert first != equal_error_interval(resampled(scores, seed=10), point)
     assert first.low < point.rate < first.high
+
+
+@pytest.mark.parametrize(("people", "confidence"), [(5, 0.95), (12, 0.9), (40, 0.95), (400, 0.99)])
+def test_few_people_widen_an_interval_as_students_quantile_says(people, confidence):
+    rounds, rate = np.random.default_rng(0).normal(0.2, 0.03, 500), 0.2
+    z, t = (f.ppf((1 + confidence) / 2) for f in (stats.norm, stats.t(people - 1)))
+    effective = rate * (1 - rate) / np.var(rounds) * (z / t) ** 2 * (people - 1) / people
+    low, high = stats.beta.ppf(
+        [(1 - confidence) / 2, (1 + confidence) / 2],
+        [rate * effective, rate * effective + 1],
+        [(1 - rate) * effective + 1, (1 - rate) * effective],
+    )
+    found = clustered_interval(rate, rounds, people, confidence)
+    assert (found.low, found.high) == pytest.approx((low, high), rel=0.01)
