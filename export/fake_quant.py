@@ -33,13 +33,19 @@ class FakeQuantised(nn.Module):
     """Pictures (N, 3, H, W) to embeddings, as INT8 will compute them; weights and biases train."""
 
     def __init__(
-        self, calibrated: Calibrated, images: Images, method: Method = "mse", *, bits: int = 8
+        self,
+        calibrated: Calibrated,
+        images: Images,
+        method: Method = "mse",
+        *,
+        bits: int = 8,
+        kept: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
         self.calibrated, self.method, self.bits = calibrated, method, bits
         graph, target = calibrated.graph.copy(), calibrated.target
         door = read_contract(graph) or DEFAULT_DOOR
-        wanted = wanted_tensors(graph, target)
+        wanted = wanted_tensors(graph, target, kept=kept | calibrated.closing.keys())
         ranges = calibrated.ranges(wanted, method)
         correct_biases(graph, wanted, ranges, target, batches_of(images[:FEW], door), bits=bits)
         self.graph = graph
@@ -106,7 +112,7 @@ class FakeQuantised(nn.Module):
         for name, key in self.keys.items():
             graph.constants[name] = self.trained[key].detach().cpu().numpy().copy()
         old = self.calibrated
-        return Calibrated(graph, old.target, old.histograms, old.fixed)
+        return Calibrated(graph, old.target, old.histograms, old.fixed, old.closing)
 
 
 def _fake(value: Tensor, scale: Scale) -> Tensor:

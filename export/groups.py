@@ -11,7 +11,7 @@ from onnx import NodeProto
 
 from embedge.export.channels import group_count, is_weighted
 from embedge.export.picks import absorb_picks, pick_channels
-from embedge.export.surgery import Graph, copy_message
+from embedge.export.surgery import Graph, attribute, copy_message
 
 __all__ = ["widen_groups"]
 
@@ -32,6 +32,7 @@ def widen_groups(graph: Graph) -> Graph:
             _merge(graph, node, inputs, per_group)
     graph.tidy()
     absorb_picks(graph)
+    _cut_before_joining(graph)
     graph.tidy()
     return graph
 
@@ -76,6 +77,22 @@ def _depthwise(
     _set_groups(part, len(weight))
     graph.nodes.append(part)
     return part.output[0]
+
+
+def _cut_before_joining(graph: Graph) -> None:
+    """Concat, ReLU  →  ReLU on each part, Concat: then the parts are added and joined as codes."""
+    for join in [node for node in graph.nodes if node.op_type == "Concat"]:
+        cut = graph.only_consumer(join.output[0])
+        if cut is None or cut.op_type not in {"Relu", "Clip"} or attribute(join, "axis") != 1:
+            continue
+        for place, part in enumerate(join.input):
+            twin: NodeProto = copy_message(cut)
+            twin.name = graph.fresh(f"{cut.name}.part")
+            twin.input[0], twin.output[0] = part, graph.fresh(f"{cut.output[0]}.part")
+            graph.nodes.append(twin)
+            join.input[place] = twin.output[0]
+        graph.remove(cut)
+        join.output[0] = cut.output[0]
 
 
 def _merge(graph: Graph, node: NodeProto, inputs: int, outputs: int) -> None:

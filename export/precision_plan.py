@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from embedge.calibration.ranges import Method
 from embedge.export.before_after import embeddings_of
-from embedge.export.channels import is_weighted
-from embedge.export.observe import batches_of, observe
+from embedge.export.cost import layer_macs
 from embedge.export.qdq import Calibrated, quantised
 from embedge.export.surgery import Graph
 from embedge.export.verification_effect import Effect, VerificationReference
 from embedge.files import write_json
 
-__all__ = ["KeptLayer", "PrecisionPlan", "layer_macs", "planned"]
+__all__ = ["KeptLayer", "PrecisionPlan", "planned"]
+
+_SWITCHING = 0.01  # leaving and entering INT8 costs time however small the layer is
 
 Images = NDArray[np.uint8]
 Watcher = Callable[[int, int], None]
@@ -41,21 +42,45 @@ class KeptLayer:
 
 @dataclass(frozen=True, slots=True)
 class PrecisionPlan:
-    """`kept` in the order in which they were chosen; `reached` tells whether the budget holds."""
+    """`kept` in the order in which they were chosen; `reached` tells whether the budget holds.
+
+    Without a search there is no budget and no effect: only the `closing` layers are in float.
+    """
 
     target: str
-    budget: float
-    all_int8: Effect
-    result: Effect
-    kept: tuple[KeptLayer, ...]
+    closing: dict[str, float]
+    budget: float | None = None
+    all_int8: Effect | None = None
+    result: Effect | None = None
+    kept: tuple[KeptLayer, ...] = ()
 
     @property
     def reached(self) -> bool:
-        return self.result.tar_loss <= self.budget
+        return self.budget is None or (
+            self.result is not None and self.result.tar_loss <= self.budget
+        )
 
     @property
     def nodes(self) -> frozenset[str]:
+        """What the search keeps, besides the closing layers."""
         return frozenset(layer.node for layer in self.kept)
+
+    def float_layers(self) -> list[dict[str, Any]]:
+        """Every layer in float, its share of the work, and why."""
+        closing = [
+            {"node": node, "macs_share": share, "why": "writes the embedding and costs nothing"}
+            for node, share in self.closing.items()
+        ]
+        return [*closing, *map(self._reasoned, self.kept)]
+
+    def _reasoned(self, layer: KeptLayer) -> dict[str, Any]:
+        assert self.all_int8 is not None  # what is kept was searched for
+        before, alone = self.all_int8, layer.alone
+        why = (
+            f"without it INT8 loses {before.tar_loss:.2f} points of TAR at FMR {before.fmr:g} and"
+            f" flips {before.flips} decisions, with it {alone.tar_loss:.2f} and {alone.flips}"
+        )
+        return {"node": layer.node, "macs_share": layer.macs_share, "why": why}
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -63,8 +88,9 @@ class PrecisionPlan:
             "target": self.target,
             "budget_points": self.budget,
             "reached": self.reached,
-            "all_int8": self.all_int8.to_json(),
-            "result": self.result.to_json(),
+            "all_int8": self.all_int8 and self.all_int8.to_json(),
+            "result": self.result and self.result.to_json(),
+            "float_layers": self.float_layers(),
             "kept": [layer.to_json() for layer in self.kept],
         }
 
@@ -86,8 +112,8 @@ def planned(
     """Keep layers in float until TAR at `fmr` loses at most `budget` points.
 
     Layers are tried one at a time; they are kept in the order of what they give back per
-    multiplication, and after each one the whole graph is measured again. The faces are not the
-    calibration pictures.
+    multiplication, and after each one the whole graph is measured again; at the end those that
+    the others made needless go back to INT8. The faces are not the calibration pictures.
     """
     float_graph = calibrated.graph
     reference = VerificationReference(_embedded(float_graph, faces), labels, fmr)
@@ -100,13 +126,32 @@ def planned(
     kept = list[KeptLayer]()
     if result.tar_loss > budget:
         shares = layer_macs(float_graph, images[:1])
+        shares = {node: share for node, share in shares.items() if node not in calibrated.closing}
         candidates = _candidates(shares, measured, watch)
         for layer in sorted(candidates, key=lambda one: _worth(one, all_int8), reverse=True):
             kept.append(layer)
             result = measured(frozenset(one.node for one in kept))
             if result.tar_loss <= budget:
+                kept, result = _thinned(kept, result, measured, budget)
                 break
-    return PrecisionPlan(calibrated.target, budget, all_int8, result, tuple(kept))
+    return PrecisionPlan(
+        calibrated.target, calibrated.closing, budget, all_int8, result, tuple(kept)
+    )
+
+
+def _thinned(
+    kept: list[KeptLayer],
+    result: Effect,
+    measured: Callable[[frozenset[str]], Effect],
+    budget: float,
+) -> tuple[list[KeptLayer], Effect]:
+    """Without those that later ones made needless, the costliest first."""
+    for layer in sorted(kept[:-1], key=lambda one: one.macs_share, reverse=True):
+        rest = [one for one in kept if one is not layer]
+        found = measured(frozenset(one.node for one in rest))
+        if found.tar_loss <= budget:
+            kept, result = rest, found
+    return kept, result
 
 
 def _candidates(
@@ -123,20 +168,8 @@ def _candidates(
 def _worth(layer: KeptLayer, all_int8: Effect) -> tuple[float, float, float]:
     """TAR, decisions and cosine given back, each per share of the multiplications."""
     gains = (b - a for a, b in zip(layer.alone.badness, all_int8.badness))
-    tar, flips, cosine = (gain / (layer.macs_share + 1e-3) for gain in gains)
+    tar, flips, cosine = (gain / (layer.macs_share + _SWITCHING) for gain in gains)
     return tar, flips, cosine
-
-
-def layer_macs(graph: Graph, picture: Images) -> dict[str, float]:
-    """The share of every Conv and Gemm in the multiplications of the graph."""
-    layers = [node for node in graph.nodes if is_weighted(graph, node)]
-    values = next(observe(graph, [n.output[0] for n in layers], batches_of(picture)))
-    macs = {
-        node.name: values[node.output[0]][0, 0].size * graph.constants[node.input[1]].size
-        for node in layers
-    }
-    total = sum(macs.values())
-    return {name: count / total for name, count in macs.items()}
 
 
 def _embedded(graph: Graph, faces: Images) -> NDArray[np.float32]:

@@ -18,10 +18,11 @@ from embedge.export.before_after import embeddings_of
 from embedge.export.fake_quant import FakeQuantised
 from embedge.export.observe import DEFAULT_DOOR
 from embedge.export.placement import Target
-from embedge.export.qdq import Images, calibrated_graph, quantised, write_for
+from embedge.export.qdq import Calibrated, Images, calibrated_graph, quantised, write_for
+from embedge.export.surgery import Graph
 from embedge.runtime.encoders import tensor_from_crops
 
-__all__ = ["match_float", "qat_from_onnx"]
+__all__ = ["match_float", "qat_from_onnx", "trained_graph"]
 
 Fit = Callable[[nn.Module], object]
 
@@ -38,16 +39,33 @@ def qat_from_onnx(
 ) -> None:
     """Calibrate, let `fit` train the fake-quantised network in place, write the INT8 graph."""
     calibrated = calibrated_graph(path_in, calibration_images, target)
-    module = FakeQuantised(calibrated, calibration_images, method, bits=weight_bits)
+    write_for(
+        trained_graph(calibrated, calibration_images, fit, method=method, weight_bits=weight_bits),
+        target,
+        path_out,
+    )
+
+
+def trained_graph(
+    calibrated: Calibrated,
+    images: Images,
+    fit: Fit,
+    *,
+    method: Method = "mse",
+    kept: frozenset[str] = frozenset(),
+    weight_bits: int = 8,
+) -> Graph:
+    """The Q/DQ graph after `fit` has trained its fake-quantised twin; `kept` stays in float."""
+    module = FakeQuantised(calibrated, images, method, bits=weight_bits, kept=kept)
     fit(module)
-    graph = quantised(
+    return quantised(
         module.to_calibrated(),
-        calibration_images,
+        images,
         method,
+        kept=kept,
         weight_bits=weight_bits,
         correct=False,  # training has set the biases for these very scales
     )
-    write_for(graph, target, path_out)
 
 
 def match_float(

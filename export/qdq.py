@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from embedge.calibration.ranges import Histogram, Method, Range
 from embedge.export.bias_correction import correct_biases
 from embedge.export.canonical import canonical
+from embedge.export.cost import closing_layers
 from embedge.export.entrance import exact_entrance, fold_entrance
 from embedge.export.equalise import equalise
 from embedge.export.groups import widen_groups
@@ -38,12 +39,16 @@ FEW = 128  # pictures that suffice for means and for the extremes of channels
 
 @dataclass(slots=True)
 class Calibrated:
-    """A float graph ready to be quantised: equalised, its values counted."""
+    """A float graph ready to be quantised: equalised, its values counted.
+
+    The `closing` layers stay in float whatever else does; with the share of each in the work.
+    """
 
     graph: Graph
     target: Target
     histograms: dict[str, Histogram]
     fixed: dict[str, Range]
+    closing: dict[str, float]
 
     def ranges(self, wanted: Wanted, method: Method) -> dict[str, Range]:
         """One range per root: the union over the tensors that share it."""
@@ -99,7 +104,8 @@ def calibrated_graph(path_in: Path, images: Images, target: Target) -> Calibrate
     graph.tidy()
     wanted = wanted_tensors(graph, target)
     histograms = collect_histograms(graph, wanted, images)
-    return Calibrated(graph, target, histograms, fixed)
+    closing = {} if target == "cpu" else closing_layers(graph, images[:1])
+    return Calibrated(graph, target, histograms, fixed, closing)
 
 
 def quantised(
@@ -114,7 +120,7 @@ def quantised(
     """The Q/DQ graph; the calibrated float graph stays as it is."""
     graph, target = calibrated.graph.copy(), calibrated.target
     door = read_contract(graph) or DEFAULT_DOOR
-    wanted = wanted_tensors(graph, target, kept=kept)
+    wanted = wanted_tensors(graph, target, kept=kept | calibrated.closing.keys())
     ranges = calibrated.ranges(wanted, method)
     if correct:
         few = batches_of(images[:FEW], door)

@@ -105,6 +105,14 @@ class ThresholdRow(Strict):
     model: str
 
 
+class FloatLayer(Strict):
+    """A layer of an INT8 graph that computes in float, its share of the work, and why."""
+
+    node: str
+    macs_share: Share
+    why: str
+
+
 class Artifact(Strict):
     name: str
     file: str
@@ -116,6 +124,7 @@ class Artifact(Strict):
     cosine_to_torch: CosineToTorch | None = None
     threshold: ThresholdRow | None = None
     placement: dict[str, dict[str, Count]] | None = None
+    float_layers: list[FloatLayer] = []
     note: str = ""
 
 

@@ -15,7 +15,9 @@ __all__ = [
     "Evaluate",
     "Export",
     "Gates",
+    "Int8",
     "Margin",
+    "Qat",
     "Recipe",
     "Schedule",
     "Student",
@@ -199,6 +201,23 @@ class Export(Section):
     """graphs of the bundle; fp32 is always there"""
 
 
+class Qat(Section):
+    steps: Annotated[int, Field(ge=0)] = 0
+    """steps of training inside INT8 arithmetic, after distillation, by the same method under the
+    frozen shared head; 0: none"""
+    batch: Annotated[int, Field(ge=2)] = 32
+    """pictures a step"""
+    lr: Annotated[float, Field(gt=0)] = 2e-4
+    """peak learning rate, a tenth of the student's or less: the weights shall move a little"""
+
+
+class Int8(Section):
+    budget: Annotated[float, Field(ge=0)] | None = None
+    """search layers to keep in float until TAR at evaluate.gate_fmr loses at most so many points on
+    the people thresholds are set on; unset: no search"""
+    qat: Qat = Qat()
+
+
 class Gates(Section):
     """The command fails (exit code 3) when one of these does not hold."""
 
@@ -242,6 +261,7 @@ class Recipe(Section):
     student: Student = Student()
     distill: Distill = Distill()
     export: Export = Export()
+    int8: Int8 = Int8()
     evaluate: Evaluate = Evaluate()
     bench: Bench = Bench()
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -139,6 +140,38 @@ def test_a_missed_gate_exits_with_three_and_keeps_the_report(finished):
     assert "FAIL" in result.stdout
     assert "Traceback" not in result.stderr
     assert json.loads((out / "tiny.embedge" / "report.json").read_text())["verdict"] != {}
+
+
+def test_training_inside_int8_is_a_stage(finished, tmp_path):
+    """Everything before is reused; the graphs, their plans and the report change."""
+    whole, _ = finished
+    out = tmp_path / "tiny"
+    shutil.copytree(whole, out)
+    result = distill(out, "--update", "--int8.qat.steps", "20", "--int8.budget", "100")
+    assert result.returncode == 0, result.stderr
+    assert "onnx: reused" in result.stderr
+    assert student_of(out) == student_of(whole)
+    report = json.loads((out / "tiny.embedge" / "report.json").read_text())
+    Report.model_validate(report)
+    curves = {curve["name"]: curve for curve in report["training"]["curves"]}
+    assert {"INT8 for int8-cpu", "INT8 for int8-trt"} <= set(curves)
+    assert curves["INT8 for int8-cpu"]["steps"] == [10, 20]
+    for name in ("int8-cpu", "int8-trt"):
+        (before,) = whole.glob(f"stages/int8-*/student.{name}.onnx")
+        assert (out / "tiny.embedge" / before.name).read_bytes() != before.read_bytes()
+        plan = json.loads((out / "tiny.embedge" / f"student.{name}.plan.json").read_text())
+        (row,) = [row for row in report["artifacts"] if row["name"] == name]
+        assert plan["float_layers"] == row["float_layers"]
+        assert plan["budget_points"] == 100
+    assert report["artifacts"][-1]["float_layers"]  # TensorRT's graph closes in float
+
+
+def test_without_a_shared_head_int8_is_not_trained(finished, tmp_path):
+    out = tmp_path / "tiny"
+    shutil.copytree(finished[0], out)
+    result = distill(out, "--update", "--method", "scratch", "--int8.qat.steps", "2")
+    assert result.returncode == 2
+    assert "E-QAT" in result.stderr
 
 
 @pytest.mark.parametrize(

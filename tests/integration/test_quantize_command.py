@@ -60,6 +60,19 @@ def test_a_foreign_model_is_quantised_with_figures(folder, tmp_path, target):
     assert (tmp_path / "trt.cache").read_text().startswith("TRT-861-")
 
 
+def test_the_plan_lies_beside_the_model(folder, tmp_path):
+    """With a budget it says what was tried and what it gave."""
+    out = tmp_path / "int8.onnx"
+    options = ("--budget", "50", "--fmr", "0.1", "--count", "24", "--no-figures")
+    done = quantize(folder / "model.onnx", "--calib", folder / "faces", "--out", out, *options)
+    assert done.returncode == 0, done.stderr
+    assert "TAR at FMR 0.1 loses" in done.stdout
+    plan = json.loads(out.with_suffix(".plan.json").read_text())
+    assert plan["budget_points"] == 50
+    assert plan["reached"]
+    assert plan["all_int8"]["comparisons"] > 0
+
+
 def test_help_is_quick_and_needs_nothing(folder):
     assert "--target" in quantize("--help").stdout
 

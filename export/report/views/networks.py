@@ -1,6 +1,6 @@
 """What was distilled and what was made from it: models and artifacts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from embedge.export.report.words import (
@@ -40,6 +40,7 @@ def artifacts_view(report: Mapping[str, Any]) -> list[dict[str, Any]]:
             "digest": short_digest(artifact["sha256"]),
             "threshold": _threshold(artifact.get("threshold")),
             "placed": _placement(artifact.get("placement")),
+            "float_layers": _float_layers(artifact.get("float_layers", [])),
         }
         for artifact in artifacts
     ]
@@ -68,3 +69,10 @@ def _placement(placement: Mapping[str, Mapping[str, int]] | None) -> list[str]:
         named = ", ".join(f"{count} {operator}" for operator, count in common)
         lines.append(f"{provider}: {sum(operators.values())} nodes ({named}…)")
     return lines
+
+
+def _float_layers(layers: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    return [
+        {"node": layer["node"], "share": percent(layer["macs_share"], 2), "why": layer["why"]}
+        for layer in layers
+    ]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from embedge.calibration.sets import CalibrationSet
+    from embedge.export.precision_plan import PrecisionPlan
 
     Images = NDArray[np.uint8]
 
@@ -63,9 +64,9 @@ def run(options: argparse.Namespace) -> int:
     chosen, rest = _chosen(options)
     images = _decoded(chosen.root, chosen.names)
     calibrated = calibrated_graph(options.model, images, options.target)
-    kept = frozenset(options.keep)
-    if options.budget is not None:
-        kept |= _planned(options, calibrated, images, chosen.root, rest)
+    plan = _plan(options, calibrated, images, chosen.root, rest)
+    plan.write(options.out.with_suffix(".plan.json"))
+    kept = frozenset(options.keep) | plan.nodes
     graph = quantised(
         calibrated,
         images,
@@ -87,18 +88,21 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _planned(
+def _plan(
     options: argparse.Namespace, calibrated: Any, images: "Images", root: Path, names: list[str]
-) -> frozenset[str]:
-    """The nodes that a mixed-precision plan keeps; the plan is written beside the model."""
+) -> "PrecisionPlan":
+    """What stays in float, searched if there is a budget; written beside the model."""
     import numpy as np
 
-    from embedge.export.precision_plan import planned
+    from embedge.export.channels import is_weighted
+    from embedge.export.precision_plan import PrecisionPlan, planned
     from embedge.progress import Progress
 
+    if options.budget is None:
+        return PrecisionPlan(calibrated.target, calibrated.closing)
     labels = np.array([Path(name).parent.as_posix() for name in names])
-    progress = Progress()
-    with progress.task("trying layers in float", 1) as task:
+    layers = sum(is_weighted(calibrated.graph, node) for node in calibrated.graph.nodes)
+    with Progress().task("trying layers in float", layers - len(calibrated.closing)) as task:
         plan = planned(
             calibrated,
             images,
@@ -107,16 +111,27 @@ def _planned(
             labels,
             fmr=options.fmr,
             budget=options.budget,
+            watch=lambda done, total: task.advance(),
         )
-        task.advance()
-    plan.write(options.out.with_suffix(".plan.json"))
-    loss = f"TAR at FMR {options.fmr:g} loses {plan.result.tar_loss:.3f} points"
-    print(f"{loss} ({plan.all_int8.tar_loss:.3f} with everything in INT8)")
-    for layer in plan.kept:
-        print(f"  float: {layer.node} ({100 * layer.macs_share:.1f} % of the multiplications)")
+    print(_plan_text(plan, options))
+    return plan
+
+
+def _plan_text(plan: "PrecisionPlan", options: argparse.Namespace) -> str:
+    assert plan.result is not None  # it was searched for
+    assert plan.all_int8 is not None
+    lines = [
+        f"TAR at FMR {options.fmr:g} loses {plan.result.tar_loss:.3f} points"
+        f" ({plan.all_int8.tar_loss:.3f} with everything in INT8)"
+    ]
+    lines += [
+        f"  float: {layer['node']} ({100 * layer['macs_share']:.2f} % of the multiplications):"
+        f" {layer['why']}"
+        for layer in plan.float_layers()
+    ]
     if not plan.reached:
-        print(f"the budget of {options.budget:g} points is not reached")
-    return plan.nodes
+        lines.append(f"the budget of {options.budget:g} points is not reached")
+    return "\n".join(lines)
 
 
 def _chosen(options: argparse.Namespace) -> "tuple[CalibrationSet, list[str]]":

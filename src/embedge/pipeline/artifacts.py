@@ -7,11 +7,10 @@ import numpy as np
 
 from embedge.export.engines import EngineOptions, engine_from_onnx, engines_available
 from embedge.export.fp16 import fp16_from_onnx
-from embedge.export.placement import Target
-from embedge.export.qdq import qdq_from_onnx
 from embedge.export.student_graph import onnx_from_student
 from embedge.files import sha256_file, whole_file
 from embedge.pipeline.faces import faces_of
+from embedge.pipeline.int8 import INT8
 from embedge.pipeline.learning import teacher_of
 from embedge.pipeline.stages import Run, Stage
 from embedge.pipeline.students import load_student, shares_space
@@ -23,11 +22,9 @@ __all__ = [
     "contract_of",
     "engines_stage",
     "graphs_of",
-    "int8_stage",
     "onnx_stage",
 ]
 
-_INT8: dict[str, Target] = {"int8-cpu": "cpu", "int8-trt": "trt"}
 # which graph an engine of each precision is built from
 _ENGINES = {"fp32": "fp32", "fp16": "fp16", "int8": "int8-trt"}
 
@@ -44,7 +41,7 @@ def contract_of(teacher: Stage, student: Stage) -> EmbeddingContract:
 
 def onnx_stage(run: Run, recipe: Recipe, teacher: Stage, student: Stage, faces: Stage) -> Stage:
     """The float graphs."""
-    wanted = [name for name in recipe.export.precisions if name not in _INT8]
+    wanted = [name for name in recipe.export.precisions if name not in INT8]
 
     def work(folder: Path) -> dict[str, Any]:
         fp32 = folder / "student.fp32.onnx"
@@ -83,21 +80,6 @@ def _spread(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
         label = int(labels[row])
         turn[row] = seen[label] = seen.get(label, -1) + 1
     return np.sort(order[np.argsort(turn[order], kind="stable")][:count])
-
-
-def int8_stage(run: Run, recipe: Recipe, onnx: Stage, calibration: Stage) -> Stage:
-    wanted = [name for name in recipe.export.precisions if name in _INT8]
-
-    def work(folder: Path) -> dict[str, Any]:
-        images = np.load(calibration.folder / "images.npy")
-        with run.progress.task("quantising", len(wanted)) as task:
-            for name in wanted:
-                out = folder / f"student.{name}.onnx"
-                qdq_from_onnx(onnx.folder / "student.fp32.onnx", images, out, target=_INT8[name])
-                task.advance()
-        return {}
-
-    return run.stage("int8", {"precisions": wanted}, [onnx, calibration], work)
 
 
 def engines_stage(run: Run, recipe: Recipe, onnx: Stage, int8: Stage, calibration: Stage) -> Stage:

@@ -8,11 +8,12 @@ from embedge.pipeline.artifacts import (
     calibrate_stage,
     engines_stage,
     graphs_of,
-    int8_stage,
     onnx_stage,
 )
 from embedge.pipeline.faces import held_out_stage
+from embedge.pipeline.int8 import int8_stage
 from embedge.pipeline.latency import bench_stage
+from embedge.pipeline.learning import School
 from embedge.pipeline.proof import parity_stage
 from embedge.pipeline.reporting import Chain, publish_bundle, report_stage
 from embedge.pipeline.shaping import learning_stages, school_of
@@ -66,7 +67,8 @@ def _students(run: Run, recipe: Recipe) -> dict[str, Stage]:
 def _graphs(run: Run, recipe: Recipe, stages: dict[str, Stage]) -> Chain:
     onnx = onnx_stage(run, recipe, stages["teacher"], stages["student"], stages["faces"])
     calibration = calibrate_stage(run, recipe, stages["faces"])
-    int8 = int8_stage(run, recipe, onnx, calibration)
+    school = School(stages["faces"], stages["teacher"], stages["head"])
+    int8 = int8_stage(run, recipe, onnx, calibration, school)
     engines = engines_stage(run, recipe, onnx, int8, calibration)
     more = {"onnx": onnx, "calibrate": calibration, "int8": int8, "engines": engines}
     return Chain(recipe, {**stages, **more}, graphs_of(onnx, int8))

@@ -18,6 +18,7 @@ from embedge.files import sha256_file
 from embedge.pipeline.artifacts import contract_of
 from embedge.pipeline.faces import faces_of
 from embedge.pipeline.gates import gates_of
+from embedge.pipeline.int8 import float_layers
 from embedge.pipeline.latency import default_artifact
 from embedge.pipeline.learning import teacher_of
 from embedge.pipeline.proof import findings_of
@@ -62,6 +63,7 @@ class Chain:
                 "provider": facts[name]["provider"],
                 "cosine_to_torch": facts[name]["cosine"],
                 "threshold": facts[name]["threshold"],
+                "float_layers": float_layers(self["int8"], name),
             }
             for name, path in self.graphs.items()
         ]
@@ -91,6 +93,7 @@ def publish_bundle(run: Run, chain: Chain, report: Stage) -> Path:
     ]
     files = {path.name: path for path in chain.graphs.values()}
     plans = {f"engines/{path.name}": path for path in chain["engines"].folder.glob("*.plan*")}
+    mixed = {path.name: path for path in chain["int8"].folder.glob("*.plan.json")}
     pages = {name: report.folder / name for name in ("report.html", "report.json")}
     contract = contract_of(chain["teacher"], chain["student"])
     return write_bundle(
@@ -98,7 +101,7 @@ def publish_bundle(run: Run, chain: Chain, report: Stage) -> Path:
         name=recipe.name,
         contract=contract,
         artifacts=artifacts,
-        files={**files, **plans, **pages},
+        files={**files, **mixed, **plans, **pages},
         provenance=_provenance(chain),
         default_artifact=default_artifact(chain.graphs),
         extras=_thresholds(chain),
@@ -194,6 +197,9 @@ def _curves(chain: Chain) -> list[dict[str, Any]]:
         log = dict(chain[stage].facts["curves"]) if stage in chain.stages else {}
         if log:
             curves.append({"name": name, "steps": log.pop("step"), "series": log})
+    for name, found in chain["int8"].facts.get("curves", {}).items():
+        log = dict(found)
+        curves.append({"name": name, "steps": log.pop("step"), "series": log})
     return curves
 
 

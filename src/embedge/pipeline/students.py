@@ -31,38 +31,24 @@ from embedge.train.models import MobileFaceNet, mobilefacenet
 from embedge.train.seeds import seeded
 from embedge.train.watch import Watch
 
-__all__ = ["OWN_HEAD", "load_student", "shares_space", "student_stage"]
+__all__ = ["OWN_HEAD", "Teaching", "load_student", "shares_space", "student_stage"]
 
 OWN_HEAD = "own-head"
 
 
 def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stage:
     """Train the student by `method`; the result is its weights, and the head of its own if any."""
-    plan = _Plan.of(recipe, method, school)
-    after = [school.faces, *([school.head] if plan.borrows else [])]
-    cache = None
-    if plan.needs_teacher:
-        cache = cache_stage(
-            run, recipe, school.faces, school.teacher, flip=_both_sides(recipe, school)
-        )
-        after.append(cache)
+    teaching = Teaching.of(run, recipe, method, school)
+    plan, after = teaching.plan, list(teaching.stages)
     watched = held_out_stage(run, recipe) if recipe.student.train.evaluate_every else None
     after += [watched, school.teacher] if watched else []
 
     def work(folder: Path) -> dict[str, Any]:
         network = _new_student(recipe, plan.dim)
-        lesson = Lesson(
-            method,
-            plan.ingredients,
-            faces_of(school.faces),
-            cached(cache) if cache else None,
-            recipe.data.flip,
-            plan.lift_from,
-        )
         curves, head = train_student(
             f"student ({method})",
             network,
-            lesson,
+            teaching.lesson(),
             plan_of(recipe.student.train),
             seed=recipe.seed,
             folder=folder,
@@ -77,6 +63,40 @@ def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stag
         return {"curves": curves, "watch": looks, "dim": plan.dim, "shares_space": plan.shares}
 
     return run.stage(f"student-{method}", plan.inputs(recipe), after, work, together=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """A method with all it needs: its plan, and the stages it is taught from."""
+
+    plan: "_Plan"
+    school: School
+    cache: Stage | None
+    flip: bool
+    inputs: dict[str, Any]
+
+    @classmethod
+    def of(cls, run: Run, recipe: Recipe, method: str, school: School) -> "Teaching":
+        plan, cache = _Plan.of(recipe, method, school), None
+        if plan.needs_teacher:
+            flip = _both_sides(recipe, school)
+            cache = cache_stage(run, recipe, school.faces, school.teacher, flip=flip)
+        return cls(plan, school, cache, recipe.data.flip, plan.inputs(recipe))
+
+    @property
+    def stages(self) -> list[Stage]:
+        head = [self.school.head] if self.plan.borrows else []
+        return [self.school.faces, *head, *([self.cache] if self.cache else [])]
+
+    def lesson(self) -> Lesson:
+        return Lesson(
+            self.plan.method,
+            self.plan.ingredients,
+            faces_of(self.school.faces),
+            cached(self.cache) if self.cache else None,
+            self.flip,
+            self.plan.lift_from,
+        )
 
 
 @dataclass(frozen=True, slots=True)

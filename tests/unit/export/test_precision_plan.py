@@ -12,7 +12,7 @@ from embedge.errors import EmbedgeError
 from embedge.export.before_after import embeddings_of
 from embedge.export.observe import DEFAULT_DOOR
 from embedge.export.parity import compare_embeddings
-from embedge.export.precision_plan import layer_macs, planned
+from embedge.export.precision_plan import PrecisionPlan, planned
 from embedge.export.qdq import calibrated_graph, quantised
 from embedge.export.verification_effect import VerificationReference
 from embedge.runtime.encoders import tensor_from_crops
@@ -82,10 +82,31 @@ def test_the_spoilt_layer_is_found(calibrated, pictures, people, tmp_path):
     assert written["reached"] == plan.reached
 
 
-def test_shares_add_up(calibrated, pictures):
-    shares = layer_macs(calibrated.graph, pictures[:1])
-    assert sum(shares.values()) == pytest.approx(1)
-    assert len(shares) == 12
+def test_what_became_needless_goes_back(calibrated, pictures, people):
+    """Without any one layer of the plan the budget does not hold."""
+    spoil(calibrated)
+    faces, labels = people
+    plan = planned(calibrated, pictures, "mse", faces, labels, fmr=0.01, budget=2.0)
+    reference = VerificationReference(
+        embeddings_of(calibrated.graph.copy().to_model().SerializeToString(), faces), labels, 0.01
+    )
+    assert plan.reached
+    for layer in plan.kept:
+        graph = quantised(calibrated, pictures, "mse", kept=plan.nodes - {layer.node})
+        model = graph.copy().to_model().SerializeToString()
+        assert reference.effect(embeddings_of(model, faces)).tar_loss > 2.0
+
+
+def test_the_plan_says_what_is_in_float_and_why(calibrated, pictures, people):
+    layer = spoil(calibrated)
+    calibrated.closing = {"last": 0.001}
+    plan = planned(calibrated, pictures, "mse", *people, fmr=0.01, budget=0.5)
+    closing, kept = plan.float_layers()[:2]
+    assert closing["node"] == "last"
+    assert "embedding" in closing["why"]
+    assert kept["node"] == layer.name
+    assert f"loses {plan.all_int8.tar_loss:.2f} points of TAR" in kept["why"]
+    assert PrecisionPlan("cpu", {"last": 0.001}).to_json()["float_layers"] == [closing]
 
 
 def test_a_layer_kept_in_float_is_not_quantised_behind_our_back(calibrated, pictures, tmp_path):

@@ -8,7 +8,7 @@ from small_face import embed, small_face
 
 from embedge.errors import EmbedgeError
 from embedge.export.parity import compare_embeddings
-from embedge.export.qdq import qdq_from_onnx
+from embedge.export.qdq import calibrated_graph, qdq_from_onnx, quantised
 from embedge.export.student_graph import onnx_from_student
 from embedge.export.surgery import Graph, attribute
 
@@ -45,6 +45,20 @@ def test_relu_melts_into_the_convolution(contract, pictures, tmp_path, activatio
     operators = fused_operators(tmp_path / "q.onnx", tmp_path)
     assert operators["QLinearConv"] == 11
     assert operators["Conv"] == operators["Relu"] == operators["Clip"] == 0
+    assert operators["QLinearConcat"] == 1
+    assert operators["Add"] == 1  # the half grey level of the picture; all others are in codes
+
+
+def test_the_closing_layers_stay_in_float_for_tensorrt(pictures, contract, tmp_path):
+    """The product that writes the embedding has weights that are not rounded."""
+    onnx_from_student(small_face(), contract, tmp_path / "s.onnx")
+    calibrated = calibrated_graph(tmp_path / "s.onnx", pictures, "trt")
+    last = calibrated.graph.producer(calibrated.graph.outputs[0].name)
+    calibrated.closing = {last.name: 0.001}
+    graph = quantised(calibrated, pictures, "mse")
+    gemm = next(node for node in graph.nodes if node.op_type == "Gemm")
+    assert graph.constants[gemm.input[1]].dtype == np.float32
+    assert calibrated_graph(tmp_path / "s.onnx", pictures, "cpu").closing == {}
 
 
 def test_int8_agrees_with_float(student_file, cpu_file, pictures):

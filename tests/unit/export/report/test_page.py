@@ -80,6 +80,16 @@ def test_everything_is_on_the_page(page: str, sample: dict[str, Any]) -> None:
     assert f"{sample['latency']['artifacts'][0]['p50']:.2f}" in words
 
 
+def test_layers_in_float_are_told_with_the_reason(sample: dict[str, Any]) -> None:
+    report = copy.deepcopy(sample)
+    layer = {"node": "/features/Conv", "macs_share": 0.0123, "why": "it flips 7 decisions"}
+    report["artifacts"][-1]["float_layers"] = [layer]
+    words = Tree(html_from_report(report)).words
+    assert f"What {report['artifacts'][-1]['name']} computes in float" in words
+    assert "/features/Conv 1.23 % it flips 7 decisions" in words
+    assert "computes in float" not in Tree(html_from_report(sample)).words
+
+
 def test_the_page_is_self_contained(page: str) -> None:
     tree = Tree(page)
     outside = [one for one in tree.addresses if not one.startswith(("#", "data:"))]
