@@ -23,6 +23,7 @@ from embedge.pipeline.learning import School
 from embedge.pipeline.stages import Run, Stage
 from embedge.pipeline.students import Teaching
 from embedge.recipe import Recipe
+from embedge.train import ranks
 from embedge.train.data import FaceSet
 from embedge.train.distil import Lesson, train_student
 from embedge.train.loop import Curves, Plan
@@ -55,17 +56,18 @@ def int8_stage(run: Run, recipe: Recipe, onnx: Stage, calibration: Stage, school
                 source = onnx.folder / "student.fp32.onnx"
                 calibrated = calibrated_graph(source, images, INT8[name])
                 plan = _plan(recipe, calibrated, images, held_out)
-                plan.write(folder / f"student.{name}.plan.json")
                 if teaching is None:
                     graph = quantised(calibrated, images, "mse", kept=plan.nodes)
                 else:
                     fit = _fit(run, recipe, teaching.lesson(), f"INT8 for {name}", folder, curves)
                     graph = trained_graph(calibrated, images, fit, kept=plan.nodes)
-                write_for(graph, INT8[name], folder / f"student.{name}.onnx")
+                if ranks.rank() == 0:
+                    plan.write(folder / f"student.{name}.plan.json")
+                    write_for(graph, INT8[name], folder / f"student.{name}.onnx")
                 task.advance()
         return {"curves": curves}
 
-    return run.stage("int8", inputs, after, work)
+    return run.stage("int8", inputs, after, work, together=teaching is not None)
 
 
 def float_layers(int8: Stage, artifact: str) -> list[dict[str, Any]]:
