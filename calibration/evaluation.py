@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 from embedge.calibration.comparison import Comparison
 from embedge.calibration.crossspace import compared_scores
 from embedge.calibration.embedding import (
-    Acquisition,
     Embedded,
     FeatureEncoder,
     Ticker,
@@ -62,19 +60,21 @@ class Measured:
 
     comparison: Comparison
     scores: PairScores
-    acquisition: Acquisition
+    rows: Embedded
     left_out: int
     accuracy: FoldedAccuracy | Insufficient | None = None
     findings: list[Finding] = field(default_factory=list)
     slices: Slices | Insufficient | None = None
-    rows: Embedded | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
             **self.comparison.to_json(),
             "slices": self.slices and self.slices.to_json(),
             "accuracy": self.accuracy and self.accuracy.to_json(),
-            "acquisition": {**self.acquisition.to_json(), "comparisons_left_out": self.left_out},
+            "acquisition": {
+                **self.rows.acquisition.to_json(),
+                "comparisons_left_out": self.left_out,
+            },
             "findings": [finding.to_json() for finding in self.findings],
         }
 
@@ -98,14 +98,13 @@ class FolderTest:
         return Measured(
             compared_scores(name, scores, options.fmrs, options.threshold),
             scores,
-            rows.acquisition,
+            rows,
             _pairs_of(len(good)) - _pairs_of(len(names)),
             findings=[
                 *mislabelled(names, embeddings, subjects, scores),
                 *likely_same_people(names, embeddings, subjects, scores),
             ],
             slices=_slices(names, embeddings, subjects, scores, options),
-            rows=rows,
         )
 
 
@@ -130,8 +129,8 @@ class PairTest:
             if test.named
             else []
         )
-        copies = _copies(test.faces, test.subjects) if isinstance(test.faces, FaceFiles) else []
-        return [*contradicted, *copies, *leaking_folds(test.subjects, test.pairs, test.folds)]
+        leaks = leaking_folds(test.subjects, test.pairs, test.folds, certain=test.named)
+        return [*contradicted, *_copies(test.faces, test.subjects), *leaks]
 
     def run(self, name: str, encoder: FeatureEncoder, options: RunOptions) -> Measured:
         rows = options.embedded(self.faces, encoder)
@@ -145,7 +144,7 @@ class PairTest:
         return Measured(
             compared_scores(name, scores, options.fmrs, options.threshold),
             scores,
-            rows.acquisition,
+            rows,
             int((~kept).sum()),
             folded_accuracy(cosines, same, test.folds[kept]),
             mislabelled(_kept(test.faces, good), embeddings, subjects, scores),
@@ -176,14 +175,6 @@ def _pairs_of(count: int) -> int:
     return count * (count - 1) // 2
 
 
-def _copies(faces: FaceFiles, subjects: NDArray[np.int64]) -> list[Finding]:
-    digests = [_digest(faces.root / name) for name in faces.names]
+def _copies(faces: Faces, subjects: NDArray[np.int64]) -> list[Finding]:
+    digests = [faces.digest(number) for number in range(len(faces.names))]
     return copied_pictures(faces.names, digests, subjects)
-
-
-def _digest(path: Path) -> str:
-    """sha256 of a file; one that cannot be read is like no other."""
-    try:
-        return sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return f"unreadable {path}"

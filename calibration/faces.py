@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
@@ -18,12 +19,16 @@ __all__ = ["FaceBytes", "FaceFiles", "Faces"]
 
 
 class Faces(Protocol):
-    """Numbered faces. `crop` decodes and aligns; `stamp` changes whenever those faces change."""
+    """Numbered faces. `crop` decodes and aligns; `stamp` changes whenever those faces change.
+
+    `digest` is of all that the crop is made from, wherever it lies.
+    """
 
     @property
     def names(self) -> Sequence[str]: ...
     def crop(self, number: int, contract: EmbeddingContract) -> RgbImage: ...
     def stamp(self, first: int, last: int) -> str: ...
+    def digest(self, number: int) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +50,17 @@ class FaceFiles:
         facts = [self._facts(name) for name in self.names[first:last]]
         points = [] if self.landmarks is None else self.landmarks[first:last].tolist()
         return sha256_json([str(self.root.resolve()), facts, points])
+
+    def digest(self, number: int) -> str:
+        """A picture that cannot be read is like no other."""
+        path = self.root / self.names[number]
+        try:
+            content = sha256(path.read_bytes())
+        except OSError:
+            return f"unreadable {self.names[number]}"
+        if self.landmarks is not None:
+            content.update(self.landmarks[number].tobytes())
+        return content.hexdigest()
 
     def _facts(self, name: str) -> list[object]:
         try:
@@ -68,6 +84,9 @@ class FaceBytes:
 
     def stamp(self, first: int, last: int) -> str:
         return sha256_json(list(self.digests[first:last]))
+
+    def digest(self, number: int) -> str:
+        return self.digests[number]
 
 
 def _aligned_already(image: RgbImage, contract: EmbeddingContract, where: str) -> RgbImage:

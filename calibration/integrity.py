@@ -51,13 +51,21 @@ def leaking_subjects(trained_on: Iterable[str], tested_on: Iterable[str]) -> lis
 
 
 def leaking_folds(
-    subjects: NDArray[np.int64], pairs: NDArray[np.int32], folds: NDArray[np.int64]
+    subjects: NDArray[np.int64],
+    pairs: NDArray[np.int32],
+    folds: NDArray[np.int64],
+    *,
+    certain: bool,
 ) -> list[Finding]:
-    """People who appear in more than one fold: a fold's threshold has seen them already."""
+    """People who appear in more than one fold: a fold's threshold has seen them already.
+
+    `certain` where people are known by name, and not only guessed from the genuine pairs.
+    """
     rows = np.concatenate([np.column_stack([subjects[pairs[:, side]], folds]) for side in (0, 1)])
     people, counts = np.unique(np.unique(rows, axis=0)[:, 0], return_counts=True)
     leaking = [f"subject {number}" for number in people[counts > 1]]
-    return _finding("leaking-folds", "warning", "people appear in more than one fold", leaking)
+    severity: Literal["error", "warning"] = "error" if certain else "warning"
+    return _finding("leaking-folds", severity, "people appear in more than one fold", leaking)
 
 
 def contradicted_pairs(

@@ -5,11 +5,19 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from embedge.export.report.schema import SCHEMA
+import numpy as np
 
-__all__ = ["report_from_evaluation"]
+from embedge.calibration.evaluation import Measured
+from embedge.calibration.faces import Faces
+from embedge.calibration.worst import worst_pairs
+from embedge.export.report.pictures import worst_section
+from embedge.export.report.schema import SCHEMA
+from embedge.runtime.contract import EmbeddingContract
+
+__all__ = ["report_from_evaluation", "worst_of"]
 
 _NOT_OF_A_COMPARISON = {"slices", "accuracy", "acquisition", "findings"}
+_WORST_SHOWN = 10
 _PACKAGES = ("embedge", "numpy", "onnxruntime", "pillow")
 
 
@@ -42,6 +50,31 @@ def report_from_evaluation(result: Mapping[str, Any], command: str) -> dict[str,
             **{f"model {model['name']}": _source(model) for model in models},
         },
     }
+
+
+def worst_of(
+    name: str, measured: Measured, faces: Faces, contract: EmbeddingContract
+) -> dict[str, Any]:
+    """The closest strangers and the most unlike pictures of one person, for one model."""
+    worst = worst_pairs(measured.scores, _WORST_SHOWN)
+    numbers = np.flatnonzero(measured.rows.acquired)  # scores count the faces that were embedded
+    return worst_section(
+        worst.impostors,
+        worst.genuines,
+        comparison=name,
+        threshold=_line(measured),
+        label=lambda row: faces.names[numbers[row]],
+        picture=lambda row: faces.crop(numbers[row], contract),
+    )
+
+
+def _line(measured: Measured) -> float | None:
+    """The model's own threshold, or that of the lowest FMR that these people carry."""
+    result = measured.comparison.to_json()
+    if (own := result["at_threshold"]) and "threshold" in own:
+        return float(own["threshold"])
+    carried = [point["threshold"] for point in result["tar"] if "tar" in point]
+    return float(carried[-1]) if carried else None
 
 
 def _faults(findings: Sequence[Mapping[str, Any]], where: str) -> dict[str, Any]:

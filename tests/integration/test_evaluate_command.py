@@ -190,6 +190,61 @@ def test_a_report_shows_the_matrix_as_a_heat_map(made, tmp_path):
     assert report["verdict"]["passed"]
 
 
+def report_of(place: Path, *more: str) -> dict:
+    arguments = ("--models", "known.onnx", "--all-pairs", "--root", "faces", *more)
+    done = embedge(place, *arguments, "--report", "report")
+    assert done.returncode == 0, done.stderr
+    return json.loads((place / "report" / "report.json").read_text())
+
+
+def test_a_report_shows_the_worst_pairs_unless_privacy_asks(place):
+    (place / "faces" / picture(0, 1)).write_bytes(b"no picture")  # later rows move up by one
+    worst = report_of(place)["worst"]
+    assert worst["comparison"] == "known"
+    assert len(worst["false_matches"]) == 10
+    for pair in worst["false_non_matches"]:
+        one, other = pair["label_a"], pair["label_b"]
+        assert one.split("/")[0] == other.split("/")[0]
+        assert one != other
+        assert pair["a"].startswith("data:image/jpeg;base64,")
+    lowest = worst["false_non_matches"][0]
+    alone = place / "alone" / "p"
+    alone.mkdir(parents=True)
+    for name in (lowest["label_a"], lowest["label_b"]):
+        shutil.copy(place / "faces" / name, alone)
+    pair = embedge(place, "--models", "known.onnx", "--all-pairs", "--root", "alone", "--json")
+    histogram = json.loads(pair.stdout)["models"][0]["result"]["histogram"]
+    (full,) = np.flatnonzero(histogram["genuine"])
+    assert histogram["edges"][full] <= lowest["cosine"] + 1e-3
+    assert lowest["cosine"] - 1e-3 <= histogram["edges"][full + 1]
+    private = report_of(place, "--no-pictures")["worst"]
+    assert all(set(pair) == {"cosine"} for pair in private["false_matches"])
+
+
+def test_the_fingerprint_is_of_the_faces_and_not_of_their_place(place, tmp_path):
+    def fingerprint() -> str:
+        return report_of(place)["evaluation"]["dataset"]["fingerprint"]
+
+    before = fingerprint()
+    shutil.move(place / "faces", tmp_path / "elsewhere")
+    (place / "faces").symlink_to(tmp_path / "elsewhere")
+    assert fingerprint() == before
+    with Image.open(place / "faces" / picture(3, 2)) as image:
+        pixels = np.asarray(image).copy()
+    pixels[50, 50] ^= 1
+    Image.fromarray(pixels).save(place / "faces" / picture(3, 2))
+    assert fingerprint() != before
+
+
+def test_people_in_two_folds_spoil_the_accuracy(place):
+    lines = pair_lines()
+    lines.append(f"2\t{picture(0, 1)}\t{picture(9, 2)}\t0")
+    (place / "leak.tsv").write_text("\n".join(lines))
+    done = embedge(place, "--models", "known.onnx", "--pairs", "leak.tsv", "--root", "faces")
+    assert done.returncode == 3
+    assert "ERROR leaking-folds: 1 people appear in more than one fold" in done.stdout
+
+
 def test_a_report_on_spoiled_data_fails(place):
     shutil.copy(place / "faces" / picture(0, 1), place / "faces" / picture(5, 1))
     done = embedge(

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from embedge.calibration.crossspace import Reference, compare
+from embedge.calibration.pairs import pairs_between
+from embedge.calibration.worst import worst_pairs
 from embedge.export.report.pictures import worst_section
 
 PEOPLE, EACH, DIM = 80, 6, 64
@@ -69,17 +71,33 @@ def _made(failed: bool, pictures: bool) -> dict[str, Any]:
             "comparisons": comparisons,
         },
         "latency": _latency(rng),
-        "worst": worst_section(
-            spaces["teacher-r18"],
-            spaces["mbf-thkd"],
-            labels,
-            images,
-            comparison="teacher gallery, student probe",
-            threshold=threshold,
-        ),
+        "worst": _worst(spaces, labels, images, threshold),
         "training": {"curves": _curves(rng)},
         "provenance": _provenance(),
     }
+
+
+def _worst(
+    spaces: dict[str, Any], labels: NDArray[np.int64], images: Any, threshold: float
+) -> dict[str, Any]:
+    each = np.arange(len(labels))
+    scores = pairs_between(
+        spaces["teacher-r18"],
+        labels,
+        spaces["mbf-thkd"],
+        labels,
+        gallery_images=each,
+        probe_images=each,
+    )
+    worst = worst_pairs(scores, 10)
+    return worst_section(
+        worst.impostors,
+        worst.genuines,
+        comparison="teacher gallery, student probe",
+        threshold=threshold,
+        label=lambda row: f"person {labels[row]}",
+        picture=None if images is None else lambda row: images[row],
+    )
 
 
 def digest(text: str) -> str:

@@ -74,61 +74,85 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--report",
         type=Path,
         metavar="DIR",
-        help="write report.html and report.json: curves, histograms, the matrix as a heat map",
+        help="write report.html and report.json: curves, histograms, matrix, worst pairs",
+    )
+    parser.add_argument(
+        "--no-pictures", action="store_true", help="keep faces and names out of the report"
     )
 
 
 def run(options: argparse.Namespace) -> int:
     from embedge.cli.evaluate_text import text_of
     from embedge.files import write_json
-    from embedge.optional import available
+    from embedge.optional import available, require
     from embedge.progress import Progress
 
+    _check(options)
     progress = Progress()
     progress.terminal = progress.terminal and available("rich")
-    result = _evaluated(options, progress)
+    if options.report:
+        require("jinja2", extra="export")
+    test = _test(options)
+    data = _data(options, test, progress)
+    measured = [_measured(path, options, test, progress) for path in options.models]
+    result = _evaluated(options, test, data, measured)
     if options.output:
         write_json(options.output, result)
     if options.report:
-        _write_report(result, options.report)
+        _write_report(result, test, measured, options)
     print(json.dumps(result, allow_nan=False) if options.json else text_of(result))
     if result["spoiled"]:
         print("embedge: the data has faults that spoil these figures", file=sys.stderr)
     return 3 if result["spoiled"] else 0
 
 
-def _write_report(result: dict[str, Any], folder: Path) -> None:
-    from embedge.optional import require
-
-    require("jinja2", extra="export")
-    from embedge.export.report.evaluation import report_from_evaluation
+def _write_report(
+    result: dict[str, Any], test: "Test", measured: "list[Run]", options: argparse.Namespace
+) -> None:
+    from embedge.export.report.evaluation import report_from_evaluation, worst_of
+    from embedge.export.report.privacy import without_pictures
     from embedge.export.report.write import write_report
 
-    command = shlex.join(["embedge", *sys.argv[1:]])
-    print(write_report(report_from_evaluation(result, command), folder), file=sys.stderr)
+    report = report_from_evaluation(result, shlex.join(["embedge", *sys.argv[1:]]))
+    facts, contract, first = measured[0]
+    if not options.ijb:  # which compares templates, not pictures
+        report["worst"] = worst_of(facts["name"], first, test.faces, contract)
+    shown = without_pictures(report) if options.no_pictures else report
+    print(write_report(shown, options.report), file=sys.stderr)
 
 
-def _evaluated(options: argparse.Namespace, progress: "Progress") -> dict[str, Any]:
+def _fingerprint(test: "Test", progress: "Progress") -> str:
+    """Of names, people and every picture's content: the same faces elsewhere have the same."""
     from embedge.files import sha256_json
 
-    _check(options)
-    test = _test(options)
-    findings = test.findings() + _leaks(options, test)
-    measured = [_measured(path, options, test, progress) for path in options.models]
+    faces, digests = test.faces, []
+    with progress.task("fingerprint of the pictures", len(faces.names)) as task:
+        for number in range(len(faces.names)):
+            digests.append(faces.digest(number))
+            task.advance()
+    return sha256_json([list(faces.names), test.subjects.tolist(), digests])
+
+
+def _data(options: argparse.Namespace, test: "Test", progress: "Progress") -> dict[str, Any]:
+    """Whose faces these are, and what is wrong with them before any model has looked."""
+    return {
+        "images": len(test.faces.names),
+        "subjects": len(set(test.subjects.tolist())),
+        "findings": [finding.to_json() for finding in test.findings() + _leaks(options, test)],
+        "trained_on_known": options.trained_on is not None,
+        "fingerprint": _fingerprint(test, progress),
+    }
+
+
+def _evaluated(
+    options: argparse.Namespace, test: "Test", data: dict[str, Any], measured: "list[Run]"
+) -> dict[str, Any]:
     models = [{**facts, "result": result.to_json()} for facts, _, result in measured]
-    everything = [finding.to_json() for finding in findings]
-    for model in models:
-        everything += model["result"]["findings"]
+    everything = data["findings"] + [f for model in models for f in model["result"]["findings"]]
     return {
         "schema": SCHEMA,
         "protocol": _protocol(options),
-        "data": {
-            "images": len(test.faces.names),
-            "subjects": len(set(test.subjects.tolist())),
-            "fingerprint": sha256_json([list(test.faces.names), test.subjects.tolist()]),
-            "trained_on_known": options.trained_on is not None,
-            "findings": [finding.to_json() for finding in findings],
-        },
+        "data": data,
         "models": models,
         "matrix": _matrix(measured, test, options) if options.matrix else None,
         "spoiled": any(finding["severity"] == "error" for finding in everything),

@@ -1,7 +1,5 @@
 """The last stages: the gates, the report, the bundle."""
 
-import base64
-import io
 import json
 import platform
 from datetime import UTC, datetime
@@ -10,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from embedge import __version__
+from embedge.calibration.worst import ScoredPair
+from embedge.export.report.pictures import worst_section
 from embedge.export.report.write import write_report
 from embedge.files import sha256_file
 from embedge.pipeline.artifacts import contract_of
@@ -209,23 +208,17 @@ def _worst(chain: Chain) -> dict[str, Any]:
     shown = chain.recipe.evaluate.pictures
     faces = FaceSet.load(chain["held-out"].folder)
 
-    def pair(row: dict[str, Any]) -> dict[str, Any]:
-        sides = {side: _picture(faces.images[row[side]]) for side in ("a", "b") if shown}
-        names = {f"label_{side}": faces.identities[faces.labels[row[side]]] for side in ("a", "b")}
-        return {"cosine": row["cosine"], **sides, **names}
+    def pairs(kind: str) -> list[ScoredPair]:
+        return [ScoredPair(row["a"], row["b"], row["cosine"]) for row in found["worst"][kind]]
 
-    return {
-        "comparison": "student fp32",
-        "threshold": threshold["value"] if threshold else None,
-        "false_matches": [pair(row) for row in found["worst"]["impostors"]],
-        "false_non_matches": [pair(row) for row in found["worst"]["genuines"]],
-    }
-
-
-def _picture(image: np.ndarray) -> str:
-    stream = io.BytesIO()
-    Image.fromarray(np.asarray(image)).save(stream, "JPEG", quality=88)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+    return worst_section(
+        pairs("impostors"),
+        pairs("genuines"),
+        comparison="student fp32",
+        threshold=threshold["value"] if threshold else None,
+        label=lambda row: faces.identities[faces.labels[row]],
+        picture=(lambda row: np.asarray(faces.images[row])) if shown else None,
+    )
 
 
 def _licences(recipe: Recipe) -> dict[str, str | None]:

@@ -80,9 +80,11 @@ def test_leaks_between_splits_and_folds():
     (finding,) = leaking_subjects(["ann", "bob"], ["bob", "cid"])
     assert (finding.severity, finding.examples) == ("error", ("bob",))
     pairs = np.asarray([[0, 1], [5, 10], [11, 12]])
-    assert leaking_folds(LABELS, pairs, np.asarray([0, 1, 1])) == []
-    (finding,) = leaking_folds(LABELS, pairs, np.asarray([0, 1, 2]))
-    assert finding.examples == ("subject 2",)
+    assert leaking_folds(LABELS, pairs, np.asarray([0, 1, 1]), certain=True) == []
+    (finding,) = leaking_folds(LABELS, pairs, np.asarray([0, 1, 2]), certain=True)
+    assert (finding.severity, finding.examples) == ("error", ("subject 2",))
+    (finding,) = leaking_folds(LABELS, pairs, np.asarray([0, 1, 2]), certain=False)
+    assert finding.severity == "warning"
 
 
 def test_pairs_against_their_folders():

@@ -1,53 +1,41 @@
-"""The worst pairs are the worst pairs, and pictures stay small."""
+"""The pairs that went worst carry their faces, unless privacy asks, and pictures stay small."""
 
 import base64
 import io
 
 import numpy as np
-import pytest
 from PIL import Image
 
+from embedge.calibration.worst import ScoredPair
 from embedge.export.report.pictures import picture_uri, worst_section
 
-
-def embeddings(count: int, seed: int = 0) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, 16)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+PAIRS = [ScoredPair(0, 3, 0.71239), ScoredPair(2, 1, 0.4)]
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_worst_pairs_match_a_plain_search(shared: bool) -> None:
-    labels = np.repeat(np.arange(300), 4)
-    gallery = embeddings(len(labels))
-    probe = gallery if shared else embeddings(len(labels), seed=1)
-    found = worst_section(gallery, probe, labels, None, comparison="x", most=5)
-
-    cosines = gallery @ probe.T
-    best: dict[tuple[int, int], float] = {}
-    worst: dict[int, float] = {}
-    for i in range(len(labels)):
-        for j in range(i + 1, len(labels)):
-            one, other = int(labels[i]), int(labels[j])
-            if one == other:
-                worst[one] = min(worst.get(one, 2.0), float(cosines[i, j]))
-            else:
-                pair = (min(one, other), max(one, other))
-                best[pair] = max(best.get(pair, -2.0), float(cosines[i, j]))
-    top = sorted(best.items(), key=lambda item: -item[1])[:5]
-    low = sorted(worst.items(), key=lambda item: item[1])[:5]
-    assert [pair["cosine"] for pair in found["false_matches"]] == pytest.approx(
-        [cosine for _, cosine in top], abs=1e-4
+def section(picture=None) -> dict:
+    return worst_section(
+        PAIRS,
+        PAIRS[:1],
+        comparison="x",
+        threshold=0.5,
+        label=lambda row: f"person {row}",
+        picture=picture,
     )
-    assert [pair["label_a"] for pair in found["false_non_matches"]] == [
-        f"person {person}" for person, _ in low
-    ]
-    assert "a" not in found["false_matches"][0]
 
 
-def test_one_picture_each_leaves_no_genuine_pair() -> None:
-    found = worst_section(embeddings(8), embeddings(8), np.arange(8), None, comparison="x", most=4)
-    assert found["false_non_matches"] == []
-    assert len(found["false_matches"]) == 4
+def test_pairs_carry_their_cosine_labels_and_pictures() -> None:
+    shades = [np.full((112, 112, 3), 60 * row, np.uint8) for row in range(4)]
+    found = section(lambda row: shades[row])
+    assert [pair["cosine"] for pair in found["false_matches"]] == [0.7124, 0.4]
+    first = found["false_non_matches"][0]
+    assert (first["label_a"], first["label_b"]) == ("person 0", "person 3")
+    assert first["a"] == picture_uri(shades[0])
+    assert first["b"] == picture_uri(shades[3])
+
+
+def test_privacy_leaves_labels_only() -> None:
+    for pair in section()["false_matches"]:
+        assert set(pair) == {"cosine", "label_a", "label_b"}
 
 
 def test_pictures_are_small_jpegs() -> None:
