@@ -58,7 +58,7 @@ def _margin(gate: Mapping[str, Any], unit: str) -> str:
         return "counts as failed"
     apart = abs(gate["value"] - gate["bound"])
     if apart == 0:
-        return "exactly at the bound"
+        return "exactly at the bound" if gate["bound"] else "as it must be"
     if unit == "share":
         apart, unit = 100 * apart, "points"
     distance = value_text(apart, "points" if unit == "%" else unit)
