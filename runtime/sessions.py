@@ -86,6 +86,7 @@ def _options(threads: int | None, profile: Path | None, *, frugal: bool) -> Any:
 
     options = onnxruntime.SessionOptions()
     if frugal:
+        options.enable_cpu_mem_arena = False
         options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
     if profile is not None:
         options.enable_profiling = True

@@ -26,71 +26,68 @@ class TemplateIndex:
     rows: str
     threads: int = 1
     names: list[str] = field(default_factory=list)
-    records: list[str] = field(default_factory=list)
+    _rows: int = 0
     _number: dict[str, int] = field(default_factory=dict)
     _person_of: list[NDArray[np.int32]] = field(default_factory=list)
     _float: list[Embeddings] = field(default_factory=list)
-    _counts: list[int] = field(default_factory=list)
     _most: int = 0  # templates of one person
-    _rounding: float = 0.0
+    _rounding: float | None = None  # the most that codes miss float32 rows by
     _scan: Int8Scan = field(init=False)
 
     def __post_init__(self) -> None:
         self._scan = Int8Scan(self.dim, self.threads)
 
     def __len__(self) -> int:
-        return len(self.records)
+        return self._rows
 
     def add(self, block: Block) -> None:
         self._person_of.append(np.array([self._person(name) for name in block.people], np.int32))
-        self.records.extend(block.records)
+        self._rows += len(block.people)
         if self.rows == "int8":
             self._scan.append(np.asarray(block.matrix, np.int8))
             return
         exact = np.asarray(block.matrix, np.float32)
         codes = int8_from_float(exact)
         missed = np.linalg.norm(exact - float_from_int8(codes), axis=1).max(initial=0)
-        self._rounding = max(self._rounding, float(missed))
+        self._rounding = max(self._rounding or 0.0, float(missed))
         self._float.append(exact)
         self._scan.append(codes)
-
-    def templates_of(self, person: str) -> int:
-        number = self._number.get(person)
-        return 0 if number is None else self._counts[number]
 
     def search(self, queries: Embeddings, count: int) -> list[list[Ranked]]:
         """For each query the `count` best people, best first."""
         if not len(self) or count < 1:
             return [[] for _ in queries]
         self._join()
+        # no person has more than `_most` rows, so the best people are among the first this many
+        wanted = (count - 1) * self._most + 1
         found: list[list[Ranked]] = []
         for start in range(0, len(queries), _QUERIES):
             part = queries[start : start + _QUERIES]
-            scores = self._scan.scores(part)
-            found += [self._best(query, row, count) for query, row in zip(part, scores)]
+            best = self._scan.best_rows(part, wanted, self._rounding)
+            found += [self._ranked(query, *each, count) for query, each in zip(part, best)]
         return found
 
-    def _best(self, query: Embeddings, scores: Embeddings, count: int) -> list[Ranked]:
-        whole = (scores, self.names, self._person_of[0], count, self._most)
-        if self.rows == "int8":
-            return best_people(*whole)
-        margin = self._rounding + Int8Scan.error(query[None])
-        return best_people(*whole, margin=margin, exact=lambda rows: self._float[0][rows] @ query)
+    def _ranked(
+        self, query: Embeddings, rows: NDArray[np.intp], cosines: list[float], count: int
+    ) -> list[Ranked]:
+        if self._float:
+            # not a matrix product: its sums depend on a row's place, and ties must stay ties
+            cosines = np.einsum("ij,j->i", self._float[0][rows], query).tolist()
+        return best_people((rows, cosines), self.names, self._person_of[0], count)
 
     def _person(self, name: str) -> int:
         if name not in self._number:
             self._number[name] = len(self.names)
             self.names.append(name)
-            self._counts.append(0)
-        number = self._number[name]
-        self._counts[number] += 1
-        self._most = max(self._most, self._counts[number])
-        return number
+        return self._number[name]
 
     def _join(self) -> None:
         """Blocks come one by one; they are joined once somebody searches."""
         if len(self._person_of) > 1:
             self._person_of = [np.concatenate(self._person_of)]
+            self._most = 0
+        if not self._most:
+            self._most = int(np.bincount(self._person_of[0]).max())
         if len(self._float) > 1:
             self._float = [np.concatenate(self._float)]
 

@@ -10,16 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.int8 import float_from_int8, int8_scale
-from embedge.runtime.gallery.segment import HIGH, MIDDLE, Segment
+from embedge.runtime.gallery.query_bytes import QueryBytes, Whole, query_bytes
+from embedge.runtime.gallery.ranking import Scored, contenders
+from embedge.runtime.gallery.segment import MIDDLE, Segment
 from embedge.runtime.memory import give_back_freed_memory
 
 __all__ = ["Int8Scan"]
 
 _SEGMENT = 65536  # rows laid out together for good
+_SHARED = 16384  # the fewest that another thread is woken for
 _LOOSE = 2048  # the most rows that wait, as float32, to be laid out
 _SMALL = 8  # the most segments that wait to become a large one
-_FINER = 2 * HIGH
 
 Codes = NDArray[np.int8]
 
@@ -33,7 +34,8 @@ class Int8Scan:
         self._small: list[Segment] = []
         self._waiting: list[Codes] = []
         self._loose = np.empty((0, dim), np.float32)
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
 
     def append(self, codes: Codes) -> None:
         """Rows wait until somebody searches, or until they fill a segment."""
@@ -41,17 +43,46 @@ class Int8Scan:
         if self._unsettled >= _SEGMENT:
             self._fill_large()
 
-    def scores(self, queries: Embeddings) -> Embeddings:
-        """(queries, rows): cosines with the quantised templates, to within `error`."""
+    def best_rows(
+        self, queries: Embeddings, wanted: int, rounding: float | None = None
+    ) -> list[Scored]:
+        """Every row that may be among a query's `wanted` best.
+
+        Where the codes stand for finer templates, `rounding` is the most that they miss them by.
+        """
+        query = query_bytes(queries)
+        found = []
+        for number, scores in enumerate(self._products(query)):
+            slack = 0.0 if rounding is None else 2 * (rounding + query.error(number))
+            found.append(contenders(scores, query.step(number), wanted, slack))
+        return found
+
+    def _products(self, query: QueryBytes) -> Whole:
+        """(queries, rows): whole numbers, exact."""
         self._settle()
-        written, steps = _two_bytes(queries)
-        scale = np.float32(1 / int8_scale(self._dim)) / steps
         segments = [*self._large, *self._small]
-        each = self._pool.map if self._pool and len(segments) > 1 else map
-        parts = list(each(lambda segment: _segment_scores(segment, written, scale), segments))
-        if len(self._loose) or not parts:
-            parts.append(queries @ self._loose.T)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        if len(segments) == 1 and not len(self._loose):
+            return query.joined(segments[0].products(query.rows))
+        ends = np.cumsum([segment.rows for segment in segments] + [len(self._loose)])
+        found = np.empty((len(query.largest), ends[-1]), np.int32)
+
+        def scan(share: Sequence[int]) -> None:
+            for number in share:
+                segment, end = segments[number], ends[number]
+                products = query.joined(segment.products(query.rows))
+                found[:, end - segment.rows : end] = products
+
+        mine, *others = _shares(segments, self._threads)
+        waiting = [self._pool.submit(scan, share) for share in others] if self._pool else []
+        scan(mine)
+        for each in waiting:
+            each.result()
+        if len(self._loose):
+            # after the others: BLAS has threads of its own. Whole numbers below 2^24, which a
+            # product of floats adds without rounding
+            loose = (query.rows.astype(np.float32) - MIDDLE) @ self._loose.T
+            found[:, ends[-1] - len(self._loose) :] = query.joined(loose.astype(np.int32))
+        return found
 
     @property
     def _unsettled(self) -> int:
@@ -71,20 +102,20 @@ class Int8Scan:
         """Lay out what waits, unless it is little; join small segments before they are many."""
         count = sum(map(len, self._waiting))
         if count > _LOOSE:
-            self._small.append(Segment(_joined(self._waiting, self._dim)))
+            self._small += self._laid_out(_joined(self._waiting, self._dim))
             self._waiting, count = [], 0
             give_back_freed_memory()
-        if len(self._small) > _SMALL:
-            self._small = [Segment(_joined([part.codes() for part in self._small], self._dim))]
+        if len(self._small) > _SMALL * self._threads:
+            rows = _joined([part.codes() for part in self._small], self._dim)
+            self._small = self._laid_out(rows)
             give_back_freed_memory()
         if count != len(self._loose):
-            self._loose = float_from_int8(_joined(self._waiting, self._dim))
+            self._loose = _joined(self._waiting, self._dim).astype(np.float32)
 
-    @staticmethod
-    def error(queries: Embeddings) -> float:
-        """The most a score misses the query's exact cosine with the quantised template."""
-        largest = float(np.abs(queries).max(initial=0))
-        return float(np.sqrt(queries.shape[1])) * largest * 0.5 / HIGH / _FINER + 1e-6
+    def _laid_out(self, rows: Codes) -> list[Segment]:
+        """One segment for every thread, where there is enough to share."""
+        parts = max(1, min(self._threads, len(rows) // _SHARED))
+        return [Segment(part) for part in np.array_split(rows, parts)]
 
     def close(self) -> None:
         self._large.clear()
@@ -97,23 +128,12 @@ def _joined(parts: Sequence[Codes], dim: int) -> Codes:
     return np.concatenate([np.empty((0, dim), np.int8), *parts])
 
 
-def _two_bytes(queries: Embeddings) -> tuple[NDArray[np.uint8], Embeddings]:
-    """Each query as a coarse row and a row of what that leaves over, `_FINER` times finer."""
-    steps = HIGH / np.maximum(np.abs(queries).max(axis=1, keepdims=True), np.float32(1e-6))
-    coarse = np.rint(queries * steps)
-    fine = np.rint((queries * steps - coarse) * _FINER)
-    rows = np.concatenate([coarse, fine]) + MIDDLE
-    return rows.astype(np.uint8), steps.astype(np.float32)
-
-
-def _segment_scores(segment: Segment, written: NDArray[np.uint8], scale: Embeddings) -> Embeddings:
-    products = segment.products(written)
-    count = len(written) // 2
-    # in whole numbers, which is several times faster than mixed: rows of length one stay far below
-    # 2^31 up to some thousand dimensions
-    together = products[:count]
-    together *= _FINER
-    together += products[count:]
-    scores: Embeddings = together.astype(np.float32)
-    scores *= scale / np.float32(_FINER)
-    return scores
+def _shares(segments: Sequence[Segment], threads: int) -> list[list[int]]:
+    """Segments for each thread: the largest first, to whoever has least."""
+    shares: list[list[int]] = [[] for _ in range(max(1, min(threads, len(segments))))]
+    rows = [0] * len(shares)
+    for number in sorted(range(len(segments)), key=lambda number: -segments[number].rows):
+        least = rows.index(min(rows))
+        shares[least].append(number)
+        rows[least] += segments[number].rows
+    return shares
