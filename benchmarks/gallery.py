@@ -23,7 +23,14 @@ import numpy as np
 from provenance import provenance, write_result
 
 DIM = 512
-METHODS = ("embedge int8", "embedge float32", "numpy", "faiss Flat", "faiss SQ8")
+METHODS = (
+    "embedge int8",
+    "embedge float32",
+    "embedge int8 on faiss",
+    "numpy",
+    "faiss Flat",
+    "faiss SQ8",
+)
 BATCHES = (1, 16)
 _ROUNDS, _SECONDS = (15, 200), 1.0
 _CHUNK = 50_000
@@ -113,13 +120,13 @@ def _milliseconds(search: Search, queries: Any) -> float:
     return round(statistics.median(taken) * 1e3, 3)
 
 
-def _embedge(rows: str) -> Callable[[Any, int], Search]:
+def _embedge(rows: str, search: str = "onnxruntime") -> Callable[[Any, int], Search]:
     def prepared(templates: Any, threads: int) -> Search:
         from embedge.runtime.gallery.index import TemplateIndex
         from embedge.runtime.gallery.int8 import int8_from_float
         from embedge.runtime.gallery.records import Block
 
-        index = TemplateIndex(DIM, rows, threads)
+        index = TemplateIndex(DIM, rows, threads, search)
         for start in range(0, len(templates), _CHUNK):
             part = np.array(templates[start : start + _CHUNK])
             names = [str(start + i) for i in range(len(part))]
@@ -162,6 +169,7 @@ def _faiss(kind: str) -> Callable[[Any, int], Search]:
 _SEARCHES: dict[str, Callable[[Any, int], Search]] = {
     "embedge int8": _embedge("int8"),
     "embedge float32": _embedge("float32"),
+    "embedge int8 on faiss": _embedge("int8", "faiss"),
     "numpy": _numpy,
     "faiss Flat": _faiss("Flat"),
     "faiss SQ8": _faiss("SQ8"),

@@ -19,7 +19,7 @@ from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.enrolment import checked_names, checked_rows, now_in_utc
 from embedge.runtime.gallery.erasure import ErasureProof, traces_of
 from embedge.runtime.gallery.file import GalleryFile, new_header
-from embedge.runtime.gallery.index import TemplateIndex
+from embedge.runtime.gallery.index import TemplateIndex, require_search
 from embedge.runtime.gallery.int8 import float_from_int8, int8_from_float
 from embedge.runtime.gallery.keys import derived
 from embedge.runtime.gallery.ranking import Ranked
@@ -53,8 +53,10 @@ class Gallery(Closing):
     sees what was enrolled or erased the next time it searches.
     """
 
-    def __init__(self, file: GalleryFile, key: bytes | None, threads: int) -> None:
-        self._file, self._key, self._threads = file, key, threads
+    def __init__(
+        self, file: GalleryFile, key: bytes | None, threads: int, search: str = "onnxruntime"
+    ) -> None:
+        self._file, self._key, self._threads, self._search = file, key, threads, search
         self._lock = threading.RLock()
         self._load()
 
@@ -67,9 +69,11 @@ class Gallery(Closing):
         key: bytes | None,
         rows: str = "float32",
         threads: int = 1,
+        search: str = "onnxruntime",
         unencrypted: bool = False,
     ) -> Self:
         """A new gallery, bound to the contract. Without a key it must be asked for explicitly."""
+        require_search(search)
         if key is None and not unencrypted:
             raise EmbedgeError(
                 "E-KEY",
@@ -80,7 +84,7 @@ class Gallery(Closing):
         if rows not in ("float32", "int8"):
             raise EmbedgeError("E-ROWS", f"rows cannot be {rows}", remedy="Choose float32 or int8")
         header = new_header(contract, rows, key)
-        return cls(GalleryFile.create(Path(path), header, key), key, threads)
+        return cls(GalleryFile.create(Path(path), header, key), key, threads, search)
 
     @classmethod
     def open(
@@ -90,11 +94,14 @@ class Gallery(Closing):
         key: bytes | None = None,
         writable: bool = False,
         threads: int = 1,
+        search: str = "onnxruntime",
     ) -> Self:
+        """`search` is what scans the templates in memory: onnxruntime, or faiss (extra `faiss`)."""
+        require_search(search)
         for _ in range(_RETRIES):
             file = GalleryFile.open(Path(path), key, writable=writable)
             try:
-                return cls(file, key, threads)
+                return cls(file, key, threads, search)
             except EmbedgeError:
                 moved = file.moved()
                 file.close()
@@ -279,7 +286,7 @@ class Gallery(Closing):
 
     def _load(self) -> None:
         header = self._file.header
-        index = TemplateIndex(header.contract.dim, header.rows, self._threads)
+        index = TemplateIndex(header.contract.dim, header.rows, self._threads, self._search)
         for block in self._file.blocks():
             index.add(block)
         self._index = index

@@ -5,15 +5,33 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.errors import EmbedgeError
+from embedge.optional import require
 from embedge.runtime.encoders import Embeddings
+from embedge.runtime.gallery.faiss_scan import FaissScan
 from embedge.runtime.gallery.int8 import float_from_int8, int8_from_float
 from embedge.runtime.gallery.ranking import Ranked, best_people
 from embedge.runtime.gallery.records import Block
 from embedge.runtime.gallery.scan import Int8Scan
 
-__all__ = ["TemplateIndex"]
+__all__ = ["SEARCHES", "TemplateIndex", "require_search"]
 
-_QUERIES = 16  # scored together: a float32 a row and query in memory
+SEARCHES: dict[str, type[Int8Scan] | type[FaissScan]] = {
+    "onnxruntime": Int8Scan,
+    "faiss": FaissScan,
+}
+
+_QUERIES = 16  # scored together: an int32 a row and query in memory
+
+
+def require_search(name: str) -> None:
+    """Refuse a search that there is not, or not here, before a gallery is touched."""
+    if name not in SEARCHES:
+        raise EmbedgeError(
+            "E-SEARCH", f"there is no search '{name}'", remedy=f"Choose {' or '.join(SEARCHES)}"
+        )
+    if name == "faiss":
+        require("faiss", extra="faiss")
 
 
 @dataclass(slots=True)
@@ -25,6 +43,7 @@ class TemplateIndex:
     dim: int
     rows: str
     threads: int = 1
+    search_with: str = "onnxruntime"
     names: list[str] = field(default_factory=list)
     _rows: int = 0
     _number: dict[str, int] = field(default_factory=dict)
@@ -32,10 +51,10 @@ class TemplateIndex:
     _float: list[Embeddings] = field(default_factory=list)
     _most: int = 0  # templates of one person
     _rounding: float | None = None  # the most that codes miss float32 rows by
-    _scan: Int8Scan = field(init=False)
+    _scan: Int8Scan | FaissScan = field(init=False)
 
     def __post_init__(self) -> None:
-        self._scan = Int8Scan(self.dim, self.threads)
+        self._scan = SEARCHES[self.search_with](self.dim, self.threads)
 
     def __len__(self) -> int:
         return self._rows

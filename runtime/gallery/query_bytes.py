@@ -10,9 +10,10 @@ from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.int8 import int8_scale
 from embedge.runtime.gallery.segment import HIGH, MIDDLE
 
-__all__ = ["QueryBytes", "Whole", "query_bytes"]
+__all__ = ["FINER", "QueryBytes", "Whole", "query_bytes"]
 
-_BITS = 7  # a fine step is a coarse one / 2^7, and its numbers fill the same range
+_BITS = 7  # a fine step is a coarse one / FINER, and its numbers fill the same range
+FINER = 1 << _BITS
 _FINEST = HIGH << _BITS  # the largest coordinate, in fine steps
 _HALF = np.float32((MIDDLE << _BITS) + MIDDLE + 0.5)  # both bytes' middle, and rounding
 
@@ -32,7 +33,7 @@ class QueryBytes:
         Whole numbers are several times faster than mixed ones, and identical templates score
         identically. Rows of length one stay far below 2^31 up to some thousand dimensions.
         """
-        count = len(self.largest)
+        count = len(products) // 2
         together = products[:count]
         together <<= _BITS
         together += products[count:]
@@ -57,5 +58,5 @@ def query_bytes(queries: Embeddings) -> QueryBytes:
     numbers = finest.astype(np.uint16)
     rows = np.empty((2 * count, dim), np.uint8)
     np.right_shift(numbers, _BITS, out=rows[:count], casting="unsafe")
-    np.bitwise_and(numbers, 2**_BITS - 1, out=rows[count:], casting="unsafe")
+    np.bitwise_and(numbers, FINER - 1, out=rows[count:], casting="unsafe")
     return QueryBytes(rows, largest)

@@ -38,6 +38,23 @@ def works(place: Path, *arguments: str, **variables: str) -> str:
     return done.stdout
 
 
+def test_faiss_answers_the_same_and_is_never_replaced_silently(place):
+    key = ("--key-file", "key")
+    works(place, "gallery", "new-key", "key")
+    works(place, "enroll", "tiny.embedge", "door.gallery", "ann", "0.png", *key)
+    works(place, "enroll", "tiny.embedge", "door.gallery", "ben", "2.png", *key)
+    ask = ("identify", "tiny.embedge", "door.gallery", "0.png", "2.png", *key, "--json")
+    (place / "broken").mkdir()
+    (place / "broken" / "faiss.py").write_text("raise ImportError('none here')")
+    path = os.pathsep.join([str(place / "broken"), os.environ.get("PYTHONPATH", "")])
+    refused = embedge(place, *ask, "--search", "faiss", PYTHONPATH=path)
+    assert refused.returncode != 0
+    assert "E-EXTRA" in refused.stderr
+    assert "embedge[faiss]" in refused.stderr
+    pytest.importorskip("faiss", reason="embedge[faiss] not installed")
+    assert works(place, *ask, "--search", "faiss") == works(place, *ask)
+
+
 def test_a_persons_life_in_a_gallery(place):
     key = ("--key-file", "key")
     assert "whoever has it" in works(place, "gallery", "new-key", "key")

@@ -18,9 +18,19 @@ def add_gallery_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def add_search_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--search",
+        choices=("onnxruntime", "faiss"),
+        default="onnxruntime",
+        help="what scans the templates; the same answers (faiss: needs the extra faiss)",
+    )
+
+
 def opened_gallery(options: argparse.Namespace, *, writable: bool = False) -> "Gallery":
     from embedge.runtime.gallery.gallery import Gallery
     from embedge.runtime.gallery.keys import find_key
 
     key = find_key(options.key_file)
-    return Gallery.open(options.gallery, key=key, writable=writable)
+    search = getattr(options, "search", "onnxruntime")
+    return Gallery.open(options.gallery, key=key, writable=writable, search=search)

@@ -9,7 +9,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedge.cli.gallery_options import add_gallery_options, opened_gallery
+from embedge.cli.gallery_options import (
+    add_gallery_options,
+    add_search_option,
+    opened_gallery,
+)
 from embedge.cli.matcher_options import add_matcher_options, matcher_from
 
 if TYPE_CHECKING:
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     add_matcher_options(parser)
     add_gallery_options(parser)
+    add_search_option(parser)
     parser.add_argument("pictures", type=Path, nargs="+", help="one or more pictures")
     parser.add_argument("--top", type=int, default=3, help="how many candidates to list")
     parser.add_argument(

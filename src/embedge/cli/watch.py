@@ -8,7 +8,11 @@ import argparse
 import json
 from pathlib import Path
 
-from embedge.cli.gallery_options import add_gallery_options, opened_gallery
+from embedge.cli.gallery_options import (
+    add_gallery_options,
+    add_search_option,
+    opened_gallery,
+)
 from embedge.cli.matcher_options import add_matcher_options, matcher_from
 from embedge.errors import EmbedgeError
 
@@ -16,6 +20,7 @@ from embedge.errors import EmbedgeError
 def configure(parser: argparse.ArgumentParser) -> None:
     add_matcher_options(parser)
     add_gallery_options(parser)
+    add_search_option(parser)
     parser.add_argument("folder", type=Path, help="the folder to watch")
     parser.add_argument("--interval", type=float, default=0.5, help="seconds between looks")
     parser.add_argument("--once", action="store_true", help="stop when the folder has been read")

@@ -1,0 +1,87 @@
+"""faiss as the scan: the same answers as the built-in one, to the last bit."""
+
+import importlib
+
+import numpy as np
+import pytest
+from tiny_bundles import tiny_contract
+
+from embedge.errors import EmbedgeError
+from embedge.runtime import Gallery
+
+DIM = 64
+CONTRACT = tiny_contract(DIM)
+KEY = bytes(range(32))
+
+
+def unit(seed: int, count: int, dim: int = DIM) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+class TestWithFaiss:
+    @pytest.fixture(autouse=True)
+    def needs_faiss(self):
+        pytest.importorskip("faiss", reason="embedge[faiss] not installed")
+
+    @pytest.mark.parametrize("rows", ["float32", "int8"])
+    @pytest.mark.parametrize("count", [1, 5, 400])
+    def test_the_answers_are_those_of_the_built_in_search(self, tmp_path, rows, count):
+        path, people = tmp_path / "g", unit(0, 3000)
+        people[2500:2600] = people[100]  # more ties than are asked for at first
+        people[2600:2900] = people[150] + 0.03 * unit(5, 300)  # which coarse bytes cannot order
+        people /= np.linalg.norm(people, axis=1, keepdims=True)
+        names = [f"p{number * 7 % 900:03}" for number in range(3000)]
+        near = people[::150] + 0.4 * unit(1, 20)
+        near /= np.linalg.norm(near, axis=1, keepdims=True)
+        queries = np.concatenate([people[100:101], near, unit(2, 20), np.eye(DIM)[:2]])
+        with Gallery.create(path, CONTRACT, key=KEY, rows=rows) as gallery:
+            gallery.enroll(names, people, CONTRACT)
+            expected = gallery.identify(queries, CONTRACT, count=count)
+            alone = gallery.identify(queries[0], CONTRACT, count=count)
+        with Gallery.open(path, key=KEY, search="faiss", threads=2) as gallery:
+            assert gallery.identify(queries, CONTRACT, count=count) == expected
+            assert gallery.identify(queries[0], CONTRACT, count=count) == alone
+
+    def test_whoever_is_enrolled_or_erased_comes_and_goes(self, tmp_path):
+        path, people = tmp_path / "g", unit(3, 3)
+        create = Gallery.create(path, CONTRACT, key=KEY, search="faiss")
+        with create as writer, Gallery.open(path, key=KEY, search="faiss") as reader:
+            assert reader.identify(people[0], CONTRACT) == [[]]
+            writer.enroll(["ann", "ben", "cem"], people, CONTRACT)
+            for gallery in (writer, reader):
+                assert gallery.identify(people[0], CONTRACT)[0][0].person == "ann"
+            assert writer.erase("ann", prove=True).proven
+            for gallery in (writer, reader):
+                (found,) = gallery.identify(people[0], CONTRACT)
+                assert sorted(each.person for each in found) == ["ben", "cem"]
+            writer.renew()
+            assert reader.identify(people[1], CONTRACT)[0][0].person == "ben"
+
+    def test_threads_of_faiss_are_left_as_they_were(self, tmp_path):
+        import faiss
+
+        before = faiss.omp_get_max_threads()
+        with Gallery.create(
+            tmp_path / "g", CONTRACT, key=KEY, search="faiss", threads=3
+        ) as gallery:
+            gallery.enroll("ann", unit(4, 1), CONTRACT)
+            gallery.identify(unit(4, 1), CONTRACT)
+        assert faiss.omp_get_max_threads() == before
+
+
+def test_asked_for_and_missing_is_an_error_before_anything_is_written(tmp_path, monkeypatch):
+    def none_such(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(importlib, "import_module", none_such)
+    with pytest.raises(EmbedgeError, match=r"E-EXTRA.*faiss") as caught:
+        Gallery.create(tmp_path / "g", CONTRACT, key=KEY, search="faiss")
+    assert "embedge[faiss]" in caught.value.remedy
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_search_that_there_is_not(tmp_path):
+    with pytest.raises(EmbedgeError, match="E-SEARCH"):
+        Gallery.create(tmp_path / "g", CONTRACT, key=KEY, search="annoy")
+    assert list(tmp_path.iterdir()) == []
