@@ -1,119 +1,222 @@
-"""What INT8 costs a really trained network, beside ONNX Runtime's own quantiser.
+"""What INT8 costs really trained networks, beside ONNX Runtime's own quantiser.
 
-    python benchmarks/int8_real.py MODEL.onnx --faces DIR --pairs LIST.tsv --calib OTHER_DIR
+    python benchmarks/int8_real.py REAL_FOLDER [--models NAME …] [--calib strangers|omi]
 
-Calibration pictures come from another folder than those it is judged on. Judged are all pairs of
-at most eight pictures a person (TAR at 1e-4, 1e-5, 1e-6), and the ten folds of the pair list.
-The comparison is `quantize_static` with U8 activations, S8 weights per channel and MinMax, on the
-same calibration pictures. Claims: TAR loses at most 0.1 / 0.3 / 0.6 point and less than there, the
-accuracy over ten folds at most 0.1 point. The loss of TAR carries an interval: people are drawn
-again and both graphs are judged on the same draw.
+REAL_FOLDER holds models/NAME.onnx, lfw-dev-pairs.tsv, and PERSON/PICTURE under lfw-dev and omi.
+Judged are all pairs of at most eight pictures a person among people with two or more, and the ten
+folds of the pair list. Calibrated is on `strangers`: people with one picture who are in no pair of
+the list either, so that nobody who calibrates is measured; or on the synthetic people of `omi`. The
+rows `searched` keep layers in float by a plan that was searched on `omi`. The peer is
+`quantize_static` with U8 activations, S8 weights per channel and MinMax, on random pictures of the
+same people. Every loss of TAR carries an interval: half of the people are drawn at a time and both
+graphs judged on them. The latency ratio (batch 1, 1 thread, rounds in turn) says whether something
+disturbed it. Every row is written when it stands, so that rows can be measured one by one.
 """
 
 import argparse
+import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from provenance import provenance, write_result
+from provenance import RESULTS, provenance
 
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.protocols.folders import people_in_folders
 from embedge.calibration.protocols.pairlist import PairProtocol, pairs_from_list
 from embedge.calibration.rates import operating_point
-from embedge.calibration.sets import choose, picture_features, picture_files
+from embedge.calibration.sets import choose, person_of, picture_features
 from embedge.calibration.tenfold import folded_accuracy
-from embedge.export.before_after import embeddings_of
+from embedge.export.before_after import before_after, embeddings_of
 from embedge.export.observe import batches_of
 from embedge.export.parity import compare_embeddings
-from embedge.export.qdq import calibrated_graph, quantised
+from embedge.export.placement import Target
+from embedge.export.precision_plan import PrecisionPlan, planned
+from embedge.export.qdq import Calibrated, calibrated_graph, quantised, write_for
+from embedge.files import write_json
+from embedge.runtime.encoders import normalised
 from embedge.runtime.images import rgb_from_picture
 from embedge.runtime.sessions import ort_session
 
+MODELS = ("w600k_mbf", "insightface_y1")
+PEER = "ONNX Runtime quantize_static"
+ROWS = ("int8-cpu", "int8-trt", "searched-cpu", "searched-trt", "peer")
 BOUNDS = {"1e-4": 0.1, "1e-5": 0.3, "1e-6": 0.6}
 FOLD_BOUND = 0.1
 DRAWS = 60
+TIMED = 100  # pictures that the latency is measured on
 
+Images = NDArray[np.uint8]
 Rows = NDArray[np.float32]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--faces", type=Path, required=True)
-    parser.add_argument("--pairs", type=Path, required=True)
-    parser.add_argument("--calib", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=256)
-    parser.add_argument("--draws", type=int, default=DRAWS, help="for the intervals")
+    parser.add_argument("folder", type=Path, metavar="REAL_FOLDER")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
+    parser.add_argument("--calib", choices=("strangers", "omi"), default="strangers")
+    parser.add_argument("--count", type=int, default=256, help="calibration pictures")
+    parser.add_argument("--seconds", type=float, default=6.0, help="for each latency ratio")
+    parser.add_argument("--budget", type=float, default=0.05, help="points, of the searched plans")
+    parser.add_argument("--budget-fmr", type=float, default=1e-4)
     options = parser.parse_args()
-    bench = Bench(options)
-    with tempfile.TemporaryDirectory() as folder:
-        rows = list(bench.rows(Path(folder)))
-    result = {
-        "provenance": provenance("onnxruntime", "onnx"),
-        "model": options.model.name,
-        "faces": options.faces.name,
-        "calibration": {"folder": options.calib.name, "pictures": options.count},
-        "people": len(np.unique(bench.labels)),
-        "pictures": len(bench.labels),
-        "bounds": {**BOUNDS, "ten folds": FOLD_BOUND},
-        "rows": rows,
-    }
-    write_result(f"int8_real_{options.model.stem}", result)
+    measured = Measured.of(options.folder)
+    for name in options.models:
+        print(f"— {name}, calibrated on {options.calib}", flush=True)
+        bench = Bench(options.folder / "models" / f"{name}.onnx", measured, options)
+        with tempfile.TemporaryDirectory() as scratch:
+            for row in bench.rows(Path(scratch)):
+                _written(f"{name}, {options.calib}", bench.facts(), row)
     return 0
 
 
-class Bench:
-    """The faces, decoded once, and what is asked about them."""
+def _written(entry: str, facts: dict[str, Any], row: dict[str, Any]) -> None:
+    """One row into the file; what it held of other rows stays."""
+    path = RESULTS / "int8_real.json"
+    runs = json.loads(path.read_text())["runs"] if path.is_file() else {}
+    row = {"provenance": provenance("onnxruntime", "onnx"), **row}
+    rows = runs.get(entry, {}).get("rows", {}) | {row["name"]: row}
+    runs[entry] = {**facts, "rows": rows}
+    bounds = {**BOUNDS, "ten folds": FOLD_BOUND}
+    write_json(path, {"bounds_points": bounds, "runs": dict(sorted(runs.items()))})
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.model, self.draws = options.model, options.draws
-        files, self.labels = people_in_folders(options.faces, per_person=8, at_least=2)
-        self.protocol: PairProtocol = pairs_from_list(options.pairs, options.faces)
-        listed = list(self.protocol.faces.names)  # type: ignore[attr-defined]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """The pictures that are judged, decoded once: where the two protocols find theirs."""
+
+    images: Images
+    whole: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    listed: NDArray[np.int64]
+    pairs: PairProtocol
+    strangers: list[str]
+
+    @classmethod
+    def of(cls, folder: Path) -> "Measured":
+        root = folder / "lfw-dev"
+        files, labels = people_in_folders(root, per_person=8, at_least=2)
+        pairs = pairs_from_list(folder / "lfw-dev-pairs.tsv", root)
+        listed = list(pairs.faces.names)  # type: ignore[attr-defined]
         names = sorted({*files.names, *listed})
         place = {name: number for number, name in enumerate(names)}
-        self.whole = np.array([place[name] for name in files.names])
-        self.listed = np.array([place[name] for name in listed])
-        self.images = np.stack([rgb_from_picture(options.faces / name) for name in names])
-        self.calibration = _chosen(options.calib, options.count)
+        met = set(map(person_of, names))
+        everybody = people_in_folders(root)[0].names
+        return cls(
+            _decoded(root, names),
+            np.array([place[name] for name in files.names]),
+            labels,
+            np.array([place[name] for name in listed]),
+            pairs,
+            [f"lfw-dev/{name}" for name in everybody if person_of(name) not in met],
+        )
+
+    def judged(self, rows: Rows) -> dict[str, Any]:
+        sides, pairs = rows[self.listed], self.pairs
+        scores = np.sum(sides[pairs.pairs[:, 0]] * sides[pairs.pairs[:, 1]], axis=1)
+        folds = folded_accuracy(scores, pairs.same, pairs.folds)
+        tars = _tars(rows[self.whole], self.labels)
+        return {"tar": tars, "ten_folds": 100 * getattr(folds, "mean", np.nan)}
+
+    def intervals(self, reference: Rows, found: Rows) -> dict[str, list[float] | None]:
+        """Of what TAR loses; half of the people at a time, both graphs on the same half.
+
+        None where half of the people cannot carry the rate.
+        """
+        rng, people, lost = np.random.default_rng(0), np.unique(self.labels), []
+        for _ in range(DRAWS):
+            some = np.isin(self.labels, rng.choice(people, len(people) // 2, replace=False))
+            half, labels = self.whole[some], self.labels[some]
+            before, after = (_tars(rows[half], labels) for rows in (reference, found))
+            lost.append([before[fmr] - after[fmr] for fmr in BOUNDS])
+        middle, spread = np.mean(lost, axis=0), np.std(lost, axis=0)
+        # the spread of halves, drawn without replacement, is that of the whole
+        return {
+            fmr: [float(m - 1.96 * s), float(m + 1.96 * s)] if np.isfinite(m) else None
+            for fmr, m, s in zip(BOUNDS, middle, spread)
+        }
+
+
+class Bench:
+    """One model, its calibration pictures, and what each way of quantising it loses."""
+
+    def __init__(self, model: Path, measured: Measured, options: argparse.Namespace) -> None:
+        self.model, self.measured, self.options = model, measured, options
+        files = list(people_in_folders(options.folder / "omi")[0].names)
+        self.omi = _decoded(options.folder / "omi", files)
+        self.omi_files = files
+        if options.calib == "omi":
+            self.pool, people = self.omi, list(map(person_of, files))
+        else:
+            self.pool = _decoded(options.folder, measured.strangers)
+            people = list(map(person_of, measured.strangers))
+        self.taken = choose(picture_features(self.pool), people, options.count)
+        self.reference = self._embedded(model)
+        self.before = measured.judged(self.reference)
+
+    def facts(self) -> dict[str, Any]:
+        measured = self.measured
+        return {
+            "calibration": {"pictures": len(self.taken), "offered": len(self.pool)},
+            "measured": {
+                "people": len(np.unique(measured.labels)),
+                "pictures": len(measured.labels),
+                "listed_pairs": len(measured.pairs.pairs),
+            },
+        }
 
     def rows(self, folder: Path) -> Iterator[dict[str, Any]]:
-        reference = self._embedded(self.model)
-        before = self._judged(reference)
-        yield self._told("fp32", before, {})
-        makers: dict[str, Callable[[Path], None]] = {
-            "int8-cpu": lambda out: self._ours(out, "cpu"),
-            "int8-trt": lambda out: self._ours(out, "trt"),
-            "ONNX Runtime quantize_static": self._theirs,
-        }
-        for name, make in makers.items():
-            out = folder / f"{name.split()[0]}.onnx"
-            try:
-                make(out)
-            except Exception as error:  # the peer's crash is a result, not ours to hide
-                if name.startswith("int8"):
-                    raise
-                yield self._told(name, {}, {"failed": f"{type(error).__name__}: {error}"[:200]})
-                continue
-            found = self._embedded(out)
-            yield self._told(name, self._judged(found), self._lost(reference, found, before))
+        yield _told("fp32", self.before, {})
+        wanted = self.options.rows
+        for target in ("cpu", "trt"):
+            names = [name for name in (f"int8-{target}", f"searched-{target}") if name in wanted]
+            if names:
+                yield from self._ours(folder / f"{target}.onnx", target, names)
+        if "peer" in wanted:
+            yield self._peers(folder / "peer.onnx")
 
-    def _ours(self, out: Path, target: Any) -> None:
-        calibrated = calibrated_graph(self.model, self.calibration, target)
-        quantised(calibrated, self.calibration, "mse").write(out)
+    def _ours(self, out: Path, target: Target, names: list[str]) -> Iterator[dict[str, Any]]:
+        images = self.pool[self.taken]
+        calibrated = calibrated_graph(self.model, images, target)
+        for name in names:
+            plan = PrecisionPlan(target, calibrated.closing)
+            if name.startswith("searched"):
+                plan = self._searched(calibrated, images)
+            write_for(quantised(calibrated, images, "mse", kept=plan.nodes), target, out)
+            yield {**self._row(name, out), "plan": plan.to_json()}
+
+    def _peers(self, out: Path) -> dict[str, Any]:
+        try:
+            self._theirs(out)
+        except Exception as error:  # the peer's crash is a result, not ours to hide
+            said = f"{type(error).__name__}: {error}"
+            return _told(PEER, {}, {"failed": said[:300]})
+        return self._row(PEER, out)
+
+    def _searched(self, calibrated: Calibrated, images: Images) -> PrecisionPlan:
+        """By people who are neither measured nor, with `strangers`, calibrated on."""
+        wanted = self.options
+        taken = set(self.taken) if wanted.calib == "omi" else set()
+        places = [place for place in range(0, len(self.omi), 2) if place not in taken]
+        faces = self.omi[places]
+        labels = np.array([person_of(self.omi_files[place]) for place in places])
+        limits = {"fmr": wanted.budget_fmr, "budget": wanted.budget}
+        return planned(calibrated, images, "mse", faces, labels, **limits)
 
     def _theirs(self, out: Path) -> None:
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
+        taken = np.random.default_rng(0).permutation(len(self.pool))[: self.options.count]
         quantize_static(
             str(self.model),
             str(out),
-            _Feed(ort_session(self.model).get_inputs()[0].name, self.calibration),
+            _Feed(ort_session(self.model).get_inputs()[0].name, self.pool[taken]),
             quant_format=QuantFormat.QDQ,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -121,75 +224,40 @@ class Bench:
         )
 
     def _embedded(self, path: Path) -> Rows:
-        rows: Rows = embeddings_of(path, self.images)
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        rows: Rows = normalised(embeddings_of(path, self.measured.images))
+        return rows
 
-    def _judged(self, rows: Rows) -> dict[str, Any]:
-        pairs, sides = self.protocol, rows[self.listed]
-        scores = np.sum(sides[pairs.pairs[:, 0]] * sides[pairs.pairs[:, 1]], axis=1)
-        folds = folded_accuracy(scores, pairs.same, pairs.folds)
-        tars = _tars(rows[self.whole], self.labels)
-        return {"tar": tars, "ten_folds": 100 * getattr(folds, "mean", np.nan)}
-
-    def _lost(self, reference: Rows, found: Rows, before: dict[str, Any]) -> dict[str, Any]:
-        after = self._judged(found)
-        lost = {fmr: before["tar"][fmr] - after["tar"][fmr] for fmr in BOUNDS}
-        folds = before["ten_folds"] - after["ten_folds"]
-        return {
-            "cosine": compare_embeddings(reference, found).to_json(),
+    def _row(self, name: str, path: Path) -> dict[str, Any]:
+        found = self._embedded(path)
+        after = self.measured.judged(found)
+        lost = {fmr: self.before["tar"][fmr] - after["tar"][fmr] for fmr in BOUNDS}
+        folds = self.before["ten_folds"] - after["ten_folds"]
+        held = {fmr: lost[fmr] <= bound for fmr, bound in BOUNDS.items()}
+        timed = self.measured.images[:: len(self.measured.images) // TIMED]
+        speed = before_after(self.model, path, timed, seconds=self.options.seconds)
+        facts = {
+            "cosine": compare_embeddings(self.reference, found).to_json(),
             "tar_lost": lost,
-            "tar_lost_95": self._intervals(reference[self.whole], found[self.whole]),
+            "tar_lost_95": self.measured.intervals(self.reference, found),
             "ten_folds_lost": folds,
-            "held": {
-                **{fmr: lost[fmr] <= bound for fmr, bound in BOUNDS.items()},
-                "ten folds": folds <= FOLD_BOUND,
-            },
+            "held": {**held, "ten folds": folds <= FOLD_BOUND},
+            "times_as_fast": {"ratio": speed["speedup"], "disturbed": speed["disturbed"]},
         }
-
-    def _intervals(self, reference: Rows, found: Rows) -> dict[str, list[float]]:
-        """Half of the people at a time, both graphs on the same half."""
-        rng, people, lost = np.random.default_rng(0), np.unique(self.labels), []
-        for _ in range(self.draws):
-            some = np.isin(self.labels, rng.choice(people, len(people) // 2, replace=False))
-            sides = (_tars(rows[some], self.labels[some]) for rows in (reference, found))
-            before, after = sides
-            lost.append([before[fmr] - after[fmr] for fmr in BOUNDS])
-        if not lost:
-            return {}
-        middle, spread = np.mean(lost, axis=0), np.std(lost, axis=0)
-        # the spread of halves, drawn without replacement, is that of the whole
-        return {
-            fmr: [float(m - 1.96 * s), float(m + 1.96 * s)]
-            for fmr, m, s in zip(BOUNDS, middle, spread)
-        }
-
-    def _told(self, name: str, judged: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-        row = {"name": name, **judged, **more}
-        tars = " ".join(f"{value:.3f}" for value in judged.get("tar", {}).values())
-        lost = " ".join(f"{value:+.3f}" for value in more.get("tar_lost", {}).values())
-        cosine = more.get("cosine", {})
-        near = f"cosine {cosine['mean']:.5f} p1 {cosine['p1']:.5f}" if cosine else ""
-        said = f"folds {judged['ten_folds']:.3f}" if judged else more.get("failed", "")
-        print(f"{name:30} {tars}  lost {lost or '-'}  {said} {near}", flush=True)
-        return row
+        return _told(name, after, facts)
 
 
 class _Feed:
     """ONNX Runtime's reader of calibration pictures."""
 
-    def __init__(self, name: str, images: NDArray[np.uint8]) -> None:
+    def __init__(self, name: str, images: Images) -> None:
         self.feeds = iter([{name: batch} for batch in batches_of(images, size=8)])
 
     def get_next(self) -> dict[str, Any] | None:
         return next(self.feeds, None)
 
 
-def _chosen(folder: Path, count: int) -> NDArray[np.uint8]:
-    names = picture_files(folder)
-    images = np.stack([rgb_from_picture(folder / name) for name in names])
-    people = [Path(name).parent.as_posix() for name in names]
-    picked: NDArray[np.uint8] = images[choose(picture_features(images), people, count)]
-    return picked
+def _decoded(root: Path, names: list[str]) -> Images:
+    return np.stack([rgb_from_picture(root / name) for name in names])
 
 
 def _tars(rows: Rows, labels: NDArray[np.int64]) -> dict[str, float]:
@@ -197,6 +265,22 @@ def _tars(rows: Rows, labels: NDArray[np.int64]) -> dict[str, float]:
     scores = pairs_within(rows, subjects)
     points = {fmr: operating_point(scores, float(fmr)) for fmr in BOUNDS}
     return {fmr: 100 * float(getattr(point, "tar", np.nan)) for fmr, point in points.items()}
+
+
+def _told(name: str, judged: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    said = facts.get("failed", "")
+    if judged:
+        tars = " ".join(f"{value:.3f}" for value in judged["tar"].values())
+        said = f"TAR {tars}, ten folds {judged['ten_folds']:.3f}"
+    if "cosine" in facts:
+        lost = " ".join(f"{value:+.3f}" for value in facts["tar_lost"].values())
+        near = "mean {mean:.5f} p1 {p1:.5f} lowest {minimum:.5f}".format(**facts["cosine"])
+        fast = facts["times_as_fast"]
+        note = " (disturbed)" if fast["disturbed"] else ""
+        said += f"; lost {lost}, folds {facts['ten_folds_lost']:+.3f}; cosine {near}"
+        said += f"; {fast['ratio']:.2f} times as fast{note}"
+    print(f"{name:29} {said}", flush=True)
+    return {"name": name, **judged, **facts}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ and within a cell prefers people it has taken least.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, sha256_json, write_json
 
-__all__ = ["CalibrationSet", "choose", "picture_features", "picture_files"]
+__all__ = [
+    "CalibrationSet",
+    "choose",
+    "comparable",
+    "person_of",
+    "picture_features",
+    "picture_files",
+]
 
 Floats = NDArray[np.floating]
 Indices = NDArray[np.int64]
@@ -58,6 +65,37 @@ def picture_files(root: Path) -> list[str]:
         )
     found = (p for p in root.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
     return sorted(p.relative_to(root).as_posix() for p in found)
+
+
+def person_of(name: str) -> str:
+    """PERSON of PERSON/PICTURE."""
+    return Path(name).parent.as_posix()
+
+
+def comparable(
+    names: Iterable[str], count: int, *, each: int = 8, seed: int = 0
+) -> tuple[str, ...]:
+    """About `count` of the names, as whole people: only those with two pictures or more.
+
+    People are drawn at random, and of each the first `each` pictures: among as many pictures drawn
+    one by one hardly any two show the same person.
+    """
+    people = defaultdict[str, list[str]](list)
+    for name in sorted(names):
+        people[person_of(name)].append(name)
+    several = [pictures[:each] for pictures in people.values() if len(pictures) > 1]
+    if len(several) < 2:
+        raise EmbedgeError(
+            "E-CALIBRATION",
+            "fewer than two people have two pictures beside those that calibrate",
+            remedy="Give PERSON/PICTURE with several pictures of many people",
+        )
+    found = list[str]()
+    for place in np.random.default_rng(seed).permutation(len(several)):
+        if len(found) >= count:
+            break
+        found += several[place]
+    return tuple(sorted(found))
 
 
 def picture_features(images: NDArray[np.uint8]) -> Floats:

@@ -18,9 +18,11 @@ from embedge.export.observe import observe
 from embedge.export.placement import Target, Wanted
 from embedge.export.surgery import Graph
 
-__all__ = ["correct_biases"]
+__all__ = ["Means", "correct_biases"]
 
 Floats = NDArray[np.floating]
+# The means of a tensor's channels before and after a scale rounds it.
+Means = dict[tuple[str, Scale], tuple[Floats, Floats]]
 
 
 def correct_biases(
@@ -31,8 +33,12 @@ def correct_biases(
     batches: Iterable[NDArray[np.float32]],
     *,
     bits: int = 8,
+    known: Means | None = None,
 ) -> None:
-    """Shift the biases in place. Means are taken over pictures and, for images, over places."""
+    """Shift the biases in place. Means are taken over pictures and, for images, over places.
+
+    Means that `known` holds are not taken again; it learns the others.
+    """
     layers = [node for node in wanted.nodes if is_weighted(graph, node)]
     scales = {
         node.input[0]: activation_scale(
@@ -40,10 +46,15 @@ def correct_biases(
         )
         for node in layers
     }
-    means = _means(graph, scales, batches)
+    known = {} if known is None else known
+    unknown = {name: scale for name, scale in scales.items() if (name, scale) not in known}
+    if unknown:
+        means = _means(graph, unknown, batches)
+        known |= {(name, unknown[name]): pair for name, pair in means.items()}
     for node in layers:
         source = node.input[0]
-        shift_bias(graph, node, _lost(graph, node, *means[source], scales[source], bits))
+        pair = known[source, scales[source]]
+        shift_bias(graph, node, _lost(graph, node, *pair, scales[source], bits))
 
 
 def _means(

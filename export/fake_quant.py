@@ -149,7 +149,9 @@ def _gemm(node: NodeProto, inputs: list[Tensor]) -> Tensor:
 
 def _prelu(node: NodeProto, inputs: list[Tensor]) -> Tensor:
     value, slope = inputs
-    return torch.where(value < 0, value * slope, value)
+    if slope.numel() not in (1, value.shape[1]):
+        return torch.where(value < 0, value * slope, value)
+    return functional.prelu(value, slope.reshape(-1))
 
 
 def _clip(node: NodeProto, inputs: list[Tensor]) -> Tensor:

@@ -1,13 +1,13 @@
 """INT8: a float graph becomes a Q/DQ graph that says itself what runs in 8 bits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.ranges import Histogram, Method, Range
-from embedge.export.bias_correction import correct_biases
+from embedge.export.bias_correction import Means, correct_biases
 from embedge.export.canonical import canonical
 from embedge.export.cost import closing_layers
 from embedge.export.entrance import exact_entrance, fold_entrance
@@ -41,7 +41,8 @@ FEW = 128  # pictures that suffice for means and for the extremes of channels
 class Calibrated:
     """A float graph ready to be quantised: equalised, its values counted.
 
-    The `closing` layers stay in float whatever else does; with the share of each in the work.
+    The `closing` layers stay in float whatever else does; with the share of each in the work. What
+    was computed once is kept, so that a search over plans does not compute it again.
     """
 
     graph: Graph
@@ -49,16 +50,24 @@ class Calibrated:
     histograms: dict[str, Histogram]
     fixed: dict[str, Range]
     closing: dict[str, float]
+    found: dict[tuple[str, Method], Range] = field(default_factory=dict)
+    means: Means = field(default_factory=dict)
 
     def ranges(self, wanted: Wanted, method: Method) -> dict[str, Range]:
         """One range per root: the union over the tensors that share it."""
-        options = {"symmetric": self.target != "cpu"} if method == "mse" else {}
         ranges = dict[str, Range]()
         for name in wanted.tensors:
-            root = wanted.root(name)
-            found = self.fixed.get(name) or self.histograms[name].compute(method, **options)
+            root, found = wanted.root(name), self._range(name, method)
             ranges[root] = found.union(ranges[root]) if root in ranges else found
         return ranges
+
+    def _range(self, name: str, method: Method) -> Range:
+        if name in self.fixed:
+            return self.fixed[name]
+        if (name, method) not in self.found:
+            options = {"symmetric": self.target != "cpu"} if method == "mse" else {}
+            self.found[name, method] = self.histograms[name].compute(method, **options)
+        return self.found[name, method]
 
 
 def qdq_from_onnx(
@@ -124,7 +133,8 @@ def quantised(
     ranges = calibrated.ranges(wanted, method)
     if correct:
         few = batches_of(images[:FEW], door)
-        correct_biases(graph, wanted, ranges, target, few, bits=weight_bits)
+        known = calibrated.means
+        correct_biases(graph, wanted, ranges, target, few, bits=weight_bits, known=known)
     place(graph, wanted, ranges, target, bits=weight_bits)
     if target == "cpu":
         lower_prelu(graph)  # those beside layers that stay in float

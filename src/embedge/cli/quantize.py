@@ -49,6 +49,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="POINTS",
         help="keep layers in float until TAR at --fmr loses at most this; needs PERSON/PICTURE",
     )
+    parser.add_argument(
+        "--judge", type=int, default=600, metavar="N", help="pictures --budget is judged on"
+    )
     parser.add_argument("--fmr", type=float, default=1e-3, help="operating point of --budget")
     parser.add_argument("--seconds", type=float, default=6.0, help="time spent on the latency")
     parser.add_argument("--no-figures", action="store_true", help="only write the file")
@@ -64,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     chosen, rest = _chosen(options)
     images = _decoded(chosen.root, chosen.names)
     calibrated = calibrated_graph(options.model, images, options.target)
-    plan = _plan(options, calibrated, images, chosen.root, rest)
+    plan = _plan(options, calibrated, images, chosen)
     plan.write(options.out.with_suffix(".plan.json"))
     kept = frozenset(options.keep) | plan.nodes
     graph = quantised(
@@ -89,26 +92,30 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _plan(
-    options: argparse.Namespace, calibrated: Any, images: "Images", root: Path, names: list[str]
+    options: argparse.Namespace, calibrated: Any, images: "Images", chosen: "CalibrationSet"
 ) -> "PrecisionPlan":
     """What stays in float, searched if there is a budget; written beside the model."""
     import numpy as np
 
+    from embedge.calibration.sets import comparable, person_of, picture_files
     from embedge.export.channels import is_weighted
     from embedge.export.precision_plan import PrecisionPlan, planned
     from embedge.progress import Progress
 
     if options.budget is None:
         return PrecisionPlan(calibrated.target, calibrated.closing)
-    labels = np.array([Path(name).parent.as_posix() for name in names])
+    others = set(picture_files(chosen.root)) - set(chosen.names)
+    names = comparable(others, options.judge, seed=options.seed)
+    people = np.array([person_of(name) for name in names])
     layers = sum(is_weighted(calibrated.graph, node) for node in calibrated.graph.nodes)
+    print(f"searching on {len(names)} pictures of {len(np.unique(people))} people", flush=True)
     with Progress().task("trying layers in float", layers - len(calibrated.closing)) as task:
         plan = planned(
             calibrated,
             images,
             options.method,
-            _decoded(root, names),
-            labels,
+            _decoded(chosen.root, names),
+            people,
             fmr=options.fmr,
             budget=options.budget,
             watch=lambda done, total: task.advance(),
@@ -138,7 +145,13 @@ def _chosen(options: argparse.Namespace) -> "tuple[CalibrationSet, list[str]]":
     """(the calibration set, other pictures for the figures)."""
     import numpy as np
 
-    from embedge.calibration.sets import CalibrationSet, choose, picture_features, picture_files
+    from embedge.calibration.sets import (
+        CalibrationSet,
+        choose,
+        person_of,
+        picture_features,
+        picture_files,
+    )
 
     names = picture_files(options.calib)
     rng = np.random.default_rng(options.seed)
@@ -146,7 +159,7 @@ def _chosen(options: argparse.Namespace) -> "tuple[CalibrationSet, list[str]]":
     most = min(len(names), 8 * max(options.count, 1))
     pool = [names[i] for i in np.sort(rng.permutation(len(names))[:most])]
     images = _decoded(options.calib, pool)
-    people = [Path(name).parent.as_posix() for name in pool]
+    people = [person_of(name) for name in pool]
     features = picture_features(images)
     taken = choose(features, people, options.count, seed=options.seed)
     left = sorted(set(range(len(pool))) - set(taken.tolist()))

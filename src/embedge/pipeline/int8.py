@@ -28,7 +28,7 @@ from embedge.train.data import FaceSet
 from embedge.train.distil import Lesson, train_student
 from embedge.train.loop import Curves, Plan
 
-__all__ = ["INT8", "float_layers", "int8_stage"]
+__all__ = ["INT8", "float_layers", "int8_stage", "short_lesson"]
 
 INT8: dict[str, Target] = {"int8-cpu": "cpu", "int8-trt": "trt"}
 
@@ -59,7 +59,8 @@ def int8_stage(run: Run, recipe: Recipe, onnx: Stage, calibration: Stage, school
                 if teaching is None:
                     graph = quantised(calibrated, images, "mse", kept=plan.nodes)
                 else:
-                    fit = _fit(run, recipe, teaching.lesson(), f"INT8 for {name}", folder, curves)
+                    title = f"INT8 for {name}"
+                    fit = short_lesson(run, recipe, teaching.lesson(), title, folder, curves)
                     graph = trained_graph(calibrated, images, fit, kept=plan.nodes)
                 if ranks.rank() == 0:
                     plan.write(folder / f"student.{name}.plan.json")
@@ -91,9 +92,10 @@ def _teaching(run: Run, recipe: Recipe, school: School) -> Teaching:
     return teaching
 
 
-def _fit(
+def short_lesson(
     run: Run, recipe: Recipe, lesson: Lesson, name: str, folder: Path, curves: dict[str, Curves]
 ) -> Fit:
+    """How a network is trained as the recipe's section `int8.qat` says."""
     wanted, student = recipe.int8.qat, recipe.student.train
     # a head of the student's own would start from noise here: the shared one takes its share
     lesson = replace(lesson, ingredients=replace(lesson.ingredients, a=1.0))

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from embedge.calibration.sets import CalibrationSet, choose, picture_features, picture_files
+from embedge.calibration.sets import (
+    CalibrationSet,
+    choose,
+    comparable,
+    person_of,
+    picture_features,
+    picture_files,
+)
 from embedge.errors import EmbedgeError
 
 
@@ -84,3 +91,19 @@ def test_nothing_to_choose_from_is_said(tmp_path, features):
         choose(features, PEOPLE, 0)
     with pytest.raises(EmbedgeError, match="E-CALIBRATION"):
         choose(features, PEOPLE[:-1], 10)
+
+
+def test_comparable_pictures_are_whole_people_with_two_or_more():
+    names = [f"p{person}/{i}.jpg" for person in range(30) for i in range(1 + person % 12)]
+    found = comparable(names, 40, each=8, seed=3)
+    counts = Counter(person_of(name) for name in found)
+    assert 40 <= len(found) < 48
+    assert all(count == min(8, 1 + int(person[1:]) % 12) for person, count in counts.items())
+    assert min(counts.values()) >= 2
+    assert found == comparable(reversed(names), 40, each=8, seed=3)
+    assert found != comparable(names, 40, each=8, seed=4)
+
+
+def test_people_with_one_picture_each_compare_nothing():
+    with pytest.raises(EmbedgeError, match="E-CALIBRATION"):
+        comparable([f"p{person}/0.jpg" for person in range(9)] + ["p0/1.jpg"], 5)

@@ -130,3 +130,15 @@ def test_a_layer_kept_in_float_is_not_quantised_behind_our_back(calibrated, pict
     ).run(None, {"image": tensor_from_crops(pictures, DEFAULT_DOOR)})[0]
     assert compare_embeddings(truth, ours).minimum > 0.999
     assert compare_embeddings(truth, naive).minimum < compare_embeddings(truth, ours).minimum
+
+
+def test_what_a_search_computed_once_changes_no_graph(student_file, pictures, calibrated):
+    """Ranges and means are kept between plans, also between those that round other layers."""
+    layer = next(n for n in calibrated.graph.nodes if n.name.endswith("pool.0/Conv"))
+    for kept in (frozenset({layer.name}), frozenset[str]()):
+        again = quantised(calibrated, pictures, "mse", kept=kept)
+        fresh = quantised(
+            calibrated_graph(student_file, pictures, "cpu"), pictures, "mse", kept=kept
+        )
+        assert again.to_model().SerializeToString() == fresh.to_model().SerializeToString()
+    assert calibrated.means
