@@ -1,5 +1,6 @@
 """Templates as ONNX Runtime lays them out for its integer matrix product."""
 
+import mmap
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ __all__ = ["HIGH", "MIDDLE", "Segment"]
 # in 16 bits, which 2 x 127 x 127 just fits: a byte above 127 could clip the sum.
 MIDDLE, HIGH = 64, 63
 _QUERIES = 32
+_KEPT = 2**19  # scores that are worth their memory (2 MB) between searches
 
 
 class Segment:
@@ -22,18 +24,17 @@ class Segment:
     def __init__(self, codes: NDArray[np.int8]) -> None:
         self.rows, self._dim = codes.shape
         self._session = ort_session(matmul_graph(codes, middle=MIDDLE), threads=1, frugal=True)
-        self._pair: _Bound | None = None
+        self._bound: _Bound | None = None
 
     def products(self, queries: NDArray[np.uint8]) -> NDArray[np.int32]:
-        """(queries, rows): whole numbers, exact. Of two queries, valid until the next two."""
-        if len(queries) != 2:
-            return self._bound(len(queries)).products(queries)
-        if self._pair is None:
-            self._pair = self._bound(len(queries))
-        return self._pair.products(queries)
-
-    def _bound(self, queries: int) -> "_Bound":
-        return _Bound(self._session, queries, self._dim, self.rows)
+        """(queries, rows): whole numbers, exact; valid until the next products."""
+        bound = self._bound
+        if bound is None or bound.count != len(queries):
+            kept = len(queries) * self.rows <= _KEPT
+            bound = _Bound(self._session, (len(queries), self._dim, self.rows), kept)
+            if kept:
+                self._bound = bound
+        return bound.products(queries)
 
     def codes(self) -> NDArray[np.int8]:
         """The rows again: the products with unit vectors are the columns."""
@@ -48,9 +49,15 @@ class Segment:
 class _Bound:
     """Memory that the product reads and writes in place: copies cost a tenth of a small search."""
 
-    def __init__(self, session: Any, count: int, dim: int, rows: int) -> None:
+    def __init__(self, session: Any, shape: tuple[int, int, int], kept: bool) -> None:
+        count, dim, rows = shape
+        self.count = count
         self._queries = np.empty((count, dim), np.uint8)
-        self._scores = np.empty((count, rows), np.int32)
+        if kept:  # in pages of its own: malloc may hand out huge ones, left by a larger array
+            pages = mmap.mmap(-1, 4 * count * rows, flags=mmap.MAP_PRIVATE)
+            self._scores = np.frombuffer(pages, np.int32).reshape(count, rows)
+        else:
+            self._scores = np.empty((count, rows), np.int32)
         self._session, self._binding = session, session.io_binding()
         for bind, name, array in (
             (self._binding.bind_input, "queries", self._queries),
