@@ -62,10 +62,12 @@ def run(options: argparse.Namespace) -> int:
     from embedge.export.qdq import calibrated_graph, quantised, write_for
     from embedge.files import write_json
     from embedge.optional import require
+    from embedge.progress import Progress
 
     require("onnx", extra="export")
     chosen, rest = _chosen(options)
     images = _decoded(chosen.root, chosen.names)
+    Progress().say(f"calibrating on {len(images)} of {chosen.offered} pictures …")
     calibrated = calibrated_graph(options.model, images, options.target)
     plan = _plan(options, calibrated, images, chosen)
     plan.write(options.out.with_suffix(".plan.json"))
@@ -86,6 +88,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     figures = _figures(options, _decoded(chosen.root, rest))
     print(_text(figures))
+    if options.target != "cpu":
+        print("the time is ONNX Runtime's, which this graph is not for: measure it in TensorRT")
     if options.json:
         write_json(options.json, figures)
     return 0
@@ -108,8 +112,9 @@ def _plan(
     names = comparable(others, options.judge, seed=options.seed)
     people = np.array([person_of(name) for name in names])
     layers = sum(is_weighted(calibrated.graph, node) for node in calibrated.graph.nodes)
-    print(f"searching on {len(names)} pictures of {len(np.unique(people))} people", flush=True)
-    with Progress().task("trying layers in float", layers - len(calibrated.closing)) as task:
+    progress = Progress()
+    progress.say(f"judging on {len(names)} other pictures of {len(np.unique(people))} people …")
+    with progress.task("trying layers in float", layers - len(calibrated.closing)) as task:
         plan = planned(
             calibrated,
             images,
@@ -136,6 +141,8 @@ def _plan_text(plan: "PrecisionPlan", options: argparse.Namespace) -> str:
         f" {layer['why']}"
         for layer in plan.float_layers()
     ]
+    if plan.reached and not plan.kept:
+        lines.append("the budget holds: nothing more stays in float")
     if not plan.reached:
         lines.append(f"the budget of {options.budget:g} points is not reached")
     return "\n".join(lines)
