@@ -152,6 +152,10 @@ class Student(Section):
     dims: Literal["same", "pca", "projection"] = "same"
     """a student of another dimension: reduce the teacher to its head's principal directions, or
     lift the student by a map that is not exported (it then cannot be matched with the teacher)"""
+    start: Literal["random", "teacher"] = "random"
+    """`teacher`: begin as a slice of a teacher that is a MobileFaceNet at least as wide, its
+    filters in fewer directions and fitted by least squares; far ahead of a random start, most of
+    all with prelu; needs width 1"""
     activation: Literal["prelu", "relu", "relu6"] = "prelu"
     """ReLU is the one that INT8 engines run fastest"""
     train: Schedule = Schedule()

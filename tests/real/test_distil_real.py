@@ -6,7 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from torch.nn.functional import cosine_similarity
+
+from embedge.config import load_recipe
+from embedge.errors import EmbedgeError
+from embedge.pipeline.faces import faces_of, held_out_stage
+from embedge.pipeline.learning import teacher_of
+from embedge.pipeline.shaping import school_of
+from embedge.pipeline.stages import open_run
+from embedge.pipeline.start import begun, start_stage
+from embedge.progress import Progress
+from embedge.train.data.batches import pixels
+from embedge.train.models import mobilefacenet
 
 pytestmark = pytest.mark.real
 
@@ -98,3 +112,28 @@ def test_the_report_judges_on_people_it_did_not_learn_from(finished: Path) -> No
     rows = {row["name"]: row for row in report["evaluation"]["comparisons"]}
     assert rows["teacher"]["tar"][0]["tar"] > 0.97
     assert "teacher / student fp32" in rows
+
+
+def test_a_student_that_begins_as_a_slice_is_near_the_teacher_untrained(
+    real: Path, tmp_path: Path
+) -> None:
+    faces = people_of(real / "lfw-dev", tmp_path / "faces", 120)
+    told = f"--data.source {faces} --data.held_out 40 --teacher.source file"
+    told += f" --teacher.file {real / 'models' / 'w600k_mbf.onnx'} --student.start teacher"
+    told += " --student.scale 1 --student.width 1 --student.activation prelu"
+    recipe = load_recipe("rendered", told.split())
+    with open_run(tmp_path / "run", recipe.to_json(), Progress(), update=False) as run:
+        school, _ = school_of(run, recipe)
+        start = start_stage(run, recipe, school, 512)
+        assert start is not None
+        student = begun(mobilefacenet(512, scale=1), start).eval()
+        narrow = recipe.student.model_copy(update={"width": 0.5})
+        with pytest.raises(EmbedgeError, match="E-START"):
+            start_stage(run, recipe.model_copy(update={"student": narrow}), school, 512)
+        teacher = teacher_of(school.teacher)
+        strangers = faces_of(held_out_stage(run, recipe)).images[:64]
+    with torch.inference_mode():
+        theirs = torch.from_numpy(teacher.features(np.asarray(strangers)))
+        near = cosine_similarity(student(pixels(np.asarray(strangers))), theirs)
+    assert start.facts["cosine"] > 0.3
+    assert near.mean() > 0.3

@@ -38,6 +38,7 @@ __all__ = [
     "margin_of",
     "plan_of",
     "save_head",
+    "school_cache",
     "some_people",
     "teacher_of",
     "teacher_stage",
@@ -173,6 +174,13 @@ def cache_stage(run: Run, recipe: Recipe, faces: Stage, teacher: Stage, *, flip:
         return {}
 
     return run.stage("cache", {"flip": flip}, [faces, teacher], work)
+
+
+def school_cache(run: Run, recipe: Recipe, school: School) -> Stage:
+    """The one that a whole school shares. A teacher whose centres were recovered has its mirrored
+    embeddings already."""
+    flip = recipe.data.flip or "recovered" in school.head.facts
+    return cache_stage(run, recipe, school.faces, school.teacher, flip=flip)
 
 
 def cached(stage: Stage) -> CachedTeacher:

@@ -180,7 +180,8 @@ def _shortened(recipe: Recipe, steps: int) -> Recipe:
         changes = {"steps": steps, "evaluate_every": 0, "patience": 0, "tensorboard": False}
         return schedule.model_copy(update={**changes, "checkpoint_every": 10**9})
 
-    student = recipe.student.model_copy(update={"train": short(recipe.student.train)})
+    begun = {"start": "random", "train": short(recipe.student.train)}
+    student = recipe.student.model_copy(update=begun)
     teacher = recipe.teacher.model_copy(update={"train": short(recipe.teacher.train)})
     return recipe.model_copy(update={"student": student, "teacher": teacher})
 

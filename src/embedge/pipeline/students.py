@@ -12,15 +12,16 @@ from embedge.errors import EmbedgeError
 from embedge.pipeline.faces import faces_of, held_out_stage
 from embedge.pipeline.learning import (
     School,
-    cache_stage,
     cached,
     head_of,
     margin_of,
     plan_of,
     save_head,
+    school_cache,
     teacher_of,
 )
 from embedge.pipeline.stages import Run, Stage
+from embedge.pipeline.start import begun, start_stage
 from embedge.recipe import Recipe
 from embedge.train import ranks
 from embedge.train.checkpoint import save_network
@@ -42,9 +43,11 @@ def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stag
     plan, after = teaching.plan, list(teaching.stages)
     watched = held_out_stage(run, recipe) if recipe.student.train.evaluate_every else None
     after += [watched, school.teacher] if watched else []
+    start = start_stage(run, recipe, school, plan.dim)
+    after += [start] if start else []
 
     def work(folder: Path) -> dict[str, Any]:
-        network = _new_student(recipe, plan.dim)
+        network = begun(_new_student(recipe, plan.dim), start)
         curves, head = train_student(
             f"student ({method})",
             network,
@@ -79,8 +82,7 @@ class Teaching:
     def of(cls, run: Run, recipe: Recipe, method: str, school: School) -> "Teaching":
         plan, cache = _Plan.of(recipe, method, school), None
         if plan.needs_teacher:
-            flip = _both_sides(recipe, school)
-            cache = cache_stage(run, recipe, school.faces, school.teacher, flip=flip)
+            cache = school_cache(run, recipe, school)
         return cls(plan, school, cache, recipe.data.flip, plan.inputs(recipe))
 
     @property
@@ -154,11 +156,6 @@ class _Plan:
             "classes": self.ingredients.classes,
             "dim": self.dim,
         }
-
-
-def _both_sides(recipe: Recipe, school: School) -> bool:
-    """A teacher whose centres were recovered has its mirrored embeddings already."""
-    return recipe.data.flip or "recovered" in school.head.facts
 
 
 def _watch(
