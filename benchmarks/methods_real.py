@@ -1,7 +1,7 @@
-"""Every method on real faces, and one of them for an hour.
+"""Every method on real faces, and one of them for longer.
 
     python benchmarks/methods_real.py REAL_FOLDER [--minutes-per-method N]
-    python benchmarks/methods_real.py REAL_FOLDER --methods '' --long th-kd --minutes 60
+    python benchmarks/methods_real.py REAL_FOLDER --methods '' --long th-kd [--minutes N]
 
 REAL_FOLDER holds lfw-dev (aligned faces by person), omi (more of them) and models/w600k_mbf.onnx.
 All methods take as many steps with the same seeds and begin at random, and TH-KD again from a
@@ -42,8 +42,8 @@ def main() -> None:
     parser.add_argument("--methods", default=METHODS, help="names with commas between")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--minutes-per-method", type=float, help="steps by time, not by the recipe")
-    parser.add_argument("--long", help="this method alone, for --minutes")
-    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--long", help="this method alone, from a slice of the teacher")
+    parser.add_argument("--minutes", type=float, help="of --long; steps by time, not by the recipe")
     parser.add_argument("--out", type=Path, default=Path("runs/methods-real"))
     options = parser.parse_args()
     methods = [name for name in options.methods.split(",") if name]

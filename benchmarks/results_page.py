@@ -47,7 +47,9 @@ def _real() -> str | None:
     if "compared" in found:
         parts.append(_compared("methods-real", found["compared"]))
     if "long" in found:
-        parts.append("### One method for longer\n\n" + _run_of(found["long"], "methods-real-long"))
+        parts.append(
+            "### From a slice of the teacher\n\n" + _run_of(found["long"], "methods-real-long")
+        )
     return "\n".join(parts)
 
 
