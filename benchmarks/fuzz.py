@@ -1,15 +1,18 @@
 """Broken input, counted: every case must end in a result or in one error with a code.
 
-    python benchmarks/fuzz.py [--seconds 60]
+    python benchmarks/fuzz.py [--seconds 60] [--atheris] [--targets pictures "gallery files"]
 
-Each target runs in its own process, so that a crash of a parser is a finding and not the end.
+Inputs are broken at random or, with --atheris, by libFuzzer towards new branches (the extra
+`fuzz`). Each target runs in its own process, so that a crash of a parser is a finding and not the
+end. The results of other targets and of the other way are kept.
 """
 
 import argparse
 import collections
-import io
 import json
+import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,52 +21,79 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-from provenance import provenance, write_result
+from fuzz_targets import TARGETS, Target
+from provenance import RESULTS, provenance, write_result
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
-
-Attempt = Callable[[random.Random], object]
+_SLOWEST = 30  # seconds for one input, before libFuzzer calls it a hang
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="for each target")
-    parser.add_argument("--child", choices=tuple(_TARGETS), help=argparse.SUPPRESS)
+    parser.add_argument("--atheris", action="store_true", help="guided by coverage")
+    parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(_tried(options.child, options.seconds)))
+        tried = _guided if options.atheris else _random
+        tried(options.targets[0], options.seconds)
         return
-    result = {target: _child(target, options.seconds) for target in _TARGETS}
-    write_result("fuzz", {"provenance": provenance("pillow", "onnxruntime"), "targets": result})
-    print(json.dumps(result, indent=2))
+    way = "guided" if options.atheris else "random"
+    found = {target: _child(target, options) for target in options.targets}
+    before = RESULTS / "fuzz.json"
+    written = json.loads(before.read_text()) if before.exists() else {}
+    targets = {**written.get(way, {}).get("targets", {}), **found}
+    used = provenance("pillow", "onnxruntime", *(["atheris"] if options.atheris else []))
+    write_result("fuzz", {**written, way: {"provenance": used, "targets": targets}})
+    print(json.dumps(found, indent=2))
 
 
-def _child(target: str, seconds: float) -> dict[str, Any]:
-    command = [sys.executable, "-W", "ignore", __file__, "--child", target, "--seconds"]
-    done = subprocess.run([*command, str(seconds)], capture_output=True, text=True)
+def _child(target: str, options: argparse.Namespace) -> dict[str, Any]:
+    command = [sys.executable, "-W", "ignore", __file__, "--child", "--targets", target]
+    command += ["--seconds", str(options.seconds), *(["--atheris"] if options.atheris else [])]
+    with tempfile.TemporaryDirectory() as folder:  # a child may end without tidying up
+        home = {**os.environ, "TMPDIR": folder}
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=home)
     if done.returncode != 0:
-        return {"crashed": done.returncode, "said": done.stderr[-2000:]}
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+        said = done.stdout[-3000:] + done.stderr[-3000:]  # atheris puts its traceback on stdout
+        return {"crashed": done.returncode, "said": said}
+    result = dict(json.loads(done.stdout.splitlines()[-1]))
+    if covered := re.findall(r"cov: (\d+)", done.stderr):
+        result["branches"] = {"first": int(covered[0]), "last": int(covered[-1])}
+    return {**result, "seconds": options.seconds}
 
 
-def _tried(target: str, seconds: float) -> dict[str, Any]:
-    from embedge.errors import EmbedgeError
+class _Counted:
+    """Attempts and how they ended; whatever is no error with a code goes through."""
 
-    outcomes: collections.Counter[str] = collections.Counter()
+    def __init__(self, attempt: Callable[[int, bytes], object]) -> None:
+        self._attempt, self._outcomes = attempt, collections.Counter[str]()
+
+    def __call__(self, number: int, data: bytes) -> None:
+        from embedge.errors import EmbedgeError
+
+        try:
+            self._attempt(number, data)
+            self._outcomes["accepted"] += 1
+        except EmbedgeError as error:
+            self._outcomes[error.code] += 1
+
+    def report(self) -> None:
+        counts = dict(self._outcomes.most_common())
+        print(json.dumps({"inputs": sum(counts.values()), "outcomes": counts}), flush=True)
+
+
+def _random(name: str, seconds: float) -> None:
     end = time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as folder:
-        attempt = _TARGETS[target](Path(folder))
-        seed = 0
+        target = TARGETS[name](Path(folder))
+        counted, seed = _Counted(target.attempt), 0
         while time.monotonic() < end:
-            try:
-                attempt(random.Random(seed))
-                outcomes["accepted"] += 1
-            except EmbedgeError as error:
-                outcomes[error.code] += 1
+            dice = random.Random(seed)
+            number = dice.randrange(len(target.whole))
+            counted(number, _broken(target.whole[number], dice))
             seed += 1
-    return {"inputs": seed, "outcomes": dict(outcomes)}
+    counted.report()
 
 
 def _broken(data: bytes, dice: random.Random) -> bytes:
@@ -75,102 +105,40 @@ def _broken(data: bytes, dice: random.Random) -> bytes:
     return bytes(changed[: dice.randrange(len(changed))] if dice.random() < 0.2 else changed)
 
 
-def _pictures(folder: Path) -> Attempt:
-    from embedge.runtime.images import rgb_from_picture
+def _guided(name: str, seconds: float) -> None:
+    """An input's first byte chooses the whole one it stands for, so libFuzzer mixes them."""
+    import atheris
 
-    texture = np.random.default_rng(0).integers(0, 256, (40, 56, 3)).astype(np.uint8)
-    whole = []
-    for form in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM"):
-        buffer = io.BytesIO()
-        Image.fromarray(texture).save(buffer, form)
-        whole.append(buffer.getvalue())
-    return lambda dice: rgb_from_picture(_broken(dice.choice(whole), dice))
+    with atheris.instrument_imports(include=["embedge", "PIL"]):
+        import PIL.Image
 
-
-def _bundles(folder: Path) -> Attempt:
-    from tiny_bundles import tiny_bundle
-
-    from embedge.runtime import Bundle
-
-    bundle = tiny_bundle(folder / "b.embedge", dim=8)
-    files = {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
-
-    def attempt(dice: random.Random) -> None:
-        path = dice.choice(sorted(files))
-        path.write_bytes(_broken(files[path], dice))
-        try:
-            Bundle.open(bundle).close()
-        finally:
-            path.write_bytes(files[path])
-
-    return attempt
+        import embedge.runtime  # noqa: F401
+    with tempfile.TemporaryDirectory() as folder:
+        for part in ("target", "corpus", "findings"):
+            (Path(folder) / part).mkdir()
+        with atheris.instrument_imports(include=["embedge", "PIL"]):
+            PIL.Image.init()
+            target = TARGETS[name](Path(folder) / "target")
+        _fuzz(atheris, target, Path(folder), seconds)
 
 
-def _zips(folder: Path) -> Attempt:
-    import shutil
+def _fuzz(atheris: Any, target: Target, folder: Path, seconds: float) -> None:
+    for number, data in enumerate(target.whole):
+        (folder / "corpus" / str(number)).write_bytes(bytes([number]) + data)
+    counted, end = _Counted(target.attempt), time.monotonic() + seconds
 
-    from tiny_bundles import tiny_bundle
+    def one(data: bytes) -> None:
+        if time.monotonic() > end:
+            counted.report()
+            os._exit(0)  # libFuzzer has no other way out that Python can follow
+        if data:
+            counted(data[0] % len(target.whole), data[1:])
 
-    from embedge.runtime import Bundle
-
-    bundle = tiny_bundle(folder / "b.embedge", dim=8)
-    whole = Path(shutil.make_archive(str(folder / "b"), "zip", bundle)).read_bytes()
-    target = folder / "broken.zip"
-
-    def attempt(dice: random.Random) -> None:
-        target.write_bytes(_broken(whole, dice))
-        Bundle.open(target).close()
-
-    return attempt
-
-
-def _galleries(folder: Path) -> Attempt:
-    from tiny_bundles import tiny_contract
-
-    from embedge.runtime import Gallery
-
-    contract, key, path = tiny_contract(16), bytes(32), folder / "g"
-    with Gallery.create(path, contract, key=key) as gallery:
-        rows = np.random.default_rng(0).normal(size=(6, 16)).astype(np.float32)
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        for number, row in enumerate(rows):
-            gallery.enroll(f"p{number}", row, contract)
-        people = gallery.people()
-    whole = path.read_bytes()
-
-    def attempt(dice: random.Random) -> None:
-        path.write_bytes(_broken(whole, dice))
-        with Gallery.open(path, key=key) as gallery:
-            assert gallery.people() == people, "a broken gallery opened with other people"
-
-    return attempt
-
-
-def _detectors(folder: Path) -> Attempt:
-    from tiny_detectors import constant_onnx, retinaface_outputs, scrfd_outputs, yunet_outputs
-
-    from embedge.runtime import OnnxDetector
-    from embedge.runtime.align import arcface_template
-
-    box = np.array([8.0, 8.0, 120.0, 120.0])
-    face = (box, np.array(arcface_template(112)) + 8, 0.9)
-    made = (yunet_outputs([face]), scrfd_outputs([face]), retinaface_outputs([face]))
-    whole = [constant_onnx(outputs) for outputs in made]
-    picture = np.zeros((128, 128, 3), np.uint8)
-
-    def attempt(dice: random.Random) -> None:
-        OnnxDetector(_broken(dice.choice(whole), dice), threads=1).detect(picture)
-
-    return attempt
-
-
-_TARGETS: dict[str, Callable[[Path], Attempt]] = {
-    "pictures": _pictures,
-    "bundle folders": _bundles,
-    "bundle zips": _zips,
-    "gallery files": _galleries,
-    "detector models": _detectors,
-}
+    longest = 2 * max(map(len, target.whole)) + 64
+    flags = ["-seed=1", f"-timeout={_SLOWEST}", f"-max_len={longest}"]
+    flags.append(f"-artifact_prefix={folder / 'findings'}/")
+    atheris.Setup([sys.argv[0], *flags, str(folder / "corpus")], one)
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":

@@ -106,7 +106,8 @@ class ZipStore(_Checked):
 
     def _plain_entries(self) -> dict[str, zipfile.ZipInfo]:
         """Names without the one top folder that zipping a folder may add."""
-        infos = [info for info in self._zip.infolist() if not info.is_dir()]
+        # not is_dir(), which trips over an empty name
+        infos = [info for info in self._zip.infolist() if not info.filename.endswith("/")]
         if len(infos) > _MOST_FILES:
             raise self.refusal(f"it holds more than {_MOST_FILES} files")
         for info in infos:

@@ -145,6 +145,14 @@ def test_names_that_leave_the_bundle_are_refused(folder, tmp_path, name):
     assert refusal(tmp_path / "evil.zip").code == "E-BUNDLE"
 
 
+def test_a_zip_entry_without_a_name_is_refused(tmp_path):
+    path = tmp_path / "nameless.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("@@@@", b"")
+    path.write_bytes(path.read_bytes().replace(b"@@@@", b"\0@@@"))  # a name ends at its first zero
+    assert "'' is not allowed" in refusal(path).what
+
+
 def test_a_linked_zip_entry_is_refused(folder, tmp_path):
     path = zipped(folder, tmp_path / "a.zip")
     with zipfile.ZipFile(path, "a") as archive:
