@@ -9,8 +9,10 @@ end. The results of other targets and of the other way are kept.
 
 import argparse
 import collections
+import importlib
 import json
 import os
+import pkgutil
 import random
 import re
 import subprocess
@@ -112,7 +114,10 @@ def _guided(name: str, seconds: float) -> None:
     with atheris.instrument_imports(include=["embedge", "PIL"]):
         import PIL.Image
 
-        import embedge.runtime  # noqa: F401
+        import embedge.runtime
+
+        for found in pkgutil.walk_packages(embedge.runtime.__path__, "embedge.runtime."):
+            importlib.import_module(found.name)  # what is imported later is not followed
     with tempfile.TemporaryDirectory() as folder:
         for part in ("target", "corpus", "findings"):
             (Path(folder) / part).mkdir()
