@@ -44,7 +44,7 @@ def test_no_change_has_no_effect(student_file, people):
     faces, labels = people
     embeddings = embeddings_of(student_file, faces)
     effect = VerificationReference(embeddings, labels, 0.01).effect(embeddings)
-    assert (effect.tar_loss, effect.drift, effect.flips) == (0, 0, 0)
+    assert (effect.tar_loss, effect.drift, effect.flips, effect.unrest) == (0, 0, 0, 0)
     assert effect.comparisons == 48 * 47 // 2
 
 
@@ -56,6 +56,17 @@ def test_shuffled_embeddings_have_a_large_one(student_file, people):
     )
     assert effect.tar_loss > 10
     assert effect.flips > 0
+
+
+def test_unrest_weighs_genuine_and_impostor_comparisons_alike():
+    """By hand: two people, two pictures each; one picture turns by a known angle."""
+    angle = np.array([0.0, 0.3, 1.5, 1.9])
+    moved = np.array([0.1, 0.3, 1.5, 1.9])
+    rows = [np.stack([np.cos(a), np.sin(a)], axis=1).astype(np.float32) for a in (angle, moved)]
+    effect = VerificationReference(rows[0], [0, 0, 1, 1], 0.8).effect(rows[1])
+    change = [np.cos(0.2) - np.cos(0.3), np.cos(1.4) - np.cos(1.5), np.cos(1.8) - np.cos(1.9)]
+    genuine, impostor = change[0] ** 2 / 2, (change[1] ** 2 + change[2] ** 2) / 4
+    assert effect.unrest == pytest.approx(np.sqrt((genuine + impostor) / 2), rel=1e-4)
 
 
 def test_too_few_people_for_the_fmr_are_refused(student_file, people):
@@ -75,7 +86,8 @@ def test_the_spoilt_layer_is_found(calibrated, pictures, people, tmp_path):
     plan = planned(calibrated, pictures, "mse", *people, fmr=0.01, budget=0.5)
     assert plan.all_int8.tar_loss > 0.5
     assert plan.kept[0].node == layer.name
-    assert plan.result.badness < plan.all_int8.badness
+    assert plan.result.tar_loss < plan.all_int8.tar_loss
+    assert plan.result.unrest < plan.all_int8.unrest
     plan.write(tmp_path / "plan.json")
     written = json.loads((tmp_path / "plan.json").read_text())
     assert written["kept"][0]["node"] == layer.name
@@ -106,6 +118,7 @@ def test_the_plan_says_what_is_in_float_and_why(calibrated, pictures, people):
     assert "embedding" in closing["why"]
     assert kept["node"] == layer.name
     assert f"loses {plan.all_int8.tar_loss:.2f} points of TAR" in kept["why"]
+    assert f"in float by {plan.kept[0].alone.unrest:.4f}" in kept["why"]
     assert PrecisionPlan("cpu", {"last": 0.001}).to_json()["float_layers"] == [closing]
 
 
