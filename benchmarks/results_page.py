@@ -24,6 +24,12 @@ above the one named.
 """
 
 
+SLICE = """TH-KD again, but the student begins as a slice of the teacher (`student.start: teacher`,
+[ADR 0018](decisions/0018-a-student-begins-as-a-slice.md)) instead of at random.
+
+"""
+
+
 def write_page() -> None:
     sections = [HEAD, *filter(None, (_real(), _rendered(), _digits()))]
     write_text(DOCS / "results.md", "\n".join(sections))
@@ -47,10 +53,16 @@ def _real() -> str | None:
     if "compared" in found:
         parts.append(_compared("methods-real", found["compared"]))
     if "long" in found:
-        parts.append(
-            "### From a slice of the teacher\n\n" + _run_of(found["long"], "methods-real-long")
-        )
+        parts.append("### From a slice of the teacher\n\n" + SLICE + _long(found["long"]))
     return "\n".join(parts)
+
+
+def _long(found: dict[str, Any]) -> str:
+    run = next(iter(found["methods"].values()))["runs"][0]
+    counts = (
+        f"{run['student']['genuine']:,} genuine and {run['student']['impostor']:,} impostor pairs"
+    )
+    return f"{_run_of(found, 'methods-real-long')}\nOne student, {counts}.\n"
 
 
 def _rendered() -> str | None:
