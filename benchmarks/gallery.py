@@ -2,9 +2,9 @@
 
     python benchmarks/gallery.py [--sizes 10000 100000 1000000] [--threads 1 2]
 
-Every method runs in processes of its own on the same templates, the methods taking turns. Queries are genuine probes: their
-cosine with their own template is drawn as real ones are (mean 0.65, deviation 0.12, at least 0.3).
-Needs the extra `faiss`.
+Every method runs in processes of its own on the same templates, the methods taking turns. Queries
+are genuine probes: their cosine with their own template is drawn as real ones are (mean 0.65,
+deviation 0.12, at least 0.3). Needs the extra `faiss`.
 """
 
 import argparse
