@@ -30,7 +30,7 @@ def test_offline_counts_pictures_not_batches(clock: FakeTime) -> None:
 def test_streams_really_run_at_once() -> None:
     """Every call waits for a second one to be under way: one stream alone would hang."""
     meeting = threading.Barrier(2)
-    found = multi_stream(bounded(meeting, 40), streams=2, seconds=0.05)
+    found = multi_stream(bounded(meeting, 4), streams=2, seconds=0.3)
     assert found.facts["streams"] == 2
     assert found.answered == len(found.milliseconds) >= 2
 
