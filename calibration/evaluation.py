@@ -86,8 +86,8 @@ class FolderTest:
     faces: FaceFiles
     subjects: NDArray[np.int64]
 
-    def findings(self) -> list[Finding]:
-        return _copies(self.faces, self.subjects)
+    def findings(self, digests: Sequence[str]) -> list[Finding]:
+        return copied_pictures(self.faces.names, digests, self.subjects)
 
     def run(self, name: str, encoder: FeatureEncoder, options: RunOptions) -> Measured:
         rows = options.embedded(self.faces, encoder)
@@ -122,15 +122,16 @@ class PairTest:
     def subjects(self) -> NDArray[np.int64]:
         return self.protocol.subjects
 
-    def findings(self) -> list[Finding]:
+    def findings(self, digests: Sequence[str]) -> list[Finding]:
         test = self.protocol
         contradicted = (
             contradicted_pairs(test.faces.names, test.subjects, test.pairs, test.same)
             if test.named
             else []
         )
+        copies = copied_pictures(test.faces.names, digests, test.subjects)
         leaks = leaking_folds(test.subjects, test.pairs, test.folds, certain=test.named)
-        return [*contradicted, *_copies(test.faces, test.subjects), *leaks]
+        return [*contradicted, *copies, *leaks]
 
     def run(self, name: str, encoder: FeatureEncoder, options: RunOptions) -> Measured:
         rows = options.embedded(self.faces, encoder)
@@ -173,8 +174,3 @@ def _kept(faces: Faces, good: NDArray[np.bool_]) -> list[str]:
 
 def _pairs_of(count: int) -> int:
     return count * (count - 1) // 2
-
-
-def _copies(faces: Faces, subjects: NDArray[np.int64]) -> list[Finding]:
-    digests = [faces.digest(number) for number in range(len(faces.names))]
-    return copied_pictures(faces.names, digests, subjects)

@@ -53,6 +53,17 @@ def test_seeds_change_the_student_and_nothing_else(finished):
     assert len(set(weights)) == 2
 
 
+def test_a_slice_of_another_kind_of_teacher_is_refused_and_scratch_asks_for_none(finished):
+    out, _ = finished
+    wish = ("--student.start", "teacher", "--student.width", "1", "--student.train.steps", "1")
+    refused = compare(out.parent / "slice", "--methods", "proxyless", "--seeds", "1", *wish)
+    assert refused.returncode == 2
+    assert "E-START" in refused.stderr
+    assert "no MobileFaceNet" in refused.stderr
+    alone = compare(out.parent / "alone", "--methods", "scratch", "--seeds", "1", *wish)
+    assert alone.returncode == 0, alone.stderr
+
+
 def test_more_methods_train_only_what_is_new(finished):
     out, _ = finished
     again = compare(out, "--methods", "proxyless,scratch,rkd", "--seeds", "1")

@@ -128,11 +128,9 @@ def _from_onnx(path: Path) -> FoldedNet:
                 convs.append(_conv_of_node(node, known))
             case "Relu" if convs:
                 convs[-1] = replace(convs[-1], slopes=torch.zeros(len(convs[-1].bias)))
-            case "PRelu" if convs:
+            case "PRelu" if convs and node.input[1] in known:
                 convs[-1] = replace(convs[-1], slopes=known[node.input[1]].flatten())
-            case "MatMul":
-                matrix = known.get(node.input[1])
-            case "Gemm":
+            case "MatMul" | "Gemm" if node.input[1] in known:
                 turned = any(a.name == "transB" and a.i for a in node.attribute)
                 matrix = known[node.input[1]].T if turned else known[node.input[1]]
     if matrix is None:
@@ -156,7 +154,7 @@ def _conv_of_node(node: Any, known: dict[str, Tensor]) -> FoldedConv:
     facts = {a.name: a.ints[0] if a.ints else a.i for a in node.attribute}
     if len(node.input) < 3 or node.input[1] not in known:
         raise _no_mobilefacenet("its batch norms are not folded into the convolutions")
-    stride, padding = int(facts["strides"]), int(facts.get("pads", 0))
+    stride, padding = int(facts.get("strides", 1)), int(facts.get("pads", 0))
     weight, bias = known[node.input[1]], known[node.input[2]]
     return FoldedConv(weight, bias, stride, padding, int(facts.get("group", 1)))
 

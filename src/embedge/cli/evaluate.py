@@ -121,27 +121,31 @@ def _write_report(
     print(write_report(shown, options.report), file=sys.stderr)
 
 
-def _fingerprint(test: "Test", progress: "Progress") -> str:
-    """Of names, people and every picture's content: the same faces elsewhere have the same."""
+def _data(options: argparse.Namespace, test: "Test", progress: "Progress") -> dict[str, Any]:
+    """Whose faces these are, and what is wrong with them before any model has looked.
+
+    The fingerprint is of names, people and content: the same faces elsewhere have the same.
+    """
     from embedge.files import sha256_json
 
-    faces, digests = test.faces, []
-    with progress.task("fingerprint of the pictures", len(faces.names)) as task:
-        for number in range(len(faces.names)):
-            digests.append(faces.digest(number))
-            task.advance()
-    return sha256_json([list(faces.names), test.subjects.tolist(), digests])
-
-
-def _data(options: argparse.Namespace, test: "Test", progress: "Progress") -> dict[str, Any]:
-    """Whose faces these are, and what is wrong with them before any model has looked."""
+    leaks, digests = _leaks(options, test), _digests(test, progress)
+    names, people = list(test.faces.names), test.subjects.tolist()
     return {
-        "images": len(test.faces.names),
-        "subjects": len(set(test.subjects.tolist())),
-        "findings": [finding.to_json() for finding in test.findings() + _leaks(options, test)],
+        "images": len(names),
+        "subjects": len(set(people)),
+        "findings": [finding.to_json() for finding in test.findings(digests) + leaks],
         "trained_on_known": options.trained_on is not None,
-        "fingerprint": _fingerprint(test, progress),
+        "fingerprint": sha256_json([names, people, digests]),
     }
+
+
+def _digests(test: "Test", progress: "Progress") -> list[str]:
+    found = []
+    with progress.task("fingerprint of the pictures", len(test.faces.names)) as task:
+        for number in range(len(test.faces.names)):
+            found.append(test.faces.digest(number))
+            task.advance()
+    return found
 
 
 def _evaluated(

@@ -43,7 +43,7 @@ def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stag
     plan, after = teaching.plan, list(teaching.stages)
     watched = held_out_stage(run, recipe) if recipe.student.train.evaluate_every else None
     after += [watched, school.teacher] if watched else []
-    start = start_stage(run, recipe, school, plan.dim)
+    start = start_stage(run, recipe, school, plan.dim) if plan.taught else None
     after += [start] if start else []
 
     def work(folder: Path) -> dict[str, Any]:
@@ -139,6 +139,11 @@ class _Plan:
     @property
     def needs_teacher(self) -> bool:
         return METHODS[self.method](self.ingredients).needs_teacher
+
+    @property
+    def taught(self) -> bool:
+        """Whether anything of the teacher's goes into the student: not so from scratch."""
+        return self.borrows or self.needs_teacher
 
     @property
     def shares(self) -> bool:
