@@ -23,7 +23,8 @@ from results_page import write_page
 
 from embedge.config import load_recipe
 from embedge.files import write_json
-from embedge.pipeline.comparing import compare_methods, table
+from embedge.pipeline.comparing import Contestant, compare_methods
+from embedge.pipeline.comparison_table import table, verdict
 from embedge.pipeline.preview import student_step_seconds
 from embedge.pipeline.shaping import school_of
 from embedge.pipeline.stages import open_run
@@ -65,16 +66,12 @@ def _compared(
     folder: Path, recipe: Recipe, methods: list[str], options: argparse.Namespace
 ) -> None:
     recipe = _with_steps(folder, recipe, options.minutes_per_method)
+    contestants = [*methods, Contestant("th-kd, slice", "th-kd", _sliced(recipe))]
     with open_run(folder, recipe.to_json(), Progress(), update=False) as run:
-        for count in range(1, len(methods) + 1):
-            result = compare_methods(run, recipe, methods[:count], range(options.seeds))
+        for count in range(1, len(contestants) + 1):
+            result = compare_methods(run, recipe, contestants[:count], range(options.seeds))
             _keep(result, "compared")
-    sliced = _sliced(recipe)
-    with open_run(folder.with_name("sliced"), sliced.to_json(), Progress(), update=False) as run:
-        again = compare_methods(run, sliced, ["th-kd"], range(options.seeds))
-    result["methods"]["th-kd, slice"] = again["methods"]["th-kd"]
-    _keep(result, "compared")
-    print(table(result, recipe.evaluate.gate_fmr))
+    _say(result, recipe)
 
 
 def _sliced(recipe: Recipe) -> Recipe:
@@ -91,7 +88,12 @@ def _long(folder: Path, recipe: Recipe, options: argparse.Namespace) -> None:
     with open_run(folder, recipe.to_json(), Progress(), update=False) as run:
         result = compare_methods(run, recipe, [options.long], [0])
     _keep(result, "long")
-    print(table(result, recipe.evaluate.gate_fmr))
+    _say(result, recipe)
+
+
+def _say(result: dict[str, Any], recipe: Recipe) -> None:
+    fmr = recipe.evaluate.gate_fmr
+    print(f"{table(result, fmr)}\n\n{verdict(result, fmr)}")
 
 
 def _with_steps(folder: Path, recipe: Recipe, minutes: float | None) -> Recipe:

@@ -16,7 +16,8 @@ from provenance import provenance, write_result
 from results_page import write_page
 
 from embedge.config import load_recipe
-from embedge.pipeline.comparing import compare_methods, table
+from embedge.pipeline.comparing import compare_methods
+from embedge.pipeline.comparison_table import table, verdict
 from embedge.pipeline.stages import open_run
 from embedge.progress import Progress
 from embedge.recipe import MethodName
@@ -30,7 +31,8 @@ def main() -> None:
     recipe = load_recipe("compare")
     with open_run(options.out, recipe.to_json(), Progress(), update=False) as run:
         result = compare_methods(run, recipe, get_args(MethodName), range(options.seeds))
-    print(table(result, recipe.evaluate.gate_fmr))
+    fmr = recipe.evaluate.gate_fmr
+    print(f"{table(result, fmr)}\n\n{verdict(result, fmr)}")
     write_result("methods-rendered", {"provenance": provenance("torch"), **result})
     write_page()
 

@@ -4,6 +4,7 @@ python benchmarks/results_page.py
 """
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from provenance import RESULTS
 
 from embedge.export.report.methods_plot import methods_plot
 from embedge.files import write_text
-from embedge.pipeline.comparing import table
+from embedge.pipeline.comparison_table import legend, table, verdict
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -80,7 +81,15 @@ def _compared(name: str, found: dict[str, Any]) -> str:
         f" {len(found['seeds'])} seed(s), {runs[0]['student']['genuine']:,} genuine and"
         f" {runs[0]['student']['impostor']:,} impostor pairs.\n\n"
     )
-    return told + _run_of(found, name) + f"\n![TAR by method](images/{name}.svg)\n"
+    fmr = recipe["evaluate"]["gate_fmr"]
+    words = (
+        f"{_run_of(found, name)}\n{_wrapped(verdict(found, fmr))}\n\n{_wrapped(legend(found))}\n"
+    )
+    return told + words + f"\n![TAR by method](images/{name}.svg)\n"
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def _run_of(found: dict[str, Any], name: str) -> str:

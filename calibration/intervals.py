@@ -28,10 +28,12 @@ __all__ = [
     "clustered_interval",
     "design_effect",
     "equal_error_interval",
+    "few_people",
     "fmr_interval",
     "fmr_upper",
     "fnmr_interval",
     "tar_interval",
+    "tar_rounds",
 ]
 
 CONFIDENCE = 0.95
@@ -96,13 +98,18 @@ def tar_interval(
     resampling: Resampled, point: OperatingPoint, confidence: float = CONFIDENCE
 ) -> Interval:
     """Of the TAR at an FMR target: the threshold varies with the people too."""
-    errors = 4 * int(point.fmr_target * resampling.scores.impostors) + 100
+    rounds = tar_rounds(resampling, point.fmr_target)
+    return _clustered(resampling, point.tar, rounds, confidence)
+
+
+def tar_rounds(resampling: Resampled, fmr_target: float) -> NDArray[np.float64]:
+    """The TAR of every round, at the threshold that its own people ask for."""
+    errors = 4 * int(fmr_target * resampling.scores.impostors) + 100
     rates = []
     for part in resampling.curves(errors):
-        last = (part.fmr <= point.fmr_target).sum(axis=1) - 1
-        rates.append(part.fnmr[np.arange(len(last)), last])
-    fnmr = _clustered(resampling, 1 - point.tar, np.concatenate(rates), confidence)
-    return Interval(1 - fnmr.high, 1 - fnmr.low, confidence)
+        last = (part.fmr <= fmr_target).sum(axis=1) - 1
+        rates.append(1 - part.fnmr[np.arange(len(last)), last])
+    return np.concatenate(rates).astype(np.float64)
 
 
 def equal_error_interval(
@@ -123,13 +130,13 @@ def clustered_interval(
     """Interval of a rate whose independent unit is the subject, from its resampled rounds."""
     variance = float(np.var(rounds)) if 0 < rate < 1 and len(rounds) else 0.0
     if variance > 0:
-        effective = rate * (1 - rate) / variance * _few_people(subjects, confidence)
+        effective = rate * (1 - rate) / variance * few_people(subjects, confidence)
     else:
         effective = float(subjects)
     return _interval(rate, effective, confidence)
 
 
-def _few_people(subjects: int, confidence: float) -> float:
+def few_people(subjects: int, confidence: float = CONFIDENCE) -> float:
     """What a variance that was itself estimated from so many people takes off: z²/t² · (n-1)/n."""
     if subjects < 2:
         return 1.0

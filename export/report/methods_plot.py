@@ -1,4 +1,4 @@
-"""One drawing of a comparison of methods: every seed a dot, every mean a line."""
+"""One drawing of a comparison of methods: seeds are dots, means have intervals over people."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,14 +51,15 @@ def _dots(
     label: str,
 ) -> None:
     for place, method in enumerate(methods):
-        runs = result["methods"][method]["runs"]
-        values = [one[metric]["tar"][key] for one in runs if one[metric]]
-        values = [100 * value for value in values if value is not None]
-        if not values:
+        found = result["methods"][method]
+        spread = found["summary"][metric][key]
+        if spread is None:
             continue
+        values = [100 * one[metric]["tar"][key] for one in found["runs"]]
         heights = [place + offset] * len(values)
         axes.scatter(values, heights, s=14, color=colour, alpha=0.75, label=label)
-        mean = sum(values) / len(values)
+        mean, low, high = (100 * spread[name] for name in ("mean", "low", "high"))
+        axes.plot([low, high], [place + offset] * 2, color=colour, linewidth=1, alpha=0.6)
         axes.plot([mean, mean], [place + offset - 0.11, place + offset + 0.11], color=colour)
         label = "_nolegend_"
 

@@ -42,7 +42,22 @@ def test_the_table_tells_mean_and_spread_of_the_runs(finished):
     assert summary["sd"] == pytest.approx(statistics.stdev(tars))
     line = next(x for x in result.stdout.splitlines() if x.startswith("| proxyless"))
     assert f"{100 * summary['mean']:.2f} ± {100 * summary['sd']:.2f} %" in line
+    assert summary["low"] < summary["mean"] < summary["high"]
     assert (out / "comparison.svg").read_text().count("<svg") == 1
+
+
+def test_who_leads_is_told_with_an_interval_over_people(finished):
+    out, result = finished
+    methods = json.loads((out / "comparison.json").read_text())["methods"]
+    means = {n: m["summary"]["cross-space"]["0.2"]["mean"] for n, m in methods.items()}
+    best = max(means, key=means.get)
+    assert f"{best} has the best cross-space TAR." in result.stdout
+    assert methods[best]["behind"]["cross-space"]["0.2"] is None
+    (other,) = set(methods) - {best}
+    gap = methods[other]["behind"]["cross-space"]["0.2"]
+    assert gap["difference"] == pytest.approx(means[best] - means[other])
+    assert gap["low"] < gap["difference"] < gap["high"]
+    assert 0 <= gap["seeds"] <= 2
 
 
 def test_seeds_change_the_student_and_nothing_else(finished):

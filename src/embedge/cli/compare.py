@@ -32,7 +32,8 @@ def run(options: argparse.Namespace) -> int:
     from embedge.config import load_recipe
     from embedge.export.report.methods_plot import methods_plot
     from embedge.files import write_json
-    from embedge.pipeline.comparing import compare_methods, shown_fmr, table
+    from embedge.pipeline.comparing import compare_methods, shown_fmr
+    from embedge.pipeline.comparison_table import legend, table, verdict
     from embedge.pipeline.stages import open_run
     from embedge.progress import Progress
 
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         write_json(options.json, result)
     plot = options.plot or folder / "comparison.svg"
     methods_plot(result, fmr, plot)
-    print(table(result, fmr))
+    print(f"{table(result, fmr)}\n\n{verdict(result, fmr)}\n{legend(result)}")
     print(f"\nfigures: {options.json or folder / 'comparison.json'}\nplot:    {plot}")
     return 0
 

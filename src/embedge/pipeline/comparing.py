@@ -4,128 +4,77 @@ import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from embedge.calibration.pairs import pairs_between, pairs_within
-from embedge.calibration.rates import EqualError, OperatingPoint, equal_error, operating_point
-from embedge.calibration.scores import PairScores
-from embedge.calibration.thresholds import split_subjects
+from embedge.calibration.intervals import clustered_interval
+from embedge.calibration.lead import lead
 from embedge.files import write_json
 from embedge.pipeline.faces import held_out_stage
-from embedge.pipeline.learning import teacher_of
+from embedge.pipeline.judging import METRICS, Judge, Rounds, rounds_of
 from embedge.pipeline.shaping import learning_stages, school_of
 from embedge.pipeline.stages import Run, Stage
-from embedge.pipeline.students import load_student
 from embedge.recipe import Recipe
-from embedge.train.centres import Rows, unit
-from embedge.train.data import FaceSet
-from embedge.train.embed import embed_faces
 
-__all__ = ["METRICS", "compare_methods", "shown_fmr", "table"]
-
-METRICS = {
-    "cross-space": "teacher's gallery, student's probe",
-    "student": "student's gallery, student's probe",
-}
+__all__ = ["Contestant", "compare_methods", "shown_fmr"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Judge:
-    """Strangers, and what comparing their pictures is asked for."""
+class Contestant:
+    """A method and the recipe that it follows, under the name that the table gives them."""
 
-    run: Run
+    name: str
+    method: str
     recipe: Recipe
-    held_out: Stage
 
-    def teacher(self, stage: Stage) -> dict[str, Any]:
-        def work(folder: Path) -> dict[str, Any]:
-            rows = self._taught(stage)
-            faces, test = self._people()
-            return self._rates(pairs_within(rows, faces.labels[test]))
 
-        return self.run.stage("judged-teacher", self._inputs(), [self.held_out, stage], work).facts
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """Every seed of one contestant."""
 
-    def student(self, name: str, student: Stage, teacher: Stage) -> dict[str, Any]:
-        def work(folder: Path) -> dict[str, Any]:
-            faces, test = self._people()
-            network = load_student(self.recipe, student)
-            what = f"strangers, {name}"
-            rows = unit(embed_faces(network, faces, what=what, progress=self.run.progress))[test]
-            return {
-                "student": self._rates(pairs_within(rows, faces.labels[test])),
-                "cross-space": self._across(self._taught(teacher), rows, faces.labels[test]),
-            }
+    runs: list[dict[str, Any]]
+    rounds: list[Rounds]
 
-        after = [self.held_out, student, teacher]
-        return self.run.stage(f"judged-{name}", self._inputs(), after, work).facts
+    def tars(self, metric: str, key: str) -> list[float] | None:
+        """None where the data could not carry a figure."""
+        found = [one[metric]["tar"][key] if one[metric] else None for one in self.runs]
+        known = [float(tar) for tar in found if tar is not None]
+        return known if len(known) == len(found) else None
 
-    def _inputs(self) -> dict[str, Any]:
-        fmrs = list(self.recipe.evaluate.fmrs)
-        return {"fmrs": fmrs, "split": self.recipe.seed if self._watched else None}
-
-    @property
-    def _watched(self) -> bool:
-        """Whether some of the strangers chose the checkpoints, and so may not judge them."""
-        return self.recipe.student.train.evaluate_every > 0
-
-    def _people(self) -> tuple[FaceSet, np.ndarray]:
-        faces = FaceSet.load(self.held_out.folder)
-        if not self._watched:
-            return faces, np.ones(len(faces), bool)
-        return faces, split_subjects(faces.labels, self.recipe.seed)[1]
-
-    def _taught(self, stage: Stage) -> Rows:
-        faces, test = self._people()
-        rows = teacher_of(stage).embed(faces, what="strangers", progress=self.run.progress)
-        return unit(rows)[test]
-
-    def _across(self, gallery: Rows, probe: Rows, labels: np.ndarray) -> dict[str, Any] | None:
-        if gallery.shape != probe.shape:
-            return None
-        images = np.arange(len(labels))
-        pairs = pairs_between(
-            gallery, labels, probe, labels, gallery_images=images, probe_images=images
-        )
-        return self._rates(pairs)
-
-    def _rates(self, scores: PairScores) -> dict[str, Any]:
-        points = {f"{fmr:g}": operating_point(scores, fmr) for fmr in self.recipe.evaluate.fmrs}
-        equal = equal_error(scores)
-        return {
-            "tar": {k: p.tar if isinstance(p, OperatingPoint) else None for k, p in points.items()},
-            "eer": equal.rate if isinstance(equal, EqualError) else None,
-            "genuine": len(scores.genuine),
-            "impostor": scores.impostors,
-        }
+    def mean_rounds(self, metric: str, key: str) -> np.ndarray:
+        return np.mean([rounds[f"{metric}/{key}"] for rounds in self.rounds], axis=0)
 
 
 def compare_methods(
-    run: Run, recipe: Recipe, methods: Sequence[str], seeds: Sequence[int]
+    run: Run, recipe: Recipe, methods: Sequence[str | Contestant], seeds: Sequence[int]
 ) -> dict[str, Any]:
-    """Train every method with every seed and judge it; everything is kept and reused."""
+    """Train every method with every seed and judge it; everything is kept and reused.
+
+    The people and the teacher are those of `recipe`, whatever else a contestant's own says.
+    """
     school, original = school_of(run, recipe)
-    judge = _Judge(run, recipe, held_out_stage(run, recipe))
-    found: dict[str, Any] = {}
-    for method in methods:
-        runs = []
+    judge = Judge(run, recipe, held_out_stage(run, recipe))
+    results = {}
+    for given in methods:
+        one = Contestant(given, given, recipe) if isinstance(given, str) else given
+        runs, rounds = [], []
         for seed in seeds:
-            run.progress.say(f"— {method}, seed {seed}")
-            one = _with_seed(recipe, seed)
-            stages = learning_stages(run, one, method, school, original)
-            judged = judge.student(method, stages["student"], stages["teacher"])
-            runs.append({"seed": seed, **judged, "train_s": _seconds(stages["student"])})
-        found[method] = {"runs": runs, "summary": _summary(recipe, runs)}
-    result = {
+            run.progress.say(f"— {one.name}, seed {seed}")
+            own = _with_seed(one.recipe, seed)
+            stages = learning_stages(run, own, one.method, school, original)
+            judged = judge.student(one.method, own, stages["student"], stages["teacher"])
+            runs.append({"seed": seed, **judged.facts, "train_s": _seconds(stages["student"])})
+            rounds.append(rounds_of(judged))
+        results[one.name] = _Result(runs, rounds)
+    found = {
         "recipe": recipe.to_json(),
         "seeds": list(seeds),
         "teacher": judge.teacher(school.teacher),
-        "methods": found,
+        "methods": _told(recipe, results),
     }
-    write_json(run.folder / "comparison.json", result)
-    return result
+    write_json(run.folder / "comparison.json", found)
+    return found
 
 
 def shown_fmr(recipe: Recipe) -> float:
@@ -144,59 +93,53 @@ def _seconds(stage: Stage) -> float:
     return float(json.loads((stage.folder / "stage.json").read_text())["seconds"])
 
 
-def _summary(recipe: Recipe, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and standard deviation over the seeds, None where the data could not carry a figure."""
+def _told(recipe: Recipe, results: dict[str, _Result]) -> dict[str, Any]:
+    keys = [f"{fmr:g}" for fmr in recipe.evaluate.fmrs]
+    found: dict[str, Any] = {
+        name: {"runs": result.runs, "summary": {}, "behind": {}} for name, result in results.items()
+    }
+    for metric in METRICS:
+        best = {key: _best(results, metric, key) for key in keys}
+        for name, result in results.items():
+            found[name]["summary"][metric] = {key: _spread(result, metric, key) for key in keys}
+            found[name]["behind"][metric] = {
+                key: _behind(result, best[key], metric, key) for key in keys
+            }
+    return found
+
+
+def _best(results: dict[str, _Result], metric: str, key: str) -> _Result | None:
+    known = [result for result in results.values() if result.tars(metric, key)]
+    return max(known, key=lambda one: statistics.fmean(one.tars(metric, key) or []), default=None)
+
+
+def _spread(result: _Result, metric: str, key: str) -> dict[str, Any] | None:
+    """Mean and standard deviation over the seeds, and the interval of the mean over people."""
+    tars = result.tars(metric, key)
+    if not tars:
+        return None
+    mean, people = statistics.fmean(tars), result.runs[0][metric]["people"]
+    interval = clustered_interval(mean, result.mean_rounds(metric, key), people)
     return {
-        metric: {
-            f"{fmr:g}": _spread([_tar(one, metric, fmr) for one in runs])
-            for fmr in recipe.evaluate.fmrs
-        }
-        for metric in METRICS
+        "mean": mean,
+        "sd": statistics.stdev(tars) if len(tars) > 1 else None,
+        "n": len(tars),
+        "low": interval.low,
+        "high": interval.high,
     }
 
 
-def _tar(one: dict[str, Any], metric: str, fmr: float) -> float | None:
-    rates = one[metric]
-    return None if rates is None else rates["tar"][f"{fmr:g}"]
-
-
-def _spread(values: list[float | None]) -> dict[str, float] | None:
-    known = [value for value in values if value is not None]
-    if len(known) < len(values) or not known:
+def _behind(result: _Result, best: _Result | None, metric: str, key: str) -> dict[str, Any] | None:
+    """How far the best is ahead, on the same people; and in how many of the seeds."""
+    tars = result.tars(metric, key)
+    if best is None or best is result or not tars:
         return None
-    deviation = statistics.stdev(known) if len(known) > 1 else 0.0
-    return {"mean": statistics.fmean(known), "sd": deviation, "n": len(known)}
-
-
-def table(result: dict[str, Any], fmr: float) -> str:
-    """Methods by cross-space TAR, best first, in Markdown."""
-    key = f"{fmr:g}"
-    head = (
-        f"| method | cross-space TAR@FMR {key} | student alone | seeds | s/student |\n"
-        "|---|---|---|---|---|\n"
+    ahead = best.tars(metric, key) or []
+    found = lead(
+        statistics.fmean(ahead) - statistics.fmean(tars),
+        best.mean_rounds(metric, key),
+        result.mean_rounds(metric, key),
+        result.runs[0][metric]["people"],
     )
-    teacher = result["teacher"]["tar"][key]
-    lines = [f"| *teacher alone* | | {_percent(teacher)} | | |"]
-    for method, found in _ranked(result, key):
-        cells = [_mean(found["summary"][metric][key]) for metric in METRICS]
-        seconds = statistics.fmean(one["train_s"] for one in found["runs"])
-        lines.append(
-            f"| {method} | {cells[0]} | {cells[1]} | {len(found['runs'])} | {seconds:.0f} |"
-        )
-    return head + "\n".join(lines)
-
-
-def _ranked(result: dict[str, Any], key: str) -> list[tuple[str, Any]]:
-    def worth(item: tuple[str, Any]) -> float:
-        spread = item[1]["summary"]["cross-space"][key]
-        return spread["mean"] if spread else -1.0
-
-    return sorted(result["methods"].items(), key=worth, reverse=True)
-
-
-def _mean(spread: dict[str, float] | None) -> str:
-    return "–" if spread is None else f"{100 * spread['mean']:.2f} ± {100 * spread['sd']:.2f} %"
-
-
-def _percent(value: float | None) -> str:
-    return "insufficient data" if value is None else f"{100 * value:.2f} %"
+    seeds = sum(first > second for first, second in zip(ahead, tars))
+    return {**found.to_json(), "seeds": seeds, "certain": found.certain and seeds == len(tars)}
