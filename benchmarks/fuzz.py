@@ -41,12 +41,12 @@ def main() -> None:
         tried(options.targets[0], options.seconds)
         return
     way = "guided" if options.atheris else "random"
-    found = {target: _child(target, options) for target in options.targets}
+    used = provenance("pillow", "onnxruntime", *(["atheris"] if options.atheris else []))
+    found = {target: {**_child(target, options), "provenance": used} for target in options.targets}
     before = RESULTS / "fuzz.json"
     written = json.loads(before.read_text()) if before.exists() else {}
     targets = {**written.get(way, {}).get("targets", {}), **found}
-    used = provenance("pillow", "onnxruntime", *(["atheris"] if options.atheris else []))
-    write_result("fuzz", {**written, way: {"provenance": used, "targets": targets}})
+    write_result("fuzz", {**written, way: {"targets": targets}})
     print(json.dumps(found, indent=2))
 
 
