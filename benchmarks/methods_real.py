@@ -75,11 +75,9 @@ def _compared(
 
 
 def _sliced(recipe: Recipe) -> Recipe:
-    """From a slice of the teacher, whose activation is PReLU, with half of the rate: it is no
-    beginner."""
-    schedule = {"lr": recipe.student.train.lr / 2, "compile": True}
-    train = recipe.student.train.model_copy(update=schedule)
-    changes = {"start": "teacher", "activation": "prelu", "train": train}
+    """From a slice of the teacher, with a quarter of the rate: it is no beginner."""
+    train = recipe.student.train.model_copy(update={"lr": recipe.student.train.lr / 4})
+    changes = {"start": "teacher", "train": train}
     return recipe.model_copy(update={"student": recipe.student.model_copy(update=changes)})
 
 

@@ -149,8 +149,10 @@ class MobileFaceNet(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
+    """By what a filter reads: counted by what it feeds, as arcface_torch does, depthwise filters
+    begin so small that the first steps of AdamW, which knows no scale, drown them."""
     if isinstance(module, nn.Conv2d | nn.Linear):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
 
 
 def mobilefacenet(
