@@ -197,7 +197,8 @@ class _Training:
 
     def _loss(self, batch: Batch) -> Loss:
         kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.plan.amp)
-        images = batch.images.to(self.device, non_blocking=True)
+        layout = torch.channels_last if self.plan.channels_last else torch.contiguous_format
+        images = batch.images.to(self.device, non_blocking=True, memory_format=layout)
         with torch.autocast(self.device.type, kind) if kind else nullcontext():
             embeddings = self.forward(images)
         target = None if self.teacher is None else self.teacher(batch).to(self.device)
