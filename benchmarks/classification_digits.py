@@ -1,4 +1,4 @@
-"""TH-KD and SH-KD against KD on the digits of scikit-learn: offline, minutes, several seeds.
+"""ProxylessKD, TH-KD and SH-KD against KD on the digits of scikit-learn: offline, minutes, several seeds.
 
     python benchmarks/classification_digits.py [--teacher PATH --student PATH --seeds N]
 
@@ -45,7 +45,7 @@ PLAN = Plan(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--teacher", default="embedge.train.classify.small:convolutional")
-    parser.add_argument("--student", default="embedge.train.classify.small:tiny")
+    parser.add_argument("--student", default="embedge.train.classify.small:thin")
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
     runs = [_run(options, seed) for seed in range(options.seeds)]

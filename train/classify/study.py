@@ -1,4 +1,4 @@
-"""KD, TH-KD and SH-KD between any two backbones, each from one call."""
+"""KD, ProxylessKD, TH-KD and SH-KD between any two backbones, each from one call."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,18 +17,22 @@ from embedge.train.seeds import seeded
 
 __all__ = ["CLASSIFY_METHODS", "Classifier", "Contest", "accuracy_of"]
 
-CLASSIFY_METHODS = ("scratch", "kd", "th-kd", "sh-kd")
+CLASSIFY_METHODS = ("scratch", "kd", "proxyless", "th-kd", "sh-kd")
 
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
     backbone: nn.Module
-    head: nn.Linear
+    heads: MixedHeads
 
     def __call__(self, images: Tensor) -> Tensor:
+        """The logarithms of its shares."""
         with torch.inference_mode():
-            answer: Tensor = self.head(self.backbone.eval()(images))
-        return answer
+            return self.heads.log_shares(self.backbone.eval()(images))
+
+    @property
+    def head(self) -> nn.Linear:
+        return self.heads.head
 
 
 def accuracy_of(classifier: Classifier, pictures: Pictures) -> float:
@@ -49,6 +53,7 @@ class Contest:
     progress: Progress
     a: float = 0.5
     alpha: float = 1.0
+    beta: float = 0.0
     temperature: float = 4.0
 
     def trained_teacher(self) -> Classifier:
@@ -60,13 +65,19 @@ class Contest:
             case "scratch":
                 return self._alone("scratch", self.student)
             case "kd":
-                return self._taught("kd", teacher, 0.0)
+                return self._taught("kd", teacher, a=0.0, alpha=self.alpha)
+            case "proxyless":
+                return self._taught("proxyless", teacher, a=1.0)
             case "th-kd":
-                return self._taught("th-kd", teacher, self.a)
+                return self._taught("th-kd", teacher, **self._shared)
             case "sh-kd":
                 first = self._alone("scratch", self.student)
-                return self._taught("sh-kd", self._shaped(teacher, first), self.a)
+                return self._taught("sh-kd", self._shaped(teacher, first), **self._shared)
         raise ValueError(f"no classification method {method!r}")
+
+    @property
+    def _shared(self) -> dict[str, float]:
+        return {"a": self.a, "alpha": self.alpha, "beta": self.beta}
 
     def _alone(self, name: str, make: Callable[[], nn.Module]) -> Classifier:
         backbone, size = self._made(make)
@@ -74,7 +85,9 @@ class Contest:
             heads = MixedHeads(self.pictures.classes, size)
         return self._fitted(name, backbone, heads, None)
 
-    def _taught(self, name: str, teacher: Classifier, a: float) -> Classifier:
+    def _taught(
+        self, name: str, teacher: Classifier, *, a: float, alpha: float = 0.0, beta: float = 0.0
+    ) -> Classifier:
         backbone, size = self._made(self.student)
         with seeded(self.seed):
             heads = MixedHeads(
@@ -82,7 +95,8 @@ class Contest:
                 size,
                 teacher=teacher.head,
                 a=a,
-                alpha=self.alpha,
+                alpha=alpha,
+                beta=beta,
                 temperature=self.temperature,
             )
         return self._fitted(name, backbone, heads, teacher)
@@ -120,4 +134,4 @@ class Contest:
             progress=self.progress,
             teacher=features if teacher else None,
         )
-        return Classifier(backbone, heads.head)
+        return Classifier(backbone, heads)

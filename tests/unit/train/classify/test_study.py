@@ -65,7 +65,7 @@ def test_every_method_learns(pictures, tmp_path):
         assert accuracy_of(student, judge) > 0.6, method
         assert student.head.in_features == 32
     trained = {path.name.partition(".")[0] for path in tmp_path.glob("*.training.safetensors")}
-    assert trained == {"teacher", "scratch", "kd", "th-kd", "shaped", "sh-kd"}
+    assert trained == {"teacher", *CLASSIFY_METHODS, "shaped"}
 
 
 def test_a_backbone_by_import_path():
