@@ -1,4 +1,4 @@
-"""ProxylessKD, TH-KD and SH-KD against KD on the digits of scikit-learn: offline, minutes, several seeds.
+"""ProxylessKD, TH-KD and SH-KD against KD on scikit-learn's digits: offline, minutes, several seeds.
 
     python benchmarks/classification_digits.py [--teacher PATH --student PATH --seeds N]
 
