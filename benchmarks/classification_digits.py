@@ -1,4 +1,4 @@
-"""ProxylessKD, TH-KD and SH-KD against KD on scikit-learn's digits: offline, minutes, several seeds.
+"""TH-KD, SH-KD and ProxylessKD against KD on scikit-learn's digits: offline, minutes, many seeds.
 
     python benchmarks/classification_digits.py [--teacher PATH --student PATH --seeds N]
 
