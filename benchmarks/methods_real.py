@@ -66,11 +66,12 @@ def _compared(
     folder: Path, recipe: Recipe, methods: list[str], options: argparse.Namespace
 ) -> None:
     recipe = _with_steps(folder, recipe, options.minutes_per_method)
-    contestants = [*methods, Contestant("th-kd, slice", "th-kd", _sliced(recipe))]
+    seeds, sliced = range(options.seeds), Contestant("th-kd, slice", "th-kd", _sliced(recipe))
     with open_run(folder, recipe.to_json(), Progress(), update=False) as run:
-        for count in range(1, len(contestants) + 1):
-            result = compare_methods(run, recipe, contestants[:count], range(options.seeds))
+        for count in range(1, len(methods) + 1):
+            result = compare_methods(run, recipe, methods[:count], seeds)
             _keep(result, "compared")
+        _keep(compare_methods(run, recipe, [sliced], seeds), "sliced")
     _say(result, recipe)
 
 

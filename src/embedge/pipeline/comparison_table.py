@@ -52,7 +52,9 @@ def verdict(result: dict[str, Any], fmr: float) -> str:
         told.append(f"Not told apart from it: {', '.join(close)}.")
     if clear:
         told.append(f"Behind it for certain, by points: {', '.join(clear)}.")
-    if others and len(result["seeds"]) == 1:
+    if not others:
+        return "One method alone has nobody to lead."
+    if len(result["seeds"]) == 1:
         told.append("With one seed this is said of these students, not yet of their methods.")
     return " ".join(told)
 

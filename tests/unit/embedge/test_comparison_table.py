@@ -60,6 +60,11 @@ def test_only_what_is_certain_is_called_behind(result):
     )
 
 
+def test_one_method_alone_wins_nothing(result):
+    result["methods"] = {"th-kd": method(0.80)}
+    assert verdict(result, FMR) == "One method alone has nobody to lead."
+
+
 def test_without_figures_nobody_wins(result):
     result["methods"] = {"th-kd": method(None)}
     result["teacher"]["tar"][KEY] = None
