@@ -9,8 +9,8 @@ __all__ = ["legend", "table", "verdict"]
 
 _LEGEND = "In brackets: 95 % intervals over people; ±: spread over seeds; behind: in points."
 _SHAPED = {
-    "map": "A gallery for sh-kd is first taken through the linear map that shapes its teacher.",
-    "network": "sh-kd trains its teacher anew, which must enrol its gallery anew.",
+    "map": "sh-kd trains two students; its gallery is taken through its teacher's linear map.",
+    "network": "sh-kd trains two students, and a new teacher, which must enrol its gallery anew.",
 }
 
 
