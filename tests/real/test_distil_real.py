@@ -55,7 +55,7 @@ def finished(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "student.train.steps": 60,
         "student.train.batch": 32,
         "student.train.warmup": 5,
-        "student.train.lr": 0.004,
+        "student.train.lr": 0.008,
         "export.precisions": "[fp32]",
         "evaluate.fmrs": "[0.1]",
         "evaluate.threshold_fmr": 0.1,
