@@ -34,6 +34,12 @@ FEW = """
 250 steps are two views of each picture: this is who learns fastest, not who ends highest.
 """
 
+EARLY = """Students of a quarter of the width, looked at early and all under the same terms: nobody
+is trained to the end, and the rate of 0.004 is half of what filters want that begin as they do now
+([ADR 0019](decisions/0019-filters-begin-by-what-they-read.md)).
+
+"""
+
 SLICED = """As many steps of TH-KD, but the student begins as a slice of the teacher
 (`student.start: teacher`, [ADR 0018](decisions/0018-a-student-begins-as-a-slice.md)) and has a
 quarter of the learning rate.
@@ -81,7 +87,7 @@ def _rendered() -> str | None:
     found = _read("methods-rendered")
     if found is None:
         return None
-    return "## Rendered faces\n\n" + _compared("methods-rendered", found)
+    return "## Rendered faces\n\n" + EARLY + _compared("methods-rendered", found)
 
 
 def _compared(name: str, found: dict[str, Any]) -> str:
