@@ -6,8 +6,8 @@
 REAL_FOLDER holds lfw-dev (aligned faces by person), omi (more of them) and models/w600k_mbf.onnx.
 All methods take as many steps with the same seeds and begin at random, and TH-KD again from a
 slice of the teacher (student.start: teacher), which is how the long one begins. The people who are
-judged on were never learnt from. A stopped call goes on where it was; figures and plot are written
-after every method.
+judged on were never learnt from. A stopped call goes on where it was; figures are written after
+every method, page and plot at the end.
 """
 
 import argparse
