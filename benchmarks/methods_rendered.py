@@ -2,7 +2,7 @@
 
     python benchmarks/methods_rendered.py [--out RUN_FOLDER]
 
-A quarter of an hour on two quiet cores; stopped and called again it goes on where it was.
+An hour on one of two cores; stopped and called again it goes on where it was.
 """
 
 import argparse

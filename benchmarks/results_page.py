@@ -93,9 +93,10 @@ def _rendered() -> str | None:
 def _compared(name: str, found: dict[str, Any]) -> str:
     recipe = found["recipe"]
     schedule, runs = recipe["student"]["train"], next(iter(found["methods"].values()))["runs"]
+    seeds = len(found["seeds"])
     told = (
         f"{schedule['steps']} steps of {schedule['batch']} pictures for every method,"
-        f" {len(found['seeds'])} seed(s), {runs[0]['student']['genuine']:,} genuine and"
+        f" {seeds} seed{'s' * (seeds != 1)}, {runs[0]['student']['genuine']:,} genuine and"
         f" {runs[0]['student']['impostor']:,} impostor pairs.\n\n"
     )
     fmr = recipe["evaluate"]["gate_fmr"]

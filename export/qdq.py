@@ -97,10 +97,15 @@ def write_for(graph: Graph, target: Target, path: Path) -> None:
     graph.write(path, check=None if target == "cpu" else require_tensorrt)
 
 
+def quantisable_graph(path: Path) -> Graph:
+    graph = Graph.read(path)
+    require_quantisable(graph, path)
+    return graph
+
+
 def calibrated_graph(path_in: Path, images: Images, target: Target) -> Calibrated:
     """Everything that comes before the choice of ranges and of nodes."""
-    graph = Graph.read(path_in)
-    require_quantisable(graph, path_in)
+    graph = quantisable_graph(path_in)
     require_pictures(images, graph)
     door = read_contract(graph) or DEFAULT_DOOR
     canonical(graph)

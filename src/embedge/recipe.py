@@ -21,6 +21,7 @@ __all__ = [
     "Recipe",
     "Schedule",
     "Student",
+    "StudentSchedule",
     "Teacher",
     "reference_page",
 ]
@@ -121,6 +122,12 @@ class Schedule(Section):
     """also write TensorBoard events beside the CSV"""
 
 
+class StudentSchedule(Schedule):
+    lr: Annotated[float, Field(gt=0)] = 8e-3
+    """peak learning rate; the schedule takes it down to a hundredth. A MobileFaceNet that begins at
+    random wants a large one, a slice of a teacher a quarter of it"""
+
+
 class Teacher(Section):
     source: Literal["shipped", "train", "file"] = "train"
     """the small teacher in the package, an IResNet trained by this run, or a file"""
@@ -158,7 +165,7 @@ class Student(Section):
     all with prelu; needs width 1"""
     activation: Literal["prelu", "relu", "relu6"] = "prelu"
     """ReLU is the one that INT8 engines run fastest"""
-    train: Schedule = Schedule()
+    train: StudentSchedule = StudentSchedule()
 
 
 class Distill(Section):

@@ -1,4 +1,7 @@
-"""Compare distillation methods: same faces, teacher, steps and seeds; a table, a plot, JSON."""
+"""Compare distillation methods: same faces, teacher, steps and seeds; a table, a plot, JSON.
+
+Says which method leads on cross-space TAR, and who cannot be told apart from it.
+"""
 
 import argparse
 import os

@@ -59,12 +59,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from embedge.export.qdq import calibrated_graph, quantised, write_for
+    from embedge.export.qdq import calibrated_graph, quantisable_graph, quantised, write_for
     from embedge.files import write_json
     from embedge.optional import require
     from embedge.progress import Progress
 
     require("onnx", extra="export")
+    quantisable_graph(options.model)  # a wrong file is told before many pictures are read
     chosen, rest = _chosen(options)
     images = _decoded(chosen.root, chosen.names)
     Progress().say(f"calibrating on {len(images)} of {chosen.offered} pictures …")
