@@ -5,7 +5,7 @@
 
 REAL_FOLDER holds lfw-dev (aligned faces by person), omi (more of them) and models/w600k_mbf.onnx.
 All methods take as many steps with the same seeds and begin at random, and TH-KD again from a
-slice of the teacher (student.start: teacher), which is how the long one begins. The people who are
+slice of the teacher (student.start: teacher); the long one begins in both ways. The people who are
 judged on were never learnt from. A stopped call goes on where it was; figures are written after
 every method, page and plot at the end.
 """
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--methods", default=METHODS, help="names with commas between")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--minutes-per-method", type=float, help="steps by time, not by the recipe")
-    parser.add_argument("--long", help="this method alone, from a slice of the teacher")
+    parser.add_argument("--long", help="this method, from a slice of the teacher and at random")
     parser.add_argument("--minutes", type=float, help="of --long; steps by time, not by the recipe")
     parser.add_argument("--out", type=Path, default=Path("runs/methods-real"))
     options = parser.parse_args()
@@ -76,16 +76,28 @@ def _compared(
 
 
 def _sliced(recipe: Recipe) -> Recipe:
-    """From a slice of the teacher, with a quarter of the rate: it is no beginner."""
-    train = recipe.student.train.model_copy(update={"lr": recipe.student.train.lr / 4})
-    changes = {"start": "teacher", "train": train}
+    """With a quarter of the rate: a slice of the teacher is no beginner."""
+    return _begun(recipe, "teacher", recipe.student.train.lr / 4)
+
+
+def _at_random(recipe: Recipe) -> Recipe:
+    return _begun(recipe, "random", 4 * recipe.student.train.lr)
+
+
+def _begun(recipe: Recipe, start: str, lr: float) -> Recipe:
+    train = recipe.student.train.model_copy(update={"lr": lr})
+    changes = {"start": start, "train": train}
     return recipe.model_copy(update={"student": recipe.student.model_copy(update=changes)})
 
 
 def _long(folder: Path, recipe: Recipe, options: argparse.Namespace) -> None:
-    recipe = _with_steps(folder, recipe, options.minutes)
+    recipe, name = _with_steps(folder, recipe, options.minutes), options.long
+    both = [
+        Contestant(f"{name}, slice", name, recipe),
+        Contestant(f"{name}, random start", name, _at_random(recipe)),
+    ]
     with open_run(folder, recipe.to_json(), Progress(), update=False) as run:
-        result = compare_methods(run, recipe, [options.long], [0])
+        result = compare_methods(run, recipe, both, [0])
     _keep(result, "long")
     _say(result, recipe)
 
