@@ -20,7 +20,7 @@ class Journal:
 
     def __init__(self, folder: Path, name: str, *, tensorboard: bool = False):
         self.curves: Curves = {"step": []}
-        self._csv = folder / f"{name}.csv"
+        self._csv, self._watched = folder / f"{name}.csv", folder / f"{name}.watch.csv"
         self._events = folder / f"{name}.events" if tensorboard else None
         self._writer: Any = None
 
@@ -54,13 +54,11 @@ class Journal:
         return len(log[first]) - 1 - log[first].index(min(log[first]))
 
     def write(self) -> None:
-        """The CSV, whole or absent."""
-        series = [name for name in self.curves if name not in ("step", "watch")]
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(["step", *series])
-        table.writerows(zip(self.curves["step"], *(self.curves[name] for name in series)))
-        write_text(self._csv, text.getvalue())
+        """The CSV of the steps and that of the evaluations, whole or absent."""
+        steps = {name: values for name, values in self.curves.items() if name != "watch"}
+        write_text(self._csv, _table(steps))
+        if "watch" in self.curves:
+            write_text(self._watched, _table(self.curves["watch"]))
 
     def close(self) -> None:
         if self._writer is not None:
@@ -78,6 +76,14 @@ class Journal:
         if self._writer is not None:
             for name, value in row.items():
                 self._writer.add_scalar(name, value, step)
+
+
+def _table(log: Curves) -> str:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(log)
+    table.writerows(zip(*log.values()))
+    return text.getvalue()
 
 
 def _append(log: Curves, step: int, row: dict[str, float]) -> None:

@@ -24,12 +24,14 @@ def embed_faces(
     """
     corrupt = CorruptLog(faces)
     network.eval()
+    device = next(network.parameters()).device
     found = []
     with torch.inference_mode(), progress.task(what, len(faces)) as task:
         for low in range(0, len(faces), _BATCH):
             read = read_faces(faces, np.arange(low, min(low + _BATCH, len(faces))))
             corrupt.add(read.corrupt)
             images = read.images
-            found.append(network(pixels(images[:, :, ::-1] if flip else images)).float().numpy())
+            inputs = pixels(images[:, :, ::-1] if flip else images).to(device)
+            found.append(network(inputs).float().cpu().numpy())
             task.advance(len(images))
     return np.concatenate(found)

@@ -1,7 +1,7 @@
 """Watching a student while it learns: error rates on people it does not learn from.
 
 These are the people that thresholds are set on, never those that a report judges with: the best
-checkpoint may be chosen by them.
+checkpoint may be chosen by them. Verification sets beside them are only looked at.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from embedge.progress import Progress
 from embedge.train.centres import unit
 from embedge.train.data.vocabulary import FaceDataset
 from embedge.train.embed import embed_faces
+from embedge.train.verification import VerificationSet
 
 __all__ = ["Watch"]
 
@@ -30,12 +31,14 @@ class Watch:
     every: int
     patience: int = 0
     """evaluations without improvement after which the training stops; 0 never stops it"""
+    sets: tuple[VerificationSet, ...] = ()
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """Equal error rates; the first one is what the best checkpoint is chosen by."""
         silent = Progress(quiet=True)
         mine = unit(embed_faces(network, self.faces, what="watching", progress=silent))
-        alone = {"eer": _rate(pairs_within(mine, self.faces.labels))}
+        more = {name: value for one in self.sets for name, value in one(network).items()}
+        alone = {"eer": _rate(pairs_within(mine, self.faces.labels)), **more}
         if self.teacher is None:
             return alone
         rows = np.arange(len(mine))

@@ -29,12 +29,12 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def distill(faces: Path, out: Path) -> subprocess.CompletedProcess[str]:
+def distill(faces: Path, out: Path, *more: object) -> subprocess.CompletedProcess[str]:
     numbers = ("--data.held_out", HELD_OUT, "--data.held_out_per_identity", 4)
     workers = ("--student.train.workers", 2, "--data.licence", "ours")
     command = [
         *(sys.executable, "-m", "embedge", "distill-and-export", "--recipe", TINY, "--out", out),
-        *("--data.source", faces, *numbers, *workers),
+        *("--data.source", faces, *numbers, *workers, *more),
     ]
     return subprocess.run(
         list(map(str, command)), capture_output=True, text=True, timeout=500, check=False
@@ -61,6 +61,32 @@ def test_a_folder_of_faces_becomes_a_bundle(faces: Path, tmp_path: Path) -> None
     again = distill(faces, tmp_path / "run")
     assert again.returncode == 0, again.stderr
     assert "reused" in again.stderr + again.stdout
+
+
+def test_a_student_is_watched_on_strangers_and_on_verification_sets(
+    faces: Path, tmp_path: Path
+) -> None:
+    rows = [(n % 4, f"person {n}/1.jpg", f"person {n + n % 2}/2.jpg", 1 - n % 2) for n in range(20)]
+    listed = tmp_path / "mine.txt"
+    listed.write_text("\n".join("\t".join(map(str, row)) for row in rows))
+    given = ("--data.verification", f"[{listed}:{faces}]")
+
+    never = distill(faces, tmp_path / "run", *given)
+    assert never.returncode == 2
+    assert "E-RECIPE-KEY" in never.stderr
+    assert "evaluate_every" in never.stderr
+    assert not list((tmp_path / "run").glob("stages/teacher*"))
+
+    done = distill(faces, tmp_path / "run", *given, "--student.train.evaluate_every", 4, "--update")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "run" / "tiny.embedge" / "report.json").read_text())
+    watched = {c["name"]: c for c in report["training"]["curves"] if "eer" in c["series"]}
+    assert watched["th-kd"]["steps"] == watched["scratch"]["steps"] == [4, 6]
+    sets = ["mine accuracy", "mine cross-space accuracy"]
+    assert list(watched["th-kd"]["series"]) == ["cross-space eer", "eer", *sets]
+    assert list(watched["scratch"]["series"]) == ["eer", "mine accuracy"]
+    page = (tmp_path / "run" / "tiny.embedge" / "report.html").read_text()
+    assert "mine cross-space accuracy" in page
 
 
 def test_a_source_that_is_not_there(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ _NAMES = {
     "weight_licence": "Licence of the weights",
     "data_licence": "Licence of the data",
 }
-_MOST_QUANTITIES = 6
+_MOST_QUANTITIES = 12
 _LONGEST_LABEL = 18
 _APART = ("versions", "recipe")
 
@@ -46,10 +46,11 @@ def _end(label: str) -> str:
 def training_view(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One drawing per quantity, with every run that logged it in the same colour everywhere."""
     curves = (report.get("training") or {}).get("curves", [])
+    runs = list(dict.fromkeys(curve["name"] for curve in curves))
     quantities = list(dict.fromkeys(name for curve in curves for name in curve["series"]))
     drawn: list[dict[str, Any]] = []
     for quantity in quantities[:_MOST_QUANTITIES]:
-        chosen = [(i, curve) for i, curve in enumerate(curves) if quantity in curve["series"]]
+        chosen = [(runs.index(c["name"]), c) for c in curves if quantity in c["series"]]
         title = quantity.replace("_", " ")
         svg = series_plot(
             {curve["name"]: (curve["steps"], curve["series"][quantity]) for _, curve in chosen},

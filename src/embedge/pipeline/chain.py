@@ -19,6 +19,7 @@ from embedge.pipeline.reporting import Chain, publish_bundle, report_stage
 from embedge.pipeline.shaping import learning_stages, school_of
 from embedge.pipeline.stages import Run, Stage
 from embedge.pipeline.views import Subjects
+from embedge.pipeline.watching import verification_sets
 from embedge.recipe import Recipe
 from embedge.train import ranks
 
@@ -60,6 +61,7 @@ def _proven(
 
 
 def _students(run: Run, recipe: Recipe) -> dict[str, Stage]:
+    verification_sets(recipe)  # a set that is unfit is told before anything is trained
     school, original = school_of(run, recipe)
     return learning_stages(run, recipe, recipe.distill.method, school, original)
 

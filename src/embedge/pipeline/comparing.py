@@ -15,6 +15,7 @@ from embedge.pipeline.faces import held_out_stage
 from embedge.pipeline.judging import METRICS, Judge, Rounds, rounds_of
 from embedge.pipeline.shaping import learning_stages, school_of
 from embedge.pipeline.stages import Run, Stage
+from embedge.pipeline.watching import verification_sets
 from embedge.recipe import Recipe
 
 __all__ = ["Contestant", "compare_methods", "shown_fmr"]
@@ -53,6 +54,7 @@ def compare_methods(
 
     The people and the teacher are those of `recipe`, whatever else a contestant's own says.
     """
+    verification_sets(recipe)  # a set that is unfit is told before anything is trained
     school, original = school_of(run, recipe)
     judge = Judge(run, recipe, held_out_stage(run, recipe))
     results = {}

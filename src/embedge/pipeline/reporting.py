@@ -193,13 +193,17 @@ def _curves(chain: Chain) -> list[dict[str, Any]]:
     }
     curves = []
     for stage, name in named.items():
-        log = dict(chain[stage].facts["curves"]) if stage in chain.stages else {}
-        if log:
-            curves.append({"name": name, "steps": log.pop("step"), "series": log})
+        facts = chain[stage].facts if stage in chain.stages else {}
+        for log in filter(None, (facts.get("watch"), facts.get("curves"))):
+            curves.append(_curve(name, log))
     for name, found in chain["int8"].facts.get("curves", {}).items():
-        log = dict(found)
-        curves.append({"name": name, "steps": log.pop("step"), "series": log})
+        curves.append(_curve(name, found))
     return curves
+
+
+def _curve(name: str, log: dict[str, Any]) -> dict[str, Any]:
+    series = {quantity: values for quantity, values in log.items() if quantity != "step"}
+    return {"name": name, "steps": log["step"], "series": series}
 
 
 def _worst(chain: Chain) -> dict[str, Any]:

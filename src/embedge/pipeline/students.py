@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors.torch import load_file
 
-from embedge.calibration.thresholds import split_subjects
 from embedge.errors import EmbedgeError
 from embedge.pipeline.faces import faces_of, held_out_stage
 from embedge.pipeline.learning import (
@@ -18,19 +16,17 @@ from embedge.pipeline.learning import (
     plan_of,
     save_head,
     school_cache,
-    teacher_of,
 )
 from embedge.pipeline.stages import Run, Stage
 from embedge.pipeline.start import begun, start_stage
+from embedge.pipeline.watching import verification_sets, watch_of
 from embedge.recipe import Recipe
 from embedge.train import ranks
 from embedge.train.checkpoint import save_network
-from embedge.train.data import FaceSet
 from embedge.train.distil import Lesson, train_student
 from embedge.train.methods import METHODS, Ingredients
 from embedge.train.models import MobileFaceNet, mobilefacenet
 from embedge.train.seeds import seeded
-from embedge.train.watch import Watch
 
 __all__ = ["OWN_HEAD", "Teaching", "load_student", "shares_space", "student_stage"]
 
@@ -45,6 +41,9 @@ def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stag
     after += [watched, school.teacher] if watched else []
     start = start_stage(run, recipe, school, plan.dim) if plan.taught else None
     after += [start] if start else []
+    inputs, sets = plan.inputs(recipe), verification_sets(recipe)
+    if sets:
+        inputs["verification"] = {one.name: one.fingerprint for one in sets}
 
     def work(folder: Path) -> dict[str, Any]:
         network = begun(_new_student(recipe, plan.dim), start)
@@ -56,7 +55,7 @@ def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stag
             seed=recipe.seed,
             folder=folder,
             progress=run.progress,
-            watch=_watch(run, recipe, plan, school, watched),
+            watch=watch_of(run, recipe, school, watched, sets, shares=plan.shares),
         )
         if ranks.rank() == 0:
             save_network(folder / "student.safetensors", network)
@@ -65,7 +64,7 @@ def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stag
         looks = curves.pop("watch", None)
         return {"curves": curves, "watch": looks, "dim": plan.dim, "shares_space": plan.shares}
 
-    return run.stage(f"student-{method}", plan.inputs(recipe), after, work, together=True)
+    return run.stage(f"student-{method}", inputs, after, work, together=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,29 +160,6 @@ class _Plan:
             "classes": self.ingredients.classes,
             "dim": self.dim,
         }
-
-
-def _watch(
-    run: Run, recipe: Recipe, plan: _Plan, school: School, held_out: Stage | None
-) -> Watch | None:
-    """The people whom thresholds are set on; the others stay for the report."""
-    if held_out is None:
-        return None
-    faces, train = FaceSet.load(held_out.folder), recipe.student.train
-    rows, _ = split_subjects(faces.labels, recipe.seed)
-    chosen = np.flatnonzero(rows)
-    some = FaceSet(
-        f"{faces.name}, watched",
-        np.asarray(faces.images[chosen]),
-        faces.labels[chosen],
-        faces.identities,
-        faces.fingerprint,
-    )
-    rows_of_teacher = None
-    if plan.shares:
-        known = teacher_of(school.teacher)
-        rows_of_teacher = known.embed(some, what="watched people, teacher", progress=run.progress)
-    return Watch(some, rows_of_teacher, train.evaluate_every, train.patience)
 
 
 def shares_space(student: Stage) -> bool:

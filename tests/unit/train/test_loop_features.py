@@ -154,6 +154,29 @@ def test_watching_measures_across_spaces_and_alone(faces, strangers):
     assert stranger["cross-space eer"] > 0.25
 
 
+def test_evaluations_are_a_csv_too(faces, strangers, tmp_path):
+    watch = Watch(strangers, None, every=4)
+    _, log = trained(faces, tmp_path, replace(PLAN, steps=10), watch=watch)
+    with (tmp_path / "s.watch.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == log["watch"]["step"] == [4, 8, 10]
+    assert [float(row["eer"]) for row in rows] == log["watch"]["eer"]
+
+
+def test_verification_sets_do_not_choose_the_best(faces, strangers, tmp_path):
+    """The best is the lowest, and an accuracy is better the higher it is."""
+    accuracies = iter([0.5, 0.9, 0.7])
+
+    class Shown:
+        def __call__(self, network):
+            return {"set accuracy": next(accuracies)}
+
+    watch = Watch(strangers, None, every=2, sets=(Shown(),))
+    _, log = trained(faces, tmp_path, PLAN, watch=watch)
+    assert list(log["watch"]) == ["step", "eer", "set accuracy"]
+    assert log["watch"]["set accuracy"] == [0.5, 0.9, 0.7]
+
+
 def test_curves_are_a_csv(faces, tmp_path):
     _, log = trained(faces, tmp_path, replace(PLAN, steps=20))
     with (tmp_path / "s.csv").open() as file:
