@@ -83,6 +83,8 @@ def test_whose_gallery_sh_kd_needs_is_told(result):
 def test_the_plot_leaves_out_what_has_no_figure(result, tmp_path):
     result["methods"]["kd"] = method(None)
     methods_plot(result, FMR, tmp_path / "plot.svg")
+    methods_plot(result, FMR, tmp_path / "again.svg")
+    assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "plot.svg").read_bytes()
     drawn = (tmp_path / "plot.svg").read_text()
     assert drawn.count("<svg") == 1
     assert "<!-- kd -->" in drawn
