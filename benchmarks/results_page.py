@@ -34,9 +34,11 @@ FEW = """
 250 steps are two views of each picture: this is who learns fastest, not who ends highest.
 """
 
-EARLY = """Students of a quarter of the width, looked at early and all under the same terms: nobody
-is trained to the end, and the rate of 0.004 is half of what filters want that begin as they do now
-([ADR 0019](decisions/0019-filters-begin-by-what-they-read.md)).
+EARLY = """Students of a quarter of the width, far from their end, and all under the same terms.
+Their rate was chosen by how fast TH-KD learns with it
+([ADR 0019](decisions/0019-filters-begin-by-what-they-read.md)); other methods may want another. In
+SH-KD the teacher is shaped to the head of a student from scratch, who is no better here than the
+row `scratch` says.
 
 """
 

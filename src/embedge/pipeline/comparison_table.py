@@ -7,7 +7,10 @@ from embedge.pipeline.judging import METRICS
 
 __all__ = ["legend", "table", "verdict"]
 
-_LEGEND = "In brackets: 95 % intervals over people; ±: spread over seeds; behind: in points."
+_LEGEND = (
+    "In brackets: 95 % intervals over people; ±: spread over seeds; behind: in points; s/student:"
+    " seconds of training, whatever else the machine did."
+)
 _SHAPED = {
     "map": "sh-kd trains two students; its gallery is taken through its teacher's linear map.",
     "network": "sh-kd trains two students, and a new teacher, which must enrol its gallery anew.",
