@@ -37,7 +37,7 @@ def methods_plot(result: Mapping[str, Any], fmr: float, path: Path) -> None:
     axes.set_yticks(range(len(methods)), methods)
     axes.set_xlabel(f"TAR at FMR {key}, %")
     axes.grid(axis="x", linewidth=0.4, alpha=0.5)
-    axes.legend(loc="lower right", fontsize=8, frameon=False)
+    drawing.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     # a fixed salt: the same figures give the same file
     with mpl.rc_context({"svg.hashsalt": "embedge"}), whole_file(path) as part:
         drawing.savefig(part, format="svg", metadata={"Date": None})
