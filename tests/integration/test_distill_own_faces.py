@@ -41,14 +41,33 @@ def distill(faces: Path, out: Path, *more: object) -> subprocess.CompletedProces
     )
 
 
-def test_a_folder_of_faces_becomes_a_bundle(faces: Path, tmp_path: Path) -> None:
-    done = distill(faces, tmp_path / "run")
+@pytest.fixture(scope="module")
+def watched(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
+    """Options: look at the students on a list of pairs, beside the strangers."""
+    rows = [(n % 4, f"person {n}/1.jpg", f"person {n + n % 2}/2.jpg", 1 - n % 2) for n in range(20)]
+    listed = tmp_path_factory.mktemp("lists") / "mine.txt"
+    listed.write_text("\n".join("\t".join(map(str, row)) for row in rows))
+    return ("--data.verification", f"[{listed}:{faces}]", "--student.train.evaluate_every", 4)
+
+
+@pytest.fixture(scope="module")
+def made(
+    faces: Path, watched: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    out = tmp_path_factory.mktemp("made") / "run"
+    done = distill(faces, out, *watched)
     assert done.returncode == 0, done.stderr
-    report = json.loads((tmp_path / "run" / "tiny.embedge" / "report.json").read_text())
+    return out
+
+
+def test_a_folder_of_faces_becomes_a_bundle(
+    faces: Path, watched: tuple[object, ...], made: Path
+) -> None:
+    report = json.loads((made / "tiny.embedge" / "report.json").read_text())
     provenance = report["provenance"]
     assert provenance["data_licence"] == "ours"
     assert provenance["weight_licence"] is None
-    stages = tmp_path / "run" / "stages"
+    stages = made / "stages"
     (learnt,) = stages.glob("faces-*/stage.json")
     (judged,) = stages.glob("held-out-*/stage.json")
     learnt, judged = (json.loads(path.read_text()) for path in (learnt, judged))
@@ -58,35 +77,30 @@ def test_a_folder_of_faces_becomes_a_bundle(faces: Path, tmp_path: Path) -> None
 
     # the folder is not copied, and a second call finds that nothing changed
     assert not list(stages.glob("faces-*/images.npy"))
-    again = distill(faces, tmp_path / "run")
+    again = distill(faces, made, *watched)
     assert again.returncode == 0, again.stderr
     assert "reused" in again.stderr + again.stdout
 
 
-def test_a_student_is_watched_on_strangers_and_on_verification_sets(
-    faces: Path, tmp_path: Path
-) -> None:
-    rows = [(n % 4, f"person {n}/1.jpg", f"person {n + n % 2}/2.jpg", 1 - n % 2) for n in range(20)]
-    listed = tmp_path / "mine.txt"
-    listed.write_text("\n".join("\t".join(map(str, row)) for row in rows))
-    given = ("--data.verification", f"[{listed}:{faces}]")
-
-    never = distill(faces, tmp_path / "run", *given)
-    assert never.returncode == 2
-    assert "E-RECIPE-KEY" in never.stderr
-    assert "evaluate_every" in never.stderr
-    assert not list((tmp_path / "run").glob("stages/teacher*"))
-
-    done = distill(faces, tmp_path / "run", *given, "--student.train.evaluate_every", 4, "--update")
-    assert done.returncode == 0, done.stderr
-    report = json.loads((tmp_path / "run" / "tiny.embedge" / "report.json").read_text())
-    watched = {c["name"]: c for c in report["training"]["curves"] if "eer" in c["series"]}
-    assert watched["th-kd"]["steps"] == watched["scratch"]["steps"] == [4, 6]
+def test_students_are_watched_on_strangers_and_on_verification_sets(made: Path) -> None:
+    report = json.loads((made / "tiny.embedge" / "report.json").read_text())
+    curves = {c["name"]: c for c in report["training"]["curves"] if "eer" in c["series"]}
+    assert curves["th-kd"]["steps"] == curves["scratch"]["steps"] == [4, 6]
     sets = ["mine accuracy", "mine cross-space accuracy"]
-    assert list(watched["th-kd"]["series"]) == ["cross-space eer", "eer", *sets]
-    assert list(watched["scratch"]["series"]) == ["eer", "mine accuracy"]
-    page = (tmp_path / "run" / "tiny.embedge" / "report.html").read_text()
+    assert list(curves["th-kd"]["series"]) == ["cross-space eer", "eer", *sets]
+    assert list(curves["scratch"]["series"]) == ["eer", "mine accuracy"]
+    page = (made / "tiny.embedge" / "report.html").read_text()
     assert "mine cross-space accuracy" in page
+
+
+def test_a_set_that_nobody_would_look_at_is_refused_before_any_work(
+    faces: Path, watched: tuple[object, ...], tmp_path: Path
+) -> None:
+    done = distill(faces, tmp_path / "run", *watched[:2])
+    assert done.returncode == 2
+    assert "E-RECIPE-KEY" in done.stderr
+    assert "evaluate_every" in done.stderr
+    assert not list((tmp_path / "run").glob("stages/*"))
 
 
 def test_a_source_that_is_not_there(tmp_path: Path) -> None:
