@@ -49,7 +49,7 @@ def main(bundle: Path) -> None:
         _rendered_face().save(picture)
         _run(python, _CLEAN)
         measured = {
-            "installed_mb": round(_megabytes(python), 1),
+            "installed_mb": round(_megabytes(python), 2),
             "import_s": _median(python, _IMPORT),
             "load_and_first_verify_s": _median(python, _VERIFY, str(bundle), str(picture)),
             "help_s": _median(python, _HELP, str(python.parent / "embedge")),

@@ -9,8 +9,6 @@ from pydantic import ValidationError
 from embedge.errors import EmbedgeError
 from embedge.export.report.schema import SCHEMA, Report
 
-SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
-
 
 def validated(report: dict[str, Any], *, where: Path | None = None) -> dict[str, Any]:
     """The report itself, once every field has been checked."""
@@ -51,7 +49,7 @@ def read_report(path: Path) -> dict[str, Any]:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of this version, as shipped in `report.schema.json`."""
+    """The JSON Schema (draft 2020-12) of this version: `embedge report schema`."""
     schema = Report.model_json_schema(by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -105,3 +105,10 @@ def test_mistakes_are_one_sentence(good: Path, tmp_path: Path) -> None:
         assert done.stderr.startswith("embedge: E-")
         assert "Traceback" not in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_schema_is_printed_as_it_is_published():
+    done = embedge("report", "schema")
+    assert done.returncode == 0
+    published = Path(__file__).parents[2] / "docs" / "reference" / "report.schema.json"
+    assert done.stdout == published.read_text()

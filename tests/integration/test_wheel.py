@@ -31,7 +31,6 @@ def test_the_wheel_holds_the_four_rooms_and_their_data(names):
         "embedge/calibration/rates.py",
         "embedge/train/recipes/demo.yaml",
         "embedge/train/teachers/rendered.safetensors",
-        "embedge/export/report/report.schema.json",
         "embedge/py.typed",
     ):
         assert path in names

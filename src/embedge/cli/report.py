@@ -1,4 +1,4 @@
-"""Work with reports: draw them again, compare two, merge those of devices, sign off."""
+"""Work with reports: draw again, compare two, merge those of devices, sign off, show the schema."""
 
 import argparse
 import json
@@ -14,10 +14,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _configure_diff(actions.add_parser("diff", help="what changed between two reports"))
     _configure_merge(actions.add_parser("merge", help="add what devices measured to a report"))
     _configure_summary(actions.add_parser("summary", help="write the one page to be signed"))
+    actions.add_parser("schema", help="print the JSON Schema of report.json")
 
 
 def run(options: argparse.Namespace) -> int:
-    actions = {"render": _render, "diff": _diff, "merge": _merge, "summary": _summary}
+    actions = {
+        "render": _render,
+        "diff": _diff,
+        "merge": _merge,
+        "summary": _summary,
+        "schema": _schema,
+    }
     return actions[options.action](options)
 
 
@@ -37,6 +44,13 @@ def _render(options: argparse.Namespace) -> int:
     report = read_report(options.report)
     page = write_report(without_pictures(report) if options.no_pictures else report, options.out)
     print(page)
+    return 0
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from embedge.export.report.validate import json_schema
+
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
     return 0
 
 
