@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,26 +14,22 @@ from embedge.calibration.protocols.binfile import pairs_from_bin
 from embedge.calibration.protocols.pairlist import PairProtocol, pairs_from_list
 from embedge.calibration.tenfold import FoldedAccuracy, folded_accuracy
 from embedge.errors import EmbedgeError
-from embedge.files import sha256_json
 from embedge.progress import Progress
-from embedge.runtime.contract import EmbeddingContract
 from embedge.train.centres import unit
-from embedge.train.data.pictures import StoredFaces
-from embedge.train.data.vocabulary import SIDE, CorruptRecord, FaceDataset, Pictures
+from embedge.train.data.paired import PairedFaces
+from embedge.train.data.vocabulary import CorruptRecord, FaceDataset
 from embedge.train.embed import embed_faces
 
 __all__ = ["VerificationSet"]
 
 Rows = NDArray[np.float32]
 
-_ALIGNED = EmbeddingContract(space="", model="", dim=0, size=SIDE)
-
 
 @dataclass(frozen=True, slots=True)
 class VerificationSet:
     """Pairs in folds. `teacher` embeds the same pictures, if the student shares its space."""
 
-    faces: "_PairedFaces"
+    faces: PairedFaces
     protocol: PairProtocol
     teacher: Rows | None = None
 
@@ -43,7 +39,7 @@ class VerificationSet:
         path, protocol = _packed(given) if given.endswith(".bin") else _listed(given)
         if len(np.unique(protocol.folds)) < 2:
             raise _unfit(given, "its pairs are in one fold: no threshold can be set on the others")
-        found = cls(_PairedFaces(path.stem, protocol), protocol)
+        found = cls(PairedFaces(path.stem, protocol), protocol)
         try:
             found.faces.read(0)
         except CorruptRecord as error:
@@ -81,27 +77,6 @@ class VerificationSet:
         found = folded_accuracy(cosines, test.same, test.folds)
         assert isinstance(found, FoldedAccuracy)  # the folds were counted when it was read
         return found.mean
-
-
-class _PairedFaces(StoredFaces):
-    """The pictures of a verification set, for whoever embeds faces."""
-
-    kind: ClassVar[str] = "verification-set"
-
-    def __init__(self, name: str, protocol: PairProtocol):
-        self.name, self._faces = name, protocol.faces
-        people, self.labels = np.unique(protocol.subjects, return_inverse=True)
-        self.identities = tuple(map(str, people))
-        self.fingerprint = sha256_json([protocol.faces.digest(i) for i in range(len(self))])
-
-    def read(self, index: int) -> Pictures:
-        try:
-            return self._faces.crop(index, _ALIGNED)
-        except EmbedgeError as error:
-            raise CorruptRecord(index, self.record_name(index), error.what) from error
-
-    def record_name(self, index: int) -> str:
-        return self._faces.names[index]
 
 
 def _packed(given: str) -> tuple[Path, PairProtocol]:

@@ -18,10 +18,15 @@ def verification_sets(recipe: Recipe) -> tuple[VerificationSet, ...]:
     """Those of the recipe, read and found fit."""
     given = recipe.data.verification
     if given and not recipe.student.train.evaluate_every:
-        raise _unfit("student.train.evaluate_every is 0, so nobody would ever look at it")
+        raise _unfit(
+            "student.train.evaluate_every is 0, so nobody would ever look at it",
+            "Set student.train.evaluate_every, or leave data.verification out",
+        )
     found = tuple(map(VerificationSet.read, given))
     if len({one.name for one in found}) < len(found):
-        raise _unfit("two sets have the same name, and so would their figures")
+        raise _unfit(
+            "two sets have the same name, and so would their figures", "Rename one of the files"
+        )
     return found
 
 
@@ -61,9 +66,5 @@ def _half(faces: FaceSet, seed: int) -> FaceSet:
     )
 
 
-def _unfit(what: str) -> EmbedgeError:
-    return EmbedgeError(
-        "E-RECIPE-KEY",
-        f"data.verification: {what}",
-        remedy="docs/reference/recipe.md lists every key",
-    )
+def _unfit(what: str, remedy: str) -> EmbedgeError:
+    return EmbedgeError("E-RECIPE-KEY", f"data.verification: {what}", remedy=remedy)
