@@ -44,7 +44,9 @@ def distill(faces: Path, out: Path, *more: object) -> subprocess.CompletedProces
 @pytest.fixture(scope="module")
 def watched(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
     """Options: look at the students on a list of pairs, beside the strangers."""
-    rows = [(n % 4, f"person {n}/1.jpg", f"person {n + n % 2}/2.jpg", 1 - n % 2) for n in range(20)]
+    rows = [
+        (n // 2 % 4, f"person {n}/1.jpg", f"person {n + n % 2}/2.jpg", 1 - n % 2) for n in range(20)
+    ]
     listed = tmp_path_factory.mktemp("lists") / "mine.txt"
     listed.write_text("\n".join("\t".join(map(str, row)) for row in rows))
     return ("--data.verification", f"[{listed}:{faces}]", "--student.train.evaluate_every", 4)
