@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from provenance import provenance, write_result
 
-from embedge.calibration.sets import choose, picture_features, picture_files
-from embedge.export.before_after import embeddings_of
+from embedge.export.int8.budget.before_after import embeddings_of
+from embedge.export.int8.calibration_set import choose, picture_features, picture_files
+from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.parity import compare_embeddings
-from embedge.export.qdq import qdq_from_onnx
-from embedge.runtime.images import rgb_from_picture
+from embedge.runtime.picture.images import rgb_from_picture
 
 POOL, TEST = 1024, 200
 

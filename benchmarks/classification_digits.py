@@ -7,23 +7,26 @@ Backbones are given by import path, `package.module:callable`.
 
 import argparse
 import statistics
+import sys
 import tempfile
 from pathlib import Path
 
-import torch
-from provenance import provenance, write_result
-from results_page import write_page
-from sklearn.datasets import load_digits
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
-from embedge.progress import Progress
-from embedge.train.classify import (
+import torch
+from classify import (
     CLASSIFY_METHODS,
     Contest,
     Pictures,
     accuracy_of,
     backbone_from_path,
 )
-from embedge.train.loop import Plan
+from provenance import provenance, write_result
+from results_page import write_page
+from sklearn.datasets import load_digits
+
+from embedge.progress import Progress
+from embedge.train.loop.training import Plan
 
 # few pictures to learn from: with all of them every method reaches the teacher
 LEARN = 200
@@ -44,8 +47,8 @@ PLAN = Plan(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--teacher", default="embedge.train.classify.small:convolutional")
-    parser.add_argument("--student", default="embedge.train.classify.small:thin")
+    parser.add_argument("--teacher", default="classify.small:convolutional")
+    parser.add_argument("--student", default="classify.small:thin")
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
     runs = [_run(options, seed) for seed in range(options.seeds)]

@@ -25,7 +25,7 @@ class Target:
 
 
 def _pictures(folder: Path) -> Target:
-    from embedge.runtime.images import rgb_from_picture
+    from embedge.runtime.picture.images import rgb_from_picture
 
     texture = np.random.default_rng(0).integers(0, 256, (40, 56, 3)).astype(np.uint8)
     whole = []
@@ -156,7 +156,7 @@ def _detector_outputs(folder: Path) -> Target:
 def _planted() -> list[dict[str, Any]]:
     from tiny_detectors import retinaface_outputs, scrfd_outputs, yunet_outputs
 
-    from embedge.runtime.align import arcface_template
+    from embedge.runtime.picture.align import arcface_template
 
     face = (np.array([8.0, 8.0, 120.0, 120.0]), np.array(arcface_template(112)) + 8, 0.9)
     scrfd = [

@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from head_rows import ROWS, Problem, Row, Step
 from torch import Tensor
 
-from embedge.train.head.blocks import default_rows
 from embedge.train.head.machine import Machine, machine_from_times, probes, times_in_turn
+from embedge.train.head.margins import Margin
 from embedge.train.head.plan import plan_head
-from embedge.train.margins import Margin
+from embedge.train.head.streamed.blocks import default_rows
 
 CHECKED = 8  # samples compared with float64
 PROBES_A_ROUND = 3

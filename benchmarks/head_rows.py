@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from embedge.train.head import margin_ce
-from embedge.train.margins import Margin
+from embedge.train.head.margins import Margin
 
 Step = Callable[[], Tensor]
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from provenance import provenance, write_result
 
-from embedge.calibration.crossspace import compared_scores
+from embedge.calibration.evaluation.crossspace import compared_scores
 from embedge.calibration.identification import identification, searched
 from embedge.calibration.pairs import pairs_streamed
 from embedge.calibration.protocols.ijb import IjbSet, ijb_set

@@ -30,18 +30,18 @@ from embedge.calibration.pairs import pairs_within
 from embedge.calibration.protocols.folders import people_in_folders
 from embedge.calibration.protocols.pairlist import PairProtocol, pairs_from_list
 from embedge.calibration.rates import operating_point
-from embedge.calibration.sets import choose, person_of, picture_features
 from embedge.calibration.tenfold import folded_accuracy
-from embedge.export.before_after import before_after, embeddings_of
-from embedge.export.observe import batches_of
+from embedge.export.graph.observe import batches_of
+from embedge.export.int8.budget.before_after import before_after, embeddings_of
+from embedge.export.int8.budget.precision_plan import PrecisionPlan, planned
+from embedge.export.int8.calibration_set import choose, person_of, picture_features
+from embedge.export.int8.placement import Target
+from embedge.export.int8.qdq import Calibrated, calibrated_graph, quantised, write_for
 from embedge.export.parity import compare_embeddings
-from embedge.export.placement import Target
-from embedge.export.precision_plan import PrecisionPlan, planned
-from embedge.export.qdq import Calibrated, calibrated_graph, quantised, write_for
 from embedge.files import write_json
 from embedge.runtime.encoders import normalised
-from embedge.runtime.images import rgb_from_picture
-from embedge.runtime.sessions import ort_session
+from embedge.runtime.encoders.sessions import ort_session
+from embedge.runtime.picture.images import rgb_from_picture
 
 MODELS = ("w600k_mbf", "insightface_y1")
 PEER = "ONNX Runtime quantize_static"

@@ -34,20 +34,20 @@ from provenance import provenance, write_result
 from embedge.calibration.pairs import pairs_between, pairs_within
 from embedge.calibration.rates import Insufficient, operating_point
 from embedge.calibration.scores import PairScores
-from embedge.config import load_recipe
-from embedge.export.before_after import embeddings_of
+from embedge.export.int8.budget.before_after import embeddings_of
+from embedge.export.int8.qdq import calibrated_graph, quantised, write_for
+from embedge.export.int8.training.qat import trained_graph
 from embedge.export.parity import compare_embeddings
-from embedge.export.qat import trained_graph
-from embedge.export.qdq import calibrated_graph, quantised, write_for
-from embedge.pipeline.artifacts import calibrate_stage, onnx_stage
-from embedge.pipeline.faces import held_out_stage
-from embedge.pipeline.int8 import int8_stage, short_lesson
-from embedge.pipeline.learning import teacher_of
-from embedge.pipeline.shaping import school_of
-from embedge.pipeline.stages import Run, Stage, open_run
-from embedge.pipeline.students import Teaching, student_stage
+from embedge.pipeline.recipe import Recipe
+from embedge.pipeline.recipe_file import load_recipe
+from embedge.pipeline.run import Run, Stage, open_run
+from embedge.pipeline.stages.learn.faces import held_out_stage
+from embedge.pipeline.stages.learn.learning import teacher_of
+from embedge.pipeline.stages.learn.shaping import school_of
+from embedge.pipeline.stages.learn.students import Teaching, student_stage
+from embedge.pipeline.stages.ship.artifacts import calibrate_stage, onnx_stage
+from embedge.pipeline.stages.ship.int8 import int8_stage, short_lesson
 from embedge.progress import Progress
-from embedge.recipe import Recipe
 from embedge.runtime.encoders import normalised
 from embedge.train.data import FaceSet
 

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from provenance import provenance, write_result
 
-from embedge.calibration.binomial import lower_bound, upper_bound
-from embedge.calibration.bootstrap import resampled
-from embedge.calibration.intervals import (
+from embedge.calibration.intervals.binomial import lower_bound, upper_bound
+from embedge.calibration.intervals.bootstrap import resampled
+from embedge.calibration.intervals.rates import (
     equal_error_interval,
     fmr_interval,
     fnmr_interval,

@@ -21,16 +21,16 @@ import numpy as np
 import torch
 from provenance import provenance, write_result
 
-from embedge.calibration.sets import picture_files
-from embedge.export.observe import DEFAULT_DOOR
-from embedge.export.qdq import qdq_from_onnx
-from embedge.export.student_graph import onnx_from_student
+from embedge.bench.core import Subject, single_stream
+from embedge.export.graph.observe import DEFAULT_DOOR
+from embedge.export.int8.calibration_set import picture_files
+from embedge.export.int8.qdq import qdq_from_onnx
+from embedge.export.student import onnx_from_student
 from embedge.optional import available
-from embedge.runtime.bench.core import Subject, single_stream
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import tensor_from_crops
-from embedge.runtime.images import rgb_from_picture
-from embedge.runtime.sessions import ort_session
+from embedge.runtime.encoders.sessions import ort_session
+from embedge.runtime.picture.images import rgb_from_picture
 from embedge.train.models.mobilefacenet import Activation, mobilefacenet
 from embedge.train.render import FaceRenderer
 

@@ -23,9 +23,9 @@ from provenance import provenance, write_result
 from embedge.optional import available
 from embedge.progress import Progress
 from embedge.train.data import open_faces
-from embedge.train.data.batches import Batches
-from embedge.train.data.convert import convert
-from embedge.train.data.feed import feed
+from embedge.train.data.feeding.batches import Batches
+from embedge.train.data.feeding.feed import feed
+from embedge.train.data.tools.convert import convert
 from embedge.train.render import FaceRenderer, render_stream
 
 CLAIM = 3000.0

@@ -21,15 +21,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 from provenance import RESULTS, provenance, write_result
 from results_page import write_page
 
-from embedge.config import load_recipe
 from embedge.files import write_json
-from embedge.pipeline.comparing import Contestant, compare_methods
-from embedge.pipeline.comparison_table import table, verdict
-from embedge.pipeline.preview import student_step_seconds
-from embedge.pipeline.shaping import school_of
-from embedge.pipeline.stages import open_run
+from embedge.pipeline.compare.comparing import Contestant, compare_methods
+from embedge.pipeline.compare.comparison_table import table, verdict
+from embedge.pipeline.dry_run.preview import student_step_seconds
+from embedge.pipeline.recipe import Recipe
+from embedge.pipeline.recipe_file import load_recipe
+from embedge.pipeline.run import open_run
+from embedge.pipeline.stages.learn.shaping import school_of
 from embedge.progress import Progress
-from embedge.recipe import Recipe
 
 NAME = "methods-real"
 RECIPE = Path(__file__).with_name("methods_real.yaml")

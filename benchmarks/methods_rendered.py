@@ -15,12 +15,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 from provenance import provenance, write_result
 from results_page import write_page
 
-from embedge.config import load_recipe
-from embedge.pipeline.comparing import compare_methods
-from embedge.pipeline.comparison_table import table, verdict
-from embedge.pipeline.stages import open_run
+from embedge.pipeline.compare.comparing import compare_methods
+from embedge.pipeline.compare.comparison_table import table, verdict
+from embedge.pipeline.recipe import MethodName
+from embedge.pipeline.recipe_file import load_recipe
+from embedge.pipeline.run import open_run
 from embedge.progress import Progress
-from embedge.recipe import MethodName
 
 
 def main() -> None:

@@ -20,9 +20,9 @@ from provenance import provenance, write_result
 from embedge.export.engines import EngineOptions, engine_from_onnx
 from embedge.export.engines.half_remainder import half_remainder_from_qdq
 from embedge.export.fp16 import fp16_from_onnx
+from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.parity import compare_embeddings
-from embedge.export.qdq import qdq_from_onnx
-from embedge.export.student_graph import onnx_from_student
+from embedge.export.student import onnx_from_student
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.train.models import mobilefacenet

@@ -57,9 +57,9 @@ def main() -> None:
 
 
 def _exported(model: Path, path: Path) -> Path:
-    from embedge.export.canonical import canonical
-    from embedge.export.prelu import lower_prelu
-    from embedge.export.surgery import Graph
+    from embedge.export.graph.canonical import canonical
+    from embedge.export.graph.prelu import lower_prelu
+    from embedge.export.graph.surgery import Graph
 
     lower_prelu(canonical(Graph.read(model))).write(path)
     return path
@@ -96,8 +96,8 @@ def _measured(name: str, folder: Path, embedder: Path) -> dict[str, Any]:
 
 def _embedge(folder: Path, embedder: Path) -> Callable[[str, str], float]:
     from embedge.runtime import EmbeddingContract, OnnxDetector, OrtEncoder
-    from embedge.runtime.detect import Choice
-    from embedge.runtime.faces import FaceReader
+    from embedge.runtime.picture.detect import Choice
+    from embedge.runtime.picture.face_crop import FaceReader
 
     models = folder / "models"
     contract = EmbeddingContract(space="benchmark", model="benchmark", dim=512)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.intervals import Interval, clustered_interval
+from embedge.calibration.intervals.rates import Interval, clustered_interval
 from embedge.calibration.rates import Insufficient, allowed_errors
 from embedge.calibration.scores import Float32
 

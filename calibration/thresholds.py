@@ -5,8 +5,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from embedge.calibration.bootstrap import ROUNDS, resampled
-from embedge.calibration.intervals import CONFIDENCE, design_effect, fmr_upper
+from embedge.calibration.intervals.bootstrap import ROUNDS, resampled
+from embedge.calibration.intervals.rates import CONFIDENCE, design_effect, fmr_upper
 from embedge.calibration.rates import Insufficient, allowed_errors
 from embedge.calibration.scores import PairScores
 from embedge.errors import EmbedgeError

@@ -8,9 +8,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
-from embedge.export.canonical import canonical
-from embedge.export.observe import batches_of, observe
-from embedge.export.surgery import Graph
+from embedge.export.graph.canonical import canonical
+from embedge.export.graph.observe import batches_of, observe
+from embedge.export.graph.surgery import Graph
 
 __all__ = ["fp16_from_onnx", "overflowing_nodes"]
 

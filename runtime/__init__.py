@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from embedge.runtime.bundle import Artifact, Bundle
-    from embedge.runtime.bundle_writer import write_bundle
+    from embedge.runtime.bundle.bundle import Artifact, Bundle
+    from embedge.runtime.bundle.writer import write_bundle
     from embedge.runtime.contract import EmbeddingContract
-    from embedge.runtime.detect.onnx_detector import OnnxDetector
     from embedge.runtime.encoders.ort import OrtEncoder
     from embedge.runtime.gallery.gallery import Gallery
     from embedge.runtime.matcher import FaceMatcher, Verification
+    from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
+    from embedge.runtime.picture.quality import QualityLimits
     from embedge.runtime.policy import NIST_800_63B, Policy
-    from embedge.runtime.quality import QualityLimits
     from embedge.runtime.threshold import Threshold
 
 _HOMES = {
-    "Artifact": "bundle",
-    "Bundle": "bundle",
-    "write_bundle": "bundle_writer",
+    "Artifact": "bundle.bundle",
+    "Bundle": "bundle.bundle",
+    "write_bundle": "bundle.writer",
     "EmbeddingContract": "contract",
     "Gallery": "gallery.gallery",
-    "OnnxDetector": "detect.onnx_detector",
-    "QualityLimits": "quality",
+    "OnnxDetector": "picture.detect.onnx_detector",
+    "QualityLimits": "picture.quality",
     "NIST_800_63B": "policy",
     "Policy": "policy",
     "OrtEncoder": "encoders.ort",

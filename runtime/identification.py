@@ -5,8 +5,8 @@ from typing import Any
 
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.ranking import Ranked
-from embedge.runtime.images import Picture
 from embedge.runtime.matcher import FaceMatcher
+from embedge.runtime.picture.images import Picture
 from embedge.runtime.policy import Policy, identification_rate, identification_threshold
 from embedge.runtime.threshold import Threshold
 

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.bundle import Artifact, Bundle
+from embedge.runtime.bundle.bundle import Artifact, Bundle
 from embedge.runtime.closing import Closing
-from embedge.runtime.detect import Choice, Detector
 from embedge.runtime.encoders import Embeddings, Encoder
 from embedge.runtime.encoders.bundled import encoder_from_bundle
-from embedge.runtime.faces import FaceReader, ReadFace
-from embedge.runtime.images import Picture
-from embedge.runtime.quality import Quality, QualityLimits
+from embedge.runtime.picture.detect import Choice, Detector
+from embedge.runtime.picture.face_crop import FaceReader, ReadFace
+from embedge.runtime.picture.images import Picture
+from embedge.runtime.picture.quality import Quality, QualityLimits
 from embedge.runtime.threshold import Threshold
 
 __all__ = ["FaceMatcher", "Verification"]

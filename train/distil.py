@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from embedge.progress import Progress
-from embedge.train.data.batches import Batch, Batches
+from embedge.train.data.feeding.batches import Batch, Batches
 from embedge.train.data.vocabulary import FaceDataset
-from embedge.train.loop import Curves, Plan, fit
+from embedge.train.loop.training import Curves, Plan, fit
+from embedge.train.loop.watch import Watch
 from embedge.train.methods import Ingredients, Method, Projected, method_named
 from embedge.train.seeds import seeded
-from embedge.train.watch import Watch
 
 __all__ = ["CachedTeacher", "Lesson", "train_student"]
 

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from embedge.progress import Progress
-from embedge.train.data.batches import pixels
-from embedge.train.data.guard import CorruptLog, read_faces
+from embedge.train.data.feeding.batches import pixels
+from embedge.train.data.feeding.guard import CorruptLog, read_faces
 from embedge.train.data.vocabulary import FaceDataset
 
 __all__ = ["embed_faces"]

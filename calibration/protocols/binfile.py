@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from embedge.calibration.faces import FaceBytes
+from embedge.calibration.evaluation.faces import FaceBytes
 from embedge.calibration.protocols.pairlist import PairProtocol
 from embedge.calibration.protocols.people import joined_people
 from embedge.calibration.protocols.plain_pickle import PlainArray, plain_objects

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.faces import FaceFiles
+from embedge.calibration.evaluation.faces import FaceFiles
 from embedge.errors import EmbedgeError
 
 __all__ = ["people_in_folders"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.faces import FaceFiles
+from embedge.calibration.evaluation.faces import FaceFiles
 from embedge.calibration.protocols.people import joined_people
 from embedge.calibration.scores import Int32
 from embedge.errors import EmbedgeError

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.comparison import Comparison
-from embedge.calibration.crossspace import compared_scores
-from embedge.calibration.embedding import Acquisition, FeatureEncoder, feature_chunks
-from embedge.calibration.evaluation import RunOptions
-from embedge.calibration.faces import FaceFiles
+from embedge.calibration.evaluation.comparison import Comparison
+from embedge.calibration.evaluation.crossspace import compared_scores
+from embedge.calibration.evaluation.embed import Acquisition, FeatureEncoder, feature_chunks
+from embedge.calibration.evaluation.faces import FaceFiles
+from embedge.calibration.evaluation.integrity import Finding
+from embedge.calibration.evaluation.tests import RunOptions
 from embedge.calibration.identification import Identification, identification, searched
-from embedge.calibration.integrity import Finding
 from embedge.calibration.pairs import pairs_streamed
 from embedge.calibration.protocols.ijb import IjbSet, SearchList
 from embedge.calibration.protocols.templates import templates_from_chunks

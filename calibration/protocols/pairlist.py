@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.faces import FaceFiles, Faces
+from embedge.calibration.evaluation.faces import FaceFiles, Faces
 from embedge.calibration.protocols.people import joined_people
 from embedge.errors import EmbedgeError
 

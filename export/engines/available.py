@@ -2,8 +2,8 @@
 
 import importlib.util
 
-from embedge.runtime.cuda.driver import cuda_driver
-from embedge.runtime.tensorrt_api import MODULES
+from embedge.runtime.encoders.tensorrt.api import MODULES
+from embedge.runtime.encoders.tensorrt.cuda.driver import cuda_driver
 
 __all__ = ["engines_available"]
 

@@ -7,28 +7,28 @@ from types import ModuleType
 from typing import Any
 
 from embedge.errors import EmbedgeError
-from embedge.export.engines.builder_config import builder_config, set_flag_names
-from embedge.export.engines.layers import inspected_layers, layer_summary
-from embedge.export.engines.network import (
+from embedge.export.engines.options import EngineOptions
+from embedge.export.engines.tensorrt.builder_config import builder_config, set_flag_names
+from embedge.export.engines.tensorrt.layers import inspected_layers, layer_summary
+from embedge.export.engines.tensorrt.network import (
     network_from_onnx,
     network_kind,
     tensor_types,
     wants_half_remainder,
 )
-from embedge.export.engines.options import EngineOptions
-from embedge.export.engines.progress import Progress, attach_progress
-from embedge.export.engines.timing_cache import (
+from embedge.export.engines.tensorrt.progress import Progress, attach_progress
+from embedge.export.engines.tensorrt.timing_cache import (
     attach_timing_cache,
     keep_timing_cache,
     timing_cache_path,
 )
 from embedge.files import sha256_file, write_bytes, write_json
 from embedge.optional import require
-from embedge.runtime.cuda.driver import CudaDriver, cuda_driver
-from embedge.runtime.engine_card import EngineCard
-from embedge.runtime.graph_facts import graph_facts
-from embedge.runtime.tensorrt_api import tensorrt_module
-from embedge.runtime.tensorrt_log import tensorrt_log
+from embedge.runtime.encoders.graph_facts import graph_facts
+from embedge.runtime.encoders.tensorrt.api import tensorrt_module
+from embedge.runtime.encoders.tensorrt.card import EngineCard
+from embedge.runtime.encoders.tensorrt.cuda.driver import CudaDriver, cuda_driver
+from embedge.runtime.encoders.tensorrt.log import tensorrt_log
 
 __all__ = ["engine_from_onnx", "layers_path"]
 

@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
+from embedge.bench.core import Subject, single_stream
+from embedge.bench.machine.tegrastats import watched
 from embedge.errors import GateFailed
 from embedge.export.parity import Parity, compare_embeddings
-from embedge.runtime.bench.core import Subject, single_stream
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Encoder
 from embedge.runtime.encoders.ort import OrtEncoder
-from embedge.runtime.encoders.tensorrt_encoder import TensorRTEncoder
-from embedge.runtime.engine_card import EngineCard
-from embedge.runtime.images import RgbImage
-from embedge.runtime.tegrastats import watched
+from embedge.runtime.encoders.tensorrt.card import EngineCard
+from embedge.runtime.encoders.tensorrt.encoder import TensorRTEncoder
+from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["BOUNDS", "EngineCheck", "checked_engine", "require_agreement"]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.images import RgbImage
+from embedge.runtime.picture.images import RgbImage
 
 __all__ = [
     "LARGEST_BATCH",
@@ -50,7 +50,7 @@ def checked_crops(images: RgbImage | Sequence[RgbImage], size: int) -> RgbImage:
     raise EmbedgeError(
         "E-CROP",
         f"expected aligned uint8 RGB crops ({size}, {size}, 3), got {sorted(shapes)}",
-        remedy="Align the faces first: embedge.runtime.align.aligned_crop",
+        remedy="Align the faces first: embedge.runtime.picture.align.aligned_crop",
     )
 
 

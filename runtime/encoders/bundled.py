@@ -1,6 +1,6 @@
 """An artifact of a bundle as an encoder, on the engine that was asked for."""
 
-from embedge.runtime.bundle import Bundle
+from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.encoders import Encoder
 from embedge.runtime.encoders.ort import OrtEncoder
 
@@ -19,7 +19,7 @@ def encoder_from_bundle(
 ) -> Encoder:
     """`require_provider` is TENSORRT or one of onnxruntime's names; None means its CPU."""
     if require_provider == TENSORRT:
-        from embedge.runtime.encoders.tensorrt_bundle import tensorrt_encoder_from_bundle
+        from embedge.runtime.encoders.tensorrt.of_bundle import tensorrt_encoder_from_bundle
 
         return tensorrt_encoder_from_bundle(bundle, artifact)
     return OrtEncoder(

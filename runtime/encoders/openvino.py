@@ -17,7 +17,7 @@ from embedge.runtime.closing import Closing, closed_error
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings, checked_crops, features_from_crops, normalised
 from embedge.runtime.encoders.ort import OrtEncoder
-from embedge.runtime.images import RgbImage
+from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["OpenVinoEncoder", "compiled"]
 

@@ -18,8 +18,8 @@ from embedge.runtime.encoders import (
     features_from_crops,
     normalised,
 )
-from embedge.runtime.images import RgbImage
-from embedge.runtime.sessions import ort_session, run_session
+from embedge.runtime.encoders.sessions import ort_session, run_session
+from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["METADATA_KEY", "OrtEncoder"]
 

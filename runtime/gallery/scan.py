@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.runtime.encoders import Embeddings
+from embedge.runtime.gallery.memory import give_back_freed_memory
 from embedge.runtime.gallery.query_bytes import QueryBytes, Whole, query_bytes
 from embedge.runtime.gallery.ranking import Scored, contenders
 from embedge.runtime.gallery.segment import MIDDLE, Segment
-from embedge.runtime.memory import give_back_freed_memory
 
 __all__ = ["Int8Scan"]
 

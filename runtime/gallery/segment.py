@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.runtime.encoders.sessions import ort_session
 from embedge.runtime.gallery.matmul_graph import matmul_graph
-from embedge.runtime.sessions import ort_session
 
 __all__ = ["HIGH", "MIDDLE", "Segment"]
 

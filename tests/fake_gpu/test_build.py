@@ -10,7 +10,7 @@ from tiny_graphs import graph_file
 from embedge.errors import EmbedgeError
 from embedge.export.engines import EngineOptions, engine_from_onnx, engines_available
 from embedge.export.engines.build import layers_path
-from embedge.runtime.engine_card import EngineCard
+from embedge.runtime.encoders.tensorrt.card import EngineCard
 
 GENERATION = int(os.environ["FAKE_TENSORRT"])
 OLD = pytest.mark.skipif(GENERATION != 8, reason="what TensorRT 8.5 lacks")
@@ -113,7 +113,7 @@ def test_parser_errors_become_one_list_of_nodes(tmp_path: Path) -> None:
 def test_a_refused_build_tells_tensorrts_reason_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("embedge.export.engines.builder_config._profile", lambda *_: None)
+    monkeypatch.setattr("embedge.export.engines.tensorrt.builder_config._profile", lambda *_: None)
     with pytest.raises(EmbedgeError, match="no profile was set") as told:
         built(tmp_path)
     assert told.value.code == "E-TRT-BUILD"

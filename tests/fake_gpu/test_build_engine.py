@@ -11,12 +11,12 @@ from tiny_graphs import contract, graph_file
 
 from embedge.cli import main
 from embedge.errors import EmbedgeError
-from embedge.export.report.validate import read_report
 from embedge.files import write_json
+from embedge.report.validate import read_report
 from embedge.runtime import Artifact, Bundle, FaceMatcher, write_bundle
+from embedge.runtime.bundle.signature import new_signing_key, sign_bundle
 from embedge.runtime.encoders.ort import OrtEncoder
-from embedge.runtime.encoders.tensorrt_bundle import tensorrt_encoder_from_bundle
-from embedge.runtime.signature import new_signing_key, sign_bundle
+from embedge.runtime.encoders.tensorrt.of_bundle import tensorrt_encoder_from_bundle
 
 pytestmark = pytest.mark.skipif(
     os.environ["FAKE_TENSORRT"] != "10", reason="the command is the same for every generation"

@@ -12,8 +12,8 @@ from tiny_graphs import contract, graph_file
 from embedge.errors import EmbedgeError
 from embedge.export.engines import EngineOptions, engine_from_onnx
 from embedge.runtime.encoders.ort import OrtEncoder
-from embedge.runtime.encoders.tensorrt_encoder import TensorRTEncoder
-from embedge.runtime.engine_card import EngineCard
+from embedge.runtime.encoders.tensorrt.card import EngineCard
+from embedge.runtime.encoders.tensorrt.encoder import TensorRTEncoder
 
 GENERATION = int(os.environ["FAKE_TENSORRT"])
 EMPTY = {"blocks": 0, "pinned": 0, "streams": 0, "graphs": 0, "retained": 0}

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from embedge.bench.machine.tegrastats import power_mode
+from embedge.doctor import machine_facts
 from embedge.files import write_json
-from embedge.runtime.cuda.driver import cuda_driver
-from embedge.runtime.doctor import machine_facts
-from embedge.runtime.tegrastats import power_mode
+from embedge.runtime.encoders.tensorrt.cuda.driver import cuda_driver
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks/results"
 Seen = dict[str, Any]

@@ -8,8 +8,8 @@ from tiny_graphs import contract, graph_file
 
 from embedge.export.engines import EngineOptions, engine_from_onnx
 from embedge.export.engines.check import checked_engine
-from embedge.runtime.encoders.tensorrt_encoder import TensorRTEncoder
-from embedge.runtime.tensorrt_api import MODULES
+from embedge.runtime.encoders.tensorrt.api import MODULES
+from embedge.runtime.encoders.tensorrt.encoder import TensorRTEncoder
 
 
 @pytest.fixture(params=["tensorrt", "rtx"])

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.cuda.driver import cuda_driver
-from embedge.runtime.cuda.graphs import captured
-from embedge.runtime.cuda.memory import CudaMemory, open_memory
+from embedge.runtime.encoders.tensorrt.cuda.driver import cuda_driver
+from embedge.runtime.encoders.tensorrt.cuda.graphs import captured
+from embedge.runtime.encoders.tensorrt.cuda.memory import CudaMemory, open_memory
 
 
 @pytest.fixture(params=["pycuda", "cuda-bindings"])

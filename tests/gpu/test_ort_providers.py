@@ -5,7 +5,7 @@ import pytest
 from tiny_graphs import graph_file
 
 from embedge.runtime.encoders.ort import OrtEncoder
-from embedge.runtime.placement import node_placement, require_placement
+from embedge.runtime.encoders.placement import node_placement, require_placement
 
 BOUNDS = {"fp32": 0.9999, "fp16": 0.999}
 

@@ -17,7 +17,7 @@ from PIL import Image
 from tiny_bundles import face_like, tiny_bundle
 from tiny_detectors import constant_onnx, yunet_outputs
 
-from embedge.runtime.align import arcface_template
+from embedge.runtime.picture.align import arcface_template
 
 HISTOGRAM = {"edges": [-1.0, 0.0, 0.5, 1.0], "impostor": [60, 39, 1], "genuine": [0, 10, 90]}
 REPORT = {

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from small_face import small_face, smooth_pictures
 
-from embedge.export.student_graph import onnx_from_student
+from embedge.export.student import onnx_from_student
 from embedge.runtime.contract import EmbeddingContract
 
 

@@ -9,7 +9,7 @@ import pytest
 from browser import chromium, print_pdf, visit
 from sample_report import sample_report
 
-from embedge.export.report.write import write_report
+from embedge.report.write import write_report
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium here (apt: chromium)")
 
@@ -102,7 +102,7 @@ def test_it_prints(page: Path, tmp_path: Path) -> None:
 
 
 def test_the_summary_prints_on_one_page(page: Path, tmp_path: Path) -> None:
-    from embedge.export.report.summary import summary_from_report
+    from embedge.report.render.summary import summary_from_report
 
     summary = tmp_path / "summary.html"
     summary.write_text(summary_from_report(page.with_name("report.json")))

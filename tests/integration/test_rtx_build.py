@@ -10,7 +10,7 @@ from tiny_graphs import graph_file
 
 from embedge.errors import EmbedgeError
 from embedge.export.engines import EngineOptions, engine_from_onnx, engines_available
-from embedge.runtime.engine_card import EngineCard
+from embedge.runtime.encoders.tensorrt.card import EngineCard
 
 pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed: pip install -e .[rtx]")
 

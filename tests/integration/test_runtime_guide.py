@@ -12,7 +12,7 @@ from PIL import Image
 from tiny_bundles import face_like, tiny_bundle, tiny_threshold
 from tiny_detectors import constant_onnx, yunet_outputs
 
-from embedge.runtime.align import arcface_template
+from embedge.runtime.picture.align import arcface_template
 
 GUIDE = Path(__file__).parents[2] / "docs" / "runtime.md"
 

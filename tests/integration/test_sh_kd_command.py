@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from embedge.export.report.schema import Report
-from embedge.runtime.bundle import Bundle
+from embedge.report.schema import Report
+from embedge.runtime.bundle.bundle import Bundle
 
 TINY = Path(__file__).parent / "tiny.yaml"
 QUICK = ["--distill.shaping.steps", "3", "--distill.shaping.batch", "16"]

@@ -25,8 +25,8 @@ def names(tmp_path_factory):
 
 def test_the_wheel_holds_the_four_rooms_and_their_data(names):
     for path in (
-        "embedge/train/loop.py",
-        "embedge/export/qdq.py",
+        "embedge/train/loop/training.py",
+        "embedge/export/int8/qdq.py",
         "embedge/runtime/matcher.py",
         "embedge/calibration/rates.py",
         "embedge/train/recipes/demo.yaml",
@@ -34,7 +34,7 @@ def test_the_wheel_holds_the_four_rooms_and_their_data(names):
         "embedge/py.typed",
     ):
         assert path in names
-    assert any(name.startswith("embedge/export/report/templates/") for name in names)
+    assert any(name.startswith("embedge/report/render/templates/") for name in names)
 
 
 def test_nothing_is_installed_beside_embedge(names):

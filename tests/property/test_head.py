@@ -6,8 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from embedge.train.head import head_kl, margin_ce
-from embedge.train.head.sampled import draw_classes, sampled_margin_ce
-from embedge.train.margins import Margin
+from embedge.train.head.margins import Margin
 
 MARGINS = st.builds(
     Margin,
@@ -123,14 +122,3 @@ def test_shared_kl(batch, classes, dim, dtype, block, seed, temperature, apart):
     # a rounded coordinate moves a logit by factor * 2**-24, the gradient by factor times that
     rounding = (64 / temperature) ** 2 * 2**-24
     assert (got.double() - exact).norm() <= 3e-4 * exact.norm() + rounding
-
-
-@QUICK
-@given(margin=MARGINS, seed=SEEDS, **SIZES)
-def test_sampling_everything_is_the_full_loss(batch, classes, dim, margin, seed):
-    embeddings, weight, labels = problem(batch, classes, dim, torch.float32, seed)
-    draw = draw_classes(labels, classes, classes)
-    loss, got = gradients(lambda z: sampled_margin_ce(z, weight, draw, margin), embeddings)
-    wanted, exact = gradients(lambda z: margin_ce(z, weight, labels, margin), embeddings)
-    torch.testing.assert_close(loss, wanted)
-    torch.testing.assert_close(got[0], exact[0])

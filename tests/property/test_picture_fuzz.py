@@ -10,7 +10,7 @@ from PIL import Image
 from tiny_bundles import face_like
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.images import rgb_from_picture
+from embedge.runtime.picture.images import rgb_from_picture
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 CODES = {"E-IMAGE", "E-IMAGE-SIZE"}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from embedge.calibration.ranges import METHODS, Histogram
+from embedge.export.int8.ranges import METHODS, Histogram
 
 values = arrays(
     np.float32,

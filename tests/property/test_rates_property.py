@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from embedge.calibration.bootstrap import resampled
-from embedge.calibration.intervals import fmr_upper
+from embedge.calibration.intervals.bootstrap import resampled
+from embedge.calibration.intervals.rates import fmr_upper
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import (
     EqualError,

@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
-from embedge.config import load_recipe
 from embedge.errors import EmbedgeError
-from embedge.pipeline.faces import faces_of, held_out_stage
-from embedge.pipeline.learning import teacher_of
-from embedge.pipeline.shaping import school_of
-from embedge.pipeline.stages import open_run
-from embedge.pipeline.start import begun, start_stage
+from embedge.pipeline.recipe_file import load_recipe
+from embedge.pipeline.run import open_run
+from embedge.pipeline.stages.learn.faces import faces_of, held_out_stage
+from embedge.pipeline.stages.learn.learning import teacher_of
+from embedge.pipeline.stages.learn.shaping import school_of
+from embedge.pipeline.stages.learn.start import begun, start_stage
 from embedge.progress import Progress
-from embedge.train.data.batches import pixels
+from embedge.train.data.feeding.batches import pixels
 from embedge.train.models import mobilefacenet
 
 pytestmark = pytest.mark.real

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from embedge.calibration.models import opened_model
+from embedge.calibration.evaluation.subjects import opened_model
 
 pytestmark = pytest.mark.real
 

@@ -8,11 +8,11 @@ import onnx
 import onnxruntime
 import pytest
 
-from embedge.calibration.sets import picture_files
-from embedge.export.before_after import embeddings_of
+from embedge.export.int8.budget.before_after import embeddings_of
+from embedge.export.int8.calibration_set import picture_files
+from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.parity import compare_embeddings
-from embedge.export.qdq import qdq_from_onnx
-from embedge.runtime.images import rgb_from_picture
+from embedge.runtime.picture.images import rgb_from_picture
 
 pytestmark = pytest.mark.real
 # (mean, lowest) cosine to float on pictures that did not calibrate

@@ -10,9 +10,9 @@ import pytest
 
 from embedge.files import sha256_file
 from embedge.runtime import Artifact, EmbeddingContract, FaceMatcher, Threshold, write_bundle
-from embedge.runtime.align import aligned_crop, arcface_template
-from embedge.runtime.detect.onnx_detector import OnnxDetector
-from embedge.runtime.images import rgb_from_picture
+from embedge.runtime.picture.align import aligned_crop, arcface_template
+from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
+from embedge.runtime.picture.images import rgb_from_picture
 
 pytestmark = pytest.mark.real
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from embedge.export.surgery import Graph
-from embedge.runtime.sessions import ort_session
+from embedge.export.graph.surgery import Graph
+from embedge.runtime.encoders.sessions import ort_session
 
 
 def graph_of(

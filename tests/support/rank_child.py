@@ -9,11 +9,11 @@ from safetensors.torch import save_file
 from torch.nn.functional import normalize
 
 from embedge.progress import Progress
-from embedge.train import ranks
-from embedge.train.data.batches import Batches
 from embedge.train.data.faces import FaceSet
-from embedge.train.loop import Plan, fit
-from embedge.train.margins import Margin
+from embedge.train.data.feeding.batches import Batches
+from embedge.train.head.margins import Margin
+from embedge.train.loop import ranks
+from embedge.train.loop.training import Plan, fit
 from embedge.train.methods import Ingredients, method_named
 from embedge.train.models import mobilefacenet
 from embedge.train.seeds import seeded

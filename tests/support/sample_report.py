@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from embedge.calibration.crossspace import Reference, compare
+from embedge.calibration.evaluation.crossspace import Reference, compare
+from embedge.calibration.evaluation.worst import worst_pairs
 from embedge.calibration.pairs import pairs_between
-from embedge.calibration.worst import worst_pairs
-from embedge.export.report.pictures import worst_section
+from embedge.report.render.pictures import worst_section
 
 PEOPLE, EACH, DIM = 80, 6, 64
 RATES = (1e-2, 1e-3, 1e-4, 1e-6)
@@ -242,7 +242,7 @@ def _artifacts(threshold: float) -> list[dict[str, Any]]:
 
 
 def _latency(rng: np.random.Generator) -> dict[str, Any]:
-    from embedge.runtime.bench.percentiles import Percentiles
+    from embedge.bench.percentiles import Percentiles
 
     def drawn(typical: float, n: int) -> dict[str, Any]:
         return Percentiles.of(typical * (1 + rng.gamma(1.2, 0.06, n))).to_json()

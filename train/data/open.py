@@ -4,11 +4,11 @@ from pathlib import Path
 
 from embedge.errors import EmbedgeError
 from embedge.train.data.faces import FaceSet
-from embedge.train.data.folder import ImageFolder
-from embedge.train.data.joined import JoinedFaces
-from embedge.train.data.mxnet import MxnetFaces
-from embedge.train.data.people import RenderedPeople
-from embedge.train.data.shards import TarFaces, shard_paths
+from embedge.train.data.sources.folder import ImageFolder
+from embedge.train.data.sources.joined import JoinedFaces
+from embedge.train.data.sources.mxnet import MxnetFaces
+from embedge.train.data.sources.people import RenderedPeople
+from embedge.train.data.sources.shards import TarFaces, shard_paths
 from embedge.train.data.view import View, check_unchanged
 from embedge.train.data.vocabulary import FaceDataset
 

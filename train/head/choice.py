@@ -10,8 +10,8 @@ from torch import Tensor
 
 from embedge.errors import EmbedgeError
 from embedge.optional import available
-from embedge.train.head.blocks import ClassBlocks
-from embedge.train.head.negatives import NegativeSums, streamed_sums
+from embedge.train.head.streamed.blocks import ClassBlocks
+from embedge.train.head.streamed.negatives import NegativeSums, streamed_sums
 
 __all__ = ["Kernel", "negative_sums"]
 
@@ -40,7 +40,7 @@ def negative_sums(
         len(weight)
         and _chosen(kernel, unit.device.type, weight.dtype, unit.dtype, weight.shape[1]) == "triton"
     ):
-        from embedge.train.head.triton_sums import triton_sums
+        from embedge.train.head.triton.sums import triton_sums
 
         return triton_sums(unit, blocks, labels, scale, bias)
     return streamed_sums(unit, blocks, labels, scale, bias)

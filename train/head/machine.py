@@ -89,9 +89,9 @@ def probes(batch: int, dim: int, device: str) -> list[Callable[[], None]]:
     """The two products alone; a frozen head; one in half precision; a trainable one."""
     import torch
 
-    from embedge.train.head.blocks import default_rows
-    from embedge.train.head.margin_ce import margin_ce
-    from embedge.train.margins import Margin
+    from embedge.train.head.margins import Margin
+    from embedge.train.head.streamed.blocks import default_rows
+    from embedge.train.head.streamed.margin_ce import margin_ce
 
     draw = torch.Generator().manual_seed(0)
     weight = torch.nn.functional.normalize(torch.randn(_SAMPLE_ROWS, dim, generator=draw))

@@ -5,8 +5,8 @@ The published code starts from random centres; ours start from the teacher's, wh
 
 from dataclasses import replace
 
+from embedge.train.methods.parts.vocabulary import Ingredients
 from embedge.train.methods.proxyless import Proxyless
-from embedge.train.methods.vocabulary import Ingredients
 
 __all__ = ["AdaDistill"]
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn.functional import log_softmax, normalize
 
 from embedge.train.head import margin_ce
-from embedge.train.methods.heads import SharedHead, own_head
-from embedge.train.methods.vocabulary import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.heads import SharedHead, own_head
+from embedge.train.methods.parts.vocabulary import Ingredients, Loss, Method, Sample
 
 __all__ = ["Grouped"]
 

@@ -6,9 +6,9 @@ T² keeps the two gradients in proportion whatever the temperature.
 """
 
 from embedge.train.head import margin_ce
-from embedge.train.methods.heads import SharedHead, own_head
-from embedge.train.methods.imitation import divergence
-from embedge.train.methods.vocabulary import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.heads import SharedHead, own_head
+from embedge.train.methods.parts.imitation import divergence
+from embedge.train.methods.parts.vocabulary import Ingredients, Loss, Method, Sample
 
 __all__ = ["Softened"]
 

@@ -1,8 +1,8 @@
 """From scratch: the student and a head of its own, no teacher. The baseline of every report."""
 
 from embedge.train.head import margin_ce
-from embedge.train.methods.heads import own_head
-from embedge.train.methods.vocabulary import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.heads import own_head
+from embedge.train.methods.parts.vocabulary import Ingredients, Loss, Method, Sample
 
 __all__ = ["Scratch"]
 

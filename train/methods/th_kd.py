@@ -11,9 +11,9 @@ A term whose weight is zero is not computed: with a=1, α=β=0 this is Proxyless
 from torch import Tensor
 
 from embedge.train.head import margin_ce
-from embedge.train.methods.heads import SharedHead, own_head
-from embedge.train.methods.imitation import divergence, gap
-from embedge.train.methods.vocabulary import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.heads import SharedHead, own_head
+from embedge.train.methods.parts.imitation import divergence, gap
+from embedge.train.methods.parts.vocabulary import Ingredients, Loss, Method, Sample
 
 __all__ = ["TeacherHead"]
 

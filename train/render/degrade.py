@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from embedge.train.render.nuisance import Camera
-from embedge.train.render.shapes import Floats, clamp
+from embedge.train.render.surface.shapes import Floats, clamp
 
 __all__ = ["photograph"]
 

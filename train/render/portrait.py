@@ -5,23 +5,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.train.render.background import background
-from embedge.train.render.canvas import Canvas
-from embedge.train.render.chart import at, axes_of, on_sphere
 from embedge.train.render.degrade import photograph
 from embedge.train.render.identity import Identity
-from embedge.train.render.march import Surface, march, surface_at
-from embedge.train.render.noise import Noise
 from embedge.train.render.nuisance import Nuisance
-from embedge.train.render.occlude import cover_with_patches, wear
-from embedge.train.render.paint_eyes import paint_brows, paint_eyes
-from embedge.train.render.paint_hair import hang_behind, paint_hair
-from embedge.train.render.paint_mouth import mouth_corner, paint_mouth, paint_nostrils
-from embedge.train.render.paint_skin import paint_beard, paint_skin
-from embedge.train.render.relief import Relief, resting_relief, smiling_relief
-from embedge.train.render.shade import flat_light, lit
-from embedge.train.render.shapes import Floats, clamp
-from embedge.train.render.view import Similarity, plane_of_points, rays, rotation
+from embedge.train.render.paint.background import background
+from embedge.train.render.paint.canvas import Canvas
+from embedge.train.render.paint.eyes import paint_brows, paint_eyes
+from embedge.train.render.paint.hair import hang_behind, paint_hair
+from embedge.train.render.paint.mouth import mouth_corner, paint_mouth, paint_nostrils
+from embedge.train.render.paint.occlude import cover_with_patches, wear
+from embedge.train.render.paint.shade import flat_light, lit
+from embedge.train.render.paint.skin import paint_beard, paint_skin
+from embedge.train.render.surface.chart import at, axes_of, on_sphere
+from embedge.train.render.surface.march import Surface, march, surface_at
+from embedge.train.render.surface.noise import Noise
+from embedge.train.render.surface.relief import Relief, resting_relief, smiling_relief
+from embedge.train.render.surface.shapes import Floats, clamp
+from embedge.train.render.surface.view import Similarity, plane_of_points, rays, rotation
 
 __all__ = ["Portrait", "Sitter"]
 

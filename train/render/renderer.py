@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.train.render.identity import identity as draw_identity
-from embedge.train.render.noise import Noise
 from embedge.train.render.nuisance import nuisance
 from embedge.train.render.portrait import Portrait, Sitter
 from embedge.train.render.randomness import Draw
-from embedge.train.render.view import Similarity, aligned
+from embedge.train.render.surface.noise import Noise
+from embedge.train.render.surface.view import Similarity, aligned
 
 __all__ = ["RENDERER_VERSION", "FaceRenderer", "RenderedFaces", "Scene"]
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, sha256_json, whole_file
-from embedge.runtime.images import RgbImage
+from embedge.runtime.picture.images import RgbImage
 from embedge.train.teachers.vocabulary import Rows, Teacher
 
 __all__ = ["MAP_FILE", "MappedTeacher", "principal_map", "save_map"]

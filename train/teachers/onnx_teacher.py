@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.models import opened_model
+from embedge.calibration.evaluation.subjects import opened_model
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import EqualError, equal_error
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, sha256_json
 from embedge.optional import require
 from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.encoders.graph_facts import graph_facts
 from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
-from embedge.runtime.graph_facts import graph_facts
-from embedge.runtime.images import RgbImage
+from embedge.runtime.picture.images import RgbImage
 from embedge.train.teachers.vocabulary import Rows, Teacher
 
 __all__ = ["PREPROCESSING", "OnnxTeacher", "Preprocessing", "confirm_preprocessing"]

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, whole_file
-from embedge.runtime.images import RgbImage
-from embedge.train.data.batches import pixels
+from embedge.runtime.picture.images import RgbImage
+from embedge.train.data.feeding.batches import pixels
 from embedge.train.models import MobileFaceNet
 from embedge.train.models.cost import macs_of, parameters_of
 from embedge.train.models.iresnet import DEPTHS, IResNet

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from embedge.progress import Progress
-from embedge.runtime.images import RgbImage
+from embedge.runtime.picture.images import RgbImage
 from embedge.train.data.vocabulary import FaceDataset
 
 __all__ = ["BATCH", "Rows", "Teacher"]

@@ -9,28 +9,46 @@ from collections.abc import Sequence
 from embedge import __version__
 from embedge.errors import EmbedgeError
 
-# command -> (module, one line of help). A module offers configure(parser) and run(options) -> int.
+# command -> (module here, one line of help). A module offers configure(parser), run(options) -> int
 COMMANDS = {
-    "data": ("embedge.cli.data", "look into, convert or check a data set of faces"),
-    "distill-and-export": ("embedge.cli.distill", "teacher + faces -> device bundle + report"),
-    "build-engine": ("embedge.cli.build_engine", "a TensorRT engine, built and checked on device"),
-    "doctor": ("embedge.cli.doctor", "what this machine has, what is wrong with it, the remedy"),
-    "compare": ("embedge.cli.compare", "distillation methods side by side, over seeds"),
-    "train-teacher": ("embedge.cli.train_teacher", "train a teacher from a recipe"),
-    "bench": ("embedge.cli.bench", "latency, throughput and load patterns of a bundle here"),
-    "gate": ("embedge.cli.gate", "hold a report against a policy, for continuous integration"),
-    "report": ("embedge.cli.report", "draw a report again, compare, merge, sign off"),
-    "sign": ("embedge.cli.sign", "sign a bundle, or check who signed it"),
-    "plan": ("embedge.cli.plan", "memory and step time of a classifier, before training"),
-    "verify": ("embedge.cli.verify", "are these two pictures the same person?"),
-    "enroll": ("embedge.cli.enroll", "add a person's pictures to a gallery"),
-    "identify": ("embedge.cli.identify", "who of a gallery is this?"),
-    "erase": ("embedge.cli.erase", "erase a person from a gallery, and prove it"),
-    "gallery": ("embedge.cli.gallery", "look after a gallery: info, export, audit, renew …"),
-    "demo-page": ("embedge.cli.demo_page", "drop two pictures on a local page and compare"),
-    "watch": ("embedge.cli.watch", "identify every picture that appears in a folder"),
-    "quantize": ("embedge.cli.quantize", "ONNX model + aligned faces -> INT8 ONNX, with figures"),
-    "evaluate": ("embedge.cli.evaluate", "error rates of models on faces, with intervals"),
+    "data": ("learn.data", "look into, convert or check a data set of faces"),
+    "distill-and-export": (
+        "embedge.cli.learn.distill",
+        "teacher + faces -> device bundle + report",
+    ),
+    "build-engine": (
+        "embedge.cli.ship.build_engine",
+        "a TensorRT engine, built and checked on device",
+    ),
+    "doctor": (
+        "embedge.cli.machine.doctor",
+        "what this machine has, what is wrong with it, the remedy",
+    ),
+    "compare": ("learn.compare", "distillation methods side by side, over seeds"),
+    "train-teacher": ("learn.train_teacher", "train a teacher from a recipe"),
+    "bench": (
+        "embedge.cli.machine.bench",
+        "latency, throughput and load patterns of a bundle here",
+    ),
+    "gate": (
+        "embedge.cli.proof.gate",
+        "hold a report against a policy, for continuous integration",
+    ),
+    "report": ("proof.report", "draw a report again, compare, merge, sign off"),
+    "sign": ("ship.sign", "sign a bundle, or check who signed it"),
+    "plan": ("learn.plan", "memory and step time of a classifier, before training"),
+    "verify": ("device.verify", "are these two pictures the same person?"),
+    "enroll": ("device.enroll", "add a person's pictures to a gallery"),
+    "identify": ("device.identify", "who of a gallery is this?"),
+    "erase": ("device.erase", "erase a person from a gallery, and prove it"),
+    "gallery": ("device.gallery", "look after a gallery: info, export, audit, renew …"),
+    "demo-page": ("machine.demo_page", "drop two pictures on a local page and compare"),
+    "watch": ("device.watch", "identify every picture that appears in a folder"),
+    "quantize": (
+        "embedge.cli.ship.quantize",
+        "ONNX model + aligned faces -> INT8 ONNX, with figures",
+    ),
+    "evaluate": ("proof.evaluate", "error rates of models on faces, with intervals"),
 }
 
 
@@ -51,7 +69,7 @@ def distill_and_export() -> int:
 
 
 def _run(command: str, arguments: list[str], prog: str) -> int:
-    module = importlib.import_module(COMMANDS[command][0])
+    module = importlib.import_module(f"embedge.cli.{COMMANDS[command][0]}")
     parser = argparse.ArgumentParser(prog=prog, description=module.__doc__, allow_abbrev=False)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     module.configure(parser)

@@ -4,24 +4,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embedge.pipeline.artifacts import (
+from embedge.pipeline.recipe import Recipe
+from embedge.pipeline.run import Run, Stage
+from embedge.pipeline.stages.learn.faces import held_out_stage
+from embedge.pipeline.stages.learn.learning import School
+from embedge.pipeline.stages.learn.shaping import learning_stages, school_of
+from embedge.pipeline.stages.learn.watching import verification_sets
+from embedge.pipeline.stages.ship.artifacts import (
     calibrate_stage,
     engines_stage,
     graphs_of,
     onnx_stage,
 )
-from embedge.pipeline.faces import held_out_stage
-from embedge.pipeline.int8 import int8_stage
-from embedge.pipeline.latency import bench_stage
-from embedge.pipeline.learning import School
-from embedge.pipeline.proof import parity_stage
-from embedge.pipeline.reporting import Chain, publish_bundle, report_stage
-from embedge.pipeline.shaping import learning_stages, school_of
-from embedge.pipeline.stages import Run, Stage
-from embedge.pipeline.views import Subjects
-from embedge.pipeline.watching import verification_sets
-from embedge.recipe import Recipe
-from embedge.train import ranks
+from embedge.pipeline.stages.ship.int8 import int8_stage
+from embedge.pipeline.stages.ship.latency import bench_stage
+from embedge.pipeline.stages.ship.proof import parity_stage
+from embedge.pipeline.stages.ship.reporting import Chain, publish_bundle, report_stage
+from embedge.pipeline.stages.ship.views import Subjects
+from embedge.train.loop import ranks
 
 __all__ = ["Outcome", "distill_and_export", "every_stage"]
 

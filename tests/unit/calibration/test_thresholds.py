@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from embedge.calibration.bootstrap import resampled
-from embedge.calibration.intervals import fmr_upper
+from embedge.calibration.intervals.bootstrap import resampled
+from embedge.calibration.intervals.rates import fmr_upper
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import Insufficient
 from embedge.calibration.scores import PairScores

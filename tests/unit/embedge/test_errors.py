@@ -5,7 +5,7 @@ from pathlib import Path
 from embedge.errors import EmbedgeError, GateFailed
 
 REPOSITORY = Path(__file__).parents[3]
-ROOMS = ("src/embedge", "runtime", "calibration", "train", "export")
+ROOMS = ("src/embedge", "runtime", "calibration", "train", "export", "examples")
 
 
 def test_says_what_where_and_how_to_mend_it():

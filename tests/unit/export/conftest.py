@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from small_face import DIM, SmallFace, small_face, smooth_pictures
 
-from embedge.export.student_graph import onnx_from_student
+from embedge.export.student import onnx_from_student
 from embedge.runtime.contract import EmbeddingContract
 
 

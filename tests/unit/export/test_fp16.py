@@ -3,10 +3,10 @@ import onnx
 import pytest
 from small_face import embed
 
-from embedge.export.canonical import canonical
 from embedge.export.fp16 import fp16_from_onnx, overflowing_nodes
+from embedge.export.graph.canonical import canonical
+from embedge.export.graph.surgery import Graph
 from embedge.export.parity import compare_embeddings
-from embedge.export.surgery import Graph
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ class Watch:
             print(os.environ.get("ORT_DISABLE_TELEMETRY"))
 sys.meta_path.insert(0, Watch())
 import embedge.runtime.encoders.ort
-from embedge.runtime.sessions import ort_session
+from embedge.runtime.encoders.sessions import ort_session
 try:
     ort_session(b"\\x3a\\x00")
 except Exception as error:

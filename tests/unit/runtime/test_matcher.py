@@ -8,8 +8,8 @@ from tiny_bundles import face_like, tiny_bundle, tiny_threshold
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import FaceMatcher
-from embedge.runtime.align import aligned_crop, arcface_template
 from embedge.runtime.contract import ARCFACE_112
+from embedge.runtime.picture.align import aligned_crop, arcface_template
 
 
 @pytest.fixture(scope="module")

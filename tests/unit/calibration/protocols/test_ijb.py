@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from tiny_ijb import LinearEncoder, tiny_ijb
 
-from embedge.calibration import embedding as embedding_module
-from embedge.calibration.evaluation import RunOptions
+from embedge.calibration.evaluation import embed as embedding_module
+from embedge.calibration.evaluation.tests import RunOptions
 from embedge.calibration.protocols import ijb as module
 from embedge.calibration.protocols.ijb import ijb_set
 from embedge.calibration.protocols.ijb_run import IjbTest
 from embedge.errors import EmbedgeError
-from embedge.runtime.align import aligned_crop
-from embedge.runtime.images import rgb_from_picture
+from embedge.runtime.picture.align import aligned_crop
+from embedge.runtime.picture.images import rgb_from_picture
 
 FMRS = (0.1, 0.01, 1e-3, 1e-6)
 

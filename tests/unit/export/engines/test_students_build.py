@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from embedge.errors import EmbedgeError
 from embedge.export.engines import EngineOptions, engine_from_onnx
 from embedge.export.fp16 import fp16_from_onnx
-from embedge.export.qdq import qdq_from_onnx
-from embedge.runtime.engine_card import EngineCard
+from embedge.export.int8.qdq import qdq_from_onnx
+from embedge.runtime.encoders.tensorrt.card import EngineCard
 
 pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed: pip install -e .[rtx]")
 

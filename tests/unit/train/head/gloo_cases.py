@@ -10,8 +10,7 @@ import torch
 import torch.distributed as dist
 
 from embedge.train.head import Shard, head_kl, margin_ce
-from embedge.train.head.adaptive import blend_rows
-from embedge.train.margins import Margin, QualityMargin
+from embedge.train.head.margins import Margin, QualityMargin
 
 
 def compute(problem, shard, own):
@@ -37,9 +36,6 @@ def compute(problem, shard, own):
     run("kl", lambda z: head_kl(z, teacher, frozen, shard=shard), embeddings)
     raw = problem["raw"][classes]
     run("trainable", lambda z, w: margin_ce(z, w, labels, margin, shard=shard), embeddings, raw)
-    moved = frozen.clone()
-    blend_rows(moved, labels, teacher, problem["keep"][own], shard)
-    result["blended"] = moved
     return result
 
 

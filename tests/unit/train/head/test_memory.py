@@ -11,7 +11,7 @@ SCRIPT = """
 from pathlib import Path
 import torch
 from embedge.train.head import margin_ce
-from embedge.train.margins import Margin
+from embedge.train.head.margins import Margin
 
 def status(key):
     lines = Path("/proc/self/status").read_text().splitlines()

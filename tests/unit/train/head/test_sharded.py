@@ -12,8 +12,7 @@ import torch.nn.functional as F
 
 from embedge.errors import EmbedgeError
 from embedge.train.head import head_kl, margin_ce, shard_range
-from embedge.train.head.adaptive import blend_rows
-from embedge.train.margins import Margin, QualityMargin
+from embedge.train.head.margins import Margin, QualityMargin
 
 SCRIPT = Path(__file__).parent / "gloo_cases.py"
 CLASSES, BATCH, DIM = 23, 12, 16  # 23 classes divide neither by 2 nor by 3
@@ -33,7 +32,6 @@ def problem() -> dict[str, torch.Tensor]:
         "embeddings": embeddings,
         "teacher": embeddings + torch.randn(BATCH, DIM, generator=draw),
         "quality": torch.linspace(-1, 1, BATCH),
-        "keep": torch.linspace(0, 1, BATCH),
         "bias": torch.linspace(-1, 1, CLASSES),
     }
 
@@ -88,31 +86,12 @@ def test_ranks_together_equal_one_rank_in_float64(ranks, case):
         assert ((of_weight - weights[0]).norm() / weights[0].norm()).item() < 1e-5
 
 
-def test_adaptive_centres_move_alike(ranks):
-    given = problem()
-    alone = given["weight"].clone()
-    blend_rows(alone, given["labels"], given["teacher"], given["keep"])
-    torch.testing.assert_close(torch.cat([result["blended"] for result in ranks]), alone)
-
-
 def test_ranges_are_uneven_and_complete(ranks):
     ranges = [result["range"] for result in ranks]
     assert [low for low, _ in ranges[1:]] == [high for _, high in ranges[:-1]]
     assert ranges[0][0] == 0
     assert ranges[-1][1] == CLASSES
     assert len({high - low for low, high in ranges}) == 2
-
-
-def test_duplicates_are_averaged_and_others_left_alone():
-    weight = F.normalize(torch.eye(4)[:3])
-    before = weight.clone()
-    features = F.normalize(torch.tensor([[1.0, 1, 0, 0], [1.0, 0, 1, 0], [0, 0, 1.0, 1]]))
-    blend_rows(weight, torch.tensor([0, 0, 2]), features, torch.tensor([0.0, 0.5, 0.25]))
-    first = (features[0] + 0.5 * before[0] + 0.5 * features[1]) / 2
-    third = 0.25 * before[2] + 0.75 * features[2]
-    torch.testing.assert_close(weight[0], F.normalize(first, dim=0))
-    torch.testing.assert_close(weight[2], F.normalize(third, dim=0))
-    assert torch.equal(weight[1], before[1])
 
 
 @pytest.mark.parametrize("classes", [1, 7, 23, 93431])

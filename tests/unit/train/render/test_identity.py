@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 
 from embedge.train.render.identity import identity
-from embedge.train.render.noise import Noise
 from embedge.train.render.nuisance import MAX_PITCH, MAX_YAW, nuisance
 from embedge.train.render.portrait import Portrait, Sitter
 from embedge.train.render.randomness import Draw
+from embedge.train.render.surface.noise import Noise
 
 
 def numbers(value: object) -> list[float]:

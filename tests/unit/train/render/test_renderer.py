@@ -5,7 +5,7 @@ import pytest
 
 from embedge.runtime.contract import ARCFACE_112
 from embedge.train.render import FaceRenderer
-from embedge.train.render.view import similarity
+from embedge.train.render.surface.view import similarity
 
 PEOPLE = np.array([0, 1, 2, 7, -3, 10**12, 10**18])
 SAMPLES = np.array([0, 5, 1, 0, 2, 3, 10**9])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from embedge.train.centres import recovered_centres
+from embedge.train.head.recovery.centres import recovered_centres
 from embedge.train.render import FaceRenderer
 from embedge.train.teachers import SHIPPED, open_teacher
 

@@ -1,0 +1,16 @@
+"""Both papers' mechanism for plain image classification: biased linear heads, no margins."""
+
+from classify.data import Pictures
+from classify.loss import MixedHeads
+from classify.networks import backbone_from_path, feature_size
+from classify.study import CLASSIFY_METHODS, Contest, accuracy_of
+
+__all__ = [
+    "CLASSIFY_METHODS",
+    "Contest",
+    "MixedHeads",
+    "Pictures",
+    "accuracy_of",
+    "backbone_from_path",
+    "feature_size",
+]

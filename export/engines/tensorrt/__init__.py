@@ -1,0 +1,1 @@
+"""What TensorRT's builder is told, and what it answers."""

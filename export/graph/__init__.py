@@ -1,0 +1,1 @@
+"""An ONNX graph that can be edited, and the rewritings that bring every exporter to one form."""

@@ -1,0 +1,300 @@
+"""One shape for every graph: what exporters write in many ways is brought to one way.
+
+After `canonical` there is no Constant or Identity node, constants are folded, every Conv and Gemm
+carries its own bias, no BatchNormalization follows one, and a PReLU is a PRelu node.
+Each rewriting is exact up to float32 rounding.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from embedge.export.graph.channels import group_count, is_weighted, scale_input_channels
+from embedge.export.graph.surgery import Graph, attribute
+
+__all__ = ["canonical", "channel_vector"]
+
+Floats = NDArray[np.floating]
+_NOTHING = {"Identity", "Dropout"}
+
+
+def canonical(graph: Graph) -> Graph:
+    """Rewrite in place until nothing changes any more; returns the graph."""
+    passes = (
+        _lift_constants,
+        _drop_nothing,
+        _fold_constants,
+        _raise_prelu_from_max,
+        _raise_prelu_from_relu,
+        _raise_prelu_from_ratio,
+        _fold_factor_before,
+        _gemm_from_matmul,
+        _fold_affine_after,
+    )
+    while any(rewrite(graph) for rewrite in passes):
+        graph.tidy()
+    graph.tidy()
+    return graph
+
+
+def _lift_constants(graph: Graph) -> bool:
+    found = [node for node in graph.nodes if node.op_type == "Constant"]
+    for node in found:
+        value = helper.get_attribute_value(node.attribute[0])
+        is_tensor = node.attribute[0].name == "value"
+        graph.constants[node.output[0]] = (
+            numpy_helper.to_array(value) if is_tensor else _plain(node.attribute[0].name, value)
+        )
+    graph.remove(*found)
+    return bool(found)
+
+
+def _plain(kind: str, value: object) -> NDArray[np.generic]:
+    return np.asarray(value, dtype=np.int64 if "int" in kind else np.float32)
+
+
+def _drop_nothing(graph: Graph) -> bool:
+    found = [node for node in graph.nodes if _does_nothing(graph, node)]
+    for node in found:
+        if node.input[0] in graph.constants:
+            graph.rewire(node.output[0], node.input[0])
+            graph.remove(node)
+        else:
+            graph.bypass(node)
+    return bool(found)
+
+
+def _does_nothing(graph: Graph, node: NodeProto) -> bool:
+    if node.op_type not in _NOTHING or any(graph.consumers(name) for name in node.output[1:]):
+        return False
+    ends = {item.name for item in graph.inputs}, {item.name for item in graph.outputs}
+    return not (node.input[0] in ends[0] and node.output[0] in ends[1])
+
+
+def _fold_constants(graph: Graph) -> bool:
+    found = [
+        node
+        for node in graph.nodes
+        if node.input and all(name == "" or name in graph.constants for name in node.input)
+    ]
+    for node in found:
+        graph.constants.update(zip(node.output, _evaluate(graph, node)))
+    graph.remove(*found)
+    return bool(found)
+
+
+def _evaluate(graph: Graph, node: NodeProto) -> list[NDArray[np.generic]]:
+    feeds = {name: graph.constants[name] for name in node.input if name}
+    opsets = [helper.make_opsetid("", graph.opset)]
+    inner = helper.make_graph(
+        [node],
+        "constant",
+        [helper.make_tensor_value_info(k, _tensor_type(v), v.shape) for k, v in feeds.items()],
+        [helper.make_empty_tensor_value_info(name) for name in node.output],
+    )
+    found = ReferenceEvaluator(helper.make_model(inner, opset_imports=opsets)).run(None, feeds)
+    return [np.asarray(value) for value in found]
+
+
+def _tensor_type(value: NDArray[np.generic]) -> int:
+    return helper.np_dtype_to_tensor_dtype(value.dtype)
+
+
+def _raise_prelu_from_max(graph: Graph) -> bool:
+    """Max(x, a·x) with a ≤ 1 is PReLU."""
+    for node in graph.nodes:
+        if node.op_type != "Max" or len(node.input) != 2:
+            continue
+        for source, scaled in (node.input, reversed(node.input)):
+            slope = _factor(graph, scaled, source)
+            if slope is not None and np.all(slope <= 1):
+                _become_prelu(graph, node, source, slope)
+                return True
+    return False
+
+
+def _raise_prelu_from_relu(graph: Graph) -> bool:
+    """a·x + (1−a)·relu(x) is PReLU."""
+    for node in graph.nodes:
+        if node.op_type != "Add":
+            continue
+        for linear, bent in (node.input, reversed(node.input)):
+            mul = graph.producer(linear)
+            if mul is None or mul.op_type != "Mul":
+                continue
+            source = next((name for name in mul.input if name not in graph.constants), "")
+            slope = _factor(graph, linear, source)
+            relu = next((n for n in graph.consumers(source) if n.op_type == "Relu"), None)
+            rest = _factor(graph, bent, relu.output[0]) if relu is not None else None
+            if slope is not None and rest is not None and np.allclose(slope + rest, 1, atol=1e-6):
+                _become_prelu(graph, node, source, slope)
+                return True
+    return False
+
+
+def _raise_prelu_from_ratio(graph: Graph) -> bool:
+    """relu(x) + c·x is (1+c)·PReLU with slope c/(1+c)."""
+    for node in graph.nodes:
+        if node.op_type != "Add" or len(set(node.input)) != 2:
+            continue
+        for bent, linear in (node.input, reversed(node.input)):
+            relu = graph.producer(bent)
+            if relu is None or relu.op_type != "Relu":
+                continue
+            ratio = _factor(graph, linear, relu.input[0])
+            if ratio is not None and np.all(np.abs(1 + ratio) > 1e-6):
+                whole = (1 + ratio.astype(np.float64)).astype(np.float32)
+                slope = (ratio / (1 + ratio.astype(np.float64))).astype(np.float32)
+                inner = graph.fresh(f"{node.output[0]}.bent")
+                name = graph.add_constant(f"{node.output[0]}.whole", whole)
+                _become_prelu(graph, node, relu.input[0], slope, output=inner)
+                graph.emit("Mul", [inner, name], hint=node.output[0], output=node.output[0])
+                return True
+    return False
+
+
+def _fold_factor_before(graph: Graph) -> bool:
+    """A factor per channel that only convolutions read goes into their weights."""
+    for node in graph.nodes:
+        if node.op_type != "Mul" or node.input[1] not in graph.constants:
+            continue
+        readers = graph.consumers(node.output[0])
+        ends = {item.name for item in graph.outputs}
+        if not readers or node.output[0] in ends:
+            continue
+        if not all(r.op_type == "Conv" and is_weighted(graph, r) for r in readers):
+            continue
+        weight = graph.constants[readers[0].input[1]]
+        channels = weight.shape[1] * group_count(readers[0])
+        factor = channel_vector(graph, node.input[1], channels, 4)
+        if factor is None:
+            continue
+        for reader in readers:
+            scale_input_channels(graph, reader, factor)
+        graph.bypass(node)
+        return True
+    return False
+
+
+def _factor(graph: Graph, result: str, source: str) -> Floats | None:
+    """The constant c of `result = source · c`."""
+    node = graph.producer(result)
+    if node is None or node.op_type != "Mul" or source not in node.input:
+        return None
+    return next((value for _, value in graph.constant_inputs(node)), None)
+
+
+def _become_prelu(
+    graph: Graph, node: NodeProto, source: str, slope: Floats, *, output: str | None = None
+) -> None:
+    shape = slope.shape[1:] if slope.ndim == 4 and slope.shape[0] == 1 else slope.shape
+    name = graph.add_constant(f"{node.output[0]}.slope", slope.reshape(shape))
+    graph.emit("PRelu", [source, name], hint=node.output[0], output=output or node.output[0])
+    graph.remove(node)
+
+
+def _gemm_from_matmul(graph: Graph) -> bool:
+    """MatMul of a matrix with a constant matrix is a Gemm, weights stored as (out, in)."""
+    for node in graph.nodes:
+        if node.op_type == "MatMul":
+            weight = graph.constant(node.input[1])
+            maker = graph.producer(node.input[0])
+            flat = maker is not None and maker.op_type in {"Flatten", "Gemm"}
+            if weight is not None and weight.ndim == 2 and flat:
+                _become_gemm(graph, node, np.ascontiguousarray(weight.T))
+                return True
+        if node.op_type == "Gemm" and not attribute(node, "transB", 0):
+            weight = graph.constant(node.input[1])
+            if weight is not None and not attribute(node, "transA", 0):
+                scale = float(attribute(node, "alpha", 1.0))
+                _become_gemm(graph, node, np.ascontiguousarray(scale * weight.T))
+                return True
+    return False
+
+
+def _become_gemm(graph: Graph, node: NodeProto, weight: Floats) -> None:
+    name = graph.add_constant(f"{node.output[0]}.weight", weight.astype(np.float32))
+    inputs = [node.input[0], name]
+    if node.op_type == "Gemm" and len(node.input) > 2:
+        bias = graph.constants[node.input[2]] * float(attribute(node, "beta", 1.0))
+        inputs.append(graph.add_constant(f"{node.output[0]}.bias", bias.astype(np.float32)))
+    graph.emit("Gemm", inputs, hint=node.output[0], output=node.output[0], transB=1)
+    graph.remove(node)
+
+
+def _fold_affine_after(graph: Graph) -> bool:
+    """Conv or Gemm, then something per-channel affine: one Conv or Gemm."""
+    for node in graph.nodes:
+        if node.op_type not in {"Conv", "Gemm"} or node.input[1] not in graph.constants:
+            continue
+        after = graph.only_consumer(node.output[0])
+        found = _affine_of(graph, after, node) if after is not None else None
+        if after is not None and found is not None:
+            _scale_outputs(graph, node, *found)
+            graph.remove(after)
+            node.output[0] = after.output[0]
+            return True
+    return False
+
+
+def _affine_of(graph: Graph, node: NodeProto, maker: NodeProto) -> tuple[Floats, Floats] | None:
+    """(factor, offset) per output channel, when `node` is nothing more than that."""
+    channels = graph.constants[maker.input[1]].shape[0]
+    if node.op_type == "BatchNormalization":
+        if any(name not in graph.constants for name in node.input[1:]):
+            return None
+        gamma, beta, mean, variance = (graph.constants[x].astype(float) for x in node.input[1:5])
+        factor = gamma / np.sqrt(variance + attribute(node, "epsilon", 1e-5))
+        return factor, beta - mean * factor
+    if node.op_type not in {"Add", "Sub", "Mul", "Div"} or node.input[0] != maker.output[0]:
+        return _commuted(graph, node, maker, channels)
+    vector = channel_vector(graph, node.input[1], channels, 4 if maker.op_type == "Conv" else 2)
+    return _affine_from(node.op_type, vector) if vector is not None else None
+
+
+def _commuted(
+    graph: Graph, node: NodeProto, maker: NodeProto, channels: int
+) -> tuple[Floats, Floats] | None:
+    if node.op_type not in {"Add", "Mul"}:
+        return None
+    vector = channel_vector(graph, node.input[0], channels, 4 if maker.op_type == "Conv" else 2)
+    return _affine_from(node.op_type, vector) if vector is not None else None
+
+
+def _affine_from(op: str, vector: Floats) -> tuple[Floats, Floats]:
+    one, zero = np.ones_like(vector), np.zeros_like(vector)
+    match op:
+        case "Add":
+            return one, vector
+        case "Sub":
+            return one, -vector
+        case "Mul":
+            return vector, zero
+        case _:
+            return 1 / vector, zero
+
+
+def channel_vector(graph: Graph, name: str, channels: int, rank: int) -> Floats | None:
+    """A constant that is one number per channel (axis 1 of a tensor of this rank), as float64."""
+    value = graph.constant(name)
+    if value is None or value.ndim > rank:
+        return None
+    shape = (1,) * (rank - value.ndim) + value.shape
+    if any(length != 1 for axis, length in enumerate(shape) if axis != 1):
+        return None
+    if shape[1] not in (1, channels):
+        return None
+    return np.broadcast_to(value.astype(np.float64).reshape(-1), (channels,)).copy()
+
+
+def _scale_outputs(graph: Graph, node: NodeProto, factor: Floats, offset: Floats) -> None:
+    weight = graph.constants[node.input[1]].astype(np.float64)
+    bias = np.zeros(weight.shape[0])
+    if len(node.input) > 2:
+        bias = np.broadcast_to(graph.constants[node.input[2]], bias.shape).astype(np.float64)
+    scaled = weight * factor.reshape(-1, *(1,) * (weight.ndim - 1))
+    hint = node.output[0]
+    node.input[1] = graph.add_constant(f"{hint}.weight", scaled.astype(np.float32))
+    bias_name = graph.add_constant(f"{hint}.bias", (bias * factor + offset).astype(np.float32))
+    node.input[:] = [*node.input[:2], bias_name]

@@ -1,0 +1,1 @@
+"""INT8: from a float graph and pictures to a Q/DQ graph."""

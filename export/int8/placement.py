@@ -1,0 +1,201 @@
+"""Where Q and DQ go.
+
+Quantised are the tensors that quantised operators read: convolutions and matrix products with
+known weights, residual additions, PReLU. A tensor is quantised once, where it is made, so that
+its maker can write codes; every reader gets a DequantizeLinear of its own.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto
+
+from embedge.export.graph.channels import is_weighted
+from embedge.export.graph.prelu import slope_of
+from embedge.export.graph.surgery import Graph
+from embedge.export.int8.arithmetic import (
+    Scale,
+    activation_scale,
+    bias_codes,
+    weight_codes,
+    weight_scales,
+)
+from embedge.export.int8.ranges import Range
+
+__all__ = ["Target", "Wanted", "place", "slope_scale", "wanted_tensors"]
+
+Target = Literal["cpu", "trt", "trt8"]
+_MOVES_VALUES = {
+    "Concat",
+    "Flatten",
+    "MaxPool",
+    "Reshape",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+}
+
+
+@dataclass(slots=True)
+class Wanted:
+    """The nodes that run in INT8 and the tensors that need a range; `leader` shares ranges."""
+
+    nodes: list[NodeProto] = field(default_factory=list)
+    leader: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def tensors(self) -> list[str]:
+        return sorted(self.leader)
+
+    def root(self, tensor: str) -> str:
+        while self.leader[tensor] != tensor:
+            tensor = self.leader[tensor]
+        return tensor
+
+    def add(self, tensor: str) -> None:
+        self.leader.setdefault(tensor, tensor)
+
+    def share(self, first: str, second: str) -> None:
+        self.add(first)
+        self.add(second)
+        self.leader[self.root(second)] = self.root(first)
+
+
+def wanted_tensors(graph: Graph, target: Target, *, kept: frozenset[str] = frozenset()) -> Wanted:
+    """What to quantise. `kept` names nodes that stay in float."""
+    wanted = Wanted()
+    for node in graph.nodes:
+        if node.name in kept:
+            continue
+        if is_weighted(graph, node):
+            wanted.nodes.append(node)
+            wanted.add(node.input[0])
+        elif node.op_type == "Add" and not any(name in graph.constants for name in node.input):
+            wanted.nodes.append(node)
+            for name in _quantised_terms(graph, node, target):
+                wanted.add(name)
+    for node in reversed(graph.nodes):
+        if node.output[0] in wanted.leader and node.name not in kept:
+            _extend_upwards(graph, node, wanted, target)
+    return wanted
+
+
+def _extend_upwards(graph: Graph, node: NodeProto, wanted: Wanted, target: Target) -> None:
+    """What writes a quantised tensor passes codes on, where it can: its ends share one range."""
+    moves = node.op_type in _MOVES_VALUES
+    prelu = target == "cpu" and node.op_type == "PRelu" and _is_integer_prelu(graph, node)
+    if not moves and not prelu:
+        return
+    wanted.nodes.append(node)
+    sources = node.input if node.op_type == "Concat" else node.input[:1]
+    for name in sources:
+        wanted.share(name, node.output[0])
+
+
+def _is_integer_prelu(graph: Graph, node: NodeProto) -> bool:
+    slope = graph.constant(node.input[1])
+    return slope is not None and bool(np.all(slope <= 1))
+
+
+def _quantised_terms(graph: Graph, node: NodeProto, target: Target) -> list[str]:
+    """The inputs of a residual addition that are read as codes.
+
+    ONNX Runtime adds codes. TensorRT adds inside the convolution that ends the branch, in
+    float, if its output was not rounded first: only the skip branch carries a quantiser.
+    """
+    terms = list(dict.fromkeys(node.input))
+    if target == "cpu" or len(terms) < 2:
+        return terms
+    for name in reversed(terms):
+        maker = graph.producer(name)
+        fusible = maker is not None and is_weighted(graph, maker)
+        if fusible and graph.only_consumer(name) is node:
+            return [other for other in terms if other != name]
+    return terms
+
+
+def place(
+    graph: Graph, wanted: Wanted, ranges: dict[str, Range], target: Target, *, bits: int = 8
+) -> dict[str, Scale]:
+    """Insert Q/DQ in place. `ranges` knows every root. Returns the scale of each tensor."""
+    symmetric = target != "cpu"
+    scales = {
+        name: activation_scale(ranges[wanted.root(name)], symmetric=symmetric)
+        for name in wanted.tensors
+    }
+    sources = [node.input[0] for node in wanted.nodes]
+    readers = {name: graph.consumers(name) for name in scales}
+    codes = {name: graph.fresh(f"{name}.q") for name in scales}
+    integer = {node.output[0] for node in wanted.nodes if node.op_type == "PRelu"}
+    for name, scale in scales.items():
+        if name not in integer:
+            quantise(graph, name, scale, output=codes[name])
+        for reader in readers[name]:
+            graph.rewire(name, dequantise(graph, codes[name], scale), [reader])
+    for node, source in zip(wanted.nodes, sources):
+        if node.op_type == "PRelu":
+            _integer_prelu(graph, node, codes[source], scales[source], codes[node.output[0]])
+        elif is_weighted(graph, node):
+            _quantise_weights(graph, node, scales[source], bits=bits, bias=not symmetric)
+    graph.tidy()
+    return scales
+
+
+def quantise(graph: Graph, tensor: str, scale: Scale, *, output: str | None = None) -> str:
+    inputs = [tensor, *_scale_constants(graph, tensor, scale)]
+    return graph.emit("QuantizeLinear", inputs, hint=output or f"{tensor}.q", output=output)
+
+
+def dequantise(graph: Graph, codes: str, scale: Scale) -> str:
+    inputs = [codes, *_scale_constants(graph, codes, scale)]
+    return graph.emit("DequantizeLinear", inputs, hint=f"{codes.removesuffix('.q')}.dq")
+
+
+def _scale_constants(graph: Graph, hint: str, scale: Scale) -> tuple[str, str]:
+    return (
+        graph.add_constant(f"{hint}.scale", np.asarray(scale.scale, np.float32)),
+        graph.add_constant(f"{hint}.zero", np.asarray(scale.zero, scale.kind)),
+    )
+
+
+def slope_scale(slope: NDArray[np.floating]) -> Scale:
+    """The U8 grid of the slopes of one PReLU."""
+    bounds = Range(min(float(slope.min()), 0.0), max(float(slope.max()), 0.0))
+    return activation_scale(bounds, symmetric=False)
+
+
+def _integer_prelu(graph: Graph, node: NodeProto, codes: str, scale: Scale, output: str) -> None:
+    """max(x, a·x) in codes: both sides of the maximum have one scale and one zero."""
+    slope = slope_of(graph, node)
+    grid = slope_scale(slope)
+    name = graph.add_constant(f"{node.input[1]}.q", grid.codes(slope))
+    factor = dequantise(graph, name, grid)
+    product = graph.emit("Mul", [node.input[0], factor], hint=f"{node.output[0]}.linear")
+    graph.remove(node)
+    graph.emit("Max", [codes, quantise(graph, product, scale)], hint=output, output=output)
+
+
+def _quantise_weights(
+    graph: Graph, node: NodeProto, source: Scale, *, bits: int, bias: bool
+) -> None:
+    weight = graph.constants[node.input[1]]
+    offset = graph.constants[node.input[2]] if len(node.input) > 2 else None
+    scales = weight_scales(weight, offset, source.scale, bits=bits)
+    codes = weight_codes(weight, scales, bits=bits)
+    node.input[1] = _dequantised_constant(graph, node.input[1], codes, scales)
+    if bias and offset is not None:
+        both = scales * source.scale
+        node.input[2] = _dequantised_constant(graph, node.input[2], bias_codes(offset, both), both)
+
+
+def _dequantised_constant(
+    graph: Graph, hint: str, codes: NDArray[np.signedinteger], scales: NDArray[np.float32]
+) -> str:
+    inputs = [
+        graph.add_constant(f"{hint}.q", codes),
+        graph.add_constant(f"{hint}.scale", scales),
+        graph.add_constant(f"{hint}.zero", np.zeros(scales.shape, codes.dtype)),
+    ]
+    return graph.emit("DequantizeLinear", inputs, hint=f"{hint}.dq", axis=0)

@@ -1,0 +1,1 @@
+"""Training inside the arithmetic of INT8."""

@@ -1,0 +1,173 @@
+"""The quantised graph as a torch module that can be trained: what is trained is what is shipped.
+
+Every node of the calibrated float graph runs in torch, with the scales of the INT8 graph applied
+where its Q/DQ pairs will stand. Gradients pass straight through rounding and stop at clipping.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from onnx import NodeProto
+from torch import Tensor, nn
+from torch.nn import functional
+
+from embedge.errors import EmbedgeError
+from embedge.export.graph.channels import is_weighted
+from embedge.export.graph.observe import DEFAULT_DOOR, batches_of
+from embedge.export.graph.prelu import slope_of
+from embedge.export.graph.surgery import attribute, node_place
+from embedge.export.int8.arithmetic import Scale, activation_scale
+from embedge.export.int8.bias_correction import correct_biases
+from embedge.export.int8.placement import slope_scale, wanted_tensors
+from embedge.export.int8.qdq import FEW, Calibrated, Images
+from embedge.export.int8.ranges import Method
+from embedge.export.student import read_contract
+
+__all__ = ["FakeQuantised"]
+
+Values = dict[str, Tensor]
+
+
+class FakeQuantised(nn.Module):
+    """Pictures (N, 3, H, W) to embeddings, as INT8 will compute them; weights and biases train."""
+
+    def __init__(
+        self,
+        calibrated: Calibrated,
+        images: Images,
+        method: Method = "mse",
+        *,
+        bits: int = 8,
+        kept: frozenset[str] = frozenset(),
+    ) -> None:
+        super().__init__()
+        self.calibrated, self.method, self.bits = calibrated, method, bits
+        graph, target = calibrated.graph.copy(), calibrated.target
+        door = read_contract(graph) or DEFAULT_DOOR
+        wanted = wanted_tensors(graph, target, kept=kept | calibrated.closing.keys())
+        ranges = calibrated.ranges(wanted, method)
+        correct_biases(graph, wanted, ranges, target, batches_of(images[:FEW], door), bits=bits)
+        self.graph = graph
+        self.scales = {
+            name: activation_scale(ranges[wanted.root(name)], symmetric=target != "cpu")
+            for name in wanted.tensors
+        }
+        self.rounded = {node.name for node in wanted.nodes}
+        self.trained = nn.ParameterDict()
+        self.keys: dict[str, str] = {}
+        for node in graph.nodes:
+            if is_weighted(graph, node):
+                for name in node.input[1:3]:
+                    self._adopt(name)
+        self.fixed = {
+            name: torch.from_numpy(np.array(value))
+            for name, value in graph.constants.items()
+            if name not in self.keys
+        }
+        for node in wanted.nodes:
+            if node.op_type == "PRelu":
+                grid = slope_scale(slope_of(graph, node))
+                rounded = grid.values(grid.codes(slope_of(graph, node)))
+                self.fixed[node.input[1]] = torch.from_numpy(rounded)
+
+    def _adopt(self, name: str) -> None:
+        key = f"p{len(self.keys)}"  # a parameter's name may not hold the dots of an ONNX name
+        self.keys[name] = key
+        self.trained[key] = nn.Parameter(torch.from_numpy(self.graph.constants[name].copy()))
+
+    def forward(self, image: Tensor) -> Tensor:
+        source = self.graph.inputs[0].name
+        values: Values = {source: self._rounded(source, image)}
+        for node in self.graph.nodes:
+            result = node.output[0]
+            values[result] = self._rounded(result, self._run(node, values))
+        return values[self.graph.outputs[0].name]
+
+    def _value(self, name: str, values: Values) -> Tensor:
+        if name in values:
+            return values[name]
+        return self.trained[self.keys[name]] if name in self.keys else self.fixed[name]
+
+    def _rounded(self, name: str, value: Tensor) -> Tensor:
+        scale = self.scales.get(name)
+        return value if scale is None else _fake(value, scale)
+
+    def _run(self, node: NodeProto, values: Values) -> Tensor:
+        inputs = [self._value(name, values) for name in node.input]
+        if is_weighted(self.graph, node) and node.name in self.rounded:
+            inputs[1] = _fake_weight(inputs[1], self.bits)
+        run = _OPERATORS.get(node.op_type)
+        if run is None:
+            raise EmbedgeError(
+                "E-NOT-QUANTISABLE",
+                f"{node_place(node)} cannot be trained with fake quantisation",
+                remedy="Use --method mse without training, or export without this operator",
+            )
+        return run(node, inputs)
+
+    def to_calibrated(self) -> Calibrated:
+        """The float graph with the trained weights and the ranges it was trained in."""
+        graph = self.graph.copy()
+        for name, key in self.keys.items():
+            graph.constants[name] = self.trained[key].detach().cpu().numpy().copy()
+        old = self.calibrated
+        return Calibrated(graph, old.target, old.histograms, old.fixed, old.closing)
+
+
+def _fake(value: Tensor, scale: Scale) -> Tensor:
+    limits = np.iinfo(scale.kind)
+    return torch.fake_quantize_per_tensor_affine(
+        value, float(scale.scale), scale.zero, int(limits.min), int(limits.max)
+    )
+
+
+def _fake_weight(weight: Tensor, bits: int) -> Tensor:
+    limit = 2 ** (bits - 1) - 1
+    largest = weight.detach().reshape(len(weight), -1).abs().amax(dim=1)
+    zero = torch.zeros(len(weight), dtype=torch.int32, device=weight.device)
+    scale = (largest / limit).clamp_min(1e-12)
+    return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -limit, limit)
+
+
+def _conv(node: NodeProto, inputs: list[Tensor]) -> Tensor:
+    top, left, bottom, right = attribute(node, "pads", [0, 0, 0, 0])
+    image = functional.pad(inputs[0], (left, right, top, bottom))
+    return functional.conv2d(
+        image,
+        inputs[1],
+        inputs[2] if len(inputs) > 2 else None,
+        stride=tuple(attribute(node, "strides", [1, 1])),
+        dilation=tuple(attribute(node, "dilations", [1, 1])),
+        groups=attribute(node, "group", 1),
+    )
+
+
+def _gemm(node: NodeProto, inputs: list[Tensor]) -> Tensor:
+    return functional.linear(inputs[0], inputs[1], inputs[2] if len(inputs) > 2 else None)
+
+
+def _prelu(node: NodeProto, inputs: list[Tensor]) -> Tensor:
+    value, slope = inputs
+    if slope.numel() not in (1, value.shape[1]):
+        return torch.where(value < 0, value * slope, value)
+    return functional.prelu(value, slope.reshape(-1))
+
+
+def _clip(node: NodeProto, inputs: list[Tensor]) -> Tensor:
+    low, high = (float(limit) for limit in inputs[1:3])
+    return inputs[0].clamp(low, high)
+
+
+_OPERATORS: dict[str, Callable[[NodeProto, list[Tensor]], Tensor]] = {
+    "Add": lambda node, inputs: inputs[0] + inputs[1],
+    "Clip": _clip,
+    "Concat": lambda node, inputs: torch.cat(inputs, dim=attribute(node, "axis")),
+    "Conv": _conv,
+    "Flatten": lambda node, inputs: inputs[0].flatten(attribute(node, "axis", 1)),
+    "Gather": lambda node, inputs: inputs[0].index_select(attribute(node, "axis", 0), inputs[1]),
+    "Gemm": _gemm,
+    "Mul": lambda node, inputs: inputs[0] * inputs[1],
+    "PRelu": _prelu,
+    "Relu": lambda node, inputs: inputs[0].relu(),
+}

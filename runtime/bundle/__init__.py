@@ -1,0 +1,1 @@
+"""Bundles: what a device loads, sealed, and accounted for byte by byte."""

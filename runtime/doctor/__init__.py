@@ -1,7 +1,0 @@
-"""What this machine has, what is wrong, and the remedy; works with no extra installed."""
-
-from embedge.runtime.doctor.facts import Facts, machine_facts
-from embedge.runtime.doctor.findings import Finding, findings
-from embedge.runtime.doctor.text import facts_text
-
-__all__ = ["Facts", "Finding", "facts_text", "findings", "machine_facts"]

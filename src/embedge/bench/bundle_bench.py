@@ -1,0 +1,128 @@
+"""Everything `embedge bench` measures of one bundle on one machine."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from embedge.bench.artifacts import encoder_latency, one_by_one
+from embedge.bench.cold.start import cold_start
+from embedge.bench.core import timed
+from embedge.bench.machine.energy import EnergyMeter, energy_per_call
+from embedge.bench.machine.facts import machine, peak_rss_bytes
+from embedge.bench.machine.pressure import Watch
+from embedge.bench.scenarios import Outcome, multi_stream, offline, server, sustained
+from embedge.bench.waterfall import Query, verification_waterfall
+from embedge.runtime.encoders import Encoder
+from embedge.runtime.picture.images import RgbImage
+
+__all__ = ["SCENARIOS", "Plan", "bundle_latency"]
+
+SCENARIOS = ("single-stream", "multi-stream", "offline", "server", "sustained")
+OpenEncoder = Callable[[str, int], Encoder]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to measure. `seconds` is the time of one measurement, not of all."""
+
+    artifacts: tuple[str, ...]
+    threads: tuple[int, ...]
+    scenarios: tuple[str, ...] = SCENARIOS
+    batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    streams: tuple[int, ...] = (2, 4)
+    loads: tuple[float, ...] = (0.5, 0.8)
+    seconds: float = 4.0
+    sustained_seconds: float = 30.0
+
+
+def bundle_latency(
+    source: Path,
+    plan: Plan,
+    open_encoder: OpenEncoder,
+    *,
+    crops: RgbImage,
+    queries: Sequence[tuple[Query, Query]],
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """The report's latency section; the first artifact of the plan stands for the device."""
+    watch = Watch()
+    section: dict[str, Any] = {"machine": machine()}
+    with ExitStack() as stack:
+        encoders = [
+            (name, count, stack.enter_context(open_encoder(name, count)))
+            for name in plan.artifacts
+            for count in plan.threads
+        ]
+        if "single-stream" in plan.scenarios:
+            tell(f"single-stream: {len(encoders)} encoders, interleaved")
+            whole = plan.seconds * len(encoders)
+            section["artifacts"] = encoder_latency(encoders, crops, seconds=whole)
+        section["scenarios"] = [
+            row
+            for name, count, encoder in encoders
+            for row in _scenario_rows(name, count, encoder, crops, plan, tell)
+        ]
+        name, _, encoder = encoders[-1]
+        tell(f"one verification, end to end, with {name}")
+        section["verify"] = verification_waterfall(encoder, queries, seconds=plan.seconds)
+        section["energy"] = energy_per_call(
+            one_by_one(encoder, crops), seconds=plan.seconds, meter=EnergyMeter.found()
+        )
+    first = plan.artifacts[0]
+    tell("cold start, in fresh processes")
+    section["cold_start"] = {
+        "artifact": first,
+        **cold_start(source, crops[0], artifact=first),
+    }
+    return {
+        **section,
+        "verify_artifact": name,
+        "peak_rss_bytes": peak_rss_bytes(),
+        "pressure": watch.stop().to_json(),
+    }
+
+
+def _scenario_rows(
+    name: str,
+    threads: int,
+    encoder: Encoder,
+    crops: RgbImage,
+    plan: Plan,
+    tell: Callable[[str], None],
+) -> Iterator[dict[str, Any]]:
+    about = {"artifact": name, "threads": threads, "provider": encoder.provider}
+    call = one_by_one(encoder, crops)
+    for outcome in _outcomes(call, encoder, crops, plan):
+        tell(f"{outcome.scenario}: {name}, {threads} threads, {outcome.images_per_s:.1f} images/s")
+        yield {**about, **outcome.to_json()}
+
+
+def _outcomes(
+    call: Callable[[int], object], encoder: Encoder, crops: RgbImage, plan: Plan
+) -> Iterator[Outcome]:
+    seconds = plan.seconds
+    if "multi-stream" in plan.scenarios:
+        for streams in plan.streams:
+            yield multi_stream(call, streams=streams, seconds=seconds)
+    if "offline" in plan.scenarios:
+        for batch in plan.batches:
+            yield offline(_batches(encoder, crops, batch), batch=batch, seconds=seconds)
+    if "server" in plan.scenarios:
+        # how fast one worker can possibly be, to load it with a share of that
+        alone = median(timed(call, max(seconds / 4, 0.2)))
+        for load in plan.loads:
+            outcome = server(call, rate=load * 1e3 / alone, seconds=seconds)
+            outcome.facts["load"] = load
+            yield outcome
+    if "sustained" in plan.scenarios:
+        yield sustained(call, seconds=plan.sustained_seconds)
+
+
+def _batches(encoder: Encoder, crops: RgbImage, batch: int) -> Callable[[int], object]:
+    many = np.resize(crops, (batch + len(crops), *crops.shape[1:]))
+    return lambda i: encoder.embed(many[i % len(crops) : i % len(crops) + batch])

@@ -1,0 +1,1 @@
+"""Cold start, in a process of its own."""

@@ -1,0 +1,1 @@
+"""What the machine is, and what it went through while it was measured."""

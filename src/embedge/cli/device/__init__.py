@@ -1,0 +1,1 @@
+"""Commands of the device: matching faces, keeping a gallery."""

@@ -1,0 +1,49 @@
+"""Decide whether two pictures show the same person, at the threshold the bundle was calibrated to.
+
+Exit status 0 means that a decision was made, match or not; with --exit-status a non-match is 1.
+An error is 2, as everywhere.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embedge.cli.device.matcher_options import add_matcher_options, matcher_from
+
+if TYPE_CHECKING:
+    from embedge.runtime.matcher import Verification
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_matcher_options(parser)
+    parser.add_argument("a", type=Path, help="one picture")
+    parser.add_argument("b", type=Path, help="the other picture")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--exit-status", action="store_true", help="exit with 1 when no match")
+
+
+def run(options: argparse.Namespace) -> int:
+    with matcher_from(options) as matcher:
+        result = matcher.verify(options.a, options.b)
+    if options.json:
+        print(json.dumps(result.to_json()))
+    else:
+        print(_text(result))
+    return int(options.exit_status and not result.match)
+
+
+def _text(result: "Verification") -> str:
+    threshold = result.threshold
+    return "\n".join(
+        (
+            "MATCH" if result.match else "NO MATCH",
+            f"  cosine     {result.cosine:.4f}",
+            f"  threshold  {threshold.value:.4f} (accept strictly above)",
+            f"  FMR        target {threshold.fmr_target:.0e}, measured {threshold.fmr:.2e},"
+            f" at most {threshold.fmr_upper:.2e} with {threshold.confidence:.0%} confidence",
+            f"  evidence   {threshold.impostors:,} impostor pairs of {threshold.subjects:,}"
+            f" subjects ({threshold.dataset})",
+            f"  ran        {result.artifact} on {result.provider}",
+        )
+    )

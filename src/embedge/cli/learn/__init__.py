@@ -1,0 +1,1 @@
+"""Commands about faces, teachers and students."""

@@ -1,0 +1,168 @@
+"""Predict the memory and the step time of a classifier before training with it.
+
+With --device this (the default) a few seconds of measuring come first. Exit code 3 says that the
+head does not fit.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embedge.errors import EmbedgeError
+from embedge.files import write_json
+
+if TYPE_CHECKING:
+    from embedge.train.head.machine import Machine
+    from embedge.train.head.plan import HeadPlan
+
+_DEVICES = ("this", "h100", "h200", "a100-80", "a100-40", "l4")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--classes", type=int, required=True, help="identities in the head")
+    parser.add_argument("--batch", type=int, required=True, help="samples per rank and step")
+    parser.add_argument("--gpus", type=int, default=1, help="ranks that share the classes")
+    parser.add_argument("--dim", type=int, default=512, help="dimension of the embeddings")
+    parser.add_argument(
+        "--dtype", choices=("fp32", "fp16", "bf16"), default="fp32", help="of a frozen head"
+    )
+    parser.add_argument(
+        "--device", choices=_DEVICES, default="this", help="measure here, or take published peaks"
+    )
+    parser.add_argument("--machine", type=Path, help="a machine saved earlier instead of --device")
+    parser.add_argument("--save-machine", type=Path, help="keep what was measured in this file")
+    parser.add_argument(
+        "--reserve-gib",
+        type=float,
+        default=0.0,
+        help="memory that the backbone and its activations need on each rank",
+    )
+    parser.add_argument("--json", type=Path, help="write the plan to this file too")
+
+
+def run(options: argparse.Namespace) -> int:
+    from embedge.train.head.plan import plan_head
+
+    _check(options)
+    machine = _machine(options)
+    block = _block_rows(options)
+    plans = [
+        plan_head(
+            machine,
+            layout,
+            classes=options.classes,
+            batch=options.batch,
+            ranks=options.gpus,
+            dim=options.dim,
+            dtype=options.dtype,
+            block_rows=block,
+        )
+        for layout in ("frozen", "trainable", "naive")
+    ]
+    free = machine.memory - int(options.reserve_gib * 2**30)
+    print(_text(options, machine, plans, free))
+    if options.json:
+        write_json(options.json, _as_json(options, machine, plans, free))
+    return 0 if plans[0].total <= free else 3
+
+
+def _check(options: argparse.Namespace) -> None:
+    for name in ("classes", "batch", "gpus", "dim"):
+        if getattr(options, name) < 1:
+            raise EmbedgeError(
+                "E-PLAN-SIZE",
+                f"--{name} must be at least 1, not {getattr(options, name)}",
+                remedy="Give the configuration that you want to train",
+            )
+
+
+def _machine(options: argparse.Namespace) -> "Machine":
+    from embedge.train.head.machine import PUBLISHED, Machine, measure_machine
+
+    if options.machine:
+        return Machine.from_json(_read(options.machine), options.machine)
+    if options.device != "this":
+        return PUBLISHED[options.device]
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    machine = measure_machine(options.batch * options.gpus, options.dim, device)
+    if options.save_machine:
+        write_json(options.save_machine, machine.to_json())
+    return machine
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        value = json.loads(path.read_text())
+        if isinstance(value, dict):
+            return value
+    except (OSError, ValueError) as error:
+        raise EmbedgeError(
+            "E-PLAN-MACHINE",
+            f"the machine cannot be read: {error}",
+            where=path,
+            remedy="Write the file with `embedge plan --save-machine FILE` on that machine",
+        ) from error
+    return {}
+
+
+def _block_rows(options: argparse.Namespace) -> int:
+    from embedge.train.head.streamed.blocks import default_rows
+
+    on_gpu = options.device != "this" and not options.machine
+    return default_rows(options.batch * options.gpus, on_gpu=on_gpu)
+
+
+def _text(
+    options: argparse.Namespace, machine: "Machine", plans: list["HeadPlan"], free: int
+) -> str:
+    kinds = {
+        "frozen": f"frozen, {options.dtype} (shared teacher head)",
+        "trainable": "trainable, fp32 with momentum",
+        "naive": "trainable, fp32, logits in memory",
+    }
+    lines = [
+        f"{options.classes:,} classes × {options.dim}, batch {options.batch:,} per rank, "
+        f"{options.gpus} rank{'s' if options.gpus > 1 else ''}",
+        f"machine: {machine.name} ({machine.source})",
+        "",
+        f"{'head, per rank':<38}{'weights':>10}{'learning':>10}{'working':>10}{'total':>10}"
+        f"{'step':>10}  fits {free / 2**30:.1f} GiB",
+    ]
+    for plan in plans:
+        sizes = (plan.weights, plan.gradients + plan.momentum, plan.working, plan.total)
+        step = "—" if plan.seconds is None else f"{plan.seconds * 1e3:.1f} ms"
+        lines.append(
+            f"{kinds[plan.layout]:<38}"
+            + "".join(f"{_size(size):>10}" for size in sizes)
+            + f"{step:>10}  {'yes' if plan.total <= free else 'NO'}"
+        )
+    return "\n".join([*lines, "", "The step is the head's forward and backward, no backbone."])
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+
+
+def _as_json(
+    options: argparse.Namespace, machine: "Machine", plans: list["HeadPlan"], free: int
+) -> dict[str, object]:
+    names = ("classes", "batch", "gpus", "dim", "dtype")
+    return {
+        "configuration": {name: getattr(options, name) for name in names},
+        "machine": {"name": machine.name, "source": machine.source, "memory": machine.memory},
+        "plans": {
+            plan.layout: {
+                "weights": plan.weights,
+                "gradients": plan.gradients,
+                "momentum": plan.momentum,
+                "working": plan.working,
+                "total": plan.total,
+                "seconds": plan.seconds,
+                "fits": plan.total <= free,
+            }
+            for plan in plans
+        },
+    }

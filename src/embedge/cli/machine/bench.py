@@ -1,0 +1,169 @@
+"""Measure a bundle on this machine: latency, throughput, load patterns, cold start, energy.
+
+Writes a report of its own, which `embedge report merge` joins to the bundle's report. Times are
+taken on faces: rendered ones, or your own with --images. Exit code 0 means that it was measured;
+disturbed rounds are flagged in the report.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from embedge.errors import EmbedgeError
+
+if TYPE_CHECKING:
+    from embedge.bench.bundle_bench import OpenEncoder, Plan
+    from embedge.runtime.bundle.bundle import Bundle
+
+_SCENARIOS = ("single-stream", "multi-stream", "offline", "server", "sustained")
+_FACES = 32
+_SCENE = (480, 640)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path, help="bundle folder NAME.embedge, or its .zip")
+    parser.add_argument("--artifact", action="append", help="measure only this one (repeatable)")
+    parser.add_argument(
+        "--engine", action="store_true", help="run the TensorRT engines built from the artifacts"
+    )
+    parser.add_argument(
+        "--images", type=Path, nargs="+", help="aligned face crops to measure on, as files"
+    )
+    parser.add_argument("--threads", type=_counts, help="thread sweep, as 1,2,4 (default: 1,all)")
+    parser.add_argument("--batches", type=_counts, default=(1, 2, 4, 8, 16, 32), help="offline")
+    parser.add_argument("--streams", type=_counts, default=(2, 4), help="multi-stream callers")
+    parser.add_argument(
+        "--scenario", action="append", choices=_SCENARIOS, help="only this one (repeatable)"
+    )
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    parser.add_argument("--sustained-seconds", type=float, default=30.0)
+    parser.add_argument("--out", type=Path, help="folder for report.json and report.html")
+    parser.add_argument("--json", action="store_true", help="print the latency section")
+
+
+def run(options: argparse.Namespace) -> int:
+    from embedge.bench.bundle_bench import bundle_latency
+    from embedge.cli.machine.bench_text import bench_text
+    from embedge.runtime.bundle.bundle import Bundle
+
+    tell = (lambda _: None) if options.json else (lambda line: print(f"  {line}", flush=True))
+    with Bundle.open(options.bundle) as bundle:
+        plan = _plan(options, bundle)
+        crops, queries = _faces(options, bundle)
+        section = bundle_latency(
+            options.bundle,
+            plan,
+            _opener(bundle, engine=options.engine),
+            crops=crops,
+            queries=queries,
+            tell=tell,
+        )
+        section["placement"] = {} if options.engine else _placements(bundle, plan)
+        if options.out:
+            from embedge.report.device import device_report
+            from embedge.report.write import write_report
+
+            tell(str(write_report(device_report(bundle, plan.artifacts, section), options.out)))
+    print(json.dumps(section, indent=2) if options.json else bench_text(section))
+    return 0
+
+
+def _plan(options: argparse.Namespace, bundle: "Bundle") -> "Plan":
+    from embedge.bench.artifacts import thread_counts
+    from embedge.bench.bundle_bench import Plan
+
+    runnable = [name for name in bundle.artifacts if options.engine or not name.endswith("-trt")]
+    chosen = options.artifact or sorted(runnable, key=lambda n: n != bundle.default_artifact)
+    for name in chosen:
+        bundle.artifact(name)
+    if options.seconds <= 0 or options.sustained_seconds <= 0:
+        raise EmbedgeError(
+            "E-OPTION", "a measurement needs time", remedy="Give more than 0 seconds"
+        )
+    return Plan(
+        artifacts=tuple(chosen),
+        threads=(1,) if options.engine else options.threads or thread_counts(),
+        scenarios=tuple(options.scenario or _SCENARIOS),
+        batches=options.batches,
+        streams=options.streams,
+        seconds=options.seconds,
+        sustained_seconds=options.sustained_seconds,
+    )
+
+
+def _opener(bundle: "Bundle", *, engine: bool) -> "OpenEncoder":
+    from embedge.runtime.encoders.bundled import TENSORRT, encoder_from_bundle
+
+    provider = TENSORRT if engine else None
+    return lambda artifact, threads: encoder_from_bundle(
+        bundle, artifact, require_provider=provider, threads=threads
+    )
+
+
+def _faces(options: argparse.Namespace, bundle: "Bundle") -> tuple[Any, Any]:
+    """Crops for the encoder, and pairs of encoded pictures with landmarks for a verification."""
+    return _given(options.images, bundle) if options.images else _rendered(bundle)
+
+
+def _given(paths: list[Path], bundle: "Bundle") -> tuple[Any, Any]:
+    import numpy as np
+
+    from embedge.runtime.picture.images import rgb_from_picture
+
+    size = bundle.contract.size
+    crops = [rgb_from_picture(path) for path in paths]
+    for path, crop in zip(paths, crops):
+        if crop.shape != (size, size, 3):
+            raise EmbedgeError(
+                "E-NOT-ALIGNED",
+                f"the picture is {crop.shape[1]}×{crop.shape[0]}, a crop is {size}×{size}",
+                where=path,
+                remedy="Give aligned crops, or leave --images out to measure on rendered faces",
+            )
+    queries = [(path.read_bytes(), bundle.contract.template) for path in paths]
+    return np.stack(crops), list(zip(queries, [*queries[1:], queries[0]]))
+
+
+def _rendered(bundle: "Bundle") -> tuple[Any, Any]:
+    import numpy as np
+
+    from embedge.train.render import FaceRenderer
+
+    if bundle.contract.size != 112:
+        raise EmbedgeError(
+            "E-BENCH",
+            f"rendered faces are 112 pixels wide, this bundle takes {bundle.contract.size}",
+            remedy="Give aligned crops with --images",
+        )
+    renderer = FaceRenderer()
+    people = np.arange(_FACES)
+    scenes = [renderer.render_scene(person, 0, _SCENE) for person in range(4)]
+    queries = [(_jpeg(scene.image), scene.landmarks) for scene in scenes]
+    return renderer.render(people, people % 3).images, list(zip(queries, queries[::-1]))
+
+
+def _jpeg(image: Any) -> bytes:
+    import io
+
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", quality=90)
+    return stream.getvalue()
+
+
+def _placements(bundle: "Bundle", plan: "Plan") -> dict[str, Any]:
+    from embedge.runtime.encoders.placement import node_placement
+
+    return {
+        name: node_placement(bundle.read(bundle.artifact(name).file)) for name in plan.artifacts
+    }
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    """`1,2,4`; argparse turns the error into its usual message."""
+    counts = tuple(int(part) for part in text.split(","))
+    if min(counts) < 1:
+        raise argparse.ArgumentTypeError("give numbers of one or more, as 1,2,4")
+    return counts

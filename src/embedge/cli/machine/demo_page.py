@@ -1,0 +1,23 @@
+"""Serve a page on this machine only, where a person drops two pictures and sees them compared."""
+
+import argparse
+
+from embedge.cli.device.matcher_options import add_matcher_options, matcher_from
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_matcher_options(parser)
+    parser.add_argument("--port", type=int, default=8377, help="0 takes any free port")
+
+
+def run(options: argparse.Namespace) -> int:
+    from embedge.demo_page.answers import Comparer, Errors
+    from embedge.demo_page.server import DemoServer
+    from embedge.runtime.bundle.bundle import Bundle
+
+    with matcher_from(options) as matcher, Bundle.open(options.bundle) as bundle:
+        comparer = Comparer(matcher, Errors.of(bundle, matcher.artifact.name))
+        with DemoServer(comparer, options.port) as server:
+            print(f"open {server.address} — Ctrl-C stops", flush=True)
+            server.serve_forever()
+    return 0

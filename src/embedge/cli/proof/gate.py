@@ -1,0 +1,38 @@
+"""Hold a report against a policy file: exit 0 when every rule holds, 3 when one does not."""
+
+import argparse
+import json
+from pathlib import Path
+
+from embedge.errors import GateFailed
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("report", type=Path, help="a report.json")
+    parser.add_argument("--policy", type=Path, required=True, help="YAML: docs/reference/policy.md")
+    parser.add_argument("--json", action="store_true", help="print the checks as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    from embedge.report.gate.checks import checks
+    from embedge.report.gate.policy import read_policy
+    from embedge.report.validate import read_report
+
+    policy = read_policy(options.policy)
+    found = checks(read_report(options.report), policy)
+    failed = [check for check in found if not check.passed]
+    if options.json:
+        answer = {"passed": not failed, "checks": [check.to_json() for check in found]}
+        print(json.dumps(answer, indent=2, ensure_ascii=False))
+    else:
+        for check in found:
+            print(f"{'pass' if check.passed else 'FAIL'}  {check.rule}: {check.why}")
+    if failed:
+        raise GateFailed(
+            "E-GATE",
+            f"{len(failed)} of {len(found)} checks failed: "
+            + ", ".join(check.rule for check in failed),
+            where=options.report,
+            remedy="Improve the run, or change the policy on purpose",
+        )
+    return 0

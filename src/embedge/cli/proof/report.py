@@ -1,0 +1,156 @@
+"""Work with reports: draw again, compare two, merge those of devices, sign off, show the schema."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from embedge.errors import GateFailed
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _configure_render(actions.add_parser("render", help="write report.html from report.json"))
+    _configure_diff(actions.add_parser("diff", help="what changed between two reports"))
+    _configure_merge(actions.add_parser("merge", help="add what devices measured to a report"))
+    _configure_summary(actions.add_parser("summary", help="write the one page to be signed"))
+    actions.add_parser("schema", help="print the JSON Schema of report.json")
+
+
+def run(options: argparse.Namespace) -> int:
+    actions = {
+        "render": _render,
+        "diff": _diff,
+        "merge": _merge,
+        "summary": _summary,
+        "schema": _schema,
+    }
+    return actions[options.action](options)
+
+
+def _configure_render(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("report", type=Path, help="a report.json")
+    parser.add_argument("--out", type=Path, required=True, help="folder for both files")
+    parser.add_argument(
+        "--no-pictures", action="store_true", help="leave faces and names out, for privacy"
+    )
+
+
+def _render(options: argparse.Namespace) -> int:
+    from embedge.report.privacy import without_pictures
+    from embedge.report.validate import read_report
+    from embedge.report.write import write_report
+
+    report = read_report(options.report)
+    page = write_report(without_pictures(report) if options.no_pictures else report, options.out)
+    print(page)
+    return 0
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from embedge.report.validate import json_schema
+
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    return 0
+
+
+def _configure_diff(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("before", type=Path, help="a report.json")
+    parser.add_argument("after", type=Path, help="a later report.json")
+    parser.add_argument("--json", action="store_true", help="print every change as JSON")
+    parser.add_argument("--html", type=Path, help="also write a page")
+    parser.add_argument("--all", action="store_true", help="also list what chance explains")
+    parser.add_argument(
+        "--fail", action="store_true", help="exit 3 when something got worse beyond chance"
+    )
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from embedge.report.diff import comparability, report_changes
+    from embedge.report.validate import read_report
+
+    before, after = read_report(options.before), read_report(options.after)
+    changes, warnings = report_changes(before, after), comparability(before, after)
+    worse = [change for change in changes if change.regression]
+    if options.html:
+        _write_diff_page(options.html, before, after, changes, warnings)
+    if options.json:
+        answer = {"warnings": warnings, "changes": [change.to_json() for change in changes]}
+        print(json.dumps(answer, indent=2, ensure_ascii=False))
+    else:
+        _print_changes(changes, warnings, everything=options.all)
+    if worse and options.fail:
+        raise GateFailed(
+            "E-REGRESSION",
+            f"{len(worse)} figures got worse: {', '.join(change.what for change in worse)}",
+            where=options.after,
+            remedy="Find out why, or compare without --fail",
+        )
+    return 0
+
+
+def _write_diff_page(path: Path, *compared: Any) -> None:
+    from embedge.files import write_text
+    from embedge.report.render.html import rendered
+    from embedge.report.render.views.changes import changes_view
+
+    write_text(path, rendered("diff.html", **changes_view(*compared)))
+
+
+def _print_changes(changes: list[Any], warnings: list[str], *, everything: bool) -> None:
+    from embedge.report.render.views.changes import change_text
+
+    for warning in warnings:
+        print(f"note    {warning}")
+    shown = [one for one in changes if one.turn != "same" and (one.certain or everything)]
+    for one in sorted(shown, key=lambda one: ("worse", "better", "changed").index(one.turn)):
+        sure = "" if one.certain else ", within what chance explains"
+        print(f"{one.turn:<7} {one.what}: {one.before} → {one.after} {one.unit}", end="")
+        print(f"  {change_text(one)}{sure}" if one.turn != "changed" else "")
+    worse = sum(one.regression for one in changes)
+    print(f"{len(changes)} figures compared, {worse} got worse")
+
+
+def _configure_merge(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("base", type=Path, help="the report.json of the bundle")
+    parser.add_argument("others", type=Path, nargs="+", help="report.json files from devices")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the merged report")
+    parser.add_argument(
+        "--resolved",
+        action="append",
+        default=[],
+        metavar="STAGE",
+        help="a skipped stage that ran on a device (may be repeated)",
+    )
+
+
+def _merge(options: argparse.Namespace) -> int:
+    from embedge.report.merge import merged_report
+    from embedge.report.validate import read_report
+    from embedge.report.write import write_report
+
+    others = [read_report(path) for path in options.others]
+    merged = merged_report(read_report(options.base), others, resolved=options.resolved)
+    print(write_report(merged, options.out))
+    return 0
+
+
+def _configure_summary(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("report", type=Path, help="a report.json")
+    parser.add_argument("--out", type=Path, required=True, help="the page to write, .html")
+    parser.add_argument("--bundle", type=Path, help="the bundle whose report this is")
+    parser.add_argument(
+        "--trust", type=Path, action="append", help="a public key the bundle must be signed with"
+    )
+
+
+def _summary(options: argparse.Namespace) -> int:
+    from embedge.files import write_text
+    from embedge.report.render.summary import signature_for, summary_from_report
+
+    signature = None
+    if options.bundle:
+        signature = signature_for(options.report, options.bundle, options.trust or [])
+    write_text(options.out, summary_from_report(options.report, signature=signature))
+    print(options.out)
+    return 0

@@ -1,0 +1,215 @@
+"""Build a TensorRT engine from a bundle, on the device that will run it.
+
+The engine is checked against its graph and timed on faces; only then it joins the bundle. What was
+measured is written as a report that `embedge report merge` adds to the bundle's own.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from embedge.errors import EmbedgeError
+
+if TYPE_CHECKING:
+    from embedge.export.engines.options import EngineOptions
+    from embedge.pipeline.engine_in_bundle import BuiltEngine, Checking
+    from embedge.runtime.picture.images import RgbImage
+
+_MOST_FACES = 256
+_RENDERED = 32
+_CACHE = Path("~/.cache/embedge/timings")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path, help="bundle folder NAME.embedge")
+    parser.add_argument(
+        "--precision", choices=("fp32", "fp16", "int8"), default="int8", help="default: int8"
+    )
+    parser.add_argument("--artifact", help="build from this graph (default: the precision's)")
+    parser.add_argument(
+        "--drop-signature", action="store_true", help="change a signed bundle; sign it again then"
+    )
+    parser.add_argument("--target", choices=("tensorrt", "rtx"), default="tensorrt")
+    _configure_build(parser)
+    _configure_check(parser)
+
+
+def _configure_build(parser: argparse.ArgumentParser) -> None:
+    build = parser.add_argument_group("build")
+    build.add_argument(
+        "--batch",
+        default="1",
+        metavar="N or MIN,BEST,MAX",
+        help="one size (runs as a CUDA graph) or a range (default: 1)",
+    )
+    build.add_argument(
+        "--remainder",
+        choices=("fp16", "fp32"),
+        default="fp16",
+        help="precision of an INT8 engine outside its quantised layers (default: fp16)",
+    )
+    build.add_argument("--workspace", type=int, default=1024, metavar="MIB")
+    build.add_argument("--level", type=int, help="builder optimisation level, 0 to 5")
+    build.add_argument("--dla", type=int, metavar="CORE", help="run on this DLA core")
+    build.add_argument("--tf32", action="store_true", help="let FP32 layers use TF32")
+    build.add_argument(
+        "--version-compatible", action="store_true", help="loadable by later TensorRT versions"
+    )
+    build.add_argument("--hardware", choices=("ampere-plus", "same-capability"))
+    build.add_argument(
+        "--sm",
+        type=int,
+        action="append",
+        default=[],
+        help="rtx: build ahead of time for this compute capability (may be repeated)",
+    )
+    build.add_argument("--timing-cache", type=Path, default=_CACHE, metavar="DIR")
+
+
+def _configure_check(parser: argparse.ArgumentParser) -> None:
+    check = parser.add_argument_group("check")
+    check.add_argument("--faces", type=Path, metavar="DIR", help="aligned crops to check with")
+    check.add_argument("--seconds", type=float, default=20.0, help="time to measure latency for")
+    check.add_argument("--bound", type=float, help="lowest cosine to the graph that passes")
+    check.add_argument("--memory", choices=("pycuda", "cuda-bindings"), help="CUDA memory layer")
+    check.add_argument("--report", type=Path, help="where to write the device's report.json")
+    parser.add_argument("--json", action="store_true", help="print the sidecar as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    from embedge.files import write_json
+    from embedge.pipeline.engine_in_bundle import engine_into_bundle
+    from embedge.progress import Progress
+
+    wanted, checking = _engine_options(options), _checking(options)
+    with Progress().task("building the engine", total=100) as task:
+        built = engine_into_bundle(
+            options.bundle,
+            options.artifact,
+            wanted,
+            checking,
+            drop_signature=options.drop_signature,
+            command=" ".join(["embedge", *sys.argv[1:]]),
+            progress=_percent(task),
+        )
+    if built.report is not None:
+        path = options.report or options.bundle.parent / f"{Path(built.file).stem}.report.json"
+        write_json(path, built.report)
+        print(f"report    {path}  (embedge report merge REPORT {path} --out DIR)", file=sys.stderr)
+    print(json.dumps(built.card.to_json(), indent=2) if options.json else _text(built))
+    return 0
+
+
+def _engine_options(options: argparse.Namespace) -> "EngineOptions":
+    from embedge.export.engines.options import EngineOptions
+
+    return EngineOptions(
+        precision=options.precision,
+        target=options.target,
+        batches=_batches(options.batch),
+        workspace_mib=options.workspace,
+        timing_cache=options.timing_cache.expanduser(),
+        version_compatible=options.version_compatible,
+        hardware=options.hardware,
+        dla=options.dla,
+        optimisation_level=options.level,
+        tf32=options.tf32,
+        remainder=options.remainder,
+        sms=tuple(options.sm),
+    )
+
+
+def _checking(options: argparse.Namespace) -> "Checking":
+    from embedge.pipeline.engine_in_bundle import Checking
+
+    return Checking(
+        crops=_rendered if options.faces is None else lambda: _crops(options.faces),
+        seconds=options.seconds,
+        memory=options.memory,
+        bound=options.bound,
+    )
+
+
+def _batches(text: str) -> tuple[int, int, int]:
+    try:
+        sizes = [int(part) for part in text.split(",")]
+    except ValueError:
+        sizes = []
+    match sizes:
+        case [size]:
+            return (size, size, size)
+        case [smallest, best, largest]:
+            return (smallest, best, largest)
+    raise EmbedgeError(
+        "E-ENGINE-OPTION", f"--batch {text} is not a size", remedy="Give 1, or 1,4,16"
+    )
+
+
+def _crops(folder: Path) -> "RgbImage":
+    """Aligned crops of a folder, in the order of their names."""
+    import numpy as np
+
+    from embedge.runtime.picture.images import rgb_from_picture
+
+    suffixes = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    crops = [rgb_from_picture(path) for path in paths[:_MOST_FACES]]
+    if not crops or len({crop.shape for crop in crops}) > 1:
+        raise EmbedgeError(
+            "E-CROP",
+            f"{len(crops)} pictures of {len({crop.shape for crop in crops})} sizes",
+            where=folder,
+            remedy="Give a folder of aligned crops, all of the contract's size",
+        )
+    return np.stack(crops)
+
+
+def _rendered() -> "RgbImage":
+    """Faces, though of nobody: a graph's time depends on its input, noise would mislead."""
+    import numpy as np
+
+    from embedge.train.render import FaceRenderer
+
+    numbers = np.arange(_RENDERED)
+    return FaceRenderer(seed=6).render(numbers, numbers).images
+
+
+def _percent(task: Any) -> Any:
+    """TensorRT tells a share; the progress bar counts whole steps."""
+    done = 0
+
+    def tell(share: float, phase: str) -> None:
+        nonlocal done
+        steps = int(100 * share) - done
+        if steps > 0:
+            done += steps
+            task.advance(steps, phase)
+
+    return tell
+
+
+def _text(built: "BuiltEngine") -> str:
+    card, check = built.card, built.check
+    lines = [
+        f"engine    {built.file}  ({card.plan_bytes / 2**20:.1f} MiB, {card.build_seconds:.1f} s)",
+        f"built by  TensorRT {card.tensorrt} ({card.target}), {', '.join(card.flags)}",
+        f"runs on   {', '.join(f'sm_{sm}' for sm in card.sms)}, batch {card.batches}",
+        f"graph     {', '.join(f'{n} {kind}' for kind, n in card.graph_tensors.items())}",
+    ]
+    if card.layers:
+        counts = ", ".join(f"{n} {kind}" for kind, n in card.layers["by_type"].items())
+        lines.append(f"layers    {counts}; {len(card.layers['reformats'])} reformats")
+    if check is None:
+        return "\n".join([*lines, "check     not run: built ahead of time, no GPU to ask"])
+    parity = check.parity
+    lines.append(
+        f"parity    cosine to its graph: mean {parity.mean:.5f}, lowest {parity.minimum:.5f}"
+        f" of {parity.count} faces (bound {check.bound})"
+    )
+    lines += [
+        f"latency   batch {row['batch']}: p50 {row['p50']} ms, p99 {row['p99']} ms, n {row['n']}"
+        for row in check.latency
+    ]
+    return "\n".join([*lines, f"ran       {check.provider}"])

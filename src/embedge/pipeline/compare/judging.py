@@ -1,0 +1,121 @@
+"""What students are worth on strangers: error rates, and those of resampled people."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from embedge.calibration.intervals.bootstrap import resampled
+from embedge.calibration.intervals.rates import tar_rounds
+from embedge.calibration.pairs import pairs_between, pairs_within
+from embedge.calibration.rates import EqualError, OperatingPoint, equal_error, operating_point
+from embedge.calibration.scores import PairScores
+from embedge.calibration.thresholds import split_subjects
+from embedge.pipeline.recipe import Recipe
+from embedge.pipeline.run import Run, Stage
+from embedge.pipeline.stages.learn.learning import teacher_of
+from embedge.pipeline.stages.learn.students import load_student
+from embedge.train.data import FaceSet
+from embedge.train.embed import embed_faces
+from embedge.train.head.recovery.centres import Rows, unit
+
+__all__ = ["METRICS", "Judge", "Rounds", "rounds_of"]
+
+METRICS = {
+    "cross-space": "teacher's gallery, student's probe",
+    "student": "student's gallery, student's probe",
+}
+
+# TAR of every round of the bootstrap, by metric and FMR; a round has the same people in all
+Rounds = dict[str, NDArray[np.float64]]
+
+_ROUNDS = "rounds.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Strangers, and what comparing their pictures is asked for."""
+
+    run: Run
+    recipe: Recipe
+    held_out: Stage
+
+    def teacher(self, stage: Stage) -> dict[str, Any]:
+        def work(folder: Path) -> dict[str, Any]:
+            rows = self._taught(stage)
+            faces, test = self._people()
+            return self._rates(pairs_within(rows, faces.labels[test]))
+
+        return self.run.stage("judged-teacher", self._inputs(), [self.held_out, stage], work).facts
+
+    def student(self, name: str, recipe: Recipe, student: Stage, teacher: Stage) -> Stage:
+        def work(folder: Path) -> dict[str, Any]:
+            faces, test = self._people()
+            labels, network = faces.labels[test], load_student(recipe, student)
+            what = f"strangers, {name}"
+            rows = unit(embed_faces(network, faces, what=what, progress=self.run.progress))[test]
+            scores = {
+                "student": pairs_within(rows, labels),
+                "cross-space": _across(self._taught(teacher), rows, labels),
+            }
+            save_file(self._rounds(scores), folder / _ROUNDS)
+            return {name: known and self._rates(known) for name, known in scores.items()}
+
+        after = [self.held_out, student, teacher]
+        return self.run.stage(f"judged-{name}", {**self._inputs(), "rounds": 1}, after, work)
+
+    def _inputs(self) -> dict[str, Any]:
+        fmrs = list(self.recipe.evaluate.fmrs)
+        return {"fmrs": fmrs, "split": self.recipe.seed if self._watched else None}
+
+    @property
+    def _watched(self) -> bool:
+        """Whether some of the strangers chose the checkpoints, and so may not judge them."""
+        return self.recipe.student.train.evaluate_every > 0
+
+    def _people(self) -> tuple[FaceSet, np.ndarray]:
+        faces = FaceSet.load(self.held_out.folder)
+        if not self._watched:
+            return faces, np.ones(len(faces), bool)
+        return faces, split_subjects(faces.labels, self.recipe.seed)[1]
+
+    def _taught(self, stage: Stage) -> Rows:
+        faces, test = self._people()
+        rows = teacher_of(stage).embed(faces, what="strangers", progress=self.run.progress)
+        return unit(rows)[test]
+
+    def _rounds(self, scores: dict[str, PairScores | None]) -> Rounds:
+        found = {}
+        for metric, known in scores.items():
+            if known is None:
+                continue
+            resampling = resampled(known)
+            for fmr in self.recipe.evaluate.fmrs:
+                if isinstance(operating_point(known, fmr), OperatingPoint):
+                    found[f"{metric}/{fmr:g}"] = tar_rounds(resampling, fmr)
+        return found
+
+    def _rates(self, scores: PairScores) -> dict[str, Any]:
+        points = {f"{fmr:g}": operating_point(scores, fmr) for fmr in self.recipe.evaluate.fmrs}
+        equal = equal_error(scores)
+        return {
+            "tar": {k: p.tar if isinstance(p, OperatingPoint) else None for k, p in points.items()},
+            "eer": equal.rate if isinstance(equal, EqualError) else None,
+            "genuine": len(scores.genuine),
+            "impostor": scores.impostors,
+            "people": len(np.unique(scores.genuine_subjects)),
+        }
+
+
+def rounds_of(judged: Stage) -> Rounds:
+    return load_file(judged.folder / _ROUNDS)
+
+
+def _across(gallery: Rows, probe: Rows, labels: NDArray[np.int64]) -> PairScores | None:
+    if gallery.shape != probe.shape:
+        return None
+    images = np.arange(len(labels))
+    return pairs_between(gallery, labels, probe, labels, gallery_images=images, probe_images=images)

@@ -1,0 +1,311 @@
+"""The recipe: everything a run depends on, as a schema.
+
+`python -m embedge.pipeline.recipe` prints the reference page from the field texts below.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "Bench",
+    "Data",
+    "Distill",
+    "Evaluate",
+    "Export",
+    "Gates",
+    "Int8",
+    "Margin",
+    "Qat",
+    "Recipe",
+    "Schedule",
+    "Student",
+    "StudentSchedule",
+    "Teacher",
+    "reference_page",
+]
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+MethodName = Literal[
+    "scratch", "kd", "l2e", "rkd", "proxyless", "th-kd", "sh-kd", "adadistill", "gkd"
+]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", allow_inf_nan=False, frozen=True, use_attribute_docstrings=True
+    )
+
+
+class Data(Section):
+    source: str = "rendered"
+    """`rendered`, or a path: a folder of people, train.rec, tar shards, a converted face set"""
+    extra: tuple[str, ...] = ()
+    """beside a data set: more of them to learn from, none of whose people is ever judged on"""
+    seed: int = 0
+    """which world of rendered people; of a data set, which people are held out"""
+    identities: Positive = 500
+    """rendered people to learn from; of a data set, all who are not held out"""
+    per_identity: Positive = 30
+    """rendered pictures of each"""
+    held_out: Positive = 120
+    """other people, half to set thresholds on and half to be judged on"""
+    held_out_per_identity: Positive = 10
+    """pictures of each of those, at most"""
+    licence: str | None = None
+    """of a data set of yours: the report and the bundle tell it"""
+    calibration_images: Positive = 256
+    """pictures that show the quantiser what activations look like"""
+    flip: bool = False
+    """mirror half of the training pictures; the teacher is then asked about both sides"""
+    verification: tuple[str, ...] = ()
+    """sets to watch students on, every `student.train.evaluate_every` steps: `.bin` files (LFW,
+    CFP-FP, AgeDB), or `PAIRS:FOLDER`, a list of pairs and where its pictures lie"""
+
+
+class Margin(Section):
+    m1: Annotated[float, Field(gt=0)] = 1.0
+    """multiplies the target angle (SphereFace)"""
+    m2: Annotated[float, Field(ge=0)] = 0.0
+    """adds to the target angle, in radians (ArcFace)"""
+    m3: Annotated[float, Field(ge=0)] = 0.0
+    """subtracts from the target cosine (CosFace)"""
+    scale: Annotated[float, Field(gt=0)] = 64.0
+    """multiplies every cosine"""
+    quality: Annotated[float, Field(ge=0)] = 0.0
+    """AdaFace's margin (0.4 as published) in place of m1, m2 and m3: the longer an embedding
+    beside what is usual, the more its margin is CosFace's and the less its angle counts"""
+    straight_through: bool = False
+    """treat the margin as a constant in the gradient, as one widely used ArcFace does"""
+
+
+class Schedule(Section):
+    steps: Positive = 600
+    """optimizer steps"""
+    batch: Annotated[int, Field(ge=2)] = 64
+    """pictures a step"""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """AdamW, or SGD with Nesterov momentum 0.9"""
+    lr: Annotated[float, Field(gt=0)] = 2e-3
+    """peak learning rate; the schedule takes it down to a hundredth"""
+    schedule: Literal["cosine", "polynomial"] = "cosine"
+    """how it falls: half a cosine, or a polynomial of degree two"""
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-2
+    """on matrices only, never on norms and slopes"""
+    warmup: Annotated[int, Field(ge=0)] = 50
+    """steps of linear warm-up"""
+    clip: Annotated[float, Field(gt=0)] = 5.0
+    """largest norm of the network's gradient"""
+    amp: Literal["fp32", "bf16", "fp16"] = "bf16"
+    """arithmetic of the network's trunk"""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """decay of the averaged weights that are exported; 0 exports the last ones"""
+    checkpoint_every: Positive = 50
+    """steps between checkpoints"""
+    accumulate: Positive = 1
+    """parts that a batch is cut into where memory is short; each has its own batch statistics"""
+    channels_last: bool = True
+    """memory layout of the network, faster on most machines"""
+    compile: bool = False
+    """compile the network with torch.compile; needs a C++ compiler on a CPU"""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """where to train; never chosen silently"""
+    evaluate_every: Annotated[int, Field(ge=0)] = 0
+    """students: steps between evaluations on the people thresholds are set on; the best checkpoint
+    is then exported, by the cross-space EER where there is one. 0: never, the last is exported"""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """evaluations without improvement after which training stops; 0 never stops it"""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """processes that read and decode ahead; 0 leaves it to the training process"""
+    tensorboard: bool = False
+    """also write TensorBoard events beside the CSV"""
+
+
+class StudentSchedule(Schedule):
+    lr: Annotated[float, Field(gt=0)] = 8e-3
+    """peak learning rate; the schedule takes it down to a hundredth. A MobileFaceNet that begins at
+    random wants a large one, a slice of a teacher a quarter of it"""
+
+
+class Teacher(Section):
+    source: Literal["shipped", "train", "file"] = "train"
+    """the small teacher in the package, an IResNet trained by this run, or a file"""
+    file: str | None = None
+    """an .onnx, a .safetensors of ours, a checkpoint of arcface_torch, or `insightface:PACK`"""
+    head_shards: tuple[str, ...] = ()
+    """arcface_torch's classifier beside its checkpoint, one file per rank"""
+    preprocessing: Literal["rgb-scaled", "bgr-scaled", "rgb-plain", "bgr-plain"] | None = None
+    """what an .onnx wants to be fed; read from the file unless given, and confirmed on faces"""
+    probe_steps: Annotated[int, Field(ge=0)] = 0
+    """refine recovered class centres by so many steps of a margin softmax on cached embeddings"""
+    depth: Literal[18, 34, 50, 100, 200] = 18
+    """of the IResNet"""
+    channels: tuple[Positive, Positive, Positive, Positive] = (16, 32, 64, 96)
+    """of its four stages; the published networks have 64, 128, 256, 512"""
+    dim: Positive = 256
+    """of its embedding, and so of every student's"""
+    margin: Margin = Margin(m2=0.3, scale=32.0)
+    train: Schedule = Schedule(steps=3000)
+
+
+class Student(Section):
+    scale: Literal[1, 2, 4] = 1
+    """MobileFaceNet's: 1 has 1.20 M parameters, 2 is insightface's `mbf` with 2.06 M (at 512-d)"""
+    width: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """scales every channel, for students smaller than the published ones"""
+    dim: Positive | None = None
+    """of its embedding; the teacher's unless given"""
+    dims: Literal["same", "pca", "projection"] = "same"
+    """a student of another dimension: reduce the teacher to its head's principal directions, or
+    lift the student by a map that is not exported (it then cannot be matched with the teacher)"""
+    start: Literal["random", "teacher"] = "random"
+    """`teacher`: begin as a slice of a teacher that is a MobileFaceNet at least as wide, its
+    filters in fewer directions and fitted by least squares; far ahead of a random start, most of
+    all with prelu; needs width 1"""
+    activation: Literal["prelu", "relu", "relu6"] = "prelu"
+    """ReLU is the one that INT8 engines run fastest"""
+    train: StudentSchedule = StudentSchedule()
+
+
+class Distill(Section):
+    method: MethodName = "th-kd"
+    """how the student learns"""
+    a: Share = 0.9
+    """th-kd, sh-kd: share of the borrowed head against the student's own"""
+    alpha: Annotated[float, Field(ge=0)] = 1.0
+    """th-kd, sh-kd, kd, gkd: weight of the teacher's class distribution"""
+    beta: Annotated[float, Field(ge=0)] = 60.0
+    """th-kd, sh-kd, l2e: weight of the distance between the two embeddings"""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    """th-kd, sh-kd, kd, gkd: divides the logits of both distributions"""
+    tau: Annotated[float, Field(gt=0, le=1)] = 0.99
+    """gkd: classes count until they have collected this share of the student's prediction"""
+    relation_distance: Annotated[float, Field(ge=0)] = 25.0
+    """rkd: weight of the distances of pairs"""
+    relation_angle: Annotated[float, Field(ge=0)] = 50.0
+    """rkd: weight of the angles of triplets"""
+    adapt_from: Share | None = None
+    """th-kd, proxyless, adadistill: share of the steps after which the borrowed head's rows follow
+    the teacher's embeddings; never unless given, with adadistill from the beginning"""
+    shape: Literal["network", "map"] = "network"
+    """sh-kd: train the whole teacher again, or only a linear map behind it (any teacher can)"""
+    shaping: Schedule = Schedule(steps=300, lr=5e-4)
+    """sh-kd: how the teacher is trained to the student's head"""
+    margin: Margin = Margin(m2=0.3, scale=32.0)
+    baseline: bool = True
+    """also train a student from scratch for as many steps, to stand beside it in the report"""
+
+
+class Export(Section):
+    licence: str | None = None
+    """of the exported weights, told in the report and the bundle; needed where faces or teacher are
+    not embedge's own"""
+    opset: Annotated[int, Field(ge=13, le=22)] = 17
+    """of the ONNX graphs; TensorRT 8.5/8.6 reads up to 17"""
+    precisions: tuple[Literal["fp32", "fp16", "int8-cpu", "int8-trt"], ...] = (
+        "fp32",
+        "fp16",
+        "int8-cpu",
+        "int8-trt",
+    )
+    """graphs of the bundle; fp32 is always there"""
+
+
+class Qat(Section):
+    steps: Annotated[int, Field(ge=0)] = 0
+    """steps of training inside INT8 arithmetic, after distillation, by the same method under the
+    frozen shared head; 0: none"""
+    batch: Annotated[int, Field(ge=2)] = 32
+    """pictures a step"""
+    lr: Annotated[float, Field(gt=0)] = 2e-4
+    """peak learning rate, a tenth of the student's or less: the weights shall move a little"""
+
+
+class Int8(Section):
+    budget: Annotated[float, Field(ge=0)] | None = None
+    """search layers to keep in float until TAR at evaluate.gate_fmr loses at most so many points on
+    the people thresholds are set on; unset: no search"""
+    qat: Qat = Qat()
+
+
+class Gates(Section):
+    """The command fails (exit code 3) when one of these does not hold."""
+
+    cosine_p1: dict[str, float] = {
+        "fp32": 0.9999,
+        "fp16": 0.999,
+        "int8-cpu": 0.95,
+        "int8-trt": 0.95,
+    }
+    """artifact: smallest first percentile of the cosine to the student in torch"""
+    tar_loss: Share = 0.01
+    """largest TAR an artifact may lose against fp32"""
+    cross_space_tar: Share = 0.0
+    """smallest TAR of student probes against the teacher's gallery"""
+
+
+class Evaluate(Section):
+    fmrs: tuple[Share, ...] = (1e-2, 1e-3, 1e-4)
+    """false match rates to report TAR at"""
+    threshold_fmr: Share = 1e-3
+    """false match rate that the bundle's thresholds keep, with 95 % confidence"""
+    gate_fmr: Share = 1e-3
+    """false match rate that the gates look at"""
+    gates: Gates = Gates()
+    pictures: bool = True
+    """show the worst pairs in the report"""
+
+
+class Bench(Section):
+    seconds: Annotated[float, Field(gt=0)] = 30.0
+    """spent on timing"""
+
+
+class Recipe(Section):
+    name: str
+    """of the bundle; the file's name unless given"""
+    seed: int = 0
+    """of weights, batches and splits"""
+    data: Data = Data()
+    teacher: Teacher = Teacher()
+    student: Student = Student()
+    distill: Distill = Distill()
+    export: Export = Export()
+    int8: Int8 = Int8()
+    evaluate: Evaluate = Evaluate()
+    bench: Bench = Bench()
+
+    def to_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
+def reference_page() -> str:
+    """docs/reference/recipe.md."""
+    head = (
+        "# The recipe\n\n"
+        "A YAML file with these keys; every one can be given on the command line as"
+        " `--section.key value`.\nUnknown keys and impossible values are refused before anything"
+        " runs, all at once. The resolved recipe is kept in\nthe run folder as `recipe.json`."
+        " This page is printed by `python -m embedge.pipeline.recipe`.\n\n"
+        "| key | default | what it is |\n|---|---|---|\n"
+    )
+    return head + "".join(f"| `{key}` | {default} | {text} |\n" for key, default, text in _rows())
+
+
+def _rows(section: Section | None = None, path: str = "") -> Iterator[tuple[str, str, str]]:
+    section = section or Recipe(name="")
+    for name, field in type(section).model_fields.items():
+        key, value = f"{path}{name}", getattr(section, name)
+        if isinstance(value, Section):
+            yield from _rows(value, f"{key}.")
+        else:
+            default = "required" if field.is_required() else f"`{value}`"
+            yield key, default, " ".join((field.description or "").split())
+
+
+if __name__ == "__main__":
+    print(reference_page(), end="")

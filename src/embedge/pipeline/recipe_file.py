@@ -1,0 +1,133 @@
+"""Reading a recipe: YAML, overrides, and an answer to every mistake before anything runs."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from embedge.errors import EmbedgeError
+from embedge.pipeline.recipe import Recipe
+
+__all__ = ["load_recipe", "recipe_names"]
+
+RECIPES = Path(__file__).parents[1] / "train" / "recipes"
+
+
+def recipe_names() -> list[str]:
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe:
+    """Read a recipe by name or path and apply `--section.key value` pairs."""
+    path = _recipe_path(name_or_path)
+    values = _yaml(path.read_text(), str(path))
+    values.setdefault("name", path.stem)
+    for key, value in _pairs(overrides or []):
+        _put(values, key, value)
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise _readable(error, str(path)) from error
+
+
+def _recipe_path(name_or_path: str) -> Path:
+    shipped = RECIPES / f"{name_or_path}.yaml"
+    if shipped.is_file():
+        return shipped
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    raise EmbedgeError(
+        "E-RECIPE-MISSING",
+        f"there is no recipe '{name_or_path}'",
+        remedy=f"Give a YAML file, or one of: {', '.join(recipe_names())}",
+    )
+
+
+def _yaml(text: str, where: str) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise EmbedgeError(
+            "E-RECIPE-YAML", f"not valid YAML: {problem}", where=where, remedy="Mend that line"
+        ) from error
+    if not isinstance(values, dict):
+        raise EmbedgeError(
+            "E-RECIPE-YAML",
+            "a recipe is a mapping of sections",
+            where=where,
+            remedy="Start from a shipped one: " + ", ".join(recipe_names()),
+        )
+    return values
+
+
+def _pairs(arguments: list[str]) -> list[tuple[str, Any]]:
+    """`--a.b 1 --c.d=2` as pairs; values are read as YAML."""
+    pairs, rest = [], list(arguments)
+    while rest:
+        head = rest.pop(0)
+        key, equals, value = head.removeprefix("--").partition("=")
+        if not head.startswith("--") or ("." not in key and key not in Recipe.model_fields):
+            options = ["demo", "recipe", "out", "method", "no-baseline", "quiet", "update", "debug"]
+            options += ["dry-run", "allow-download"]
+            raise EmbedgeError(
+                "E-OPTION",
+                f"unknown option '{head}'{_did_you_mean(key, options)}",
+                remedy="See --help; recipe keys are written --section.key value",
+            )
+        if not equals:
+            if not rest:
+                raise EmbedgeError(
+                    "E-OPTION", f"'{head}' has no value", remedy=f"Write {head} VALUE"
+                )
+            value = rest.pop(0)
+        pairs.append((key, yaml.safe_load(value)))
+    return pairs
+
+
+def _put(values: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, last = dotted.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise EmbedgeError(
+                "E-RECIPE-KEY",
+                f"'{section}' in --{dotted} is a value, not a section",
+                remedy="Leave out what follows it",
+            )
+    values[last] = value
+
+
+def _readable(error: ValidationError, where: str) -> EmbedgeError:
+    """All mistakes at once, one line each."""
+    lines = [_mistake(item) for item in error.errors()]
+    return EmbedgeError(
+        "E-RECIPE-KEY",
+        "the recipe has mistakes:\n  " + "\n  ".join(lines) + "\n",
+        where=where,
+        remedy="docs/reference/recipe.md lists every key",
+    )
+
+
+def _mistake(item: Any) -> str:
+    path = [str(part) for part in item["loc"]]
+    name = ".".join(path)
+    if item["type"] == "extra_forbidden":
+        known = _known_keys(path[:-1])
+        return f"{name}: unknown key{_did_you_mean(path[-1], known)}"
+    return f"{name}: {item['msg'].lower()} (got {item['input']!r})"
+
+
+def _known_keys(path: list[str]) -> list[str]:
+    section: Any = Recipe
+    for part in path:
+        section = section.model_fields[part].annotation
+    return list(section.model_fields)
+
+
+def _did_you_mean(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f", did you mean '{close[0]}'?" if close else f" (known: {', '.join(known)})"

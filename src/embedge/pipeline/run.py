@@ -1,0 +1,218 @@
+"""Stages that resume: each one's output folder is keyed by a hash of all it was made from."""
+
+import fcntl
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from embedge.errors import EmbedgeError
+from embedge.files import sha256_json, write_json
+from embedge.progress import Progress
+from embedge.train.loop import ranks
+
+__all__ = ["Asked", "Run", "Stage", "Work", "check_recipe", "open_run"]
+
+Work = Callable[[Path], dict[str, Any] | None]
+
+_DONE = "stage.json"
+_RECIPE = "recipe.json"
+_KEY_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A finished stage: where its files are and the key that names them."""
+
+    name: str
+    key: str
+    folder: Path
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A stage by all that it is made from."""
+
+    run: Path
+    name: str
+    inputs: dict[str, Any]
+    after: list[Stage]
+
+    @property
+    def described(self) -> dict[str, Any]:
+        after = {stage.name: stage.key for stage in self.after}
+        return {"stage": self.name, "inputs": self.inputs, "after": after}
+
+    @property
+    def key(self) -> str:
+        return sha256_json(self.described)[:_KEY_DIGITS]
+
+    @property
+    def folder(self) -> Path:
+        return self.run / "stages" / f"{self.name}-{self.key}"
+
+    @property
+    def part(self) -> Path:
+        return self.folder.with_name(self.folder.name + ".part")
+
+    def finished(self) -> Stage | None:
+        """The stage, if it was worked before."""
+        if not (self.folder / _DONE).is_file():
+            return None
+        return Stage(self.name, self.key, self.folder, _read_facts(self.folder))
+
+
+@dataclass(slots=True)
+class Run:
+    """One run folder. A stage works in `NAME-KEY.part` and is renamed when it is whole."""
+
+    folder: Path
+    progress: Progress
+    reused: list[str] = field(default_factory=list)
+
+    def stage(
+        self,
+        name: str,
+        inputs: dict[str, Any],
+        after: list[Stage],
+        work: Work,
+        *,
+        together: bool = False,
+    ) -> Stage:
+        """Do `work(folder)` unless the same inputs were worked before. It returns small facts.
+
+        Where torchrun started several processes, the first one works and the others wait for its
+        facts. A training is work for all of them `together`; the first one alone writes.
+        """
+        asked = Asked(self.folder, name, inputs, after)
+        if not together:
+            return ranks.agreed(lambda: self._found(asked) or self._worked(asked, work))
+        found = ranks.agreed(lambda: self._found(asked))
+        if found is not None:
+            return found
+        began = ranks.agreed(lambda: self._begun(asked))
+        facts = _guarded(work, asked.part) or {}
+        ranks.barrier()
+        return ranks.agreed(lambda: self._kept(asked, facts, began))
+
+    def _worked(self, asked: Asked, work: Work) -> Stage:
+        began = self._begun(asked)
+        return self._kept(asked, _guarded(work, asked.part) or {}, began)
+
+    def _found(self, asked: Asked) -> Stage | None:
+        stage = asked.finished()
+        if stage is not None:
+            self.reused.append(asked.name)
+            self.progress.say(f"{asked.name}: reused")
+        return stage
+
+    def _begun(self, asked: Asked) -> float:
+        self.progress.say(f"{asked.name} …")
+        asked.part.mkdir(parents=True, exist_ok=True)
+        return time.monotonic()
+
+    def _kept(self, asked: Asked, facts: dict[str, Any], began: float) -> Stage:
+        folder, part = asked.folder, asked.part
+        seconds = round(time.monotonic() - began, 2)
+        write_json(part / _DONE, {**asked.described, "seconds": seconds, "facts": facts})
+        if folder.exists():  # a folder without its mark is no finished stage
+            shutil.rmtree(folder)
+        part.rename(folder)
+        self.progress.say(f"{asked.name}: done in {seconds:.1f} s")
+        return Stage(asked.name, asked.key, folder, facts)
+
+
+@contextmanager
+def open_run(
+    folder: Path, recipe: dict[str, Any], progress: Progress, *, update: bool
+) -> Iterator[Run]:
+    """Claim a run folder for one process, or for those of one torchrun, and one recipe."""
+    with ExitStack() as claim:
+        ranks.agreed(lambda: claim.enter_context(_claimed(folder, recipe, update=update)))
+        yield Run(folder, progress)
+
+
+@contextmanager
+def _claimed(folder: Path, recipe: dict[str, Any], *, update: bool) -> Iterator[None]:
+    _require_folder(folder)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise EmbedgeError(
+                "E-RUN-BUSY",
+                "another process is working in this run folder",
+                where=folder,
+                remedy="Wait for it, or choose another folder with --out",
+            ) from error
+        _claim(folder, recipe, update=update)
+        yield
+
+
+def _require_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise _not_a_run(folder, "this is a file, not a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / ".lock").exists():
+        raise _not_a_run(folder, "this folder holds other things and is no run folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_a_run(folder, f"cannot make the folder: {error.strerror}") from error
+
+
+def _not_a_run(folder: Path, what: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-RUN-FOLDER", what, where=folder, remedy="Choose a new or empty folder with --out"
+    )
+
+
+def _claim(folder: Path, recipe: dict[str, Any], *, update: bool) -> None:
+    if not update:
+        check_recipe(folder, recipe)
+    write_json(folder / _RECIPE, recipe)
+
+
+def check_recipe(folder: Path, recipe: dict[str, Any]) -> None:
+    """Refuse a folder that another recipe worked in."""
+    path = folder / _RECIPE
+    changed = _differences(json.loads(path.read_text()), recipe) if path.is_file() else []
+    if changed:
+        raise EmbedgeError(
+            "E-RUN-OTHER",
+            f"this folder belongs to another recipe; different: {', '.join(changed[:6])}",
+            where=folder,
+            remedy="Choose another --out, or add --update to redo here what these keys change",
+        )
+
+
+def _differences(old: Any, new: Any, path: str = "") -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted(set(old) | set(new))
+        return [
+            name
+            for key in keys
+            for name in _differences(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))
+        ]
+    return [] if old == new else [path]
+
+
+def _read_facts(folder: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads((folder / _DONE).read_text())["facts"]
+    return facts
+
+
+def _guarded(work: Work, part: Path) -> dict[str, Any] | None:
+    try:
+        return work(part)
+    except OSError as error:
+        raise EmbedgeError(
+            "E-WRITE",
+            f"the file system refused: {error.strerror or error}",
+            where=error.filename or part,
+            remedy="Free some space or choose another --out, then run the same command again",
+        ) from error

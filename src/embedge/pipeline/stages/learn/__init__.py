@@ -1,0 +1,1 @@
+"""Stages from faces and a teacher to a trained student."""

@@ -1,0 +1,111 @@
+"""The first two stages: faces to learn from, and other people to be judged on."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embedge.errors import EmbedgeError
+from embedge.pipeline.recipe import Data, Recipe
+from embedge.pipeline.run import Run, Stage
+from embedge.train.data import FaceDataset, FaceSet, open_faces
+from embedge.train.data.feeding.guard import CorruptLog, read_faces
+from embedge.train.data.sources.rendered import render_face_set, rendered_fingerprint
+from embedge.train.data.view import View, side_of
+
+__all__ = ["faces_of", "held_out_stage", "train_faces_stage"]
+
+# far from any identity that a teacher was trained on
+_FIRST_HELD_OUT = 1_000_000_000
+
+
+def train_faces_stage(run: Run, recipe: Recipe) -> Stage:
+    data = recipe.data
+    if data.source == "rendered":
+        if data.extra:
+            raise EmbedgeError(
+                "E-RECIPE-KEY",
+                "data.extra stands beside a data set, and data.source is rendered",
+                remedy="Leave it out, or write the rendered people as rendered:500x40",
+            )
+        return _rendered(run, "faces", data, 0, data.identities, data.per_identity)
+    return _noted(run, data)
+
+
+def held_out_stage(run: Run, recipe: Recipe) -> Stage:
+    data = recipe.data
+    if data.source == "rendered":
+        first, each = _FIRST_HELD_OUT, data.held_out_per_identity
+        return _rendered(run, "held-out", data, first, data.held_out, each)
+    return _copied(run, data)
+
+
+def faces_of(stage: Stage) -> FaceDataset:
+    """What a stage of faces left behind: pixels, or a note where they lie."""
+    return open_faces(stage.folder)
+
+
+def _rendered(run: Run, name: str, data: Data, first: int, people: int, each: int) -> Stage:
+    numbers = {"seed": data.seed, "first": first, "identities": people, "per_identity": each}
+
+    def work(folder: Path) -> dict[str, Any]:
+        faces = render_face_set(f"rendered {name}", folder, progress=run.progress, **numbers)
+        return {"images": len(faces), "identities": faces.classes}
+
+    return run.stage(name, {"fingerprint": rendered_fingerprint(**numbers)}, [], work)
+
+
+def _noted(run: Run, data: Data) -> Stage:
+    """Faces to learn from stay where they are, however many: the stage keeps a note of them."""
+    whole = open_faces(data.source)
+    extra = {_lasting(source): open_faces(source).fingerprint for source in data.extra}
+    view = View(
+        source=_lasting(data.source),
+        side="learn",
+        held_out=data.held_out,
+        seed=data.seed,
+        each=None,
+        fingerprint=whole.fingerprint,
+        extra=extra,
+    )
+
+    def work(folder: Path) -> dict[str, Any]:
+        view.save(folder)
+        faces = open_faces(folder)
+        return {"images": len(faces), "identities": faces.classes}
+
+    inputs = {
+        "of": whole.fingerprint,
+        "held_out": data.held_out,
+        "seed": data.seed,
+        "extra": list(extra.values()),
+    }
+    return run.stage("faces", inputs, [], work)
+
+
+def _lasting(source: str) -> str:
+    """A path that means the same from any folder; other names as they are."""
+    return str(Path(source).resolve()) if Path(source).exists() else source
+
+
+def _copied(run: Run, data: Data) -> Stage:
+    """Those to be judged on are few and read many times: their pixels are kept."""
+    whole, each = open_faces(data.source), data.held_out_per_identity
+
+    def work(folder: Path) -> dict[str, Any]:
+        side = side_of(whole, "held-out", data.held_out, data.seed, each)
+        read = read_faces(side, np.arange(len(side)))
+        CorruptLog(side).add(read.corrupt)
+        sound = ~np.isin(np.arange(len(side)), [error.index for error in read.corrupt])
+        FaceSet(
+            side.name, read.images[sound], side.labels[sound], side.identities, side.fingerprint
+        ).save(folder)
+        return {"images": int(sound.sum()), "identities": side.classes}
+
+    inputs = {
+        "of": whole.fingerprint,
+        "held_out": data.held_out,
+        "each": each,
+        "seed": data.seed,
+    }
+    return run.stage("held-out", inputs, [], work)

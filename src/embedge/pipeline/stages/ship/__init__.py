@@ -1,0 +1,1 @@
+"""Stages from a trained student to a bundle with its report."""

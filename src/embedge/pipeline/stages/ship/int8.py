@@ -1,0 +1,135 @@
+"""The INT8 stage: after training, or with some training inside INT8 arithmetic.
+
+Training continues the lesson of the student under the frozen shared head, so that what INT8 lost
+comes back without leaving the teacher's space.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from embedge.calibration.thresholds import split_subjects
+from embedge.errors import EmbedgeError
+from embedge.export.int8.budget.precision_plan import PrecisionPlan, planned
+from embedge.export.int8.placement import Target
+from embedge.export.int8.qdq import Calibrated, Images, calibrated_graph, quantised, write_for
+from embedge.export.int8.training.qat import Fit, trained_graph
+from embedge.pipeline.recipe import Recipe
+from embedge.pipeline.run import Run, Stage
+from embedge.pipeline.stages.learn.faces import held_out_stage
+from embedge.pipeline.stages.learn.learning import School
+from embedge.pipeline.stages.learn.students import Teaching
+from embedge.train.data import FaceSet
+from embedge.train.distil import Lesson, train_student
+from embedge.train.loop import ranks
+from embedge.train.loop.training import Curves, Plan
+
+__all__ = ["INT8", "float_layers", "int8_stage", "short_lesson"]
+
+INT8: dict[str, Target] = {"int8-cpu": "cpu", "int8-trt": "trt"}
+
+
+def int8_stage(run: Run, recipe: Recipe, onnx: Stage, calibration: Stage, school: School) -> Stage:
+    """One graph per target, and beside each the plan of what stays in float."""
+    wanted = [name for name in recipe.export.precisions if name in INT8]
+    after, inputs = [onnx, calibration], dict[str, Any](precisions=wanted)
+    teaching = held_out = None
+    if recipe.int8.qat.steps:
+        teaching = _teaching(run, recipe, school)
+        lesson = {"method": teaching.plan.method, **teaching.inputs}
+        inputs["qat"] = {**recipe.int8.qat.model_dump(), "lesson": lesson}
+        after += teaching.stages
+    if recipe.int8.budget is not None:
+        held_out = held_out_stage(run, recipe)
+        inputs["budget"] = [recipe.int8.budget, recipe.evaluate.gate_fmr, recipe.seed]
+        after.append(held_out)
+
+    def work(folder: Path) -> dict[str, Any]:
+        images = np.load(calibration.folder / "images.npy")
+        curves = dict[str, Curves]()
+        with run.progress.task("quantising", len(wanted)) as task:
+            for name in wanted:
+                source = onnx.folder / "student.fp32.onnx"
+                calibrated = calibrated_graph(source, images, INT8[name])
+                plan = _plan(recipe, calibrated, images, held_out)
+                if teaching is None:
+                    graph = quantised(calibrated, images, "mse", kept=plan.nodes)
+                else:
+                    title = f"INT8 for {name}"
+                    fit = short_lesson(run, recipe, teaching.lesson(), title, folder, curves)
+                    graph = trained_graph(calibrated, images, fit, kept=plan.nodes)
+                if ranks.rank() == 0:
+                    plan.write(folder / f"student.{name}.plan.json")
+                    write_for(graph, INT8[name], folder / f"student.{name}.onnx")
+                task.advance()
+        return {"curves": curves}
+
+    return run.stage("int8", inputs, after, work, together=teaching is not None)
+
+
+def float_layers(int8: Stage, artifact: str) -> list[dict[str, Any]]:
+    """What an artifact computes in float, and why; nothing for one that is not INT8."""
+    path = int8.folder / f"student.{artifact}.plan.json"
+    layers: list[dict[str, Any]] = []
+    if path.is_file():
+        layers = json.loads(path.read_text())["float_layers"]
+    return layers
+
+
+def _teaching(run: Run, recipe: Recipe, school: School) -> Teaching:
+    method = "th-kd" if recipe.distill.method == "sh-kd" else recipe.distill.method
+    teaching = Teaching.of(run, recipe, method, school)
+    if not teaching.plan.shares:
+        raise EmbedgeError(
+            "E-QAT",
+            f"{method} has no frozen shared head for INT8 to be trained under",
+            remedy="Set int8.qat.steps to 0, or distil by th-kd, sh-kd or proxyless",
+        )
+    return teaching
+
+
+def short_lesson(
+    run: Run, recipe: Recipe, lesson: Lesson, name: str, folder: Path, curves: dict[str, Curves]
+) -> Fit:
+    """How a network is trained as the recipe's section `int8.qat` says."""
+    wanted, student = recipe.int8.qat, recipe.student.train
+    # a head of the student's own would start from noise here: the shared one takes its share
+    lesson = replace(lesson, ingredients=replace(lesson.ingredients, a=1.0))
+    plan = Plan(
+        steps=wanted.steps,
+        batch=wanted.batch,
+        optimizer="adamw",
+        lr=wanted.lr,
+        weight_decay=0.0,
+        warmup=wanted.steps // 10,
+        clip=student.clip,
+        amp="fp32",
+        ema=0.0,
+        checkpoint_every=student.checkpoint_every,
+        workers=student.workers,
+    )
+
+    def fit(module: nn.Module) -> None:
+        curves[name], _ = train_student(
+            name, module, lesson, plan, seed=recipe.seed, folder=folder, progress=run.progress
+        )
+
+    return fit
+
+
+def _plan(
+    recipe: Recipe, calibrated: Calibrated, images: Images, held_out: Stage | None
+) -> PrecisionPlan:
+    budget = recipe.int8.budget
+    if budget is None or held_out is None:
+        return PrecisionPlan(calibrated.target, calibrated.closing)
+    faces = FaceSet.load(held_out.folder)
+    rows, _ = split_subjects(faces.labels, recipe.seed)
+    some = np.asarray(faces.images[np.flatnonzero(rows)])
+    labels = faces.labels[rows]
+    fmr = recipe.evaluate.gate_fmr
+    return planned(calibrated, images, "mse", some, labels, fmr=fmr, budget=budget)

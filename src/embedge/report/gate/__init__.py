@@ -1,0 +1,1 @@
+"""Is a report good enough? A policy asks, rule by rule."""

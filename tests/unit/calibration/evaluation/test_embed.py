@@ -1,0 +1,105 @@
+"""Embedding many faces: failures apart, chunks cached and resumed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from embedge.calibration.evaluation import embed as module
+from embedge.calibration.evaluation.embed import embedded
+from embedge.calibration.evaluation.faces import FaceBytes, FaceFiles
+from embedge.errors import EmbedgeError
+from embedge.runtime.contract import EmbeddingContract
+
+
+class CountingEncoder:
+    """Embeds a crop as the mean of its colours, and counts what it was asked."""
+
+    contract = EmbeddingContract("space", "0" * 64, 3)
+    provider = "test"
+
+    def __init__(self, stop_after: int | None = None):
+        self.seen = 0
+        self.stop_after = stop_after
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        if self.stop_after is not None and self.seen >= self.stop_after:
+            raise KeyboardInterrupt
+        self.seen += len(images)
+        return images.mean(axis=(1, 2)).astype(np.float32)
+
+
+@pytest.fixture
+def faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FaceFiles:
+    monkeypatch.setattr(module, "_CHUNK", 4)
+    generator = np.random.default_rng(0)
+    for number in range(10):
+        colour = tuple(int(value) for value in generator.integers(1, 255, 3))
+        Image.new("RGB", (112, 112), colour).save(tmp_path / f"{number}.png")
+    return FaceFiles(tmp_path, [f"{number}.png" for number in range(10)])
+
+
+def test_rows_are_of_length_one_and_in_order(faces):
+    rows = embedded(faces, CountingEncoder(), ticker=None)
+    colour = np.asarray(Image.open(faces.root / "6.png"))[0, 0].astype(float)
+    np.testing.assert_allclose(rows.embeddings[6], colour / np.linalg.norm(colour), rtol=1e-5)
+    assert rows.acquired.all()
+
+
+def test_a_broken_picture_is_a_failure_to_acquire(faces):
+    (faces.root / "3.png").write_bytes(b"no picture")
+    (faces.root / "5.png").unlink()
+    rows = embedded(faces, CountingEncoder(), ticker=None)
+    assert rows.acquired.tolist() == [n not in (3, 5) for n in range(10)]
+    assert rows.acquisition.rate == 0.2
+    assert rows.acquisition.failures["3.png"].startswith("E-IMAGE")
+    assert rows.acquisition.failures["5.png"].startswith("E-IMAGE-MISSING")
+
+
+def test_a_picture_of_another_size_is_a_mistake_not_a_failure(faces):
+    Image.new("RGB", (200, 250)).save(faces.root / "3.png")
+    with pytest.raises(EmbedgeError, match="E-NOT-ALIGNED"):
+        embedded(faces, CountingEncoder(), ticker=None)
+
+
+def test_all_broken_is_an_error(faces):
+    for path in faces.root.iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(EmbedgeError, match="E-NO-FACES"):
+        embedded(faces, CountingEncoder(), ticker=None)
+
+
+def test_a_second_run_reads_the_cache_and_a_stopped_one_resumes(faces, tmp_path_factory):
+    cache = tmp_path_factory.mktemp("cache")
+    (faces.root / "1.png").write_bytes(b"broken")
+    with pytest.raises(KeyboardInterrupt):
+        embedded(faces, CountingEncoder(stop_after=3), cache=cache, ticker=None)
+    assert len(list(cache.iterdir())) == 1
+    second = CountingEncoder()
+    rows = embedded(faces, second, cache=cache, ticker=None)
+    assert second.seen == 6
+    third = CountingEncoder()
+    again = embedded(faces, third, cache=cache, ticker=None)
+    assert third.seen == 0
+    np.testing.assert_array_equal(again.embeddings, rows.embeddings)
+    assert again.acquisition.failures == rows.acquisition.failures != {}
+
+
+def test_a_changed_picture_is_embedded_again(faces, tmp_path_factory):
+    cache = tmp_path_factory.mktemp("cache")
+    embedded(faces, CountingEncoder(), cache=cache, ticker=None)
+    Image.new("RGB", (112, 112), (250, 1, 1)).save(faces.root / "9.png", compress_level=0)
+    encoder = CountingEncoder()
+    rows = embedded(faces, encoder, cache=cache, ticker=None)
+    assert encoder.seen == 2
+    assert rows.embeddings[9, 0] > 0.99
+
+
+def test_pictures_in_memory(faces):
+    blobs = [(faces.root / name).read_bytes() for name in faces.names]
+    memory = FaceBytes(blobs, [str(n) for n in range(10)], list(faces.names))
+    np.testing.assert_array_equal(
+        embedded(memory, CountingEncoder(), ticker=None).embeddings,
+        embedded(faces, CountingEncoder(), ticker=None).embeddings,
+    )

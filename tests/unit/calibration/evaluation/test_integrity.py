@@ -1,0 +1,94 @@
+"""Every planted fault is found, and a clean set is not accused."""
+
+import numpy as np
+import pytest
+
+from embedge.calibration.evaluation.integrity import (
+    contradicted_pairs,
+    copied_pictures,
+    leaking_folds,
+    leaking_subjects,
+    likely_same_people,
+    mislabelled,
+)
+from embedge.calibration.pairs import pairs_within
+
+PEOPLE, EACH = 40, 5
+LABELS = np.repeat(np.arange(PEOPLE), EACH)
+NAMES = [f"{label}/{number}.jpg" for number, label in enumerate(LABELS)]
+
+
+@pytest.fixture(scope="module")
+def rows() -> np.ndarray:
+    generator = np.random.default_rng(2)
+    centres = np.repeat(generator.normal(size=(PEOPLE, 48)), EACH, 0)
+    values = centres + 0.5 * generator.normal(size=centres.shape)
+    return (values / np.linalg.norm(values, axis=1, keepdims=True)).astype(np.float32)
+
+
+def judged(rows: np.ndarray, labels: np.ndarray) -> list:
+    scores = pairs_within(rows, labels)
+    return mislabelled(NAMES, rows, labels, scores) + likely_same_people(
+        NAMES, rows, labels, scores
+    )
+
+
+def test_a_clean_set_has_no_findings(rows):
+    assert judged(rows, LABELS) == []
+
+
+def test_one_wrong_label_is_a_warning_that_names_the_picture(rows):
+    labels = LABELS.copy()
+    labels[7] = 30
+    (finding,) = judged(rows, labels)
+    assert (finding.code, finding.severity, finding.count) == ("mislabelled", "warning", 1)
+    assert finding.examples[0].startswith(NAMES[7])
+    assert "resembles 1/" in finding.examples[0]
+
+
+@pytest.mark.parametrize("share", [0.12, 0.5, 1.0])
+def test_shuffled_labels_are_an_error(rows, share):
+    generator = np.random.default_rng(4)
+    labels = LABELS.copy()
+    chosen = generator.permutation(len(labels))[: int(share * len(labels))]
+    labels[chosen] = generator.permutation(labels[chosen])
+    codes = {finding.code: finding.severity for finding in judged(rows, labels)}
+    assert codes["shuffled-labels"] == "error"
+
+
+def test_one_person_under_two_names_is_found(rows):
+    labels = LABELS.copy()
+    labels[EACH * 3 : EACH * 3 + 2] = PEOPLE
+    (finding,) = judged(rows, labels)
+    assert finding.code == "duplicate-subject"
+    assert finding.count == 1
+    assert finding.examples == ("3/17.jpg and 3/15.jpg",)
+
+
+def test_a_picture_under_two_people_is_an_error_and_twice_under_one_a_warning():
+    digests = list(range(len(NAMES)))
+    digests[EACH] = digests[0]
+    digests[2 * EACH + 1] = digests[2 * EACH]
+    across, within = copied_pictures(NAMES, digests, LABELS)
+    assert (across.code, across.severity, across.count) == ("duplicate-picture", "error", 1)
+    assert across.examples == ("0/0.jpg = 1/5.jpg",)
+    assert (within.code, within.severity, within.count) == ("repeated-picture", "warning", 1)
+
+
+def test_leaks_between_splits_and_folds():
+    assert leaking_subjects(["ann", "bob"], ["cid"]) == []
+    (finding,) = leaking_subjects(["ann", "bob"], ["bob", "cid"])
+    assert (finding.severity, finding.examples) == ("error", ("bob",))
+    pairs = np.asarray([[0, 1], [5, 10], [11, 12]])
+    assert leaking_folds(LABELS, pairs, np.asarray([0, 1, 1]), certain=True) == []
+    (finding,) = leaking_folds(LABELS, pairs, np.asarray([0, 1, 2]), certain=True)
+    assert (finding.severity, finding.examples) == ("error", ("subject 2",))
+    (finding,) = leaking_folds(LABELS, pairs, np.asarray([0, 1, 2]), certain=False)
+    assert finding.severity == "warning"
+
+
+def test_pairs_against_their_folders():
+    pairs, same = np.asarray([[0, 1], [0, 9], [3, 4]]), np.asarray([True, True, False])
+    (finding,) = contradicted_pairs(NAMES, LABELS, pairs, same)
+    assert (finding.severity, finding.count) == ("error", 2)
+    assert finding.examples[0] == "0/0.jpg and 1/9.jpg"

@@ -1,0 +1,77 @@
+"""Groups are measured by themselves, at everybody's threshold."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedge.calibration.evaluation.slices import GroupLabels, group_labels, sliced
+from embedge.errors import EmbedgeError
+
+LABELS = np.repeat(np.arange(30), 4)
+NAMES = [f"p{label}/{number}.jpg" for number, label in enumerate(LABELS)]
+
+
+@pytest.fixture(scope="module")
+def rows() -> np.ndarray:
+    """People 0-14 resemble each other, people 15-29 do not."""
+    generator = np.random.default_rng(0)
+    people = generator.normal(size=(30, 32))
+    people[:15] += 1.2 * generator.normal(size=32)
+    values = np.repeat(people, 4, 0) + 0.7 * generator.normal(size=(120, 32))
+    return (values / np.linalg.norm(values, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_rates_of_each_group_are_counted_within_it(rows):
+    groups = GroupLabels({"likeness": ["alike" if n < 15 else "unlike" for n in LABELS]})
+    result = sliced(rows, LABELS, groups, 0.5)
+    cosine, same = rows @ rows.T, LABELS[:, None] == LABELS
+    upper = np.triu(np.ones_like(same), 1)
+    for part, chosen in zip(result.slices, (LABELS < 15, LABELS >= 15)):
+        within = upper & chosen[:, None] & chosen
+        assert part.fmr == pytest.approx((cosine > 0.5)[within & ~same].mean())
+        assert part.fnmr == pytest.approx((cosine <= 0.5)[within & same].mean())
+        assert part.fmr_interval.low <= part.fmr <= part.fmr_interval.high
+        assert (part.images, part.subjects) == (60, 15)
+    worst = result.to_json()["worst"][0]
+    assert (worst["rate"], worst["worst"], worst["best"]) == ("fmr", "alike", "unlike")
+    alike, unlike = result.slices
+    assert worst["ratio"] == pytest.approx(alike.fmr / unlike.fmr)
+    assert 1 < worst["at_least"] < worst["ratio"]
+
+
+def test_equal_groups_are_not_accused(rows):
+    groups = GroupLabels({"half": ["odd" if n % 2 else "even" for n in LABELS]})
+    worst = sliced(rows, LABELS, groups, 0.5).to_json()["worst"]
+    assert [row["at_least"] for row in worst] == [1, 1]
+
+
+def test_a_group_without_comparisons_has_no_rate(rows):
+    groups = GroupLabels({"only": ["one" if n == 0 else "" for n in LABELS]})
+    (part,) = sliced(rows, LABELS, groups, 0.5).slices
+    assert (part.fmr, part.impostor, part.genuine) == (None, 0, 6)
+    assert part.to_json()["fmr_low"] is None
+
+
+def test_people_and_pictures_can_be_labelled(tmp_path: Path):
+    path = tmp_path / "groups.tsv"
+    path.write_text("name\tsex\tpose\np0\tf\t\np1\tm\tfrontal\np0/2.jpg\tf\tprofile\n")
+    groups = group_labels(path, NAMES)
+    assert groups.values["sex"][:9] == ["f"] * 4 + ["m"] * 4 + [""]
+    assert groups.values["pose"][:5] == ["", "", "profile", "", "frontal"]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("", "first line"),
+        ("name\n", "first line"),
+        ("name\tsex\np0\n", "line 2 has 0 values"),
+        ("name\tsex\nnobody\tf\n", "names none"),
+    ],
+)
+def test_damaged_files_are_one_sentence(tmp_path, text, what):
+    (tmp_path / "groups.tsv").write_text(text)
+    with pytest.raises(EmbedgeError, match="E-SLICES") as caught:
+        group_labels(tmp_path / "groups.tsv", NAMES)
+    assert what in str(caught.value)

@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from embedge.errors import EmbedgeError
+from embedge.pipeline.recipe import reference_page
+from embedge.pipeline.recipe_file import load_recipe, recipe_names
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_is_valid(name):
+    assert load_recipe(name).name == name
+
+
+def test_overrides_are_typed():
+    recipe = load_recipe("demo", ["--student.train.steps", "7", "--distill.a=0.25"])
+    assert recipe.student.train.steps == 7
+    assert recipe.distill.a == 0.25
+    assert recipe.student.width == 0.5  # the rest of the section stays
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--student.trian.steps", "7"], r"student\.trian: unknown key, did you mean 'train'\?"),
+        (["--distil.a", "1"], r"distil: unknown key, did you mean 'distill'\?"),
+        (["--distill.a", "two"], r"distill\.a: .*valid number.*got 'two'"),
+        (["--student.train.steps", "0"], r"student\.train\.steps: .*greater than 0.*got 0"),
+        (["--otu", "x"], r"E-OPTION: unknown option '--otu', did you mean 'out'\?"),
+        (["--distill.a"], r"E-OPTION: '--distill.a' has no value"),
+        (["--seed", "1", "--seed.more", "1"], r"E-RECIPE-KEY: 'seed' in --seed.more is a value"),
+    ],
+)
+def test_a_mistake_is_answered(arguments, message):
+    with pytest.raises(EmbedgeError, match=message):
+        load_recipe("demo", arguments)
+
+
+def test_all_mistakes_at_once():
+    with pytest.raises(EmbedgeError) as caught:
+        load_recipe("demo", ["--distill.b", "1", "--student.with", "1"])
+    assert "distill.b" in str(caught.value)
+    assert "student.with: unknown key, did you mean 'width'?" in str(caught.value)
+
+
+def test_missing_recipe_names_those_there_are():
+    with pytest.raises(EmbedgeError, match=r"E-RECIPE-MISSING.*demo"):
+        load_recipe("dmeo")
+
+
+def test_broken_yaml(tmp_path):
+    file = tmp_path / "r.yaml"
+    file.write_text("data: [1, 2")
+    with pytest.raises(EmbedgeError, match=r"E-RECIPE-YAML"):
+        load_recipe(str(file))
+    file.write_text("- a list")
+    with pytest.raises(EmbedgeError, match=r"a recipe is a mapping"):
+        load_recipe(str(file))
+
+
+def test_the_reference_page_is_up_to_date():
+    page = Path(__file__).parents[4] / "docs" / "reference" / "recipe.md"
+    assert page.read_text() == reference_page()
+    assert "|  |" not in reference_page()  # every key is explained

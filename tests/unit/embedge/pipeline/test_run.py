@@ -1,0 +1,108 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from embedge.errors import EmbedgeError
+from embedge.pipeline.run import open_run
+from embedge.progress import Progress
+
+QUIET = Progress(quiet=True)
+
+
+def opened(folder, recipe=None, *, update=False):
+    return open_run(folder, recipe or {"name": "r", "a": {"b": 1}}, QUIET, update=update)
+
+
+def test_a_finished_stage_is_reused_and_a_changed_one_is_not(tmp_path):
+    calls = []
+
+    def work(folder):
+        calls.append(folder)
+        (folder / "out").write_text("x")
+        return {"n": len(calls)}
+
+    with opened(tmp_path / "run") as run:
+        first = run.stage("one", {"k": 1}, [], work)
+        again = run.stage("one", {"k": 1}, [], work)
+        other = run.stage("one", {"k": 2}, [], work)
+        after_first = run.stage("two", {}, [first], work)
+        after_other = run.stage("two", {}, [other], work)
+    assert again == first
+    assert first.facts == {"n": 1}
+    assert run.reused == ["one"]
+    assert len({first.key, other.key, after_first.key, after_other.key}) == 4
+    assert (first.folder / "out").read_text() == "x"
+
+
+def test_a_failing_stage_leaves_no_finished_folder(tmp_path):
+    def fail(folder):
+        (folder / "half").write_text("h")
+        raise ValueError("boom")
+
+    with opened(tmp_path / "run") as run, pytest.raises(ValueError, match="boom"):
+        run.stage("one", {}, [], fail)
+    with opened(tmp_path / "run") as run:
+        kept = run.stage("one", {}, [], lambda folder: {"half": (folder / "half").exists()})
+    assert kept.facts == {"half": True}  # what a stage had begun is there for it to resume
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path):
+    def fill(folder):
+        raise OSError(28, "No space left on device", str(folder / "big"))
+
+    with opened(tmp_path / "run") as run, pytest.raises(EmbedgeError) as caught:
+        run.stage("one", {}, [], fill)
+    assert caught.value.code == "E-WRITE"
+    assert "No space left" in str(caught.value)
+
+
+def test_a_folder_of_another_recipe_is_refused_and_kept(tmp_path):
+    with opened(tmp_path / "run"):
+        pass
+    with (
+        pytest.raises(EmbedgeError, match=r"E-RUN-OTHER.*a\.b"),
+        opened(tmp_path / "run", {"name": "r", "a": {"b": 2}}),
+    ):
+        pass
+    assert json.loads((tmp_path / "run" / "recipe.json").read_text())["a"] == {"b": 1}
+    with opened(tmp_path / "run", {"name": "r", "a": {"b": 2}}, update=True):
+        pass
+
+
+def test_a_folder_with_other_things_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(EmbedgeError, match="E-RUN-FOLDER"), opened(tmp_path):
+        pass
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_in_the_way_is_refused(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(EmbedgeError, match=r"E-RUN-FOLDER.*a file"), opened(tmp_path / "run"):
+        pass
+
+
+def test_two_processes_do_not_share_a_run(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path;"
+        "from embedge.pipeline.run import open_run; from embedge.progress import Progress;"
+        "run = open_run(Path(sys.argv[1]), {'name': 'r', 'a': {'b': 1}}, Progress(quiet=True),"
+        " update=False);"
+        "run.__enter__(); print('in', flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert other.stdout.readline() == "in\n"
+        with pytest.raises(EmbedgeError, match="E-RUN-BUSY"), opened(tmp_path / "run"):
+            pass
+    finally:
+        os.kill(other.pid, signal.SIGKILL)
+        other.communicate()
+    with opened(tmp_path / "run"):  # a killed process leaves no stale lock
+        pass

@@ -1,0 +1,106 @@
+"""The schema refuses what contradicts itself, and the shipped JSON Schema is the code's own."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedge.errors import EmbedgeError
+from embedge.report.validate import json_schema, read_report, validated
+
+
+def gate(**change: Any) -> dict[str, Any]:
+    return {
+        "name": "int8-loss",
+        "what": "TAR lost by INT8",
+        "value": 0.4,
+        "bound": 1.0,
+        "direction": "max",
+        "unit": "points",
+        "passed": True,
+    } | change
+
+
+def smallest(**change: Any) -> dict[str, Any]:
+    return {
+        "schema": "embedge.report/1",
+        "created": "2026-01-01T00:00:00+00:00",
+        "title": "A report",
+        "verdict": {"passed": True, "gates": [gate()]},
+        "provenance": {},
+    } | change
+
+
+def test_the_smallest_report_is_a_report() -> None:
+    assert validated(smallest()) == smallest()
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"value": 1.2}, "says passed=True"),
+        ({"value": None}, "says passed=True"),
+        ({"direction": "min"}, "says passed=True"),
+        ({"passed": False}, "says passed=False"),
+        ({"value": float("nan")}, "finite"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_a_gate_that_contradicts_its_numbers_is_refused(
+    change: dict[str, Any], complaint: str
+) -> None:
+    report = smallest(verdict={"passed": True, "gates": [gate(**change)]})
+    with pytest.raises(EmbedgeError, match=complaint):
+        validated(report)
+
+
+def test_a_verdict_cannot_pass_over_a_failed_gate() -> None:
+    failed = gate(value=2.0, passed=False)
+    with pytest.raises(EmbedgeError, match="contradict"):
+        validated(smallest(verdict={"passed": True, "gates": [failed]}))
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    report = smallest(title=3, space={"id": "x"})
+    with pytest.raises(EmbedgeError) as caught:
+        validated(report)
+    assert all(name in str(caught.value) for name in ("title", "space.teacher"))
+
+
+def test_another_version_is_refused_by_name() -> None:
+    with pytest.raises(EmbedgeError, match=r"embedge\.report/9"):
+        validated(smallest(schema="embedge.report/9"))
+
+
+@pytest.mark.parametrize("broken", ["", "{", "[]", '{"schema": null}'])
+def test_an_unreadable_file_is_an_error_with_its_place(tmp_path: Any, broken: str) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(broken)
+    with pytest.raises(EmbedgeError) as caught:
+        read_report(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_tar_point_has_a_rate_or_a_reason() -> None:
+    comparison = {"name": "x", "gallery": "a", "probe": "b", "genuine": 1, "impostor": 1}
+    dataset = {"name": "d", "fingerprint": "f", "identities": 1, "images": 1}
+    for point, fine in [
+        ({"fmr": 1e-3, "tar": 0.9}, True),
+        ({"fmr": 1e-3, "needs": 3000}, True),
+        ({"fmr": 1e-3}, False),
+        ({"fmr": 1e-3, "tar": 0.9, "needs": 3000}, False),
+    ]:
+        evaluation = {"dataset": dataset, "comparisons": [comparison | {"tar": [point]}]}
+        report = smallest(evaluation=evaluation)
+        if fine:
+            assert validated(copy.deepcopy(report)) == report
+        else:
+            with pytest.raises(EmbedgeError, match="either"):
+                validated(report)
+
+
+def test_the_published_json_schema_is_the_one_in_the_code() -> None:
+    page = Path(__file__).parents[4] / "docs" / "reference" / "report.schema.json"
+    assert json.loads(page.read_text()) == json_schema()

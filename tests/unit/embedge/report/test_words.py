@@ -1,0 +1,51 @@
+"""Numbers as people say them."""
+
+import pytest
+
+from embedge.report.render import words
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.974, "97.4 %"), (0.0, "0.0 %"), (1.0, "100.0 %"), (0.00012, "0.012 %"), (None, "–")],
+)
+def test_percent(value: float | None, said: str) -> None:
+    assert words.percent(value).replace("\N{NO-BREAK SPACE}", " ") == said
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(1_196_640, "1.20 M"), (221_000_000, "221.0 M"), (999, "999"), (None, "–")]
+)
+def test_counts(count: float | None, said: str) -> None:
+    assert words.count_text(count) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(4_812_331, "4.81 MB"), (12, "12 B"), (2e10, "20.0 GB")]
+)
+def test_bytes(count: float, said: str) -> None:
+    assert words.byte_text(count) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "said"),
+    [
+        (0.974, "share", "97.40 %"),
+        (4.81, "ms", "4.81 ms"),
+        (None, "ms", "not measured"),
+        (0.99991, "", "0.9999"),
+        (123456.0, "B", "123,456 B"),
+        (0.48147, "points", "0.48 points"),
+        (1.0, "points", "1 point"),
+        (0.004, "points", "0.004 points"),
+        (0.0, "points", "0 points"),
+        (0.95, "", "0.9500"),
+    ],
+)
+def test_gate_values(value: float | None, unit: str, said: str) -> None:
+    assert words.value_text(value, unit).replace("\N{NO-BREAK SPACE}", " ") == said
+
+
+def test_dates_are_read_or_shown_as_they_are() -> None:
+    assert words.date_text("2026-03-02T14:03:00+00:00") == "2026-03-02 14:03 UTC"
+    assert words.date_text("yesterday") == "yesterday"

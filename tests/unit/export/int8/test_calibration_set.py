@@ -1,0 +1,109 @@
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from embedge.errors import EmbedgeError
+from embedge.export.int8.calibration_set import (
+    CalibrationSet,
+    choose,
+    comparable,
+    person_of,
+    picture_features,
+    picture_files,
+)
+
+
+@pytest.fixture(scope="module")
+def features():
+    """900 ordinary pictures and 100 that are dark and blurred."""
+    rng = np.random.default_rng(0)
+    ordinary = rng.normal([120, 0.2, 0], [10, 0.02, 5], (900, 3))
+    odd = rng.normal([30, 0.05, 60], [5, 0.01, 5], (100, 3))
+    return np.concatenate([ordinary, odd])
+
+
+PEOPLE = [f"p{i // 10}" for i in range(1000)]
+
+
+def test_a_set_is_repeatable_and_the_seed_matters(features):
+    first = choose(features, PEOPLE, 100, seed=3)
+    assert np.array_equal(first, choose(features, PEOPLE, 100, seed=3))
+    assert not np.array_equal(first, choose(features, PEOPLE, 100, seed=4))
+    assert len(set(first.tolist())) == 100
+
+
+def test_rare_conditions_are_represented(features):
+    chosen = choose(features, PEOPLE, 100)
+    assert np.count_nonzero(chosen >= 900) > 1.5 * 100 * 100 / 1000
+
+
+def test_people_take_turns():
+    rng = np.random.default_rng(0)
+    people = ["famous"] * 900 + [f"p{i}" for i in range(100)]
+    chosen = choose(rng.normal(size=(1000, 3)), people, 100)
+    assert Counter(people[i] for i in chosen)["famous"] < 60
+
+
+def test_clusters_of_embeddings():
+    rng = np.random.default_rng(0)
+    centres = np.repeat(np.eye(20), 10, axis=0)
+    rows = centres + rng.normal(scale=0.02, size=centres.shape)
+    chosen = choose(rows, [str(i) for i in range(200)], 27, clusters=True)
+    assert len({i // 10 for i in chosen}) >= 12
+
+
+def test_features_see_light_blur_and_turn():
+    rng = np.random.default_rng(0)
+    sharp = rng.integers(0, 255, (112, 112, 3), dtype=np.uint8)
+    dark = sharp // 4
+    flat = np.full_like(sharp, 127)
+    lit_left = flat.copy()
+    lit_left[:, :56] = 255
+    bright, sharpness, turn = picture_features(np.stack([sharp, dark, flat, lit_left])).T
+    assert bright[0] > 3 * bright[1]
+    assert sharpness[2] == 0 < sharpness[0]
+    assert turn[3] == pytest.approx(128)
+
+
+def test_the_record_names_pictures_and_digests(tmp_path):
+    for name in ("a/1.png", "b/2.jpg", "b/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    Image.new("RGB", (4, 4)).save(tmp_path / "a/1.png")
+    names = picture_files(tmp_path)
+    assert names == ["a/1.png", "b/2.jpg"]
+    CalibrationSet(tmp_path, tuple(names), 2, 7).write(tmp_path / "set.json")
+    record = json.loads((tmp_path / "set.json").read_text())
+    assert record["seed"] == 7
+    assert [p["name"] for p in record["pictures"]] == names
+    before = record["digest"]
+    (tmp_path / "b/2.jpg").write_bytes(b"y")
+    assert CalibrationSet(tmp_path, tuple(names), 2, 7).to_json()["digest"] != before
+
+
+def test_nothing_to_choose_from_is_said(tmp_path, features):
+    with pytest.raises(EmbedgeError, match="E-CALIBRATION"):
+        picture_files(tmp_path / "absent")
+    with pytest.raises(EmbedgeError, match="E-CALIBRATION"):
+        choose(features, PEOPLE, 0)
+    with pytest.raises(EmbedgeError, match="E-CALIBRATION"):
+        choose(features, PEOPLE[:-1], 10)
+
+
+def test_comparable_pictures_are_whole_people_with_two_or_more():
+    names = [f"p{person}/{i}.jpg" for person in range(30) for i in range(1 + person % 12)]
+    found = comparable(names, 40, each=8, seed=3)
+    counts = Counter(person_of(name) for name in found)
+    assert 40 <= len(found) < 48
+    assert all(count == min(8, 1 + int(person[1:]) % 12) for person, count in counts.items())
+    assert min(counts.values()) >= 2
+    assert found == comparable(reversed(names), 40, each=8, seed=3)
+    assert found != comparable(names, 40, each=8, seed=4)
+
+
+def test_people_with_one_picture_each_compare_nothing():
+    with pytest.raises(EmbedgeError, match="E-CALIBRATION"):
+        comparable([f"p{person}/0.jpg" for person in range(9)] + ["p0/1.jpg"], 5)

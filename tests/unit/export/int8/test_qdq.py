@@ -1,0 +1,89 @@
+from collections import Counter
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from small_face import embed, small_face
+
+from embedge.errors import EmbedgeError
+from embedge.export.graph.surgery import Graph, attribute
+from embedge.export.int8.qdq import calibrated_graph, qdq_from_onnx, quantised
+from embedge.export.parity import compare_embeddings
+from embedge.export.student import onnx_from_student
+
+
+@pytest.fixture(scope="module")
+def cpu_file(student_file, pictures, tmp_path_factory):
+    path = tmp_path_factory.mktemp("int8") / "student.int8-cpu.onnx"
+    qdq_from_onnx(student_file, pictures, path)
+    return path
+
+
+def fused_operators(path, tmp_path):
+    """What ONNX Runtime makes of a file."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
+
+
+def test_every_convolution_is_fused(cpu_file, tmp_path):
+    operators = fused_operators(cpu_file, tmp_path)
+    assert operators["QLinearConv"] == 7 + 1 + 3  # the stem in two parts, the pairs in four
+    assert operators["Conv"] == operators["PRelu"] == 0
+    assert operators["QGemm"] == 1
+    assert operators["QLinearAdd"] == 1 + 2
+    assert operators["Max"] == operators["QLinearMul"] == 4 + 1
+
+
+@pytest.mark.parametrize("activation", ["relu", "relu6"])
+def test_relu_melts_into_the_convolution(contract, pictures, tmp_path, activation):
+    onnx_from_student(small_face(activation), contract, tmp_path / "s.onnx")
+    qdq_from_onnx(tmp_path / "s.onnx", pictures, tmp_path / "q.onnx")
+    operators = fused_operators(tmp_path / "q.onnx", tmp_path)
+    assert operators["QLinearConv"] == 11
+    assert operators["Conv"] == operators["Relu"] == operators["Clip"] == 0
+    assert operators["QLinearConcat"] == 1
+    assert operators["Add"] == 1  # the half grey level of the picture; all others are in codes
+
+
+def test_the_closing_layers_stay_in_float_for_tensorrt(pictures, contract, tmp_path):
+    """The product that writes the embedding has weights that are not rounded."""
+    onnx_from_student(small_face(), contract, tmp_path / "s.onnx")
+    calibrated = calibrated_graph(tmp_path / "s.onnx", pictures, "trt")
+    last = calibrated.graph.producer(calibrated.graph.outputs[0].name)
+    calibrated.closing = {last.name: 0.001}
+    graph = quantised(calibrated, pictures, "mse")
+    gemm = next(node for node in graph.nodes if node.op_type == "Gemm")
+    assert graph.constants[gemm.input[1]].dtype == np.float32
+    assert calibrated_graph(tmp_path / "s.onnx", pictures, "cpu").closing == {}
+
+
+def test_int8_agrees_with_float(student_file, cpu_file, pictures):
+    parity = compare_embeddings(embed(student_file, pictures), embed(cpu_file, pictures))
+    assert parity.mean > 0.99
+    assert parity.minimum > 0.97
+
+
+def test_activations_are_u8_and_weights_are_s8_per_channel(cpu_file):
+    graph = Graph.read(cpu_file)
+    for node in graph.nodes:
+        if node.op_type == "QuantizeLinear":
+            assert graph.constants[node.input[2]].dtype == np.uint8
+    for conv in (node for node in graph.nodes if node.op_type == "Conv"):
+        weight = graph.producer(conv.input[1])
+        assert graph.constants[weight.input[0]].dtype == np.int8
+        assert graph.constants[weight.input[1]].shape == graph.constants[weight.input[0]].shape[:1]
+        assert attribute(weight, "axis") == 0
+        assert graph.constants[graph.producer(conv.input[2]).input[0]].dtype == np.int32
+
+
+def test_the_contract_survives(student_file, cpu_file):
+    assert Graph.read(cpu_file).metadata == Graph.read(student_file).metadata
+
+
+def test_pictures_of_another_kind_are_refused(student_file, pictures, tmp_path):
+    with pytest.raises(EmbedgeError, match="E-CALIBRATION"):
+        qdq_from_onnx(student_file, pictures.astype(np.float32), tmp_path / "q.onnx")

@@ -1,0 +1,91 @@
+"""What cannot be quantised is said in one sentence, before any work."""
+
+import numpy as np
+import pytest
+from graphs import graph_of
+from onnx import helper
+
+from embedge.errors import EmbedgeError
+from embedge.export.graph.surgery import Graph
+from embedge.export.int8.qdq import qdq_from_onnx
+
+node = helper.make_node
+WEIGHT = {"w": np.ones((4, 3, 3, 3), np.float32)}
+CONV = node("Conv", ["x", "w"], ["y"], name="first")
+
+
+def refusal(graph, pictures, tmp_path):
+    graph.write(tmp_path / "m.onnx")
+    with pytest.raises(EmbedgeError) as caught:
+        qdq_from_onnx(tmp_path / "m.onnx", pictures, tmp_path / "q.onnx")
+    assert not (tmp_path / "q.onnx").exists()
+    return str(caught.value)
+
+
+def test_dynamic_sizes(pictures, tmp_path):
+    graph = graph_of([CONV], WEIGHT, shape=("batch", 3, "height", "width"))
+    message = refusal(graph, pictures, tmp_path)
+    assert "E-NOT-QUANTISABLE" in message
+    assert "height" in message
+
+
+def test_quantised_already(student_file, pictures, tmp_path):
+    qdq_from_onnx(student_file, pictures, tmp_path / "once.onnx")
+    message = refusal(Graph.read(tmp_path / "once.onnx"), pictures, tmp_path)
+    assert "quantised already" in message
+    assert "QuantizeLinear" in message
+
+
+def test_unknown_operators_are_named(pictures, tmp_path):
+    strange = node("Gelu", ["x"], ["y"], name="mlp/act", domain="com.microsoft")
+    message = refusal(graph_of([strange], {}), pictures, tmp_path)
+    assert "mlp/act" in message
+    assert "com.microsoft::Gelu" in message
+
+
+def test_nan_weights_are_found(pictures, tmp_path):
+    weight = {"w": np.full((4, 3, 3, 3), np.nan, np.float32)}
+    graph = graph_of(
+        [CONV, node("Relu", ["y"], ["z"]), node("Conv", ["z", "v"], ["o"])],
+        weight | {"v": np.ones((2, 4, 1, 1), np.float32)},
+    )
+    assert "E-NAN" in refusal(graph, pictures, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda p: p[:0], "0 calibration pictures are too few"),
+        (lambda p: p[:1], "1 calibration pictures are too few"),
+        (lambda p: np.repeat(p[:1], 20, axis=0), "same picture"),
+        (
+            lambda p: np.broadcast_to(
+                np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1), (20, 112, 112, 3)
+            ),
+            "one colour",
+        ),
+        (lambda p: p[:, :96, :96], "expected uint8"),
+    ],
+)
+def test_useless_pictures(student_file, pictures, tmp_path, spoil, words):
+    with pytest.raises(EmbedgeError, match="E-CALIBRATION") as caught:
+        qdq_from_onnx(student_file, spoil(pictures), tmp_path / "q.onnx")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("opset", [9, 99])
+def test_opset(tmp_path, pictures, opset):
+    import onnx
+
+    model = graph_of([CONV], WEIGHT).to_model()
+    model.opset_import[0].version = opset
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(EmbedgeError, match=f"E-OPSET.*{opset}"):
+        qdq_from_onnx(tmp_path / "m.onnx", pictures, tmp_path / "q.onnx")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x00" * 100])
+def test_files_that_are_no_model(tmp_path, pictures, content):
+    (tmp_path / "m.onnx").write_bytes(content)
+    with pytest.raises(EmbedgeError, match="E-GRAPH"):
+        qdq_from_onnx(tmp_path / "m.onnx", pictures, tmp_path / "q.onnx")

@@ -1,0 +1,95 @@
+"""Training inside INT8 arithmetic: it computes what the INT8 file computes, and it recovers."""
+
+import numpy as np
+import pytest
+import torch
+from small_face import embed, smooth_pictures
+
+from embedge.errors import EmbedgeError
+from embedge.export.graph.observe import DEFAULT_DOOR
+from embedge.export.int8.qdq import calibrated_graph, qdq_from_onnx, quantised
+from embedge.export.int8.training.fake_quant import FakeQuantised
+from embedge.export.int8.training.qat import match_float, qat_from_onnx
+from embedge.export.parity import compare_embeddings
+from embedge.runtime.encoders import tensor_from_crops
+from embedge.train.head.margins import Margin
+from embedge.train.head.streamed.margin_ce import margin_ce
+
+COARSE = 4  # bits of weight: few enough that quantisation after training costs something
+
+
+def noisy(seed: int, per_person: int = 8):
+    """(pictures, labels) of the same ten people; the seed changes the noise only."""
+    base = smooth_pictures(10, seed=11).astype(int)[:, None]
+    noise = np.random.default_rng(seed).normal(0, 20, (10, per_person, 112, 112, 3))
+    pictures = np.clip(base + noise, 0, 255).astype(np.uint8).reshape(-1, 112, 112, 3)
+    return pictures, np.repeat(np.arange(10), per_person)
+
+
+@pytest.mark.parametrize("target", ["cpu", "trt"])
+def test_the_module_computes_what_the_file_computes(student_file, pictures, tmp_path, target):
+    calibrated = calibrated_graph(student_file, pictures, target)
+    quantised(calibrated, pictures, "mse").write(tmp_path / "q.onnx")
+    with torch.inference_mode():
+        module = FakeQuantised(calibrated, pictures)
+        found = module(torch.from_numpy(tensor_from_crops(pictures, DEFAULT_DOOR))).numpy()
+    assert compare_embeddings(embed(tmp_path / "q.onnx", pictures), found).minimum > 0.9995
+
+
+def test_training_under_the_frozen_head_recovers_half_of_the_loss(student_file, tmp_path):
+    train, labels = noisy(1)
+    test, test_labels = noisy(2)
+    rows = embed(student_file, train)
+    centres = np.stack([rows[labels == k].mean(axis=0) for k in range(10)])
+    head = torch.from_numpy(centres / np.linalg.norm(centres, axis=1, keepdims=True))
+    frozen = head.clone()
+
+    def fit(module):
+        optimizer = torch.optim.Adam(module.parameters(), 3e-4)
+        tensor = torch.from_numpy(tensor_from_crops(train, DEFAULT_DOOR))
+        for step in range(24):
+            index = torch.from_numpy(np.random.default_rng(step).permutation(80)[:32])
+            loss = margin_ce(
+                module(tensor[index]), head, torch.from_numpy(labels)[index], Margin.arcface()
+            ).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    qdq_from_onnx(student_file, train, tmp_path / "ptq.onnx", weight_bits=COARSE)
+    qat_from_onnx(student_file, train, tmp_path / "qat.onnx", fit, weight_bits=COARSE)
+
+    def nearness(path):
+        """Mean cosine to the right row of the shared head, on pictures not trained on."""
+        found = embed(path, test)
+        found /= np.linalg.norm(found, axis=1, keepdims=True)
+        return float(np.mean(np.sum(found * head.numpy()[test_labels], axis=1)))
+
+    whole, after, trained = map(
+        nearness, (student_file, tmp_path / "ptq.onnx", tmp_path / "qat.onnx")
+    )
+    assert whole - after > 0.005
+    assert trained >= (whole + after) / 2
+    assert torch.equal(head, frozen)
+
+
+def test_training_without_labels_recovers_half_of_the_loss(student_file, tmp_path):
+    train, test = noisy(1)[0], noisy(2)[0]
+    fit = match_float(student_file, train, steps=24, batch=16, rate=1e-4)
+    qdq_from_onnx(student_file, train, tmp_path / "ptq.onnx", weight_bits=COARSE)
+    qat_from_onnx(student_file, train, tmp_path / "qat.onnx", fit, weight_bits=COARSE)
+    reference = embed(student_file, test)
+    after = compare_embeddings(reference, embed(tmp_path / "ptq.onnx", test)).mean
+    trained = compare_embeddings(reference, embed(tmp_path / "qat.onnx", test)).mean
+    assert 1 - trained <= (1 - after) / 2
+
+
+def test_an_operator_that_cannot_be_trained_is_named(student_file, pictures):
+    calibrated = calibrated_graph(student_file, pictures, "cpu")
+    output = calibrated.graph.outputs[0].name
+    maker = calibrated.graph.producer(output)
+    maker.output[0] = "inner"
+    calibrated.graph.emit("Sigmoid", ["inner"], hint="last", output=output)
+    module = FakeQuantised(calibrated, pictures)
+    with pytest.raises(EmbedgeError, match=r"E-NOT-QUANTISABLE.*Sigmoid"):
+        module(torch.zeros(1, 3, 112, 112))

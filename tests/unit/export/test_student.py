@@ -1,0 +1,83 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from small_face import DIM, SmallFace, embed, small_face
+from torch import nn
+
+from embedge.errors import EmbedgeError
+from embedge.export.graph.surgery import Graph
+from embedge.export.student import onnx_from_student, read_contract
+from embedge.runtime.contract import EmbeddingContract
+
+
+def test_the_file_is_one_whole_graph_with_its_contract(tmp_path, net, contract):
+    onnx_from_student(net, contract, tmp_path / "s.onnx")
+    assert [p.name for p in tmp_path.iterdir()] == ["s.onnx"]
+    graph = Graph.read(tmp_path / "s.onnx")
+    assert read_contract(graph) == contract
+    assert [i.name for i in graph.inputs] == ["image"]
+    assert [o.name for o in graph.outputs] == ["embedding"]
+    assert graph.opset == 17
+    batch = graph.inputs[0].type.tensor_type.shape.dim[0]
+    assert batch.dim_param == "batch"
+
+
+def test_batch_norms_and_prelus_are_gone(student_file):
+    operators = {node.op_type for node in Graph.read(student_file).nodes}
+    assert operators == {"Conv", "Relu", "Mul", "Add", "Flatten", "Gemm"}
+
+
+@pytest.mark.parametrize("activation", ["prelu", "relu", "relu6"])
+@pytest.mark.parametrize("lower", [True, False])
+def test_every_batch_agrees_with_the_module(tmp_path, contract, pictures, activation, lower):
+    net = small_face(activation, seed=3)
+    onnx_from_student(net, contract, tmp_path / "s.onnx", lower=lower)
+    tensor = torch.from_numpy(pictures.astype(np.float32)).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.inference_mode():
+        expected = net(tensor).numpy()
+    np.testing.assert_allclose(embed(tmp_path / "s.onnx", pictures), expected, atol=2e-5)
+
+
+def test_opset_is_an_argument(tmp_path, net, contract):
+    onnx_from_student(net, contract, tmp_path / "s.onnx", opset=15)
+    assert onnx.load(tmp_path / "s.onnx").opset_import[0].version == 15
+
+
+def test_export_prints_nothing_and_leaves_the_mode_alone(tmp_path, net, contract, capfd, recwarn):
+    net.train()
+    onnx_from_student(net, contract, tmp_path / "s.onnx")
+    assert net.training
+    net.eval()
+    assert capfd.readouterr() == ("", "")
+    assert not [str(w.message) for w in recwarn]
+
+
+def test_a_contract_of_another_dimension_is_refused(tmp_path, net):
+    wrong = EmbeddingContract(space="s", model="m", dim=DIM + 1)
+    with pytest.raises(EmbedgeError, match="E-EXPORT"):
+        onnx_from_student(net, wrong, tmp_path / "s.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_student_that_rolls_dice_is_refused(tmp_path, contract):
+    class Dice(SmallFace):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return super().forward(image) + torch.rand(image.shape[0], DIM)
+
+    with pytest.raises(EmbedgeError, match=r"E-EXPORT.*differs"):
+        onnx_from_student(Dice().eval(), contract, tmp_path / "s.onnx")
+
+
+def test_the_contract_is_readable_json(student_file, contract):
+    meta = {p.key: p.value for p in onnx.load(student_file).metadata_props}
+    assert json.loads(meta["embedge.contract"])["dim"] == contract.dim
+
+
+def test_dropout_is_inert(tmp_path: Path, contract, pictures):
+    net = nn.Sequential(small_face(), nn.Dropout(0.5)).eval()
+    onnx_from_student(net, contract, tmp_path / "s.onnx")
+    assert np.isfinite(embed(tmp_path / "s.onnx", pictures)).all()

@@ -1,0 +1,152 @@
+"""A signature vouches for every byte, for one key, and for nothing else."""
+
+import json
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+from tiny_bundles import tiny_bundle
+
+from embedge.errors import EmbedgeError
+from embedge.runtime.bundle.bundle import MANIFEST, SEAL, SIGNATURE, Bundle, seal_of
+from embedge.runtime.bundle.signature import (
+    new_signing_key,
+    require_signature,
+    sign_bundle,
+    signature_of,
+)
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    new_signing_key(tmp_path / "key.pem")
+    return tmp_path / "key.pem"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return tiny_bundle(tmp_path / "tiny.embedge")
+
+
+def public(key: Path) -> Path:
+    return key.with_name(f"{key.name}.pub")
+
+
+def test_an_unsigned_bundle_opens_but_is_not_vouched_for(bundle: Path, key: Path) -> None:
+    with Bundle.open(bundle) as opened:
+        assert signature_of(opened) is None
+        with pytest.raises(EmbedgeError, match="it is not signed"):
+            require_signature(opened, [public(key)])
+
+
+def test_a_signed_bundle_is_vouched_for_by_its_key_alone(
+    bundle: Path, key: Path, tmp_path: Path
+) -> None:
+    other = new_signing_key(tmp_path / "other.pem")
+    signed = sign_bundle(bundle, key)
+    with Bundle.open(bundle) as opened:
+        assert require_signature(opened, [other, public(key)]) == signed
+        with pytest.raises(EmbedgeError, match="not trusted"):
+            require_signature(opened, [other])
+
+
+def test_the_signature_travels_in_the_zip(bundle: Path, key: Path, tmp_path: Path) -> None:
+    sign_bundle(bundle, key)
+    packed = tmp_path / "tiny.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for file in sorted(bundle.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(bundle))
+    with Bundle.open(packed) as opened:
+        require_signature(opened, [public(key)])
+    with pytest.raises(EmbedgeError, match="E-SIGN:"):
+        sign_bundle(packed, key)
+
+
+def test_a_resealed_change_breaks_the_signature(bundle: Path, key: Path) -> None:
+    """Whoever changes the manifest can mend the seal, but not the signature."""
+    sign_bundle(bundle, key)
+    manifest = json.loads((bundle / MANIFEST).read_text())
+    manifest["artifacts"]["fp32"]["threshold"]["value"] = -1.0
+    text = json.dumps(manifest).encode()
+    (bundle / MANIFEST).write_bytes(text)
+    (bundle / SEAL).write_bytes(seal_of(text))
+    with Bundle.open(bundle) as opened, pytest.raises(EmbedgeError, match="does not fit"):
+        require_signature(opened, [public(key)])
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("signature", "00" * 64, "does not fit"),
+        ("signature", "zz", "cannot be read"),
+        ("public_key", "00" * 31, "cannot be read"),
+        ("key_id", "0" * 64, "names another key"),
+        ("format", "embedge.signature/2", "cannot be read"),
+        (None, None, "cannot be read"),
+    ],
+)
+def test_a_spoilt_signature_file_is_an_error_not_an_absence(
+    bundle: Path, key: Path, field: str | None, value: str | None, complaint: str
+) -> None:
+    sign_bundle(bundle, key)
+    file = bundle / SIGNATURE
+    if field is None:
+        file.write_text("[1, 2]")
+    else:
+        file.write_text(json.dumps({**json.loads(file.read_text()), field: value}))
+    with Bundle.open(bundle) as opened, pytest.raises(EmbedgeError, match=complaint):
+        signature_of(opened)
+
+
+def test_a_huge_signature_file_is_refused_before_it_is_read(bundle: Path) -> None:
+    (bundle / SIGNATURE).write_bytes(b" " * 5000)
+    with pytest.raises(EmbedgeError, match="E-BUNDLE"):
+        Bundle.open(bundle)
+
+
+def test_signing_again_replaces_the_signature(bundle: Path, key: Path, tmp_path: Path) -> None:
+    sign_bundle(bundle, key)
+    new_signing_key(tmp_path / "second.pem")
+    sign_bundle(bundle, tmp_path / "second.pem")
+    with Bundle.open(bundle) as opened:
+        require_signature(opened, [tmp_path / "second.pem.pub"])
+
+
+def test_keys_are_private_never_overwritten_and_may_be_locked(tmp_path: Path, bundle: Path) -> None:
+    path = tmp_path / "locked.pem"
+    new_signing_key(path, b"secret")
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(EmbedgeError, match="never overwritten"):
+        new_signing_key(path)
+    with pytest.raises(EmbedgeError, match="does not open"):
+        sign_bundle(bundle, path)
+    with pytest.raises(EmbedgeError, match="does not open"):
+        sign_bundle(bundle, path, b"wrong")
+    sign_bundle(bundle, path, b"secret")
+    path.chmod(0o644)
+    with pytest.raises(EmbedgeError, match="other users"):
+        sign_bundle(bundle, path, b"secret")
+
+
+def test_a_damaged_bundle_is_not_signed(bundle: Path, key: Path) -> None:
+    (bundle / "student.fp32.onnx").write_bytes(b"x")
+    with pytest.raises(EmbedgeError, match="E-BUNDLE"):
+        sign_bundle(bundle, key)
+    assert not (bundle / SIGNATURE).exists()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
+def test_openssl_agrees(bundle: Path, key: Path, tmp_path: Path) -> None:
+    """The signature is plain Ed25519 over manifest.json: anybody's tools can check it."""
+    sign_bundle(bundle, key)
+    raw = tmp_path / "raw.sig"
+    raw.write_bytes(bytes.fromhex(json.loads((bundle / SIGNATURE).read_text())["signature"]))
+    command = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", str(public(key)), "-rawin"]
+    command += ["-in", str(bundle / MANIFEST), "-sigfile", str(raw)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (bundle / MANIFEST).write_bytes((bundle / MANIFEST).read_bytes() + b" ")
+    assert subprocess.run(command, capture_output=True).returncode != 0

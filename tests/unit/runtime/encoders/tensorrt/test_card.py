@@ -1,0 +1,69 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from embedge.errors import EmbedgeError
+from embedge.runtime.encoders.tensorrt.card import EngineCard, card_path
+
+CARD = EngineCard(
+    plan="e.plan",
+    plan_sha256="p" * 64,
+    plan_bytes=10,
+    onnx_sha256="o" * 64,
+    precision="int8",
+    remainder="fp16",
+    target="tensorrt",
+    tensorrt="10.3.0",
+    sms=(87,),
+    device="Orin",
+    driver="540.4.0",
+    batches=(1, 1, 8),
+    flags=("STRONGLY_TYPED",),
+    graph_tensors={"INT8": 3},
+    build_seconds=1.5,
+    layers={"layers": 3},
+)
+COMPATIBLE = replace(CARD, flags=("STRONGLY_TYPED", "VERSION_COMPATIBLE"))
+AMPERE = replace(CARD, hardware="ampere-plus", sms=(86,))
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    path = CARD.write(tmp_path / "e.plan")
+    assert path == card_path(tmp_path / "e.plan")
+    assert EngineCard.read(tmp_path / "e.plan") == CARD
+
+
+@pytest.mark.parametrize(
+    ("card", "tensorrt", "sm", "misfit"),
+    [
+        (CARD, "10.3.0", 87, None),
+        (CARD, "10.3.1", 87, "built by TensorRT 10.3.0, here is 10.3.1"),
+        (CARD, "10.3.0", 86, "built for sm_87 (Orin), here is sm_86"),
+        (COMPATIBLE, "10.16.1.11", 87, None),
+        (COMPATIBLE, "11.4.0.106", 87, None),
+        (COMPATIBLE, "8.6.1", 87, "built by TensorRT 10.3.0, here is 8.6.1"),
+        (AMPERE, "10.3.0", 90, None),
+        (AMPERE, "10.3.0", 75, "built for sm_86 (Orin), here is sm_75"),
+    ],
+)
+def test_fits_only_where_it_can_run(
+    card: EngineCard, tensorrt: str, sm: int, misfit: str | None
+) -> None:
+    found = card.misfit(tensorrt, sm)
+    assert found == (f"it was {misfit}" if misfit else None)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"format": "embedge.engine/9"}', '{"format": "embedge.engine/1"}']
+)
+def test_anything_else_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "e.plan.json").write_text(text)
+    with pytest.raises(EmbedgeError) as told:
+        EngineCard.read(tmp_path / "e.plan")
+    assert told.value.code == "E-ENGINE-CARD"
+
+
+def test_a_plan_without_a_sidecar_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EmbedgeError, match="no sidecar"):
+        EngineCard.read(tmp_path / "e.plan")

@@ -1,0 +1,110 @@
+"""Pictures: whole, upright, bounded, or refused with a code."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from embedge.errors import EmbedgeError
+from embedge.runtime.picture.images import rgb_from_picture
+
+GRADIENT = np.dstack(
+    [
+        np.tile(np.arange(40, dtype=np.uint8) * 6, (30, 1)),
+        np.tile(np.arange(30, dtype=np.uint8)[:, None] * 8, (1, 40)),
+        np.full((30, 40), 200, np.uint8),
+    ]
+)
+
+
+def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def code_of(picture: object, **options: object) -> str:
+    with pytest.raises(EmbedgeError) as caught:
+        rgb_from_picture(picture, **options)
+    assert caught.value.remedy
+    return caught.value.code
+
+
+def test_path_bytes_and_array_agree(tmp_path):
+    data = encoded(Image.fromarray(GRADIENT))
+    (tmp_path / "a.png").write_bytes(data)
+    for picture in (tmp_path / "a.png", str(tmp_path / "a.png"), data, GRADIENT):
+        assert np.array_equal(rgb_from_picture(picture), GRADIENT)
+
+
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "PPM"])
+def test_lossless_formats_are_exact(form):
+    assert np.array_equal(rgb_from_picture(encoded(Image.fromarray(GRADIENT), form)), GRADIENT)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr"])
+def test_every_mode_becomes_rgb(mode):
+    form = "TIFF" if mode in {"CMYK", "YCbCr"} else "PNG"
+    rgb = rgb_from_picture(encoded(Image.fromarray(GRADIENT).convert(mode), form))
+    assert rgb.shape == (30, 40, 3)
+    assert rgb.dtype == np.uint8
+    assert rgb.std() > 20
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped():
+    grey = (np.linspace(0, 65535, 1200).reshape(30, 40)).astype(np.uint16)
+    rgb = rgb_from_picture(encoded(Image.fromarray(grey)))
+    assert np.abs(rgb[..., 0].astype(int) - (grey >> 8)).max() == 0
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_honoured(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turned = {
+        1: GRADIENT,
+        2: GRADIENT[:, ::-1],
+        3: GRADIENT[::-1, ::-1],
+        4: GRADIENT[::-1],
+        5: GRADIENT.transpose(1, 0, 2),
+        6: np.rot90(GRADIENT, -1),
+        7: GRADIENT.transpose(1, 0, 2)[::-1, ::-1],
+        8: np.rot90(GRADIENT, 1),
+    }[orientation]
+    rgb = rgb_from_picture(encoded(Image.fromarray(GRADIENT), exif=exif))
+    assert np.array_equal(rgb, turned)
+
+
+def test_truncated_files_are_refused():
+    for form in ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"):
+        data = encoded(Image.fromarray(GRADIENT), form)
+        assert code_of(data[: len(data) // 2]) == "E-IMAGE"
+
+
+def test_what_is_no_image_is_refused(tmp_path):
+    assert code_of(b"") == "E-IMAGE"
+    assert code_of(b"hello" * 100) == "E-IMAGE"
+    assert code_of(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n") == "E-IMAGE"
+    assert code_of(tmp_path / "absent.png") == "E-IMAGE-MISSING"
+    assert code_of(tmp_path) == "E-IMAGE-MISSING"
+    assert code_of("a\0b") == "E-IMAGE-MISSING"
+    assert code_of(None) == "E-IMAGE-ARRAY"
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_decoded():
+    small_file = encoded(Image.new("1", (30_000, 30_000)))
+    assert len(small_file) < 200_000
+    assert code_of(small_file) == "E-IMAGE-SIZE"
+    assert code_of(encoded(Image.fromarray(GRADIENT)), max_pixels=1199) == "E-IMAGE-SIZE"
+
+
+def test_arrays_of_another_shape_or_type_are_refused():
+    for array in (GRADIENT[..., 0], GRADIENT.astype(np.float32), GRADIENT[:0], GRADIENT[None]):
+        assert code_of(array) == "E-IMAGE-ARRAY"
+    assert code_of(encoded(Image.fromarray(GRADIENT[..., 0].astype(np.float32)), "TIFF"))
+
+
+def test_float_pictures_say_why():
+    data = encoded(Image.fromarray(GRADIENT[..., 0].astype(np.float32)), "TIFF")
+    assert code_of(data) == "E-IMAGE"

@@ -1,0 +1,40 @@
+import threading
+
+import pytest
+
+from embedge.train.data.feeding.ahead import ahead
+
+
+class Numbers:
+    seed = 0
+
+    def __init__(self, broken_at=None):
+        self.broken_at = broken_at
+        self.made = []
+
+    def at(self, step):
+        if step == self.broken_at:
+            raise RuntimeError("a broken picture")
+        self.made.append((step, threading.current_thread() is threading.main_thread()))
+        return step
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 5), (3, 4), (4, 4), (6, 4)])
+def test_every_step_once_and_in_order(first, last):
+    assert list(ahead(Numbers(), first, last)) == list(range(first, last))
+
+
+def test_made_elsewhere_and_at_most_one_early():
+    numbers = Numbers()
+    for step in ahead(numbers, 0, 9):
+        if step == 3:
+            break
+    assert [step for step, _ in numbers.made] == [0, 1, 2, 3, 4]
+    assert not any(in_main for _, in_main in numbers.made)
+
+
+def test_a_failure_reaches_the_loop_at_its_own_step():
+    stream = ahead(Numbers(broken_at=2), 0, 5)
+    assert [next(stream), next(stream)] == [0, 1]
+    with pytest.raises(RuntimeError, match="a broken picture"):
+        next(stream)

@@ -1,0 +1,107 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from embedge.errors import EmbedgeError
+from embedge.progress import Progress
+from embedge.train.data.faces import FaceSet
+from embedge.train.data.feeding.batches import Batches
+from embedge.train.head.margins import Margin
+from embedge.train.loop.training import Plan, fit
+from embedge.train.methods import Ingredients, method_named
+from embedge.train.models import mobilefacenet
+from embedge.train.seeds import seeded
+
+PLAN = Plan(
+    steps=8,
+    batch=6,
+    optimizer="adamw",
+    lr=1e-3,
+    weight_decay=0.05,
+    warmup=2,
+    clip=5.0,
+    amp="fp32",
+    ema=0.9,
+    checkpoint_every=3,
+)
+
+
+@pytest.fixture(scope="module")
+def faces():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), 5)
+    colours = rng.integers(0, 200, (4, 1, 1, 3))[labels]
+    noise = rng.integers(0, 50, (20, 112, 112, 3))
+    images = (colours + noise).astype(np.uint8)
+    return FaceSet("colours", images, labels, tuple("abcd"), "f")
+
+
+def trained(faces, folder, plan, *, stop_after=None):
+    with seeded(3):
+        network = mobilefacenet(32, scale=1, width=0.125)
+        ingredients = Ingredients.without_teacher(faces.classes, 32, Margin.arcface(0.3, 32.0))
+        method = method_named("scratch", ingredients)
+    batches = _Stopping(faces, plan.batch, 5, stop_after) if stop_after else None
+    batches = batches or Batches(faces, plan.batch, 5, flip=True)
+    log = fit("s", network, method, batches, plan, folder=folder, progress=Progress(quiet=True))
+    return network.state_dict(), log
+
+
+class _Killed(Exception):
+    pass
+
+
+class _Stopping(Batches):
+    """Batches that end the process, as a kill would, before the given step."""
+
+    def __init__(self, faces, size, seed, stop_after):
+        super().__init__(faces, size, seed, True)
+        object.__setattr__(self, "stop_after", stop_after)
+
+    def at(self, step):
+        if step == self.stop_after:
+            raise _Killed
+        return super().at(step)
+
+
+@pytest.mark.parametrize(("optimizer", "stop_after"), [("adamw", 2), ("adamw", 7), ("sgd", 5)])
+def test_a_resumed_run_ends_bit_identical(faces, tmp_path, optimizer, stop_after):
+    plan = replace(PLAN, optimizer=optimizer)
+    whole, log = trained(faces, tmp_path / "whole", plan)
+    with pytest.raises(_Killed):
+        trained(faces, tmp_path / "cut", plan, stop_after=stop_after)
+    resumed, resumed_log = trained(faces, tmp_path / "cut", plan)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert log == resumed_log
+
+
+def test_the_loss_falls(faces, tmp_path):
+    _, log = trained(faces, tmp_path, replace(PLAN, steps=60, batch=12, lr=2e-3, warmup=5))
+    assert log["loss"][-1] < 0.5 * log["loss"][0]
+
+
+def test_a_damaged_checkpoint_is_named(faces, tmp_path):
+    trained(faces, tmp_path, PLAN)
+    file = tmp_path / "s.training.safetensors"
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(EmbedgeError, match=r"E-CHECKPOINT.*s\.training\.safetensors"):
+        trained(faces, tmp_path, PLAN)
+
+
+def test_every_picture_is_seen_once_an_epoch(faces):
+    batches = Batches(faces, 5, seed=1)
+    seen = torch.cat([batches.at(step).index for step in range(4)])
+    assert sorted(seen.tolist()) == list(range(20))
+
+
+def test_a_batch_is_a_function_of_its_step(faces):
+    first, again = (Batches(faces, 6, 2, flip=True).at(9) for _ in range(2))
+    assert torch.equal(first.images, again.images)
+    assert torch.equal(first.flipped, again.flipped)
+
+
+def test_training_leaves_subnormal_numbers_to_others(faces, tmp_path):
+    trained(faces, tmp_path, replace(PLAN, steps=1))
+    assert torch.tensor([1e-40]).mul(0.5).item() > 0

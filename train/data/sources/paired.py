@@ -1,0 +1,39 @@
+"""The pictures of a verification set as a source of faces."""
+
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from embedge.calibration.protocols.pairlist import PairProtocol
+from embedge.errors import EmbedgeError
+from embedge.files import sha256_json
+from embedge.runtime.contract import EmbeddingContract
+from embedge.train.data.feeding.pictures import StoredFaces
+from embedge.train.data.vocabulary import SIDE, CorruptRecord, Pictures
+
+__all__ = ["PairedFaces"]
+
+_ALIGNED = EmbeddingContract(space="", model="", dim=0, size=SIDE)
+
+
+class PairedFaces(StoredFaces):
+    kind: ClassVar[str] = "verification-set"
+
+    def __init__(self, name: str, protocol: PairProtocol):
+        self.name, self._faces = name, protocol.faces
+        people, self.labels = np.unique(protocol.subjects, return_inverse=True)
+        self.identities = tuple(map(str, people))
+
+    @cached_property
+    def fingerprint(self) -> str:  # type: ignore[override]  # reads every picture, so only on demand
+        return sha256_json([self._faces.digest(index) for index in range(len(self))])
+
+    def read(self, index: int) -> Pictures:
+        try:
+            return self._faces.crop(index, _ALIGNED)
+        except EmbedgeError as error:
+            raise CorruptRecord(index, self.record_name(index), error.what) from error
+
+    def record_name(self, index: int) -> str:
+        return self._faces.names[index]

@@ -1,0 +1,1 @@
+"""What `embedge data` does to a data set."""

@@ -1,0 +1,1 @@
+"""Class centres for a teacher that came without a classifier."""

@@ -1,0 +1,1 @@
+"""Losses against a head whose logits are never stored: block by block."""

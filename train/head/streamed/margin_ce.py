@@ -1,0 +1,92 @@
+"""Margin cross-entropy against a head of any size, without its logits in memory.
+
+With the negatives' log-sum-exp known, the target joins analytically:
+
+    loss = softplus(lse − s·ψ),   q = 1 − p_target = sigmoid(lse − s·ψ)
+    d loss / d ẑ = q·s·(mean negative row − ψ'·target row)
+
+Nothing cancels, so a sample whose loss is nearly zero keeps an exact gradient.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from embedge.train.head.choice import Kernel
+from embedge.train.head.margins import TargetMargin
+from embedge.train.head.streamed.blocks import check_dimensions, check_labels, unit_rows
+from embedge.train.head.streamed.reading import Reading
+from embedge.train.head.streamed.shard import Shard
+from embedge.train.head.streamed.weight_gradient import weight_gradient
+
+__all__ = ["margin_ce"]
+
+
+def margin_ce(
+    embeddings: Tensor,
+    weight: Tensor,
+    labels: Tensor,
+    margin: TargetMargin,
+    *,
+    block: int | None = None,
+    weight_is_normalised: bool | None = None,
+    bias: Tensor | None = None,
+    kernel: Kernel = "auto",
+    shard: Shard | None = None,
+) -> Tensor:
+    """Per-sample loss, (B,), in float32 (float64 for float64 embeddings).
+
+    `embeddings` (B, d) need not be normalised: that happens here, and the gradient goes through it.
+    `weight` (C, d) in float32, float16 or bfloat16. A frozen one is taken to have unit rows; one
+    that requires a gradient is normalised here and gets its gradient from a second pass. Say
+    `weight_is_normalised` where that guess is wrong. `bias` (C,) is added to the logits of the
+    negatives (the log-Q correction of sampled classes). `kernel` forces an implementation.
+
+    With a `shard`, `weight` and `bias` are this rank's rows, `labels` count over all classes, and
+    every rank calls with as many samples. A trainable shard gets the gradient of the mean of the
+    ranks' losses, which is what DistributedDataParallel makes of the backbone's.
+    """
+    unit = unit_rows(embeddings)
+    normalised = not weight.requires_grad if weight_is_normalised is None else weight_is_normalised
+    check_dimensions(unit, weight)
+    check_labels(labels, shard.classes if shard else len(weight))
+    reading = Reading(block, normalised, kernel, shard)
+    loss: Tensor = _MarginCrossEntropy.apply(unit, weight, labels, margin, bias, reading)
+    return loss
+
+
+class _MarginCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        unit: Tensor,
+        weight: Tensor,
+        labels: Tensor,
+        margin: TargetMargin,
+        bias: Tensor | None,
+        reading: Reading,
+    ) -> Tensor:
+        sums, target_rows = reading.sums(unit, weight, labels, margin.scale, bias)
+        psi, slope = margin.on_target((unit * target_rows).sum(dim=1))
+        lse = sums.lse()
+        excess = lse - margin.scale * psi
+        pull = margin.scale * excess.sigmoid()
+        direction = (sums.mean_rows() - slope[:, None] * target_rows).mul_(pull[:, None])
+        ctx.scale, ctx.reading = margin.scale, reading
+        extra = (weight, unit, labels, lse, pull, slope, bias) if ctx.needs_input_grad[1] else ()
+        ctx.save_for_backward(direction, *extra)
+        return -F.logsigmoid(-excess)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        direction, *extra = ctx.saved_tensors
+        of_weight = None
+        if extra:
+            weight, unit, labels, lse, pull, slope, bias = extra
+            samples = torch.stack([lse, pull * upstream, pull * upstream * slope], dim=1)
+            of_weight = weight_gradient(ctx.reading, weight, unit, labels, samples, ctx.scale, bias)
+        return direction * upstream[:, None], of_weight, None, None, None, None

@@ -1,0 +1,1 @@
+"""The pass over the classes on a GPU."""

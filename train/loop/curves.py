@@ -1,0 +1,92 @@
+"""What a training run tells of itself: curves, a CSV beside the checkpoint, TensorBoard."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from embedge.files import write_text
+from embedge.optional import require
+from embedge.train.methods.parts.vocabulary import Loss
+
+__all__ = ["Curves", "Journal"]
+
+Curves = dict[str, Any]
+"""`step` and one list per series; under `watch` the same again for evaluations."""
+
+
+class Journal:
+    """The curves so far. They live in the checkpoint, so that a resumed run goes on with them."""
+
+    def __init__(self, folder: Path, name: str, *, tensorboard: bool = False):
+        self.curves: Curves = {"step": []}
+        self._csv, self._watched = folder / f"{name}.csv", folder / f"{name}.watch.csv"
+        self._events = folder / f"{name}.events" if tensorboard else None
+        self._writer: Any = None
+
+    def restore(self, curves: Curves, step: int) -> None:
+        self.curves = curves
+        self._open(step)
+
+    def record(self, step: int, loss: Loss) -> dict[str, float]:
+        values = {"loss": loss.total, **loss.parts}
+        row = {name: round(float(value.detach()), 5) for name, value in values.items()}
+        _append(self.curves, step, row)
+        self._tell(step, row)
+        return row
+
+    def watched(self, step: int, found: dict[str, float]) -> bool:
+        """Write an evaluation down; whether it is the best so far. Lower is better."""
+        log = self.curves.setdefault("watch", {"step": []})
+        first = next(iter(found))
+        best = min(log.get(first, []), default=float("inf"))
+        _append(log, step, found)
+        self._tell(step, found)
+        return found[first] < best
+
+    @property
+    def since_best(self) -> int:
+        """Evaluations since the best one."""
+        log = self.curves.get("watch", {})
+        first = next((name for name in log if name != "step"), None)
+        if first is None:
+            return 0
+        return len(log[first]) - 1 - log[first].index(min(log[first]))
+
+    def write(self) -> None:
+        """The CSV of the steps and that of the evaluations, whole or absent."""
+        steps = {name: values for name, values in self.curves.items() if name != "watch"}
+        write_text(self._csv, _table(steps))
+        if "watch" in self.curves:
+            write_text(self._watched, _table(self.curves["watch"]))
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def _open(self, step: int) -> None:
+        if self._events is not None and self._writer is None:
+            require("tensorboard", extra="tensorboard")
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(self._events), purge_step=step)
+
+    def _tell(self, step: int, row: dict[str, float]) -> None:
+        self._open(0)
+        if self._writer is not None:
+            for name, value in row.items():
+                self._writer.add_scalar(name, value, step)
+
+
+def _table(log: Curves) -> str:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(log)
+    table.writerows(zip(*log.values()))
+    return text.getvalue()
+
+
+def _append(log: Curves, step: int, row: dict[str, float]) -> None:
+    log["step"].append(step)
+    for name, value in row.items():
+        log.setdefault(name, []).append(value)

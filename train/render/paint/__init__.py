@@ -1,0 +1,1 @@
+"""Colours of a face, its hair and what is around it."""

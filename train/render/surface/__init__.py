@@ -1,0 +1,1 @@
+"""The shape of a head, and the rays that meet it."""

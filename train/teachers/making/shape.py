@@ -1,0 +1,87 @@
+"""Shape a teacher to a frozen classifier: all of it, or a linear map behind it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from embedge.progress import Progress
+from embedge.train.data.feeding.batches import Batch, Batches
+from embedge.train.data.vocabulary import FaceDataset
+from embedge.train.distil import CachedTeacher
+from embedge.train.head.margins import Margin
+from embedge.train.loop.training import Curves, Plan, fit
+from embedge.train.methods.parts.vocabulary import Ingredients
+from embedge.train.methods.proxyless import Proxyless
+from embedge.train.seeds import seeded
+
+__all__ = ["RowBatches", "shaped_map", "shaped_network"]
+
+
+@dataclass(frozen=True, slots=True)
+class RowBatches:
+    """Cached embeddings as if they were pictures, mirrored ones among them if they are known."""
+
+    plain: NDArray[np.float16]
+    flipped: NDArray[np.float16] | None
+    labels: NDArray[np.int64]
+    size: int
+    seed: int
+
+    def at(self, step: int) -> Batch:
+        rng = np.random.default_rng((self.seed, 2, step))
+        index = rng.integers(0, len(self.labels), self.size)
+        rows = self.plain[index].astype(np.float32)
+        mirrored = (rng.random(self.size) < 0.5) & (self.flipped is not None)
+        if self.flipped is not None:
+            rows[mirrored] = self.flipped[index[mirrored]]
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return Batch(
+            torch.from_numpy(rows),
+            torch.from_numpy(self.labels[index]),
+            torch.from_numpy(index),
+            torch.from_numpy(mirrored),
+        )
+
+
+def shaped_network(
+    network: nn.Module,
+    head: Tensor,
+    faces: FaceDataset,
+    plan: Plan,
+    margin: Margin,
+    *,
+    seed: int,
+    flip: bool,
+    folder: Path,
+    progress: Progress,
+) -> Curves:
+    """Train the teacher, in place, against the frozen head."""
+    method = Proxyless(Ingredients(len(head), head.shape[1], head, margin))
+    batches = Batches(faces, plan.batch, seed, flip=flip)
+    return fit("shaped teacher", network, method, batches, plan, folder=folder, progress=progress)
+
+
+def shaped_map(
+    teacher: CachedTeacher,
+    head: Tensor,
+    labels: NDArray[np.int64],
+    plan: Plan,
+    margin: Margin,
+    *,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+) -> tuple[Tensor, Curves]:
+    """The matrix (dim of the head, dim of the teacher) that suits the head best, and the curves."""
+    with seeded(seed):
+        linear = nn.Linear(teacher.plain.shape[1], head.shape[1], bias=False)
+        nn.init.orthogonal_(linear.weight)
+    method = Proxyless(Ingredients(len(head), head.shape[1], head, margin))
+    batches = RowBatches(teacher.plain, teacher.flipped, labels, plan.batch, seed)
+    plan = replace(plan, amp="fp32", channels_last=False, compile=False)
+    curves = fit("shaping map", linear, method, batches, plan, folder=folder, progress=progress)
+    return linear.weight.detach(), curves

@@ -1,0 +1,51 @@
+"""Train a teacher: an IResNet with a margin softmax on labelled faces."""
+
+from pathlib import Path
+from typing import Any
+
+from embedge.progress import Progress
+from embedge.train.data.feeding.batches import Batches
+from embedge.train.data.vocabulary import FaceDataset
+from embedge.train.head.margins import Margin
+from embedge.train.loop import ranks
+from embedge.train.loop.training import Plan, fit
+from embedge.train.methods.parts.vocabulary import Ingredients
+from embedge.train.methods.scratch import Scratch
+from embedge.train.models import iresnet
+from embedge.train.seeds import seeded
+from embedge.train.teachers import save_teacher
+
+__all__ = ["train_teacher"]
+
+
+def train_teacher(
+    faces: FaceDataset,
+    plan: Plan,
+    margin: Margin,
+    *,
+    depth: int,
+    channels: tuple[int, int, int, int],
+    dim: int,
+    seed: int,
+    out: Path,
+    progress: Progress,
+) -> dict[str, list[float]]:
+    """Write the teacher to `out` and return its training curves."""
+    with seeded(seed):
+        network = iresnet(depth, dim, channels=channels)
+        method = Scratch(Ingredients.without_teacher(faces.classes, dim, margin))
+    batches = Batches(faces, plan.batch, seed)
+    curves = fit("teacher", network, method, batches, plan, folder=out.parent, progress=progress)
+    facts: dict[str, Any] = {
+        "depth": depth,
+        "channels": list(channels),
+        "dim": dim,
+        "faces": faces.fingerprint,
+        "identities": list(faces.identities),
+        "steps": plan.steps,
+        "batch": plan.batch,
+        "seed": seed,
+    }
+    if ranks.rank() == 0:
+        save_teacher(out, network, method.head, facts)
+    return curves
