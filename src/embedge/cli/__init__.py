@@ -13,25 +13,25 @@ from embedge.errors import EmbedgeError
 COMMANDS = {
     "data": ("learn.data", "look into, convert or check a data set of faces"),
     "distill-and-export": (
-        "embedge.cli.learn.distill",
+        "learn.distill",
         "teacher + faces -> device bundle + report",
     ),
     "build-engine": (
-        "embedge.cli.ship.build_engine",
+        "ship.build_engine",
         "a TensorRT engine, built and checked on device",
     ),
     "doctor": (
-        "embedge.cli.machine.doctor",
+        "machine.doctor",
         "what this machine has, what is wrong with it, the remedy",
     ),
     "compare": ("learn.compare", "distillation methods side by side, over seeds"),
     "train-teacher": ("learn.train_teacher", "train a teacher from a recipe"),
     "bench": (
-        "embedge.cli.machine.bench",
+        "machine.bench",
         "latency, throughput and load patterns of a bundle here",
     ),
     "gate": (
-        "embedge.cli.proof.gate",
+        "proof.gate",
         "hold a report against a policy, for continuous integration",
     ),
     "report": ("proof.report", "draw a report again, compare, merge, sign off"),
@@ -45,7 +45,7 @@ COMMANDS = {
     "demo-page": ("machine.demo_page", "drop two pictures on a local page and compare"),
     "watch": ("device.watch", "identify every picture that appears in a folder"),
     "quantize": (
-        "embedge.cli.ship.quantize",
+        "ship.quantize",
         "ONNX model + aligned faces -> INT8 ONNX, with figures",
     ),
     "evaluate": ("proof.evaluate", "error rates of models on faces, with intervals"),
