@@ -77,7 +77,7 @@ def test_what_some_version_lacks_is_asked_for_first() -> None:
 
 def test_every_source_that_touches_tensorrt_is_read() -> None:
     read = {path.name for path in SOURCES}
-    assert {"builder_config.py", "network.py", "tensorrt_engine.py", "tensorrt_lane.py"} <= read
+    assert {"builder_config.py", "network.py", "engine.py", "lane.py"} <= read
     assert len(uses()) > 80
 
 
@@ -103,9 +103,9 @@ def sources() -> Iterator[tuple[str, str]]:
         ("network.py", "parser_error.desc()", "parser_error.desc"),
         ("network.py", "builder.create_network(1 << int(flag))", "builder.create_network(1, 2)"),
         ("layers.py", "create_engine_inspector()", "create_engine_inspector(1)"),
-        ("tensorrt_lane.py", "execute_async_v3", "execute_async_v4"),
-        ("tensorrt_lane.py", "num_optimization_profiles", "num_profiles"),
-        ("tensorrt_engine.py", "get_tensor_profile_shape(image, 0)", "get_profile_shape(0, image)"),
+        ("lane.py", "execute_async_v3", "execute_async_v4"),
+        ("lane.py", "num_optimization_profiles", "num_profiles"),
+        ("engine.py", "get_tensor_profile_shape(image, 0)", "get_profile_shape(0, image)"),
         ("timing_cache.py", "known), False", "known), ignore=False"),
     ],
 )

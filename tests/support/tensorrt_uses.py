@@ -12,9 +12,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCES = [
-    *sorted((REPOSITORY / "export/engines").glob("*.py")),
-    *sorted((REPOSITORY / "runtime").glob("tensorrt_*.py")),
-    *sorted((REPOSITORY / "runtime/encoders").glob("tensorrt_*.py")),
+    *sorted((REPOSITORY / "export/engines").rglob("*.py")),
+    *sorted((REPOSITORY / "runtime/encoders/tensorrt").glob("*.py")),
 ]
 # our name of an object -> TensorRT's class; "" is the module itself
 VOCABULARY = {
