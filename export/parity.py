@@ -49,7 +49,8 @@ def _unit(rows: Floats) -> Floats:
         raise EmbedgeError(
             "E-NAN", "an embedding holds NaN or infinity", remedy="Check the graph in float32 first"
         )
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    unit: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return unit
 
 
 def require_parity(

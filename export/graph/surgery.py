@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import onnx
@@ -17,6 +17,7 @@ from embedge.files import whole_file
 __all__ = ["Graph", "attribute", "copy_message", "node_place"]
 
 Array = NDArray[Any]
+_Message = TypeVar("_Message", NodeProto, ValueInfoProto)
 
 # The oldest IR that carries the opset; readers refuse files of a newer IR than they know.
 _IR_OF_OPSET = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
@@ -220,7 +221,7 @@ def node_place(node: NodeProto) -> str:
     return f"node {node.name or node.output[0]} ({node.op_type})"
 
 
-def copy_message(message: Any) -> Any:
+def copy_message(message: _Message) -> _Message:
     twin = type(message)()
     twin.CopyFrom(message)
     return twin
@@ -233,7 +234,10 @@ def _domains(model: onnx.ModelProto) -> set[str]:
 def _load(path: Path) -> onnx.ModelProto:
     if not path.is_file():
         raise EmbedgeError(
-            "E-GRAPH", "there is no such ONNX file", where=path, remedy="Check the path"
+            "E-GRAPH",
+            "there is no such ONNX file",
+            where=path,
+            remedy="Check the path of the model",
         )
     try:
         model = onnx.load(str(path), load_external_data=False)
@@ -260,7 +264,7 @@ def _load(path: Path) -> onnx.ModelProto:
 
 def _standard_opset(model: onnx.ModelProto, where: Path | None) -> int:
     versions = {item.domain: item.version for item in model.opset_import}
-    opset = versions.get("", versions.get("ai.onnx", 0))
+    opset: int = versions.get("", versions.get("ai.onnx", 0))
     if opset not in OPSETS:
         raise EmbedgeError(
             "E-OPSET",

@@ -4,7 +4,7 @@ from small_face import DIM
 
 from embedge.export.graph.canonical import canonical
 from embedge.export.graph.surgery import Graph, attribute
-from embedge.export.int8.budget.cost import closing_layers, layer_macs
+from embedge.export.int8.placement import closing_layers, layer_macs
 from embedge.export.student import onnx_from_student
 from embedge.train.models import mobilefacenet
 
