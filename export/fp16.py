@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto
+from onnx import TensorProto
 
 from embedge.export.graph.canonical import canonical
 from embedge.export.graph.observe import Images, batches_of, observe
@@ -106,10 +106,6 @@ def _return_floats(graph: Graph, names: set[str]) -> None:
         if maker is None:
             continue
         inner = graph.fresh(f"{name}.half")
-        _rename(maker, name, inner)
+        maker.output[:] = [inner if output == name else output for output in maker.output]
         graph.rewire(name, inner)
         graph.emit("Cast", [inner], hint=name, output=name, to=TensorProto.FLOAT)
-
-
-def _rename(node: NodeProto, old: str, new: str) -> None:
-    node.output[:] = [new if name == old else name for name in node.output]

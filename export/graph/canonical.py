@@ -53,17 +53,14 @@ def canonical(graph: Graph) -> Graph:
 def _lift_constants(graph: Graph) -> bool:
     found = [node for node in graph.nodes if node.op_type == "Constant"]
     for node in found:
-        value = helper.get_attribute_value(node.attribute[0])
-        is_tensor = node.attribute[0].name == "value"
+        kind, value = node.attribute[0].name, helper.get_attribute_value(node.attribute[0])
         graph.constants[node.output[0]] = (
-            numpy_helper.to_array(value) if is_tensor else _plain(node.attribute[0].name, value)
+            numpy_helper.to_array(value)
+            if kind == "value"
+            else np.asarray(value, np.int64 if "int" in kind else np.float32)
         )
     graph.remove(*found)
     return bool(found)
-
-
-def _plain(kind: str, value: object) -> NDArray[np.generic]:
-    return np.asarray(value, dtype=np.int64 if "int" in kind else np.float32)
 
 
 def _drop_nothing(graph: Graph) -> bool:
@@ -98,19 +95,15 @@ def _fold_constants(graph: Graph) -> bool:
 
 def _evaluate(graph: Graph, node: NodeProto) -> list[NDArray[np.generic]]:
     feeds = {name: graph.constants[name] for name in node.input if name}
-    opsets = [helper.make_opsetid("", graph.opset)]
+    types = {name: helper.np_dtype_to_tensor_dtype(value.dtype) for name, value in feeds.items()}
     inner = helper.make_graph(
         [node],
         "constant",
-        [helper.make_tensor_value_info(k, _tensor_type(v), v.shape) for k, v in feeds.items()],
+        [helper.make_tensor_value_info(k, types[k], v.shape) for k, v in feeds.items()],
         [helper.make_empty_tensor_value_info(name) for name in node.output],
     )
-    found = ReferenceEvaluator(helper.make_model(inner, opset_imports=opsets)).run(None, feeds)
-    return [np.asarray(value) for value in found]
-
-
-def _tensor_type(value: NDArray[np.generic]) -> int:
-    return helper.np_dtype_to_tensor_dtype(value.dtype)
+    model = helper.make_model(inner, opset_imports=[helper.make_opsetid("", graph.opset)])
+    return [np.asarray(value) for value in ReferenceEvaluator(model).run(None, feeds)]
 
 
 def _raise_prelu_from_max(graph: Graph) -> bool:
@@ -210,14 +203,14 @@ def _gemm_from_matmul(graph: Graph) -> bool:
     """MatMul of a matrix with a constant matrix is a Gemm, weights stored as (out, in)."""
     for node in graph.nodes:
         if node.op_type == "MatMul":
-            weight = graph.constant(node.input[1])
+            weight = graph.constants.get(node.input[1])
             maker = graph.producer(node.input[0])
             flat = maker is not None and maker.op_type in {"Flatten", "Gemm"}
             if weight is not None and weight.ndim == 2 and flat:
                 _become_gemm(graph, node, np.ascontiguousarray(weight.T))
                 return True
         if node.op_type == "Gemm" and not attribute(node, "transB", 0):
-            weight = graph.constant(node.input[1])
+            weight = graph.constants.get(node.input[1])
             if weight is not None and not attribute(node, "transA", 0):
                 scale = float(attribute(node, "alpha", 1.0))
                 _become_gemm(graph, node, np.ascontiguousarray(scale * weight.T))
@@ -282,7 +275,7 @@ def _affine_from(op: str, vector: Floats) -> tuple[Floats, Floats]:
 
 def _channel_vector(graph: Graph, name: str, channels: int, rank: int) -> Floats | None:
     """A constant that is one number per channel (axis 1 of a tensor of this rank), as float64."""
-    value = graph.constant(name)
+    value = graph.constants.get(name)
     if value is None or value.ndim > rank:
         return None
     shape = (1,) * (rank - value.ndim) + value.shape

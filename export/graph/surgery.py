@@ -83,9 +83,6 @@ class Graph:
         leaves = any(item.name == tensor for item in self.outputs)
         return readers[0] if len(readers) == 1 and not leaves else None
 
-    def constant(self, tensor: str) -> Array | None:
-        return self.constants.get(tensor)
-
     def constant_inputs(self, node: NodeProto) -> Iterator[tuple[int, Array]]:
         for position, name in enumerate(node.input):
             if name in self.constants:
@@ -201,7 +198,8 @@ class Graph:
     def write(self, path: Path, check: Callable[[onnx.ModelProto], None] | None = None) -> None:
         """Check and write one self-contained file."""
         model = self.to_model()
-        onnx.checker.check_model(model, full_check=_MICROSOFT not in _domains(model))
+        known = all(item.domain != _MICROSOFT for item in model.opset_import)
+        onnx.checker.check_model(model, full_check=known)
         if check is not None:
             check(model)
         with whole_file(path) as part:
@@ -225,10 +223,6 @@ def copy_message(message: _Message) -> _Message:
     twin = type(message)()
     twin.CopyFrom(message)
     return twin
-
-
-def _domains(model: onnx.ModelProto) -> set[str]:
-    return {item.domain for item in model.opset_import}
 
 
 def _load(path: Path) -> onnx.ModelProto:

@@ -98,7 +98,7 @@ def _extend_upwards(graph: Graph, node: NodeProto, wanted: Wanted, target: Targe
 
 
 def _is_integer_prelu(graph: Graph, node: NodeProto) -> bool:
-    slope = graph.constant(node.input[1])
+    slope = graph.constants.get(node.input[1])
     return slope is not None and bool(np.all(slope <= 1))
 
 

@@ -107,7 +107,14 @@ class Histogram:
         return int(self.counts.sum()) + self.zeros
 
     def compute(self, method: Method, **options: Any) -> Range:
-        return compute_range(self, method, **options)
+        """The range that `method` chooses for what was collected."""
+        if not self.total:
+            raise EmbedgeError(
+                "E-CALIBRATION",
+                "no value was collected",
+                remedy="Give at least one calibration picture",
+            )
+        return METHODS[method](self, **options)
 
     def values(self) -> tuple[Floats, NDArray[np.int64]]:
         """(middle of each occupied bin, count), rising; zero is one of them."""
@@ -128,17 +135,6 @@ def _thinned(values: Floats, most: int | None) -> Floats:
 def _middles() -> Floats:
     edges = (np.arange(_LOW, _LOW + _BINS + 1, dtype=np.uint32) << _SHIFT).view(np.float32)
     return (edges[:-1].astype(np.float64) + edges[1:]) / 2
-
-
-def compute_range(histogram: Histogram, method: Method, **options: Any) -> Range:
-    """The range that `method` chooses for what was collected."""
-    if not histogram.total:
-        raise EmbedgeError(
-            "E-CALIBRATION",
-            "no value was collected",
-            remedy="Give at least one calibration picture",
-        )
-    return METHODS[method](histogram, **options)
 
 
 def _with_zero(low: float, high: float) -> Range:

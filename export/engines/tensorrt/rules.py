@@ -31,7 +31,7 @@ def require_tensorrt(model: onnx.ModelProto) -> None:
 
 
 def _require_symmetric(graph: Graph, node: onnx.NodeProto) -> None:
-    zero = graph.constant(node.input[2]) if len(node.input) > 2 else None
+    zero = graph.constants.get(node.input[2]) if len(node.input) > 2 else None
     if zero is None:
         raise _refused(f"{node_place(node)} has no constant zero point, which means U8")
     if zero.dtype.name != "int8":

@@ -106,7 +106,7 @@ onnx_from_student(small_face(), EmbeddingContract("s", "m", DIM), Path(sys.argv[
 """
 
 
-def test_the_export_needs_no_onnxscript(student_file, contract, tmp_path):
+def test_the_export_needs_no_onnxscript(student_file, tmp_path):
     support = Path(small_face_module.__file__).parent
     command = [sys.executable, "-c", WITHOUT_ONNXSCRIPT, str(tmp_path / "s.onnx"), str(support)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

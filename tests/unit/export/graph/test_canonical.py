@@ -86,7 +86,7 @@ def test_the_scaled_form_is_recognised(student, tensor):
     np.testing.assert_allclose(run(student, tensor), expected, atol=1e-5)
 
 
-def test_a_sum_that_is_no_prelu_stays(rng):
+def test_a_sum_that_is_no_prelu_stays():
     nodes = [
         node("Relu", ["x"], ["r"]),
         node("Mul", ["rest", "r"], ["u"]),

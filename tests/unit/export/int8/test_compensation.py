@@ -20,7 +20,7 @@ from embedge.export.student import onnx_from_student
 from embedge.runtime.encoders import tensor_from_crops
 
 
-def test_every_grey_level_is_a_code(student, pictures):
+def test_every_grey_level_is_a_code(student):
     ((name, bounds),) = exact_entrance(student, DEFAULT_CONTRACT).items()
     greys = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
     shifted = tensor_from_crops(greys, DEFAULT_CONTRACT) - np.float32(0.5 / 127.5)

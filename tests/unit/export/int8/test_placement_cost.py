@@ -18,7 +18,7 @@ def test_the_shares_add_up(shares):
     assert sum(shares.values()) == pytest.approx(1)
 
 
-def test_a_layer_is_counted_as_places_times_weights(student_file, pictures, shares):
+def test_a_layer_is_counted_as_places_times_weights(student_file, shares):
     graph = canonical(Graph.read(student_file))
     gemm = next(node for node in graph.nodes if node.op_type == "Gemm")
     stem = next(n for n in graph.nodes if n.op_type == "Conv" and n.input[0] == "image")
@@ -39,7 +39,7 @@ def test_the_closing_layers_of_a_mobilefacenet(contract, pictures, tmp_path):
     assert 0 < sum(found.values()) <= 0.005
 
 
-def test_costly_last_layers_are_not_closing(student_file, pictures, shares):
+def test_costly_last_layers_are_not_closing(student_file, shares):
     found = closing_layers(canonical(Graph.read(student_file)), pictures[:1])
     assert sum(found.values()) <= 0.005
     assert np.all([shares[name] == share for name, share in found.items()])

@@ -32,7 +32,7 @@ def test_a_phase_takes_its_share_of_the_parents_step(config):
 
 
 def test_an_interrupt_stops_the_builder_instead_of_crossing_it(config):
-    def interrupted(share, phase):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
     monitor = attach_progress(TRT, config, interrupted)
