@@ -39,7 +39,7 @@ def test_the_closing_layers_of_a_mobilefacenet(contract, pictures, tmp_path):
     assert 0 < sum(found.values()) <= 0.005
 
 
-def test_costly_last_layers_are_not_closing(student_file, shares):
+def test_costly_last_layers_are_not_closing(student_file, pictures, shares):
     found = closing_layers(canonical(Graph.read(student_file)), pictures[:1])
     assert sum(found.values()) <= 0.005
     assert np.all([shares[name] == share for name, share in found.items()])
