@@ -31,12 +31,12 @@ from embedge.calibration.protocols.folders import people_in_folders
 from embedge.calibration.protocols.pairlist import PairProtocol, pairs_from_list
 from embedge.calibration.rates import operating_point
 from embedge.calibration.tenfold import folded_accuracy
-from embedge.export.graph.observe import batches_of
-from embedge.export.int8.budget.before_after import before_after, embeddings_of
-from embedge.export.int8.budget.precision_plan import PrecisionPlan, planned
+from embedge.export.graph.observe import batches_of, embeddings_of
+from embedge.export.int8.budget.before_after import before_after
+from embedge.export.int8.budget.precision_plan import Budget
 from embedge.export.int8.calibration_set import choose, person_of, picture_features
 from embedge.export.int8.placement import Target
-from embedge.export.int8.qdq import Calibrated, calibrated_graph, quantised, write_for
+from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.parity import compare_embeddings
 from embedge.files import write_json
 from embedge.runtime.encoders import normalised
@@ -183,12 +183,9 @@ class Bench:
 
     def _ours(self, out: Path, target: Target, names: list[str]) -> Iterator[dict[str, Any]]:
         images = self.pool[self.taken]
-        calibrated = calibrated_graph(self.model, images, target)
         for name in names:
-            plan = PrecisionPlan(target, calibrated.closing)
-            if name.startswith("searched"):
-                plan = self._searched(calibrated, images)
-            write_for(quantised(calibrated, images, "mse", kept=plan.nodes), target, out)
+            budget = self._budget() if name.startswith("searched") else None
+            plan = qdq_from_onnx(self.model, images, out, target=target, budget=budget)
             yield {**self._row(name, out), "plan": plan.to_json()}
 
     def _peers(self, out: Path) -> dict[str, Any]:
@@ -199,15 +196,14 @@ class Bench:
             return _told(PEER, {}, {"failed": said[:300]})
         return self._row(PEER, out)
 
-    def _searched(self, calibrated: Calibrated, images: Images) -> PrecisionPlan:
+    def _budget(self) -> Budget:
         """By people who are neither measured nor, with `strangers`, calibrated on."""
         wanted = self.options
         taken = set(self.taken) if wanted.calib == "omi" else set()
         places = [place for place in range(0, len(self.omi), 2) if place not in taken]
         faces = self.omi[places]
         labels = np.array([person_of(self.omi_files[place]) for place in places])
-        limits = {"fmr": wanted.budget_fmr, "budget": wanted.budget}
-        return planned(calibrated, images, "mse", faces, labels, **limits)
+        return Budget(wanted.budget, wanted.budget_fmr, faces, labels)
 
     def _theirs(self, out: Path) -> None:
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -241,7 +237,7 @@ class Bench:
             "tar_lost_95": self.measured.intervals(self.reference, found),
             "ten_folds_lost": folds,
             "held": {**held, "ten folds": folds <= FOLD_BOUND},
-            "times_as_fast": {"ratio": speed["speedup"], "disturbed": speed["disturbed"]},
+            "times_as_fast": {"ratio": speed.speedup, "disturbed": speed.disturbed},
         }
         return _told(name, after, facts)
 

@@ -34,7 +34,7 @@ from provenance import provenance, write_result
 from embedge.calibration.pairs import pairs_between, pairs_within
 from embedge.calibration.rates import Insufficient, operating_point
 from embedge.calibration.scores import PairScores
-from embedge.export.int8.budget.before_after import embeddings_of
+from embedge.export.graph.observe import embeddings_of
 from embedge.export.int8.qdq import calibrated_graph, quantised, write_for
 from embedge.export.int8.training.qat import trained_graph
 from embedge.export.parity import compare_embeddings
@@ -181,7 +181,7 @@ class Bench:
             else:
                 nodes = [node.name for node in calibrated.graph.nodes]
                 kept = frozenset(nodes if kind == "twin" else [])
-                graph = trained_graph(calibrated, images, fit, kept=kept, weight_bits=HARD_BITS)
+                graph = trained_graph(calibrated, images, fit=fit, kept=kept, weight_bits=HARD_BITS)
             write_for(graph, "trt", folder / "student.onnx")
             return {"curves": curves}
 

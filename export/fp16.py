@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto
+from onnx import TensorProto
 
 from embedge.export.graph.canonical import canonical
-from embedge.export.graph.observe import batches_of, observe
+from embedge.export.graph.observe import Images, batches_of, observe
 from embedge.export.graph.surgery import Graph
 
 __all__ = ["fp16_from_onnx", "overflowing_nodes"]
@@ -22,7 +22,7 @@ def fp16_from_onnx(
     path_in: Path,
     path_out: Path,
     *,
-    images: NDArray[np.uint8] | None = None,
+    images: Images | None = None,
     kept: Collection[str] = (),
 ) -> None:
     """Write the half-precision graph; nodes that would overflow stay in float32.
@@ -36,7 +36,7 @@ def fp16_from_onnx(
     graph.write(path_out)
 
 
-def overflowing_nodes(graph: Graph, images: NDArray[np.uint8] | None = None) -> set[str]:
+def overflowing_nodes(graph: Graph, images: Images | None = None) -> set[str]:
     """Names of the nodes whose constants or activations leave the range of FP16."""
     tall = _tall_activations(graph, images) if images is not None else set()
     return {
@@ -51,7 +51,7 @@ def _overflows(value: NDArray[np.generic], limit: float) -> bool:
     return value.dtype == np.float32 and bool(np.any(np.abs(value) > limit))
 
 
-def _tall_activations(graph: Graph, images: NDArray[np.uint8]) -> set[str]:
+def _tall_activations(graph: Graph, images: Images) -> set[str]:
     tensors = sorted(_float_tensors(graph) - set(graph.constants))
     tall = set[str]()
     for values in observe(graph, tensors, batches_of(images)):
@@ -106,10 +106,6 @@ def _return_floats(graph: Graph, names: set[str]) -> None:
         if maker is None:
             continue
         inner = graph.fresh(f"{name}.half")
-        _rename(maker, name, inner)
+        maker.output[:] = [inner if output == name else output for output in maker.output]
         graph.rewire(name, inner)
         graph.emit("Cast", [inner], hint=name, output=name, to=TensorProto.FLOAT)
-
-
-def _rename(node: NodeProto, old: str, new: str) -> None:
-    node.output[:] = [new if name == old else name for name in node.output]

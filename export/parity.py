@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.errors import EmbedgeError, GateFailed
+from embedge.errors import EmbedgeError
 
-__all__ = ["Parity", "compare_embeddings", "require_parity"]
+__all__ = ["Parity", "compare_embeddings"]
 
 Floats = NDArray[np.floating]
 
@@ -49,18 +49,5 @@ def _unit(rows: Floats) -> Floats:
         raise EmbedgeError(
             "E-NAN", "an embedding holds NaN or infinity", remedy="Check the graph in float32 first"
         )
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-
-
-def require_parity(
-    artifact: str, parity: Parity, *, mean: float | None = None, minimum: float | None = None
-) -> None:
-    """Fail the command when a bound is missed."""
-    checks = (("mean", parity.mean, mean), ("lowest", parity.minimum, minimum))
-    for name, value, bound in checks:
-        if bound is not None and not value >= bound:
-            raise GateFailed(
-                "E-GATE",
-                f"the {name} cosine of {artifact} to its reference is {value:.5f}, below {bound}",
-                remedy="Calibrate on more varied pictures, or keep sensitive layers in float",
-            )
+    unit: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return unit

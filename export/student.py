@@ -1,6 +1,5 @@
 """A trained student becomes an ONNX file that is proven equal to it."""
 
-import json
 import tempfile
 import warnings
 from pathlib import Path
@@ -12,13 +11,13 @@ from torch import nn
 
 from embedge.errors import EmbedgeError
 from embedge.export.graph.canonical import canonical
-from embedge.export.graph.prelu import lower_prelu
+from embedge.export.graph.fast_forms import lower_prelu
+from embedge.export.graph.observe import stamp
 from embedge.export.graph.surgery import Graph
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders.ort import METADATA_KEY
 from embedge.runtime.encoders.sessions import ort_session
 
-__all__ = ["onnx_from_student", "read_contract", "stamp"]
+__all__ = ["onnx_from_student"]
 
 _BATCHES = (1, 2, 32)
 _TOLERANCE = 1e-4  # of the largest output: float32 rounding through fifty layers, nothing more
@@ -48,17 +47,6 @@ def onnx_from_student(
         graph.write(path, check=lambda model: _prove(model, module, contract))
     finally:
         module.train(was_training)
-
-
-def stamp(graph: Graph, contract: EmbeddingContract) -> None:
-    """Write the contract into the metadata."""
-    graph.metadata[METADATA_KEY] = json.dumps(contract.to_json(), sort_keys=True)
-
-
-def read_contract(graph: Graph) -> EmbeddingContract | None:
-    """The contract of a graph; foreign graphs have none."""
-    text = graph.metadata.get(METADATA_KEY)
-    return EmbeddingContract.from_json(json.loads(text)) if text else None
 
 
 def _exported(module: nn.Module, contract: EmbeddingContract, opset: int) -> Graph:

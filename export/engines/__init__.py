@@ -1,7 +1,6 @@
 """Engines: machine code for one device, built from the bundle's ONNX graphs."""
 
-from embedge.export.engines.available import engines_available
-from embedge.export.engines.build import engine_from_onnx
+from embedge.export.engines.build import engine_from_onnx, engines_available
 from embedge.export.engines.options import EngineOptions
 
 __all__ = ["EngineOptions", "engine_from_onnx", "engines_available"]

@@ -1,5 +1,6 @@
 """ONNX -> engine, one path for TensorRT 8.5 to 11 and TensorRT-RTX."""
 
+import importlib.util
 import tempfile
 import time
 from pathlib import Path
@@ -25,12 +26,19 @@ from embedge.export.engines.tensorrt.timing_cache import (
 from embedge.files import sha256_file, write_bytes, write_json
 from embedge.optional import require
 from embedge.runtime.encoders.graph_facts import graph_facts
-from embedge.runtime.encoders.tensorrt.api import tensorrt_module
+from embedge.runtime.encoders.tensorrt.api import MODULES, tensorrt_module
 from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.cuda.driver import CudaDriver, cuda_driver
 from embedge.runtime.encoders.tensorrt.log import tensorrt_log
 
-__all__ = ["engine_from_onnx", "layers_path"]
+__all__ = ["engine_from_onnx", "engines_available", "layers_path"]
+
+
+def engines_available(target: str = "tensorrt") -> str | None:
+    """None when engines can be built here, else the reason why they are skipped, in one line."""
+    if not any(importlib.util.find_spec(name) for name in MODULES[target]):
+        return f"{MODULES[target][0]} is not installed"
+    return None if target == "rtx" else cuda_driver().problem  # rtx builds on any x86-64 CPU
 
 
 def engine_from_onnx(
@@ -59,7 +67,7 @@ def engine_from_onnx(
         remainder=options.remainder if options.precision == "int8" else options.precision,
         target=options.target,
         tensorrt=trt.__version__,
-        sms=options.sms or _sms(driver),
+        sms=options.sms or (driver.devices[0].sm,),
         device=_device(driver),
         driver=driver.kernel or driver.cuda_text,
         dla=options.dla,
@@ -162,10 +170,6 @@ def _cache_path(trt: ModuleType, options: EngineOptions, driver: CudaDriver) -> 
         return None
     sm = driver.devices[0].sm if driver.devices else options.sms[0]
     return timing_cache_path(options.timing_cache, trt, _device(driver), sm)
-
-
-def _sms(driver: CudaDriver) -> tuple[int, ...]:
-    return (driver.devices[0].sm,)
 
 
 def _device(driver: CudaDriver) -> str:

@@ -1,9 +1,10 @@
 """Does the engine compute what its graph says, and how fast? Asked on the device that runs it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from embedge.bench.core import Subject, single_stream
+from embedge.bench.core import Measured, Subject, single_stream
 from embedge.bench.machine.tegrastats import watched
 from embedge.errors import GateFailed
 from embedge.export.parity import Parity, compare_embeddings
@@ -14,7 +15,7 @@ from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.encoder import TensorRTEncoder
 from embedge.runtime.picture.images import RgbImage
 
-__all__ = ["BOUNDS", "EngineCheck", "checked_engine", "require_agreement"]
+__all__ = ["BOUNDS", "EngineCheck", "EngineTiming", "checked_engine", "require_agreement"]
 
 # Lowest cosine, over all pictures, between the engine and its own graph on ONNX Runtime. INT8
 # rounds ties and intermediate sums differently on a GPU; FP32 differs by summation order only.
@@ -22,13 +23,28 @@ BOUNDS = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.99}
 
 
 @dataclass(frozen=True, slots=True)
+class EngineTiming:
+    """How long the engine takes for one size of batch."""
+
+    artifact: str
+    batch: int
+    provider: str
+    measured: Measured
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of the report's schema."""
+        facts = {"artifact": self.artifact, "threads": 1, "batch": self.batch}
+        return {**facts, "provider": self.provider, **self.measured.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
 class EngineCheck:
-    """`latency` holds rows of the report's schema, `power` what tegrastats said (or nothing)."""
+    """`power` is what tegrastats said, or nothing."""
 
     parity: Parity
     bound: float
     provider: str
-    latency: list[dict[str, Any]]
+    latency: tuple[EngineTiming, ...]
     power: dict[str, Any]
 
     @property
@@ -71,29 +87,20 @@ def require_agreement(name: str, check: EngineCheck) -> None:
             "E-ENGINE-PARITY",
             f"the engine {name} differs from its graph: lowest cosine {check.parity.minimum:.5f},"
             f" bound {check.bound}",
-            remedy="The engine was not added to the bundle; try --precision fp16, another TensorRT,"
-            " or look for the layer in the inspector's output",
+            remedy="Try --precision fp16 or another TensorRT; the bundle was left as it is",
         )
 
 
 def _latency(
     name: str, engine: Encoder, crops: RgbImage, largest: int, seconds: float
-) -> list[dict[str, Any]]:
+) -> tuple[EngineTiming, ...]:
     """Batch 1, and the largest batch where the engine takes more."""
     batches = sorted({1, min(largest, len(crops))})
     subjects = [Subject(str(batch), _call(engine, crops, batch)) for batch in batches]
-    return [
-        {
-            "artifact": name,
-            "threads": 1,
-            "batch": batch,
-            "provider": engine.provider,
-            **measured.to_json(),
-        }
-        for batch, measured in zip(batches, single_stream(subjects, seconds=seconds))
-    ]
+    found = single_stream(subjects, seconds=seconds)
+    return tuple(EngineTiming(name, b, engine.provider, one) for b, one in zip(batches, found))
 
 
-def _call(engine: Encoder, crops: RgbImage, batch: int) -> Any:
+def _call(engine: Encoder, crops: RgbImage, batch: int) -> Callable[[int], object]:
     starts = range(len(crops) - batch + 1)
     return lambda i: engine.embed(crops[starts[i % len(starts)] :][:batch])

@@ -11,16 +11,11 @@ import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from embedge.errors import EmbedgeError
+from embedge.export.engines.tensorrt.rules import STABLE_OPERATORS
 
 __all__ = ["half_remainder_from_qdq"]
 
 _OPSET = 19  # the first whose Q and DQ take half-precision scales
-# operators that mean the same from opset 13 to 19 for what our graphs use of them
-_STABLE = {
-    *("Add", "Cast", "Clip", "Concat", "Constant", "Conv", "DequantizeLinear", "Flatten", "Gemm"),
-    *("GlobalAveragePool", "Identity", "MatMul", "Mul", "PRelu", "QuantizeLinear", "Relu"),
-    *("Reshape", "Sub", "Transpose"),
-}
 _SMALLEST = np.float32(6e-8)  # of FP16, subnormal: a scale must not become zero
 
 
@@ -85,7 +80,7 @@ def _cast(source: str, result: str, to: int) -> onnx.NodeProto:
 
 
 def _require_convertible(model: ModelProto, where: Path) -> None:
-    odd = sorted({node.op_type for node in model.graph.node} - _STABLE)
+    odd = sorted({node.op_type for node in model.graph.node} - STABLE_OPERATORS)
     oldest = min(opset.version for opset in model.opset_import)
     if odd or oldest < 13:
         raise EmbedgeError(

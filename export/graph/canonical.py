@@ -2,7 +2,8 @@
 
 After `canonical` there is no Constant or Identity node, constants are folded, every Conv and Gemm
 carries its own bias, no BatchNormalization follows one, and a PReLU is a PRelu node.
-Each rewriting is exact up to float32 rounding.
+`fold_entrance` folds what foreign graphs do to a picture (colour order, scale, offset) into the
+first convolution. Each rewriting is exact up to float32 rounding.
 """
 
 import numpy as np
@@ -10,13 +11,24 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from embedge.export.graph.channels import group_count, is_weighted, scale_input_channels
+from embedge.export.graph.channels import (
+    absorb_picks,
+    group_count,
+    is_conv,
+    is_weighted,
+    pick_channels,
+    scale_input_channels,
+)
 from embedge.export.graph.surgery import Graph, attribute
 
-__all__ = ["canonical", "channel_vector"]
+__all__ = ["canonical", "fold_entrance"]
 
 Floats = NDArray[np.floating]
 _NOTHING = {"Identity", "Dropout"}
+_COMMUTATIVE = {"Add", "Mul"}
+_AFFINE = {*_COMMUTATIVE, "Sub", "Div"}
+_COLOURS = 3
+_NOTHING_ADDED = 1e-6  # of the picture's range: what float32 leaves of an offset that cancels
 
 
 def canonical(graph: Graph) -> Graph:
@@ -41,17 +53,14 @@ def canonical(graph: Graph) -> Graph:
 def _lift_constants(graph: Graph) -> bool:
     found = [node for node in graph.nodes if node.op_type == "Constant"]
     for node in found:
-        value = helper.get_attribute_value(node.attribute[0])
-        is_tensor = node.attribute[0].name == "value"
+        kind, value = node.attribute[0].name, helper.get_attribute_value(node.attribute[0])
         graph.constants[node.output[0]] = (
-            numpy_helper.to_array(value) if is_tensor else _plain(node.attribute[0].name, value)
+            numpy_helper.to_array(value)
+            if kind == "value"
+            else np.asarray(value, np.int64 if "int" in kind else np.float32)
         )
     graph.remove(*found)
     return bool(found)
-
-
-def _plain(kind: str, value: object) -> NDArray[np.generic]:
-    return np.asarray(value, dtype=np.int64 if "int" in kind else np.float32)
 
 
 def _drop_nothing(graph: Graph) -> bool:
@@ -86,19 +95,15 @@ def _fold_constants(graph: Graph) -> bool:
 
 def _evaluate(graph: Graph, node: NodeProto) -> list[NDArray[np.generic]]:
     feeds = {name: graph.constants[name] for name in node.input if name}
-    opsets = [helper.make_opsetid("", graph.opset)]
+    types = {name: helper.np_dtype_to_tensor_dtype(value.dtype) for name, value in feeds.items()}
     inner = helper.make_graph(
         [node],
         "constant",
-        [helper.make_tensor_value_info(k, _tensor_type(v), v.shape) for k, v in feeds.items()],
+        [helper.make_tensor_value_info(k, types[k], v.shape) for k, v in feeds.items()],
         [helper.make_empty_tensor_value_info(name) for name in node.output],
     )
-    found = ReferenceEvaluator(helper.make_model(inner, opset_imports=opsets)).run(None, feeds)
-    return [np.asarray(value) for value in found]
-
-
-def _tensor_type(value: NDArray[np.generic]) -> int:
-    return helper.np_dtype_to_tensor_dtype(value.dtype)
+    model = helper.make_model(inner, opset_imports=[helper.make_opsetid("", graph.opset)])
+    return [np.asarray(value) for value in ReferenceEvaluator(model).run(None, feeds)]
 
 
 def _raise_prelu_from_max(graph: Graph) -> bool:
@@ -163,11 +168,11 @@ def _fold_factor_before(graph: Graph) -> bool:
         ends = {item.name for item in graph.outputs}
         if not readers or node.output[0] in ends:
             continue
-        if not all(r.op_type == "Conv" and is_weighted(graph, r) for r in readers):
+        if not all(is_conv(graph, reader) for reader in readers):
             continue
         weight = graph.constants[readers[0].input[1]]
         channels = weight.shape[1] * group_count(readers[0])
-        factor = channel_vector(graph, node.input[1], channels, 4)
+        factor = _channel_vector(graph, node.input[1], channels, 4)
         if factor is None:
             continue
         for reader in readers:
@@ -198,14 +203,14 @@ def _gemm_from_matmul(graph: Graph) -> bool:
     """MatMul of a matrix with a constant matrix is a Gemm, weights stored as (out, in)."""
     for node in graph.nodes:
         if node.op_type == "MatMul":
-            weight = graph.constant(node.input[1])
+            weight = graph.constants.get(node.input[1])
             maker = graph.producer(node.input[0])
             flat = maker is not None and maker.op_type in {"Flatten", "Gemm"}
             if weight is not None and weight.ndim == 2 and flat:
                 _become_gemm(graph, node, np.ascontiguousarray(weight.T))
                 return True
         if node.op_type == "Gemm" and not attribute(node, "transB", 0):
-            weight = graph.constant(node.input[1])
+            weight = graph.constants.get(node.input[1])
             if weight is not None and not attribute(node, "transA", 0):
                 scale = float(attribute(node, "alpha", 1.0))
                 _become_gemm(graph, node, np.ascontiguousarray(scale * weight.T))
@@ -226,7 +231,7 @@ def _become_gemm(graph: Graph, node: NodeProto, weight: Floats) -> None:
 def _fold_affine_after(graph: Graph) -> bool:
     """Conv or Gemm, then something per-channel affine: one Conv or Gemm."""
     for node in graph.nodes:
-        if node.op_type not in {"Conv", "Gemm"} or node.input[1] not in graph.constants:
+        if not is_weighted(graph, node):
             continue
         after = graph.only_consumer(node.output[0])
         found = _affine_of(graph, after, node) if after is not None else None
@@ -247,18 +252,11 @@ def _affine_of(graph: Graph, node: NodeProto, maker: NodeProto) -> tuple[Floats,
         gamma, beta, mean, variance = (graph.constants[x].astype(float) for x in node.input[1:5])
         factor = gamma / np.sqrt(variance + attribute(node, "epsilon", 1e-5))
         return factor, beta - mean * factor
-    if node.op_type not in {"Add", "Sub", "Mul", "Div"} or node.input[0] != maker.output[0]:
-        return _commuted(graph, node, maker, channels)
-    vector = channel_vector(graph, node.input[1], channels, 4 if maker.op_type == "Conv" else 2)
-    return _affine_from(node.op_type, vector) if vector is not None else None
-
-
-def _commuted(
-    graph: Graph, node: NodeProto, maker: NodeProto, channels: int
-) -> tuple[Floats, Floats] | None:
-    if node.op_type not in {"Add", "Mul"}:
+    turned = node.input[0] != maker.output[0]
+    if node.op_type not in (_COMMUTATIVE if turned else _AFFINE):
         return None
-    vector = channel_vector(graph, node.input[0], channels, 4 if maker.op_type == "Conv" else 2)
+    rank = 4 if maker.op_type == "Conv" else 2
+    vector = _channel_vector(graph, node.input[0 if turned else 1], channels, rank)
     return _affine_from(node.op_type, vector) if vector is not None else None
 
 
@@ -275,9 +273,9 @@ def _affine_from(op: str, vector: Floats) -> tuple[Floats, Floats]:
             return 1 / vector, zero
 
 
-def channel_vector(graph: Graph, name: str, channels: int, rank: int) -> Floats | None:
+def _channel_vector(graph: Graph, name: str, channels: int, rank: int) -> Floats | None:
     """A constant that is one number per channel (axis 1 of a tensor of this rank), as float64."""
-    value = graph.constant(name)
+    value = graph.constants.get(name)
     if value is None or value.ndim > rank:
         return None
     shape = (1,) * (rank - value.ndim) + value.shape
@@ -298,3 +296,54 @@ def _scale_outputs(graph: Graph, node: NodeProto, factor: Floats, offset: Floats
     node.input[1] = graph.add_constant(f"{hint}.weight", scaled.astype(np.float32))
     bias_name = graph.add_constant(f"{hint}.bias", (bias * factor + offset).astype(np.float32))
     node.input[:] = [*node.input[:2], bias_name]
+
+
+def fold_entrance(graph: Graph) -> None:
+    """Fold per-channel arithmetic on the input into the first convolution."""
+    source = graph.inputs[0].name
+    factor, offset = np.ones(_COLOURS), np.zeros(_COLOURS)
+    order = np.arange(_COLOURS)
+    chain = list[NodeProto]()
+    node = graph.only_consumer(source)
+    while node is not None and not is_weighted(graph, node):
+        if (step := _affine_on_colours(graph, node)) is not None:
+            factor, offset = factor * step[0], offset * step[0] + step[1]
+        elif (picked := _reordering(graph, node)) is not None:
+            order, factor, offset = order[picked], factor[picked], offset[picked]
+        else:
+            return
+        chain.append(node)
+        node = graph.only_consumer(node.output[0])
+    if not chain or node is None or not is_conv(graph, node) or group_count(node) != 1:
+        return
+    if np.any(np.abs(offset) > _NOTHING_ADDED):
+        return  # an offset does not commute with zero padding
+    scale_input_channels(graph, node, factor)
+    graph.remove(*chain)
+    node.input[0] = pick_channels(graph, source, order, hint="image.order")
+    absorb_picks(graph)
+
+
+def _affine_on_colours(graph: Graph, node: NodeProto) -> tuple[Floats, Floats] | None:
+    if node.op_type not in _AFFINE or node.input[1] not in graph.constants:
+        return None
+    value = graph.constants[node.input[1]].astype(np.float64)
+    if value.size not in (1, _COLOURS):
+        return None
+    return _affine_from(node.op_type, np.broadcast_to(value.reshape(-1), (_COLOURS,)))
+
+
+def _reordering(graph: Graph, node: NodeProto) -> NDArray[np.int64] | None:
+    """The channels that a Slice along axis 1 keeps, when it keeps all of them."""
+    if node.op_type != "Slice" or any(name not in graph.constants for name in node.input[1:]):
+        return None
+    start, stop, axes, steps = (graph.constants[name].reshape(-1) for name in node.input[1:5])
+    if axes.tolist() != [1]:
+        return None
+    picked = np.arange(_COLOURS)[slice(int(start[0]), _stop(int(stop[0])), int(steps[0]))]
+    return picked if picked.size == _COLOURS else None
+
+
+def _stop(value: int) -> int | None:
+    """ONNX says "to the very beginning" with a number below every index."""
+    return None if value < -_COLOURS else value

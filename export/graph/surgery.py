@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import onnx
@@ -17,6 +17,7 @@ from embedge.files import whole_file
 __all__ = ["Graph", "attribute", "copy_message", "node_place"]
 
 Array = NDArray[Any]
+_Message = TypeVar("_Message", NodeProto, ValueInfoProto)
 
 # The oldest IR that carries the opset; readers refuse files of a newer IR than they know.
 _IR_OF_OPSET = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
@@ -81,9 +82,6 @@ class Graph:
         readers = self.consumers(tensor)
         leaves = any(item.name == tensor for item in self.outputs)
         return readers[0] if len(readers) == 1 and not leaves else None
-
-    def constant(self, tensor: str) -> Array | None:
-        return self.constants.get(tensor)
 
     def constant_inputs(self, node: NodeProto) -> Iterator[tuple[int, Array]]:
         for position, name in enumerate(node.input):
@@ -200,7 +198,8 @@ class Graph:
     def write(self, path: Path, check: Callable[[onnx.ModelProto], None] | None = None) -> None:
         """Check and write one self-contained file."""
         model = self.to_model()
-        onnx.checker.check_model(model, full_check=_MICROSOFT not in _domains(model))
+        known = all(item.domain != _MICROSOFT for item in model.opset_import)
+        onnx.checker.check_model(model, full_check=known)
         if check is not None:
             check(model)
         with whole_file(path) as part:
@@ -220,20 +219,19 @@ def node_place(node: NodeProto) -> str:
     return f"node {node.name or node.output[0]} ({node.op_type})"
 
 
-def copy_message(message: Any) -> Any:
+def copy_message(message: _Message) -> _Message:
     twin = type(message)()
     twin.CopyFrom(message)
     return twin
 
 
-def _domains(model: onnx.ModelProto) -> set[str]:
-    return {item.domain for item in model.opset_import}
-
-
 def _load(path: Path) -> onnx.ModelProto:
     if not path.is_file():
         raise EmbedgeError(
-            "E-GRAPH", "there is no such ONNX file", where=path, remedy="Check the path"
+            "E-GRAPH",
+            "there is no such ONNX file",
+            where=path,
+            remedy="Check the path of the model",
         )
     try:
         model = onnx.load(str(path), load_external_data=False)
@@ -260,7 +258,7 @@ def _load(path: Path) -> onnx.ModelProto:
 
 def _standard_opset(model: onnx.ModelProto, where: Path | None) -> int:
     versions = {item.domain: item.version for item in model.opset_import}
-    opset = versions.get("", versions.get("ai.onnx", 0))
+    opset: int = versions.get("", versions.get("ai.onnx", 0))
     if opset not in OPSETS:
         raise EmbedgeError(
             "E-OPSET",

@@ -1,12 +1,12 @@
 """Calibration sets: chosen pictures, not random ones, and written down so that they can be checked.
 
-Pictures fall into cells of brightness, sharpness and turn of the head (left against right half),
-or into clusters of their embeddings where those are given. The set takes turns among the cells,
-and within a cell prefers people it has taken least.
+Pictures fall into cells of brightness, sharpness and turn of the head (left against right half).
+The set takes turns among the cells, and within a cell prefers people it has taken least.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+import heapq
+from collections import Counter, defaultdict, deque
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,32 +16,39 @@ from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, sha256_json, write_json
+from embedge.runtime.picture.images import rgb_from_picture
 
 __all__ = [
     "CalibrationSet",
     "choose",
+    "chosen_from_folder",
     "comparable",
+    "decoded_pictures",
     "person_of",
     "picture_features",
     "picture_files",
+    "require_pictures",
 ]
 
 Floats = NDArray[np.floating]
+Images = NDArray[np.uint8]
 Indices = NDArray[np.int64]
 _PARTS = 3  # cells per feature
-_CLUSTERS = 27
-_ROUNDS = 20
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+_FEWEST = 8
+_POOL = 8  # times as many pictures as are wanted: features of all would take too long
+_SPARE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationSet:
-    """Which pictures were chosen, from how many, by which seed."""
+    """Which pictures were chosen, from how many, by which seed; `spare` are some of the others."""
 
     root: Path
     names: tuple[str, ...]
     offered: int
     seed: int
+    spare: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         pictures = [{"name": n, "sha256": sha256_file(self.root / n)} for n in self.names]
@@ -57,14 +64,60 @@ class CalibrationSet:
         write_json(path, self.to_json())
 
 
+def chosen_from_folder(root: Path, count: int, *, seed: int = 0) -> CalibrationSet:
+    """Choose among the aligned pictures under a folder, PERSON/PICTURE or flat."""
+    names = picture_files(root)
+    rng = np.random.default_rng(seed)
+    most = min(len(names), _POOL * max(count, 1))
+    pool = [names[i] for i in np.sort(rng.permutation(len(names))[:most])]
+    features = picture_features(decoded_pictures(root, pool))
+    taken = choose(features, [person_of(name) for name in pool], count, seed=seed)
+    left = sorted(set(range(len(pool))) - set(taken.tolist()))
+    spare = rng.permutation(left)[:_SPARE] if left else taken
+    chosen, others = (tuple(pool[i] for i in some) for some in (taken, spare))
+    return CalibrationSet(root, chosen, len(names), seed, others)
+
+
 def picture_files(root: Path) -> list[str]:
     """Pictures under a folder, as names relative to it, sorted."""
     if not root.is_dir():
-        raise EmbedgeError(
-            "E-CALIBRATION", "there is no such folder", where=root, remedy="Check the path"
-        )
+        raise _unusable("there is no such folder", "Give a folder of aligned faces", root)
     found = (p for p in root.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
     return sorted(p.relative_to(root).as_posix() for p in found)
+
+
+def decoded_pictures(root: Path, names: Sequence[str]) -> Images:
+    """(N, H, W, 3) RGB; all of one size."""
+    if not names:
+        raise _unusable("there is no picture", "Give a folder of aligned faces", root)
+    images = [rgb_from_picture(root / name) for name in names]
+    for name, image in zip(names, images):
+        if image.shape != images[0].shape:
+            raise _unusable(
+                f"pictures differ in size: {images[0].shape[:2]} and {image.shape[:2]}",
+                "Align the faces first: all crops have the size of the model",
+                root / name,
+            )
+    return np.stack(images)
+
+
+def require_pictures(images: Images, height: int, width: int) -> None:
+    """Enough different pictures of the size of the model."""
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (height, width, 3):
+        raise _unusable(
+            f"calibration pictures are {images.dtype} {images.shape},"
+            f" expected uint8 (N, {height}, {width}, 3)",
+            "Pass aligned RGB pictures as they are decoded",
+        )
+    several = "Give some hundred pictures of different people"
+    if len(images) < _FEWEST:
+        few = f"{len(images)} calibration pictures are too few; at least {_FEWEST} are needed"
+        raise _unusable(few, several)
+    if np.all(images == images[:1]):
+        raise _unusable(f"all {len(images)} calibration pictures are the same picture", several)
+    if np.all(images.reshape(len(images), -1).std(axis=1) == 0):
+        one = "every calibration picture is of one colour"
+        raise _unusable(one, "Give photographs of aligned faces")
 
 
 def person_of(name: str) -> str:
@@ -85,10 +138,9 @@ def comparable(
         people[person_of(name)].append(name)
     several = [pictures[:each] for pictures in people.values() if len(pictures) > 1]
     if len(several) < 2:
-        raise EmbedgeError(
-            "E-CALIBRATION",
+        raise _unusable(
             "fewer than two people have two pictures beside those that calibrate",
-            remedy="Give PERSON/PICTURE with several pictures of many people",
+            "Give PERSON/PICTURE with several pictures of many people",
         )
     found = list[str]()
     for place in np.random.default_rng(seed).permutation(len(several)):
@@ -98,7 +150,7 @@ def comparable(
     return tuple(sorted(found))
 
 
-def picture_features(images: NDArray[np.uint8]) -> Floats:
+def picture_features(images: Images) -> Floats:
     """(N, 3): brightness, sharpness, difference between the left and the right half."""
     grey = images.astype(np.float32).mean(axis=3)
     bright = grey.mean(axis=(1, 2))
@@ -111,39 +163,59 @@ def picture_features(images: NDArray[np.uint8]) -> Floats:
 
 
 def choose(
-    features: Floats, people: Sequence[str], count: int, *, seed: int = 0, clusters: bool = False
+    features: Floats | None, people: Sequence[Hashable], count: int, *, seed: int = 0
 ) -> Indices:
     """Indices of `count` pictures, ascending. The same arguments give the same set.
 
-    `features` are `picture_features`, or embeddings with `clusters=True`.
+    Without `features` all pictures lie in one cell: one of everybody before a second of any.
     """
-    if len(features) != len(people) or count < 1:
-        raise EmbedgeError(
-            "E-CALIBRATION",
-            f"{count} pictures of {len(features)} with {len(people)} names cannot be chosen",
-            remedy="Give one name per picture and a positive count",
+    if count < 1 or (features is not None and len(features) != len(people)):
+        offered = len(people if features is None else features)
+        raise _unusable(
+            f"{count} pictures of {offered} with {len(people)} names cannot be chosen",
+            "Give one name per picture and a positive count",
         )
-    rng = np.random.default_rng(seed)
-    cells = _clustered(features, rng) if clusters else _gridded(features)
-    order = rng.permutation(len(features))
+    cells = np.zeros(len(people), np.int64) if features is None else _gridded(features)
     queues = defaultdict[int, list[int]](list)
-    for index in order:
+    for index in np.random.default_rng(seed).permutation(len(people)):
         queues[int(cells[index])].append(int(index))
-    return np.sort(np.array(_take_turns(queues, people, min(count, len(features))), np.int64))
+    return np.sort(np.array(_take_turns(queues, people, min(count, len(people))), np.int64))
 
 
-def _take_turns(queues: dict[int, list[int]], people: Sequence[str], count: int) -> list[int]:
-    taken, seen = list[int](), Counter[str]()
+def _take_turns(queues: dict[int, list[int]], people: Sequence[Hashable], count: int) -> list[int]:
+    taken, seen = list[int](), Counter[Hashable]()
+    cells = [_Cell(queues[cell], people) for cell in sorted(queues)]
     while len(taken) < count:
-        for cell in sorted(queues):
-            queue = queues[cell]
-            if not queue or len(taken) == count:
-                continue
-            best = min(range(len(queue)), key=lambda place: seen[people[queue[place]]])
-            index = queue.pop(best)
-            seen[people[index]] += 1
-            taken.append(index)
+        for cell in cells:
+            if cell.heads and len(taken) < count:
+                taken.append(cell.pop(seen))
     return taken
+
+
+class _Cell:
+    """The pictures of one cell, first those of whoever was taken least, then in their order."""
+
+    def __init__(self, queue: list[int], people: Sequence[Hashable]) -> None:
+        self.queue, self.people = queue, people
+        self.places = defaultdict[Hashable, deque[int]](deque)
+        for place, index in enumerate(queue):
+            self.places[people[index]].append(place)
+        self.heads = sorted((0, places[0]) for places in self.places.values())
+
+    def pop(self, seen: Counter[Hashable]) -> int:
+        while True:
+            known, place = self.heads[0]
+            index = self.queue[place]
+            person = self.people[index]
+            if known == seen[person]:
+                break
+            heapq.heapreplace(self.heads, (seen[person], place))  # taken from another cell since
+        heapq.heappop(self.heads)
+        seen[person] += 1
+        self.places[person].popleft()
+        if self.places[person]:
+            heapq.heappush(self.heads, (seen[person], self.places[person][0]))
+        return index
 
 
 def _gridded(features: Floats) -> Indices:
@@ -156,16 +228,5 @@ def _gridded(features: Floats) -> Indices:
     return cells
 
 
-def _clustered(features: Floats, rng: np.random.Generator) -> Indices:
-    """Lloyd's k-means on the sphere."""
-    rows = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    count = min(_CLUSTERS, len(rows))
-    centres = rows[rng.choice(len(rows), count, replace=False)]
-    cells = np.zeros(len(rows), np.int64)
-    for _ in range(_ROUNDS):
-        cells = (rows @ centres.T).argmax(axis=1)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, cells, rows)
-        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-        centres = np.where(lengths > 0, sums / np.maximum(lengths, 1e-12), centres)
-    return cells
+def _unusable(what: str, remedy: str, where: Path | None = None) -> EmbedgeError:
+    return EmbedgeError("E-CALIBRATION", what, where=where, remedy=remedy)

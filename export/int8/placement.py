@@ -1,4 +1,4 @@
-"""Where Q and DQ go.
+"""Where Q and DQ go, and which layers cost so little that they stay in float.
 
 Quantised are the tensors that quantised operators read: convolutions and matrix products with
 known weights, residual additions, PReLU. A tensor is quantised once, where it is made, so that
@@ -13,29 +13,32 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from embedge.export.graph.channels import is_weighted
-from embedge.export.graph.prelu import slope_of
+from embedge.export.graph.fast_forms import slope_of
+from embedge.export.graph.observe import Images, batches_of, observe
 from embedge.export.graph.surgery import Graph
-from embedge.export.int8.arithmetic import (
+from embedge.export.int8.ranges import (
+    Range,
     Scale,
     activation_scale,
     bias_codes,
     weight_codes,
     weight_scales,
 )
-from embedge.export.int8.ranges import Range
 
-__all__ = ["Target", "Wanted", "place", "slope_scale", "wanted_tensors"]
+__all__ = [
+    "Target",
+    "Wanted",
+    "activation_scales",
+    "closing_layers",
+    "layer_macs",
+    "place",
+    "slope_scale",
+    "wanted_tensors",
+]
 
 Target = Literal["cpu", "trt", "trt8"]
-_MOVES_VALUES = {
-    "Concat",
-    "Flatten",
-    "MaxPool",
-    "Reshape",
-    "Squeeze",
-    "Transpose",
-    "Unsqueeze",
-}
+_MOVES_VALUES = {"Concat", "Flatten", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
+_NEXT_TO_NOTHING = 0.005  # of all multiplications
 
 
 @dataclass(slots=True)
@@ -95,7 +98,7 @@ def _extend_upwards(graph: Graph, node: NodeProto, wanted: Wanted, target: Targe
 
 
 def _is_integer_prelu(graph: Graph, node: NodeProto) -> bool:
-    slope = graph.constant(node.input[1])
+    slope = graph.constants.get(node.input[1])
     return slope is not None and bool(np.all(slope <= 1))
 
 
@@ -120,11 +123,7 @@ def place(
     graph: Graph, wanted: Wanted, ranges: dict[str, Range], target: Target, *, bits: int = 8
 ) -> dict[str, Scale]:
     """Insert Q/DQ in place. `ranges` knows every root. Returns the scale of each tensor."""
-    symmetric = target != "cpu"
-    scales = {
-        name: activation_scale(ranges[wanted.root(name)], symmetric=symmetric)
-        for name in wanted.tensors
-    }
+    scales = activation_scales(wanted, ranges, target)
     sources = [node.input[0] for node in wanted.nodes]
     readers = {name: graph.consumers(name) for name in scales}
     codes = {name: graph.fresh(f"{name}.q") for name in scales}
@@ -138,9 +137,17 @@ def place(
         if node.op_type == "PRelu":
             _integer_prelu(graph, node, codes[source], scales[source], codes[node.output[0]])
         elif is_weighted(graph, node):
-            _quantise_weights(graph, node, scales[source], bits=bits, bias=not symmetric)
+            _quantise_weights(graph, node, scales[source], bits=bits, bias=target == "cpu")
     graph.tidy()
     return scales
+
+
+def activation_scales(wanted: Wanted, ranges: dict[str, Range], target: Target) -> dict[str, Scale]:
+    """The scale of each tensor: around zero for TensorRT."""
+    return {
+        name: activation_scale(ranges[wanted.root(name)], symmetric=target != "cpu")
+        for name in wanted.tensors
+    }
 
 
 def quantise(graph: Graph, tensor: str, scale: Scale, *, output: str | None = None) -> str:
@@ -199,3 +206,34 @@ def _dequantised_constant(
         graph.add_constant(f"{hint}.zero", np.zeros(scales.shape, codes.dtype)),
     ]
     return graph.emit("DequantizeLinear", inputs, hint=f"{hint}.dq", axis=0)
+
+
+def layer_macs(graph: Graph, picture: Images) -> dict[str, float]:
+    """The share of every Conv and Gemm in the multiplications of the graph."""
+    layers = [node for node in graph.nodes if is_weighted(graph, node)]
+    values = next(observe(graph, [n.output[0] for n in layers], batches_of(picture)))
+    macs = {
+        node.name: values[node.output[0]][0, 0].size * graph.constants[node.input[1]].size
+        for node in layers
+    }
+    total = sum(macs.values())
+    return {name: count / total for name, count in macs.items()}
+
+
+def closing_layers(graph: Graph, picture: Images) -> dict[str, float]:
+    """The layers at the very end that cost next to nothing, and the share of each.
+
+    In a face network a convolution over the whole map and a matrix product write the embedding:
+    what they round nothing averages out any more, and 8 bits cannot make them noticeably faster.
+    """
+    shares = layer_macs(graph, picture)
+    found, spent = dict[str, float](), 0.0
+    node = graph.producer(graph.outputs[0].name)
+    while node is not None and sum(name not in graph.constants for name in node.input) == 1:
+        if node.name in shares:
+            spent += shares[node.name]
+            if spent > _NEXT_TO_NOTHING:
+                break
+            found[node.name] = shares[node.name]
+        node = graph.producer(node.input[0])
+    return found

@@ -1,40 +1,39 @@
-"""INT8: a float graph becomes a Q/DQ graph that says itself what runs in 8 bits."""
+"""INT8 through one door: a float ONNX file and pictures in, a graph that says what runs in 8 bits.
+
+A file that cannot be quantised is refused before any work is done.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from embedge.errors import EmbedgeError
 from embedge.export.engines.tensorrt.rules import TENSORRT_8_OPSET, lower_opset, require_tensorrt
-from embedge.export.graph.canonical import canonical
-from embedge.export.graph.entrance import exact_entrance, fold_entrance
-from embedge.export.graph.groups import widen_groups
-from embedge.export.graph.observe import DEFAULT_DOOR, batches_of, observe
-from embedge.export.graph.prelu import lower_prelu, tame_slopes
-from embedge.export.graph.surgery import Graph
-from embedge.export.int8.bias_correction import Means, correct_biases
-from embedge.export.int8.budget.cost import closing_layers
-from embedge.export.int8.equalise import equalise
-from embedge.export.int8.placement import Target, Wanted, place, wanted_tensors
-from embedge.export.int8.quantisable import require_pictures, require_quantisable
+from embedge.export.graph.canonical import canonical, fold_entrance
+from embedge.export.graph.fast_forms import lower_prelu, tame_slopes, widen_groups
+from embedge.export.graph.observe import Images, batches_of, observe, read_contract
+from embedge.export.graph.surgery import Graph, node_place
+from embedge.export.int8.budget.precision_plan import Budget, PrecisionPlan, searched
+from embedge.export.int8.calibration_set import require_pictures
+from embedge.export.int8.compensation import Means, correct_biases, equalise, exact_entrance
+from embedge.export.int8.placement import Target, Wanted, closing_layers, place, wanted_tensors
 from embedge.export.int8.ranges import Histogram, Method, Range
-from embedge.export.student import read_contract
 
 __all__ = [
     "FEW",
     "Calibrated",
-    "Images",
+    "Quantise",
     "calibrated_graph",
-    "collect_histograms",
     "qdq_from_onnx",
+    "quantisable_graph",
     "quantised",
     "write_for",
 ]
 
-Images = NDArray[np.uint8]
-_VALUES_PER_PICTURE = 1 << 14
 FEW = 128  # pictures that suffice for means and for the extremes of channels
+_VALUES_PER_PICTURE = 1 << 14
+_QUANTISED = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger", "QLinearMatMul"}
+_CONTROL = {"If", "Loop", "Scan"}
 
 
 @dataclass(slots=True)
@@ -70,56 +69,19 @@ class Calibrated:
         return self.found[name, method]
 
 
-def qdq_from_onnx(
-    path_in: Path,
-    calibration_images: Images,
-    path_out: Path,
-    *,
-    target: Target = "cpu",
-    method: Method = "mse",
-    kept: frozenset[str] = frozenset(),
-    weight_bits: int = 8,
-) -> None:
-    """Quantise an ONNX file with the ranges that uint8 (N,H,W,3) pictures show.
+class Quantise(Protocol):
+    """How a calibrated graph becomes a Q/DQ graph: `quantised`, or after some training."""
 
-    `kept` names nodes that stay in float. `weight_bits=7` is for x86 processors without VNNI,
-    whose 16-bit accumulators saturate.
-    """
-    calibrated = calibrated_graph(path_in, calibration_images, target)
-    graph = quantised(calibrated, calibration_images, method, kept=kept, weight_bits=weight_bits)
-    write_for(graph, target, path_out)
-
-
-def write_for(graph: Graph, target: Target, path: Path) -> None:
-    """Write the graph in the opset of its target; TensorRT's rules are checked before."""
-    if target == "trt8":
-        lower_opset(graph, TENSORRT_8_OPSET)
-    graph.write(path, check=None if target == "cpu" else require_tensorrt)
-
-
-def quantisable_graph(path: Path) -> Graph:
-    graph = Graph.read(path)
-    require_quantisable(graph, path)
-    return graph
-
-
-def calibrated_graph(path_in: Path, images: Images, target: Target) -> Calibrated:
-    """Everything that comes before the choice of ranges and of nodes."""
-    graph = quantisable_graph(path_in)
-    require_pictures(images, graph)
-    door = read_contract(graph) or DEFAULT_DOOR
-    canonical(graph)
-    fold_entrance(graph)
-    if target == "cpu":
-        tame_slopes(graph)
-        widen_groups(graph)
-    fixed = exact_entrance(graph, door)
-    equalise(graph, batches_of(images[:FEW], door))
-    graph.tidy()
-    wanted = wanted_tensors(graph, target)
-    histograms = collect_histograms(graph, wanted, images)
-    closing = {} if target == "cpu" else closing_layers(graph, images[:1])
-    return Calibrated(graph, target, histograms, fixed, closing)
+    def __call__(
+        self,
+        calibrated: Calibrated,
+        images: Images,
+        method: Method,
+        /,
+        *,
+        kept: frozenset[str],
+        weight_bits: int,
+    ) -> Graph: ...
 
 
 def quantised(
@@ -133,11 +95,10 @@ def quantised(
 ) -> Graph:
     """The Q/DQ graph; the calibrated float graph stays as it is."""
     graph, target = calibrated.graph.copy(), calibrated.target
-    door = read_contract(graph) or DEFAULT_DOOR
     wanted = wanted_tensors(graph, target, kept=kept | calibrated.closing.keys())
     ranges = calibrated.ranges(wanted, method)
     if correct:
-        few = batches_of(images[:FEW], door)
+        few = batches_of(images[:FEW], read_contract(graph))
         known = calibrated.means
         correct_biases(graph, wanted, ranges, target, few, bits=weight_bits, known=known)
     place(graph, wanted, ranges, target, bits=weight_bits)
@@ -146,10 +107,108 @@ def quantised(
     return graph
 
 
-def collect_histograms(graph: Graph, wanted: Wanted, images: Images) -> dict[str, Histogram]:
+def qdq_from_onnx(
+    path_in: Path,
+    calibration_images: Images,
+    path_out: Path | None,
+    *,
+    target: Target = "cpu",
+    method: Method = "mse",
+    kept: frozenset[str] = frozenset(),
+    weight_bits: int = 8,
+    budget: Budget | None = None,
+    quantise: Quantise = quantised,
+) -> PrecisionPlan:
+    """Quantise an ONNX file with the ranges that uint8 (N,H,W,3) pictures show.
+
+    `kept` names nodes that stay in float, `budget` lets more be searched; the plan tells which.
+    `weight_bits=7` is for x86 processors without VNNI, whose 16-bit accumulators saturate. Without
+    `path_out` nothing is written: that is for all ranks of a distributed training but one.
+    """
+    calibrated = calibrated_graph(path_in, calibration_images, target)
+    plan = PrecisionPlan(target, calibrated.closing)
+    if budget is not None:
+
+        def trial(some: frozenset[str]) -> Graph:
+            return quantised(calibrated, calibration_images, method, kept=some)
+
+        plan = searched(plan, calibrated.graph, budget, trial)
+    kept |= plan.nodes
+    graph = quantise(calibrated, calibration_images, method, kept=kept, weight_bits=weight_bits)
+    if path_out is not None:
+        write_for(graph, target, path_out)
+    return plan
+
+
+def write_for(graph: Graph, target: Target, path: Path) -> None:
+    """Write the graph in the opset of its target; TensorRT's rules are checked before."""
+    if target == "trt8":
+        lower_opset(graph, TENSORRT_8_OPSET)
+    graph.write(path, check=None if target == "cpu" else require_tensorrt)
+
+
+def calibrated_graph(path_in: Path, images: Images, target: Target) -> Calibrated:
+    """Everything that comes before the choice of ranges and of nodes."""
+    graph = quantisable_graph(path_in)
+    require_pictures(images, *_picture_size(graph, path_in))
+    contract = read_contract(graph)
+    canonical(graph)
+    fold_entrance(graph)
+    if target == "cpu":
+        tame_slopes(graph)
+        widen_groups(graph)
+    fixed = exact_entrance(graph, contract)
+    equalise(graph, batches_of(images[:FEW], contract))
+    graph.tidy()
+    wanted = wanted_tensors(graph, target)
     histograms = {name: Histogram() for name in wanted.tensors}
-    door = read_contract(graph) or DEFAULT_DOOR
-    for values in observe(graph, wanted.tensors, batches_of(images, door)):
+    for values in observe(graph, wanted.tensors, batches_of(images, contract)):
         for name, value in values.items():
             histograms[name].collect(value, name, most=_VALUES_PER_PICTURE)
-    return histograms
+    closing = {} if target == "cpu" else closing_layers(graph, images[:1])
+    return Calibrated(graph, target, histograms, fixed, closing)
+
+
+def quantisable_graph(path: Path) -> Graph:
+    """One picture in, one embedding out, float, of a fixed size, not quantised yet."""
+    graph = Graph.read(path)
+    for node in graph.nodes:
+        if node.op_type in _QUANTISED:
+            raise _refused(
+                f"the model is quantised already: {node_place(node)}",
+                path,
+                "Give the float32 model it was made from",
+            )
+        if node.op_type in _CONTROL or node.domain not in ("", "ai.onnx"):
+            kind = f"{node.domain}::{node.op_type}".removeprefix("::")
+            raise _refused(
+                f"{node_place(node)} is of a kind that cannot be quantised here: {kind}",
+                path,
+                "Export the model without control flow and custom operators",
+            )
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise _refused(
+            f"the model has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs",
+            path,
+            "Give an embedding network: one picture in, one embedding out",
+        )
+    _picture_size(graph, path)
+    return graph
+
+
+def _picture_size(graph: Graph, where: Path) -> tuple[int, int]:
+    """(height, width) of the input; both must be written in the model."""
+    entry = graph.inputs[0]
+    dims = [dim.dim_value or dim.dim_param for dim in entry.type.tensor_type.shape.dim]
+    match dims:
+        case [_, 3, int() as height, int() as width] if height > 0 and width > 0:
+            return height, width
+    raise _refused(
+        f"the input {entry.name} has shape {dims}, not (batch, 3, height, width) with numbers",
+        where,
+        "Export it for pictures of one size; a dynamic height or width cannot be calibrated",
+    )
+
+
+def _refused(what: str, where: Path, remedy: str) -> EmbedgeError:
+    return EmbedgeError("E-NOT-QUANTISABLE", what, where=where, remedy=remedy)

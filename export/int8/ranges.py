@@ -1,4 +1,4 @@
-"""Activation ranges for INT8: collect values, compute a range, reset.
+"""Ranges and scales of INT8: collect values, choose a range, round to codes.
 
 Values are counted by the leading bits of their float32 pattern: sign, exponent, nine bits of
 mantissa. Such a bin does not depend on what else was seen, so one pass is enough, memory is
@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
 
-__all__ = ["METHODS", "Histogram", "Method", "Range", "compute_range"]
+__all__ = [
+    "METHODS",
+    "Histogram",
+    "Method",
+    "Range",
+    "Scale",
+    "activation_scale",
+    "bias_codes",
+    "weight_codes",
+    "weight_scales",
+]
 
 Floats = NDArray[np.floating]
 Method = Literal["max", "percentile", "mse", "entropy"]
@@ -29,6 +39,8 @@ _ERROR_BINS = 8192
 # A clipped value weighs as much as this many: what clipping does to one face has one sign and
 # adds up through the layers, what rounding does mostly cancels.
 _CLIPPED = 4.0
+_TINY = float(np.finfo(np.float32).tiny) * 2**24
+_BIAS_LIMIT = 2**30  # half of int32: room for the accumulated products beside the bias
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +106,15 @@ class Histogram:
     def total(self) -> int:
         return int(self.counts.sum()) + self.zeros
 
-    def merge(self, other: "Histogram") -> None:
-        """Add what another histogram of the same tensor counted."""
-        self.counts += other.counts
-        self.zeros += other.zeros
-        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
-
     def compute(self, method: Method, **options: Any) -> Range:
-        return compute_range(self, method, **options)
+        """The range that `method` chooses for what was collected."""
+        if not self.total:
+            raise EmbedgeError(
+                "E-CALIBRATION",
+                "no value was collected",
+                remedy="Give at least one calibration picture",
+            )
+        return METHODS[method](self, **options)
 
     def values(self) -> tuple[Floats, NDArray[np.int64]]:
         """(middle of each occupied bin, count), rising; zero is one of them."""
@@ -122,17 +135,6 @@ def _thinned(values: Floats, most: int | None) -> Floats:
 def _middles() -> Floats:
     edges = (np.arange(_LOW, _LOW + _BINS + 1, dtype=np.uint32) << _SHIFT).view(np.float32)
     return (edges[:-1].astype(np.float64) + edges[1:]) / 2
-
-
-def compute_range(histogram: Histogram, method: Method, **options: Any) -> Range:
-    """The range that `method` chooses for what was collected."""
-    if not histogram.total:
-        raise EmbedgeError(
-            "E-CALIBRATION",
-            "no value was collected",
-            remedy="Give at least one calibration picture",
-        )
-    return METHODS[method](histogram, **options)
 
 
 def _with_zero(low: float, high: float) -> Range:
@@ -237,3 +239,59 @@ METHODS: dict[Method, Callable[..., Range]] = {
     "mse": mse_range,
     "entropy": entropy_range,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """value = scale · (code − zero)."""
+
+    scale: np.float32
+    zero: int
+    kind: type[np.uint8] | type[np.int8]
+
+    def codes(self, values: Floats) -> NDArray[Any]:
+        """Round half to even and saturate, as QuantizeLinear does."""
+        limits = np.iinfo(self.kind)
+        rounded = np.rint(np.asarray(values, np.float32) / self.scale) + self.zero
+        codes: NDArray[Any] = np.clip(rounded, limits.min, limits.max).astype(self.kind)
+        return codes
+
+    def values(self, codes: NDArray[Any]) -> NDArray[np.float32]:
+        return (codes.astype(np.float32) - np.float32(self.zero)) * self.scale
+
+
+def activation_scale(bounds: Range, *, symmetric: bool) -> Scale:
+    """S8 around zero, or U8 with zero on the grid. A tensor that was always zero gets a unit."""
+    if bounds.low == bounds.high:
+        return Scale(np.float32(1), 0, np.int8 if symmetric else np.uint8)
+    if symmetric:
+        reach = max(bounds.high / 127, -bounds.low / 128, _TINY)
+        return Scale(np.float32(reach), 0, np.int8)
+    step = np.float32(max((bounds.high - bounds.low) / 255, _TINY))
+    return Scale(step, int(np.clip(np.rint(-bounds.low / step), 0, 255)), np.uint8)
+
+
+def weight_scales(
+    weight: Floats, bias: Floats | None, activation: np.float32, *, bits: int = 8
+) -> NDArray[np.float32]:
+    """One scale per output channel, large enough that the bias fits its 32 bits.
+
+    A channel of zeros, or one whose weights vanish beside its bias, has no scale of its own:
+    it takes the one its bias needs.
+    """
+    limit = 2 ** (bits - 1) - 1
+    scales: Floats = np.abs(weight).reshape(weight.shape[0], -1).max(axis=1) / limit
+    if bias is not None:
+        scales = np.maximum(scales, np.abs(bias) / (float(activation) * _BIAS_LIMIT))
+    return np.maximum(scales, _TINY).astype(np.float32)
+
+
+def weight_codes(weight: Floats, scales: NDArray[np.float32], *, bits: int = 8) -> NDArray[np.int8]:
+    limit = 2 ** (bits - 1) - 1
+    columns = scales.reshape(-1, *(1,) * (weight.ndim - 1))
+    codes: NDArray[np.int8] = np.clip(np.rint(weight / columns), -limit, limit).astype(np.int8)
+    return codes
+
+
+def bias_codes(bias: Floats, scales: NDArray[np.float32]) -> NDArray[np.int32]:
+    return np.rint(bias.astype(np.float64) / scales.astype(np.float64)).astype(np.int32)

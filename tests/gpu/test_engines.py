@@ -48,7 +48,7 @@ def test_an_engine_agrees_with_its_graph(
         "card": card.to_json(),
         "parity": check.parity.to_json(),
         "provider": check.provider,
-        "latency": check.latency,
+        "latency": [row.to_json() for row in check.latency],
         "power": check.power,
     }
     assert check.parity.minimum >= check.bound

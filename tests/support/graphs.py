@@ -56,3 +56,7 @@ def reference(graph: Graph, x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def operators(graph: Graph) -> list[str]:
     return [node.op_type for node in graph.nodes]
+
+
+def random_floats(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
+    return rng.normal(size=shape).astype(np.float32)

@@ -5,27 +5,15 @@ import onnx
 from embedge.errors import EmbedgeError
 from embedge.export.graph.surgery import Graph, node_place
 
-__all__ = ["TENSORRT_8_OPSET", "lower_opset", "require_tensorrt"]
+__all__ = ["STABLE_OPERATORS", "TENSORRT_8_OPSET", "lower_opset", "require_tensorrt"]
 
 TENSORRT_8_OPSET = 17
-# Operators whose meaning did not change between opset 17 and the newest one read here.
-_UNCHANGED = {
-    "Add",
-    "Clip",
-    "Concat",
-    "Conv",
-    "DequantizeLinear",
-    "Flatten",
-    "Gemm",
-    "LeakyRelu",
-    "MatMul",
-    "Mul",
-    "PRelu",
-    "QuantizeLinear",
-    "Relu",
-    "Reshape",
-    "Sub",
-    "Transpose",
+# Operators that mean the same from opset 13 to the newest one read here, for what graphs of
+# ours use of them.
+STABLE_OPERATORS = {
+    *("Add", "Cast", "Clip", "Concat", "Constant", "Conv", "DequantizeLinear", "Flatten", "Gemm"),
+    *("GlobalAveragePool", "Identity", "LeakyRelu", "MatMul", "Mul", "PRelu", "QuantizeLinear"),
+    *("Relu", "Reshape", "Sub", "Transpose"),
 }
 _INTEGER_KERNELS = {"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
 
@@ -43,7 +31,7 @@ def require_tensorrt(model: onnx.ModelProto) -> None:
 
 
 def _require_symmetric(graph: Graph, node: onnx.NodeProto) -> None:
-    zero = graph.constant(node.input[2]) if len(node.input) > 2 else None
+    zero = graph.constants.get(node.input[2]) if len(node.input) > 2 else None
     if zero is None:
         raise _refused(f"{node_place(node)} has no constant zero point, which means U8")
     if zero.dtype.name != "int8":
@@ -62,7 +50,7 @@ def lower_opset(graph: Graph, opset: int) -> None:
     if graph.opset <= opset:
         return
     for node in graph.nodes:
-        if node.op_type not in _UNCHANGED:
+        if node.op_type not in STABLE_OPERATORS:
             raise EmbedgeError(
                 "E-OPSET",
                 f"{node_place(node)} of opset {graph.opset} cannot be written in opset {opset}",

@@ -1,55 +1,64 @@
 """A float graph and its INT8 twin side by side: nearness, size, time."""
 
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from embedge.bench.core import Measured, Subject, single_stream
-from embedge.export.graph.observe import DEFAULT_DOOR, batches_of
-from embedge.export.parity import compare_embeddings
+from embedge.export.graph.observe import DEFAULT_CONTRACT, Images, embeddings_of
+from embedge.export.parity import Parity, compare_embeddings
 from embedge.runtime.encoders import tensor_from_crops
-from embedge.runtime.encoders.sessions import ort_session, run_session
+from embedge.runtime.encoders.sessions import ort_session
 
-__all__ = ["before_after", "embeddings_of"]
-
-Images = NDArray[np.uint8]
+__all__ = ["BeforeAfter", "FileFigures", "before_after"]
 
 
-def embeddings_of(model: bytes | Path, images: Images, *, threads: int | None = None) -> Any:
-    """What a graph writes for uint8 (N,H,W,3) pictures, not normalised."""
-    session = ort_session(model, threads=threads)
-    name = session.get_inputs()[0].name
-    return np.concatenate([run_session(session, None, {name: b})[0] for b in batches_of(images)])
+@dataclass(frozen=True, slots=True)
+class FileFigures:
+    """One file: its size, and the median of its calls (ONNX Runtime CPU, 1 thread, batch 1)."""
+
+    file: str
+    bytes: int
+    p50_ms: float
+    calls: int
+
+    @classmethod
+    def of(cls, path: Path, timing: Measured) -> "FileFigures":
+        calls = timing.milliseconds
+        return cls(path.name, path.stat().st_size, float(np.median(calls)), len(calls))
 
 
-def before_after(before: Path, after: Path, images: Images, *, seconds: float) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class BeforeAfter:
+    """`disturbed`: other processes used the processor meanwhile."""
+
+    parity: Parity
+    before: FileFigures
+    after: FileFigures
+    disturbed: bool
+
+    @property
+    def speedup(self) -> float:
+        return self.before.p50_ms / self.after.p50_ms
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "speedup": self.speedup}
+
+
+def before_after(before: Path, after: Path, images: Images, *, seconds: float) -> BeforeAfter:
     """Interleaved rounds on faces; a disturbed measurement says so."""
     parity = compare_embeddings(embeddings_of(before, images), embeddings_of(after, images))
     subjects = [Subject(path.name, _caller(path, images)) for path in (before, after)]
     measured = single_stream(subjects, seconds=seconds, rounds=5, repeats=0.5)
-    rows = [_row(path, timing) for path, timing in zip((before, after), measured)]
-    return {
-        "parity": parity.to_json(),
-        "before": rows[0],
-        "after": rows[1],
-        "speedup": rows[0]["p50_ms"] / rows[1]["p50_ms"],
-        "disturbed": any(timing.flagged for timing in measured),
-    }
+    first, second = map(FileFigures.of, (before, after), measured)
+    return BeforeAfter(parity, first, second, any(timing.flagged for timing in measured))
 
 
-def _caller(path: Path, images: Images) -> Any:
+def _caller(path: Path, images: Images) -> Callable[[int], object]:
     session = ort_session(path, threads=1)
     name = session.get_inputs()[0].name
-    tensors = [tensor_from_crops(images[i : i + 1], DEFAULT_DOOR) for i in range(len(images))]
+    tensors = [tensor_from_crops(images[i : i + 1], DEFAULT_CONTRACT) for i in range(len(images))]
     return lambda query: session.run(None, {name: tensors[query % len(tensors)]})
-
-
-def _row(path: Path, timing: Measured) -> dict[str, Any]:
-    return {
-        "file": path.name,
-        "bytes": path.stat().st_size,
-        "p50_ms": float(np.median(timing.milliseconds)),
-        "calls": len(timing.milliseconds),
-    }

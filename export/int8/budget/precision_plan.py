@@ -1,27 +1,45 @@
 """Mixed precision: which layers stay in float so that verification stays inside a budget."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.export.graph.observe import Images, embeddings_of
 from embedge.export.graph.surgery import Graph
-from embedge.export.int8.budget.before_after import embeddings_of
-from embedge.export.int8.budget.cost import layer_macs
 from embedge.export.int8.budget.verification_effect import Effect, VerificationReference
-from embedge.export.int8.qdq import Calibrated, quantised
-from embedge.export.int8.ranges import Method
+from embedge.export.int8.placement import layer_macs
 from embedge.files import write_json
+from embedge.progress import Progress
 
-__all__ = ["KeptLayer", "PrecisionPlan", "planned"]
+__all__ = ["Budget", "FloatLayer", "KeptLayer", "PrecisionPlan", "searched"]
 
 _SWITCHING = 0.01  # leaving and entering INT8 costs time however small the layer is
 
-Images = NDArray[np.uint8]
-Watcher = Callable[[int, int], None]
+Trial = Callable[[frozenset[str]], Graph]  # nodes in float -> everything else in INT8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Budget:
+    """At most `points` of TAR at `fmr` may be lost on labelled faces that do not calibrate."""
+
+    points: float
+    fmr: float
+    faces: Images
+    labels: NDArray[np.generic]
+    progress: Progress = field(default_factory=lambda: Progress(quiet=True))
+
+
+@dataclass(frozen=True, slots=True)
+class FloatLayer:
+    """A layer in float, its share of the work, and why."""
+
+    node: str
+    macs_share: float
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +83,13 @@ class PrecisionPlan:
         """What the search keeps, besides the closing layers."""
         return frozenset(layer.node for layer in self.kept)
 
-    def float_layers(self) -> list[dict[str, Any]]:
-        """Every layer in float, its share of the work, and why."""
-        closing = [
-            {"node": node, "macs_share": share, "why": "writes the embedding and costs nothing"}
-            for node, share in self.closing.items()
-        ]
-        return [*closing, *map(self._reasoned, self.kept)]
+    def float_layers(self) -> tuple[FloatLayer, ...]:
+        """Every layer in float."""
+        why = "writes the embedding and costs nothing"
+        closing = (FloatLayer(node, share, why) for node, share in self.closing.items())
+        return (*closing, *map(self._reasoned, self.kept))
 
-    def _reasoned(self, layer: KeptLayer) -> dict[str, Any]:
+    def _reasoned(self, layer: KeptLayer) -> FloatLayer:
         assert self.all_int8 is not None  # what is kept was searched for
         before, alone = self.all_int8, layer.alone
         why = (
@@ -81,7 +97,7 @@ class PrecisionPlan:
             f" and moves scores by {before.unrest:.4f}, with this layer in float by"
             f" {alone.unrest:.4f}"
         )
-        return {"node": layer.node, "macs_share": layer.macs_share, "why": why}
+        return FloatLayer(layer.node, layer.macs_share, why)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -91,7 +107,7 @@ class PrecisionPlan:
             "reached": self.reached,
             "all_int8": self.all_int8 and self.all_int8.to_json(),
             "result": self.result and self.result.to_json(),
-            "float_layers": self.float_layers(),
+            "float_layers": [asdict(layer) for layer in self.float_layers()],
             "kept": [layer.to_json() for layer in self.kept],
         }
 
@@ -99,71 +115,51 @@ class PrecisionPlan:
         write_json(path, self.to_json())
 
 
-def planned(
-    calibrated: Calibrated,
-    images: Images,
-    method: Method,
-    faces: Images,
-    labels: NDArray[Any],
-    *,
-    fmr: float,
-    budget: float,
-    watch: Watcher | None = None,
-) -> PrecisionPlan:
-    """Keep layers in float until TAR at `fmr` loses at most `budget` points.
+def searched(plan: PrecisionPlan, graph: Graph, budget: Budget, trial: Trial) -> PrecisionPlan:
+    """Keep layers in float until TAR loses at most the budget.
 
     Layers are tried one at a time; they are kept in the order of how much calmer the scores become
     per multiplication, and after each one TAR is measured again; at the end those that the others
     made needless go back to INT8. The faces are not the calibration pictures.
     """
-    float_graph = calibrated.graph
-    reference = VerificationReference(_embedded(float_graph, faces), labels, fmr)
+    faces = budget.faces
+    reference = VerificationReference(embeddings_of(graph, faces), budget.labels, budget.fmr)
 
-    def measured(kept: frozenset[str]) -> Effect:
-        graph = quantised(calibrated, images, method, kept=kept)
-        return reference.effect(_embedded(graph, faces))
+    def measured(nodes: Iterable[str]) -> Effect:
+        return reference.effect(embeddings_of(trial(frozenset(nodes)), faces))
 
-    all_int8 = result = measured(frozenset())
+    all_int8 = result = measured([])
     kept = list[KeptLayer]()
-    if result.tar_loss > budget:
-        shares = layer_macs(float_graph, images[:1])
-        shares = {node: share for node, share in shares.items() if node not in calibrated.closing}
-        candidates = _candidates(shares, measured, watch)
+    if result.tar_loss > budget.points:
+        shares = layer_macs(graph, faces[:1])
+        shares = {node: share for node, share in shares.items() if node not in plan.closing}
+        with budget.progress.task("trying layers in float", len(shares)) as task:
+            candidates = list[KeptLayer]()
+            for node, share in shares.items():
+                candidates.append(KeptLayer(node, share, measured([node])))
+                task.advance()
         for layer in sorted(candidates, key=lambda one: _worth(one, all_int8), reverse=True):
             kept.append(layer)
-            result = measured(frozenset(one.node for one in kept))
-            if result.tar_loss <= budget:
-                kept, result = _thinned(kept, result, measured, budget)
+            result = measured(one.node for one in kept)
+            if result.tar_loss <= budget.points:
+                kept, result = _thinned(kept, result, measured, budget.points)
                 break
-    return PrecisionPlan(
-        calibrated.target, calibrated.closing, budget, all_int8, result, tuple(kept)
-    )
+    return replace(plan, budget=budget.points, all_int8=all_int8, result=result, kept=tuple(kept))
 
 
 def _thinned(
     kept: list[KeptLayer],
     result: Effect,
-    measured: Callable[[frozenset[str]], Effect],
-    budget: float,
+    measured: Callable[[Iterable[str]], Effect],
+    points: float,
 ) -> tuple[list[KeptLayer], Effect]:
     """Without those that later ones made needless, the costliest first."""
     for layer in sorted(kept[:-1], key=lambda one: one.macs_share, reverse=True):
         rest = [one for one in kept if one is not layer]
-        found = measured(frozenset(one.node for one in rest))
-        if found.tar_loss <= budget:
+        found = measured(one.node for one in rest)
+        if found.tar_loss <= points:
             kept, result = rest, found
     return kept, result
-
-
-def _candidates(
-    shares: dict[str, float], measured: Callable[[frozenset[str]], Effect], watch: Watcher | None
-) -> list[KeptLayer]:
-    found = list[KeptLayer]()
-    for done, (node, share) in enumerate(shares.items()):
-        found.append(KeptLayer(node, share, measured(frozenset([node]))))
-        if watch is not None:
-            watch(done + 1, len(shares))
-    return found
 
 
 def _worth(layer: KeptLayer, all_int8: Effect) -> float:
@@ -173,10 +169,3 @@ def _worth(layer: KeptLayer, all_int8: Effect) -> float:
     threshold, one always seems to help. What layers do to the scores adds up and is measured well.
     """
     return (all_int8.unrest**2 - layer.alone.unrest**2) / (layer.macs_share + _SWITCHING)
-
-
-def _embedded(graph: Graph, faces: Images) -> NDArray[np.float32]:
-    embeddings: NDArray[np.float32] = embeddings_of(
-        graph.copy().to_model().SerializeToString(), faces
-    )
-    return embeddings

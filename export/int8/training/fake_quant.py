@@ -14,15 +14,13 @@ from torch.nn import functional
 
 from embedge.errors import EmbedgeError
 from embedge.export.graph.channels import is_weighted
-from embedge.export.graph.observe import DEFAULT_DOOR, batches_of
-from embedge.export.graph.prelu import slope_of
+from embedge.export.graph.fast_forms import slope_of
+from embedge.export.graph.observe import Images, batches_of, read_contract
 from embedge.export.graph.surgery import attribute, node_place
-from embedge.export.int8.arithmetic import Scale, activation_scale
-from embedge.export.int8.bias_correction import correct_biases
-from embedge.export.int8.placement import slope_scale, wanted_tensors
-from embedge.export.int8.qdq import FEW, Calibrated, Images
-from embedge.export.int8.ranges import Method
-from embedge.export.student import read_contract
+from embedge.export.int8.compensation import correct_biases
+from embedge.export.int8.placement import activation_scales, slope_scale, wanted_tensors
+from embedge.export.int8.qdq import FEW, Calibrated
+from embedge.export.int8.ranges import Method, Scale
 
 __all__ = ["FakeQuantised"]
 
@@ -44,15 +42,12 @@ class FakeQuantised(nn.Module):
         super().__init__()
         self.calibrated, self.method, self.bits = calibrated, method, bits
         graph, target = calibrated.graph.copy(), calibrated.target
-        door = read_contract(graph) or DEFAULT_DOOR
         wanted = wanted_tensors(graph, target, kept=kept | calibrated.closing.keys())
         ranges = calibrated.ranges(wanted, method)
-        correct_biases(graph, wanted, ranges, target, batches_of(images[:FEW], door), bits=bits)
+        few = batches_of(images[:FEW], read_contract(graph))
+        correct_biases(graph, wanted, ranges, target, few, bits=bits)
         self.graph = graph
-        self.scales = {
-            name: activation_scale(ranges[wanted.root(name)], symmetric=target != "cpu")
-            for name in wanted.tensors
-        }
+        self.scales = activation_scales(wanted, ranges, target)
         self.rounded = {node.name for node in wanted.nodes}
         self.trained = nn.ParameterDict()
         self.keys: dict[str, str] = {}
@@ -97,14 +92,15 @@ class FakeQuantised(nn.Module):
         inputs = [self._value(name, values) for name in node.input]
         if is_weighted(self.graph, node) and node.name in self.rounded:
             inputs[1] = _fake_weight(inputs[1], self.bits)
-        run = _OPERATORS.get(node.op_type)
-        if run is None:
-            raise EmbedgeError(
-                "E-NOT-QUANTISABLE",
-                f"{node_place(node)} cannot be trained with fake quantisation",
-                remedy="Use --method mse without training, or export without this operator",
-            )
-        return run(node, inputs)
+        if node.op_type in _PLAIN:
+            return _PLAIN[node.op_type](*inputs)
+        if node.op_type in _WITH_ATTRIBUTES:
+            return _WITH_ATTRIBUTES[node.op_type](node, *inputs)
+        raise EmbedgeError(
+            "E-NOT-QUANTISABLE",
+            f"{node_place(node)} cannot be trained with fake quantisation",
+            remedy="Set int8.qat.steps to 0, or export without this operator",
+        )
 
     def to_calibrated(self) -> Calibrated:
         """The float graph with the trained weights and the ranges it was trained in."""
@@ -130,44 +126,35 @@ def _fake_weight(weight: Tensor, bits: int) -> Tensor:
     return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -limit, limit)
 
 
-def _conv(node: NodeProto, inputs: list[Tensor]) -> Tensor:
+def _conv(node: NodeProto, image: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     top, left, bottom, right = attribute(node, "pads", [0, 0, 0, 0])
-    image = functional.pad(inputs[0], (left, right, top, bottom))
     return functional.conv2d(
-        image,
-        inputs[1],
-        inputs[2] if len(inputs) > 2 else None,
+        functional.pad(image, (left, right, top, bottom)),
+        weight,
+        bias,
         stride=tuple(attribute(node, "strides", [1, 1])),
         dilation=tuple(attribute(node, "dilations", [1, 1])),
         groups=attribute(node, "group", 1),
     )
 
 
-def _gemm(node: NodeProto, inputs: list[Tensor]) -> Tensor:
-    return functional.linear(inputs[0], inputs[1], inputs[2] if len(inputs) > 2 else None)
-
-
-def _prelu(node: NodeProto, inputs: list[Tensor]) -> Tensor:
-    value, slope = inputs
+def _prelu(value: Tensor, slope: Tensor) -> Tensor:
     if slope.numel() not in (1, value.shape[1]):
         return torch.where(value < 0, value * slope, value)
     return functional.prelu(value, slope.reshape(-1))
 
 
-def _clip(node: NodeProto, inputs: list[Tensor]) -> Tensor:
-    low, high = (float(limit) for limit in inputs[1:3])
-    return inputs[0].clamp(low, high)
-
-
-_OPERATORS: dict[str, Callable[[NodeProto, list[Tensor]], Tensor]] = {
-    "Add": lambda node, inputs: inputs[0] + inputs[1],
-    "Clip": _clip,
-    "Concat": lambda node, inputs: torch.cat(inputs, dim=attribute(node, "axis")),
-    "Conv": _conv,
-    "Flatten": lambda node, inputs: inputs[0].flatten(attribute(node, "axis", 1)),
-    "Gather": lambda node, inputs: inputs[0].index_select(attribute(node, "axis", 0), inputs[1]),
-    "Gemm": _gemm,
-    "Mul": lambda node, inputs: inputs[0] * inputs[1],
+_PLAIN: dict[str, Callable[..., Tensor]] = {
+    "Add": torch.add,
+    "Clip": lambda value, low, high: value.clamp(float(low), float(high)),
+    "Gemm": functional.linear,
+    "Mul": torch.mul,
     "PRelu": _prelu,
-    "Relu": lambda node, inputs: inputs[0].relu(),
+    "Relu": torch.relu,
+}
+_WITH_ATTRIBUTES: dict[str, Callable[..., Tensor]] = {
+    "Concat": lambda node, *parts: torch.cat(parts, dim=attribute(node, "axis")),
+    "Conv": _conv,
+    "Flatten": lambda node, value: value.flatten(attribute(node, "axis", 1)),
+    "Gather": lambda node, value, picked: value.index_select(attribute(node, "axis", 0), picked),
 }

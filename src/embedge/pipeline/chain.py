@@ -71,7 +71,7 @@ def _graphs(run: Run, recipe: Recipe, stages: dict[str, Stage]) -> Chain:
     calibration = calibrate_stage(run, recipe, stages["faces"])
     school = School(stages["faces"], stages["teacher"], stages["head"])
     int8 = int8_stage(run, recipe, onnx, calibration, school)
-    engines = engines_stage(run, recipe, onnx, int8, calibration)
+    engines = engines_stage(run, onnx, int8, calibration)
     more = {"onnx": onnx, "calibrate": calibration, "int8": int8, "engines": engines}
     return Chain(recipe, {**stages, **more}, graphs_of(onnx, int8))
 

@@ -41,7 +41,7 @@ def device_report(
         "artifacts": [_artifact(name, file, artifact, card, check)],
         "latency": {
             "machine": _machine(card),
-            "artifacts": check.latency,
+            "artifacts": [row.to_json() for row in check.latency],
             **({"power": check.power} if check.power else {}),
         },
         "provenance": {"versions": _versions(card), "engine": card.to_json()},

@@ -7,8 +7,12 @@ import pytest
 from numpy.typing import NDArray
 from small_face import DIM, SmallFace, small_face, smooth_pictures
 
+from embedge.export.graph.canonical import canonical
+from embedge.export.graph.observe import DEFAULT_CONTRACT
+from embedge.export.graph.surgery import Graph
 from embedge.export.student import onnx_from_student
 from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.encoders import tensor_from_crops
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +37,18 @@ def student_file(
     path = tmp_path_factory.mktemp("student") / "student.fp32.onnx"
     onnx_from_student(net, contract, path)
     return path
+
+
+@pytest.fixture
+def student(student_file: Path) -> Graph:
+    return canonical(Graph.read(student_file))
+
+
+@pytest.fixture
+def tensor(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return tensor_from_crops(pictures[:4], DEFAULT_CONTRACT)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

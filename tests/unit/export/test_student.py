@@ -1,16 +1,20 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import small_face as small_face_module
 import torch
 from small_face import DIM, SmallFace, embed, small_face
 from torch import nn
 
 from embedge.errors import EmbedgeError
+from embedge.export.graph.observe import read_contract
 from embedge.export.graph.surgery import Graph
-from embedge.export.student import onnx_from_student, read_contract
+from embedge.export.student import onnx_from_student
 from embedge.runtime.contract import EmbeddingContract
 
 
@@ -81,3 +85,31 @@ def test_dropout_is_inert(tmp_path: Path, contract, pictures):
     net = nn.Sequential(small_face(), nn.Dropout(0.5)).eval()
     onnx_from_student(net, contract, tmp_path / "s.onnx")
     assert np.isfinite(embed(tmp_path / "s.onnx", pictures)).all()
+
+
+WITHOUT_ONNXSCRIPT = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"onnxscript", "onnx_ir"}:
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Absent())
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from small_face import DIM, small_face
+from embedge.export.student import onnx_from_student
+from embedge.runtime.contract import EmbeddingContract
+
+onnx_from_student(small_face(), EmbeddingContract("s", "m", DIM), Path(sys.argv[1]))
+"""
+
+
+def test_the_export_needs_no_onnxscript(student_file, tmp_path):
+    support = Path(small_face_module.__file__).parent
+    command = [sys.executable, "-c", WITHOUT_ONNXSCRIPT, str(tmp_path / "s.onnx"), str(support)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    written, known = (onnx.load(path).graph for path in (tmp_path / "s.onnx", student_file))
+    assert [node.op_type for node in written.node] == [node.op_type for node in known.node]

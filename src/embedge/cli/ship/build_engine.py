@@ -8,13 +8,15 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from embedge.errors import EmbedgeError
 
 if TYPE_CHECKING:
     from embedge.export.engines.options import EngineOptions
+    from embedge.export.engines.tensorrt.progress import Progress
     from embedge.pipeline.engine_in_bundle import BuiltEngine, Checking
+    from embedge.progress import Task
     from embedge.runtime.picture.images import RgbImage
 
 _MOST_FACES = 256
@@ -149,21 +151,9 @@ def _batches(text: str) -> tuple[int, int, int]:
 
 def _crops(folder: Path) -> "RgbImage":
     """Aligned crops of a folder, in the order of their names."""
-    import numpy as np
+    from embedge.export.int8.calibration_set import decoded_pictures, picture_files
 
-    from embedge.runtime.picture.images import rgb_from_picture
-
-    suffixes = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
-    crops = [rgb_from_picture(path) for path in paths[:_MOST_FACES]]
-    if not crops or len({crop.shape for crop in crops}) > 1:
-        raise EmbedgeError(
-            "E-CROP",
-            f"{len(crops)} pictures of {len({crop.shape for crop in crops})} sizes",
-            where=folder,
-            remedy="Give a folder of aligned crops, all of the contract's size",
-        )
-    return np.stack(crops)
+    return decoded_pictures(folder, picture_files(folder)[:_MOST_FACES])
 
 
 def _rendered() -> "RgbImage":
@@ -176,7 +166,7 @@ def _rendered() -> "RgbImage":
     return FaceRenderer(seed=6).render(numbers, numbers).images
 
 
-def _percent(task: Any) -> Any:
+def _percent(task: "Task") -> "Progress":
     """TensorRT tells a share; the progress bar counts whole steps."""
     done = 0
 
@@ -208,8 +198,8 @@ def _text(built: "BuiltEngine") -> str:
         f"parity    cosine to its graph: mean {parity.mean:.5f}, lowest {parity.minimum:.5f}"
         f" of {parity.count} faces (bound {check.bound})"
     )
-    lines += [
-        f"latency   batch {row['batch']}: p50 {row['p50']} ms, p99 {row['p99']} ms, n {row['n']}"
-        for row in check.latency
-    ]
+    for row in check.latency:
+        times = row.to_json()
+        p50, p99, n = (times[key] for key in ("p50", "p99", "n"))
+        lines.append(f"latency   batch {row.batch}: p50 {p50} ms, p99 {p99} ms, n {n}")
     return "\n".join([*lines, f"ran       {check.provider}"])

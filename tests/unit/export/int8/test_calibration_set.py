@@ -1,15 +1,19 @@
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
 from PIL import Image
+from small_face import smooth_pictures
 
 from embedge.errors import EmbedgeError
 from embedge.export.int8.calibration_set import (
     CalibrationSet,
+    _gridded,
     choose,
+    chosen_from_folder,
     comparable,
+    decoded_pictures,
     person_of,
     picture_features,
     picture_files,
@@ -47,12 +51,39 @@ def test_people_take_turns():
     assert Counter(people[i] for i in chosen)["famous"] < 60
 
 
-def test_clusters_of_embeddings():
-    rng = np.random.default_rng(0)
-    centres = np.repeat(np.eye(20), 10, axis=0)
-    rows = centres + rng.normal(scale=0.02, size=centres.shape)
-    chosen = choose(rows, [str(i) for i in range(200)], 27, clusters=True)
-    assert len({i // 10 for i in chosen}) >= 12
+@pytest.mark.parametrize("seed", range(5))
+def test_without_features_it_is_one_of_everybody_before_a_second_of_any(seed):
+    """Against the plain way: number each picture by how many of its person came before it."""
+    rng = np.random.default_rng(100 + seed)
+    people = rng.zipf(1.5, 400).clip(0, 60).tolist()
+    order, seen = np.random.default_rng(seed).permutation(400), Counter()
+    turn = np.empty(400, int)
+    for row in order:
+        turn[row] = seen[people[row]]
+        seen[people[row]] += 1
+    expected = np.sort(order[np.argsort(turn[order], kind="stable")][:150])
+    np.testing.assert_array_equal(choose(None, people, 150, seed=seed), expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_turns_among_cells_are_those_of_the_plain_way(features, seed):
+    """Cell by cell the first picture of whoever was taken least; all of them in the end."""
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(1000)[:300]
+    people = [f"p{i}" for i in rng.integers(0, 40, 300)]
+    cells = defaultdict(list)
+    for index in np.random.default_rng(seed).permutation(300):
+        cells[int(_gridded(features[rows])[index])].append(index)
+    seen, taken = Counter(), []
+    while len(taken) < 200:
+        for cell in sorted(cells):
+            if cells[cell] and len(taken) < 200:
+                best = min(cells[cell], key=lambda index: seen[people[index]])
+                cells[cell].remove(best)
+                seen[people[best]] += 1
+                taken.append(best)
+    found = choose(features[rows], people, 200, seed=seed)
+    np.testing.assert_array_equal(found, sorted(taken))
 
 
 def test_features_see_light_blur_and_turn():
@@ -107,3 +138,25 @@ def test_comparable_pictures_are_whole_people_with_two_or_more():
 def test_people_with_one_picture_each_compare_nothing():
     with pytest.raises(EmbedgeError, match="E-CALIBRATION"):
         comparable([f"p{person}/0.jpg" for person in range(9)] + ["p0/1.jpg"], 5)
+
+
+def test_a_folder_gives_a_set_and_others_to_spare(tmp_path):
+    for number, image in enumerate(smooth_pictures(20)):
+        path = tmp_path / f"p{number // 4}" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(path)
+    found = chosen_from_folder(tmp_path, 12, seed=1)
+    assert (len(found.names), found.offered, len(found.spare)) == (12, 20, 8)
+    assert not set(found.names) & set(found.spare)
+    assert decoded_pictures(tmp_path, found.names).shape == (12, 112, 112, 3)
+    everything = chosen_from_folder(tmp_path, 100)
+    assert everything.spare == everything.names  # nothing is left: the figures are of the same
+
+
+def test_pictures_of_two_sizes_are_refused(tmp_path):
+    for name, size in (("a.png", 8), ("b.png", 9)):
+        Image.new("RGB", (size, size)).save(tmp_path / name)
+    with pytest.raises(EmbedgeError, match=r"E-CALIBRATION.*differ in size"):
+        decoded_pictures(tmp_path, ["a.png", "b.png"])
+    with pytest.raises(EmbedgeError, match=r"E-CALIBRATION.*no picture"):
+        decoded_pictures(tmp_path, [])

@@ -6,16 +6,10 @@ import pytest
 from small_face import embed
 
 from embedge.errors import EmbedgeError
-from embedge.export.engines.calibration_cache import (
-    calibration_cache,
-    read_calibration_cache,
-    write_calibration_cache,
-)
 from embedge.export.engines.tensorrt.rules import lower_opset, require_tensorrt
 from embedge.export.graph.canonical import canonical
 from embedge.export.graph.surgery import Graph
 from embedge.export.int8.qdq import qdq_from_onnx
-from embedge.export.int8.ranges import Range
 from embedge.export.parity import compare_embeddings
 
 
@@ -114,23 +108,3 @@ def parse_and_build(trt, path):
     config.add_optimization_profile(profile)
     engine = builder.build_serialized_network(network, config)
     return True, "", engine.nbytes if engine is not None else 0
-
-
-def test_the_calibration_cache_is_what_tensorrt_reads():
-    ranges = {"conv": Range(-1, 127 * 2), "image": Range(-1, 1)}
-    text = calibration_cache(ranges, tensorrt="8.6.1")
-    assert text == "TRT-861-EntropyCalibration2\nconv: 40000000\nimage: 3c010204\n"
-
-
-def test_the_cache_survives_a_round_trip(tmp_path):
-    ranges = {"a: b": Range(-2.5, 1), "c": Range(0, 0.1)}
-    write_calibration_cache(tmp_path / "int8.cache", ranges, tensorrt="10.3.0")
-    text = (tmp_path / "int8.cache").read_text()
-    assert text.startswith("TRT-1030-")
-    steps = read_calibration_cache(text)
-    assert steps == {k: pytest.approx(r.bound / 127, rel=1e-6) for k, r in ranges.items()}
-
-
-def test_another_file_is_no_cache():
-    with pytest.raises(EmbedgeError, match="E-CALIBRATION"):
-        read_calibration_cache("hello")

@@ -7,6 +7,7 @@ import numpy as np
 
 from embedge.export.engines import EngineOptions, engine_from_onnx, engines_available
 from embedge.export.fp16 import fp16_from_onnx
+from embedge.export.int8.calibration_set import choose
 from embedge.export.student import onnx_from_student
 from embedge.files import sha256_file, whole_file
 from embedge.pipeline.recipe import Recipe
@@ -62,7 +63,7 @@ def calibrate_stage(run: Run, recipe: Recipe, faces: Stage) -> Stage:
 
     def work(folder: Path) -> dict[str, Any]:
         pictures = faces_of(faces)
-        chosen = _spread(pictures.labels, count, seed)
+        chosen = choose(None, pictures.labels.tolist(), count, seed=seed)
         with whole_file(folder / "images.npy") as part, part.open("wb") as stream:
             np.save(stream, pictures.images[chosen])
         return {"images": len(chosen), "sha256": sha256_file(folder / "images.npy")}
@@ -70,19 +71,7 @@ def calibrate_stage(run: Run, recipe: Recipe, faces: Stage) -> Stage:
     return run.stage("calibrate", {"images": count, "seed": seed}, [faces], work)
 
 
-def _spread(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """One picture of every identity before a second of any."""
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(labels))
-    turn = np.empty(len(labels), np.int64)
-    seen: dict[int, int] = {}
-    for row in order:
-        label = int(labels[row])
-        turn[row] = seen[label] = seen.get(label, -1) + 1
-    return np.sort(order[np.argsort(turn[order], kind="stable")][:count])
-
-
-def engines_stage(run: Run, recipe: Recipe, onnx: Stage, int8: Stage, calibration: Stage) -> Stage:
+def engines_stage(run: Run, onnx: Stage, int8: Stage, calibration: Stage) -> Stage:
     """TensorRT engines where TensorRT and a GPU are; elsewhere the reason why not."""
     reason = engines_available()
 

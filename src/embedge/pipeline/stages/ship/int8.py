@@ -6,6 +6,7 @@ comes back without leaving the teacher's space.
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from torch import nn
 
 from embedge.calibration.thresholds import split_subjects
 from embedge.errors import EmbedgeError
-from embedge.export.int8.budget.precision_plan import PrecisionPlan, planned
+from embedge.export.int8.budget.precision_plan import Budget
 from embedge.export.int8.placement import Target
-from embedge.export.int8.qdq import Calibrated, Images, calibrated_graph, quantised, write_for
+from embedge.export.int8.qdq import Quantise, qdq_from_onnx, quantised
 from embedge.export.int8.training.qat import Fit, trained_graph
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
@@ -51,20 +52,25 @@ def int8_stage(run: Run, recipe: Recipe, onnx: Stage, calibration: Stage, school
     def work(folder: Path) -> dict[str, Any]:
         images = np.load(calibration.folder / "images.npy")
         curves = dict[str, Curves]()
+        budget = _budget(recipe, held_out)
         with run.progress.task("quantising", len(wanted)) as task:
             for name in wanted:
-                source = onnx.folder / "student.fp32.onnx"
-                calibrated = calibrated_graph(source, images, INT8[name])
-                plan = _plan(recipe, calibrated, images, held_out)
-                if teaching is None:
-                    graph = quantised(calibrated, images, "mse", kept=plan.nodes)
-                else:
-                    title = f"INT8 for {name}"
-                    fit = short_lesson(run, recipe, teaching.lesson(), title, folder, curves)
-                    graph = trained_graph(calibrated, images, fit, kept=plan.nodes)
-                if ranks.rank() == 0:
-                    plan.write(folder / f"student.{name}.plan.json")
-                    write_for(graph, INT8[name], folder / f"student.{name}.onnx")
+                quantise: Quantise = quantised
+                if teaching is not None:
+                    lesson, title = teaching.lesson(), f"INT8 for {name}"
+                    fit = short_lesson(run, recipe, lesson, title, folder, curves)
+                    quantise = partial(trained_graph, fit=fit)
+                first = ranks.rank() == 0
+                plan = qdq_from_onnx(
+                    onnx.folder / "student.fp32.onnx",
+                    images,
+                    folder / f"student.{name}.onnx" if first else None,
+                    target=INT8[name],
+                    budget=budget,
+                    quantise=quantise,
+                )
+                if first:
+                    plan.write(_plan_path(folder, name))
                 task.advance()
         return {"curves": curves}
 
@@ -72,12 +78,16 @@ def int8_stage(run: Run, recipe: Recipe, onnx: Stage, calibration: Stage, school
 
 
 def float_layers(int8: Stage, artifact: str) -> list[dict[str, Any]]:
-    """What an artifact computes in float, and why; nothing for one that is not INT8."""
-    path = int8.folder / f"student.{artifact}.plan.json"
+    """Rows of the report: what an artifact computes in float, and why; none if it is not INT8."""
+    path = _plan_path(int8.folder, artifact)
     layers: list[dict[str, Any]] = []
     if path.is_file():
         layers = json.loads(path.read_text())["float_layers"]
     return layers
+
+
+def _plan_path(folder: Path, artifact: str) -> Path:
+    return folder / f"student.{artifact}.plan.json"
 
 
 def _teaching(run: Run, recipe: Recipe, school: School) -> Teaching:
@@ -121,15 +131,10 @@ def short_lesson(
     return fit
 
 
-def _plan(
-    recipe: Recipe, calibrated: Calibrated, images: Images, held_out: Stage | None
-) -> PrecisionPlan:
-    budget = recipe.int8.budget
-    if budget is None or held_out is None:
-        return PrecisionPlan(calibrated.target, calibrated.closing)
+def _budget(recipe: Recipe, held_out: Stage | None) -> Budget | None:
+    if recipe.int8.budget is None or held_out is None:
+        return None
     faces = FaceSet.load(held_out.folder)
     rows, _ = split_subjects(faces.labels, recipe.seed)
     some = np.asarray(faces.images[np.flatnonzero(rows)])
-    labels = faces.labels[rows]
-    fmr = recipe.evaluate.gate_fmr
-    return planned(calibrated, images, "mse", some, labels, fmr=fmr, budget=budget)
+    return Budget(recipe.int8.budget, recipe.evaluate.gate_fmr, some, faces.labels[rows])

@@ -1,6 +1,7 @@
 """Sensitivity is measured on verification, and a plan keeps what hurts most."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import onnxruntime
@@ -8,9 +9,8 @@ import pytest
 from small_face import smooth_pictures
 
 from embedge.errors import EmbedgeError
-from embedge.export.graph.observe import DEFAULT_DOOR
-from embedge.export.int8.budget.before_after import embeddings_of
-from embedge.export.int8.budget.precision_plan import PrecisionPlan, planned
+from embedge.export.graph.observe import DEFAULT_CONTRACT, embeddings_of
+from embedge.export.int8.budget.precision_plan import Budget, PrecisionPlan, searched
 from embedge.export.int8.budget.verification_effect import VerificationReference
 from embedge.export.int8.qdq import calibrated_graph, quantised
 from embedge.export.int8.ranges import Range
@@ -31,6 +31,16 @@ def people():
 @pytest.fixture
 def calibrated(student_file, pictures):
     return calibrated_graph(student_file, pictures, "cpu")
+
+
+def planned(calibrated, pictures, people, *, fmr, points):
+    """The plan that a search within this budget finds."""
+
+    def trial(kept):
+        return quantised(calibrated, pictures, "mse", kept=kept)
+
+    bare = PrecisionPlan(calibrated.target, calibrated.closing)
+    return searched(bare, calibrated.graph, Budget(points, fmr, *people), trial)
 
 
 def spoil(calibrated):
@@ -76,14 +86,14 @@ def test_too_few_people_for_the_fmr_are_refused(student_file, people):
 
 
 def test_a_good_graph_needs_no_plan(calibrated, pictures, people):
-    plan = planned(calibrated, pictures, "mse", *people, fmr=0.01, budget=5.0)
+    plan = planned(calibrated, pictures, people, fmr=0.01, points=5.0)
     assert plan.reached
     assert plan.kept == ()
 
 
 def test_the_spoilt_layer_is_found(calibrated, pictures, people, tmp_path):
     layer = spoil(calibrated)
-    plan = planned(calibrated, pictures, "mse", *people, fmr=0.01, budget=0.5)
+    plan = planned(calibrated, pictures, people, fmr=0.01, points=0.5)
     assert plan.all_int8.tar_loss > 0.5
     assert plan.kept[0].node == layer.name
     assert plan.result.tar_loss < plan.all_int8.tar_loss
@@ -98,28 +108,25 @@ def test_what_became_needless_goes_back(calibrated, pictures, people):
     """Without any one layer of the plan the budget does not hold."""
     spoil(calibrated)
     faces, labels = people
-    plan = planned(calibrated, pictures, "mse", faces, labels, fmr=0.01, budget=2.0)
-    reference = VerificationReference(
-        embeddings_of(calibrated.graph.copy().to_model().SerializeToString(), faces), labels, 0.01
-    )
+    plan = planned(calibrated, pictures, people, fmr=0.01, points=2.0)
+    reference = VerificationReference(embeddings_of(calibrated.graph, faces), labels, 0.01)
     assert plan.reached
     for layer in plan.kept:
         graph = quantised(calibrated, pictures, "mse", kept=plan.nodes - {layer.node})
-        model = graph.copy().to_model().SerializeToString()
-        assert reference.effect(embeddings_of(model, faces)).tar_loss > 2.0
+        assert reference.effect(embeddings_of(graph, faces)).tar_loss > 2.0
 
 
 def test_the_plan_says_what_is_in_float_and_why(calibrated, pictures, people):
     layer = spoil(calibrated)
     calibrated.closing = {"last": 0.001}
-    plan = planned(calibrated, pictures, "mse", *people, fmr=0.01, budget=0.5)
+    plan = planned(calibrated, pictures, people, fmr=0.01, points=0.5)
     closing, kept = plan.float_layers()[:2]
-    assert closing["node"] == "last"
-    assert "embedding" in closing["why"]
-    assert kept["node"] == layer.name
-    assert f"loses {plan.all_int8.tar_loss:.2f} points of TAR" in kept["why"]
-    assert f"in float by {plan.kept[0].alone.unrest:.4f}" in kept["why"]
-    assert PrecisionPlan("cpu", {"last": 0.001}).to_json()["float_layers"] == [closing]
+    assert closing.node == "last"
+    assert "embedding" in closing.why
+    assert kept.node == layer.name
+    assert f"loses {plan.all_int8.tar_loss:.2f} points of TAR" in kept.why
+    assert f"in float by {plan.kept[0].alone.unrest:.4f}" in kept.why
+    assert PrecisionPlan("cpu", {"last": 0.001}).to_json()["float_layers"] == [asdict(closing)]
 
 
 def test_a_layer_kept_in_float_is_not_quantised_behind_our_back(calibrated, pictures, tmp_path):
@@ -134,13 +141,13 @@ def test_a_layer_kept_in_float_is_not_quantised_behind_our_back(calibrated, pict
     kept.write(tmp_path / "kept.onnx")
     naive = onnxruntime.InferenceSession(
         str(tmp_path / "kept.onnx"), providers=["CPUExecutionProvider"]
-    ).run(None, {"image": tensor_from_crops(pictures, DEFAULT_DOOR)})[0]
+    ).run(None, {"image": tensor_from_crops(pictures, DEFAULT_CONTRACT)})[0]
     ours = embeddings_of(tmp_path / "kept.onnx", pictures)
     plain = onnxruntime.SessionOptions()
     plain.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     truth = onnxruntime.InferenceSession(
         str(tmp_path / "kept.onnx"), plain, providers=["CPUExecutionProvider"]
-    ).run(None, {"image": tensor_from_crops(pictures, DEFAULT_DOOR)})[0]
+    ).run(None, {"image": tensor_from_crops(pictures, DEFAULT_CONTRACT)})[0]
     assert compare_embeddings(truth, ours).minimum > 0.999
     assert compare_embeddings(truth, naive).minimum < compare_embeddings(truth, ours).minimum
 

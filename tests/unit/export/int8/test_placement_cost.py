@@ -4,7 +4,7 @@ from small_face import DIM
 
 from embedge.export.graph.canonical import canonical
 from embedge.export.graph.surgery import Graph, attribute
-from embedge.export.int8.budget.cost import closing_layers, layer_macs
+from embedge.export.int8.placement import closing_layers, layer_macs
 from embedge.export.student import onnx_from_student
 from embedge.train.models import mobilefacenet
 
@@ -18,7 +18,7 @@ def test_the_shares_add_up(shares):
     assert sum(shares.values()) == pytest.approx(1)
 
 
-def test_a_layer_is_counted_as_places_times_weights(student_file, pictures, shares):
+def test_a_layer_is_counted_as_places_times_weights(student_file, shares):
     graph = canonical(Graph.read(student_file))
     gemm = next(node for node in graph.nodes if node.op_type == "Gemm")
     stem = next(n for n in graph.nodes if n.op_type == "Conv" and n.input[0] == "image")

@@ -59,7 +59,7 @@ def test_nan_weights_are_found(pictures, tmp_path):
         (lambda p: p[:1], "1 calibration pictures are too few"),
         (lambda p: np.repeat(p[:1], 20, axis=0), "same picture"),
         (
-            lambda p: np.broadcast_to(
+            lambda _: np.broadcast_to(
                 np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1), (20, 112, 112, 3)
             ),
             "one colour",

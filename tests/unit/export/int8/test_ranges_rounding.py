@@ -5,18 +5,18 @@ import pytest
 from graphs import graph_of, reference, run
 from onnx import helper
 
-from embedge.export.graph.observe import DEFAULT_DOOR
+from embedge.export.graph.observe import DEFAULT_CONTRACT
 from embedge.export.graph.surgery import Graph
-from embedge.export.int8.arithmetic import (
+from embedge.export.int8.placement import dequantise, quantise
+from embedge.export.int8.qdq import qdq_from_onnx
+from embedge.export.int8.ranges import (
+    Range,
     Scale,
     activation_scale,
     bias_codes,
     weight_codes,
     weight_scales,
 )
-from embedge.export.int8.placement import dequantise, quantise
-from embedge.export.int8.qdq import qdq_from_onnx
-from embedge.export.int8.ranges import Range
 from embedge.runtime.encoders import tensor_from_crops
 
 
@@ -78,7 +78,7 @@ def test_the_reference_evaluator_agrees_with_onnxruntime(student_file, pictures,
     for target in ("cpu", "trt"):
         path = tmp_path / f"{target}.onnx"
         qdq_from_onnx(student_file, pictures, path, target=target)
-        tensor = tensor_from_crops(pictures[:2], DEFAULT_DOOR)
+        tensor = tensor_from_crops(pictures[:2], DEFAULT_CONTRACT)
         expected = reference(Graph.read(path), tensor)
         found = run(Graph.read(path), tensor)
         cosine = np.sum(found * expected, axis=1)

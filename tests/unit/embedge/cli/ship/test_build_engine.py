@@ -1,0 +1,61 @@
+"""Options of the command, its progress and the faces it measures on."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from embedge.cli.ship import build_engine
+from embedge.errors import EmbedgeError
+
+
+def options(*more: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    build_engine.configure(parser)
+    return parser.parse_args(["lock.embedge", *more])
+
+
+def test_options_become_engine_options():
+    asked = options("--batch", "1,4,16", "--dla", "0", "--sm", "86", "--sm", "89")
+    found = build_engine._engine_options(asked)
+    assert found.batches == (1, 4, 16)
+    assert (found.precision, found.dla, found.sms) == ("int8", 0, (86, 89))
+    assert "~" not in str(found.timing_cache)
+
+
+@pytest.mark.parametrize(("text", "found"), [("3", (3, 3, 3)), ("1,2,8", (1, 2, 8))])
+def test_batches(text, found):
+    assert build_engine._batches(text) == found
+
+
+@pytest.mark.parametrize("text", ["", "many", "1,2", "1,2,3,4"])
+def test_no_batches(text):
+    with pytest.raises(EmbedgeError, match="E-ENGINE-OPTION"):
+        build_engine._batches(text)
+
+
+def test_shares_become_whole_steps():
+    steps = []
+
+    class Task:
+        def advance(self, count=1, note=""):
+            steps.append((count, note))
+
+    tell = build_engine._percent(Task())
+    for share in (0.001, 0.1, 0.1, 0.505, 1.0):
+        tell(share, "phase")
+    assert [count for count, _ in steps] == [10, 40, 50]
+
+
+def test_faces_are_rendered_or_read_in_the_order_of_their_names(tmp_path: Path):
+    for grey, name in enumerate(("b.png", "a.png")):
+        Image.new("RGB", (112, 112), (grey, grey, grey)).save(tmp_path / name)
+    checking = build_engine._checking(options("--faces", str(tmp_path)))
+    assert checking.crops()[:, 0, 0, 0].tolist() == [1, 0]
+    rendered = build_engine._checking(options()).crops()
+    assert (rendered.shape, rendered.dtype) == ((32, 112, 112, 3), np.uint8)
+    assert rendered.std() > 10
+    with pytest.raises(EmbedgeError, match=r"E-CALIBRATION.*no such folder"):
+        build_engine._checking(options("--faces", str(tmp_path / "no"))).crops()

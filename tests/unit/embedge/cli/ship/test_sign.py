@@ -1,0 +1,34 @@
+"""A key pair, a signed bundle, and who may be trusted."""
+
+from pathlib import Path
+
+import pytest
+from tiny_bundles import tiny_bundle
+
+from embedge.cli import main
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return tiny_bundle(tmp_path / "lock.embedge")
+
+
+def test_new_key_sign_check(tmp_path, bundle, capsys):
+    key, other = tmp_path / "key.pem", tmp_path / "other.pem"
+    for file in (key, other):
+        assert main(["sign", "new-key", str(file)]) == 0
+    assert "not locked with a password" in capsys.readouterr().out
+    assert main(["sign", "bundle", str(bundle), "--key", str(key)]) == 0
+    signer = capsys.readouterr().out.split()[-1]
+    trusted = ["sign", "check", str(bundle), "--trust"]
+    assert main([*trusted, f"{key}.pub"]) == 0
+    assert f"every file as signed by key {signer}" in capsys.readouterr().out
+    assert main([*trusted, f"{other}.pub"]) != 0
+    assert "E-" in capsys.readouterr().err
+
+
+def test_a_locked_key_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("EMBEDGE_SIGNING_PASSWORD", "secret")
+    assert main(["sign", "new-key", str(tmp_path / "key.pem")]) == 0
+    assert "(locked with the password; keep it)" in capsys.readouterr().out
+    assert b"ENCRYPTED" in (tmp_path / "key.pem").read_bytes()

@@ -1,0 +1,65 @@
+"""The INT8 stage goes through the one front door, and its plan is read back for the report."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from small_face import DIM, small_face, smooth_pictures
+
+from embedge.export.int8.qdq import qdq_from_onnx
+from embedge.export.student import onnx_from_student
+from embedge.pipeline.recipe_file import load_recipe
+from embedge.pipeline.run import Stage, open_run
+from embedge.pipeline.stages.ship import int8
+from embedge.pipeline.stages.ship.int8 import float_layers, int8_stage
+from embedge.progress import Progress
+from embedge.runtime.contract import EmbeddingContract
+
+PICTURES = smooth_pictures(24)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[Stage, Stage]:
+    """(a student's float graph, pictures to calibrate on), as the stages before leave them."""
+    onnx, calibration = (tmp_path_factory.mktemp(name) for name in ("onnx", "calibration"))
+    contract = EmbeddingContract(space="s" * 64, model="m" * 64, dim=DIM)
+    onnx_from_student(small_face("relu"), contract, onnx / "student.fp32.onnx")
+    np.save(calibration / "images.npy", PICTURES)
+    return Stage("onnx", "o", onnx, {}), Stage("calibrate", "c", calibration, {})
+
+
+def worked(made, folder: Path, *options: str) -> Stage:
+    recipe = load_recipe("compare", ["--int8.qat.steps", "0", *options])
+    with open_run(folder, recipe.to_json(), Progress(quiet=True), update=True) as run:
+        return int8_stage(run, recipe, *made, school=None)
+
+
+def test_each_target_is_what_the_front_door_writes(made, tmp_path):
+    stage = worked(made, tmp_path / "run", "--export.precisions", "[fp32, int8-cpu, int8-trt]")
+    for name, target in (("int8-cpu", "cpu"), ("int8-trt", "trt")):
+        source, out = made[0].folder / "student.fp32.onnx", tmp_path / f"{target}.onnx"
+        plan = qdq_from_onnx(source, PICTURES, out, target=target)
+        assert (stage.folder / f"student.{name}.onnx").read_bytes() == out.read_bytes()
+        rows = float_layers(stage, name)
+        assert [row["node"] for row in rows] == [layer.node for layer in plan.float_layers()]
+    assert float_layers(stage, "fp32") == []
+    assert stage.facts == {"curves": {}}
+
+
+def test_a_budget_is_judged_on_people_who_set_no_threshold(made, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    base = smooth_pictures(16, seed=5).astype(int)[:, None]
+    noisy = np.clip(base + rng.normal(0, 12, (16, 4, 112, 112, 3)), 0, 255).astype(np.uint8)
+    labels = np.repeat(np.arange(16), 4)
+    faces = SimpleNamespace(images=noisy.reshape(-1, 112, 112, 3), labels=labels)
+    held_out = Stage("held-out", "h", tmp_path, {})
+    monkeypatch.setattr(int8, "held_out_stage", lambda *_: held_out)
+    monkeypatch.setattr(int8, "FaceSet", SimpleNamespace(load=lambda _: faces))
+    limits = ("--int8.budget", "50", "--evaluate.gate_fmr", "0.05")
+    stage = worked(made, tmp_path / "run", "--export.precisions", "[fp32, int8-cpu]", *limits)
+    plan = json.loads((stage.folder / "student.int8-cpu.plan.json").read_text())
+    assert (plan["budget_points"], plan["reached"]) == (50, True)
+    assert plan["all_int8"]["fmr"] == 0.05
+    assert plan["all_int8"]["comparisons"] < 64 * 63 / 2  # not everybody

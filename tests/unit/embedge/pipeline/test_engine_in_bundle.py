@@ -1,0 +1,69 @@
+"""Which graph an engine is built from, how it is named, and bundles that are left alone."""
+
+from types import SimpleNamespace
+
+import pytest
+from tiny_bundles import tiny_bundle
+
+from embedge.errors import EmbedgeError
+from embedge.export.engines import EngineOptions
+from embedge.pipeline import engine_in_bundle
+from embedge.pipeline.engine_in_bundle import Checking, artifact_for, engine_into_bundle
+from embedge.runtime import Bundle
+from embedge.runtime.bundle.signature import new_signing_key, sign_bundle
+
+
+def bundle_of(*names):
+    return SimpleNamespace(artifacts=set(names), artifact=lambda name: name)
+
+
+def tensorrt(monkeypatch, *kinds):
+    flag = SimpleNamespace(**dict.fromkeys(kinds, 0))
+    trt = SimpleNamespace(NetworkDefinitionCreationFlag=flag, __version__="8.6.1")
+    monkeypatch.setattr(engine_in_bundle, "tensorrt_module", lambda target: trt)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "names", "expected"),
+    [
+        (["STRONGLY_TYPED"], ["int8-trt", "int8-trt8"], "int8-trt"),
+        (["EXPLICIT_BATCH"], ["int8-trt", "int8-trt8"], "int8-trt8"),
+        (["EXPLICIT_BATCH"], ["int8-trt"], "int8-trt"),
+    ],
+)
+def test_tensorrt_8_takes_its_own_graph_where_there_is_one(monkeypatch, kinds, names, expected):
+    tensorrt(monkeypatch, *kinds)
+    assert artifact_for(bundle_of(*names), None, EngineOptions("int8")) == expected
+
+
+def test_a_name_or_another_precision_decides_without_tensorrt():
+    assert artifact_for(bundle_of(), "mine", EngineOptions("int8")) == "mine"
+    assert artifact_for(bundle_of(), None, EngineOptions("fp16")) == "fp16"
+
+
+def test_the_name_tells_graph_gpu_and_tensorrt(monkeypatch):
+    tensorrt(monkeypatch)
+    devices = [SimpleNamespace(sm=87)]
+    monkeypatch.setattr(engine_in_bundle, "cuda_driver", lambda: SimpleNamespace(devices=devices))
+    artifact = SimpleNamespace(name="int8-trt")
+    name = engine_in_bundle._plan_name(artifact, EngineOptions("int8", dla=1))
+    assert name == "int8-trt.sm87.dla1.tensorrt-8.6.1.plan"
+    ahead = EngineOptions("fp16", target="rtx", sms=(86, 89))
+    assert engine_in_bundle._plan_name(artifact, ahead) == "int8-trt.sm86+sm89.rtx-8.6.1.plan"
+    devices.clear()
+    assert ".no-gpu." in engine_in_bundle._plan_name(artifact, EngineOptions("fp16"))
+
+
+def test_a_packed_or_signed_bundle_is_left_alone(tmp_path):
+    bundle = tiny_bundle(tmp_path / "lock.embedge")
+    checking = Checking(crops=lambda: pytest.fail("no face is needed"))
+    packed = tmp_path / "lock.zip"
+    packed.write_bytes(b"zip")
+    with pytest.raises(EmbedgeError, match="E-BUNDLE-ZIP"):
+        engine_into_bundle(packed, None, EngineOptions("fp32"), checking)
+    new_signing_key(tmp_path / "key.pem")
+    sign_bundle(bundle, tmp_path / "key.pem")
+    with pytest.raises(EmbedgeError, match="E-BUNDLE-SIGNED"):
+        engine_into_bundle(bundle, None, EngineOptions("fp32"), checking)
+    with Bundle.open(bundle) as opened:
+        assert opened.signature is not None

@@ -1,0 +1,91 @@
+"""What is done to a float graph for the sake of 8 bits leaves what it computes alone."""
+
+import numpy as np
+import pytest
+from graphs import run
+from small_face import small_face
+
+from embedge.export.graph.canonical import canonical
+from embedge.export.graph.observe import DEFAULT_CONTRACT, batches_of
+from embedge.export.graph.surgery import Graph
+from embedge.export.int8.compensation import (
+    channel_bounds,
+    correct_biases,
+    equalise,
+    exact_entrance,
+)
+from embedge.export.int8.placement import wanted_tensors
+from embedge.export.int8.ranges import Range, activation_scale
+from embedge.export.student import onnx_from_student
+from embedge.runtime.encoders import tensor_from_crops
+
+
+def test_every_grey_level_is_a_code(student):
+    ((name, bounds),) = exact_entrance(student, DEFAULT_CONTRACT).items()
+    greys = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
+    shifted = tensor_from_crops(greys, DEFAULT_CONTRACT) - np.float32(0.5 / 127.5)
+    for symmetric, first in ((False, 0), (True, -128)):
+        scale = activation_scale(bounds, symmetric=symmetric)
+        codes = scale.codes(shifted)[0, 0].astype(int).ravel()
+        np.testing.assert_array_equal(codes, np.arange(256) + first)
+    assert student.producer(name).op_type == "Add"
+
+
+def test_the_shift_is_undone_in_the_bias(student, tensor):
+    expected = run(student, tensor)
+    exact_entrance(student, DEFAULT_CONTRACT)
+    found = run(student, tensor)
+    assert np.abs(found - expected).max() < 5e-3 * np.abs(expected).max()
+
+
+def test_equalised_channels_have_one_range(student, pictures, tensor):
+    expected = run(student, tensor)
+    inner = next(
+        n.input[0]
+        for n in student.nodes
+        if n.op_type == "Conv" and student.constants[n.input[1]].shape[:2] == (32, 1)
+    )
+    both = [inner, student.producer(inner).input[0]]  # the two ends of a PReLU
+    before = _spread(student, both, pictures)
+    assert equalise(student, batches_of(pictures)) > 0
+    np.testing.assert_allclose(run(student, tensor), expected, atol=1e-5)
+    assert before > 2.5
+    assert _spread(student, both, pictures) < 1.01
+
+
+def _spread(graph, names, pictures):
+    """How much wider the widest channel is than most of the others."""
+    bounds = np.max([*channel_bounds(graph, names, batches_of(pictures)).values()], axis=0)
+    return bounds.max() / np.quantile(bounds, 0.25)
+
+
+@pytest.mark.parametrize("activation", ["relu", "relu6"])
+def test_equalisation_respects_other_activations(tmp_path, contract, pictures, tensor, activation):
+    onnx_from_student(small_face(activation), contract, tmp_path / "s.onnx")
+    graph = canonical(Graph.read(tmp_path / "s.onnx"))
+    expected = run(graph, tensor)
+    equalise(graph, batches_of(pictures))
+    np.testing.assert_allclose(run(graph, tensor), expected, atol=1e-5)
+
+
+def test_a_corrected_bias_gives_the_mean_of_float(student, pictures):
+    """One layer in coarse codes: the mean of what it writes is that of the float graph."""
+    layer = next(n for n in student.nodes if n.op_type == "Conv" and n.input[0] == "image")
+    everything = frozenset(n.name for n in student.nodes if n is not layer)
+    wanted = wanted_tensors(student, "cpu", kept=everything)
+    before = student.constants[layer.input[2]].copy()
+    scale = activation_scale(Range(-1, 1), symmetric=False)
+    batch = next(batches_of(pictures))
+    correct_biases(student, wanted, {"image": Range(-1, 1)}, "cpu", [batch], bits=4)
+    moved = student.constants[layer.input[2]] - before
+    assert np.abs(moved).max() > 1e-3
+
+    def means(weight, image):
+        whole = image.mean(axis=(0, 2, 3))
+        return (weight.sum(axis=(2, 3)) * whole).sum(axis=1)
+
+    weight = student.constants[layer.input[1]]
+    steps = np.abs(weight).reshape(len(weight), -1).max(axis=1).reshape(-1, 1, 1, 1) / 7
+    coarse = np.rint(weight / steps) * steps
+    rounded = scale.values(scale.codes(batch))
+    np.testing.assert_allclose(moved, means(weight, batch) - means(coarse, rounded), atol=1e-4)
