@@ -97,6 +97,7 @@ def plan_of(row: dict[str, Any]) -> dict[str, Any] | None:
         layout,
         classes=row["classes"],
         batch=row["batch"],
+        ranks=1,
         dim=row["dim"],
         dtype=dtype,
         block_rows=default_rows(row["batch"], on_gpu=row["device"] == "cuda"),
@@ -120,7 +121,7 @@ def _problem(classes: int, options: argparse.Namespace, row: Row) -> Problem:
     # from hopeless to nearly solved, as in a batch in the middle of a training
     share = torch.linspace(0, 2, options.batch)[:, None]
     embeddings = share * weight[labels].float() + noise
-    margin = Margin.arcface() if row.margin else Margin()
+    margin = Margin(m2=0.5) if row.margin else Margin()
     place = options.device
     return Problem(embeddings.to(place), weight.to(place), labels.to(place), margin)
 

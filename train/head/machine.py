@@ -113,7 +113,7 @@ def probes(batch: int, dim: int, device: str) -> list[Callable[[], None]]:
     def whole(rows: torch.Tensor, trainable: bool = False) -> None:
         leaf = unit.clone().requires_grad_()
         rows = rows.detach().requires_grad_(trainable)
-        margin_ce(leaf, rows, labels, Margin.arcface()).mean().backward()
+        margin_ce(leaf, rows, labels, Margin(m2=0.5)).mean().backward()
 
     return [
         products,

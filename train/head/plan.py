@@ -41,9 +41,9 @@ def plan_head(
     *,
     classes: int,
     batch: int,
-    ranks: int = 1,
-    dim: int = 512,
-    dtype: str = "fp32",
+    ranks: int,
+    dim: int,
+    dtype: str,
     block_rows: int,
 ) -> HeadPlan:
     """`batch` samples per rank; classes are spread over the ranks, samples are gathered."""

@@ -18,7 +18,7 @@ Curves = dict[str, Any]
 class Journal:
     """The curves so far. They live in the checkpoint, so that a resumed run goes on with them."""
 
-    def __init__(self, folder: Path, name: str, *, tensorboard: bool = False):
+    def __init__(self, folder: Path, name: str, *, tensorboard: bool):
         self.curves: Curves = {"step": []}
         self._csv, self._watched = folder / f"{name}.csv", folder / f"{name}.watch.csv"
         self._events = folder / f"{name}.events" if tensorboard else None

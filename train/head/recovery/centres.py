@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CentreReport", "class_centres", "recovered_centres", "unit"]
+__all__ = ["TRIM", "CentreReport", "class_centres", "recovered_centres", "unit"]
 
 Rows = NDArray[np.float32]
 
+# at most this share of a class may be strays
+TRIM = 0.1
 _ALIKE = 0.7
 _FAR = 4.0
 _NAMED = 20
@@ -21,9 +23,7 @@ def unit(rows: Rows) -> Rows:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
-def class_centres(
-    embeddings: Rows, labels: NDArray[np.int64], classes: int, trim: float = 0.1
-) -> Rows:
+def class_centres(embeddings: Rows, labels: NDArray[np.int64], classes: int, trim: float) -> Rows:
     """Unit mean direction of every class, without strays: at most the `trim` share of a class.
 
     A stray is far from a first mean as pictures of any class go. Clean classes lose nothing, which
@@ -69,7 +69,6 @@ def recovered_centres(
     sides: Sequence[NDArray[np.floating[Any]]],
     labels: NDArray[np.int64],
     identities: Sequence[str],
-    trim: float = 0.1,
 ) -> tuple[Rows, CentreReport]:
     """Trimmed centres of embeddings averaged over their `sides` (plain, mirrored), and a report.
 
@@ -79,7 +78,7 @@ def recovered_centres(
     units = [unit(np.asarray(side, np.float32)) for side in sides]
     mirrored = len(units) > 1 and _agree(units[0], units[1], labels, len(identities))
     rows = np.sum(units, axis=0) if mirrored else units[0]
-    centres = class_centres(rows, labels, len(identities), trim)
+    centres = class_centres(rows, labels, len(identities), TRIM)
     return centres, _report(unit(rows), labels, centres, identities, mirrored)
 
 

@@ -14,7 +14,8 @@ ROUND = Machine("round", "for the test", 2**34, 1e12, 1e10, 1e11, 1e10, 1e9)
 
 
 def plan(layout: str = "frozen", machine: Machine = ROUND, **changes):
-    given = {"classes": 1_000_000, "batch": 100, "dim": 500, "block_rows": 1000} | changes
+    given = {"classes": 1_000_000, "batch": 100, "ranks": 1, "dim": 500} | changes
+    given = {"dtype": "fp32", "block_rows": 1000} | given
     return plan_head(machine, layout, **given)
 
 

@@ -11,7 +11,8 @@ from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe import Data, Recipe, Teacher
 from embedge.pipeline.run import Run
 from embedge.pipeline.stages.learn.faces import faces_of, train_faces_stage
-from embedge.pipeline.stages.learn.learning import head_of, head_stage, teacher_stage
+from embedge.pipeline.stages.learn.head import head_of, head_stage
+from embedge.pipeline.stages.learn.teacher import teacher_stage
 from embedge.progress import Progress
 from embedge.train.models import mobilefacenet
 from embedge.train.seeds import seeded

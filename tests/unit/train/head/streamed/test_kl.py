@@ -5,7 +5,11 @@ import torch
 import torch.nn.functional as F
 
 from embedge.errors import EmbedgeError
-from embedge.train.head import head_kl
+from embedge.train import head
+
+
+def head_kl(*tensors, scale=64.0, temperature=1.0, **how):
+    return head.head_kl(*tensors, scale=scale, temperature=temperature, **how)
 
 
 def naive(student, teacher, weight, own=None, scale=64.0, temperature=1.0):
