@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from head_rows import ROWS, Problem, Row, Step
 from torch import Tensor
 
+from embedge.train.head.cost import head_cost
 from embedge.train.head.machine import Machine, machine_from_times, probes, times_in_turn
 from embedge.train.head.margins import Margin
-from embedge.train.head.plan import plan_head
 from embedge.train.head.streamed.blocks import default_rows
 
 CHECKED = 8  # samples compared with float64
@@ -92,7 +92,7 @@ def plan_of(row: dict[str, Any]) -> dict[str, Any] | None:
     if row["row"] not in LAYOUTS:
         return None
     layout, dtype = LAYOUTS[row["row"]]
-    plan = plan_head(
+    plan = head_cost(
         Machine.from_json(row["machine"], "the row"),
         layout,
         classes=row["classes"],

@@ -51,7 +51,8 @@ class Journal:
         first = next((name for name in log if name != "step"), None)
         if first is None:
             return 0
-        return len(log[first]) - 1 - log[first].index(min(log[first]))
+        values: list[float] = log[first]
+        return len(values) - 1 - values.index(min(values))
 
     def write(self) -> None:
         """The CSV of the steps and that of the evaluations, whole or absent."""

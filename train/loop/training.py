@@ -221,7 +221,7 @@ def _device(schedule: Schedule) -> torch.device:
     if schedule.device == "cuda" and not torch.cuda.is_available():
         raise EmbedgeError(
             "E-NO-GPU",
-            "the recipe trains on a GPU and this torch sees none",
+            "train.device is cuda and this torch sees no GPU",
             remedy="Set train.device to cpu, or install a torch built for your GPU",
         )
     index = f":{ranks.local_rank()}" if schedule.device == "cuda" else ""
@@ -250,7 +250,7 @@ def _parts(batch: Batch, accumulate: int) -> list[Batch]:
             "E-BATCH",
             f"a batch of {len(batch.labels)} does not divide into {ranks.world()} processes"
             f" times {accumulate} parts",
-            remedy="Choose a train.batch that does",
+            remedy="Choose a train.batch that is a multiple of their product",
         )
     first = ranks.rank() * accumulate
     cuts = [slice(size * part, size * (part + 1)) for part in range(first, first + accumulate)]

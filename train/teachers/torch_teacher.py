@@ -52,7 +52,8 @@ class TorchTeacher(Teacher):
 
     def features(self, images: RgbImage) -> Rows:
         with torch.inference_mode():
-            return self.network(pixels(images)).float().numpy()
+            rows: Tensor = self.network(pixels(images))
+        return rows.float().numpy()
 
     def cost(self) -> dict[str, Any]:
         return {"parameters": parameters_of(self.network), "macs": macs_of(self.network)}

@@ -144,7 +144,7 @@ class Qat(Section):
     batch: Annotated[int, Field(ge=2)] = 32
     """pictures a step"""
     lr: Annotated[float, Field(gt=0)] = 2e-4
-    """peak learning rate, a tenth of the student's or less: the weights shall move a little"""
+    """peak learning rate, a tenth of the student's or less, so that the weights move a little"""
 
 
 class Int8(Section):

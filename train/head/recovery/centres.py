@@ -20,7 +20,8 @@ _BLOCK = 4096
 
 
 def unit(rows: Rows) -> Rows:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    units: Rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return units
 
 
 def class_centres(embeddings: Rows, labels: NDArray[np.int64], classes: int, trim: float) -> Rows:
@@ -132,7 +133,8 @@ def _alike(centres: Rows, identities: Sequence[str]) -> list[dict[str, Any]]:
 def _strays(closeness: NDArray[np.float32]) -> NDArray[np.bool_]:
     middle = np.median(closeness)
     spread = 1.4826 * np.median(np.abs(closeness - middle))
-    return closeness < middle - _FAR * spread
+    strays: NDArray[np.bool_] = closeness < middle - _FAR * spread
+    return strays
 
 
 def _means(rows: Rows, labels: NDArray[np.int64], classes: int) -> Rows:
@@ -151,4 +153,5 @@ def _closest(
     rank = np.empty(len(labels), np.int64)
     rank[order] = np.arange(len(labels)) - np.repeat(starts, counts)
     kept = np.maximum(1, np.ceil(counts * (1 - trim)).astype(np.int64))
-    return rank < kept[labels]
+    closest: NDArray[np.bool_] = rank < kept[labels]
+    return closest

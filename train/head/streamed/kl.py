@@ -6,6 +6,7 @@ With one shared head both are rows of one batch: the pass yields each one's log-
 row, and Σ p_t·(l_t − l_s) is (s/T)·(ẑ_t − ẑ_s)·(the teacher's mean row).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -48,22 +49,19 @@ def head_kl(
     teacher_unit = teacher_unit.to(unit.dtype)
     check_dimensions(teacher_unit, weight)
     factor = scale / temperature
-    loss: Tensor
     if student_weight is None:
         check_dimensions(unit, weight)
         reading = Reading(block, weight_is_normalised, kernel, shard)
-        loss = _SharedHeadKL.apply(unit, teacher_unit, weight.detach(), factor, reading)
-        return loss
+        shared: Callable[..., Tensor] = _SharedHeadKL.apply
+        return shared(unit, teacher_unit, weight.detach(), factor, reading)
     _check_classes(student_weight, weight, shard)
     check_dimensions(unit, student_weight)
     own_normalised = not student_weight.requires_grad
     if student_weight_is_normalised is not None:
         own_normalised = student_weight_is_normalised
     normalised = (own_normalised, weight_is_normalised)
-    loss = OwnHeadKL.apply(
-        unit, student_weight, teacher_unit, weight.detach(), factor, block, normalised
-    )
-    return loss
+    two: Callable[..., Tensor] = OwnHeadKL.apply
+    return two(unit, student_weight, teacher_unit, weight.detach(), factor, block, normalised)
 
 
 class _SharedHeadKL(torch.autograd.Function):
@@ -83,7 +81,8 @@ class _SharedHeadKL(torch.autograd.Function):
         lse, teacher_lse = sums.lse().split(len(unit))
         ctx.save_for_backward((mine - theirs).mul_(scale))
         gap = ((teacher_unit - unit) * theirs).sum(dim=1).mul_(scale)
-        return gap - teacher_lse + lse
+        loss: Tensor = gap - teacher_lse + lse
+        return loss
 
     @staticmethod
     @once_differentiable

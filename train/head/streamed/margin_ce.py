@@ -8,6 +8,7 @@ With the negatives' log-sum-exp known, the target joins analytically:
 Nothing cancels, so a sample whose loss is nearly zero keeps an exact gradient.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -52,8 +53,8 @@ def margin_ce(
     check_dimensions(unit, weight)
     check_labels(labels, shard.classes if shard else len(weight))
     reading = Reading(block, normalised, kernel, shard)
-    loss: Tensor = _MarginCrossEntropy.apply(unit, weight, labels, margin, reading)
-    return loss
+    loss: Callable[..., Tensor] = _MarginCrossEntropy.apply
+    return loss(unit, weight, labels, margin, reading)
 
 
 class _MarginCrossEntropy(torch.autograd.Function):

@@ -14,7 +14,7 @@ __all__ = ["TILES", "negatives_kernel", "tuned_kernel"]
 
 
 @triton.jit
-def negatives_kernel(  # type: ignore[no-untyped-def]  # Triton reads annotations its own way
+def negatives_kernel(
     unit_at,
     rest_at,
     weight_at,

@@ -148,7 +148,7 @@ def test_the_best_is_kept_and_training_stops_when_nothing_improves(faces, strang
     assert not all(torch.equal(weights[name], seen[3][name]) for name in weights)
 
 
-def test_watching_measures_across_spaces_and_alone(faces, strangers):
+def test_watching_measures_across_spaces_and_alone(strangers):
     network = Tiny().eval()
     with torch.inference_mode():
         from embedge.train.data.feeding.batches import pixels
@@ -174,7 +174,7 @@ def test_verification_sets_do_not_choose_the_best(faces, strangers, tmp_path):
     accuracies = iter([0.5, 0.9, 0.7])
 
     class Shown:
-        def __call__(self, network):
+        def __call__(self, _):
             return {"set accuracy": next(accuracies)}
 
     watch = Watch(strangers, None, every=2, sets=(Shown(),))

@@ -35,7 +35,7 @@ def test_a_picture_does_not_depend_on_its_batch(renderer: FaceRenderer, batch) -
         assert np.array_equal(alone.landmarks[0], batch.landmarks[row])
 
 
-def test_order_does_not_matter(renderer: FaceRenderer, batch) -> None:
+def test_order_does_not_matter(batch) -> None:
     backwards = FaceRenderer(seed=11).render(PEOPLE[::-1], SAMPLES[::-1])
     assert np.array_equal(backwards.images[::-1], batch.images)
 

@@ -83,7 +83,7 @@ def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stag
         after,
         work,
         together=True,
-        stand_in=lambda folder: StudentFacts(dim, shares),
+        stand_in=lambda _: StudentFacts(dim, shares),
         training=Training(
             recipe.student.train,
             lambda folder, schedule: train(folder, schedule, _new_student(recipe, dim)),
