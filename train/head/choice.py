@@ -28,7 +28,7 @@ def negative_sums(
     labels: Tensor,
     scale: float,
     *,
-    kernel: Kernel = "auto",
+    kernel: Kernel,
 ) -> NegativeSums:
     """Per sample over all classes but its own: largest logit, Σ exp, Σ exp·row.
 

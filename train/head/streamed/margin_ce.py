@@ -33,7 +33,6 @@ def margin_ce(
     margin: TargetMargin,
     *,
     block: int | None = None,
-    weight_is_normalised: bool | None = None,
     kernel: Kernel = "auto",
     shard: Shard | None = None,
 ) -> Tensor:
@@ -41,18 +40,17 @@ def margin_ce(
 
     `embeddings` (B, d) need not be normalised: that happens here, and the gradient goes through it.
     `weight` (C, d) in float32, float16 or bfloat16. A frozen one is taken to have unit rows; one
-    that requires a gradient is normalised here and gets its gradient from a second pass. Say
-    `weight_is_normalised` where that guess is wrong. `kernel` forces an implementation.
+    that requires a gradient is normalised here and gets its gradient from a second pass. `kernel`
+    forces an implementation.
 
     With a `shard`, `weight` is this rank's rows, `labels` count over all classes, and
     every rank calls with as many samples. A trainable shard gets the gradient of the mean of the
     ranks' losses, which is what DistributedDataParallel makes of the backbone's.
     """
     unit = unit_rows(embeddings)
-    normalised = not weight.requires_grad if weight_is_normalised is None else weight_is_normalised
     check_dimensions(unit, weight)
     check_labels(labels, shard.classes if shard else len(weight))
-    reading = Reading(block, normalised, kernel, shard)
+    reading = Reading(block, not weight.requires_grad, kernel, shard)
     loss: Callable[..., Tensor] = _MarginCrossEntropy.apply
     return loss(unit, weight, labels, margin, reading)
 

@@ -17,10 +17,10 @@ __all__ = ["Reading"]
 class Reading:
     """Block size, whether rows have length 1, which kernel, and the shard if there are several."""
 
-    block: int | None = None
-    normalised: bool = True
-    kernel: Kernel = "auto"
-    shard: Shard | None = None
+    block: int | None
+    normalised: bool
+    kernel: Kernel
+    shard: Shard | None
 
     def blocks(self, weight: Tensor, unit: Tensor) -> ClassBlocks:
         world = self.shard.world if self.shard else 1

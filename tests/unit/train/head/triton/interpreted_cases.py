@@ -27,11 +27,11 @@ def case(batch, classes, dim, dtype, *, raw=False, kl=False):
     embeddings = weight[labels].float() + torch.randn(batch, dim, generator=draw) / dim**0.5
 
     def loss_of(embeddings, weight, kernel):
-        how = {"weight_is_normalised": not raw, "kernel": kernel}
+        weight = weight.requires_grad_(raw)
         if kl:
             teacher = weight[labels].to(embeddings.dtype).detach()
-            return head_kl(embeddings, teacher, weight, scale=64.0, temperature=4.0, **how)
-        return margin_ce(embeddings, weight, labels, Margin(m2=0.5), **how)
+            return head_kl(embeddings, teacher, weight, scale=64.0, temperature=4.0, kernel=kernel)
+        return margin_ce(embeddings, weight, labels, Margin(m2=0.5), kernel=kernel)
 
     results = []
     for kernel, kind in (("triton", torch.float32), ("torch", torch.float64)):
