@@ -26,20 +26,17 @@ from results_page import write_page
 from sklearn.datasets import load_digits
 
 from embedge.progress import Progress
-from embedge.train.loop.training import Plan
+from embedge.train.loop.schedule import Schedule
 
 # few pictures to learn from: with all of them every method reaches the teacher
 LEARN = 200
-PLAN = Plan(
+SCHEDULE = Schedule(
     steps=400,
     batch=64,
-    optimizer="adamw",
     lr=5e-3,
     weight_decay=1e-2,
     warmup=20,
-    clip=5.0,
     amp="fp32",
-    ema=0.0,
     checkpoint_every=400,
     channels_last=False,
 )
@@ -69,7 +66,7 @@ def _run(options: argparse.Namespace, seed: int) -> dict[str, float]:
             learn,
             lambda: backbone_from_path(options.teacher),
             lambda: backbone_from_path(options.student),
-            PLAN,
+            SCHEDULE,
             seed,
             Path(folder),
             Progress(quiet=True),

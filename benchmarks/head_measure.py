@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from head_rows import ROWS, Problem, Row, Step
 from torch import Tensor
 
+from embedge.train.head.cost import head_cost
 from embedge.train.head.machine import Machine, machine_from_times, probes, times_in_turn
 from embedge.train.head.margins import Margin
-from embedge.train.head.plan import plan_head
 from embedge.train.head.streamed.blocks import default_rows
 
 CHECKED = 8  # samples compared with float64
@@ -92,11 +92,12 @@ def plan_of(row: dict[str, Any]) -> dict[str, Any] | None:
     if row["row"] not in LAYOUTS:
         return None
     layout, dtype = LAYOUTS[row["row"]]
-    plan = plan_head(
+    plan = head_cost(
         Machine.from_json(row["machine"], "the row"),
         layout,
         classes=row["classes"],
         batch=row["batch"],
+        ranks=1,
         dim=row["dim"],
         dtype=dtype,
         block_rows=default_rows(row["batch"], on_gpu=row["device"] == "cuda"),
@@ -120,7 +121,7 @@ def _problem(classes: int, options: argparse.Namespace, row: Row) -> Problem:
     # from hopeless to nearly solved, as in a batch in the middle of a training
     share = torch.linspace(0, 2, options.batch)[:, None]
     embeddings = share * weight[labels].float() + noise
-    margin = Margin.arcface() if row.margin else Margin()
+    margin = Margin(m2=0.5) if row.margin else Margin()
     place = options.device
     return Problem(embeddings.to(place), weight.to(place), labels.to(place), margin)
 

@@ -42,9 +42,9 @@ from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.recipe_file import load_recipe
 from embedge.pipeline.run import Run, Stage, open_run
 from embedge.pipeline.stages.learn.faces import held_out_stage
-from embedge.pipeline.stages.learn.learning import teacher_of
 from embedge.pipeline.stages.learn.shaping import school_of
 from embedge.pipeline.stages.learn.students import Teaching, student_stage
+from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.pipeline.stages.ship.artifacts import calibrate_stage, onnx_stage
 from embedge.pipeline.stages.ship.int8 import int8_stage, short_lesson
 from embedge.progress import Progress

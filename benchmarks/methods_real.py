@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -24,11 +25,13 @@ from results_page import write_page
 from embedge.files import write_json
 from embedge.pipeline.compare.comparing import Contestant, compare_methods
 from embedge.pipeline.compare.comparison_table import table, verdict
-from embedge.pipeline.dry_run.preview import student_step_seconds
+from embedge.pipeline.dry_run.rehearsal import Rehearsal, step_seconds
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.recipe_file import load_recipe
 from embedge.pipeline.run import open_run
+from embedge.pipeline.stages.learn.head import School
 from embedge.pipeline.stages.learn.shaping import school_of
+from embedge.pipeline.stages.learn.students import student_stage
 from embedge.progress import Progress
 
 NAME = "methods-real"
@@ -115,9 +118,19 @@ def _with_steps(folder: Path, recipe: Recipe, minutes: float | None) -> Recipe:
     if not kept.is_file():
         with open_run(folder.with_name("pace"), recipe.to_json(), Progress(), update=True) as run:
             school, _ = school_of(run, recipe)
-            pace = student_step_seconds(recipe, school, "th-kd")
+            pace = _pace(recipe, school)
         write_json(kept, {"seconds_a_step": pace, "steps": round(60 * minutes / pace)})
     return _changed(recipe, steps=int(json.loads(kept.read_text())["steps"]))
+
+
+def _pace(recipe: Recipe, school: School) -> float:
+    """Seconds that a step of the student takes here, now."""
+    with TemporaryDirectory(prefix="embedge-pace-") as name:
+        run = Rehearsal(Path(name) / "run", Progress(quiet=True), scratch=Path(name))
+        stage = student_stage(run, recipe, "th-kd", school)
+        training = run.foreseen[stage.key].declared.training
+        assert training is not None
+        return step_seconds(training, Path(name) / "trial")
 
 
 def _changed(recipe: Recipe, **schedule: Any) -> Recipe:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from embedge.progress import Progress
 from embedge.train.data.feeding.batches import Batch, Batches
 from embedge.train.data.vocabulary import FaceDataset
-from embedge.train.loop.training import Curves, Plan, fit
+from embedge.train.loop.schedule import Schedule
+from embedge.train.loop.training import Curves, fit
 from embedge.train.loop.watch import Watch
 from embedge.train.methods import Ingredients, Method, Projected, method_named
 from embedge.train.seeds import seeded
@@ -51,7 +52,7 @@ def train_student(
     name: str,
     network: nn.Module,
     lesson: Lesson,
-    plan: Plan,
+    schedule: Schedule,
     *,
     seed: int,
     folder: Path,
@@ -67,8 +68,8 @@ def train_student(
         name,
         network,
         method,
-        Batches(lesson.faces, plan.batch, seed, flip=lesson.flip),
-        plan,
+        Batches(lesson.faces, schedule.batch, seed, flip=lesson.flip),
+        schedule,
         folder=folder,
         progress=progress,
         teacher=lesson.teacher if method.needs_teacher else None,

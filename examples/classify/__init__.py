@@ -1,4 +1,7 @@
-"""Both papers' mechanism for plain image classification: biased linear heads, no margins."""
+"""Both papers' mechanism for plain image classification: biased linear heads, no margins.
+
+From the top of the repository: `python -m pytest tests/examples`; see README.md here.
+"""
 
 from classify.data import Pictures
 from classify.loss import MixedHeads

@@ -36,7 +36,7 @@ class MixedHeads(nn.Module):
         a: float = 0.0,
         alpha: float = 0.0,
         beta: float = 0.0,
-        temperature: float = 4.0,
+        temperature: float = 1.0,
     ):
         super().__init__()
         self.a, self.alpha, self.beta, self.temperature = a, alpha, beta, temperature

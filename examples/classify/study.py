@@ -12,7 +12,8 @@ from classify.loss import MixedHeads
 from classify.networks import feature_size
 from embedge.progress import Progress
 from embedge.train.data.feeding.batches import Batch
-from embedge.train.loop.training import Plan, fit
+from embedge.train.loop.schedule import Schedule
+from embedge.train.loop.training import fit
 from embedge.train.seeds import seeded
 
 __all__ = ["CLASSIFY_METHODS", "Classifier", "Contest", "accuracy_of"]
@@ -47,7 +48,7 @@ class Contest:
     pictures: Pictures
     teacher: Callable[[], nn.Module]
     student: Callable[[], nn.Module]
-    plan: Plan
+    schedule: Schedule
     seed: int
     folder: Path
     progress: Progress
@@ -128,8 +129,8 @@ class Contest:
             name,
             backbone,
             heads,
-            PictureBatches(self.pictures, self.plan.batch, self.seed),
-            self.plan,
+            PictureBatches(self.pictures, self.schedule.batch, self.seed),
+            self.schedule,
             folder=self.folder,
             progress=self.progress,
             teacher=features if teacher else None,

@@ -15,9 +15,9 @@ from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe_file import load_recipe
 from embedge.pipeline.run import open_run
 from embedge.pipeline.stages.learn.faces import faces_of, held_out_stage
-from embedge.pipeline.stages.learn.learning import teacher_of
 from embedge.pipeline.stages.learn.shaping import school_of
 from embedge.pipeline.stages.learn.start import begun, start_stage
+from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.progress import Progress
 from embedge.train.data.feeding.batches import pixels
 from embedge.train.models import mobilefacenet

@@ -13,8 +13,9 @@ from embedge.train.data.faces import FaceSet
 from embedge.train.data.feeding.batches import Batches
 from embedge.train.head.margins import Margin
 from embedge.train.loop import ranks
-from embedge.train.loop.training import Plan, fit
-from embedge.train.methods import Ingredients, method_named
+from embedge.train.loop.schedule import Schedule
+from embedge.train.loop.training import fit
+from embedge.train.methods import Ingredients, Weights, method_named
 from embedge.train.models import mobilefacenet
 from embedge.train.seeds import seeded
 
@@ -28,12 +29,12 @@ def main(method_name: str, out: Path) -> None:
     images = (colours + rng.integers(0, 50, colours.shape)).astype(np.uint8)
     faces = FaceSet("patches", images, labels, tuple("abcdef"), "f")
     with seeded(1):
-        head = normalize(torch.randn(PEOPLE, DIM))
+        head, weights = normalize(torch.randn(PEOPLE, DIM)), Weights(a=0.5, beta=1.0)
         rows = torch.randn(len(labels), DIM)
         network = mobilefacenet(DIM, scale=1, width=0.125)
-        ingredients = Ingredients(PEOPLE, DIM, head, Margin.arcface(0.2, 16.0))
+        ingredients = Ingredients(PEOPLE, DIM, head, Margin(m2=0.2, scale=16.0), weights)
         method = method_named(method_name, ingredients)
-    plan = Plan(
+    schedule = Schedule(
         steps=STEPS,
         batch=24,
         optimizer="sgd",
@@ -53,7 +54,7 @@ def main(method_name: str, out: Path) -> None:
             network,
             method,
             Batches(faces, 24, 3),
-            plan,
+            schedule,
             folder=out,
             progress=Progress(quiet=True),
             teacher=lambda batch: rows[batch.index],

@@ -28,8 +28,7 @@ def negative_sums(
     labels: Tensor,
     scale: float,
     *,
-    bias: Tensor | None = None,
-    kernel: Kernel = "auto",
+    kernel: Kernel,
 ) -> NegativeSums:
     """Per sample over all classes but its own: largest logit, Σ exp, Σ exp·row.
 
@@ -42,8 +41,8 @@ def negative_sums(
     ):
         from embedge.train.head.triton.sums import triton_sums
 
-        return triton_sums(unit, blocks, labels, scale, bias)
-    return streamed_sums(unit, blocks, labels, scale, bias)
+        return triton_sums(unit, blocks, labels, scale)
+    return streamed_sums(unit, blocks, labels, scale)
 
 
 @functools.cache

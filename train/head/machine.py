@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 # Of the dense half-precision peak, what the two products are assumed to reach where nothing was
-# measured. An assumption, and every plan made with it says so.
+# measured. An assumption, and every prediction made with it says so.
 ASSUMED_SHARE = 0.6
 # enough that the rows come from memory and not from a cache, as those of a large head do
 _SAMPLE_ROWS = 1 << 16
@@ -113,7 +113,7 @@ def probes(batch: int, dim: int, device: str) -> list[Callable[[], None]]:
     def whole(rows: torch.Tensor, trainable: bool = False) -> None:
         leaf = unit.clone().requires_grad_()
         rows = rows.detach().requires_grad_(trainable)
-        margin_ce(leaf, rows, labels, Margin.arcface()).mean().backward()
+        margin_ce(leaf, rows, labels, Margin(m2=0.5)).mean().backward()
 
     return [
         products,

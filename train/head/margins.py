@@ -4,23 +4,27 @@
 Where m1·θ + m2 passes π the cosine would turn up again and reward a hopeless sample for being
 worse; there psi continues as (−1)^k·cos(t) − 2k, which is continuous and keeps falling.
 
-The derivative comes in two kinds. `differentiate=True` is the mathematics. `False` is the
-straight-through kind of one widely used ArcFace: the margin moves the logit but is treated as
-a constant by the gradient.
+The derivative comes in two kinds: the mathematics, and the straight-through kind of one widely used
+ArcFace, where the margin moves the logit but is treated as a constant by the gradient.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import torch
+from pydantic import Field
 from torch import Tensor
+
+from embedge.train.section import Section
 
 __all__ = ["Margin", "QualityMargin", "TargetMargin", "margin_on_target"]
 
 # dψ/dcosθ divides by sin θ. Under 1e-3 rad a float32 cosine no longer resolves the angle, and the
 # embedding's tangent (length sin θ) that multiplies it vanishes, so the quotient is held there.
 SIN_FLOOR = 1e-3
+# how fast AdaFace's quality saturates, in deviations of the norm
+_CONCENTRATION = 0.333
 
 
 class TargetMargin(Protocol):
@@ -32,34 +36,29 @@ class TargetMargin(Protocol):
     def on_target(self, cosine: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Margin:
-    """The combined margin; angles in radians."""
+class Margin(Section):
+    """The combined margin."""
 
-    m1: float = 1.0
-    m2: float = 0.0
-    m3: float = 0.0
-    scale: float = 64.0
-    differentiate: bool = True
-    quality: float = 0.0
-    """AdaFace's margin, instead of the three; here it is that of a face of average quality"""
-
-    @classmethod
-    def arcface(
-        cls, margin: float = 0.5, scale: float = 64.0, *, differentiate: bool = True
-    ) -> "Margin":
-        return cls(m2=margin, scale=scale, differentiate=differentiate)
-
-    @classmethod
-    def cosface(
-        cls, margin: float = 0.35, scale: float = 64.0, *, differentiate: bool = True
-    ) -> "Margin":
-        return cls(m3=margin, scale=scale, differentiate=differentiate)
+    m1: Annotated[float, Field(gt=0)] = 1.0
+    """multiplies the target angle (SphereFace)"""
+    m2: Annotated[float, Field(ge=0)] = 0.0
+    """adds to the target angle, in radians (ArcFace)"""
+    m3: Annotated[float, Field(ge=0)] = 0.0
+    """subtracts from the target cosine (CosFace)"""
+    scale: Annotated[float, Field(gt=0)] = 64.0
+    """multiplies every cosine"""
+    quality: Annotated[float, Field(ge=0)] = 0.0
+    """AdaFace's margin (0.4 as published) in place of m1, m2 and m3: the longer an embedding
+    beside what is usual, the more its margin is CosFace's and the less its angle counts"""
+    straight_through: bool = False
+    """treat the margin as a constant in the gradient, as one widely used ArcFace does"""
 
     def on_target(self, cosine: Tensor) -> tuple[Tensor, Tensor]:
         if self.quality:
+            # that of a face of average quality
             return margin_on_target(cosine, 1.0, 0.0, self.quality)
-        return margin_on_target(cosine, self.m1, self.m2, self.m3, differentiate=self.differentiate)
+        through = self.straight_through
+        return margin_on_target(cosine, self.m1, self.m2, self.m3, straight_through=through)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,31 +69,25 @@ class QualityMargin:
     """
 
     quality: Tensor
-    margin: float = 0.4
-    scale: float = 64.0
-    differentiate: bool = True
+    margin: Margin
 
     @classmethod
     def of_norms(
-        cls,
-        norms: Tensor,
-        mean: float | Tensor,
-        deviation: float | Tensor,
-        *,
-        concentration: float = 0.333,
-        margin: float = 0.4,
-        scale: float = 64.0,
-        differentiate: bool = True,
+        cls, norms: Tensor, mean: float | Tensor, deviation: float | Tensor, margin: Margin
     ) -> "QualityMargin":
         """Quality from norms and their running mean and deviation; no gradient goes through it."""
         standard = (norms.detach().float() - mean) / (deviation + 1e-3)
-        quality = (standard * concentration).clamp(-1.0, 1.0)
-        return cls(quality, margin, scale, differentiate)
+        return cls((standard * _CONCENTRATION).clamp(-1.0, 1.0), margin)
+
+    @property
+    def scale(self) -> float:
+        return self.margin.scale
 
     def on_target(self, cosine: Tensor) -> tuple[Tensor, Tensor]:
-        m2 = -self.margin * self.quality
-        m3 = self.margin + self.margin * self.quality
-        return margin_on_target(cosine, 1.0, m2, m3, differentiate=self.differentiate)
+        most, through = self.margin.quality, self.margin.straight_through
+        m2 = -most * self.quality
+        m3 = most + most * self.quality
+        return margin_on_target(cosine, 1.0, m2, m3, straight_through=through)
 
 
 def margin_on_target(
@@ -103,7 +96,7 @@ def margin_on_target(
     m2: float | Tensor,
     m3: float | Tensor,
     *,
-    differentiate: bool = True,
+    straight_through: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Return (psi, dψ/dcosθ) in float32 (float64 for a float64 cosine)."""
     cosine = cosine if cosine.dtype == torch.float64 else cosine.float()
@@ -116,6 +109,6 @@ def margin_on_target(
     turns = torch.floor(angle / math.pi)
     sign = 1.0 - 2.0 * torch.remainder(turns, 2.0)
     psi = sign * torch.cos(angle) - 2.0 * turns - m3
-    if not differentiate:
+    if straight_through:
         return psi, torch.ones_like(cosine)
     return psi, m1 * sign * torch.sin(angle) / sine.clamp_min(SIN_FLOOR)

@@ -33,14 +33,7 @@ class UsualLength(nn.Module):
         lengths = embeddings.detach().float().norm(dim=1).clamp(*_BOUNDS)
         if self.training:
             self._remember(gathered(lengths))
-        return QualityMargin.of_norms(
-            lengths,
-            self.mean,
-            self.deviation,
-            margin=margin.quality,
-            scale=margin.scale,
-            differentiate=margin.differentiate,
-        )
+        return QualityMargin.of_norms(lengths, self.mean, self.deviation, margin)
 
     def _remember(self, lengths: Tensor) -> None:
         share = 1.0 if self.seen == 0 else _FORGET

@@ -192,4 +192,5 @@ def _tail(student: MobileFaceNet, teacher: FoldedNet, pictures: Tensor, target: 
 def _strongest(matrix: Tensor) -> Tensor:
     """(dim, places) by one filter over the places."""
     _, strength, right = torch.linalg.svd(matrix, full_matrices=False)
-    return right[0] * strength[0].sqrt()
+    strongest: Tensor = right[0] * strength[0].sqrt()
+    return strongest

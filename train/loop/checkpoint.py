@@ -86,7 +86,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
             "E-CHECKPOINT",
             f"cannot read the checkpoint: {error}",
             where=path,
-            remedy="Delete this file; training then starts again from step 0",
+            remedy="Delete this file to start this training again from step 0",
         ) from error
 
 

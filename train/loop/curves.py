@@ -18,7 +18,7 @@ Curves = dict[str, Any]
 class Journal:
     """The curves so far. They live in the checkpoint, so that a resumed run goes on with them."""
 
-    def __init__(self, folder: Path, name: str, *, tensorboard: bool = False):
+    def __init__(self, folder: Path, name: str, *, tensorboard: bool):
         self.curves: Curves = {"step": []}
         self._csv, self._watched = folder / f"{name}.csv", folder / f"{name}.watch.csv"
         self._events = folder / f"{name}.events" if tensorboard else None
@@ -51,7 +51,8 @@ class Journal:
         first = next((name for name in log if name != "step"), None)
         if first is None:
             return 0
-        return len(log[first]) - 1 - log[first].index(min(log[first]))
+        values: list[float] = log[first]
+        return len(values) - 1 - values.index(min(values))
 
     def write(self) -> None:
         """The CSV of the steps and that of the evaluations, whole or absent."""

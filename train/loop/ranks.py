@@ -106,7 +106,7 @@ def _lost(error: BaseException) -> EmbedgeError:
     return EmbedgeError(
         "E-RANK",
         f"the first process stopped: {type(error).__name__}: {error}",
-        remedy="Its own message says more; the same command resumes what was finished",
+        remedy="Read its own message, then run the same command: it resumes what was finished",
     )
 
 

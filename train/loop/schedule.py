@@ -1,17 +1,77 @@
-"""Learning rate over steps: linear warm-up, then down to a hundredth by half a cosine, or by a
-polynomial of the second degree as arcface_torch does."""
+"""The numbers of a training, and its learning rate over the steps."""
 
 import math
+from typing import Annotated, Literal, Self
 
-__all__ = ["rate_at"]
+from pydantic import Field
+
+from embedge.train.section import Section
+
+__all__ = ["Schedule", "rate_at"]
 
 _FLOOR = 0.01
 
+Positive = Annotated[int, Field(gt=0)]
+Natural = Annotated[int, Field(ge=0)]
+Fall = Literal["cosine", "polynomial"]
 
-def rate_at(step: int, steps: int, warmup: int, shape: str = "cosine") -> float:
-    """The factor on the peak learning rate at `step`."""
+
+class Schedule(Section):
+    steps: Positive = 600
+    """optimizer steps"""
+    batch: Annotated[int, Field(ge=2)] = 64
+    """pictures a step"""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """AdamW, or SGD with Nesterov momentum 0.9"""
+    lr: Annotated[float, Field(gt=0)] = 2e-3
+    """peak learning rate; the schedule takes it down to a hundredth"""
+    schedule: Fall = "cosine"
+    """how it falls: half a cosine, or a polynomial of degree two"""
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-2
+    """on matrices only, never on norms and slopes"""
+    warmup: Natural = 50
+    """steps of linear warm-up"""
+    clip: Annotated[float, Field(gt=0)] = 5.0
+    """largest norm of the network's gradient"""
+    amp: Literal["fp32", "bf16", "fp16"] = "bf16"
+    """arithmetic of the network's trunk"""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """decay of the averaged weights that are exported; 0 exports the last ones"""
+    checkpoint_every: Positive = 50
+    """steps between checkpoints"""
+    accumulate: Positive = 1
+    """parts that a batch is cut into where memory is short; each has its own batch statistics"""
+    channels_last: bool = True
+    """memory layout of the network, faster on most machines"""
+    compile: bool = False
+    """compile the network with torch.compile; needs a C++ compiler on a CPU"""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """where to train; never chosen silently"""
+    evaluate_every: Natural = 0
+    """students: steps between evaluations on the people thresholds are set on; the best checkpoint
+    is then exported, by the cross-space EER where there is one. 0: never, the last is exported"""
+    patience: Natural = 0
+    """evaluations without improvement after which training stops; 0 never stops it"""
+    workers: Natural = 0
+    """processes that read and decode ahead; 0 leaves it to the training process"""
+    tensorboard: bool = False
+    """also write TensorBoard events beside the CSV"""
+
+    def rate(self, step: int) -> float:
+        """The learning rate at `step`."""
+        return self.lr * rate_at(step, self.steps, self.warmup, self.schedule)
+
+    def trial(self, steps: int) -> Self:
+        """A few steps of the same training, for the clock: nothing is evaluated or told."""
+        quiet = {"evaluate_every": 0, "patience": 0, "tensorboard": False}
+        return self.model_copy(update={**quiet, "steps": steps, "checkpoint_every": 10**9})
+
+
+def rate_at(step: int, steps: int, warmup: int, fall: Fall) -> float:
+    """The factor on the peak learning rate at `step`: a linear warm-up, then down to a hundredth
+    by half a cosine, or by a polynomial of the second degree as arcface_torch does."""
     if step < warmup:
         return (step + 1) / warmup
     done = min(1.0, (step - warmup) / max(1, steps - warmup))
-    fall = 0.5 * (1 + math.cos(math.pi * done)) if shape == "cosine" else (1 - done) ** 2
-    return _FLOOR + (1 - _FLOOR) * fall
+    left = 0.5 * (1 + math.cos(math.pi * done)) if fall == "cosine" else (1 - done) ** 2
+    return _FLOOR + (1 - _FLOOR) * left

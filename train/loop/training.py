@@ -7,7 +7,6 @@ run that was killed and resumed ends in the same weights as one that was not.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,48 +14,22 @@ from torch import Tensor, nn
 
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
-from embedge.train.data.feeding.ahead import Source
 from embedge.train.data.feeding.batches import Batch
-from embedge.train.data.feeding.feed import feed
+from embedge.train.data.feeding.feed import Source, feed
 from embedge.train.loop import ranks
 from embedge.train.loop.average import Average
 from embedge.train.loop.checkpoint import TrainingState, load_network, save_network
 from embedge.train.loop.curves import Curves, Journal
-from embedge.train.loop.schedule import rate_at
+from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.synced_norm import synced
 from embedge.train.loop.watch import Watch
 from embedge.train.methods.parts.vocabulary import Loss, Sample
 
-__all__ = ["Curves", "Plan", "fit"]
+__all__ = ["Curves", "fit"]
 
 _RECORDED_EVERY = 10
 
 TeacherLookup = Callable[[Batch], Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The numbers of a training run; the fields are those of the recipe's `train` section."""
-
-    steps: int
-    batch: int
-    optimizer: str
-    lr: float
-    weight_decay: float
-    warmup: int
-    clip: float
-    amp: str
-    ema: float
-    checkpoint_every: int
-    schedule: str = "cosine"
-    accumulate: int = 1
-    channels_last: bool = True
-    compile: bool = False
-    device: str = "cpu"
-    evaluate_every: int = 0
-    patience: int = 0
-    workers: int = 0
-    tensorboard: bool = False
 
 
 def fit(
@@ -64,7 +37,7 @@ def fit(
     network: nn.Module,
     method: nn.Module,
     batches: Source,
-    plan: Plan,
+    schedule: Schedule,
     *,
     folder: Path,
     progress: Progress,
@@ -75,28 +48,28 @@ def fit(
 
     With a watch, what stays in `network` is the best it saw, else the last.
     """
-    device = _device(plan)
+    device = _device(schedule)
     network.to(device)
     method.to(device)
-    if plan.channels_last:
+    if schedule.channels_last:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trained = synced(network) if ranks.world() > 1 else network
     state = TrainingState(
         trained,
         method,
-        _optimizer(trained, method, plan),
-        Average(trained, plan.ema),
-        torch.amp.GradScaler(device.type, enabled=plan.amp == "fp16"),
+        _optimizer(trained, method, schedule),
+        Average(trained, schedule.ema),
+        torch.amp.GradScaler(device.type, enabled=schedule.amp == "fp16"),
     )
-    run = _Training(name, state, plan, device, folder, watch, teacher, batches.seed)
+    run = _Training(name, state, schedule, device, folder, watch, teacher, batches.seed)
     run.resume()
     with (
         torch.random.fork_rng(),
         _without_subnormals(),
-        progress.table(f"training {name}", plan.steps, state.step) as task,
+        progress.table(f"training {name}", schedule.steps, state.step) as task,
     ):
-        end = state.step if run.stopped else plan.steps
-        for batch in feed(batches, state.step, end, workers=plan.workers, say=progress.say):
+        end = state.step if run.stopped else schedule.steps
+        for batch in feed(batches, state.step, end, workers=schedule.workers, say=progress.say):
             loss = run.step(batch)
             task.advance(1, f"loss {float(loss.total.detach()):.3f}{run.found}")
             if run.news:
@@ -127,19 +100,19 @@ class _Training:
         self,
         name: str,
         state: TrainingState,
-        plan: Plan,
+        schedule: Schedule,
         device: torch.device,
         folder: Path,
         watch: Watch | None,
         teacher: TeacherLookup | None,
         seed: int,
     ):
-        self.state, self.plan, self.device, self.seed = state, plan, device, seed
+        self.state, self.schedule, self.device, self.seed = state, schedule, device, seed
         self.watch, self.teacher = watch, teacher
         self.checkpoint = folder / f"{name}.training.safetensors"
         self.best = folder / f"{name}.best.safetensors"
-        self.journal = Journal(folder, name, tensorboard=plan.tensorboard)
-        self.forward = torch.compile(state.network) if plan.compile else state.network
+        self.journal = Journal(folder, name, tensorboard=schedule.tensorboard)
+        self.forward = torch.compile(state.network) if schedule.compile else state.network
         self.news: dict[str, str] = {}
         self.found = ""
         self._spoke = time.monotonic()
@@ -156,21 +129,21 @@ class _Training:
 
     def step(self, batch: Batch) -> Loss:
         """One optimizer step, and whatever is due after it."""
-        state, plan = self.state, self.plan
+        state, schedule = self.state, self.schedule
         torch.manual_seed(hash((self.seed, state.step)))
         for group in state.optimizer.param_groups:
-            group["lr"] = plan.lr * rate_at(state.step, plan.steps, plan.warmup, plan.schedule)
+            group["lr"] = schedule.rate(state.step)
         loss = self._gradients(batch)
         self._update()
         state.average.update(state.network, state.step)
         state.step += 1
-        last = state.step == plan.steps
+        last = state.step == schedule.steps
         self.news = {}
         if state.step % _RECORDED_EVERY == 0 or last:
             self._tell(self.journal.record(state.step, loss))
         if self.watch is not None and (state.step % self.watch.every == 0 or last):
             self._look(self.watch)
-        if state.step % plan.checkpoint_every == 0 or last or self.stopped:
+        if state.step % schedule.checkpoint_every == 0 or last or self.stopped:
             self._save()
         return loss
 
@@ -186,7 +159,7 @@ class _Training:
     def _gradients(self, batch: Batch) -> Loss:
         """Add up the gradients of the parts of this rank's share; the mean loss of its parts."""
         self.state.optimizer.zero_grad(set_to_none=True)
-        parts = list(_parts(batch, self.plan.accumulate))
+        parts = list(_parts(batch, self.schedule.accumulate))
         losses = []
         for part in parts:
             loss = self._loss(part)
@@ -196,13 +169,13 @@ class _Training:
         return losses[0] if len(losses) == 1 else _mean(losses)
 
     def _loss(self, batch: Batch) -> Loss:
-        kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.plan.amp)
-        layout = torch.channels_last if self.plan.channels_last else torch.contiguous_format
+        kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.schedule.amp)
+        layout = torch.channels_last if self.schedule.channels_last else torch.contiguous_format
         images = batch.images.to(self.device, non_blocking=True, memory_format=layout)
         with torch.autocast(self.device.type, kind) if kind else nullcontext():
             embeddings = self.forward(images)
         target = None if self.teacher is None else self.teacher(batch).to(self.device)
-        done = self.state.step / self.plan.steps
+        done = self.state.step / self.schedule.steps
         sample = Sample(embeddings.float(), batch.labels.to(self.device), target, done)
         loss: Loss = self.state.method(sample)
         return loss
@@ -212,7 +185,7 @@ class _Training:
         trained = [p for group in state.optimizer.param_groups for p in group["params"]]
         ranks.average_gradients(trained)
         state.scaler.unscale_(state.optimizer)
-        nn.utils.clip_grad_norm_(state.network.parameters(), self.plan.clip)
+        nn.utils.clip_grad_norm_(state.network.parameters(), self.schedule.clip)
         state.scaler.step(state.optimizer)
         state.scaler.update()
 
@@ -231,7 +204,7 @@ class _Training:
     def _tell(self, row: dict[str, float]) -> None:
         """A row of the live table; the pace is that since the last one."""
         now = time.monotonic()
-        pace = _RECORDED_EVERY * self.plan.batch / max(now - self._spoke, 1e-9)
+        pace = _RECORDED_EVERY * self.schedule.batch / max(now - self._spoke, 1e-9)
         self._spoke = now
         rate = self.state.optimizer.param_groups[0]["lr"]
         figures = {name: f"{value:.3f}" for name, value in row.items()}
@@ -244,27 +217,27 @@ class _Training:
             self.journal.write()
 
 
-def _device(plan: Plan) -> torch.device:
-    if plan.device == "cuda" and not torch.cuda.is_available():
+def _device(schedule: Schedule) -> torch.device:
+    if schedule.device == "cuda" and not torch.cuda.is_available():
         raise EmbedgeError(
             "E-NO-GPU",
-            "the recipe trains on a GPU and this torch sees none",
+            "train.device is cuda and this torch sees no GPU",
             remedy="Set train.device to cpu, or install a torch built for your GPU",
         )
-    index = f":{ranks.local_rank()}" if plan.device == "cuda" else ""
-    return torch.device(plan.device + index)
+    index = f":{ranks.local_rank()}" if schedule.device == "cuda" else ""
+    return torch.device(schedule.device + index)
 
 
-def _optimizer(network: nn.Module, method: nn.Module, plan: Plan) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, method: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     """Weight decay pulls on matrices only: on norms and slopes it would do harm."""
     parameters = [p for m in (network, method) for p in m.parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": plan.weight_decay},
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": schedule.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    if plan.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=plan.lr, momentum=0.9, nesterov=True)
-    return torch.optim.AdamW(groups, lr=plan.lr)
+    if schedule.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=schedule.lr, momentum=0.9, nesterov=True)
+    return torch.optim.AdamW(groups, lr=schedule.lr)
 
 
 def _parts(batch: Batch, accumulate: int) -> list[Batch]:
@@ -277,7 +250,7 @@ def _parts(batch: Batch, accumulate: int) -> list[Batch]:
             "E-BATCH",
             f"a batch of {len(batch.labels)} does not divide into {ranks.world()} processes"
             f" times {accumulate} parts",
-            remedy="Choose a train.batch that does",
+            remedy="Choose a train.batch that is a multiple of their product",
         )
     first = ranks.rank() * accumulate
     cuts = [slice(size * part, size * (part + 1)) for part in range(first, first + accumulate)]

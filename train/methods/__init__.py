@@ -5,13 +5,22 @@ from embedge.train.methods.gkd import Grouped
 from embedge.train.methods.kd import Softened
 from embedge.train.methods.l2e import EmbeddingDistance
 from embedge.train.methods.parts.projected import Projected
-from embedge.train.methods.parts.vocabulary import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.vocabulary import Ingredients, Loss, Method, Sample, Weights
 from embedge.train.methods.proxyless import Proxyless
 from embedge.train.methods.rkd import Relations
 from embedge.train.methods.scratch import Scratch
 from embedge.train.methods.th_kd import TeacherHead
 
-__all__ = ["METHODS", "Ingredients", "Loss", "Method", "Projected", "Sample", "method_named"]
+__all__ = [
+    "METHODS",
+    "Ingredients",
+    "Loss",
+    "Method",
+    "Projected",
+    "Sample",
+    "Weights",
+    "method_named",
+]
 
 METHODS: dict[str, type[Method]] = {
     "scratch": Scratch,

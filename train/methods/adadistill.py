@@ -13,5 +13,7 @@ __all__ = ["AdaDistill"]
 
 class AdaDistill(Proxyless):
     def __init__(self, ingredients: Ingredients):
-        begin = ingredients.adapt_from
-        super().__init__(replace(ingredients, adapt_from=0.0 if begin is None else begin))
+        if ingredients.weights.adapt_from is None:
+            weights = ingredients.weights.model_copy(update={"adapt_from": 0.0})
+            ingredients = replace(ingredients, weights=weights)
+        super().__init__(ingredients)

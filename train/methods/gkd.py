@@ -38,15 +38,15 @@ class Grouped(Method):
         ce = margin_ce(sample.student, self.head, sample.labels, self.margin_for(sample)).mean()
         student = self._log_shares(sample.student, normalize(self.head))
         teacher = self._log_shares(sample.target, self.shared(sample))
-        primary = _primary(student.detach().exp(), sample.labels, self.ingredients.tau)
+        primary = _primary(student.detach().exp(), sample.labels, self.weights.tau)
         inside, between = _grouped_kl(student, teacher, primary)
-        weight = self.ingredients.alpha * self.ingredients.temperature**2
+        weight = self.weights.alpha * self.weights.temperature**2
         return Loss.weighted(
             {"ce": (1.0, ce), "kl-primary": (weight, inside), "kl-binary": (weight, between)}
         )
 
     def _log_shares(self, embeddings: Tensor, rows: Tensor) -> Tensor:
-        factor = self.margin.scale / self.ingredients.temperature
+        factor = self.margin.scale / self.weights.temperature
         return log_softmax(factor * normalize(embeddings) @ rows.T, dim=1)
 
 

@@ -24,7 +24,7 @@ class Softened(Method):
         self.head = own_head(ingredients)
 
     def forward(self, sample: Sample) -> Loss:
-        weight = self.ingredients.alpha * self.ingredients.temperature**2
+        weight = self.weights.alpha * self.weights.temperature**2
         ce = margin_ce(sample.student, self.head, sample.labels, self.margin_for(sample)).mean()
         kl = divergence(sample, self.ingredients, self.shared(sample), self.head)
         return Loss.weighted({"ce": (1.0, ce), "kl": (weight, kl)})

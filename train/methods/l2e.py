@@ -21,4 +21,4 @@ class EmbeddingDistance(Method):
 
     def forward(self, sample: Sample) -> Loss:
         ce = margin_ce(sample.student, self.head, sample.labels, self.margin_for(sample)).mean()
-        return Loss.weighted({"ce": (1.0, ce), "distance": (self.ingredients.beta, gap(sample))})
+        return Loss.weighted({"ce": (1.0, ce), "distance": (self.weights.beta, gap(sample))})

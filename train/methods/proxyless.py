@@ -15,7 +15,7 @@ class Proxyless(Method):
 
     def __init__(self, ingredients: Ingredients):
         super().__init__(ingredients)
-        self.shared = SharedHead(ingredients.head, ingredients.adapt_from)
+        self.shared = SharedHead(ingredients.head, ingredients.weights.adapt_from)
         self.needs_teacher = self.shared.adapts
 
     def forward(self, sample: Sample) -> Loss:

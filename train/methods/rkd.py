@@ -38,8 +38,8 @@ class Relations(Method):
         return Loss.weighted(
             {
                 "ce": (1.0, ce),
-                "distances": (self.ingredients.relation_distance, distance),
-                "angles": (self.ingredients.relation_angle, angle),
+                "distances": (self.weights.relation_distance, distance),
+                "angles": (self.weights.relation_angle, angle),
             }
         )
 

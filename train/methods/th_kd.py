@@ -25,10 +25,10 @@ class TeacherHead(Method):
 
     def __init__(self, ingredients: Ingredients):
         super().__init__(ingredients)
-        self.shared = SharedHead(ingredients.head, ingredients.adapt_from)
-        self.imitates = ingredients.alpha > 0 or ingredients.beta > 0
+        self.shared = SharedHead(ingredients.head, self.weights.adapt_from)
+        self.imitates = self.weights.alpha > 0 or self.weights.beta > 0
         self.needs_teacher = self.imitates or self.shared.adapts
-        self.head = own_head(ingredients) if ingredients.a < 1 else None
+        self.head = own_head(ingredients) if self.weights.a < 1 else None
 
     def forward(self, sample: Sample) -> Loss:
         rows = self.shared(sample)
@@ -37,7 +37,7 @@ class TeacherHead(Method):
 
     def _classification(self, sample: Sample, rows: Tensor) -> _Terms:
         terms: _Terms = {}
-        a, margin = self.ingredients.a, self.margin_for(sample)
+        a, margin = self.weights.a, self.margin_for(sample)
         if self.head is not None:
             own = margin_ce(sample.student, self.head, sample.labels, margin).mean()
             terms["ce-own"] = (1 - a, own)
@@ -48,12 +48,12 @@ class TeacherHead(Method):
 
     def _imitation(self, sample: Sample, rows: Tensor) -> _Terms:
         terms: _Terms = {}
-        have = self.ingredients
+        have = self.weights
         if have.alpha > 0 and self.head is not None:
-            kl = divergence(sample, have, rows, self.head)
+            kl = divergence(sample, self.ingredients, rows, self.head)
             terms["kl-own"] = ((1 - have.a) * have.alpha, kl)
         if have.alpha > 0 and have.a > 0:
-            terms["kl-shared"] = (have.a * have.alpha, divergence(sample, have, rows))
+            terms["kl-shared"] = (have.a * have.alpha, divergence(sample, self.ingredients, rows))
         if have.beta > 0:
             terms["distance"] = (have.beta, gap(sample))
         return terms

@@ -36,7 +36,8 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
         x = self.prelu(self.bn2(self.conv1(self.bn1(x))))
-        return self.bn3(self.conv2(x)) + shortcut
+        features: Tensor = self.bn3(self.conv2(x)) + shortcut
+        return features
 
 
 class IResNet(nn.Module):
@@ -71,7 +72,8 @@ class IResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.prelu(self.bn1(self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.features(self.fc(self.dropout(self.bn2(x).flatten(1))))
+        features: Tensor = self.features(self.fc(self.dropout(self.bn2(x).flatten(1))))
+        return features
 
 
 def _stage(inputs: int, outputs: int, count: int) -> nn.Sequential:

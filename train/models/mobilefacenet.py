@@ -49,7 +49,8 @@ class _ConvBlock(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)
+        features: Tensor = self.layers(x)
+        return features
 
 
 class _Bottleneck(nn.Module):
@@ -67,7 +68,8 @@ class _Bottleneck(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x) if self.residual else self.layers(x)
+        features: Tensor = x + self.layers(x) if self.residual else self.layers(x)
+        return features
 
 
 class _Stack(nn.Module):
@@ -79,7 +81,8 @@ class _Stack(nn.Module):
         self.layers = nn.Sequential(*blocks)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)
+        features: Tensor = self.layers(x)
+        return features
 
 
 class _GlobalDepthwise(nn.Module):
@@ -95,7 +98,8 @@ class _GlobalDepthwise(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)
+        features: Tensor = self.layers(x)
+        return features
 
 
 class MobileFaceNet(nn.Module):
@@ -145,7 +149,8 @@ class MobileFaceNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:
             x = layer(x)
-        return self.features(self.conv_sep(x))
+        features: Tensor = self.features(self.conv_sep(x))
+        return features
 
 
 def _initialise(module: nn.Module) -> None:

@@ -97,7 +97,8 @@ def _noise(seed: int) -> Noise:
 
 def _seen(portrait: Portrait, plane: NDArray[np.float64]) -> NDArray[np.float64]:
     """The landmarks as a detector would report them: a little off."""
-    return plane + np.reshape(portrait.situation.camera.jitter, (5, 2))
+    seen: NDArray[np.float64] = plane + np.reshape(portrait.situation.camera.jitter, (5, 2))
+    return seen
 
 
 def _placement(draw: Draw, size: tuple[int, int]) -> Similarity:

@@ -26,7 +26,7 @@ def open_teacher(path: Path, preprocessing: str | None = None) -> Teacher:
 def _opened(path: Path, preprocessing: str | None) -> Teacher:
     if not path.is_file():
         raise EmbedgeError(
-            "E-TEACHER", "there is no teacher file", where=path, remedy="Check the path"
+            "E-TEACHER", "there is no teacher file", where=path, remedy="Check `teacher.file`"
         )
     if path.suffix == ".onnx":
         return OnnxTeacher(path, preprocessing)

@@ -52,7 +52,8 @@ class TorchTeacher(Teacher):
 
     def features(self, images: RgbImage) -> Rows:
         with torch.inference_mode():
-            return self.network(pixels(images)).float().numpy()
+            rows: Tensor = self.network(pixels(images))
+        return rows.float().numpy()
 
     def cost(self) -> dict[str, Any]:
         return {"parameters": parameters_of(self.network), "macs": macs_of(self.network)}
@@ -72,12 +73,10 @@ def save_teacher(
     tensors = {f"network.{k}": _half(v) for k, v in network.state_dict().items()}
     if head is not None:
         tensors["head"] = _half(nn.functional.normalize(head.detach().float()))
+    # one entry only: safetensors writes several in any order, and the file's digest names a space
+    described = json.dumps({**facts, "format": _FORMAT}, sort_keys=True)
     with whole_file(path) as part:
-        save_file(
-            tensors,
-            part,
-            metadata={"format": _FORMAT, "facts": json.dumps(facts, sort_keys=True)},
-        )
+        save_file(tensors, part, metadata={"facts": described})
 
 
 def _half(value: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.faces import held_out_stage
-from embedge.pipeline.stages.learn.learning import School
+from embedge.pipeline.stages.learn.head import School
 from embedge.pipeline.stages.learn.shaping import learning_stages, school_of
 from embedge.pipeline.stages.learn.watching import verification_sets
 from embedge.pipeline.stages.ship.artifacts import (

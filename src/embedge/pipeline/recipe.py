@@ -6,7 +6,12 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from embedge.train.head.margins import Margin
+from embedge.train.loop.schedule import Positive, Schedule
+from embedge.train.methods.parts.vocabulary import Share, Weights
+from embedge.train.section import Section
 
 __all__ = [
     "Bench",
@@ -26,19 +31,11 @@ __all__ = [
     "reference_page",
 ]
 
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
+_MARGIN = Margin(m2=0.3, scale=32.0)
 
 MethodName = Literal[
     "scratch", "kd", "l2e", "rkd", "proxyless", "th-kd", "sh-kd", "adadistill", "gkd"
 ]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", allow_inf_nan=False, frozen=True, use_attribute_docstrings=True
-    )
 
 
 class Data(Section):
@@ -67,64 +64,6 @@ class Data(Section):
     CFP-FP, AgeDB), or `PAIRS:FOLDER`, a list of pairs and where its pictures lie"""
 
 
-class Margin(Section):
-    m1: Annotated[float, Field(gt=0)] = 1.0
-    """multiplies the target angle (SphereFace)"""
-    m2: Annotated[float, Field(ge=0)] = 0.0
-    """adds to the target angle, in radians (ArcFace)"""
-    m3: Annotated[float, Field(ge=0)] = 0.0
-    """subtracts from the target cosine (CosFace)"""
-    scale: Annotated[float, Field(gt=0)] = 64.0
-    """multiplies every cosine"""
-    quality: Annotated[float, Field(ge=0)] = 0.0
-    """AdaFace's margin (0.4 as published) in place of m1, m2 and m3: the longer an embedding
-    beside what is usual, the more its margin is CosFace's and the less its angle counts"""
-    straight_through: bool = False
-    """treat the margin as a constant in the gradient, as one widely used ArcFace does"""
-
-
-class Schedule(Section):
-    steps: Positive = 600
-    """optimizer steps"""
-    batch: Annotated[int, Field(ge=2)] = 64
-    """pictures a step"""
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    """AdamW, or SGD with Nesterov momentum 0.9"""
-    lr: Annotated[float, Field(gt=0)] = 2e-3
-    """peak learning rate; the schedule takes it down to a hundredth"""
-    schedule: Literal["cosine", "polynomial"] = "cosine"
-    """how it falls: half a cosine, or a polynomial of degree two"""
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-2
-    """on matrices only, never on norms and slopes"""
-    warmup: Annotated[int, Field(ge=0)] = 50
-    """steps of linear warm-up"""
-    clip: Annotated[float, Field(gt=0)] = 5.0
-    """largest norm of the network's gradient"""
-    amp: Literal["fp32", "bf16", "fp16"] = "bf16"
-    """arithmetic of the network's trunk"""
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """decay of the averaged weights that are exported; 0 exports the last ones"""
-    checkpoint_every: Positive = 50
-    """steps between checkpoints"""
-    accumulate: Positive = 1
-    """parts that a batch is cut into where memory is short; each has its own batch statistics"""
-    channels_last: bool = True
-    """memory layout of the network, faster on most machines"""
-    compile: bool = False
-    """compile the network with torch.compile; needs a C++ compiler on a CPU"""
-    device: Literal["cpu", "cuda"] = "cpu"
-    """where to train; never chosen silently"""
-    evaluate_every: Annotated[int, Field(ge=0)] = 0
-    """students: steps between evaluations on the people thresholds are set on; the best checkpoint
-    is then exported, by the cross-space EER where there is one. 0: never, the last is exported"""
-    patience: Annotated[int, Field(ge=0)] = 0
-    """evaluations without improvement after which training stops; 0 never stops it"""
-    workers: Annotated[int, Field(ge=0)] = 0
-    """processes that read and decode ahead; 0 leaves it to the training process"""
-    tensorboard: bool = False
-    """also write TensorBoard events beside the CSV"""
-
-
 class StudentSchedule(Schedule):
     lr: Annotated[float, Field(gt=0)] = 8e-3
     """peak learning rate; the schedule takes it down to a hundredth. A MobileFaceNet that begins at
@@ -148,7 +87,7 @@ class Teacher(Section):
     """of its four stages; the published networks have 64, 128, 256, 512"""
     dim: Positive = 256
     """of its embedding, and so of every student's"""
-    margin: Margin = Margin(m2=0.3, scale=32.0)
+    margin: Margin = _MARGIN
     train: Schedule = Schedule(steps=3000)
 
 
@@ -171,31 +110,14 @@ class Student(Section):
     train: StudentSchedule = StudentSchedule()
 
 
-class Distill(Section):
+class Distill(Weights):
     method: MethodName = "th-kd"
     """how the student learns"""
-    a: Share = 0.9
-    """th-kd, sh-kd: share of the borrowed head against the student's own"""
-    alpha: Annotated[float, Field(ge=0)] = 1.0
-    """th-kd, sh-kd, kd, gkd: weight of the teacher's class distribution"""
-    beta: Annotated[float, Field(ge=0)] = 60.0
-    """th-kd, sh-kd, l2e: weight of the distance between the two embeddings"""
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    """th-kd, sh-kd, kd, gkd: divides the logits of both distributions"""
-    tau: Annotated[float, Field(gt=0, le=1)] = 0.99
-    """gkd: classes count until they have collected this share of the student's prediction"""
-    relation_distance: Annotated[float, Field(ge=0)] = 25.0
-    """rkd: weight of the distances of pairs"""
-    relation_angle: Annotated[float, Field(ge=0)] = 50.0
-    """rkd: weight of the angles of triplets"""
-    adapt_from: Share | None = None
-    """th-kd, proxyless, adadistill: share of the steps after which the borrowed head's rows follow
-    the teacher's embeddings; never unless given, with adadistill from the beginning"""
     shape: Literal["network", "map"] = "network"
     """sh-kd: train the whole teacher again, or only a linear map behind it (any teacher can)"""
     shaping: Schedule = Schedule(steps=300, lr=5e-4)
     """sh-kd: how the teacher is trained to the student's head"""
-    margin: Margin = Margin(m2=0.3, scale=32.0)
+    margin: Margin = _MARGIN
     baseline: bool = True
     """also train a student from scratch for as many steps, to stand beside it in the report"""
 
@@ -222,7 +144,7 @@ class Qat(Section):
     batch: Annotated[int, Field(ge=2)] = 32
     """pictures a step"""
     lr: Annotated[float, Field(gt=0)] = 2e-4
-    """peak learning rate, a tenth of the student's or less: the weights shall move a little"""
+    """peak learning rate, a tenth of the student's or less, so that the weights move a little"""
 
 
 class Int8(Section):
@@ -235,12 +157,9 @@ class Int8(Section):
 class Gates(Section):
     """The command fails (exit code 3) when one of these does not hold."""
 
-    cosine_p1: dict[str, float] = {
-        "fp32": 0.9999,
-        "fp16": 0.999,
-        "int8-cpu": 0.95,
-        "int8-trt": 0.95,
-    }
+    cosine_p1: dict[str, float] = Field(
+        default={"fp32": 0.9999, "fp16": 0.999, "int8-cpu": 0.95, "int8-trt": 0.95}
+    )
     """artifact: smallest first percentile of the cosine to the student in torch"""
     tar_loss: Share = 0.01
     """largest TAR an artifact may lose against fp32"""

@@ -52,7 +52,10 @@ def _yaml(text: str, where: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         problem = " ".join(str(error).split())
         raise EmbedgeError(
-            "E-RECIPE-YAML", f"not valid YAML: {problem}", where=where, remedy="Mend that line"
+            "E-RECIPE-YAML",
+            f"not valid YAML: {problem}",
+            where=where,
+            remedy="Fix the YAML syntax on that line",
         ) from error
     if not isinstance(values, dict):
         raise EmbedgeError(
@@ -96,7 +99,7 @@ def _put(values: dict[str, Any], dotted: str, value: Any) -> None:
             raise EmbedgeError(
                 "E-RECIPE-KEY",
                 f"'{section}' in --{dotted} is a value, not a section",
-                remedy="Leave out what follows it",
+                remedy=f"Write --{section} VALUE",
             )
     values[last] = value
 
@@ -108,7 +111,7 @@ def _readable(error: ValidationError, where: str) -> EmbedgeError:
         "E-RECIPE-KEY",
         "the recipe has mistakes:\n  " + "\n  ".join(lines) + "\n",
         where=where,
-        remedy="docs/reference/recipe.md lists every key",
+        remedy="Look the keys up in docs/reference/recipe.md",
     )
 
 

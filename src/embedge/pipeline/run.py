@@ -6,18 +6,36 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json, write_json
 from embedge.progress import Progress
 from embedge.train.loop import ranks
+from embedge.train.loop.schedule import Schedule
 
-__all__ = ["Asked", "Run", "Stage", "Work", "check_recipe", "open_run"]
+__all__ = [
+    "Declared",
+    "Run",
+    "Stage",
+    "Training",
+    "check_recipe",
+    "facts_of",
+    "nothing",
+    "open_run",
+]
 
-Work = Callable[[Path], dict[str, Any] | None]
+Work = Callable[[Path], object]
+"""What a stage does in its folder; it returns the small facts that others read of it."""
+
+Facts = TypeVar("Facts")
+
+
+def nothing(folder: Path) -> None:
+    """Most stages leave nothing in a rehearsal: no other looks at them."""
+
 
 _DONE = "stage.json"
 _RECIPE = "recipe.json"
@@ -33,15 +51,32 @@ class Stage:
     folder: Path
     facts: dict[str, Any]
 
+    def read(self, kind: type[Facts]) -> Facts:
+        """The facts as the dataclass that the stage's work returned."""
+        return kind(**self.facts)
+
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A stage by all that it is made from."""
+class Training:
+    """What a stage trains by, and how to try a few steps of it."""
+
+    schedule: Schedule
+    trial: Callable[[Path, Schedule], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A stage by all that it is made from, what it does, and what a rehearsal does instead."""
 
     run: Path
     name: str
     inputs: dict[str, Any]
     after: list[Stage]
+    work: Work
+    together: bool
+    stand_in: Work
+    training: Training | None
+    asks: Callable[[], int]
 
     @property
     def described(self) -> dict[str, Any]:
@@ -83,40 +118,50 @@ class Run:
         work: Work,
         *,
         together: bool = False,
+        stand_in: Work = nothing,
+        training: Training | None = None,
+        asks: Callable[[], int] = lambda: 0,
     ) -> Stage:
         """Do `work(folder)` unless the same inputs were worked before. It returns small facts.
 
         Where torchrun started several processes, the first one works and the others wait for its
         facts. A training is work for all of them `together`; the first one alone writes.
+
+        In a rehearsal `stand_in(folder)` leaves what later stages look at; `training`, and how many
+        pictures the stage `asks` the teacher about, tell how long it would take.
         """
-        asked = Asked(self.folder, name, inputs, after)
-        if not together:
-            return ranks.agreed(lambda: self._found(asked) or self._worked(asked, work))
+        declared = (name, inputs, after, work, together, stand_in, training, asks)
+        return self.made(Declared(self.folder, *declared))
+
+    def made(self, asked: Declared) -> Stage:
+        """The finished stage."""
+        if not asked.together:
+            return ranks.agreed(lambda: self._found(asked) or self._worked(asked))
         found = ranks.agreed(lambda: self._found(asked))
         if found is not None:
             return found
         began = ranks.agreed(lambda: self._begun(asked))
-        facts = _guarded(work, asked.part) or {}
+        facts = _guarded(asked.work, asked.part)
         ranks.barrier()
         return ranks.agreed(lambda: self._kept(asked, facts, began))
 
-    def _worked(self, asked: Asked, work: Work) -> Stage:
+    def _worked(self, asked: Declared) -> Stage:
         began = self._begun(asked)
-        return self._kept(asked, _guarded(work, asked.part) or {}, began)
+        return self._kept(asked, _guarded(asked.work, asked.part), began)
 
-    def _found(self, asked: Asked) -> Stage | None:
+    def _found(self, asked: Declared) -> Stage | None:
         stage = asked.finished()
         if stage is not None:
             self.reused.append(asked.name)
             self.progress.say(f"{asked.name}: reused")
         return stage
 
-    def _begun(self, asked: Asked) -> float:
+    def _begun(self, asked: Declared) -> float:
         self.progress.say(f"{asked.name} …")
         asked.part.mkdir(parents=True, exist_ok=True)
         return time.monotonic()
 
-    def _kept(self, asked: Asked, facts: dict[str, Any], began: float) -> Stage:
+    def _kept(self, asked: Declared, facts: dict[str, Any], began: float) -> Stage:
         folder, part = asked.folder, asked.part
         seconds = round(time.monotonic() - began, 2)
         write_json(part / _DONE, {**asked.described, "seconds": seconds, "facts": facts})
@@ -206,9 +251,16 @@ def _read_facts(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def _guarded(work: Work, part: Path) -> dict[str, Any] | None:
+def facts_of(found: object) -> dict[str, Any]:
+    """What a work returned, as it is stored: a dataclass, a dictionary, or nothing."""
+    if is_dataclass(found) and not isinstance(found, type):
+        return asdict(found)
+    return found if isinstance(found, dict) else {}
+
+
+def _guarded(work: Work, part: Path) -> dict[str, Any]:
     try:
-        return work(part)
+        return facts_of(work(part))
     except OSError as error:
         raise EmbedgeError(
             "E-WRITE",

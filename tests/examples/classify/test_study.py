@@ -15,10 +15,10 @@ from torch import nn
 
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
-from embedge.train.loop.training import Plan
+from embedge.train.loop.schedule import Schedule
 from embedge.train.seeds import seeded
 
-PLAN = Plan(
+SCHEDULE = Schedule(
     steps=150,
     batch=32,
     optimizer="adamw",
@@ -53,7 +53,7 @@ def test_every_method_learns(pictures, tmp_path):
         learn,
         lambda: convolutional(8),
         lambda: convolutional(2),
-        PLAN,
+        SCHEDULE,
         0,
         tmp_path,
         Progress(quiet=True),

@@ -1,6 +1,5 @@
 """Batches as a function of (seed, step): resuming needs no sampler state."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,12 +50,6 @@ class Batches:
             torch.from_numpy(flipped),
             read.corrupt,
         )
-
-    def __iter__(self) -> Iterator[Batch]:
-        step = 0
-        while True:
-            yield self.at(step)
-            step += 1
 
     def _index(self, step: int) -> NDArray[np.int64]:
         total = len(self.faces)

@@ -1,19 +1,28 @@
 """Batches made ahead of time, by a thread or by worker processes, in the order of the steps."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from embedge.errors import EmbedgeError
-from embedge.train.data.feeding.ahead import Source, ahead
 from embedge.train.data.feeding.batches import Batch, Batches
 from embedge.train.data.feeding.guard import CorruptLog
 
-__all__ = ["feed"]
+__all__ = ["Source", "feed"]
 
 Say = Callable[[str], None]
+
+
+class Source(Protocol):
+    """Batches as a function of the step."""
+
+    @property
+    def seed(self) -> int: ...
+    def at(self, step: int) -> Batch: ...
 
 
 def feed(
@@ -21,18 +30,17 @@ def feed(
     first: int,
     last: int,
     *,
-    workers: int = 0,
-    corrupt_share: float = 0.001,
-    say: Say = print,
+    workers: int,
+    say: Say,
 ) -> Iterator[Batch]:
     """The batches of steps first … last−1, the same for any number of workers.
 
-    Names each corrupt record once, and stops when more than `corrupt_share` of them are corrupt.
+    Names each corrupt record once, and stops when there are more of them than may be.
     """
     if not isinstance(source, Batches):
-        yield from ahead(source, first, last)
+        yield from _ahead(source, first, last)
         return
-    log = CorruptLog(source.faces, corrupt_share)
+    log = CorruptLog(source.faces)
     for batch in _made(source, first, last, workers):
         for error in log.add(batch.corrupt):
             say(f"  passed over a corrupt record: {error}")
@@ -41,7 +49,7 @@ def feed(
 
 def _made(batches: Batches, first: int, last: int, workers: int) -> Iterator[Batch]:
     if workers == 0:
-        yield from ahead(batches, first, last)
+        yield from _ahead(batches, first, last)
         return
     loader = DataLoader(
         _Steps(batches),
@@ -58,6 +66,19 @@ def _made(batches: Batches, first: int, last: int, workers: int) -> Iterator[Bat
         if isinstance(batch, EmbedgeError):
             raise batch
         yield batch
+
+
+def _ahead(batches: Source, first: int, last: int) -> Iterator[Batch]:
+    """One more than asked for is ever made, while the network works on the one before."""
+    if first >= last:
+        return
+    with ThreadPoolExecutor(1, "batches") as thread:
+        coming = thread.submit(batches.at, first)
+        for step in range(first + 1, last):
+            batch = coming.result()
+            coming = thread.submit(batches.at, step)
+            yield batch
+        yield coming.result()
 
 
 def _one_thread(_: int) -> None:

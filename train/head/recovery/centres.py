@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CentreReport", "class_centres", "recovered_centres", "unit"]
+__all__ = ["TRIM", "CentreReport", "class_centres", "recovered_centres", "unit"]
 
 Rows = NDArray[np.float32]
 
+# at most this share of a class may be strays
+TRIM = 0.1
 _ALIKE = 0.7
 _FAR = 4.0
 _NAMED = 20
@@ -18,12 +20,11 @@ _BLOCK = 4096
 
 
 def unit(rows: Rows) -> Rows:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    units: Rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return units
 
 
-def class_centres(
-    embeddings: Rows, labels: NDArray[np.int64], classes: int, trim: float = 0.1
-) -> Rows:
+def class_centres(embeddings: Rows, labels: NDArray[np.int64], classes: int, trim: float) -> Rows:
     """Unit mean direction of every class, without strays: at most the `trim` share of a class.
 
     A stray is far from a first mean as pictures of any class go. Clean classes lose nothing, which
@@ -69,7 +70,6 @@ def recovered_centres(
     sides: Sequence[NDArray[np.floating[Any]]],
     labels: NDArray[np.int64],
     identities: Sequence[str],
-    trim: float = 0.1,
 ) -> tuple[Rows, CentreReport]:
     """Trimmed centres of embeddings averaged over their `sides` (plain, mirrored), and a report.
 
@@ -79,7 +79,7 @@ def recovered_centres(
     units = [unit(np.asarray(side, np.float32)) for side in sides]
     mirrored = len(units) > 1 and _agree(units[0], units[1], labels, len(identities))
     rows = np.sum(units, axis=0) if mirrored else units[0]
-    centres = class_centres(rows, labels, len(identities), trim)
+    centres = class_centres(rows, labels, len(identities), TRIM)
     return centres, _report(unit(rows), labels, centres, identities, mirrored)
 
 
@@ -133,7 +133,8 @@ def _alike(centres: Rows, identities: Sequence[str]) -> list[dict[str, Any]]:
 def _strays(closeness: NDArray[np.float32]) -> NDArray[np.bool_]:
     middle = np.median(closeness)
     spread = 1.4826 * np.median(np.abs(closeness - middle))
-    return closeness < middle - _FAR * spread
+    strays: NDArray[np.bool_] = closeness < middle - _FAR * spread
+    return strays
 
 
 def _means(rows: Rows, labels: NDArray[np.int64], classes: int) -> Rows:
@@ -152,4 +153,5 @@ def _closest(
     rank = np.empty(len(labels), np.int64)
     rank[order] = np.arange(len(labels)) - np.repeat(starts, counts)
     kept = np.maximum(1, np.ceil(counts * (1 - trim)).astype(np.int64))
-    return rank < kept[labels]
+    closest: NDArray[np.bool_] = rank < kept[labels]
+    return closest

@@ -31,7 +31,7 @@ def probed_head(
     batches = RowBatches(rows, None, labels, _BATCH, seed)
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = _RATE * rate_at(step, steps, 0)
+            group["lr"] = _RATE * rate_at(step, steps, 0, "cosine")
         batch = batches.at(step)
         optimizer.zero_grad(set_to_none=True)
         margin_ce(batch.images, weight, batch.labels, margin).mean().backward()

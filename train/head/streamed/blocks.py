@@ -43,7 +43,7 @@ class ClassBlocks:
         if block is not None and block < 1:
             raise EmbedgeError(
                 "E-HEAD-BLOCK",
-                f"a block of {block} classes makes no sense",
+                f"a block of {block} classes was asked for",
                 remedy="Give a positive number of classes, or none to let the machine decide",
             )
         return cls(weight, block or default_rows(batch, on_gpu=weight.is_cuda), normalised, dtype)
@@ -61,8 +61,9 @@ class ClassBlocks:
         """Carry a gradient of unit rows back through their normalisation to the rows themselves."""
         if self.normalised:
             return gradient
-        length = rows.to(self.dtype).norm(dim=1, keepdim=True).clamp_min(1e-12)
-        return (gradient - unit * (unit * gradient).sum(dim=1, keepdim=True)) / length
+        length: Tensor = rows.to(self.dtype).norm(dim=1, keepdim=True).clamp_min(1e-12)
+        raw: Tensor = (gradient - unit * (unit * gradient).sum(dim=1, keepdim=True)) / length
+        return raw
 
     def _unit(self, rows: Tensor) -> Tensor:
         rows = rows.to(self.dtype)

@@ -6,6 +6,7 @@ With one shared head both are rows of one batch: the pass yields each one's log-
 row, and Σ p_t·(l_t − l_s) is (s/T)·(ẑ_t − ẑ_s)·(the teacher's mean row).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -28,42 +29,34 @@ def head_kl(
     weight: Tensor,
     student_weight: Tensor | None = None,
     *,
-    scale: float = 64.0,
-    temperature: float = 1.0,
+    scale: float,
+    temperature: float,
     block: int | None = None,
-    weight_is_normalised: bool = True,
-    student_weight_is_normalised: bool | None = None,
     kernel: Kernel = "auto",
     shard: Shard | None = None,
 ) -> Tensor:
     """Per-sample KL(softmax of the teacher's logits ‖ softmax of the student's), (B,).
 
-    `weight` (C, d_t) is the teacher's head, and the student's too unless `student_weight` (C, d_s)
-    is given. Embeddings are normalised here. The teacher's side gets no gradient. No factor T² is
-    applied. A `student_weight` that requires a gradient is normalised here and gets its gradient
-    from a second pass. `kernel` and `shard` (see `margin_ce`) concern the shared head; two heads
-    run in torch, whole.
+    `weight` (C, d_t) is the teacher's head, rows of length 1, and the student's too unless
+    `student_weight` (C, d_s) is given. Embeddings are normalised here. The teacher's side gets no
+    gradient. No factor T² is applied. A `student_weight` that requires a gradient is normalised
+    here and gets its gradient from a second pass. `kernel` and `shard` (see `margin_ce`) concern
+    the shared head; two heads run in torch, whole.
     """
     unit, teacher_unit = unit_rows(student), unit_rows(teacher.detach())
     teacher_unit = teacher_unit.to(unit.dtype)
     check_dimensions(teacher_unit, weight)
     factor = scale / temperature
-    loss: Tensor
     if student_weight is None:
         check_dimensions(unit, weight)
-        reading = Reading(block, weight_is_normalised, kernel, shard)
-        loss = _SharedHeadKL.apply(unit, teacher_unit, weight.detach(), factor, reading)
-        return loss
+        reading = Reading(block, True, kernel, shard)
+        shared: Callable[..., Tensor] = _SharedHeadKL.apply
+        return shared(unit, teacher_unit, weight.detach(), factor, reading)
     _check_classes(student_weight, weight, shard)
     check_dimensions(unit, student_weight)
-    own_normalised = not student_weight.requires_grad
-    if student_weight_is_normalised is not None:
-        own_normalised = student_weight_is_normalised
-    normalised = (own_normalised, weight_is_normalised)
-    loss = OwnHeadKL.apply(
-        unit, student_weight, teacher_unit, weight.detach(), factor, block, normalised
-    )
-    return loss
+    normalised = not student_weight.requires_grad
+    two: Callable[..., Tensor] = OwnHeadKL.apply
+    return two(unit, student_weight, teacher_unit, weight.detach(), factor, block, normalised)
 
 
 class _SharedHeadKL(torch.autograd.Function):
@@ -83,7 +76,8 @@ class _SharedHeadKL(torch.autograd.Function):
         lse, teacher_lse = sums.lse().split(len(unit))
         ctx.save_for_backward((mine - theirs).mul_(scale))
         gap = ((teacher_unit - unit) * theirs).sum(dim=1).mul_(scale)
-        return gap - teacher_lse + lse
+        loss: Tensor = gap - teacher_lse + lse
+        return loss
 
     @staticmethod
     @once_differentiable

@@ -8,6 +8,7 @@ With the negatives' log-sum-exp known, the target joins analytically:
 Nothing cancels, so a sample whose loss is nearly zero keeps an exact gradient.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -32,8 +33,6 @@ def margin_ce(
     margin: TargetMargin,
     *,
     block: int | None = None,
-    weight_is_normalised: bool | None = None,
-    bias: Tensor | None = None,
     kernel: Kernel = "auto",
     shard: Shard | None = None,
 ) -> Tensor:
@@ -41,21 +40,19 @@ def margin_ce(
 
     `embeddings` (B, d) need not be normalised: that happens here, and the gradient goes through it.
     `weight` (C, d) in float32, float16 or bfloat16. A frozen one is taken to have unit rows; one
-    that requires a gradient is normalised here and gets its gradient from a second pass. Say
-    `weight_is_normalised` where that guess is wrong. `bias` (C,) is added to the logits of the
-    negatives (the log-Q correction of sampled classes). `kernel` forces an implementation.
+    that requires a gradient is normalised here and gets its gradient from a second pass. `kernel`
+    forces an implementation.
 
-    With a `shard`, `weight` and `bias` are this rank's rows, `labels` count over all classes, and
+    With a `shard`, `weight` is this rank's rows, `labels` count over all classes, and
     every rank calls with as many samples. A trainable shard gets the gradient of the mean of the
     ranks' losses, which is what DistributedDataParallel makes of the backbone's.
     """
     unit = unit_rows(embeddings)
-    normalised = not weight.requires_grad if weight_is_normalised is None else weight_is_normalised
     check_dimensions(unit, weight)
     check_labels(labels, shard.classes if shard else len(weight))
-    reading = Reading(block, normalised, kernel, shard)
-    loss: Tensor = _MarginCrossEntropy.apply(unit, weight, labels, margin, bias, reading)
-    return loss
+    reading = Reading(block, not weight.requires_grad, kernel, shard)
+    loss: Callable[..., Tensor] = _MarginCrossEntropy.apply
+    return loss(unit, weight, labels, margin, reading)
 
 
 class _MarginCrossEntropy(torch.autograd.Function):
@@ -66,17 +63,16 @@ class _MarginCrossEntropy(torch.autograd.Function):
         weight: Tensor,
         labels: Tensor,
         margin: TargetMargin,
-        bias: Tensor | None,
         reading: Reading,
     ) -> Tensor:
-        sums, target_rows = reading.sums(unit, weight, labels, margin.scale, bias)
+        sums, target_rows = reading.sums(unit, weight, labels, margin.scale)
         psi, slope = margin.on_target((unit * target_rows).sum(dim=1))
         lse = sums.lse()
         excess = lse - margin.scale * psi
         pull = margin.scale * excess.sigmoid()
         direction = (sums.mean_rows() - slope[:, None] * target_rows).mul_(pull[:, None])
         ctx.scale, ctx.reading = margin.scale, reading
-        extra = (weight, unit, labels, lse, pull, slope, bias) if ctx.needs_input_grad[1] else ()
+        extra = (weight, unit, labels, lse, pull, slope) if ctx.needs_input_grad[1] else ()
         ctx.save_for_backward(direction, *extra)
         return -F.logsigmoid(-excess)
 
@@ -86,7 +82,7 @@ class _MarginCrossEntropy(torch.autograd.Function):
         direction, *extra = ctx.saved_tensors
         of_weight = None
         if extra:
-            weight, unit, labels, lse, pull, slope, bias = extra
+            weight, unit, labels, lse, pull, slope = extra
             samples = torch.stack([lse, pull * upstream, pull * upstream * slope], dim=1)
-            of_weight = weight_gradient(ctx.reading, weight, unit, labels, samples, ctx.scale, bias)
-        return direction * upstream[:, None], of_weight, None, None, None, None
+            of_weight = weight_gradient(ctx.reading, weight, unit, labels, samples, ctx.scale)
+        return direction * upstream[:, None], of_weight, None, None, None

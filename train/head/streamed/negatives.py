@@ -48,16 +48,12 @@ def join_sums(largest: Tensor, total: Tensor, rows: Tensor) -> NegativeSums:
     return NegativeSums(common, (total * shrink).sum(dim=0), joined)
 
 
-def streamed_sums(
-    unit: Tensor, blocks: ClassBlocks, labels: Tensor, scale: float, bias: Tensor | None = None
-) -> NegativeSums:
+def streamed_sums(unit: Tensor, blocks: ClassBlocks, labels: Tensor, scale: float) -> NegativeSums:
     """Labels outside 0…C−1 belong to another part of the head and mask nothing."""
     scaled = unit * scale
     sums = NegativeSums.empty(unit)
     for low, rows in blocks:
         logits = scaled @ rows.T
-        if bias is not None:
-            logits += bias[low : low + len(rows)]
         mask_targets(logits, labels - low)
         absorb_block(sums, logits, rows)
     return sums

@@ -28,10 +28,10 @@ class OwnHeadKL(torch.autograd.Function):
         teacher_weight: Tensor,
         scale: float,
         block: int | None,
-        normalised: tuple[bool, bool],
+        normalised: bool,
     ) -> Tensor:
-        blocks = ClassBlocks.of(own, 2 * len(unit), block, normalised[0], unit.dtype)
-        pairs = _BlockPairs(blocks, teacher_weight, normalised[1])
+        blocks = ClassBlocks.of(own, 2 * len(unit), block, normalised, unit.dtype)
+        pairs = _BlockPairs(blocks, teacher_weight)
         with full_precision(unit):
             mine, theirs, gap = _two_softmaxes(unit, teacher_unit, pairs, scale)
         lse, teacher_lse = mine.lse(), theirs.lse()
@@ -48,8 +48,8 @@ class OwnHeadKL(torch.autograd.Function):
         of_weight = None
         if extra:
             own, teacher_weight, unit, *rest = extra
-            blocks = ClassBlocks(own, ctx.size, ctx.normalised[0], unit.dtype)
-            pairs = _BlockPairs(blocks, teacher_weight, ctx.normalised[1])
+            blocks = ClassBlocks(own, ctx.size, ctx.normalised, unit.dtype)
+            pairs = _BlockPairs(blocks, teacher_weight)
             with full_precision(unit):
                 of_weight = _weight_gradient(pairs, ctx.scale, upstream, unit, *rest)
         return direction * upstream[:, None], of_weight, None, None, None, None, None
@@ -61,12 +61,9 @@ class _BlockPairs:
 
     own: ClassBlocks
     teacher_weight: Tensor
-    teacher_normalised: bool
 
     def __iter__(self) -> Iterator[tuple[int, Tensor, Tensor]]:
-        theirs = ClassBlocks(
-            self.teacher_weight, self.own.size, self.teacher_normalised, self.own.dtype
-        )
+        theirs = ClassBlocks(self.teacher_weight, self.own.size, True, self.own.dtype)
         for (low, rows), (_, teacher_rows) in zip(self.own, theirs, strict=True):
             yield low, rows, teacher_rows
 

@@ -17,10 +17,10 @@ __all__ = ["Reading"]
 class Reading:
     """Block size, whether rows have length 1, which kernel, and the shard if there are several."""
 
-    block: int | None = None
-    normalised: bool = True
-    kernel: Kernel = "auto"
-    shard: Shard | None = None
+    block: int | None
+    normalised: bool
+    kernel: Kernel
+    shard: Shard | None
 
     def blocks(self, weight: Tensor, unit: Tensor) -> ClassBlocks:
         world = self.shard.world if self.shard else 1
@@ -32,7 +32,6 @@ class Reading:
         weight: Tensor,
         labels: Tensor,
         scale: float,
-        bias: Tensor | None = None,
     ) -> tuple[NegativeSums, Tensor]:
         """The negatives' sums over all classes of all ranks, and the samples' own rows.
 
@@ -41,9 +40,9 @@ class Reading:
         blocks = self.blocks(weight, unit)
         with full_precision(unit):
             if self.shard is None:
-                sums = negative_sums(unit, blocks, labels, scale, bias=bias, kernel=self.kernel)
+                sums = negative_sums(unit, blocks, labels, scale, kernel=self.kernel)
                 return sums, _own_rows(blocks, labels)
-            return self._sharded(self.shard, unit, blocks, labels, scale, bias)
+            return self._sharded(self.shard, unit, blocks, labels, scale)
 
     def _sharded(
         self,
@@ -52,10 +51,9 @@ class Reading:
         blocks: ClassBlocks,
         labels: Tensor,
         scale: float,
-        bias: Tensor | None,
     ) -> tuple[NegativeSums, Tensor]:
         everyone, everyones = shard.gather(unit), shard.gather(labels) - shard.low
-        part = negative_sums(everyone, blocks, everyones, scale, bias=bias, kernel=self.kernel)
+        part = negative_sums(everyone, blocks, everyones, scale, kernel=self.kernel)
         largest, total, shrink = shard.join(part.largest, part.total)
         packed = torch.cat([part.rows * shrink[:, None], _own_rows(blocks, everyones)], dim=1)
         rows, targets = shard.sum_of_own(packed).chunk(2, dim=1)

@@ -18,7 +18,7 @@ def shard_range(classes: int, rank: int, world: int) -> tuple[int, int]:
         raise EmbedgeError(
             "E-HEAD-RANK",
             f"there is no rank {rank} among {world}",
-            remedy="Ranks count from 0 to the world size minus one",
+            remedy="Count ranks from 0 to the world size minus one",
         )
     share, left = divmod(classes, world)
     low = rank * share + min(rank, left)

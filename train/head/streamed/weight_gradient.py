@@ -17,7 +17,6 @@ def weight_gradient(
     labels: Tensor,
     samples: Tensor,
     scale: float,
-    bias: Tensor | None,
 ) -> Tensor:
     """Gradient of the rows. `samples` holds lse, push of the negatives, pull of the target."""
     blocks = reading.blocks(weight, unit)
@@ -28,7 +27,7 @@ def weight_gradient(
         samples[:, 1:] /= shard.world
     lse, push, pull = samples.unbind(dim=1)
     with full_precision(unit):
-        gradient = _of_negatives(unit, blocks, labels, lse, push, scale, bias)
+        gradient = _of_negatives(unit, blocks, labels, lse, push, scale)
     return _add_targets(gradient, unit, blocks, labels, pull)
 
 
@@ -39,15 +38,12 @@ def _of_negatives(
     lse: Tensor,
     push: Tensor,
     scale: float,
-    bias: Tensor | None,
 ) -> Tensor:
     gradient = torch.empty_like(blocks.weight)
     scaled = unit * scale
     for low, rows in blocks:
         high = low + len(rows)
         logits = scaled @ rows.T
-        if bias is not None:
-            logits += bias[low:high]
         mask_targets(logits, labels - low)
         weights = logits.sub_(lse[:, None]).exp_().mul_(push[:, None])
         gradient[low:high] = blocks.raw_gradient(blocks.weight[low:high], rows, weights.T @ unit)

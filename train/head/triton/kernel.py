@@ -14,12 +14,11 @@ __all__ = ["TILES", "negatives_kernel", "tuned_kernel"]
 
 
 @triton.jit
-def negatives_kernel(  # type: ignore[no-untyped-def]  # Triton reads annotations its own way
+def negatives_kernel(
     unit_at,
     rest_at,
     weight_at,
     labels_at,
-    bias_at,
     length_at,
     largest_at,
     total_at,
@@ -30,7 +29,6 @@ def negatives_kernel(  # type: ignore[no-untyped-def]  # Triton reads annotation
     scale,
     dim: tl.constexpr,
     HAS_REST: tl.constexpr,
-    HAS_BIAS: tl.constexpr,
     HAS_LENGTH: tl.constexpr,
     PRECISION: tl.constexpr,
     WIDEN: tl.constexpr,
@@ -77,9 +75,6 @@ def negatives_kernel(  # type: ignore[no-untyped-def]  # Triton reads annotation
         if HAS_LENGTH:
             shrink_row = tl.load(length_at + column, mask=inside, other=0.0)
             logits *= shrink_row[None, :]
-        if HAS_BIAS:
-            bias = tl.load(bias_at + column, mask=inside, other=0.0)
-            logits += bias[None, :] * log2e
         counts = (inside[None, :]) & (column[None, :] != label[:, None])
         logits = tl.where(counts, logits, float("-inf"))
         higher = tl.maximum(largest, tl.max(logits, 1))

@@ -17,9 +17,7 @@ _WIDEST_WITH_REST = 256
 _INTERPRETED_TILE = {"SAMPLES": 16, "CLASSES": 16}
 
 
-def triton_sums(
-    unit: Tensor, blocks: ClassBlocks, labels: Tensor, scale: float, bias: Tensor | None = None
-) -> NegativeSums:
+def triton_sums(unit: Tensor, blocks: ClassBlocks, labels: Tensor, scale: float) -> NegativeSums:
     """As `streamed_sums`; the head's own precision feeds the tensor cores, sums are float32."""
     weight = blocks.weight.contiguous()
     rounded = unit.to(weight.dtype).contiguous()
@@ -32,13 +30,12 @@ def triton_sums(
     lengths = None if blocks.normalised else _inverse_lengths(blocks)
     width = max(triton.next_power_of_2(dim), _NARROWEST)
     arguments = (
-        (rounded, rest, weight, labels.contiguous(), bias, lengths, largest, total, rows),
+        (rounded, rest, weight, labels.contiguous(), lengths, largest, total, rows),
         (batch, len(weight), share, float(scale)),
     )
     options = {
         "dim": dim,
         "HAS_REST": rest is not None,
-        "HAS_BIAS": bias is not None,
         "HAS_LENGTH": lengths is not None,
         "PRECISION": "tf32x3" if weight.dtype == torch.float32 else "tf32",
         "WIDEN": _interpreted(),

@@ -27,5 +27,5 @@ def divergence(
         shared,
         own,
         scale=ingredients.margin.scale,
-        temperature=ingredients.temperature,
+        temperature=ingredients.weights.temperature,
     ).mean()

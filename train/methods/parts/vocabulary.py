@@ -5,15 +5,19 @@ what it borrows from the teacher are buffers that no checkpoint holds. Neither i
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from embedge.train.head.margins import Margin, TargetMargin
 from embedge.train.head.quality import UsualLength
+from embedge.train.section import Section
 
-__all__ = ["Ingredients", "Loss", "Method", "Sample"]
+__all__ = ["Ingredients", "Loss", "Method", "Sample", "Share", "Weights"]
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +52,49 @@ class Loss:
         return cls(sum(values[1:], start=values[0]), {k: value for k, (_, value) in terms.items()})
 
 
+class Weights(Section):
+    """The numbers of a method's loss."""
+
+    a: Share = 0.9
+    """th-kd, sh-kd: share of the borrowed head against the student's own"""
+    alpha: Annotated[float, Field(ge=0)] = 1.0
+    """th-kd, sh-kd, kd, gkd: weight of the teacher's class distribution"""
+    beta: Annotated[float, Field(ge=0)] = 60.0
+    """th-kd, sh-kd, l2e: weight of the distance between the two embeddings"""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    """th-kd, sh-kd, kd, gkd: divides the logits of both distributions"""
+    tau: Annotated[float, Field(gt=0, le=1)] = 0.99
+    """gkd: classes count until they have collected this share of the student's prediction"""
+    relation_distance: Annotated[float, Field(ge=0)] = 25.0
+    """rkd: weight of the distances of pairs"""
+    relation_angle: Annotated[float, Field(ge=0)] = 50.0
+    """rkd: weight of the angles of triplets"""
+    adapt_from: Share | None = None
+    """th-kd, proxyless, adadistill: share of the steps after which the borrowed head's rows follow
+    the teacher's embeddings; never unless given, with adadistill from the beginning"""
+
+
 @dataclass(frozen=True, slots=True)
 class Ingredients:
-    """What a method is made from. `head` has the teacher's class centres as unit rows.
-
-    The numbers are those of the recipe's `distill` section and are explained there.
-    """
+    """What a method is made from. `head` has the teacher's class centres as unit rows."""
 
     classes: int
     dim: int
     head: Tensor
     margin: Margin
-    a: float = 0.5
-    alpha: float = 1.0
-    beta: float = 1.0
-    temperature: float = 1.0
-    tau: float = 0.99
-    relation_distance: float = 25.0
-    relation_angle: float = 50.0
-    adapt_from: float | None = None
+    weights: Weights
 
     @classmethod
     def without_teacher(cls, classes: int, dim: int, margin: Margin) -> "Ingredients":
-        return cls(classes, dim, torch.empty(0, dim), margin)
+        return cls(classes, dim, torch.empty(0, dim), margin, Weights())
+
+    @classmethod
+    def of_frozen_head(cls, head: Tensor, margin: Margin) -> "Ingredients":
+        return cls(len(head), head.shape[1], head, margin, Weights(adapt_from=None))
 
 
 class Method(nn.Module):
-    """`settings` names the ingredients that the loss depends on, beside margin and head."""
+    """`settings` names the weights that the loss depends on, beside margin and head."""
 
     settings: ClassVar[tuple[str, ...]] = ()
     borrows: ClassVar[bool] = True
@@ -87,7 +107,7 @@ class Method(nn.Module):
     def __init__(self, ingredients: Ingredients):
         super().__init__()
         self.ingredients = ingredients
-        self.margin = ingredients.margin
+        self.margin, self.weights = ingredients.margin, ingredients.weights
         self.usual = UsualLength() if ingredients.margin.quality else None
 
     def margin_for(self, sample: Sample) -> TargetMargin:

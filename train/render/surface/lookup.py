@@ -45,7 +45,8 @@ def nearest_wrapped(table: Floats, x: Floats, y: Floats) -> Floats:
     row = np.floor(y).astype(np.int32) & (period - 1)
     row *= period + 1
     row += column
-    return table.ravel().take(row.astype(np.intp))
+    found: Floats = table.ravel().take(row.astype(np.intp))
+    return found
 
 
 def corners_of(shape: tuple[int, ...], x: Floats, y: Floats) -> "Corners":

@@ -124,7 +124,7 @@ def _gap(origin: Floats, directions: Floats, travel: Floats, look: Look) -> Floa
     x, y, z = directions * travel + origin[:, None]
     ground = x * x
     ground += z * z
-    radius = np.sqrt(ground + y * y)
+    radius: Floats = np.sqrt(ground + y * y)
     z += np.sqrt(ground, out=ground)
     x /= np.maximum(z, 1e-3, out=z)  # across, see across_of
     y /= radius

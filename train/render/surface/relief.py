@@ -92,7 +92,8 @@ class _Sculpture:
         amount, u, v, wide, high = np.array(self._bumps, np.float32).T[:, :, None]
         across = np.vstack([bell(self.grid.across, u, wide), *self._across])
         down = np.vstack([amount * bell(self.grid.down, v, high), *self._down])
-        return down.T @ across
+        height: Floats = down.T @ across
+        return height
 
     def chart_bump(self, amount: float, u: float, v: float, wide: float, high: float) -> None:
         """A bell at chart coordinates (u, v)."""
@@ -176,4 +177,5 @@ _BLUR_ACROSS = np.ascontiguousarray(_blur_matrix(CHART[1], 6.0).T)
 
 
 def _blurred(height: Floats) -> Floats:
-    return (_BLUR_DOWN @ np.ascontiguousarray(height[::2, ::2])) @ _BLUR_ACROSS
+    coarse: Floats = (_BLUR_DOWN @ np.ascontiguousarray(height[::2, ::2])) @ _BLUR_ACROSS
+    return coarse

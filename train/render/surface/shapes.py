@@ -13,7 +13,8 @@ Floats = NDArray[Any]
 
 def length(x: Floats, y: Floats) -> Floats:
     """np.hypot without its care for overflow, at a tenth of its price."""
-    return np.sqrt(x * x + y * y)
+    length: Floats = np.sqrt(x * x + y * y)
+    return length
 
 
 def clamp(values: Floats, low: float, high: float) -> Floats:

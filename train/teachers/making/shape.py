@@ -1,6 +1,6 @@
 """Shape a teacher to a frozen classifier: all of it, or a linear map behind it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ from embedge.train.data.feeding.batches import Batch, Batches
 from embedge.train.data.vocabulary import FaceDataset
 from embedge.train.distil import CachedTeacher
 from embedge.train.head.margins import Margin
-from embedge.train.loop.training import Curves, Plan, fit
+from embedge.train.loop.schedule import Schedule
+from embedge.train.loop.training import Curves, fit
 from embedge.train.methods.parts.vocabulary import Ingredients
 from embedge.train.methods.proxyless import Proxyless
 from embedge.train.seeds import seeded
@@ -51,7 +52,7 @@ def shaped_network(
     network: nn.Module,
     head: Tensor,
     faces: FaceDataset,
-    plan: Plan,
+    schedule: Schedule,
     margin: Margin,
     *,
     seed: int,
@@ -60,16 +61,18 @@ def shaped_network(
     progress: Progress,
 ) -> Curves:
     """Train the teacher, in place, against the frozen head."""
-    method = Proxyless(Ingredients(len(head), head.shape[1], head, margin))
-    batches = Batches(faces, plan.batch, seed, flip=flip)
-    return fit("shaped teacher", network, method, batches, plan, folder=folder, progress=progress)
+    method = Proxyless(Ingredients.of_frozen_head(head, margin))
+    batches = Batches(faces, schedule.batch, seed, flip=flip)
+    return fit(
+        "shaped teacher", network, method, batches, schedule, folder=folder, progress=progress
+    )
 
 
 def shaped_map(
     teacher: CachedTeacher,
     head: Tensor,
     labels: NDArray[np.int64],
-    plan: Plan,
+    schedule: Schedule,
     margin: Margin,
     *,
     seed: int,
@@ -80,8 +83,9 @@ def shaped_map(
     with seeded(seed):
         linear = nn.Linear(teacher.plain.shape[1], head.shape[1], bias=False)
         nn.init.orthogonal_(linear.weight)
-    method = Proxyless(Ingredients(len(head), head.shape[1], head, margin))
-    batches = RowBatches(teacher.plain, teacher.flipped, labels, plan.batch, seed)
-    plan = replace(plan, amp="fp32", channels_last=False, compile=False)
-    curves = fit("shaping map", linear, method, batches, plan, folder=folder, progress=progress)
+    method = Proxyless(Ingredients.of_frozen_head(head, margin))
+    batches = RowBatches(teacher.plain, teacher.flipped, labels, schedule.batch, seed)
+    plain = {"amp": "fp32", "channels_last": False, "compile": False}
+    schedule = schedule.model_copy(update=plain)
+    curves = fit("shaping map", linear, method, batches, schedule, folder=folder, progress=progress)
     return linear.weight.detach(), curves

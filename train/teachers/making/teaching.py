@@ -8,7 +8,8 @@ from embedge.train.data.feeding.batches import Batches
 from embedge.train.data.vocabulary import FaceDataset
 from embedge.train.head.margins import Margin
 from embedge.train.loop import ranks
-from embedge.train.loop.training import Plan, fit
+from embedge.train.loop.schedule import Schedule
+from embedge.train.loop.training import fit
 from embedge.train.methods.parts.vocabulary import Ingredients
 from embedge.train.methods.scratch import Scratch
 from embedge.train.models import iresnet
@@ -20,7 +21,7 @@ __all__ = ["train_teacher"]
 
 def train_teacher(
     faces: FaceDataset,
-    plan: Plan,
+    schedule: Schedule,
     margin: Margin,
     *,
     depth: int,
@@ -34,16 +35,18 @@ def train_teacher(
     with seeded(seed):
         network = iresnet(depth, dim, channels=channels)
         method = Scratch(Ingredients.without_teacher(faces.classes, dim, margin))
-    batches = Batches(faces, plan.batch, seed)
-    curves = fit("teacher", network, method, batches, plan, folder=out.parent, progress=progress)
+    batches = Batches(faces, schedule.batch, seed)
+    curves = fit(
+        "teacher", network, method, batches, schedule, folder=out.parent, progress=progress
+    )
     facts: dict[str, Any] = {
         "depth": depth,
         "channels": list(channels),
         "dim": dim,
         "faces": faces.fingerprint,
         "identities": list(faces.identities),
-        "steps": plan.steps,
-        "batch": plan.batch,
+        "steps": schedule.steps,
+        "batch": schedule.batch,
         "seed": seed,
     }
     if ranks.rank() == 0:

@@ -79,5 +79,5 @@ def _at_least_one(seeds: int) -> int:
     from embedge.errors import EmbedgeError
 
     if seeds < 1:
-        raise EmbedgeError("E-OPTION", f"{seeds} seeds compare nothing", remedy="Give 1 or more")
+        raise EmbedgeError("E-OPTION", f"--seeds is {seeds}", remedy="Give --seeds 1 or more")
     return seeds

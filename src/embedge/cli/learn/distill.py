@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
             "E-GATE",
             "; ".join(f"{gate['what']} is {_value(gate)}, bound {_bound(gate)}" for gate in failed),
             where=folder,
-            remedy="The report shows where it is lost; change the recipe or its evaluate.gates",
+            remedy="See in the report where it is lost; change the recipe or its evaluate.gates",
         )
     return 0
 

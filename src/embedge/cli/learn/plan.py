@@ -13,8 +13,8 @@ from embedge.errors import EmbedgeError
 from embedge.files import write_json
 
 if TYPE_CHECKING:
+    from embedge.train.head.cost import HeadCost
     from embedge.train.head.machine import Machine
-    from embedge.train.head.plan import HeadPlan
 
 _DEVICES = ("this", "h100", "h200", "a100-80", "a100-40", "l4")
 
@@ -42,13 +42,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from embedge.train.head.plan import plan_head
+    from embedge.train.head.cost import head_cost
 
     _check(options)
     machine = _machine(options)
     block = _block_rows(options)
-    plans = [
-        plan_head(
+    costs = [
+        head_cost(
             machine,
             layout,
             classes=options.classes,
@@ -61,10 +61,10 @@ def run(options: argparse.Namespace) -> int:
         for layout in ("frozen", "trainable", "naive")
     ]
     free = machine.memory - int(options.reserve_gib * 2**30)
-    print(_text(options, machine, plans, free))
+    print(_text(options, machine, costs, free))
     if options.json:
-        write_json(options.json, _as_json(options, machine, plans, free))
-    return 0 if plans[0].total <= free else 3
+        write_json(options.json, _as_json(options, machine, costs, free))
+    return 0 if costs[0].total <= free else 3
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -73,7 +73,7 @@ def _check(options: argparse.Namespace) -> None:
             raise EmbedgeError(
                 "E-PLAN-SIZE",
                 f"--{name} must be at least 1, not {getattr(options, name)}",
-                remedy="Give the configuration that you want to train",
+                remedy=f"Give --{name} a positive number",
             )
 
 
@@ -116,7 +116,7 @@ def _block_rows(options: argparse.Namespace) -> int:
 
 
 def _text(
-    options: argparse.Namespace, machine: "Machine", plans: list["HeadPlan"], free: int
+    options: argparse.Namespace, machine: "Machine", costs: list["HeadCost"], free: int
 ) -> str:
     kinds = {
         "frozen": f"frozen, {options.dtype} (shared teacher head)",
@@ -131,13 +131,13 @@ def _text(
         f"{'head, per rank':<38}{'weights':>10}{'learning':>10}{'working':>10}{'total':>10}"
         f"{'step':>10}  fits {free / 2**30:.1f} GiB",
     ]
-    for plan in plans:
-        sizes = (plan.weights, plan.gradients + plan.momentum, plan.working, plan.total)
-        step = "—" if plan.seconds is None else f"{plan.seconds * 1e3:.1f} ms"
+    for cost in costs:
+        sizes = (cost.weights, cost.gradients + cost.momentum, cost.working, cost.total)
+        step = "—" if cost.seconds is None else f"{cost.seconds * 1e3:.1f} ms"
         lines.append(
-            f"{kinds[plan.layout]:<38}"
+            f"{kinds[cost.layout]:<38}"
             + "".join(f"{_size(size):>10}" for size in sizes)
-            + f"{step:>10}  {'yes' if plan.total <= free else 'NO'}"
+            + f"{step:>10}  {'yes' if cost.total <= free else 'NO'}"
         )
     return "\n".join([*lines, "", "The step is the head's forward and backward, no backbone."])
 
@@ -147,22 +147,18 @@ def _size(count: int) -> str:
 
 
 def _as_json(
-    options: argparse.Namespace, machine: "Machine", plans: list["HeadPlan"], free: int
+    options: argparse.Namespace, machine: "Machine", costs: list["HeadCost"], free: int
 ) -> dict[str, object]:
     names = ("classes", "batch", "gpus", "dim", "dtype")
+    parts = ("weights", "gradients", "momentum", "working", "total", "seconds")
     return {
         "configuration": {name: getattr(options, name) for name in names},
         "machine": {"name": machine.name, "source": machine.source, "memory": machine.memory},
         "plans": {
-            plan.layout: {
-                "weights": plan.weights,
-                "gradients": plan.gradients,
-                "momentum": plan.momentum,
-                "working": plan.working,
-                "total": plan.total,
-                "seconds": plan.seconds,
-                "fits": plan.total <= free,
+            cost.layout: {
+                **{name: getattr(cost, name) for name in parts},
+                "fits": cost.total <= free,
             }
-            for plan in plans
+            for cost in costs
         },
     }

@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     from embedge.pipeline.recipe_file import load_recipe
     from embedge.pipeline.run import open_run
     from embedge.pipeline.stages.learn.faces import train_faces_stage
-    from embedge.pipeline.stages.learn.learning import teacher_stage
+    from embedge.pipeline.stages.learn.teacher import teacher_stage
     from embedge.progress import Progress
 
     recipe = load_recipe(options.recipe, options.overrides)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embedge.calibration.intervals.lead import lead
 from embedge.calibration.intervals.rates import clustered_interval
@@ -43,8 +44,9 @@ class _Result:
         known = [float(tar) for tar in found if tar is not None]
         return known if len(known) == len(found) else None
 
-    def mean_rounds(self, metric: str, key: str) -> np.ndarray:
-        return np.mean([rounds[f"{metric}/{key}"] for rounds in self.rounds], axis=0)
+    def mean_rounds(self, metric: str, key: str) -> NDArray[np.float64]:
+        mean: NDArray[np.float64] = np.mean([one[f"{metric}/{key}"] for one in self.rounds], axis=0)
+        return mean
 
 
 def compare_methods(

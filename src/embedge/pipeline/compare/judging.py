@@ -16,8 +16,8 @@ from embedge.calibration.scores import PairScores
 from embedge.calibration.thresholds import split_subjects
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
-from embedge.pipeline.stages.learn.learning import teacher_of
 from embedge.pipeline.stages.learn.students import load_student
+from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.train.data import FaceSet
 from embedge.train.embed import embed_faces
 from embedge.train.head.recovery.centres import Rows, unit

@@ -2,32 +2,30 @@
 
 import resource
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
-from numpy.lib.format import open_memmap
 
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import EqualError, equal_error
 from embedge.pipeline.chain import every_stage
-from embedge.pipeline.dry_run.rehearsal import Rehearsal
-from embedge.pipeline.recipe import Recipe, Schedule
-from embedge.pipeline.run import Run, Stage, Work, check_recipe
+from embedge.pipeline.dry_run.rehearsal import Foreseen, Rehearsal, step_seconds
+from embedge.pipeline.recipe import Recipe
+from embedge.pipeline.run import check_recipe
 from embedge.pipeline.stages.learn.faces import faces_of
-from embedge.pipeline.stages.learn.learning import School, some_people, teacher_of, teacher_stage
-from embedge.pipeline.stages.learn.students import student_stage
+from embedge.pipeline.stages.learn.shaping import school_of
+from embedge.pipeline.stages.learn.teacher import some_people, teacher_of
 from embedge.progress import Progress
 from embedge.train.data import FaceDataset
 from embedge.train.head.recovery.centres import unit
 from embedge.train.teachers import Teacher
 
-__all__ = ["preview_of", "student_step_seconds"]
+__all__ = ["preview_of"]
 
 _LOOKED_AT = 128
-_STEPS = 3
 
 
 def preview_of(folder: Path, recipe: Recipe, *, update: bool) -> str:
@@ -35,30 +33,75 @@ def preview_of(folder: Path, recipe: Recipe, *, update: bool) -> str:
     if not update:
         check_recipe(folder, recipe.to_json())
     with TemporaryDirectory(prefix="embedge-dry-run-") as name:
-        run = Rehearsal(folder, Progress(quiet=True), recipe=recipe, scratch=Path(name))
+        run = Rehearsal(folder, Progress(quiet=True), scratch=Path(name))
         every_stage(run, recipe)
-        return _told(run, recipe, Path(name) / "steps")
+        return _told(run, recipe)
 
 
-def _told(run: Rehearsal, recipe: Recipe, folder: Path) -> str:
-    faces = faces_of(run.foreseen["faces"].stage)
-    teacher = _TeacherTest.of(recipe, teacher_of(run.foreseen["teacher"].stage), faces)
-    costs = _Costs.measured(recipe, run, folder)
-    seconds = {name: _seconds(name, run, recipe, teacher, costs) for name in run.foreseen}
-    lines = [
-        f"data      {faces.name}: {len(faces):,} pictures of {faces.classes:,} people to learn"
-        f" from, {recipe.data.held_out} others to be judged on",
-        f"teacher   {teacher.text()}",
-        f"step      {costs.text(recipe)}",
-        "stages",
-    ]
-    for name, foreseen in run.foreseen.items():
-        expected = seconds[name]
+def _told(run: Rehearsal, recipe: Recipe) -> str:
+    school, original = school_of(run, recipe)
+    first = original or school.teacher
+    faces, teacher = faces_of(school.faces), teacher_of(first)
+    trained = _to_train(run.foreseen[first.key])
+    test = _TeacherTest.of(teacher, faces, trained=trained)
+    paces = {
+        key: step_seconds(found.declared.training, run.scratch / f"trial-{key}")
+        for key, found in run.foreseen.items()
+        if _to_train(found) and found.declared.training
+    }
+    seconds = {key: _seconds(one, paces, test) for key, one in run.foreseen.items()}
+    return "\n".join(
+        [
+            f"data      {faces.name}: {len(faces):,} pictures of {faces.classes:,} people to learn"
+            f" from, {recipe.data.held_out} others to be judged on",
+            f"teacher   {test.text()}",
+            f"step      {_steps_text(run, paces)}; this process took at most {_gigabytes():.1f} GB",
+            "stages",
+            *_stage_lines(run.foreseen.values(), seconds),
+            f"trainings and teacher together about {_spoken(sum(seconds.values()))};"
+            " nothing was written",
+        ]
+    )
+
+
+def _to_train(found: Foreseen) -> bool:
+    return found.declared.training is not None and found.state != "reuse"
+
+
+def _seconds(found: Foreseen, paces: dict[str, float], test: "_TeacherTest") -> float:
+    """What can be told beforehand; 0 of the rest."""
+    declared = found.declared
+    if found.state == "reuse":
+        return 0.0
+    if declared.training is not None:
+        return paces[found.stage.key] * declared.training.schedule.steps
+    return declared.asks() / test.faces_a_second
+
+
+def _stage_lines(foreseen: Iterable[Foreseen], seconds: dict[str, float]) -> Iterable[str]:
+    """SH-KD asks two teachers about the faces: the second stage of a name has another line."""
+    names = set[str]()
+    for found in foreseen:
+        name = found.stage.name
+        name = f"{name}-again" if name in names else name
+        names.add(name)
+        expected = seconds[found.stage.key]
         about = f"about {_spoken(expected)}" if expected else ""
-        lines.append(f"  {name:<18} {foreseen.state:<8} {about}".rstrip())
-    total = sum(value for value in seconds.values() if value)
-    lines.append(f"trainings and teacher together about {_spoken(total)}; nothing was written")
-    return "\n".join(lines)
+        yield f"  {name:<18} {found.state:<8} {about}".rstrip()
+
+
+def _steps_text(run: Rehearsal, paces: dict[str, float]) -> str:
+    told = []
+    for key, pace in paces.items():
+        training = run.foreseen[key].declared.training
+        if training is not None:
+            name = run.foreseen[key].stage.name
+            told.append(f"{name} {pace:.2f} s for {training.schedule.batch} faces")
+    return ", ".join(told) or "nothing is left to train"
+
+
+def _gigabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +115,7 @@ class _TeacherTest:
     rate: float | None
 
     @classmethod
-    def of(cls, recipe: Recipe, teacher: Teacher, faces: FaceDataset) -> "_TeacherTest":
+    def of(cls, teacher: Teacher, faces: FaceDataset, *, trained: bool) -> "_TeacherTest":
         some = some_people(faces.labels, _LOOKED_AT)
         images = np.asarray(faces.images[some])
         began = time.perf_counter()
@@ -80,127 +123,18 @@ class _TeacherTest:
         speed = len(images) / (time.perf_counter() - began)
         found = equal_error(pairs_within(unit(rows), faces.labels[some]))
         rate = found.rate if isinstance(found, EqualError) else None
-        return cls(teacher, recipe.teacher.source != "train", speed, len(images), rate)
+        return cls(teacher, trained, speed, len(images), rate)
 
     def text(self) -> str:
         size = f"{self.teacher.cost()['parameters'] / 1e6:.2f} M parameters, {self.teacher.dim}-d"
         pace = f"{self.faces_a_second:.0f} faces/s"
-        if not self.trained:
+        if self.trained:
             return f"to be trained: {size}, {pace}"
         rate = "unknown" if self.rate is None else f"{self.rate:.1%}"
         return (
             f"{self.teacher.kind}, {size}, {pace}; self-test on {self.pictures} of the faces:"
             f" equal error rate {rate}"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Costs:
-    """Seconds of one step of a student and of a teacher that is to be trained."""
-
-    student: float
-    teacher: float | None
-    gigabytes: float
-
-    @classmethod
-    def measured(cls, recipe: Recipe, run: Rehearsal, folder: Path) -> "_Costs":
-        """From trainings of one step and of a few, on the real faces."""
-        stages = {name: found.stage for name, found in run.foreseen.items()}
-        school = School(
-            stages["faces"],
-            stages.get("teacher-reduced", stages["teacher"]),
-            stages.get("head-reduced", stages["head"]),
-        )
-        method = recipe.distill.method if recipe.distill.method != "sh-kd" else "th-kd"
-
-        def teacher(short: Recipe, place: Path) -> None:
-            teacher_stage(Run(place, Progress(quiet=True)), short, school.faces)
-
-        trains = recipe.teacher.source == "train" and run.foreseen["teacher"].state != "reuse"
-        of_teacher = _step_of(teacher, recipe, folder / "teacher") if trains else None
-        of_student = _student_step(recipe, school, method, folder / "student")
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-        return cls(of_student, of_teacher, peak)
-
-    def text(self, recipe: Recipe) -> str:
-        batch = recipe.student.train.batch
-        text = f"student {self.student:.2f} s for {batch} faces"
-        if self.teacher is not None:
-            text += f", teacher {self.teacher:.2f} s for {recipe.teacher.train.batch}"
-        return f"{text}; this process took at most {self.gigabytes:.1f} GB"
-
-
-class _ShortRun(Run):
-    """Has the teacher's embeddings already: zeros that take no room on the disk."""
-
-    def stage(
-        self,
-        name: str,
-        inputs: dict[str, Any],
-        after: list[Stage],
-        work: Work,
-        *,
-        together: bool = False,
-    ) -> Stage:
-        if name != "cache":
-            return Run.stage(self, name, inputs, after, work, together=together)
-        faces, teacher = after
-        shape = (len(faces_of(faces)), teacher_of(teacher).dim)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for side in ("plain", "flipped") if inputs["flip"] else ("plain",):
-            open_memmap(self.folder / f"{side}.npy", "w+", np.float16, shape).flush()
-        return Stage(name, "", self.folder, {})
-
-
-def student_step_seconds(recipe: Recipe, school: School, method: str) -> float:
-    """What a step of this student takes here, now."""
-    with TemporaryDirectory(prefix="embedge-pace-") as name:
-        return _student_step(recipe, school, method, Path(name))
-
-
-def _student_step(recipe: Recipe, school: School, method: str, folder: Path) -> float:
-    def train(short: Recipe, place: Path) -> None:
-        student_stage(_ShortRun(place, Progress(quiet=True)), short, method, school)
-
-    return _step_of(train, recipe, folder)
-
-
-def _step_of(train: Any, recipe: Recipe, folder: Path) -> float:
-    """Seconds a step: what more steps take longer than one."""
-    took = []
-    for steps in (1, 1 + _STEPS):
-        began = time.perf_counter()
-        train(_shortened(recipe, steps), folder / str(steps))
-        took.append(time.perf_counter() - began)
-    return max(took[1] - took[0], 1e-3) / _STEPS
-
-
-def _shortened(recipe: Recipe, steps: int) -> Recipe:
-    def short(schedule: Schedule) -> Schedule:
-        changes = {"steps": steps, "evaluate_every": 0, "patience": 0, "tensorboard": False}
-        return schedule.model_copy(update={**changes, "checkpoint_every": 10**9})
-
-    begun = {"start": "random", "train": short(recipe.student.train)}
-    student = recipe.student.model_copy(update=begun)
-    teacher = recipe.teacher.model_copy(update={"train": short(recipe.teacher.train)})
-    return recipe.model_copy(update={"student": student, "teacher": teacher})
-
-
-def _seconds(
-    name: str, run: Rehearsal, recipe: Recipe, teacher: _TeacherTest, costs: _Costs
-) -> float | None:
-    """What can be told beforehand; None of the rest."""
-    foreseen = run.foreseen[name]
-    if foreseen.state == "reuse":
-        return None
-    if name.startswith("student-"):
-        return costs.student * recipe.student.train.steps
-    if name == "teacher" and costs.teacher is not None:
-        return costs.teacher * recipe.teacher.train.steps
-    if name.startswith("cache"):
-        pictures = len(faces_of(run.foreseen["faces"].stage))
-        return pictures * (2 if foreseen.inputs["flip"] else 1) / teacher.faces_a_second
-    return None
 
 
 def _spoken(seconds: float) -> str:

@@ -26,14 +26,13 @@ def compute(problem, shard, own):
         result[name] = (loss.detach(), *gradients)
 
     embeddings, teacher = problem["embeddings"][own], problem["teacher"][own]
-    margin = Margin.arcface()
-    quality = QualityMargin(problem["quality"][own])
-    bias = problem["bias"][classes]
+    margin = Margin(m2=0.5)
+    quality = QualityMargin(problem["quality"][own], Margin(quality=0.4))
     run("frozen", lambda z: margin_ce(z, frozen, labels, margin, shard=shard), embeddings)
     run("blocks", lambda z: margin_ce(z, frozen, labels, margin, shard=shard, block=3), embeddings)
     run("quality", lambda z: margin_ce(z, frozen, labels, quality, shard=shard), embeddings)
-    run("bias", lambda z: margin_ce(z, frozen, labels, margin, bias=bias, shard=shard), embeddings)
-    run("kl", lambda z: head_kl(z, teacher, frozen, shard=shard), embeddings)
+    how = {"scale": 64.0, "temperature": 1.0, "shard": shard}
+    run("kl", lambda z: head_kl(z, teacher, frozen, **how), embeddings)
     raw = problem["raw"][classes]
     run("trainable", lambda z, w: margin_ce(z, w, labels, margin, shard=shard), embeddings, raw)
     return result

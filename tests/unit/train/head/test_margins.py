@@ -9,9 +9,9 @@ from embedge.train.head.margins import SIN_FLOOR, Margin, QualityMargin, margin_
 
 ANGLES = torch.linspace(0.0, math.pi, 1801, dtype=torch.float64)
 MARGINS = [
-    Margin.arcface(),
-    Margin.arcface(0.3),
-    Margin.cosface(),
+    Margin(m2=0.5),
+    Margin(m2=0.3),
+    Margin(m3=0.35),
     Margin(m1=1.35),
     Margin(m1=0.9, m2=0.4, m3=0.15),
     Margin(m1=3.0, m2=0.2),
@@ -81,7 +81,7 @@ def test_the_poles_are_finite_and_exact(margin: Margin, pole: float) -> None:
 
 @pytest.mark.parametrize("margin", MARGINS, ids=str)
 def test_straight_through_moves_the_logit_but_not_the_gradient(margin: Margin) -> None:
-    through = Margin(margin.m1, margin.m2, margin.m3, differentiate=False)
+    through = margin.model_copy(update={"straight_through": True})
     psi, slope = through.on_target(ANGLES.cos())
     assert torch.equal(psi, margin.on_target(ANGLES.cos())[0])
     assert torch.equal(slope, torch.ones_like(slope))
@@ -89,14 +89,14 @@ def test_straight_through_moves_the_logit_but_not_the_gradient(margin: Margin) -
 
 def test_cosface_is_a_plain_subtraction() -> None:
     cosine = torch.linspace(-1, 1, 7)
-    psi, slope = Margin.cosface(0.35).on_target(cosine)
+    psi, slope = Margin(m3=0.35).on_target(cosine)
     assert torch.equal(psi, cosine - 0.35)
     assert torch.equal(slope, torch.ones(7))
 
 
 def test_quality_moves_each_samples_own_margin() -> None:
     norms = torch.tensor([5.0, 20.0, 35.0, 1000.0])
-    margin = QualityMargin.of_norms(norms, mean=20.0, deviation=5.0)
+    margin = QualityMargin.of_norms(norms, 20.0, 5.0, Margin(quality=0.4))
     quality = [-15 / 5.001 * 0.333, 0.0, 15 / 5.001 * 0.333, 1.0]
     psi, _ = margin.on_target(torch.full((4,), 0.2))
     for value, q in zip(psi.tolist(), quality, strict=True):
@@ -106,7 +106,7 @@ def test_quality_moves_each_samples_own_margin() -> None:
 
 def test_quality_carries_no_gradient() -> None:
     norms = torch.tensor([5.0, 20.0], requires_grad=True)
-    assert not QualityMargin.of_norms(norms, 20.0, 5.0).quality.requires_grad
+    assert not QualityMargin.of_norms(norms, 20.0, 5.0, Margin(quality=0.4)).quality.requires_grad
 
 
 def test_an_angle_pushed_under_zero_stays_at_zero() -> None:

@@ -1,7 +1,6 @@
 """What the loop offers beside its steps: parts of a batch, watching, stopping early, curves."""
 
 import csv
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,12 +12,13 @@ from embedge.progress import Progress
 from embedge.train.data.faces import FaceSet
 from embedge.train.data.feeding.batches import Batches
 from embedge.train.head.margins import Margin
-from embedge.train.loop.training import Plan, fit
+from embedge.train.loop.schedule import Schedule
+from embedge.train.loop.training import fit
 from embedge.train.loop.watch import Watch
 from embedge.train.methods import Ingredients, method_named
 from embedge.train.seeds import seeded
 
-PLAN = Plan(
+SCHEDULE = Schedule(
     steps=6,
     batch=8,
     optimizer="sgd",
@@ -30,6 +30,10 @@ PLAN = Plan(
     ema=0.0,
     checkpoint_every=2,
 )
+
+
+def changed(**changes):
+    return SCHEDULE.model_copy(update=changes)
 
 
 class Tiny(nn.Module):
@@ -63,17 +67,17 @@ def strangers():
     return coloured(5, 1)
 
 
-def trained(faces, folder, plan, *, dropout=0.0, watch=None, source=Batches):
+def trained(faces, folder, schedule, *, dropout=0.0, watch=None, source=Batches):
     with seeded(3):
         network = Tiny(dropout)
-        ingredients = Ingredients.without_teacher(faces.classes, 16, Margin.arcface(0.2, 16.0))
+        ingredients = Ingredients.without_teacher(faces.classes, 16, Margin(m2=0.2, scale=16.0))
         method = method_named("scratch", ingredients)
     log = fit(
         "s",
         network,
         method,
-        source(faces, plan.batch, 5),
-        plan,
+        source(faces, schedule.batch, 5),
+        schedule,
         folder=folder,
         progress=Progress(quiet=True),
         watch=watch,
@@ -82,15 +86,15 @@ def trained(faces, folder, plan, *, dropout=0.0, watch=None, source=Batches):
 
 
 def test_a_batch_in_parts_gives_the_gradient_of_the_whole(faces, tmp_path):
-    whole, _ = trained(faces, tmp_path / "a", PLAN)
-    parts, _ = trained(faces, tmp_path / "b", replace(PLAN, accumulate=4))
+    whole, _ = trained(faces, tmp_path / "a", SCHEDULE)
+    parts, _ = trained(faces, tmp_path / "b", changed(accumulate=4))
     for name in whole:
         torch.testing.assert_close(whole[name], parts[name], rtol=1e-5, atol=1e-6)
 
 
 def test_a_batch_that_does_not_divide_is_refused(faces, tmp_path):
     with pytest.raises(EmbedgeError, match="E-BATCH"):
-        trained(faces, tmp_path, replace(PLAN, accumulate=3))
+        trained(faces, tmp_path, changed(accumulate=3))
 
 
 class Killed(Exception):
@@ -109,12 +113,12 @@ def killed_at(step):
 
 @pytest.mark.parametrize("amp", ["fp32", "fp16"])
 def test_dropout_scaler_and_watch_resume_bit_identical(faces, strangers, tmp_path, amp):
-    plan = replace(PLAN, amp=amp, ema=0.9)
+    schedule = changed(amp=amp, ema=0.9)
     watch = Watch(strangers, None, every=3)
-    whole, log = trained(faces, tmp_path / "a", plan, dropout=0.3, watch=watch)
+    whole, log = trained(faces, tmp_path / "a", schedule, dropout=0.3, watch=watch)
     with pytest.raises(Killed):
-        trained(faces, tmp_path / "b", plan, dropout=0.3, watch=watch, source=killed_at(5))
-    again, again_log = trained(faces, tmp_path / "b", plan, dropout=0.3, watch=watch)
+        trained(faces, tmp_path / "b", schedule, dropout=0.3, watch=watch, source=killed_at(5))
+    again, again_log = trained(faces, tmp_path / "b", schedule, dropout=0.3, watch=watch)
     assert log == again_log
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 
@@ -122,7 +126,7 @@ def test_dropout_scaler_and_watch_resume_bit_identical(faces, strangers, tmp_pat
 def test_training_leaves_the_callers_randomness_alone(faces, tmp_path):
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    trained(faces, tmp_path, replace(PLAN, steps=2), dropout=0.3)
+    trained(faces, tmp_path, changed(steps=2), dropout=0.3)
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -135,14 +139,16 @@ def test_the_best_is_kept_and_training_stops_when_nothing_improves(faces, strang
             seen.append({k: v.clone() for k, v in network.state_dict().items()})
             return {"eer": next(rates)}
 
-    plan = replace(PLAN, steps=50)
-    weights, log = trained(faces, tmp_path, plan, watch=Told(strangers, None, every=2, patience=2))
+    schedule = changed(steps=50)
+    weights, log = trained(
+        faces, tmp_path, schedule, watch=Told(strangers, None, every=2, patience=2)
+    )
     assert log["watch"] == {"step": [2, 4, 6, 8], "eer": [0.3, 0.2, 0.25, 0.2]}
     assert all(torch.equal(weights[name], seen[1][name]) for name in weights)
     assert not all(torch.equal(weights[name], seen[3][name]) for name in weights)
 
 
-def test_watching_measures_across_spaces_and_alone(faces, strangers):
+def test_watching_measures_across_spaces_and_alone(strangers):
     network = Tiny().eval()
     with torch.inference_mode():
         from embedge.train.data.feeding.batches import pixels
@@ -156,7 +162,7 @@ def test_watching_measures_across_spaces_and_alone(faces, strangers):
 
 def test_evaluations_are_a_csv_too(faces, strangers, tmp_path):
     watch = Watch(strangers, None, every=4)
-    _, log = trained(faces, tmp_path, replace(PLAN, steps=10), watch=watch)
+    _, log = trained(faces, tmp_path, changed(steps=10), watch=watch)
     with (tmp_path / "s.watch.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == log["watch"]["step"] == [4, 8, 10]
@@ -168,17 +174,17 @@ def test_verification_sets_do_not_choose_the_best(faces, strangers, tmp_path):
     accuracies = iter([0.5, 0.9, 0.7])
 
     class Shown:
-        def __call__(self, network):
+        def __call__(self, _):
             return {"set accuracy": next(accuracies)}
 
     watch = Watch(strangers, None, every=2, sets=(Shown(),))
-    _, log = trained(faces, tmp_path, PLAN, watch=watch)
+    _, log = trained(faces, tmp_path, SCHEDULE, watch=watch)
     assert list(log["watch"]) == ["step", "eer", "set accuracy"]
     assert log["watch"]["set accuracy"] == [0.5, 0.9, 0.7]
 
 
 def test_curves_are_a_csv(faces, tmp_path):
-    _, log = trained(faces, tmp_path, replace(PLAN, steps=20))
+    _, log = trained(faces, tmp_path, changed(steps=20))
     with (tmp_path / "s.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == log["step"] == [10, 20]
@@ -189,7 +195,7 @@ def test_tensorboard_events_hold_the_curves(faces, tmp_path):
     accumulator = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator"
     ).EventAccumulator
-    _, log = trained(faces, tmp_path, replace(PLAN, steps=20, tensorboard=True))
+    _, log = trained(faces, tmp_path, changed(steps=20, tensorboard=True))
     events = accumulator(str(tmp_path / "s.events"))
     events.Reload()
     assert [event.step for event in events.Scalars("loss")] == log["step"]
@@ -200,4 +206,4 @@ def test_a_gpu_is_never_replaced_silently(faces, tmp_path):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(EmbedgeError, match="E-NO-GPU"):
-        trained(faces, tmp_path, replace(PLAN, device="cuda"))
+        trained(faces, tmp_path, changed(device="cuda"))

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -9,12 +7,13 @@ from embedge.progress import Progress
 from embedge.train.data.faces import FaceSet
 from embedge.train.data.feeding.batches import Batches
 from embedge.train.head.margins import Margin
-from embedge.train.loop.training import Plan, fit
+from embedge.train.loop.schedule import Schedule
+from embedge.train.loop.training import fit
 from embedge.train.methods import Ingredients, method_named
 from embedge.train.models import mobilefacenet
 from embedge.train.seeds import seeded
 
-PLAN = Plan(
+SCHEDULE = Schedule(
     steps=8,
     batch=6,
     optimizer="adamw",
@@ -28,6 +27,10 @@ PLAN = Plan(
 )
 
 
+def changed(**changes):
+    return SCHEDULE.model_copy(update=changes)
+
+
 @pytest.fixture(scope="module")
 def faces():
     rng = np.random.default_rng(0)
@@ -38,14 +41,14 @@ def faces():
     return FaceSet("colours", images, labels, tuple("abcd"), "f")
 
 
-def trained(faces, folder, plan, *, stop_after=None):
+def trained(faces, folder, schedule, *, stop_after=None):
     with seeded(3):
         network = mobilefacenet(32, scale=1, width=0.125)
-        ingredients = Ingredients.without_teacher(faces.classes, 32, Margin.arcface(0.3, 32.0))
+        ingredients = Ingredients.without_teacher(faces.classes, 32, Margin(m2=0.3, scale=32.0))
         method = method_named("scratch", ingredients)
-    batches = _Stopping(faces, plan.batch, 5, stop_after) if stop_after else None
-    batches = batches or Batches(faces, plan.batch, 5, flip=True)
-    log = fit("s", network, method, batches, plan, folder=folder, progress=Progress(quiet=True))
+    batches = _Stopping(faces, schedule.batch, 5, stop_after) if stop_after else None
+    batches = batches or Batches(faces, schedule.batch, 5, flip=True)
+    log = fit("s", network, method, batches, schedule, folder=folder, progress=Progress(quiet=True))
     return network.state_dict(), log
 
 
@@ -68,26 +71,26 @@ class _Stopping(Batches):
 
 @pytest.mark.parametrize(("optimizer", "stop_after"), [("adamw", 2), ("adamw", 7), ("sgd", 5)])
 def test_a_resumed_run_ends_bit_identical(faces, tmp_path, optimizer, stop_after):
-    plan = replace(PLAN, optimizer=optimizer)
-    whole, log = trained(faces, tmp_path / "whole", plan)
+    schedule = changed(optimizer=optimizer)
+    whole, log = trained(faces, tmp_path / "whole", schedule)
     with pytest.raises(_Killed):
-        trained(faces, tmp_path / "cut", plan, stop_after=stop_after)
-    resumed, resumed_log = trained(faces, tmp_path / "cut", plan)
+        trained(faces, tmp_path / "cut", schedule, stop_after=stop_after)
+    resumed, resumed_log = trained(faces, tmp_path / "cut", schedule)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert log == resumed_log
 
 
 def test_the_loss_falls(faces, tmp_path):
-    _, log = trained(faces, tmp_path, replace(PLAN, steps=60, batch=12, lr=2e-3, warmup=5))
+    _, log = trained(faces, tmp_path, changed(steps=60, batch=12, lr=2e-3, warmup=5))
     assert log["loss"][-1] < 0.5 * log["loss"][0]
 
 
 def test_a_damaged_checkpoint_is_named(faces, tmp_path):
-    trained(faces, tmp_path, PLAN)
+    trained(faces, tmp_path, SCHEDULE)
     file = tmp_path / "s.training.safetensors"
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(EmbedgeError, match=r"E-CHECKPOINT.*s\.training\.safetensors"):
-        trained(faces, tmp_path, PLAN)
+        trained(faces, tmp_path, SCHEDULE)
 
 
 def test_every_picture_is_seen_once_an_epoch(faces):
@@ -103,5 +106,5 @@ def test_a_batch_is_a_function_of_its_step(faces):
 
 
 def test_training_leaves_subnormal_numbers_to_others(faces, tmp_path):
-    trained(faces, tmp_path, replace(PLAN, steps=1))
+    trained(faces, tmp_path, changed(steps=1))
     assert torch.tensor([1e-40]).mul(0.5).item() > 0

@@ -8,11 +8,11 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 
 from embedge.train.head.margins import Margin
-from embedge.train.methods import Ingredients, Projected, Sample, method_named
+from embedge.train.methods import Ingredients, Projected, Sample, Weights, method_named
 from embedge.train.seeds import seeded
 
 CLASSES, DIM, BATCH = 11, 16, 9
-MARGIN = Margin.arcface(0.3, 32.0)
+MARGIN = Margin(m2=0.3, scale=32.0)
 
 
 @pytest.fixture
@@ -27,7 +27,8 @@ def sample():
 
 def method_and_recipe(name, **changes):
     with seeded(1):
-        recipe = Ingredients(CLASSES, DIM, normalize(torch.randn(CLASSES, DIM)), MARGIN, **changes)
+        head = normalize(torch.randn(CLASSES, DIM))
+    recipe = Ingredients(CLASSES, DIM, head, MARGIN, Weights(**changes))
     with seeded(2):
         return method_named(name, recipe), recipe
 

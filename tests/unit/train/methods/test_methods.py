@@ -3,7 +3,7 @@ import torch
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, normalize
 
 from embedge.train.head.margins import Margin
-from embedge.train.methods import Ingredients, Sample, method_named
+from embedge.train.methods import Ingredients, Sample, Weights, method_named
 from embedge.train.seeds import seeded
 
 CLASSES, DIM, BATCH = 11, 16, 9
@@ -22,7 +22,7 @@ def sample():
 def ingredients(**changes):
     with seeded(1):
         head = normalize(torch.randn(CLASSES, DIM))
-    return Ingredients(CLASSES, DIM, head, Margin.arcface(0.3, 32.0), **changes)
+    return Ingredients(CLASSES, DIM, head, Margin(m2=0.3, scale=32.0), Weights(**changes))
 
 
 def logits_of(embeddings, head, labels, margin):
@@ -89,7 +89,7 @@ def test_scratch_knows_no_teacher(sample):
 
 
 @pytest.mark.parametrize("name", ["proxyless", "th-kd", "kd", "gkd"])
-def test_the_shared_head_is_frozen_and_never_stored(sample, name):
+def test_the_shared_head_is_frozen_and_never_stored(name):
     method = method_named(name, ingredients())
     assert torch.equal(method.shared.rows, ingredients().head)
     assert "shared.rows" not in dict(method.named_parameters())
@@ -100,7 +100,7 @@ def test_adafaces_margin_follows_the_lengths_of_the_batch(sample):
     """Mean and deviation of the first batch are its own; each picture then has its own margin."""
     margin = Margin(quality=0.4, scale=32.0)
     with seeded(1):
-        recipe = Ingredients(CLASSES, DIM, normalize(torch.randn(CLASSES, DIM)), margin)
+        recipe = Ingredients(CLASSES, DIM, normalize(torch.randn(CLASSES, DIM)), margin, Weights())
         method = method_named("proxyless", recipe)
     lengths = sample.student.detach().double().norm(dim=1)
     quality = (0.333 * (lengths - lengths.mean()) / (lengths.std() + 1e-3)).clamp(-1, 1)
@@ -119,7 +119,7 @@ def test_adafaces_margin_follows_the_lengths_of_the_batch(sample):
 def test_what_is_usual_moves_slowly_and_is_part_of_the_checkpoint(sample):
     with seeded(1):
         head = normalize(torch.randn(CLASSES, DIM))
-    recipe = Ingredients(CLASSES, DIM, head, Margin(quality=0.4), a=0.9)
+    recipe = Ingredients(CLASSES, DIM, head, Margin(quality=0.4), Weights(a=0.9))
     method = method_named("th-kd", recipe)
     method(sample)
     mean = method.state_dict()["usual.mean"].clone()

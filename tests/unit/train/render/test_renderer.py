@@ -1,5 +1,8 @@
 """The renderer's promises: same numbers same bytes, aligned, and one person stays one person."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -35,7 +38,7 @@ def test_a_picture_does_not_depend_on_its_batch(renderer: FaceRenderer, batch) -
         assert np.array_equal(alone.landmarks[0], batch.landmarks[row])
 
 
-def test_order_does_not_matter(renderer: FaceRenderer, batch) -> None:
+def test_order_does_not_matter(batch) -> None:
     backwards = FaceRenderer(seed=11).render(PEOPLE[::-1], SAMPLES[::-1])
     assert np.array_equal(backwards.images[::-1], batch.images)
 
@@ -125,3 +128,14 @@ def test_raw_pixels_do_tell_studio_portraits_apart() -> None:
     one, two = (v - v.mean(axis=1, keepdims=True) for v in (one, two))
     one, two = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (one, two))
     assert ((one @ two.T).argmax(axis=1) == np.arange(60)).mean() > 0.85
+
+
+def test_nobody_reaches_past_the_renderers_facade() -> None:
+    """Products ask `embedge.train.render`; what is behind it may change with every picture."""
+    root = Path(__file__).parents[4]
+    rooms = ("src/embedge", "train", "export", "runtime", "calibration", "examples", "benchmarks")
+    files = {path.resolve() for room in rooms for path in (root / room).rglob("*.py")}
+    outside = {path for path in files if root / "train" / "render" not in path.parents}
+    assert len(outside) > 200
+    inner = re.compile(r"embedge\.train\.render\.\w+ import")
+    assert [path for path in outside if inner.search(path.read_text())] == []

@@ -62,6 +62,7 @@ def test_a_pack_that_is_there_is_not_fetched_again(tmp_path, storage):
     assert storage.asked == []
 
 
-def test_a_failing_download_says_why(tmp_path, storage):
+@pytest.mark.usefixtures("storage")
+def test_a_failing_download_says_why(tmp_path):
     with pytest.raises(EmbedgeError, match=r"E-TEACHER-ZOO.*404 Not Found"):
         fetched_pack("lost", root=tmp_path)

@@ -7,7 +7,7 @@ import numpy as np
 
 from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe import Data, Recipe
-from embedge.pipeline.run import Run, Stage
+from embedge.pipeline.run import Run, Stage, nothing
 from embedge.train.data import FaceDataset, FaceSet, open_faces
 from embedge.train.data.feeding.guard import CorruptLog, read_faces
 from embedge.train.data.sources.rendered import render_face_set, rendered_fingerprint
@@ -28,7 +28,7 @@ def train_faces_stage(run: Run, recipe: Recipe) -> Stage:
                 "data.extra stands beside a data set, and data.source is rendered",
                 remedy="Leave it out, or write the rendered people as rendered:500x40",
             )
-        return _rendered(run, "faces", data, 0, data.identities, data.per_identity)
+        return _rendered(run, "faces", data, 0, data.identities, data.per_identity, note=True)
     return _noted(run, data)
 
 
@@ -45,14 +45,23 @@ def faces_of(stage: Stage) -> FaceDataset:
     return open_faces(stage.folder)
 
 
-def _rendered(run: Run, name: str, data: Data, first: int, people: int, each: int) -> Stage:
+def _rendered(
+    run: Run, name: str, data: Data, first: int, people: int, each: int, *, note: bool = False
+) -> Stage:
+    """With a `note`, a rehearsal can open them: they are then rendered when they are read."""
     numbers = {"seed": data.seed, "first": first, "identities": people, "per_identity": each}
 
     def work(folder: Path) -> dict[str, Any]:
         faces = render_face_set(f"rendered {name}", folder, progress=run.progress, **numbers)
         return {"images": len(faces), "identities": faces.classes}
 
-    return run.stage(name, {"fingerprint": rendered_fingerprint(**numbers)}, [], work)
+    def noted(folder: Path) -> dict[str, Any]:
+        source = f"rendered:{people}x{each}@{data.seed}"
+        View(source, "whole", 0, 0, None, open_faces(source).fingerprint).save(folder)
+        return {"images": people * each, "identities": people}
+
+    inputs = {"fingerprint": rendered_fingerprint(**numbers)}
+    return run.stage(name, inputs, [], work, stand_in=noted if note else nothing)
 
 
 def _noted(run: Run, data: Data) -> Stage:
@@ -80,7 +89,7 @@ def _noted(run: Run, data: Data) -> Stage:
         "seed": data.seed,
         "extra": list(extra.values()),
     }
-    return run.stage("faces", inputs, [], work)
+    return run.stage("faces", inputs, [], work, stand_in=work)
 
 
 def _lasting(source: str) -> str:

@@ -8,8 +8,8 @@ then learns from this teacher, with the same classifier borrowed, by the loss of
 import copy
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 from torch.nn.functional import normalize
@@ -17,24 +17,23 @@ from torch.nn.functional import normalize
 from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
+from embedge.pipeline.stages.learn.cache import cached
 from embedge.pipeline.stages.learn.faces import faces_of, train_faces_stage
-from embedge.pipeline.stages.learn.learning import (
+from embedge.pipeline.stages.learn.head import (
+    HeadFacts,
     School,
-    cache_stage,
-    cached,
     head_of,
     head_stage,
-    margin_of,
-    plan_of,
+    save_any_head,
     save_head,
-    teacher_of,
-    teacher_stage,
+    school_cache,
 )
-from embedge.pipeline.stages.learn.students import OWN_HEAD, student_stage
+from embedge.pipeline.stages.learn.students import OWN_HEAD, StudentFacts, student_stage
+from embedge.pipeline.stages.learn.teacher import TeacherFacts, teacher_of, teacher_stage
 from embedge.train.loop import ranks
 from embedge.train.teachers import MappedTeacher, TorchTeacher, save_map, save_teacher
 from embedge.train.teachers.making.shape import shaped_map, shaped_network
-from embedge.train.teachers.mapped import principal_map
+from embedge.train.teachers.mapped import MAP_FILE, principal_map
 
 __all__ = ["learning_stages", "school_of"]
 
@@ -73,54 +72,61 @@ def learning_stages(
 def _reduced(run: Run, school: School, dim: int) -> School:
     """Teacher and head in the principal directions of the head."""
 
-    def teacher(folder: Path) -> dict[str, Any]:
+    def teacher(folder: Path) -> TeacherFacts:
         directions, held = principal_map(head_of(school.head), dim)
         _same_files(school.teacher, folder)
         save_map(folder, directions)
         run.progress.say(f"  {dim} directions hold {held:.1%} of the head")
-        return {**school.teacher.facts, "curves": {}, "held": held}
+        return replace(school.teacher.read(TeacherFacts), curves={}, held=held)
 
-    reduced = run.stage("teacher-reduced", {"dim": dim}, [school.teacher, school.head], teacher)
+    after = [school.teacher, school.head]
+    reduced = run.stage("teacher-reduced", {"dim": dim}, after, teacher, stand_in=teacher)
 
-    def head(folder: Path) -> dict[str, Any]:
+    def head(folder: Path) -> HeadFacts:
         known = teacher_of(reduced)
         assert isinstance(known, MappedTeacher)
         save_head(folder, normalize(head_of(school.head) @ known.matrix.T))
-        return {**school.head.facts, "reduced": dim}
+        return replace(school.head.read(HeadFacts), reduced=dim)
 
-    return School(school.faces, reduced, run.stage("head-reduced", {}, [reduced], head))
+    return School(
+        school.faces, reduced, run.stage("head-reduced", {}, [reduced], head, stand_in=head)
+    )
 
 
 def _shaped(run: Run, recipe: Recipe, school: School, first: Stage) -> School:
     """The teacher that speaks through the first student's classifier."""
-    work = {"network": _shaping_network, "map": _shaping_map}[recipe.distill.shape]
-    cache = None
-    if recipe.distill.shape == "map":
-        flip = recipe.data.flip or "recovered" in school.head.facts
-        cache = cache_stage(run, recipe, school.faces, school.teacher, flip=flip)
+    wanted = recipe.distill
     inputs = {
-        "shape": recipe.distill.shape,
-        "shaping": recipe.distill.shaping.model_dump(mode="json"),
-        "margin": recipe.distill.margin.model_dump(mode="json"),
+        "shape": wanted.shape,
+        "shaping": wanted.shaping.model_dump(mode="json"),
+        "margin": wanted.margin.model_dump(mode="json"),
         "seed": recipe.seed,
         "flip": recipe.data.flip,
     }
-    after = [school.faces, school.teacher, first, *([cache] if cache else [])]
-    shaping = work(run, recipe, school, first, cache)
-    teacher = run.stage("teacher-shaped", inputs, after, shaping, together=True)
+    after = [school.faces, school.teacher, first]
+    if wanted.shape == "map":
+        cache = school_cache(run, recipe, school)
+        after, work = [*after, cache], _shaping_map(run, recipe, school, first, cache)
+    else:
+        work = _shaping_network(run, recipe, school, first)
+    teacher = run.stage("teacher-shaped", inputs, after, work, together=True)
 
-    def head(folder: Path) -> dict[str, Any]:
+    def head(folder: Path) -> HeadFacts:
         rows = normalize(head_of(first, OWN_HEAD))
         save_head(folder, rows)
-        return {"source": "the first student's own classifier", "classes": len(rows)}
+        return HeadFacts("the first student's own classifier", len(rows))
 
-    return School(school.faces, teacher, run.stage("head-shaped", {}, [first], head))
+    def any_head(folder: Path) -> HeadFacts:
+        return save_any_head(folder, len(head_of(school.head)), first.read(StudentFacts).dim)
+
+    shaped = run.stage("head-shaped", {}, [first], head, stand_in=any_head)
+    return School(school.faces, teacher, shaped)
 
 
 def _shaping_network(
-    run: Run, recipe: Recipe, school: School, first: Stage, cache: Stage | None
-) -> Callable[[Path], dict[str, Any]]:
-    def work(folder: Path) -> dict[str, Any]:
+    run: Run, recipe: Recipe, school: School, first: Stage
+) -> Callable[[Path], TeacherFacts]:
+    def work(folder: Path) -> TeacherFacts:
         teacher, head = teacher_of(school.teacher), normalize(head_of(first, OWN_HEAD))
         if not isinstance(teacher, TorchTeacher) or teacher.dim != head.shape[1]:
             raise EmbedgeError(
@@ -135,8 +141,8 @@ def _shaping_network(
             network,
             head,
             faces,
-            plan_of(recipe.distill.shaping),
-            margin_of(recipe.distill.margin),
+            recipe.distill.shaping,
+            recipe.distill.margin,
             seed=recipe.seed,
             flip=recipe.data.flip,
             folder=folder,
@@ -145,17 +151,16 @@ def _shaping_network(
         facts = {**teacher.facts, "identities": list(faces.identities), "shaped": True}
         if ranks.rank() == 0:
             save_teacher(folder / "teacher.safetensors", network, head, facts)
-        return {"curves": curves}
+        return TeacherFacts(curves)
 
     return work
 
 
 def _shaping_map(
-    run: Run, recipe: Recipe, school: School, first: Stage, cache: Stage | None
-) -> Callable[[Path], dict[str, Any]]:
-    def work(folder: Path) -> dict[str, Any]:
-        assert cache is not None
-        if (school.teacher.folder / "map.safetensors").is_file():
+    run: Run, recipe: Recipe, school: School, first: Stage, cache: Stage
+) -> Callable[[Path], TeacherFacts]:
+    def work(folder: Path) -> TeacherFacts:
+        if (school.teacher.folder / MAP_FILE).is_file():
             raise EmbedgeError(
                 "E-TEACHER-FROZEN",
                 "this teacher was reduced by a map already",
@@ -165,8 +170,8 @@ def _shaping_map(
             cached(cache),
             normalize(head_of(first, OWN_HEAD)),
             faces_of(school.faces).labels,
-            plan_of(recipe.distill.shaping),
-            margin_of(recipe.distill.margin),
+            recipe.distill.shaping,
+            recipe.distill.margin,
             seed=recipe.seed,
             folder=folder,
             progress=run.progress,
@@ -174,7 +179,7 @@ def _shaping_map(
         if ranks.rank() == 0:
             _same_files(school.teacher, folder)
             save_map(folder, matrix)
-        return {**school.teacher.facts, "curves": curves}
+        return replace(school.teacher.read(TeacherFacts), curves=curves)
 
     return work
 

@@ -10,8 +10,10 @@ from safetensors.torch import load_file
 from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
+from embedge.pipeline.stages.learn.cache import cached
 from embedge.pipeline.stages.learn.faces import faces_of
-from embedge.pipeline.stages.learn.learning import School, cached, school_cache, teacher_of
+from embedge.pipeline.stages.learn.head import School, school_cache
+from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.train.data.feeding.batches import pixels
 from embedge.train.inherit import folded_teacher, slice_into
 from embedge.train.loop.checkpoint import save_network
@@ -34,7 +36,7 @@ def start_stage(run: Run, recipe: Recipe, school: School, dim: int) -> Stage | N
         teacher, faces = teacher_of(school.teacher), faces_of(school.faces)
         folded = folded_teacher(teacher)
         if teacher.dim != dim:
-            raise _unfit(f"the student has {dim} dimensions, the teacher {teacher.dim}")
+            raise _unfit(f"student.dim is {dim} but the teacher's embeddings have {teacher.dim}")
         rng = np.random.default_rng((recipe.data.seed, 3))
         chosen = rng.permutation(len(faces))[:_PICTURES]
         images = pixels(np.asarray(faces.images[chosen]))

@@ -6,7 +6,8 @@ from embedge.calibration.thresholds import split_subjects
 from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
-from embedge.pipeline.stages.learn.learning import School, teacher_of
+from embedge.pipeline.stages.learn.head import School
+from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.train.data import FaceDataset, FaceSet
 from embedge.train.loop.verification import VerificationSet
 from embedge.train.loop.watch import Watch

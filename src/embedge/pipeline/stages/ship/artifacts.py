@@ -13,8 +13,8 @@ from embedge.files import sha256_file, whole_file
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.faces import faces_of
-from embedge.pipeline.stages.learn.learning import teacher_of
 from embedge.pipeline.stages.learn.students import load_student, shares_space
+from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.pipeline.stages.ship.int8 import INT8
 from embedge.runtime.contract import EmbeddingContract
 

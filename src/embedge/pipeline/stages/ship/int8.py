@@ -22,12 +22,13 @@ from embedge.export.int8.training.qat import Fit, trained_graph
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.faces import held_out_stage
-from embedge.pipeline.stages.learn.learning import School
+from embedge.pipeline.stages.learn.head import School
 from embedge.pipeline.stages.learn.students import Teaching
 from embedge.train.data import FaceSet
 from embedge.train.distil import Lesson, train_student
 from embedge.train.loop import ranks
-from embedge.train.loop.training import Curves, Plan
+from embedge.train.loop.schedule import Schedule
+from embedge.train.loop.training import Curves
 
 __all__ = ["INT8", "float_layers", "int8_stage", "short_lesson"]
 
@@ -41,7 +42,7 @@ def int8_stage(run: Run, recipe: Recipe, onnx: Stage, calibration: Stage, school
     teaching = held_out = None
     if recipe.int8.qat.steps:
         teaching = _teaching(run, recipe, school)
-        lesson = {"method": teaching.plan.method, **teaching.inputs}
+        lesson = {"method": teaching.method, **teaching.inputs}
         inputs["qat"] = {**recipe.int8.qat.model_dump(), "lesson": lesson}
         after += teaching.stages
     if recipe.int8.budget is not None:
@@ -93,7 +94,7 @@ def _plan_path(folder: Path, artifact: str) -> Path:
 def _teaching(run: Run, recipe: Recipe, school: School) -> Teaching:
     method = "th-kd" if recipe.distill.method == "sh-kd" else recipe.distill.method
     teaching = Teaching.of(run, recipe, method, school)
-    if not teaching.plan.shares:
+    if not teaching.shares:
         raise EmbedgeError(
             "E-QAT",
             f"{method} has no frozen shared head for INT8 to be trained under",
@@ -108,24 +109,23 @@ def short_lesson(
     """How a network is trained as the recipe's section `int8.qat` says."""
     wanted, student = recipe.int8.qat, recipe.student.train
     # a head of the student's own would start from noise here: the shared one takes its share
-    lesson = replace(lesson, ingredients=replace(lesson.ingredients, a=1.0))
-    plan = Plan(
+    weights = lesson.ingredients.weights.model_copy(update={"a": 1.0})
+    lesson = replace(lesson, ingredients=replace(lesson.ingredients, weights=weights))
+    schedule = Schedule(
         steps=wanted.steps,
         batch=wanted.batch,
-        optimizer="adamw",
         lr=wanted.lr,
         weight_decay=0.0,
         warmup=wanted.steps // 10,
         clip=student.clip,
         amp="fp32",
-        ema=0.0,
         checkpoint_every=student.checkpoint_every,
         workers=student.workers,
     )
 
     def fit(module: nn.Module) -> None:
         curves[name], _ = train_student(
-            name, module, lesson, plan, seed=recipe.seed, folder=folder, progress=run.progress
+            name, module, lesson, schedule, seed=recipe.seed, folder=folder, progress=run.progress
         )
 
     return fit

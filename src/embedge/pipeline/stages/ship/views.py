@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Stage
-from embedge.pipeline.stages.learn.learning import teacher_of
 from embedge.pipeline.stages.learn.students import load_student, shares_space
+from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.progress import Progress
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.train.data import FaceSet

@@ -11,7 +11,8 @@ from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe import Data, Recipe, Teacher
 from embedge.pipeline.run import Run
 from embedge.pipeline.stages.learn.faces import faces_of, train_faces_stage
-from embedge.pipeline.stages.learn.learning import head_of, head_stage, teacher_stage
+from embedge.pipeline.stages.learn.head import head_of, head_stage
+from embedge.pipeline.stages.learn.teacher import teacher_stage
 from embedge.progress import Progress
 from embedge.train.models import mobilefacenet
 from embedge.train.seeds import seeded
@@ -51,7 +52,7 @@ def test_shards_of_the_whole_data_set_serve_those_who_are_learnt_from(tmp_path, 
     assert len(learnt) == PEOPLE - 2
     wanted = head[learnt].half().float()
 
-    def features(self, images):  # a teacher that knows everyone, whose level tells them apart
+    def features(_, images):  # a teacher that knows everyone, whose level tells them apart
         levels = torch.from_numpy(images.mean((1, 2, 3)))
         return head[((levels - 15) / 40).round().long().clamp(0, PEOPLE - 1)].numpy()
 

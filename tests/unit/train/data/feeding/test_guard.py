@@ -59,7 +59,7 @@ def test_workers_do_not_change_the_batches(tmp_path: Path, workers: int) -> None
     faces = spoilt(tmp_path, ["p1/3.jpg"])
     batches = Batches(faces, 6, seed=3, flip=True)
     said: list[str] = []
-    alone = list(feed(batches, 2, 9, say=said.append))
+    alone = list(feed(batches, 2, 9, workers=0, say=said.append))
     fed = list(feed(Batches(faces, 6, seed=3, flip=True), 2, 9, workers=workers, say=said.append))
     assert len(alone) == len(fed) == 7
     for one, other in zip(alone, fed):
@@ -73,7 +73,7 @@ def test_the_bound_reaches_the_user_from_a_worker(tmp_path: Path, workers: int) 
     names = [f"p{person}/{n}.jpg" for person in range(5) for n in range(4)]
     batches = Batches(spoilt(tmp_path, names), 4, seed=0)
     with pytest.raises(EmbedgeError, match="E-DATA-CORRUPT"):
-        list(feed(batches, 0, 2, workers=workers))
+        list(feed(batches, 0, 2, workers=workers, say=print))
 
 
 def test_a_mapped_face_set_travels_as_its_path(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from embedge.train.head.recovery.centres import class_centres, recovered_centres, unit
+from embedge.train.head.recovery.centres import TRIM, class_centres, recovered_centres, unit
 
 
 def test_centres_survive_wrong_labels():
@@ -19,7 +19,7 @@ def test_centres_survive_wrong_labels():
 
 def test_a_class_of_one_keeps_its_picture():
     rows = np.eye(3, 8, dtype=np.float32)
-    assert class_centres(rows, np.arange(3), 3) == pytest.approx(rows)
+    assert class_centres(rows, np.arange(3), 3, TRIM) == pytest.approx(rows)
 
 
 def people(count=9, each=20, dim=32, noise=0.05):

@@ -8,12 +8,12 @@ from embedge.errors import EmbedgeError
 from embedge.train.head import margin_ce
 from embedge.train.head.margins import Margin
 
-ARC = Margin.arcface()
+ARC = Margin(m2=0.5)
 VARIANTS = [
     ARC,
-    Margin.cosface(),
+    Margin(m3=0.35),
     Margin(m1=0.9, m2=0.4, m3=0.15, scale=32.0),
-    Margin.arcface(differentiate=False),
+    Margin(m2=0.5, straight_through=True),
 ]
 
 
@@ -135,7 +135,7 @@ def at_angle(row, angle, seed=3):
     return (angle.cos() * row + angle.sin() * other).float()
 
 
-@pytest.mark.parametrize("margin", [ARC, Margin.cosface()], ids=str)
+@pytest.mark.parametrize("margin", [ARC, Margin(m3=0.35)], ids=str)
 @pytest.mark.parametrize("angle", [0.0, 1e-4, 0.01, 0.1, 1.5, 3.0, 3.1415, torch.pi])
 def test_saturated_and_hopeless_samples(margin, angle):
     """From the class centre itself (loss 1e-15) to its antipode (loss about 150)."""
@@ -180,17 +180,6 @@ def test_autocast_does_not_touch_the_logits():
     plain = margin_ce(embeddings, weight, labels, ARC)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(margin_ce(embeddings, weight, labels, ARC), plain)
-
-
-def test_bias_moves_the_negatives_only():
-    embeddings, weight, labels = problem()
-    bias = torch.linspace(-2, 2, len(weight))
-    cosine = F.normalize(embeddings.double()) @ weight.double().T
-    psi, _ = ARC.on_target(cosine.gather(1, labels[:, None]))
-    logits = (64 * cosine + bias).scatter(1, labels[:, None], 64 * psi)
-    wanted = F.cross_entropy(logits, labels, reduction="none")
-    got = margin_ce(embeddings, weight, labels, ARC, bias=bias, block=5)
-    torch.testing.assert_close(got.double(), wanted, rtol=2e-6, atol=2e-6)
 
 
 def test_wrong_dimension_is_said_plainly():

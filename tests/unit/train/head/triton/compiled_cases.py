@@ -14,7 +14,7 @@ from triton.compiler import ASTSource
 from embedge.train.head.triton.kernel import TILES, negatives_kernel
 
 SHARED_LIMIT = {80: 166912, 90: 232448}
-POINTERS = ["unit", "rest", "weight", "labels", "bias", "length", "largest", "total", "rows"]
+POINTERS = ["unit", "rest", "weight", "labels", "length", "largest", "total", "rows"]
 
 
 def compile_for(architecture: int, element: str, dim: int) -> dict[str, object]:
@@ -26,7 +26,6 @@ def compile_for(architecture: int, element: str, dim: int) -> dict[str, object]:
     constants = {
         "dim": dim,
         "HAS_REST": False,
-        "HAS_BIAS": True,
         "HAS_LENGTH": True,
         "PRECISION": "tf32x3" if element == "fp32" else "tf32",
         "WIDEN": False,

@@ -17,7 +17,7 @@ def relative(found, wanted):
     return ((found.double() - wanted.double()).norm() / wanted.double().norm()).item()
 
 
-def case(batch, classes, dim, dtype, *, raw=False, bias=False, kl=False):
+def case(batch, classes, dim, dtype, *, raw=False, kl=False):
     draw = torch.Generator().manual_seed(batch + classes)
     weight = F.normalize(torch.randn(classes, dim, generator=draw))
     if raw:
@@ -25,15 +25,13 @@ def case(batch, classes, dim, dtype, *, raw=False, bias=False, kl=False):
     weight = weight.to(dtype)
     labels = torch.randint(classes, (batch,), generator=draw)
     embeddings = weight[labels].float() + torch.randn(batch, dim, generator=draw) / dim**0.5
-    offsets = torch.linspace(-3, 3, classes) if bias else None
 
     def loss_of(embeddings, weight, kernel):
-        how = {"weight_is_normalised": not raw, "kernel": kernel}
+        weight = weight.requires_grad_(raw)
         if kl:
             teacher = weight[labels].to(embeddings.dtype).detach()
-            return head_kl(embeddings, teacher, weight, temperature=4.0, **how)
-        extra = None if offsets is None else offsets.to(embeddings.dtype)
-        return margin_ce(embeddings, weight, labels, Margin.arcface(), bias=extra, **how)
+            return head_kl(embeddings, teacher, weight, scale=64.0, temperature=4.0, kernel=kernel)
+        return margin_ce(embeddings, weight, labels, Margin(m2=0.5), kernel=kernel)
 
     results = []
     for kernel, kind in (("triton", torch.float32), ("torch", torch.float64)):
@@ -51,7 +49,6 @@ CASES = {
     "fp32-two-tiles": (18, 300, 16, torch.float32, {}),
     "fp32-wide": (2, 20, 700, torch.float32, {}),
     "fp32-raw": (5, 70, 32, torch.float32, {"raw": True}),
-    "fp32-bias": (5, 70, 32, torch.float32, {"bias": True}),
     "fp32-kl": (5, 70, 32, torch.float32, {"kl": True}),
     "fp16": (8, 140, 128, torch.float16, {}),
     "bf16": (8, 140, 128, torch.bfloat16, {}),

@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 
 from embedge.errors import EmbedgeError
+from embedge.train.head.cost import head_cost
 from embedge.train.head.machine import PUBLISHED, Machine
-from embedge.train.head.plan import plan_head
 
 RESULTS = Path(__file__).parents[4] / "benchmarks" / "results" / "head-cpu.json"
 ROUND = Machine("round", "for the test", 2**34, 1e12, 1e10, 1e11, 1e10, 1e9)
 
 
 def plan(layout: str = "frozen", machine: Machine = ROUND, **changes):
-    given = {"classes": 1_000_000, "batch": 100, "dim": 500, "block_rows": 1000} | changes
-    return plan_head(machine, layout, **given)
+    given = {"classes": 1_000_000, "batch": 100, "ranks": 1, "dim": 500} | changes
+    given = {"dtype": "fp32", "block_rows": 1000} | given
+    return head_cost(machine, layout, **given)
 
 
 def test_a_frozen_head_is_its_rows_and_two_products() -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from embedge.train.head.machine import Machine
 
-__all__ = ["HeadPlan", "Layout", "plan_head"]
+__all__ = ["HeadCost", "Layout", "head_cost"]
 
 Layout = Literal["frozen", "trainable", "naive"]
 
@@ -20,7 +20,7 @@ _NAIVE_LOGITS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class HeadPlan:
+class HeadCost:
     """Bytes and seconds of one rank's step; `seconds` is None where no time is predicted."""
 
     layout: Layout
@@ -35,17 +35,17 @@ class HeadPlan:
         return self.weights + self.gradients + self.momentum + self.working
 
 
-def plan_head(
+def head_cost(
     machine: Machine,
     layout: Layout,
     *,
     classes: int,
     batch: int,
-    ranks: int = 1,
-    dim: int = 512,
-    dtype: str = "fp32",
+    ranks: int,
+    dim: int,
+    dtype: str,
     block_rows: int,
-) -> HeadPlan:
+) -> HeadCost:
     """`batch` samples per rank; classes are spread over the ranks, samples are gathered."""
     rows = math.ceil(classes / ranks)
     samples = batch * ranks
@@ -54,12 +54,12 @@ def plan_head(
     learned = 0 if layout == "frozen" else weights
     if layout == "naive":
         working = _NAIVE_LOGITS * samples * rows * _FLOAT
-        return HeadPlan(layout, weights, learned, learned, working, None)
+        return HeadCost(layout, weights, learned, learned, working, None)
     working = _working(samples, min(block_rows, rows), dim, size, layout == "trainable")
     seconds = _seconds(machine, samples, rows, dim, size, layout) + _exchange(
         machine, samples, dim, ranks
     )
-    return HeadPlan(layout, weights, learned, learned, working, seconds)
+    return HeadCost(layout, weights, learned, learned, working, seconds)
 
 
 def _working(samples: int, block: int, dim: int, size: int, trainable: bool) -> int:

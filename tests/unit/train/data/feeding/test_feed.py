@@ -2,7 +2,11 @@ import threading
 
 import pytest
 
-from embedge.train.data.feeding.ahead import ahead
+from embedge.train.data.feeding.feed import feed
+
+
+def made_ahead(source, first, last):
+    return feed(source, first, last, workers=0, say=print)
 
 
 class Numbers:
@@ -21,12 +25,12 @@ class Numbers:
 
 @pytest.mark.parametrize(("first", "last"), [(0, 5), (3, 4), (4, 4), (6, 4)])
 def test_every_step_once_and_in_order(first, last):
-    assert list(ahead(Numbers(), first, last)) == list(range(first, last))
+    assert list(made_ahead(Numbers(), first, last)) == list(range(first, last))
 
 
 def test_made_elsewhere_and_at_most_one_early():
     numbers = Numbers()
-    for step in ahead(numbers, 0, 9):
+    for step in made_ahead(numbers, 0, 9):
         if step == 3:
             break
     assert [step for step, _ in numbers.made] == [0, 1, 2, 3, 4]
@@ -34,7 +38,7 @@ def test_made_elsewhere_and_at_most_one_early():
 
 
 def test_a_failure_reaches_the_loop_at_its_own_step():
-    stream = ahead(Numbers(broken_at=2), 0, 5)
+    stream = made_ahead(Numbers(broken_at=2), 0, 5)
     assert [next(stream), next(stream)] == [0, 1]
     with pytest.raises(RuntimeError, match="a broken picture"):
         next(stream)

@@ -1,0 +1,49 @@
+"""The teacher's embeddings of every training picture, computed once and in half precision."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from embedge.pipeline.run import Run, Stage
+from embedge.pipeline.stages.learn.faces import faces_of
+from embedge.pipeline.stages.learn.teacher import teacher_of
+from embedge.train.distil import CachedTeacher
+from embedge.train.teachers.cache import write_cache
+
+__all__ = ["cache_stage", "cached"]
+
+_PLAIN, _FLIPPED = "plain.npy", "flipped.npy"
+
+
+def cache_stage(run: Run, faces: Stage, teacher: Stage, *, dim: int, flip: bool) -> Stage:
+    """Embeddings of `dim` dimensions, of the mirrored pictures too if `flip`."""
+    sides = {_PLAIN: False, _FLIPPED: True} if flip else {_PLAIN: False}
+
+    def work(folder: Path) -> None:
+        known, pictures = teacher_of(teacher), faces_of(faces)
+        for name, side in sides.items():
+            write_cache(folder / name, known, pictures, flip=side, progress=run.progress)
+
+    def zeros(folder: Path) -> None:
+        """They take no room on the disk."""
+        shape = len(faces_of(faces)), dim
+        for name in sides:
+            open_memmap(folder / name, "w+", np.float16, shape).flush()
+
+    return run.stage(
+        "cache",
+        {"flip": flip},
+        [faces, teacher],
+        work,
+        stand_in=zeros,
+        asks=lambda: len(sides) * len(faces_of(faces)),
+    )
+
+
+def cached(stage: Stage) -> CachedTeacher:
+    flipped = stage.folder / _FLIPPED
+    return CachedTeacher(
+        np.load(stage.folder / _PLAIN, mmap_mode="r"),
+        np.load(flipped, mmap_mode="r") if flipped.is_file() else None,
+    )

@@ -1,0 +1,156 @@
+"""The classifier that teacher and students share: the teacher's own rows, or class centres."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from embedge.errors import EmbedgeError
+from embedge.files import whole_file, write_json
+from embedge.pipeline.recipe import Recipe
+from embedge.pipeline.run import Run, Stage
+from embedge.pipeline.stages.learn.cache import cache_stage, cached
+from embedge.pipeline.stages.learn.faces import faces_of
+from embedge.pipeline.stages.learn.teacher import LOOKED_AT, classes_of, teacher_of
+from embedge.train.data import FaceDataset
+from embedge.train.data.splits import Subset
+from embedge.train.head.recovery.centres import TRIM, recovered_centres
+from embedge.train.head.recovery.probe import probed_head
+from embedge.train.seeds import seeded
+from embedge.train.teachers import Teacher
+
+__all__ = [
+    "HeadFacts",
+    "School",
+    "head_of",
+    "head_stage",
+    "save_any_head",
+    "save_head",
+    "school_cache",
+]
+
+_RECOGNISED = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class HeadFacts:
+    source: str
+    classes: int
+    recovered: str | None = None
+    """what the class centres look like, where the teacher had no classifier"""
+    reduced: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class School:
+    """What every student is taught with."""
+
+    faces: Stage
+    teacher: Stage
+    head: Stage
+
+
+def head_stage(run: Run, recipe: Recipe, faces: Stage, teacher: Stage) -> Stage:
+    known, pictures = teacher_of(teacher), faces_of(faces)
+    rows = _own_rows(known, pictures)
+    if rows is None:
+        return _recovered(run, recipe, faces, teacher, known)
+
+    def work(folder: Path) -> HeadFacts:
+        if not known.identities:
+            _confirm_order(rows, known, pictures)
+        save_head(folder, rows)
+        return HeadFacts("the teacher's own classifier", len(rows))
+
+    return run.stage("head", {}, [faces, teacher], work, stand_in=work)
+
+
+def school_cache(run: Run, recipe: Recipe, school: School) -> Stage:
+    """The one that a whole school shares. A teacher whose centres were recovered has its mirrored
+    embeddings already."""
+    flip = recipe.data.flip or school.head.read(HeadFacts).recovered is not None
+    dim = head_of(school.head).shape[1]
+    return cache_stage(run, school.faces, school.teacher, dim=dim, flip=flip)
+
+
+def save_head(folder: Path, head: Tensor, name: str = "head") -> None:
+    with whole_file(folder / f"{name}.safetensors") as part:
+        save_file({"head": head.contiguous()}, part)
+
+
+def save_any_head(folder: Path, classes: int, dim: int) -> HeadFacts:
+    """One of the right size, to rehearse with."""
+    with seeded(0):
+        save_head(folder, torch.nn.functional.normalize(torch.randn(classes, dim)))
+    return HeadFacts("any", classes)
+
+
+def head_of(stage: Stage, name: str = "head") -> Tensor:
+    return load_file(stage.folder / f"{name}.safetensors")["head"]
+
+
+def _recovered(run: Run, recipe: Recipe, faces: Stage, teacher: Stage, known: Teacher) -> Stage:
+    """Class centres from the teacher's embeddings, refined if the recipe says so."""
+    pictures = faces_of(faces)
+    if known.head is not None:
+        run.progress.say(
+            f"  the teacher's classifier of {len(known.head)} classes is not of these"
+            f" {pictures.classes} people: centres are recovered from its embeddings"
+        )
+    cache = cache_stage(run, faces, teacher, dim=known.dim, flip=True)
+    steps, margin = recipe.teacher.probe_steps, recipe.distill.margin
+
+    def work(folder: Path) -> HeadFacts:
+        both = cached(cache)
+        sides = [side for side in (both.plain, both.flipped) if side is not None]
+        centres, report = recovered_centres(sides, pictures.labels, pictures.identities)
+        head = torch.from_numpy(centres)
+        source = "class centres recovered from the teacher's embeddings"
+        if steps:
+            head = probed_head(both.plain, pictures.labels, head, margin, steps, recipe.seed)
+            source += f", refined by {steps} steps of a margin softmax"
+        save_head(folder, head)
+        write_json(folder / "centres.json", report.to_json())
+        run.progress.say(f"  {report.summary()}")
+        return HeadFacts(source, pictures.classes, report.summary())
+
+    def any_head(folder: Path) -> HeadFacts:
+        facts = save_any_head(folder, pictures.classes, known.dim)
+        return HeadFacts(facts.source, facts.classes, recovered="")
+
+    probe = {"steps": steps, "margin": margin.model_dump()} if steps else None
+    inputs = {"trim": TRIM, "probe": probe}
+    return run.stage("head", inputs, [cache], work, stand_in=any_head)
+
+
+def _own_rows(teacher: Teacher, faces: FaceDataset) -> Tensor | None:
+    """The teacher's rows of these identities: by name, or by the data set's own order where nobody
+    named them. None where they are of other people or of another number."""
+    if teacher.head is None:
+        return None
+    if not teacher.identities:
+        if len(teacher.head) != classes_of(faces):
+            return None
+        kept = faces.kept if isinstance(faces, Subset) else np.arange(faces.classes)
+        return teacher.head[torch.from_numpy(kept)]
+    rows = {name: row for row, name in enumerate(teacher.identities)}
+    if not all(name in rows for name in faces.identities):
+        return None
+    return teacher.head[[rows[name] for name in faces.identities]]
+
+
+def _confirm_order(rows: Tensor, teacher: Teacher, faces: FaceDataset) -> None:
+    """A classifier whose rows nobody named must at least recognise the faces it is used for."""
+    some = np.linspace(0, len(faces) - 1, min(LOOKED_AT, len(faces))).astype(np.int64)
+    answers = torch.from_numpy(teacher.features(np.asarray(faces.images[some]))) @ rows.T
+    right = float((answers.argmax(1).numpy() == faces.labels[some]).mean())
+    if right < _RECOGNISED:
+        raise EmbedgeError(
+            "E-HEAD-ORDER",
+            f"the teacher's classifier names the right person for {right:.0%} of {len(some)}"
+            " training pictures: its rows are in another order, or of other people",
+            remedy="Leave out teacher.head_shards: centres are then recovered from the faces",
+        )

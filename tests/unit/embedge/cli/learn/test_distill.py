@@ -1,0 +1,42 @@
+from argparse import Namespace
+
+import pytest
+
+from embedge.cli import main
+from embedge.cli.learn import distill
+
+
+def options(**changes: object) -> Namespace:
+    given = {"overrides": [], "method": None, "no_baseline": False} | changes
+    return Namespace(**given)
+
+
+def test_short_options_are_recipe_keys() -> None:
+    assert distill._overrides(options()) == []
+    found = distill._overrides(options(overrides=["--seed", "1"], method="kd", no_baseline=True))
+    assert found == ["--seed", "1", "--distill.method", "kd", "--distill.baseline", "false"]
+
+
+def test_a_verdict_has_a_line_per_gate() -> None:
+    gate = {"what": "TAR lost", "value": 0.25, "bound": 1.0, "unit": "points", "direction": "max"}
+    text = distill._summary([{**gate, "passed": True}, {**gate, "value": None, "passed": False}])
+    first, second = text.splitlines()
+    assert first.split(maxsplit=3)[:3] == ["pass", "0.25", "points"]
+    assert "≤ 1 points" in first
+    assert second.startswith("FAIL    not measured")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "E-OPTION: no recipe was given"),
+        (["--recipe", "dmeo"], "E-RECIPE-MISSING: there is no recipe 'dmeo'"),
+        (["--demo", "--methd", "kd"], "E-OPTION: unknown option '--methd', did you mean 'method'?"),
+        (["--demo", "--distill.a", "2"], "distill.a: input should be less than or equal to 1"),
+    ],
+)
+def test_mistakes_are_told_before_anything_runs(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["distill-and-export", *arguments]) == 2
+    assert message in capsys.readouterr().err

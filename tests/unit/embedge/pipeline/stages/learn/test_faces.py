@@ -1,0 +1,32 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from face_sets import EACH, PEOPLE, face_folder
+from tiny_school import run_in, tiny_recipe
+
+from embedge.errors import EmbedgeError
+from embedge.pipeline.recipe import Recipe
+from embedge.pipeline.run import Run
+from embedge.pipeline.stages.learn.faces import faces_of, held_out_stage, train_faces_stage
+
+
+def test_rendered_strangers_are_other_people(run: Run, recipe: Recipe) -> None:
+    learnt, held = (faces_of(stage(run, recipe)) for stage in (train_faces_stage, held_out_stage))
+    assert (len(learnt), len(held)) == (20, 12)
+    assert not set(learnt.identities) & set(held.identities)
+
+
+def test_nobody_of_a_data_set_is_on_both_sides(tmp_path: Path) -> None:
+    source = str(face_folder(tmp_path / "faces"))
+    recipe = tiny_recipe(data__source=source, data__held_out=2, data__held_out_per_identity=3)
+    run = run_in(tmp_path / "run")
+    learnt, held = (faces_of(stage(run, recipe)) for stage in (train_faces_stage, held_out_stage))
+    assert sorted(learnt.identities + held.identities) == [f"p{n}" for n in range(PEOPLE)]
+    assert len(learnt) == (PEOPLE - 2) * EACH
+    assert np.bincount(held.labels).tolist() == [3, 3]
+
+
+def test_more_faces_need_a_data_set_to_stand_beside(tmp_path: Path) -> None:
+    with pytest.raises(EmbedgeError, match=r"E-RECIPE-KEY.*data\.extra"):
+        train_faces_stage(run_in(tmp_path), tiny_recipe(data__extra=["more"]))

@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_school import run_in, tiny_recipe
+
+from embedge.errors import EmbedgeError
+from embedge.pipeline.run import Run
+from embedge.pipeline.stages.learn.faces import faces_of
+from embedge.pipeline.stages.learn.head import HeadFacts, School, head_of
+from embedge.pipeline.stages.learn.shaping import learning_stages, school_of
+from embedge.pipeline.stages.learn.students import OWN_HEAD
+from embedge.pipeline.stages.learn.teacher import TeacherFacts, teacher_of
+
+
+def test_a_reduced_school_keeps_most_of_the_head(run: Run) -> None:
+    school, original = school_of(run, tiny_recipe(student__dim=3, student__dims="pca"))
+    assert original is not None
+    assert (school.teacher.name, school.head.name) == ("teacher-reduced", "head-reduced")
+    assert teacher_of(school.teacher).dim == 3
+    assert head_of(school.head).shape[1] == 3
+    assert school.head.read(HeadFacts).reduced == 3
+    held = school.teacher.read(TeacherFacts).held
+    assert held is not None
+    assert 3 / 8 < held < 1
+
+
+@pytest.mark.parametrize("shape", ["map", "network"])
+def test_the_shaped_teacher_speaks_through_the_first_students_head(
+    run: Run, school: School, shape: str
+) -> None:
+    recipe = tiny_recipe(distill__shape=shape)
+    stages = learning_stages(run, recipe, "sh-kd", school)
+    assert list(stages) == [
+        "faces", "teacher", "head", "baseline", "student", "original-teacher",
+    ]  # fmt: skip
+    assert stages["original-teacher"] is school.teacher
+    own = torch.nn.functional.normalize(head_of(stages["baseline"], OWN_HEAD))
+    assert torch.equal(head_of(stages["head"]), own)
+    images = np.asarray(faces_of(school.faces).images[:3])
+    shaped, before = (teacher_of(stages[name]) for name in ("teacher", "original-teacher"))
+    assert shaped.kind == ("mapped torch" if shape == "map" else "torch")
+    assert not np.allclose(shaped.features(images), before.features(images))
+
+
+def test_a_teacher_behind_a_map_is_not_mapped_again(tmp_path: Path) -> None:
+    recipe = tiny_recipe(student__dim=3, student__dims="pca", distill__shape="map")
+    run = run_in(tmp_path)
+    school, original = school_of(run, recipe)
+    with pytest.raises(EmbedgeError, match="E-TEACHER-FROZEN"):
+        learning_stages(run, recipe, "sh-kd", school, original)
+
+
+def test_a_baseline_stands_beside_the_student_unless_told(run: Run, school: School) -> None:
+    alone = tiny_recipe(distill__baseline=False)
+    assert "baseline" not in learning_stages(run, alone, "proxyless", school)
+    assert "baseline" in learning_stages(run, tiny_recipe(), "proxyless", school)
