@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Module", "circles", "inner_uses", "modules_of", "room_of", "stray_arrows"]
+__all__ = [
+    "Module",
+    "circles",
+    "inner_uses",
+    "module_paths",
+    "modules_of",
+    "room_of",
+    "stray_arrows",
+]
 
 # What a room may import besides itself and the ground (errors, files, progress and their like).
 BELOW = {
@@ -52,13 +60,17 @@ def room_of(name: str) -> str:
 
 
 def modules_of(source: Path) -> list[Module]:
-    """Every module under `source`, through the symlinks to the rooms."""
-    paths = {
+    paths = module_paths(source)
+    return [_module(name, path, paths) for name, path in sorted(paths.items())]
+
+
+def module_paths(source: Path) -> dict[str, Path]:
+    """Every module under `source` by its name, through the symlinks to the rooms."""
+    return {
         _name(path.relative_to(source)): path
         for folder in _folders(source / "embedge")
         for path in folder.glob("*.py")
     }
-    return [_module(name, path, paths) for name, path in sorted(paths.items())]
 
 
 def circles(modules: Iterable[Module], *, late: bool = False) -> list[tuple[str, ...]]:
