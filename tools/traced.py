@@ -22,7 +22,7 @@ def files_entered(call: Callable[[], object], source: Path, name: str = "embedge
     entered: dict[str, None] = {}
     importing = threading.local()
 
-    def seen(frame: FrameType, event: str, argument: object) -> None:
+    def seen(frame: FrameType, event: str, _: object) -> None:
         code = frame.f_code
         if code.co_name == "<module>" and event in ("call", "return"):
             importing.depth = getattr(importing, "depth", 0) + (1 if event == "call" else -1)
