@@ -14,6 +14,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent.parent
 VERSIONS = ("3.11", "3.12", "3.13")
 
+Command = Sequence[str | Path]
+
 sys.path.insert(0, str(HERE / "tests" / "support"))
 
 IMPORT_ALL = """
@@ -60,18 +62,18 @@ def tried(version: str, folder: Path) -> Outcome:
     return Outcome(version, "installs, imports and runs")
 
 
-def _steps(python: Path, folder: Path) -> Iterator[tuple[str, Sequence[str | Path]]]:
+def _steps(python: Path, folder: Path) -> Iterator[tuple[str, Command]]:
     binaries = folder / "venv" / "bin"
     inside, embedge = binaries / "python", binaries / "embedge"
     bundle, pictures = _made(folder)
     constraints = HERE / "constraints.txt"
     yield "python -m venv", [python, "-m", "venv", folder / "venv"]
-    install = [inside, "-m", "pip", "install", "--quiet", "--constraint", constraints, HERE]
+    install: Command = [inside, "-m", "pip", "install", "--quiet", "-c", constraints, HERE]
     yield "pip install embedge", install
     yield "importing the runtime", [inside, "-c", IMPORT_ALL]
     yield "embedge --help", [embedge, "--help"]
     yield "embedge doctor", [embedge, "doctor"]
-    verify: list[str | Path] = [embedge, "verify", bundle, *pictures]
+    verify: Command = [embedge, "verify", bundle, *pictures]
     yield "embedge verify", verify
 
 
@@ -86,7 +88,7 @@ def _made(folder: Path) -> tuple[Path, list[Path]]:
     return tiny_bundle(folder / "tiny.embedge"), pictures
 
 
-def _run(command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
+def _run(command: Command) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=900, cwd="/")
 
 
