@@ -4,21 +4,31 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+# JOBS=2 spreads the suite over two processes, a file of tests to each
+JOBS ?= 1
+SPREAD := $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile)
 PRODUCT := $(VENV)/.installed
 WORKSHOP := $(VENV)/.installed-dev
 
-.PHONY: demo test check teacher pycuda clean
+.PHONY: demo test check house pythons teacher pycuda clean
 
 demo: $(PRODUCT)  ## distil, export, measure and report on rendered faces
 	$(BIN)/distill-and-export --demo --out runs/demo
 
 test: $(WORKSHOP)  ## the whole suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SPREAD)
 
 check: $(WORKSHOP)  ## lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+house: $(WORKSHOP)  ## sizes and order of the rooms, and the walks through them
+	$(BIN)/python tools/house.py
+	$(BIN)/python tools/walks.py
+
+pythons: $(WORKSHOP)  ## the base install under every Python found here
+	$(BIN)/python tools/pythons.py
 
 teacher: $(PRODUCT)  ## train the shipped demo teacher again
 	$(BIN)/embedge train-teacher --recipe demo-teacher --out train/teachers/rendered.safetensors
@@ -30,13 +40,14 @@ pycuda: $(WORKSHOP)  ## build pycuda without a GPU (needs g++), so that the fake
 $(PRODUCT): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "embedge needs Python 3.11 or newer; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip
 	$(PIP) torch==2.13.0
 	$(PIP) --editable '.[train,export]'
 	touch $@
 
 # rtx and cuda let NVIDIA's real parser, builder and bindings check our graphs and calls without a GPU
 $(WORKSHOP): $(PRODUCT)
-	$(PIP) --editable '.[train,export,rtx,cuda,dev]'
+	$(PIP) --group dev --editable '.[train,export,rtx,cuda]'
 	touch $@
 
 clean:

@@ -36,14 +36,14 @@ FEW = """
 
 EARLY = """Students of a quarter of the width, far from their end, and all under the same terms.
 Their rate was chosen by how fast TH-KD learns with it
-([ADR 0019](decisions/0019-filters-begin-by-what-they-read.md)); other methods may want another. In
+([note 0019](notes/0019-filters-begin-by-what-they-read.md)); other methods may want another. In
 SH-KD the teacher is shaped to the head of a student from scratch, who is no better here than the
 row `scratch` says.
 
 """
 
 SLICED = """As many steps of TH-KD, but the student begins as a slice of the teacher
-(`student.start: teacher`, [ADR 0018](decisions/0018-a-student-begins-as-a-slice.md)) and has a
+(`student.start: teacher`, [note 0018](notes/0018-a-student-begins-as-a-slice.md)) and has a
 quarter of the learning rate.
 
 """
