@@ -1,17 +1,21 @@
 """Write a report: `report.json` and `report.html`, each whole or absent."""
 
 from pathlib import Path
-from typing import Any
 
 from embedge.files import write_json, write_text
+from embedge.report.model import Report
+from embedge.report.read import report_from_json
 from embedge.report.render.html import html_from_report
+from embedge.typed import plain
 
 __all__ = ["write_report"]
 
 
-def write_report(report: dict[str, Any], folder: Path) -> Path:
-    """Check the report, write both files into `folder`, return the path of the page."""
+def write_report(report: Report, folder: Path) -> Path:
+    """Check that the report can be read, write both files, return the path of the page."""
+    value = plain(report)
+    report_from_json(value)
     page = html_from_report(report)
-    write_json(folder / "report.json", report)
+    write_json(folder / "report.json", value)
     write_text(folder / "report.html", page)
     return folder / "report.html"

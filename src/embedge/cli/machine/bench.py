@@ -7,6 +7,7 @@ disturbed rounds are flagged in the report.
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +45,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from embedge.bench.bundle_bench import bundle_latency
+    from embedge.bench.results import Latency
     from embedge.cli.machine.bench_text import bench_text
     from embedge.runtime.bundle.bundle import Bundle
+    from embedge.typed import plain, structured
 
     tell = (lambda _: None) if options.json else (lambda line: print(f"  {line}", flush=True))
     with Bundle.open(options.bundle) as bundle:
@@ -59,13 +62,14 @@ def run(options: argparse.Namespace) -> int:
             queries=queries,
             tell=tell,
         )
-        section["placement"] = {} if options.engine else _placements(bundle, plan)
+        placed = None if options.engine else _placements(bundle, plan)
+        latency = replace(structured(Latency, plain(section)), placement=placed)
         if options.out:
             from embedge.report.device import device_report
             from embedge.report.write import write_report
 
-            tell(str(write_report(device_report(bundle, plan.artifacts, section), options.out)))
-    print(json.dumps(section, indent=2) if options.json else bench_text(section))
+            tell(str(write_report(device_report(bundle, plan.artifacts, latency), options.out)))
+    print(json.dumps(plain(latency), indent=2) if options.json else bench_text(latency))
     return 0
 
 
