@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from sample_report import edited, sample_report
+from tiny_bundles import face_like, tiny_bundle
 
 from embedge.files import sha256_file
+from embedge.report.read import read_report
 from embedge.typed import plain
 
 POLICY: dict[str, Any] = {
@@ -125,6 +128,16 @@ def test_gate_and_diff_run_on_the_base_install(good: Path, bad: Path, policy: Pa
     assert on_a_device("gate", bad, "--policy", policy).returncode == 3
     done = on_a_device("report", "diff", good, bad)
     assert "worse   gate no re-enrolment: passed → failed" in done.stdout, done.stderr
+
+
+def test_a_device_on_the_base_install_benches_and_writes_its_figures(tmp_path: Path) -> None:
+    bundle, crop = tiny_bundle(tmp_path / "tiny.embedge"), tmp_path / "a.png"
+    Image.fromarray(face_like(1)).save(crop)
+    quick = ("--seconds", 0.1, "--threads", 1, "--scenario", "single-stream", "--images", crop)
+    done = on_a_device("bench", bundle, "--artifact", "fp32", *quick, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.json"]
+    assert read_report(tmp_path / "out" / "report.json").title.startswith("tiny on ")
 
 
 def test_what_needs_an_extra_names_it(good: Path, tmp_path: Path) -> None:
