@@ -226,7 +226,7 @@ def _faces(rng: np.random.Generator) -> FaceSet:
 def _face(person: np.random.Generator, nuisance: np.random.Generator) -> NDArray[np.uint8]:
     skin = tuple(int(v) for v in person.integers((150, 100, 70), (245, 200, 170)))
     hair = tuple(int(v) for v in person.integers(15, 110, 3))
-    wide, tall = person.integers(32, 42), person.integers(42, 52)
+    wide, tall = int(person.integers(32, 42)), int(person.integers(42, 52))
     x, y = 56 + int(nuisance.integers(-6, 7)), 60 + int(nuisance.integers(-4, 5))
     light = float(nuisance.uniform(0.6, 1.15))
     image = Image.new("RGB", (112, 112), tuple(int(v) for v in nuisance.integers(60, 190, 3)))

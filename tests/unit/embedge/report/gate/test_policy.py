@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-import embedge.optional
 from embedge.calibration.evaluation.figures import Key, Side
 from embedge.errors import EmbedgeError
 from embedge.report.gate.policy import policy_from_json, read_policy
@@ -46,7 +45,7 @@ def test_without_pyyaml_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.M
     def absent(name: str) -> Any:
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(embedge.optional.importlib, "import_module", absent)
+    monkeypatch.setattr("importlib.import_module", absent)
     (tmp_path / "policy.yaml").write_text(HEAD)
     (tmp_path / "policy.json").write_text('{"policy": "embedge.policy/2"}')
     assert read_policy(tmp_path / "policy.json").gates == "all"
