@@ -18,6 +18,9 @@ from typing import Any
 
 from provenance import provenance, write_result
 
+from embedge.report.read import read_report
+from embedge.typed import plain
+
 REPOSITORY = Path(__file__).parents[1]
 BOUNDS = {"seconds": 600.0, "second_call_s": 20.0, "peak_gb": 3.0}
 
@@ -33,7 +36,7 @@ def main() -> None:
         installing = _timed(clone, ".venv/.installed")
         first, second = _timed(clone, "demo"), _timed(clone, "demo")
         out = clone / "runs" / "demo"
-        report = json.loads((out / "demo.embedge" / "report.json").read_text())
+        report = read_report(out / "demo.embedge" / "report.json")
         if keep:
             shutil.copytree(out, keep)
         stages = {path.parent.name: _seconds(path) for path in out.glob("stages/*/stage.json")}
@@ -45,8 +48,8 @@ def main() -> None:
         "held": {key: measured[key] <= bound for key, bound in BOUNDS.items()},
         "install_s": installing,
         "stages_s": dict(sorted(stages.items(), key=lambda item: -item[1])),
-        "gates": report["verdict"]["gates"],
-        "tar": {row["name"]: row["tar"] for row in report["evaluation"]["comparisons"]},
+        "gates": plain(report.verdict.gates),
+        "tar": {one.name: plain(one.tar) for one in report.comparisons},
     }
     write_result("demo", {"provenance": facts, **result})
     print(json.dumps(measured, indent=2))

@@ -6,7 +6,6 @@ Each report is drawn by `embedge report render` in a fresh process, so imports c
 one has 24 comparisons, 40 pairs of pictures and five runs of 20,000 logged steps.
 """
 
-import copy
 import json
 import resource
 import statistics
@@ -14,11 +13,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from provenance import provenance, write_result
+
+from embedge.report.model import Curve, Pair, Report, Training
+from embedge.report.read import read_report
+from embedge.typed import plain
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from sample_report import sample_report
@@ -29,7 +34,7 @@ _ROUNDS = 5
 
 def main(given: list[Path]) -> None:
     reports = {"ordinary": sample_report(), "large": _large(sample_report())}
-    reports |= {path.parent.name: json.loads(path.read_text()) for path in given}
+    reports |= {path.parent.name: read_report(path) for path in given}
     rows = {name: _measured(report) for name, report in reports.items()}
     held = {
         name: all(row[key] <= bound for key, bound in BOUNDS.items()) for name, row in rows.items()
@@ -40,10 +45,10 @@ def main(given: list[Path]) -> None:
     print(json.dumps({"rows": rows, "held": held}, indent=2))
 
 
-def _measured(report: dict[str, Any]) -> dict[str, Any]:
+def _measured(report: Report) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "report.json"
-        source.write_text(json.dumps(report))
+        source.write_text(json.dumps(plain(report)))
         before = _processor_seconds()
         seconds = [_render(source, Path(name) / "out") for _ in range(_ROUNDS)]
         spent = (_processor_seconds() - before) / _ROUNDS
@@ -70,27 +75,40 @@ def _processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _large(report: dict[str, Any]) -> dict[str, Any]:
+def _large(report: Report) -> Report:
     """Several times everything, with names of its own."""
-    comparisons = report["evaluation"]["comparisons"]
-    for number in range(24 - len(comparisons)):
-        one = copy.deepcopy(comparisons[number % 7])
-        probe = f"{one['probe']} {number}"
-        comparisons.append({**one, "name": f"{one['name']} {number}", "probe": probe})
-    for pairs in (report["worst"]["false_matches"], report["worst"]["false_non_matches"]):
-        pairs += pairs
-    steps = list(range(20_000))
+    evaluation, worst = report.evaluation, report.worst
+    assert evaluation is not None
+    assert worst is not None
+    more = [
+        replace(one, probe=replace(one.probe, model=f"{one.probe.model} {number}"))
+        for number, one in zip(range(24 - len(report.comparisons)), cycle(report.comparisons))
+    ]
+    steps = tuple(range(20_000))
     noise = np.random.default_rng(0).normal(size=(5, 3, len(steps)))
     series = ("loss", "accuracy", "rate")
-    report["training"]["curves"] = [
-        {
-            "name": f"run {number}",
-            "steps": steps,
-            "series": {name: row.round(3).tolist() for name, row in zip(series, rows)},
-        }
+    curves = tuple(
+        Curve(
+            f"run {number}",
+            steps,
+            {name: tuple(row.round(3).tolist()) for name, row in zip(series, rows)},
+        )
         for number, rows in enumerate(noise)
-    ]
-    return report
+    )
+    return replace(
+        report,
+        evaluation=replace(evaluation, comparisons=(*evaluation.comparisons, *more)),
+        worst=replace(
+            worst,
+            false_matches=_repeated(worst.false_matches),
+            false_non_matches=_repeated(worst.false_non_matches),
+        ),
+        training=Training(curves),
+    )
+
+
+def _repeated(pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
+    return tuple(islice(cycle(pairs), 20))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ same annotations, for whoever wants the JSON Schema.
 """
 
 import dataclasses
-import math
 import re
+import sys
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -203,7 +203,7 @@ def _scalar(kind: Any, value: Any, place: str, mistakes: list[str]) -> Any:
     if kind is Any:
         return value
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        fine = math.isfinite(value)
+        fine = -sys.float_info.max <= value <= sys.float_info.max
         return _said(fine, float(value) if fine else None, "is no finite number", place, mistakes)
     fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     names = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}

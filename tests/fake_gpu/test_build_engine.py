@@ -1,6 +1,7 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ from tiny_graphs import contract, graph_file
 from embedge.cli import main
 from embedge.errors import EmbedgeError
 from embedge.files import write_json
-from embedge.report.validate import read_report
+from embedge.report.model import Space
+from embedge.report.read import read_report
 from embedge.runtime import Artifact, Bundle, FaceMatcher, write_bundle
 from embedge.runtime.bundle.signature import new_signing_key, sign_bundle
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.runtime.encoders.tensorrt.of_bundle import tensorrt_encoder_from_bundle
+from embedge.typed import plain
 
 pytestmark = pytest.mark.skipif(
     os.environ["FAKE_TENSORRT"] != "10", reason="the command is the same for every generation"
@@ -33,7 +36,7 @@ def bundle(tmp_path: Path) -> Path:
         contract=contract(),
         artifacts=[Artifact(n, f"student.{n}.onnx", k, 17, None) for n, k in NAMES.items()],
         files={f"student.{name}.onnx": path for name, path in graphs.items()},
-        provenance={"teacher": "t", "calibration_sha256": "c" * 64},
+        provenance={"teacher_digest": "t" * 64, "calibration_sha256": "c" * 64},
         default_artifact="fp32",
     )
 
@@ -109,19 +112,19 @@ def test_the_devices_report_fits_the_schema(bundle: Path, tmp_path: Path, embedg
     assert code == 0, err
     assert json.loads(out)["batches"] == [1, 2, 4]
     report = read_report(path)
-    assert report["verdict"]["passed"] is True
-    assert [row["batch"] for row in report["latency"]["artifacts"]] == [1, 4]
-    assert report["artifacts"][0]["sha256"] == json.loads(out)["plan_sha256"]
-    assert report["space"]["contract_digest"] == contract().digest
-    assert report["latency"]["machine"]["gpu"] == "Fake GPU"
-    base = sample_report()
-    base["space"]["contract_digest"] = contract().digest
-    write_json(tmp_path / "report.json", base)
+    assert report.verdict.passed is True
+    assert report.latency
+    assert [row.batch for row in report.latency.artifacts] == [1, 4]
+    assert report.artifacts[0].sha256 == json.loads(out)["plan_sha256"]
+    assert report.space == Space(contract().space, "t" * 64, contract().digest)
+    assert report.latency.machine.gpu == "Fake GPU"
+    base = replace(sample_report(), space=report.space)
+    write_json(tmp_path / "report.json", plain(base))
     code, out, err = embedge("report", "merge", tmp_path / "report.json", path, "--out", tmp_path)
     assert code == 0, err
     merged = read_report(tmp_path / "report.json")
-    assert report["artifacts"][0] in merged["artifacts"]
-    assert report["verdict"]["gates"][0] in merged["verdict"]["gates"]
+    assert report.artifacts[0] in merged.artifacts
+    assert report.verdict.gates[0] in merged.verdict.gates
 
 
 def test_a_signed_bundle_is_left_alone_unless_told(bundle: Path, tmp_path: Path, embedge) -> None:

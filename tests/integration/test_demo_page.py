@@ -14,15 +14,12 @@ import numpy as np
 import pytest
 from browser import chromium
 from PIL import Image
+from sample_report import sample_report
 from tiny_bundles import face_like, tiny_bundle
 from tiny_detectors import constant_onnx, yunet_outputs
 
 from embedge.runtime.picture.align import arcface_template
-
-HISTOGRAM = {"edges": [-1.0, 0.0, 0.5, 1.0], "impostor": [60, 39, 1], "genuine": [0, 10, 90]}
-REPORT = {
-    "evaluation": {"comparisons": [{"gallery": "fp32", "probe": "fp32", "histogram": HISTOGRAM}]}
-}
+from embedge.typed import plain
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +32,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "tiny.embedge",
         files={
             "detector.onnx": constant_onnx(yunet_outputs([planted])),
-            "report.json": json.dumps(REPORT).encode(),
+            "report.json": json.dumps(plain(sample_report(pictures=False))).encode(),
         },
         extras={"detector": {"file": "detector.onnx"}},
     )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,9 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from sample_report import sample_report
 
-from embedge.report.schema import Report
+from embedge.report.device import device_report
+from embedge.report.read import read_report
 from embedge.runtime.bundle.bundle import Bundle
+from embedge.typed import plain
 
 TINY = Path(__file__).parent / "tiny.yaml"
 
@@ -54,22 +58,46 @@ def test_the_bundle_opens_and_holds_what_it_promises(finished):
 
 def test_the_report_tells_the_whole_story(finished):
     out, result = finished
-    report = json.loads((out / "tiny.embedge" / "report.json").read_text())
-    Report.model_validate(report)
-    assert [m["role"] for m in report["models"]] == ["teacher", "student", "baseline"]
-    names = {c["name"] for c in report["evaluation"]["comparisons"]}
+    report = read_report(out / "tiny.embedge" / "report.json")
+    assert [model.role for model in report.models] == ["teacher", "student", "baseline"]
+    names = {one.name for one in report.comparisons}
     assert {"teacher", "student fp32", "teacher / student int8-cpu", "scratch"} <= names
-    assert {curve["name"] for curve in report["training"]["curves"]} == {
-        "teacher",
-        "th-kd",
-        "scratch",
-    }
-    if report["skipped"]:
-        assert report["skipped"][0]["stage"] == "engines"
-        assert "engines skipped: " + report["skipped"][0]["reason"] in result.stderr
+    assert report.training
+    assert {curve.name for curve in report.training.curves} == {"teacher", "th-kd", "scratch"}
+    if report.skipped:
+        assert report.skipped[0].stage == "engines"
+        assert "engines skipped: " + report.skipped[0].reason in result.stderr
     page = (out / "tiny.embedge" / "report.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
+
+
+def test_the_sample_report_says_nothing_that_a_run_does_not_say(finished):
+    """What all other tests of the report stand on."""
+    out, _ = finished
+    real, sample = read_report(out / "tiny.embedge" / "report.json"), sample_report()
+    assert {one.key for one in sample.comparisons} <= {one.key for one in real.comparisons}
+    assert [model.name for model in sample.models] == [model.name for model in real.models]
+    told = [
+        (
+            {(one.name, one.file, one.precision) for one in report.artifacts},
+            {row.stage for row in report.latency.verify},
+        )
+        for report in (sample, real)
+    ]
+    assert all(ours <= theirs for ours, theirs in zip(*told, strict=True)), told
+    drifts = {(one.key, one.drift.reference) for one in sample.comparisons if one.drift}
+    assert drifts <= {(one.key, one.drift.reference) for one in real.comparisons if one.drift}
+
+
+def test_a_device_s_report_names_the_teacher(finished):
+    out, _ = finished
+    real = read_report(out / "tiny.embedge" / "report.json")
+    with Bundle.open(out / "tiny.embedge") as bundle:
+        device = device_report(bundle, ["fp32"], real.latency)
+    assert device.space == real.space
+    assert len(device.space.teacher) == 64
+    assert device.provenance.teacher_digest == device.space.teacher
 
 
 def test_a_second_call_reuses_everything_quickly(finished):
@@ -151,19 +179,19 @@ def test_training_inside_int8_is_a_stage(finished, tmp_path):
     assert result.returncode == 0, result.stderr
     assert "onnx: reused" in result.stderr
     assert student_of(out) == student_of(whole)
-    report = json.loads((out / "tiny.embedge" / "report.json").read_text())
-    Report.model_validate(report)
-    curves = {curve["name"]: curve for curve in report["training"]["curves"]}
+    report = read_report(out / "tiny.embedge" / "report.json")
+    assert report.training
+    curves = {curve.name: curve for curve in report.training.curves}
     assert {"INT8 for int8-cpu", "INT8 for int8-trt"} <= set(curves)
-    assert curves["INT8 for int8-cpu"]["steps"] == [10, 20]
+    assert curves["INT8 for int8-cpu"].steps == (10, 20)
     for name in ("int8-cpu", "int8-trt"):
         (before,) = whole.glob(f"stages/int8-*/student.{name}.onnx")
         assert (out / "tiny.embedge" / before.name).read_bytes() != before.read_bytes()
         plan = json.loads((out / "tiny.embedge" / f"student.{name}.plan.json").read_text())
-        (row,) = [row for row in report["artifacts"] if row["name"] == name]
-        assert plan["float_layers"] == row["float_layers"]
+        (row,) = [row for row in report.artifacts if row.name == name]
+        assert plan["float_layers"] == plain(row.float_layers)
         assert plan["budget_points"] == 100
-    assert report["artifacts"][-1]["float_layers"]  # TensorRT's graph closes in float
+    assert report.artifacts[-1].float_layers  # TensorRT's graph closes in float
 
 
 def test_without_a_shared_head_int8_is_not_trained(finished, tmp_path):
@@ -205,3 +233,25 @@ def test_a_folder_of_another_recipe_stays_as_it_is(finished):
     assert "E-RUN-OTHER" in result.stderr
     assert "seed" in result.stderr
     assert sorted(str(p) for p in out.rglob("*")) == before
+
+
+def test_every_rule_of_the_documented_policy_finds_its_subject(finished, tmp_path):
+    out, _ = finished
+    assert distill(out, "--update", "--evaluate.fmrs", "[0.2, 0.001]").returncode == 0
+    page = Path(__file__).parents[2] / "docs" / "reference" / "policy.md"
+    (example,) = re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+    (tmp_path / "policy.yaml").write_text(example)
+    report = out / "tiny.embedge" / "report.json"
+    command = ["gate", report, "--policy", tmp_path / "policy.yaml", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "embedge", *map(str, command)], capture_output=True, text=True
+    )
+    assert done.returncode in (0, 3), done.stderr
+    found = {check["rule"]: check for check in json.loads(done.stdout)["checks"]}
+    whys = [check["why"] for check in found.values()]
+    assert not [why for why in whys if re.search("no such|only$|not measured", why)]
+    # four people in pairs cannot carry one in a thousand, and are told so
+    tar = found["TAR of teacher / student int8-cpu at FMR 0.001"]
+    assert tar["why"].startswith("insufficient data: needs")
+    assert found["size of int8-cpu"]["passed"]
+    assert len(found) >= 9

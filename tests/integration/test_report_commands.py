@@ -1,43 +1,73 @@
 """embedge report and embedge gate as a user meets them."""
 
-import copy
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sample_report import sample_report
+from PIL import Image
+from sample_report import edited, sample_report
+from tiny_bundles import face_like, tiny_bundle
 
 from embedge.files import sha256_file
+from embedge.report.read import read_report
+from embedge.typed import plain
 
-POLICY = """
-policy: embedge.policy/1
-tar: [{comparison: "teacher gallery, student probe", fmr: 0.01, at_least: 0.9}]
-size: [{artifact: int8-cpu, at_most_bytes: 2000000}]
+POLICY: dict[str, Any] = {
+    "policy": "embedge.policy/2",
+    "tar": [
+        {"gallery": "teacher", "probe": "student", "artifact": "fp32", "fmr": 0.01, "at_least": 0.9}
+    ],
+    "size": [{"artifact": "int8-cpu", "at_most_bytes": 2000000}],
+}
+# nothing but the base install: what a device has
+FORBID = """
+import sys
+class Forbid:
+    def find_spec(self, name, path=None, target=None):
+        if name in {"torch", "onnx", "pydantic", "yaml", "rich", "matplotlib", "jinja2"}:
+            raise ImportError(f"No module named {name!r}")
+sys.meta_path.insert(0, Forbid())
+from embedge.cli import main
+sys.exit(main(sys.argv[1:]))
 """
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("good") / "report.json"
-    path.write_text(json.dumps(sample_report()))
+    path.write_text(json.dumps(plain(sample_report())))
     return path
 
 
 @pytest.fixture(scope="module")
-def bad(good: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    report: dict[str, Any] = copy.deepcopy(json.loads(good.read_text()))
-    report["verdict"]["gates"][2].update(value=5.0, passed=False)
-    report["verdict"]["passed"] = False
+def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def spoil(value: Any) -> None:
+        value["verdict"]["gates"][-1].update(value=5.0, passed=False)
+        value["verdict"]["passed"] = False
+
     path = tmp_path_factory.mktemp("bad") / "report.json"
-    path.write_text(json.dumps(report))
+    path.write_text(json.dumps(plain(edited(sample_report(), spoil))))
+    return path
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.json"
+    path.write_text(json.dumps(POLICY))
     return path
 
 
 def embedge(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "embedge", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def on_a_device(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", FORBID, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
@@ -54,12 +84,12 @@ def test_diff_says_what_got_worse(good: Path, bad: Path, tmp_path: Path) -> None
     page = tmp_path / "diff.html"
     done = embedge("report", "diff", good, bad, "--html", page)
     assert done.returncode == 0, done.stderr
-    assert "worse   gate INT8 loss: passed → failed" in done.stdout
+    assert "worse   gate no re-enrolment: passed → failed" in done.stdout
     assert "1 regression<" in page.read_text()
     assert embedge("report", "diff", good, bad, "--fail").returncode == 3
     assert embedge("report", "diff", bad, good, "--fail").returncode == 0
     told = json.loads(embedge("report", "diff", good, bad, "--json").stdout)
-    assert [one["what"] for one in told["changes"] if one["regression"]] == ["gate INT8 loss"]
+    assert [one["what"] for one in told["changes"] if one["regression"]] == ["gate no re-enrolment"]
 
 
 def test_merge_of_a_report_with_itself_adds_a_device(good: Path, tmp_path: Path) -> None:
@@ -80,18 +110,56 @@ def test_the_summary_names_the_report_by_its_digest(good: Path, tmp_path: Path) 
     assert "http:" not in text
 
 
-def test_gate_passes_and_fails(good: Path, bad: Path, tmp_path: Path) -> None:
-    policy = tmp_path / "policy.yaml"
-    policy.write_text(POLICY)
+def test_gate_passes_and_fails(good: Path, bad: Path, policy: Path) -> None:
     done = embedge("gate", good, "--policy", policy)
     assert done.returncode == 0, done.stderr
     assert "FAIL" not in done.stdout
     done = embedge("gate", bad, "--policy", policy)
     assert done.returncode == 3
-    assert "FAIL  gate INT8 loss" in done.stdout
+    assert "FAIL  gate no re-enrolment" in done.stdout
     assert "E-GATE" in done.stderr
     told = json.loads(embedge("gate", bad, "--policy", policy, "--json").stdout)
     assert not told["passed"]
+    assert told["checks"][-1].keys() == {"rule", "passed", "why"}
+
+
+def test_gate_and_diff_run_on_the_base_install(good: Path, bad: Path, policy: Path) -> None:
+    assert on_a_device("gate", good, "--policy", policy).returncode == 0
+    assert on_a_device("gate", bad, "--policy", policy).returncode == 3
+    done = on_a_device("report", "diff", good, bad)
+    assert "worse   gate no re-enrolment: passed → failed" in done.stdout, done.stderr
+
+
+def test_a_device_on_the_base_install_benches_and_writes_its_figures(tmp_path: Path) -> None:
+    bundle, crop = tiny_bundle(tmp_path / "tiny.embedge"), tmp_path / "a.png"
+    Image.fromarray(face_like(1)).save(crop)
+    quick = ("--seconds", 0.1, "--threads", 1, "--scenario", "single-stream", "--images", crop)
+    done = on_a_device("bench", bundle, "--artifact", "fp32", *quick, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.json"]
+    assert read_report(tmp_path / "out" / "report.json").title.startswith("tiny on ")
+
+
+def test_what_needs_an_extra_names_it(good: Path, tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text("policy: embedge.policy/2\n")
+    for arguments in (
+        ("gate", good, "--policy", tmp_path / "policy.yaml"),
+        ("report", "schema"),
+        ("report", "render", good, "--out", tmp_path),
+        ("report", "diff", good, good, "--html", tmp_path / "diff.html"),
+    ):
+        done = on_a_device(*arguments)
+        assert done.returncode == 2
+        assert re.match(r"embedge: E-EXTRA: .* pip install 'embedge\[export\]'$", done.stderr)
+
+
+def test_a_report_of_the_first_version_is_refused_with_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text('{"schema": "embedge.report/1", "command": "distill-and-export --demo"}')
+    done = embedge("report", "diff", path, path)
+    assert done.returncode == 2
+    assert "E-REPORT-VERSION: this report has the schema 'embedge.report/1'" in done.stderr
+    assert "by the command that wrote it: distill-and-export --demo" in done.stderr
 
 
 def test_mistakes_are_one_sentence(good: Path, tmp_path: Path) -> None:
@@ -107,7 +175,7 @@ def test_mistakes_are_one_sentence(good: Path, tmp_path: Path) -> None:
         assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_schema_is_printed_as_it_is_published():
+def test_the_schema_is_printed_as_it_is_published() -> None:
     done = embedge("report", "schema")
     assert done.returncode == 0
     published = Path(__file__).parents[2] / "docs" / "reference" / "report.schema.json"

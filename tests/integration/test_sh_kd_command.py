@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from embedge.report.schema import Report
+from embedge.report.read import read_report
 from embedge.runtime.bundle.bundle import Bundle
 
 TINY = Path(__file__).parent / "tiny.yaml"
@@ -51,18 +51,18 @@ def test_three_trainings_follow_from_each_other(finished):
 
 
 def test_the_report_shows_both_teachers_and_both_students(finished):
-    report = json.loads((finished / "tiny.embedge" / "report.json").read_text())
-    Report.model_validate(report)
-    assert [(m["name"], m["role"]) for m in report["models"]] == [
+    report = read_report(finished / "tiny.embedge" / "report.json")
+    assert [(model.name, model.role) for model in report.models] == [
         ("teacher", "teacher"),
         ("student", "student"),
         ("original teacher", "teacher"),
         ("scratch", "baseline"),
     ]
-    names = {c["name"] for c in report["evaluation"]["comparisons"]}
+    names = {one.name for one in report.comparisons}
     assert {"teacher", "original teacher", "student fp32", "scratch"} <= names
     assert "teacher / student fp32" in names
-    curves = {curve["name"] for curve in report["training"]["curves"]}
+    assert report.training
+    curves = {curve.name for curve in report.training.curves}
     assert curves == {"original teacher", "teacher", "sh-kd", "scratch"}
 
 
@@ -99,8 +99,8 @@ def test_a_map_shapes_a_teacher_that_cannot_be_trained(finished):
     assert "12 classes of 8 to 8 pictures" in refused.stderr
     result = distill(out, *foreign, "--distill.shape", "map", "--update")
     assert result.returncode == 0, result.stderr
-    report = json.loads((out / "tiny.embedge" / "report.json").read_text())
-    assert [m["method"] for m in report["models"]][:3] == ["mapped onnx", "sh-kd", "onnx"]
+    report = read_report(out / "tiny.embedge" / "report.json")
+    assert [model.method for model in report.models][:3] == ["mapped onnx", "sh-kd", "onnx"]
 
 
 @pytest.mark.parametrize(("dims", "crossed"), [("pca", True), ("projection", False)])
@@ -113,10 +113,10 @@ def test_a_narrow_student(finished, dims, crossed):
         assert "E-DIMS" in refused.stderr
     result = distill(out, *narrow, "--student.dims", dims, "--update")
     assert result.returncode == 0, result.stderr
-    report = json.loads((out / "tiny.embedge" / "report.json").read_text())
-    names = {c["name"] for c in report["evaluation"]["comparisons"]}
+    report = read_report(out / "tiny.embedge" / "report.json")
+    names = {one.name for one in report.comparisons}
     assert ("teacher / student fp32" in names) is crossed
     assert ("original teacher" in names) is crossed
-    assert ("cross-space" in {row["stage"] for row in report["skipped"]}) is not crossed
+    assert ("cross-space" in {row.stage for row in report.skipped}) is not crossed
     with Bundle.open(out / "tiny.embedge") as bundle:
         assert bundle.contract.dim == 8

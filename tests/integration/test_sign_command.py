@@ -10,6 +10,8 @@ from PIL import Image
 from sample_report import sample_report
 from tiny_bundles import face_like, tiny_bundle
 
+from embedge.typed import plain
+
 
 def embedge(*arguments: object, password: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "embedge", "sign", *map(str, arguments)]
@@ -52,7 +54,7 @@ def test_a_matcher_that_asks_for_a_signature_gets_one_or_refuses(tmp_path: Path)
 
 def test_the_summary_names_the_key_of_the_bundle_that_holds_the_report(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    report.write_text(json.dumps(sample_report(pictures=False)))
+    report.write_text(json.dumps(plain(sample_report(pictures=False))))
     key, page = tmp_path / "key.pem", tmp_path / "summary.html"
     embedge("new-key", key)
     bundle = tiny_bundle(tmp_path / "tiny.embedge", files={"report.json": report.read_bytes()})

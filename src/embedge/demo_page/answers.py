@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from embedge.calibration.evaluation.figures import Histogram
 from embedge.errors import EmbedgeError
+from embedge.report.model import SCHEMA
+from embedge.report.read import report_from_json
 from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.matcher import FaceMatcher
 from embedge.runtime.picture.face_crop import ReadFace
@@ -33,22 +36,22 @@ class Errors:
         """From the report in the bundle, where the artifact was compared with itself."""
         if "report.json" not in bundle.files:
             return None
-        evaluation = json.loads(bundle.read("report.json")).get("evaluation") or {}
-        for entry in evaluation.get("comparisons", ()):
-            alone = entry["gallery"] == entry["probe"]
-            # the pipeline calls an artifact "student int8-cpu", a bench of one file "int8-cpu"
-            named = entry["gallery"].removeprefix("student ") == artifact
-            if alone and named and entry.get("histogram"):
-                return cls._of_histogram(entry["histogram"])
+        value = json.loads(bundle.read("report.json"))
+        if value.get("schema") != SCHEMA:
+            return None  # an earlier version's: its figures were named, not keyed
+        for one in report_from_json(value).comparisons:
+            # an evaluation of single files knows no artifacts: there the model is the file
+            if one.gallery == one.probe and artifact == (one.probe.artifact or one.probe.model):
+                return cls._of_histogram(one.histogram)
         return None
 
     @classmethod
-    def _of_histogram(cls, histogram: dict[str, list[float]]) -> "Errors":
-        impostor = np.asarray(histogram["impostor"], float)
-        genuine = np.asarray(histogram["genuine"], float)
+    def _of_histogram(cls, histogram: Histogram) -> "Errors":
+        impostor = np.asarray(histogram.impostor, float)
+        genuine = np.asarray(histogram.genuine, float)
         above = np.concatenate([impostor[::-1].cumsum()[::-1], [0.0]]) / max(impostor.sum(), 1)
         below = np.concatenate([[0.0], genuine.cumsum()]) / max(genuine.sum(), 1)
-        return cls(list(histogram["edges"]), above.tolist(), below.tolist())
+        return cls(list(histogram.edges), above.tolist(), below.tolist())
 
     def at(self, cosine: float) -> dict[str, float]:
         """The point of the DET curve that a threshold at this score would be."""

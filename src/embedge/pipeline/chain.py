@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
@@ -21,6 +20,8 @@ from embedge.pipeline.stages.ship.latency import bench_stage
 from embedge.pipeline.stages.ship.proof import parity_stage
 from embedge.pipeline.stages.ship.reporting import Chain, publish_bundle, report_stage
 from embedge.pipeline.stages.ship.views import Subjects
+from embedge.report.model import Report
+from embedge.report.read import read_report
 from embedge.train.loop import ranks
 
 __all__ = ["Outcome", "distill_and_export", "every_stage"]
@@ -29,8 +30,7 @@ __all__ = ["Outcome", "distill_and_export", "every_stage"]
 @dataclass(frozen=True, slots=True)
 class Outcome:
     bundle: Path
-    gates: list[dict[str, Any]]
-    report: dict[str, Any]
+    report: Report
 
 
 def distill_and_export(run: Run, recipe: Recipe, command: str) -> Outcome | None:
@@ -43,7 +43,7 @@ def distill_and_export(run: Run, recipe: Recipe, command: str) -> Outcome | None
         return None
     chain, report = _proven(run, recipe, students, command)
     bundle = publish_bundle(run, chain, report)
-    return _outcome(bundle)
+    return Outcome(bundle, read_report(bundle / "report.json"))
 
 
 def every_stage(run: Run, recipe: Recipe) -> dict[str, Stage]:
@@ -93,10 +93,3 @@ def _measure(run: Run, recipe: Recipe, chain: Chain) -> None:
         after,
     )
     chain.stages["bench"] = bench_stage(run, recipe, held_out, chain.graphs, after)
-
-
-def _outcome(bundle: Path) -> Outcome:
-    import json
-
-    report = json.loads((bundle / "report.json").read_text())
-    return Outcome(bundle, report["verdict"]["gates"], report)

@@ -4,14 +4,14 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from embedge.errors import EmbedgeError
 from embedge.export.engines.build import engine_from_onnx, layers_path
 from embedge.export.engines.check import EngineCheck, checked_engine, require_agreement
 from embedge.export.engines.options import EngineOptions
 from embedge.export.engines.tensorrt.progress import Progress
-from embedge.report.engine import device_report
+from embedge.report.engine import engine_report
+from embedge.report.model import Report
 from embedge.runtime.bundle.bundle import Artifact, Bundle
 from embedge.runtime.bundle.writer import write_bundle
 from embedge.runtime.contract import EmbeddingContract
@@ -30,7 +30,7 @@ class BuiltEngine:
     file: str
     card: EngineCard
     check: EngineCheck | None
-    report: dict[str, Any] | None
+    report: Report | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def engine_into_bundle(
         check = None if options.sms else _checked(plan, card, model, bundle.contract, checking)
         report = None
         if check is not None:
-            report = device_report(bundle, chosen, file, card, check, command)
+            report = engine_report(bundle, chosen, file, card, check, command)
         _add(folder, bundle, [plan, card_path(plan), layers_path(plan)])
     return BuiltEngine(file, card, check, report)
 

@@ -2,48 +2,50 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
-from embedge.report.schema import SCHEMA
+from embedge.bench.results import Latency
+from embedge.report.model import Artifact, Provenance, Report, Space, Verdict
 from embedge.runtime.bundle.bundle import Bundle
 
-__all__ = ["device_report"]
+__all__ = ["device_report", "now", "space_of"]
 
 
-def device_report(
-    bundle: Bundle, artifacts: Sequence[str], latency: dict[str, Any]
-) -> dict[str, Any]:
+def device_report(bundle: Bundle, artifacts: Sequence[str], latency: Latency) -> Report:
     """A whole report: verdict without gates, the artifacts measured, where they come from."""
-    machine = latency["machine"]
-    return {
-        "schema": SCHEMA,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "title": f"{bundle.name} on {machine.get('name') or machine['cpu']}",
-        "command": f"embedge bench {bundle.name}",
-        "verdict": {"passed": True, "gates": []},
-        "space": {
-            "id": bundle.contract.space,
-            "teacher": str(bundle.provenance.get("teacher", "")),
-            "contract_digest": bundle.contract.digest,
-        },
-        "artifacts": [_artifact(bundle, name, latency) for name in artifacts],
-        "latency": latency,
-        "provenance": {
-            key: bundle.provenance[key]
-            for key in ("weight_licence", "data_licence", "teacher_digest")
-            if key in bundle.provenance
-        },
-    }
+    known = bundle.provenance
+    return Report(
+        created=now(),
+        title=f"{bundle.name} on {latency.machine.name or latency.machine.cpu}",
+        command=f"embedge bench {bundle.name}",
+        verdict=Verdict.of([]),
+        space=space_of(bundle),
+        artifacts=tuple(_artifact(bundle, name, latency) for name in artifacts),
+        latency=latency,
+        provenance=Provenance(
+            teacher_digest=known.get("teacher_digest"),
+            weight_licence=known.get("weight_licence"),
+            data_licence=known.get("data_licence"),
+        ),
+    )
 
 
-def _artifact(bundle: Bundle, name: str, latency: dict[str, Any]) -> dict[str, Any]:
+def space_of(bundle: Bundle) -> Space:
+    contract, teacher = bundle.contract, bundle.provenance.get("teacher_digest")
+    return Space(contract.space, str(teacher or "unknown"), contract.digest)
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _artifact(bundle: Bundle, name: str, latency: Latency) -> Artifact:
     artifact = bundle.artifact(name)
-    return {
-        "name": name,
-        "file": artifact.file,
+    return Artifact(
+        name=name,
+        file=artifact.file,
         **bundle.stated(artifact.file),
-        "precision": artifact.precision,
-        "opset": artifact.opset,
-        "threshold": artifact.threshold and artifact.threshold.to_json(),
-        "placement": latency.get("placement", {}).get(name),
-    }
+        precision=artifact.precision,
+        opset=artifact.opset,
+        threshold=artifact.threshold,
+        placement=(latency.placement or {}).get(name),
+    )

@@ -1,12 +1,19 @@
 """What changed between two reports, and whether it got worse beyond what chance explains."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from embedge.bench.results import ArtifactLatency, Percentiles
+from embedge.calibration.evaluation.figures import Comparison
+from embedge.report.model import Artifact, Gate, Report
 
 __all__ = ["Change", "comparability", "report_changes"]
 
-Interval = Sequence[float] | None
+K = TypeVar("K")
+V = TypeVar("V")
+Interval = tuple[float, float] | None
+Turn = Literal["better", "worse", "same", "changed"]
 _WORTH_TELLING = 0.01  # a change of one percent where there is no interval to ask
 
 
@@ -18,154 +25,147 @@ class Change:
     before: float | str | None
     after: float | str | None
     unit: str
-    turn: Literal["better", "worse", "same", "changed"]
+    turn: Turn
     certain: bool
 
     @property
     def regression(self) -> bool:
         return self.turn == "worse" and self.certain
 
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "regression": self.regression}
 
-
-def report_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+def report_changes(before: Report, after: Report) -> list[Change]:
     """Every figure that both reports carry, and everything that appeared or vanished."""
+
+    def rows(found: Callable[[Report], Mapping[K, V]]) -> tuple[Mapping[K, V], Mapping[K, V]]:
+        return found(before), found(after)
+
     return [
-        *_gate_changes(before, after),
-        *_rate_changes(before, after),
-        *_artifact_changes(before, after),
-        *_latency_changes(before, after),
+        *_changes("gate ", *rows(lambda r: {one.name: one for one in r.verdict.gates}), _gate),
+        *_changes("", *rows(lambda r: {one.key: one for one in r.comparisons}), _comparison),
+        *_changes("artifact ", *rows(lambda r: {one.name: one for one in r.artifacts}), _artifact),
+        *_changes("", *rows(_latencies), _latency),
     ]
 
 
-def comparability(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def comparability(before: Report, after: Report) -> list[str]:
     """Why figures of the two may not mean the same; empty when they do."""
     told = []
-    for what, path in (
-        ("the evaluation data", ("evaluation", "dataset", "fingerprint")),
-        ("the embedding space", ("space", "id")),
-        ("the processor", ("latency", "machine", "cpu")),
-        ("the number of processors", ("latency", "machine", "cores")),
-        ("the licence of the weights", ("provenance", "weight_licence")),
-    ):
-        one, other = _at(before, path), _at(after, path)
+    for what, found in _CIRCUMSTANCES.items():
+        one, other = found(before), found(after)
         if one is not None and other is not None and one != other:
             told.append(f"{what} differs: {one} and {other}")
     return told
 
 
-def _at(report: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    value: Any = report
-    for key in path:
-        value = (value or {}).get(key)
-    return value
+_CIRCUMSTANCES: dict[str, Callable[[Report], Any]] = {
+    "the evaluation data": lambda r: r.evaluation and r.evaluation.dataset.fingerprint,
+    "the embedding space": lambda r: r.space and r.space.id,
+    "the processor": lambda r: r.latency and r.latency.machine.cpu,
+    "the number of processors": lambda r: r.latency and r.latency.machine.cores,
+    "the licence of the weights": lambda r: r.provenance.weight_licence,
+}
 
 
-def _gate_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
-    old, new = (
-        {gate["name"]: gate for gate in report["verdict"]["gates"]} for report in (before, after)
-    )
-    for name in _both_orders(old, new):
-        one, other = old.get(name), new.get(name)
-        if one is None or other is None:
-            yield _appeared(f"gate {name}", one, other)
-            continue
-        turn: Any = "same"
-        if one["passed"] != other["passed"]:
-            turn = "better" if other["passed"] else "worse"
-        words = [("passed" if gate["passed"] else "failed") for gate in (one, other)]
-        yield Change(f"gate {name}", words[0], words[1], "", turn, turn != "same")
+def _changes(
+    kind: str,
+    old: Mapping[K, V],
+    new: Mapping[K, V],
+    compared: Callable[[str, V, V], Iterator[Change]],
+) -> Iterator[Change]:
+    """What only one report has is no regression by itself, but nothing to overlook."""
+    for key in [*new, *(key for key in old if key not in new)]:
+        if key in old and key in new:
+            yield from compared(str(key), old[key], new[key])
+        else:
+            there = ["there" if key in rows else None for rows in (old, new)]
+            yield Change(f"{kind}{key}", there[0], there[1], "", "changed", True)
 
 
-def _rate_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
-    old, new = (_comparisons(report) for report in (before, after))
-    for name in _both_orders(old, new):
-        if name not in old or name not in new:
-            yield _appeared(name, old.get(name), new.get(name))
-            continue
-        yield from _one_comparison(name, old[name], new[name])
+def _gate(name: str, old: Gate, new: Gate) -> Iterator[Change]:
+    turn: Turn = "same"
+    if old.passed != new.passed:
+        turn = "better" if new.passed else "worse"
+    words = [("passed" if gate.passed else "failed") for gate in (old, new)]
+    yield Change(f"gate {name}", words[0], words[1], "", turn, turn != "same")
 
 
-def _comparisons(report: Mapping[str, Any]) -> dict[str, Any]:
-    return {one["name"]: one for one in (report.get("evaluation") or {}).get("comparisons", [])}
-
-
-def _one_comparison(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    points = [{point["fmr"]: point for point in one.get("tar", [])} for one in (old, new)]
+def _comparison(name: str, old: Comparison, new: Comparison) -> Iterator[Change]:
+    points = [{point.fmr: point for point in one.tar} for one in (old, new)]
     for fmr in sorted(set(points[0]) & set(points[1]), reverse=True):
         one, other = points[0][fmr], points[1][fmr]
-        if one.get("tar") is not None and other.get("tar") is not None:
+        if one.tar is not None and other.tar is not None:
             yield _figure(
                 f"{name}: TAR at FMR {fmr:g}",
-                (one["tar"], other["tar"]),
-                intervals=(_ends(one), _ends(other)),
+                (one.tar, other.tar),
+                intervals=(_ends(one.low, one.high), _ends(other.low, other.high)),
                 larger_is_better=True,
             )
-    if old.get("eer") is not None and new.get("eer") is not None:
+    if old.eer is not None and new.eer is not None:
         yield _figure(
             f"{name}: equal error rate",
-            (old["eer"], new["eer"]),
-            intervals=(_ends(old, "eer_"), _ends(new, "eer_")),
+            (old.eer.rate, new.eer.rate),
+            intervals=((old.eer.low, old.eer.high), (new.eer.low, new.eer.high)),
             larger_is_better=False,
         )
 
 
-def _ends(value: Mapping[str, Any], prefix: str = "") -> Interval:
-    low, high = value.get(f"{prefix}low"), value.get(f"{prefix}high")
+def _ends(low: float | None, high: float | None) -> Interval:
     return None if low is None or high is None else (low, high)
 
 
-def _artifact_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
-    old, new = ({one["name"]: one for one in r.get("artifacts", [])} for r in (before, after))
-    for name in _both_orders(old, new):
-        one, other = old.get(name), new.get(name)
-        if one is None or other is None:
-            yield _appeared(f"artifact {name}", one, other)
-            continue
-        sizes = (one["bytes"], other["bytes"])
-        yield _figure(f"{name}: size", sizes, larger_is_better=False, unit="bytes")
-        if one.get("cosine_to_torch") and other.get("cosine_to_torch"):
-            p1 = (one["cosine_to_torch"]["p1"], other["cosine_to_torch"]["p1"])
-            yield _figure(f"{name}: cosine to the student, p1", p1, larger_is_better=True)
+def _artifact(name: str, old: Artifact, new: Artifact) -> Iterator[Change]:
+    sizes = (old.bytes, new.bytes)
+    yield _figure(f"{name}: size", sizes, larger_is_better=False, unit="bytes")
+    if old.cosine_to_torch and new.cosine_to_torch:
+        p1 = (old.cosine_to_torch.p1, new.cosine_to_torch.p1)
+        yield _figure(f"{name}: cosine to the student, p1", p1, larger_is_better=True)
 
 
-def _latency_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
-    old, new = (_latencies(report) for report in (before, after))
-    for name in _both_orders(old, new):
-        if name not in old or name not in new:
-            yield _appeared(name, old.get(name), new.get(name))
-            continue
-        for quantile in ("p50", "p90", "p99"):
-            values = (old[name].get(quantile), new[name].get(quantile))
-            if None not in values:
-                yield _figure(
-                    f"{name}: {quantile}",
-                    values,
-                    intervals=tuple(
-                        (row.get("interval") or {}).get(quantile) for row in (old[name], new[name])
-                    ),
-                    larger_is_better=False,
-                    unit="ms",
-                )
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    """Which latency it is: of an artifact by itself, or of a stage of a verification."""
+
+    what: str
+    threads: int = 0
+    batch: int = 0
+
+    def __str__(self) -> str:
+        if not self.threads:
+            return f"verification, {self.what}"
+        batch = f", batch {self.batch}" if self.batch != 1 else ""
+        return f"{self.what} on {self.threads} thread{'s' if self.threads != 1 else ''}{batch}"
 
 
-def _latencies(report: Mapping[str, Any]) -> dict[str, Any]:
-    latency = report.get("latency") or {}
-    rows = {
-        f"{row['artifact']} on {row['threads']} thread{'s' if row['threads'] != 1 else ''}"
-        + (f", batch {row['batch']}" if row.get("batch", 1) != 1 else ""): row
-        for row in latency.get("artifacts", [])
-    }
-    return rows | {f"verification, {row['stage']}": row for row in latency.get("verify", [])}
+def _latencies(report: Report) -> dict[_Timed, Percentiles]:
+    if report.latency is None:
+        return {}
+
+    def key(row: ArtifactLatency) -> _Timed:
+        return _Timed(row.artifact, row.threads, row.batch)
+
+    rows: dict[_Timed, Percentiles] = {key(row): row for row in report.latency.artifacts}
+    return rows | {_Timed(row.stage): row for row in report.latency.verify}
+
+
+def _latency(name: str, old: Percentiles, new: Percentiles) -> Iterator[Change]:
+    for quantile in ("p50", "p90", "p99"):
+        before, after = getattr(old, quantile), getattr(new, quantile)
+        if before is not None and after is not None:
+            yield _figure(
+                f"{name}: {quantile}",
+                (before, after),
+                intervals=(old.interval.get(quantile), new.interval.get(quantile)),
+                larger_is_better=False,
+                unit="ms",
+            )
 
 
 def _figure(
     what: str,
-    values: tuple[float, float],
+    values: Sequence[float],
     *,
     larger_is_better: bool,
-    intervals: tuple[Interval, ...] = (None, None),
+    intervals: tuple[Interval, Interval] = (None, None),
     unit: str = "",
 ) -> Change:
     """With intervals, certain means disjoint; without, more than one percent."""
@@ -179,13 +179,3 @@ def _figure(
         return Change(what, before, after, unit, "same", False)
     better = (after > before) == larger_is_better
     return Change(what, before, after, unit, "better" if better else "worse", certain)
-
-
-def _appeared(what: str, before: Any, after: Any) -> Change:
-    """What only one report has: no regression by itself, but nothing to overlook."""
-    there = ["there" if value is not None else None for value in (before, after)]
-    return Change(what, there[0], there[1], "", "changed", True)
-
-
-def _both_orders(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    return [*new, *(name for name in old if name not in new)]

@@ -5,12 +5,12 @@ docs/reference/report.md explains it; `embedge report schema` prints the JSON Sc
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from embedge.bench.results import Latency
 from embedge.calibration.evaluation.figures import Comparison, Cosines, Count, Share
 from embedge.runtime.threshold import Threshold
-from embedge.typed import Pattern
+from embedge.typed import Pattern, plain
 
 __all__ = [
     "SCHEMA",
@@ -247,17 +247,25 @@ class Provenance:
     recipe: dict[str, Any] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
 
+    def facts(self) -> dict[str, Any]:
+        """All of it under one roof, as a bundle's manifest keeps it."""
+        named: dict[str, Any] = plain(self)
+        more = named.pop("more")
+        return {**named, **more}
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The whole of `report.json`."""
 
+    # pydantic takes this for every class inside: unknown keys are mistakes, NaN is no result
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
+
+    schema: Literal["embedge.report/2"] = SCHEMA
     created: str
     title: str
-    verdict: Verdict
-    provenance: Provenance
-    schema: Literal["embedge.report/2"] = SCHEMA
     command: str = ""
+    verdict: Verdict
     space: Space | None = None
     models: tuple[Model, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
@@ -267,3 +275,14 @@ class Report:
     devices: tuple[Latency, ...] = ()
     worst: Worst | None = None
     training: Training | None = None
+    provenance: Provenance
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        return self.evaluation.comparisons if self.evaluation else ()
+
+    @property
+    def machines(self) -> tuple[Latency, ...]:
+        """The machine of the run, then every device whose report was merged."""
+        own = () if self.latency is None else (self.latency,)
+        return own + self.devices

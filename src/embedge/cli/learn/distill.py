@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from embedge.pipeline.recipe import Recipe
+    from embedge.report.model import Gate, Verdict
 
 TAKES_OVERRIDES = True
 
@@ -75,13 +76,14 @@ def run(options: argparse.Namespace) -> int:
             progress.say(f"reused: {', '.join(work.reused)}")
     if outcome is None:
         return 0
-    print(_summary(outcome.gates))
+    verdict = outcome.report.verdict
+    print(_summary(verdict))
     print(f"report:  {outcome.bundle / 'report.html'}\nbundle:  {outcome.bundle}")
-    failed = [gate for gate in outcome.gates if not gate["passed"]]
-    if failed:
+    if not verdict.passed:
+        failed = [gate for gate in verdict.gates if not gate.passed]
         raise GateFailed(
             "E-GATE",
-            "; ".join(f"{gate['what']} is {_value(gate)}, bound {_bound(gate)}" for gate in failed),
+            "; ".join(f"{gate.what} is {_value(gate)}, bound {_bound(gate)}" for gate in failed),
             where=folder,
             remedy="See in the report where it is lost; change the recipe or its evaluate.gates",
         )
@@ -119,21 +121,17 @@ def _command() -> str:
     return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
-def _summary(gates: list[dict[str, object]]) -> str:
+def _summary(verdict: "Verdict") -> str:
     return "\n".join(
-        f"{_word(gate)}  {_value(gate):>14}  {_bound(gate):>12}  {gate['what']}" for gate in gates
+        f"{'pass' if gate.passed else 'FAIL'}  {_value(gate):>14}  {_bound(gate):>12}  {gate.what}"
+        for gate in verdict.gates
     )
 
 
-def _word(gate: dict[str, object]) -> str:
-    return "pass" if gate["passed"] else "FAIL"
+def _value(gate: "Gate") -> str:
+    return "not measured" if gate.value is None else f"{gate.value:.5g} {gate.unit}".strip()
 
 
-def _value(gate: dict[str, object]) -> str:
-    value = gate["value"]
-    return "not measured" if value is None else f"{value:.5g} {gate['unit']}".strip()
-
-
-def _bound(gate: dict[str, object]) -> str:
-    sign = "≥" if gate["direction"] == "min" else "≤"
-    return f"{sign} {gate['bound']:g} {gate['unit']}".strip()
+def _bound(gate: "Gate") -> str:
+    sign = "≥" if gate.direction == "min" else "≤"
+    return f"{sign} {gate.bound:g} {gate.unit}".strip()

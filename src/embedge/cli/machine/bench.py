@@ -7,6 +7,7 @@ disturbed rounds are flagged in the report.
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from embedge.errors import EmbedgeError
 
 if TYPE_CHECKING:
     from embedge.bench.bundle_bench import OpenEncoder, Plan
+    from embedge.bench.results import Latency
     from embedge.runtime.bundle.bundle import Bundle
 
 _SCENARIOS = ("single-stream", "multi-stream", "offline", "server", "sustained")
@@ -38,16 +40,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     parser.add_argument("--sustained-seconds", type=float, default=30.0)
-    parser.add_argument("--out", type=Path, help="folder for report.json and report.html")
+    parser.add_argument(
+        "--out", type=Path, help="folder for report.json, and report.html where it can be drawn"
+    )
     parser.add_argument("--json", action="store_true", help="print the latency section")
 
 
 def run(options: argparse.Namespace) -> int:
     from embedge.bench.bundle_bench import bundle_latency
+    from embedge.bench.results import Latency
     from embedge.cli.machine.bench_text import bench_text
     from embedge.runtime.bundle.bundle import Bundle
+    from embedge.typed import plain, structured
 
-    tell = (lambda _: None) if options.json else (lambda line: print(f"  {line}", flush=True))
+    def tell(line: str) -> None:
+        if not options.json:
+            print(f"  {line}", flush=True)
+
     with Bundle.open(options.bundle) as bundle:
         plan = _plan(options, bundle)
         crops, queries = _faces(options, bundle)
@@ -59,14 +68,23 @@ def run(options: argparse.Namespace) -> int:
             queries=queries,
             tell=tell,
         )
-        section["placement"] = {} if options.engine else _placements(bundle, plan)
+        placed = None if options.engine else _placements(bundle, plan)
+        latency = replace(structured(Latency, plain(section)), placement=placed)
         if options.out:
-            from embedge.report.device import device_report
-            from embedge.report.write import write_report
-
-            tell(str(write_report(device_report(bundle, plan.artifacts, section), options.out)))
-    print(json.dumps(section, indent=2) if options.json else bench_text(section))
+            tell(_written(bundle, plan, latency, options.out))
+    print(json.dumps(plain(latency), indent=2) if options.json else bench_text(latency))
     return 0
+
+
+def _written(bundle: "Bundle", plan: "Plan", latency: "Latency", out: Path) -> str:
+    """The report, and its page where this machine can draw one; `report render` can elsewhere."""
+    from embedge.optional import available
+    from embedge.report.device import device_report
+    from embedge.report.write import write_figures, write_report
+
+    drawn = available("jinja2") and available("matplotlib")
+    report = device_report(bundle, plan.artifacts, latency)
+    return str((write_report if drawn else write_figures)(report, out))
 
 
 def _plan(options: argparse.Namespace, bundle: "Bundle") -> "Plan":

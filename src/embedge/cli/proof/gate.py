@@ -9,20 +9,23 @@ from embedge.errors import GateFailed
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("report", type=Path, help="a report.json")
-    parser.add_argument("--policy", type=Path, required=True, help="YAML: docs/reference/policy.md")
+    parser.add_argument(
+        "--policy", type=Path, required=True, help="YAML or JSON: docs/reference/policy.md"
+    )
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
     from embedge.report.gate.checks import checks
     from embedge.report.gate.policy import read_policy
-    from embedge.report.validate import read_report
+    from embedge.report.read import read_report
+    from embedge.typed import plain
 
     policy = read_policy(options.policy)
     found = checks(read_report(options.report), policy)
     failed = [check for check in found if not check.passed]
     if options.json:
-        answer = {"passed": not failed, "checks": [check.to_json() for check in found]}
+        answer = {"passed": not failed, "checks": plain(found)}
         print(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
         for check in found:

@@ -3,9 +3,12 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from embedge.errors import GateFailed
+
+if TYPE_CHECKING:
+    from embedge.report.diff import Change
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +40,8 @@ def _configure_render(parser: argparse.ArgumentParser) -> None:
 
 
 def _render(options: argparse.Namespace) -> int:
-    from embedge.report.privacy import without_pictures
-    from embedge.report.validate import read_report
+    from embedge.report.read import read_report
+    from embedge.report.render.pictures import without_pictures
     from embedge.report.write import write_report
 
     report = read_report(options.report)
@@ -47,8 +50,8 @@ def _render(options: argparse.Namespace) -> int:
     return 0
 
 
-def _schema(options: argparse.Namespace) -> int:
-    from embedge.report.validate import json_schema
+def _schema(_: argparse.Namespace) -> int:
+    from embedge.report.read import json_schema
 
     print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
     return 0
@@ -67,15 +70,22 @@ def _configure_diff(parser: argparse.ArgumentParser) -> None:
 
 def _diff(options: argparse.Namespace) -> int:
     from embedge.report.diff import comparability, report_changes
-    from embedge.report.validate import read_report
+    from embedge.report.read import read_report
+    from embedge.typed import plain
 
     before, after = read_report(options.before), read_report(options.after)
     changes, warnings = report_changes(before, after), comparability(before, after)
     worse = [change for change in changes if change.regression]
     if options.html:
-        _write_diff_page(options.html, before, after, changes, warnings)
+        from embedge.files import write_text
+        from embedge.report.render.html import rendered
+        from embedge.report.render.views.changes import changes_view
+
+        page = rendered("diff.html", **changes_view(before, after, changes, warnings))
+        write_text(options.html, page)
     if options.json:
-        answer = {"warnings": warnings, "changes": [change.to_json() for change in changes]}
+        told = [{**plain(change), "regression": change.regression} for change in changes]
+        answer = {"warnings": warnings, "changes": told}
         print(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
         _print_changes(changes, warnings, everything=options.all)
@@ -89,15 +99,7 @@ def _diff(options: argparse.Namespace) -> int:
     return 0
 
 
-def _write_diff_page(path: Path, *compared: Any) -> None:
-    from embedge.files import write_text
-    from embedge.report.render.html import rendered
-    from embedge.report.render.views.changes import changes_view
-
-    write_text(path, rendered("diff.html", **changes_view(*compared)))
-
-
-def _print_changes(changes: list[Any], warnings: list[str], *, everything: bool) -> None:
+def _print_changes(changes: "list[Change]", warnings: list[str], *, everything: bool) -> None:
     from embedge.report.render.views.changes import change_text
 
     for warning in warnings:
@@ -126,7 +128,7 @@ def _configure_merge(parser: argparse.ArgumentParser) -> None:
 
 def _merge(options: argparse.Namespace) -> int:
     from embedge.report.merge import merged_report
-    from embedge.report.validate import read_report
+    from embedge.report.read import read_report
     from embedge.report.write import write_report
 
     others = [read_report(path) for path in options.others]

@@ -84,6 +84,7 @@ def run(options: argparse.Namespace) -> int:
     from embedge.files import write_json
     from embedge.pipeline.engine_in_bundle import engine_into_bundle
     from embedge.progress import Progress
+    from embedge.typed import plain
 
     wanted, checking = _engine_options(options), _checking(options)
     with Progress().task("building the engine", total=100) as task:
@@ -98,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
         )
     if built.report is not None:
         path = options.report or options.bundle.parent / f"{Path(built.file).stem}.report.json"
-        write_json(path, built.report)
+        write_json(path, plain(built.report))
         print(f"report    {path}  (embedge report merge REPORT {path} --out DIR)", file=sys.stderr)
     print(json.dumps(built.card.to_json(), indent=2) if options.json else _text(built))
     return 0

@@ -1,8 +1,9 @@
 """Which licences of weights and data need somebody to say: yes, I know."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from embedge.report.model import Provenance
 
 __all__ = ["licence_findings", "non_commercial"]
 
@@ -11,7 +12,6 @@ _NON_COMMERCIAL = re.compile(
     r"|academic[\s_-]+(only|use)|evaluation[\s_-]+only",
     re.IGNORECASE,
 )
-_FIELDS = {"weight_licence": "weights", "data_licence": "data"}
 
 
 def non_commercial(licence: str) -> bool:
@@ -20,7 +20,7 @@ def non_commercial(licence: str) -> bool:
 
 
 def licence_findings(
-    provenance: Mapping[str, Any], acknowledged: Sequence[str], *, required: Sequence[str]
+    provenance: Provenance, acknowledged: Sequence[str], *, required: Sequence[str]
 ) -> list[tuple[str, bool, str]]:
     """(what, fine, why) for the weights and the data of a report.
 
@@ -28,8 +28,10 @@ def licence_findings(
     passes only when exactly its text is among `acknowledged`.
     """
     findings = []
-    for field, what in _FIELDS.items():
-        licence = provenance.get(field)
+    for what, licence in (
+        ("weights", provenance.weight_licence),
+        ("data", provenance.data_licence),
+    ):
         if not licence:
             if what in required:
                 findings.append((what, False, "states no licence"))

@@ -1,105 +1,153 @@
-"""What a policy file may ask of a report, version `embedge.policy/1`: docs/reference/policy.md."""
+"""What a policy file may ask of a report, version `embedge.policy/2`: docs/reference/policy.md."""
 
+import json
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
+from embedge.calibration.evaluation.figures import Key, Share, Side
 from embedge.errors import EmbedgeError
 from embedge.optional import require
+from embedge.typed import Bound, Mistakes, structured
 
-__all__ = ["Policy", "read_policy"]
+__all__ = [
+    "CosineRule",
+    "LatencyRule",
+    "Licences",
+    "Policy",
+    "SizeRule",
+    "TarRule",
+    "ThresholdRule",
+    "policy_from_json",
+    "read_policy",
+]
 
-POLICY = "embedge.policy/1"
-Share = Annotated[float, Field(ge=0, le=1)]
+POLICY: Final = "embedge.policy/2"
 
 
-class _Rule(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OfComparison:
+    """`artifact` is the probe's, and the gallery's too where one model stands on both sides."""
+
+    gallery: str
+    probe: str
+    artifact: str | None = None
+    gallery_artifact: str | None = None
+
+    @property
+    def key(self) -> Key:
+        same = self.artifact if self.gallery == self.probe else None
+        return Key(
+            Side(self.gallery, self.gallery_artifact or same), Side(self.probe, self.artifact)
+        )
 
 
-class TarRule(_Rule):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TarRule(_OfComparison):
     """`bound: low` asks it of the lower end of the interval, as an auditor would."""
 
-    comparison: str
     fmr: Share
     at_least: Share
     bound: Literal["value", "low"] = "value"
 
 
-class ThresholdRule(_Rule):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdRule(_OfComparison):
     """Error rates at the operating threshold; `bound: high` takes the upper end."""
 
-    comparison: str
     fmr_at_most: Share | None = None
     fnmr_at_most: Share | None = None
     bound: Literal["value", "high"] = "high"
 
-    @model_validator(mode="after")
-    def _asks_something(self) -> Self:
+    def __post_init__(self) -> None:
         if self.fmr_at_most is None and self.fnmr_at_most is None:
             raise ValueError("give fmr_at_most, fnmr_at_most or both")
-        return self
 
 
-class CosineRule(_Rule):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CosineRule:
     artifact: str
     statistic: Literal["mean", "p1", "min"] = "p1"
-    at_least: Annotated[float, Field(ge=-1, le=1)]
+    at_least: Annotated[float, Bound(-1, 1)]
 
 
-class LatencyRule(_Rule):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyRule:
     artifact: str
     threads: int | None = None
     quantile: Literal["p50", "p90", "p99", "max"] = "p90"
-    at_most_ms: Annotated[float, Field(gt=0)]
+    at_most_ms: Annotated[float, Bound(0)]
 
 
-class SizeRule(_Rule):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeRule:
     artifact: str
-    at_most_bytes: Annotated[int, Field(gt=0)]
+    at_most_bytes: Annotated[int, Bound(1)]
 
 
-class Licences(_Rule):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Licences:
     """Licences are looked at even when a policy says nothing of them."""
 
-    acknowledged: list[str] = []
-    required: list[Literal["weights", "data"]] = ["weights"]
+    acknowledged: tuple[str, ...] = ()
+    required: tuple[Literal["weights", "data"], ...] = ("weights",)
 
 
-class Policy(_Rule):
-    policy: Literal["embedge.policy/1"]
-    gates: Literal["all", "none"] | list[str] = "all"
-    must_run: list[str] = []
-    tar: list[TarRule] = []
-    threshold: list[ThresholdRule] = []
-    cosine: list[CosineRule] = []
-    latency: list[LatencyRule] = []
-    size: list[SizeRule] = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    policy: Literal["embedge.policy/2"]
+    gates: Literal["all", "none"] | tuple[str, ...] = "all"
+    must_run: tuple[str, ...] = ()
+    tar: tuple[TarRule, ...] = ()
+    threshold: tuple[ThresholdRule, ...] = ()
+    cosine: tuple[CosineRule, ...] = ()
+    latency: tuple[LatencyRule, ...] = ()
+    size: tuple[SizeRule, ...] = ()
     quiet_latency: bool = False
-    licences: Licences = Licences()
+    licences: Licences = field(default_factory=Licences)
 
 
 def read_policy(path: Path) -> Policy:
-    """Load a policy file; every mistake in it is told, with its place."""
-    yaml = require("yaml", extra="export")
+    """Load a policy file, JSON or YAML; every mistake in it is told, with its place."""
     try:
-        value: Any = yaml.safe_load(path.read_text())
-        return Policy.model_validate(value)
-    except ValidationError as error:
-        raise _wrong(path, "; ".join(_line(item) for item in error.errors())) from error
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise _wrong(path, str(error).replace("\n", " ")) from error
+        text = path.read_text()
+        value = json.loads(text) if path.suffix == ".json" else _yaml(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise _wrong(str(error).replace("\n", " "), path) from error
+    return policy_from_json(value, where=path)
 
 
-def _line(item: Any) -> str:
-    return f"{'.'.join(map(str, item['loc'])) or 'policy'}: {item['msg']}"
+def policy_from_json(value: Any, *, where: Path | None = None) -> Policy:
+    if isinstance(value, dict) and value.get("policy") == "embedge.policy/1":
+        raise _wrong(
+            f"it is embedge.policy/1, this version reads {POLICY}: `comparison:` became `gallery:`,"
+            " `probe:` and `artifact:`",
+            where,
+        )
+    try:
+        return structured(Policy, value)
+    except Mistakes as mistakes:
+        raise _wrong(str(mistakes), where) from mistakes
 
 
-def _wrong(path: Path, what: str) -> EmbedgeError:
+def _yaml(text: str) -> Any:
+    yaml = require("yaml", extra="export")
+    loader: Any = type("_Loader", (yaml.SafeLoader,), {})
+    # YAML 1.1 takes 1e-3 for a text
+    loader.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+    )
+    try:
+        return yaml.load(text, Loader=loader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
+def _wrong(what: str, where: Path | None) -> EmbedgeError:
     return EmbedgeError(
         "E-POLICY",
         f"the policy cannot be used: {what}",
-        where=path,
+        where=where,
         remedy="docs/reference/policy.md describes every key",
     )

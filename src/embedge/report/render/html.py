@@ -1,53 +1,48 @@
 """`report.html`: one file, no script, nothing fetched."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
+from embedge.optional import require
+from embedge.report.model import Report
 from embedge.report.render.views.accuracy import accuracy_view
 from embedge.report.render.views.evidence import provenance_view, training_view, worst_view
 from embedge.report.render.views.latency import latency_views
 from embedge.report.render.views.networks import artifacts_view, models_view
 from embedge.report.render.views.verdict import headline_view, verdict_view
 from embedge.report.render.words import date_text, short_digest
-from embedge.report.validate import completed
 
 __all__ = ["html_from_report", "rendered"]
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
-def html_from_report(report: dict[str, Any]) -> str:
-    """The whole page; the report is checked first."""
-    return rendered("report.html", **_page(completed(report)))
-
-
-def _page(full: Mapping[str, Any]) -> dict[str, Any]:
-    verdict = verdict_view(full)
-    return {
-        "page_title": f"{verdict['word']}: {full['title']}",
-        "title": full["title"],
-        "created": date_text(full["created"]),
-        "command": full["command"],
-        "schema": full["schema"],
-        "space": full["space"],
-        "verdict": verdict,
-        "headline": headline_view(full),
-        "models": models_view(full),
-        "artifacts": artifacts_view(full),
-        "skipped": full["skipped"],
-        "accuracy": accuracy_view(full),
-        "machines": latency_views(full),
-        "worst": worst_view(full),
-        "training": training_view(full),
-        "provenance": provenance_view(full),
-    }
+def html_from_report(report: Report) -> str:
+    verdict = verdict_view(report)
+    return rendered(
+        "report.html",
+        page_title=f"{verdict['word']}: {report.title}",
+        title=report.title,
+        created=date_text(report.created),
+        command=report.command,
+        schema=report.schema,
+        space=report.space,
+        verdict=verdict,
+        headline=headline_view(report),
+        models=models_view(report),
+        artifacts=artifacts_view(report),
+        skipped=report.skipped,
+        accuracy=accuracy_view(report),
+        machines=latency_views(report),
+        worst=worst_view(report),
+        training=training_view(report),
+        provenance=provenance_view(report),
+    )
 
 
 def rendered(template: str, **page: Any) -> str:
     """A template of this package, with everything that is not ours escaped."""
+    jinja2 = require("jinja2", extra="export")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -56,4 +51,4 @@ def rendered(template: str, **page: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["short_digest"] = short_digest
-    return environment.get_template(template).render(**page)
+    return str(environment.get_template(template).render(**page))

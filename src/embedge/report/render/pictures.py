@@ -1,17 +1,18 @@
-"""The pictures of a report: small inline images, and the pairs that went worst."""
+"""The pictures of a report: small inline images, the pairs that went worst, and their absence."""
 
 import base64
 import io
 from collections.abc import Callable, Iterable
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from embedge.calibration.evaluation.worst import ScoredPair
+from embedge.report.model import Pair, Report, Worst
 
-__all__ = ["picture_uri", "worst_section"]
+__all__ = ["picture_uri", "without_pictures", "worst_section"]
 
 _LONGEST_EDGE = 112
 _QUALITY = 82
@@ -34,22 +35,38 @@ def worst_section(
     threshold: float | None,
     label: Callable[[int], str],
     picture: Callable[[int], NDArray[np.uint8]] | None,
-) -> dict[str, Any]:
-    """`report["worst"]`; without `picture` (privacy) the pairs carry labels only."""
+) -> Worst:
+    """Without `picture` (privacy) the pairs carry labels only."""
 
-    def side(row: int, letter: str) -> dict[str, str]:
-        shown = {letter: picture_uri(picture(row))} if picture else {}
-        return {**shown, f"label_{letter}": label(row)}
+    def shown(row: int) -> str | None:
+        return picture_uri(picture(row)) if picture else None
 
-    def rows(pairs: Iterable[ScoredPair]) -> list[dict[str, Any]]:
-        return [
-            {"cosine": round(pair.score, 4), **side(pair.gallery, "a"), **side(pair.probe, "b")}
+    def rows(pairs: Iterable[ScoredPair]) -> tuple[Pair, ...]:
+        return tuple(
+            Pair(
+                round(pair.score, 4),
+                shown(pair.gallery),
+                shown(pair.probe),
+                label(pair.gallery),
+                label(pair.probe),
+            )
             for pair in pairs
-        ]
+        )
 
-    return {
-        "comparison": comparison,
-        "threshold": threshold,
-        "false_matches": rows(impostors),
-        "false_non_matches": rows(genuines),
-    }
+    return Worst(comparison, threshold, rows(impostors), rows(genuines))
+
+
+def without_pictures(report: Report) -> Report:
+    """The same figures, nobody's picture: the worst pairs keep their cosines only."""
+    if report.worst is None:
+        return report
+
+    def bare(pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
+        return tuple(Pair(pair.cosine) for pair in pairs)
+
+    worst = replace(
+        report.worst,
+        false_matches=bare(report.worst.false_matches),
+        false_non_matches=bare(report.worst.false_non_matches),
+    )
+    return replace(report, worst=worst)

@@ -1,11 +1,12 @@
 """The drawings of a report: DET curves, score histograms, training curves."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.calibration.evaluation.figures import Comparison, DetCurve, Histogram
 from embedge.report.render.svg import INK, SERIES, figure, inline_svg
 
 __all__ = ["det_plot", "histogram_plot", "occupied", "series_plot"]
@@ -22,51 +23,60 @@ def _series_style(index: int) -> dict[str, Any]:
     return {"color": SERIES[index % len(SERIES)], "linestyle": _DASHES[index % len(_DASHES)]}
 
 
-def det_plot(
-    drawn: Sequence[tuple[int, Mapping[str, Any]]], *, name: str, bands: bool = True
-) -> str:
+def det_plot(drawn: Sequence[tuple[int, Comparison]], *, name: str, bands: bool = True) -> str:
     """FNMR over FMR, both logarithmic; each comparison comes with the number of its style."""
-    floor = {"fmr": _floor(drawn, "impostor"), "fnmr": _floor(drawn, "genuine")}
+    floor = _Floor(
+        _smallest([one.impostor for _, one in drawn]), _smallest([one.genuine for _, one in drawn])
+    )
     with figure(_WIDTH, _HEIGHT) as (drawing, axes):
         for index, one in drawn:
-            det = one["det"] if bands else {**one["det"], "low": None}
-            _det_curve(axes, det, floor, _series_style(index))
+            if one.det:
+                _det_curve(axes, one.det, floor, _series_style(index), bands=bands)
         axes.set(xscale="log", yscale="log", xlabel="false match rate", ylabel="false non-match")
-        axes.set_xlim(floor["fmr"], 1)
-        axes.set_ylim(floor["fnmr"], 1)
+        axes.set_xlim(floor.fmr, 1)
+        axes.set_ylim(floor.fnmr, 1)
         _percent_ticks(axes)
-        names = ", ".join(str(one["name"]) for _, one in drawn)
+        names = ", ".join(one.name for _, one in drawn)
         return inline_svg(drawing, name=name, label=f"DET curves of {names}")
 
 
+class _Floor(NamedTuple):
+    """Below it there is nothing to see."""
+
+    fmr: float
+    fnmr: float
+
+
 def _det_curve(
-    axes: Any, det: Mapping[str, Any], floor: Mapping[str, float], style: dict[str, Any]
+    axes: Any, det: DetCurve, floor: _Floor, style: dict[str, Any], *, bands: bool
 ) -> None:
-    fmr = np.maximum(np.asarray(det["fmr"], float), floor["fmr"])
+    fmr = np.maximum(np.asarray(det.fmr, float), floor.fmr)
     order = _thinned(np.argsort(fmr, kind="stable"))
     x = fmr[order]
 
     def rates(values: Sequence[float]) -> NDArray[np.float64]:
-        return np.maximum(np.asarray(values, float)[order], floor["fnmr"] / 2)
+        found: NDArray[np.float64] = np.asarray(values, float)[order]
+        return np.maximum(found, floor.fnmr / 2)
 
-    fnmr = rates(det["fnmr"])
-    if det.get("low") and det.get("high"):
-        low, high = rates(det["low"]), rates(det["high"])
-        seen = fnmr >= floor["fnmr"]  # without an error the band is only the rule of three
+    fnmr = rates(det.fnmr)
+    if bands:
+        low, high = rates(det.low), rates(det.high)
+        seen = fnmr >= floor.fnmr  # without an error the band is only the rule of three
         axes.fill_between(x, low, high, where=seen, color=style["color"], alpha=0.13, linewidth=0)
     axes.plot(x, fnmr, **style)
 
 
-def _floor(drawn: Sequence[tuple[int, Mapping[str, Any]]], count: str) -> float:
-    """One error among the most pairs anybody had: below it there is nothing to see."""
-    return 1 / max(10, *(int(one[count]) for _, one in drawn))
+def _smallest(pairs: Sequence[int]) -> float:
+    """One error among the most pairs anybody had."""
+    return 1 / max(10, *pairs)
 
 
 def _thinned(order: NDArray[np.intp], most: int = _MOST_POINTS) -> NDArray[np.intp]:
     """Evenly fewer of them, the first and the last included."""
     if len(order) <= most:
         return order
-    return order[np.unique(np.linspace(0, len(order) - 1, most).astype(int))]
+    kept: NDArray[np.intp] = order[np.unique(np.linspace(0, len(order) - 1, most).astype(int))]
+    return kept
 
 
 def _percent_ticks(axes: Any) -> None:
@@ -78,30 +88,29 @@ def _percent_ticks(axes: Any) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.12g} %"))
 
 
-def histogram_plot(comparison: Mapping[str, Any], *, name: str, limits: tuple[float, float]) -> str:
+def histogram_plot(comparison: Comparison, *, name: str, limits: tuple[float, float]) -> str:
     """Genuine and impostor cosines as shares of their own kind, and the threshold between."""
-    histogram = comparison["histogram"]
-    edges = np.asarray(histogram["edges"], float)
+    histogram = comparison.histogram
+    edges = np.asarray(histogram.edges, float)
     with figure(_WIDTH, _HEIGHT * 0.72, left=14) as (drawing, axes):
-        for kind, index in (("impostor", 1), ("genuine", 0)):
-            counts = np.asarray(histogram[kind], float)
+        for kind, index in ((histogram.impostor, 1), (histogram.genuine, 0)):
+            counts = np.asarray(kind, float)
             share = counts / max(counts.sum(), 1)
             axes.stairs(share, edges, fill=True, color=SERIES[index], alpha=0.28, linewidth=0)
             axes.stairs(share, edges, color=SERIES[index], linewidth=1.4)
-        _threshold_line(axes, comparison.get("threshold"))
+        if comparison.at_threshold:
+            _threshold_line(axes, comparison.at_threshold.threshold)
         axes.set_xlim(*limits)
         axes.set_ylim(0, 1.2 * axes.get_ylim()[1])  # room for the threshold's label
         axes.set(xlabel="cosine")
         axes.set_yticks([])
         axes.grid(visible=False)
         axes.spines["left"].set_visible(False)
-        label = f"Score histogram of {comparison['name']}"
+        label = f"Score histogram of {comparison.name}"
         return inline_svg(drawing, name=name, label=label)
 
 
-def _threshold_line(axes: Any, threshold: float | None) -> None:
-    if threshold is None:
-        return
+def _threshold_line(axes: Any, threshold: float) -> None:
     axes.axvline(threshold, color=INK, linewidth=1.3, linestyle=(0, (3, 2)))
     axes.annotate(
         f"{threshold:.3f}",
@@ -115,13 +124,13 @@ def _threshold_line(axes: Any, threshold: float | None) -> None:
     )
 
 
-def occupied(histograms: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+def occupied(histograms: Sequence[Histogram]) -> tuple[float, float]:
     """The part of the axis where any of them has scores: one scale, so that they compare."""
     ends = []
     for histogram in histograms:
-        filled = np.flatnonzero(np.add(histogram["genuine"], histogram["impostor"]))
+        filled = np.flatnonzero(np.add(histogram.genuine, histogram.impostor))
         if len(filled):
-            ends += [histogram["edges"][filled[0]], histogram["edges"][filled[-1] + 1]]
+            ends += [histogram.edges[filled[0]], histogram.edges[filled[-1] + 1]]
     if not ends:
         return -1.0, 1.0
     air = 0.03 * (max(ends) - min(ends))

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from embedge.optional import require
+
 __all__ = ["INK", "LINE", "MUTED", "SERIES", "figure", "inline_svg"]
 
 # Stand-in colours: each one becomes a CSS variable of the page, so one drawing serves light and
@@ -48,7 +50,7 @@ def figure(width: float, height: float, *, left: float = 58) -> Iterator[tuple[A
 
     Margins are fixed, `left` leaves room for the labels: measuring text would double the time.
     """
-    import matplotlib as mpl
+    mpl = require("matplotlib", extra="export")
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_STYLE):
@@ -64,13 +66,14 @@ def figure(width: float, height: float, *, left: float = 58) -> Iterator[tuple[A
 def inline_svg(drawing: Any, *, name: str, label: str) -> str:
     """The drawing as an `<svg>` element; `name` keeps its ids apart from other drawings'."""
     import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.backends import backend_svg
 
+    canvas: Any = backend_svg.FigureCanvasSVG(drawing)
     buffer = io.StringIO()
     for patch in (drawing.patch, *(axes.patch for axes in drawing.axes)):
         patch.set_visible(False)
     with mpl.rc_context(_STYLE | {"svg.hashsalt": name}):
-        FigureCanvasSVG(drawing).print_svg(buffer, metadata={"Date": None})
+        canvas.print_svg(buffer, metadata={"Date": None})
     return _themed(_stripped(buffer.getvalue()), name, label)
 
 

@@ -8,8 +8,13 @@ import pytest
 from tiny_bundles import face_like, tiny_bundle
 
 from embedge.bench.bundle_bench import SCENARIOS, Plan, bundle_latency
+from embedge.bench.results import Latency
+from embedge.report.device import device_report
+from embedge.report.merge import merged_report
+from embedge.report.render.html import html_from_report
 from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.encoders.ort import OrtEncoder
+from embedge.typed import plain, structured
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +58,11 @@ def test_every_scenario_ran_for_every_thread_count(section: dict[str, Any]) -> N
 
 
 def test_it_becomes_a_report_that_can_be_merged(bundle: Path, section: dict[str, Any]) -> None:
-    device = pytest.importorskip("embedge.report.device")
-    html = pytest.importorskip("embedge.report.render.html")
-    merge = pytest.importorskip("embedge.report.merge")
+    latency = structured(Latency, plain(section))
     with Bundle.open(bundle) as opened:
-        report = device.device_report(opened, ["fp32"], section)
-    page = html.html_from_report(report)
+        report = device_report(opened, ["fp32"], latency)
+    page = html_from_report(report)
     assert "Throughput over batch size" in page
     assert "callers at once" in page
-    merged = merge.merged_report(report, [report])
-    assert len(merged["devices"]) == 1
+    merged = merged_report(report, [report])
+    assert len(merged.devices) == 1

@@ -1,11 +1,11 @@
 """One sample report for all tests of the report: it takes a few seconds to evaluate."""
 
-from typing import Any
-
 import pytest
 from sample_report import sample_report
 
+from embedge.report.model import Report
+
 
 @pytest.fixture(scope="session")
-def sample() -> dict[str, Any]:
+def sample() -> Report:
     return sample_report()

@@ -2,11 +2,17 @@
 
 from dataclasses import dataclass
 
-from embedge.calibration.evaluation.figures import Comparison, Cosines, Count
+from embedge.calibration.evaluation.figures import Comparison, Cosines, Count, Side
 from embedge.report.model import Dataset
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["ArtifactFindings", "Findings", "ScoredPlaces", "WorstPlaces"]
+__all__ = ["TEACHER", "ArtifactFindings", "Findings", "ScoredPlaces", "WorstPlaces", "student"]
+
+TEACHER = Side("teacher")
+
+
+def student(artifact: str) -> Side:
+    return Side("student", artifact)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,24 @@
 """The bench stage: how long a device waits, measured on faces."""
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from embedge.bench.results import Latency
 from embedge.bench.suite import latency_section
 from embedge.files import write_json
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
+from embedge.runtime.picture.images import RgbImage
 from embedge.train.data import FaceSet
 from embedge.train.render import FaceRenderer
+from embedge.typed import plain, structured
 
-__all__ = ["bench_stage"]
+__all__ = ["bench_stage", "default_artifact", "latency_of"]
 
 _CROPS = 64
 _QUERIES = 8
@@ -36,10 +40,14 @@ def bench_stage(
                 seconds=recipe.bench.seconds,
                 on_round=task.advance,
             )
-        write_json(folder / "latency.json", section)
+        write_json(folder / "latency.json", plain(section))
         return {}
 
     return run.stage("bench", recipe.bench.model_dump(mode="json"), [held_out, *after], work)
+
+
+def latency_of(stage: Stage) -> Latency:
+    return structured(Latency, json.loads((stage.folder / "latency.json").read_text()))
 
 
 def default_artifact(graphs: dict[str, Path]) -> str:
@@ -54,7 +62,7 @@ def _query(recipe: Recipe, number: int) -> tuple[Any, Any]:
     return (_jpeg(first.image), first.landmarks), (_jpeg(second.image), second.landmarks)
 
 
-def _jpeg(image: np.ndarray) -> bytes:
+def _jpeg(image: RgbImage) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=90)
     return stream.getvalue()

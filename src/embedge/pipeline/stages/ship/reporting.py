@@ -1,8 +1,8 @@
 """The last stages: the gates, the report, the bundle."""
 
-import json
 import platform
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from embedge import __version__
+from embedge.bench.results import Latency
 from embedge.calibration.evaluation.worst import ScoredPair
 from embedge.files import sha256_file
 from embedge.pipeline.recipe import Recipe
@@ -18,22 +19,113 @@ from embedge.pipeline.stages.learn.faces import faces_of
 from embedge.pipeline.stages.learn.students import load_student, shares_space
 from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.pipeline.stages.ship.artifacts import contract_of
+from embedge.pipeline.stages.ship.findings import (
+    ArtifactFindings,
+    Findings,
+    ScoredPlaces,
+    student,
+)
 from embedge.pipeline.stages.ship.gates import gates_of
 from embedge.pipeline.stages.ship.int8 import float_layers
-from embedge.pipeline.stages.ship.latency import default_artifact
+from embedge.pipeline.stages.ship.latency import default_artifact, latency_of
 from embedge.pipeline.stages.ship.proof import findings_of
+from embedge.report.device import now
+from embedge.report.model import (
+    SCHEMA,
+    Artifact,
+    Curve,
+    Evaluation,
+    FloatLayer,
+    Model,
+    Provenance,
+    Report,
+    Skipped,
+    Space,
+    Training,
+    Verdict,
+    Worst,
+)
 from embedge.report.render.pictures import worst_section
 from embedge.report.write import write_report
-from embedge.runtime.bundle.bundle import Artifact
+from embedge.runtime.bundle.bundle import Artifact as Graph
 from embedge.runtime.bundle.writer import write_bundle
-from embedge.runtime.threshold import Threshold
 from embedge.train.data import FaceSet
 from embedge.train.models import MobileFaceNet
 from embedge.train.models.cost import macs_of, parameters_of
+from embedge.typed import plain, structured
 
-__all__ = ["Chain", "publish_bundle", "report_stage"]
+__all__ = ["Chain", "Told", "artifact_of", "publish_bundle", "report_of", "report_stage"]
 
 _PACKAGES = ("torch", "onnx", "onnxruntime", "numpy", "tensorrt", "pillow")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the report of a run is made from, wherever it was kept."""
+
+    recipe: Recipe
+    command: str
+    space: Space
+    findings: Findings
+    faces: FaceSet
+    models: tuple[Model, ...]
+    artifacts: tuple[Artifact, ...]
+    skipped: tuple[Skipped, ...]
+    latency: Latency
+    curves: tuple[Curve, ...]
+    provenance: Provenance
+
+
+def report_of(told: Told) -> Report:
+    recipe, findings = told.recipe, told.findings
+    return Report(
+        created=now(),
+        title=f"{recipe.name}: {recipe.distill.method} student on {findings.dataset.name}",
+        command=told.command,
+        verdict=Verdict.of(gates_of(recipe, findings)),
+        space=told.space,
+        models=told.models,
+        artifacts=told.artifacts,
+        skipped=told.skipped,
+        evaluation=Evaluation(findings.dataset, findings.comparisons),
+        latency=told.latency,
+        worst=_worst(findings, told.faces, shown=recipe.evaluate.pictures),
+        training=Training(told.curves),
+        provenance=told.provenance,
+    )
+
+
+def artifact_of(
+    name: str, path: Path, opset: int, found: ArtifactFindings, layers: Sequence[FloatLayer] = ()
+) -> Artifact:
+    return Artifact(
+        name=name,
+        file=path.name,
+        bytes=path.stat().st_size,
+        sha256=sha256_file(path),
+        precision=name.partition("-")[0],
+        opset=opset,
+        provider=found.provider,
+        cosine_to_torch=found.cosine,
+        threshold=found.threshold,
+        float_layers=tuple(layers),
+    )
+
+
+def _worst(findings: Findings, faces: FaceSet, *, shown: bool) -> Worst:
+    threshold = findings.artifacts["fp32"].threshold
+
+    def pairs(places: Sequence[ScoredPlaces]) -> list[ScoredPair]:
+        return [ScoredPair(place.a, place.b, place.cosine) for place in places]
+
+    return worst_section(
+        pairs(findings.worst.impostors),
+        pairs(findings.worst.genuines),
+        comparison=str(student("fp32")),
+        threshold=threshold.value if threshold else None,
+        label=lambda row: faces.identities[faces.labels[row]],
+        picture=(lambda row: np.asarray(faces.images[row])) if shown else None,
+    )
 
 
 class Chain:
@@ -46,49 +138,36 @@ class Chain:
         return self.stages[name]
 
     @property
-    def findings(self) -> dict[str, Any]:
+    def findings(self) -> Findings:
         return findings_of(self["parity"])
 
-    def artifact_facts(self) -> list[dict[str, Any]]:
-        facts = self.findings["artifacts"]
-        return [
-            {
-                "name": name,
-                "file": path.name,
-                "bytes": path.stat().st_size,
-                "sha256": sha256_file(path),
-                "precision": name.partition("-")[0],
-                "opset": self.recipe.export.opset,
-                "provider": facts[name]["provider"],
-                "cosine_to_torch": facts[name]["cosine"],
-                "threshold": facts[name]["threshold"],
-                "float_layers": float_layers(self["int8"], name),
-            }
+    def artifacts(self) -> tuple[Artifact, ...]:
+        found, opset = self.findings.artifacts, self.recipe.export.opset
+        return tuple(
+            artifact_of(name, path, opset, found[name], self._float_layers(name))
             for name, path in self.graphs.items()
-        ]
+        )
+
+    def _float_layers(self, artifact: str) -> tuple[FloatLayer, ...]:
+        return structured(tuple[FloatLayer, ...], float_layers(self["int8"], artifact))
 
 
 def report_stage(run: Run, chain: Chain, command: str) -> Stage:
     def work(folder: Path) -> dict[str, Any]:
-        report = _report(chain, command)
+        report = report_of(_told(chain, command))
         write_report(report, folder)
-        return {"passed": report["verdict"]["passed"]}
+        return {"passed": report.verdict.passed}
 
-    return run.stage("report", {"version": __version__}, list(chain.stages.values()), work)
+    inputs = {"version": __version__, "schema": SCHEMA}
+    return run.stage("report", inputs, list(chain.stages.values()), work)
 
 
 def publish_bundle(run: Run, chain: Chain, report: Stage) -> Path:
     """Put bundle and report where the user looks for them: on top of the run folder."""
     recipe = chain.recipe
-    artifacts = [
-        Artifact(
-            name=row["name"],
-            file=row["file"],
-            precision=row["precision"],
-            opset=row["opset"],
-            threshold=Threshold.from_json(row["threshold"]) if row["threshold"] else None,
-        )
-        for row in chain.artifact_facts()
+    graphs = [
+        Graph(one.name, one.file, one.precision, one.opset, one.threshold)
+        for one in chain.artifacts()
     ]
     files = {path.name: path for path in chain.graphs.values()}
     plans = {f"engines/{path.name}": path for path in chain["engines"].folder.glob("*.plan*")}
@@ -99,9 +178,9 @@ def publish_bundle(run: Run, chain: Chain, report: Stage) -> Path:
         run.folder / f"{recipe.name}.embedge",
         name=recipe.name,
         contract=contract,
-        artifacts=artifacts,
+        artifacts=graphs,
         files={**files, **mixed, **plans, **pages},
-        provenance=_provenance(chain),
+        provenance=_provenance(chain).facts(),
         default_artifact=default_artifact(chain.graphs),
         extras=_thresholds(chain),
     )
@@ -109,74 +188,63 @@ def publish_bundle(run: Run, chain: Chain, report: Stage) -> Path:
 
 def _thresholds(chain: Chain) -> dict[str, Any]:
     """More than a manifest's one threshold: for 1:N policies, and for the teacher's gallery."""
-    facts = chain.findings["artifacts"]
+    facts = chain.findings.artifacts
     return {
-        "thresholds": {name: found["thresholds"] for name, found in facts.items()},
+        "thresholds": {name: plain(found.thresholds) for name, found in facts.items()},
         "thresholds_against_teacher": {
-            name: found["threshold_against_teacher"] for name, found in facts.items()
+            name: plain(found.threshold_against_teacher) for name, found in facts.items()
         },
     }
 
 
-def _report(chain: Chain, command: str) -> dict[str, Any]:
-    recipe, findings = chain.recipe, chain.findings
+def _told(chain: Chain, command: str) -> Told:
     contract = contract_of(chain["teacher"], chain["student"])
-    gates = gates_of(recipe, findings)
-    return {
-        "schema": "embedge.report/1",
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "title": f"{recipe.name}: {recipe.distill.method} student on {findings['dataset']['name']}",
-        "command": command,
-        "verdict": {"passed": all(gate["passed"] for gate in gates), "gates": gates},
-        "space": {
-            "id": contract.space,
-            "teacher": teacher_of(chain["teacher"]).digest,
-            "contract_digest": contract.digest,
-        },
-        "models": _models(chain),
-        "artifacts": chain.artifact_facts(),
-        "skipped": _skipped(chain),
-        "evaluation": {"dataset": findings["dataset"], "comparisons": findings["comparisons"]},
-        "latency": json.loads((chain["bench"].folder / "latency.json").read_text()),
-        "worst": _worst(chain),
-        "training": {"curves": _curves(chain)},
-        "provenance": _provenance(chain),
-    }
+    return Told(
+        recipe=chain.recipe,
+        command=command,
+        space=Space(contract.space, teacher_of(chain["teacher"]).digest, contract.digest),
+        findings=chain.findings,
+        faces=FaceSet.load(chain["held-out"].folder),
+        models=tuple(_models(chain)),
+        artifacts=chain.artifacts(),
+        skipped=tuple(_skipped(chain)),
+        latency=latency_of(chain["bench"]),
+        curves=tuple(_curves(chain)),
+        provenance=_provenance(chain),
+    )
 
 
-def _skipped(chain: Chain) -> list[dict[str, str]]:
+def _skipped(chain: Chain) -> list[Skipped]:
     reasons = {"engines": chain["engines"].facts["skipped"]}
     if not shares_space(chain["student"]):
         reasons["cross-space"] = "this student has a space of its own: its people enrol again"
-    return [{"stage": stage, "reason": reason} for stage, reason in reasons.items() if reason]
+    return [Skipped(stage, reason) for stage, reason in reasons.items() if reason]
 
 
-def _models(chain: Chain) -> list[dict[str, Any]]:
+def _models(chain: Chain) -> list[Model]:
     recipe = chain.recipe
     steps = f"{recipe.student.train.steps} steps of {recipe.student.train.batch}"
-    student = load_student(recipe, chain["student"])
+    network = load_student(recipe, chain["student"])
     source = f"shared head: {chain['head'].facts['source']}"
-    rows = [
-        _teacher_row(chain, "teacher", source),
-        {"name": "student", "role": "student", "method": recipe.distill.method, **_cost(student)},
+    models = [
+        _teacher(chain, "teacher", source),
+        Model("student", "student", recipe.distill.method, **_cost(network), note=steps),
     ]
-    rows[1]["note"] = steps
     if "original-teacher" in chain.stages:
-        rows.append(_teacher_row(chain, "original-teacher", "the one above was made from it"))
+        models.append(_teacher(chain, "original-teacher", "the one above was made from it"))
     if "baseline" in chain.stages:
         cost = _cost(load_student(recipe, chain["baseline"]))
-        row = {"name": "scratch", "role": "baseline", "method": "scratch", **cost, "note": steps}
-        rows.append(row)
-    return rows
+        models.append(Model("scratch", "baseline", "scratch", **cost, note=steps))
+    return models
 
 
-def _teacher_row(chain: Chain, stage: str, note: str) -> dict[str, Any]:
+def _teacher(chain: Chain, stage: str, note: str) -> Model:
     teacher = teacher_of(chain[stage])
-    facts = {"name": stage.replace("-", " "), "role": "teacher", "method": teacher.kind}
-    return {**facts, **teacher.cost(), "dim": teacher.dim, "note": note}
+    facts = {**teacher.cost(), "dim": teacher.dim}
+    return Model(stage.replace("-", " "), "teacher", teacher.kind, **facts, note=note)
 
 
-def _cost(network: MobileFaceNet) -> dict[str, Any]:
+def _cost(network: MobileFaceNet) -> dict[str, int]:
     return {
         "parameters": parameters_of(network),
         "macs": macs_of(network),
@@ -184,7 +252,7 @@ def _cost(network: MobileFaceNet) -> dict[str, Any]:
     }
 
 
-def _curves(chain: Chain) -> list[dict[str, Any]]:
+def _curves(chain: Chain) -> list[Curve]:
     named = {
         "original-teacher": "original teacher",
         "teacher": "teacher",
@@ -201,51 +269,36 @@ def _curves(chain: Chain) -> list[dict[str, Any]]:
     return curves
 
 
-def _curve(name: str, log: dict[str, Any]) -> dict[str, Any]:
-    series = {quantity: values for quantity, values in log.items() if quantity != "step"}
-    return {"name": name, "steps": log["step"], "series": series}
+def _curve(name: str, log: dict[str, list[Any]]) -> Curve:
+    series = {quantity: tuple(values) for quantity, values in log.items() if quantity != "step"}
+    return Curve(name, tuple(log["step"]), series)
 
 
-def _worst(chain: Chain) -> dict[str, Any]:
-    found = chain.findings
-    threshold = found["artifacts"]["fp32"]["threshold"]
-    shown = chain.recipe.evaluate.pictures
-    faces = FaceSet.load(chain["held-out"].folder)
-
-    def pairs(kind: str) -> list[ScoredPair]:
-        return [ScoredPair(row["a"], row["b"], row["cosine"]) for row in found["worst"][kind]]
-
-    return worst_section(
-        pairs("impostors"),
-        pairs("genuines"),
-        comparison="student fp32",
-        threshold=threshold["value"] if threshold else None,
-        label=lambda row: faces.identities[faces.labels[row]],
-        picture=(lambda row: np.asarray(faces.images[row])) if shown else None,
-    )
+def _weight_licence(recipe: Recipe) -> str | None:
+    """Ours is known; of a teacher of the user's, only what the recipe states."""
+    ours = recipe.data.source == "rendered" and recipe.teacher.source != "file"
+    known = "Apache-2.0 (trained on rendered faces only)" if ours else None
+    return recipe.export.licence or known
 
 
-def _licences(recipe: Recipe) -> dict[str, str | None]:
-    """Ours are known; of faces and teachers of the user's, only what the recipe states."""
+def _data_licence(recipe: Recipe) -> str | None:
     rendered = recipe.data.source == "rendered"
-    ours = rendered and recipe.teacher.source != "file"
-    weights = "Apache-2.0 (trained on rendered faces only)" if ours else None
-    data = "rendered by embedge: no real person" if rendered else recipe.data.licence
-    return {"data_licence": data, "weight_licence": recipe.export.licence or weights}
+    return "rendered by embedge: no real person" if rendered else recipe.data.licence
 
 
-def _provenance(chain: Chain) -> dict[str, Any]:
+def _provenance(chain: Chain) -> Provenance:
     recipe = chain.recipe
-    return {
-        "versions": {"embedge": __version__, "python": platform.python_version(), **_versions()},
-        "teacher_digest": teacher_of(chain["teacher"]).digest,
-        "data_fingerprint": faces_of(chain["faces"]).fingerprint,
-        "held_out_fingerprint": chain.findings["dataset"]["fingerprint"],
-        "calibration_sha256": chain["calibrate"].facts["sha256"],
-        "seed": recipe.seed,
-        **_licences(recipe),
-        "recipe": recipe.to_json(),
-    }
+    return Provenance(
+        versions={"embedge": __version__, "python": platform.python_version(), **_versions()},
+        teacher_digest=teacher_of(chain["teacher"]).digest,
+        data_fingerprint=faces_of(chain["faces"]).fingerprint,
+        held_out_fingerprint=chain.findings.dataset.fingerprint,
+        calibration_sha256=chain["calibrate"].facts["sha256"],
+        seed=recipe.seed,
+        weight_licence=_weight_licence(recipe),
+        data_licence=_data_licence(recipe),
+        recipe=recipe.to_json(),
+    )
 
 
 def _versions() -> dict[str, str]:

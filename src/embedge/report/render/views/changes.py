@@ -1,27 +1,25 @@
 """A diff of two reports, sorted by what a reader should see first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from embedge.report.diff import Change
+from embedge.report.model import Report
 from embedge.report.render.words import date_text, value_text
 
 __all__ = ["changes_view"]
 
 
 def changes_view(
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
-    changes: Sequence[Change],
-    warnings: Sequence[str],
+    before: Report, after: Report, changes: Sequence[Change], warnings: Sequence[str]
 ) -> dict[str, Any]:
     def told(turn: str, *, certain: bool) -> list[dict[str, Any]]:
         return [_row(one) for one in changes if one.turn == turn and one.certain == certain]
 
     return {
-        "page_title": f"{after['title']}: what changed",
-        "before": {"title": before["title"], "created": date_text(before["created"])},
-        "after": {"title": after["title"], "created": date_text(after["created"])},
+        "page_title": f"{after.title}: what changed",
+        "before": {"title": before.title, "created": date_text(before.created)},
+        "after": {"title": after.title, "created": date_text(after.created)},
         "compared": len(changes),
         "warnings": list(warnings),
         "worse": told("worse", certain=True),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from embedge.report.gate.licence import non_commercial
+from embedge.report.model import Pair, Report
 from embedge.report.render.plots import series_plot
 
 __all__ = ["provenance_view", "training_view", "worst_view"]
@@ -18,24 +19,28 @@ _NAMES = {
 }
 _MOST_QUANTITIES = 12
 _LONGEST_LABEL = 18
-_APART = ("versions", "recipe")
 
 
-def worst_view(report: Mapping[str, Any]) -> dict[str, Any] | None:
-    worst = report.get("worst")
-    if not worst or not (worst.get("false_matches") or worst.get("false_non_matches")):
+def worst_view(report: Report) -> dict[str, Any] | None:
+    worst = report.worst
+    if worst is None or not (worst.false_matches or worst.false_non_matches):
         return None
     return {
-        "comparison": worst.get("comparison"),
-        "threshold": worst.get("threshold"),
-        "false_matches": [_pair(pair) for pair in worst.get("false_matches", [])],
-        "false_non_matches": [_pair(pair) for pair in worst.get("false_non_matches", [])],
+        "comparison": worst.comparison,
+        "threshold": worst.threshold,
+        "false_matches": [_pair(pair) for pair in worst.false_matches],
+        "false_non_matches": [_pair(pair) for pair in worst.false_non_matches],
     }
 
 
-def _pair(pair: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {side: _end(pair[side]) for side in ("label_a", "label_b")}
-    return {**pair, **shown, "cosine": f"{pair['cosine']:.3f}".replace("-", "−")}
+def _pair(pair: Pair) -> dict[str, Any]:
+    return {
+        "a": pair.a,
+        "b": pair.b,
+        "label_a": _end(pair.label_a),
+        "label_b": _end(pair.label_b),
+        "cosine": f"{pair.cosine:.3f}".replace("-", "−"),
+    }
 
 
 def _end(label: str) -> str:
@@ -43,39 +48,40 @@ def _end(label: str) -> str:
     return label if len(label) <= _LONGEST_LABEL else f"…{label[-_LONGEST_LABEL + 1 :]}"
 
 
-def training_view(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+def training_view(report: Report) -> list[dict[str, Any]]:
     """One drawing per quantity, with every run that logged it in the same colour everywhere."""
-    curves = (report.get("training") or {}).get("curves", [])
-    runs = list(dict.fromkeys(curve["name"] for curve in curves))
-    quantities = list(dict.fromkeys(name for curve in curves for name in curve["series"]))
+    curves = report.training.curves if report.training else ()
+    runs = list(dict.fromkeys(curve.name for curve in curves))
+    quantities = list(dict.fromkeys(name for curve in curves for name in curve.series))
     drawn: list[dict[str, Any]] = []
     for quantity in quantities[:_MOST_QUANTITIES]:
-        chosen = [(runs.index(c["name"]), c) for c in curves if quantity in c["series"]]
+        chosen = [curve for curve in curves if quantity in curve.series]
+        styles = [runs.index(curve.name) for curve in chosen]
         title = quantity.replace("_", " ")
         svg = series_plot(
-            {curve["name"]: (curve["steps"], curve["series"][quantity]) for _, curve in chosen},
-            styles=[style for style, _ in chosen],
+            {curve.name: (curve.steps, curve.series[quantity]) for curve in chosen},
+            styles=styles,
             name=f"train{len(drawn)}",
             x="step",
             y=title,
         )
-        lines = [{"style": style, "name": curve["name"]} for style, curve in chosen]
+        lines = [{"style": s, "name": curve.name} for s, curve in zip(styles, chosen)]
         drawn.append({"title": title, "svg": svg, "lines": lines})
     return drawn
 
 
-def provenance_view(report: Mapping[str, Any]) -> dict[str, Any]:
-    provenance = report["provenance"]
-    rest = {key: value for key, value in provenance.items() if key not in _APART}
-    rest["weight_licence"] = _licence(provenance.get("weight_licence"))
+def provenance_view(report: Report) -> dict[str, Any]:
+    facts = report.provenance.facts()
+    versions, recipe = facts.pop("versions"), facts.pop("recipe")
+    facts["weight_licence"] = _licence(report.provenance.weight_licence)
     return {
         "facts": [
             (_NAMES.get(key, key.replace("_", " ").capitalize()), _plain(value))
-            for key, value in rest.items()
+            for key, value in facts.items()
             if value not in (None, "", {}, [])
         ],
-        "versions": sorted(provenance.get("versions", {}).items()),
-        "recipe": _recipe(provenance.get("recipe") or {}),
+        "versions": sorted(versions.items()),
+        "recipe": _recipe(recipe),
     }
 
 

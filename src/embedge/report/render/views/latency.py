@@ -4,146 +4,162 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from embedge.bench.results import (
+    ArtifactLatency,
+    ColdStart,
+    Energy,
+    Latency,
+    Machine,
+    Percentiles,
+    Scenario,
+    StageLatency,
+)
+from embedge.report.model import Report
 from embedge.report.render.plots import series_plot
 from embedge.report.render.words import byte_text, ms_text
 
 __all__ = ["latency_views", "machine_text"]
 
 _LOADED = ("multi-stream", "server", "sustained")
-_COLD = (
-    ("interpreter_s", "interpreter"),
-    ("import_s", "import"),
-    ("load_s", "load"),
-    ("first_s", "first"),
-)
+_WHOLE = "end to end"
 
 
-def latency_views(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The machine of the run, then every device whose report was merged."""
-    machines = [one for one in (report.get("latency"), *report.get("devices", [])) if one]
-    return [_latency(one, number) for number, one in enumerate(machines)]
+def latency_views(report: Report) -> list[dict[str, Any]]:
+    return [_latency(one, number) for number, one in enumerate(report.machines)]
 
 
-def _latency(latency: Mapping[str, Any], number: int) -> dict[str, Any]:
-    rows = latency.get("artifacts", [])
-    scenarios = latency.get("scenarios", [])
+def _latency(latency: Latency, number: int) -> dict[str, Any]:
+    rows = latency.artifacts
     return {
         "first": number == 0,
-        "device": latency.get("device"),
+        "device": latency.device,
         "bars": _bars(rows),
         # rounds are shared by all rows: the worst row tells of all of them
-        "flagged": max((row.get("flagged", 0) for row in rows), default=0),
-        "rejected": max((row.get("rejected", 0) for row in rows), default=0),
-        "loads": [_load(row) for row in scenarios if row["scenario"] in _LOADED],
-        "plots": _plots(scenarios, f"load{number}"),
-        "energy": _energy(latency.get("energy")),
-        "verify": _waterfall(latency.get("verify", [])),
-        "verify_artifact": latency.get("verify_artifact"),
-        "cold": _cold(latency.get("cold_start")),
-        "machine": machine_text(latency.get("machine", {})),
-        "memory": byte_text(latency["peak_rss_bytes"]) if latency.get("peak_rss_bytes") else None,
-        "pressure": latency.get("pressure") or {},
+        "flagged": max((row.flagged for row in rows), default=0),
+        "rejected": max((row.rejected for row in rows), default=0),
+        "loads": [_load(row) for row in latency.scenarios if row.scenario in _LOADED],
+        "plots": _plots(latency.scenarios, f"load{number}"),
+        "energy": _energy(latency.energy),
+        "verify": _waterfall(latency.verify),
+        "verify_artifact": latency.verify_artifact,
+        "cold": _cold(latency.cold_start),
+        "machine": machine_text(latency.machine),
     }
 
 
-def _bars(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _bars(rows: Sequence[ArtifactLatency]) -> list[dict[str, Any]]:
     """One group per artifact; every bar on one scale, so they compare at a glance."""
     longest = max((_reach(row) for row in rows), default=0) or 1
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[ArtifactLatency]] = {}
     for row in rows:
-        groups.setdefault(row["artifact"], []).append(_bar(row, longest))
-    return [{"artifact": name, "rows": bars, "note": _note(bars)} for name, bars in groups.items()]
+        groups.setdefault(row.artifact, []).append(row)
+    return [
+        {
+            "artifact": name,
+            "rows": [_bar(row, longest) for row in chosen],
+            "note": _note(chosen),
+        }
+        for name, chosen in groups.items()
+    ]
 
 
-def _note(bars: Sequence[Mapping[str, Any]]) -> str:
+def _note(rows: Sequence[ArtifactLatency]) -> str:
     """What ran, how often, and why a quantile is absent: once for all rows."""
-    runs = ", ".join(
-        f"{bar['n']} on {bar['threads']} thread{'s' if bar['threads'] != 1 else ''}" for bar in bars
-    )
-    needs = {name: count for bar in bars for name, count in bar["needs"].items()}
+    runs = ", ".join(f"{row.n:,} on {_threads(row.threads)}" for row in rows)
+    needs = {name: count for row in rows for name, count in row.needs.items()}
     missing = "".join(f"; {name} takes {count:,} runs" for name, count in needs.items())
-    flagged = max(bar["flagged"] for bar in bars)
+    flagged = max(row.flagged for row in rows)
     disturbed = f"; {flagged} rounds disturbed" if flagged else ""
-    return f"{bars[0]['provider']}; runs: {runs}{missing}{disturbed}"
+    return f"{_provider(rows[0])}; runs: {runs}{missing}{disturbed}"
 
 
-def _reach(row: Mapping[str, Any]) -> float:
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' if count != 1 else ''}"
+
+
+def _provider(row: ArtifactLatency) -> str:
+    return row.provider.removesuffix("ExecutionProvider")
+
+
+def _reach(row: ArtifactLatency) -> float:
     """The longest thing a bar shows; the single worst run would squeeze all the rest."""
-    known = [row.get(name) for name in ("p50", "p90", "p99")]
-    return max((value for value in known if value is not None), default=row["max"])
+    known = [value for value in (row.p50, row.p90, row.p99) if value is not None]
+    return max(known, default=row.max)
 
 
-def _bar(row: Mapping[str, Any], longest: float) -> dict[str, Any]:
+def _bar(row: ArtifactLatency, longest: float) -> dict[str, Any]:
+    quantiles = {"p50": row.p50, "p90": row.p90, "p99": row.p99}
     return {
-        "threads": row["threads"],
-        "provider": row["provider"].removesuffix("ExecutionProvider"),
-        "n": f"{row['n']:,}",
-        "flagged": row.get("flagged", 0),
-        "needs": row.get("needs", {}),
-        **{name: ms_text(row.get(name)) for name in ("p50", "p90", "p99", "max")},
+        "threads": row.threads,
+        "provider": _provider(row),
+        "n": f"{row.n:,}",
+        **_texts(row),
         **{
-            f"{name}_at": None if row.get(name) is None else 100 * row[name] / longest
-            for name in ("p50", "p90", "p99")
+            f"{name}_at": None if value is None else 100 * value / longest
+            for name, value in quantiles.items()
         },
     }
 
 
-def _waterfall(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _texts(row: Percentiles | None) -> dict[str, str]:
+    return {
+        name: ms_text(None if row is None else getattr(row, name))
+        for name in ("p50", "p90", "p99", "max")
+    }
+
+
+def _waterfall(rows: Sequence[StageLatency]) -> list[dict[str, Any]]:
     """Each stage begins where the one before ended; the whole is the last line."""
-    steps = [row for row in rows if row["stage"] != "end to end"]
-    whole = [row for row in rows if row["stage"] == "end to end"]
+    steps = [row for row in rows if row.stage != _WHOLE]
     total = sum(_typical(row) for row in steps) or 1
     begin, drawn = 0.0, []
     for row in steps:
         width = 100 * _typical(row) / total
         drawn.append({**_stage(row), "left": begin, "width": width, "whole": False})
         begin += width
+    whole = (row for row in rows if row.stage == _WHOLE)
     return [*drawn, *({**_stage(row), "left": 0, "width": 100, "whole": True} for row in whole)]
 
 
-def _typical(row: Mapping[str, Any]) -> float:
-    return float(row["p50"] if row.get("p50") is not None else row["mean"])
+def _typical(row: StageLatency) -> float:
+    return next(value for value in (row.p50, row.mean, row.max) if value is not None)
 
 
-def _stage(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "stage": row["stage"],
-        "n": f"{row['n']:,}",
-        **{name: ms_text(row.get(name)) for name in ("p50", "p90", "p99", "max")},
-    }
+def _stage(row: StageLatency) -> dict[str, Any]:
+    return {"stage": row.stage, "n": f"{row.n:,}", **_texts(row)}
 
 
-def _load(row: Mapping[str, Any]) -> dict[str, Any]:
+def _load(row: Scenario) -> dict[str, Any]:
     """One load pattern in words and figures."""
-    said = {
-        "multi-stream": lambda: f"{row['streams']} callers at once",
-        "server": lambda: (
-            f"arrivals at {row['offered_per_s']:.1f} a second"
-            + (": more than it can take" if row.get("overloaded") else "")
-        ),
-        "sustained": lambda: f"without pause, slowdown {row['slowdown']:.2f}×",
-    }[row["scenario"]]()
     return {
-        "scenario": row["scenario"],
-        "said": said,
-        "artifact": row["artifact"],
-        "threads": row["threads"],
-        "rate": f"{row['images_per_s']:.1f}",
-        **{name: ms_text((row.get("latency") or {}).get(name)) for name in ("p50", "p90", "p99")},
+        "scenario": row.scenario,
+        "said": _pattern(row),
+        "artifact": row.artifact,
+        "threads": row.threads,
+        "rate": f"{row.images_per_s:.1f}",
+        **_texts(row.latency),
     }
 
 
-def _plots(scenarios: Sequence[Mapping[str, Any]], name: str) -> list[dict[str, Any]]:
+def _pattern(row: Scenario) -> str:
+    if row.scenario == "multi-stream":
+        return f"{row.streams} callers at once"
+    if row.scenario == "server":
+        over = ": more than it can take" if row.overloaded else ""
+        return f"arrivals at {row.offered_per_s or 0:.1f} a second{over}"
+    return f"without pause, slowdown {row.slowdown or 0:.2f}×"
+
+
+def _plots(scenarios: Sequence[Scenario], name: str) -> list[dict[str, Any]]:
     """The batch curve, and how the pace held under sustained load."""
     batches: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     paces = {}
     for row in scenarios:
-        label = f"{row['artifact']}, {row['threads']} thread{'s' if row['threads'] != 1 else ''}"
-        if row["scenario"] == "offline":
-            batches[label].append((row["batch"], row["images_per_s"]))
-        elif row["scenario"] == "sustained" and row.get("windows"):
-            windows = row["windows"]
-            paces[label] = ([one["at_s"] for one in windows], [one["p50"] for one in windows])
+        label = f"{row.artifact}, {_threads(row.threads)}"
+        if row.scenario == "offline":
+            batches[label].append((row.batch, row.images_per_s))
+        elif row.scenario == "sustained" and row.windows:
+            paces[label] = ([one.at_s for one in row.windows], [one.p50 for one in row.windows])
     curves = {
         label: ([batch for batch, _ in sorted(points)], [rate for _, rate in sorted(points)])
         for label, points in batches.items()
@@ -160,32 +176,37 @@ def _plots(scenarios: Sequence[Mapping[str, Any]], name: str) -> list[dict[str, 
     return drawn
 
 
-def _energy(energy: Mapping[str, Any] | None) -> list[dict[str, str]]:
+def _energy(energy: Mapping[str, Energy] | None) -> list[dict[str, str]]:
     return [
         {
             "sensor": sensor,
-            "whole": f"{1e3 * told['joules_per_call']:.2f} mJ",
-            "above": f"{1e3 * told['above_idle']:.2f} mJ",
-            "idle": f"{told['idle_watts']:.2f} W",
+            "whole": f"{1e3 * told.joules_per_call:.2f} mJ",
+            "above": f"{1e3 * told.above_idle:.2f} mJ",
+            "idle": f"{told.idle_watts:.2f} W",
         }
         for sensor, told in (energy or {}).items()
     ]
 
 
-def _cold(cold: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _cold(cold: ColdStart | None) -> dict[str, Any] | None:
     if cold is None:
         return None
-    parts = [(label, float(cold[key])) for key, label in _COLD if cold.get(key) is not None]
-    total = sum(seconds for _, seconds in parts) or 1
+    parts = {
+        "interpreter": cold.interpreter_s,
+        "import": cold.import_s,
+        "load": cold.load_s,
+        "first": cold.first_s,
+    }
+    known = {label: seconds for label, seconds in parts.items() if seconds is not None}
+    total = sum(known.values()) or 1
     return {
         "total": f"{total:.2f} s",
         "parts": [
             {"label": label, "text": _seconds(seconds), "width": 100 * seconds / total}
-            for label, seconds in parts
+            for label, seconds in known.items()
         ],
-        "memory": byte_text(cold["peak_rss_bytes"]) if cold.get("peak_rss_bytes") else None,
-        "threads": cold.get("threads"),
-        "artifact": cold.get("artifact"),
+        "memory": byte_text(cold.peak_rss_bytes) if cold.peak_rss_bytes else None,
+        "artifact": cold.artifact,
     }
 
 
@@ -193,15 +214,15 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1e3 * seconds:.0f} ms"
 
 
-def machine_text(machine: Mapping[str, Any]) -> str:
+def machine_text(machine: Machine) -> str:
     """One line that says what the figures were taken on."""
     facts = [
-        machine.get("name"),
-        machine.get("cpu"),
-        f"{machine['cores']} cores" if machine.get("cores") else None,
-        f"{machine['frequency_mhz']:g} MHz" if machine.get("frequency_mhz") else None,
-        byte_text(machine["memory_bytes"]) if machine.get("memory_bytes") else None,
-        machine.get("system"),
-        f"governor {machine['governor']}" if machine.get("governor") else None,
+        machine.name,
+        machine.cpu,
+        f"{machine.cores} cores",
+        f"{machine.frequency_mhz:g} MHz" if machine.frequency_mhz else None,
+        byte_text(machine.memory_bytes) if machine.memory_bytes else None,
+        machine.system,
+        f"governor {machine.governor}" if machine.governor else None,
     ]
-    return ", ".join(str(fact) for fact in facts if fact)
+    return ", ".join(fact for fact in facts if fact)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from embedge.report.model import FloatLayer, Report
 from embedge.report.render.words import (
     byte_text,
     count_text,
@@ -11,52 +12,62 @@ from embedge.report.render.words import (
     rate_text,
     short_digest,
 )
+from embedge.runtime.threshold import Threshold
 
 __all__ = ["artifacts_view", "models_view"]
 
 
-def models_view(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    models = report.get("models", [])
-    most = max((model["parameters"] for model in models), default=0)
+def models_view(report: Report) -> list[dict[str, Any]]:
+    most = max((model.parameters for model in report.models), default=0)
     return [
         {
-            **model,
-            "parameters": count_text(model["parameters"]),
-            "macs": count_text(model.get("macs")),
-            "share": 100 * model["parameters"] / most if most else 0,
+            "name": model.name,
+            "role": model.role,
+            "method": model.method,
+            "note": model.note,
+            "dim": model.dim,
+            "parameters": count_text(model.parameters),
+            "macs": count_text(model.macs),
+            "share": 100 * model.parameters / most if most else 0,
         }
-        for model in models
+        for model in report.models
     ]
 
 
-def artifacts_view(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    artifacts = report.get("artifacts", [])
-    most = max((artifact["bytes"] for artifact in artifacts), default=0)
+def artifacts_view(report: Report) -> list[dict[str, Any]]:
+    most = max((artifact.bytes for artifact in report.artifacts), default=0)
     return [
         {
-            **artifact,
-            "size": byte_text(artifact["bytes"]),
-            "share": 100 * artifact["bytes"] / most if most else 0,
-            "digest": short_digest(artifact["sha256"]),
-            "threshold": _threshold(artifact.get("threshold")),
-            "placed": _placement(artifact.get("placement")),
-            "float_layers": _float_layers(artifact.get("float_layers", [])),
+            "name": artifact.name,
+            "file": artifact.file,
+            "sha256": artifact.sha256,
+            "precision": artifact.precision,
+            "opset": artifact.opset,
+            "provider": artifact.provider,
+            "cosine_to_torch": artifact.cosine_to_torch,
+            "note": artifact.note,
+            "size": byte_text(artifact.bytes),
+            "share": 100 * artifact.bytes / most if most else 0,
+            "digest": short_digest(artifact.sha256),
+            "threshold": _threshold(artifact.threshold),
+            "placed": _placement(artifact.placement),
+            "float_layers": _float_layers(artifact.float_layers),
         }
-        for artifact in artifacts
+        for artifact in report.artifacts
     ]
 
 
-def _threshold(threshold: Mapping[str, Any] | None) -> dict[str, str] | None:
+def _threshold(threshold: Threshold | None) -> dict[str, str] | None:
     if threshold is None:
         return None
-    target = threshold["fmr_target"]
+    target = threshold.fmr_target
     return {
-        "value": f"{threshold['value']:.4f}",
+        "value": f"{threshold.value:.4f}",
         "promise": f"FMR ≤ {rate_text(target)} ({one_in(target)})",
         "evidence": (
-            f"measured {percent(threshold['fmr'], 3)}, at most {percent(threshold['fmr_upper'], 3)}"
-            f" with {100 * threshold['confidence']:g} % confidence;"
-            f" {threshold['impostors']:,} impostor pairs of {threshold['subjects']:,} people"
+            f"measured {percent(threshold.fmr, 3)}, at most {percent(threshold.fmr_upper, 3)}"
+            f" with {100 * threshold.confidence:g} % confidence;"
+            f" {threshold.impostors:,} impostor pairs of {threshold.subjects:,} people"
         ),
     }
 
@@ -71,8 +82,8 @@ def _placement(placement: Mapping[str, Mapping[str, int]] | None) -> list[str]:
     return lines
 
 
-def _float_layers(layers: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+def _float_layers(layers: Sequence[FloatLayer]) -> list[dict[str, str]]:
     return [
-        {"node": layer["node"], "share": percent(layer["macs_share"], 2), "why": layer["why"]}
+        {"node": layer.node, "share": percent(layer.macs_share, 2), "why": layer.why}
         for layer in layers
     ]

@@ -1,0 +1,70 @@
+"""Read a report on the base install, every mistake told at once; publish its JSON Schema."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from embedge.errors import EmbedgeError
+from embedge.optional import require
+from embedge.report.model import SCHEMA, Report
+from embedge.typed import Mistakes, structured
+
+__all__ = ["json_schema", "read_report", "report_from_json", "type_adapter"]
+
+
+def read_report(path: Path) -> Report:
+    """Load and check a `report.json`."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise EmbedgeError(
+            "E-REPORT",
+            f"this is not a readable report ({error})",
+            where=path,
+            remedy="Give the path of a report.json that embedge wrote",
+        ) from error
+    return report_from_json(value, where=path)
+
+
+def report_from_json(value: Any, *, where: str | Path | None = None) -> Report:
+    """The report that a JSON value is."""
+    _require_version(value, where)
+    try:
+        return structured(Report, value)
+    except Mistakes as mistakes:
+        raise EmbedgeError(
+            "E-REPORT",
+            f"the report does not fit the schema {SCHEMA}: {mistakes}",
+            where=where,
+            remedy="docs/reference/report.md describes every field",
+        ) from mistakes
+
+
+def _require_version(value: Any, where: str | Path | None) -> None:
+    found = value.get("schema") if isinstance(value, dict) else None
+    if found == SCHEMA:
+        return
+    command = value.get("command") if isinstance(value, dict) else None
+    again = f": {command}" if command and isinstance(command, str) else ""
+    raise EmbedgeError(
+        "E-REPORT-VERSION",
+        f"this report has the schema {found!r}; this version of embedge reads {SCHEMA!r}",
+        where=where,
+        remedy=f"Write the report again, by the command that wrote it{again}",
+    )
+
+
+def type_adapter() -> Any:
+    """pydantic's view of the report, for those who have it."""
+    return require("pydantic", extra="export").TypeAdapter(Report)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of this version: `embedge report schema`."""
+    found = type_adapter().json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA,
+        **found,
+        "required": ["schema", *found["required"]],  # a default for those who write, not who read
+    }

@@ -1,0 +1,121 @@
+"""Every kind of rule holds, fails and misses its subject; licences are never overlooked."""
+
+from typing import Any
+
+import pytest
+from sample_report import edited
+
+from embedge.calibration.evaluation.figures import Key, Side, TarPoint
+from embedge.report.gate.checks import checks
+from embedge.report.gate.policy import policy_from_json
+from embedge.report.model import Report
+
+CROSS = {"gallery": "teacher", "probe": "student", "artifact": "int8-cpu"}
+KEY = Key(Side("teacher"), Side("student", "int8-cpu"))
+
+
+def outcome(report: Report, **rules: Any) -> list[tuple[bool, str]]:
+    policy = policy_from_json({"policy": "embedge.policy/2", "gates": "none", **rules})
+    return [
+        (check.passed, f"{check.rule}: {check.why}")
+        for check in checks(report, policy)
+        if not check.rule.startswith("licence")
+    ]
+
+
+def tar(sample: Report, fmr: float) -> TarPoint:
+    (one,) = (one for one in sample.comparisons if one.key == KEY)
+    point = one.tar_at(fmr)
+    assert point
+    return point
+
+
+def test_tar_by_value_and_by_the_low_end(sample: Report) -> None:
+    point = tar(sample, 1e-3)
+    assert point.low is not None
+    assert point.tar is not None
+    between = (point.low + point.tar) / 2
+    rule = {**CROSS, "fmr": 0.001, "at_least": between}
+    assert outcome(sample, tar=[rule])[0][0]
+    (passed, said) = outcome(sample, tar=[{**rule, "bound": "low"}])[0]
+    assert not passed
+    assert "low end" in said
+    assert "TAR of teacher / student int8-cpu at FMR 0.001" in said
+
+
+@pytest.mark.parametrize(
+    ("rules", "complaint"),
+    [
+        ({"tar": [{"gallery": "x", "probe": "x", "fmr": 0.1, "at_least": 0}]},
+         "no such comparison; it has: teacher, student fp32, teacher / student fp32"),
+        ({"tar": [{**CROSS, "fmr": 0.5, "at_least": 0}]}, "at FMR 0.01, 0.001"),
+        ({"tar": [{**CROSS, "fmr": 1e-6, "at_least": 0}]}, "insufficient data"),
+        ({"threshold": [{"gallery": "teacher", "probe": "teacher", "fmr_at_most": 1}]},
+         "was not measured at a threshold"),
+        ({"cosine": [{"artifact": "x", "at_least": 0}]}, "it has: fp32, fp16, int8-cpu"),
+        ({"size": [{"artifact": "x", "at_most_bytes": 1}]}, "no such artifact"),
+        ({"latency": [{"artifact": "x", "at_most_ms": 1}]}, "no such latency"),
+        ({"latency": [{"artifact": "fp32", "threads": 4, "quantile": "p99", "at_most_ms": 99}]},
+         "310 runs cannot carry it, it takes 368"),
+        ({"must_run": ["engines"]}, "was skipped: TensorRT"),
+        ({"gates": ["speed"]}, "no such gate"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_has_failed(sample: Report, rules: dict[str, Any], complaint: str) -> None:
+    ((passed, said),) = outcome(sample, **rules)
+    assert not passed
+    assert complaint in said
+
+
+@pytest.mark.parametrize(
+    ("rules", "fine"),
+    [
+        ({"cosine": [{"artifact": "int8-cpu", "statistic": "p1", "at_least": 0.965}]}, True),
+        ({"cosine": [{"artifact": "int8-cpu", "statistic": "min", "at_least": 0.99}]}, False),
+        ({"size": [{"artifact": "int8-cpu", "at_most_bytes": 1_402_117}]}, True),
+        ({"size": [{"artifact": "int8-cpu", "at_most_bytes": 1_402_116}]}, False),
+        ({"latency": [{"artifact": "int8-cpu", "threads": 1, "at_most_ms": 20}]}, True),
+        ({"latency": [{"artifact": "int8-cpu", "threads": 1, "at_most_ms": 2}]}, False),
+        ({"threshold": [{**CROSS, "fmr_at_most": 0.02}]}, True),
+        ({"threshold": [{**CROSS, "fnmr_at_most": 0.001}]}, False),
+        ({"must_run": ["parity"]}, True),
+        ({"quiet_latency": True}, True),
+        ({"gates": "all"}, True),
+        ({"gates": ["no re-enrolment"]}, True),
+    ],
+)
+def test_rules_hold_and_fail(sample: Report, rules: dict[str, Any], fine: bool) -> None:
+    found = outcome(sample, **rules)
+    assert found
+    assert all(passed == fine for passed, _ in found)
+
+
+def test_a_latency_rule_without_threads_holds_every_row(sample: Report) -> None:
+    found = outcome(sample, latency=[{"artifact": "fp32", "at_most_ms": 8}])
+    assert [passed for passed, _ in found] == [False, True]  # one thread, four threads
+
+
+def test_disturbed_rounds_fail_a_policy_that_asks_for_quiet(sample: Report) -> None:
+    report = edited(sample, lambda value: value["latency"]["artifacts"][2].update(flagged=3))
+    assert outcome(report, quiet_latency=True) == [
+        (False, "latency on a quiet machine: 3 rounds were disturbed")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("weights", "acknowledged", "fine"),
+    [
+        ("Apache-2.0", [], True),
+        ("CC-BY-NC-4.0", [], False),
+        ("CC-BY-NC-4.0", ["CC-BY-NC-4.0"], True),
+        ("non-commercial research only", ["CC-BY-NC-4.0"], False),
+        (None, [], False),
+    ],
+)
+def test_licences_are_looked_at_unasked(
+    sample: Report, weights: str | None, acknowledged: list[str], fine: bool
+) -> None:
+    report = edited(sample, lambda value: value["provenance"].update(weight_licence=weights))
+    rules = {"policy": "embedge.policy/2", "licences": {"acknowledged": acknowledged}}
+    found = {check.rule: check.passed for check in checks(report, policy_from_json(rules))}
+    assert found["licence of the weights"] is fine
