@@ -1,11 +1,13 @@
 """The held-out people through every network: what all proof is made from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.calibration.evaluation.figures import Side
+from embedge.calibration.evaluation.judge import Subject
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Stage
 from embedge.pipeline.stages.learn.learning import teacher_of
@@ -40,16 +42,31 @@ class Subjects:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """The held-out pictures through every network, rows of length one."""
+    """The held-out pictures through every network; `student` is the one in torch."""
 
-    teacher: Rows
+    teacher: Subject
     student: Rows
-    baseline: Rows | None
-    original: Rows | None
-    artifacts: dict[str, Rows]
+    baseline: Subject | None
+    original: Subject | None
+    artifacts: dict[str, Subject]
     providers: dict[str, str]
     shared: bool
     """whether the student speaks the teacher's language"""
+
+    def of(self, rows: NDArray[np.bool_]) -> "Views":
+        """Of some pictures only."""
+
+        def chosen(one: Subject) -> Subject:
+            return replace(one, rows=one.rows[rows])
+
+        return replace(
+            self,
+            teacher=chosen(self.teacher),
+            student=self.student[rows],
+            baseline=self.baseline and chosen(self.baseline),
+            original=self.original and chosen(self.original),
+            artifacts={name: chosen(one) for name, one in self.artifacts.items()},
+        )
 
 
 def views_of(
@@ -59,26 +76,31 @@ def views_of(
     graphs: dict[str, Path],
     progress: Progress,
 ) -> Views:
-    def taught(stage: Stage, what: str) -> Rows:
-        return unit(teacher_of(stage).embed(faces, what=_words(what), progress=progress))
+    def taught(stage: Stage, model: str) -> Subject:
+        rows = teacher_of(stage).embed(faces, what=_words(model), progress=progress)
+        return Subject(Side(model), unit(rows))
 
     def learnt(stage: Stage, what: str) -> Rows:
         network = load_student(recipe, stage)
         return unit(embed_faces(network, faces, what=_words(what), progress=progress))
 
+    def scratch(stage: Stage) -> Subject:
+        return Subject(Side("scratch"), learnt(stage, "from scratch"))
+
     artifacts, providers = {}, {}
     for name, path in graphs.items():
         with OrtEncoder(path) as encoder:
-            artifacts[name] = _embedded(encoder, faces, name, progress)
+            rows = _embedded(encoder, faces, name, progress)
+            artifacts[name] = Subject(Side("student", name), rows, encoder.contract)
             providers[name] = encoder.provider
     return Views(
-        taught(subjects.teacher, "teacher"),
-        learnt(subjects.student, "student"),
-        learnt(subjects.baseline, "from scratch") if subjects.baseline else None,
-        taught(subjects.original, "original teacher") if subjects.original else None,
-        artifacts,
-        providers,
-        shares_space(subjects.student),
+        teacher=taught(subjects.teacher, "teacher"),
+        student=learnt(subjects.student, "student"),
+        baseline=scratch(subjects.baseline) if subjects.baseline else None,
+        original=taught(subjects.original, "original teacher") if subjects.original else None,
+        artifacts=artifacts,
+        providers=providers,
+        shared=shares_space(subjects.student),
     )
 
 
