@@ -6,9 +6,8 @@ that number is the answer (the method of Korn and Graubard for clustered proport
 percentiles of the bootstrap it stays honest when only a handful of errors, or none, were seen.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,9 +47,6 @@ class Interval:
     low: float
     high: float
     confidence: float = CONFIDENCE
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def fmr_interval(

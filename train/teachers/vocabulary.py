@@ -10,12 +10,11 @@ from torch import Tensor
 from embedge.progress import Progress
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.data.vocabulary import FaceDataset
+from embedge.train.embed import BATCH, rows_of
 
 __all__ = ["BATCH", "Rows", "Teacher"]
 
 Rows = NDArray[np.float32]
-BATCH = 64
-
 
 class Teacher(ABC):
     """`head` has one unit row per class; `identities` names them, and is empty if nobody did."""
@@ -41,9 +40,4 @@ class Teacher(ABC):
 
     def embed(self, faces: FaceDataset, *, what: str, progress: Progress) -> Rows:
         """Embeddings of a whole face set."""
-        found = []
-        with progress.task(what, len(faces)) as task:
-            for low in range(0, len(faces), BATCH):
-                found.append(self.features(faces.images[low : low + BATCH]))
-                task.advance(len(found[-1]))
-        return np.concatenate(found)
+        return rows_of(faces, self.features, what=what, progress=progress)

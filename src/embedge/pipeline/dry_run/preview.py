@@ -20,8 +20,8 @@ from embedge.pipeline.stages.learn.faces import faces_of
 from embedge.pipeline.stages.learn.learning import School, some_people, teacher_of, teacher_stage
 from embedge.pipeline.stages.learn.students import student_stage
 from embedge.progress import Progress
+from embedge.runtime.encoders import unit_rows
 from embedge.train.data import FaceDataset
-from embedge.train.head.recovery.centres import unit
 from embedge.train.teachers import Teacher
 
 __all__ = ["preview_of", "student_step_seconds"]
@@ -78,7 +78,7 @@ class _TeacherTest:
         began = time.perf_counter()
         rows = teacher.features(images)
         speed = len(images) / (time.perf_counter() - began)
-        found = equal_error(pairs_within(unit(rows), faces.labels[some]))
+        found = equal_error(pairs_within(unit_rows(rows), faces.labels[some]))
         rate = found.rate if isinstance(found, EqualError) else None
         return cls(teacher, recipe.teacher.source != "train", speed, len(images), rate)
 

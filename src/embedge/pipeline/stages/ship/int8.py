@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from embedge.calibration.thresholds import split_subjects
 from embedge.errors import EmbedgeError
 from embedge.export.int8.budget.precision_plan import PrecisionPlan, planned
 from embedge.export.int8.placement import Target
@@ -23,6 +22,7 @@ from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.faces import held_out_stage
 from embedge.pipeline.stages.learn.learning import School
 from embedge.pipeline.stages.learn.students import Teaching
+from embedge.pipeline.stages.learn.watching import split_of
 from embedge.train.data import FaceSet
 from embedge.train.distil import Lesson, train_student
 from embedge.train.loop import ranks
@@ -128,7 +128,7 @@ def _plan(
     if budget is None or held_out is None:
         return PrecisionPlan(calibrated.target, calibrated.closing)
     faces = FaceSet.load(held_out.folder)
-    rows, _ = split_subjects(faces.labels, recipe.seed)
+    rows, _ = split_of(faces, recipe)
     some = np.asarray(faces.images[np.flatnonzero(rows)])
     labels = faces.labels[rows]
     fmr = recipe.evaluate.gate_fmr
