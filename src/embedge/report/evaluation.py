@@ -35,9 +35,12 @@ _PACKAGES = ("embedge", "numpy", "onnxruntime", "pillow")
 
 
 def report_from_evaluation(
-    result: EvaluationResult, command: str, worst: Worst | None = None
+    result: EvaluationResult, command: str, worst: Worst | None = None, *, named: bool = True
 ) -> Report:
-    """A whole report; its gates say whether the data can be trusted."""
+    """A whole report; its gates say whether the data can be trusted.
+
+    Findings and failures count faces, and name them only if they may be `named`.
+    """
     models, data = result.models, result.data
     gates = [_faults(data.findings, "the data")]
     gates += [_faults(model.result.findings, model.name) for model in models]
@@ -58,8 +61,8 @@ def report_from_evaluation(
             tuple(_comparisons(result)),
             slices=tuple(_slices(models)),
             slice_ratios=tuple(_ratios(models)),
-            findings=data.findings,
-            tested=tuple(map(_tested, models)),
+            findings=_told(data.findings, named),
+            tested=tuple(_tested(model, named) for model in models),
         ),
         worst=worst,
         provenance=Provenance(
@@ -122,16 +125,20 @@ def _comparisons(result: EvaluationResult) -> Iterator[Comparison]:
     yield from (cell for cell in result.matrix if cell.gallery != cell.probe)
 
 
-def _tested(model: ModelResult) -> Tested:
-    found = model.result
+def _tested(model: ModelResult, named: bool) -> Tested:
+    found, failures = model.result, model.result.acquisition.failures
     return Tested(
         model.side,
-        found.acquisition,
+        replace(found.acquisition, failures=failures if named else {}),
         found.accuracy,
         found.templates,
         found.identification or {},
-        found.findings,
+        _told(found.findings, named),
     )
+
+
+def _told(findings: tuple[Finding, ...], named: bool) -> tuple[Finding, ...]:
+    return findings if named else tuple(replace(one, examples=()) for one in findings)
 
 
 def _slices(models: Sequence[ModelResult]) -> Iterator[Slice]:

@@ -123,10 +123,11 @@ def _write_report(
     from embedge.report.evaluation import report_from_evaluation, worst_of
     from embedge.report.write import write_report
 
-    worst = None
+    worst, shown = None, not options.no_pictures
     if evidence is not None:
-        worst = worst_of(result.models[0], evidence, trial.faces, shown=not options.no_pictures)
-    report = report_from_evaluation(result, shlex.join(["embedge", *sys.argv[1:]]), worst)
+        worst = worst_of(result.models[0], evidence, trial.faces, shown=shown)
+    command = shlex.join(["embedge", *sys.argv[1:]])
+    report = report_from_evaluation(result, command, worst, named=shown)
     print(write_report(report, options.report), file=sys.stderr)
 
 
