@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from embedge.runtime.encoders import unit_rows
 from embedge.train.head.recovery.centres import class_centres, recovered_centres
 
 
