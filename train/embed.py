@@ -8,20 +8,20 @@ from numpy.typing import NDArray
 from torch import nn
 
 from embedge.calibration.evaluation.embed import feature_chunks
-from embedge.calibration.evaluation.faces import Faces
+from embedge.calibration.evaluation.faces import CorruptRecord, Faces
 from embedge.progress import Progress
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.data.feeding.batches import pixels
 from embedge.train.data.feeding.guard import CorruptLog, read_faces
 from embedge.train.data.vocabulary import FaceDataset
 
-__all__ = ["BATCH", "embed_faces", "rows_of"]
+__all__ = ["BATCH", "StandIns", "embed_faces", "rows_of"]
 
 Rows = NDArray[np.float32]
 BATCH = 64
 
 
-class _StandIns(Faces):
+class StandIns(Faces):
     """A data set that can be read to its end: for a corrupt record another one stands in.
 
     It is of the same person if there is one; there is a bound to how many are corrupt.
@@ -34,7 +34,10 @@ class _StandIns(Faces):
         return len(self._faces)
 
     def read(self, index: int) -> RgbImage:
-        found = read_faces(self._faces, np.asarray([index]))
+        try:
+            return self._faces.read(index)
+        except CorruptRecord:
+            found = read_faces(self._faces, np.asarray([index]))
         self._corrupt.add(found.corrupt)
         return np.asarray(found.images[0])
 
@@ -47,7 +50,7 @@ def rows_of(
 ) -> Rows:
     """What `encode` answers to every picture, (N, dim)."""
     with progress.task(what, len(faces)) as task:
-        chunks = feature_chunks(_StandIns(faces), encode, size=BATCH, ticker=task)
+        chunks = feature_chunks(StandIns(faces), encode, size=BATCH, ticker=task)
         return np.concatenate([chunk.rows for chunk in chunks])
 
 

@@ -29,7 +29,7 @@ class FaceDataset(Faces, ABC):
     identities: tuple[str, ...]
     fingerprint: str
 
-    def encoded(self, index: int) -> bytes | None:  # noqa: ARG002
+    def encoded(self, _index: int) -> bytes | None:
         """The record's picture as it is stored, or None if it is stored as plain pixels."""
         return None
 

@@ -10,11 +10,12 @@ from torch import Tensor
 from embedge.progress import Progress
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.data.vocabulary import FaceDataset
-from embedge.train.embed import BATCH, rows_of
+from embedge.train.embed import rows_of
 
-__all__ = ["BATCH", "Rows", "Teacher"]
+__all__ = ["Rows", "Teacher"]
 
 Rows = NDArray[np.float32]
+
 
 class Teacher(ABC):
     """`head` has one unit row per class; `identities` names them, and is empty if nobody did."""

@@ -106,7 +106,7 @@ def _write_pictures(
 
 
 def write_shards(
-    folder: Path, faces: Iterator[Face], identities: tuple[str, ...], options: Options
+    folder: Path, faces: Iterator[Face], _: tuple[str, ...], options: Options
 ) -> None:
     """faces-000000.tar …: KEY.jpg and KEY.json."""
     shards = max(1, -(-options.count // options.per_shard))

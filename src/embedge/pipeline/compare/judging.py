@@ -46,7 +46,7 @@ class Judge:
 
     def teacher(self, stage: Stage) -> dict[str, Any]:
         def work(_: Path) -> dict[str, Any]:
-            taught, labels = self._taught(stage), self._labels()
+            taught, labels = self._taught(stage), self.labels()
             return self._rates(scores_of(taught, taught, labels))
 
         return self.run.stage("judged-teacher", self._inputs(), [self.held_out, stage], work).facts
@@ -55,7 +55,7 @@ class Judge:
         def work(folder: Path) -> dict[str, Any]:
             taught, mine = self._taught(teacher), self._learnt(name, recipe, student)
             scores: dict[str, PairScores | None] = {
-                metric: scores_of(gallery, mine, self._labels())
+                metric: scores_of(gallery, mine, self.labels())
                 if gallery.rows.shape == mine.rows.shape
                 else None
                 for metric, gallery in (("student", mine), ("cross-space", taught))
@@ -78,7 +78,8 @@ class Judge:
     def _test(self, faces: FaceSet) -> NDArray[np.bool_]:
         return split_of(faces, self.recipe)[1] if self._watched else np.ones(len(faces), bool)
 
-    def _labels(self) -> NDArray[np.int64]:
+    def labels(self) -> NDArray[np.int64]:
+        """Who is on every picture that is judged by."""
         faces = FaceSet.load(self.held_out.folder)
         return faces.labels[self._test(faces)]
 

@@ -32,7 +32,7 @@ from embedge.runtime.threshold import Threshold
 from embedge.train.data import FaceSet
 from embedge.typed import plain, structured
 
-__all__ = ["findings_of", "parity_stage"]
+__all__ = ["findings_from_views", "findings_of", "parity_stage"]
 
 _FORM = 2  # of the findings on disk
 _WORST_SHOWN = 6
@@ -46,7 +46,7 @@ def parity_stage(
     def work(folder: Path) -> dict[str, Any]:
         faces = FaceSet.load(subjects.held_out.folder)
         views = views_of(recipe, faces, subjects, graphs, run.progress)
-        found = _findings(recipe, faces, views, graphs, run.progress)
+        found = findings_from_views(recipe, faces, views, graphs, run.progress)
         write_json(folder / "findings.json", plain(found))
         return {}
 
@@ -59,7 +59,7 @@ def findings_of(stage: Stage) -> Findings:
     return structured(Findings, json.loads((stage.folder / "findings.json").read_text()))
 
 
-def _findings(
+def findings_from_views(
     recipe: Recipe, faces: FaceSet, views: Views, graphs: dict[str, Path], progress: Progress
 ) -> Findings:
     calibrate, test = split_of(faces, recipe)
