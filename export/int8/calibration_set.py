@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, sha256_json, write_json
-from embedge.runtime.encoders import unit_rows
 
 __all__ = [
     "CalibrationSet",
@@ -159,7 +158,7 @@ def _gridded(features: Floats) -> Indices:
 
 def _clustered(features: Floats, rng: np.random.Generator) -> Indices:
     """Lloyd's k-means on the sphere."""
-    rows = unit_rows(features)
+    rows = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     count = min(_CLUSTERS, len(rows))
     centres = rows[rng.choice(len(rows), count, replace=False)]
     cells = np.zeros(len(rows), np.int64)

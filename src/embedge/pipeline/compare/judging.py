@@ -38,11 +38,15 @@ _ROUNDS = "rounds.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Strangers, and what comparing their pictures is asked for."""
+    """Strangers, and what comparing their pictures is asked for.
+
+    Where some student is `watched`, some strangers choose checkpoints: these judge nobody.
+    """
 
     run: Run
     recipe: Recipe
     held_out: Stage
+    watched: bool
 
     def teacher(self, stage: Stage) -> dict[str, Any]:
         def work(_: Path) -> dict[str, Any]:
@@ -68,15 +72,10 @@ class Judge:
 
     def _inputs(self) -> dict[str, Any]:
         fmrs = list(self.recipe.evaluate.fmrs)
-        return {"fmrs": fmrs, "split": self.recipe.data.seed if self._watched else None}
-
-    @property
-    def _watched(self) -> bool:
-        """Whether some of the strangers chose the checkpoints, and so may not judge them."""
-        return self.recipe.student.train.evaluate_every > 0
+        return {"fmrs": fmrs, "split": self.recipe.data.seed if self.watched else None}
 
     def _test(self, faces: FaceSet) -> NDArray[np.bool_]:
-        return split_of(faces, self.recipe)[1] if self._watched else np.ones(len(faces), bool)
+        return split_of(faces, self.recipe)[1] if self.watched else np.ones(len(faces), bool)
 
     def labels(self) -> NDArray[np.int64]:
         """Who is on every picture that is judged by."""

@@ -14,8 +14,8 @@ from embedge.pipeline.stages.learn.watching import split_of, watch_of
 from embedge.progress import Progress
 
 
-def recipe(seed: int, *, every: int = 5) -> Recipe:
-    student = {"train": {"evaluate_every": every}}
+def recipe(seed: int) -> Recipe:
+    student = {"train": {"evaluate_every": 5}}
     return Recipe.model_validate({"name": "x", "seed": seed, "student": student})
 
 
@@ -34,7 +34,7 @@ def test_students_of_every_seed_are_watched_on_the_same_people(
     school = School(held_out, held_out, held_out)
     watch = watch_of(run, recipe(seed), school, held_out, (), shares=False)
     assert watch is not None
-    judges = set(Judge(run, recipe(0), held_out).labels().tolist())
+    judges = set(Judge(run, recipe(0), held_out, watched=True).labels().tolist())
     assert judges
     assert not judges & set(watch.faces.labels.tolist())
 
@@ -42,7 +42,7 @@ def test_students_of_every_seed_are_watched_on_the_same_people(
 def test_where_nobody_chose_everybody_judges(held_out: Stage, tmp_path: Path) -> None:
     run = Run(tmp_path / "run", Progress(quiet=True))
     faces = face_set()
-    labels = Judge(run, recipe(0, every=0), held_out).labels()
+    labels = Judge(run, recipe(0), held_out, watched=False).labels()
     np.testing.assert_array_equal(labels, faces.labels)
 
 
