@@ -44,7 +44,7 @@ class _Result:
         return known if len(known) == len(found) else None
 
     def mean_rounds(self, metric: str, key: str) -> np.ndarray:
-        return np.asarray(np.mean([rounds[f"{metric}/{key}"] for rounds in self.rounds], axis=0))
+        return np.mean([rounds[f"{metric}/{key}"] for rounds in self.rounds], axis=0)
 
 
 def compare_methods(
