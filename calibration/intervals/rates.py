@@ -46,7 +46,6 @@ class Interval:
 
     low: float
     high: float
-    confidence: float = CONFIDENCE
 
 
 def fmr_interval(
@@ -154,6 +153,4 @@ def _clustered(
 def _interval(rate: float, effective: float, confidence: float) -> Interval:
     """Exact binomial interval for an effective number of trials."""
     errors, side = rate * effective, (1 + confidence) / 2
-    return Interval(
-        lower_bound(errors, effective, side), upper_bound(errors, effective, side), confidence
-    )
+    return Interval(lower_bound(errors, effective, side), upper_bound(errors, effective, side))
