@@ -18,15 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 from provenance import provenance, write_result
 
-from embedge.calibration.evaluation.crossspace import compared_scores
+from embedge.calibration.evaluation.embed import Chunk
+from embedge.calibration.evaluation.figures import Key, Side
+from embedge.calibration.evaluation.judge import judged_scores
 from embedge.calibration.identification import identification, searched
 from embedge.calibration.pairs import pairs_streamed
 from embedge.calibration.protocols.ijb import IjbSet, ijb_set
 from embedge.calibration.protocols.templates import templates_from_chunks
-from embedge.calibration.scores import Float32
 
 FACES, TEMPLATES, PAIRS, GENUINE, SUBJECTS = 469_375, 23_124, 15_658_489, 19_557, 3_531
 _DIM, _CHUNK = 512, 512
+_SIDE = Side("synthetic")
 FMRS = (1e-4, 1e-5, 1e-6)
 
 
@@ -79,7 +81,7 @@ def _lines(path: Path, lines: Iterator[str]) -> None:
         stream.writelines(f"{line}\n" for line in lines)
 
 
-def features(data: IjbSet) -> Iterator[tuple[int, Float32, NDArray[np.bool_]]]:
+def features(data: IjbSet) -> Iterator[Chunk]:
     """What a network might give: people apart, pictures around them."""
     subjects = data.subjects()[data.templates]
     centres = np.random.default_rng(1).normal(size=(int(subjects.max()) + 1, _DIM))
@@ -87,7 +89,7 @@ def features(data: IjbSet) -> Iterator[tuple[int, Float32, NDArray[np.bool_]]]:
         part = subjects[first : first + _CHUNK]
         noise = np.random.default_rng([2, first]).normal(size=(len(part), _DIM))
         rows = (centres[part] + 4 * noise).astype(np.float32)
-        yield first, rows, np.ones(len(part), bool)
+        yield Chunk(first, rows, np.ones(len(part), bool))
 
 
 def main() -> None:
@@ -107,7 +109,7 @@ def main() -> None:
         clock.lap("features and templates")
         scores = pairs_streamed(rows, data.subjects(), data.pair_blocks())
         clock.lap("score the pairs")
-        comparison = compared_scores("synthetic", scores, FMRS)
+        comparison = judged_scores(Key(_SIDE, _SIDE), scores, FMRS)
         clock.lap("rates and intervals")
         galleries, probes = data.searches()
         for gallery in galleries:

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.intervals.rates import Interval, clustered_interval
-from embedge.calibration.rates import Insufficient, allowed_errors
+from embedge.calibration.evaluation.figures import Count, Share
+from embedge.calibration.intervals.rates import clustered_interval
+from embedge.calibration.rates import allowed_errors
 from embedge.calibration.scores import Float32
 
 __all__ = ["Identification", "SearchPoint", "Searched", "identification", "searched"]
@@ -39,36 +39,30 @@ class Searched:
 
 @dataclass(frozen=True, slots=True)
 class SearchPoint:
-    """FNIR: the share of mated probes whose mate is not first, or not above the threshold."""
+    """FNIR: the share of mated probes whose mate is not first, or not above the threshold.
 
-    fpir_target: float
-    threshold: float
-    fpir: float
-    fnir: float
-    interval: Interval
+    Where it cannot be told, `needs` says how many searches it takes, and `of` by whom.
+    """
 
-    def to_json(self) -> dict[str, Any]:
-        low, high = self.interval.low, self.interval.high
-        point = {key: value for key, value in asdict(self).items() if key != "interval"}
-        return {**point, "low": low, "high": high}
+    fpir_target: Share
+    threshold: float | None = None
+    fpir: Share | None = None
+    fnir: Share | None = None
+    low: Share | None = None
+    high: Share | None = None
+    needs: Count | None = None
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Identification:
-    gallery: int
-    mated: int
-    non_mated: int
-    ranks: dict[int, float]
-    points: tuple[SearchPoint | Insufficient, ...]
+    """`ranks`: the share of mated probes whose mate is among the first so many."""
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "gallery": self.gallery,
-            "mated": self.mated,
-            "non_mated": self.non_mated,
-            "ranks": {str(rank): share for rank, share in self.ranks.items()},
-            "fnir": [point.to_json() for point in self.points],
-        }
+    gallery: Count
+    mated: Count
+    non_mated: Count
+    ranks: dict[str, Share]
+    points: tuple[SearchPoint, ...]
 
 
 def searched(
@@ -107,29 +101,31 @@ def identification(
         gallery,
         int(mated.sum()),
         int((~mated).sum()),
-        {rank: float((places <= rank).mean()) for rank in ranks} if len(places) else {},
+        {str(rank): float((places <= rank).mean()) for rank in ranks} if len(places) else {},
         tuple(_point(found, fpir, seed) for fpir in fpirs),
     )
 
 
-def _point(found: Searched, fpir: float, seed: int) -> SearchPoint | Insufficient:
+def _point(found: Searched, fpir: float, seed: int) -> SearchPoint:
     mated = found.mated
     strangers = np.sort(found.best[~mated])
     needs = math.ceil(3 / fpir)
     if len(strangers) < needs:
-        return Insufficient(needs, len(strangers), "searches by people not in the gallery")
+        return SearchPoint(fpir, needs=needs, of="people not in the gallery")
     if not mated.any():
-        return Insufficient(1, 0, "searches by people in the gallery")
+        return SearchPoint(fpir, needs=1, of="people in the gallery")
     threshold = strangers[len(strangers) - 1 - allowed_errors(fpir, len(strangers))]
     hit = np.where(found.rank[mated] == 1, found.mate[mated], -np.inf)
     fnir = float((hit <= threshold).mean())
     rounds = _rounds(found, hit, fpir, seed)
+    interval = clustered_interval(fnir, rounds, len(np.unique(found.subjects[mated])))
     return SearchPoint(
         fpir,
         float(threshold),
         float((strangers > threshold).mean()),
         fnir,
-        clustered_interval(fnir, rounds, len(np.unique(found.subjects[mated]))),
+        interval.low,
+        interval.high,
     )
 
 

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +33,6 @@ class Insufficient:
 
     def __str__(self) -> str:
         return f"insufficient data: needs {self.needs:,} {self.what}, has {self.have:,}"
-
-    def to_json(self) -> dict[str, Any]:
-        return {"insufficient": {"needs": self.needs, "have": self.have, "what": self.what}}
 
 
 @dataclass(frozen=True, slots=True)

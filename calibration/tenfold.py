@@ -1,7 +1,6 @@
 """Ten-fold accuracy: each fold is judged at the threshold that suits the other folds best."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,6 @@ class FoldedAccuracy:
     sd: float
     accuracies: tuple[float, ...]
     thresholds: tuple[float, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def folded_accuracy(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
+from embedge.runtime.encoders import unit_rows
 
 __all__ = ["Parity", "compare_embeddings"]
 
@@ -49,5 +50,4 @@ def _unit(rows: Floats) -> Floats:
         raise EmbedgeError(
             "E-NAN", "an embedding holds NaN or infinity", remedy="Check the graph in float32 first"
         )
-    unit: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return unit
+    return unit_rows(rows)

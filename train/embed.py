@@ -1,37 +1,67 @@
-"""Embeddings of a face set by a torch network."""
+"""Embeddings of a whole face set, by a network or by anything else that answers to pictures."""
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from embedge.calibration.evaluation.embed import feature_chunks
+from embedge.calibration.evaluation.faces import CorruptRecord, Faces
 from embedge.progress import Progress
+from embedge.runtime.picture.images import RgbImage
 from embedge.train.data.feeding.batches import pixels
 from embedge.train.data.feeding.guard import CorruptLog, read_faces
 from embedge.train.data.vocabulary import FaceDataset
 
-__all__ = ["embed_faces"]
+__all__ = ["BATCH", "StandIns", "embed_faces", "rows_of"]
 
-_BATCH = 64
+Rows = NDArray[np.float32]
+BATCH = 64
 
 
-def embed_faces(
-    network: nn.Module, faces: FaceDataset, *, what: str, progress: Progress, flip: bool = False
-) -> NDArray[np.float32]:
-    """Un-normalised embeddings (N, dim), of the mirrored pictures if `flip`.
+class StandIns(Faces):
+    """A data set that can be read to its end: for a corrupt record another one stands in.
 
-    The row of a corrupt record repeats that of another picture, of the same person if there is one.
+    It is of the same person if there is one; there is a bound to how many are corrupt.
     """
-    corrupt = CorruptLog(faces)
+
+    def __init__(self, faces: FaceDataset) -> None:
+        self._faces, self._corrupt = faces, CorruptLog(faces)
+
+    def __len__(self) -> int:
+        return len(self._faces)
+
+    def read(self, index: int) -> RgbImage:
+        try:
+            return self._faces.read(index)
+        except CorruptRecord:
+            found = read_faces(self._faces, np.asarray([index]))
+        self._corrupt.add(found.corrupt)
+        return np.asarray(found.images[0])
+
+    def record_name(self, index: int) -> str:
+        return self._faces.record_name(index)
+
+
+def rows_of(
+    faces: FaceDataset, encode: Callable[[RgbImage], Rows], *, what: str, progress: Progress
+) -> Rows:
+    """What `encode` answers to every picture, (N, dim)."""
+    with progress.task(what, len(faces)) as task:
+        chunks = feature_chunks(StandIns(faces), encode, size=BATCH, ticker=task)
+        return np.concatenate([chunk.rows for chunk in chunks])
+
+
+def embed_faces(network: nn.Module, faces: FaceDataset, *, what: str, progress: Progress) -> Rows:
+    """Un-normalised embeddings (N, dim)."""
     network.eval()
     device = next(network.parameters()).device
-    found = []
-    with torch.inference_mode(), progress.task(what, len(faces)) as task:
-        for low in range(0, len(faces), _BATCH):
-            read = read_faces(faces, np.arange(low, min(low + _BATCH, len(faces))))
-            corrupt.add(read.corrupt)
-            images = read.images
-            inputs = pixels(images[:, :, ::-1] if flip else images).to(device)
-            found.append(network(inputs).float().cpu().numpy())
-            task.advance(len(images))
-    return np.concatenate(found)
+
+    def encode(images: RgbImage) -> Rows:
+        with torch.inference_mode():
+            rows: Rows = network(pixels(images).to(device)).float().cpu().numpy()
+        return rows
+
+    return rows_of(faces, encode, what=what, progress=progress)

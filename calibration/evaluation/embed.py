@@ -1,6 +1,6 @@
-"""Embeddings of many faces: in chunks, cached, resumable, failures set apart."""
+"""The one way to embed many faces: in chunks, cached, resumable, failures set apart."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.evaluation.faces import Faces
+from embedge.calibration.evaluation.faces import CorruptRecord, Faces, StampedFaces
 from embedge.calibration.scores import Float32
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json, whole_file
@@ -16,11 +16,19 @@ from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import normalised
 from embedge.runtime.picture.images import RgbImage
 
-__all__ = ["Acquisition", "Embedded", "FeatureEncoder", "Ticker", "embedded", "feature_chunks"]
+__all__ = [
+    "Chunk",
+    "Embedded",
+    "FeatureEncoder",
+    "Ticker",
+    "embedded",
+    "feature_chunks",
+    "kept_chunks",
+]
 
 _CHUNK = 512
-# A picture that cannot be decoded is a failure to acquire; anything else is the user's mistake
-_ACQUISITION = {"E-IMAGE", "E-IMAGE-MISSING", "E-IMAGE-SIZE", "E-LANDMARKS"}
+
+Encode = Callable[[RgbImage], Float32]
 
 
 class FeatureEncoder(Protocol):
@@ -37,112 +45,122 @@ class Ticker(Protocol):
     def advance(self, steps: int = 1, note: str = "") -> None: ...
 
 
-@dataclass(slots=True)
-class Acquisition:
-    """Which faces could not be embedded, and why (failure to acquire, ISO/IEC 19795-1)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """`rows` of their own length, one for each True in `good`; the other faces are `failures`."""
 
-    attempted: int = 0
+    first: int
+    rows: Float32
+    good: NDArray[np.bool_]
     failures: dict[str, str] = field(default_factory=dict)
 
     @property
-    def rate(self) -> float:
-        return len(self.failures) / self.attempted if self.attempted else 0.0
-
-    def to_json(self) -> dict[str, object]:
-        return {
-            "attempted": self.attempted,
-            "failed": len(self.failures),
-            "rate": self.rate,
-            "failures": dict(list(self.failures.items())[:100]),
-        }
+    def faces(self) -> NDArray[np.int64]:
+        """Whose the rows are."""
+        return self.first + np.flatnonzero(self.good)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedded:
-    """Rows of length one; where `acquired` is False the row is zero and means nothing."""
+    """Rows of length one; where `acquired` is False the row is zero and means nothing.
+
+    `failures` says of every such face why (failure to acquire, ISO/IEC 19795-1).
+    """
 
     embeddings: Float32
     acquired: NDArray[np.bool_]
-    acquisition: Acquisition
-
-
-def embedded(
-    faces: Faces, encoder: FeatureEncoder, *, cache: Path | None = None, ticker: Ticker | None
-) -> Embedded:
-    """Every face's embedding."""
-    acquisition = Acquisition()
-    rows = np.zeros((len(faces.names), encoder.contract.dim), np.float32)
-    acquired = np.zeros(len(rows), bool)
-    for first, features, good in feature_chunks(faces, encoder, acquisition, cache, ticker):
-        acquired[first : first + len(good)] = good
-        if good.any():
-            rows[first : first + len(good)][good] = normalised(features[good])
-    if len(rows) and not acquired.any():
-        name, why = next(iter(acquisition.failures.items()))
-        raise EmbedgeError(
-            "E-NO-FACES",
-            f"none of the {len(rows)} pictures could be used; the first: {why}",
-            where=name,
-            remedy="Check the folder and the list that names the pictures",
-        )
-    return Embedded(rows, acquired, acquisition)
+    failures: dict[str, str]
 
 
 def feature_chunks(
     faces: Faces,
-    encoder: FeatureEncoder,
-    acquisition: Acquisition,
-    cache: Path | None,
-    ticker: Ticker | None,
-) -> Iterator[tuple[int, Float32, NDArray[np.bool_]]]:
-    """(first face, rows of their own length, which of them exist), chunk by chunk."""
-    for first in range(0, len(faces.names), _CHUNK):
-        last = min(first + _CHUNK, len(faces.names))
-        features, good, failures = _chunk(faces, encoder, first, last, cache)
-        acquisition.attempted += last - first
-        acquisition.failures.update(failures)
-        yield first, features, good
+    encode: Encode,
+    *,
+    size: int,
+    start: int = 0,
+    ticker: Ticker,
+) -> Iterator[Chunk]:
+    """What `encode` answers to every face from `start`, `size` at a time."""
+    for first in range(start, len(faces), size):
+        last = min(first + size, len(faces))
+        yield _encoded(faces, encode, first, last)
+        ticker.advance(last - first)
+
+
+def kept_chunks(
+    faces: StampedFaces, encoder: FeatureEncoder, cache: Path | None, ticker: Ticker | None
+) -> Iterator[Chunk]:
+    """The same for a test, cut as the encoder wants its faces; chunks stay in the cache."""
+    cut = faces.aligned_for(encoder.contract)
+    for first in range(0, len(cut), _CHUNK):
+        last = min(first + _CHUNK, len(cut))
+        yield _kept(cut, encoder, first, last, cache)
         if ticker is not None:
             ticker.advance(last - first)
 
 
-Chunk = tuple[Float32, NDArray[np.bool_], dict[str, str]]
+def embedded(
+    faces: StampedFaces,
+    encoder: FeatureEncoder,
+    *,
+    cache: Path | None = None,
+    ticker: Ticker | None = None,
+) -> Embedded:
+    """Every face's embedding."""
+    chunks = list(kept_chunks(faces, encoder, cache, ticker))
+    failures = {name: why for chunk in chunks for name, why in chunk.failures.items()}
+    acquired = np.concatenate([chunk.good for chunk in chunks])
+    if not acquired.any():
+        name, why = next(iter(failures.items()))
+        raise EmbedgeError(
+            "E-NO-FACES",
+            f"none of the {len(faces)} pictures could be used; the first: {why}",
+            where=name,
+            remedy="Check the folder and the list that names the pictures",
+        )
+    rows = np.zeros((len(faces), encoder.contract.dim), np.float32)
+    rows[acquired] = normalised(np.concatenate([c.rows for c in chunks if len(c.rows)]))
+    return Embedded(rows, acquired, failures)
 
 
-def _chunk(
-    faces: Faces, encoder: FeatureEncoder, first: int, last: int, cache: Path | None
+def _kept(
+    faces: StampedFaces, encoder: FeatureEncoder, first: int, last: int, cache: Path | None
 ) -> Chunk:
     if cache is None:
-        return _computed(faces, encoder, first, last)
-    key = sha256_json([encoder.contract.digest, encoder.provider, faces.stamp(first, last)])
-    path = cache / f"{key}.npz"
+        return _encoded(faces, encoder.features, first, last)
+    facts = ["chunk/2", encoder.contract.digest, encoder.provider, faces.stamp(first, last)]
+    path = cache / f"{sha256_json(facts)}.npz"
     if path.exists():
-        return _loaded(path)
-    features, good, failures = _computed(faces, encoder, first, last)
-    names = np.asarray(list(failures), dtype=np.str_)
-    reasons = np.asarray(list(failures.values()), dtype=np.str_)
-    with whole_file(path) as part, part.open("wb") as stream:
-        np.savez(stream, features=features, good=good, names=names, reasons=reasons)
-    return features, good, failures
+        return _loaded(path, first)
+    chunk = _encoded(faces, encoder.features, first, last)
+    _store(chunk, path)
+    return chunk
 
 
-def _computed(faces: Faces, encoder: FeatureEncoder, first: int, last: int) -> Chunk:
+def _encoded(faces: Faces, encode: Encode, first: int, last: int) -> Chunk:
     crops, good, failures = [], np.zeros(last - first, bool), {}
-    for number in range(first, last):
+    for index in range(first, last):
         try:
-            crops.append(faces.crop(number, encoder.contract))
-            good[number - first] = True
-        except EmbedgeError as error:
-            if error.code not in _ACQUISITION:
-                raise
-            failures[faces.names[number]] = f"{error.code}: {error.what}"
-    features = np.zeros((last - first, encoder.contract.dim), np.float32)
-    if crops:
-        features[good] = encoder.features(np.stack(crops))
-    return features, good, failures
+            crops.append(faces.read(index))
+            good[index - first] = True
+        except CorruptRecord as error:
+            failures[error.name] = error.reason
+    rows = encode(np.stack(crops)) if crops else np.empty((0, 0), np.float32)
+    return Chunk(first, rows, good, failures)
 
 
-def _loaded(path: Path) -> Chunk:
+def _store(chunk: Chunk, path: Path) -> None:
+    with whole_file(path) as part, part.open("wb") as stream:
+        np.savez(
+            stream,
+            rows=chunk.rows,
+            good=chunk.good,
+            names=np.asarray(list(chunk.failures), dtype=np.str_),
+            reasons=np.asarray(list(chunk.failures.values()), dtype=np.str_),
+        )
+
+
+def _loaded(path: Path, first: int) -> Chunk:
     with np.load(path, allow_pickle=False) as stored:
         failures = dict(zip(stored["names"].tolist(), stored["reasons"].tolist()))
-        return stored["features"], stored["good"], failures
+        return Chunk(first, stored["rows"], stored["good"], failures)

@@ -6,6 +6,7 @@ from typing import Annotated
 from embedge.typed import Bound
 
 __all__ = [
+    "Acquisition",
     "AtThreshold",
     "Comparison",
     "Cosines",
@@ -51,6 +52,27 @@ class Key:
     def __str__(self) -> str:
         alone = self.gallery == self.probe
         return str(self.gallery) if alone else f"{self.gallery} / {self.probe}"
+
+
+@dataclass(frozen=True, slots=True)
+class Acquisition:
+    """How many pictures could not be embedded (failure to acquire, ISO/IEC 19795-1).
+
+    `failures` says why, for at most a hundred of them.
+    """
+
+    attempted: Count
+    failed: Count
+    failures: dict[str, str]
+    comparisons_left_out: Count = 0
+
+    @classmethod
+    def of(cls, attempted: int, failures: dict[str, str], left_out: int = 0) -> "Acquisition":
+        return cls(attempted, len(failures), dict(list(failures.items())[:100]), left_out)
+
+    @property
+    def rate(self) -> float:
+        return self.failed / self.attempted if self.attempted else 0.0
 
 
 @dataclass(frozen=True, slots=True)

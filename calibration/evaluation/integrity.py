@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.calibration.evaluation.figures import Count
 from embedge.calibration.rates import EqualError, equal_error
 from embedge.calibration.scores import Float32, PairScores
 
@@ -36,11 +37,8 @@ class Finding:
     code: str
     severity: Literal["error", "warning"]
     what: str
-    count: int
+    count: Count
     examples: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def leaking_subjects(trained_on: Iterable[str], tested_on: Iterable[str]) -> list[Finding]:

@@ -39,9 +39,17 @@ from embedge.calibration.rates import (
     operating_point,
 )
 from embedge.calibration.scores import BINS, EDGES, Float32, PairScores, score_histogram
-from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.contract import EmbeddingContract, require_same_space
 
-__all__ = ["Asked", "Subject", "cosines_of", "judge", "judged_scores", "scores_of"]
+__all__ = [
+    "Asked",
+    "Subject",
+    "cosines_of",
+    "equal_error_rate",
+    "judge",
+    "judged_scores",
+    "scores_of",
+]
 
 _DET_POINTS = 120
 _HISTOGRAM_BINS = 128
@@ -88,7 +96,13 @@ def judge(
     seed: int = 0,
     on_done: Callable[[], object] = lambda: None,
 ) -> tuple[Comparison, ...]:
-    """Compare every image of the gallery with every other image of the probe, as often as asked."""
+    """Compare every image of the gallery with every other image of the probe, as often as asked.
+
+    Subjects whose contracts are known to name different spaces are refused.
+    """
+    for asked in wanted:
+        if asked.gallery.contract is not None and asked.probe.contract is not None:
+            require_same_space(asked.gallery.contract, asked.probe.contract)
     people = np.asarray(labels)
     done: dict[Key, tuple[Asked, Comparison]] = {}
     for asked in wanted:
@@ -118,6 +132,12 @@ def scores_of(gallery: Subject, probe: Subject, labels: ArrayLike) -> PairScores
     return pairs_between(
         gallery.rows, labels, probe.rows, labels, gallery_images=images, probe_images=images
     )
+
+
+def equal_error_rate(gallery: Subject, probe: Subject, labels: ArrayLike) -> float | None:
+    """The one number to watch while embeddings change; None where there is nothing to compare."""
+    found = equal_error(scores_of(gallery, probe, labels))
+    return None if isinstance(found, Insufficient) else found.rate
 
 
 def judged_scores(

@@ -1,21 +1,25 @@
 """Error rates of groups and conditions, from a file that labels people or pictures."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.intervals.bootstrap import ROUNDS, resampled
-from embedge.calibration.intervals.rates import CONFIDENCE, Interval, fmr_interval, fnmr_interval
+from embedge.calibration.evaluation.figures import Count, Share
+from embedge.calibration.intervals.bootstrap import ROUNDS, Resampled, resampled
+from embedge.calibration.intervals.rates import fmr_interval, fnmr_interval
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import false_match_rate, false_non_match_rate
 from embedge.calibration.scores import Float32
 from embedge.errors import EmbedgeError
 
-__all__ = ["GroupLabels", "Slice", "Slices", "group_labels", "sliced"]
+__all__ = ["GroupLabels", "GroupRatio", "Slice", "Slices", "group_labels", "sliced"]
+
+_ABSENT: tuple[float | None, float | None, float | None] = (None, None, None)
+_RATES: Final[tuple[Literal["fmr", "fnmr"], ...]] = ("fmr", "fnmr")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,55 +35,51 @@ class Slice:
 
     label: str
     value: str
-    images: int
-    subjects: int
-    genuine: int
-    impostor: int
-    fmr: float | None
-    fmr_interval: Interval | None
-    fnmr: float | None
-    fnmr_interval: Interval | None
+    images: Count
+    subjects: Count
+    genuine: Count
+    impostor: Count
+    fmr: Share | None = None
+    fmr_low: Share | None = None
+    fmr_high: Share | None = None
+    fnmr: Share | None = None
+    fnmr_low: Share | None = None
+    fnmr_high: Share | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        row = asdict(self)
-        for rate in ("fmr", "fnmr"):
-            interval = row.pop(f"{rate}_interval") or {"low": None, "high": None}
-            row[f"{rate}_low"], row[f"{rate}_high"] = interval["low"], interval["high"]
-        return row
+
+@dataclass(frozen=True, slots=True)
+class GroupRatio:
+    """How many times as bad the worst group is as the best, and at least so many times.
+
+    `ratio` is None where the best makes no error, all of it where no two groups have the rate.
+    """
+
+    label: str
+    rate: Literal["fmr", "fnmr"]
+    worst: str = ""
+    best: str = ""
+    ratio: float | None = None
+    at_least: float | None = None
+
+    @property
+    def words(self) -> str | None:
+        """A sentence, where chance does not explain the difference."""
+        if self.at_least is None or self.at_least <= 1:
+            return None
+        return (
+            f"{self.rate.upper()} of {self.label} {self.worst} is at least"
+            f" {self.at_least:.1f} times that of {self.best}."
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Slices:
-    threshold: float
-    slices: tuple[Slice, ...]
+    """Groups at one threshold, or how many impostor comparisons such a threshold needs."""
 
-    def to_json(self) -> dict[str, Any]:
-        labels = list(dict.fromkeys(part.label for part in self.slices))
-        return {
-            "threshold": self.threshold,
-            "confidence": CONFIDENCE,
-            "slices": [part.to_json() for part in self.slices],
-            "worst": [self._worst(label, rate) for label in labels for rate in ("fmr", "fnmr")],
-        }
-
-    def _worst(self, label: str, rate: str) -> dict[str, Any]:
-        """How many times as bad the worst group is as the best, and at least so many times."""
-        known = [
-            (getattr(part, rate), getattr(part, f"{rate}_interval"), part.value)
-            for part in self.slices
-            if part.label == label and getattr(part, rate) is not None
-        ]
-        if len(known) < 2:
-            return {"label": label, "rate": rate, "ratio": None, "at_least": None}
-        worst, best = max(known, key=_first), min(known, key=_first)
-        return {
-            "label": label,
-            "rate": rate,
-            "worst": worst[2],
-            "best": best[2],
-            "ratio": worst[0] / best[0] if best[0] else None,
-            "at_least": max(1.0, worst[1].low / best[1].high),
-        }
+    threshold: float | None = None
+    needs: Count | None = None
+    slices: tuple[Slice, ...] = ()
+    worst: tuple[GroupRatio, ...] = ()
 
 
 def group_labels(path: Path, names: Sequence[str]) -> GroupLabels:
@@ -119,40 +119,39 @@ def sliced(
         column = np.asarray(values)
         for value in sorted(set(values) - {""}):
             rows = column == value
+            scores = pairs_within(embeddings[rows], subjects[rows])
             parts.append(
-                _slice(label, value, embeddings[rows], subjects[rows], threshold, rounds, seed)
+                _slice(label, value, resampled(scores, rounds=rounds, seed=seed), threshold)
             )
-    return Slices(threshold, tuple(parts))
+    worst = (_worst(parts, label, rate) for label in groups.values for rate in _RATES)
+    return Slices(threshold, slices=tuple(parts), worst=tuple(worst))
 
 
-def _slice(
-    label: str,
-    value: str,
-    embeddings: Float32,
-    subjects: NDArray[np.int64],
-    threshold: float,
-    rounds: int,
-    seed: int,
-) -> Slice:
-    scores = pairs_within(embeddings, subjects)
-    resampling = resampled(scores, rounds=rounds, seed=seed)
-    matches, mates = scores.impostors > 0, len(scores.genuine) > 0
-    return Slice(
-        label,
-        value,
-        len(embeddings),
-        scores.subjects,
-        len(scores.genuine),
-        scores.impostors,
-        false_match_rate(scores, threshold) if matches else None,
-        fmr_interval(resampling, threshold) if matches else None,
-        false_non_match_rate(scores, threshold) if mates else None,
-        fnmr_interval(resampling, threshold) if mates else None,
+def _slice(label: str, value: str, resampling: Resampled, threshold: float) -> Slice:
+    scores = resampling.scores
+    counts = (len(scores.gallery_subjects), scores.subjects, len(scores.genuine), scores.impostors)
+    matches = mates = _ABSENT
+    if scores.impostors:
+        interval = fmr_interval(resampling, threshold)
+        matches = (false_match_rate(scores, threshold), interval.low, interval.high)
+    if len(scores.genuine):
+        interval = fnmr_interval(resampling, threshold)
+        mates = (false_non_match_rate(scores, threshold), interval.low, interval.high)
+    return Slice(label, value, *counts, *matches, *mates)
+
+
+def _worst(parts: Sequence[Slice], label: str, rate: Literal["fmr", "fnmr"]) -> GroupRatio:
+    known = sorted(
+        (found, getattr(part, f"{rate}_low"), getattr(part, f"{rate}_high"), part.value)
+        for part in parts
+        if part.label == label and (found := getattr(part, rate)) is not None
     )
-
-
-def _first(known: tuple[float, Interval, str]) -> float:
-    return known[0]
+    if len(known) < 2:
+        return GroupRatio(label, rate)
+    (least, _, high, best), (most, low, _, worst) = known[0], known[-1]
+    return GroupRatio(
+        label, rate, worst, best, most / least if least else None, max(1.0, low / high)
+    )
 
 
 def _person(name: str) -> str:

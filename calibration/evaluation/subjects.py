@@ -3,8 +3,8 @@
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from embedge.calibration.evaluation.figures import Side
 from embedge.errors import EmbedgeError
 from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.contract import EmbeddingContract
@@ -22,22 +22,13 @@ _CONVENTION = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvaluatedModel:
-    name: str
+    """A model by its bytes; `contract_from` says in words where its contract was read."""
+
+    side: Side
     encoder: OrtEncoder
     digest: str
     contract_from: str
     threshold: Threshold | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "sha256": self.digest,
-            "provider": self.encoder.provider,
-            "contract": self.encoder.contract.to_json(),
-            "contract_digest": self.encoder.contract.digest,
-            "contract_from": self.contract_from,
-            "threshold": self.threshold and self.threshold.to_json(),
-        }
 
 
 def opened_model(
@@ -58,14 +49,14 @@ def opened_model(
     digest = hashlib.sha256(found.data).hexdigest()
     # a threshold holds for the embeddings it was measured on, mirrored pictures or not
     threshold = found.threshold if contract == found.contract else None
-    return EvaluatedModel(found.name, encoder, digest, found.source, threshold)
+    return EvaluatedModel(found.side, encoder, digest, found.source, threshold)
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
     data: bytes
     contract: EmbeddingContract
-    name: str
+    side: Side
     source: str
     threshold: Threshold | None = None
 
@@ -79,7 +70,7 @@ def _found(path: str, space: str | None) -> _Found:
             return _Found(
                 bundle.read(chosen.file),
                 bundle.contract,
-                f"{bundle.name}:{chosen.name}",
+                Side(bundle.name, chosen.name),
                 "the bundle's manifest",
                 chosen.threshold,
             )
@@ -93,7 +84,7 @@ def _found(path: str, space: str | None) -> _Found:
             remedy="Give an .onnx file, a bundle NAME.embedge, or NAME.embedge:ARTIFACT",
         ) from error
     contract, source = _contract(data, space)
-    return _Found(data, contract, place.stem, source)
+    return _Found(data, contract, Side(place.stem), source)
 
 
 def _contract(data: bytes, space: str | None) -> tuple[EmbeddingContract, str]:

@@ -116,7 +116,8 @@ def _pair_sums(
     if codes <= _DENSE_SUBJECTS:
         cells = left.astype(np.int64) * codes + right
         matrix = np.bincount(cells, counts, minlength=codes * codes).reshape(codes, codes)
-        return np.einsum("bs,bs->b", weights @ matrix.astype(np.float32), weights, dtype=np.float64)
+        both = weights @ matrix.astype(np.float32)
+        return np.asarray(np.einsum("bs,bs->b", both, weights, dtype=np.float64))
     total = np.zeros(len(weights))
     chunk = _CELLS // len(weights)
     for start in range(0, len(left), chunk):

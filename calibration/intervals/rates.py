@@ -6,9 +6,8 @@ that number is the answer (the method of Korn and Graubard for clustered proport
 percentiles of the bootstrap it stays honest when only a handful of errors, or none, were seen.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,10 +46,6 @@ class Interval:
 
     low: float
     high: float
-    confidence: float = CONFIDENCE
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def fmr_interval(
@@ -158,6 +153,4 @@ def _clustered(
 def _interval(rate: float, effective: float, confidence: float) -> Interval:
     """Exact binomial interval for an effective number of trials."""
     errors, side = rate * effective, (1 + confidence) / 2
-    return Interval(
-        lower_bound(errors, effective, side), upper_bound(errors, effective, side), confidence
-    )
+    return Interval(lower_bound(errors, effective, side), upper_bound(errors, effective, side))

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.evaluation.faces import FaceFiles, Faces
+from embedge.calibration.evaluation.faces import FaceFiles, StampedFaces
 from embedge.calibration.protocols.people import joined_people
 from embedge.errors import EmbedgeError
 
@@ -21,7 +21,7 @@ class PairProtocol:
     `named` says which.
     """
 
-    faces: Faces
+    faces: StampedFaces
     subjects: NDArray[np.int64]
     pairs: NDArray[np.int32]
     same: NDArray[np.bool_]

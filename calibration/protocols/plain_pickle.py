@@ -105,11 +105,11 @@ def _no_bytes() -> bytes:
     return b""
 
 
-def _array(kind: Any, shape: Any, code: Any) -> PlainArray:
+def _array(*_: Any) -> PlainArray:
     return PlainArray()
 
 
-def _array_from_buffer(raw: Any, kind: _Kind, shape: Any, order: Any) -> PlainArray:
+def _array_from_buffer(raw: Any, kind: _Kind, shape: Any, _order: Any) -> PlainArray:
     return PlainArray.of(kind, shape, bytes(raw))
 
 
@@ -145,5 +145,5 @@ class _Reader(pickle.Unpickler):
             remedy="Do not use this file: pictures and verdicts have no need for that",
         )
 
-    def persistent_load(self, pid: Any) -> Any:
+    def persistent_load(self, _: Any) -> Any:
         raise pickle.UnpicklingError("references to outside objects are not allowed")

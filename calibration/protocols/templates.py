@@ -6,11 +6,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.calibration.evaluation.embed import Chunk
 from embedge.calibration.scores import Float32
 
 __all__ = ["templates_from_chunks"]
-
-Chunk = tuple[int, Float32, NDArray[np.bool_]]
 
 
 def templates_from_chunks(
@@ -22,14 +21,14 @@ def templates_from_chunks(
 ) -> tuple[Float32, NDArray[np.bool_]]:
     """Rows per template number 0…max, and which of them exist.
 
-    Chunks are (first face, features of their own length, which exist). Faces are sorted by
-    (template, medium), so only the medium that a chunk breaks off in is carried along.
+    Faces are sorted by (template, medium), so only the medium that a chunk breaks off in is
+    carried along.
     """
     totals = np.zeros((int(templates.max(initial=-1)) + 1, dim), np.float64)
     running = _Medium(dim)
-    for first, features, good in chunks:
-        faces = first + np.flatnonzero(good)
-        weighted = features[good] * weights[faces, None]
+    for chunk in chunks:
+        faces = chunk.faces
+        weighted = chunk.rows * weights[faces, None]
         for start, stop in _stretches(templates[faces], media[faces]):
             key = (int(templates[faces[start]]), int(media[faces[start]]))
             if key != running.key:

@@ -1,7 +1,7 @@
 """Encoders turn aligned crops into embeddings: one module per engine, imported when asked for."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,13 @@ __all__ = [
     "features_from_crops",
     "normalised",
     "tensor_from_crops",
+    "unit_rows",
 ]
 
 LARGEST_BATCH = 32  # keeps the working memory flat however many crops are given
 
 Embeddings = NDArray[np.float32]
+Real = TypeVar("Real", np.float32, np.float64)
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -80,11 +82,16 @@ def features_from_crops(
 
 def normalised(embeddings: NDArray[np.float32]) -> Embeddings:
     """Rows of length one; a row that has no direction is refused, never passed on."""
-    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    if not np.isfinite(embeddings).all() or (lengths < 1e-6).any():
+    if not np.isfinite(embeddings).all() or (np.linalg.norm(embeddings, axis=1) < 1e-6).any():
         raise EmbedgeError(
             "E-EMBEDDING",
             "the model answered with a zero or not-a-number embedding",
             remedy="Check the model on this device: embedge verify on known pictures",
         )
-    return (embeddings / lengths).astype(np.float32)
+    return unit_rows(embeddings).astype(np.float32)
+
+
+def unit_rows(rows: NDArray[Real]) -> NDArray[Real]:
+    """Rows of length one; a row without a direction stays as short as it is."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, 1e-12), rows.dtype)

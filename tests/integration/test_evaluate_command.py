@@ -13,6 +13,11 @@ from PIL import Image
 from tiny_bundles import face_like, tiny_bundle, tiny_contract, tiny_onnx
 from tiny_ijb import tiny_ijb
 
+from embedge.calibration.evaluation.figures import Key, Side
+from embedge.calibration.trials.result import EvaluationResult
+from embedge.report.model import Report
+from embedge.typed import structured
+
 PEOPLE, EACH = 12, 4
 
 
@@ -80,16 +85,34 @@ def test_all_pairs_as_json_with_several_models_and_a_cap(made):
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert result["schema"] == "embedge.evaluation/1"
+    assert structured(EvaluationResult, result).models[1].side == Side("tiny", "fp32")
     assert result["data"]["images"] == 36
     first, second = result["models"]
     assert second["contract_from"] == "the bundle's manifest"
     assert first["threshold"] is None
-    assert second["threshold"]["value"] == second["result"]["at_threshold"]["threshold"] == 0.3
-    assert first["result"]["genuine"] == 36
-    assert first["result"]["eer"] == 0
-    assert first["result"]["tar"][0]["tar"] == 1
-    assert first["result"]["tar"][1] == {"fmr": 1e-3, "needs": 3000}
+    found = second["result"]["comparison"]
+    assert second["threshold"]["value"] == found["at_threshold"]["threshold"] == 0.3
+    found = first["result"]["comparison"]
+    assert found["genuine"] == 36
+    assert found["eer"]["rate"] == 0
+    assert found["tar"][0]["tar"] == 1
+    assert (found["tar"][1]["tar"], found["tar"][1]["needs"]) == (None, 3000)
+
+
+def test_two_files_of_one_name_are_told_apart(place):
+    (place / "other").mkdir()
+    (place / "other" / "known.onnx").write_bytes(tiny_onnx(tiny_contract(64), seed=1))
+    arguments = ("--all-pairs", "--root", "faces", "--matrix", "--fmrs", "0.1", "--json")
+    done = embedge(place, *arguments, "--models", "known.onnx", "other/known.onnx")
+    assert done.returncode == 0, done.stderr
+    result = structured(EvaluationResult, json.loads(done.stdout))
+    first, second = (model.side for model in result.models)
+    assert second.model == f"known@{result.models[1].sha256[:8]}"
+    assert [cell.key for cell in result.matrix[:2]] == [Key(first, first), Key(first, second)]
+    assert result.matrix[3].drift.reference == Key(first, first)
+    done = embedge(place, *arguments, "--models", *["known.onnx"] * 3)
+    assert done.returncode == 2
+    assert "E-EVALUATE-OPTIONS: known.onnx is given more than once" in done.stderr
 
 
 def test_pairs_with_folds_and_a_cache(made, tmp_path):
@@ -101,7 +124,7 @@ def test_pairs_with_folds_and_a_cache(made, tmp_path):
     result = json.loads(first.stdout)["models"][0]["result"]
     assert result["accuracy"]["mean"] > 0.9
     assert len(result["accuracy"]["accuracies"]) == 3
-    assert (result["genuine"], result["impostor"]) == (12, 12)
+    assert (result["comparison"]["genuine"], result["comparison"]["impostor"]) == (12, 12)
 
 
 def test_broken_pictures_are_counted_apart(place):
@@ -112,7 +135,7 @@ def test_broken_pictures_are_counted_apart(place):
     result = json.loads(done.stdout)["models"][0]["result"]
     assert result["acquisition"]["failed"] == 1
     assert result["acquisition"]["comparisons_left_out"] == 1
-    assert result["genuine"] == 11
+    assert result["comparison"]["genuine"] == 11
     assert "1 of 36 pictures could not be used" in embedge(place, *arguments).stdout
 
 
@@ -180,13 +203,13 @@ def test_a_report_shows_the_matrix_as_a_heat_map(made, tmp_path):
     heat = page[page.index("Who can be compared with whom") :]
     heat = heat[: heat.index("</table>")]
     report = json.loads((tmp_path / "report" / "report.json").read_text())
-    cells = report["evaluation"]["comparisons"]
-    assert sorted((one["gallery"], one["probe"]) for one in cells) == [
-        (gallery, probe) for gallery in ("known", "tiny:fp32") for probe in ("known", "tiny:fp32")
-    ]
+    cells = structured(Report, report).evaluation.comparisons
+    sides = (Side("known"), Side("tiny", "fp32"))
+    assert {one.key for one in cells} == {Key(one, other) for one in sides for other in sides}
+    assert len(cells) == 4
     assert heat.count('<td class="cell"') == 4
     for one in cells:
-        assert f"{100 * one['tar'][0]['tar']:.1f}\N{NO-BREAK SPACE}%" in heat
+        assert f"{100 * one.tar[0].tar:.1f}\N{NO-BREAK SPACE}%" in heat
     assert report["verdict"]["passed"]
 
 
@@ -213,12 +236,30 @@ def test_a_report_shows_the_worst_pairs_unless_privacy_asks(place):
     for name in (lowest["label_a"], lowest["label_b"]):
         shutil.copy(place / "faces" / name, alone)
     pair = embedge(place, "--models", "known.onnx", "--all-pairs", "--root", "alone", "--json")
-    histogram = json.loads(pair.stdout)["models"][0]["result"]["histogram"]
+    histogram = json.loads(pair.stdout)["models"][0]["result"]["comparison"]["histogram"]
     (full,) = np.flatnonzero(histogram["genuine"])
     assert histogram["edges"][full] <= lowest["cosine"] + 1e-3
     assert lowest["cosine"] - 1e-3 <= histogram["edges"][full + 1]
-    private = report_of(place, "--no-pictures")["worst"]
-    assert all(set(pair) == {"cosine"} for pair in private["false_matches"])
+    private = report_of(place, "--no-pictures")
+    assert picture(0, 1) not in json.dumps(private)  # neither as a failure nor as a finding
+    for pair in private["worst"]["false_matches"]:
+        assert pair.pop("cosine") < 1
+        assert not any(pair.values())
+
+
+def test_a_report_tells_failures_to_acquire_findings_and_accuracy(place):
+    (place / "faces" / picture(0, 1)).write_bytes(b"no picture")
+    shutil.copy(place / "faces" / picture(3, 1), place / "faces" / picture(3, 2))
+    arguments = ("--models", "known.onnx", "--pairs", "pairs.tsv", "--root", "faces")
+    done = embedge(place, *arguments, "--report", "report")
+    assert done.returncode == 0, done.stderr
+    value = json.loads((place / "report" / "report.json").read_text())
+    evaluation = structured(Report, value).evaluation
+    assert [finding.code for finding in evaluation.findings] == ["repeated-picture"]
+    (tested,) = evaluation.tested
+    assert (tested.acquisition.failed, tested.acquisition.comparisons_left_out) == (1, 1)
+    assert list(tested.acquisition.failures) == [picture(0, 1)]
+    assert len(tested.accuracy.accuracies) == 3
 
 
 def test_the_fingerprint_is_of_the_faces_and_not_of_their_place(place, tmp_path):

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from embedge.calibration.evaluation.subjects import opened_model
+from embedge.calibration.trials.result import EvaluationResult, Measured
+from embedge.typed import structured
 
 pytestmark = pytest.mark.real
 
@@ -19,7 +21,7 @@ ALL_PAIRS = {
 }
 
 
-def evaluated(real: Path, *arguments: str) -> dict:
+def evaluated(real: Path, *arguments: str) -> dict[str, Measured]:
     models = [str(real / "models" / f"{name}.onnx") for name in PAIRS]
     options = ["--models", *models, "--root", str(real / "lfw-dev")]
     done = subprocess.run(
@@ -28,7 +30,8 @@ def evaluated(real: Path, *arguments: str) -> dict:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    return {model["name"]: model["result"] for model in json.loads(done.stdout)["models"]}
+    found = structured(EvaluationResult, json.loads(done.stdout))
+    return {model.name: model.result for model in found.models}
 
 
 def test_foreign_models_get_a_contract_from_their_shape(real):
@@ -42,8 +45,8 @@ def test_eighty_pairs_of_real_faces(real, tmp_path):
     lines = (real / "lfw-dev-pairs.tsv").read_text().splitlines()[1:]
     (tmp_path / "some.tsv").write_text("\n".join(lines[::72]))
     for result in evaluated(real, "--pairs", str(tmp_path / "some.tsv")).values():
-        assert result["genuine"] + result["impostor"] == len(lines[::72])
-        assert result["accuracy"]["mean"] > 0.97
+        assert result.comparison.genuine + result.comparison.impostor == len(lines[::72])
+        assert result.accuracy.mean > 0.97
 
 
 @pytest.mark.slow
@@ -51,8 +54,8 @@ def test_eighty_pairs_of_real_faces(real, tmp_path):
 def test_pairs_reproduce_the_reference(real):
     found = evaluated(real, "--pairs", str(real / "lfw-dev-pairs.tsv"))
     for name, (accuracy, eer) in PAIRS.items():
-        assert 100 * found[name]["accuracy"]["mean"] == pytest.approx(accuracy, abs=0.05)
-        assert 100 * found[name]["eer"] == pytest.approx(eer, abs=0.05)
+        assert 100 * found[name].accuracy.mean == pytest.approx(accuracy, abs=0.05)
+        assert 100 * found[name].comparison.eer.rate == pytest.approx(eer, abs=0.05)
 
 
 @pytest.mark.slow
@@ -60,9 +63,8 @@ def test_pairs_reproduce_the_reference(real):
 def test_all_pairs_reproduce_the_reference(real):
     found = evaluated(real, "--all-pairs", "--per-person", "8")
     for name, (eer, *tars) in ALL_PAIRS.items():
-        result = found[name]
-        assert (result["genuine"], result["impostor"]) == (5911, 4_869_092)
-        assert 100 * result["eer"] == pytest.approx(eer, abs=0.1)
-        by_fmr = {point["fmr"]: point["tar"] for point in result["tar"] if "tar" in point}
-        measured = [100 * by_fmr[fmr] for fmr in (1e-4, 1e-5, 1e-6)]
+        result = found[name].comparison
+        assert (result.genuine, result.impostor) == (5911, 4_869_092)
+        assert 100 * result.eer.rate == pytest.approx(eer, abs=0.1)
+        measured = [100 * result.tar_at(fmr).tar for fmr in (1e-4, 1e-5, 1e-6)]
         assert measured == pytest.approx(tars, abs=0.1)

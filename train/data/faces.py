@@ -29,7 +29,7 @@ class FaceSet(FaceDataset):
     fingerprint: str
 
     def read(self, index: int) -> Pictures:
-        return self.images[index]
+        return np.asarray(self.images[index])
 
     def record_name(self, index: int) -> str:
         return f"picture {index} of {self.name}"

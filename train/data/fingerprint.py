@@ -24,4 +24,5 @@ def fingerprint_of(
 
 def sampled(count: int, samples: int = 64) -> list[int]:
     """Indices spread evenly over `count` records; their bytes go into the fingerprint."""
-    return np.unique(np.linspace(0, count - 1, min(samples, count)).astype(int)).tolist()
+    spread = np.linspace(0, count - 1, min(samples, count)).astype(int)
+    return [int(index) for index in np.unique(spread)]

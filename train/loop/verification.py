@@ -15,10 +15,10 @@ from embedge.calibration.protocols.pairlist import PairProtocol, pairs_from_list
 from embedge.calibration.tenfold import FoldedAccuracy, folded_accuracy
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
+from embedge.runtime.encoders import unit_rows
 from embedge.train.data.sources.paired import PairedFaces
 from embedge.train.data.vocabulary import CorruptRecord, FaceDataset
 from embedge.train.embed import embed_faces
-from embedge.train.head.recovery.centres import unit
 
 __all__ = ["VerificationSet"]
 
@@ -60,11 +60,11 @@ class VerificationSet:
 
     def taught(self, embed: Callable[[FaceDataset], Rows]) -> "VerificationSet":
         """With the teacher's embeddings of its pictures."""
-        return replace(self, teacher=unit(embed(self.faces)))
+        return replace(self, teacher=unit_rows(embed(self.faces)))
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         silent = Progress(quiet=True)
-        mine = unit(embed_faces(network, self.faces, what=self.name, progress=silent))
+        mine = unit_rows(embed_faces(network, self.faces, what=self.name, progress=silent))
         found = {f"{self.name} accuracy": self._accuracy(mine, mine)}
         if self.teacher is not None:
             found[f"{self.name} cross-space accuracy"] = self._accuracy(self.teacher, mine)

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from embedge.calibration.pairs import pairs_between, pairs_within
-from embedge.calibration.rates import EqualError, equal_error
-from embedge.calibration.scores import PairScores
+from embedge.calibration.evaluation.figures import Side
+from embedge.calibration.evaluation.judge import Subject, equal_error_rate
 from embedge.progress import Progress
+from embedge.runtime.encoders import unit_rows
 from embedge.train.data.vocabulary import FaceDataset
 from embedge.train.embed import embed_faces
-from embedge.train.head.recovery.centres import unit
 from embedge.train.loop.verification import VerificationSet
 
 __all__ = ["Watch"]
@@ -36,23 +35,16 @@ class Watch:
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """Equal error rates; the first one is what the best checkpoint is chosen by."""
         silent = Progress(quiet=True)
-        mine = unit(embed_faces(network, self.faces, what="watching", progress=silent))
-        more = {name: value for one in self.sets for name, value in one(network).items()}
-        alone = {"eer": _rate(pairs_within(mine, self.faces.labels)), **more}
+        rows = unit_rows(embed_faces(network, self.faces, what="watching", progress=silent))
+        mine, more = Subject(Side("student"), rows), {}
+        for one in self.sets:
+            more.update(one(network))
+        alone = {"eer": self._rate(mine, mine), **more}
         if self.teacher is None:
             return alone
-        rows = np.arange(len(mine))
-        both = pairs_between(
-            unit(self.teacher),
-            self.faces.labels,
-            mine,
-            self.faces.labels,
-            gallery_images=rows,
-            probe_images=rows,
-        )
-        return {"cross-space eer": _rate(both), **alone}
+        teacher = Subject(Side("teacher"), unit_rows(self.teacher))
+        return {"cross-space eer": self._rate(teacher, mine), **alone}
 
-
-def _rate(scores: PairScores) -> float:
-    found = equal_error(scores)
-    return found.rate if isinstance(found, EqualError) else 1.0
+    def _rate(self, gallery: Subject, probe: Subject) -> float:
+        found = equal_error_rate(gallery, probe, self.faces.labels)
+        return 1.0 if found is None else found

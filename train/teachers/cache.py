@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.format import open_memmap
 
+from embedge.calibration.evaluation.embed import feature_chunks
 from embedge.files import write_json
 from embedge.progress import Progress
+from embedge.runtime.picture.images import RgbImage
 from embedge.train.data.vocabulary import FaceDataset
-from embedge.train.teachers.vocabulary import BATCH, Teacher
+from embedge.train.embed import BATCH, StandIns
+from embedge.train.teachers.vocabulary import Rows, Teacher
 
 __all__ = ["write_cache"]
 
@@ -25,14 +28,17 @@ def write_cache(
     shape = (len(faces), teacher.dim)
     rows = open_memmap(path, "r+" if done else "w+", np.float16, None if done else shape)
     what = "teacher's view, mirrored" if flip else "teacher's view"
+
+    def encode(images: RgbImage) -> Rows:
+        return teacher.features(images[:, :, ::-1] if flip else images)
+
     with progress.task(what, len(faces), done) as task:
-        for turn, low in enumerate(range(done, len(faces), BATCH)):
-            images = faces.images[low : low + BATCH]
-            found = teacher.features(images[:, :, ::-1] if flip else images)
-            rows[low : low + len(found)] = found
-            task.advance(len(found))
+        chunks = feature_chunks(StandIns(faces), encode, size=BATCH, start=done, ticker=task)
+        for turn, chunk in enumerate(chunks):
+            last = chunk.first + len(chunk.rows)
+            rows[chunk.first : last] = chunk.rows
             if turn % _BATCHES_BETWEEN_MARKS == _BATCHES_BETWEEN_MARKS - 1:
                 rows.flush()
-                write_json(mark, {"rows": low + len(found)})
+                write_json(mark, {"rows": last})
     rows.flush()
     write_json(mark, {"rows": len(faces)})

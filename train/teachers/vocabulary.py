@@ -10,11 +10,11 @@ from torch import Tensor
 from embedge.progress import Progress
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.data.vocabulary import FaceDataset
+from embedge.train.embed import rows_of
 
-__all__ = ["BATCH", "Rows", "Teacher"]
+__all__ = ["Rows", "Teacher"]
 
 Rows = NDArray[np.float32]
-BATCH = 64
 
 
 class Teacher(ABC):
@@ -41,9 +41,4 @@ class Teacher(ABC):
 
     def embed(self, faces: FaceDataset, *, what: str, progress: Progress) -> Rows:
         """Embeddings of a whole face set."""
-        found = []
-        with progress.task(what, len(faces)) as task:
-            for low in range(0, len(faces), BATCH):
-                found.append(self.features(faces.images[low : low + BATCH]))
-                task.advance(len(found[-1]))
-        return np.concatenate(found)
+        return rows_of(faces, self.features, what=what, progress=progress)

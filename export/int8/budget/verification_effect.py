@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from embedge.calibration.pairs import pairs_within
+from embedge.calibration.evaluation.figures import Side
+from embedge.calibration.evaluation.judge import Subject, scores_of
 from embedge.calibration.rates import Insufficient, operating_point
 from embedge.errors import EmbedgeError
 from embedge.export.parity import compare_embeddings
@@ -15,6 +16,8 @@ from embedge.runtime.encoders import normalised
 __all__ = ["Effect", "VerificationReference"]
 
 Floats = NDArray[np.float32]
+
+_FLOAT, _INT8 = Side("graph", "float"), Side("graph", "int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,9 @@ class VerificationReference:
     """The float graph's embeddings of labelled faces, and its operating point."""
 
     def __init__(self, embeddings: Floats, labels: ArrayLike, fmr: float) -> None:
-        self.embeddings = normalised(embeddings)
+        self.float = Subject(_FLOAT, normalised(embeddings))
         self.labels = np.unique(np.asarray(labels), return_inverse=True)[1]
-        point = operating_point(pairs_within(self.embeddings, self.labels), fmr)
+        point = operating_point(scores_of(self.float, self.float, self.labels), fmr)
         if isinstance(point, Insufficient):
             raise EmbedgeError(
                 "E-CALIBRATION",
@@ -55,11 +58,11 @@ class VerificationReference:
         self.point = point
 
     def effect(self, embeddings: Floats) -> Effect:
-        found = normalised(embeddings)
-        point = operating_point(pairs_within(found, self.labels), self.point.fmr_target)
+        found = Subject(_INT8, normalised(embeddings))
+        point = operating_point(scores_of(found, found, self.labels), self.point.fmr_target)
         assert not isinstance(point, Insufficient)  # the same pairs carried it before
-        upper = np.triu_indices(len(found), 1)
-        before, after = ((rows @ rows.T)[upper] for rows in (self.embeddings, found))
+        upper = np.triu_indices(len(found.rows), 1)
+        before, after = ((one.rows @ one.rows.T)[upper] for one in (self.float, found))
         flipped = (before > self.point.threshold) != (after > self.point.threshold)
         same = self.labels[upper[0]] == self.labels[upper[1]]
         moved = np.square(after - before, dtype=np.float64)
@@ -70,5 +73,5 @@ class VerificationReference:
             flips=int(np.count_nonzero(flipped)),
             comparisons=before.size,
             unrest=float(np.sqrt((moved[same].mean() + moved[~same].mean()) / 2)),
-            cosine=compare_embeddings(self.embeddings, found).mean,
+            cosine=compare_embeddings(self.float.rows, found.rows).mean,
         )

@@ -8,7 +8,19 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from embedge.bench.results import Latency
-from embedge.calibration.evaluation.figures import Comparison, Cosines, Count, Share
+from embedge.calibration.evaluation.figures import (
+    Acquisition,
+    Comparison,
+    Cosines,
+    Count,
+    Share,
+    Side,
+)
+from embedge.calibration.evaluation.integrity import Finding
+from embedge.calibration.evaluation.slices import Slice
+from embedge.calibration.identification import Identification
+from embedge.calibration.tenfold import FoldedAccuracy
+from embedge.calibration.trials.result import Templates
 from embedge.runtime.threshold import Threshold
 from embedge.typed import Pattern, plain
 
@@ -28,6 +40,7 @@ __all__ = [
     "Slice",
     "SliceRatio",
     "Space",
+    "Tested",
     "Training",
     "Verdict",
     "Worst",
@@ -166,20 +179,6 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
-    """Error rates within one group of a labels file, at the operating threshold."""
-
-    label: str
-    value: str
-    fmr: Share | None = None
-    fmr_low: Share | None = None
-    fmr_high: Share | None = None
-    fnmr: Share | None = None
-    fnmr_low: Share | None = None
-    fnmr_high: Share | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class SliceRatio:
     """A sentence on the worst and the best group."""
 
@@ -187,11 +186,27 @@ class SliceRatio:
 
 
 @dataclass(frozen=True, slots=True)
+class Tested:
+    """What a trial tells of one model beside its comparisons; which of it depends on the trial."""
+
+    side: Side
+    acquisition: Acquisition | None = None
+    accuracy: FoldedAccuracy | None = None
+    templates: Templates | None = None
+    identification: dict[str, Identification] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
+    """`findings` are faults of the data itself, seen before any model looked."""
+
     dataset: Dataset
     comparisons: tuple[Comparison, ...]
     slices: tuple[Slice, ...] = ()
     slice_ratios: tuple[SliceRatio, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    tested: tuple[Tested, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

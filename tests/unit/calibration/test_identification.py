@@ -5,7 +5,6 @@ import pytest
 
 from embedge.calibration import identification as module
 from embedge.calibration.identification import Searched, identification, searched
-from embedge.calibration.rates import Insufficient
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -43,12 +42,12 @@ def test_fnir_counts_a_mate_that_is_not_first_as_missed():
     result = identification(found, 4, (0.1, 0.01))
     point, beyond = result.points
     assert (result.mated, result.non_mated) == (4, 100)
-    assert result.ranks == {1: 0.75, 5: 1.0, 10: 1.0}
+    assert result.ranks == {"1": 0.75, "5": 1.0, "10": 1.0}
     assert point.threshold == pytest.approx(0.89)
     assert point.fpir == 0.1
     assert point.fnir == 0.5
-    assert point.interval.low < 0.5 < point.interval.high
-    assert beyond == Insufficient(300, 100, "searches by people not in the gallery")
+    assert point.low < 0.5 < point.high
+    assert (beyond.fnir, beyond.needs, beyond.of) == (None, 300, "people not in the gallery")
 
 
 def test_a_tie_counts_against_the_mate():
@@ -63,4 +62,4 @@ def test_no_mated_search_has_no_fnir():
     )
     result = identification(found, 3, (0.1,))
     assert result.ranks == {}
-    assert result.points == (Insufficient(1, 0, "searches by people in the gallery"),)
+    assert [(point.needs, point.of) for point in result.points] == [(1, "people in the gallery")]

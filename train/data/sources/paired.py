@@ -8,13 +8,10 @@ import numpy as np
 from embedge.calibration.protocols.pairlist import PairProtocol
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
-from embedge.runtime.contract import EmbeddingContract
 from embedge.train.data.feeding.pictures import StoredFaces
-from embedge.train.data.vocabulary import SIDE, CorruptRecord, Pictures
+from embedge.train.data.vocabulary import CorruptRecord, Pictures
 
 __all__ = ["PairedFaces"]
-
-_ALIGNED = EmbeddingContract(space="", model="", dim=0, size=SIDE)
 
 
 class PairedFaces(StoredFaces):
@@ -31,9 +28,9 @@ class PairedFaces(StoredFaces):
 
     def read(self, index: int) -> Pictures:
         try:
-            return self._faces.crop(index, _ALIGNED)
+            return self._faces.read(index)
         except EmbedgeError as error:
             raise CorruptRecord(index, self.record_name(index), error.what) from error
 
     def record_name(self, index: int) -> str:
-        return self._faces.names[index]
+        return self._faces.record_name(index)

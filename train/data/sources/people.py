@@ -42,7 +42,8 @@ class RenderedPeople(StoredFaces):
 
     def read(self, index: int) -> Pictures:
         person, sample = divmod(index, self._each)
-        return self._renderer.render(np.array([person]), np.array([sample])).images[0]
+        shown = self._renderer.render(np.array([person]), np.array([sample]))
+        return np.asarray(shown.images[0])
 
     def record_name(self, index: int) -> str:
         person, sample = divmod(index, self._each)

@@ -61,8 +61,10 @@ def convert(
 def _order(faces: FaceDataset, form: str) -> list[int]:
     """By label; but shards are read one after the other, so each is to hold a bit of everything."""
     if form == "shards":
-        return np.random.default_rng(0).permutation(len(faces)).tolist()
-    return np.argsort(faces.labels, kind="stable").tolist()
+        order = np.random.default_rng(0).permutation(len(faces))
+    else:
+        order = np.argsort(faces.labels, kind="stable")
+    return [int(index) for index in order]
 
 
 @dataclass(slots=True)

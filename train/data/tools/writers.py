@@ -43,7 +43,12 @@ class Writer(Protocol):
     """Writes faces into an empty folder: ordered by label, shuffled for shards."""
 
     def __call__(
-        self, folder: Path, faces: Iterator[Face], identities: tuple[str, ...], options: "Options"
+        self,
+        folder: Path,
+        faces: Iterator[Face],
+        identities: tuple[str, ...],
+        options: "Options",
+        /,
     ) -> None: ...
 
 
@@ -105,9 +110,7 @@ def _write_pictures(
     return spans
 
 
-def write_shards(
-    folder: Path, faces: Iterator[Face], identities: tuple[str, ...], options: Options
-) -> None:
+def write_shards(folder: Path, faces: Iterator[Face], _: tuple[str, ...], options: Options) -> None:
     """faces-000000.tar …: KEY.jpg and KEY.json."""
     shards = max(1, -(-options.count // options.per_shard))
     numbered = enumerate(faces)

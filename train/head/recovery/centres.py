@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TRIM", "CentreReport", "class_centres", "recovered_centres", "unit"]
+from embedge.runtime.encoders import unit_rows
+
+__all__ = ["TRIM", "CentreReport", "class_centres", "recovered_centres"]
 
 Rows = NDArray[np.float32]
 
@@ -19,18 +21,13 @@ _NAMED = 20
 _BLOCK = 4096
 
 
-def unit(rows: Rows) -> Rows:
-    units: Rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return units
-
-
 def class_centres(embeddings: Rows, labels: NDArray[np.int64], classes: int, trim: float) -> Rows:
     """Unit mean direction of every class, without strays: at most the `trim` share of a class.
 
     A stray is far from a first mean as pictures of any class go. Clean classes lose nothing, which
     matters: the farthest of a person's own pictures say most about where the centre is.
     """
-    rows = unit(embeddings)
+    rows = unit_rows(embeddings)
     first = _means(rows, labels, classes)
     closeness = (rows * first[labels]).sum(axis=1)
     keep = _closest(closeness, labels, trim) | ~_strays(closeness)
@@ -76,11 +73,11 @@ def recovered_centres(
     A teacher that was never shown mirrored faces answers them elsewhere: its mirrored side would
     pull the centres away and is left out, by what it answers and not by what is known of it.
     """
-    units = [unit(np.asarray(side, np.float32)) for side in sides]
+    units = [unit_rows(np.asarray(side, np.float32)) for side in sides]
     mirrored = len(units) > 1 and _agree(units[0], units[1], labels, len(identities))
     rows = np.sum(units, axis=0) if mirrored else units[0]
     centres = class_centres(rows, labels, len(identities), TRIM)
-    return centres, _report(unit(rows), labels, centres, identities, mirrored)
+    return centres, _report(unit_rows(rows), labels, centres, identities, mirrored)
 
 
 def _agree(plain: Rows, mirrored: Rows, labels: NDArray[np.int64], classes: int) -> bool:
@@ -140,7 +137,7 @@ def _strays(closeness: NDArray[np.float32]) -> NDArray[np.bool_]:
 def _means(rows: Rows, labels: NDArray[np.int64], classes: int) -> Rows:
     sums = np.zeros((classes, rows.shape[1]), np.float32)
     np.add.at(sums, labels, rows)
-    return unit(sums)
+    return unit_rows(sums)
 
 
 def _closest(

@@ -10,20 +10,25 @@ import json
 import shlex
 import sys
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from embedge.calibration.evaluation.figures import Comparison, Side
     from embedge.calibration.evaluation.integrity import Finding
     from embedge.calibration.evaluation.subjects import EvaluatedModel
-    from embedge.calibration.evaluation.tests import FolderTest, PairTest
-    from embedge.calibration.protocols.ijb_run import IjbTest
+    from embedge.calibration.trials.ijb import IjbTrial
+    from embedge.calibration.trials.pairwise import Evidence, FolderTrial, PairTrial
+    from embedge.calibration.trials.result import (
+        EvaluatedData,
+        EvaluationResult,
+        ModelResult,
+        ProtocolFacts,
+    )
     from embedge.progress import Progress
-    from embedge.runtime.contract import EmbeddingContract
 
-    Test = FolderTest | PairTest | IjbTest
-    Run = tuple[dict[str, Any], EmbeddingContract, Any]
+    Trial = FolderTrial | PairTrial | IjbTrial
+    Runs = list[tuple[ModelResult, Evidence | None]]
 
-SCHEMA = "embedge.evaluation/1"
 FLIP = "mirrored pictures: default sum for --bin and --ijb, else the model's own policy"
 FMRS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
@@ -82,105 +87,94 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from embedge.calibration.trials.result import EvaluationResult
     from embedge.cli.proof.evaluate_text import text_of
     from embedge.files import write_json
     from embedge.optional import available, require
     from embedge.progress import Progress
+    from embedge.typed import plain
 
     _check(options)
     progress = Progress()
     progress.terminal = progress.terminal and available("rich")
     if options.report:
         require("jinja2", extra="export")
-    test = _test(options)
-    data = _data(options, test, progress)
-    measured = [_measured(path, options, test, progress) for path in options.models]
-    result = _evaluated(options, test, data, measured)
+    trial = _trial(options)
+    data = _data(options, trial, progress)
+    runs = _measured(options, trial, progress)
+    models, matrix = tuple(model for model, _ in runs), _matrix(runs, trial, options)
+    result = EvaluationResult.of(_protocol(options), data, models, matrix)
     if options.output:
-        write_json(options.output, result)
+        write_json(options.output, plain(result))
     if options.report:
-        _write_report(result, test, measured, options)
-    print(json.dumps(result, allow_nan=False) if options.json else text_of(result))
-    if result["spoiled"]:
+        _write_report(result, trial, runs[0][1], options)
+    print(json.dumps(plain(result), allow_nan=False) if options.json else text_of(result))
+    if result.spoiled:
         print("embedge: the data has faults that spoil these figures", file=sys.stderr)
-    return 3 if result["spoiled"] else 0
+    return 3 if result.spoiled else 0
 
 
 def _write_report(
-    result: dict[str, Any], test: "Test", measured: "list[Run]", options: argparse.Namespace
+    result: "EvaluationResult",
+    trial: "Trial",
+    evidence: "Evidence | None",
+    options: argparse.Namespace,
 ) -> None:
     from embedge.report.evaluation import report_from_evaluation, worst_of
-    from embedge.report.privacy import without_pictures
     from embedge.report.write import write_report
 
-    report = report_from_evaluation(result, shlex.join(["embedge", *sys.argv[1:]]))
-    facts, contract, first = measured[0]
-    if not options.ijb:  # which compares templates, not pictures
-        report["worst"] = worst_of(facts["name"], first, test.faces, contract)
-    shown = without_pictures(report) if options.no_pictures else report
-    print(write_report(shown, options.report), file=sys.stderr)
+    worst, shown = None, not options.no_pictures
+    if evidence is not None:
+        worst = worst_of(result.models[0], evidence, trial.faces, shown=shown)
+    command = shlex.join(["embedge", *sys.argv[1:]])
+    report = report_from_evaluation(result, command, worst, named=shown)
+    print(write_report(report, options.report), file=sys.stderr)
 
 
-def _data(options: argparse.Namespace, test: "Test", progress: "Progress") -> dict[str, Any]:
-    """Whose faces these are, and what is wrong with them before any model has looked.
-
-    The fingerprint is of names, people and content: the same faces elsewhere have the same.
-    """
+def _data(options: argparse.Namespace, trial: "Trial", progress: "Progress") -> "EvaluatedData":
+    """The fingerprint is of names, people and content: the same faces elsewhere have the same."""
+    from embedge.calibration.trials.pairwise import names_of
+    from embedge.calibration.trials.result import EvaluatedData
     from embedge.files import sha256_json
 
-    leaks, digests = _leaks(options, test), _digests(test, progress)
-    names, people = list(test.faces.names), test.subjects.tolist()
-    return {
-        "images": len(names),
-        "subjects": len(set(people)),
-        "findings": [finding.to_json() for finding in test.findings(digests) + leaks],
-        "trained_on_known": options.trained_on is not None,
-        "fingerprint": sha256_json([names, people, digests]),
-    }
+    names, people = names_of(trial.faces), trial.subjects.tolist()
+    leaks, digests = _leaks(options, names), _digests(trial, progress)
+    return EvaluatedData(
+        images=len(names),
+        subjects=len(set(people)),
+        findings=(*trial.findings(digests), *leaks),
+        trained_on_known=options.trained_on is not None,
+        fingerprint=sha256_json([names, people, digests]),
+    )
 
 
-def _digests(test: "Test", progress: "Progress") -> list[str]:
+def _digests(trial: "Trial", progress: "Progress") -> list[str]:
     found = []
-    with progress.task("fingerprint of the pictures", len(test.faces.names)) as task:
-        for number in range(len(test.faces.names)):
-            found.append(test.faces.digest(number))
+    with progress.task("fingerprint of the pictures", len(trial.faces)) as task:
+        for index in range(len(trial.faces)):
+            found.append(trial.faces.digest(index))
             task.advance()
     return found
 
 
-def _evaluated(
-    options: argparse.Namespace, test: "Test", data: dict[str, Any], measured: "list[Run]"
-) -> dict[str, Any]:
-    models = [{**facts, "result": result.to_json()} for facts, _, result in measured]
-    everything = data["findings"] + [f for model in models for f in model["result"]["findings"]]
-    return {
-        "schema": SCHEMA,
-        "protocol": _protocol(options),
-        "data": data,
-        "models": models,
-        "matrix": _matrix(measured, test, options) if options.matrix else None,
-        "spoiled": any(finding["severity"] == "error" for finding in everything),
-    }
-
-
-def _test(options: argparse.Namespace) -> "Test":
-    from embedge.calibration.evaluation.tests import FolderTest, PairTest
+def _trial(options: argparse.Namespace) -> "Trial":
     from embedge.calibration.protocols.binfile import pairs_from_bin
     from embedge.calibration.protocols.folders import people_in_folders
     from embedge.calibration.protocols.ijb import ijb_set
-    from embedge.calibration.protocols.ijb_run import IjbTest
     from embedge.calibration.protocols.pairlist import pairs_from_list
+    from embedge.calibration.trials.ijb import IjbTrial
+    from embedge.calibration.trials.pairwise import FolderTrial, PairTrial
 
     if options.bin:
-        return PairTest(pairs_from_bin(options.bin))
+        return PairTrial(pairs_from_bin(options.bin))
     if options.ijb:
         both = ("1:1", "1:N")
         chosen = both if options.ijb_protocol == "both" else (options.ijb_protocol,)
-        return IjbTest(ijb_set(options.ijb), chosen)
+        return IjbTrial(ijb_set(options.ijb), chosen)
     root = _root(options)
     if options.all_pairs:
-        return FolderTest(*people_in_folders(root, per_person=options.per_person, at_least=2))
-    return PairTest(pairs_from_list(options.pairs, root))
+        return FolderTrial(*people_in_folders(root, per_person=options.per_person, at_least=2))
+    return PairTrial(pairs_from_list(options.pairs, root))
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -206,7 +200,7 @@ def _root(options: argparse.Namespace) -> Path:
     return Path(options.root)
 
 
-def _leaks(options: argparse.Namespace, test: "Test") -> "list[Finding]":
+def _leaks(options: argparse.Namespace, names: list[str]) -> "list[Finding]":
     """People of the test who are on the list of people trained on."""
     from embedge.calibration.evaluation.integrity import leaking_subjects
     from embedge.errors import EmbedgeError
@@ -222,17 +216,19 @@ def _leaks(options: argparse.Namespace, test: "Test") -> "list[Finding]":
             where=options.trained_on,
             remedy="Give a text file with one name a line",
         ) from error
-    people = {PurePosixPath(name).parent.as_posix() for name in test.faces.names}
+    people = {PurePosixPath(name).parent.as_posix() for name in names}
     return leaking_subjects([name.strip() for name in trained], people)
 
 
-def _protocol(options: argparse.Namespace) -> dict[str, Any]:
+def _protocol(options: argparse.Namespace) -> "ProtocolFacts":
+    from embedge.calibration.trials.result import ProtocolFacts
+
     if options.all_pairs:
-        return {"name": "all pairs", "per_person": options.per_person, "people": "2+ pictures"}
+        return ProtocolFacts("all pairs", per_person=options.per_person, flip=options.flip)
     if options.ijb:
-        protocol = {"name": "IJB", "folder": options.ijb.name, "protocol": options.ijb_protocol}
-        return {**protocol, "flip": _flip(options)}
-    return {"name": "pairs", "file": (options.bin or options.pairs).name, "flip": _flip(options)}
+        part, flip = options.ijb_protocol, _flip(options)
+        return ProtocolFacts("IJB", options.ijb.name, part=part, flip=flip)
+    return ProtocolFacts("pairs", (options.bin or options.pairs).name, flip=_flip(options))
 
 
 def _flip(options: argparse.Namespace) -> str | None:
@@ -241,43 +237,89 @@ def _flip(options: argparse.Namespace) -> str | None:
     return options.flip or ("sum" if published else None)
 
 
-def _measured(
-    path: str,
-    options: argparse.Namespace,
-    test: "Test",
-    progress: "Progress",
-) -> "Run":
-    from embedge.calibration.evaluation.tests import RunOptions
+def _measured(options: argparse.Namespace, trial: "Trial", progress: "Progress") -> "Runs":
+    runs: Runs = []
+    for path in options.models:
+        model = _opened(path, options)
+        side = _told_apart(model, {known.side for known, _ in runs}, path)
+        runs.append(_one_measured(model, side, options, trial, progress))
+    return runs
 
-    model = _opened(path, options)
+
+def _told_apart(model: "EvaluatedModel", taken: "set[Side]", path: str) -> "Side":
+    """Two files of one name are named by their bytes too."""
+    from dataclasses import replace
+
+    from embedge.errors import EmbedgeError
+
+    side, digest = model.side, model.digest[:8]
+    named = replace(side, model=f"{side.model}@{digest}") if side in taken else side
+    if named in taken:
+        raise EmbedgeError(
+            "E-EVALUATE-OPTIONS",
+            f"{path} is given more than once",
+            remedy="Give every model once",
+        )
+    return named
+
+
+def _one_measured(
+    model: "EvaluatedModel",
+    side: "Side",
+    options: argparse.Namespace,
+    trial: "Trial",
+    progress: "Progress",
+) -> "tuple[ModelResult, Evidence | None]":
+    from embedge.calibration.trials.pairwise import RunOptions
+    from embedge.calibration.trials.result import ModelResult
+
     with (
         model.encoder as encoder,
-        progress.task(f"embed with {model.name}", len(test.faces.names)) as task,
+        progress.task(f"embed with {side}", len(trial.faces)) as task,
     ):
+        threshold = model.threshold.value if model.threshold else None
         told = RunOptions(
-            options.fmrs,
-            options.cache,
-            task,
-            options.groups,
-            options.groups_fmr,
-            model.threshold.value if model.threshold else None,
+            options.fmrs, options.cache, task, options.groups, options.groups_fmr, threshold
         )
-        return model.to_json(), encoder.contract, test.run(model.name, encoder, told)
+        measured, evidence = trial.run(side, encoder, told)
+        contract = encoder.contract
+        result = ModelResult(
+            side,
+            model.digest,
+            encoder.provider,
+            contract,
+            contract.digest,
+            model.contract_from,
+            model.threshold,
+            measured,
+        )
+        return result, evidence
 
 
-def _matrix(measured: "list[Run]", test: "Test", options: argparse.Namespace) -> dict[str, Any]:
-    """All models in both roles, on the faces that every model could embed."""
+def _matrix(runs: "Runs", trial: "Trial", options: argparse.Namespace) -> "tuple[Comparison, ...]":
+    """All models in both roles, on the faces that every model could embed.
+
+    Drift is told against the first model by itself.
+    """
     import numpy as np
 
-    from embedge.calibration.evaluation.matrix import InSpace, cross_space_matrix
+    from embedge.calibration.evaluation.judge import Asked, Subject, judge
 
-    rows = [(facts, contract, result.rows) for facts, contract, result in measured]
-    good = np.logical_and.reduce([embedded.acquired for _, _, embedded in rows])
-    models = [
-        InSpace(facts["name"], contract, embedded.embeddings[good])
-        for facts, contract, embedded in rows
+    if not options.matrix:
+        return ()
+    known = [(model, evidence.embedded) for model, evidence in runs if evidence is not None]
+    good = np.logical_and.reduce([embedded.acquired for _, embedded in known])
+    subjects = [
+        Subject(model.side, embedded.embeddings[good], model.contract) for model, embedded in known
     ]
-    return cross_space_matrix(models, test.subjects[good], options.fmrs).to_json()
+    first = Asked(subjects[0], subjects[0])
+    wanted = [
+        Asked(gallery, probe, instead_of=first.key)
+        for gallery in subjects
+        for probe in subjects
+        if gallery is not subjects[0] or probe is not subjects[0]
+    ]
+    return judge([first, *wanted], trial.subjects[good], options.fmrs)
 
 
 def _opened(path: str, options: argparse.Namespace) -> "EvaluatedModel":

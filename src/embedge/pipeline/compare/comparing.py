@@ -58,10 +58,13 @@ def compare_methods(
     """
     verification_sets(recipe)  # a set that is unfit is told before anything is trained
     school, original = school_of(run, recipe)
-    judge = Judge(run, recipe, held_out_stage(run, recipe))
+    contestants = [
+        Contestant(given, given, recipe) if isinstance(given, str) else given for given in methods
+    ]
+    watched = any(one.recipe.student.train.evaluate_every for one in contestants)
+    judge = Judge(run, recipe, held_out_stage(run, recipe), watched)
     results = {}
-    for given in methods:
-        one = Contestant(given, given, recipe) if isinstance(given, str) else given
+    for one in contestants:
         runs, rounds = [], []
         for seed in seeds:
             run.progress.say(f"— {one.name}, seed {seed}")

@@ -8,19 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from embedge.calibration.evaluation.figures import Side
+from embedge.calibration.evaluation.judge import Subject, scores_of
 from embedge.calibration.intervals.bootstrap import resampled
 from embedge.calibration.intervals.rates import tar_rounds
-from embedge.calibration.pairs import pairs_between, pairs_within
 from embedge.calibration.rates import EqualError, OperatingPoint, equal_error, operating_point
 from embedge.calibration.scores import PairScores
-from embedge.calibration.thresholds import split_subjects
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.students import load_student
 from embedge.pipeline.stages.learn.teacher import teacher_of
+from embedge.pipeline.stages.learn.watching import split_of
+from embedge.runtime.encoders import unit_rows
 from embedge.train.data import FaceSet
 from embedge.train.embed import embed_faces
-from embedge.train.head.recovery.centres import Rows, unit
 
 __all__ = ["METRICS", "Judge", "Rounds", "rounds_of"]
 
@@ -37,55 +38,60 @@ _ROUNDS = "rounds.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Strangers, and what comparing their pictures is asked for."""
+    """Strangers, and what comparing their pictures is asked for.
+
+    Where some student is `watched`, some strangers choose checkpoints: these judge nobody.
+    """
 
     run: Run
     recipe: Recipe
     held_out: Stage
+    watched: bool
 
     def teacher(self, stage: Stage) -> dict[str, Any]:
-        def work(folder: Path) -> dict[str, Any]:
-            rows = self._taught(stage)
-            faces, test = self._people()
-            return self._rates(pairs_within(rows, faces.labels[test]))
+        def work(_: Path) -> dict[str, Any]:
+            taught, labels = self._taught(stage), self.labels()
+            return self._rates(scores_of(taught, taught, labels))
 
         return self.run.stage("judged-teacher", self._inputs(), [self.held_out, stage], work).facts
 
     def student(self, name: str, recipe: Recipe, student: Stage, teacher: Stage) -> Stage:
         def work(folder: Path) -> dict[str, Any]:
-            faces, test = self._people()
-            labels, network = faces.labels[test], load_student(recipe, student)
-            what = f"strangers, {name}"
-            rows = unit(embed_faces(network, faces, what=what, progress=self.run.progress))[test]
-            scores = {
-                "student": pairs_within(rows, labels),
-                "cross-space": _across(self._taught(teacher), rows, labels),
+            taught, mine = self._taught(teacher), self._learnt(name, recipe, student)
+            scores: dict[str, PairScores | None] = {
+                metric: scores_of(gallery, mine, self.labels())
+                if gallery.rows.shape == mine.rows.shape
+                else None
+                for metric, gallery in (("student", mine), ("cross-space", taught))
             }
             save_file(self._rounds(scores), folder / _ROUNDS)
-            return {name: known and self._rates(known) for name, known in scores.items()}
+            return {metric: known and self._rates(known) for metric, known in scores.items()}
 
         after = [self.held_out, student, teacher]
         return self.run.stage(f"judged-{name}", {**self._inputs(), "rounds": 1}, after, work)
 
     def _inputs(self) -> dict[str, Any]:
         fmrs = list(self.recipe.evaluate.fmrs)
-        return {"fmrs": fmrs, "split": self.recipe.seed if self._watched else None}
+        return {"fmrs": fmrs, "split": self.recipe.data.seed if self.watched else None}
 
-    @property
-    def _watched(self) -> bool:
-        """Whether some of the strangers chose the checkpoints, and so may not judge them."""
-        return self.recipe.student.train.evaluate_every > 0
+    def _test(self, faces: FaceSet) -> NDArray[np.bool_]:
+        return split_of(faces, self.recipe)[1] if self.watched else np.ones(len(faces), bool)
 
-    def _people(self) -> tuple[FaceSet, np.ndarray]:
+    def labels(self) -> NDArray[np.int64]:
+        """Who is on every picture that is judged by."""
         faces = FaceSet.load(self.held_out.folder)
-        if not self._watched:
-            return faces, np.ones(len(faces), bool)
-        return faces, split_subjects(faces.labels, self.recipe.seed)[1]
+        return faces.labels[self._test(faces)]
 
-    def _taught(self, stage: Stage) -> Rows:
-        faces, test = self._people()
+    def _taught(self, stage: Stage) -> Subject:
+        faces = FaceSet.load(self.held_out.folder)
         rows = teacher_of(stage).embed(faces, what="strangers", progress=self.run.progress)
-        return unit(rows)[test]
+        return Subject(Side("teacher"), unit_rows(rows)[self._test(faces)])
+
+    def _learnt(self, name: str, recipe: Recipe, stage: Stage) -> Subject:
+        faces, network = FaceSet.load(self.held_out.folder), load_student(recipe, stage)
+        what = f"strangers, {name}"
+        rows = embed_faces(network, faces, what=what, progress=self.run.progress)
+        return Subject(Side("student"), unit_rows(rows)[self._test(faces)])
 
     def _rounds(self, scores: dict[str, PairScores | None]) -> Rounds:
         found = {}
@@ -112,10 +118,3 @@ class Judge:
 
 def rounds_of(judged: Stage) -> Rounds:
     return load_file(judged.folder / _ROUNDS)
-
-
-def _across(gallery: Rows, probe: Rows, labels: NDArray[np.int64]) -> PairScores | None:
-    if gallery.shape != probe.shape:
-        return None
-    images = np.arange(len(labels))
-    return pairs_between(gallery, labels, probe, labels, gallery_images=images, probe_images=images)

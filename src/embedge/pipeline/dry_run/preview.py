@@ -19,8 +19,8 @@ from embedge.pipeline.stages.learn.faces import faces_of
 from embedge.pipeline.stages.learn.shaping import school_of
 from embedge.pipeline.stages.learn.teacher import some_people, teacher_of
 from embedge.progress import Progress
+from embedge.runtime.encoders import unit_rows
 from embedge.train.data import FaceDataset
-from embedge.train.head.recovery.centres import unit
 from embedge.train.teachers import Teacher
 
 __all__ = ["preview_of"]
@@ -121,7 +121,7 @@ class _TeacherTest:
         began = time.perf_counter()
         rows = teacher.features(images)
         speed = len(images) / (time.perf_counter() - began)
-        found = equal_error(pairs_within(unit(rows), faces.labels[some]))
+        found = equal_error(pairs_within(unit_rows(rows), faces.labels[some]))
         rate = found.rate if isinstance(found, EqualError) else None
         return cls(teacher, trained, speed, len(images), rate)
 

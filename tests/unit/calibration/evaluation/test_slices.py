@@ -31,26 +31,27 @@ def test_rates_of_each_group_are_counted_within_it(rows):
         within = upper & chosen[:, None] & chosen
         assert part.fmr == pytest.approx((cosine > 0.5)[within & ~same].mean())
         assert part.fnmr == pytest.approx((cosine <= 0.5)[within & same].mean())
-        assert part.fmr_interval.low <= part.fmr <= part.fmr_interval.high
+        assert part.fmr_low <= part.fmr <= part.fmr_high
         assert (part.images, part.subjects) == (60, 15)
-    worst = result.to_json()["worst"][0]
-    assert (worst["rate"], worst["worst"], worst["best"]) == ("fmr", "alike", "unlike")
+    worst = result.worst[0]
+    assert (worst.rate, worst.worst, worst.best) == ("fmr", "alike", "unlike")
+    assert worst.words.startswith("FMR of likeness alike is at least ")
     alike, unlike = result.slices
-    assert worst["ratio"] == pytest.approx(alike.fmr / unlike.fmr)
-    assert 1 < worst["at_least"] < worst["ratio"]
+    assert worst.ratio == pytest.approx(alike.fmr / unlike.fmr)
+    assert 1 < worst.at_least < worst.ratio
 
 
 def test_equal_groups_are_not_accused(rows):
     groups = GroupLabels({"half": ["odd" if n % 2 else "even" for n in LABELS]})
-    worst = sliced(rows, LABELS, groups, 0.5).to_json()["worst"]
-    assert [row["at_least"] for row in worst] == [1, 1]
+    worst = sliced(rows, LABELS, groups, 0.5).worst
+    assert [(row.at_least, row.words) for row in worst] == [(1, None), (1, None)]
 
 
 def test_a_group_without_comparisons_has_no_rate(rows):
     groups = GroupLabels({"only": ["one" if n == 0 else "" for n in LABELS]})
     (part,) = sliced(rows, LABELS, groups, 0.5).slices
     assert (part.fmr, part.impostor, part.genuine) == (None, 0, 6)
-    assert part.to_json()["fmr_low"] is None
+    assert (part.fmr_low, part.fmr_high) == (None, None)
 
 
 def test_people_and_pictures_can_be_labelled(tmp_path: Path):

@@ -1,6 +1,7 @@
 """Whom a student is watched on while it learns: strangers, and verification sets."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embedge.calibration.thresholds import split_subjects
 from embedge.errors import EmbedgeError
@@ -12,7 +13,15 @@ from embedge.train.data import FaceDataset, FaceSet
 from embedge.train.loop.verification import VerificationSet
 from embedge.train.loop.watch import Watch
 
-__all__ = ["verification_sets", "watch_of"]
+__all__ = ["split_of", "verification_sets", "watch_of"]
+
+
+def split_of(faces: FaceDataset, recipe: Recipe) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(who chooses checkpoints, plans and thresholds, who judges), whoever asks.
+
+    It goes by the seed of the data: students of other seeds are judged on the same people.
+    """
+    return split_subjects(faces.labels, recipe.data.seed)
 
 
 def verification_sets(recipe: Recipe) -> tuple[VerificationSet, ...]:
@@ -43,7 +52,7 @@ def watch_of(
     """The people whom thresholds are set on, and the sets; the other people stay for the report."""
     if held_out is None:
         return None
-    strangers, train = _half(FaceSet.load(held_out.folder), recipe.seed), recipe.student.train
+    strangers, train = _watched(FaceSet.load(held_out.folder), recipe), recipe.student.train
     rows = None
     if shares:
         teacher = teacher_of(school.teacher)
@@ -55,9 +64,8 @@ def watch_of(
     return Watch(strangers, rows, train.evaluate_every, train.patience, sets)
 
 
-def _half(faces: FaceSet, seed: int) -> FaceSet:
-    rows, _ = split_subjects(faces.labels, seed)
-    chosen = np.flatnonzero(rows)
+def _watched(faces: FaceSet, recipe: Recipe) -> FaceSet:
+    chosen = np.flatnonzero(split_of(faces, recipe)[0])
     return FaceSet(
         f"{faces.name}, watched",
         np.asarray(faces.images[chosen]),

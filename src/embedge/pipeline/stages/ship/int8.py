@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from embedge.calibration.thresholds import split_subjects
 from embedge.errors import EmbedgeError
 from embedge.export.int8.budget.precision_plan import Budget
 from embedge.export.int8.placement import Target
@@ -24,6 +23,7 @@ from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.faces import held_out_stage
 from embedge.pipeline.stages.learn.head import School
 from embedge.pipeline.stages.learn.students import Teaching
+from embedge.pipeline.stages.learn.watching import split_of
 from embedge.train.data import FaceSet
 from embedge.train.distil import Lesson, train_student
 from embedge.train.loop import ranks
@@ -135,6 +135,6 @@ def _budget(recipe: Recipe, held_out: Stage | None) -> Budget | None:
     if recipe.int8.budget is None or held_out is None:
         return None
     faces = FaceSet.load(held_out.folder)
-    rows, _ = split_subjects(faces.labels, recipe.seed)
+    rows, _ = split_of(faces, recipe)
     some = np.asarray(faces.images[np.flatnonzero(rows)])
     return Budget(recipe.int8.budget, recipe.evaluate.gate_fmr, some, faces.labels[rows])

@@ -13,11 +13,12 @@ from embedge.calibration.evaluation.judge import Asked, Subject, judge, scores_o
 from embedge.calibration.evaluation.worst import ScoredPair, worst_pairs
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import Insufficient
-from embedge.calibration.thresholds import split_subjects, threshold_at
+from embedge.calibration.thresholds import threshold_at
 from embedge.export.parity import compare_embeddings
 from embedge.files import sha256_file, write_json
 from embedge.pipeline.recipe import Evaluate, Recipe
 from embedge.pipeline.run import Run, Stage
+from embedge.pipeline.stages.learn.watching import split_of
 from embedge.pipeline.stages.ship.findings import (
     ArtifactFindings,
     Findings,
@@ -61,7 +62,7 @@ def findings_of(stage: Stage) -> Findings:
 def findings_from_views(
     recipe: Recipe, faces: FaceSet, views: Views, graphs: dict[str, Path], progress: Progress
 ) -> Findings:
-    calibrate, test = split_subjects(faces.labels, recipe.seed)
+    calibrate, test = split_of(faces, recipe)
     artifacts = {}
     with progress.task("setting thresholds", len(graphs)) as task:
         for name, path in graphs.items():

@@ -13,10 +13,10 @@ from embedge.pipeline.run import Stage
 from embedge.pipeline.stages.learn.students import load_student, shares_space
 from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.progress import Progress
+from embedge.runtime.encoders import unit_rows
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.train.data import FaceSet
-from embedge.train.embed import embed_faces
-from embedge.train.head.recovery.centres import unit
+from embedge.train.embed import embed_faces, rows_of
 
 __all__ = ["Rows", "Subjects", "Views", "views_of"]
 
@@ -78,11 +78,11 @@ def views_of(
 ) -> Views:
     def taught(stage: Stage, model: str) -> Subject:
         rows = teacher_of(stage).embed(faces, what=_words(model), progress=progress)
-        return Subject(Side(model), unit(rows))
+        return Subject(Side(model), unit_rows(rows))
 
     def learnt(stage: Stage, what: str) -> Rows:
         network = load_student(recipe, stage)
-        return unit(embed_faces(network, faces, what=_words(what), progress=progress))
+        return unit_rows(embed_faces(network, faces, what=_words(what), progress=progress))
 
     def scratch(stage: Stage) -> Subject:
         return Subject(Side("scratch"), learnt(stage, "from scratch"))
@@ -90,7 +90,7 @@ def views_of(
     artifacts, providers = {}, {}
     for name, path in graphs.items():
         with OrtEncoder(path) as encoder:
-            rows = _embedded(encoder, faces, name, progress)
+            rows = rows_of(faces, encoder.embed, what=_words(name), progress=progress)
             artifacts[name] = Subject(Side("student", name), rows, encoder.contract)
             providers[name] = encoder.provider
     return Views(
@@ -106,12 +106,3 @@ def views_of(
 
 def _words(what: str) -> str:
     return f"held-out people, {what}"
-
-
-def _embedded(encoder: OrtEncoder, faces: FaceSet, name: str, progress: Progress) -> Rows:
-    rows = []
-    with progress.task(f"held-out people, {name}", len(faces)) as task:
-        for low in range(0, len(faces), 32):
-            rows.append(encoder.embed(np.asarray(faces.images[low : low + 32])))
-            task.advance(len(rows[-1]))
-    return np.concatenate(rows)

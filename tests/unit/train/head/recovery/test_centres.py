@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
-from embedge.train.head.recovery.centres import TRIM, class_centres, recovered_centres, unit
+from embedge.runtime.encoders import unit_rows
+from embedge.train.head.recovery.centres import TRIM, class_centres, recovered_centres
 
 
 def test_centres_survive_wrong_labels():
     rng = np.random.default_rng(0)
-    truth = unit(rng.normal(size=(7, 32)).astype(np.float32))
+    truth = unit_rows(rng.normal(size=(7, 32)).astype(np.float32))
     labels = np.repeat(np.arange(7), 20)
     rows = truth[labels] + 0.05 * rng.normal(size=(140, 32)).astype(np.float32)
     rows[::20] = truth[(labels[::20] + 3) % 7]  # one impostor in each class of twenty
@@ -24,7 +25,7 @@ def test_a_class_of_one_keeps_its_picture():
 
 def people(count=9, each=20, dim=32, noise=0.05):
     rng = np.random.default_rng(1)
-    truth = unit(rng.normal(size=(count, dim)).astype(np.float32))
+    truth = unit_rows(rng.normal(size=(count, dim)).astype(np.float32))
     labels = np.repeat(np.arange(count), each)
     return truth, labels, truth[labels] + noise * rng.normal(size=(len(labels), dim))
 

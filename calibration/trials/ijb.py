@@ -1,53 +1,31 @@
 """IJB-B and IJB-C, 1:1 and 1:N, for one model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.evaluation.comparison import Comparison
-from embedge.calibration.evaluation.crossspace import compared_scores
-from embedge.calibration.evaluation.embed import Acquisition, FeatureEncoder, feature_chunks
+from embedge.calibration.evaluation.embed import Chunk, FeatureEncoder, kept_chunks
 from embedge.calibration.evaluation.faces import FaceFiles
+from embedge.calibration.evaluation.figures import Acquisition, Comparison, Key, Side
 from embedge.calibration.evaluation.integrity import Finding
-from embedge.calibration.evaluation.tests import RunOptions
+from embedge.calibration.evaluation.judge import judged_scores
 from embedge.calibration.identification import Identification, identification, searched
 from embedge.calibration.pairs import pairs_streamed
 from embedge.calibration.protocols.ijb import IjbSet, SearchList
 from embedge.calibration.protocols.templates import templates_from_chunks
 from embedge.calibration.scores import Float32
+from embedge.calibration.trials.pairwise import RunOptions
+from embedge.calibration.trials.result import Measured, Templates
 
-__all__ = ["IjbMeasured", "IjbTest"]
+__all__ = ["IjbTrial"]
 
 _FPIRS = (0.1, 0.01)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class IjbMeasured:
-    """`failed` templates hold no face that could be embedded (failure to enrol)."""
-
-    templates: int
-    failed: int
-    acquisition: Acquisition
-    verification: Comparison | None
-    searches: dict[str, Identification]
-
-    def to_json(self) -> dict[str, Any]:
-        verification = self.verification.to_json() if self.verification else {}
-        return {
-            **verification,
-            "templates": self.templates,
-            "failure_to_enrol": {"failed": self.failed, "rate": self.failed / self.templates},
-            "acquisition": self.acquisition.to_json(),
-            "identification": {name: found.to_json() for name, found in self.searches.items()},
-            "findings": [],
-        }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class IjbTest:
+class IjbTrial:
     """`protocols` are any of "1:1" and "1:N"."""
 
     data: IjbSet
@@ -61,29 +39,33 @@ class IjbTest:
     def subjects(self) -> NDArray[np.int64]:
         return self.data.subjects()
 
-    def findings(self, digests: Sequence[str]) -> list[Finding]:
+    def findings(self, _: Sequence[str]) -> list[Finding]:
         return []  # its templates repeat pictures on purpose
 
-    def run(self, name: str, encoder: FeatureEncoder, options: RunOptions) -> IjbMeasured:
-        acquisition = Acquisition()
-        chunks = feature_chunks(
-            self.data.faces, encoder, acquisition, options.cache, options.ticker
-        )
-        data = self.data
+    def run(
+        self, side: Side, encoder: FeatureEncoder, options: RunOptions
+    ) -> tuple[Measured, None]:
+        """Templates, not pictures, are compared: there is no evidence of single faces."""
+        data, failures = self.data, dict[str, str]()
+        chunks = kept_chunks(data.faces, encoder, options.cache, options.ticker)
         rows, exists = templates_from_chunks(
-            chunks, data.detector_scores, data.templates, data.media, encoder.contract.dim
+            _noted(chunks, failures),
+            data.detector_scores,
+            data.templates,
+            data.media,
+            encoder.contract.dim,
         )
-        both = "1:1" in self.protocols
-        return IjbMeasured(
-            len(rows),
-            int((~exists).sum()),
-            acquisition,
-            self._verified(name, rows, exists, options) if both else None,
-            self._searches(rows, exists) if "1:N" in self.protocols else {},
+        one, many = ("1:1" in self.protocols), ("1:N" in self.protocols)
+        measured = Measured(
+            Acquisition.of(len(data.faces), failures),
+            comparison=self._verified(side, rows, exists, options) if one else None,
+            templates=Templates(len(rows), int((~exists).sum())),
+            identification=self._searches(rows, exists) if many else {},
         )
+        return measured, None
 
     def _verified(
-        self, name: str, rows: Float32, exists: NDArray[np.bool_], options: RunOptions
+        self, side: Side, rows: Float32, exists: NDArray[np.bool_], options: RunOptions
     ) -> Comparison:
         kept = np.cumsum(exists) - 1
         blocks = (
@@ -92,7 +74,7 @@ class IjbTest:
             for usable in [exists[pairs].all(axis=1)]
         )
         scores = pairs_streamed(rows[exists], self.data.subjects()[exists], blocks)
-        return compared_scores(name, scores, options.fmrs, options.threshold)
+        return judged_scores(Key(side, side), scores, options.fmrs, options.threshold)
 
     def _searches(self, rows: Float32, exists: NDArray[np.bool_]) -> dict[str, Identification]:
         galleries, probes = self.data.searches()
@@ -104,6 +86,12 @@ class IjbTest:
             result = searched(rows[held], _owners(gallery, exists), rows[asked], owners)
             found[gallery.name] = identification(result, len(held), _FPIRS)
         return found
+
+
+def _noted(chunks: Iterator[Chunk], failures: dict[str, str]) -> Iterator[Chunk]:
+    for chunk in chunks:
+        failures.update(chunk.failures)
+        yield chunk
 
 
 def _owners(part: SearchList, exists: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -9,15 +9,17 @@ import pytest
 from tiny_ijb import LinearEncoder, tiny_ijb
 
 from embedge.calibration.evaluation import embed as embedding_module
-from embedge.calibration.evaluation.tests import RunOptions
+from embedge.calibration.evaluation.figures import Side
 from embedge.calibration.protocols import ijb as module
 from embedge.calibration.protocols.ijb import ijb_set
-from embedge.calibration.protocols.ijb_run import IjbTest
+from embedge.calibration.trials.ijb import IjbTrial
+from embedge.calibration.trials.pairwise import RunOptions
 from embedge.errors import EmbedgeError
 from embedge.runtime.picture.align import aligned_crop
 from embedge.runtime.picture.images import rgb_from_picture
 
 FMRS = (0.1, 0.01, 1e-3, 1e-6)
+LINEAR = Side("linear")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,8 @@ def oracle(root) -> dict:
 
 @pytest.fixture(scope="module")
 def measured(root):
-    return IjbTest(ijb_set(root)).run("linear", LinearEncoder(), RunOptions(FMRS))
+    found, _ = IjbTrial(ijb_set(root)).run(LINEAR, LinearEncoder(), RunOptions(FMRS))
+    return found
 
 
 def scored(root: Path, oracle: dict) -> tuple[list, list]:
@@ -67,13 +70,13 @@ def scored(root: Path, oracle: dict) -> tuple[list, list]:
 
 def test_verification_is_that_of_the_oracle(root, oracle, measured):
     genuine, impostor = scored(root, oracle)
-    found = measured.verification
+    found = measured.comparison
     assert (found.genuine, found.impostor) == (len(genuine), len(impostor))
     for target in FMRS[:3]:
         allowed = int(target * len(impostor))
         threshold = sorted(impostor, reverse=True)[allowed]
         tar = np.mean([score > threshold for score in genuine])
-        point = found.tar_at(target).point
+        point = found.tar_at(target)
         assert point.threshold == pytest.approx(threshold, abs=1e-6)
         assert point.tar == pytest.approx(tar)
         assert 0.05 < tar < 0.995  # a set that everybody passes would prove nothing
@@ -98,21 +101,20 @@ def test_identification_is_that_of_the_oracle(root, oracle, measured, gallery):
         rank = 1 + sum(score >= own[0] for score, s in scores if s != subject)
         ranks.append(rank)
         mates.append(own[0] if rank == 1 else -2)
-    found = measured.searches[gallery]
+    found = measured.identification[gallery]
     assert (found.gallery, found.mated, found.non_mated) == (10, 30, 30)
     for rank in (1, 5, 10):
-        assert found.ranks[rank] == pytest.approx(np.mean([r <= rank for r in ranks]))
+        assert found.ranks[str(rank)] == pytest.approx(np.mean([r <= rank for r in ranks]))
     threshold = sorted(strangers, reverse=True)[3]
     assert found.points[0].threshold == pytest.approx(threshold, abs=1e-6)
     assert found.points[0].fnir == pytest.approx(np.mean([mate <= threshold for mate in mates]))
-    assert found.points[0].interval.low < found.points[0].fnir < found.points[0].interval.high
+    assert found.points[0].low < found.points[0].fnir < found.points[0].high
     assert found.points[1].needs == 300
 
 
 def test_failures_are_kept_apart(measured):
-    result = measured.to_json()
-    assert result["acquisition"]["failed"] == 2
-    assert result["failure_to_enrol"]["failed"] == 1
+    assert measured.acquisition.failed == len(measured.acquisition.failures) == 2
+    assert (measured.templates.total, measured.templates.failed) == (81, 1)
 
 
 def test_chunks_and_cache_change_nothing(root, measured, tmp_path, monkeypatch):
@@ -120,15 +122,16 @@ def test_chunks_and_cache_change_nothing(root, measured, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_PAIRS_AT_ONCE", 100)
     options = RunOptions(FMRS, tmp_path / "cache")
     first, second = LinearEncoder(), LinearEncoder()
-    chunked = IjbTest(ijb_set(root)).run("linear", first, options)
-    again = IjbTest(ijb_set(root)).run("linear", second, options)
+    chunked, _ = IjbTrial(ijb_set(root)).run(LINEAR, first, options)
+    again, _ = IjbTrial(ijb_set(root)).run(LINEAR, second, options)
     assert first.seen > 100
     assert second.seen == 0
     for run in (chunked, again):
-        point, other = (r.verification.tar_at(0.01).point for r in (run, measured))
+        point, other = (r.comparison.tar_at(0.01) for r in (run, measured))
         assert point.threshold == pytest.approx(other.threshold, abs=1e-5)
-        assert (point.fmr, point.tar) == (other.fmr, other.tar)
-        assert run.searches["1N_gallery_G1"].ranks == measured.searches["1N_gallery_G1"].ranks
+        assert point.tar == other.tar
+        ranks = [r.identification["1N_gallery_G1"].ranks for r in (run, measured)]
+        assert ranks[0] == ranks[1]
 
 
 def test_people_are_joined_by_pairs_where_the_search_lists_are_missing(root, tmp_path):
@@ -156,5 +159,5 @@ def test_damaged_lists_are_one_sentence(root, tmp_path, name, text, what):
     path = copy / "meta" / f"ijbc_{name}"
     path.unlink() if text is None else path.write_text(text)
     with pytest.raises(EmbedgeError, match="E-IJB") as caught:
-        IjbTest(ijb_set(copy)).run("linear", LinearEncoder(), RunOptions(FMRS))
+        IjbTrial(ijb_set(copy)).run(LINEAR, LinearEncoder(), RunOptions(FMRS))
     assert what in str(caught.value)
