@@ -1,0 +1,196 @@
+"""The figures of a comparison: what every evaluation finds, and a report carries, unchanged."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from embedge.typed import Bound
+
+__all__ = [
+    "AtThreshold",
+    "Comparison",
+    "Cosines",
+    "Count",
+    "DetCurve",
+    "Drift",
+    "DriftPoint",
+    "EqualErrorRate",
+    "Histogram",
+    "Key",
+    "Rate",
+    "Share",
+    "Side",
+    "TarPoint",
+]
+
+Share = Annotated[float, Bound(0, 1)]
+Cosine = Annotated[float, Bound(-1.001, 1.001)]
+Count = Annotated[int, Bound(0)]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Side:
+    """Who embedded one side of a comparison: a model, and the artifact of it that ran.
+
+    `artifact` is None for a network that was not exported.
+    """
+
+    model: str
+    artifact: str | None = None
+
+    def __str__(self) -> str:
+        return self.model if self.artifact is None else f"{self.model} {self.artifact}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """What a comparison is of. Names are written from keys; nothing reads a name."""
+
+    gallery: Side
+    probe: Side
+
+    def __str__(self) -> str:
+        alone = self.gallery == self.probe
+        return str(self.gallery) if alone else f"{self.gallery} / {self.probe}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A rate with its two-sided interval."""
+
+    rate: Share
+    low: Share
+    high: Share
+
+
+@dataclass(frozen=True, slots=True)
+class EqualErrorRate:
+    """Where FMR and FNMR are closest."""
+
+    rate: Share
+    low: Share
+    high: Share
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class TarPoint:
+    """TAR at the largest FMR not above `fmr`, or how many impostor comparisons that would need."""
+
+    fmr: Share
+    tar: Share | None = None
+    low: Share | None = None
+    high: Share | None = None
+    threshold: float | None = None
+    needs: Count | None = None
+
+    def __post_init__(self) -> None:
+        if (self.tar is None) == (self.needs is None):
+            raise ValueError("a TAR point carries either `tar` or `needs`")
+
+
+@dataclass(frozen=True, slots=True)
+class DetCurve:
+    """FMR and FNMR over thresholds; `low` and `high` bound the FNMR."""
+
+    threshold: tuple[float, ...]
+    fmr: tuple[Share, ...]
+    fnmr: tuple[Share, ...]
+    low: tuple[Share, ...]
+    high: tuple[Share, ...]
+
+    def __post_init__(self) -> None:
+        series = (self.threshold, self.fmr, self.fnmr, self.low, self.high)
+        if len(set(map(len, series))) > 1:
+            raise ValueError("the series of the DET curve differ in length")
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts of cosines between `edges`, which is one longer than the counts."""
+
+    edges: tuple[float, ...]
+    genuine: tuple[Count, ...]
+    impostor: tuple[Count, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.edges) - 1 == len(self.genuine) == len(self.impostor):
+            raise ValueError("the edges must be one longer than the counts")
+
+
+@dataclass(frozen=True, slots=True)
+class Cosines:
+    """Cosines between two embeddings of the same pictures, `n` of them."""
+
+    mean: Cosine
+    p1: Cosine
+    min: Cosine
+    n: Count
+
+
+@dataclass(frozen=True, slots=True)
+class AtThreshold:
+    """Error rates at a threshold that was fixed on other people."""
+
+    threshold: float
+    fmr: Rate
+    fnmr: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class DriftPoint:
+    """Decisions that change when the reference's threshold is kept but its model is replaced."""
+
+    fmr: Share
+    reference_threshold: float
+    threshold: float
+    comparisons: Count
+    genuine_lost: Count
+    genuine_won: Count
+    impostor_lost: Count
+    impostor_won: Count
+
+    @property
+    def drift(self) -> float:
+        return self.threshold - self.reference_threshold
+
+    @property
+    def flips(self) -> int:
+        return self.genuine_lost + self.genuine_won + self.impostor_lost + self.impostor_won
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    reference: Key
+    points: tuple[DriftPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Everything measured when the embeddings of one side are compared with those of the other."""
+
+    gallery: Side
+    probe: Side
+    images: Count
+    subjects: Count
+    genuine: Count
+    impostor: Count
+    confidence: Share
+    eer: EqualErrorRate | None
+    tar: tuple[TarPoint, ...]
+    histogram: Histogram
+    det: DetCurve | None = None
+    same_image: Cosines | None = None
+    at_threshold: AtThreshold | None = None
+    drift: Drift | None = None
+
+    @property
+    def key(self) -> Key:
+        return Key(self.gallery, self.probe)
+
+    @property
+    def name(self) -> str:
+        return str(self.key)
+
+    def tar_at(self, fmr: float) -> TarPoint | None:
+        """The point of that very target, if it was asked for."""
+        return next((point for point in self.tar if abs(point.fmr - fmr) <= 1e-6 * fmr), None)

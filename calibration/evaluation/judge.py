@@ -1,0 +1,258 @@
+"""The one judge: what embeddings are worth, whoever asks."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from embedge.calibration.evaluation.figures import (
+    AtThreshold,
+    Comparison,
+    Cosines,
+    DetCurve,
+    Drift,
+    DriftPoint,
+    EqualErrorRate,
+    Histogram,
+    Key,
+    Rate,
+    Side,
+    TarPoint,
+)
+from embedge.calibration.intervals.bootstrap import ROUNDS, Resampled, resampled
+from embedge.calibration.intervals.rates import (
+    CONFIDENCE,
+    Interval,
+    equal_error_interval,
+    fmr_interval,
+    fnmr_interval,
+    tar_interval,
+)
+from embedge.calibration.pairs import pairs_between, pairs_within
+from embedge.calibration.rates import (
+    Insufficient,
+    det,
+    equal_error,
+    false_match_rate,
+    false_non_match_rate,
+    operating_point,
+)
+from embedge.calibration.scores import BINS, EDGES, Float32, PairScores, score_histogram
+from embedge.runtime.contract import EmbeddingContract
+
+__all__ = ["Asked", "Subject", "cosines_of", "judge", "judged_scores", "scores_of"]
+
+_DET_POINTS = 120
+_HISTOGRAM_BINS = 128
+_BLOCK = 2048
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """Whose embeddings are judged. Row i of every subject is the same face, of length one."""
+
+    side: Side
+    rows: Float32
+    contract: EmbeddingContract | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """One comparison that is wanted.
+
+    `threshold` was fixed on other people; `instead_of` is an earlier comparison whose place this
+    one takes, and drift is told against it.
+    """
+
+    gallery: Subject
+    probe: Subject
+    threshold: float | None = None
+    instead_of: Key | None = None
+
+    @property
+    def key(self) -> Key:
+        return Key(self.gallery.side, self.probe.side)
+
+    @property
+    def alone(self) -> bool:
+        return self.gallery.side == self.probe.side
+
+
+def judge(
+    wanted: Sequence[Asked],
+    labels: ArrayLike,
+    fmrs: Sequence[float],
+    *,
+    rounds: int = ROUNDS,
+    seed: int = 0,
+    on_done: Callable[[], object] = lambda: None,
+) -> tuple[Comparison, ...]:
+    """Compare every image of the gallery with every other image of the probe, as often as asked."""
+    people = np.asarray(labels)
+    done: dict[Key, tuple[Asked, Comparison]] = {}
+    for asked in wanted:
+        found = judged_scores(
+            asked.key,
+            scores_of(asked.gallery, asked.probe, people),
+            fmrs,
+            asked.threshold,
+            rounds=rounds,
+            seed=seed,
+        )
+        if not asked.alone:
+            same = cosines_of(asked.gallery.rows, asked.probe.rows)
+            found = replace(found, same_image=same)
+        if asked.instead_of is not None:
+            found = replace(found, drift=_drift(*done[asked.instead_of], asked, found, people))
+        done[asked.key] = asked, found
+        on_done()
+    return tuple(comparison for _, comparison in done.values())
+
+
+def scores_of(gallery: Subject, probe: Subject, labels: ArrayLike) -> PairScores:
+    """The scores of all pairs of different images."""
+    if gallery.side == probe.side:
+        return pairs_within(gallery.rows, labels)
+    images = np.arange(len(gallery.rows))
+    return pairs_between(
+        gallery.rows, labels, probe.rows, labels, gallery_images=images, probe_images=images
+    )
+
+
+def judged_scores(
+    key: Key,
+    scores: PairScores,
+    fmrs: Sequence[float],
+    threshold: float | None = None,
+    *,
+    rounds: int = ROUNDS,
+    seed: int = 0,
+) -> Comparison:
+    """The same figures for scores from anywhere, such as a list of pairs."""
+    resampling = resampled(scores, rounds=rounds, seed=seed)
+    return Comparison(
+        gallery=key.gallery,
+        probe=key.probe,
+        images=len(scores.gallery_subjects),
+        subjects=scores.subjects,
+        genuine=len(scores.genuine),
+        impostor=scores.impostors,
+        confidence=CONFIDENCE,
+        eer=_equal_error(resampling),
+        tar=tuple(_tar(resampling, fmr) for fmr in fmrs),
+        histogram=_histogram(scores),
+        det=_det(resampling),
+        at_threshold=None if threshold is None else _at(resampling, threshold),
+    )
+
+
+def cosines_of(one: Float32, other: Float32) -> Cosines:
+    """How near two embeddings of the same pictures are."""
+    cosines = np.einsum("nd,nd->n", one, other)
+    return Cosines(
+        float(cosines.mean()),
+        float(np.percentile(cosines, 1)),
+        float(cosines.min()),
+        len(cosines),
+    )
+
+
+def _equal_error(resampling: Resampled) -> EqualErrorRate | None:
+    point = equal_error(resampling.scores)
+    if isinstance(point, Insufficient):
+        return None
+    interval = equal_error_interval(resampling, point)
+    return EqualErrorRate(point.rate, interval.low, interval.high, point.threshold)
+
+
+def _tar(resampling: Resampled, fmr: float) -> TarPoint:
+    point = operating_point(resampling.scores, fmr)
+    if isinstance(point, Insufficient):
+        return TarPoint(fmr, needs=point.needs)
+    interval = tar_interval(resampling, point)
+    return TarPoint(fmr, point.tar, interval.low, interval.high, point.threshold)
+
+
+def _at(resampling: Resampled, threshold: float) -> AtThreshold | None:
+    scores = resampling.scores
+    if not scores.impostors or not len(scores.genuine):
+        return None
+    return AtThreshold(
+        threshold,
+        _rate(false_match_rate(scores, threshold), fmr_interval(resampling, threshold)),
+        _rate(false_non_match_rate(scores, threshold), fnmr_interval(resampling, threshold)),
+    )
+
+
+def _rate(rate: float, interval: Interval) -> Rate:
+    return Rate(rate, interval.low, interval.high)
+
+
+def _det(resampling: Resampled) -> DetCurve | None:
+    scores = resampling.scores
+    if not scores.impostors or not len(scores.genuine):
+        return None
+    curve = det(scores, _DET_POINTS)
+    # equal FNMRs share their band: most points of a good model lie on a few steps
+    bands = {
+        rate: fnmr_interval(resampling, limit) for rate, limit in zip(curve.fnmr, curve.thresholds)
+    }
+    return DetCurve(
+        tuple(curve.thresholds.tolist()),
+        tuple(curve.fmr.tolist()),
+        tuple(curve.fnmr.tolist()),
+        tuple(bands[rate].low for rate in curve.fnmr),
+        tuple(bands[rate].high for rate in curve.fnmr),
+    )
+
+
+def _histogram(scores: PairScores) -> Histogram:
+    step = BINS // _HISTOGRAM_BINS
+
+    def coarse(counts: NDArray[np.int64]) -> tuple[int, ...]:
+        return tuple(counts.reshape(_HISTOGRAM_BINS, step).sum(axis=1).tolist())
+
+    genuine = score_histogram(scores.genuine)
+    return Histogram(
+        tuple(EDGES[::step].tolist()), coarse(genuine), coarse(scores.impostor_histogram())
+    )
+
+
+def _drift(
+    before: Asked, known: Comparison, after: Asked, found: Comparison, labels: NDArray[np.generic]
+) -> Drift:
+    """How the threshold moves and decisions flip, at every FMR that both carry."""
+    limits = [
+        (old.fmr, old.threshold, new.threshold)
+        for old, new in zip(known.tar, found.tar, strict=True)
+        if old.threshold is not None and new.threshold is not None
+    ]
+    flips = np.zeros((len(limits), 2, 2), np.int64)
+    comparisons = 0
+    for rows, columns, wanted in _blocks(len(labels), once=before.alone and after.alone):
+        was, now = (
+            asked.gallery.rows[rows] @ asked.probe.rows[columns].T for asked in (before, after)
+        )
+        same = labels[rows][:, None] == labels[columns]
+        comparisons += int(wanted.sum())
+        for number, (_, limit, _) in enumerate(limits):
+            passed, passes = was > limit, now > limit
+            for people, kind in enumerate((same & wanted, ~same & wanted)):
+                flips[number, people, 0] += int((passed & ~passes & kind).sum())
+                flips[number, people, 1] += int((passes & ~passed & kind).sum())
+    points = (
+        DriftPoint(*limit, comparisons, *(int(count) for count in counts.ravel()))
+        for limit, counts in zip(limits, flips)
+    )
+    return Drift(known.key, tuple(points))
+
+
+def _blocks(images: int, *, once: bool) -> Iterator[tuple[slice, slice, NDArray[np.bool_]]]:
+    """Blocks of all pairs of different images, each pair once or in both roles."""
+    for top in range(0, images, _BLOCK):
+        for left in range(top if once else 0, images, _BLOCK):
+            rows = np.arange(top, min(top + _BLOCK, images))
+            columns = np.arange(left, min(left + _BLOCK, images))
+            wanted = rows[:, None] < columns if once else rows[:, None] != columns
+            yield slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1), wanted

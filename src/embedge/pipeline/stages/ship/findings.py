@@ -1,0 +1,44 @@
+"""What the parity stage finds, as it is kept on disk and read by gates, report and bundle."""
+
+from dataclasses import dataclass
+
+from embedge.calibration.evaluation.figures import Comparison, Cosines, Count
+from embedge.report.model import Dataset
+from embedge.runtime.threshold import Threshold
+
+__all__ = ["ArtifactFindings", "Findings", "ScoredPlaces", "WorstPlaces"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactFindings:
+    """Nearness to torch, and thresholds for a gallery of its own and for the teacher's."""
+
+    provider: str
+    cosine: Cosines
+    threshold: Threshold | None
+    threshold_needs: Count | None
+    threshold_against_teacher: Threshold | None
+    thresholds: tuple[Threshold, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPlaces:
+    """Two pictures by their place in the held-out faces, and their cosine."""
+
+    a: Count
+    b: Count
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorstPlaces:
+    impostors: tuple[ScoredPlaces, ...]
+    genuines: tuple[ScoredPlaces, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    dataset: Dataset
+    artifacts: dict[str, ArtifactFindings]
+    comparisons: tuple[Comparison, ...]
+    worst: WorstPlaces

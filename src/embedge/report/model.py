@@ -1,0 +1,269 @@
+"""The report: one type from the first figure to the page, and the shape of `report.json`.
+
+docs/reference/report.md explains it; `embedge report schema` prints the JSON Schema made from it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, Literal
+
+from embedge.bench.results import Latency
+from embedge.calibration.evaluation.figures import Comparison, Cosines, Count, Share
+from embedge.runtime.threshold import Threshold
+from embedge.typed import Pattern
+
+__all__ = [
+    "SCHEMA",
+    "Artifact",
+    "Curve",
+    "Dataset",
+    "Evaluation",
+    "FloatLayer",
+    "Gate",
+    "Model",
+    "Pair",
+    "Provenance",
+    "Report",
+    "Skipped",
+    "Slice",
+    "SliceRatio",
+    "Space",
+    "Training",
+    "Verdict",
+    "Worst",
+]
+
+SCHEMA: Final = "embedge.report/2"
+
+Digest = Annotated[str, Pattern("[0-9a-f]{64}", "a sha256 in hexadecimal")]
+Image = Annotated[
+    str, Pattern("data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/=]+", "a picture as data URI")
+]
+
+
+Direction = Literal["min", "max"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One bound. `value` is None when it could not be measured, and then the gate has failed."""
+
+    name: str
+    what: str
+    value: float | None
+    bound: float
+    direction: Direction
+    passed: bool
+    unit: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        what: str,
+        value: float | None,
+        bound: float,
+        side: Direction,
+        unit: str = "",
+    ) -> "Gate":
+        return cls(name, what, value, bound, side, _holds(value, bound, side), unit)
+
+    def __post_init__(self) -> None:
+        holds = _holds(self.value, self.bound, self.direction)
+        if self.passed != holds:
+            raise ValueError(
+                f"gate '{self.name}' says passed={self.passed}, but its value {self.value} against"
+                f" the bound ({self.direction} {self.bound}) says {holds}"
+            )
+
+
+def _holds(value: float | None, bound: float, direction: Direction) -> bool:
+    if value is None:
+        return False
+    return value >= bound if direction == "min" else value <= bound
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    passed: bool
+    gates: tuple[Gate, ...]
+
+    @classmethod
+    def of(cls, gates: Iterable[Gate]) -> "Verdict":
+        every = tuple(gates)
+        return cls(all(gate.passed for gate in every), every)
+
+    def __post_init__(self) -> None:
+        if self.passed != all(gate.passed for gate in self.gates):
+            raise ValueError(f"verdict.passed is {self.passed}, which the gates contradict")
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Which embeddings may be compared: `teacher` is the digest of the network that spans it."""
+
+    id: str
+    teacher: str
+    contract_digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network that took part. `macs` are multiply-accumulates for one picture."""
+
+    name: str
+    role: Literal["teacher", "student", "baseline"]
+    method: str
+    parameters: Count
+    dim: Count
+    macs: Count | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FloatLayer:
+    """A layer of an INT8 graph that computes in float, its share of the work, and why."""
+
+    node: str
+    macs_share: Share
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file that a device can run. `cosine_to_torch`: how near it is to the trained network."""
+
+    name: str
+    file: str
+    bytes: Count
+    sha256: Digest
+    precision: str
+    opset: int
+    provider: str | None = None
+    cosine_to_torch: Cosines | None = None
+    threshold: Threshold | None = None
+    placement: dict[str, dict[str, Count]] | None = None
+    float_layers: tuple[FloatLayer, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """`identities` are those judged on; thresholds were set on `threshold_identities` others."""
+
+    name: str
+    fingerprint: str
+    identities: Count
+    images: Count
+    threshold_identities: Count | None = None
+    people: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Error rates within one group of a labels file, at the operating threshold."""
+
+    label: str
+    value: str
+    fmr: Share | None = None
+    fmr_low: Share | None = None
+    fmr_high: Share | None = None
+    fnmr: Share | None = None
+    fnmr_low: Share | None = None
+    fnmr_high: Share | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRatio:
+    """A sentence on the worst and the best group."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    dataset: Dataset
+    comparisons: tuple[Comparison, ...]
+    slices: tuple[Slice, ...] = ()
+    slice_ratios: tuple[SliceRatio, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two pictures and their cosine; `a` and `b` are absent when privacy asks."""
+
+    cosine: float
+    a: Image | None = None
+    b: Image | None = None
+    label_a: str = ""
+    label_b: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    comparison: str = ""
+    threshold: float | None = None
+    false_matches: tuple[Pair, ...] = ()
+    false_non_matches: tuple[Pair, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What a training run logged: every series has one value per entry of `steps`."""
+
+    name: str
+    steps: tuple[Count, ...]
+    series: dict[str, tuple[float | None, ...]]
+
+    def __post_init__(self) -> None:
+        for name, values in self.series.items():
+            if len(values) != len(self.steps):
+                raise ValueError(f"series '{name}' has {len(values)} values, not {len(self.steps)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    curves: tuple[Curve, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where everything came from; all of it is shown. `more` is what a command adds by name."""
+
+    versions: dict[str, str] = field(default_factory=dict)
+    teacher_digest: str | None = None
+    data_fingerprint: str | None = None
+    held_out_fingerprint: str | None = None
+    calibration_sha256: str | None = None
+    seed: int | None = None
+    weight_licence: str | None = None
+    data_licence: str | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole of `report.json`."""
+
+    created: str
+    title: str
+    verdict: Verdict
+    provenance: Provenance
+    schema: Literal["embedge.report/2"] = SCHEMA
+    command: str = ""
+    space: Space | None = None
+    models: tuple[Model, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    evaluation: Evaluation | None = None
+    latency: Latency | None = None
+    devices: tuple[Latency, ...] = ()
+    worst: Worst | None = None
+    training: Training | None = None
