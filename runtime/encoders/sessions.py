@@ -31,7 +31,7 @@ def ort_session(
     if facts.external_data:
         raise EmbedgeError(
             "E-GRAPH",
-            "the model keeps weights in other files, which are not read",
+            "the model keeps weights or compiled code in other files, which are not read",
             remedy="Export it as one file (external_data=False)",
         )
     wanted = _wanted(require_provider, providers)
@@ -85,6 +85,8 @@ def _options(threads: int | None, profile: Path | None, *, frugal: bool) -> Any:
     import onnxruntime  # after embedge.runtime has switched its telemetry off
 
     options = onnxruntime.SessionOptions()
+    # else four bytes decide for a format that nobody has looked through
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     if frugal:
         options.enable_cpu_mem_arena = False
         options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
