@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.encoders.graph_facts import graph_facts
+from embedge.runtime.encoders.graph_facts import GraphFacts, graph_facts
 
-__all__ = ["ort_session", "run_session"]
+__all__ = ["model_bytes", "ort_session", "require_self_contained", "run_session"]
 
 CPU = "CPUExecutionProvider"
 
@@ -26,14 +26,8 @@ def ort_session(
     With `profile`, a path prefix, onnxruntime writes down which provider ran each node. A `frugal`
     session keeps its weights out of the arena, which never gives memory back.
     """
-    data = model if isinstance(model, bytes) else _read(Path(model))
-    facts = graph_facts(data)
-    if facts.external_data:
-        raise EmbedgeError(
-            "E-GRAPH",
-            "the model keeps weights or compiled code in other files, which are not read",
-            remedy="Export it as one file (external_data=False)",
-        )
+    data = model if isinstance(model, bytes) else model_bytes(Path(model))
+    facts = require_self_contained(data)
     wanted = _wanted(require_provider, providers)
     # This optimizer writes half-precision scales wrongly (cosine 0.6 against the float graph), and
     # gives layers that a mixed-precision plan keeps in float weights of 8 bits and one scale.
@@ -44,6 +38,18 @@ def ort_session(
     if session.get_providers()[0] != wanted[0]:
         raise _no_provider(wanted[0], f"only {session.get_providers()[0]} started")
     return session
+
+
+def require_self_contained(model: bytes) -> GraphFacts:
+    """What the model says of itself, or an error where it names another file."""
+    facts = graph_facts(model)
+    if facts.external_data:
+        raise EmbedgeError(
+            "E-GRAPH",
+            "the model keeps weights or compiled code in other files, which are not read",
+            remedy="Export it as one file (external_data=False)",
+        )
+    return facts
 
 
 def run_session(session: Any, output: str | None, feeds: dict[str, Any]) -> list[Any]:
@@ -111,7 +117,8 @@ def _wanted(require_provider: str | None, providers: Sequence[str] | None) -> li
     return [require_provider, *rest]
 
 
-def _read(path: Path) -> bytes:
+def model_bytes(path: Path) -> bytes:
+    """The file's bytes, once: what is looked through is what is loaded."""
     try:
         return path.read_bytes()
     except OSError as error:

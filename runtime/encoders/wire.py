@@ -27,8 +27,8 @@ class Wire:
             self._spend()
             tag, position = _number(message, position, _LONGEST_TAG)
             number, wire = tag >> 3, tag & 7
-            if not 0 < tag < 1 << 32 or not number:
-                raise ValueError("a field has no number")
+            if not number or tag >= 1 << 32:
+                raise ValueError("a field's number is 0, or longer than it needs to be")
             if wire == 0:
                 value, position = _number(message, position, _LONGEST_NUMBER)
                 yield number, value

@@ -56,10 +56,11 @@ class OnnxDetector(Closing):
         return suppressed(Candidates.joined(found), self._overlap).faces()
 
     def _pass(self, image: RgbImage, height: int, width: int) -> Candidates:
-        if self._session is None:
+        session = self._session  # one look: another thread may close the detector meanwhile
+        if session is None:
             raise closed_error("detector")
         canvas, scale = letterbox(image, width, height)
-        outputs = run_session(self._session, None, {self._input: self._tensor(canvas)})
+        outputs = run_session(session, None, {self._input: self._tensor(canvas)})
         named = dict(zip(self._names, outputs))
         with np.errstate(over="ignore", invalid="ignore"):  # absurd boxes are dropped below
             candidates = self._head.candidates(named, height, width)

@@ -92,7 +92,7 @@ def test_a_file_in_another_format_is_not_guessed(tmp_path):
         (b"\xfa\x07\x01a", "field 127 of a model is not known"),
         (b"\x0b\x0c", "wire type 3"),
         (b"\x08\x80\x00", "longer than it needs"),
-        (b"\x02\x01a", "no number"),
+        (b"\x02\x01a", "number is 0"),
         (b"\x3a\x00\x3a\x00", "two graphs"),
         (b"\x3a" * 3, "cut short|no graph|not known"),
     ],

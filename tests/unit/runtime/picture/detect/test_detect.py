@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from shared_encoder import closes_under_running_calls
 from tiny_detectors import constant_onnx, retinaface_outputs, scrfd_outputs, yunet_outputs
 
 from embedge.errors import EmbedgeError
@@ -188,3 +189,9 @@ def test_insightface_analysis_is_a_detector():
     assert face.box == (1, 2, 30, 40)
     assert face.score == 0.75
     assert np.allclose(face.landmarks, TEMPLATE)
+
+
+def test_it_may_be_closed_while_others_use_it():
+    detector = OnnxDetector(constant_onnx(HEADS["yunet"]), threads=1)
+    boxes = lambda: np.array([face.box for face in detector.detect(PICTURE)])  # noqa: E731
+    closes_under_running_calls(boxes, detector.close)
