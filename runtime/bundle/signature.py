@@ -1,7 +1,8 @@
 """Who vouches for a bundle: an Ed25519 signature of its manifest, verified offline.
 
 The manifest holds the digest of every file, so signing it signs them all. A signature says which
-key signed; only the reader's own list of trusted public keys says whom that key belongs to.
+key signed; only the reader's own list of trusted public keys says whom that key belongs to. What
+is signed may carry a version, which counts up, and the last day on which it may be used.
 """
 
 import hashlib
@@ -10,12 +11,17 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedge.errors import EmbedgeError
 from embedge.files import write_json
+from embedge.printed import printable
 from embedge.runtime.bundle.bundle import SIGNATURE, Bundle
+from embedge.runtime.bundle.manifest import Manifest
+from embedge.runtime.bundle.writer import write_bundle
+from embedge.runtime.reading import read_bytes
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -23,9 +29,18 @@ if TYPE_CHECKING:
         Ed25519PublicKey,
     )
 
-__all__ = ["Signature", "new_signing_key", "require_signature", "sign_bundle", "signature_of"]
+__all__ = [
+    "Signature",
+    "new_signing_key",
+    "require_current",
+    "require_signature",
+    "require_trusted",
+    "sign_bundle",
+    "signature_of",
+]
 
 FORMAT = "embedge.signature/1"
+_LARGEST_KEY = 1 << 16
 PASSWORD_VARIABLE = "EMBEDGE_SIGNING_PASSWORD"
 
 
@@ -56,8 +71,18 @@ def new_signing_key(path: Path, password: bytes | None = None) -> Path:
     return beside
 
 
-def sign_bundle(folder: Path, key: Path, password: bytes | None = None) -> Signature:
-    """Check the bundle, then put the signature beside its manifest; an older one is replaced."""
+def sign_bundle(
+    folder: Path,
+    key: Path,
+    password: bytes | None = None,
+    *,
+    version: int | None = None,
+    expires: date | None = None,
+) -> Signature:
+    """Check the bundle, then put the signature beside its manifest; an older one is replaced.
+
+    `version` must not be lower than the one it has; what is left out stays as it is.
+    """
     if folder.is_file():
         raise EmbedgeError(
             "E-SIGN",
@@ -68,6 +93,8 @@ def sign_bundle(folder: Path, key: Path, password: bytes | None = None) -> Signa
     private = _private_key(key, password)
     with Bundle.open(folder) as bundle:
         manifest = bundle.manifest
+        if version is not None or expires is not None:
+            manifest = _dated(folder, bundle, version, expires)
     public = private.public_key().public_bytes_raw()
     value = {
         "format": FORMAT,
@@ -80,36 +107,94 @@ def sign_bundle(folder: Path, key: Path, password: bytes | None = None) -> Signa
     return Signature(value["key_id"], public)
 
 
+def _dated(folder: Path, bundle: Bundle, version: int | None, expires: date | None) -> bytes:
+    """The same bundle with a version and a last day, written whole or not at all."""
+    has = bundle.declared.version
+    if version is not None and version < (has or 0):
+        raise EmbedgeError(
+            "E-SIGN",
+            f"the bundle is version {has} already, {version} would be older",
+            where=folder,
+            remedy="Give a higher version",
+        )
+    write_bundle(
+        folder,
+        name=bundle.name,
+        contract=bundle.contract,
+        artifacts=bundle.artifacts.values(),
+        files={file: folder / file for file in bundle.files},
+        provenance=bundle.provenance,
+        default_artifact=bundle.default_artifact,
+        extras=bundle.extras,
+        version=has if version is None else version,
+        expires=bundle.declared.expires if expires is None else expires,
+    )
+    with Bundle.open(folder) as written:
+        return written.manifest
+
+
 def signature_of(bundle: Bundle) -> Signature | None:
     """The signature if there is one and it fits; a wrong one is an error, never None."""
-    if bundle.signature is None:
+    return _fitting(bundle.manifest, bundle.signature, bundle.name)
+
+
+def require_signature(bundle: Bundle, trusted: Sequence[Path]) -> Signature:
+    """The bundle's signature by one of the `trusted` public keys (PEM files), or an error.
+
+    `Bundle.open(path, trusted=…)` asks before anything is unpacked, and asks for the date too.
+    """
+    return require_trusted(bundle.manifest, bundle.signature, trusted, bundle.name)
+
+
+def require_trusted(
+    manifest: bytes, signature: bytes | None, trusted: Sequence[Path], name: str
+) -> Signature:
+    """The same for the bytes of a manifest that nobody has read yet."""
+    keys = {_public_key(path).public_bytes_raw() for path in trusted}
+    found = _fitting(manifest, signature, name)
+    if found is None:
+        raise _untrusted(name, "it is not signed")
+    if found.public_key not in keys:
+        raise _untrusted(name, f"it was signed with the key {found.key_id[:16]}…, not trusted")
+    return found
+
+
+def require_current(manifest: Manifest, at_least: int | None, today: date | None = None) -> None:
+    """Refuse what its signer has ended, and what is older than the reader knows there is."""
+    day = today or datetime.now(UTC).date()
+    if manifest.expires is not None and day > manifest.expires:
+        raise EmbedgeError(
+            "E-BUNDLE-EXPIRED",
+            f"the bundle {manifest.name} may be used until {manifest.expires}, today is {day}",
+            remedy="Ask whoever made it for a newer one, and check this device's clock",
+        )
+    if at_least is not None and (manifest.version is None or manifest.version < at_least):
+        stated = "no version" if manifest.version is None else f"version {manifest.version}"
+        raise EmbedgeError(
+            "E-BUNDLE-OLD",
+            f"the bundle {manifest.name} has {stated}, at least {at_least} is asked for",
+            remedy="Use the newest bundle; somebody may have put an older one in its place",
+        )
+
+
+def _fitting(manifest: bytes, signature: bytes | None, name: str) -> Signature | None:
+    if signature is None:
         return None
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        value = _fields(json.loads(bundle.signature))
+        value = _fields(json.loads(signature))
         public = bytes.fromhex(value["public_key"])
         signed = bytes.fromhex(value["signature"])
-        Ed25519PublicKey.from_public_bytes(public).verify(signed, bundle.manifest)
+        Ed25519PublicKey.from_public_bytes(public).verify(signed, manifest)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _untrusted(bundle, f"its signature file cannot be read ({error})") from error
+        raise _untrusted(name, f"its signature file cannot be read ({error})") from error
     except InvalidSignature as error:
-        raise _untrusted(bundle, "its signature does not fit its manifest") from error
+        raise _untrusted(name, "its signature does not fit its manifest") from error
     if value["key_id"] != _key_id(public):
-        raise _untrusted(bundle, "its signature names another key than it was made with")
+        raise _untrusted(name, "its signature names another key than it was made with")
     return Signature(value["key_id"], public)
-
-
-def require_signature(bundle: Bundle, trusted: Sequence[Path]) -> Signature:
-    """The bundle's signature by one of the `trusted` public keys (PEM files), or an error."""
-    keys = {_public_key(path).public_bytes_raw() for path in trusted}
-    found = signature_of(bundle)
-    if found is None:
-        raise _untrusted(bundle, "it is not signed")
-    if found.public_key not in keys:
-        raise _untrusted(bundle, f"it was signed with the key {found.key_id[:16]}…, not trusted")
-    return found
 
 
 def _fields(value: Any) -> dict[str, str]:
@@ -150,7 +235,7 @@ def _public_key(path: Path) -> "Ed25519PublicKey":
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path, _LARGEST_KEY)
     except OSError as error:
         why = f"the key cannot be read: {error.strerror}"
         raise _bad_key(path, why, "Check the path and its permissions") from error
@@ -184,9 +269,9 @@ def _bad_key(path: Path, what: str, remedy: str) -> EmbedgeError:
     return EmbedgeError("E-SIGNING-KEY", what, where=path, remedy=remedy)
 
 
-def _untrusted(bundle: Bundle, what: str) -> EmbedgeError:
+def _untrusted(name: str, what: str) -> EmbedgeError:
     return EmbedgeError(
         "E-SIGNATURE",
-        f"the bundle {bundle.name} is not vouched for: {what}",
+        f"the bundle {printable(name)} is not vouched for: {printable(what)}",
         remedy="Ask whoever made it; do not use it where signatures are required",
     )
