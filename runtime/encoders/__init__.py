@@ -87,4 +87,5 @@ def normalised(embeddings: NDArray[np.float32]) -> Embeddings:
             "the model answered with a zero or not-a-number embedding",
             remedy="Check the model on this device: embedge verify on known pictures",
         )
-    return (embeddings / lengths).astype(np.float32)
+    rows: Embeddings = (embeddings / lengths).astype(np.float32)
+    return rows

@@ -6,9 +6,11 @@ from typing import Any
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.encoders.graph_facts import GraphFacts, graph_facts
+from embedge.runtime.reading import read_bytes
 
 __all__ = ["model_bytes", "ort_session", "require_self_contained", "run_session"]
 
+_LARGEST_MODEL = 2 << 30  # what protobuf can hold
 CPU = "CPUExecutionProvider"
 
 
@@ -120,7 +122,7 @@ def _wanted(require_provider: str | None, providers: Sequence[str] | None) -> li
 def model_bytes(path: Path) -> bytes:
     """The file's bytes, once: what is looked through is what is loaded."""
     try:
-        return path.read_bytes()
+        return read_bytes(path, _LARGEST_MODEL)
     except OSError as error:
         raise EmbedgeError(
             "E-MODEL-MISSING",

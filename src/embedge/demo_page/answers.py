@@ -15,9 +15,10 @@ from embedge.runtime.matcher import FaceMatcher
 from embedge.runtime.picture.face_crop import ReadFace
 from embedge.runtime.picture.images import RgbImage, rgb_from_picture
 
-__all__ = ["Comparer", "Errors"]
+__all__ = ["MAX_PIXELS", "Comparer", "Errors"]
 
 _SHOWN = 480  # pixels of the longer side of a picture that is sent back
+MAX_PIXELS = 16_000_000  # of a picture, as a telephone takes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Comparer:
 
     def _picture(self, data: bytes) -> tuple[dict[str, Any], ReadFace | None]:
         try:
-            image = rgb_from_picture(data)
+            image = rgb_from_picture(data, max_pixels=MAX_PIXELS)
         except EmbedgeError as error:
             return {"error": _told(error)}, None
         shown: dict[str, Any] = {
@@ -112,7 +113,8 @@ def _told(error: EmbedgeError) -> dict[str, str]:
 
 
 def _data_uri(image: RgbImage) -> str:
-    picture = Image.fromarray(image)
+    step = max(1, max(image.shape) // (4 * _SHOWN))  # few pixels are copied, however many there are
+    picture = Image.fromarray(np.ascontiguousarray(image[::step, ::step]))
     picture.thumbnail((_SHOWN, _SHOWN))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
