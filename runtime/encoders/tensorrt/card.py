@@ -12,11 +12,12 @@ from typing import Any, Self
 
 from embedge.errors import EmbedgeError
 from embedge.files import write_json
-from embedge.runtime.bundle.numbers import number, sha256, text, whole
+from embedge.runtime.bundle.numbers import number, text, whole
 
 __all__ = ["FORMAT", "EngineCard", "card_path"]
 
 FORMAT = "embedge.engine/1"
+_TEXTS = ("plan", "plan_sha256", "onnx_sha256", "precision", "remainder", "target", "tensorrt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +120,7 @@ class EngineCard:
         number(self.build_seconds, "build_seconds", 0, 1e9)
         if self.dla is not None:
             whole(self.dla, "dla", 0, 15)
-        for digest in (self.plan_sha256, self.onnx_sha256):
-            sha256(digest, "a digest")
-        for name in ("plan", "precision", "remainder", "target", "tensorrt", "device", "driver"):
+        for name in _TEXTS:
             text(getattr(self, name), name)
         for flag in self.flags:
             text(flag, "flags")
