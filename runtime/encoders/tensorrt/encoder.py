@@ -13,7 +13,8 @@ from embedge.runtime.encoders import Embeddings, checked_crops, features_from_cr
 from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.cuda.driver import CudaDevice, cuda_driver
 from embedge.runtime.encoders.tensorrt.cuda.failures import CudaFailure
-from embedge.runtime.encoders.tensorrt.cuda.memory import CudaMemory, open_memory
+from embedge.runtime.encoders.tensorrt.cuda.layers import open_memory
+from embedge.runtime.encoders.tensorrt.cuda.memory import CudaMemory
 from embedge.runtime.encoders.tensorrt.engine import engine_from_plan
 from embedge.runtime.encoders.tensorrt.lane import TensorRTLane
 from embedge.runtime.encoders.tensorrt.lanes import LanePool
