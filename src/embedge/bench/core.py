@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from embedge.bench.machine.pressure import Load, Watch
 from embedge.bench.percentiles import Percentiles
@@ -45,15 +44,11 @@ class Measured:
     def percentiles(self) -> Percentiles:
         return Percentiles.of(self.milliseconds)
 
-    def to_json(self) -> dict[str, Any]:
+    @property
+    def other_cores(self) -> float | None:
+        """What others used of the processor meanwhile, where the system tells."""
         others = [load.others for load in self.loads if load.others is not None]
-        return {
-            **self.percentiles.to_json(),
-            "rounds": self.rounds,
-            "rejected": self.rejected,
-            "flagged": self.flagged,
-            "other_cores": round(fmean(others), 3) if others else None,
-        }
+        return round(fmean(others), 3) if others else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,8 @@ def _binomial(n: int, q: float) -> NDArray[np.float64]:
     k = np.arange(n + 1)
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
     log_choose = log_factorial[n] - log_factorial[k] - log_factorial[n - k]
-    return np.exp(log_choose + k * math.log(q) + (n - k) * math.log1p(-q))
+    chances: NDArray[np.float64] = np.exp(log_choose + k * math.log(q) + (n - k) * math.log1p(-q))
+    return chances
 
 
 def _rounded(value: float | None) -> float | None:

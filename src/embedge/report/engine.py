@@ -80,7 +80,7 @@ def _gate(name: str, check: EngineCheck) -> dict[str, Any]:
 def _machine(card: EngineCard) -> dict[str, Any]:
     board, mode = jetson(), power_mode()
     return {
-        **machine(),
+        **machine().to_json(),
         "name": board.model if board else card.device,
         "gpu": card.device,
         **({"jetson": board.to_json()} if board else {}),

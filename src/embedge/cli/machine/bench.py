@@ -7,14 +7,17 @@ disturbed rounds are flagged in the report.
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedge.errors import EmbedgeError
+from embedge.printed import printable
 
 if TYPE_CHECKING:
     from embedge.bench.bundle_bench import OpenEncoder, Plan
     from embedge.runtime.bundle.bundle import Bundle
+    from embedge.runtime.encoders.placement import Placement
 
 _SCENARIOS = ("single-stream", "multi-stream", "offline", "server", "sustained")
 _FACES = 32
@@ -47,26 +50,36 @@ def run(options: argparse.Namespace) -> int:
     from embedge.cli.machine.bench_text import bench_text
     from embedge.runtime.bundle.bundle import Bundle
 
-    tell = (lambda _: None) if options.json else (lambda line: print(f"  {line}", flush=True))
     with Bundle.open(options.bundle) as bundle:
         plan = _plan(options, bundle)
         crops, queries = _faces(options, bundle)
-        section = bundle_latency(
+        found = bundle_latency(
             options.bundle,
             plan,
             _opener(bundle, engine=options.engine),
             crops=crops,
             queries=queries,
-            tell=tell,
+            tell=_silent if options.json else _tell,
         )
-        section["placement"] = {} if options.engine else _placements(bundle, plan)
+        if not options.engine:
+            found = replace(found, placement=_placements(bundle, plan))
+        section = found.to_json()
         if options.out:
             from embedge.report.device import device_report
             from embedge.report.write import write_report
 
-            tell(str(write_report(device_report(bundle, plan.artifacts, section), options.out)))
-    print(json.dumps(section, indent=2) if options.json else bench_text(section))
+            page = write_report(device_report(bundle, plan.artifacts, section), options.out)
+            (_silent if options.json else _tell)(str(page))
+    print(json.dumps(section, indent=2) if options.json else bench_text(found))
     return 0
+
+
+def _tell(line: str) -> None:
+    print(f"  {printable(line)}", flush=True)
+
+
+def _silent(_: str) -> None:
+    """With --json only the result is printed."""
 
 
 def _plan(options: argparse.Namespace, bundle: "Bundle") -> "Plan":
@@ -153,7 +166,7 @@ def _jpeg(image: Any) -> bytes:
     return stream.getvalue()
 
 
-def _placements(bundle: "Bundle", plan: "Plan") -> dict[str, Any]:
+def _placements(bundle: "Bundle", plan: "Plan") -> dict[str, "Placement"]:
     from embedge.runtime.encoders.placement import node_placement
 
     return {

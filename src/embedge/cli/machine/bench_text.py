@@ -1,35 +1,38 @@
 """What a bench found, as lines for a terminal."""
 
-from typing import Any
+from embedge.bench.results import Latency, Scenario
+from embedge.printed import printable
 
 __all__ = ["bench_text"]
 
 
-def bench_text(section: dict[str, Any]) -> str:
-    lines = [f"{section['machine']['cpu']}, {section['machine']['cores']} cores", ""]
-    for row in section.get("artifacts", []):
-        flag = f"  ({row['flagged']} rounds disturbed)" if row["flagged"] else ""
+def bench_text(found: Latency) -> str:
+    lines = [f"{printable(found.machine.cpu)}, {found.machine.cores} cores", ""]
+    for row in found.artifacts or ():
+        flag = f"  ({row.flagged} rounds disturbed)" if row.flagged else ""
+        values = row.percentiles.values
         lines.append(
-            f"{row['artifact']:<10} {row['threads']} threads  p50 {_ms(row['p50'])}"
-            f"  p90 {_ms(row['p90'])}  p99 {_ms(row['p99'])}  max {_ms(row['max'])}{flag}"
+            f"{row.artifact:<10} {row.threads} threads  p50 {_ms(values.get('p50'))}"
+            f"  p90 {_ms(values.get('p90'))}  p99 {_ms(values.get('p99'))}"
+            f"  max {_ms(row.percentiles.max)}{flag}"
         )
-    for row in section["scenarios"]:
-        detail = _detail(row)
+    for one in found.scenarios or ():
+        values = one.latency.values
         lines.append(
-            f"{row['artifact']:<10} {row['threads']} threads  {row['scenario']}{detail}:"
-            f" {row['images_per_s']:.1f} images/s, p50 {_ms(row['latency']['p50'])},"
-            f" p99 {_ms(row['latency']['p99'])}"
+            f"{one.artifact:<10} {one.threads} threads  {one.scenario}{_detail(one)}:"
+            f" {one.images_per_s:.1f} images/s, p50 {_ms(values.get('p50'))},"
+            f" p99 {_ms(values.get('p99'))}"
         )
-    cold = section["cold_start"]
-    lines.append(f"cold start {cold['total_s']:.2f} s, peak {cold['peak_rss_bytes'] / 1e6:.0f} MB")
+    cold = found.cold_start
+    lines.append(f"cold start {cold.total_s:.2f} s, peak {cold.peak_rss_bytes / 1e6:.0f} MB")
     return "\n".join(lines)
 
 
-def _detail(row: dict[str, Any]) -> str:
-    for key, word in (("batch", "batch"), ("streams", "streams"), ("load", "load")):
-        if key in row:
-            return f", {word} {row[key]}"
-    return f", slowdown {row['slowdown']:.2f}" if "slowdown" in row else ""
+def _detail(row: Scenario) -> str:
+    for word, value in (("batch", row.batch), ("streams", row.streams), ("load", row.load)):
+        if value is not None:
+            return f", {word} {value}"
+    return "" if row.slowdown is None else f", slowdown {row.slowdown:.2f}"
 
 
 def _ms(value: float | None) -> str:

@@ -36,7 +36,7 @@ def bench_stage(
                 seconds=recipe.bench.seconds,
                 on_round=task.advance,
             )
-        write_json(folder / "latency.json", section)
+        write_json(folder / "latency.json", section.to_json())
         return {}
 
     return run.stage("bench", recipe.bench.model_dump(mode="json"), [held_out, *after], work)
