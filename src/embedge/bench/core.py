@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 from embedge.bench.machine.pressure import Load, Watch
 from embedge.bench.percentiles import Percentiles
@@ -49,6 +50,15 @@ class Measured:
         """What others used of the processor meanwhile, where the system tells."""
         others = [load.others for load in self.loads if load.others is not None]
         return round(fmean(others), 3) if others else None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **self.percentiles.to_json(),
+            "rounds": self.rounds,
+            "rejected": self.rejected,
+            "flagged": self.flagged,
+            "other_cores": self.other_cores,
+        }
 
 
 @dataclass(frozen=True, slots=True)
