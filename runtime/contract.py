@@ -74,9 +74,13 @@ def _template(points: object, size: int) -> tuple[tuple[float, float], ...]:
     if len(pairs) != 5 or any(not isinstance(p, list | tuple) or len(p) != 2 for p in pairs):
         raise ValueError("template must be five points")
     low, high = -size, 2 * size
-    return tuple(
+    template = tuple(
         (number(x, "template", low, high), number(y, "template", low, high)) for x, y in pairs
     )
+    for axis in zip(*template):
+        if max(axis) - min(axis) < size / 10:
+            raise ValueError("the points of the template lie on one another")
+    return template
 
 
 def _one_of(value: object, name: str, choices: tuple[str, ...]) -> str:

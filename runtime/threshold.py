@@ -52,6 +52,8 @@ class Threshold:
 def decidable(threshold: Threshold) -> Threshold:
     """The threshold, or an error where it would decide nothing: below -1 everybody matches."""
     try:
+        if not isinstance(threshold, Threshold):
+            raise ValueError("a bare number is no threshold: it says nothing of its error rates")
         _cosine(threshold.value)
     except ValueError as error:
         raise EmbedgeError(

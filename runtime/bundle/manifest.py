@@ -118,7 +118,12 @@ class Manifest:
     @classmethod
     def parsed(cls, data: bytes) -> Self:
         """A ValueError says what is missing or misstated."""
-        value = json.loads(data, parse_constant=_no_number, parse_float=_finite)
+        value = json.loads(
+            data.decode(),
+            parse_constant=_no_number,
+            parse_float=_finite,
+            object_pairs_hook=_once,
+        )
         if not isinstance(value, dict) or value.get("format") != FORMAT:
             raise ValueError(f"it is not of format {FORMAT}")
         stated = only(value, "the manifest", _FIELDS | (_MAY & set(value)))
@@ -182,6 +187,14 @@ def _each(value: object, name: str, read: Any) -> dict[str, Any]:
 def _object(value: object, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{name} must be an object")
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two values under one key, readers differ in which they take."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key occurs twice")
     return value
 
 

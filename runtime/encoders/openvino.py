@@ -19,7 +19,7 @@ from embedge.runtime.closing import Closing, closed_error
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings, checked_crops, features_from_crops, normalised
 from embedge.runtime.encoders.ort import OrtEncoder
-from embedge.runtime.encoders.sessions import model_bytes, require_self_contained
+from embedge.runtime.encoders.sessions import model_bytes, require_self_contained, require_threads
 from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["OpenVinoEncoder", "compiled"]
@@ -54,7 +54,14 @@ class OpenVinoEncoder(Closing):
 
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         with self._request() as request:
-            return np.array(request.infer([tensor])[0], np.float32)
+            try:
+                return np.array(request.infer([tensor])[0], np.float32)
+            except RuntimeError as error:
+                raise EmbedgeError(
+                    "E-GRAPH",
+                    f"the model failed while running: {_last_line(error)}",
+                    remedy="Run it on ONNX Runtime, or export it again",
+                ) from error
 
     @contextmanager
     def _request(self) -> Iterator[Any]:
@@ -86,14 +93,19 @@ def compiled(model: bytes | Path, *, threads: int | None = None) -> Any:
     openvino = require("openvino", extra="openvino")
     hints: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     if threads is not None:
-        hints["INFERENCE_NUM_THREADS"] = threads
+        hints["INFERENCE_NUM_THREADS"] = require_threads(threads)
     core = openvino.Core()
     try:
         return core.compile_model(core.read_model(data, b""), "CPU", hints)
     except RuntimeError as error:
         raise EmbedgeError(
             "E-GRAPH",
-            f"OpenVINO cannot compile the model: {str(error).strip().splitlines()[-1][:300]}",
+            f"OpenVINO cannot compile the model: {_last_line(error)}",
             where=where,
             remedy="Run it on ONNX Runtime, or export it again with opset 17",
         ) from error
+
+
+def _last_line(error: RuntimeError) -> str:
+    """OpenVINO tells first where in its sources it was, then what is wrong."""
+    return (str(error).strip().splitlines() or ["no reason was given"])[-1][:300]

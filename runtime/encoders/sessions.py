@@ -8,9 +8,10 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.encoders.graph_facts import GraphFacts, graph_facts
 from embedge.runtime.reading import read_bytes
 
-__all__ = ["model_bytes", "ort_session", "require_self_contained", "run_session"]
+__all__ = ["model_bytes", "ort_session", "require_self_contained", "require_threads", "run_session"]
 
 _LARGEST_MODEL = 2 << 30  # what protobuf can hold
+_MOST_THREADS = 512
 CPU = "CPUExecutionProvider"
 
 
@@ -104,12 +105,19 @@ def _options(threads: int | None, profile: Path | None, *, frugal: bool) -> Any:
     options.log_severity_level = 4  # errors reach the user as exceptions already
     options.inter_op_num_threads = 1
     if threads is not None:
-        if threads < 1:
-            raise EmbedgeError(
-                "E-THREADS", f"cannot run on {threads} threads", remedy="Give 1 or more"
-            )
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = require_threads(threads)
     return options
+
+
+def require_threads(threads: int) -> int:
+    """A number of threads that an engine may be asked to start."""
+    if 1 <= threads <= _MOST_THREADS:
+        return threads
+    raise EmbedgeError(
+        "E-THREADS",
+        f"cannot run on {threads} threads",
+        remedy=f"Give 1 or more, up to {_MOST_THREADS}",
+    )
 
 
 def _wanted(require_provider: str | None, providers: Sequence[str] | None) -> list[str]:
@@ -123,10 +131,10 @@ def model_bytes(path: Path) -> bytes:
     """The file's bytes, once: what is looked through is what is loaded."""
     try:
         return read_bytes(path, _LARGEST_MODEL)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise EmbedgeError(
             "E-MODEL-MISSING",
-            f"cannot read the model: {error.strerror}",
+            f"cannot read the model: {getattr(error, 'strerror', None) or error}",
             where=path,
             remedy="Check the path and its permissions",
         ) from error

@@ -118,9 +118,8 @@ class FaceReader:
 
     def _read(self, image: RgbImage, landmarks: ArrayLike | None, declared: bool) -> ReadFace:
         if landmarks is not None:
-            points = np.asarray(landmarks, np.float32)
-            crop = aligned_crop(image, points, self.contract.template, self.contract.size)
-            return ReadFace(crop, None, measured_quality(crop, points))
+            crop = aligned_crop(image, landmarks, self.contract.template, self.contract.size)
+            return ReadFace(crop, None, measured_quality(crop, np.asarray(landmarks, np.float32)))
         if declared or self._is_a_crop(image):
             self._require_size(image)
             return ReadFace(image, None, measured_quality(image))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _SCENARIOS = ("single-stream", "multi-stream", "offline", "server", "sustained")
 _FACES = 32
+_LONGEST_S = 86_400
+_MOST = 4096  # threads, streams or pictures at one time
 _SCENE = (480, 640)
 
 
@@ -90,10 +92,13 @@ def _plan(options: argparse.Namespace, bundle: "Bundle") -> "Plan":
     chosen = options.artifact or sorted(runnable, key=lambda n: n != bundle.default_artifact)
     for name in chosen:
         bundle.artifact(name)
-    if options.seconds <= 0 or options.sustained_seconds <= 0:
-        raise EmbedgeError(
-            "E-OPTION", "a measurement needs time", remedy="Give more than 0 seconds"
-        )
+    for seconds in (options.seconds, options.sustained_seconds):
+        if not 0 < seconds <= _LONGEST_S:
+            raise EmbedgeError(
+                "E-OPTION",
+                f"a measurement cannot take {seconds:g} seconds",
+                remedy=f"Give more than 0 and at most {_LONGEST_S:,} seconds",
+            )
     return Plan(
         artifacts=tuple(chosen),
         threads=(1,) if options.engine else options.threads or thread_counts(),
@@ -177,6 +182,6 @@ def _placements(bundle: "Bundle", plan: "Plan") -> dict[str, "Placement"]:
 def _counts(text: str) -> tuple[int, ...]:
     """`1,2,4`; argparse turns the error into its usual message."""
     counts = tuple(int(part) for part in text.split(","))
-    if min(counts) < 1:
-        raise argparse.ArgumentTypeError("give numbers of one or more, as 1,2,4")
+    if min(counts) < 1 or max(counts) > _MOST:
+        raise argparse.ArgumentTypeError(f"give numbers from 1 to {_MOST}, as 1,2,4")
     return counts

@@ -81,6 +81,7 @@ BAD: list[tuple[tuple[str | int, ...], object]] = [
     (("contract", "template"), [[float("nan"), 1]] * 5),
     (("contract", "template"), [[1e9, 1]] * 5),
     (("contract", "template"), [[1, 2]] * 4),
+    (("contract", "template"), [[50, 60]] * 5),
     (("contract", "space"), 7),
     (("files", "engines/note.txt", "bytes"), -1),
     (("files", "engines/note.txt", "bytes"), 1e3),
@@ -112,6 +113,12 @@ def test_numbers_that_json_writers_smuggle(manifest: bytes, literal: str) -> Non
     assert text != manifest
     with pytest.raises(ValueError, match="no number"):
         Manifest.parsed(text)
+
+
+@pytest.mark.parametrize("twice", [b'"name": "tiny", "name": "tiny"', b'"name": "tiny", "name": 1'])
+def test_a_key_stands_once(manifest: bytes, twice: bytes) -> None:
+    with pytest.raises(ValueError, match="a key occurs twice"):
+        Manifest.parsed(manifest.replace(b'"name": "tiny"', twice))
 
 
 def test_the_bundle_refuses_in_one_sentence(tmp_path: Path) -> None:

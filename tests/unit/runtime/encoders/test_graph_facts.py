@@ -14,7 +14,7 @@ from outside_files import ATTACKS, SECRET, SECRET_VALUES, compiled_context
 from tiny_bundles import tiny_contract, tiny_onnx
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.encoders.graph_facts import graph_facts
+from embedge.runtime.encoders.graph_facts import _PARTS, graph_facts
 from embedge.runtime.encoders.sessions import ort_session
 
 MODEL = tiny_onnx(tiny_contract(8))
@@ -73,6 +73,27 @@ def test_only_the_right_tag_is_refused_for_its_length():
     with pytest.raises(EmbedgeError, match="longer than it needs to be"):
         graph_facts(ATTACKS["overlong_tags"]())
     assert graph_facts(ATTACKS["long_location"]()).external_data
+
+
+def test_the_schema_is_that_of_the_onnx_package():
+    """A field that onnx knows and the walk does not would be refused; a wrong one, overlooked."""
+    kinds = {
+        "ModelProto": "model",
+        "TrainingInfoProto": "training",
+        "GraphProto": "graph",
+        "FunctionProto": "function",
+        "NodeProto": "node",
+        "AttributeProto": "attribute",
+        "SparseTensorProto": "sparse",
+        "TensorProto": "tensor",
+    }
+    for proto, kind in kinds.items():
+        for field in getattr(onnx, proto).DESCRIPTOR.fields:
+            number = field.cpp_type not in (field.CPPTYPE_STRING, field.CPPTYPE_MESSAGE)
+            if number and not field.is_repeated:
+                continue  # written without a length, so it holds nothing
+            holds = field.message_type and kinds.get(field.message_type.name, "")
+            assert _PARTS[kind].get(field.number) == (holds or ""), (proto, field.name)
 
 
 def test_a_compiled_context_names_another_file():

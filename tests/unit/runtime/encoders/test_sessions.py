@@ -15,6 +15,7 @@ MODEL = tiny_onnx(tiny_contract(8))
     ("options", "code"),
     [
         ({"threads": 0}, "E-THREADS"),
+        ({"threads": 100_000}, "E-THREADS"),
         ({"require_provider": "NoSuchProvider"}, "E-PROVIDER"),
         ({"providers": ["NoSuchProvider", "CPUExecutionProvider"]}, "E-PROVIDER"),
     ],
@@ -39,9 +40,9 @@ def test_what_fails_while_running_is_one_sentence() -> None:
     assert "\n" not in told.value.what
 
 
-@pytest.mark.parametrize("kind", ["absent", "folder", "pipe"])
+@pytest.mark.parametrize("kind", ["absent", "folder", "pipe", "null"])
 def test_a_model_that_is_no_file(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "m.onnx"
+    path = tmp_path / ("m\0" if kind == "null" else "m.onnx")
     if kind == "folder":
         path.mkdir()
     if kind == "pipe":
