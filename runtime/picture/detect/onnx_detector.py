@@ -94,6 +94,8 @@ def _passes(
     for side in {side for each in passes for side in each}:
         if not 0 < side <= _LARGEST_SIDE or side % head.multiple:
             raise _bad_input(f"an input side of {side} is not a multiple of {head.multiple}")
+    if sum(height * width for height, width in passes) > _LARGEST_SIDE**2:
+        raise _bad_input(f"its passes have more pixels than {_LARGEST_SIDE} by {_LARGEST_SIDE}")
     return inputs[0].name, passes  # type: ignore[return-value]
 
 

@@ -34,12 +34,21 @@ class Errors:
         """From the report in the bundle, where the artifact was compared with itself."""
         if "report.json" not in bundle.files:
             return None
-        evaluation = json.loads(bundle.read("report.json")).get("evaluation") or {}
+        try:
+            return cls._of_report(json.loads(bundle.read("report.json")), artifact)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise EmbedgeError(
+                "E-REPORT",
+                f"the report in the bundle {bundle.name} cannot be read: {error}",
+                remedy="Write the report again with this version of embedge",
+            ) from error
+
+    @classmethod
+    def _of_report(cls, report: dict[str, Any], artifact: str) -> "Errors | None":
+        evaluation = report.get("evaluation") or {}
         for entry in evaluation.get("comparisons", ()):
             alone = entry["gallery"] == entry["probe"]
-            # the pipeline calls an artifact "student int8-cpu", a bench of one file "int8-cpu"
-            named = entry["gallery"].removeprefix("student ") == artifact
-            if alone and named and entry.get("histogram"):
+            if alone and _artifact_of(entry["gallery"]) == artifact and entry.get("histogram"):
                 return cls._of_histogram(entry["histogram"])
         return None
 
@@ -49,7 +58,10 @@ class Errors:
         genuine = np.asarray(histogram["genuine"], float)
         above = np.concatenate([impostor[::-1].cumsum()[::-1], [0.0]]) / max(impostor.sum(), 1)
         below = np.concatenate([[0.0], genuine.cumsum()]) / max(genuine.sum(), 1)
-        return cls(list(histogram["edges"]), above.tolist(), below.tolist())
+        edges = np.asarray(histogram["edges"], float)
+        if not len(edges) == len(above) == len(below) or not np.isfinite(edges).all():
+            raise ValueError("a histogram's edges must be one more than its counts")
+        return cls(edges.tolist(), above.tolist(), below.tolist())
 
     def at(self, cosine: float) -> dict[str, float]:
         """The point of the DET curve that a threshold at this score would be."""
@@ -106,6 +118,14 @@ class Comparer:
                 None if face.face.landmarks is None else face.face.landmarks.tolist()
             )
         return shown, face
+
+
+def _artifact_of(side: dict[str, Any] | str) -> str | None:
+    """One side of a comparison; older reports name it, "student int8-cpu" or "int8-cpu"."""
+    if isinstance(side, str):
+        return side.removeprefix("student ")
+    name: str | None = side["artifact"]
+    return name
 
 
 def _told(error: EmbedgeError) -> dict[str, str]:

@@ -134,10 +134,10 @@ def test_graphs_within_graphs_end_somewhere():
 
 
 def test_a_file_of_tiny_parts_costs_a_bounded_time():
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(EmbedgeError, match="more parts than any model"):
         graph_facts(b"\x08\x01" * 8_000_000)
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
 
 
 @settings(max_examples=300, deadline=None)

@@ -61,10 +61,10 @@ def test_a_jpeg_of_a_thousand_passes_is_refused_at_once() -> None:
     whole = saved(Image.fromarray(face_like(0, 1000)), "JPEG", progressive=True)
     assert rgb_from_picture(whole).shape == (1000, 1000, 3)
     scan = whole[whole.rindex(b"\xff\xda") : -2]
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(EmbedgeError, match=r"E-IMAGE.*more passes"):
         rgb_from_picture(whole[:-2] + scan * 1000 + whole[-2:])
-    assert time.monotonic() - began < 0.5
+    assert time.process_time() - began < 1
 
 
 def test_pixels_written_as_words_are_read_from_small_files_only() -> None:

@@ -86,6 +86,8 @@ def test_dynamic_inputs_run_one_pass_per_size():
         OnnxDetector(model, sizes=(256,)).detect(PICTURE)
     with pytest.raises(EmbedgeError, match=r"E-DETECTOR.*multiple of 32"):
         OnnxDetector(model, sizes=(100,))
+    with pytest.raises(EmbedgeError, match=r"E-DETECTOR.*more pixels"):
+        OnnxDetector(model, sizes=(4096, 32))
 
 
 def spoilt(outputs: dict, name: str, change) -> dict:
@@ -205,9 +207,9 @@ def test_suppression_of_a_hostile_number_of_boxes_is_quick():
     corner = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2) * 4.0
     boxes = np.concatenate([corner, corner + 2], axis=1).astype(np.float32)
     scores = np.random.default_rng(0).random(len(boxes), np.float32)
-    began = time.monotonic()
+    began = time.process_time()
     found = suppressed(Candidates(boxes, scores, None), 0.4)
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 4
     assert len(found.scores) == 2000
     assert found.scores[-1] == np.sort(scores)[-2000]
 
