@@ -28,12 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from embedge.runtime.bundle.bundle import Bundle
-    from embedge.runtime.bundle.signature import (
-        PASSWORD_VARIABLE,
-        new_signing_key,
-        require_signature,
-        sign_bundle,
-    )
+    from embedge.runtime.bundle.signature import require_signature, sign_bundle
+    from embedge.runtime.bundle.signing_keys import PASSWORD_VARIABLE, new_signing_key
 
     password = os.environ.get(PASSWORD_VARIABLE, "").encode() or None
     match options.action:

@@ -14,12 +14,12 @@ from embedge.errors import EmbedgeError
 from embedge.runtime import FaceMatcher
 from embedge.runtime.bundle.bundle import MANIFEST, SEAL, SIGNATURE, Bundle, seal_of
 from embedge.runtime.bundle.signature import (
-    new_signing_key,
     require_current,
     require_signature,
     sign_bundle,
     signature_of,
 )
+from embedge.runtime.bundle.signing_keys import new_signing_key
 
 
 @pytest.fixture
