@@ -155,7 +155,7 @@ def _embedge(rows: str, search: str = "onnxruntime") -> Callable[[Any, int], Sea
     return prepared
 
 
-def _numpy(templates: Any, threads: int) -> Search:
+def _numpy(templates: Any, _threads: int) -> Search:
     rows = np.array(templates)
     return lambda queries: (queries @ rows.T).argmax(axis=1)
 

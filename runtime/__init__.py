@@ -5,10 +5,32 @@ The public names below are imported when they are first used, so `import embedge
 
 import importlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from embedge.errors import EmbedgeError
 
 # onnxruntime reads this once, at import: it must be set before anybody imports it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+__all__ = [
+    "NIST_800_63B",
+    "Artifact",
+    "Bundle",
+    "EmbeddingContract",
+    "EmbedgeError",
+    "FaceMatcher",
+    "Gallery",
+    "Identification",
+    "OnnxDetector",
+    "OrtEncoder",
+    "Policy",
+    "QualityLimits",
+    "Threshold",
+    "Verification",
+    "identify",
+    "key_from_file",
+    "write_bundle",
+]
 
 if TYPE_CHECKING:
     from embedge.runtime.bundle.bundle import Artifact, Bundle
@@ -16,50 +38,37 @@ if TYPE_CHECKING:
     from embedge.runtime.contract import EmbeddingContract
     from embedge.runtime.encoders.ort import OrtEncoder
     from embedge.runtime.gallery.gallery import Gallery
+    from embedge.runtime.gallery.keys import key_from_file
+    from embedge.runtime.identification import Identification, identify
     from embedge.runtime.matcher import FaceMatcher, Verification
     from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
     from embedge.runtime.picture.quality import QualityLimits
     from embedge.runtime.policy import NIST_800_63B, Policy
     from embedge.runtime.threshold import Threshold
+else:  # a type checker that saw this would take every name for one, of any type
+    _HOMES = {
+        "Artifact": "bundle.bundle",
+        "Bundle": "bundle.bundle",
+        "write_bundle": "bundle.writer",
+        "EmbeddingContract": "contract",
+        "Gallery": "gallery.gallery",
+        "key_from_file": "gallery.keys",
+        "Identification": "identification",
+        "identify": "identification",
+        "OnnxDetector": "picture.detect.onnx_detector",
+        "QualityLimits": "picture.quality",
+        "NIST_800_63B": "policy",
+        "Policy": "policy",
+        "OrtEncoder": "encoders.ort",
+        "FaceMatcher": "matcher",
+        "Verification": "matcher",
+        "Threshold": "threshold",
+    }
 
-_HOMES = {
-    "Artifact": "bundle.bundle",
-    "Bundle": "bundle.bundle",
-    "write_bundle": "bundle.writer",
-    "EmbeddingContract": "contract",
-    "Gallery": "gallery.gallery",
-    "OnnxDetector": "picture.detect.onnx_detector",
-    "QualityLimits": "picture.quality",
-    "NIST_800_63B": "policy",
-    "Policy": "policy",
-    "OrtEncoder": "encoders.ort",
-    "FaceMatcher": "matcher",
-    "Verification": "matcher",
-    "Threshold": "threshold",
-}
+    def __getattr__(name):
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
-__all__ = [
-    "NIST_800_63B",
-    "Artifact",
-    "Bundle",
-    "EmbeddingContract",
-    "FaceMatcher",
-    "Gallery",
-    "OnnxDetector",
-    "OrtEncoder",
-    "Policy",
-    "QualityLimits",
-    "Threshold",
-    "Verification",
-    "write_bundle",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+    def __dir__():
+        return sorted(__all__)

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
+from embedge.runtime.bundle.numbers import number, text, whole
 
 __all__ = ["EmbeddingContract", "require_same_space"]
 
@@ -45,15 +46,47 @@ class EmbeddingContract:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
+        """A ValueError names the field that cannot be."""
         expected = {field.name for field in fields(cls)}
-        if set(value) != expected:
+        if not isinstance(value, dict) or set(value) != expected:
             raise EmbedgeError(
                 "E-CONTRACT",
-                f"the embedding contract has fields {sorted(value)}, expected {sorted(expected)}",
+                f"the embedding contract must have exactly the fields {sorted(expected)}",
                 remedy="Rebuild the bundle with this version of embedge",
             )
-        template = tuple((float(x), float(y)) for x, y in value["template"])
-        return cls(**{**value, "template": template})
+        size = whole(value["size"], "size", 16, 1024)
+        return cls(
+            space=text(value["space"], "space"),
+            model=text(value["model"], "model"),
+            dim=whole(value["dim"], "dim", 1, 16_384),
+            size=size,
+            template=_template(value["template"], size),
+            colour=_one_of(value["colour"], "colour", ("RGB", "BGR")),
+            mean=number(value["mean"], "mean", -1e4, 1e4),
+            std=number(value["std"], "std", 1e-4, 1e4),
+            flip=_one_of(value["flip"], "flip", ("none", "sum")),
+        )
+
+
+def _template(points: object, size: int) -> tuple[tuple[float, float], ...]:
+    """Five points in the crop, or a little beside it."""
+    pairs = points if isinstance(points, list | tuple) else ()
+    if len(pairs) != 5 or any(not isinstance(p, list | tuple) or len(p) != 2 for p in pairs):
+        raise ValueError("template must be five points")
+    low, high = -size, 2 * size
+    template = tuple(
+        (number(x, "template", low, high), number(y, "template", low, high)) for x, y in pairs
+    )
+    for axis in zip(*template):
+        if max(axis) - min(axis) < size / 10:
+            raise ValueError("the points of the template lie on one another")
+    return template
+
+
+def _one_of(value: object, name: str, choices: tuple[str, ...]) -> str:
+    if value in choices:
+        return str(value)
+    raise ValueError(f"{name} is {str(value)[:60]!r}, it must be {' or '.join(choices)}")
 
 
 def require_same_space(gallery: EmbeddingContract, probe: EmbeddingContract) -> None:

@@ -46,17 +46,23 @@ def identify(
     *,
     count: int = 5,
     policy: Policy | None = None,
+    aligned: bool | None = None,
 ) -> Identification:
-    """Search the gallery; a policy chooses the threshold for the gallery's size, or refuses."""
+    """Search the gallery; a policy chooses the threshold for the gallery's size, or refuses.
+
+    `count` candidates are told, be it none; the decision does not depend on it. `aligned` is as in
+    `FaceMatcher.embed`.
+    """
     templates = len(gallery)
     threshold = matcher.threshold()
     if policy is not None:
         threshold = identification_threshold(matcher.thresholds(), templates, policy)
-    (ranked,) = gallery.identify(matcher.embed(picture), matcher.contract, count=count)
+    row = matcher.embed(picture, aligned=aligned)
+    (ranked,) = gallery.identify(row, matcher.contract, count=max(count, 1))
     accepted = bool(ranked) and ranked[0].cosine > threshold.value
     return Identification(
         person=ranked[0].person if accepted else None,
-        candidates=tuple(ranked),
+        candidates=tuple(ranked[: max(count, 0)]),
         threshold=threshold,
         templates=templates,
         fpir=identification_rate(threshold.fmr_upper, templates),

@@ -17,7 +17,7 @@ from embedge.runtime.picture.detect import Choice, Detector
 from embedge.runtime.picture.face_crop import FaceReader, ReadFace
 from embedge.runtime.picture.images import Picture
 from embedge.runtime.picture.quality import Quality, QualityLimits
-from embedge.runtime.threshold import Threshold
+from embedge.runtime.threshold import Threshold, decidable
 
 __all__ = ["FaceMatcher", "Verification"]
 
@@ -71,14 +71,20 @@ class FaceMatcher(Closing):
         detector: Detector | str | Path | bytes | None = None,
         choice: Choice | str = Choice.ONE,
         limits: QualityLimits | None = None,
+        aligned: bool = False,
+        require_detection: bool | None = None,
+        trusted: Sequence[Path] = (),
+        at_least: int | None = None,
     ) -> Self:
         """Load an artifact of a bundle by its name (fp32, fp16, int8-cpu …), or the default.
 
         `detector` (an ONNX file, or an object) and `limits` replace those the bundle brings.
-        `require_provider="TensorRT"` runs the bundle's own engine for this device.
+        `require_provider="TensorRT"` runs the bundle's own engine for this device. `aligned`
+        declares that all pictures are aligned crops; see FaceReader for `require_detection`, and
+        `Bundle.open`, to which a path goes, for `trusted` and `at_least`.
         """
         if not isinstance(bundle, Bundle):
-            with Bundle.open(bundle) as opened:
+            with Bundle.open(bundle, trusted=trusted, at_least=at_least) as opened:
                 return cls.load(
                     opened,
                     precision,
@@ -87,16 +93,30 @@ class FaceMatcher(Closing):
                     detector=detector,
                     choice=choice,
                     limits=limits,
+                    aligned=aligned,
+                    require_detection=require_detection,
                 )
+        if trusted or at_least is not None:
+            raise EmbedgeError(
+                "E-OPTION",
+                "the bundle is open already, so it is too late to say whom to trust",
+                remedy="Give `trusted` and `at_least` to Bundle.open, or a path to load",
+            )
         artifact = bundle.artifact(precision)
         reader = FaceReader.for_bundle(
-            bundle, detector=detector, choice=choice, limits=limits, threads=threads
+            bundle,
+            detector=detector,
+            choice=choice,
+            limits=limits,
+            threads=threads,
+            aligned=aligned,
+            require_detection=require_detection,
         )
         encoder = encoder_from_bundle(
             bundle, artifact.name, require_provider=require_provider, threads=threads
         )
-        points = bundle.extras.get("thresholds", {}).get(artifact.name, ())
-        return cls(encoder, artifact, reader, [Threshold.from_json(point) for point in points])
+        points = bundle.declared.operating_points.get(artifact.name, ())
+        return cls(encoder, artifact, reader, points)
 
     @property
     def provider(self) -> str:
@@ -104,19 +124,30 @@ class FaceMatcher(Closing):
         return self._encoder.provider
 
     @overload
-    def embed(self, images: Picture, landmarks: ArrayLike | None = None) -> Embeddings: ...
+    def embed(
+        self, images: Picture, landmarks: ArrayLike | None = None, *, aligned: bool | None = None
+    ) -> Embeddings: ...
     @overload
     def embed(
-        self, images: Sequence[Picture], landmarks: Sequence[ArrayLike | None] | None = None
+        self,
+        images: Sequence[Picture],
+        landmarks: Sequence[ArrayLike | None] | None = None,
+        *,
+        aligned: bool | None = None,
     ) -> Embeddings: ...
-    def embed(self, images: Any, landmarks: Any = None) -> Embeddings:
+    def embed(
+        self, images: Any, landmarks: Any = None, *, aligned: bool | None = None
+    ) -> Embeddings:
         """One picture to (dim,), several to (N, dim).
 
-        A picture of exactly the contract's size is taken as an aligned crop; any other needs a
-        detector or its five `landmarks` (5, 2), in pixels.
+        A face is detected and aligned, or aligned by its five `landmarks` (5, 2), in pixels.
+        `aligned` declares crops of the contract's size; without a detector they need not be.
         """
         if _is_one(images):
-            return self.embed_faces([self.reader.read(images, landmarks)])[0]
+            row: Embeddings = self.embed_faces(
+                [self.reader.read(images, landmarks, aligned=aligned)]
+            )[0]
+            return row
         points = [None] * len(images) if landmarks is None else list(landmarks)
         if len(points) != len(images):
             raise EmbedgeError(
@@ -124,17 +155,20 @@ class FaceMatcher(Closing):
                 f"{len(images)} pictures came with landmarks for {len(points)}",
                 remedy="Give one set of landmarks, or None, for each picture",
             )
-        return self.embed_faces([self.reader.read(*pair) for pair in zip(images, points)])
+        pairs = zip(images, points)
+        return self.embed_faces([self.reader.read(*pair, aligned=aligned) for pair in pairs])
 
     def embed_faces(self, faces: Sequence[ReadFace]) -> Embeddings:
         """Faces that were read before, to (N, dim)."""
         return self._encoder.embed([face.crop for face in faces])
 
-    def stream(self, pictures: Iterable[Picture], *, batch: int = 16) -> Iterator[Embeddings]:
+    def stream(
+        self, pictures: Iterable[Picture], *, batch: int = 16, aligned: bool | None = None
+    ) -> Iterator[Embeddings]:
         """One embedding (dim,) a picture, in order; memory holds one batch of crops."""
         pending: list[ReadFace] = []
         for picture in pictures:
-            pending.append(self.reader.read(picture))
+            pending.append(self.reader.read(picture, aligned=aligned))
             if len(pending) == batch:
                 yield from self.embed_faces(pending)
                 pending.clear()
@@ -147,16 +181,18 @@ class FaceMatcher(Closing):
         *,
         landmarks: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
         threshold: Threshold | None = None,
+        aligned: bool | None = None,
     ) -> Verification:
         """Are these the same person? Decided at the artifact's threshold unless one is given."""
-        faces = [self.reader.read(a, landmarks[0]), self.reader.read(b, landmarks[1])]
+        pairs = zip((a, b), landmarks)
+        faces = [self.reader.read(*pair, aligned=aligned) for pair in pairs]
         return self.verify_faces(*faces, threshold=threshold)
 
     def verify_faces(
         self, a: ReadFace, b: ReadFace, *, threshold: Threshold | None = None
     ) -> Verification:
         """The same for faces that were read before."""
-        decided_at = threshold or self.threshold()
+        decided_at = self.threshold() if threshold is None else decidable(threshold)
         one, other = self.embed_faces([a, b])
         cosine = float(np.clip(one @ other, -1.0, 1.0))
         return Verification(
@@ -171,7 +207,7 @@ class FaceMatcher(Closing):
     def threshold(self) -> Threshold:
         """The artifact's calibrated threshold."""
         if self.artifact.threshold is not None:
-            return self.artifact.threshold
+            return decidable(self.artifact.threshold)
         raise EmbedgeError(
             "E-THRESHOLD",
             f"the artifact {self.artifact.name} has no calibrated threshold",

@@ -1,9 +1,14 @@
 """A decision threshold and the evidence it rests on."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-__all__ = ["Threshold"]
+from embedge.errors import EmbedgeError
+from embedge.runtime.bundle.numbers import number, only, text, whole
+
+__all__ = ["Threshold", "decidable"]
+
+_MOST = 10**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +33,37 @@ class Threshold:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
-        return cls(**value)
+    def from_json(cls, value: object) -> Self:
+        """A ValueError names the field that cannot be."""
+        stated = only(value, "a threshold", frozenset(field.name for field in fields(cls)))
+        return cls(
+            value=_cosine(stated["value"]),
+            fmr_target=number(stated["fmr_target"], "fmr_target", 0, 1, above=True),
+            fmr=number(stated["fmr"], "fmr", 0, 1),
+            fmr_upper=number(stated["fmr_upper"], "fmr_upper", 0, 1, above=True),
+            confidence=number(stated["confidence"], "confidence", 0, 1, above=True),
+            impostors=whole(stated["impostors"], "impostors", 0, _MOST),
+            subjects=whole(stated["subjects"], "subjects", 0, _MOST),
+            dataset=text(stated["dataset"], "dataset"),
+            model=text(stated["model"], "model"),
+        )
+
+
+def decidable(threshold: Threshold) -> Threshold:
+    """The threshold, or an error where it would decide nothing: below -1 everybody matches."""
+    try:
+        if not isinstance(threshold, Threshold):
+            raise ValueError("a bare number is no threshold: it says nothing of its error rates")
+        _cosine(threshold.value)
+    except ValueError as error:
+        raise EmbedgeError(
+            "E-THRESHOLD",
+            str(error),
+            remedy="Pass a threshold that was measured: a cosine, from -1 to 1",
+        ) from error
+    return threshold
+
+
+def _cosine(value: object) -> float:
+    """A threshold's value: below -1 it would match everybody, and NaN nobody by accident."""
+    return number(value, "a threshold's value", -1, 1)

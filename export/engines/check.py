@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from embedge.bench.core import Measured, Subject, single_stream
+from embedge.bench.core import Subject, single_stream
 from embedge.bench.machine.tegrastats import watched
+from embedge.bench.results import ArtifactLatency, Sample
 from embedge.errors import GateFailed
 from embedge.export.parity import Parity, compare_embeddings
 from embedge.runtime.contract import EmbeddingContract
@@ -15,26 +15,11 @@ from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.encoder import TensorRTEncoder
 from embedge.runtime.picture.images import RgbImage
 
-__all__ = ["BOUNDS", "EngineCheck", "EngineTiming", "checked_engine", "require_agreement"]
+__all__ = ["BOUNDS", "EngineCheck", "checked_engine", "require_agreement"]
 
 # Lowest cosine, over all pictures, between the engine and its own graph on ONNX Runtime. INT8
 # rounds ties and intermediate sums differently on a GPU; FP32 differs by summation order only.
 BOUNDS = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.99}
-
-
-@dataclass(frozen=True, slots=True)
-class EngineTiming:
-    """How long the engine takes for one size of batch."""
-
-    artifact: str
-    batch: int
-    provider: str
-    measured: Measured
-
-    def to_json(self) -> dict[str, Any]:
-        """A row of the report's schema."""
-        facts = {"artifact": self.artifact, "threads": 1, "batch": self.batch}
-        return {**facts, "provider": self.provider, **self.measured.to_json()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +29,8 @@ class EngineCheck:
     parity: Parity
     bound: float
     provider: str
-    latency: tuple[EngineTiming, ...]
-    power: dict[str, Any]
+    latency: tuple[ArtifactLatency, ...]
+    power: dict[str, Sample]
 
     @property
     def passed(self) -> bool:
@@ -93,12 +78,14 @@ def require_agreement(name: str, check: EngineCheck) -> None:
 
 def _latency(
     name: str, engine: Encoder, crops: RgbImage, largest: int, seconds: float
-) -> tuple[EngineTiming, ...]:
+) -> tuple[ArtifactLatency, ...]:
     """Batch 1, and the largest batch where the engine takes more."""
     batches = sorted({1, min(largest, len(crops))})
     subjects = [Subject(str(batch), _call(engine, crops, batch)) for batch in batches]
     found = single_stream(subjects, seconds=seconds)
-    return tuple(EngineTiming(name, b, engine.provider, one) for b, one in zip(batches, found))
+    return tuple(
+        one.row(name, engine.provider, threads=1, batch=b) for b, one in zip(batches, found)
+    )
 
 
 def _call(engine: Encoder, crops: RgbImage, batch: int) -> Callable[[int], object]:

@@ -1,32 +1,36 @@
 """Who vouches for a bundle: an Ed25519 signature of its manifest, verified offline.
 
 The manifest holds the digest of every file, so signing it signs them all. A signature says which
-key signed; only the reader's own list of trusted public keys says whom that key belongs to.
+key signed; only the reader's own list of trusted public keys says whom that key belongs to. What
+is signed may carry a version, which counts up, and the last day on which it may be used.
 """
 
 import hashlib
 import json
-import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from embedge.errors import EmbedgeError
 from embedge.files import write_json
+from embedge.printed import printable
 from embedge.runtime.bundle.bundle import SIGNATURE, Bundle
+from embedge.runtime.bundle.manifest import Manifest
+from embedge.runtime.bundle.signing_keys import private_key, public_key
+from embedge.runtime.bundle.writer import write_bundle
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-        Ed25519PrivateKey,
-        Ed25519PublicKey,
-    )
-
-__all__ = ["Signature", "new_signing_key", "require_signature", "sign_bundle", "signature_of"]
+__all__ = [
+    "Signature",
+    "require_current",
+    "require_signature",
+    "require_trusted",
+    "sign_bundle",
+    "signature_of",
+]
 
 FORMAT = "embedge.signature/1"
-PASSWORD_VARIABLE = "EMBEDGE_SIGNING_PASSWORD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +41,18 @@ class Signature:
     public_key: bytes
 
 
-def new_signing_key(path: Path, password: bytes | None = None) -> Path:
-    """Write a private key (PEM, its owner's only) and `path` + `.pub`; nothing is overwritten."""
-    from cryptography.hazmat.primitives import serialization as forms
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+def sign_bundle(
+    folder: Path,
+    key: Path,
+    password: bytes | None = None,
+    *,
+    version: int | None = None,
+    expires: date | None = None,
+) -> Signature:
+    """Check the bundle, then put the signature beside its manifest; an older one is replaced.
 
-    key = Ed25519PrivateKey.generate()
-    locked = forms.BestAvailableEncryption(password) if password else forms.NoEncryption()
-    private = key.private_bytes(forms.Encoding.PEM, forms.PrivateFormat.PKCS8, locked)
-    public = key.public_key().public_bytes(
-        forms.Encoding.PEM, forms.PublicFormat.SubjectPublicKeyInfo
-    )
-    beside = path.with_name(f"{path.name}.pub")
-    if beside.exists():
-        raise _unwritable(beside, "it exists already")
-    _write_new(path, private, 0o600)
-    _write_new(beside, public, 0o644)
-    return beside
-
-
-def sign_bundle(folder: Path, key: Path, password: bytes | None = None) -> Signature:
-    """Check the bundle, then put the signature beside its manifest; an older one is replaced."""
+    `version` must not be lower than the one it has; what is left out stays as it is.
+    """
     if folder.is_file():
         raise EmbedgeError(
             "E-SIGN",
@@ -65,9 +60,11 @@ def sign_bundle(folder: Path, key: Path, password: bytes | None = None) -> Signa
             where=folder,
             remedy="Sign the folder, then zip it: the signature travels with it",
         )
-    private = _private_key(key, password)
+    private = private_key(key, password)
     with Bundle.open(folder) as bundle:
         manifest = bundle.manifest
+        if version is not None or expires is not None:
+            manifest = _dated(folder, bundle, version, expires)
     public = private.public_key().public_bytes_raw()
     value = {
         "format": FORMAT,
@@ -80,36 +77,94 @@ def sign_bundle(folder: Path, key: Path, password: bytes | None = None) -> Signa
     return Signature(value["key_id"], public)
 
 
+def _dated(folder: Path, bundle: Bundle, version: int | None, expires: date | None) -> bytes:
+    """The same bundle with a version and a last day, written whole or not at all."""
+    has = bundle.declared.version
+    if version is not None and version < (has or 0):
+        raise EmbedgeError(
+            "E-SIGN",
+            f"the bundle is version {has} already, {version} would be older",
+            where=folder,
+            remedy="Give a higher version",
+        )
+    write_bundle(
+        folder,
+        name=bundle.name,
+        contract=bundle.contract,
+        artifacts=bundle.artifacts.values(),
+        files={file: folder / file for file in bundle.files},
+        provenance=bundle.provenance,
+        default_artifact=bundle.default_artifact,
+        extras=bundle.extras,
+        version=has if version is None else version,
+        expires=bundle.declared.expires if expires is None else expires,
+    )
+    with Bundle.open(folder) as written:
+        return written.manifest
+
+
 def signature_of(bundle: Bundle) -> Signature | None:
     """The signature if there is one and it fits; a wrong one is an error, never None."""
-    if bundle.signature is None:
+    return _fitting(bundle.manifest, bundle.signature, bundle.name)
+
+
+def require_signature(bundle: Bundle, trusted: Sequence[Path]) -> Signature:
+    """The bundle's signature by one of the `trusted` public keys (PEM files), or an error.
+
+    `Bundle.open(path, trusted=…)` asks before anything is unpacked, and asks for the date too.
+    """
+    return require_trusted(bundle.manifest, bundle.signature, trusted, bundle.name)
+
+
+def require_trusted(
+    manifest: bytes, signature: bytes | None, trusted: Sequence[Path], name: str
+) -> Signature:
+    """The same for the bytes of a manifest that nobody has read yet."""
+    keys = {public_key(path).public_bytes_raw() for path in trusted}
+    found = _fitting(manifest, signature, name)
+    if found is None:
+        raise _untrusted(name, "it is not signed")
+    if found.public_key not in keys:
+        raise _untrusted(name, f"it was signed with the key {found.key_id[:16]}…, not trusted")
+    return found
+
+
+def require_current(manifest: Manifest, at_least: int | None, today: date | None = None) -> None:
+    """Refuse what its signer has ended, and what is older than the reader knows there is."""
+    day = today or datetime.now(UTC).date()
+    if manifest.expires is not None and day > manifest.expires:
+        raise EmbedgeError(
+            "E-BUNDLE-EXPIRED",
+            f"the bundle {manifest.name} may be used until {manifest.expires}, today is {day}",
+            remedy="Ask whoever made it for a newer one, and check this device's clock",
+        )
+    if at_least is not None and (manifest.version is None or manifest.version < at_least):
+        stated = "no version" if manifest.version is None else f"version {manifest.version}"
+        raise EmbedgeError(
+            "E-BUNDLE-OLD",
+            f"the bundle {manifest.name} has {stated}, at least {at_least} is asked for",
+            remedy="Use the newest bundle; somebody may have put an older one in its place",
+        )
+
+
+def _fitting(manifest: bytes, signature: bytes | None, name: str) -> Signature | None:
+    if signature is None:
         return None
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        value = _fields(json.loads(bundle.signature))
+        value = _fields(json.loads(signature))
         public = bytes.fromhex(value["public_key"])
         signed = bytes.fromhex(value["signature"])
-        Ed25519PublicKey.from_public_bytes(public).verify(signed, bundle.manifest)
+        Ed25519PublicKey.from_public_bytes(public).verify(signed, manifest)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _untrusted(bundle, f"its signature file cannot be read ({error})") from error
+        raise _untrusted(name, f"its signature file cannot be read ({error})") from error
     except InvalidSignature as error:
-        raise _untrusted(bundle, "its signature does not fit its manifest") from error
+        raise _untrusted(name, "its signature does not fit its manifest") from error
     if value["key_id"] != _key_id(public):
-        raise _untrusted(bundle, "its signature names another key than it was made with")
+        raise _untrusted(name, "its signature names another key than it was made with")
     return Signature(value["key_id"], public)
-
-
-def require_signature(bundle: Bundle, trusted: Sequence[Path]) -> Signature:
-    """The bundle's signature by one of the `trusted` public keys (PEM files), or an error."""
-    keys = {_public_key(path).public_bytes_raw() for path in trusted}
-    found = signature_of(bundle)
-    if found is None:
-        raise _untrusted(bundle, "it is not signed")
-    if found.public_key not in keys:
-        raise _untrusted(bundle, f"it was signed with the key {found.key_id[:16]}…, not trusted")
-    return found
 
 
 def _fields(value: Any) -> dict[str, str]:
@@ -118,75 +173,13 @@ def _fields(value: Any) -> dict[str, str]:
     return {name: str(value[name]) for name in ("key_id", "public_key", "signature")}
 
 
-def _private_key(path: Path, password: bytes | None) -> "Ed25519PrivateKey":
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    data = _read(path)
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise _bad_key(path, "other users may read the private key", f"chmod 600 {path}")
-    try:
-        key = load_pem_private_key(data, password)
-    except (ValueError, TypeError) as error:
-        remedy = f"Check the file, and {PASSWORD_VARIABLE} if it is locked"
-        raise _bad_key(path, f"the private key does not open ({error})", remedy) from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise _bad_key(path, "this is no Ed25519 key", "Make one: embedge sign new-key FILE")
-    return key
-
-
-def _public_key(path: Path) -> "Ed25519PublicKey":
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
-    try:
-        key = load_pem_public_key(_read(path))
-    except ValueError as error:
-        raise _bad_key(path, "this is no public key", "Give the .pub file of the key") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise _bad_key(path, "this is no Ed25519 key", "Give the .pub file of the key")
-    return key
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        why = f"the key cannot be read: {error.strerror}"
-        raise _bad_key(path, why, "Check the path and its permissions") from error
-
-
-def _write_new(path: Path, data: bytes, mode: int) -> None:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        raise _unwritable(path, error.strerror or str(error)) from error
-
-
 def _key_id(public: bytes) -> str:
     return hashlib.sha256(public).hexdigest()
 
 
-def _unwritable(path: Path, why: str) -> EmbedgeError:
-    return EmbedgeError(
-        "E-WRITE",
-        f"the key cannot be written: {why}",
-        where=path,
-        remedy="Choose a new file; keys are never overwritten",
-    )
-
-
-def _bad_key(path: Path, what: str, remedy: str) -> EmbedgeError:
-    return EmbedgeError("E-SIGNING-KEY", what, where=path, remedy=remedy)
-
-
-def _untrusted(bundle: Bundle, what: str) -> EmbedgeError:
+def _untrusted(name: str, what: str) -> EmbedgeError:
     return EmbedgeError(
         "E-SIGNATURE",
-        f"the bundle {bundle.name} is not vouched for: {what}",
+        f"the bundle {printable(name)} is not vouched for: {printable(what)}",
         remedy="Ask whoever made it; do not use it where signatures are required",
     )

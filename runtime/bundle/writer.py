@@ -7,6 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,17 @@ def write_bundle(
     provenance: Mapping[str, Any],
     default_artifact: str,
     extras: Mapping[str, Any] | None = None,
+    version: int | None = None,
+    expires: date | None = None,
 ) -> Path:
-    """Write `folder` whole or not at all; only a bundle of the same name is ever replaced."""
+    """Write `folder` whole or not at all; only a bundle of the same name is ever replaced.
+
+    `version` and `expires`, its last day, mean something once the bundle is signed.
+    """
     folder = Path(folder)
     _require_replaceable(folder, name)
     try:
-        manifest = {
+        manifest: dict[str, Any] = {
             "format": FORMAT,
             "name": name,
             "contract": contract.to_json(),
@@ -43,6 +49,10 @@ def write_bundle(
             "provenance": dict(provenance),
             "extras": dict(extras or {}),
         }
+        if version is not None:
+            manifest["version"] = version
+        if expires is not None:
+            manifest["expires"] = expires.isoformat()
         _build(folder, files, manifest)
     except OSError as error:
         raise EmbedgeError(

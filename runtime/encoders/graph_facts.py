@@ -1,19 +1,41 @@
 """What an ONNX file says about itself, read from its bytes without a parser library.
 
-Only field numbers of the ONNX protobuf schema are used: enough to know the operators, whether
-half precision occurs and whether weights live outside the file.
+The whole file is walked by the schema of ONNX, every tensor wherever it may stand: operators, half
+precision, and whether anything is kept in another file. What the schema does not know is refused,
+because a part that cannot be read cannot be vouched for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from embedge.errors import EmbedgeError
+from embedge.runtime.encoders.wire import Wire
 
 __all__ = ["GraphFacts", "graph_facts"]
 
 _FLOAT16 = 10
 _FIRST = 8
-Field = tuple[int, int | memoryview]
+_DEEPEST = 20  # graphs within graphs; a branch within a loop within a branch is 3
+_LEAF = ""  # text, numbers, or a message that holds no tensor
+
+# message -> field number -> the message it holds. Only fields that are messages, text or packed.
+_PARTS: Mapping[str, Mapping[int, str]] = {
+    "model": {2: _LEAF, 3: _LEAF, 4: _LEAF, 6: _LEAF, 7: "graph", 8: _LEAF, 14: _LEAF}
+    | {20: "training", 25: "function", 26: _LEAF},
+    "training": {1: "graph", 2: "graph", 3: _LEAF, 4: _LEAF},
+    "graph": {1: "node", 2: _LEAF, 5: "tensor", 10: _LEAF, 11: _LEAF, 12: _LEAF, 13: _LEAF}
+    | {14: _LEAF, 15: "sparse", 16: _LEAF},
+    "function": {1: _LEAF, 4: _LEAF, 5: _LEAF, 6: _LEAF, 7: "node", 8: _LEAF, 9: _LEAF}
+    | {10: _LEAF, 11: "attribute", 12: _LEAF, 13: _LEAF, 14: _LEAF},
+    "node": {1: _LEAF, 2: _LEAF, 3: _LEAF, 4: _LEAF, 5: "attribute", 6: _LEAF, 7: _LEAF}
+    | {8: _LEAF, 9: _LEAF, 10: _LEAF},
+    "attribute": {1: _LEAF, 4: _LEAF, 5: "tensor", 6: "graph", 7: _LEAF, 8: _LEAF, 9: _LEAF}
+    | {10: "tensor", 11: "graph", 13: _LEAF, 14: _LEAF, 15: _LEAF, 21: _LEAF}
+    | {22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor", 3: _LEAF},
+    "tensor": {1: _LEAF, 3: _LEAF, 4: _LEAF, 5: _LEAF, 6: _LEAF, 7: _LEAF, 8: _LEAF, 9: _LEAF}
+    | {10: _LEAF, 11: _LEAF, 12: _LEAF, 13: _LEAF, 14: _LEAF, 16: _LEAF},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +45,7 @@ class GraphFacts:
     """the first operators in the order of the file"""
     half: bool
     external_data: bool
+    """something is kept in another file, whether weights or a compiled context"""
 
     @property
     def quantised(self) -> bool:
@@ -32,97 +55,50 @@ class GraphFacts:
 
 
 def graph_facts(model: bytes) -> GraphFacts:
-    """Read the facts; a file that is no protobuf message is refused."""
-    found = _Found()
+    """Read the facts; a file that is no ONNX message to the last byte is refused."""
+    walk = _Walk()
     try:
-        bodies = [(n, v) for n, v in _messages(memoryview(model)) if n in (7, 25)]
-        if [number for number, _ in bodies].count(7) != 1:
-            raise ValueError("it holds no graph")
-        for number, body in bodies:
-            _read_nodes(body, 1 if number == 7 else 7, found)
-    except (IndexError, ValueError, RecursionError) as error:
+        walk.message("model", memoryview(model), 0)
+        if walk.bodies != 1:
+            raise ValueError("it holds no graph" if not walk.bodies else "it holds two graphs")
+    except (IndexError, ValueError) as error:
         raise EmbedgeError(
             "E-GRAPH",
             f"this is not an ONNX model: {error}",
             remedy="Export the model again",
         ) from error
-    first = tuple(found.operators[:_FIRST])
-    return GraphFacts(frozenset(found.operators), first, found.half, found.external_data)
+    first = tuple(walk.operators[:_FIRST])
+    return GraphFacts(frozenset(walk.operators), first, walk.half, walk.external)
 
 
 @dataclass(slots=True)
-class _Found:
+class _Walk:
+    wire: Wire = field(default_factory=Wire)
+    bodies: int = 0
     operators: list[str] = field(default_factory=list)
     half: bool = False
-    external_data: bool = False
+    external: bool = False
 
-
-def _read_nodes(body: memoryview, node_field: int, found: _Found) -> None:
-    """A graph (nodes in field 1, initialisers in 5) or a function (nodes in field 7)."""
-    for number, value in _messages(body):
-        if number == node_field:
-            _read_node(value, found)
-        elif number == 5 and node_field == 1:
-            _read_tensor(value, found)
-
-
-def _read_node(node: memoryview, found: _Found) -> None:
-    for number, value in _messages(node):
-        if number == 4:
-            found.operators.append(bytes(value).decode())
-        elif number == 5:
-            for part, content in _messages(value):  # an attribute: a tensor, or a graph
-                if part in (5, 10):
-                    _read_tensor(content, found)
-                elif part in (6, 11):
-                    _read_nodes(content, 1, found)
-
-
-def _read_tensor(tensor: memoryview, found: _Found) -> None:
-    for number, value in _fields(tensor):
-        found.half = found.half or (number == 2 and value == _FLOAT16)
-        stored_outside = number == 13 or (number == 14 and value == 1)
-        found.external_data = found.external_data or stored_outside
-
-
-def _messages(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    for number, value in _fields(message):
-        if isinstance(value, memoryview):
-            yield number, value
-
-
-def _fields(message: memoryview) -> Iterator[Field]:
-    """(field number, integer or bytes) of one protobuf message."""
-    position = 0
-    while position < len(message):
-        key, position = _varint(message, position)
-        match key & 7:
-            case 0:
-                value, position = _varint(message, position)
-                yield key >> 3, value
+    def message(self, kind: str, body: memoryview, depth: int) -> None:
+        if depth > _DEEPEST:
+            raise ValueError("its graphs are nested too deeply")
+        parts = _PARTS[kind]
+        for number, value in self.wire.fields(body):
+            self._note(kind, number, value)
+            if not isinstance(value, memoryview):
                 continue
-            case 1:
-                length = 8
-            case 2:
-                length, position = _varint(message, position)
-            case 5:
-                length = 4
-            case wire:
-                raise ValueError(f"wire type {wire} at byte {position}")
-        if position + length > len(message):
-            raise ValueError("it is cut short")
-        yield key >> 3, message[position : position + length]
-        position += length
+            if number not in parts:
+                raise ValueError(f"field {number} of a {kind} is not known")
+            if parts[number]:
+                self.message(parts[number], value, depth + (parts[number] == "graph"))
 
-
-def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number is too long")
+    def _note(self, kind: str, number: int, value: int | memoryview | None) -> None:
+        if kind == "tensor":
+            self.half = self.half or (number == 2 and value == _FLOAT16)
+            # any place but the file itself: what a longer number is cut to is left to no parser
+            self.external = self.external or number == 13 or (number == 14 and value != 0)
+        elif kind == "node" and number == 4 and isinstance(value, memoryview):
+            self.operators.append(bytes(value).decode())
+            self.external = self.external or self.operators[-1] == "EPContext"
+        elif kind == "model" and number == 7:
+            self.bodies += 1

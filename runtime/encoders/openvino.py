@@ -4,7 +4,9 @@ It reads the same ONNX files. Arithmetic outside Q/DQ stays in float32 by an exp
 left alone, OpenVINO computes in bfloat16 where the processor can, and parity is gone.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +19,32 @@ from embedge.runtime.closing import Closing, closed_error
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings, checked_crops, features_from_crops, normalised
 from embedge.runtime.encoders.ort import OrtEncoder
+from embedge.runtime.encoders.sessions import model_bytes, require_self_contained, require_threads
 from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["OpenVinoEncoder", "compiled"]
 
 
 class OpenVinoEncoder(Closing):
-    """An ONNX student on OpenVINO's CPU device; the same interface as OrtEncoder."""
+    """An ONNX student on OpenVINO's CPU device; the same interface as OrtEncoder.
+
+    Safe to share between threads: each call has an inference request to itself, because a request
+    holds the tensors of one call. There are as many of them as there were calls at one time.
+    """
 
     def __init__(
         self,
-        model: str | Path,
+        model: bytes | str | Path,
         contract: EmbeddingContract | None = None,
         *,
         threads: int | None = None,
     ) -> None:
         # the file's contract and its fit to the graph are checked where they always are
-        with OrtEncoder(model, contract, threads=1) as checked:
+        data = model if isinstance(model, bytes) else model_bytes(Path(model))
+        with OrtEncoder(data, contract, threads=1) as checked:
             self.contract = checked.contract
-        self._compiled: Any = compiled(Path(model), threads=threads)
+        self._compiled: Any = compiled(data, threads=threads)
+        self._idle: deque[Any] = deque()
         self.provider = f"OpenVINO {self._compiled.get_property('EXECUTION_DEVICES')[0]}"
 
     def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
@@ -44,28 +53,59 @@ class OpenVinoEncoder(Closing):
         return normalised(features_from_crops(crops, self.contract, self._run))
 
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self._compiled is None:
+        with self._request() as request:
+            try:
+                return np.array(request.infer([tensor])[0], np.float32)
+            except RuntimeError as error:
+                raise EmbedgeError(
+                    "E-GRAPH",
+                    f"the model failed while running: {_last_line(error)}",
+                    remedy="Run it on ONNX Runtime, or export it again",
+                ) from error
+
+    @contextmanager
+    def _request(self) -> Iterator[Any]:
+        network, idle = self._compiled, self._idle
+        if network is None:
             raise closed_error("encoder")
-        return np.array(self._compiled([tensor])[0], np.float32)
+        try:
+            request = idle.pop()
+        except IndexError:
+            request = network.create_infer_request()
+        try:
+            yield request
+        finally:
+            idle.append(request)
 
     def close(self) -> None:
-        """Let go of the compiled network."""
-        self._compiled = None
+        """Let go of the network; calls under way end with their answer."""
+        self._compiled, self._idle = None, deque()
 
 
-def compiled(model: Path, *, threads: int | None = None) -> Any:
-    """An ONNX file on OpenVINO's CPU device, in float32 outside Q/DQ."""
+def compiled(model: bytes | Path, *, threads: int | None = None) -> Any:
+    """An ONNX file on OpenVINO's CPU device, in float32 outside Q/DQ.
+
+    It is compiled from the bytes that were looked through, in which no other file is named.
+    """
+    where = model if isinstance(model, Path) else None
+    data = model if isinstance(model, bytes) else model_bytes(model)
+    require_self_contained(data)
     openvino = require("openvino", extra="openvino")
     hints: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     if threads is not None:
-        hints["INFERENCE_NUM_THREADS"] = threads
+        hints["INFERENCE_NUM_THREADS"] = require_threads(threads)
     core = openvino.Core()
     try:
-        return core.compile_model(core.read_model(str(model)), "CPU", hints)
+        return core.compile_model(core.read_model(data, b""), "CPU", hints)
     except RuntimeError as error:
         raise EmbedgeError(
             "E-GRAPH",
-            f"OpenVINO cannot compile the model: {str(error).strip().splitlines()[-1][:300]}",
-            where=model,
+            f"OpenVINO cannot compile the model: {_last_line(error)}",
+            where=where,
             remedy="Run it on ONNX Runtime, or export it again with opset 17",
         ) from error
+
+
+def _last_line(error: RuntimeError) -> str:
+    """OpenVINO tells first where in its sources it was, then what is wrong."""
+    return (str(error).strip().splitlines() or ["no reason was given"])[-1][:300]

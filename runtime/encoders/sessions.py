@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.encoders.graph_facts import graph_facts
+from embedge.runtime.encoders.graph_facts import GraphFacts, graph_facts
+from embedge.runtime.reading import read_bytes
 
-__all__ = ["ort_session", "run_session"]
+__all__ = ["model_bytes", "ort_session", "require_self_contained", "require_threads", "run_session"]
 
+_LARGEST_MODEL = 2 << 30  # what protobuf can hold
+_MOST_THREADS = 512
 CPU = "CPUExecutionProvider"
 
 
@@ -26,14 +29,8 @@ def ort_session(
     With `profile`, a path prefix, onnxruntime writes down which provider ran each node. A `frugal`
     session keeps its weights out of the arena, which never gives memory back.
     """
-    data = model if isinstance(model, bytes) else _read(Path(model))
-    facts = graph_facts(data)
-    if facts.external_data:
-        raise EmbedgeError(
-            "E-GRAPH",
-            "the model keeps weights in other files, which are not read",
-            remedy="Export it as one file (external_data=False)",
-        )
+    data = model if isinstance(model, bytes) else model_bytes(Path(model))
+    facts = require_self_contained(data)
     wanted = _wanted(require_provider, providers)
     # This optimizer writes half-precision scales wrongly (cosine 0.6 against the float graph), and
     # gives layers that a mixed-precision plan keeps in float weights of 8 bits and one scale.
@@ -44,6 +41,18 @@ def ort_session(
     if session.get_providers()[0] != wanted[0]:
         raise _no_provider(wanted[0], f"only {session.get_providers()[0]} started")
     return session
+
+
+def require_self_contained(model: bytes) -> GraphFacts:
+    """What the model says of itself, or an error where it names another file."""
+    facts = graph_facts(model)
+    if facts.external_data:
+        raise EmbedgeError(
+            "E-GRAPH",
+            "the model keeps weights or compiled code in other files, which are not read",
+            remedy="Export it as one file (external_data=False)",
+        )
+    return facts
 
 
 def run_session(session: Any, output: str | None, feeds: dict[str, Any]) -> list[Any]:
@@ -85,6 +94,8 @@ def _options(threads: int | None, profile: Path | None, *, frugal: bool) -> Any:
     import onnxruntime  # after embedge.runtime has switched its telemetry off
 
     options = onnxruntime.SessionOptions()
+    # else four bytes decide for a format that nobody has looked through
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     if frugal:
         options.enable_cpu_mem_arena = False
         options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
@@ -94,12 +105,19 @@ def _options(threads: int | None, profile: Path | None, *, frugal: bool) -> Any:
     options.log_severity_level = 4  # errors reach the user as exceptions already
     options.inter_op_num_threads = 1
     if threads is not None:
-        if threads < 1:
-            raise EmbedgeError(
-                "E-THREADS", f"cannot run on {threads} threads", remedy="Give 1 or more"
-            )
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = require_threads(threads)
     return options
+
+
+def require_threads(threads: int) -> int:
+    """A number of threads that an engine may be asked to start."""
+    if 1 <= threads <= _MOST_THREADS:
+        return threads
+    raise EmbedgeError(
+        "E-THREADS",
+        f"cannot run on {threads} threads",
+        remedy=f"Give 1 or more, up to {_MOST_THREADS}",
+    )
 
 
 def _wanted(require_provider: str | None, providers: Sequence[str] | None) -> list[str]:
@@ -109,13 +127,14 @@ def _wanted(require_provider: str | None, providers: Sequence[str] | None) -> li
     return [require_provider, *rest]
 
 
-def _read(path: Path) -> bytes:
+def model_bytes(path: Path) -> bytes:
+    """The file's bytes, once: what is looked through is what is loaded."""
     try:
-        return path.read_bytes()
-    except OSError as error:
+        return read_bytes(path, _LARGEST_MODEL)
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise EmbedgeError(
             "E-MODEL-MISSING",
-            f"cannot read the model: {error.strerror}",
+            f"cannot read the model: {getattr(error, 'strerror', None) or error}",
             where=path,
             remedy="Check the path and its permissions",
         ) from error

@@ -52,7 +52,10 @@ def similarity(source: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
 
 def aligned_crop(image: RgbImage, landmarks: ArrayLike, template: ArrayLike, size: int) -> RgbImage:
     """The face of `image`, warped so that its five `landmarks` fall on the `template`."""
-    points = np.asarray(landmarks, dtype=np.float64)
+    try:
+        points = np.asarray(landmarks, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise _degenerate(f"the landmarks are not five pairs of numbers ({error})") from error
     if points.shape != (5, 2):
         raise _degenerate(f"expected five (x, y) points, got an array of shape {points.shape}")
     height, width = image.shape[:2]

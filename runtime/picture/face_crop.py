@@ -24,6 +24,9 @@ from embedge.runtime.picture.quality import (
 __all__ = ["FaceReader", "ReadFace", "detector_from"]
 
 
+_LEAST_CONTRAST = 2.0  # grey levels; a lens cap with its sensor's noise has less, a face more
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadFace:
     """An aligned crop (size, size, 3), the face it was cut from, and what it is like.
@@ -38,13 +41,20 @@ class ReadFace:
 
 @dataclass(frozen=True, slots=True)
 class FaceReader:
-    """How pictures become crops: the contract's template, a detector, a policy, limits."""
+    """How pictures become crops: the contract's template, a detector, a policy, limits.
+
+    Where there is a detector, a face is looked for in every picture, unless it is declared to be an
+    `aligned` crop: noise of the crop's size looks like noise to everybody. `require_detection`
+    says otherwise: False takes any picture of that size as a crop, True never does.
+    """
 
     contract: EmbeddingContract
     detector: Detector | None = None
     choice: Choice = Choice.ONE
     limits: QualityLimits | None = None
     owns_detector: bool = False
+    aligned: bool = False
+    require_detection: bool | None = None
 
     @classmethod
     def for_bundle(
@@ -55,6 +65,8 @@ class FaceReader:
         choice: Choice | str = Choice.ONE,
         limits: QualityLimits | None = None,
         threads: int | None = None,
+        aligned: bool = False,
+        require_detection: bool | None = None,
     ) -> Self:
         """What the caller gives comes first, what the bundle brings along second."""
         if limits is None and "quality" in bundle.extras:
@@ -64,19 +76,34 @@ class FaceReader:
             found = _bundled_detector(bundle, threads)
         else:
             found = detector_from(detector, threads=threads)
-        return cls(bundle.contract, found, Choice(choice), limits, owns_detector=made)
+        return cls(
+            bundle.contract,
+            found,
+            Choice(choice),
+            limits,
+            owns_detector=made,
+            aligned=aligned,
+            require_detection=require_detection,
+        )
 
     def close(self) -> None:
         """A detector that was handed over stays open: it belongs to whoever made it."""
         if self.detector is not None and self.owns_detector:
             self.detector.close()
 
-    def read(self, picture: Picture, landmarks: ArrayLike | None = None) -> ReadFace:
-        """A picture of exactly the contract's size is taken as an aligned crop."""
+    def read(
+        self,
+        picture: Picture,
+        landmarks: ArrayLike | None = None,
+        *,
+        aligned: bool | None = None,
+    ) -> ReadFace:
+        """`aligned` declares an aligned crop, or that it is none; None leaves it to the reader."""
         image = rgb_from_picture(picture)
         where = picture if isinstance(picture, str | Path) else None
         try:
-            return self._accepted(self._read(image, landmarks), where)
+            declared = self.aligned if aligned is None else aligned
+            return self._accepted(self._read(image, landmarks, declared), where)
         except EmbedgeError as error:
             if where is None or error.where is not None or isinstance(error, FaceRefused):
                 raise
@@ -89,13 +116,12 @@ class FaceReader:
         read = [self._cut(image, face) for face in faces if face.landmarks is not None]
         return [face for face in read if not self._reasons(face)]
 
-    def _read(self, image: RgbImage, landmarks: ArrayLike | None) -> ReadFace:
+    def _read(self, image: RgbImage, landmarks: ArrayLike | None, declared: bool) -> ReadFace:
         if landmarks is not None:
-            points = np.asarray(landmarks, np.float32)
-            crop = aligned_crop(image, points, self.contract.template, self.contract.size)
-            return ReadFace(crop, None, measured_quality(crop, points))
-        size = self.contract.size
-        if image.shape[:2] == (size, size):
+            crop = aligned_crop(image, landmarks, self.contract.template, self.contract.size)
+            return ReadFace(crop, None, measured_quality(crop, np.asarray(landmarks, np.float32)))
+        if declared or self._is_a_crop(image):
+            self._require_size(image)
             return ReadFace(image, None, measured_quality(image))
         middle = (image.shape[1] / 2, image.shape[0] / 2)
         return self._cut(image, chosen_face(self._found(image), self.choice, middle))
@@ -105,20 +131,43 @@ class FaceReader:
         crop = aligned_crop(image, points, self.contract.template, self.contract.size)
         return ReadFace(crop, face, measured_quality(crop, points, face.score))
 
-    def _found(self, image: RgbImage) -> list[Face]:
-        if self.detector is not None:
-            return self.detector.detect(image)
+    def _is_a_crop(self, image: RgbImage) -> bool:
+        """Undeclared: only where no face could be looked for, or need not be."""
+        looks = self.detector is not None
+        wanted = looks if self.require_detection is None else self.require_detection
+        return not wanted and image.shape[:2] == (self.contract.size, self.contract.size)
+
+    def _require_size(self, image: RgbImage) -> None:
         size = self.contract.size
+        if image.shape[:2] == (size, size):
+            return
         raise EmbedgeError(
             "E-NOT-ALIGNED",
             f"the picture is {image.shape[1]}×{image.shape[0]}, an aligned crop is {size}×{size}",
             remedy="Give an aligned crop, or the picture with a detector or its five landmarks",
         )
 
+    def _found(self, image: RgbImage) -> list[Face]:
+        if self.detector is not None:
+            return self.detector.detect(image)
+        self._require_size(image)
+        raise EmbedgeError(
+            "E-NOT-ALIGNED",
+            "a face must be looked for in every picture, and there is no detector",
+            remedy="Give a detector, or declare the picture to be an aligned crop",
+        )
+
     def _accepted(self, face: ReadFace, where: str | Path | None) -> ReadFace:
         reasons = self._reasons(face)
         if reasons:
             raise FaceRefused(reasons, face.quality, where)
+        if not face.quality.contrast >= _LEAST_CONTRAST:
+            raise EmbedgeError(
+                "E-NO-FACE",
+                "there is no face in it: all of it has one brightness",
+                where=where,
+                remedy="Check the camera and the light, then take the picture again",
+            )
         return face
 
     def _reasons(self, face: ReadFace) -> tuple[Reason, ...]:
@@ -139,16 +188,13 @@ def detector_from(source: Detector | str | Path | bytes, *, threads: int | None 
 
 
 def _bundled_detector(bundle: Bundle, threads: int | None) -> Detector | None:
-    if "detector" not in bundle.extras:
+    stated = bundle.declared.detector
+    if stated is None:
         return None
     from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
 
-    stated = bundle.extras["detector"]
     return OnnxDetector(
-        bundle.read(stated["file"]),
-        sizes=tuple(stated.get("sizes", (640,))),
-        score=float(stated.get("score", 0.5)),
-        threads=threads,
+        bundle.read(stated.file), sizes=stated.sizes, score=stated.score, threads=threads
     )
 
 

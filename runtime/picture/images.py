@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from embedge.errors import EmbedgeError
+from embedge.runtime.picture.decoding import require_quick, rgb_of, upright
+from embedge.runtime.reading import TooLarge, read_bytes
 
 __all__ = ["MAX_PIXELS", "Picture", "RgbImage", "rgb_from_picture"]
 
@@ -15,7 +17,9 @@ RgbImage = NDArray[np.uint8]
 Picture = str | Path | bytes | RgbImage
 
 MAX_PIXELS = 50_000_000  # decoded, 150 MB as RGB: above any camera a device has
-_MAX_BYTES = 100 << 20
+_MAX_BYTES = 64 << 20
+_ORIENTATION = 0x0112
+_WEIGHT = {"WEBP": 2}  # its decoder holds two canvases besides the frame
 # Formats that pillow decodes itself; others (EPS, for one) start foreign programs.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF")
 
@@ -50,14 +54,9 @@ def _checked_array(array: RgbImage) -> RgbImage:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise EmbedgeError(
-                "E-IMAGE-SIZE",
-                f"the image file is larger than {_MAX_BYTES >> 20} MiB",
-                where=path,
-                remedy="Make it smaller first",
-            )
-        return path.read_bytes()
+        return read_bytes(path, _MAX_BYTES)
+    except TooLarge as error:
+        raise _too_heavy(str(path)) from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise EmbedgeError(
             "E-IMAGE-MISSING",
@@ -68,11 +67,17 @@ def _read(path: Path) -> bytes:
 
 
 def _rgb_from_bytes(data: bytes, where: str, max_pixels: int) -> RgbImage:
+    """Memory stays under 8 bytes a pixel: what pillow decodes (4 at most), and the RGB array."""
+    if len(data) > _MAX_BYTES:
+        raise _too_heavy(where)
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            if image.width * image.height > max_pixels:
+            if image.width * image.height * _WEIGHT.get(image.format or "", 1) > max_pixels:
                 raise _too_large(f"{image.width}×{image.height} pixels", where, max_pixels)
-            return np.array(_eight_bit_rgb(ImageOps.exif_transpose(image)))
+            require_quick(image, data)
+            rgb = rgb_of(image)
+            turned = image.getexif().get(_ORIENTATION, 1)  # a PNG may tell it behind its pixels
+        return upright(rgb, turned)
     except EmbedgeError:
         raise
     except Image.DecompressionBombError as error:
@@ -92,25 +97,19 @@ def _undecodable(why: str, where: str) -> EmbedgeError:
     )
 
 
-def _eight_bit_rgb(image: Image.Image) -> Image.Image:
-    """Any mode to RGB; 16-bit greys are scaled, where pillow would clip them to white."""
-    if image.mode == "F":
-        raise EmbedgeError(
-            "E-IMAGE",
-            "the picture holds floating-point values of unknown range",
-            remedy="Save it with 8 or 16 bits a channel",
-        )
-    if image.mode.startswith("I"):
-        grey = np.asarray(image).astype(np.int64)
-        shift = 8 if image.mode.startswith("I;16") or grey.max() > 255 else 0
-        image = Image.fromarray(np.clip(grey >> shift, 0, 255).astype(np.uint8))
-    return image.convert("RGB")
-
-
 def _too_large(size: str, where: str, max_pixels: int) -> EmbedgeError:
     return EmbedgeError(
         "E-IMAGE-SIZE",
         f"the picture decodes to {size}, the limit is {max_pixels / 1e6:g} megapixels",
+        where=where,
+        remedy="Make it smaller first",
+    )
+
+
+def _too_heavy(where: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-IMAGE-SIZE",
+        f"the image file is larger than {_MAX_BYTES >> 20} MiB",
         where=where,
         remedy="Make it smaller first",
     )

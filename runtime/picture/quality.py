@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
+from embedge.runtime.bundle.numbers import number
 from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["FaceRefused", "Quality", "QualityLimits", "Reason", "measured_quality"]
@@ -97,7 +98,14 @@ class QualityLimits:
                 f"the quality limits must be exactly {sorted(names)}",
                 remedy="Rebuild the bundle with this version of embedge",
             )
-        return cls(**{name: float(number) for name, number in value.items()})
+        try:
+            return cls(**{name: number(limit, name, 0, 1000) for name, limit in value.items()})
+        except ValueError as error:
+            raise EmbedgeError(
+                "E-BUNDLE",
+                f"a quality limit cannot be: {error}",
+                remedy="Rebuild the bundle with this version of embedge",
+            ) from error
 
 
 class FaceRefused(EmbedgeError):

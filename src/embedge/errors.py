@@ -6,6 +6,8 @@ and a test keeps that list complete.
 
 from pathlib import Path
 
+from embedge.printed import printable
+
 __all__ = ["EmbedgeError", "GateFailed"]
 
 
@@ -22,7 +24,7 @@ class EmbedgeError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        place = f" ({self.where})" if self.where else ""
+        place = f" ({printable(self.where)})" if self.where else ""
         return f"{self.code}: {self.what}{place}. {self.remedy}"
 
     def __reduce__(self) -> tuple[object, ...]:

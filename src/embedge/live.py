@@ -41,7 +41,7 @@ class LiveTable:
     ) -> None:
         self._live.__exit__(kind, error, trace)
 
-    def advance(self, steps: int = 1, note: str = "") -> None:
+    def advance(self, steps: int = 1, note: str = "") -> None:  # noqa: ARG002
         """What a note says stands in the table already."""
         self._bars.update(self._bar, advance=steps)
 

@@ -16,7 +16,8 @@ from embedge.files import write_json
 from embedge.report.model import Space
 from embedge.report.read import read_report
 from embedge.runtime import Artifact, Bundle, FaceMatcher, write_bundle
-from embedge.runtime.bundle.signature import new_signing_key, sign_bundle
+from embedge.runtime.bundle.signature import sign_bundle
+from embedge.runtime.bundle.signing_keys import new_signing_key
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.runtime.encoders.tensorrt.of_bundle import tensorrt_encoder_from_bundle
 from embedge.typed import plain

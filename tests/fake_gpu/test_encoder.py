@@ -1,5 +1,4 @@
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_driver import FakeDriver
+from shared_encoder import answers_each_thread_alone, closes_under_running_calls
 from tiny_graphs import contract, graph_file
 
 from embedge.errors import EmbedgeError
@@ -82,26 +82,27 @@ def test_provider_names_engine_device_and_layer(engine, layer: str) -> None:
         assert ours.provider == f"TensorRT {card.tensorrt} fp32 (Fake GPU, sm_87, {layer})"
 
 
-@pytest.mark.skipif(GENERATION == 8, reason="TensorRT 8.5 shares no profile between contexts")
-def test_many_threads_share_few_contexts(engine, layer: str, driver: FakeDriver) -> None:
-    plan, card, graph = engine()
-    with OrtEncoder(graph) as ort:
-        expected = {seed: ort.embed(faces(3, seed)) for seed in range(12)}
-    wrong: list[int] = []
-
-    def work(seed: int) -> None:
-        for _ in range(4):
-            if not np.allclose(ours.embed(faces(3, seed)), expected[seed], atol=1e-6):
-                wrong.append(seed)
-
-    with TensorRTEncoder(plan, card, contract(), memory=layer, contexts=3) as ours:
-        threads = [threading.Thread(target=work, args=(seed,)) for seed in expected]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert wrong == []
+@pytest.mark.parametrize("contexts", [1, 3])
+def test_threads_get_their_own_answers(
+    engine, layer: str, driver: FakeDriver, contexts: int
+) -> None:
+    if GENERATION == 8 and contexts > 1:
+        pytest.skip("TensorRT 8.5 shares no profile between contexts")
+    plan, card, _ = engine()
+    with TensorRTEncoder(plan, card, contract(), memory=layer, contexts=contexts) as ours:
+        batches = [faces(1 + seed % 3, seed) for seed in range(8)]
+        answers_each_thread_alone(ours.embed, batches, rounds=4)
     assert driver.live() == EMPTY
+
+
+def test_closing_waits_for_calls_and_turns_waiting_ones_away(
+    engine, layer: str, driver: FakeDriver
+) -> None:
+    plan, card, _ = engine()
+    for _ in range(5):
+        ours = TensorRTEncoder(plan, card, contract(), memory=layer)
+        closes_under_running_calls(lambda ours=ours: ours.embed(faces(2)), ours.close)
+        assert driver.live() == EMPTY
 
 
 @pytest.mark.skipif(GENERATION != 8, reason="a limit of TensorRT 8.5")

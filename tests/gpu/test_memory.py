@@ -7,7 +7,8 @@ import pytest
 from embedge.errors import EmbedgeError
 from embedge.runtime.encoders.tensorrt.cuda.driver import cuda_driver
 from embedge.runtime.encoders.tensorrt.cuda.graphs import captured
-from embedge.runtime.encoders.tensorrt.cuda.memory import CudaMemory, open_memory
+from embedge.runtime.encoders.tensorrt.cuda.layers import open_memory
+from embedge.runtime.encoders.tensorrt.cuda.memory import CudaMemory
 
 
 @pytest.fixture(params=["pycuda", "cuda-bindings"])

@@ -1,6 +1,8 @@
 """The demo page: in a real browser, and against those who should not reach it."""
 
+import base64
 import http.client
+import io
 import json
 import os
 import re
@@ -8,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +46,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(place: Path) -> Iterator[str]:
+def served(place: Path) -> Iterator[tuple[str, int]]:
     server = subprocess.Popen(
         [sys.executable, "-m", "embedge", "demo-page", "tiny.embedge", "--port", "0"],
         cwd=place,
@@ -54,10 +57,20 @@ def address(place: Path) -> Iterator[str]:
     assert server.stdout is not None
     said = re.search(r"http://127\.0\.0\.1:\d+/", server.stdout.readline())
     assert said is not None
-    yield said[0]
+    yield said[0], server.pid
     server.send_signal(signal.SIGINT)
     assert server.wait(30) == 130
     server.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def address(served: tuple[str, int]) -> str:
+    return served[0]
+
+
+@pytest.fixture(scope="module")
+def server_pid(served: tuple[str, int]) -> int:
+    return served[1]
 
 
 def ask(address: str, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, str]:
@@ -117,6 +130,29 @@ def test_only_the_page_itself_may_ask(address: str) -> None:
         status, text = ask(address, "POST", "/compare", broken, Origin=own)
         assert status == 400
         assert json.loads(text)["error"]["code"] == "E-REQUEST"
+
+
+def test_uploads_at_one_time_take_a_bounded_memory(address: str, server_pid: int) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(np.zeros((3990, 4000), np.uint16)).save(stream, "PNG")
+    picture = base64.b64encode(stream.getvalue()).decode()
+    body = json.dumps({"a": picture, "b": picture}).encode()
+    assert len(body) < 300_000
+    before = peak_bytes(server_pid)
+    with ThreadPoolExecutor(6) as pool:
+        asked = [
+            pool.submit(ask, address, "POST", "/compare", body, Origin=address.rstrip("/"))
+            for _ in range(6)
+        ]
+        statuses = [each.result()[0] for each in asked]
+    assert set(statuses) <= {200, 503}
+    assert 200 in statuses
+    assert peak_bytes(server_pid) - before < 600 << 20
+
+
+def peak_bytes(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return 1024 * int(re.search(r"VmHWM:\s*(\d+)", status)[1])  # type: ignore[index]
 
 
 def test_a_taken_port_is_a_sentence(address: str, place: Path) -> None:

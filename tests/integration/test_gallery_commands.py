@@ -157,6 +157,36 @@ def test_watching_a_folder(place):
     assert len(once.splitlines()) == 3
 
 
+def test_watching_survives_whatever_lies_in_the_folder(place):
+    works(place, "enroll", "tiny.embedge", "g", "ann", "0.png", "--unencrypted")
+    folder = place / "in"
+    folder.mkdir()
+    os.mkfifo(folder / "pipe.png")
+    (folder / "self.png").symlink_to("self.png")
+    (folder / "zero.png").symlink_to("/dev/zero")
+    (folder / "a.png").write_bytes((place / "0.png").read_bytes())
+    command = [sys.executable, "-m", "embedge", "watch", "tiny.embedge", "g", "in"]
+    watching = subprocess.Popen(
+        [*command, "--interval", "0.1", "--policy", "nist-800-63b"],
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        told = json.loads(watching.stdout.readline())
+        assert (told["picture"], told["person"]) == ("in/a.png", "ann")
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+        rest, said = watching.communicate(timeout=20)
+    finally:
+        watching.kill()
+        watching.wait()
+    assert (watching.returncode, rest) == (2, "")
+    assert said.startswith("embedge: E-FOLDER: ")
+
+
 def test_a_picture_still_being_written_is_waited_for(tmp_path):
     from embedge.runtime.watching import arriving_files
 

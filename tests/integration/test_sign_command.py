@@ -45,7 +45,10 @@ def test_a_matcher_that_asks_for_a_signature_gets_one_or_refuses(tmp_path: Path)
     command = [sys.executable, "-m", "embedge", *map(str, arguments)]
     refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert "E-SIGNATURE: the bundle tiny is not vouched for: it is not signed" in refused.stderr
+    assert (
+        "E-SIGNATURE: the bundle tiny.embedge is not vouched for: it is not signed"
+        in refused.stderr
+    )
     embedge("bundle", bundle, "--key", key)
     decided = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert decided.returncode == 0, decided.stderr
@@ -73,3 +76,17 @@ def test_the_summary_names_the_key_of_the_bundle_that_holds_the_report(tmp_path:
     foreign = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert foreign.returncode == 2
     assert "E-REPORT-FOREIGN" in foreign.stderr
+
+
+def test_a_version_counts_up_and_a_reader_may_ask_for_it(tmp_path: Path) -> None:
+    bundle, key = tiny_bundle(tmp_path / "tiny.embedge"), tmp_path / "key.pem"
+    embedge("new-key", key)
+    dated = ("--version", 3, "--expires", "2099-12-31")
+    assert embedge("bundle", bundle, "--key", key, *dated).returncode == 0
+    check = ("check", bundle, "--trust", f"{key}.pub", "--at-least-version")
+    assert "version 3, until 2099-12-31" in embedge(*check, 3).stdout
+    assert embedge(*check, 4).stderr.startswith("embedge: E-BUNDLE-OLD: ")
+    older = embedge("bundle", bundle, "--key", key, "--version", 2)
+    assert older.stderr.startswith("embedge: E-SIGN: ")
+    assert embedge("bundle", bundle, "--key", key, "--expires", "2020-01-01").returncode == 0
+    assert embedge(*check, 3).stderr.startswith("embedge: E-BUNDLE-EXPIRED: ")

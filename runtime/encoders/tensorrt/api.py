@@ -20,6 +20,12 @@ _INSTALL = {
 
 def tensorrt_module(target: str = "tensorrt") -> ModuleType:
     """Import TensorRT for a target, or say what is missing; named tensors (8.5) are the floor."""
+    if target not in MODULES:
+        raise EmbedgeError(
+            "E-TRT-MISSING",
+            f"there is no TensorRT for the target {target!r}",
+            remedy=f"Choose one of {', '.join(MODULES)}",
+        )
     found = [name for name in MODULES[target] if importlib.util.find_spec(name)]
     if not found:
         raise EmbedgeError(

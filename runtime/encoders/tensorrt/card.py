@@ -12,10 +12,12 @@ from typing import Any, Self
 
 from embedge.errors import EmbedgeError
 from embedge.files import write_json
+from embedge.runtime.bundle.numbers import number, text, whole
 
 __all__ = ["FORMAT", "EngineCard", "card_path"]
 
 FORMAT = "embedge.engine/1"
+_TEXTS = ("plan", "plan_sha256", "onnx_sha256", "precision", "remainder", "target", "tensorrt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +95,36 @@ class EngineCard:
     def parse(cls, data: bytes, where: Path | str) -> Self:
         try:
             return cls.from_json(json.loads(data))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise _unreadable(f"the engine's sidecar cannot be read: {error}", where) from error
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        if value["format"] != FORMAT:
+        if not isinstance(value, dict) or value["format"] != FORMAT:
             raise ValueError(f"format is {value['format']!r}, this version reads {FORMAT!r}")
         expected = {one.name for one in fields(cls)}
         if set(value) != expected:
             raise ValueError(f"fields differ: {sorted(set(value) ^ expected)}")
         tuples = {name: tuple(value[name]) for name in ("sms", "batches", "flags")}
-        return cls(**{**value, **tuples})
+        return cls(**{**value, **tuples})._checked()
+
+    def _checked(self) -> Self:
+        """Every number and text that a decision rests on has its type and range."""
+        smallest, best, largest = self.batches
+        whole(smallest, "batches", 1, 65_536)
+        whole(best, "batches", smallest, 65_536)
+        whole(largest, "batches", best, 65_536)
+        for sm in self.sms:
+            whole(sm, "sms", 10, 999)
+        whole(self.plan_bytes, "plan_bytes", 0, 1 << 32)
+        number(self.build_seconds, "build_seconds", 0, 1e9)
+        if self.dla is not None:
+            whole(self.dla, "dla", 0, 15)
+        for name in _TEXTS:
+            text(getattr(self, name), name)
+        for flag in self.flags:
+            text(flag, "flags")
+        return self
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -1,6 +1,5 @@
 """The encoder on a TensorRT engine: a pool of lanes, shared safely between threads."""
 
-import queue
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -14,9 +13,11 @@ from embedge.runtime.encoders import Embeddings, checked_crops, features_from_cr
 from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.cuda.driver import CudaDevice, cuda_driver
 from embedge.runtime.encoders.tensorrt.cuda.failures import CudaFailure
-from embedge.runtime.encoders.tensorrt.cuda.memory import CudaMemory, open_memory
+from embedge.runtime.encoders.tensorrt.cuda.layers import open_memory
+from embedge.runtime.encoders.tensorrt.cuda.memory import CudaMemory
 from embedge.runtime.encoders.tensorrt.engine import engine_from_plan
 from embedge.runtime.encoders.tensorrt.lane import TensorRTLane
+from embedge.runtime.encoders.tensorrt.lanes import LanePool
 from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["TensorRTEncoder"]
@@ -48,13 +49,13 @@ class TensorRTEncoder(Closing):
         self._gpu = _gpu(device)
         self._lost: CudaFailure | None = None
         self._lanes: list[TensorRTLane] = []
-        self._free: queue.Queue[TensorRTLane] = queue.Queue()
         self._memory: CudaMemory | None = open_memory(memory, device)
         try:
             self._open_lanes(self._memory, plan, contexts, graphs)
         except BaseException:
-            self.close()
+            self._release()
             raise
+        self._pool = LanePool(self._lanes)
 
     @property
     def provider(self) -> str:
@@ -73,13 +74,20 @@ class TensorRTEncoder(Closing):
         return normalised(features_from_crops(crops, self.contract, self._run, batch=most))
 
     def close(self) -> None:
-        """Free everything on the device; safe to call twice and after a lost device."""
+        """Free everything on the device, once the calls under way have ended.
+
+        Callers who wait are turned away with E-CLOSED, and so are later ones. Safe to call twice,
+        from any thread, and after a lost device.
+        """
+        if self._pool.drain():
+            self._release()
+
+    def _release(self) -> None:
         memory, self._memory = self._memory, None
         if memory is None:
             return
         with suppress(CudaFailure):  # a lost device has nothing left to give back
             with memory.current():
-                self._free = queue.Queue()
                 while self._lanes:
                     self._lanes.pop().close()
             memory.close()
@@ -96,7 +104,6 @@ class TensorRTEncoder(Closing):
             for _ in range(contexts):
                 lane = TensorRTLane(opened, memory, image, self.contract.dim, graph=graph)
                 self._lanes.append(lane)
-                self._free.put(lane)
 
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         with self._lane() as lane:
@@ -104,20 +111,21 @@ class TensorRTEncoder(Closing):
 
     @contextmanager
     def _lane(self) -> Iterator[TensorRTLane]:
-        memory = self._memory
-        if memory is None:
+        with self._pool.lent() as lane:
+            if self._lost is not None:
+                raise self._lost
+            try:
+                with self._open.current():
+                    yield lane
+            except CudaFailure as failure:
+                self._lost = failure if failure.lost else self._lost
+                raise
+
+    @property
+    def _open(self) -> CudaMemory:
+        if self._memory is None:
             raise closed_error("encoder")
-        if self._lost is not None:
-            raise self._lost
-        lane = self._free.get()
-        try:
-            with memory.current():
-                yield lane
-        except CudaFailure as failure:
-            self._lost = failure if failure.lost else None
-            raise
-        finally:
-            self._free.put(lane)
+        return self._memory
 
 
 def _gpu(device: int) -> CudaDevice:

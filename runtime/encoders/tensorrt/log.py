@@ -11,7 +11,7 @@ _KEPT = 200
 def tensorrt_log(trt: ModuleType) -> Any:
     """A logger that prints nothing and keeps `errors` and `warnings` (newest last)."""
 
-    class TensorRTLog(trt.ILogger):  # type: ignore[name-defined]
+    class TensorRTLog(trt.ILogger):  # type: ignore[name-defined, misc]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
             self.errors: list[str] = []

@@ -11,6 +11,8 @@ from embedge.runtime.picture.detect import Face
 __all__ = ["Candidates", "grid", "suppressed"]
 
 Matrix = NDArray[np.float32]
+_MOST = 2000  # a crowd of 500 with four proposals each
+_FARTHEST = 1e6  # pixels; NaN is not below it either
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +24,15 @@ class Candidates:
     landmarks: Matrix | None
 
     def above(self, score: float) -> Self:
-        """Those that are scored high enough and are made of numbers."""
-        keep = (self.scores >= score) & np.isfinite(self.boxes).all(axis=1)
+        """Those that are scored high enough and lie anywhere near a picture."""
+        keep = (self.scores >= score) & (np.abs(self.boxes) < _FARTHEST).all(axis=1)
         if self.landmarks is not None:
-            keep &= np.isfinite(self.landmarks).all(axis=(1, 2))
+            keep &= (np.abs(self.landmarks) < _FARTHEST).all(axis=(1, 2))
         return self.take(np.flatnonzero(keep))
+
+    def best(self, count: int) -> Self:
+        """The `count` highest scores, best first; equal ones in their order."""
+        return self.take(np.argsort(-self.scores, kind="stable")[:count])
 
     def take(self, rows: NDArray[np.intp]) -> Self:
         points = None if self.landmarks is None else self.landmarks[rows]
@@ -62,16 +68,19 @@ def grid(height: int, width: int, stride: int, anchors: int) -> Matrix:
 
 
 def suppressed(candidates: Candidates, overlap: float) -> Candidates:
-    """Greedy non-maximum suppression: best first, each discards those it overlaps too much."""
-    order = np.argsort(-candidates.scores, kind="stable")
-    boxes = candidates.boxes[order].astype(np.float64)
+    """Greedy non-maximum suppression: best first, each discards those it overlaps too much.
+
+    Its time grows with the square of what it is given, so only the best `_MOST` are looked at.
+    """
+    sorted_out = candidates.best(_MOST)
+    boxes = sorted_out.boxes.astype(np.float64)
     kept: list[int] = []
-    alive = np.arange(len(order))
+    alive = np.arange(len(boxes))
     while alive.size:
         best, rest = alive[0], alive[1:]
-        kept.append(int(order[best]))
+        kept.append(int(best))
         alive = rest[_overlaps(boxes[best], boxes[rest]) <= overlap]
-    return candidates.take(np.array(kept, dtype=np.intp))
+    return sorted_out.take(np.array(kept, dtype=np.intp))
 
 
 def _overlaps(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -82,4 +91,5 @@ def _overlaps(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[
     area = np.prod(box[2:] - box[:2] + 1)
     areas = np.prod(others[:, 2:] - others[:, :2] + 1, axis=1)
     union: NDArray[np.float64] = area + areas - common
-    return common / np.where(union > 0, union, np.inf)
+    share: NDArray[np.float64] = common / np.where(union > 0, union, np.inf)
+    return share

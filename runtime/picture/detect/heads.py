@@ -180,7 +180,8 @@ class RetinaFaceHead:
 
 def _extent(logarithm: Matrix) -> Matrix:
     """exp, kept finite: nothing a detector sees is e²⁰ cells wide."""
-    return np.exp(np.minimum(logarithm, 20.0))
+    extent: Matrix = np.exp(np.minimum(logarithm, 20.0))
+    return extent
 
 
 def _face_probability(confidence: Matrix) -> Matrix:
@@ -188,7 +189,8 @@ def _face_probability(confidence: Matrix) -> Matrix:
     if np.abs(confidence.sum(axis=1) - 1).max(initial=0) < 1e-3 and confidence.min(initial=0) >= 0:
         return confidence[:, 1]
     with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(confidence[:, 0] - confidence[:, 1]))
+        shares: Matrix = 1 / (1 + np.exp(confidence[:, 0] - confidence[:, 1]))
+    return shares
 
 
 def _rows(output: Matrix, width: int, count: int) -> Matrix:

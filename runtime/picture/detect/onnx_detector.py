@@ -56,10 +56,11 @@ class OnnxDetector(Closing):
         return suppressed(Candidates.joined(found), self._overlap).faces()
 
     def _pass(self, image: RgbImage, height: int, width: int) -> Candidates:
-        if self._session is None:
+        session = self._session  # one look: another thread may close the detector meanwhile
+        if session is None:
             raise closed_error("detector")
         canvas, scale = letterbox(image, width, height)
-        outputs = run_session(self._session, None, {self._input: self._tensor(canvas)})
+        outputs = run_session(session, None, {self._input: self._tensor(canvas)})
         named = dict(zip(self._names, outputs))
         with np.errstate(over="ignore", invalid="ignore"):  # absurd boxes are dropped below
             candidates = self._head.candidates(named, height, width)
@@ -93,6 +94,8 @@ def _passes(
     for side in {side for each in passes for side in each}:
         if not 0 < side <= _LARGEST_SIDE or side % head.multiple:
             raise _bad_input(f"an input side of {side} is not a multiple of {head.multiple}")
+    if sum(height * width for height, width in passes) > _LARGEST_SIDE**2:
+        raise _bad_input(f"its passes have more pixels than {_LARGEST_SIDE} by {_LARGEST_SIDE}")
     return inputs[0].name, passes  # type: ignore[return-value]
 
 

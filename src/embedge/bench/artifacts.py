@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from embedge.bench.core import Subject, single_stream
 from embedge.bench.machine.facts import cores
+from embedge.bench.results import ArtifactLatency
 from embedge.errors import EmbedgeError
 from embedge.runtime.encoders import Encoder
 from embedge.runtime.encoders.ort import OrtEncoder
@@ -30,7 +30,7 @@ def artifact_latency(
     repeats: float = 0.5,
     require_provider: str | None = None,
     on_round: Callable[[], object] = lambda: None,
-) -> list[dict[str, Any]]:
+) -> tuple[ArtifactLatency, ...]:
     """One row per artifact and thread count; `seconds` are shared by all of them.
 
     `crops` are faces, uint8 (N, size, size, 3): the time of a graph depends on its input, and
@@ -49,7 +49,9 @@ def artifact_latency(
             )
             for name, count in pairs
         ]
-        return encoder_latency(opened, crops, seconds=seconds, rounds=rounds, repeats=repeats)
+        return encoder_latency(
+            opened, crops, seconds=seconds, rounds=rounds, repeats=repeats, on_round=on_round
+        )
 
 
 def encoder_latency(
@@ -59,24 +61,21 @@ def encoder_latency(
     seconds: float,
     rounds: int = 5,
     repeats: float = 0.5,
-) -> list[dict[str, Any]]:
+    on_round: Callable[[], object] = lambda: None,
+) -> tuple[ArtifactLatency, ...]:
     """The same rows for encoders of any engine: (artifact, threads, encoder)."""
     if not len(crops):
         raise EmbedgeError(
             "E-BENCH", "there is no face to measure on", remedy="Give at least one aligned crop"
         )
     subjects = [Subject(name, one_by_one(encoder, crops)) for name, _, encoder in encoders]
-    measured = single_stream(subjects, seconds=seconds, rounds=rounds, repeats=repeats)
-    return [
-        {
-            "artifact": name,
-            "threads": count,
-            "batch": 1,
-            "provider": encoder.provider,
-            **result.to_json(),
-        }
+    measured = single_stream(
+        subjects, seconds=seconds, rounds=rounds, repeats=repeats, on_round=on_round
+    )
+    return tuple(
+        result.row(name, encoder.provider, threads=count)
         for (name, count, encoder), result in zip(encoders, measured)
-    ]
+    )
 
 
 def one_by_one(encoder: Encoder, crops: RgbImage) -> Callable[[int], object]:

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from embedge.bench.core import timed
 from embedge.bench.machine.energy import EnergyMeter, energy_per_call
 from embedge.bench.machine.facts import machine, peak_rss_bytes
 from embedge.bench.machine.pressure import Watch
+from embedge.bench.results import ArtifactLatency, Latency, Scenario
 from embedge.bench.scenarios import Outcome, multi_stream, offline, server, sustained
 from embedge.bench.waterfall import Query, verification_waterfall
 from embedge.runtime.encoders import Encoder
@@ -48,10 +48,10 @@ def bundle_latency(
     crops: RgbImage,
     queries: Sequence[tuple[Query, Query]],
     tell: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
+) -> Latency:
     """The report's latency section; the first artifact of the plan stands for the device."""
     watch = Watch()
-    section: dict[str, Any] = {"machine": machine()}
+    rows: tuple[ArtifactLatency, ...] = ()
     with ExitStack() as stack:
         encoders = [
             (name, count, stack.enter_context(open_encoder(name, count)))
@@ -60,31 +60,28 @@ def bundle_latency(
         ]
         if "single-stream" in plan.scenarios:
             tell(f"single-stream: {len(encoders)} encoders, interleaved")
-            whole = plan.seconds * len(encoders)
-            section["artifacts"] = encoder_latency(encoders, crops, seconds=whole)
-        section["scenarios"] = [
-            row
-            for name, count, encoder in encoders
-            for row in _scenario_rows(name, count, encoder, crops, plan, tell)
-        ]
+            rows = encoder_latency(encoders, crops, seconds=plan.seconds * len(encoders))
+        scenarios = tuple(
+            row for opened in encoders for row in _scenario_rows(*opened, crops, plan, tell)
+        )
         name, _, encoder = encoders[-1]
         tell(f"one verification, end to end, with {name}")
-        section["verify"] = verification_waterfall(encoder, queries, seconds=plan.seconds)
-        section["energy"] = energy_per_call(
+        verify = verification_waterfall(encoder, queries, seconds=plan.seconds)
+        energy = energy_per_call(
             one_by_one(encoder, crops), seconds=plan.seconds, meter=EnergyMeter.found()
         )
-    first = plan.artifacts[0]
     tell("cold start, in fresh processes")
-    section["cold_start"] = {
-        "artifact": first,
-        **cold_start(source, crops[0], artifact=first),
-    }
-    return {
-        **section,
-        "verify_artifact": name,
-        "peak_rss_bytes": peak_rss_bytes(),
-        "pressure": watch.stop().to_json(),
-    }
+    return Latency(
+        machine=machine(),
+        artifacts=rows,
+        scenarios=scenarios,
+        verify=verify,
+        verify_artifact=name,
+        energy=energy,
+        cold_start=cold_start(source, crops[0], artifact=plan.artifacts[0]),
+        peak_rss_bytes=peak_rss_bytes(),
+        pressure=watch.stop().told(),
+    )
 
 
 def _scenario_rows(
@@ -94,12 +91,11 @@ def _scenario_rows(
     crops: RgbImage,
     plan: Plan,
     tell: Callable[[str], None],
-) -> Iterator[dict[str, Any]]:
-    about = {"artifact": name, "threads": threads, "provider": encoder.provider}
+) -> Iterator[Scenario]:
     call = one_by_one(encoder, crops)
     for outcome in _outcomes(call, encoder, crops, plan):
         tell(f"{outcome.scenario}: {name}, {threads} threads, {outcome.images_per_s:.1f} images/s")
-        yield {**about, **outcome.to_json()}
+        yield outcome.of(name, threads, encoder.provider)
 
 
 def _outcomes(
@@ -116,9 +112,7 @@ def _outcomes(
         # how fast one worker can possibly be, to load it with a share of that
         alone = median(timed(call, max(seconds / 4, 0.2)))
         for load in plan.loads:
-            outcome = server(call, rate=load * 1e3 / alone, seconds=seconds)
-            outcome.facts["load"] = load
-            yield outcome
+            yield replace(server(call, rate=load * 1e3 / alone, seconds=seconds), load=load)
     if "sustained" in plan.scenarios:
         yield sustained(call, seconds=plan.sustained_seconds)
 

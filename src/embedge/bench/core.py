@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from embedge.bench.machine.pressure import Load, Watch
-from embedge.bench.percentiles import Percentiles
+from embedge.bench.results import ArtifactLatency
 
 __all__ = ["Measured", "Subject", "single_stream"]
 
@@ -42,18 +41,24 @@ class Measured:
     loads: list[Load]
 
     @property
-    def percentiles(self) -> Percentiles:
-        return Percentiles.of(self.milliseconds)
-
-    def to_json(self) -> dict[str, Any]:
+    def other_cores(self) -> float | None:
+        """What others used of the processor meanwhile, where the system tells."""
         others = [load.others for load in self.loads if load.others is not None]
-        return {
-            **self.percentiles.to_json(),
-            "rounds": self.rounds,
-            "rejected": self.rejected,
-            "flagged": self.flagged,
-            "other_cores": round(fmean(others), 3) if others else None,
-        }
+        return round(fmean(others), 3) if others else None
+
+    def row(self, artifact: str, provider: str, *, threads: int, batch: int = 1) -> ArtifactLatency:
+        """As a report tells it."""
+        return ArtifactLatency.of(
+            self.milliseconds,
+            artifact=artifact,
+            threads=threads,
+            batch=batch,
+            provider=provider,
+            rounds=self.rounds,
+            rejected=self.rejected,
+            flagged=self.flagged,
+            other_cores=self.other_cores,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,12 @@ statistics. Where n is too small for both to exist, there is no quantile to repo
 """
 
 import math
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-__all__ = ["QUANTILES", "Percentiles", "quantile_interval", "runs_needed"]
+__all__ = ["QUANTILES", "Quantiles", "quantile_interval", "quantiles_of", "runs_needed"]
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 _TAIL = 0.025  # each side of a 95 % interval
@@ -37,44 +36,22 @@ def quantile_interval(ordered: NDArray[np.float64], q: float) -> tuple[float, fl
 
 
 @dataclass(frozen=True, slots=True)
-class Percentiles:
-    """Milliseconds over `n` runs; a quantile that n cannot carry is absent, `needs` says why."""
+class Quantiles:
+    """Those of a sample, with their intervals; `needs` says what the others would take."""
 
-    n: int
-    mean: float
-    max: float
-    values: dict[str, float] = field(default_factory=dict)
-    interval: dict[str, tuple[float, float]] = field(default_factory=dict)
-    needs: dict[str, int] = field(default_factory=dict)
+    values: dict[str, float]
+    interval: dict[str, tuple[float, float]]
+    needs: dict[str, int]
 
-    @classmethod
-    def of(cls, milliseconds: ArrayLike) -> "Percentiles":
-        ordered = np.sort(np.asarray(milliseconds, dtype=np.float64))
-        n = len(ordered)
-        if n == 0:
-            raise ValueError("no run was measured")
-        carried = {name: q for name, q in QUANTILES.items() if n >= runs_needed(q)}
-        return cls(
-            n=n,
-            mean=float(ordered.mean()),
-            max=float(ordered[-1]),
-            values={name: float(ordered[_rank(n, q)]) for name, q in carried.items()},
-            interval={name: quantile_interval(ordered, q) for name, q in carried.items()},
-            needs={name: runs_needed(q) for name, q in QUANTILES.items() if name not in carried},
-        )
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "n": self.n,
-            **{name: _rounded(self.values.get(name)) for name in QUANTILES},
-            "max": _rounded(self.max),
-            "mean": _rounded(self.mean),
-            "unit": "ms",
-            "interval": {
-                name: [_rounded(low), _rounded(high)] for name, (low, high) in self.interval.items()
-            },
-            "needs": self.needs,
-        }
+def quantiles_of(ordered: NDArray[np.float64]) -> Quantiles:
+    n = len(ordered)
+    carried = {name: q for name, q in QUANTILES.items() if n >= runs_needed(q)}
+    return Quantiles(
+        {name: float(ordered[_rank(n, q)]) for name, q in carried.items()},
+        {name: quantile_interval(ordered, q) for name, q in carried.items()},
+        {name: runs_needed(q) for name, q in QUANTILES.items() if name not in carried},
+    )
 
 
 def _rank(n: int, q: float) -> int:
@@ -86,9 +63,5 @@ def _binomial(n: int, q: float) -> NDArray[np.float64]:
     k = np.arange(n + 1)
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
     log_choose = log_factorial[n] - log_factorial[k] - log_factorial[n - k]
-    return np.exp(log_choose + k * math.log(q) + (n - k) * math.log1p(-q))
-
-
-def _rounded(value: float | None) -> float | None:
-    """A tenth of a microsecond is below what the clock of any device can tell."""
-    return None if value is None else round(value, 4)
+    chances: NDArray[np.float64] = np.exp(log_choose + k * math.log(q) + (n - k) * math.log1p(-q))
+    return chances

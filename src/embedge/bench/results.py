@@ -1,8 +1,12 @@
 """What a bench finds: given by the measurements, carried by the report, printed by the command."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from embedge.bench.percentiles import quantiles_of
 from embedge.typed import Bound
 
 __all__ = [
@@ -43,6 +47,37 @@ class Percentiles:
     interval: dict[str, tuple[Milliseconds, Milliseconds]] = field(default_factory=dict)
     needs: dict[str, Count] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, milliseconds: ArrayLike, **about: Any) -> Self:
+        """Of a measured sample; `about` are the fields that a subclass adds."""
+        ordered = np.sort(np.asarray(milliseconds, dtype=np.float64))
+        if not len(ordered):
+            raise ValueError("no run was measured")
+        found = quantiles_of(ordered)
+        return cls(
+            n=len(ordered),
+            max=_rounded(ordered[-1]),
+            mean=_rounded(ordered.mean()),
+            p50=_rounded_or_none(found.values.get("p50")),
+            p90=_rounded_or_none(found.values.get("p90")),
+            p99=_rounded_or_none(found.values.get("p99")),
+            interval={
+                name: (_rounded(low), _rounded(high))
+                for name, (low, high) in found.interval.items()
+            },
+            needs=found.needs,
+            **about,
+        )
+
+
+def _rounded_or_none(value: float | None) -> float | None:
+    return None if value is None else _rounded(value)
+
+
+def _rounded(value: float) -> float:
+    """A tenth of a microsecond is below what the clock of any device can tell."""
+    return round(float(value), 4)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactLatency(Percentiles):
@@ -68,9 +103,9 @@ class StageLatency(Percentiles):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColdStart:
-    """From a bare interpreter to the first embedding; the best of `repeats` processes."""
+    """From a bare interpreter to the first embedding: medians over `repeats` processes."""
 
-    artifact: str
+    artifact: str | None = None
     interpreter_s: Seconds | None = None
     import_s: Seconds
     load_s: Seconds
@@ -115,7 +150,7 @@ class Scenario:
     images_per_s: Annotated[float, Bound(0)]
     latency: Percentiles | None = None
     pressure: Pressure | None = None
-    batch: Some = 1
+    batch: Some | None = None
     streams: Some | None = None
     offered_per_s: float | None = None
     load: float | None = None

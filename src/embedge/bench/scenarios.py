@@ -10,45 +10,64 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from embedge.bench.core import timed, without_collector
 from embedge.bench.machine.facts import frequency_mhz, temperature_c
 from embedge.bench.machine.pressure import Load, Watch
-from embedge.bench.percentiles import Percentiles
+from embedge.bench.results import Percentiles, Scenario, Window
 
 __all__ = ["Outcome", "multi_stream", "offline", "server", "sustained"]
 
 Call = Callable[[int], object]
+Pattern = Literal["multi-stream", "offline", "server", "sustained"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """`answered` pictures in `seconds`; `milliseconds` has one entry per query."""
 
-    scenario: str
+    scenario: Pattern
     milliseconds: list[float]
     seconds: float
     answered: int
-    load: Load
-    facts: dict[str, Any] = field(default_factory=dict)
+    pressure: Load
+    batch: int | None = None
+    streams: int | None = None
+    load: float | None = None
+    offered_per_s: float | None = None
+    seed: int | None = None
+    overloaded: bool | None = None
+    windows: tuple[Window, ...] = ()
+    slowdown: float | None = None
 
     @property
     def images_per_s(self) -> float:
         return self.answered / self.seconds
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "scenario": self.scenario,
-            "images_per_s": round(self.images_per_s, 3),
-            "latency": Percentiles.of(self.milliseconds).to_json(),
-            "pressure": self.load.to_json(),
-            **self.facts,
-        }
+    def of(self, artifact: str, threads: int, provider: str) -> Scenario:
+        """The row of a report: what was measured, and on what."""
+        return Scenario(
+            scenario=self.scenario,
+            artifact=artifact,
+            threads=threads,
+            provider=provider,
+            images_per_s=round(self.images_per_s, 3),
+            latency=Percentiles.of(self.milliseconds),
+            pressure=self.pressure.told(),
+            batch=self.batch,
+            streams=self.streams,
+            load=self.load,
+            offered_per_s=self.offered_per_s,
+            seed=self.seed,
+            overloaded=self.overloaded,
+            windows=self.windows,
+            slowdown=self.slowdown,
+        )
 
 
 def offline(call: Call, *, batch: int, seconds: float) -> Outcome:
@@ -58,7 +77,7 @@ def offline(call: Call, *, batch: int, seconds: float) -> Outcome:
     begin = time.perf_counter()
     taken = timed(call, seconds)
     spent = time.perf_counter() - begin
-    return Outcome("offline", taken, spent, batch * len(taken), watch.stop(), {"batch": batch})
+    return Outcome("offline", taken, spent, batch * len(taken), watch.stop(), batch=batch)
 
 
 def multi_stream(call: Call, *, streams: int, seconds: float) -> Outcome:
@@ -83,7 +102,7 @@ def multi_stream(call: Call, *, streams: int, seconds: float) -> Outcome:
     if failures:
         raise next((one for one in failures if not _is_echo(one)), failures[0])
     merged = [value for values in taken for value in values]
-    return Outcome("multi-stream", merged, spent, len(merged), watch.stop(), {"streams": streams})
+    return Outcome("multi-stream", merged, spent, len(merged), watch.stop(), streams=streams)
 
 
 def _until_joined(
@@ -124,9 +143,16 @@ def server(call: Call, *, rate: float, seconds: float, seed: int = 0) -> Outcome
             if taken[-1] > 1e3 * seconds:
                 break
         spent = time.perf_counter() - begin
-    overloaded = len(taken) < len(due)
-    facts = {"offered_per_s": round(rate, 3), "seed": seed, "overloaded": overloaded}
-    return Outcome("server", taken, spent, len(taken), watch.stop(), facts)
+    return Outcome(
+        "server",
+        taken,
+        spent,
+        len(taken),
+        watch.stop(),
+        offered_per_s=round(rate, 3),
+        seed=seed,
+        overloaded=len(taken) < len(due),
+    )
 
 
 def _arrivals(rate: float, seconds: float, seed: int) -> list[float]:
@@ -145,22 +171,29 @@ def sustained(call: Call, *, seconds: float, windows: int = 10) -> Outcome:
     call(0)
     watch = Watch()
     begin = time.perf_counter()
-    told, everything = [], []
+    told: list[Window] = []
+    everything: list[float] = []
     for values in _windows(call, seconds / windows, windows):
         everything += values
         told.append(
-            {
-                "at_s": round(time.perf_counter() - begin, 2),
-                "n": len(values),
-                "p50": round(median(values), 4),
-                "frequency_mhz": frequency_mhz(),
-                "temperature_c": temperature_c(),
-            }
+            Window(
+                at_s=round(time.perf_counter() - begin, 2),
+                n=len(values),
+                p50=round(median(values), 4),
+                frequency_mhz=frequency_mhz(),
+                temperature_c=temperature_c(),
+            )
         )
     spent = time.perf_counter() - begin
-    slowdown = round(float(told[-1]["p50"]) / float(told[0]["p50"]), 4)  # type: ignore[arg-type]
-    facts = {"windows": told, "slowdown": slowdown}
-    return Outcome("sustained", everything, spent, len(everything), watch.stop(), facts)
+    return Outcome(
+        "sustained",
+        everything,
+        spent,
+        len(everything),
+        watch.stop(),
+        windows=tuple(told),
+        slowdown=round(told[-1].p50 / told[0].p50, 4),
+    )
 
 
 def _windows(call: Call, seconds: float, count: int) -> Iterator[list[float]]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from embedge.bench.artifacts import artifact_latency, thread_counts
 from embedge.bench.cold.start import cold_start
 from embedge.bench.machine.facts import machine, peak_rss_bytes
 from embedge.bench.machine.pressure import Watch
+from embedge.bench.results import Latency
 from embedge.bench.waterfall import Query, verification_waterfall
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.runtime.picture.images import RgbImage
@@ -26,7 +26,7 @@ def latency_section(
     seconds: float = 25.0,
     threads: Sequence[int] | None = None,
     on_round: Callable[[], object] = lambda: None,
-) -> dict[str, Any]:
+) -> Latency:
     """What `report.json` keeps under `latency`; `default` names the artifact a device would run.
 
     `seconds` bounds the timed part: repeating disturbed rounds may add two fifths to it, and the
@@ -38,12 +38,12 @@ def latency_section(
     )
     with OrtEncoder(models[default], threads=max(threads or thread_counts())) as encoder:
         verify = verification_waterfall(encoder, queries, seconds=seconds * _FOR_VERIFY)
-    return {
-        "machine": machine(),
-        "artifacts": rows,
-        "verify": verify,
-        "verify_artifact": default,
-        "cold_start": {"artifact": default, **cold_start(models[default], crops[0])},
-        "peak_rss_bytes": peak_rss_bytes(),
-        "pressure": watch.stop().to_json(),
-    }
+    return Latency(
+        machine=machine(),
+        artifacts=rows,
+        verify=verify,
+        verify_artifact=default,
+        cold_start=cold_start(models[default], crops[0], artifact=default),
+        peak_rss_bytes=peak_rss_bytes(),
+        pressure=watch.stop().told(),
+    )

@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from embedge.bench.core import without_collector
-from embedge.bench.percentiles import Percentiles
+from embedge.bench.results import StageLatency
 from embedge.runtime.encoders import Encoder
 from embedge.runtime.picture.align import aligned_crop
 from embedge.runtime.picture.images import Picture, rgb_from_picture
@@ -23,11 +22,11 @@ Query = tuple[Picture, ArrayLike]  # encoded picture, its five landmarks
 
 def verification_waterfall(
     encoder: Encoder, queries: Sequence[tuple[Query, Query]], *, seconds: float = 5.0
-) -> list[dict[str, Any]]:
+) -> tuple[StageLatency, ...]:
     """Decode → align → embed → compare, both pictures in each stage; the whole beside it.
 
-    The queries are walked through again and again until `seconds` have passed. Each answer is one
-    JSON row of the report: stage, n, quantiles, share of the end-to-end mean.
+    The queries are walked through again and again until `seconds` have passed. A share is that of
+    the end-to-end mean.
     """
     taken: dict[str, list[float]] = {stage: [] for stage in STAGES}
     for _ in range(_WARM_UP):
@@ -39,10 +38,10 @@ def verification_waterfall(
             for stage, milliseconds in zip(STAGES, _verify(encoder, left, right)):
                 taken[stage].append(milliseconds)
     whole = sum(taken["end to end"])
-    return [
-        {"stage": stage, **Percentiles.of(values).to_json(), "share": sum(values) / whole}
+    return tuple(
+        StageLatency.of(values, stage=stage, share=sum(values) / whole)
         for stage, values in taken.items()
-    ]
+    )
 
 
 def _verify(encoder: Encoder, left: Query, right: Query) -> list[float]:

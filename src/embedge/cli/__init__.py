@@ -7,7 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from embedge import __version__
+from embedge.cli.output import accept_every_letter, ended, system_error
 from embedge.errors import EmbedgeError
+from embedge.printed import printable
+
+_LINES = "\n"  # some errors list what is wrong, a line each
 
 # command -> (module here, one line of help). A module offers configure(parser), run(options) -> int
 COMMANDS = {
@@ -54,6 +58,7 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `embedge`."""
+    accept_every_letter()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in COMMANDS:
         return _run(arguments[0], arguments[1:], f"embedge {arguments[0]}")
@@ -65,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def distill_and_export() -> int:
     """Entry point of `distill-and-export`."""
+    accept_every_letter()
     return _run("distill-and-export", sys.argv[1:], "distill-and-export")
 
 
@@ -80,17 +86,21 @@ def _run(command: str, arguments: list[str], prog: str) -> int:
     elif extra:
         parser.error(f"unrecognized arguments: {' '.join(extra)}")
     try:
-        return int(module.run(options))
+        status = int(module.run(options))
+        sys.stdout.flush()
+        return status
     except EmbedgeError as error:
         if options.debug:
             raise
-        print(f"{_speaker()}: {error}", file=sys.stderr)
-        return error.exit_code
+        return ended(error.exit_code, f"{_speaker()}: {printable(error, keep=_LINES)}")
     except KeyboardInterrupt:
-        print("\nembedge: stopped; whatever was finished is kept", file=sys.stderr)
-        return 130
+        return ended(130, "\nembedge: stopped; whatever was finished is kept")
     except BrokenPipeError:
-        return 141
+        return ended(141)
+    except OSError as error:
+        if options.debug:
+            raise
+        return ended(2, f"{_speaker()}: {printable(system_error(error))}")
 
 
 def _speaker() -> str:

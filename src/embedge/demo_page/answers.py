@@ -18,9 +18,10 @@ from embedge.runtime.matcher import FaceMatcher
 from embedge.runtime.picture.face_crop import ReadFace
 from embedge.runtime.picture.images import RgbImage, rgb_from_picture
 
-__all__ = ["Comparer", "Errors"]
+__all__ = ["MAX_PIXELS", "Comparer", "Errors"]
 
 _SHOWN = 480  # pixels of the longer side of a picture that is sent back
+MAX_PIXELS = 16_000_000  # of a picture, as a telephone takes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Comparer:
 
     def _picture(self, data: bytes) -> tuple[dict[str, Any], ReadFace | None]:
         try:
-            image = rgb_from_picture(data)
+            image = rgb_from_picture(data, max_pixels=MAX_PIXELS)
         except EmbedgeError as error:
             return {"error": _told(error)}, None
         shown: dict[str, Any] = {
@@ -110,12 +111,21 @@ class Comparer:
         return shown, face
 
 
+def _artifact_of(side: dict[str, Any] | str) -> str | None:
+    """One side of a comparison; older reports name it, "student int8-cpu" or "int8-cpu"."""
+    if isinstance(side, str):
+        return side.removeprefix("student ")
+    name: str | None = side["artifact"]
+    return name
+
+
 def _told(error: EmbedgeError) -> dict[str, str]:
     return {"code": error.code, "what": error.what, "remedy": error.remedy}
 
 
 def _data_uri(image: RgbImage) -> str:
-    picture = Image.fromarray(image)
+    step = max(1, max(image.shape) // (4 * _SHOWN))  # few pixels are copied, however many there are
+    picture = Image.fromarray(np.ascontiguousarray(image[::step, ::step]))
     picture.thumbnail((_SHOWN, _SHOWN))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")

@@ -3,6 +3,9 @@
 import base64
 import binascii
 import json
+import sys
+import threading
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -14,7 +17,12 @@ from embedge.errors import EmbedgeError
 __all__ = ["DemoServer"]
 
 _HOST = "127.0.0.1"
-_LARGEST_BODY = 64 << 20
+_LARGEST_BODY = 24 << 20  # two pictures of 9 MB in base64
+_MOST_CONNECTIONS = 16  # a thread each
+_MOST_COMPARISONS = 2  # at one time, from the first byte of the request: each takes memory
+_PATIENCE_S = 10.0  # how long a request waits for its turn
+_UPLOAD_S = 30.0  # how long it may take to arrive
+_CHUNK = 1 << 16
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data: blob:;"
     " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -27,20 +35,42 @@ _PAGES = {
 
 
 class DemoServer(ThreadingHTTPServer):
-    """Serves until `shutdown`; a port of 0 takes any that is free."""
+    """Serves until `shutdown`; a port of 0 takes any that is free.
+
+    Connections and comparisons at one time are bounded, and with them threads and memory.
+    """
 
     daemon_threads = True
 
     def __init__(self, comparer: Comparer, port: int = 0) -> None:
         self.comparer = comparer
+        self.turn = threading.BoundedSemaphore(_MOST_COMPARISONS)
+        self._connections = threading.BoundedSemaphore(_MOST_CONNECTIONS)
         try:
             super().__init__((_HOST, port), _Handler)
-        except OSError as error:
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or "a port is a number from 0 to 65535"
             raise EmbedgeError(
                 "E-PORT",
-                f"cannot listen on port {port}: {error.strerror}",
+                f"cannot listen on port {port}: {why}",
                 remedy="Choose another with --port, or 0 for any",
             ) from error
+
+    def verify_request(self, *_: Any) -> bool:
+        """A connection too many is closed at once; a browser tries again."""
+        return self._connections.acquire(blocking=False)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._connections.release()
+
+    def handle_error(self, *request: Any) -> None:
+        """Whoever hangs up in the middle is nobody's error; anything else is shown."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError | TimeoutError):
+            super().handle_error(*request)
 
     @property
     def address(self) -> str:
@@ -70,22 +100,45 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.FORBIDDEN, "E-REQUEST", "only the demo page may ask")
             return
         length = self.headers.get("Content-Length", "")
-        if not length.isdigit() or int(length) > _LARGEST_BODY:
+        if not (length.isascii() and length.isdigit()) or int(length[:12]) > _LARGEST_BODY:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "E-REQUEST", "too large a request")
             return
-        self._compare(self.rfile.read(int(length)))
-
-    def _compare(self, body: bytes) -> None:
+        if not self.server.turn.acquire(timeout=_PATIENCE_S):
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "E-REQUEST", "others are being compared")
+            return
         try:
-            pictures = json.loads(body)
+            self._compare(int(length))
+        finally:
+            self.server.turn.release()
+
+    def _compare(self, length: int) -> None:
+        try:
+            pictures = json.loads(self._body(length))
             a, b = (base64.b64decode(pictures[name], validate=True) for name in "ab")
+            del pictures
         except (ValueError, KeyError, TypeError, binascii.Error, RecursionError):
             self._refuse(HTTPStatus.BAD_REQUEST, "E-REQUEST", "the request is not two pictures")
+            return
+        except TimeoutError:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "E-REQUEST", "the request arrives too slowly")
             return
         try:
             self._json(HTTPStatus.OK, self.server.comparer.answer(a, b))
         except EmbedgeError as error:
             self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, error.code, str(error))
+
+    def _body(self, length: int) -> bytes:
+        """All of it within `_UPLOAD_S`: a byte now and then would keep a turn for ever."""
+        end = time.monotonic() + _UPLOAD_S
+        body = bytearray()
+        while len(body) < length:
+            self.connection.settimeout(max(end - time.monotonic(), 0.001))
+            piece = self.rfile.read1(min(length - len(body), _CHUNK))
+            if not piece:
+                raise ValueError("it is cut short")
+            body += piece
+        self.connection.settimeout(self.timeout)
+        return bytes(body)
 
     def _is_meant(self) -> bool:
         return self.headers.get("Host") in self.server.names()

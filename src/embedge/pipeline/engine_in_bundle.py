@@ -133,6 +133,8 @@ def _add(folder: Path, bundle: Bundle, built: list[Path]) -> None:
         provenance=bundle.provenance,
         default_artifact=bundle.default_artifact,
         extras=bundle.extras,
+        version=bundle.declared.version,
+        expires=bundle.declared.expires,
     )
 
 

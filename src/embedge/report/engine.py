@@ -6,7 +6,7 @@ from dataclasses import replace
 from embedge import __version__
 from embedge.bench.machine.facts import machine
 from embedge.bench.machine.tegrastats import power_mode
-from embedge.bench.results import ArtifactLatency, Latency, Machine, Sample
+from embedge.bench.results import Latency
 from embedge.doctor.jetson import jetson
 from embedge.export.engines.check import EngineCheck
 from embedge.report.device import now, space_of
@@ -15,7 +15,6 @@ from embedge.runtime.bundle.bundle import Artifact as Graph
 from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.cuda.driver import cuda_driver
-from embedge.typed import plain, structured
 
 __all__ = ["engine_report"]
 
@@ -64,7 +63,7 @@ def _gate(name: str, check: EngineCheck) -> Gate:
 
 
 def _latency(card: EngineCard, check: EngineCheck) -> Latency:
-    board, here = jetson(), structured(Machine, plain(machine()))
+    board, here = jetson(), machine()
     return Latency(
         machine=replace(
             here,
@@ -73,8 +72,8 @@ def _latency(card: EngineCard, check: EngineCheck) -> Latency:
             jetson=board.to_json() if board else None,
             power_mode=power_mode(),
         ),
-        artifacts=structured(tuple[ArtifactLatency, ...], plain(check.latency)),
-        power=structured(dict[str, Sample], plain(check.power)) or None,
+        artifacts=check.latency,
+        power=check.power or None,
     )
 
 

@@ -40,6 +40,8 @@ def test_a_match_is_strictly_above_the_threshold(matcher):
     below = tiny_threshold(float(np.nextafter(score, -1)))
     assert not matcher.verify(face_like(1), face_like(2), threshold=at).match
     assert matcher.verify(face_like(1), face_like(2), threshold=below).match
+    with pytest.raises(EmbedgeError, match=r"E-THRESHOLD.*a bare number"):
+        matcher.verify(face_like(1), face_like(2), threshold=0.3)
 
 
 def test_one_picture_gives_a_vector_several_a_matrix(matcher):
@@ -62,6 +64,9 @@ def test_a_larger_picture_needs_landmarks(matcher):
     assert result.cosine == pytest.approx(1, abs=1e-6)
     with pytest.raises(EmbedgeError, match="E-LANDMARKS"):
         matcher.embed([scene, scene], [points])
+    for wrong in ("abc", [[1, 2], [3]], [[None, 1]] * 5, np.full((5, 2), np.nan)):
+        with pytest.raises(EmbedgeError, match="E-LANDMARKS"):
+            matcher.embed(scene, wrong)
 
 
 def test_an_artifact_without_a_threshold_cannot_decide(bundle):

@@ -4,18 +4,13 @@ Five functions make a layer (`stream`, `allocate`, `pinned`, `upload`, `download
 the device's primary context, the one TensorRT uses, current on the calling thread.
 """
 
-import importlib.util
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from embedge.errors import EmbedgeError
-
-__all__ = ["LAYERS", "CudaMemory", "DeviceBlock", "Stream", "open_memory"]
-
-LAYERS = ("pycuda", "cuda-bindings")
+__all__ = ["CudaMemory", "DeviceBlock", "Stream", "as_bytes"]
 
 
 class Stream(Protocol):
@@ -52,38 +47,8 @@ class CudaMemory(Protocol):
     def close(self) -> None: ...
 
 
-def open_memory(layer: str | None = None, device: int = 0) -> CudaMemory:
-    """Open the layer asked for, else the first one installed; the encoder says which it was."""
-    chosen = layer or _first_installed()
-    if chosen == "pycuda":
-        from embedge.runtime.encoders.tensorrt.cuda.memory_pycuda import PycudaMemory
-
-        return PycudaMemory(device)
-    if chosen == "cuda-bindings":
-        from embedge.runtime.encoders.tensorrt.cuda.memory_bindings import BindingsMemory
-
-        return BindingsMemory(device)
-    raise EmbedgeError(
-        "E-CUDA-LAYER",
-        f"there is no CUDA memory layer named {chosen!r}",
-        remedy=f"Choose one of {', '.join(LAYERS)}",
-    )
-
-
 def as_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
     """The same memory as flat bytes; a copy here would break asynchronous transfers."""
     if not array.flags.c_contiguous:
         raise ValueError("only contiguous arrays are copied asynchronously")
     return array.reshape(-1).view(np.uint8)
-
-
-def _first_installed() -> str:
-    if importlib.util.find_spec("pycuda"):
-        return "pycuda"
-    if importlib.util.find_spec("cuda") and importlib.util.find_spec("cuda.bindings"):
-        return "cuda-bindings"
-    raise EmbedgeError(
-        "E-CUDA-LAYER",
-        "engines need pycuda or cuda-bindings, and neither is installed",
-        remedy="pip install cuda-bindings (a wheel), or pip install pycuda (needs nvcc)",
-    )

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from embedge.bench.results import ColdStart
 from embedge.errors import EmbedgeError
 from embedge.runtime.picture.images import RgbImage
 
@@ -21,7 +22,7 @@ _PATIENCE_S = 120.0
 
 def cold_start(
     source: Path, crop: RgbImage, *, artifact: str | None = None, repeats: int = 3
-) -> dict[str, Any]:
+) -> ColdStart:
     """Medians over `repeats` fresh processes, in seconds; files are in the page cache by then.
 
     `source` is a bundle or one ONNX file. `import` is everything up to a usable runtime, `load`
@@ -29,13 +30,14 @@ def cold_start(
     and threads are those of such a process at its end.
     """
     runs = [_fresh_process(source, crop, artifact) for _ in range(repeats)]
-    return {
+    return ColdStart(
+        artifact=artifact,
         **{name: round(median(run[name] for run in runs), 4) for name in _TIMES},
-        "peak_rss_bytes": max(run["peak_rss_bytes"] for run in runs),
-        "threads": runs[-1]["threads"],
-        "provider": runs[-1]["provider"],
-        "repeats": repeats,
-    }
+        peak_rss_bytes=max(run["peak_rss_bytes"] for run in runs),
+        threads=runs[-1]["threads"],
+        provider=runs[-1]["provider"],
+        repeats=repeats,
+    )
 
 
 def _fresh_process(source: Path, crop: RgbImage, artifact: str | None) -> dict[str, Any]:

@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
+
+from embedge.bench.results import Energy
 
 __all__ = ["EnergyMeter", "energy_per_call"]
 
@@ -90,7 +92,7 @@ class EnergyMeter:
 
 def energy_per_call(
     call: Callable[[int], object], *, seconds: float, meter: EnergyMeter | None
-) -> dict[str, Any] | None:
+) -> dict[str, Energy] | None:
     """Joules a call by sensor, whole and beyond what the idle board takes in the same time."""
     if meter is None:
         return None
@@ -104,12 +106,12 @@ def energy_per_call(
             call(calls)
             calls += 1
     return {
-        name: {
-            "joules_per_call": joules / calls,
-            "above_idle": (joules - idle[name] * meter.seconds) / calls,
-            "idle_watts": idle[name],
-            "calls": calls,
-        }
+        name: Energy(
+            joules_per_call=joules / calls,
+            above_idle=(joules - idle[name] * meter.seconds) / calls,
+            idle_watts=idle[name],
+            calls=calls,
+        )
         for name, joules in meter.joules.items()
     }
 

@@ -6,7 +6,8 @@ import re
 import resource
 import sys
 from pathlib import Path
-from typing import Any
+
+from embedge.bench.results import Machine
 
 __all__ = [
     "cores",
@@ -18,19 +19,19 @@ __all__ = [
 ]
 
 
-def machine() -> dict[str, Any]:
-    """Everything that changes a latency and that the system tells without privileges."""
-    return {
-        "name": _board_name(),
-        "cpu": _cpu_name(),
-        "cores": cores(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "system": f"{platform.system()} {platform.release()}",
-        "architecture": platform.machine(),
-        "python": platform.python_version(),
-        "frequency_mhz": frequency_mhz(),
-        "governor": _text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
-    }
+def machine() -> Machine:
+    """This machine, now."""
+    return Machine(
+        name=_board_name(),
+        cpu=_cpu_name(),
+        cores=cores(),
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        system=f"{platform.system()} {platform.release()}",
+        architecture=platform.machine(),
+        python=platform.python_version(),
+        frequency_mhz=frequency_mhz(),
+        governor=_text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
+    )
 
 
 def cores() -> int:

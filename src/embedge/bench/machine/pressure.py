@@ -4,7 +4,9 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
+
+from embedge.bench.results import Pressure
 
 __all__ = ["BUSY", "Load", "Watch"]
 
@@ -26,14 +28,25 @@ class Load:
     def busy(self) -> bool:
         return self.others is not None and self.others > BUSY
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "seconds": round(self.seconds, 3),
-            "own_cores": round(self.own, 3),
-            "other_cores": None if self.others is None else round(self.others, 3),
-            "waiting_share": None if self.waiting is None else round(self.waiting, 4),
-            "loadavg": self.loadavg,
-        }
+    def told(self) -> Pressure:
+        """As a report tells it."""
+        return Pressure(
+            round(self.seconds, 3),
+            round(self.own, 3),
+            None if self.others is None else round(self.others, 3),
+            None if self.waiting is None else round(self.waiting, 4),
+            self.loadavg,
+        )
+
+
+class _Look(NamedTuple):
+    """Seconds since some beginning, None where the system does not tell."""
+
+    clock: float
+    own: float
+    busy: float | None
+    waiting: float | None
+    loadavg: float | None
 
 
 class Watch:
@@ -45,24 +58,20 @@ class Watch:
 
     def stop(self) -> Load:
         before, now = self._start, self._look()
-        seconds = max(now["clock"] - before["clock"], 1e-9)
-        own = (now["own"] - before["own"]) / seconds
+        seconds = max(now.clock - before.clock, 1e-9)
+        own = (now.own - before.own) / seconds
         others = waiting = None
-        if now["busy"] is not None and before["busy"] is not None:
-            others = max((now["busy"] - before["busy"]) / seconds - own, 0.0)
-        if now["waiting"] is not None and before["waiting"] is not None:
-            waiting = (now["waiting"] - before["waiting"]) / seconds
-        return Load(seconds, own, others, waiting, now["loadavg"])
+        if now.busy is not None and before.busy is not None:
+            others = max((now.busy - before.busy) / seconds - own, 0.0)
+        if now.waiting is not None and before.waiting is not None:
+            waiting = (now.waiting - before.waiting) / seconds
+        return Load(seconds, own, others, waiting, now.loadavg)
 
-    def _look(self) -> dict[str, Any]:
+    def _look(self) -> "_Look":
         times = os.times()
-        return {
-            "clock": time.monotonic(),
-            "own": times.user + times.system + times.children_user + times.children_system,
-            "busy": self._busy_seconds(),
-            "waiting": self._waiting_seconds(),
-            "loadavg": self._loadavg(),
-        }
+        own = times.user + times.system + times.children_user + times.children_system
+        busy, waiting = self._busy_seconds(), self._waiting_seconds()
+        return _Look(time.monotonic(), own, busy, waiting, self._loadavg())
 
     def _busy_seconds(self) -> float | None:
         """All processors, all processes, and what a hypervisor stole; without idle and I/O wait."""

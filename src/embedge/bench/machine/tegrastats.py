@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any
+
+from embedge.bench.results import Sample
 
 __all__ = ["Tegrastats", "parsed_line", "power_mode", "watched"]
 
@@ -29,10 +30,10 @@ class Tegrastats:
         for name, value in parsed_line(line).items():
             self.samples[name].append(value)
 
-    def summary(self) -> dict[str, Any]:
-        """{name: {mean, max, n}}; rails in milliwatts, temperatures in Celsius."""
+    def summary(self) -> dict[str, Sample]:
+        """By name: rails in milliwatts, temperatures in Celsius."""
         return {
-            name: {"mean": round(fmean(values), 1), "max": max(values), "n": len(values)}
+            name: Sample(round(fmean(values), 1), max(values), len(values))
             for name, values in sorted(self.samples.items())
         }
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from embedge.runtime.bundle.bundle import Bundle
     from embedge.runtime.matcher import FaceMatcher
 
 
@@ -31,22 +32,42 @@ def add_matcher_options(parser: argparse.ArgumentParser) -> None:
         metavar="KEY.pub",
         help="refuse a bundle that this key has not signed (repeatable: any of them)",
     )
+    parser.add_argument(
+        "--at-least-version",
+        type=int,
+        metavar="N",
+        help="with --trust: refuse a bundle that was signed with a lower version, or with none",
+    )
+    parser.add_argument(
+        "--aligned",
+        action="store_true",
+        help="the pictures are aligned crops of the bundle's size: no face is looked for in them",
+    )
 
 
 def matcher_from(options: argparse.Namespace) -> "FaceMatcher":
+    with bundle_from(options) as bundle:
+        return matcher_of(bundle, options)
+
+
+def bundle_from(options: argparse.Namespace) -> "Bundle":
+    """The bundle, opened only where its signer is trusted, if that was asked for."""
     from embedge.runtime.bundle.bundle import Bundle
+
+    return Bundle.open(
+        options.bundle, trusted=options.trust or (), at_least=options.at_least_version
+    )
+
+
+def matcher_of(bundle: "Bundle", options: argparse.Namespace) -> "FaceMatcher":
     from embedge.runtime.matcher import FaceMatcher
 
-    with Bundle.open(options.bundle) as bundle:
-        if options.trust:
-            from embedge.runtime.bundle.signature import require_signature
-
-            require_signature(bundle, options.trust)
-        return FaceMatcher.load(
-            bundle,
-            options.artifact,
-            require_provider=options.require_provider,
-            threads=options.threads,
-            detector=options.detector,
-            choice=options.face,
-        )
+    return FaceMatcher.load(
+        bundle,
+        options.artifact,
+        require_provider=options.require_provider,
+        threads=options.threads,
+        detector=options.detector,
+        choice=options.face,
+        aligned=options.aligned,
+    )

@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedge.errors import EmbedgeError
+from embedge.printed import printable
 
 if TYPE_CHECKING:
     from embedge.bench.bundle_bench import OpenEncoder, Plan
     from embedge.bench.results import Latency
     from embedge.runtime.bundle.bundle import Bundle
+    from embedge.runtime.encoders.placement import Placement
 
 _SCENARIOS = ("single-stream", "multi-stream", "offline", "server", "sustained")
 _FACES = 32
+_LONGEST_S = 86_400
+_MOST = 4096  # threads, streams or pictures at one time
 _SCENE = (480, 640)
 
 
@@ -48,10 +52,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from embedge.bench.bundle_bench import bundle_latency
-    from embedge.bench.results import Latency
     from embedge.cli.machine.bench_text import bench_text
     from embedge.runtime.bundle.bundle import Bundle
-    from embedge.typed import plain, structured
+    from embedge.typed import plain
 
     def tell(line: str) -> None:
         if not options.json:
@@ -60,18 +63,18 @@ def run(options: argparse.Namespace) -> int:
     with Bundle.open(options.bundle) as bundle:
         plan = _plan(options, bundle)
         crops, queries = _faces(options, bundle)
-        section = bundle_latency(
+        found = bundle_latency(
             options.bundle,
             plan,
             _opener(bundle, engine=options.engine),
             crops=crops,
             queries=queries,
-            tell=tell,
+            tell=_silent if options.json else _tell,
         )
         placed = None if options.engine else _placements(bundle, plan)
-        latency = replace(structured(Latency, plain(section)), placement=placed)
+        latency = replace(found, placement=placed)
         if options.out:
-            tell(_written(bundle, plan, latency, options.out))
+            (_silent if options.json else _tell)(_written(bundle, plan, latency, options.out))
     print(json.dumps(plain(latency), indent=2) if options.json else bench_text(latency))
     return 0
 
@@ -87,6 +90,14 @@ def _written(bundle: "Bundle", plan: "Plan", latency: "Latency", out: Path) -> s
     return str((write_report if drawn else write_figures)(report, out))
 
 
+def _tell(line: str) -> None:
+    print(f"  {printable(line)}", flush=True)
+
+
+def _silent(_: str) -> None:
+    """With --json only the result is printed."""
+
+
 def _plan(options: argparse.Namespace, bundle: "Bundle") -> "Plan":
     from embedge.bench.artifacts import thread_counts
     from embedge.bench.bundle_bench import Plan
@@ -95,10 +106,13 @@ def _plan(options: argparse.Namespace, bundle: "Bundle") -> "Plan":
     chosen = options.artifact or sorted(runnable, key=lambda n: n != bundle.default_artifact)
     for name in chosen:
         bundle.artifact(name)
-    if options.seconds <= 0 or options.sustained_seconds <= 0:
-        raise EmbedgeError(
-            "E-OPTION", "a measurement needs time", remedy="Give more than 0 seconds"
-        )
+    for seconds in (options.seconds, options.sustained_seconds):
+        if not 0 < seconds <= _LONGEST_S:
+            raise EmbedgeError(
+                "E-OPTION",
+                f"a measurement cannot take {seconds:g} seconds",
+                remedy=f"Give more than 0 and at most {_LONGEST_S:,} seconds",
+            )
     return Plan(
         artifacts=tuple(chosen),
         threads=(1,) if options.engine else options.threads or thread_counts(),
@@ -171,7 +185,7 @@ def _jpeg(image: Any) -> bytes:
     return stream.getvalue()
 
 
-def _placements(bundle: "Bundle", plan: "Plan") -> dict[str, Any]:
+def _placements(bundle: "Bundle", plan: "Plan") -> dict[str, "Placement"]:
     from embedge.runtime.encoders.placement import node_placement
 
     return {
@@ -182,6 +196,6 @@ def _placements(bundle: "Bundle", plan: "Plan") -> dict[str, Any]:
 def _counts(text: str) -> tuple[int, ...]:
     """`1,2,4`; argparse turns the error into its usual message."""
     counts = tuple(int(part) for part in text.split(","))
-    if min(counts) < 1:
-        raise argparse.ArgumentTypeError("give numbers of one or more, as 1,2,4")
+    if min(counts) < 1 or max(counts) > _MOST:
+        raise argparse.ArgumentTypeError(f"give numbers from 1 to {_MOST}, as 1,2,4")
     return counts

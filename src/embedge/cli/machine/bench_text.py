@@ -1,12 +1,13 @@
 """What a bench found, as lines for a terminal."""
 
 from embedge.bench.results import Latency, Scenario
+from embedge.printed import printable
 
 __all__ = ["bench_text"]
 
 
 def bench_text(found: Latency) -> str:
-    lines = [f"{found.machine.cpu}, {found.machine.cores} cores", ""]
+    lines = [f"{printable(found.machine.cpu)}, {found.machine.cores} cores", ""]
     for row in found.artifacts:
         flag = f"  ({row.flagged} rounds disturbed)" if row.flagged else ""
         lines.append(

@@ -2,7 +2,7 @@
 
 import argparse
 
-from embedge.cli.device.matcher_options import add_matcher_options, matcher_from
+from embedge.cli.device.matcher_options import add_matcher_options, bundle_from, matcher_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -13,9 +13,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from embedge.demo_page.answers import Comparer, Errors
     from embedge.demo_page.server import DemoServer
-    from embedge.runtime.bundle.bundle import Bundle
 
-    with matcher_from(options) as matcher, Bundle.open(options.bundle) as bundle:
+    with bundle_from(options) as bundle, matcher_of(bundle, options) as matcher:
         comparer = Comparer(matcher, Errors.of(bundle, matcher.artifact.name))
         with DemoServer(comparer, options.port) as server:
             print(f"open {server.address} — Ctrl-C stops", flush=True)

@@ -200,7 +200,5 @@ def _text(built: "BuiltEngine") -> str:
         f" of {parity.count} faces (bound {check.bound})"
     )
     for row in check.latency:
-        times = row.to_json()
-        p50, p99, n = (times[key] for key in ("p50", "p99", "n"))
-        lines.append(f"latency   batch {row.batch}: p50 {p50} ms, p99 {p99} ms, n {n}")
+        lines.append(f"latency   batch {row.batch}: p50 {row.p50} ms, p99 {row.p99} ms, n {row.n}")
     return "\n".join([*lines, f"ran       {check.provider}"])

@@ -5,6 +5,7 @@ A locked private key is opened with the password in EMBEDGE_SIGNING_PASSWORD.
 
 import argparse
 import os
+from datetime import date
 from pathlib import Path
 
 
@@ -15,21 +16,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sign = actions.add_parser("bundle", help="sign a bundle folder")
     sign.add_argument("bundle", type=Path)
     sign.add_argument("--key", type=Path, required=True, help="the private key")
+    sign.add_argument("--version", type=int, help="counts up from release to release")
+    sign.add_argument("--expires", type=date.fromisoformat, help="the last day, as 2027-12-31")
     check = actions.add_parser("check", help="who signed this bundle, and is the key trusted?")
     check.add_argument("bundle", type=Path, help="a bundle folder or its .zip")
     check.add_argument(
         "--trust", type=Path, action="append", required=True, help="a public key (repeatable)"
     )
+    check.add_argument("--at-least-version", type=int, help="refuse an older one")
 
 
 def run(options: argparse.Namespace) -> int:
     from embedge.runtime.bundle.bundle import Bundle
-    from embedge.runtime.bundle.signature import (
-        PASSWORD_VARIABLE,
-        new_signing_key,
-        require_signature,
-        sign_bundle,
-    )
+    from embedge.runtime.bundle.signature import require_signature, sign_bundle
+    from embedge.runtime.bundle.signing_keys import PASSWORD_VARIABLE, new_signing_key
 
     password = os.environ.get(PASSWORD_VARIABLE, "").encode() or None
     match options.action:
@@ -38,9 +38,22 @@ def run(options: argparse.Namespace) -> int:
             locked = "locked with the password" if password else "not locked with a password"
             print(f"private key: {options.file} ({locked}; keep it)\npublic key:  {public}")
         case "bundle":
-            print(f"signed by key {sign_bundle(options.bundle, options.key, password).key_id}")
+            signed = sign_bundle(
+                options.bundle,
+                options.key,
+                password,
+                version=options.version,
+                expires=options.expires,
+            )
+            print(f"signed by key {signed.key_id}")
         case "check":
-            with Bundle.open(options.bundle) as bundle:
+            with Bundle.open(
+                options.bundle, trusted=options.trust, at_least=options.at_least_version
+            ) as bundle:
                 found = require_signature(bundle, options.trust)
+                told = bundle.declared
+                version = "no version" if told.version is None else f"version {told.version}"
+                until = f", until {told.expires}" if told.expires else ""
                 print(f"{bundle.name}: every file as signed by key {found.key_id}")
+                print(f"{version}{until}")
     return 0

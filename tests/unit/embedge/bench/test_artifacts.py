@@ -43,13 +43,27 @@ def queries() -> list[Any]:
 
 def test_every_artifact_and_thread_count_has_a_row(model: Path, crops: np.ndarray) -> None:
     rows = artifact_latency({"fp32": model, "again": model}, crops, seconds=0.6, rounds=2)
-    assert [(row["artifact"], row["threads"]) for row in rows] == [
+    assert [(row.artifact, row.threads) for row in rows] == [
         (name, threads) for name in ("fp32", "again") for threads in thread_counts()
     ]
     for row in rows:
-        assert row["provider"] == "CPUExecutionProvider"
-        assert 0 < row["p50"] <= row["max"]
-        assert row["n"] >= row["rounds"]
+        assert row.provider == "CPUExecutionProvider"
+        assert 0 < (row.p50 or 0) <= row.max
+        assert row.n >= row.rounds
+
+
+def test_every_round_is_told(model: Path, crops: np.ndarray) -> None:
+    told: list[None] = []
+    artifact_latency(
+        {"fp32": model},
+        crops,
+        threads=(1,),
+        seconds=0.3,
+        rounds=3,
+        repeats=0,
+        on_round=lambda: told.append(None),
+    )
+    assert len(told) == 3
 
 
 def test_it_refuses_to_measure_on_nothing(model: Path, crops: np.ndarray) -> None:
@@ -59,14 +73,12 @@ def test_it_refuses_to_measure_on_nothing(model: Path, crops: np.ndarray) -> Non
 
 def test_the_stages_of_a_verification_add_up(model: Path) -> None:
     with OrtEncoder(model, threads=1) as encoder:
-        rows = {
-            row["stage"]: row for row in verification_waterfall(encoder, queries(), seconds=0.5)
-        }
+        rows = {row.stage: row for row in verification_waterfall(encoder, queries(), seconds=0.5)}
     assert tuple(rows) == STAGES
-    parts = sum(rows[stage]["mean"] for stage in STAGES[:-1])
-    assert parts == pytest.approx(rows["end to end"]["mean"], rel=1e-3)
-    assert sum(rows[stage]["share"] for stage in STAGES[:-1]) == pytest.approx(1, rel=1e-6)
-    assert rows["decode"]["mean"] > rows["compare"]["mean"]
+    parts = sum((rows[stage].mean or 0) for stage in STAGES[:-1])
+    assert parts == pytest.approx(rows["end to end"].mean, rel=1e-3)
+    assert sum(rows[stage].share for stage in STAGES[:-1]) == pytest.approx(1, rel=1e-6)
+    assert (rows["decode"].mean or 0) > (rows["compare"].mean or 0)
 
 
 @pytest.mark.parametrize("kind", ["onnx", "bundle"])
@@ -75,11 +87,11 @@ def test_a_cold_start_is_split_and_measured_in_fresh_processes(
 ) -> None:
     source = model if kind == "onnx" else tiny_bundle(tmp_path / "tiny.embedge")
     found = cold_start(source, crops[0], repeats=1)
-    parts = sum(found[name] for name in ("interpreter_s", "import_s", "load_s", "first_s"))
-    assert parts == pytest.approx(found["total_s"], abs=1e-3)
-    assert min(found["import_s"], found["load_s"], found["first_s"]) > 0
-    assert found["peak_rss_bytes"] > 10_000_000
-    assert found["provider"] == "CPUExecutionProvider"
+    parts = found.interpreter_s + found.import_s + found.load_s + found.first_s
+    assert parts == pytest.approx(found.total_s, abs=1e-3)
+    assert min(found.import_s, found.load_s, found.first_s) > 0
+    assert found.peak_rss_bytes > 10_000_000
+    assert found.provider == "CPUExecutionProvider"
 
 
 def test_a_cold_start_that_fails_says_why(tmp_path: Path, crops: np.ndarray) -> None:
@@ -108,4 +120,4 @@ def test_a_large_parent_does_not_count_as_the_child_s_memory(
     """A fork inherits its parent's peak in getrusage: 700 MB held here must not show there."""
     held = np.ones(700 << 17)
     found = cold_start(model, crops[0], repeats=1)
-    assert held.nbytes > found["peak_rss_bytes"]
+    assert held.nbytes > found.peak_rss_bytes

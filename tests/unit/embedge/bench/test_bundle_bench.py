@@ -37,13 +37,14 @@ def section(bundle: Path) -> dict[str, Any]:
         seconds=0.1,
         sustained_seconds=0.3,
     )
-    return bundle_latency(
+    found = bundle_latency(
         bundle,
         plan,
         lambda _, threads: OrtEncoder(model, threads=threads),
         crops=crops,
         queries=[((crops[0], template), (crops[1], template))],
     )
+    return plain(found)
 
 
 def test_every_scenario_ran_for_every_thread_count(section: dict[str, Any]) -> None:

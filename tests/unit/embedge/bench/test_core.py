@@ -8,8 +8,9 @@ import pytest
 from fake_time import FakeTime
 
 from embedge.bench import core
-from embedge.bench.core import Subject, single_stream
+from embedge.bench.core import Measured, Subject, single_stream
 from embedge.bench.machine.pressure import Load
+from embedge.bench.results import ArtifactLatency
 
 
 class Scripted:
@@ -24,6 +25,10 @@ class Scripted:
     def stop(self) -> Load:
         others = self.others.pop(0) if len(self.others) > 1 else self.others[0]
         return Load(seconds=1.0, own=1.0, others=others, waiting=0.0, loadavg=0.0)
+
+
+def told(measured: Measured) -> ArtifactLatency:
+    return measured.row(measured.name, "nothing", threads=1)
 
 
 def sleeper(name: str, milliseconds: float, log: list[str] | None = None) -> Subject:
@@ -42,9 +47,9 @@ def test_it_measures_what_happened(monkeypatch: pytest.MonkeyPatch) -> None:
     subjects = [Subject("fast", clock.taking(1)), Subject("slow", clock.taking(4))]
     begin = clock.now
     fast, slow = single_stream(subjects, seconds=6.0, rounds=3)
-    assert fast.percentiles.values["p99"] == pytest.approx(1.0)
-    assert slow.percentiles.values["p50"] == pytest.approx(4.0)
-    assert fast.percentiles.n == pytest.approx(4 * slow.percentiles.n, rel=0.01)
+    assert told(fast).p99 == pytest.approx(1.0)
+    assert told(slow).p50 == pytest.approx(4.0)
+    assert told(fast).n == pytest.approx(4 * told(slow).n, rel=0.01)
     assert (fast.rounds, fast.rejected, fast.flagged) == (3, 0, 0)
     assert clock.now - begin == pytest.approx(6.0, rel=0.02)
 
@@ -70,14 +75,14 @@ def test_a_machine_that_stays_busy_is_flagged(monkeypatch: pytest.MonkeyPatch) -
     (found,) = single_stream([sleeper("a", 1)], seconds=0.05, rounds=2)
     assert (found.rounds, found.rejected, found.flagged) == (2, 2, 2)
     assert sorted(load.others or 0 for load in found.loads) == [0.5, 0.7]  # the calmest
-    assert found.to_json()["flagged"] == 2
+    assert found.flagged == 2
 
 
 def test_an_unknown_load_is_not_called_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core, "Watch", Scripted([None]))
     (found,) = single_stream([sleeper("a", 1)], seconds=0.05, rounds=2)
     assert (found.rounds, found.flagged) == (2, 0)
-    assert found.to_json()["other_cores"] is None
+    assert found.other_cores is None
 
 
 def test_the_collector_is_back_after_a_failure() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -175,7 +176,51 @@ def test_a_zip_bomb_is_refused_without_unpacking_it(folder, tmp_path):
         manifest["files"]["student.fp32.onnx"]["bytes"] = 5 << 30
 
     resealed(folder, claim)
-    assert "4 GiB" in refusal(folder).what
+    assert "bytes is 5368709120" in refusal(folder).what
+
+
+def test_what_a_zip_unpacks_to_is_bounded_before_it_is_unpacked(folder, tmp_path):
+    path = zipped(folder, tmp_path / "a.zip")
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(80 << 20))
+    assert "unpack to" in refusal(path).what
+
+
+def test_only_plain_deflate_is_unpacked(folder, tmp_path):
+    path = zipped(folder, tmp_path / "a.zip")
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("other", b"x")
+    assert "packed by method 14" in refusal(path).what
+
+
+def test_a_long_list_of_entries_is_refused_before_it_is_parsed(tmp_path):
+    path = tmp_path / "many.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(9000):
+            archive.writestr(f"{number:0300}", b"")
+    assert "list of entries is too long" in refusal(path).what
+    path.write_bytes(b"PK\x05\x06")
+    assert "no list of entries" in refusal(path).what
+
+
+def test_the_large_form_of_zip_is_refused(folder, tmp_path):
+    path = zipped(folder, tmp_path / "a.zip")
+    data = path.read_bytes()
+    end = data.rindex(b"PK\x05\x06")
+    path.write_bytes(data[:end] + b"PK\x06\x07" + bytes(16) + data[end:])
+    assert "more than 4 GiB" in refusal(path).what
+
+
+def test_a_digest_is_taken_a_piece_at_a_time(tmp_path):
+    big = os.urandom(24 << 20)
+    folder = tiny_bundle(tmp_path / "big.embedge", files={"engines/big.plan": big})
+    for path in (folder, zipped(folder, tmp_path / "big.zip")):
+        Bundle.open(path).close()
+        tracemalloc.start()
+        Bundle.open(path).close()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 12 << 20
 
 
 @pytest.mark.parametrize(

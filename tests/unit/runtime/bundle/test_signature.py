@@ -4,19 +4,22 @@ import json
 import shutil
 import subprocess
 import zipfile
+from datetime import date
 from pathlib import Path
 
 import pytest
 from tiny_bundles import tiny_bundle
 
 from embedge.errors import EmbedgeError
+from embedge.runtime import FaceMatcher
 from embedge.runtime.bundle.bundle import MANIFEST, SEAL, SIGNATURE, Bundle, seal_of
 from embedge.runtime.bundle.signature import (
-    new_signing_key,
+    require_current,
     require_signature,
     sign_bundle,
     signature_of,
 )
+from embedge.runtime.bundle.signing_keys import new_signing_key
 
 
 @pytest.fixture
@@ -150,3 +153,80 @@ def test_openssl_agrees(bundle: Path, key: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     (bundle / MANIFEST).write_bytes((bundle / MANIFEST).read_bytes() + b" ")
     assert subprocess.run(command, capture_output=True).returncode != 0
+
+
+def zipped_with_a_bomb(bundle: Path, target: Path) -> Path:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(bundle.rglob("*")):
+            if file.is_file() and file.name != "student.fp32.onnx":
+                archive.write(file, file.relative_to(bundle))
+        archive.writestr("student.fp32.onnx", bytes(60 << 20))
+    return target
+
+
+def test_nothing_but_the_envelope_is_unpacked_before_it_is_authenticated(
+    bundle: Path, key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = zipped_with_a_bomb(bundle, tmp_path / "bomb.zip")
+    unpacked: list[str] = []
+    plain = zipfile.ZipFile.open
+    monkeypatch.setattr(
+        zipfile.ZipFile,
+        "open",
+        lambda self, info, *a: (unpacked.append(info.filename), plain(self, info, *a))[1],
+    )
+    with pytest.raises(EmbedgeError, match=r"E-SIGNATURE.*not signed"):
+        Bundle.open(packed, trusted=[public(key)])
+    assert set(unpacked) == {MANIFEST, SEAL}
+
+
+def test_a_manifest_is_not_even_parsed_before_it_is_authenticated(bundle: Path, key: Path) -> None:
+    text = b"[" * 100_000
+    (bundle / MANIFEST).write_bytes(text)
+    (bundle / SEAL).write_bytes(seal_of(text))
+    with pytest.raises(EmbedgeError, match="not signed"):
+        Bundle.open(bundle, trusted=[public(key)])
+    with pytest.raises(EmbedgeError, match="E-BUNDLE:"):
+        Bundle.open(bundle)
+
+
+def test_an_older_signed_bundle_does_not_replace_a_newer_one_unnoticed(
+    bundle: Path, key: Path, tmp_path: Path
+) -> None:
+    trusted = [public(key)]
+    sign_bundle(bundle, key)
+    with pytest.raises(EmbedgeError, match=r"E-BUNDLE-OLD.*no version"):
+        Bundle.open(bundle, trusted=trusted, at_least=1)
+    sign_bundle(bundle, key, version=1)
+    old = shutil.copytree(bundle, tmp_path / "old.embedge")
+    sign_bundle(bundle, key, version=2)
+    Bundle.open(bundle, trusted=trusted, at_least=2).close()
+    with pytest.raises(EmbedgeError, match=r"E-BUNDLE-OLD.*version 1, at least 2"):
+        Bundle.open(old, trusted=trusted, at_least=2)
+    with pytest.raises(EmbedgeError, match=r"E-OPTION.*signed"):
+        Bundle.open(old, at_least=1)
+    with pytest.raises(EmbedgeError, match=r"E-SIGN:.*version 2 already"):
+        sign_bundle(bundle, key, version=1)
+    with Bundle.open(bundle) as opened:
+        assert opened.declared.version == 2
+
+
+def test_a_signed_bundle_ends_with_its_last_day(bundle: Path, key: Path) -> None:
+    sign_bundle(bundle, key, version=3, expires=date(2020, 5, 17))
+    with pytest.raises(EmbedgeError, match=r"E-BUNDLE-EXPIRED.*2020-05-17"):
+        Bundle.open(bundle, trusted=[public(key)])
+    with Bundle.open(bundle) as opened:  # nobody asked who vouches for it
+        declared = opened.declared
+    require_current(declared, 3, today=date(2020, 5, 17))
+    with pytest.raises(EmbedgeError, match="E-BUNDLE-EXPIRED"):
+        require_current(declared, 3, today=date(2020, 5, 18))
+    sign_bundle(bundle, key, version=4)
+    with Bundle.open(bundle) as opened:
+        assert opened.declared.expires == date(2020, 5, 17)
+
+
+def test_a_matcher_is_told_whom_to_trust_before_it_opens(bundle: Path, key: Path) -> None:
+    with pytest.raises(EmbedgeError, match="not signed"):
+        FaceMatcher.load(bundle, trusted=[public(key)])
+    with Bundle.open(bundle) as opened, pytest.raises(EmbedgeError, match=r"E-OPTION.*too late"):
+        FaceMatcher.load(opened, trusted=[public(key)])

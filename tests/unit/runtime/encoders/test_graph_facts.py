@@ -1,17 +1,21 @@
 """The facts read from bytes are the ones the onnx package reads."""
 
+import time
 from contextlib import suppress
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from outside_files import ATTACKS, SECRET, SECRET_VALUES, compiled_context
 from tiny_bundles import tiny_contract, tiny_onnx
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.encoders.graph_facts import graph_facts
+from embedge.runtime.encoders.graph_facts import _PARTS, graph_facts
+from embedge.runtime.encoders.sessions import ort_session
 
 MODEL = tiny_onnx(tiny_contract(8))
 
@@ -51,6 +55,89 @@ def test_external_data_is_found():
     assert graph_facts(model_of([], [tensor])).external_data
     constant = helper.make_node("Constant", [], ["y"], value=tensor)
     assert graph_facts(model_of([constant], [])).external_data
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_no_file_beside_the_model_is_read_however_it_is_hidden(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / SECRET).write_bytes(SECRET_VALUES.tobytes())
+    (tmp_path / "m.onnx").write_bytes(ATTACKS[name]())
+    leaked = onnxruntime.InferenceSession("m.onnx", providers=["CPUExecutionProvider"])
+    assert np.array_equal(leaked.run(None, {})[0], SECRET_VALUES)  # the file is an attack
+    for model in (tmp_path / "m.onnx", ATTACKS[name]()):
+        with pytest.raises(EmbedgeError, match="E-GRAPH"):
+            ort_session(model)
+
+
+def test_only_the_right_tag_is_refused_for_its_length():
+    with pytest.raises(EmbedgeError, match="longer than it needs to be"):
+        graph_facts(ATTACKS["overlong_tags"]())
+    assert graph_facts(ATTACKS["long_location"]()).external_data
+
+
+def test_the_schema_is_that_of_the_onnx_package():
+    """A field that onnx knows and the walk does not would be refused; a wrong one, overlooked."""
+    kinds = {
+        "ModelProto": "model",
+        "TrainingInfoProto": "training",
+        "GraphProto": "graph",
+        "FunctionProto": "function",
+        "NodeProto": "node",
+        "AttributeProto": "attribute",
+        "SparseTensorProto": "sparse",
+        "TensorProto": "tensor",
+    }
+    for proto, kind in kinds.items():
+        for field in getattr(onnx, proto).DESCRIPTOR.fields:
+            number = field.cpp_type not in (field.CPPTYPE_STRING, field.CPPTYPE_MESSAGE)
+            if number and not field.is_repeated:
+                continue  # written without a length, so it holds nothing
+            holds = field.message_type and kinds.get(field.message_type.name, "")
+            assert _PARTS[kind].get(field.number) == (holds or ""), (proto, field.name)
+
+
+def test_a_compiled_context_names_another_file():
+    assert graph_facts(compiled_context()).external_data
+
+
+def test_a_file_in_another_format_is_not_guessed(tmp_path):
+    """onnxruntime tells its own format by four bytes, which an ONNX message may hold as well."""
+    polyglot = b"\x12\x06ORTM" + b"ab" + MODEL
+    assert graph_facts(polyglot).operators == {"Conv", "Flatten", "Gemm"}
+    assert ort_session(polyglot).get_inputs()[0].name == "image"
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"\xfa\x07\x01a", "field 127 of a model is not known"),
+        (b"\x0b\x0c", "wire type 3"),
+        (b"\x08\x80\x00", "longer than it needs"),
+        (b"\x02\x01a", "number is 0"),
+        (b"\x3a\x00\x3a\x00", "two graphs"),
+        (b"\x3a" * 3, "cut short|no graph|not known"),
+    ],
+)
+def test_what_no_exporter_writes_is_refused(data, why):
+    with pytest.raises(EmbedgeError, match=why):
+        graph_facts(data)
+
+
+def test_graphs_within_graphs_end_somewhere():
+    node = helper.make_node("Identity", ["a"], ["b"])
+    for _ in range(25):
+        inner = helper.make_graph([node], "g", [], [])
+        node = helper.make_node("If", ["c"], ["b"], then_branch=inner, else_branch=inner)
+        node.attribute.pop()
+    with pytest.raises(EmbedgeError, match="nested too deeply"):
+        graph_facts(model_of([node], []))
+
+
+def test_a_file_of_tiny_parts_costs_a_bounded_time():
+    began = time.process_time()
+    with pytest.raises(EmbedgeError, match="more parts than any model"):
+        graph_facts(b"\x08\x01" * 8_000_000)
+    assert time.process_time() - began < 20
 
 
 @settings(max_examples=300, deadline=None)

@@ -2,13 +2,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from outside_files import ATTACKS
+from shared_encoder import answers_each_thread_alone, closes_under_running_calls
 from small_face import small_face, smooth_pictures
 
 from embedge.errors import EmbedgeError
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.student import onnx_from_student
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders.openvino import OpenVinoEncoder
+from embedge.runtime.encoders.openvino import OpenVinoEncoder, compiled
 from embedge.runtime.encoders.ort import OrtEncoder
 
 pytest.importorskip("openvino", reason="pip install 'embedge[openvino]'")
@@ -44,3 +46,21 @@ def test_a_closed_encoder_says_so(files: dict[str, Path]) -> None:
     encoder.close()
     with pytest.raises(EmbedgeError, match="E-CLOSED"):
         encoder.embed(PICTURES)
+
+
+def test_threads_get_their_own_answers(files: dict[str, Path]) -> None:
+    with OpenVinoEncoder(files["fp32"], threads=1) as encoder:
+        answers_each_thread_alone(encoder.embed, [PICTURES[i : i + 1 + i % 3] for i in range(8)])
+
+
+def test_it_may_be_closed_while_others_use_it(files: dict[str, Path]) -> None:
+    encoder = OpenVinoEncoder(files["fp32"], threads=1)
+    closes_under_running_calls(lambda: encoder.embed(PICTURES[:2]), encoder.close)
+
+
+def test_bytes_are_as_good_as_a_file_and_no_other_file_is_read(files: dict[str, Path]) -> None:
+    with OpenVinoEncoder(files["fp32"].read_bytes()) as found, OrtEncoder(files["fp32"]) as same:
+        np.testing.assert_allclose(found.embed(PICTURES), same.embed(PICTURES), atol=1e-5)
+    for attack in ATTACKS.values():
+        with pytest.raises(EmbedgeError, match="E-GRAPH"):
+            compiled(attack())

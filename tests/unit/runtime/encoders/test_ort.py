@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from shared_encoder import answers_each_thread_alone, closes_under_running_calls
 from tiny_bundles import contract_text, face_like, tiny_contract, tiny_onnx
 
 from embedge.errors import EmbedgeError
@@ -209,3 +210,13 @@ def test_a_broken_model_says_nothing_but_the_error(capfd):
     with pytest.raises(EmbedgeError, match="E-GRAPH"):
         OrtEncoder(changed(MODEL, break_shape))
     assert capfd.readouterr() == ("", "")
+
+
+def test_threads_get_their_own_answers():
+    with OrtEncoder(MODEL, threads=1) as encoder:
+        answers_each_thread_alone(encoder.embed, [FACES[i % 5 :][: 1 + i % 3] for i in range(8)])
+
+
+def test_it_may_be_closed_while_others_use_it():
+    encoder = OrtEncoder(MODEL, threads=1)
+    closes_under_running_calls(lambda: encoder.embed(FACES), encoder.close)

@@ -1,6 +1,7 @@
 """Quality: what is measured, and which reason each fault gives."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,6 +129,44 @@ def test_the_reader_refuses_a_bad_face_and_names_the_file(tmp_path):
     assert reader.read_all(dark) == []
     with pytest.raises(EmbedgeError, match=r"E-NOT-ALIGNED.*night\.png"):
         FaceReader(tiny_contract()).read(tmp_path / "night.png")
+
+
+def same(picture: np.ndarray, reader: FaceReader, **declared: bool) -> bool:
+    return np.array_equal(reader.read(picture, **declared).crop, picture)
+
+
+def test_with_a_detector_a_face_is_looked_for_in_every_picture():
+    blind = FaceReader(tiny_contract(), scene_detector())
+    with pytest.raises(EmbedgeError, match="E-NO-FACE"):
+        blind.read(CRISP)
+    assert same(CRISP, blind, aligned=True)
+    assert same(CRISP, replace(blind, aligned=True))
+    assert same(CRISP, replace(blind, require_detection=False))
+    with pytest.raises(EmbedgeError, match="E-NO-FACE"):
+        replace(blind, aligned=True).read(CRISP, aligned=False)
+
+
+def test_without_one_only_a_crop_can_be_meant_unless_detection_is_required():
+    plain = FaceReader(tiny_contract())
+    assert same(CRISP, plain)
+    strict = replace(plain, require_detection=True)
+    with pytest.raises(EmbedgeError, match=r"E-NOT-ALIGNED.*no detector"):
+        strict.read(CRISP)
+    assert same(CRISP, strict, aligned=True)
+
+
+def test_a_declared_crop_has_the_size_of_a_crop():
+    with pytest.raises(EmbedgeError, match=r"E-NOT-ALIGNED.*128×128"):
+        FaceReader(tiny_contract(), scene_detector()).read(
+            np.zeros((128, 128, 3), np.uint8), aligned=True
+        )
+
+
+def test_a_picture_of_one_brightness_shows_no_face():
+    noise = np.random.default_rng(0).integers(-1, 2, (112, 112, 3))
+    for level in (2, 127, 253):
+        with pytest.raises(EmbedgeError, match=r"E-NO-FACE.*one brightness"):
+            FaceReader(tiny_contract()).read((level + noise).astype(np.uint8))
 
 
 def test_a_detector_without_landmarks_cannot_align():

@@ -68,9 +68,9 @@ def test_energy_beyond_idle_is_told_apart(tmp_path: Path) -> None:
     )
     assert found is not None
     told = found["VDD_IN"]
-    assert told["idle_watts"] == pytest.approx(5, rel=0.05)
-    assert told["joules_per_call"] * told["calls"] == pytest.approx(5 * 0.4, rel=0.5)
-    assert abs(told["above_idle"]) < 0.1 * told["joules_per_call"]
+    assert told.idle_watts == pytest.approx(5, rel=0.05)
+    assert told.joules_per_call * told.calls == pytest.approx(5 * 0.4, rel=0.5)
+    assert abs(told.above_idle) < 0.1 * told.joules_per_call
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

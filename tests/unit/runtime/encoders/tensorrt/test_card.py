@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +63,29 @@ def test_anything_else_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(EmbedgeError) as told:
         EngineCard.read(tmp_path / "e.plan")
     assert told.value.code == "E-ENGINE-CARD"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batches", [1, 8]),
+        ("batches", [0, 0, 0]),
+        ("batches", [4, 2, 8]),
+        ("batches", [1, 1, 1e9]),
+        ("sms", ["87"]),
+        ("plan_bytes", -1),
+        ("build_seconds", float("nan")),
+        ("dla", 1.5),
+        ("tensorrt", None),
+        ("target", ["rtx"]),
+        ("flags", [1]),
+        ("plan_sha256", 7),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path: Path, name: str, value: object) -> None:
+    (tmp_path / "e.plan.json").write_text(json.dumps({**CARD.to_json(), name: value}))
+    with pytest.raises(EmbedgeError, match="E-ENGINE-CARD"):
+        EngineCard.read(tmp_path / "e.plan")
 
 
 def test_a_plan_without_a_sidecar_is_refused(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Detectors: every head finds what was planted; anything else is refused by name and shape."""
 
+import time
+
 import numpy as np
 import pytest
 from PIL import Image
+from shared_encoder import closes_under_running_calls
 from tiny_detectors import constant_onnx, retinaface_outputs, scrfd_outputs, yunet_outputs
 
 from embedge.errors import EmbedgeError
@@ -83,6 +86,8 @@ def test_dynamic_inputs_run_one_pass_per_size():
         OnnxDetector(model, sizes=(256,)).detect(PICTURE)
     with pytest.raises(EmbedgeError, match=r"E-DETECTOR.*multiple of 32"):
         OnnxDetector(model, sizes=(100,))
+    with pytest.raises(EmbedgeError, match=r"E-DETECTOR.*more pixels"):
+        OnnxDetector(model, sizes=(4096, 32))
 
 
 def spoilt(outputs: dict, name: str, change) -> dict:
@@ -188,3 +193,29 @@ def test_insightface_analysis_is_a_detector():
     assert face.box == (1, 2, 30, 40)
     assert face.score == 0.75
     assert np.allclose(face.landmarks, TEMPLATE)
+
+
+def test_it_may_be_closed_while_others_use_it():
+    detector = OnnxDetector(constant_onnx(HEADS["yunet"]), threads=1)
+    boxes = lambda: np.array([face.box for face in detector.detect(PICTURE)])  # noqa: E731
+    closes_under_running_calls(boxes, detector.close)
+
+
+def test_suppression_of_a_hostile_number_of_boxes_is_quick():
+    """Every anchor of five passes proposes a face of its own, none overlapping another."""
+    side = 700
+    corner = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2) * 4.0
+    boxes = np.concatenate([corner, corner + 2], axis=1).astype(np.float32)
+    scores = np.random.default_rng(0).random(len(boxes), np.float32)
+    began = time.process_time()
+    found = suppressed(Candidates(boxes, scores, None), 0.4)
+    assert time.process_time() - began < 4
+    assert len(found.scores) == 2000
+    assert found.scores[-1] == np.sort(scores)[-2000]
+
+
+def test_faces_beyond_any_picture_are_dropped_before_they_are_scaled():
+    boxes = np.array([[0, 0, 3e38, 1], [0, 0, np.nan, 1], [0, 0, 9, 9]], np.float32)
+    found = Candidates(boxes, np.ones(3, np.float32), None).above(0.5).scaled(1e3)
+    assert np.isfinite(found.boxes).all()
+    assert len(found.scores) == 1

@@ -9,7 +9,8 @@ from embedge.runtime.encoders.tensorrt.cuda.driver import (
     kernel_driver_version,
 )
 from embedge.runtime.encoders.tensorrt.cuda.failures import cuda_failure
-from embedge.runtime.encoders.tensorrt.cuda.memory import as_bytes, open_memory
+from embedge.runtime.encoders.tensorrt.cuda.layers import open_memory
+from embedge.runtime.encoders.tensorrt.cuda.memory import as_bytes
 
 
 def test_a_machine_without_a_driver_is_normal() -> None:

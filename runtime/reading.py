@@ -1,0 +1,36 @@
+"""Files that strangers may have put there: regular ones only, never more bytes than allowed."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["TooLarge", "opened", "read_bytes"]
+
+
+class TooLarge(OSError):
+    """The file has more bytes than whoever asked can use."""
+
+
+def opened(path: Path, *, follow: bool = True) -> BinaryIO:
+    """A regular file to read; a pipe, a device or a folder is an OSError and is not waited for."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    descriptor = os.open(path, flags if follow else flags | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is a folder, a pipe or a device, not a file", str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_bytes(path: Path, most: int, *, follow: bool = True) -> bytes:
+    """The whole file, or TooLarge; a file that grows meanwhile is too large as well."""
+    with opened(path, follow=follow) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        data = stream.read(min(size, most) + 1)
+        if size > most or len(data) > size:
+            raise TooLarge(errno.EFBIG, f"it has more than {most} bytes", str(path))
+        return data

@@ -1,0 +1,15 @@
+"""Text that strangers may have written, made safe to print: control characters are shown."""
+
+__all__ = ["printable"]
+
+
+def printable(text: object, *, keep: str = "") -> str:
+    """`text` with everything but visible characters, spaces and those to `keep` escaped.
+
+    A name may hold a newline that forges a line, an ESC that moves the cursor, or a mark that
+    turns the reading direction; a file name may hold bytes that are no text at all.
+    """
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode()
+        for char in str(text)
+    )
