@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from embedge.bench.machine.tegrastats import _mode, parsed_line, power_mode, watched
+from embedge.bench.results import Sample
 
 ORIN = (
     "11-20-2026 10:11:12 RAM 2448/7620MB (lfb 4x4MB) SWAP 0/3810MB (cached 0MB) "
@@ -53,7 +54,7 @@ def test_samples_are_summed_up_while_the_body_runs(
         while len(samples.samples["gpu_percent"]) < 2 and time.monotonic() < until:
             time.sleep(0.01)
     summary = samples.summary()
-    assert summary["VDD_IN_mw"] == {"mean": 2000.0, "max": 3000.0, "n": 2}
+    assert summary["VDD_IN_mw"] == Sample(2000.0, 3000.0, 2)
     assert summary["gpu_percent"]["mean"] == 20.0
 
 
