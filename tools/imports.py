@@ -25,9 +25,8 @@ BELOW = {
     "doctor": frozenset({"runtime"}),
     "train": frozenset({"runtime", "calibration"}),
     "export": frozenset({"runtime", "calibration", "bench", "doctor"}),
-    "demo_page": frozenset({"runtime"}),
 }
-TOP = frozenset({"report", "pipeline", "cli"})  # these may import every room
+TOP = frozenset({"report", "pipeline", "cli", "demo_page"})  # these may import every room
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,8 @@ def gradient(_: Path) -> list[str]:
     faces = FaceSet("grey", np.full((8, 112, 112, 3), 99, np.uint8), labels, tuple("abcd"), "f")
     head = torch.nn.functional.normalize(torch.randn(4, 32))
     network = mobilefacenet(32, scale=1, width=0.125)
-    method = method_named("proxyless", Ingredients(4, 32, head, Margin(1.0, 0.3, 0.0, 32.0)))
+    ingredients = Ingredients.without_teacher(4, 32, Margin(m1=1.0, m2=0.3, m3=0.0, scale=32.0))
+    method = method_named("proxyless", replace(ingredients, head=head))
 
     def step() -> None:
         batch = Batches(faces, 4, seed=0, flip=True).at(0)
