@@ -36,6 +36,17 @@ class Load:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Seconds so far, of the clock, of this process, of everybody; None where Linux is not."""
+
+    clock: float
+    own: float
+    busy: float | None
+    waiting: float | None
+    loadavg: float | None
+
+
 class Watch:
     """Look now, and at `stop()` say what the processor did in between."""
 
@@ -45,24 +56,24 @@ class Watch:
 
     def stop(self) -> Load:
         before, now = self._start, self._look()
-        seconds = max(now["clock"] - before["clock"], 1e-9)
-        own = (now["own"] - before["own"]) / seconds
+        seconds = max(now.clock - before.clock, 1e-9)
+        own = (now.own - before.own) / seconds
         others = waiting = None
-        if now["busy"] is not None and before["busy"] is not None:
-            others = max((now["busy"] - before["busy"]) / seconds - own, 0.0)
-        if now["waiting"] is not None and before["waiting"] is not None:
-            waiting = (now["waiting"] - before["waiting"]) / seconds
-        return Load(seconds, own, others, waiting, now["loadavg"])
+        if now.busy is not None and before.busy is not None:
+            others = max((now.busy - before.busy) / seconds - own, 0.0)
+        if now.waiting is not None and before.waiting is not None:
+            waiting = (now.waiting - before.waiting) / seconds
+        return Load(seconds, own, others, waiting, now.loadavg)
 
-    def _look(self) -> dict[str, Any]:
+    def _look(self) -> _Look:
         times = os.times()
-        return {
-            "clock": time.monotonic(),
-            "own": times.user + times.system + times.children_user + times.children_system,
-            "busy": self._busy_seconds(),
-            "waiting": self._waiting_seconds(),
-            "loadavg": self._loadavg(),
-        }
+        return _Look(
+            clock=time.monotonic(),
+            own=times.user + times.system + times.children_user + times.children_system,
+            busy=self._busy_seconds(),
+            waiting=self._waiting_seconds(),
+            loadavg=self._loadavg(),
+        )
 
     def _busy_seconds(self) -> float | None:
         """All processors, all processes, and what a hypervisor stole; without idle and I/O wait."""
