@@ -9,6 +9,7 @@ from embedge.runtime.bundle.numbers import number, only, text, whole
 __all__ = ["Threshold", "decidable"]
 
 _MOST = 10**15
+_ROUNDING = 1e-5  # the cosine of two equal rows in single precision may be a little above 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +67,4 @@ def decidable(threshold: Threshold) -> Threshold:
 
 def _cosine(value: object) -> float:
     """A threshold's value: below -1 it would match everybody, and NaN nobody by accident."""
-    return number(value, "a threshold's value", -1, 1)
+    return number(value, "a threshold's value", -1, 1 + _ROUNDING)

@@ -138,6 +138,11 @@ def test_a_matcher_decides_at_no_impossible_threshold(tmp_path: Path, value: flo
         matcher.verify(faces[0], faces[1], threshold=tiny_threshold(value))
 
 
+def test_a_threshold_may_be_one_and_its_rounding() -> None:
+    value = float(np.nextafter(np.float32(1), np.float32(2)))
+    assert Threshold.from_json({**STRICT, "value": value}).value == value
+
+
 def test_ranges() -> None:
     assert number(1, "n", 0, 1) == 1.0
     assert whole(3, "n", 0, 3) == 3

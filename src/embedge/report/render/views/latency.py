@@ -157,7 +157,7 @@ def _plots(scenarios: Sequence[Scenario], name: str) -> list[dict[str, Any]]:
     for row in scenarios:
         label = f"{row.artifact}, {_threads(row.threads)}"
         if row.scenario == "offline":
-            batches[label].append((row.batch, row.images_per_s))
+            batches[label].append((row.batch or 1, row.images_per_s))
         elif row.scenario == "sustained" and row.windows:
             paces[label] = ([one.at_s for one in row.windows], [one.p50 for one in row.windows])
     curves = {

@@ -1,0 +1,34 @@
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from embedge.cli.output import system_error
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EBADF])
+def test_output_that_cannot_be_written(number: int) -> None:
+    error = system_error(OSError(number, os.strerror(number)))
+    assert (error.code, error.where) == ("E-WRITE", None)
+    assert os.strerror(number) in error.what
+
+
+def test_a_file_that_the_system_refuses_is_named() -> None:
+    error = system_error(PermissionError(errno.EACCES, "Permission denied", "a\nb"))
+    assert (error.code, error.where) == ("E-SYSTEM", "a\nb")
+    assert "\n" not in str(error)
+
+
+def test_nothing_is_left_for_python_to_complain_of_at_its_end() -> None:
+    code = "import sys; from embedge.cli.output import ended; print('x' * 9); sys.exit(ended(3))"
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device, not a file
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        )
+    assert (done.returncode, done.stderr) == (3, "")
