@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedge.bench.percentiles import QUANTILES, Percentiles, runs_needed
+from embedge.bench.percentiles import QUANTILES, runs_needed
+from embedge.bench.results import Percentiles
 
 samples = st.lists(st.floats(0, 1e6, allow_nan=False), min_size=1, max_size=600)
 

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from embedge.bench.percentiles import Percentiles
-from embedge.bench.results import Latency
+from embedge.bench.results import Latency, Percentiles
 from embedge.calibration.evaluation.figures import Side
 from embedge.calibration.evaluation.judge import Subject
 from embedge.pipeline.recipe import Recipe

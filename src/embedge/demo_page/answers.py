@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +10,7 @@ from PIL import Image
 
 from embedge.calibration.evaluation.figures import Histogram
 from embedge.errors import EmbedgeError
-from embedge.report.model import SCHEMA
-from embedge.report.read import report_from_json
+from embedge.report.read import report_from_bytes
 from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.matcher import FaceMatcher
 from embedge.runtime.picture.face_crop import ReadFace
@@ -37,10 +35,10 @@ class Errors:
         """From the report in the bundle, where the artifact was compared with itself."""
         if "report.json" not in bundle.files:
             return None
-        value = json.loads(bundle.read("report.json"))
-        if value.get("schema") != SCHEMA:
-            return None  # an earlier version's: its figures were named, not keyed
-        for one in report_from_json(value).comparisons:
+        report = report_from_bytes(
+            bundle.read("report.json"), where=f"report.json of {bundle.name}"
+        )
+        for one in report.comparisons:
             # an evaluation of single files knows no artifacts: there the model is the file
             if one.gallery == one.probe and artifact == (one.probe.artifact or one.probe.model):
                 return cls._of_histogram(one.histogram)

@@ -9,21 +9,34 @@ from embedge.optional import require
 from embedge.report.model import SCHEMA, Report
 from embedge.typed import Mistakes, structured
 
-__all__ = ["json_schema", "read_report", "report_from_json", "type_adapter"]
+__all__ = ["json_schema", "read_report", "report_from_bytes", "report_from_json", "type_adapter"]
 
 
 def read_report(path: Path) -> Report:
     """Load and check a `report.json`."""
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise EmbedgeError(
-            "E-REPORT",
-            f"this is not a readable report ({error})",
-            where=path,
-            remedy="Give the path of a report.json that embedge wrote",
-        ) from error
-    return report_from_json(value, where=path)
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(error, path) from error
+    return report_from_bytes(data, where=path)
+
+
+def report_from_bytes(data: bytes, *, where: str | Path | None = None) -> Report:
+    """The report that a `report.json` holds, wherever its bytes came from."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error, where) from error
+    return report_from_json(value, where=where)
+
+
+def _unreadable(error: Exception, where: str | Path | None) -> EmbedgeError:
+    return EmbedgeError(
+        "E-REPORT",
+        f"this is not a readable report ({error})",
+        where=where,
+        remedy="Give the path of a report.json that embedge wrote",
+    )
 
 
 def report_from_json(value: Any, *, where: str | Path | None = None) -> Report:

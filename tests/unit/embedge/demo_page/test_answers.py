@@ -1,67 +1,48 @@
-"""The errors at a score come from the bundle's report, whichever form it has."""
+"""The errors at a score come from the bundle's report."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from sample_report import sample_report
 from tiny_bundles import tiny_bundle
 
 from embedge.demo_page.answers import Errors
 from embedge.errors import EmbedgeError
+from embedge.report.model import Report
 from embedge.runtime import Bundle
+from embedge.typed import plain
 
-HISTOGRAM = {"edges": [-1.0, 0.0, 0.5, 1.0], "impostor": [60, 39, 1], "genuine": [0, 10, 90]}
 
-
-def errors(folder: Path, report: Any) -> Errors | None:
-    text = report if isinstance(report, bytes) else json.dumps(report).encode()
+def errors(folder: Path, report: bytes | Report) -> Errors | None:
+    text = report if isinstance(report, bytes) else json.dumps(plain(report)).encode()
     with Bundle.open(tiny_bundle(folder / "t.embedge", files={"report.json": text})) as bundle:
         return Errors.of(bundle, "int8-cpu")
 
 
-def compared(side: object) -> dict[str, Any]:
-    entry = {"gallery": side, "probe": side, "histogram": HISTOGRAM}
-    return {"evaluation": {"comparisons": [{"gallery": "a", "probe": "b"}, entry]}}
-
-
-@pytest.mark.parametrize(
-    "side", ["int8-cpu", "student int8-cpu", {"model": "student", "artifact": "int8-cpu"}]
-)
-def test_the_artifact_is_found_under_each_name(tmp_path: Path, side: object) -> None:
-    found = errors(tmp_path, compared(side))
+def test_the_artifact_by_itself_is_found(tmp_path: Path) -> None:
+    report = sample_report(pictures=False)
+    alone = next(
+        one
+        for one in report.comparisons
+        if one.gallery == one.probe and one.probe.artifact == "int8-cpu"
+    )
+    found = errors(tmp_path, report)
     assert found is not None
-    assert found.at(0.5) == {"fmr": 0.01, "fnmr": 0.1}
+    point = next(point for point in alone.tar if point.threshold is not None)
+    bin_width = alone.histogram.edges[1] - alone.histogram.edges[0]
+    at = found.at(point.threshold or 0)
+    assert at["fnmr"] == pytest.approx(1 - (point.tar or 0), abs=0.02)
     assert found.at(-1.0) == {"fmr": 1.0, "fnmr": 0.0}
+    assert found.at(1.0 + bin_width) == {"fmr": 0.0, "fnmr": 1.0}
 
 
-@pytest.mark.parametrize("report", [{}, {"evaluation": None}, compared("teacher")])
-def test_without_such_a_comparison_there_are_none(tmp_path: Path, report: object) -> None:
-    assert errors(tmp_path, report) is None
+def test_without_such_a_comparison_there_are_none(tmp_path: Path) -> None:
+    assert errors(tmp_path, replace(sample_report(pictures=False), evaluation=None)) is None
 
 
-@pytest.mark.parametrize(
-    "report",
-    [
-        b"no JSON",
-        b"[" * 100_000,
-        [1],
-        {"evaluation": 7},
-        {"evaluation": {"comparisons": [1]}},
-        {"evaluation": {"comparisons": [{"gallery": {}, "probe": {}}]}},
-        {
-            "evaluation": {
-                "comparisons": [
-                    {
-                        "gallery": "int8-cpu",
-                        "probe": "int8-cpu",
-                        "histogram": {**HISTOGRAM, "edges": [0.0, 1.0]},
-                    }
-                ]
-            }
-        },
-    ],
-)
-def test_a_report_that_is_none_is_a_sentence(tmp_path: Path, report: object) -> None:
+@pytest.mark.parametrize("report", [b"no JSON", b"[" * 100_000, b"[1]", b"{}", b'{"schema": 7}'])
+def test_a_report_that_is_none_is_a_sentence(tmp_path: Path, report: bytes) -> None:
     with pytest.raises(EmbedgeError, match="E-REPORT"):
         errors(tmp_path, report)

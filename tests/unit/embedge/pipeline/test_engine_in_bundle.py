@@ -10,7 +10,8 @@ from embedge.export.engines import EngineOptions
 from embedge.pipeline import engine_in_bundle
 from embedge.pipeline.engine_in_bundle import Checking, artifact_for, engine_into_bundle
 from embedge.runtime import Bundle
-from embedge.runtime.bundle.signature import new_signing_key, sign_bundle
+from embedge.runtime.bundle.signature import sign_bundle
+from embedge.runtime.bundle.signing_keys import new_signing_key
 
 
 def bundle_of(*names):

@@ -55,7 +55,7 @@ def test_samples_are_summed_up_while_the_body_runs(
             time.sleep(0.01)
     summary = samples.summary()
     assert summary["VDD_IN_mw"] == Sample(2000.0, 3000.0, 2)
-    assert summary["gpu_percent"]["mean"] == 20.0
+    assert summary["gpu_percent"].mean == 20.0
 
 
 def test_nothing_is_sampled_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

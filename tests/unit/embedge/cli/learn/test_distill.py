@@ -4,6 +4,7 @@ import pytest
 
 from embedge.cli import main
 from embedge.cli.learn import distill
+from embedge.report.model import Gate, Verdict
 
 
 def options(**changes: object) -> Namespace:
@@ -18,8 +19,8 @@ def test_short_options_are_recipe_keys() -> None:
 
 
 def test_a_verdict_has_a_line_per_gate() -> None:
-    gate = {"what": "TAR lost", "value": 0.25, "bound": 1.0, "unit": "points", "direction": "max"}
-    text = distill._summary([{**gate, "passed": True}, {**gate, "value": None, "passed": False}])
+    gates = [Gate.of("g", "TAR lost", value, 1.0, "max", "points") for value in (0.25, None)]
+    text = distill._summary(Verdict.of(gates))
     first, second = text.splitlines()
     assert first.split(maxsplit=3)[:3] == ["pass", "0.25", "points"]
     assert "≤ 1 points" in first
