@@ -1,6 +1,7 @@
 """Percentiles against a plain definition, on any sample."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
@@ -22,12 +23,13 @@ def test_quantiles_follow_the_definition_or_are_absent(values: list[float]) -> N
     found = Percentiles.of(values)
     for name, q in QUANTILES.items():
         if len(values) < runs_needed(q):
-            assert name not in found.values
+            assert getattr(found, name) is None
             assert found.needs[name] == runs_needed(q)
         else:
-            assert found.values[name] == oracle(values, q)
+            value = getattr(found, name)
+            assert value == round(oracle(values, q), 4)
             low, high = found.interval[name]
-            assert low <= found.values[name] <= high
+            assert low <= value <= high
 
 
 @given(samples, st.randoms(use_true_random=False))
@@ -35,5 +37,5 @@ def test_order_does_not_matter(values: list[float], random: object) -> None:
     shuffled = list(values)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     one, other = Percentiles.of(values), Percentiles.of(shuffled)
-    assert (one.values, one.interval, one.max) == (other.values, other.interval, other.max)
-    assert math.isclose(one.mean, float(np.mean(values)), rel_tol=1e-9, abs_tol=1e-9)
+    assert replace(one, mean=None) == replace(other, mean=None)
+    assert math.isclose(one.mean or 0, float(np.mean(values)), rel_tol=1e-9, abs_tol=1e-4)

@@ -142,7 +142,7 @@ def _models() -> tuple[Model, ...]:
 
 def sample_latency(rng: np.random.Generator) -> Latency:
     def drawn(typical: float, n: int) -> dict[str, Any]:
-        return Percentiles.of(typical * (1 + rng.gamma(1.2, 0.06, n))).to_json()
+        return plain(Percentiles.of(typical * (1 + rng.gamma(1.2, 0.06, n))))
 
     speeds = [("fp32", 9.4, 5.6), ("fp16", 10.9, 6.6), ("int8-cpu", 4.6, 3.1)]
     stages = [("decode", 3.2), ("align", 0.9), ("embed", 6.4), ("compare", 0.02)]
