@@ -38,6 +38,7 @@ _SCHEMA = (
     "CREATE TABLE spare (id INTEGER PRIMARY KEY, value BLOB NOT NULL)",
 )
 _PRAGMAS = (
+    f"page_size={PAGE}",
     "journal_mode=PERSIST",
     "synchronous=FULL",
     "secure_delete=ON",
@@ -47,7 +48,7 @@ _PRAGMAS = (
     "temp_store=MEMORY",
 )
 _UNSCRUBBED = "the journal beside it still holds old pages, and the next opening wipes them"
-_NEW = (f"page_size={PAGE}", "auto_vacuum=INCREMENTAL")
+_SMALL = 64 << 20  # bytes that compaction may hold in memory
 _CREATING = threading.Lock()
 
 
@@ -144,7 +145,7 @@ class Database:
                 uri, uri=True, timeout=WAIT, isolation_level=None, check_same_thread=False
             )
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
-            for pragma in (*_PRAGMAS, *(_NEW if empty else ())):
+            for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
             if not empty and not _is_whole(connection, self.path):
                 raise missing(self.path, "its creation was interrupted", "Create it again")
@@ -170,6 +171,17 @@ class Database:
             return self.version(self._current()) == version
         except sqlite3.Error as error:
             raise database_error(error, self.path, "nothing was changed") from error
+
+    def compact(self) -> None:
+        """Write every page anew, full ones only."""
+        with self.lock:
+            connection = self._current()
+            small = self._real.stat().st_size <= _SMALL
+            try:
+                connection.execute(f"PRAGMA temp_store={'MEMORY' if small else 'FILE'}")
+                connection.execute("VACUUM")
+            except sqlite3.Error as error:
+                raise database_error(error, self.path, "nothing was compacted") from error
 
     def scrub(self) -> None:
         """Zeros over the journal, which holds the pages as they were; then it goes."""
@@ -243,7 +255,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether the gallery's tables are there; nothing else may be, and False means nothing is."""
-    found = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master ORDER BY rowid")]
+    found = sorted(str(sql) for (sql,) in connection.execute("SELECT sql FROM sqlite_master"))
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if not found and not application:
@@ -252,7 +264,7 @@ def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
         raise _not_a_gallery(path)
     if version != _VERSION:
         raise _format(path, f"it has the format {version}, this version reads {_VERSION}")
-    if found != list(_SCHEMA):
+    if found != sorted(_SCHEMA):
         raise damage(path, "its tables are not those of a gallery")
     return True
 

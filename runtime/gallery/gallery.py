@@ -28,7 +28,7 @@ from embedge.runtime.gallery.repeats import first_like
 from embedge.runtime.gallery.state import State
 from embedge.runtime.gallery.traces import traces_of
 
-__all__ = ["Gallery", "GalleryInfo"]
+__all__ = ["Gallery", "GalleryInfo", "require_count"]
 
 _LONGEST_SOURCE = 64  # letters
 
@@ -179,10 +179,7 @@ class Gallery(Closing):
         self, embeddings: Embeddings, contract: EmbeddingContract, *, count: int = 5
     ) -> list[list[Ranked]]:
         """For each embedding the best `count` people; a decision is the caller's policy."""
-        if count < 1:
-            raise EmbedgeError(
-                "E-COUNT", f"{count} people cannot be listed", remedy="Ask for 1 or more"
-            )
+        require_count(count)
         with self._lock:
             seen = self.mirror.seen()
             queries = checked_rows(embeddings, contract, seen.ledger.header.contract)
@@ -214,11 +211,11 @@ class Gallery(Closing):
         return proof.searched(self.mirror.path, self.mirror.key, listed=name in self.people())
 
     def compact(self) -> None:
-        """Give the pages that erased people have left back to the file system."""
+        """Give the space that erased people have left back to the file system."""
         with self.mirror.writing() as (connection, seen):
             state = seen.ledger.record_event(connection, seen.state, "compact", {})
             self.mirror.put(connection, state.next(unscrubbed=1))
-            connection.execute("PRAGMA incremental_vacuum").fetchall()
+        self.mirror.database.compact()
         self.mirror.scrub()
 
     def renew(self, new_key: bytes | None = None) -> None:
@@ -274,6 +271,14 @@ class Gallery(Closing):
 
     def close(self) -> None:
         self.mirror.close()
+
+
+def require_count(count: int) -> None:
+    """How many candidates are asked for."""
+    if count < 1:
+        raise EmbedgeError(
+            "E-COUNT", f"{count} people cannot be listed", remedy="Ask for 1 or more"
+        )
 
 
 def _stored(ledger: Ledger, rows: Embeddings) -> Matrix:

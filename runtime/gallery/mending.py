@@ -34,8 +34,6 @@ def check(path: Path, key: bytes | None) -> list[str]:
             with mirror.reading() as (connection, seen):
                 for table in ("audit", "attempt"):
                     seen.ledger.notes(connection, seen.state, table)
-                if seen.state.unscrubbed:
-                    found.append("an erasure was interrupted: the next writing finishes it")
         except EmbedgeError as error:
             if error.code != "E-GALLERY":
                 raise

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from sqlite3 import Connection
 
@@ -46,6 +46,7 @@ class Mirror:
         self._seen: Seen | None = None
         self._newest: tuple[str, State] | None = None
         self._intended: tuple[Ledger, State] | None = None
+        self._wiped = b""
 
     @property
     def path(self) -> Path:
@@ -77,7 +78,10 @@ class Mirror:
                 )
             self._intended = None
             with self.database.writing(self._how_it_stands) as connection:
-                yield connection, self._synced(connection)
+                seen = self._synced(connection)
+                if seen.state.mark == self._wiped:
+                    seen.state = replace(seen.state, unscrubbed=0)
+                yield connection, seen
             if self._intended is not None:
                 ledger, state = self._intended
                 self._newest = ledger.header.gallery, state
@@ -91,18 +95,16 @@ class Mirror:
         self._intended = ledger, state
 
     def scrub(self) -> None:
-        """Finish an erasure: until the journal is wiped it holds the pages from before."""
+        """Finish an erasure: until the journal is wiped it holds the pages from before.
+
+        The state says so until somebody who knows better writes it next.
+        """
         with self.database.lock:
             with self.database.reading() as connection:
-                if not self._ledger(connection).state(connection).unscrubbed:
-                    return
-            self.database.scrub()
-            with self.database.writing(lambda: "nothing was changed") as connection:
-                ledger = self._ledger(connection)
-                state = ledger.state(connection).next(unscrubbed=0)
-                ledger.put_state(connection, state)
-            self._newest = ledger.header.gallery, state
-            self._forget_version()
+                state = self._ledger(connection).state(connection)
+            if state.unscrubbed and self._wiped != state.mark:
+                self.database.scrub()
+                self._wiped = state.mark
 
     def _forget_version(self) -> None:
         if self._seen is not None:
