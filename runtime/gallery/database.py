@@ -10,7 +10,7 @@ import stat
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -47,7 +47,7 @@ _PRAGMAS = (
     "mmap_size=0",
     "temp_store=MEMORY",
 )
-_UNSCRUBBED = "the journal beside it still holds old pages, and the next opening wipes them"
+_ONLY_READ = "it was only to be read"
 _SMALL = 64 << 20  # bytes that compaction may hold in memory
 _CREATING = threading.Lock()
 
@@ -72,12 +72,14 @@ class Database:
         """A new file, or one whose creation was interrupted; any other is left alone."""
         try:
             _new_file(path)
+        except ValueError as error:
+            raise missing(path, str(error), "Choose another name") from error
         except OSError as error:
             raise database_error(error, path, "nothing was created") from error
         database = cls(path, writable=True)
         try:
             database._connect(_identity(path), empty=True)
-            with database.writing(lambda: "no gallery was created") as connection:
+            with database.writing(lambda: _how_created(path)) as connection:
                 if _is_whole(connection, path):
                     raise exists_already(path)
                 _make_tables(connection)
@@ -90,7 +92,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """One state of the file for as long as the block lasts."""
-        with self._transaction("BEGIN", lambda: "nothing was changed") as connection:
+        with self._transaction("BEGIN", lambda: _ONLY_READ, _ONLY_READ) as connection:
             yield connection
 
     @contextmanager
@@ -103,7 +105,9 @@ class Database:
         self._require_in_place("what was written is in the file that was moved away")
 
     @contextmanager
-    def _transaction(self, begin: str, stands: Callable[[], str]) -> Iterator[sqlite3.Connection]:
+    def _transaction(
+        self, begin: str, stands: Callable[[], str], before: str = "nothing was changed"
+    ) -> Iterator[sqlite3.Connection]:
         with self.lock:
             connection, committing = self._current(), False
             try:
@@ -113,7 +117,7 @@ class Database:
                 connection.execute("COMMIT")
             except (sqlite3.Error, OSError) as error:
                 self._roll_back(connection)
-                told = stands() if committing else "nothing was changed"
+                told = stands() if committing else before
                 raise database_error(error, self.path, told) from error
             except BaseException:
                 self._roll_back(connection)
@@ -176,16 +180,18 @@ class Database:
         """Write every page anew, full ones only."""
         with self.lock:
             connection = self._current()
-            small = self._real.stat().st_size <= _SMALL
             try:
+                small = self._real.stat().st_size <= _SMALL
                 connection.execute(f"PRAGMA temp_store={'MEMORY' if small else 'FILE'}")
                 connection.execute("VACUUM")
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 raise database_error(error, self.path, "nothing was compacted") from error
 
     def scrub(self) -> None:
         """Zeros over the journal, which holds the pages as they were; then it goes."""
-        exclusively = self._transaction("BEGIN EXCLUSIVE", lambda: _UNSCRUBBED)
+        exclusively = self._transaction(
+            "BEGIN EXCLUSIVE", lambda: "the journal was not wiped", "the journal was not wiped"
+        )
         with exclusively, suppress(FileNotFoundError):
             journal = self._real.with_name(f"{self._real.name}-journal")
             descriptor = os.open(journal, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -209,6 +215,11 @@ class Database:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def close_after_looking(self) -> None:
+        """Raises what stands in the way of reading it."""
+        with closing(self), self.reading():
+            pass
 
     def close(self) -> None:
         with self.lock:
@@ -237,6 +248,16 @@ def _new_file(path: Path) -> None:
             if not path.is_file() or path.stat().st_size:
                 raise exists_already(path) from error
     _sync_folder(path.parent)
+
+
+def _how_created(path: Path) -> str:
+    """After a commit has failed: it may have reached the file all the same."""
+    try:
+        Database(path, writable=False).close_after_looking()
+    except EmbedgeError as error:
+        known = error.code == "E-GALLERY-MISSING"
+        return "no gallery was created" if known else "whether a gallery was created is not known"
+    return "an empty gallery was created, but the disk has not confirmed it"
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -65,6 +65,15 @@ def write_error(path: Path, why: str, stands: str) -> EmbedgeError:
     )
 
 
+def disk_error(path: Path, why: str, stands: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-GALLERY-IO",
+        f"the disk failed under the gallery ({why}); {stands}",
+        where=path,
+        remedy="Look into the system's log for the disk's errors, then try again",
+    )
+
+
 def database_error(error: sqlite3.Error | OSError, path: Path, stands: str) -> EmbedgeError:
     """`stands` says what is in the file now."""
     if isinstance(error, OSError):
@@ -80,10 +89,5 @@ def database_error(error: sqlite3.Error | OSError, path: Path, stands: str) -> E
         case sqlite3.SQLITE_CANTOPEN:
             return write_error(path, "it or its journal cannot be opened", stands)
         case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_NOMEM:
-            return EmbedgeError(
-                "E-GALLERY-IO",
-                f"the disk failed under the gallery ({error.sqlite_errorname}); {stands}",
-                where=path,
-                remedy="Look into the system's log for the disk's errors, then try again",
-            )
+            return disk_error(path, str(error.sqlite_errorname), stands)
     return damage(path, str(error))  # malformed pages, a row of another type, no such table

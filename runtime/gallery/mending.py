@@ -12,7 +12,13 @@ from typing import Any
 from embedge.errors import EmbedgeError
 from embedge.runtime.gallery.carving import carved
 from embedge.runtime.gallery.database import Database, while_quiet
-from embedge.runtime.gallery.failures import damage, database_error, exists_already, missing
+from embedge.runtime.gallery.failures import (
+    damage,
+    database_error,
+    disk_error,
+    exists_already,
+    missing,
+)
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.header import Header
 from embedge.runtime.gallery.keys import checked_key
@@ -26,6 +32,13 @@ __all__ = ["Saved", "check", "recover"]
 def check(path: Path, key: bytes | None) -> list[str]:
     """What is wrong with the gallery, all of it read: nothing, where the list is empty."""
     checked_key(key, path)
+    found = _wrong_with(path, key)
+    if found and not _wrong_with(path, key):  # SQLite calls a failing disk's pages malformed too
+        raise disk_error(path, "something could be read the second time only", "it was only read")
+    return found
+
+
+def _wrong_with(path: Path, key: bytes | None) -> list[str]:
     with closing(Mirror(Database(path, writable=False), key, 1, "onnxruntime")) as mirror:
         with mirror.database.reading() as connection:
             pages = connection.execute("PRAGMA integrity_check(20)")

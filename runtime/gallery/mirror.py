@@ -99,12 +99,17 @@ class Mirror:
 
         The state says so until somebody who knows better writes it next.
         """
-        with self.database.lock:
-            with self.database.reading() as connection:
-                state = self._ledger(connection).state(connection)
-            if state.unscrubbed and self._wiped != state.mark:
-                self.database.scrub()
-                self._wiped = state.mark
+        try:
+            with self.database.lock:
+                with self.database.reading() as connection:
+                    state = self._ledger(connection).state(connection)
+                if state.unscrubbed and self._wiped != state.mark:
+                    self.database.scrub()
+                    self._wiped = state.mark
+        except EmbedgeError as error:
+            what = f"{error.what}; what was done is in the file, but the journal has to be wiped"
+            remedy = f"{error.remedy}; the next opening for writing wipes it"
+            raise EmbedgeError(error.code, what, where=error.where, remedy=remedy) from error
 
     def _forget_version(self) -> None:
         if self._seen is not None:
@@ -161,8 +166,10 @@ class Mirror:
 
     @staticmethod
     def _is_longer(seen: Seen, ledger: Ledger, state: State) -> bool:
+        """Not where the file has changed and the state has not: then somebody else wrote it."""
         same = seen.ledger is ledger and seen.process == os.getpid()
-        return same and seen.state.rewritings == state.rewritings
+        longer = seen.state.mark != state.mark
+        return same and longer and seen.state.rewritings == state.rewritings
 
     def _loaded(
         self, connection: Connection, ledger: Ledger, state: State, version: tuple[int, int]

@@ -7,6 +7,7 @@ command again takes up nobody twice. Exit status 3 when any picture was refused.
 
 import argparse
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,11 +135,16 @@ def _tell(lines: list[_Line], *, as_json: bool) -> None:
         )
 
 
+def _is_unfinished(gallery: Path) -> bool:
+    """An empty file: the creation of a gallery was interrupted, and can be had again."""
+    return gallery.is_file() and not gallery.stat().st_size
+
+
 def _gallery(options: argparse.Namespace, matcher: "FaceMatcher") -> "Gallery":
     from embedge.runtime.gallery.gallery import Gallery
     from embedge.runtime.gallery.keys import find_key
 
-    if options.gallery.exists() and (options.gallery.is_dir() or options.gallery.stat().st_size):
+    if os.path.exists(options.gallery) and not _is_unfinished(options.gallery):  # noqa: PTH110
         return opened_gallery(options, writable=True)
     return Gallery.create(
         options.gallery,
