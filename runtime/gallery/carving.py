@@ -29,6 +29,7 @@ def carved(path: Path) -> Iterator[Row]:
         if not path.stat().st_size:
             return
         with closing(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)) as data:
+            spent: set[int] = set()
             for start in range(0, len(data) - PAGE + 1, PAGE):
                 page = data[start : start + PAGE]
                 head = 100 if start == 0 else 0
@@ -37,12 +38,14 @@ def carved(path: Path) -> Iterator[Row]:
                 count = int.from_bytes(page[head + 3 : head + 5], "big")
                 for place in range(head + 8, min(head + 8 + 2 * count, PAGE - 1), 2):
                     try:
-                        yield _row(data, page, int.from_bytes(page[place : place + 2], "big"))
+                        at = int.from_bytes(page[place : place + 2], "big")
+                        yield _row(data, spent, page, at)
                     except _BROKEN:
                         continue
 
 
-def _row(data: mmap.mmap, page: bytes, at: int) -> Row:
+def _row(data: mmap.mmap, spent: set[int], page: bytes, at: int) -> Row:
+    """`spent` are pages that rows have gone on in: none belongs to two, and no chain is a ring."""
     size, at = _varint(page, at)
     number, at = _varint(page, at)
     local = size
@@ -52,6 +55,9 @@ def _row(data: mmap.mmap, page: bytes, at: int) -> Row:
     parts, left = [page[at : at + local]], size - local
     following = int.from_bytes(page[at + local : at + local + 4], "big") if left else 0
     while left > 0 and following:
+        if following in spent:
+            raise ValueError("a page of another row")
+        spent.add(following)
         start = (following - 1) * PAGE
         following = int.from_bytes(data[start : start + 4], "big")
         parts.append(data[start + 4 : start + PAGE][:left])
