@@ -16,7 +16,14 @@ from urllib.parse import quote
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.closing import closed_error
-from embedge.runtime.gallery.failures import damage, database_error, exists_already, missing
+from embedge.runtime.gallery.failures import (
+    FAILURES,
+    Failure,
+    damage,
+    database_error,
+    exists_already,
+    missing,
+)
 
 __all__ = ["PAGE", "Database", "while_quiet"]
 
@@ -115,7 +122,7 @@ class Database:
                 yield connection
                 committing = True
                 connection.execute("COMMIT")
-            except (sqlite3.Error, OSError) as error:
+            except FAILURES as error:
                 self._roll_back(connection)
                 told = stands() if committing else before
                 raise database_error(error, self.path, told) from error
@@ -158,7 +165,7 @@ class Database:
         except BaseException as error:
             if connection is not None:
                 connection.close()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, sqlite3.Error | UnicodeDecodeError):
                 raise _open_error(error, self.path) from error
             raise
         self._connection, self._identity = connection, identity
@@ -184,7 +191,7 @@ class Database:
                 small = self._real.stat().st_size <= _SMALL
                 connection.execute(f"PRAGMA temp_store={'MEMORY' if small else 'FILE'}")
                 connection.execute("VACUUM")
-            except (sqlite3.Error, OSError) as error:
+            except FAILURES as error:
                 raise database_error(error, self.path, "nothing was compacted") from error
 
     def scrub(self) -> None:
@@ -290,8 +297,8 @@ def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
     return True
 
 
-def _open_error(error: sqlite3.Error, path: Path) -> EmbedgeError:
-    match error.sqlite_errorcode & 0xFF:
+def _open_error(error: Failure, path: Path) -> EmbedgeError:
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
             return missing(path, str(error), "Check its permissions, and those of its folder")
         case sqlite3.SQLITE_NOTADB:

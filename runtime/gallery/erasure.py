@@ -106,7 +106,11 @@ def _holds(path: Path, key: bytes | None, person: str) -> bool:
     try:
         ledger = Ledger.read(connection, key, path)
         return any(name == person for _, name in ledger.people(connection))
-    except (sqlite3.Error, EmbedgeError):  # another file, another key, or damaged
+    except (
+        sqlite3.Error,
+        UnicodeDecodeError,
+        EmbedgeError,
+    ):  # another file, another key, or damaged
         return False
     finally:
         connection.close()

@@ -7,6 +7,8 @@ from pathlib import Path
 from embedge.errors import EmbedgeError
 
 __all__ = [
+    "FAILURES",
+    "Failure",
     "busy",
     "damage",
     "database_error",
@@ -16,6 +18,9 @@ __all__ = [
     "write_error",
 ]
 
+# the last: SQLite's own words about a damaged file may hold bytes of it
+Failure = sqlite3.Error | OSError | UnicodeDecodeError
+FAILURES = (sqlite3.Error, OSError, UnicodeDecodeError)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -74,8 +79,10 @@ def disk_error(path: Path, why: str, stands: str) -> EmbedgeError:
     )
 
 
-def database_error(error: sqlite3.Error | OSError, path: Path, stands: str) -> EmbedgeError:
+def database_error(error: Failure, path: Path, stands: str) -> EmbedgeError:
     """`stands` says what is in the file now."""
+    if isinstance(error, UnicodeDecodeError):
+        return damage(path, "it holds other bytes where text should be")
     if isinstance(error, OSError):
         why = "the disk is full" if error.errno in _FULL else str(error.strerror or error)
         return write_error(path, why, stands)

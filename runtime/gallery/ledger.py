@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from sqlite3 import Connection
+from sqlite3 import Connection, Cursor
 from typing import Any
 
 import numpy as np
@@ -146,36 +146,39 @@ class Ledger:
 
         People and records are numbered as they come, so a new person's id is above all before.
         """
-        part = Part()
-        for record, person, name, body, tags in self._opened(connection, after):
+        rows = connection.execute(_LOAD, (after,))
+        while True:
+            with self._noticing(f"a record after number {after}"):
+                part, after, newest = self._part(rows, after, newest)
+            if not part.names:
+                return
+            yield self._joined(part, after)
+
+    def _part(self, rows: Cursor, after: int, newest: int) -> tuple[Part, int, int]:
+        """Opens a gallery of a million people: every line of the loop counts."""
+        part, width, owner = Part(), self._width, -1
+        names, bodies, tags = part.names, part.bodies, part.tags
+        unwrap, seal_of, place = self._wrap.open, self._seal_of, _PLACE.pack
+        person_root, record_root = self._root + b"P", self._root + b"R"
+        for record, person, sealed, wrapped in rows:
+            if record <= after:
+                raise ValueError("rows out of order")
+            after = record
+            if person != owner:
+                owner, named = person, unwrap(wrapped, person_root + place(0, person))
+                name, unseal = named[KEY_BYTES:].decode(), seal_of(named[:KEY_BYTES]).open
+            body = unseal(sealed, record_root + place(record, person))
             count = int.from_bytes(body[:4], "little")
-            part.names += [name] * count
-            part.bodies.append(body[len(body) - count * self._width :])
-            part.tags.append(tags[0])
+            names += [name] * count
+            bodies.append(body[-count * width :])
+            tags.append(sealed[-TAG:])
             if person > newest:
                 newest = person
                 part.people.append(person)
-                part.tags.append(tags[1])
-            if len(part.names) >= _PART:
-                yield self._joined(part, record)
-                part = Part()
-        if part.names:
-            yield self._joined(part, after)
-
-    def _opened(
-        self, connection: Connection, after: int
-    ) -> Iterator[tuple[int, int, str, bytes, tuple[bytes, bytes]]]:
-        owner, name, seal = -1, "", self._wrap
-        with self._noticing("a person's templates"):
-            for record, person, sealed, wrapped in connection.execute(_LOAD, (after,)):
-                if record <= after:
-                    raise ValueError("rows out of order")
-                after = record
-                if person != owner:
-                    name, seal = self._unwrapped(person, wrapped)
-                    owner = person
-                body = seal.open(sealed, self._record_place(record, person))
-                yield record, person, name, body, (sealed[-TAG:], wrapped[-TAG:])
+                tags.append(wrapped[-TAG:])
+            if len(names) >= _PART:
+                break
+        return part, after, newest
 
     def _joined(self, part: Part, record: int) -> Part:
         with self._noticing(f"a record before number {record + 1}"):

@@ -13,6 +13,7 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.gallery.carving import carved
 from embedge.runtime.gallery.database import Database, while_quiet
 from embedge.runtime.gallery.failures import (
+    FAILURES,
     damage,
     database_error,
     disk_error,
@@ -91,7 +92,7 @@ def _copied(path: Path, folder: Path) -> Path:
         shutil.copyfile(path, copy)
         with suppress(FileNotFoundError):
             shutil.copyfile(f"{os.path.realpath(path)}-journal", f"{copy}-journal")
-    with suppress(sqlite3.Error), closing(sqlite3.connect(copy)) as connection:
+    with suppress(*FAILURES), closing(sqlite3.connect(copy)) as connection:
         connection.execute("SELECT value FROM header").fetchone()
     return copy
 

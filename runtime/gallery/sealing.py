@@ -3,7 +3,8 @@
 import hashlib
 import os
 from collections.abc import Sequence
-from typing import Protocol
+from functools import cache
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,21 +30,33 @@ class Seal(Protocol):
 class _AesSeal:
     """AES-256-GCM with a random nonce each time."""
 
-    def __init__(self, key: bytes) -> None:
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    __slots__ = ("_decrypt", "_encrypt", "_invalid")
 
-        self._cipher, self._invalid = AESGCM(key), (InvalidTag, ValueError)
+    def __init__(self, key: bytes) -> None:
+        cipher_of, self._invalid = _aes_gcm()
+        cipher = cipher_of(key)
+        self._encrypt, self._decrypt = cipher.encrypt, cipher.decrypt
 
     def seal(self, data: bytes, place: bytes) -> bytes:
         nonce = os.urandom(12)
-        return nonce + self._cipher.encrypt(nonce, data, place)
+        sealed: bytes = nonce + self._encrypt(nonce, data, place)
+        return sealed
 
     def open(self, sealed: bytes, place: bytes) -> bytes:
         try:
-            return self._cipher.decrypt(sealed[:12], sealed[12:], place)
+            opened: bytes = self._decrypt(sealed[:12], sealed[12:], place)
+            return opened
         except self._invalid as error:
             raise BrokenSeal from error
+
+
+@cache
+def _aes_gcm() -> tuple[Any, tuple[type[Exception], ...]]:
+    """Imported once, and only where something is encrypted."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM, (InvalidTag, ValueError)
 
 
 class _Checksum:

@@ -1,6 +1,7 @@
 """Whatever happens to the bytes of a gallery, it opens as it was or is refused by name."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -17,10 +18,21 @@ CONTRACT = tiny_contract(DIM)
 KEY = bytes(range(32))
 REFUSALS = {"E-GALLERY", "E-GALLERY-FORMAT", "E-GALLERY-MISSING", "E-GALLERY-IO", "E-KEY"}
 FUZZ = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 State = tuple[list[str], list[bytes]]
-Whole = tuple[Path, bytes | None, bytes, State]
+
+
+class Whole(NamedTuple):
+    """Its repr is short: hypothesis prints it."""
+
+    path: Path
+    key: bytes | None
+    content: bytes
+    state: State
+
+    def __repr__(self) -> str:
+        return f"Whole({self.path.name})"
 
 
 def rows(seed: int, count: int) -> np.ndarray:
@@ -44,7 +56,7 @@ def whole(request, tmp_path_factory) -> Whole:
             gallery.enroll(f"p{number}", row, CONTRACT)
         gallery.enroll("many", rows(1, 100), CONTRACT)
         gallery.erase("p0")
-    return path, key, path.read_bytes(), state_of(path, key)
+    return Whole(path, key, path.read_bytes(), state_of(path, key))
 
 
 def opens_unchanged_or_is_refused(whole: Whole, content: bytes) -> bool:
