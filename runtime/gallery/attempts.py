@@ -11,6 +11,7 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.gallery.enrolment import checked_name
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.ledger import Ledger
+from embedge.runtime.gallery.notes import ATTEMPTS, attempt_number
 from embedge.runtime.gallery.state import State
 from embedge.runtime.policy import Policy
 
@@ -36,21 +37,21 @@ class AttemptGuard:
         name, now = checked_name(subject), self.clock()
         with self.gallery.mirror.writing() as (connection, seen):
             ledger, state = seen.ledger, seen.state
-            notes = ledger.notes(connection, state, "attempt")
-            number = ledger.attempt_number(state, name)
+            notes = ledger.notes.read(connection, state, ATTEMPTS)
+            number = attempt_number(state, name)
             failures, last = notes.get(number, (0, now))
             self._require_waited(failures, now - last)
             if number not in notes and len(notes) >= _MOST:
                 state = self._forget_one(connection, ledger, state, notes, now)
             note = (failures + 1, now)
-            state = ledger.put_note(connection, state, "attempt", number, note)
+            state = ledger.notes.put(connection, state, ATTEMPTS, number, note)
             self.gallery.mirror.put(connection, state)
 
     def succeeded(self, subject: str) -> None:
         """Success forgets the failures before it."""
         with self.gallery.mirror.writing() as (connection, seen):
-            number = seen.ledger.attempt_number(seen.state, checked_name(subject))
-            state = seen.ledger.put_note(connection, seen.state, "attempt", number, None)
+            number = attempt_number(seen.state, checked_name(subject))
+            state = seen.ledger.notes.put(connection, seen.state, ATTEMPTS, number, None)
             self.gallery.mirror.put(connection, state)
 
     def _require_waited(self, failures: int, since: float) -> None:
@@ -84,7 +85,7 @@ class AttemptGuard:
             if now - last >= self._delay(failures)
         ]
         if free:
-            return ledger.put_note(connection, state, "attempt", min(free)[1], None)
+            return ledger.notes.put(connection, state, ATTEMPTS, min(free)[1], None)
         raise EmbedgeError(
             "E-ATTEMPTS",
             f"{len(notes)} others have to wait after failed attempts",

@@ -21,11 +21,13 @@ from embedge.runtime.gallery.header import new_header
 from embedge.runtime.gallery.index import require_search
 from embedge.runtime.gallery.int8 import Matrix
 from embedge.runtime.gallery.keys import checked_key
-from embedge.runtime.gallery.ledger import KEY_BYTES, Group, Ledger, Template, is_unit, matrix_of
+from embedge.runtime.gallery.ledger import KEY_BYTES, Ledger
 from embedge.runtime.gallery.mirror import Mirror, Seen
+from embedge.runtime.gallery.notes import AUDIT, pseudonym
 from embedge.runtime.gallery.ranking import Ranked
 from embedge.runtime.gallery.repeats import first_like
 from embedge.runtime.gallery.state import State
+from embedge.runtime.gallery.templates import Group, Template, is_unit, matrix_of
 from embedge.runtime.gallery.traces import traces_of
 
 __all__ = ["Gallery", "GalleryInfo", "require_count"]
@@ -171,7 +173,7 @@ class Gallery(Closing):
             if groups:
                 state = seen.ledger.add(connection, seen.state, groups)
                 counts = {group.name: len(group.templates) for group in groups}
-                state = seen.ledger.record_event(connection, state, "enrol", counts)
+                state = seen.ledger.notes.record(connection, state, "enrol", counts)
                 self.mirror.put(connection, state)
         return ids
 
@@ -203,7 +205,7 @@ class Gallery(Closing):
             if number is not None:
                 state = ledger.erase(connection, seen.state, number, name)
                 count = {name: proof.templates}
-                state = ledger.record_event(connection, state, "erase", count)
+                state = ledger.notes.record(connection, state, "erase", count)
                 self.mirror.put(connection, state)
         self.mirror.scrub()
         if not prove:
@@ -213,7 +215,7 @@ class Gallery(Closing):
     def compact(self) -> None:
         """Give the space that erased people have left back to the file system."""
         with self.mirror.writing() as (connection, seen):
-            state = seen.ledger.record_event(connection, seen.state, "compact", {})
+            state = seen.ledger.notes.record(connection, seen.state, "compact", {})
             self.mirror.put(connection, state.next(unscrubbed=1))
         self.mirror.database.compact()
         self.mirror.scrub()
@@ -238,7 +240,7 @@ class Gallery(Closing):
                 ledger = Ledger(header, key, self.mirror.path)
                 state = old.reseal(connection, seen.state, ledger)
                 ledger.write_header(connection)
-                state = ledger.record_event(connection, state, "renew", {})
+                state = ledger.notes.record(connection, state, "renew", {})
                 self.mirror.put(connection, state, ledger)
             self.mirror.key = key
             self.mirror.scrub()
@@ -259,7 +261,7 @@ class Gallery(Closing):
                 }
                 for each in ledger.templates(connection, number)
             ]
-            who = ledger.pseudonym(seen.state, name)
+            who = pseudonym(seen.state, name)
             trail = [entry for entry in _trail(connection, seen) if entry["who"] == who]
         contract = ledger.header.contract.to_json()
         return {"person": name, "contract": contract, "templates": templates, "audit": trail}
@@ -335,7 +337,7 @@ def _proof(
 
 def _trail(connection: Connection, seen: Seen) -> list[dict[str, Any]]:
     """One entry a person, as they were written."""
-    notes = seen.ledger.notes(connection, seen.state, "audit").values()
+    notes = seen.ledger.notes.read(connection, seen.state, AUDIT).values()
     return [
         {"at": note["at"], "event": note["event"], "who": who, "templates": templates}
         for note in notes

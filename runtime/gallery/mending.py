@@ -23,9 +23,11 @@ from embedge.runtime.gallery.failures import (
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.header import Header
 from embedge.runtime.gallery.keys import checked_key
-from embedge.runtime.gallery.ledger import Group, Ledger, Template, matrix_of
+from embedge.runtime.gallery.ledger import Ledger
 from embedge.runtime.gallery.mirror import Mirror
+from embedge.runtime.gallery.notes import ATTEMPTS, AUDIT
 from embedge.runtime.gallery.state import State
+from embedge.runtime.gallery.templates import Group, Template, matrix_of
 
 __all__ = ["Saved", "check", "recover"]
 
@@ -46,8 +48,8 @@ def _wrong_with(path: Path, key: bytes | None) -> list[str]:
             found = [str(text) for (text,) in pages if text != "ok"]
         try:
             with mirror.reading() as (connection, seen):
-                for table in ("audit", "attempt"):
-                    seen.ledger.notes(connection, seen.state, table)
+                for table in (AUDIT, ATTEMPTS):
+                    seen.ledger.notes.read(connection, seen.state, table)
         except EmbedgeError as error:
             if error.code != "E-GALLERY":
                 raise
@@ -140,7 +142,7 @@ def _state_people_trail(
             known[number] = ledger.name(number, sealed), sealed
             continue
         with suppress(EmbedgeError):
-            trail[number] = ledger.note("audit", number, sealed)
+            trail[number] = ledger.notes.opened(AUDIT, number, sealed)
             continue
         with suppress(EmbedgeError):
             state = ledger.opened_state(sealed)
@@ -181,7 +183,6 @@ def _write(
         secret = state.secret if state else seen.state.secret  # the same pseudonyms as before
         saved = again.add(connection, replace(seen.state, secret=secret), groups)
         for note in trail:
-            saved = again.put_note(connection, saved, "audit", saved.next_audit, note)
-            saved = saved.next(next_audit=saved.next_audit + 1)
+            saved = again.notes.append(connection, saved, note)
         counts = {name: len(templates) for name, templates in people.items()}
-        new.mirror.put(connection, again.record_event(connection, saved, "recover", counts))
+        new.mirror.put(connection, again.notes.record(connection, saved, "recover", counts))

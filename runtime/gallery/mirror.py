@@ -181,7 +181,7 @@ class Mirror:
             for part in ledger.parts(connection):
                 index.add(part.names, part.matrix)
                 seen.people += part.people
-                total = total + ledger.sum_of(part.tags)
+                total = total + ledger.sum_of.of(part.tags)
             self._require_all(same_sum(total, state.rows), seen, state)
         except BaseException:
             index.close()
@@ -208,7 +208,7 @@ def _append(connection: Connection, seen: Seen, state: State) -> None:
     parts = list(ledger.parts(connection, *after))
     total, people = before.rows, [person for part in parts for person in part.people]
     for part in parts:
-        total = total + ledger.sum_of(part.tags)
+        total = total + ledger.sum_of.of(part.tags)
     templates = before.templates + sum(len(part.names) for part in parts)
     whole = (before.people + len(people), templates) == (state.people, state.templates)
     if not whole or not same_sum(total, state.rows):

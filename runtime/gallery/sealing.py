@@ -2,14 +2,30 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TAG", "BrokenSeal", "Seal", "Sum", "SumOfTags", "no_sum", "same_sum", "seal_with"]
+from embedge.runtime.gallery.failures import damage
+
+__all__ = [
+    "TAG",
+    "BrokenSeal",
+    "Seal",
+    "Sum",
+    "SumOfTags",
+    "no_sum",
+    "noticing",
+    "place",
+    "same_sum",
+    "seal_with",
+]
 
 TAG = 16  # the last bytes of whatever is sealed
 
@@ -18,6 +34,10 @@ Sum = NDArray[np.uint64]  # two lanes, which wrap around
 
 class BrokenSeal(Exception):
     """The bytes are not those that were sealed, or not in this place."""
+
+
+_BROKEN = (BrokenSeal, ValueError, TypeError, KeyError, struct.error, OverflowError)
+_NUMBERS = struct.Struct(">QQ").pack
 
 
 class Seal(Protocol):
@@ -94,9 +114,25 @@ class SumOfTags:
         self._cipher = Cipher(algorithms.AES(key), modes.ECB())
 
     def of(self, tags: Sequence[bytes]) -> Sum:
+        if not tags:
+            return no_sum()
         blocks = self._cipher.encryptor().update(b"".join(tags))
         total: Sum = np.frombuffer(blocks, "<u8").reshape(-1, 2).sum(axis=0, dtype=np.uint64)
         return total
+
+
+def place(root: bytes, table: str, one: int = 0, other: int = 0) -> bytes:
+    """Where something is sealed: the header's digest, the table, the row's numbers."""
+    return root + table.encode() + _NUMBERS(one, other)
+
+
+@contextmanager
+def noticing(path: Path, what: str) -> Iterator[None]:
+    """Whatever is wrong with sealed bytes, or with what was in them, is damage."""
+    try:
+        yield
+    except _BROKEN as error:
+        raise damage(path, f"{what} cannot be opened") from error
 
 
 def no_sum() -> Sum:

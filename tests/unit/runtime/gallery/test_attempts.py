@@ -118,7 +118,7 @@ def test_what_is_remembered_is_bounded_and_those_who_wait_are_kept(gallery, monk
         now[0] += 0.1
         guard.begin(f"flood {number}")
     with gallery.mirror.reading() as (connection, seen):
-        assert len(seen.ledger.notes(connection, seen.state, "attempt")) == 8
+        assert len(seen.ledger.notes.read(connection, seen.state, "attempt")) == 8
     assert not passed(guard, "ann")
     for number in range(7):
         for _ in range(5):
