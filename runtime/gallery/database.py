@@ -65,7 +65,7 @@ class Database:
     """
 
     def __init__(self, path: Path, *, writable: bool) -> None:
-        self.path, self.writable = path, writable
+        self.path, self.writable = Path(os.path.abspath(path)), writable  # noqa: PTH100
         self.lock = threading.RLock()
         self.generation = 0
         self._closed = False
@@ -144,14 +144,16 @@ class Database:
         if self._connection is None or identity != self._identity:
             self._drop()
             self._connect(identity)
+        _require_plain_journal(self._real, self.path)
         assert self._connection is not None
         return self._connection
 
     def _connect(self, identity: tuple[int, int], *, empty: bool = False) -> None:
         self._real = Path(os.path.realpath(self.path))
+        _require_plain_journal(self._real, self.path)
         connection = None
         try:
-            uri = f"file:{quote(str(self._real))}?mode=rw"  # read-only where it must be
+            uri = f"file:{quote(os.fsencode(self._real))}?mode=rw"  # read-only where it must be
             connection = sqlite3.connect(
                 uri, uri=True, timeout=WAIT, isolation_level=None, check_same_thread=False
             )
@@ -279,6 +281,16 @@ def _identity(path: Path) -> tuple[int, int]:
         kind = "it is a folder" if stat.S_ISDIR(found.st_mode) else "it is not a file"
         raise missing(path, kind, "Give the gallery's file")
     return found.st_dev, found.st_ino
+
+
+def _require_plain_journal(real: Path, path: Path) -> None:
+    """SQLite would wait for ever for somebody to write into a pipe."""
+    try:
+        mode = os.lstat(f"{real}-journal").st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode):
+        raise damage(path, "what lies beside it as its journal is not a file")
 
 
 def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:

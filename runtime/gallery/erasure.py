@@ -99,7 +99,7 @@ def _files_of(folder: Path, unreadable: list[str]) -> list[Path]:
 def _holds(path: Path, key: bytes | None, person: str) -> bool:
     """Whether this is a gallery that opens under the key and has a row for the person."""
     try:
-        uri = f"file:{quote(str(path))}?mode=ro&immutable=1"  # nothing is written beside it
+        uri = f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1"  # nothing is written beside it
         connection = sqlite3.connect(uri, uri=True, isolation_level=None)
     except sqlite3.Error:
         return False

@@ -21,6 +21,7 @@ from embedge.runtime.gallery.keys import derived
 from embedge.runtime.gallery.notes import ATTEMPTS, AUDIT, Notes, attempt_number
 from embedge.runtime.gallery.rotation import rotation_from_key
 from embedge.runtime.gallery.sealing import (
+    NUMBERS,
     TAG,
     Seal,
     SumOfTags,
@@ -126,15 +127,16 @@ class Ledger:
         """Opens a gallery of a million people: every line of the loop counts."""
         part, width, owner = Part(), self._width, -1
         names, bodies, tags = part.names, part.bodies, part.tags
-        unwrap, seal_of, root = self._wrap.open, self._seal_of, self._root
+        unwrap, seal_of, numbers = self._wrap.open, self._seal_of, NUMBERS
+        person_root, record_root = place(self._root, "P")[:-16], place(self._root, "R")[:-16]
         for record, person, sealed, wrapped in rows:
             if record <= after:
                 raise ValueError("rows out of order")
             after = record
             if person != owner:
-                owner, named = person, unwrap(wrapped, place(root, "P", 0, person))
+                owner, named = person, unwrap(wrapped, person_root + numbers(0, person))
                 name, unseal = named[KEY_BYTES:].decode(), seal_of(named[:KEY_BYTES]).open
-            body = unseal(sealed, place(root, "R", record, person))
+            body = unseal(sealed, record_root + numbers(record, person))
             count = int.from_bytes(body[:4], "little")
             names += [name] * count
             bodies.append(body[-count * width :])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from embedge.runtime.gallery.failures import damage
 
 __all__ = [
+    "NUMBERS",
     "TAG",
     "BrokenSeal",
     "Seal",
@@ -37,7 +38,7 @@ class BrokenSeal(Exception):
 
 
 _BROKEN = (BrokenSeal, ValueError, TypeError, KeyError, struct.error, OverflowError)
-_NUMBERS = struct.Struct(">QQ").pack
+NUMBERS = struct.Struct(">QQ").pack
 
 
 class Seal(Protocol):
@@ -123,7 +124,7 @@ class SumOfTags:
 
 def place(root: bytes, table: str, one: int = 0, other: int = 0) -> bytes:
     """Where something is sealed: the header's digest, the table, the row's numbers."""
-    return root + table.encode() + _NUMBERS(one, other)
+    return root + table.encode() + NUMBERS(one, other)
 
 
 @contextmanager

@@ -273,6 +273,38 @@ def test_rubbish_as_its_journal(path):
         assert len(gallery.people()) == 4
 
 
+@pytest.mark.parametrize("kind", ["fifo", "folder", "link"])
+def test_something_else_where_its_journal_should_be(path, tmp_path, kind):
+    """SQLite would wait for a pipe's other end, for ever."""
+    journal, victim = Path(f"{path}-journal"), tmp_path / "victim"
+    victim.write_text("precious")
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        journal.unlink()
+        match kind:
+            case "fifo":
+                os.mkfifo(journal)
+            case "folder":
+                journal.mkdir()
+            case "link":
+                journal.symlink_to(victim)
+        refused(path, "E-GALLERY", "journal")
+        with pytest.raises(EmbedgeError, match=r"E-GALLERY:.*journal"):
+            gallery.enroll("ann", unit(0), CONTRACT)
+    assert victim.read_text() == "precious"
+
+
+def test_names_of_files_that_are_no_text_and_folders_that_change(tmp_path, monkeypatch):
+    for name in ("we?ird#%41 g", "Zo\u00eb", os.fsdecode(b"\xff\xfe")):
+        with Gallery.create(tmp_path / name, CONTRACT, key=KEY) as gallery:
+            gallery.enroll("ann", unit(0), CONTRACT)
+            assert gallery.erase("ann", prove=True).proven
+        assert (tmp_path / name).is_file()
+    monkeypatch.chdir(tmp_path)
+    with Gallery.create("relative", CONTRACT, key=KEY) as gallery:
+        monkeypatch.chdir("/")
+        gallery.enroll("ann", unit(0), CONTRACT)
+
+
 def test_a_read_only_file_system(path):
     """In a name space of its own, where the folder is mounted read-only."""
     program = f"""
