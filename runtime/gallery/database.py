@@ -8,6 +8,7 @@ import os
 import sqlite3
 import stat
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -29,6 +30,8 @@ __all__ = ["PAGE", "Database", "while_quiet"]
 
 PAGE = 4096
 WAIT = 30.0  # seconds for other processes to finish
+_POLL = 0.02  # SQLite asks ever more seldom, and whoever asks seldom starves: it begins anew
+_TAKE_LOCK = "SELECT id FROM header"
 _APPLICATION, _VERSION = 0x454D4247, 2
 _LARGEST_VALUE = 64 << 20
 _OLD_MAGIC = b"EMBEDGE-GALLERY"
@@ -118,10 +121,10 @@ class Database:
         with self.lock:
             connection, committing = self._current(), False
             try:
-                connection.execute(begin)
+                _patiently(connection, begin, _TAKE_LOCK if begin == "BEGIN" else "")
                 yield connection
                 committing = True
-                connection.execute("COMMIT")
+                _patiently(connection, "COMMIT")
             except FAILURES as error:
                 self._roll_back(connection)
                 told = stands() if committing else before
@@ -155,11 +158,12 @@ class Database:
         try:
             uri = f"file:{quote(os.fsencode(self._real))}?mode=rw"  # read-only where it must be
             connection = sqlite3.connect(
-                uri, uri=True, timeout=WAIT, isolation_level=None, check_same_thread=False
+                uri, uri=True, timeout=_POLL, isolation_level=None, check_same_thread=False
             )
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
             for pragma in _PRAGMAS:
-                connection.execute(f"PRAGMA {pragma}")
+                _patiently(connection, f"PRAGMA {pragma}")
+            _patiently(connection, "SELECT sql FROM sqlite_master")
             if not empty and not _is_whole(connection, self.path):
                 raise missing(self.path, "its creation was interrupted", "Create it again")
             if not self.writable:
@@ -175,7 +179,7 @@ class Database:
 
     def version(self, connection: sqlite3.Connection) -> tuple[int, int]:
         """Changes whenever somebody else has written."""
-        (number,) = connection.execute("PRAGMA data_version").fetchone()
+        (number,) = _patiently(connection, "PRAGMA data_version").fetchone()
         return self.generation, number
 
     def unchanged_since(self, version: tuple[int, int]) -> bool:
@@ -192,7 +196,7 @@ class Database:
             try:
                 small = self._real.stat().st_size <= _SMALL
                 connection.execute(f"PRAGMA temp_store={'MEMORY' if small else 'FILE'}")
-                connection.execute("VACUUM")
+                _patiently(connection, "VACUUM")
             except FAILURES as error:
                 raise database_error(error, self.path, "nothing was compacted") from error
 
@@ -243,6 +247,22 @@ def _make_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id={_APPLICATION}")
     connection.execute(f"PRAGMA user_version={_VERSION}")
+
+
+def _patiently(connection: sqlite3.Connection, statement: str, then: str = "") -> sqlite3.Cursor:
+    """Execute, `then` within the transaction that this begins, once others let go of the file."""
+    deadline = time.monotonic() + WAIT
+    while True:
+        began = not connection.in_transaction
+        try:
+            cursor = connection.execute(statement)
+            return connection.execute(then) if then else cursor
+        except sqlite3.OperationalError as error:
+            if began and connection.in_transaction:
+                connection.execute("ROLLBACK")
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
 
 
 def _new_file(path: Path) -> None:

@@ -6,7 +6,7 @@ sealed with that key. Every seal is bound to the header's digest, to its table a
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import Connection, Cursor
@@ -23,12 +23,13 @@ from embedge.runtime.gallery.rotation import rotation_from_key
 from embedge.runtime.gallery.sealing import (
     NUMBERS,
     TAG,
+    AesSeal,
     Seal,
     SumOfTags,
     noticing,
     place,
     same_sum,
-    seal_with,
+    unsealed,
 )
 from embedge.runtime.gallery.state import State
 from embedge.runtime.gallery.templates import Group, Template, is_unit, packed, turned, unpacked
@@ -65,9 +66,10 @@ class Ledger:
         salt = bytes.fromhex(header.epoch)
 
         def seal(purpose: str) -> Seal:
-            return seal_with(None if key is None else derived(key, salt, purpose))
+            return unsealed(b"") if key is None else AesSeal(derived(key, salt, purpose))
 
         self.key, self._wrap, self._state = key, seal("people"), seal("state")
+        self._seal_of: Callable[[bytes], Seal] = unsealed if key is None else AesSeal
         self.sum_of = SumOfTags(derived(key or bytes(KEY_BYTES), salt, "sum"))
         seals = {AUDIT: seal("audit"), ATTEMPTS: seal("attempts")}
         self.notes = Notes(self._root, seals, self.sum_of, path)
@@ -138,7 +140,10 @@ class Ledger:
                 name, unseal = named[KEY_BYTES:].decode(), seal_of(named[:KEY_BYTES]).open
             body = unseal(sealed, record_root + numbers(record, person))
             count = int.from_bytes(body[:4], "little")
-            names += [name] * count
+            if count == 1:
+                names.append(name)
+            else:
+                names += [name] * count
             bodies.append(body[-count * width :])
             tags.append(sealed[-TAG:])
             if person > newest:
@@ -267,9 +272,6 @@ class Ledger:
         data_key = os.urandom(KEY_BYTES)
         wrapped = self._wrap.seal(data_key + name.encode(), place(self._root, "P", 0, person))
         return wrapped, self._seal_of(data_key)
-
-    def _seal_of(self, data_key: bytes) -> Seal:
-        return seal_with(None if self.key is None else data_key)
 
     def _wrapped(self, connection: Connection, person: int) -> bytes:
         row = connection.execute("SELECT sealed FROM person WHERE id = ?", (person,)).fetchone()
