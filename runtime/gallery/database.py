@@ -9,9 +9,8 @@ import sqlite3
 import stat
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,8 +24,9 @@ from embedge.runtime.gallery.failures import (
     exists_already,
     missing,
 )
+from embedge.runtime.gallery.registry import register, unregister
 
-__all__ = ["PAGE", "Database", "while_quiet"]
+__all__ = ["PAGE", "Database"]
 
 PAGE = 4096
 WAIT = 30.0  # seconds for other processes to finish
@@ -73,9 +73,8 @@ class Database:
         self.generation = 0
         self._closed = False
         self._connection: sqlite3.Connection | None = None
-        self._identity = (0, 0)
-        with _REGISTRY:
-            _LIVE.add(self)
+        self.identity = (0, 0)
+        register(self)
 
     @classmethod
     def create(cls, path: Path, fill: Callable[[sqlite3.Connection], None]) -> "Database":
@@ -138,14 +137,14 @@ class Database:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         except sqlite3.Error:  # the next connection rolls back what this one could not
-            self._drop()
+            self.drop()
 
     def _current(self) -> sqlite3.Connection:
         if self._closed:
             raise closed_error("gallery")
         identity = _identity(self.path)
-        if self._connection is None or identity != self._identity:
-            self._drop()
+        if self._connection is None or identity != self.identity:
+            self.drop()
             self._connect(identity)
         _require_plain_journal(self._real, self.path)
         assert self._connection is not None
@@ -174,7 +173,7 @@ class Database:
             if isinstance(error, sqlite3.Error | UnicodeDecodeError):
                 raise _open_error(error, self.path) from error
             raise
-        self._connection, self._identity = connection, identity
+        self._connection, self.identity = connection, identity
         self.generation += 1
 
     def version(self, connection: sqlite3.Connection) -> tuple[int, int]:
@@ -219,12 +218,12 @@ class Database:
             _sync_folder(journal.parent)
 
     def _require_in_place(self, stands: str) -> None:
-        if _identity(self.path) != self._identity:
+        if _identity(self.path) != self.identity:
             raise missing(
                 self.path, f"it was moved or replaced meanwhile; {stands}", "Put it back, try again"
             )
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -236,10 +235,9 @@ class Database:
 
     def close(self) -> None:
         with self.lock:
-            self._drop()
+            self.drop()
             self._closed = True
-            with _REGISTRY:
-                _LIVE.discard(self)
+            unregister(self)
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
@@ -373,61 +371,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def while_quiet(path: Path) -> Iterator[None]:
-    """This process may open and close the file only while it holds none of SQLite's locks on it:
-    closing drops them all.
-    """
-    found = path.stat()
-    identity = found.st_dev, found.st_ino
-    with ExitStack() as held:
-        for database in _live():
-            if database._identity == identity:
-                held.enter_context(database.lock)
-        yield
-
-
-# SQLite's locks and connections do not survive a fork: it happens while none of ours is at work,
-# and the child opens its own.
-_LIVE: weakref.WeakSet[Database] = weakref.WeakSet()
-_REGISTRY = threading.Lock()  # held for moments only, and for the fork itself
-_FORKING = threading.RLock()
-_HELD: list[Database] = []
-
-
-def _live() -> list[Database]:
-    with _REGISTRY:
-        return sorted(_LIVE, key=id)
-
-
-def _before_fork() -> None:
-    _FORKING.acquire()
-    while True:
-        _HELD.extend(_live())
-        for database in _HELD:
-            database.lock.acquire()
-        _REGISTRY.acquire()
-        if set(_LIVE) <= set(_HELD):
-            return
-        _REGISTRY.release()  # one more was opened meanwhile
-        while _HELD:
-            _HELD.pop().lock.release()
-
-
-def _after_fork(*, child: bool) -> None:
-    _REGISTRY.release()
-    while _HELD:
-        database = _HELD.pop()
-        if child:
-            database._drop()
-        database.lock.release()
-    _FORKING.release()
-
-
-os.register_at_fork(
-    before=_before_fork,
-    after_in_parent=lambda: _after_fork(child=False),
-    after_in_child=lambda: _after_fork(child=True),
-)

@@ -11,7 +11,7 @@ from typing import Any
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.gallery.carving import carved
-from embedge.runtime.gallery.database import Database, while_quiet
+from embedge.runtime.gallery.database import Database
 from embedge.runtime.gallery.failures import (
     FAILURES,
     damage,
@@ -26,6 +26,7 @@ from embedge.runtime.gallery.keys import checked_key
 from embedge.runtime.gallery.ledger import Ledger
 from embedge.runtime.gallery.mirror import Mirror
 from embedge.runtime.gallery.notes import ATTEMPTS, AUDIT
+from embedge.runtime.gallery.registry import while_quiet
 from embedge.runtime.gallery.state import State
 from embedge.runtime.gallery.templates import Group, Template, matrix_of
 
