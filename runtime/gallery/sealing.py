@@ -52,23 +52,21 @@ class Seal(Protocol):
 class AesSeal:
     """AES-256-GCM with a random nonce each time."""
 
-    __slots__ = ("_decrypt", "_encrypt", "_invalid")
+    __slots__ = ("_cipher",)
 
     def __init__(self, key: bytes) -> None:
-        cipher_of, self._invalid = _aes_gcm()
-        cipher = cipher_of(key)
-        self._encrypt, self._decrypt = cipher.encrypt, cipher.decrypt
+        self._cipher = _aes_gcm()[0](key)
 
     def seal(self, data: bytes, place: bytes) -> bytes:
         nonce = os.urandom(12)
-        sealed: bytes = nonce + self._encrypt(nonce, data, place)
+        sealed: bytes = nonce + self._cipher.encrypt(nonce, data, place)
         return sealed
 
     def open(self, sealed: bytes, place: bytes) -> bytes:
         try:
-            opened: bytes = self._decrypt(sealed[:12], sealed[12:], place)
+            opened: bytes = self._cipher.decrypt(sealed[:12], sealed[12:], place)
             return opened
-        except self._invalid as error:
+        except _aes_gcm()[1] as error:
             raise BrokenSeal from error
 
 
