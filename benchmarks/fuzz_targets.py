@@ -111,23 +111,23 @@ def _galleries(folder: Path) -> Target:
     return Target(whole, attempt)
 
 
-def _blocks(folder: Path) -> Target:
-    """What lies under the seal, which no broken byte gets past: damage is named there too."""
-    from embedge.errors import EmbedgeError
-    from embedge.runtime.gallery.layout import Damaged
-    from embedge.runtime.gallery.records import Block
+def _carved(folder: Path) -> Target:
+    """Recovery reads pages that SQLite would refuse."""
+    from tiny_bundles import tiny_contract
 
-    rows = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
-    names, entry = ["ann", "ben"], {"at": "", "event": "enrol", "who": "x", "templates": 1}
-    block = Block(names, names, ["2026-01-01", ""], ["fp32", ""], rows, [entry])
+    from embedge.runtime import Gallery
+    from embedge.runtime.gallery.carving import carved
+
+    contract, path = tiny_contract(16), folder / "carved"
+    with Gallery.create(path, contract, key=bytes(32)) as gallery:
+        gallery.enroll("ann", np.tile(np.eye(16, dtype=np.float32), (30, 1)), contract)
+    whole = path.read_bytes()
 
     def attempt(number: int, data: bytes) -> None:
-        try:
-            Block.from_bytes(data, "float32", 4).without("ann").to_bytes()
-        except Damaged as damage:
-            raise EmbedgeError("E-GALLERY", str(damage), remedy="") from damage
+        path.write_bytes(data)
+        assert sum(1 for _ in carved(path)) <= len(data) // 2
 
-    return Target([block.to_bytes()], attempt)
+    return Target([whole], attempt)
 
 
 def _detectors(folder: Path) -> Target:
@@ -210,7 +210,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "bundle manifests": _manifests,
     "bundle zips": _zips,
     "gallery files": _galleries,
-    "gallery blocks": _blocks,
+    "gallery recovery": _carved,
     "detector models": _detectors,
     "detector outputs": _detector_outputs,
 }

@@ -142,14 +142,13 @@ def _embedge(rows: str, search: str = "onnxruntime") -> Callable[[Any, int], Sea
     def prepared(templates: Any, threads: int) -> Search:
         from embedge.runtime.gallery.index import TemplateIndex
         from embedge.runtime.gallery.int8 import int8_from_float
-        from embedge.runtime.gallery.records import Block
 
         index = TemplateIndex(DIM, rows, threads, search)
         for start in range(0, len(templates), _CHUNK):
             part = np.array(templates[start : start + _CHUNK])
             names = [str(start + i) for i in range(len(part))]
             matrix = int8_from_float(part) if rows == "int8" else part
-            index.add(Block(names, names, names, names, matrix))
+            index.add(names, matrix)
         return lambda queries: np.array([int(r[0].person) for r in index.search(queries, 1)])
 
     return prepared

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from embedge.runtime.gallery.gallery import Gallery
+from embedge.runtime.gallery.gallery import Gallery, require_count
 from embedge.runtime.gallery.ranking import Ranked
 from embedge.runtime.matcher import FaceMatcher
 from embedge.runtime.picture.images import Picture
 from embedge.runtime.policy import Policy, identification_rate, identification_threshold
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["Identification", "identify"]
+__all__ = ["Identification", "identify", "require_count"]
 
 
 @dataclass(frozen=True, slots=True)

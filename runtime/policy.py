@@ -1,14 +1,13 @@
 """Policies: how strict a decision must be, how often one may try, and what 1:N costs."""
 
 import math
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["NIST_800_63B", "AttemptGuard", "Policy", "identification_threshold", "require_fmr"]
+__all__ = ["NIST_800_63B", "Policy", "identification_threshold", "require_fmr"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,35 +68,3 @@ def identification_threshold(
         f" {policy.max_fpir:.2g}",
         remedy=f"Calibrate at a false match rate of {needed:.1e}, or search fewer people",
     )
-
-
-@dataclass(slots=True)
-class AttemptGuard:
-    """Counts failures in a row for each subject and makes the next attempt wait."""
-
-    policy: Policy
-    clock: Callable[[], float] = time.monotonic
-    _failures: dict[str, tuple[int, float]] = field(default_factory=dict)
-
-    def check(self, subject: str) -> None:
-        """Raise while the subject has to wait."""
-        failures, last = self._failures.get(subject, (0, 0.0))
-        wait = last + self._delay(failures) - self.clock()
-        if failures >= self.policy.attempts and wait > 0:
-            raise EmbedgeError(
-                "E-ATTEMPTS",
-                f"{failures} attempts in a row have failed",
-                remedy=f"Try again in {math.ceil(wait)} seconds, or use another way to log in",
-            )
-
-    def record(self, subject: str, *, success: bool) -> None:
-        """Success forgets the failures before it."""
-        if success:
-            self._failures.pop(subject, None)
-            return
-        failures, _ = self._failures.get(subject, (0, 0.0))
-        self._failures[subject] = (failures + 1, self.clock())
-
-    def _delay(self, failures: int) -> float:
-        beyond = min(failures - self.policy.attempts, 60)
-        return min(self.policy.delay * 2.0 ** max(beyond, 0), self.policy.longest_delay)

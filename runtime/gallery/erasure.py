@@ -1,28 +1,32 @@
-"""Proof of an erasure: the raw files, searched for every form a template had on the disk."""
+"""What an erasure can prove: where was searched, for what, and what nobody here can know."""
 
-from collections.abc import Sequence
+import os
+import sqlite3
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-import numpy as np
+from embedge.errors import EmbedgeError
+from embedge.runtime.gallery.ledger import Ledger
+from embedge.runtime.gallery.registry import while_quiet
+from embedge.runtime.gallery.traces import Traces
 
-from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.file import GalleryFile
-from embedge.runtime.gallery.int8 import int8_from_float
-from embedge.runtime.gallery.records import Block
+__all__ = ["ErasureProof"]
 
-__all__ = ["ErasureProof", "traces_of"]
-
-_WINDOW = 32  # bytes: a template is found even where only a part of it survived
-_CHUNK = 1 << 22
-_LOW_BITS = np.uint64((1 << 20) - 1)
+_UNKNOWN = (
+    "copies elsewhere: backups, snapshots, other folders (subfolders too), other machines",
+    "bytes that the disk or the file system keeps out of every file's reach; with the gallery's"
+    " key an old wrapped key opens there until the gallery is renewed under a new key",
+    "copies that were packed, encrypted or written in another form than those listed",
+)
+_OWN_UNKNOWN = "floats as the encoder gave them, where rounding hides them: give the pictures"
 
 
 @dataclass(frozen=True, slots=True)
 class ErasureProof:
-    """`files` (`searched_bytes` in all) were searched for `patterns` pieces; `found` says where
-    any was met.
+    """`files` (`searched_bytes` in all) were searched for `patterns` pieces in these `forms`;
+    `found` says where any was met, `copies` which files still open and hold the person.
 
     Not searched before `searched` was called: `files` is then empty.
     """
@@ -30,112 +34,83 @@ class ErasureProof:
     person: str
     templates: int
     patterns: int
+    forms: tuple[str, ...]
     files: tuple[str, ...] = ()
     searched_bytes: int = 0
     found: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
     still_listed: bool = False
-    _pieces: frozenset[bytes] = field(default=frozenset(), repr=False)  # biometric data
+    unknown: tuple[str, ...] = _UNKNOWN
+    _traces: Traces | None = field(default=None, repr=False)  # biometric data
+
+    @classmethod
+    def of(cls, person: str, templates: int, traces: Traces, *, pictures: bool) -> "ErasureProof":
+        unknown = _UNKNOWN if pictures else (*_UNKNOWN, _OWN_UNKNOWN)
+        return cls(person, templates, len(traces), traces.forms, unknown=unknown, _traces=traces)
 
     @property
     def proven(self) -> bool:
-        return bool(self.files) and not self.found and not self.still_listed
+        against = self.found or self.copies or self.unreadable or self.still_listed
+        return bool(self.files) and self.patterns > 0 and not against
 
-    def searched(self, file: GalleryFile) -> "ErasureProof":
-        """Search the gallery's file and every file beside it that carries its name."""
-        paths = sorted(
-            path
-            for path in file.path.parent.iterdir()
-            if file.path.name in path.name and path.is_file()
-        )
-        found = [hit for path in paths for hit in _hits(path, self._pieces)]
-        listed = any(self.person in block.people for block in file.blocks())
+    def searched(self, gallery: Path, key: bytes | None, *, listed: bool) -> "ErasureProof":
+        """Search the gallery's file and every other file of its folder."""
+        assert self._traces is not None
+        real = Path(os.path.realpath(gallery))
+        files: list[str] = []
+        found: list[str] = []
+        copies: list[str] = []
+        unreadable: list[str] = []
+        size = 0
+        for path in _files_of(real.parent, unreadable):
+            try:
+                with while_quiet(path):
+                    found += self._traces.hits(path)
+                    if path != real and _holds(path, key, self.person):
+                        copies.append(str(path))
+                    size += path.stat().st_size
+                files.append(str(path))
+            except OSError as error:
+                unreadable.append(f"{path}: {error.strerror}")
         return replace(
             self,
-            files=tuple(map(str, paths)),
-            searched_bytes=sum(path.stat().st_size for path in paths),
+            files=tuple(files),
+            searched_bytes=size,
             found=tuple(found),
+            copies=tuple(copies),
+            unreadable=tuple(unreadable),
             still_listed=listed,
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "person": self.person,
-            "templates": self.templates,
-            "patterns": self.patterns,
-            "files": list(self.files),
-            "bytes": self.searched_bytes,
-            "found": list(self.found),
-            "still_listed": self.still_listed,
-            "proven": self.proven,
-        }
+        public = {name: getattr(self, name) for name in self.__slots__ if not name.startswith("_")}
+        return {**public, "bytes": self.searched_bytes, "proven": self.proven}
 
 
-def traces_of(
-    file: GalleryFile, blocks: Sequence[Block], person: str, plain: Embeddings
-) -> ErasureProof:
-    """Before the erasure: what must not be found after it.
-
-    The templates as the encoder made them, as stored (turned, perhaps one byte a dimension), and
-    the very blocks of the file they were sealed in.
-    """
-    stored = [
-        block.matrix[row].tobytes()
-        for block in blocks
-        for row, name in enumerate(block.people)
-        if name == person
-    ]
-    forms = [*stored, *(row.tobytes() for row in plain)]
-    forms += [row.tobytes() for row in int8_from_float(plain)]
-    pieces = {piece for form in forms for piece in _pieces(form)}
-    pieces |= _sealed_pieces(file, person)
-    return ErasureProof(person, len(stored), len(pieces), _pieces=frozenset(pieces))
+def _files_of(folder: Path, unreadable: list[str]) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file())
+    except OSError as error:
+        unreadable.append(f"{folder}: {error.strerror}")
+        return []
 
 
-def _sealed_pieces(file: GalleryFile, person: str) -> set[bytes]:
-    """The encrypted blocks; where nothing is encrypted they hold other people's rows too."""
-    if file.header.cipher == "none":
-        return set()
-    pieces: set[bytes] = set()
-    for block, offset, length in file.placed_blocks():
-        if person in block.people:
-            pieces |= set(_pieces(file.pread(length, offset)))
-    return pieces
-
-
-def _pieces(form: bytes) -> list[bytes]:
-    """Windows that tile the form; a run of equal bytes would be found anywhere, so it is left."""
-    windows = [form[i : i + _WINDOW] for i in range(0, len(form) - _WINDOW + 1, _WINDOW)]
-    return [window for window in windows if len(set(window)) > 4]
-
-
-def _hits(path: Path, pieces: frozenset[bytes]) -> list[str]:
-    """Every position of the file is looked at, whatever the alignment."""
-    wanted = np.sort(np.frombuffer(b"".join({piece[:8] for piece in pieces}), "<u8"))
-    hits: list[str] = []
-    if not len(wanted):
-        return hits
-    with path.open("rb") as stream:
-        offset, tail = 0, b""
-        while chunk := stream.read(_CHUNK):
-            data = tail + chunk
-            for position in _candidates(data, wanted):
-                piece = data[position : position + _WINDOW]
-                if piece in pieces:
-                    hits.append(f"{path}: byte {offset - len(tail) + position}")
-            offset += len(chunk)
-            tail = data[-(_WINDOW - 1) :]
-    return hits
-
-
-def _candidates(data: bytes, wanted: Any) -> list[int]:
-    """Positions whose first eight bytes begin one of the pieces; `wanted` is sorted."""
-    marked = np.zeros(1 << 20, bool)
-    marked[wanted & _LOW_BITS] = True
-    found: list[int] = []
-    for shift in range(8):
-        words = np.frombuffer(data, "<u8", (len(data) - shift) // 8, shift)
-        rows = np.flatnonzero(marked[words & _LOW_BITS])  # few, and most of them right
-        nearest = np.searchsorted(wanted, words[rows]).clip(max=len(wanted) - 1)
-        rows = rows[wanted[nearest] == words[rows]]
-        found += [int(row) * 8 + shift for row in rows]
-    return [position for position in sorted(found) if position + _WINDOW <= len(data)]
+def _holds(path: Path, key: bytes | None, person: str) -> bool:
+    """Whether this is a gallery that opens under the key and has a row for the person."""
+    try:
+        uri = f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1"  # nothing is written beside it
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    except sqlite3.Error:
+        return False
+    try:
+        ledger = Ledger.read(connection, key, path)
+        return any(name == person for _, name in ledger.people(connection))
+    except (
+        sqlite3.Error,
+        UnicodeDecodeError,
+        EmbedgeError,
+    ):  # another file, another key, or damaged
+        return False
+    finally:
+        connection.close()

@@ -1,40 +1,43 @@
 """The gallery: enrol, identify, erase, hand out, renew."""
 
-import hashlib
-import hmac
-import threading
-import uuid
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.closing import Closing
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.enrolment import checked_names, checked_rows, now_in_utc
-from embedge.runtime.gallery.erasure import ErasureProof, traces_of
-from embedge.runtime.gallery.file import GalleryFile, new_header
-from embedge.runtime.gallery.index import TemplateIndex, require_search
-from embedge.runtime.gallery.int8 import float_from_int8, int8_from_float
-from embedge.runtime.gallery.keys import derived
+from embedge.runtime.gallery.database import Database
+from embedge.runtime.gallery.enrolment import checked_name, checked_names, checked_rows, now_in_utc
+from embedge.runtime.gallery.erasure import ErasureProof
+from embedge.runtime.gallery.failures import key_error
+from embedge.runtime.gallery.header import new_header
+from embedge.runtime.gallery.index import require_search
+from embedge.runtime.gallery.int8 import Matrix
+from embedge.runtime.gallery.keys import checked_key
+from embedge.runtime.gallery.ledger import KEY_BYTES, Ledger
+from embedge.runtime.gallery.mirror import Mirror, Seen
+from embedge.runtime.gallery.notes import AUDIT, pseudonym
 from embedge.runtime.gallery.ranking import Ranked
-from embedge.runtime.gallery.records import Block, Matrix
-from embedge.runtime.gallery.rewriting import BLOCK_ROWS, joined_blocks, turned
-from embedge.runtime.gallery.rotation import rotation_from_key
+from embedge.runtime.gallery.repeats import first_like
+from embedge.runtime.gallery.state import State
+from embedge.runtime.gallery.templates import Group, Template, is_unit, matrix_of
+from embedge.runtime.gallery.traces import traces_of
 
-__all__ = ["Gallery", "GalleryInfo"]
+__all__ = ["Gallery", "GalleryInfo", "require_count"]
 
-_RETRIES = 100  # rewritings that may happen while a reader reads
+_LONGEST_SOURCE = 64  # letters
 
 
 @dataclass(frozen=True, slots=True)
 class GalleryInfo:
-    """`bytes` is the file's size; `epoch` counts nothing, it names this writing of the file."""
+    """`bytes` is the file's size; `epoch` counts nothing, it names the keys of this renewal."""
 
     people: int
     templates: int
@@ -47,18 +50,16 @@ class GalleryInfo:
 
 
 class Gallery(Closing):
-    """People and their templates; a context manager, safe to share between threads.
+    """People and their templates; a context manager, safe to share between threads and to use
+    after a fork.
 
-    One process at a time may open it `writable`; any number may read beside it, and a reader
-    sees what was enrolled or erased the next time it searches.
+    Any number of processes may read and write it: writings follow one another, and what one has
+    enrolled or erased, the others see the next time they search.
     """
 
-    def __init__(
-        self, file: GalleryFile, key: bytes | None, threads: int, search: str = "onnxruntime"
-    ) -> None:
-        self._file, self._key, self._threads, self._search = file, key, threads, search
-        self._lock = threading.RLock()
-        self._load()
+    def __init__(self, mirror: Mirror) -> None:
+        self.mirror = mirror
+        self._lock = mirror.database.lock
 
     @classmethod
     def create(
@@ -75,16 +76,20 @@ class Gallery(Closing):
         """A new gallery, bound to the contract. Without a key it must be asked for explicitly."""
         require_search(search)
         if key is None and not unencrypted:
-            raise EmbedgeError(
-                "E-KEY",
+            raise key_error(
+                path,
                 "a gallery holds personal data and no key was given to encrypt it",
-                where=path,
-                remedy="Make a key with: embedge gallery new-key FILE, and give --key-file FILE",
+                "Make a key with: embedge gallery new-key FILE, and give --key-file FILE",
             )
         if rows not in ("float32", "int8"):
             raise EmbedgeError("E-ROWS", f"rows cannot be {rows}", remedy="Choose float32 or int8")
-        header = new_header(contract, rows, key)
-        return cls(GalleryFile.create(Path(path), header, key), key, threads, search)
+        ledger = Ledger(new_header(contract, rows, key), key, Path(path))
+
+        def fill(connection: Connection) -> None:
+            ledger.write_header(connection)
+            ledger.put_state(connection, State())
+
+        return cls._ready(Mirror(Database.create(Path(path), fill), key, threads, search))
 
     @classmethod
     def open(
@@ -96,45 +101,54 @@ class Gallery(Closing):
         threads: int = 1,
         search: str = "onnxruntime",
     ) -> Self:
-        """`search` is what scans the templates in memory: onnxruntime, or faiss (extra `faiss`)."""
+        """`search` is what scans the templates in memory: onnxruntime, or faiss (extra `faiss`).
+
+        A writable opening first finishes an erasure that was interrupted.
+        """
         require_search(search)
-        for _ in range(_RETRIES):
-            file = GalleryFile.open(Path(path), key, writable=writable)
-            try:
-                return cls(file, key, threads, search)
-            except EmbedgeError:
-                moved = file.moved()
-                file.close()
-                if not moved:  # else it was rewritten, and the old file wiped, while we read it
-                    raise
-        raise _restless(Path(path))
+        checked_key(key, path)
+        return cls._ready(Mirror(Database(Path(path), writable=writable), key, threads, search))
+
+    @classmethod
+    def _ready(cls, mirror: Mirror) -> Self:
+        try:
+            with mirror.database.lock:
+                mirror.seen()
+                if mirror.database.writable:
+                    mirror.scrub()
+        except BaseException:
+            mirror.close()
+            raise
+        return cls(mirror)
 
     @property
     def contract(self) -> EmbeddingContract:
-        return self._file.header.contract
+        with self._lock:
+            return self.mirror.seen().ledger.header.contract
 
     def __len__(self) -> int:
         """The number of templates."""
-        self.refresh()
-        return len(self._index)
+        with self._lock:
+            return len(self.mirror.seen().index)
 
     def people(self) -> list[str]:
-        self.refresh()
-        return sorted(self._index.names)
+        with self._lock:
+            return sorted(self.mirror.seen().index.names)
 
     def info(self) -> GalleryInfo:
-        self.refresh()
-        header = self._file.header
-        return GalleryInfo(
-            people=len(self._index.names),
-            templates=len(self._index),
-            bytes=self._file.path.stat().st_size,
-            rows=header.rows,
-            cipher=header.cipher,
-            contract=header.contract,
-            gallery=header.gallery,
-            epoch=header.epoch,
-        )
+        with self._lock:
+            seen = self.mirror.seen()
+            header = seen.ledger.header
+            return GalleryInfo(
+                people=len(seen.index.names),
+                templates=len(seen.index),
+                bytes=self.mirror.path.stat().st_size,
+                rows=header.rows,
+                cipher=header.cipher,
+                contract=header.contract,
+                gallery=header.gallery,
+                epoch=header.epoch,
+            )
 
     def enroll(
         self,
@@ -144,224 +158,191 @@ class Gallery(Closing):
         *,
         source: str = "",
     ) -> list[str]:
-        """Add templates; returns their record ids once they are on the disk to stay.
+        """Add templates, all or none; returns their record ids once they are on the disk to stay.
 
-        `contract` is that of the encoder: a gallery takes embeddings of its own space only.
+        `contract` is that of the encoder: a gallery takes embeddings of its own space only. What
+        a person has already, but for the last digits, is kept once: its old id is returned.
         """
-        rows = self._rows_of(embeddings, contract)
+        rows = checked_rows(embeddings, contract, self.contract)
         names = checked_names(people, len(rows))
-        records = [uuid.uuid4().hex for _ in names]
-        with self._lock:
-            self._require_writable()
-            for start in range(0, len(names), BLOCK_ROWS):
-                part = slice(start, start + BLOCK_ROWS)
-                audit = [self._entry("enrol", name) for name in sorted(set(names[part]))]
-                size = len(names[part])
-                block = Block(
-                    records[part],
-                    names[part],
-                    [now_in_utc()] * size,
-                    [source] * size,
-                    rows[part],
-                    audit,
-                )
-                self._file.append(block)
-                self._index.add(block)
-        return records
+        if not names:
+            return []
+        with self.mirror.writing() as (connection, seen):
+            matrix = _stored(seen.ledger, rows)
+            ids, groups = _grouped(connection, seen, names, matrix, source[:_LONGEST_SOURCE])
+            if groups:
+                state = seen.ledger.add(connection, seen.state, groups)
+                counts = {group.name: len(group.templates) for group in groups}
+                state = seen.ledger.notes.record(connection, state, "enrol", counts)
+                self.mirror.put(connection, state)
+        return ids
 
     def identify(
         self, embeddings: Embeddings, contract: EmbeddingContract, *, count: int = 5
     ) -> list[list[Ranked]]:
         """For each embedding the best `count` people; a decision is the caller's policy."""
-        queries = checked_rows(embeddings, contract, self.contract)
+        require_count(count)
         with self._lock:
-            self.refresh()
-            return self._index.search(queries @ self._rotation.T, count)
+            seen = self.mirror.seen()
+            queries = checked_rows(embeddings, contract, seen.ledger.header.contract)
+            return seen.index.search(queries @ seen.ledger.rotation.T, count)
 
-    def erase(self, person: str, *, prove: bool = False) -> ErasureProof:
-        """Rewrite the gallery as if the person had never been enrolled.
+    def erase(
+        self, person: str, *, prove: bool = False, embeddings: Embeddings | None = None
+    ) -> ErasureProof:
+        """Destroy a person's key, overwrite their rows, and wipe the journal.
 
-        The old bytes are overwritten. With `prove` the raw files beside the gallery are then
-        searched for every form in which the templates had been stored.
+        With `prove` every file of the gallery's folder is then searched for every form that the
+        templates may have; for the encoder's own floats too where `embeddings` are given. With
+        them, somebody erased earlier can be searched for again.
         """
-        with self._lock:
-            self._require_writable()
-            gone = [block for block in self._file.blocks() if person in block.people]
-            if not gone:
-                raise _nobody(person, self._file.path)
-            proof = traces_of(self._file, gone, person, self._plain_rows(gone, person))
-            kept = (block.without(person) for block in self._file.blocks())
-            self._rewrite(kept, self._entry("erase", person, proof.templates))
-            return proof.searched(self._file) if prove else proof
+        name = checked_name(person)
+        with self.mirror.writing() as (connection, seen):
+            number, ledger = seen.number(name), seen.ledger
+            if number is None and embeddings is None:
+                raise _nobody(name, self.mirror.path)
+            proof = _proof(connection, ledger, name, number, embeddings)
+            if number is not None:
+                state = ledger.erase(connection, seen.state, number, name)
+                count = {name: proof.templates}
+                state = ledger.notes.record(connection, state, "erase", count)
+                self.mirror.put(connection, state)
+        self.mirror.scrub()
+        if not prove:
+            return proof
+        return proof.searched(self.mirror.path, self.mirror.key, listed=name in self.people())
 
     def compact(self) -> None:
-        """Join small blocks into large ones: faster to open, and a new epoch."""
-        with self._lock:
-            self._require_writable()
-            self._rewrite(self._file.blocks(), self._entry("compact"))
+        """Give the space that erased people have left back to the file system."""
+        with self.mirror.writing() as (connection, seen):
+            state = seen.ledger.notes.record(connection, seen.state, "compact", {})
+            self.mirror.put(connection, state.next(unscrubbed=1))
+        self.mirror.database.compact()
+        self.mirror.scrub()
 
     def renew(self, new_key: bytes | None = None) -> None:
         """New encryption and new rotated templates: older copies match nothing any more.
 
         What it is not: protection of templates from somebody who has file and key.
         """
-        if self._key is None:
-            raise EmbedgeError(
-                "E-KEY",
-                "only an encrypted gallery can be renewed",
-                where=self._file.path,
-                remedy="Create an encrypted gallery and enrol again",
-            )
+        checked_key(new_key, self.mirror.path)
         with self._lock:
-            self._require_writable()
-            key = new_key or self._key
-            old, rows = self._rotation, self._file.header.rows
-            header = new_header(self.contract, rows, key)
-            turn = _rotation_for(header.gallery, key, self.contract.dim) @ old.T
-            blocks = (turned(block, turn, rows) for block in self._file.blocks())
-            self._rewrite(blocks, self._entry("renew"), header=header, key=key)
+            key = new_key or self.mirror.key
+            if key is None or self.mirror.key is None:
+                raise key_error(
+                    self.mirror.path,
+                    "only an encrypted gallery can be renewed",
+                    "Create an encrypted gallery and enrol again",
+                )
+            with self.mirror.writing() as (connection, seen):
+                old = seen.ledger
+                header = new_header(old.header.contract, old.header.rows, key, old.header.gallery)
+                ledger = Ledger(header, key, self.mirror.path)
+                state = old.reseal(connection, seen.state, ledger)
+                ledger.write_header(connection)
+                state = ledger.notes.record(connection, state, "renew", {})
+                self.mirror.put(connection, state, ledger)
+            self.mirror.key = key
+            self.mirror.scrub()
 
     def export(self, person: str) -> dict[str, Any]:
         """Everything the gallery knows about one person, in plain JSON values."""
-        with self._lock:
-            self.refresh()
-            found = [
+        name = checked_name(person)
+        with self.mirror.reading() as (connection, seen):
+            number, ledger = seen.number(name), seen.ledger
+            if number is None:
+                raise _nobody(name, self.mirror.path)
+            templates = [
                 {
-                    "record": block.records[row],
-                    "enrolled": block.enrolled[row],
-                    "source": block.sources[row],
-                    "embedding": self._plain(block.matrix[row : row + 1])[0].tolist(),
+                    "record": each.record,
+                    "enrolled": each.enrolled,
+                    "source": each.source,
+                    "embedding": ledger.plain(each.row[None])[0].tolist(),
                 }
-                for block in self._file.blocks()
-                for row, name in enumerate(block.people)
-                if name == person
+                for each in ledger.templates(connection, number)
             ]
-            if not found:
-                raise _nobody(person, self._file.path)
-            trail = [entry for entry in self.audit() if entry["who"] == self._pseudonym(person)]
-            return {
-                "person": person,
-                "contract": self.contract.to_json(),
-                "templates": found,
-                "audit": trail,
-            }
+            who = pseudonym(seen.state, name)
+            trail = [entry for entry in _trail(connection, seen) if entry["who"] == who]
+        contract = ledger.header.contract.to_json()
+        return {"person": name, "contract": contract, "templates": templates, "audit": trail}
 
     def audit(self) -> Iterator[dict[str, Any]]:
         """What was done and when. People appear as keyed pseudonyms, embeddings never."""
-        for block in self._file.blocks():
-            yield from block.audit
-
-    def refresh(self) -> None:
-        """See what a writer in another process has done since."""
-        if self._file.writable:
-            return
-        with self._lock:
-            for _ in range(_RETRIES):
-                try:
-                    if self._file.moved():
-                        self._reopen()
-                    else:
-                        self._catch_up()
-                    return
-                except EmbedgeError:
-                    if not self._file.moved():
-                        raise
-            raise _restless(self._file.path)
-
-    def _catch_up(self) -> None:
-        known = self._file.advance()
-        try:
-            new = list(self._file.blocks(known))
-        except EmbedgeError:
-            self._file.commit = known
-            raise
-        for block in new:
-            self._index.add(block)
-
-    def _reopen(self) -> None:
-        reopened = GalleryFile.open(self._file.path, self._key, writable=False)
-        old, self._file = self._file, reopened
-        old.close()
-        self._load()
-
-    def _load(self) -> None:
-        header = self._file.header
-        index = TemplateIndex(header.contract.dim, header.rows, self._threads, self._search)
-        for block in self._file.blocks():
-            index.add(block)
-        self._index = index
-        self._rotation = _rotation_for(header.gallery, self._key, header.contract.dim)
-
-    def _rewrite(
-        self,
-        blocks: Iterator[Block],
-        entry: dict[str, Any],
-        *,
-        header: Any = None,
-        key: bytes | None = None,
-    ) -> None:
-        old = self._file.header
-        header = header or new_header(self.contract, old.rows, self._key, old.gallery)
-        key = key or self._key
-        self._file.rewrite(joined_blocks(blocks, entry, self.contract.dim, old.rows), header, key)
-        self._key = key
-        self._index.close()
-        self._load()
-
-    def _rows_of(self, embeddings: Embeddings, contract: EmbeddingContract) -> Matrix:
-        rows = checked_rows(embeddings, contract, self.contract) @ self._rotation.T
-        return int8_from_float(rows) if self._file.header.rows == "int8" else rows
-
-    def _plain(self, matrix: NDArray[Any]) -> Embeddings:
-        rows = float_from_int8(matrix) if self._file.header.rows == "int8" else matrix
-        plain: Embeddings = np.asarray(rows, np.float32) @ self._rotation
-        return plain
-
-    def _plain_rows(self, blocks: Sequence[Block], person: str) -> Embeddings:
-        rows = [
-            self._plain(block.matrix[[i for i, name in enumerate(block.people) if name == person]])
-            for block in blocks
-        ]
-        return np.concatenate(rows)
-
-    def _entry(self, event: str, person: str | None = None, templates: int = 0) -> dict[str, Any]:
-        who = None if person is None else self._pseudonym(person)
-        return {"at": now_in_utc(), "event": event, "who": who, "templates": templates}
-
-    def _pseudonym(self, person: str) -> str:
-        """The same person, the same letters, for whoever has the key; a riddle for others."""
-        salt = bytes.fromhex(self._file.header.gallery)
-        secret = salt if self._key is None else derived(self._key, salt, "audit")
-        return hmac.new(secret, person.encode(), hashlib.sha256).hexdigest()[:16]
-
-    def _require_writable(self) -> None:
-        if not self._file.writable:
-            raise EmbedgeError(
-                "E-READ-ONLY",
-                "this gallery was opened for reading",
-                where=self._file.path,
-                remedy="Open it with writable=True",
-            )
+        with self.mirror.reading() as (connection, seen):
+            return iter(_trail(connection, seen))
 
     def close(self) -> None:
-        with self._lock:
-            self._index.close()
-            self._file.close()
+        self.mirror.close()
 
 
-def _rotation_for(gallery: str, key: bytes | None, dim: int) -> NDArray[np.float32]:
-    if key is None:
-        return np.eye(dim, dtype=np.float32)
-    return rotation_from_key(key, bytes.fromhex(gallery), dim)
+def require_count(count: int) -> None:
+    """How many candidates are asked for."""
+    if count < 1:
+        raise EmbedgeError(
+            "E-COUNT", f"{count} people cannot be listed", remedy="Ask for 1 or more"
+        )
 
 
-def _restless(path: Path) -> EmbedgeError:
-    return EmbedgeError(
-        "E-GALLERY-BUSY",
-        "the gallery is being rewritten faster than it can be read",
-        where=path,
-        remedy="Try again when the writer has finished",
+def _stored(ledger: Ledger, rows: Embeddings) -> Matrix:
+    matrix = ledger.stored(rows)
+    if is_unit(matrix):
+        return matrix
+    raise EmbedgeError(
+        "E-EMBEDDING",
+        "an embedding has numbers so large that one byte a dimension cannot hold them",
+        remedy="Use a gallery of float32 rows",
     )
+
+
+def _grouped(
+    connection: Connection, seen: Seen, names: Sequence[str], matrix: Matrix, source: str
+) -> tuple[list[str], list[Group]]:
+    """(every row's record id, for each person what is new)"""
+    of_person: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        of_person.setdefault(name, []).append(row)
+    ids, groups, now = [""] * len(names), [], now_in_utc()
+    for name, places in of_person.items():
+        person = seen.number(name)
+        known = [] if person is None else seen.ledger.templates(connection, person)
+        old = len(known)
+        known += [Template(os.urandom(16).hex(), now, source, matrix[row]) for row in places]
+        like = first_like(matrix_of(known)) if len(known) > 1 else [0]
+        for row, place in enumerate(places, old):
+            ids[place] = known[like[row]].record
+        new = [known[row] for row in range(old, len(known)) if like[row] == row]
+        if new:
+            groups.append(Group(person, name, new))
+    return ids, groups
+
+
+def _proof(
+    connection: Connection,
+    ledger: Ledger,
+    name: str,
+    number: int | None,
+    embeddings: Embeddings | None,
+) -> ErasureProof:
+    """Before the erasure: what must not be found after it."""
+    own = None if embeddings is None else np.atleast_2d(np.asarray(embeddings, np.float32))
+    old = [] if number is None else ledger.templates(connection, number)
+    none = ledger.stored(np.empty((0, ledger.dim), np.float32))
+    stored = np.concatenate([none, *(each.row[None] for each in old)])
+    sealed = [] if number is None else ledger.sealed_rows(connection, number)
+    if ledger.key is None:  # then the rows are there as they are, beside what others have too
+        sealed = [row[:KEY_BYTES] for row in sealed[:1]]
+    traces = traces_of(stored, ledger.plain(stored), own, sealed)
+    return ErasureProof.of(name, len(old), traces, pictures=own is not None)
+
+
+def _trail(connection: Connection, seen: Seen) -> list[dict[str, Any]]:
+    """One entry a person, as they were written."""
+    notes = seen.ledger.notes.read(connection, seen.state, AUDIT).values()
+    return [
+        {"at": note["at"], "event": note["event"], "who": who, "templates": templates}
+        for note in notes
+        for who, templates in note["who"] or [[None, 0]]
+    ]
 
 
 def _nobody(person: str, path: Path) -> EmbedgeError:

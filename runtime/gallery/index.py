@@ -1,5 +1,6 @@
 """The gallery in memory: who owns which template, and the search over all of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,9 +10,8 @@ from embedge.errors import EmbedgeError
 from embedge.optional import require
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.faiss_scan import FaissScan
-from embedge.runtime.gallery.int8 import float_from_int8, int8_from_float
+from embedge.runtime.gallery.int8 import Matrix, float_from_int8, int8_from_float
 from embedge.runtime.gallery.ranking import Ranked, best_people
-from embedge.runtime.gallery.records import Block
 from embedge.runtime.gallery.scan import Int8Scan
 
 __all__ = ["SEARCHES", "TemplateIndex", "require_search"]
@@ -59,18 +59,23 @@ class TemplateIndex:
     def __len__(self) -> int:
         return self._rows
 
-    def add(self, block: Block) -> None:
-        self._person_of.append(np.array([self._person(name) for name in block.people], np.int32))
-        self._rows += len(block.people)
+    def add(self, people: Sequence[str], matrix: Matrix) -> None:
+        """Row i of `matrix` is a template of `people[i]`."""
+        self._person_of.append(np.array([self._person(name) for name in people], np.int32))
+        self._rows += len(people)
         if self.rows == "int8":
-            self._scan.append(np.asarray(block.matrix, np.int8))
+            self._scan.append(np.asarray(matrix, np.int8))
             return
-        exact = np.asarray(block.matrix, np.float32)
+        exact = np.asarray(matrix, np.float32)
         codes = int8_from_float(exact)
         missed = np.linalg.norm(exact - float_from_int8(codes), axis=1).max(initial=0)
         self._rounding = max(self._rounding or 0.0, float(missed))
         self._float.append(exact)
         self._scan.append(codes)
+
+    def number(self, name: str) -> int | None:
+        """People are numbered in the order in which they came."""
+        return self._number.get(name)
 
     def search(self, queries: Embeddings, count: int) -> list[list[Ranked]]:
         """For each query the `count` best people, best first."""

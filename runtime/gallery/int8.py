@@ -5,7 +5,9 @@ from numpy.typing import NDArray
 
 from embedge.runtime.encoders import Embeddings
 
-__all__ = ["float_from_int8", "int8_from_float", "int8_scale"]
+__all__ = ["Matrix", "float_from_int8", "float_from_rows", "int8_from_float", "int8_scale"]
+
+Matrix = NDArray[np.float32] | NDArray[np.int8]
 
 
 def int8_scale(dim: int) -> float:
@@ -18,8 +20,16 @@ def int8_scale(dim: int) -> float:
 
 def int8_from_float(rows: Embeddings) -> NDArray[np.int8]:
     scaled = np.rint(rows * np.float32(int8_scale(rows.shape[1])))
-    return np.clip(scaled, -127, 127).astype(np.int8)
+    codes: NDArray[np.int8] = np.clip(scaled, -127, 127).astype(np.int8)
+    return codes
 
 
 def float_from_int8(codes: NDArray[np.int8]) -> Embeddings:
     return codes.astype(np.float32) / np.float32(int8_scale(codes.shape[1]))
+
+
+def float_from_rows(rows: Matrix) -> Embeddings:
+    """Whichever of the two kinds they are."""
+    if rows.dtype == np.int8:
+        return float_from_int8(np.asarray(rows, np.int8))
+    return np.asarray(rows, np.float32)

@@ -6,7 +6,15 @@ from pathlib import Path
 
 from embedge.errors import EmbedgeError
 
-__all__ = ["KEY_VARIABLE", "derived", "find_key", "key_from_file", "key_from_text", "new_key_file"]
+__all__ = [
+    "KEY_VARIABLE",
+    "checked_key",
+    "derived",
+    "find_key",
+    "key_from_file",
+    "key_from_text",
+    "new_key_file",
+]
 
 KEY_VARIABLE = "EMBEDGE_GALLERY_KEY"
 _BYTES = 32
@@ -42,9 +50,14 @@ def key_from_text(text: str, where: str | Path) -> bytes:
         key = bytes.fromhex(text.strip())
     except ValueError as error:
         raise _bad_key("the key is not hexadecimal", where) from error
-    if len(key) != _BYTES:
-        raise _bad_key(f"the key has {len(key)} bytes, not {_BYTES}", where)
+    checked_key(key, where)
     return key
+
+
+def checked_key(key: bytes | None, where: str | Path | None = None) -> None:
+    """No key at all is the caller's affair; a short or empty one is nobody's."""
+    if key is not None and len(key) != _BYTES:
+        raise _bad_key(f"the key has {len(key)} bytes, not {_BYTES}", where)
 
 
 def new_key_file(path: Path) -> None:
@@ -73,7 +86,7 @@ def derived(key: bytes, salt: bytes, purpose: str, length: int = _BYTES) -> byte
     return HKDF(hashes.SHA256(), length, salt, info).derive(key)
 
 
-def _bad_key(what: str, where: str | Path) -> EmbedgeError:
+def _bad_key(what: str, where: str | Path | None) -> EmbedgeError:
     return EmbedgeError(
         "E-KEY",
         what,

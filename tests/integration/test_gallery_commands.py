@@ -112,6 +112,12 @@ def test_mistakes_are_one_sentence_each(place):
         ("E-PERSON", ("erase", "g", "zoe", "--key-file", "key")),
         ("E-SPACE", ("identify", "narrow.embedge", "g", "0.png", "--key-file", "key")),
         ("E-IMAGE-MISSING", ("enroll", "tiny.embedge", "g", "x", "no.png", "--key-file", "key")),
+        ("E-COUNT", ("identify", "tiny.embedge", "g", "0.png", "--top", "0", "--key-file", "key")),
+        ("E-GALLERY-MISSING", ("gallery", "info", ".", "--key-file", "key")),
+        ("E-GALLERY-MISSING", ("enroll", "tiny.embedge", ".", "x", "0.png", "--key-file", "key")),
+        ("E-PERSON", ("enroll", "tiny.embedge", "g", "a\nb", "0.png", "--key-file", "key")),
+        ("E-PERSON", ("enroll", "tiny.embedge", "g", "--key-file", "key")),
+        ("E-PEOPLE", ("enroll", "tiny.embedge", "g", "--folder", "no", "--key-file", "key")),
         ("E-FOLDER", ("watch", "tiny.embedge", "g", "nowhere", "--key-file", "key")),
     ):
         done = embedge(place, *arguments)
@@ -119,6 +125,18 @@ def test_mistakes_are_one_sentence_each(place):
         assert done.stderr.startswith(f"embedge: {code}: "), (arguments, done.stderr)
         assert done.stderr.count("\n") == 1
     assert not (place / "new").exists()
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "embedge", "gallery", "info", "g", "--key-file", "key"],
+            cwd=place,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("embedge: E-WRITE: cannot print")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_proof_that_fails_is_exit_3(place):
@@ -127,6 +145,68 @@ def test_a_proof_that_fails_is_exit_3(place):
     done = embedge(place, "erase", "g", "ann", "--prove")
     assert done.returncode == 3
     assert "g.copy: byte" in done.stdout
+    assert "still opens and holds the person" in done.stdout
+    assert done.stdout.rstrip().endswith("NOT PROVEN")
+
+
+def test_a_proof_with_the_persons_pictures(place):
+    works(place, "enroll", "tiny.embedge", "g", "ann", "0.png", "--unencrypted", "--rows", "int8")
+    prove = ("erase", "g", "ann", "--prove", "--picture", "0.png")
+    assert "E-PROOF" in embedge(place, *prove).stderr
+    said = works(place, *prove, "--bundle", "tiny.embedge")
+    assert "the pictures' own embeddings (float32)" in said
+    assert "cannot be known: copies elsewhere" in said
+    assert said.rstrip().endswith("\nPROVEN")
+
+
+def test_many_people_at_once(place):
+    (place / "people" / "ann").mkdir(parents=True)
+    (place / "people" / "Zoe\u0308").mkdir()
+    (place / "people" / "bad\nname").mkdir()
+    for name, picture in (("ann", "0"), ("ann", "1"), ("Zoe\u0308", "2"), ("bad\nname", "3")):
+        (place / "people" / name / f"{picture}.png").write_bytes(
+            (place / f"{picture}.png").read_bytes()
+        )
+    (place / "people" / "ann" / "again.png").write_bytes((place / "0.png").read_bytes())
+    (place / "people" / "ann" / "broken.png").write_bytes(b"nothing")
+    command = ("enroll", "tiny.embedge", "g", "--folder", "people", "--unencrypted")
+    for expected in ("the same as", "the same as"):
+        done = embedge(place, *command)
+        assert done.returncode == 3, done.stderr
+        assert "E-IMAGE" in done.stdout
+        assert "E-PERSON" in done.stdout
+        assert "bad\\nname" in done.stdout
+        assert expected in done.stdout
+        assert "4 picture(s) of 2 people taken, 2 refused" in done.stdout
+        info = json.loads(works(place, "gallery", "info", "g", "--json"))
+        assert (info["people"], info["templates"]) == (2, 3)
+    (place / "table.csv").write_text("3.png,ben\n0.png,dan\n")
+    said = works(place, "enroll", "tiny.embedge", "g", "--csv", "table.csv", "--json")
+    assert [json.loads(line)["person"] for line in said.splitlines()] == ["ben", "dan"]
+    ascii_only = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    assert works(place, "gallery", "people", "g", **ascii_only) == "Zo\\xeb\nann\nben\ndan\n"
+
+
+def test_every_picture_is_reported(place):
+    works(place, "enroll", "tiny.embedge", "g", "ann", "0.png", "--unencrypted")
+    (place / "broken.png").write_bytes(b"nothing")
+    done = embedge(place, "identify", "tiny.embedge", "g", "0.png", "broken.png", "3.png")
+    assert done.returncode == 3
+    assert "0.png: ann" in done.stdout
+    assert "broken.png: REFUSED E-IMAGE" in done.stdout
+    assert "3.png: NOBODY" in done.stdout
+
+
+def test_a_damaged_gallery_is_looked_over_and_saved(place):
+    for name, picture in (("ann", "0.png"), ("ben", "1.png")):
+        works(place, "enroll", "tiny.embedge", "g", name, picture, "--unencrypted")
+    assert "nothing is missing" in works(place, "gallery", "check", "g")
+    data = bytearray((place / "g").read_bytes())
+    data[:4096] = bytes(4096)
+    (place / "g").write_bytes(data)
+    assert "E-GALLERY" in embedge(place, "gallery", "check", "g").stderr
+    assert "saved 2 template(s) of 2 people" in works(place, "gallery", "recover", "g", "saved")
+    assert works(place, "gallery", "people", "saved") == "ann\nben\n"
 
 
 def test_watching_a_folder(place):

@@ -9,7 +9,6 @@ from tiny_bundles import tiny_threshold
 from embedge.errors import EmbedgeError
 from embedge.runtime.policy import (
     NIST_800_63B,
-    AttemptGuard,
     identification_rate,
     identification_threshold,
     require_fmr,
@@ -43,36 +42,3 @@ def test_a_loose_threshold_is_refused():
     require_fmr(point(0.3, 1e-4), NIST_800_63B)
     with pytest.raises(EmbedgeError, match="E-OPERATING-POINT"):
         require_fmr(point(0.3, 1.1e-4), NIST_800_63B)
-
-
-def test_waiting_doubles_after_five_failures_and_success_forgives():
-    now = [0.0]
-    guard = AttemptGuard(NIST_800_63B, clock=lambda: now[0])
-    for _ in range(5):
-        guard.check("ann")
-        guard.record("ann", success=False)
-    with pytest.raises(EmbedgeError, match=r"E-ATTEMPTS.*in 30 seconds"):
-        guard.check("ann")
-    guard.check("ben")
-    now[0] = 30.0
-    guard.check("ann")
-    guard.record("ann", success=False)
-    with pytest.raises(EmbedgeError, match="in 60 seconds"):
-        guard.check("ann")
-    now[0] = 90.0
-    guard.check("ann")
-    guard.record("ann", success=True)
-    guard.record("ann", success=False)
-    guard.check("ann")
-
-
-def test_the_wait_has_a_limit():
-    now = [0.0]
-    guard = AttemptGuard(NIST_800_63B, clock=lambda: now[0])
-    for _ in range(200):
-        guard.record("ann", success=False)
-    now[0] = 3599.0
-    with pytest.raises(EmbedgeError, match="in 1 seconds"):
-        guard.check("ann")
-    now[0] = 3600.0
-    guard.check("ann")

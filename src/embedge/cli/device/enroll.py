@@ -1,23 +1,45 @@
-"""Add a person's pictures to a gallery; the gallery is created when there is none."""
+"""Add pictures of one person or of many to a gallery, which is created when there is none.
+
+With --folder every folder inside is one person, with --csv every line is `picture,person`. All
+that can be read is enrolled in one transaction: after an interruption nothing is in, and the same
+command again takes up nobody twice. Exit status 3 when any picture was refused.
+"""
 
 import argparse
 import json
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedge.cli.device.gallery_options import add_gallery_options, opened_gallery
+from embedge.cli.device.gallery_options import add_gallery_options, opened_gallery, say
 from embedge.cli.device.matcher_options import add_matcher_options, matcher_from
+from embedge.errors import EmbedgeError
 
 if TYPE_CHECKING:
+    from embedge.runtime.encoders import Embeddings
     from embedge.runtime.gallery.gallery import Gallery
     from embedge.runtime.matcher import FaceMatcher
+
+
+@dataclass(slots=True)
+class _Line:
+    """One picture of the table: `record` once it is enrolled, else why it was refused."""
+
+    person: str
+    picture: Path
+    record: str = ""
+    refusal: str = ""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_matcher_options(parser)
     add_gallery_options(parser)
-    parser.add_argument("person", help="the person's name or number, the same every time")
-    parser.add_argument("pictures", type=Path, nargs="+", help="one or more pictures")
+    parser.add_argument("person", nargs="?", help="the person's name, the same every time")
+    parser.add_argument("pictures", type=Path, nargs="*", help="one or more pictures")
+    many = parser.add_mutually_exclusive_group()
+    many.add_argument("--folder", type=Path, help="enrol many: one folder a person inside")
+    many.add_argument("--csv", type=Path, help="enrol many: lines of picture,person")
     parser.add_argument(
         "--rows", choices=("float32", "int8"), default="float32", help="of a new gallery"
     )
@@ -27,6 +49,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.folder or options.csv:
+        return _many(options)
+    if not options.person or not options.pictures:
+        raise EmbedgeError(
+            "E-PERSON",
+            "there is nobody to enrol",
+            remedy="Give a name and pictures, or --folder PEOPLE, or --csv FILE",
+        )
     with matcher_from(options) as matcher:
         embeddings = matcher.embed(options.pictures)  # before anything is written
         with _gallery(options, matcher) as gallery:
@@ -35,20 +65,86 @@ def run(options: argparse.Namespace) -> int:
             )
             info = gallery.info()
     if options.json:
-        print(json.dumps({"person": options.person, "records": records}))
+        say(json.dumps({"person": options.person, "records": records}))
     else:
-        print(
-            f"enrolled {options.person}: {len(records)} template(s); the gallery holds"
+        say(
+            f"enrolled {options.person}: {len(set(records))} template(s); the gallery holds"
             f" {info.templates} of {info.people} people ({info.rows}, cipher {info.cipher})"
         )
     return 0
+
+
+def _many(options: argparse.Namespace) -> int:
+    from embedge.cli.people_tables import people_of_csv, people_of_folder
+
+    if options.person:
+        raise EmbedgeError(
+            "E-PERSON",
+            "a name was given beside --folder or --csv",
+            remedy="Give one or the other: there the names are those of the folders or lines",
+        )
+    listed = people_of_csv(options.csv) if options.csv else people_of_folder(options.folder)
+    lines = [_Line(person, picture) for person, picture in listed]
+    with matcher_from(options) as matcher:
+        taken, rows = _embedded(lines, matcher)
+        if taken:
+            with _gallery(options, matcher) as gallery:
+                records = gallery.enroll(
+                    [line.person for line in taken],
+                    rows,
+                    matcher.contract,
+                    source=matcher.artifact.name,
+                )
+            for line, record in zip(taken, records):
+                line.record = record
+    _tell(lines, as_json=options.json)
+    return 3 if len(taken) < len(lines) else 0
+
+
+def _embedded(lines: list[_Line], matcher: "FaceMatcher") -> tuple[list[_Line], "Embeddings"]:
+    import numpy as np
+
+    from embedge.runtime.gallery.enrolment import checked_name
+
+    rows = []
+    for line in lines:
+        try:
+            line.person = checked_name(line.person)
+            rows.append(matcher.embed(line.picture))
+        except EmbedgeError as error:
+            line.refusal = f"{error.code}: {error.what}"
+    return [line for line in lines if not line.refusal], np.array(rows, np.float32)
+
+
+def _tell(lines: list[_Line], *, as_json: bool) -> None:
+    first: dict[str, Path] = {}
+    for line in lines:
+        again = first.setdefault(line.record, line.picture) if line.record else line.picture
+        outcome = line.refusal or ("taken" if again == line.picture else f"the same as {again}")
+        if as_json:
+            record = line.record or None
+            fields = {"person": line.person, "picture": str(line.picture), "record": record}
+            say(json.dumps({**fields, "refused": line.refusal or None}))
+        else:
+            say(f"{line.person}  {line.picture}  {outcome}")
+    if not as_json:
+        taken = [line for line in lines if not line.refusal]
+        say(
+            f"{len(taken)} picture(s) of {len({line.person for line in taken})} people taken,"
+            f" {len(lines) - len(taken)} refused"
+        )
+
+
+def _is_unfinished(gallery: Path) -> bool:
+    """An empty file: the creation of a gallery was interrupted, and can be had again."""
+    return gallery.is_file() and not gallery.stat().st_size
 
 
 def _gallery(options: argparse.Namespace, matcher: "FaceMatcher") -> "Gallery":
     from embedge.runtime.gallery.gallery import Gallery
     from embedge.runtime.gallery.keys import find_key
 
-    if options.gallery.exists():
+    if os.path.exists(options.gallery) and not _is_unfinished(options.gallery):  # noqa: PTH110
         return opened_gallery(options, writable=True)
     return Gallery.create(
         options.gallery,

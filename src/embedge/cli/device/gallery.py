@@ -1,10 +1,11 @@
-"""Look after a gallery: info, people, export, audit, compact, renew, new-key."""
+"""Look after a gallery: info, people, export, audit, check, recover, compact, renew, new-key."""
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 
-from embedge.cli.device.gallery_options import add_gallery_options, opened_gallery
+from embedge.cli.device.gallery_options import add_gallery_options, opened_gallery, say
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -15,12 +16,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("info", "what the gallery holds, and in which space"),
         ("people", "the names of everybody enrolled"),
         ("audit", "what was done and when; people as pseudonyms"),
-        ("compact", "join small blocks: a smaller file that opens faster"),
+        ("compact", "give back the space that erased people have left"),
+        ("check", "read everything and say what is wrong; exit status 3 if anything is"),
     ):
         add_gallery_options(actions.add_parser(name, help=text))
     export = actions.add_parser("export", help="everything about one person, as JSON")
     add_gallery_options(export)
     export.add_argument("person")
+    recover = actions.add_parser("recover", help="save what still opens into a new gallery")
+    add_gallery_options(recover)
+    recover.add_argument("target", type=Path, help="the new gallery's file")
     renew = actions.add_parser("renew", help="encrypt and rotate every template anew")
     add_gallery_options(renew)
     renew.add_argument("--new-key-file", type=Path, help="also change the key")
@@ -32,8 +37,10 @@ def run(options: argparse.Namespace) -> int:
         "info": _info,
         "people": _people,
         "audit": _audit,
+        "check": _check,
         "compact": _compact,
         "export": _export,
+        "recover": _recover,
         "renew": _renew,
     }[options.action](options)
 
@@ -42,7 +49,7 @@ def _new_key(options: argparse.Namespace) -> int:
     from embedge.runtime.gallery.keys import new_key_file
 
     new_key_file(options.file)
-    print(f"wrote {options.file}; whoever has it can read the gallery, without it nobody can")
+    say(f"wrote {options.file}; whoever has it can read the gallery, without it nobody can")
     return 0
 
 
@@ -63,16 +70,16 @@ def _info(options: argparse.Namespace) -> int:
         "epoch": info.epoch,
     }
     if options.json:
-        print(json.dumps(facts))
+        say(json.dumps(facts))
     else:
-        print("\n".join(f"{name:<10} {value}" for name, value in facts.items()))
+        say(*(f"{name:<10} {value}" for name, value in facts.items()))
     return 0
 
 
 def _people(options: argparse.Namespace) -> int:
     with opened_gallery(options) as gallery:
         people = gallery.people()
-    print(json.dumps(people) if options.json else "\n".join(people))
+    say(*([json.dumps(people)] if options.json else people))
     return 0
 
 
@@ -80,9 +87,9 @@ def _audit(options: argparse.Namespace) -> int:
     with opened_gallery(options) as gallery:
         for entry in gallery.audit():
             if options.json:
-                print(json.dumps(entry))
+                say(json.dumps(entry))
             else:
-                print(f"{entry['at']}  {entry['event']:<8} {entry['who'] or ''}")
+                say(f"{entry['at']}  {entry['event']:<8} {entry['who'] or ''}")
     return 0
 
 
@@ -91,13 +98,43 @@ def _compact(options: argparse.Namespace) -> int:
         before = gallery.info().bytes
         gallery.compact()
         after = gallery.info().bytes
-    print(json.dumps({"before": before, "after": after}) if options.json else f"{before} → {after}")
+    say(json.dumps({"before": before, "after": after}) if options.json else f"{before} → {after}")
     return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from embedge.runtime.gallery.keys import find_key
+    from embedge.runtime.gallery.mending import check
+
+    found = check(options.gallery, find_key(options.key_file))
+    found = [line for text in found for line in text.split("\n")]
+    if options.json:
+        say(json.dumps({"whole": not found, "found": found}))
+    else:
+        say(*(found or ["everything in it opens, and nothing is missing"]))
+    return 3 if found else 0
+
+
+def _recover(options: argparse.Namespace) -> int:
+    from embedge.runtime.gallery.keys import find_key
+    from embedge.runtime.gallery.mending import recover
+
+    saved = recover(options.gallery, options.target, find_key(options.key_file))
+    if options.json:
+        say(json.dumps({**asdict(saved), "whole": saved.whole}))
+        return 0 if saved.whole else 3
+    say(f"saved {saved.templates} template(s) of {saved.people} people into {options.target}")
+    for name in saved.lost:
+        say(f"  lost, all or some of: {name}")
+    if saved.lost_people or saved.lost_templates:
+        say(f"  lost: {saved.lost_templates} template(s), and {saved.lost_people} people's names")
+    return 0 if saved.whole else 3
 
 
 def _export(options: argparse.Namespace) -> int:
     with opened_gallery(options) as gallery:
-        print(json.dumps(gallery.export(options.person), indent=None if options.json else 2))
+        text = json.dumps(gallery.export(options.person), indent=None if options.json else 2)
+        say(*text.split("\n"))
     return 0
 
 
@@ -108,5 +145,5 @@ def _renew(options: argparse.Namespace) -> int:
     with opened_gallery(options, writable=True) as gallery:
         gallery.renew(new_key)
         info = gallery.info()
-    print(json.dumps({"gallery": info.gallery}) if options.json else f"renewed as {info.gallery}")
+    say(json.dumps({"gallery": info.gallery}) if options.json else f"renewed as {info.gallery}")
     return 0

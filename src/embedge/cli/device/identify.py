@@ -1,7 +1,8 @@
 """Who of a gallery is this? Nobody, where no score is above the threshold.
 
 A search compares with everybody, so strangers are more often taken for somebody the more people
-are enrolled: the chance is printed, and with --policy it is bounded.
+are enrolled: the chance is printed, and with --policy it is bounded. Of several pictures each is
+reported, those that cannot be read too: then the exit status is 3.
 """
 
 import argparse
@@ -13,8 +14,10 @@ from embedge.cli.device.gallery_options import (
     add_gallery_options,
     add_search_option,
     opened_gallery,
+    say,
 )
 from embedge.cli.device.matcher_options import add_matcher_options, matcher_from
+from embedge.errors import EmbedgeError
 
 if TYPE_CHECKING:
     from embedge.runtime.identification import Identification
@@ -32,29 +35,47 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from embedge.runtime.identification import identify
+    from embedge.runtime.identification import identify, require_count
     from embedge.runtime.policy import NIST_800_63B
 
+    require_count(options.top)
     policy = NIST_800_63B if options.policy else None
+    refused = 0
     with matcher_from(options) as matcher, opened_gallery(options) as gallery:
-        results = [
-            identify(matcher, gallery, picture, count=options.top, policy=policy)
-            for picture in options.pictures
-        ]
-    for picture, result in zip(options.pictures, results):
-        print(json.dumps(_record(picture, result)) if options.json else _text(picture, result))
-    return 0
+        for picture in options.pictures:
+            try:
+                result = identify(matcher, gallery, picture, count=options.top, policy=policy)
+                as_json = [json.dumps(_record(picture, result))]
+                say(*(as_json if options.json else _lines(picture, result)))
+            except EmbedgeError as error:
+                if len(options.pictures) == 1 or not _is_of(error, picture):
+                    raise
+                refused += 1
+                say(_refusal(picture, error, as_json=options.json))
+    return 3 if refused else 0
+
+
+def _is_of(error: EmbedgeError, picture: Path) -> bool:
+    """A picture's mistake, not the gallery's or the policy's, which would meet all of them."""
+    return error.where == str(picture)
+
+
+def _refusal(picture: Path, error: EmbedgeError, *, as_json: bool) -> str:
+    if not as_json:
+        return f"{picture}: REFUSED {error.code}: {error.what}"
+    fields = {"error": error.code, "what": error.what, "remedy": error.remedy}
+    return json.dumps({"picture": str(picture), **fields})
 
 
 def _record(picture: Path, result: "Identification") -> dict[str, Any]:
     return {"picture": str(picture), **result.to_json()}
 
 
-def _text(picture: Path, result: "Identification") -> str:
+def _lines(picture: Path, result: "Identification") -> list[str]:
     lines = [f"{picture}: {result.person or 'NOBODY'}"]
     lines += [f"  {each.cosine:+.4f}  {each.person}" for each in result.candidates]
     lines.append(
         f"  threshold {result.threshold.value:.4f}; a stranger is taken for somebody with a chance"
         f" of at most {result.fpir:.2g} among {result.templates:,} templates"
     )
-    return "\n".join(lines)
+    return lines

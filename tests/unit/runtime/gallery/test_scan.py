@@ -7,7 +7,6 @@ from embedge.runtime.gallery import scan as scan_module
 from embedge.runtime.gallery.index import TemplateIndex
 from embedge.runtime.gallery.int8 import float_from_int8, int8_from_float
 from embedge.runtime.gallery.query_bytes import query_bytes
-from embedge.runtime.gallery.records import Block
 from embedge.runtime.gallery.scan import Int8Scan
 from embedge.runtime.gallery.segment import HIGH, MIDDLE, Segment
 
@@ -82,7 +81,7 @@ def test_identical_templates_tie_wherever_they_are_laid_out(small_segments, kind
         index, names = TemplateIndex(DIM, kind), [f"{99 - number}" for number in range(count)]
         for name in names:
             matrix = int8_from_float(row) if kind == "int8" else row
-            index.add(Block([name], [name], [""], [""], matrix))
+            index.add([name], matrix)
             index.search(row, 1)
         (found,) = index.search(unit(count, 1), count)
         assert [each.person for each in found] == sorted(names)

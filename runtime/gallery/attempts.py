@@ -1,0 +1,93 @@
+"""Failed attempts in a row make the next one wait; counted in the gallery's file."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import Any
+
+from embedge.errors import EmbedgeError
+from embedge.runtime.gallery.enrolment import checked_name
+from embedge.runtime.gallery.gallery import Gallery
+from embedge.runtime.gallery.ledger import Ledger
+from embedge.runtime.gallery.notes import ATTEMPTS, attempt_number
+from embedge.runtime.gallery.state import State
+from embedge.runtime.policy import Policy
+
+__all__ = ["AttemptGuard"]
+
+_MOST = 1024  # subjects with failures that are remembered
+
+
+@dataclass(slots=True)
+class AttemptGuard:
+    """One count for all threads and processes that share the gallery, and for after a restart."""
+
+    gallery: Gallery  # opened writable
+    policy: Policy
+    clock: Callable[[], float] = time.time
+
+    def begin(self, subject: str) -> None:
+        """Count an attempt before it is made, or raise while the subject has to wait.
+
+        It counts as failed until `succeeded` says otherwise: whoever stops in between gains
+        nothing, and of many at once no more pass than the policy allows.
+        """
+        name, now = checked_name(subject), self.clock()
+        with self.gallery.mirror.writing() as (connection, seen):
+            ledger, state = seen.ledger, seen.state
+            notes = ledger.notes.read(connection, state, ATTEMPTS)
+            number = attempt_number(state, name)
+            failures, last = notes.get(number, (0, now))
+            self._require_waited(failures, now - last)
+            if number not in notes and len(notes) >= _MOST:
+                state = self._forget_one(connection, ledger, state, notes, now)
+            note = (failures + 1, now)
+            state = ledger.notes.put(connection, state, ATTEMPTS, number, note)
+            self.gallery.mirror.put(connection, state)
+
+    def succeeded(self, subject: str) -> None:
+        """Success forgets the failures before it."""
+        with self.gallery.mirror.writing() as (connection, seen):
+            number = attempt_number(seen.state, checked_name(subject))
+            state = seen.ledger.notes.put(connection, seen.state, ATTEMPTS, number, None)
+            self.gallery.mirror.put(connection, state)
+
+    def _require_waited(self, failures: int, since: float) -> None:
+        delay = self._delay(failures)
+        wait = min(delay - since, delay)  # a clock that was set back makes nobody wait longer
+        if wait > 0:
+            raise EmbedgeError(
+                "E-ATTEMPTS",
+                f"{failures} attempts in a row have failed",
+                remedy=f"Try again in {math.ceil(wait)} seconds, or use another way to log in",
+            )
+
+    def _delay(self, failures: int) -> float:
+        if failures < self.policy.attempts:
+            return 0.0
+        beyond = min(failures - self.policy.attempts, 60)
+        return min(self.policy.delay * 2.0**beyond, self.policy.longest_delay)
+
+    def _forget_one(
+        self,
+        connection: Connection,
+        ledger: Ledger,
+        state: State,
+        notes: dict[int, Any],
+        now: float,
+    ) -> State:
+        """The oldest that nobody is waiting for; where all are, nobody new may try."""
+        free = [
+            (last, number)
+            for number, (failures, last) in notes.items()
+            if now - last >= self._delay(failures)
+        ]
+        if free:
+            return ledger.notes.put(connection, state, ATTEMPTS, min(free)[1], None)
+        raise EmbedgeError(
+            "E-ATTEMPTS",
+            f"{len(notes)} others have to wait after failed attempts",
+            remedy="Try again later, or use another way to log in",
+        )

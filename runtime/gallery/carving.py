@@ -1,0 +1,94 @@
+"""Rows of an SQLite file read page by page: a broken page takes only its own rows along.
+
+The format is SQLite's, https://www.sqlite.org/fileformat.html: leaves of tables, and the chains
+of pages that long rows go on in.
+"""
+
+import mmap
+import struct
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from embedge.runtime.gallery.database import PAGE
+
+__all__ = ["Row", "carved"]
+
+Row = tuple[int | bytes | None, ...]  # the first column is the row's own number
+
+_LEAF = 0x0D
+_LOCAL = PAGE - 35  # the longest row that a leaf holds whole
+_LEAST = (PAGE - 12) * 32 // 255 - 23
+_INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
+_BROKEN = (IndexError, ValueError, struct.error)
+
+
+def carved(path: Path) -> Iterator[Row]:
+    """Whatever can be read as a row: it proves itself when it is opened with its key."""
+    with path.open("rb") as stream:
+        if not path.stat().st_size:
+            return
+        with closing(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)) as data:
+            spent: set[int] = set()
+            for start in range(0, len(data) - PAGE + 1, PAGE):
+                page = data[start : start + PAGE]
+                head = 100 if start == 0 else 0
+                if page[head] != _LEAF:
+                    continue
+                count = int.from_bytes(page[head + 3 : head + 5], "big")
+                for place in range(head + 8, min(head + 8 + 2 * count, PAGE - 1), 2):
+                    try:
+                        at = int.from_bytes(page[place : place + 2], "big")
+                        yield _row(data, spent, page, at)
+                    except _BROKEN:
+                        continue
+
+
+def _row(data: mmap.mmap, spent: set[int], page: bytes, at: int) -> Row:
+    """`spent` are pages that rows have gone on in: none belongs to two, and no chain is a ring."""
+    size, at = _varint(page, at)
+    number, at = _varint(page, at)
+    local = size
+    if size > _LOCAL:
+        local = _LEAST + (size - _LEAST) % (PAGE - 4)
+        local = local if local <= _LOCAL else _LEAST
+    parts, left = [page[at : at + local]], size - local
+    following = int.from_bytes(page[at + local : at + local + 4], "big") if left else 0
+    while left > 0 and following:
+        if following in spent:
+            raise ValueError("a page of another row")
+        spent.add(following)
+        start = (following - 1) * PAGE
+        following = int.from_bytes(data[start : start + 4], "big")
+        parts.append(data[start + 4 : start + PAGE][:left])
+        if not parts[-1]:
+            break
+        left -= len(parts[-1])
+    return (number, *_columns(b"".join(parts))[1:])
+
+
+def _columns(payload: bytes) -> list[int | bytes | None]:
+    end, at = _varint(payload, 0)
+    values: list[int | bytes | None] = []
+    body = end
+    while at < end:
+        kind, at = _varint(payload, at)
+        length = _INTEGERS.get(kind, (kind - 12) // 2 if kind >= 12 else 0)
+        raw = payload[body : body + length]
+        if len(raw) < length:
+            raise ValueError("a row that ends too early")
+        body += length
+        if kind >= 12:
+            values.append(raw)
+        else:
+            values.append(None if kind == 0 else int(kind == 9) + int.from_bytes(raw, "big"))
+    return values
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for place in range(at, at + 8):
+        value = value << 7 | data[place] & 0x7F
+        if data[place] < 0x80:
+            return value, place + 1
+    return value << 8 | data[at + 8], at + 9

@@ -1,0 +1,373 @@
+"""The gallery's SQLite file: opened, locked, followed when it moves, wiped of what was erased.
+
+The journal is kept (PERSIST) and overwritten in place, so that the pages it saved do not end in
+blocks that the file system has given back, where nobody could wipe them.
+"""
+
+import os
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from embedge.errors import EmbedgeError
+from embedge.runtime.closing import closed_error
+from embedge.runtime.gallery.failures import (
+    FAILURES,
+    Failure,
+    damage,
+    database_error,
+    exists_already,
+    missing,
+)
+from embedge.runtime.gallery.registry import register, unregister
+
+__all__ = ["PAGE", "Database"]
+
+PAGE = 4096
+WAIT = 30.0  # seconds for other processes to finish
+_POLL = 0.02  # SQLite asks ever more seldom, and whoever asks seldom starves: it begins anew
+_TAKE_LOCK = "SELECT id FROM header"
+_APPLICATION, _VERSION = 0x454D4247, 2
+_LARGEST_VALUE = 64 << 20
+_OLD_MAGIC = b"EMBEDGE-GALLERY"
+_CHUNK = 1 << 20
+_SCHEMA = (
+    "CREATE TABLE header (id INTEGER PRIMARY KEY, value BLOB NOT NULL)",
+    "CREATE TABLE state (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL)",
+    "CREATE TABLE person (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL)",
+    "CREATE TABLE record (id INTEGER PRIMARY KEY, person INTEGER NOT NULL, sealed BLOB NOT NULL)",
+    "CREATE INDEX record_of ON record (person)",
+    "CREATE TABLE audit (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL)",
+    "CREATE TABLE attempt (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL)",
+    # what a lost first page would take along
+    "CREATE TABLE spare (id INTEGER PRIMARY KEY, value BLOB NOT NULL)",
+)
+_PRAGMAS = (
+    f"page_size={PAGE}",
+    "journal_mode=PERSIST",
+    "synchronous=FULL",
+    "secure_delete=ON",
+    "trusted_schema=OFF",
+    "cell_size_check=ON",
+    "mmap_size=0",
+    "temp_store=MEMORY",
+)
+_ONLY_READ = "it was only to be read"
+_SMALL = 64 << 20  # bytes that compaction may hold in memory
+_CREATING = threading.Lock()
+
+
+class Database:
+    """One connection, behind `lock`. It is made anew after a fork, or once the path leads to
+    another file; `generation` tells, and whatever was read through an earlier one is stale.
+    """
+
+    def __init__(self, path: Path, *, writable: bool) -> None:
+        self.path, self.writable = Path(os.path.abspath(path)), writable  # noqa: PTH100
+        self.lock = threading.RLock()
+        self.generation = 0
+        self._closed = False
+        self._connection: sqlite3.Connection | None = None
+        self.identity = (0, 0)
+        register(self)
+
+    @classmethod
+    def create(cls, path: Path, fill: Callable[[sqlite3.Connection], None]) -> "Database":
+        """A new file, or one whose creation was interrupted; any other is left alone."""
+        try:
+            _new_file(path)
+        except ValueError as error:
+            raise missing(path, str(error), "Choose another name") from error
+        except OSError as error:
+            raise database_error(error, path, "nothing was created") from error
+        database = cls(path, writable=True)
+        try:
+            database._connect(_identity(path), empty=True)
+            with database.writing(lambda: _how_created(path)) as connection:
+                if _is_whole(connection, path):
+                    raise exists_already(path)
+                _make_tables(connection)
+                fill(connection)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One state of the file for as long as the block lasts."""
+        with self._transaction("BEGIN", lambda: _ONLY_READ, _ONLY_READ) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, stands: Callable[[], str]) -> Iterator[sqlite3.Connection]:
+        """All of the block, or nothing of it. `stands` looks, where a commit failed."""
+        with self._transaction("BEGIN IMMEDIATE", stands) as connection:
+            self._require_in_place("nothing was changed")
+            yield connection
+            self._require_in_place("nothing was changed")
+        self._require_in_place("what was written is in the file that was moved away")
+
+    @contextmanager
+    def _transaction(
+        self, begin: str, stands: Callable[[], str], before: str = "nothing was changed"
+    ) -> Iterator[sqlite3.Connection]:
+        with self.lock:
+            connection, committing = self._current(), False
+            try:
+                _patiently(connection, begin, _TAKE_LOCK if begin == "BEGIN" else "")
+                yield connection
+                committing = True
+                _patiently(connection, "COMMIT")
+            except FAILURES as error:
+                self._roll_back(connection)
+                told = stands() if committing else before
+                raise database_error(error, self.path, told) from error
+            except BaseException:
+                self._roll_back(connection)
+                raise
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:  # the next connection rolls back what this one could not
+            self.drop()
+
+    def _current(self) -> sqlite3.Connection:
+        if self._closed:
+            raise closed_error("gallery")
+        identity = _identity(self.path)
+        if self._connection is None or identity != self.identity:
+            self.drop()
+            self._connect(identity)
+        _require_plain_journal(self._real, self.path)
+        assert self._connection is not None
+        return self._connection
+
+    def _connect(self, identity: tuple[int, int], *, empty: bool = False) -> None:
+        self._real = Path(os.path.realpath(self.path))
+        _require_plain_journal(self._real, self.path)
+        connection = None
+        try:
+            uri = f"file:{quote(os.fsencode(self._real))}?mode=rw"  # read-only where it must be
+            connection = sqlite3.connect(
+                uri, uri=True, timeout=_POLL, isolation_level=None, check_same_thread=False
+            )
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
+            for pragma in _PRAGMAS:
+                _patiently(connection, f"PRAGMA {pragma}")
+            _patiently(connection, "SELECT sql FROM sqlite_master")
+            if not empty and not _is_whole(connection, self.path):
+                raise missing(self.path, "its creation was interrupted", "Create it again")
+            if not self.writable:
+                connection.execute("PRAGMA query_only=ON")
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, sqlite3.Error | UnicodeDecodeError):
+                raise _open_error(error, self.path) from error
+            raise
+        self._connection, self.identity = connection, identity
+        self.generation += 1
+
+    def version(self, connection: sqlite3.Connection) -> tuple[int, int]:
+        """Changes whenever somebody else has written."""
+        (number,) = _patiently(connection, "PRAGMA data_version").fetchone()
+        return self.generation, number
+
+    def unchanged_since(self, version: tuple[int, int]) -> bool:
+        """Without a transaction: cheap enough to ask before every search."""
+        try:
+            return self.version(self._current()) == version
+        except sqlite3.Error as error:
+            raise database_error(error, self.path, "nothing was changed") from error
+
+    def compact(self) -> None:
+        """Write every page anew, full ones only."""
+        with self.lock:
+            connection = self._current()
+            try:
+                small = self._real.stat().st_size <= _SMALL
+                connection.execute(f"PRAGMA temp_store={'MEMORY' if small else 'FILE'}")
+                _patiently(connection, "VACUUM")
+            except FAILURES as error:
+                raise database_error(error, self.path, "nothing was compacted") from error
+
+    def scrub(self) -> None:
+        """Zeros over the journal, which holds the pages as they were; then it goes."""
+        exclusively = self._transaction(
+            "BEGIN EXCLUSIVE", lambda: "the journal was not wiped", "the journal was not wiped"
+        )
+        with exclusively, suppress(FileNotFoundError):
+            journal = self._real.with_name(f"{self._real.name}-journal")
+            descriptor = os.open(journal, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                size = os.fstat(descriptor).st_size
+                for offset in range(0, size, _CHUNK):
+                    _write_zeros(descriptor, min(_CHUNK, size - offset), offset)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            journal.unlink()
+            _sync_folder(journal.parent)
+
+    def _require_in_place(self, stands: str) -> None:
+        if _identity(self.path) != self.identity:
+            raise missing(
+                self.path, f"it was moved or replaced meanwhile; {stands}", "Put it back, try again"
+            )
+
+    def drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def close_after_looking(self) -> None:
+        """Raises what stands in the way of reading it."""
+        with closing(self), self.reading():
+            pass
+
+    def close(self) -> None:
+        with self.lock:
+            self.drop()
+            self._closed = True
+            unregister(self)
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    for statement in _SCHEMA:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id={_APPLICATION}")
+    connection.execute(f"PRAGMA user_version={_VERSION}")
+
+
+def _patiently(connection: sqlite3.Connection, statement: str, then: str = "") -> sqlite3.Cursor:
+    """Execute, `then` within the transaction that this begins, once others let go of the file."""
+    deadline = time.monotonic() + WAIT
+    while True:
+        began = not connection.in_transaction
+        try:
+            cursor = connection.execute(statement)
+            return connection.execute(then) if then else cursor
+        except sqlite3.OperationalError as error:
+            if began and connection.in_transaction:
+                connection.execute("ROLLBACK")
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+
+
+def _new_file(path: Path) -> None:
+    """Empty and private. Closing a file of SQLite's drops this process's locks on it: nobody here
+    may have opened it meanwhile.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _CREATING:
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError as error:
+            if not path.is_file() or path.stat().st_size:
+                raise exists_already(path) from error
+    _sync_folder(path.parent)
+
+
+def _how_created(path: Path) -> str:
+    """After a commit has failed: it may have reached the file all the same."""
+    try:
+        Database(path, writable=False).close_after_looking()
+    except EmbedgeError as error:
+        known = error.code == "E-GALLERY-MISSING"
+        return "no gallery was created" if known else "whether a gallery was created is not known"
+    return "an empty gallery was created, but the disk has not confirmed it"
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        gone = isinstance(error, FileNotFoundError)
+        remedy = "Enrol somebody to create it" if gone else "Check its path and permissions"
+        raise missing(path, why, remedy) from error
+    if not stat.S_ISREG(found.st_mode):
+        kind = "it is a folder" if stat.S_ISDIR(found.st_mode) else "it is not a file"
+        raise missing(path, kind, "Give the gallery's file")
+    return found.st_dev, found.st_ino
+
+
+def _require_plain_journal(real: Path, path: Path) -> None:
+    """SQLite would wait for ever for somebody to write into a pipe."""
+    try:
+        mode = os.lstat(f"{real}-journal").st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode):
+        raise damage(path, "what lies beside it as its journal is not a file")
+
+
+def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the gallery's tables are there; nothing else may be, and False means nothing is."""
+    found = sorted(str(sql) for (sql,) in connection.execute("SELECT sql FROM sqlite_master"))
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if not found and not application:
+        return False
+    if application != _APPLICATION:
+        raise _not_a_gallery(path)
+    if version != _VERSION:
+        raise _format(path, f"it has the format {version}, this version reads {_VERSION}")
+    if found != sorted(_SCHEMA):
+        raise damage(path, "its tables are not those of a gallery")
+    return True
+
+
+def _open_error(error: Failure, path: Path) -> EmbedgeError:
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return missing(path, str(error), "Check its permissions, and those of its folder")
+        case sqlite3.SQLITE_NOTADB:
+            try:
+                with path.open("rb") as stream:
+                    start = stream.read(16)
+            except OSError as failure:
+                return database_error(failure, path, "nothing was changed")
+            if start.startswith(_OLD_MAGIC):
+                return _format(path, "it was written in a format that is no longer read")
+            if not start.startswith(b"SQLite format 3"):
+                return _not_a_gallery(path)
+    return database_error(error, path, "nothing was changed")
+
+
+def _not_a_gallery(path: Path) -> EmbedgeError:
+    return EmbedgeError(
+        "E-GALLERY", "this file is not a gallery", where=path, remedy="Give a gallery's file"
+    )
+
+
+def _format(path: Path, what: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-GALLERY-FORMAT",
+        f"this gallery cannot be read here: {what}",
+        where=path,
+        remedy="Use the version of embedge that wrote it, or enrol again into a new file",
+    )
+
+
+def _write_zeros(descriptor: int, count: int, offset: int) -> None:
+    while count:
+        written = os.pwrite(descriptor, bytes(count), offset)
+        count, offset = count - written, offset + written
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,100 @@
+"""What can go wrong with a gallery's file, each by its own name and with the truth about it."""
+
+import errno
+import sqlite3
+from pathlib import Path
+
+from embedge.errors import EmbedgeError
+
+__all__ = [
+    "FAILURES",
+    "Failure",
+    "busy",
+    "damage",
+    "database_error",
+    "exists_already",
+    "key_error",
+    "missing",
+    "write_error",
+]
+
+# the last: SQLite's own words about a damaged file may hold bytes of it
+Failure = sqlite3.Error | OSError | UnicodeDecodeError
+FAILURES = (sqlite3.Error, OSError, UnicodeDecodeError)
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def damage(path: Path, what: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-GALLERY",
+        f"this gallery is damaged or was tampered with: {what}",
+        where=path,
+        remedy="Restore it from a copy, or salvage what is whole: embedge gallery recover",
+    )
+
+
+def key_error(path: str | Path, what: str, remedy: str) -> EmbedgeError:
+    return EmbedgeError("E-KEY", what, where=path, remedy=remedy)
+
+
+def missing(path: Path, what: str, remedy: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-GALLERY-MISSING", f"the gallery cannot be opened: {what}", where=path, remedy=remedy
+    )
+
+
+def exists_already(path: Path) -> EmbedgeError:
+    return EmbedgeError(
+        "E-GALLERY-EXISTS",
+        "there is a file here already",
+        where=path,
+        remedy="Choose another name, or enrol into the gallery that is there",
+    )
+
+
+def busy(path: Path) -> EmbedgeError:
+    return EmbedgeError(
+        "E-GALLERY-BUSY",
+        "another process has held this gallery for too long",
+        where=path,
+        remedy="Wait for it to finish and try again; nothing was changed",
+    )
+
+
+def write_error(path: Path, why: str, stands: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-WRITE",
+        f"cannot write the gallery: {why}; {stands}",
+        where=path,
+        remedy="Mend the disk or the permissions, or free some space, and try again",
+    )
+
+
+def disk_error(path: Path, why: str, stands: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-GALLERY-IO",
+        f"the disk failed under the gallery ({why}); {stands}",
+        where=path,
+        remedy="Look into the system's log for the disk's errors, then try again",
+    )
+
+
+def database_error(error: Failure, path: Path, stands: str) -> EmbedgeError:
+    """`stands` says what is in the file now."""
+    if isinstance(error, UnicodeDecodeError):
+        return damage(path, "it holds other bytes where text should be")
+    if isinstance(error, OSError):
+        why = "the disk is full" if error.errno in _FULL else str(error.strerror or error)
+        return write_error(path, why, stands)
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED | sqlite3.SQLITE_PROTOCOL:
+            return busy(path)
+        case sqlite3.SQLITE_FULL:
+            return write_error(path, "the disk is full", stands)
+        case sqlite3.SQLITE_READONLY:
+            return write_error(path, "the file or its file system is read-only", stands)
+        case sqlite3.SQLITE_CANTOPEN:
+            return write_error(path, "it or its journal cannot be opened", stands)
+        case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_NOMEM:
+            return disk_error(path, str(error.sqlite_errorname), stands)
+    return damage(path, str(error))  # malformed pages, a row of another type, no such table

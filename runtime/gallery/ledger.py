@@ -1,0 +1,284 @@
+"""People and their templates as sealed rows, under the keys of one epoch.
+
+A person's row holds a key of their own, wrapped together with their name; their templates are
+sealed with that key. Every seal is bound to the header's digest, to its table and to its ids.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from sqlite3 import Connection, Cursor
+
+import numpy as np
+
+from embedge.runtime.encoders import Embeddings
+from embedge.runtime.gallery.failures import damage
+from embedge.runtime.gallery.header import Header
+from embedge.runtime.gallery.int8 import Matrix, float_from_rows, int8_from_float
+from embedge.runtime.gallery.keys import derived
+from embedge.runtime.gallery.notes import ATTEMPTS, AUDIT, Notes, attempt_number
+from embedge.runtime.gallery.rotation import rotation_from_key
+from embedge.runtime.gallery.sealing import (
+    NUMBERS,
+    TAG,
+    AesSeal,
+    Seal,
+    SumOfTags,
+    noticing,
+    place,
+    same_sum,
+    unsealed,
+)
+from embedge.runtime.gallery.state import State
+from embedge.runtime.gallery.templates import Group, Template, is_unit, packed, turned, unpacked
+
+__all__ = ["KEY_BYTES", "Ledger", "Part"]
+
+KEY_BYTES = 32  # of a person, at the start of what is wrapped
+_PART = 8192  # templates handed over together
+_LOAD = (
+    "SELECT r.id, r.person, r.sealed, p.sealed FROM record r JOIN person p ON p.id = r.person"
+    " WHERE r.id > ? ORDER BY r.id"
+)
+
+
+@dataclass(slots=True, eq=False)
+class Part:
+    """Templates in the order of their records; `people` are the ids of those newly met."""
+
+    names: list[str] = field(default_factory=list)
+    people: list[int] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    tags: list[bytes] = field(default_factory=list)
+    matrix: Matrix = field(default_factory=lambda: np.empty((0, 0), np.float32))
+
+
+class Ledger:
+    """What the key opens. Every method works inside the caller's transaction."""
+
+    def __init__(self, header: Header, key: bytes | None, path: Path) -> None:
+        header.require_key(key, path)
+        self.header, self.path, self.raw = header, path, header.to_bytes()
+        self.dim = header.contract.dim
+        self._root = hashlib.sha256(self.raw).digest()
+        salt = bytes.fromhex(header.epoch)
+
+        def seal(purpose: str) -> Seal:
+            return unsealed(b"") if key is None else AesSeal(derived(key, salt, purpose))
+
+        self.key, self._wrap, self._state = key, seal("people"), seal("state")
+        self._seal_of: Callable[[bytes], Seal] = unsealed if key is None else AesSeal
+        self.sum_of = SumOfTags(derived(key or bytes(KEY_BYTES), salt, "sum"))
+        seals = {AUDIT: seal("audit"), ATTEMPTS: seal("attempts")}
+        self.notes = Notes(self._root, seals, self.sum_of, path)
+        self._type = np.dtype("<f4" if header.rows == "float32" else "|i1")
+        self._width = self._type.itemsize * self.dim
+        identity = np.eye(self.dim, dtype=np.float32)
+        self.rotation = identity if key is None else rotation_from_key(key, salt, self.dim)
+
+    @classmethod
+    def read(cls, connection: Connection, key: bytes | None, path: Path) -> "Ledger":
+        row = connection.execute("SELECT value FROM header").fetchone()
+        if row is None or not isinstance(row[0], bytes):
+            raise damage(path, "its header is missing")
+        return cls(Header.from_bytes(row[0], path), key, path)
+
+    def is_current(self, connection: Connection) -> bool:
+        return bool(connection.execute("SELECT value FROM header").fetchone() == (self.raw,))
+
+    def write_header(self, connection: Connection) -> None:
+        for table in ("header", "spare"):
+            connection.execute(f"INSERT OR REPLACE INTO {table} VALUES (1, ?)", (self.raw,))
+
+    def state(self, connection: Connection) -> State:
+        row = connection.execute("SELECT sealed FROM state").fetchone()
+        return self.opened_state(row[0] if row else b"")
+
+    def opened_state(self, sealed: bytes) -> State:
+        with noticing(self.path, "its state"):
+            return State.from_bytes(self._state.open(sealed, place(self._root, "S")))
+
+    def put_state(self, connection: Connection, state: State) -> None:
+        sealed = self._state.seal(state.to_bytes(), place(self._root, "S"))
+        connection.execute("INSERT OR REPLACE INTO state VALUES (1, ?)", (sealed,))
+
+    def stored(self, embeddings: Embeddings) -> Matrix:
+        rows = embeddings @ self.rotation.T
+        return int8_from_float(rows) if self._type.itemsize == 1 else rows
+
+    def plain(self, matrix: Matrix) -> Embeddings:
+        plain: Embeddings = float_from_rows(matrix) @ self.rotation
+        return plain
+
+    def parts(self, connection: Connection, after: int = 0, newest: int = 0) -> Iterator[Part]:
+        """Every template of the records after `after`; people after `newest` are new.
+
+        People and records are numbered as they come, so a new person's id is above all before.
+        """
+        rows = connection.execute(_LOAD, (after,))
+        while True:
+            with noticing(self.path, f"a record after number {after}"):
+                part, after, newest = self._part(rows, after, newest)
+            if not part.names:
+                return
+            yield self._joined(part, after)
+
+    def _part(self, rows: Cursor, after: int, newest: int) -> tuple[Part, int, int]:
+        """Opens a gallery of a million people: every line of the loop counts."""
+        part, width, owner = Part(), self._width, -1
+        names, bodies, tags = part.names, part.bodies, part.tags
+        unwrap, seal_of, numbers = self._wrap.open, self._seal_of, NUMBERS
+        person_root, record_root = place(self._root, "P")[:-16], place(self._root, "R")[:-16]
+        for record, person, sealed, wrapped in rows:
+            if record <= after:
+                raise ValueError("rows out of order")
+            after = record
+            if person != owner:
+                owner, named = person, unwrap(wrapped, person_root + numbers(0, person))
+                name, unseal = named[KEY_BYTES:].decode(), seal_of(named[:KEY_BYTES]).open
+            body = unseal(sealed, record_root + numbers(record, person))
+            count = int.from_bytes(body[:4], "little")
+            if count == 1:
+                names.append(name)
+            else:
+                names += [name] * count
+            bodies.append(body[-count * width :])
+            tags.append(sealed[-TAG:])
+            if person > newest:
+                newest = person
+                part.people.append(person)
+                tags.append(wrapped[-TAG:])
+            if len(names) >= _PART:
+                break
+        return part, after, newest
+
+    def _joined(self, part: Part, record: int) -> Part:
+        with noticing(self.path, f"a record before number {record + 1}"):
+            part.matrix = np.frombuffer(b"".join(part.bodies), self._type).reshape(-1, self.dim)
+            if len(part.matrix) != len(part.names):
+                raise ValueError("rows of another length")
+        part.bodies.clear()
+        if not is_unit(part.matrix):
+            raise damage(self.path, "a template is not of length one")
+        return part
+
+    def people(self, connection: Connection) -> Iterator[tuple[int, str]]:
+        """Everybody's number and name."""
+        for person, wrapped in connection.execute("SELECT id, sealed FROM person ORDER BY id"):
+            yield person, self.name(person, wrapped)
+
+    def name(self, person: int, wrapped: bytes) -> str:
+        with noticing(self.path, "a person"):
+            return self._unwrapped(person, wrapped)[0]
+
+    def opened(self, record: int, person: int, wrapped: bytes, sealed: bytes) -> list[Template]:
+        with noticing(self.path, "a person's templates"):
+            _, seal = self._unwrapped(person, wrapped)
+            body = seal.open(sealed, place(self._root, "R", record, person))
+            return unpacked(body, self._type, self.dim)
+
+    def templates(self, connection: Connection, person: int) -> list[Template]:
+        """Of one person, oldest first."""
+        return [each for _, some, _ in self._records(connection, person) for each in some]
+
+    def _records(
+        self, connection: Connection, person: int
+    ) -> list[tuple[int, list[Template], bytes]]:
+        """(number, templates, tag) of one person's records."""
+        wrapped = self._wrapped(connection, person)
+        query = "SELECT id, sealed FROM record WHERE person = ? ORDER BY id"
+        return [
+            (record, self.opened(record, person, wrapped, sealed), sealed[-TAG:])
+            for record, sealed in connection.execute(query, (person,)).fetchall()
+        ]
+
+    def sealed_rows(self, connection: Connection, person: int) -> list[bytes]:
+        """The very bytes that hold a person in the file: the wrapped key and name, the records."""
+        wrapped = self._wrapped(connection, person)
+        query = "SELECT sealed FROM record WHERE person = ?"
+        return [wrapped, *(sealed for (sealed,) in connection.execute(query, (person,)))]
+
+    def add(self, connection: Connection, state: State, groups: Iterable[Group]) -> State:
+        people, records, tags = [], [], []
+        next_person, next_record, templates = state.next_person, state.next_record, 0
+        for group in groups:
+            if group.person is None:
+                person, next_person = next_person, next_person + 1
+                wrapped, seal = self._new_key(person, group.name)
+                people.append((person, wrapped))
+                tags.append(wrapped[-TAG:])
+            else:
+                person = group.person
+                _, seal = self._unwrapped(person, self._wrapped(connection, person))
+            for body in packed(group.templates):
+                sealed = seal.seal(body, place(self._root, "R", next_record, person))
+                records.append((next_record, person, sealed))
+                tags.append(sealed[-TAG:])
+                next_record += 1
+            templates += len(group.templates)
+        connection.executemany("INSERT INTO person VALUES (?, ?)", people)
+        connection.executemany("INSERT INTO record VALUES (?, ?, ?)", records)
+        return state.next(
+            people=state.people + len(people),
+            records=state.records + len(records),
+            templates=state.templates + templates,
+            next_person=next_person,
+            next_record=next_record,
+            rows=state.rows + self.sum_of.of(tags),
+        )
+
+    def erase(self, connection: Connection, state: State, person: int, name: str) -> State:
+        """SQLite overwrites what it deletes. Failed attempts under the name go too."""
+        sealed = self.sealed_rows(connection, person)
+        templates = len(self.templates(connection, person))
+        connection.execute("DELETE FROM record WHERE person = ?", (person,))
+        connection.execute("DELETE FROM person WHERE id = ?", (person,))
+        state = self.notes.put(connection, state, ATTEMPTS, attempt_number(state, name), None)
+        return state.next(
+            rewritings=state.rewritings + 1,
+            unscrubbed=1,
+            people=state.people - 1,
+            records=state.records - len(sealed) + 1,
+            templates=state.templates - templates,
+            rows=state.rows - self.sum_of.of([each[-TAG:] for each in sealed]),
+        )
+
+    def reseal(self, connection: Connection, state: State, other: "Ledger") -> State:
+        """Everything again under another epoch's keys, in place; the ids stay."""
+        turn = other.rotation @ self.rotation.T
+        old: list[bytes] = []
+        new: list[bytes] = []
+        for person, name in list(self.people(connection)):
+            records = self._records(connection, person)
+            old += [self._wrapped(connection, person)[-TAG:], *(tag for _, _, tag in records)]
+            wrapped, seal = other._new_key(person, name)
+            rows = []
+            for record, templates, _ in records:
+                (body,) = packed(turned(templates, turn))
+                rows.append((seal.seal(body, place(other._root, "R", record, person)), record))
+            connection.execute("UPDATE person SET sealed = ? WHERE id = ?", (wrapped, person))
+            connection.executemany("UPDATE record SET sealed = ? WHERE id = ?", rows)
+            new += [wrapped[-TAG:], *(sealed[-TAG:] for sealed, _ in rows)]
+        if not same_sum(self.sum_of.of(old), state.rows):
+            raise damage(self.path, "rows were dropped, added or put back")
+        state = self.notes.move(connection, state, other.notes)
+        rewritings = state.rewritings + 1
+        return state.next(rewritings=rewritings, unscrubbed=1, rows=other.sum_of.of(new))
+
+    def _new_key(self, person: int, name: str) -> tuple[bytes, Seal]:
+        """(wrapped together with the name, what it seals)"""
+        data_key = os.urandom(KEY_BYTES)
+        wrapped = self._wrap.seal(data_key + name.encode(), place(self._root, "P", 0, person))
+        return wrapped, self._seal_of(data_key)
+
+    def _wrapped(self, connection: Connection, person: int) -> bytes:
+        row = connection.execute("SELECT sealed FROM person WHERE id = ?", (person,)).fetchone()
+        if row is None or not isinstance(row[0], bytes):
+            raise damage(self.path, "a person's key is missing")
+        return row[0]
+
+    def _unwrapped(self, person: int, wrapped: bytes) -> tuple[str, Seal]:
+        opened = self._wrap.open(wrapped, place(self._root, "P", 0, person))
+        return opened[KEY_BYTES:].decode(), self._seal_of(opened[:KEY_BYTES])

@@ -1,0 +1,189 @@
+"""A gallery looked over without changing it, and what is whole of a damaged one saved."""
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from embedge.errors import EmbedgeError
+from embedge.runtime.gallery.carving import carved
+from embedge.runtime.gallery.database import Database
+from embedge.runtime.gallery.failures import (
+    FAILURES,
+    damage,
+    database_error,
+    disk_error,
+    exists_already,
+    missing,
+)
+from embedge.runtime.gallery.gallery import Gallery
+from embedge.runtime.gallery.header import Header
+from embedge.runtime.gallery.keys import checked_key
+from embedge.runtime.gallery.ledger import Ledger
+from embedge.runtime.gallery.mirror import Mirror
+from embedge.runtime.gallery.notes import ATTEMPTS, AUDIT
+from embedge.runtime.gallery.registry import while_quiet
+from embedge.runtime.gallery.state import State
+from embedge.runtime.gallery.templates import Group, Template, matrix_of
+
+__all__ = ["Saved", "check", "recover"]
+
+
+def check(path: Path, key: bytes | None) -> list[str]:
+    """What is wrong with the gallery, all of it read: nothing, where the list is empty."""
+    checked_key(key, path)
+    found = _wrong_with(path, key)
+    if found and not _wrong_with(path, key):  # SQLite calls a failing disk's pages malformed too
+        raise disk_error(path, "something could be read the second time only", "it was only read")
+    return found
+
+
+def _wrong_with(path: Path, key: bytes | None) -> list[str]:
+    with closing(Mirror(Database(path, writable=False), key, 1, "onnxruntime")) as mirror:
+        with mirror.database.reading() as connection:
+            pages = connection.execute("PRAGMA integrity_check(20)")
+            found = [str(text) for (text,) in pages if text != "ok"]
+        try:
+            with mirror.reading() as (connection, seen):
+                for table in (AUDIT, ATTEMPTS):
+                    seen.ledger.notes.read(connection, seen.state, table)
+        except EmbedgeError as error:
+            if error.code != "E-GALLERY":
+                raise
+            found.append(error.what)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """`lost` names people of whom something is gone; the counts are of what nobody can name."""
+
+    people: int
+    templates: int
+    lost: tuple[str, ...]
+    lost_people: int
+    lost_templates: int
+
+    @property
+    def whole(self) -> bool:
+        return not (self.lost or self.lost_people or self.lost_templates)
+
+
+def recover(path: Path, target: Path, key: bytes | None) -> Saved:
+    """Write every person and template that still opens into a new gallery; `path` stays."""
+    checked_key(key, path)
+    if not path.is_file():
+        raise missing(path, "there is no such file", "Give the damaged gallery's file")
+    if os.path.lexists(target):
+        raise exists_already(target)
+    try:
+        with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+            copy = _copied(path, Path(folder))
+            return _saved(copy, _ledger(copy, key, path), target)
+    except OSError as error:
+        raise database_error(error, target, "nothing was recovered") from error
+
+
+def _copied(path: Path, folder: Path) -> Path:
+    """With the journal of an interrupted writing, which SQLite plays back where it can."""
+    copy = folder / "g"
+    with while_quiet(path):
+        shutil.copyfile(path, copy)
+        with suppress(FileNotFoundError):
+            shutil.copyfile(f"{os.path.realpath(path)}-journal", f"{copy}-journal")
+    with suppress(*FAILURES), closing(sqlite3.connect(copy)) as connection:
+        connection.execute("SELECT value FROM header").fetchone()
+    return copy
+
+
+def _ledger(copy: Path, key: bytes | None, path: Path) -> Ledger:
+    """The header is there twice, on pages of its own."""
+    for row in carved(copy):
+        if len(row) == 2 and isinstance(row[1], bytes) and row[1][:2] == b'{"':
+            try:
+                return Ledger(Header.from_bytes(row[1], path), key, path)
+            except EmbedgeError as error:
+                if error.code == "E-KEY":
+                    raise
+    raise damage(path, "neither of its two headers can be read, and without one nothing opens")
+
+
+def _saved(copy: Path, ledger: Ledger, target: Path) -> Saved:
+    state, known, trail = _state_people_trail(copy, ledger)
+    people, lost = _templates(copy, ledger, known)
+    header, key = ledger.header, ledger.key
+    with Gallery.create(
+        target, header.contract, key=key, rows=header.rows, unencrypted=key is None
+    ) as new:
+        _write(new, ledger, state, people, trail)
+    templates = sum(map(len, people.values()))
+    names = {name for name, _ in known.values()}
+    return Saved(
+        people=len(people),
+        templates=templates,
+        lost=tuple(sorted(lost | (names - set(people)))),
+        lost_people=max(0, state.people - len(names)) if state else 0,
+        lost_templates=max(0, state.templates - templates) if state else 0,
+    )
+
+
+def _state_people_trail(
+    copy: Path, ledger: Ledger
+) -> tuple[State | None, dict[int, tuple[str, bytes]], list[Any]]:
+    """A row says nothing of its table; it opens in one only."""
+    state, known, trail = None, {}, {}
+    for number, sealed, *more in carved(copy):
+        if more or not isinstance(sealed, bytes) or not isinstance(number, int):
+            continue
+        with suppress(EmbedgeError):
+            known[number] = ledger.name(number, sealed), sealed
+            continue
+        with suppress(EmbedgeError):
+            trail[number] = ledger.notes.opened(AUDIT, number, sealed)
+            continue
+        with suppress(EmbedgeError):
+            state = ledger.opened_state(sealed)
+    return state, known, [trail[number] for number in sorted(trail)]
+
+
+def _templates(
+    copy: Path, ledger: Ledger, known: dict[int, tuple[str, bytes]]
+) -> tuple[dict[str, list[Template]], set[str]]:
+    """(everybody's templates that open, those who have lost some)"""
+    people: dict[str, list[Template]] = {}
+    lost: set[str] = set()
+    for row in carved(copy):
+        match row:
+            case (int(record), int(person), bytes(sealed)) if person in known:
+                name, wrapped = known[person]
+                try:
+                    found = ledger.opened(record, person, wrapped, sealed)
+                    people.setdefault(name, []).extend(found)
+                except EmbedgeError:
+                    lost.add(name)
+    return people, lost
+
+
+def _write(
+    new: Gallery,
+    ledger: Ledger,
+    state: State | None,
+    people: dict[str, list[Template]],
+    trail: list[Any],
+) -> None:
+    with new.mirror.writing() as (connection, seen):
+        again, groups = seen.ledger, []
+        for name, templates in people.items():
+            rows = again.stored(ledger.plain(matrix_of(templates)))
+            moved = [replace(each, row=row) for each, row in zip(templates, rows)]
+            groups.append(Group(None, name, moved))
+        secret = state.secret if state else seen.state.secret  # the same pseudonyms as before
+        saved = again.add(connection, replace(seen.state, secret=secret), groups)
+        for note in trail:
+            saved = again.notes.append(connection, saved, note)
+        counts = {name: len(templates) for name, templates in people.items()}
+        new.mirror.put(connection, again.notes.record(connection, saved, "recover", counts))

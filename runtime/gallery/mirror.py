@@ -1,0 +1,218 @@
+"""The file's people in memory: verified, and as the file is now before every use."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from sqlite3 import Connection
+
+from embedge.errors import EmbedgeError
+from embedge.runtime.gallery.database import Database
+from embedge.runtime.gallery.failures import damage
+from embedge.runtime.gallery.index import TemplateIndex
+from embedge.runtime.gallery.ledger import Ledger
+from embedge.runtime.gallery.sealing import same_sum
+from embedge.runtime.gallery.state import State
+
+__all__ = ["Mirror", "Seen"]
+
+_STALE = (0, 0)
+
+
+@dataclass(slots=True, eq=False)
+class Seen:
+    """What was read, and by which process: an index with threads does not survive a fork."""
+
+    ledger: Ledger
+    state: State
+    version: tuple[int, int]
+    index: TemplateIndex
+    people: list[int]  # their numbers in the file, in the index's order
+    process: int
+
+    def number(self, name: str) -> int | None:
+        """The person's number in the file."""
+        place = self.index.number(name)
+        return None if place is None else self.people[place]
+
+
+class Mirror:
+    """Reads and writes the file for one `Gallery`. The database's lock is everybody's here."""
+
+    def __init__(self, database: Database, key: bytes | None, threads: int, search: str) -> None:
+        self.database, self.key = database, key
+        self._threads, self._search = threads, search
+        self._seen: Seen | None = None
+        self._newest: tuple[str, State] | None = None
+        self._intended: tuple[Ledger, State] | None = None
+        self._wiped = b""
+
+    @property
+    def path(self) -> Path:
+        return self.database.path
+
+    def seen(self) -> Seen:
+        """Call with the lock held, for as long as what is returned is used."""
+        seen = self._seen
+        if seen is None or not self.database.unchanged_since(seen.version):
+            with self.reading() as (_, seen):
+                pass
+        return seen
+
+    @contextmanager
+    def reading(self) -> Iterator[tuple[Connection, Seen]]:
+        with self.database.lock, self.database.reading() as connection:
+            yield connection, self._synced(connection)
+
+    @contextmanager
+    def writing(self) -> Iterator[tuple[Connection, Seen]]:
+        """One transaction; what the block has `put` is the state once it is committed."""
+        with self.database.lock:
+            if not self.database.writable:
+                raise EmbedgeError(
+                    "E-READ-ONLY",
+                    "this gallery was opened for reading",
+                    where=self.path,
+                    remedy="Open it with writable=True",
+                )
+            self._intended = None
+            with self.database.writing(self._how_it_stands) as connection:
+                seen = self._synced(connection)
+                if seen.state.mark == self._wiped:
+                    seen.state = replace(seen.state, unscrubbed=0)
+                yield connection, seen
+            if self._intended is not None:
+                ledger, state = self._intended
+                self._newest = ledger.header.gallery, state
+                self._forget_version()  # the next look reads back what was written
+
+    def put(self, connection: Connection, state: State, ledger: Ledger | None = None) -> None:
+        if ledger is None:
+            assert self._seen is not None
+            ledger = self._seen.ledger
+        ledger.put_state(connection, state)
+        self._intended = ledger, state
+
+    def scrub(self) -> None:
+        """Finish an erasure: until the journal is wiped it holds the pages from before.
+
+        The state says so until somebody who knows better writes it next.
+        """
+        try:
+            with self.database.lock:
+                with self.database.reading() as connection:
+                    state = self._ledger(connection).state(connection)
+                if state.unscrubbed and self._wiped != state.mark:
+                    self.database.scrub()
+                    self._wiped = state.mark
+        except EmbedgeError as error:
+            what = f"{error.what}; what was done is in the file, but the journal has to be wiped"
+            remedy = f"{error.remedy}; the next opening for writing wipes it"
+            raise EmbedgeError(error.code, what, where=error.where, remedy=remedy) from error
+
+    def _forget_version(self) -> None:
+        if self._seen is not None:
+            self._seen.version = _STALE
+
+    def _how_it_stands(self) -> str:
+        """Looked up after a commit has failed: it may have reached the file all the same."""
+        self._forget_version()
+        if self._intended is None:
+            return "nothing was changed"
+        ledger, state = self._intended
+        try:
+            with self.database.reading() as connection:
+                if ledger.is_current(connection) and ledger.state(connection).mark == state.mark:
+                    return "all of it is in the file, but the disk has not confirmed it"
+        except EmbedgeError:
+            return "when the file can be read again, all of it is there or nothing of it"
+        return "nothing was changed"
+
+    def _synced(self, connection: Connection) -> Seen:
+        """On any failure memory stays as it was, and the next look fails again."""
+        version, seen = self.database.version(connection), self._seen
+        if seen is not None and seen.version == version:
+            return seen
+        ledger = self._ledger(connection)
+        state = ledger.state(connection)
+        self._require_no_older(ledger, state)
+        if seen is None or not self._is_longer(seen, ledger, state):
+            seen = self._loaded(connection, ledger, state, version)
+            if self._seen is not None and self._seen.process == os.getpid():
+                self._seen.index.close()
+            self._seen = seen
+        else:
+            _append(connection, seen, state)
+        seen.state, seen.version = state, version
+        self._newest = ledger.header.gallery, state
+        return seen
+
+    def _ledger(self, connection: Connection) -> Ledger:
+        if self._seen is not None and self._seen.ledger.is_current(connection):
+            return self._seen.ledger
+        return Ledger.read(connection, self.key, self.path)
+
+    def _require_no_older(self, ledger: Ledger, state: State) -> None:
+        """A copy put back is noticed by whoever has seen more: not after a restart."""
+        if self._newest is None:
+            return
+        gallery, newest = self._newest
+        if gallery != ledger.header.gallery:
+            raise damage(self.path, "another gallery was put in its place")
+        older = state.counter < newest.counter
+        if older or (state.counter == newest.counter and state.mark != newest.mark):
+            raise damage(self.path, "an older copy was put in its place")
+
+    @staticmethod
+    def _is_longer(seen: Seen, ledger: Ledger, state: State) -> bool:
+        """Not where the file has changed and the state has not: then somebody else wrote it."""
+        same = seen.ledger is ledger and seen.process == os.getpid()
+        longer = seen.state.mark != state.mark
+        return same and longer and seen.state.rewritings == state.rewritings
+
+    def _loaded(
+        self, connection: Connection, ledger: Ledger, state: State, version: tuple[int, int]
+    ) -> Seen:
+        index = TemplateIndex(ledger.dim, ledger.header.rows, self._threads, self._search)
+        seen = Seen(ledger, State(), version, index, [], os.getpid())
+        try:
+            total = seen.state.rows
+            for part in ledger.parts(connection):
+                index.add(part.names, part.matrix)
+                seen.people += part.people
+                total = total + ledger.sum_of.of(part.tags)
+            self._require_all(same_sum(total, state.rows), seen, state)
+        except BaseException:
+            index.close()
+            raise
+        return seen
+
+    def _require_all(self, same: bool, seen: Seen, state: State) -> None:
+        counts = len(seen.people), len(seen.index.names), len(seen.index)
+        if not same or counts != (state.people, state.people, state.templates):
+            raise damage(self.path, "rows were dropped, added or put back")
+
+    def close(self) -> None:
+        with self.database.lock:
+            if self._seen is not None and self._seen.process == os.getpid():
+                self._seen.index.close()
+            self._seen = None
+            self.database.close()
+
+
+def _append(connection: Connection, seen: Seen, state: State) -> None:
+    """What was enrolled since; it enters the index once all of it is verified."""
+    before, ledger = seen.state, seen.ledger
+    after = before.next_record - 1, before.next_person - 1
+    parts = list(ledger.parts(connection, *after))
+    total, people = before.rows, [person for part in parts for person in part.people]
+    for part in parts:
+        total = total + ledger.sum_of.of(part.tags)
+    templates = before.templates + sum(len(part.names) for part in parts)
+    whole = (before.people + len(people), templates) == (state.people, state.templates)
+    if not whole or not same_sum(total, state.rows):
+        raise damage(ledger.path, "rows were dropped, added or put back")
+    for part in parts:
+        seen.index.add(part.names, part.matrix)
+    seen.people += people

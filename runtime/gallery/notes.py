@@ -1,0 +1,97 @@
+"""The audit trail and the failed attempts: small sealed rows of JSON, each table with its sum."""
+
+import hashlib
+import hmac
+import json
+from dataclasses import replace
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any
+
+from embedge.runtime.gallery.enrolment import now_in_utc
+from embedge.runtime.gallery.failures import damage
+from embedge.runtime.gallery.sealing import TAG, Seal, SumOfTags, no_sum, noticing, place, same_sum
+from embedge.runtime.gallery.state import State
+
+__all__ = ["ATTEMPTS", "AUDIT", "Notes", "attempt_number", "pseudonym"]
+
+AUDIT, ATTEMPTS = "audit", "attempt"
+_SUMS = {AUDIT: "audits", ATTEMPTS: "tries"}  # what the state calls their sums
+_MOST_NAMED = 4096  # pseudonyms in an entry of the audit trail
+
+
+class Notes:
+    """Under the keys of one epoch. Every method works inside the caller's transaction."""
+
+    def __init__(self, root: bytes, seals: dict[str, Seal], tags: SumOfTags, path: Path) -> None:
+        self._root, self._seals, self._tags, self._path = root, seals, tags, path
+
+    def read(self, connection: Connection, state: State, table: str) -> dict[int, Any]:
+        """Every row by its number; one that was dropped, added or put back is noticed."""
+        found, tags = {}, []
+        for number, sealed in connection.execute(f"SELECT id, sealed FROM {table} ORDER BY id"):
+            if number in found:
+                raise damage(self._path, f"the table {table} repeats itself")
+            found[number] = self.opened(table, number, sealed)
+            tags.append(sealed[-TAG:])
+        if not same_sum(self._tags.of(tags), getattr(state, _SUMS[table])):
+            raise damage(self._path, f"rows of the table {table} were dropped or put back")
+        return found
+
+    def opened(self, table: str, number: int, sealed: bytes) -> Any:
+        with noticing(self._path, f"a row of the table {table}"):
+            return json.loads(self._seals[table].open(sealed, self._place(table, number)))
+
+    def put(
+        self, connection: Connection, state: State, table: str, number: int, note: Any
+    ) -> State:
+        """A new row, another value, or None: the row goes."""
+        total = getattr(state, _SUMS[table])
+        before = connection.execute(f"SELECT sealed FROM {table} WHERE id = ?", (number,))
+        for (sealed,) in before.fetchall():
+            total = total - self._tags.of([sealed[-TAG:]])
+        if note is None:
+            connection.execute(f"DELETE FROM {table} WHERE id = ?", (number,))
+        else:
+            text = json.dumps(note, separators=(",", ":")).encode()
+            sealed = self._seals[table].seal(text, self._place(table, number))
+            connection.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", (number, sealed))
+            total = total + self._tags.of([sealed[-TAG:]])
+        return state.next(**{_SUMS[table]: total})
+
+    def move(self, connection: Connection, state: State, other: "Notes") -> State:
+        """Everything again under another epoch's keys."""
+        for table, name in _SUMS.items():
+            notes = self.read(connection, state, table)
+            connection.execute(f"DELETE FROM {table}")
+            state = state.next(**{name: no_sum()})
+            for number, note in notes.items():
+                state = other.put(connection, state, table, number, note)
+        return state
+
+    def record(
+        self, connection: Connection, state: State, event: str, people: dict[str, int]
+    ) -> State:
+        """An entry of the audit trail: people as pseudonyms, and how many templates of each."""
+        listed = [[pseudonym(state, name), count] for name, count in people.items()]
+        for start in range(0, max(len(listed), 1), _MOST_NAMED):
+            who = listed[start : start + _MOST_NAMED]
+            state = self.append(connection, state, {"at": now_in_utc(), "event": event, "who": who})
+        return state
+
+    def append(self, connection: Connection, state: State, entry: Any) -> State:
+        state = self.put(connection, state, AUDIT, state.next_audit, entry)
+        return replace(state, next_audit=state.next_audit + 1)
+
+    def _place(self, table: str, number: int) -> bytes:
+        return place(self._root, table, number)
+
+
+def pseudonym(state: State, person: str) -> str:
+    """The same person, the same letters, for whoever has the key; a riddle for others."""
+    return hmac.new(state.secret, person.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def attempt_number(state: State, subject: str) -> int:
+    mark = hmac.new(state.secret, b"attempt" + subject.encode(), hashlib.sha256).digest()
+    return int.from_bytes(mark[:8], "big") >> 1  # SQLite's numbers have a sign

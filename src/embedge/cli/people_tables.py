@@ -1,0 +1,54 @@
+"""Who is on which picture: a folder of people's folders, or a table."""
+
+import csv
+from pathlib import Path
+
+from embedge.errors import EmbedgeError
+
+__all__ = ["people_of_csv", "people_of_folder"]
+
+People = list[tuple[str, Path]]
+
+
+def people_of_folder(folder: Path) -> People:
+    """Each folder inside is a person, each file in it a picture; hidden ones are left out."""
+    try:
+        found = [
+            (person.name, picture)
+            for person in sorted(folder.iterdir())
+            if person.is_dir() and not person.name.startswith(".")
+            for picture in sorted(person.iterdir())
+            if picture.is_file() and not picture.name.startswith(".")
+        ]
+    except OSError as error:
+        raise _unreadable(folder, f"cannot be read: {error.strerror}") from error
+    return _some(found, folder, "no folder with pictures in it is inside")
+
+
+def people_of_csv(table: Path) -> People:
+    """Lines of `picture,person`; a relative path begins where the table lies."""
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as stream:
+            rows = [row for row in csv.reader(stream) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise _unreadable(table, f"cannot be read: {why}") from error
+    wrong = [number for number, row in enumerate(rows, 1) if len(row) != 2]
+    if wrong:
+        raise _unreadable(table, f"row {wrong[0]} is not picture,person")
+    return _some([(name, table.parent / picture) for picture, name in rows], table, "it is empty")
+
+
+def _some(people: People, where: Path, nothing: str) -> People:
+    if people:
+        return people
+    raise _unreadable(where, nothing)
+
+
+def _unreadable(where: Path, what: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-PEOPLE",
+        f"nobody can be enrolled from here: {what}",
+        where=where,
+        remedy="Give one folder a person, or a table with lines of picture,person",
+    )

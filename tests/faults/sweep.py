@@ -1,0 +1,260 @@
+"""Runs under `faults.c`: each operation once for every call it makes, which fails or is its last.
+
+    LD_PRELOAD=faults.so python sweep.py faults.so FOLDER [OPERATION ...]
+
+Prints one JSON line an operation: how many calls and points there were, and what went wrong.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import signal
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from embedge.errors import EmbedgeError
+from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.gallery import database
+from embedge.runtime.gallery.gallery import Gallery
+from embedge.runtime.gallery.mending import check
+
+DIM = 16
+CONTRACT = EmbeddingContract("s" * 64, "m" * 64, DIM)
+KEY, NEW_KEY = bytes(range(32)), bytes(32)
+COUNT, FAIL, FAIL_ON, KILL_BEFORE, KILL_AFTER, TORN = range(6)
+OPEN, READ, WRITE, SYNC, TRUNCATE, UNLINK, LOCK, STAT = range(8)
+ACTIONS = [  # what is done, with which error, to which kinds of calls
+    (FAIL, errno.EIO, {OPEN, READ, WRITE, SYNC, TRUNCATE, UNLINK, LOCK, STAT}),
+    (FAIL, errno.ENOSPC, {OPEN, WRITE, SYNC, TRUNCATE}),
+    (FAIL, errno.EINTR, {OPEN, READ, WRITE, SYNC, TRUNCATE, LOCK}),
+    (FAIL_ON, errno.EIO, {WRITE, SYNC, TRUNCATE}),
+    (FAIL_ON, errno.ENOSPC, {WRITE, TRUNCATE}),
+    (KILL_BEFORE, 0, {OPEN, READ, WRITE, SYNC, TRUNCATE, UNLINK, LOCK, STAT}),
+    (KILL_AFTER, 0, {OPEN, WRITE, SYNC, TRUNCATE, UNLINK, LOCK}),
+    (TORN, 0, {WRITE}),
+]
+State = dict[str, int]  # templates of each person
+
+
+def rows(seed: int, count: int) -> np.ndarray:
+    made = np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
+    return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+
+PEOPLE = {"ann": rows(1, 2), "ben": rows(2, 1), "cem": rows(3, 8), "dan": rows(4, 3)}
+MORE = rows(5, 1)
+BASE: State = {"ann": 2, "ben": 1, "cem": 8}
+GROWN: State = {"ann": 3, "ben": 1, "cem": 8, "dan": 3}
+
+
+def create(path: Path) -> None:
+    Gallery.create(path, CONTRACT, key=KEY).close()
+
+
+def enrol(path: Path) -> None:
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        names = ["dan"] * 3 + ["ann"]
+        gallery.enroll(names, np.concatenate([PEOPLE["dan"], MORE]), CONTRACT)
+
+
+def erase(path: Path) -> None:
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        gallery.erase("cem")
+
+
+def renew(path: Path) -> None:
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        gallery.renew(NEW_KEY)
+
+
+def compact(path: Path) -> None:
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        gallery.compact()
+
+
+def checked(path: Path) -> None:
+    found = check(path, KEY)
+    assert not found, f"a false alarm: {found}"
+
+
+@dataclass(frozen=True)
+class Operation:
+    run: Callable[[Path], None]
+    before: State | None
+    after: State
+    must_vanish: bool = False  # whatever the file held of whom the operation took away
+
+
+OPERATIONS = {
+    "create": Operation(create, None, {}),
+    "enrol": Operation(enrol, BASE, GROWN),
+    "erase": Operation(erase, BASE, {"ann": 2, "ben": 1}, must_vanish=True),
+    "renew": Operation(renew, BASE, BASE, must_vanish=True),
+    "compact": Operation(compact, BASE, BASE),
+    "check": Operation(checked, BASE, BASE),
+}
+
+
+class Sweep:
+    def __init__(self, library: str, folder: Path, name: str) -> None:
+        self.shim = ctypes.CDLL(library)
+        self.folder, self.path = folder, folder / "g"
+        self.operation = OPERATIONS[name]
+        self.whole, self.secrets = self._base()
+
+    def _base(self) -> tuple[bytes, list[bytes]]:
+        """The gallery before, and the sealed bytes that must not be found after."""
+        self._reset(None)
+        if self.operation.before is None:
+            return b"", []
+        with Gallery.create(self.path, CONTRACT, key=KEY) as gallery:
+            gallery.enroll("gone", rows(9, 60), CONTRACT)
+            for name in self.operation.before:
+                gallery.enroll(name, PEOPLE[name], CONTRACT)
+            gallery.erase("gone")
+            with gallery.mirror.reading() as (connection, seen):
+                erased = "ann", "ben", "cem"
+                if self.operation.run is erase:
+                    erased = ("cem",)
+                sealed = [
+                    row
+                    for name in erased
+                    for row in seen.ledger.sealed_rows(connection, seen.number(name) or 0)
+                ]
+        return self.path.read_bytes(), [row[i : i + 24] for row in sealed for i in (0, 40)]
+
+    def _reset(self, whole: bytes | None) -> None:
+        for file in self.folder.iterdir():
+            file.unlink()
+        if whole:
+            self.path.write_bytes(whole)
+
+    def _child(self, point: int, action: int, number: int) -> tuple[str, str]:
+        """(done, refused, crashed or killed; what it said)"""
+        self._reset(self.whole)
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            self.shim.faults_arm(os.fsencode(self.folder), point, action, number)
+            try:
+                self.operation.run(self.path)
+                said = ["done", ""]
+            except EmbedgeError as error:
+                said = ["refused", str(error)]
+            except BaseException:
+                said = ["crashed", traceback.format_exc()]
+            self.shim.faults_disarm()
+            count = self.shim.faults_calls()
+            if action == COUNT:
+                said[1] = json.dumps([self.shim.faults_kind(call) for call in range(count)])
+            os.write(writing, json.dumps(said).encode())
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as stream:
+            heard = stream.read()
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status):
+            killed = os.WTERMSIG(status) == signal.SIGKILL
+            return ("killed" if killed else "crashed"), f"signal {os.WTERMSIG(status)}"
+        outcome, text = json.loads(heard)
+        return outcome, text
+
+    def _found(self) -> State | None:
+        """What is in the file afterwards; None where no gallery was created."""
+        if not self.path.exists() or not self.path.stat().st_size:
+            return None
+        journal = self.folder / "g-journal"
+        for key in (KEY, NEW_KEY):
+            try:
+                with Gallery.open(self.path, key=key, writable=True) as gallery:
+                    found = {
+                        name: len(gallery.export(name)["templates"]) for name in gallery.people()
+                    }
+                    self._require_matches(gallery, found)
+                    gallery.enroll("eve", rows(7, 1), CONTRACT)
+                    assert gallery.identify(rows(7, 1), CONTRACT)[0][0].person == "eve"
+                assert check(self.path, key) == []
+                return found
+            except EmbedgeError as error:
+                if error.code == "E-GALLERY-MISSING" and "interrupted" in error.what:
+                    assert not journal.exists() or self.operation.before is None
+                    return None
+                if error.code != "E-KEY":
+                    raise
+        raise AssertionError("neither key opens it")
+
+    @staticmethod
+    def _require_matches(gallery: Gallery, found: State) -> None:
+        for name in found:
+            templates = np.concatenate([PEOPLE[name], MORE])[: found[name]]
+            if name == "ann" and found[name] == 3:
+                templates = np.concatenate([PEOPLE["ann"], MORE])
+            for (best, *_), _ in zip(gallery.identify(templates, CONTRACT, count=1), templates):
+                assert best.person == name
+                assert best.cosine > 0.9999
+
+    def _wrong(self, outcome: str, said: str) -> str:
+        """What is not as it must be after this point; empty, where all is well."""
+        before, after = self.operation.before, self.operation.after
+        if outcome == "crashed":
+            return said
+        try:
+            found = self._found()
+        except (EmbedgeError, AssertionError):
+            return traceback.format_exc()
+        if found not in (before, after):
+            return f"neither before nor after: {found}"
+        if outcome == "done" and found != after:
+            return f"acknowledged and not there: {found}"
+        unchanged = "nothing was changed" in said or "no gallery was created" in said
+        if outcome == "refused" and unchanged and before != after and found != before:
+            return f"not as it was before: {found}, {said}"
+        if outcome == "refused" and "all of it is in the file" in said and found != after:
+            return f"not there: {found}, {said}"
+        return self._left_behind(outcome, found)
+
+    def _left_behind(self, outcome: str, found: State | None) -> str:
+        changed = found == self.operation.after != self.operation.before or outcome == "done"
+        if not (self.operation.must_vanish and changed):
+            return ""
+        for file in self.folder.iterdir():
+            data = file.read_bytes()
+            if any(secret in data for secret in self.secrets):
+                return f"erased bytes are in {file.name}"
+        return ""
+
+    def run(self) -> dict[str, object]:
+        outcome, text = self._child(-1, COUNT, 0)
+        assert outcome == "done", text
+        kinds: list[int] = json.loads(text)
+        outcomes: Counter[str] = Counter()
+        wrong: list[str] = []
+        for action, number, applies in ACTIONS:
+            for point, kind in enumerate(kinds):
+                if kind in applies:
+                    outcome, said = self._child(point, action, number)
+                    outcomes[outcome] += 1
+                    if problem := self._wrong(outcome, said):
+                        wrong.append(f"call {point} kind {kind} {action=} {number=}: {problem}")
+        points = sum(outcomes.values())
+        return {"calls": len(kinds), "points": points, **outcomes, "wrong": wrong}
+
+
+def main() -> None:
+    library, folder, *names = sys.argv[1:]
+    database.WAIT = 0.2
+    for name in names or OPERATIONS:
+        print(
+            json.dumps({"operation": name, **Sweep(library, Path(folder), name).run()}), flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Every call that an operation makes on the gallery's files fails, is torn, or is the last one.
+
+Afterwards what was acknowledged is there, what was not is there wholly or not at all, nobody
+erased comes back, errors tell the truth, and the file opens, is whole and takes new people.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+FEWEST_POINTS = {
+    "create": 300,
+    "enrol": 500,
+    "erase": 550,
+    "renew": 550,
+    "compact": 800,
+    "check": 150,
+}
+
+
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory) -> Path:
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("needs Linux and a C compiler")
+    library = tmp_path_factory.mktemp("shim") / "faults.so"
+    source = HERE / "faults.c"
+    command = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source]
+    subprocess.run([*command, "-ldl"], check=True)
+    return library
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """In memory where there is room: thousands of small files come and go."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory) as name:
+        yield Path(name)
+
+
+@pytest.mark.parametrize("operation", FEWEST_POINTS)
+def test_whatever_call_fails_or_is_the_last(shim, folder, operation, record_property):
+    done = subprocess.run(
+        [sys.executable, HERE / "sweep.py", shim, folder, operation],
+        env={**os.environ, "LD_PRELOAD": str(shim)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    wrong = result.pop("wrong")
+    record_property("points", result["points"])
+    print(result)
+    assert not wrong, f"{len(wrong)} of {result['points']} points, the first: {wrong[0]}"
+    assert result["points"] >= FEWEST_POINTS[operation]
+    assert result["killed"] > result["points"] // 4
+    assert result["refused"] > 0

@@ -1,0 +1,162 @@
+"""The guard: no more tries than the policy allows, however many come at once."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tiny_bundles import tiny_contract
+
+from embedge.errors import EmbedgeError
+from embedge.runtime import NIST_800_63B, Gallery
+from embedge.runtime.gallery import attempts
+from embedge.runtime.gallery.attempts import AttemptGuard
+
+CONTRACT = tiny_contract(16)
+KEY = bytes(range(32))
+
+
+@pytest.fixture
+def gallery(tmp_path) -> Gallery:
+    with Gallery.create(tmp_path / "g", CONTRACT, key=KEY) as gallery:
+        yield gallery
+
+
+def passed(guard: AttemptGuard, subject: str) -> bool:
+    try:
+        guard.begin(subject)
+    except EmbedgeError as error:
+        if error.code != "E-ATTEMPTS":
+            raise
+        return False
+    return True
+
+
+def test_waiting_doubles_after_five_failures_and_success_forgives(gallery):
+    now = [0.0]
+    guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
+    for _ in range(5):
+        guard.begin("ann")
+    with pytest.raises(EmbedgeError, match=r"E-ATTEMPTS.*in 30 seconds"):
+        guard.begin("ann")
+    guard.begin("ben")
+    now[0] = 30.0
+    guard.begin("ann")
+    with pytest.raises(EmbedgeError, match="in 60 seconds"):
+        guard.begin("ann")
+    now[0] = 90.0
+    guard.begin("ann")
+    guard.succeeded("ann")
+    for _ in range(5):
+        assert passed(guard, "ann")
+    assert not passed(guard, "ann")
+
+
+def test_the_wait_has_a_limit_and_a_clock_set_back_makes_it_no_longer(gallery):
+    now = [1e9]
+    guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
+    for _ in range(14):
+        assert passed(guard, "ann")
+        now[0] += 3600
+    now[0] -= 3601
+    with pytest.raises(EmbedgeError, match=r"in 360\d seconds|in 3600 seconds"):
+        guard.begin("ann")
+    now[0] = 5.0
+    with pytest.raises(EmbedgeError, match="in 3600 seconds"):
+        guard.begin("ann")
+
+
+def test_of_64_tries_at_once_5_pass(gallery):
+    guard = AttemptGuard(gallery, NIST_800_63B)
+    barrier = threading.Barrier(64)
+
+    def attempt(_: int) -> bool:
+        barrier.wait()
+        return passed(guard, "ann")
+
+    with ThreadPoolExecutor(64) as pool:
+        assert sum(pool.map(attempt, range(64))) == 5
+
+
+def test_of_64_tries_in_8_processes_5_pass_and_a_restart_forgets_nothing(gallery):
+    path = gallery.mirror.path
+    reading, writing = os.pipe()
+    children = []
+    for _ in range(8):
+        child = os.fork()
+        if child == 0:
+            _try_in_a_child(path, writing)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as stream:
+        said = stream.read()
+    assert sorted(said) == sorted(b"y" * 5 + b"n" * 59)
+    with Gallery.open(path, key=KEY, writable=True) as again:
+        assert not passed(AttemptGuard(again, NIST_800_63B), "ann")
+
+
+def _try_in_a_child(path: Path, writing: int) -> None:
+    try:
+        with Gallery.open(path, key=KEY, writable=True) as gallery:
+            guard = AttemptGuard(gallery, NIST_800_63B)
+            for _ in range(8):
+                os.write(writing, b"y" if passed(guard, "ann") else b"n")
+    finally:
+        os._exit(0)
+
+
+def test_what_is_remembered_is_bounded_and_those_who_wait_are_kept(gallery, monkeypatch):
+    monkeypatch.setattr(attempts, "_MOST", 8)
+    now = [0.0]
+    guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
+    for _ in range(5):
+        guard.begin("ann")
+    for number in range(30):
+        now[0] += 0.1
+        guard.begin(f"flood {number}")
+    with gallery.mirror.reading() as (connection, seen):
+        assert len(seen.ledger.notes.read(connection, seen.state, "attempt")) == 8
+    assert not passed(guard, "ann")
+    for number in range(7):
+        for _ in range(5):
+            guard.begin(f"locked {number}")
+    with pytest.raises(EmbedgeError, match=r"E-ATTEMPTS.*8 others"):
+        guard.begin("somebody new")
+    now[0] += 31
+    guard.begin("somebody new")
+
+
+def test_attempts_are_forgotten_with_the_person(gallery):
+    guard = AttemptGuard(gallery, NIST_800_63B)
+    row = [[1.0] + [0.0] * 15]
+    gallery.enroll("ann", row, CONTRACT)
+    for _ in range(5):
+        guard.begin("ann")
+    gallery.renew()
+    assert not passed(guard, "ann")
+    gallery.erase("ann")
+    assert passed(guard, "ann")
+
+
+def test_a_row_that_was_removed_is_noticed(gallery):
+    import sqlite3
+
+    guard = AttemptGuard(gallery, NIST_800_63B)
+    for _ in range(5):
+        guard.begin("ann")
+    with sqlite3.connect(gallery.mirror.path) as connection:
+        connection.execute("DELETE FROM attempt")
+    connection.close()
+    with pytest.raises(EmbedgeError, match=r"E-GALLERY:.*attempt"):
+        guard.begin("ann")
+
+
+def test_a_gallery_opened_for_reading_cannot_count(gallery):
+    with (
+        Gallery.open(gallery.mirror.path, key=KEY) as reader,
+        pytest.raises(EmbedgeError, match="E-READ-ONLY"),
+    ):
+        AttemptGuard(reader, NIST_800_63B).begin("ann")

@@ -1,0 +1,194 @@
+"""Erasure: nothing stays in the folder, and the proof says what it looked for and where."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_bundles import tiny_contract
+
+from embedge.errors import EmbedgeError
+from embedge.runtime import Gallery
+from embedge.runtime.gallery.database import Database
+
+DIM = 64
+CONTRACT = tiny_contract(DIM)
+KEY = bytes(range(32))
+
+
+def unit(seed: int, count: int = 1) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def create(folder: Path, key: bytes | None = KEY, rows: str = "float32") -> Gallery:
+    path = folder / "people.gallery"
+    return Gallery.create(path, CONTRACT, key=key, rows=rows, unencrypted=key is None)
+
+
+@pytest.mark.parametrize("rows", ["float32", "int8"])
+@pytest.mark.parametrize("key", [KEY, None], ids=["encrypted", "plain"])
+def test_nothing_is_left(tmp_path, key, rows):
+    people = unit(8, 40)
+    with create(tmp_path, key, rows) as gallery:
+        gallery.enroll([f"p{i}" for i in range(40)], people, CONTRACT)
+        gallery.enroll("p3", unit(9), CONTRACT)
+        proof = gallery.erase("p3", prove=True, embeddings=people[3])
+        assert proof.proven, proof.to_json()
+        assert proof.templates == 2
+        assert proof.patterns >= 20
+        assert str(tmp_path / "people.gallery") in proof.files
+        assert proof.searched_bytes >= (tmp_path / "people.gallery").stat().st_size
+        assert "p3" not in gallery.people()
+        assert len(gallery) == 39
+        with pytest.raises(EmbedgeError, match="E-PERSON"):
+            gallery.erase("p3")
+
+
+def test_everybody_goes_one_by_one_in_any_order_and_none_leaves_a_trace(tmp_path):
+    people = unit(1, 60)
+    with create(tmp_path) as gallery:
+        for half in (0, 1):
+            names = [f"p{i % 30}" for i in range(60) if i % 2 == half]
+            gallery.enroll(names, people[half::2], CONTRACT)
+        gallery.renew()
+        for count, number in enumerate(np.random.default_rng(0).permutation(30)[:14]):
+            assert gallery.erase(f"p{number}", prove=True).proven
+            if count % 5 == 4:
+                gallery.compact()
+
+
+@pytest.mark.parametrize("rows", ["float32", "int8"])
+def test_a_plain_backup_is_found(tmp_path, rows):
+    with create(tmp_path, None, rows) as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        gallery.enroll("ben", unit(10), CONTRACT)
+        copy = (tmp_path / "people.gallery").read_bytes()
+        (tmp_path / "old backup").write_bytes(b"x" + copy)
+        proof = gallery.erase("ann", prove=True)
+    assert not proof.proven
+    assert all("old backup" in hit for hit in proof.found)
+
+
+def test_an_encrypted_backup_within_another_file_is_found(tmp_path):
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        copy = (tmp_path / "people.gallery").read_bytes()
+        (tmp_path / "archive.tar").write_bytes(b"1234567" + copy)
+        proof = gallery.erase("ann", prove=True)
+    assert not proof.proven
+    assert proof.found
+    assert not proof.copies
+
+
+def test_copies_that_still_open_are_named_also_those_from_before_a_renewal(tmp_path):
+    with create(tmp_path) as gallery:
+        gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
+        shutil.copyfile(tmp_path / "people.gallery", tmp_path / "before")
+        gallery.renew()
+        proof = gallery.erase("ann", prove=True)
+        assert proof.copies == (str(tmp_path / "before"),)
+        assert not proof.found  # other bytes altogether
+        assert not proof.proven
+        (tmp_path / "before").unlink()
+        assert gallery.erase("ben", prove=True).proven
+
+
+@pytest.mark.parametrize("key", [KEY, None], ids=["encrypted", "plain"])
+@pytest.mark.parametrize("kind", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("offset", [0, 3])
+def test_the_encoders_own_numbers_are_found_without_being_given(tmp_path, key, kind, offset):
+    from embedge.runtime.gallery.int8 import int8_from_float
+
+    own = unit(9)
+    form = int8_from_float(own) if kind == "int8" else own.astype(kind)
+    with create(tmp_path, key) as gallery:
+        gallery.enroll("ann", own, CONTRACT)
+        (tmp_path / "cache.bin").write_bytes(os.urandom(500 + offset) + form.tobytes() + b"tail")
+        proof = gallery.erase("ann", prove=True)
+    assert proof.found
+    assert all("cache.bin" in hit for hit in proof.found)
+    assert not proof.proven
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_from_one_byte_a_dimension_floats_are_recognised(tmp_path, given):
+    own = unit(9)
+    with create(tmp_path, rows="int8") as gallery:
+        gallery.enroll(["ann", "ben"], np.concatenate([own, unit(10)]), CONTRACT)
+        (tmp_path / "cache.npy").write_bytes(own.tobytes())
+        (tmp_path / "others.npy").write_bytes(unit(11, 500).tobytes())
+        proof = gallery.erase("ann", prove=True, embeddings=own if given else None)
+        assert not proof.proven
+        assert all("cache.npy" in hit for hit in proof.found)
+        assert any("give the pictures" in text for text in proof.unknown) is not given
+
+
+def test_the_proof_says_what_for_where_and_what_it_cannot_know(tmp_path):
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(0), CONTRACT)
+        said = gallery.erase("ann", prove=True).to_json()
+    for form in ("as stored (float32)", "float16", "int8", "wrapped key"):
+        assert any(form in text for text in said["forms"])
+    assert any("snapshots" in text for text in said["unknown"])
+    assert said["proven"] is True
+
+
+def test_a_place_that_cannot_be_read_is_no_proof(tmp_path):
+    (tmp_path / "people.gallery.bad").symlink_to("/proc/self/mem")  # reading it fails with EIO
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(0), CONTRACT)
+        proof = gallery.erase("ann", prove=True)
+    assert len(proof.unreadable) == 1
+    assert not proof.proven
+
+
+def test_nothing_to_search_for_is_no_proof(tmp_path):
+    with create(tmp_path) as gallery:
+        proof = gallery.erase("nobody", prove=True, embeddings=np.zeros((0, DIM), np.float32))
+    assert proof.patterns == 0
+    assert not proof.proven
+
+
+def test_an_erasure_that_was_not_searched_is_not_called_proven(tmp_path):
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        assert not gallery.erase("ann").proven
+
+
+def test_an_interrupted_erasure_is_finished_and_can_be_proven(tmp_path, monkeypatch):
+    path = tmp_path / "people.gallery"
+
+    def fails(self: Database) -> None:
+        raise EmbedgeError("E-WRITE", "no power", remedy="Wait")
+
+    with create(tmp_path) as gallery:
+        gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
+        with gallery.mirror.reading() as (connection, seen):
+            wrapped, *_ = seen.ledger.sealed_rows(connection, seen.number("ann") or 0)
+        with monkeypatch.context() as patch:
+            patch.setattr(Database, "scrub", fails)
+            with pytest.raises(EmbedgeError, match="what was done is in the file"):
+                gallery.erase("ann")
+    journal = Path(f"{path}-journal")
+    assert wrapped in journal.read_bytes()
+    Gallery.open(path, key=KEY).close()
+    assert wrapped in journal.read_bytes()  # a reader changes nothing
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        assert not journal.exists() or wrapped not in journal.read_bytes()
+        assert gallery.people() == ["ben"]
+        assert gallery.erase("ann", prove=True, embeddings=unit(9, 2)[0]).proven
+
+
+def test_the_journal_is_overwritten_before_it_goes(tmp_path):
+    """Its bytes, read through a descriptor that was opened before."""
+    path = tmp_path / "people.gallery"
+    with create(tmp_path) as gallery:
+        gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
+        descriptor = os.open(f"{path}-journal", os.O_RDONLY)
+        gallery.erase("ann")
+        size = os.fstat(descriptor).st_size
+        assert size > 4096
+        assert os.pread(descriptor, size, 0) == bytes(size)
+        os.close(descriptor)

@@ -1,0 +1,108 @@
+"""Check finds what is wrong; recover saves what still opens, whatever page is gone."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_bundles import tiny_contract
+
+from embedge.errors import EmbedgeError
+from embedge.runtime import Gallery
+from embedge.runtime.gallery.mending import check, recover
+
+DIM = 64
+CONTRACT = tiny_contract(DIM)
+KEY = bytes(range(32))
+PEOPLE = 30
+
+
+def unit(seed: int, count: int = 1) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture(params=[KEY, None], ids=["encrypted", "plain"])
+def whole(request, tmp_path) -> tuple[Path, bytes | None]:
+    path, key = tmp_path / "g", request.param
+    with Gallery.create(path, CONTRACT, key=key, unencrypted=key is None) as gallery:
+        for number in range(PEOPLE):
+            gallery.enroll(f"p{number:02}", unit(number, 2), CONTRACT, source="fp32")
+        gallery.enroll("many", unit(99, 300), CONTRACT)
+    return path, key
+
+
+def test_a_whole_gallery_is_whole_and_saved_whole(whole, tmp_path):
+    path, key = whole
+    assert check(path, key) == []
+    with Gallery.open(path, key=key) as gallery:
+        before, trail = gallery.export("p07"), list(gallery.audit())
+    saved = recover(path, tmp_path / "new", key)
+    assert saved.whole
+    assert (saved.people, saved.templates) == (PEOPLE + 1, 2 * PEOPLE + 300)
+    with Gallery.open(tmp_path / "new", key=key) as gallery:
+        after = gallery.export("p07")
+        for old, new in zip(before["templates"], after["templates"]):
+            assert np.allclose(old.pop("embedding"), new.pop("embedding"), atol=1e-6)
+            assert old == new
+        assert list(gallery.audit())[: len(trail)] == trail
+    assert check(tmp_path / "new", key) == []
+    assert sorted(each.name for each in tmp_path.iterdir() if "journal" not in each.name) == [
+        "g",
+        "new",
+    ]
+
+
+def test_whatever_page_is_gone_only_its_own_rows_are_lost(whole, tmp_path):
+    path, key = whole
+    data = path.read_bytes()
+    pages = len(data) // 4096
+    saved_all = 0
+    for page in range(pages):
+        broken = bytearray(data)
+        broken[page * 4096 : (page + 1) * 4096] = os.urandom(4096)
+        path.write_bytes(broken)
+        Path(f"{path}-journal").unlink(missing_ok=True)
+        target = tmp_path / f"new{page}"
+        saved = recover(path, target, key)
+        saved_all += saved.whole
+        lost = set(saved.lost)
+        with Gallery.open(target, key=key) as gallery:
+            found = gallery.people()
+            assert len(found) == saved.people
+            assert len(found) + len(lost - set(found)) + saved.lost_people == PEOPLE + 1
+            for name in found:
+                if name != "many":
+                    query = unit(int(name[1:]), 2)
+                    for best, *_ in gallery.identify(query, CONTRACT, count=1)[: len(lost) == 0]:
+                        assert best.person == name
+    assert saved_all >= 5  # the first page, inner pages, the index, the trail, the spare header
+
+
+def test_check_says_what_is_wrong_and_changes_nothing(whole):
+    path, key = whole
+    data = bytearray(path.read_bytes())
+    data[-3000] ^= 1
+    path.write_bytes(data)
+    assert check(path, key)
+    assert path.read_bytes() == bytes(data)
+
+
+def test_mistakes_are_named(whole, tmp_path):
+    path, key = whole
+    other = bytes(32)
+    with pytest.raises(EmbedgeError, match="E-KEY"):
+        check(path, other)
+    with pytest.raises(EmbedgeError, match="E-KEY"):
+        recover(path, tmp_path / "new", other)
+    with pytest.raises(EmbedgeError, match="E-GALLERY-EXISTS"):
+        recover(path, path, key)
+    with pytest.raises(EmbedgeError, match="E-GALLERY-MISSING"):
+        recover(tmp_path / "absent", tmp_path / "new", key)
+    with pytest.raises(EmbedgeError, match="E-WRITE"):
+        recover(path, tmp_path / "no folder" / "new", key)
+    for size in (0, 10, 5000):
+        (tmp_path / "rubbish").write_bytes(os.urandom(size))
+        with pytest.raises(EmbedgeError, match="E-GALLERY:"):
+            recover(tmp_path / "rubbish", tmp_path / "new", key)
+    assert not (tmp_path / "new").exists()
