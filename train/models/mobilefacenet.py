@@ -139,7 +139,6 @@ class MobileFaceNet(nn.Module):
         *,
         scale: int = 2,
         width: float = 1.0,
-        blocks: tuple[int, int, int, int] = (1, 4, 6, 2),
         activation: Activation = "prelu",
     ):
         super().__init__()
@@ -149,21 +148,18 @@ class MobileFaceNet(nn.Module):
             return max(8, round(base * width / 8) * 8)
 
         narrow, wide, tail = channels(64 * scale), channels(128 * scale), channels(512)
-        first: nn.Module = (
-            _ConvBlock(narrow, narrow, 3, padding=1, groups=channels(64), activation=activation)
-            if blocks[0] == 1
-            else _Stack(blocks[0], narrow, channels(128), activation)
-        )
         self.layers = nn.ModuleList(
             [
                 _ConvBlock(3, narrow, 3, stride=2, padding=1, activation=activation),
-                first,
+                _ConvBlock(
+                    narrow, narrow, 3, padding=1, groups=channels(64), activation=activation
+                ),
                 _Bottleneck(narrow, narrow, channels(128), 2, activation),
-                _Stack(blocks[1], narrow, channels(128), activation),
+                _Stack(4, narrow, channels(128), activation),
                 _Bottleneck(narrow, wide, channels(256), 2, activation),
-                _Stack(blocks[2], wide, channels(256), activation),
+                _Stack(6, wide, channels(256), activation),
                 _Bottleneck(wide, wide, channels(512), 2, activation),
-                _Stack(blocks[3], wide, channels(256), activation),
+                _Stack(2, wide, channels(256), activation),
             ]
         )
         self.conv_sep = _ConvBlock(wide, tail, activation=activation)
