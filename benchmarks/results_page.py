@@ -8,10 +8,10 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from embedge.pipeline.comparison_table import legend, table, verdict
 from provenance import RESULTS
 
 from embedge.files import write_text
+from embedge.pipeline.compare.comparison_table import legend, table, verdict
 from embedge.report.render.methods_plot import methods_plot
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -21,7 +21,7 @@ _FOLDS = 10
 _LARGEST = 2 << 30
 
 
-def pairs_from_bin(path: Path, *, folds: int = _FOLDS) -> PairProtocol:
+def pairs_from_bin(path: Path) -> PairProtocol:
     """Pictures 2i and 2i+1 are pair i; folds are equal stretches of the list.
 
     Equal pictures are embedded once. The file names nobody: people are joined by genuine pairs.
@@ -39,7 +39,7 @@ def pairs_from_bin(path: Path, *, folds: int = _FOLDS) -> PairProtocol:
     )
     genuine = np.asarray(same, bool)
     people = joined_people(len(kept), [(int(a), int(b)) for a, b in rows[genuine]])
-    fold = np.arange(len(rows)) * folds // len(rows)
+    fold = np.arange(len(rows)) * _FOLDS // len(rows)
     return PairProtocol(faces, people, rows, genuine, fold, named=False)
 
 

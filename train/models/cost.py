@@ -1,9 +1,23 @@
 """What a network costs: parameters and multiply-accumulates."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
-__all__ = ["macs_of", "parameters_of"]
+__all__ = ["NetworkCost", "macs_of", "parameters_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCost:
+    """`macs` are those of one picture, None where they cannot be counted."""
+
+    parameters: int
+    macs: int | None
+
+    @classmethod
+    def of(cls, network: nn.Module) -> "NetworkCost":
+        return cls(parameters_of(network), macs_of(network))
 
 
 def parameters_of(network: nn.Module) -> int:

@@ -49,7 +49,6 @@ class IResNet(nn.Module):
         dim: int = 512,
         *,
         channels: tuple[int, int, int, int] = (64, 128, 256, 512),
-        dropout: float = 0.0,
     ):
         super().__init__()
         self.dim = dim
@@ -61,7 +60,6 @@ class IResNet(nn.Module):
             _stage(inputs[i], channels[i], blocks[i]) for i in range(4)
         )
         self.bn2 = nn.BatchNorm2d(channels[3])
-        self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(channels[3] * _FINAL_SIDE**2, dim)
         self.features = nn.BatchNorm1d(dim)
         # embeddings are compared by angle: a learnt scale per axis would only distort it
@@ -72,7 +70,7 @@ class IResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.prelu(self.bn1(self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        features: Tensor = self.features(self.fc(self.dropout(self.bn2(x).flatten(1))))
+        features: Tensor = self.features(self.fc(self.bn2(x).flatten(1)))
         return features
 
 

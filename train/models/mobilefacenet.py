@@ -6,10 +6,9 @@ The parameter names equal those of arcface_torch, so its checkpoints load as the
 from typing import Literal
 
 from torch import Tensor, nn
+from torch.nn.functional import conv2d
 
-from embedge.train.models.depthwise import Depthwise
-
-__all__ = ["Activation", "MobileFaceNet", "mobilefacenet"]
+__all__ = ["Activation", "Depthwise", "MobileFaceNet", "mobilefacenet"]
 
 Activation = Literal["prelu", "relu", "relu6"]
 
@@ -22,6 +21,31 @@ def _activation(kind: Activation, channels: int) -> nn.Module:
             return nn.ReLU(inplace=True)
         case "relu6":
             return nn.ReLU6(inplace=True)
+
+
+class Depthwise(nn.Conv2d):
+    """One filter per channel, or per group where those are fewer; trains quickly on CPUs too.
+
+    The same numbers by other roads, in training only; in evaluation, and so in every export, it is
+    the plain convolution. Measured on AMX cores in bf16, 32 pictures: the input gradient of a
+    stride of two takes oneDNN 116 ms, the gradient of a stride of one with every second place left
+    out 3 ms.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or x.device.type != "cpu":
+            return super().forward(x)
+        if self._covers(x):
+            return (x * self.weight[:, 0]).sum((2, 3), keepdim=True)
+        if self.stride == (2, 2):
+            whole = conv2d(x, self.weight, self.bias, 1, self.padding, 1, self.groups)
+            return whole[..., ::2, ::2]
+        return super().forward(x)
+
+    def _covers(self, x: Tensor) -> bool:
+        """Whether the filter sees the whole map at once: a weighted sum then."""
+        single = self.groups == self.in_channels == self.out_channels
+        return single and x.shape[2:] == self.kernel_size and self.padding == (0, 0)
 
 
 class _ConvBlock(nn.Module):
@@ -115,7 +139,6 @@ class MobileFaceNet(nn.Module):
         *,
         scale: int = 2,
         width: float = 1.0,
-        blocks: tuple[int, int, int, int] = (1, 4, 6, 2),
         activation: Activation = "prelu",
     ):
         super().__init__()
@@ -125,21 +148,18 @@ class MobileFaceNet(nn.Module):
             return max(8, round(base * width / 8) * 8)
 
         narrow, wide, tail = channels(64 * scale), channels(128 * scale), channels(512)
-        first: nn.Module = (
-            _ConvBlock(narrow, narrow, 3, padding=1, groups=channels(64), activation=activation)
-            if blocks[0] == 1
-            else _Stack(blocks[0], narrow, channels(128), activation)
-        )
         self.layers = nn.ModuleList(
             [
                 _ConvBlock(3, narrow, 3, stride=2, padding=1, activation=activation),
-                first,
+                _ConvBlock(
+                    narrow, narrow, 3, padding=1, groups=channels(64), activation=activation
+                ),
                 _Bottleneck(narrow, narrow, channels(128), 2, activation),
-                _Stack(blocks[1], narrow, channels(128), activation),
+                _Stack(4, narrow, channels(128), activation),
                 _Bottleneck(narrow, wide, channels(256), 2, activation),
-                _Stack(blocks[2], wide, channels(256), activation),
+                _Stack(6, wide, channels(256), activation),
                 _Bottleneck(wide, wide, channels(512), 2, activation),
-                _Stack(blocks[3], wide, channels(256), activation),
+                _Stack(2, wide, channels(256), activation),
             ]
         )
         self.conv_sep = _ConvBlock(wide, tail, activation=activation)

@@ -5,7 +5,6 @@ matrix product; nobody has to come again.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, sha256_json, whole_file
 from embedge.runtime.picture.images import RgbImage
+from embedge.train.models.cost import NetworkCost
 from embedge.train.teachers.vocabulary import Rows, Teacher
 
 __all__ = ["MAP_FILE", "MappedTeacher", "principal_map", "save_map"]
@@ -52,7 +52,7 @@ class MappedTeacher(Teacher):
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.asarray(rows / lengths @ self.matrix.numpy().T, np.float32)
 
-    def cost(self) -> dict[str, Any]:
+    def cost(self) -> NetworkCost:
         return self.teacher.cost()
 
 

@@ -8,7 +8,6 @@ operators and then confirmed on faces: fed wrongly, a recogniser tells people ap
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.graph_facts import graph_facts
 from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
 from embedge.runtime.picture.images import RgbImage
+from embedge.train.models.cost import NetworkCost
 from embedge.train.teachers.vocabulary import Rows, Teacher
 
 __all__ = ["PREPROCESSING", "OnnxTeacher", "Preprocessing", "confirm_preprocessing"]
@@ -68,12 +68,12 @@ class OnnxTeacher(Teacher):
     def features(self, images: RgbImage) -> Rows:
         return self._encoder.features(np.ascontiguousarray(images))
 
-    def cost(self) -> dict[str, Any]:
+    def cost(self) -> NetworkCost:
         onnx = require("onnx", extra="export")
         weights = onnx.load(self.path).graph.initializer
         floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
         sizes = [math.prod(w.dims) for w in weights if w.data_type in floats]
-        return {"parameters": sum(sizes), "macs": None}
+        return NetworkCost(sum(sizes), macs=None)
 
 
 def _conventional(path: Path, contract: EmbeddingContract) -> str:

@@ -14,7 +14,7 @@ from embedge.files import sha256_file, whole_file
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.data.feeding.batches import pixels
 from embedge.train.models import MobileFaceNet
-from embedge.train.models.cost import macs_of, parameters_of
+from embedge.train.models.cost import NetworkCost
 from embedge.train.models.iresnet import DEPTHS, IResNet
 from embedge.train.teachers.vocabulary import Rows, Teacher
 
@@ -55,8 +55,8 @@ class TorchTeacher(Teacher):
             rows: Tensor = self.network(pixels(images))
         return rows.float().numpy()
 
-    def cost(self) -> dict[str, Any]:
-        return {"parameters": parameters_of(self.network), "macs": macs_of(self.network)}
+    def cost(self) -> NetworkCost:
+        return NetworkCost.of(self.network)
 
 
 def network_from_facts(facts: dict[str, Any]) -> nn.Module:

@@ -1,7 +1,6 @@
 """What every teacher answers to."""
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from embedge.progress import Progress
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.data.vocabulary import FaceDataset
 from embedge.train.embed import rows_of
+from embedge.train.models.cost import NetworkCost
 
 __all__ = ["Rows", "Teacher"]
 
@@ -36,8 +36,8 @@ class Teacher(ABC):
         """Un-normalised embeddings (N, dim) of aligned uint8 RGB pictures."""
 
     @abstractmethod
-    def cost(self) -> dict[str, Any]:
-        """Parameters, and multiply-accumulates for one picture (None: cannot be counted)."""
+    def cost(self) -> NetworkCost:
+        """What its network costs; where it is mapped, without the map."""
 
     def embed(self, faces: FaceDataset, *, what: str, progress: Progress) -> Rows:
         """Embeddings of a whole face set."""

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from embedge.train.data.feeding.guard import read_faces
+from embedge.train.data.feeding.pictures import read_faces
 from embedge.train.data.vocabulary import CorruptRecord, FaceDataset
 
 __all__ = ["Batch", "Batches", "pixels"]

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from embedge.errors import EmbedgeError
 from embedge.train.data.feeding.batches import Batch, Batches
-from embedge.train.data.feeding.guard import CorruptLog
+from embedge.train.data.feeding.pictures import CorruptLog
 
 __all__ = ["Source", "feed"]
 

@@ -35,6 +35,24 @@ def class_centres(embeddings: Rows, labels: NDArray[np.int64], classes: int, tri
 
 
 @dataclass(frozen=True, slots=True)
+class Scattered:
+    """A class, and how far its pictures are from their centre on average."""
+
+    identity: str
+    distance: float
+    pictures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Two classes that may be one person."""
+
+    a: str
+    b: str
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True)
 class CentreReport:
     """What the classes look like from their centres, and which of them look wrong."""
 
@@ -44,15 +62,16 @@ class CentreReport:
     singletons: int
     dispersion: tuple[float, float, float]
     """1 − cosine of a picture to its own centre: median, 95th percentile, largest of a class"""
-    scattered: list[dict[str, Any]]
+    scattered: list[Scattered]
     """the classes whose pictures agree least: wrong labels, or several people"""
-    alike: list[dict[str, Any]]
-    """pairs of classes that may be one person"""
+    alike: list[Alike]
     mirrored: bool
     """whether mirrored pictures were averaged in"""
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    def to_json(self) -> dict[str, object]:
+        told = asdict(self)
+        told["scattered"] = [{"class": one.pop("identity"), **one} for one in told["scattered"]]
+        return told
 
     def summary(self) -> str:
         low, middle, high = self.pictures
@@ -103,16 +122,13 @@ def _report(
         (int(counts.min()), int(np.median(counts)), int(counts.max())),
         int((counts == 1).sum()),
         (float(spread[0]), float(spread[1]), float(spread[2])),
-        [
-            {"class": identities[c], "distance": float(of_class[c]), "pictures": int(counts[c])}
-            for c in worst
-        ],
+        [Scattered(identities[c], float(of_class[c]), int(counts[c])) for c in worst],
         _alike(centres, identities),
         mirrored,
     )
 
 
-def _alike(centres: Rows, identities: Sequence[str]) -> list[dict[str, Any]]:
+def _alike(centres: Rows, identities: Sequence[str]) -> list[Alike]:
     """Pairs of centres closer than people are, closest first; never more than a block in memory."""
     found = []
     for low in range(0, len(centres), _BLOCK):
@@ -121,10 +137,7 @@ def _alike(centres: Rows, identities: Sequence[str]) -> list[dict[str, Any]]:
             pairs = np.argwhere(cosines > _ALIKE)
             pairs = pairs[pairs[:, 0] + low < pairs[:, 1] + left]
             found += [(float(cosines[i, j]), low + int(i), left + int(j)) for i, j in pairs]
-    return [
-        {"a": identities[a], "b": identities[b], "cosine": cosine}
-        for cosine, a, b in sorted(found, reverse=True)
-    ]
+    return [Alike(identities[a], identities[b], cosine) for cosine, a, b in sorted(found)[::-1]]
 
 
 def _strays(closeness: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -1,4 +1,10 @@
-"""A head read block by block: unit rows in the arithmetic's dtype, never a whole copy."""
+"""A head read block by block, and what a pass over its blocks sums up.
+
+Rows are of unit length and in the arithmetic's dtype, never a whole copy. The gradient of a
+log-sum-exp towards the embedding is the softmax-weighted mean of the rows, which is attention with
+keys = values = head: an online softmax yields both in one pass. The target class is masked in its
+block; whoever calls joins it analytically.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,11 +17,16 @@ from embedge.errors import EmbedgeError
 
 __all__ = [
     "ClassBlocks",
+    "NegativeSums",
+    "absorb_block",
     "check_dimensions",
     "check_labels",
     "compute_dtype",
     "default_rows",
     "full_precision",
+    "join_sums",
+    "mask_targets",
+    "streamed_sums",
     "unit_rows",
 ]
 
@@ -25,6 +36,9 @@ _CPU_LOGITS = 1 << 18
 _GPU_LOGITS = 1 << 24
 _FEWEST_ROWS = 256
 _MOST_ROWS = 1 << 16
+
+# Stands for "nothing seen yet": finite, so that exp(-inf − this) is 0 and not NaN.
+_NOTHING = -1e30
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +125,66 @@ def default_rows(batch: int, *, on_gpu: bool) -> int:
     """Classes per block where nobody says."""
     logits = _GPU_LOGITS if on_gpu else _CPU_LOGITS
     return min(max(logits // max(batch, 1), _FEWEST_ROWS), _MOST_ROWS)
+
+
+@dataclass(slots=True)
+class NegativeSums:
+    """Per sample: the largest logit, Σ exp(logit − largest), Σ exp(logit − largest)·row."""
+
+    largest: Tensor
+    total: Tensor
+    rows: Tensor
+
+    @classmethod
+    def empty(cls, unit: Tensor) -> "NegativeSums":
+        nothing = unit.new_full((len(unit),), _NOTHING)
+        return cls(nothing, unit.new_zeros(len(unit)), torch.zeros_like(unit))
+
+    def lse(self) -> Tensor:
+        """log Σ exp of the negatives; −inf where a sample has none."""
+        return self.largest + self.total.log()
+
+    def mean_rows(self) -> Tensor:
+        """Softmax-weighted mean row; zero where a sample has no negatives."""
+        return self.rows / self.total.clamp_min(torch.finfo(self.total.dtype).tiny)[:, None]
+
+
+def join_sums(largest: Tensor, total: Tensor, rows: Tensor) -> NegativeSums:
+    """One from many: sums over parts of the classes, stacked in the first dimension."""
+    common = largest.amax(dim=0)
+    shrink = (largest - common).exp_()
+    joined = torch.einsum("pb,pbd->bd", shrink, rows)
+    return NegativeSums(common, (total * shrink).sum(dim=0), joined)
+
+
+def streamed_sums(unit: Tensor, blocks: ClassBlocks, labels: Tensor, scale: float) -> NegativeSums:
+    """Labels outside 0…C−1 belong to another part of the head and mask nothing."""
+    scaled = unit * scale
+    sums = NegativeSums.empty(unit)
+    for low, rows in blocks:
+        logits = scaled @ rows.T
+        mask_targets(logits, labels - low)
+        absorb_block(sums, logits, rows)
+    return sums
+
+
+def mask_targets(logits: Tensor, columns: Tensor, value: float = -torch.inf) -> None:
+    """Overwrite each sample's own class where it falls into this block, without a host sync."""
+    inside = (columns >= 0) & (columns < logits.shape[1])
+    place = columns.clamp(0, logits.shape[1] - 1)[:, None]
+    kept = logits.gather(1, place)
+    logits.scatter_(1, place, kept.masked_fill(inside[:, None], value))
+
+
+def absorb_block(sums: NegativeSums, logits: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Add a block; its logits become weights, returned with the factor that older sums shrank by.
+
+    In place throughout: the pass is bound by memory wherever it is not bound by the two products.
+    """
+    largest = torch.maximum(sums.largest, logits.amax(dim=1))
+    shrink = (sums.largest - largest).exp_()
+    weights = logits.sub_(largest[:, None]).exp_()
+    sums.total.mul_(shrink).add_(weights.sum(dim=1))
+    sums.rows.mul_(shrink[:, None]).addmm_(weights, rows)
+    sums.largest = largest
+    return weights, shrink

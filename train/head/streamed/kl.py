@@ -14,10 +14,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from embedge.errors import EmbedgeError
-from embedge.train.head.choice import Kernel
 from embedge.train.head.streamed.blocks import check_dimensions, unit_rows
 from embedge.train.head.streamed.own_head_kl import OwnHeadKL
-from embedge.train.head.streamed.reading import Reading
+from embedge.train.head.streamed.reading import Kernel, Reading
 from embedge.train.head.streamed.shard import Shard
 
 __all__ = ["head_kl"]

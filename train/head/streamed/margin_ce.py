@@ -16,10 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from embedge.train.head.choice import Kernel
 from embedge.train.head.margins import TargetMargin
 from embedge.train.head.streamed.blocks import check_dimensions, check_labels, unit_rows
-from embedge.train.head.streamed.reading import Reading
+from embedge.train.head.streamed.reading import Kernel, Reading
 from embedge.train.head.streamed.shard import Shard
 from embedge.train.head.streamed.weight_gradient import weight_gradient
 

@@ -12,8 +12,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from embedge.train.head.streamed.blocks import ClassBlocks, full_precision
-from embedge.train.head.streamed.negatives import NegativeSums, absorb_block
+from embedge.train.head.streamed.blocks import (
+    ClassBlocks,
+    NegativeSums,
+    absorb_block,
+    full_precision,
+)
 
 __all__ = ["OwnHeadKL"]
 

@@ -1,16 +1,94 @@
-"""How a loss reads a head: all of it here, or this rank's shard of it together with the others."""
+"""How a loss reads a head: whole or in shards over the ranks, by Triton on a GPU, else by torch."""
 
+import functools
+import logging
+import os
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from embedge.train.head.choice import Kernel, negative_sums
-from embedge.train.head.streamed.blocks import ClassBlocks, full_precision
-from embedge.train.head.streamed.negatives import NegativeSums
+from embedge.errors import EmbedgeError
+from embedge.optional import available
+from embedge.train.head.streamed.blocks import (
+    ClassBlocks,
+    NegativeSums,
+    full_precision,
+    streamed_sums,
+)
 from embedge.train.head.streamed.shard import Shard
 
-__all__ = ["Reading"]
+__all__ = ["Kernel", "Reading", "negative_sums"]
+
+Kernel = Literal["auto", "torch", "triton"]
+
+_log = logging.getLogger("embedge.head")
+_HALVES = (torch.float16, torch.bfloat16)
+_WIDEST = 1024
+
+
+def negative_sums(
+    unit: Tensor,
+    blocks: ClassBlocks,
+    labels: Tensor,
+    scale: float,
+    *,
+    kernel: Kernel,
+) -> NegativeSums:
+    """Per sample over all classes but its own: largest logit, Σ exp, Σ exp·row.
+
+    Labels outside 0…C−1 belong to another part of the head and mask nothing.
+    """
+    weight = blocks.weight
+    if (
+        len(weight)
+        and _chosen(kernel, unit.device.type, weight.dtype, unit.dtype, weight.shape[1]) == "triton"
+    ):
+        from embedge.train.head.triton.sums import triton_sums
+
+        return triton_sums(unit, blocks, labels, scale)
+    return streamed_sums(unit, blocks, labels, scale)
+
+
+@functools.cache
+def _chosen(
+    asked: Kernel, device: str, head: torch.dtype, arithmetic: torch.dtype, dim: int
+) -> Literal["torch", "triton"]:
+    """Decided, and logged, once per kind of problem."""
+    obstacle = "as asked" if asked == "torch" else _obstacle(asked, device, head, arithmetic, dim)
+    if asked == "triton" and obstacle:
+        raise EmbedgeError(
+            "E-HEAD-KERNEL",
+            f"the Triton kernel cannot run here: {obstacle}",
+            remedy="Choose the kernel 'auto', which uses torch where Triton cannot run",
+        )
+    choice: Literal["torch", "triton"] = "torch" if obstacle else "triton"
+    _log.info(
+        "head %s × %d on %s: %s kernel%s",
+        str(head).removeprefix("torch."),
+        dim,
+        device,
+        choice,
+        f" ({obstacle})" if obstacle else "",
+    )
+    return choice
+
+
+def _obstacle(
+    asked: Kernel, device: str, head: torch.dtype, arithmetic: torch.dtype, dim: int
+) -> str | None:
+    """Why Triton cannot run. Its interpreter counts only where Triton was asked for by name."""
+    interpreter = asked == "triton" and os.environ.get("TRITON_INTERPRET") == "1"
+    if device != "cuda" and not interpreter:
+        return f"Triton needs a GPU, and the tensors are on the {device}"
+    if not available("triton"):
+        return "the package triton is not installed"
+    if arithmetic != torch.float32 or head not in (torch.float32, *_HALVES):
+        return f"Triton's kernel does not compute in {str(arithmetic).removeprefix('torch.')}"
+    if dim > _WIDEST:
+        return f"{dim} dimensions are more than the {_WIDEST} of Triton's kernel"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from embedge.train.head.streamed.blocks import ClassBlocks, full_precision
-from embedge.train.head.streamed.negatives import mask_targets
+from embedge.train.head.streamed.blocks import ClassBlocks, full_precision, mask_targets
 from embedge.train.head.streamed.reading import Reading
 
 __all__ = ["weight_gradient"]

@@ -4,8 +4,7 @@ import torch
 import triton
 from torch import Tensor
 
-from embedge.train.head.streamed.blocks import ClassBlocks
-from embedge.train.head.streamed.negatives import NegativeSums, join_sums
+from embedge.train.head.streamed.blocks import ClassBlocks, NegativeSums, join_sums
 from embedge.train.head.triton.kernel import negatives_kernel, tuned_kernel
 
 __all__ = ["triton_sums"]

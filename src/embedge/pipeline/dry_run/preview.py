@@ -126,7 +126,7 @@ class _TeacherTest:
         return cls(teacher, trained, speed, len(images), rate)
 
     def text(self) -> str:
-        size = f"{self.teacher.cost()['parameters'] / 1e6:.2f} M parameters, {self.teacher.dim}-d"
+        size = f"{self.teacher.cost().parameters / 1e6:.2f} M parameters, {self.teacher.dim}-d"
         pace = f"{self.faces_a_second:.0f} faces/s"
         if self.trained:
             return f"to be trained: {size}, {pace}"

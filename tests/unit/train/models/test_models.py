@@ -3,7 +3,7 @@ import torch
 
 from embedge.train.models import iresnet, mobilefacenet
 from embedge.train.models.cost import macs_of, parameters_of
-from embedge.train.models.depthwise import Depthwise
+from embedge.train.models.mobilefacenet import Depthwise
 
 
 @pytest.mark.parametrize(

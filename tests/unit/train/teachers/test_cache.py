@@ -5,6 +5,7 @@ import pytest
 
 from embedge.progress import Progress
 from embedge.train.data.faces import FaceSet
+from embedge.train.models.cost import NetworkCost
 from embedge.train.teachers import Teacher
 from embedge.train.teachers.cache import write_cache
 
@@ -26,7 +27,7 @@ class Counting(Teacher):
         return images[:, :, :5].mean((1, 2), dtype=np.float32)
 
     def cost(self):
-        return {"parameters": 0, "macs": None}
+        return NetworkCost(0, macs=None)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import torch
 from torch.nn.functional import normalize
 
 from embedge.errors import EmbedgeError
+from embedge.train.models.cost import NetworkCost
 from embedge.train.seeds import seeded
 from embedge.train.teachers import MappedTeacher, Teacher, save_map
 from embedge.train.teachers.mapped import principal_map
@@ -21,7 +22,7 @@ class Rows(Teacher):
         return self.rows[: len(images)]
 
     def cost(self):
-        return {"parameters": 0, "macs": None}
+        return NetworkCost(0, macs=None)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe import Data, Recipe
 from embedge.pipeline.run import Run, Stage, nothing
 from embedge.train.data import FaceDataset, FaceSet, open_faces
-from embedge.train.data.feeding.guard import CorruptLog, read_faces
+from embedge.train.data.feeding.pictures import CorruptLog, read_faces
 from embedge.train.data.sources.rendered import render_face_set, rendered_fingerprint
 from embedge.train.data.view import View, side_of
 

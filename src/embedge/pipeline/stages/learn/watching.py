@@ -10,8 +10,7 @@ from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.head import School
 from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.train.data import FaceDataset, FaceSet
-from embedge.train.loop.verification import VerificationSet
-from embedge.train.loop.watch import Watch
+from embedge.train.loop.watch import VerificationSet, Watch
 
 __all__ = ["split_of", "verification_sets", "watch_of"]
 

@@ -51,7 +51,8 @@ from embedge.runtime.bundle.bundle import Artifact as Graph
 from embedge.runtime.bundle.writer import write_bundle
 from embedge.train.data import FaceSet
 from embedge.train.models import MobileFaceNet
-from embedge.train.models.cost import macs_of, parameters_of
+from embedge.train.models.cost import NetworkCost
+from embedge.train.teachers.vocabulary import Teacher
 from embedge.typed import plain, structured
 
 __all__ = ["Chain", "Told", "artifact_of", "publish_bundle", "report_of", "report_stage"]
@@ -228,28 +229,24 @@ def _models(chain: Chain) -> list[Model]:
     source = f"shared head: {chain['head'].facts['source']}"
     models = [
         _teacher(chain, "teacher", source),
-        Model("student", "student", recipe.distill.method, **_cost(network), note=steps),
+        Model("student", "student", recipe.distill.method, *_cost(network), steps),
     ]
     if "original-teacher" in chain.stages:
         models.append(_teacher(chain, "original-teacher", "the one above was made from it"))
     if "baseline" in chain.stages:
         cost = _cost(load_student(recipe, chain["baseline"]))
-        models.append(Model("scratch", "baseline", "scratch", **cost, note=steps))
+        models.append(Model("scratch", "baseline", "scratch", *cost, steps))
     return models
 
 
 def _teacher(chain: Chain, stage: str, note: str) -> Model:
     teacher = teacher_of(chain[stage])
-    facts = {**teacher.cost(), "dim": teacher.dim}
-    return Model(stage.replace("-", " "), "teacher", teacher.kind, **facts, note=note)
+    return Model(stage.replace("-", " "), "teacher", teacher.kind, *_cost(teacher), note)
 
 
-def _cost(network: MobileFaceNet) -> dict[str, int]:
-    return {
-        "parameters": parameters_of(network),
-        "macs": macs_of(network),
-        "dim": network.dim,
-    }
+def _cost(network: MobileFaceNet | Teacher) -> tuple[int, int, int | None]:
+    cost = network.cost() if isinstance(network, Teacher) else NetworkCost.of(network)
+    return cost.parameters, network.dim, cost.macs
 
 
 def _curves(chain: Chain) -> list[Curve]:

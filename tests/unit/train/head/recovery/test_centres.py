@@ -43,8 +43,9 @@ def test_the_report_names_scattered_classes_and_doubles():
     rows[labels == 7] = rows[labels == 5] + 0.01
     names = [f"person {n}" for n in range(9)]
     _, report = recovered_centres([rows[:-19]], labels[:-19], names)
-    assert report.scattered[0]["class"] == "person 3"
-    assert [(pair["a"], pair["b"]) for pair in report.alike] == [("person 5", "person 7")]
+    assert report.scattered[0].identity == "person 3"
+    assert report.to_json()["scattered"][0].keys() == {"class", "distance", "pictures"}
+    assert [(pair.a, pair.b) for pair in report.alike] == [("person 5", "person 7")]
     assert (report.pictures, report.singletons) == ((1, 20, 20), 1)
     assert report.summary().startswith("9 classes of 1 to 20 pictures (median 20), 1 with one")
 

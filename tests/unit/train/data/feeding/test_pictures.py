@@ -11,7 +11,7 @@ from embedge.errors import EmbedgeError
 from embedge.train.data.faces import FaceSet
 from embedge.train.data.feeding.batches import Batches
 from embedge.train.data.feeding.feed import feed
-from embedge.train.data.feeding.guard import CorruptLog, read_faces
+from embedge.train.data.feeding.pictures import CorruptLog, read_faces
 from embedge.train.data.sources.folder import ImageFolder
 
 
