@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -62,7 +63,7 @@ class Bundle(Closing):
 
     def stated(self, file: str) -> dict[str, Any]:
         """What the manifest says of a file: `bytes` and `sha256`."""
-        return self._facts(file).to_json()
+        return asdict(self._facts(file))
 
     def _facts(self, file: str) -> FileFacts:
         if file not in self.declared.files:
@@ -147,9 +148,7 @@ def _envelope(
 def _parsed(store: Store, data: bytes) -> Manifest:
     try:
         manifest = Manifest.parsed(data)
-    except EmbedgeError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise store.refusal(f"the manifest is not right: {error}") from error
     for name in manifest.files:
         store.check_name(name)

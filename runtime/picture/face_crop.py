@@ -188,7 +188,7 @@ def detector_from(source: Detector | str | Path | bytes, *, threads: int | None 
 
 
 def _bundled_detector(bundle: Bundle, threads: int | None) -> Detector | None:
-    stated = bundle.declared.detector
+    stated = bundle.declared.known.detector
     if stated is None:
         return None
     from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
