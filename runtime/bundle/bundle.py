@@ -9,13 +9,14 @@ from typing import Any, Self
 from embedge.errors import EmbedgeError
 from embedge.runtime.bundle.manifest import FORMAT, Artifact, FileFacts, Manifest
 from embedge.runtime.bundle.store import FolderStore, Store, ZipStore
+from embedge.runtime.bundle.trust import require_current, require_trusted
 from embedge.runtime.closing import Closing
 
 __all__ = ["FORMAT", "MANIFEST", "SEAL", "SIGNATURE", "Artifact", "Bundle", "seal_of"]
 
 MANIFEST = "manifest.json"
 SEAL = "manifest.json.sha256"  # what `sha256sum -c` reads; the manifest vouches for all the rest
-SIGNATURE = "manifest.json.ed25519"  # may be there; runtime/bundle/signature.py checks it
+SIGNATURE = "manifest.json.ed25519"  # may be there; runtime/bundle/trust.py checks it
 _LARGEST_MANIFEST = 4 << 20
 _LARGEST_SIGNATURE = 4096
 
@@ -137,8 +138,6 @@ def _envelope(
         if at_least is not None:
             raise _version_without_trust(store.path)
         return data, signature, _parsed(store, data)
-    from embedge.runtime.bundle.signature import require_current, require_trusted
-
     require_trusted(data, signature, trusted, store.path.name)
     manifest = _parsed(store, data)
     require_current(manifest, at_least)
