@@ -1,11 +1,11 @@
 """The embedding contract: everything two embeddings must share before they may be compared."""
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
-from embedge.runtime.bundle.numbers import number, text, whole
+from embedge.typed import Bound, Text, structured
 
 __all__ = ["EmbeddingContract", "require_same_space"]
 
@@ -26,15 +26,26 @@ class EmbeddingContract:
     `model` is the sha256 of the weights, so two students of one teacher share the space only.
     """
 
-    space: str
-    model: str
-    dim: int
-    size: int = 112
+    complete: ClassVar[bool] = True
+    space: Text
+    model: Text
+    dim: Annotated[int, Bound(1, 16_384)]
+    size: Annotated[int, Bound(16, 1024)] = 112
     template: tuple[tuple[float, float], ...] = ARCFACE_112
-    colour: str = "RGB"
-    mean: float = 127.5
-    std: float = 127.5
-    flip: str = "none"
+    colour: Literal["RGB", "BGR"] = "RGB"
+    mean: Annotated[float, Bound(-1e4, 1e4)] = 127.5
+    std: Annotated[float, Bound(1e-4, 1e4)] = 127.5
+    flip: Literal["none", "sum"] = "none"
+
+    def __post_init__(self) -> None:
+        """The template is five points in the crop, or a little beside it."""
+        if len(self.template) != 5:
+            raise ValueError("template must be five points")
+        for axis in zip(*self.template):
+            if min(axis) < -self.size or max(axis) > 2 * self.size:
+                raise ValueError("the points of the template lie far outside the crop")
+            if max(axis) - min(axis) < self.size / 10:
+                raise ValueError("the points of the template lie on one another")
 
     @property
     def digest(self) -> str:
@@ -46,47 +57,14 @@ class EmbeddingContract:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """A ValueError names the field that cannot be."""
-        expected = {field.name for field in fields(cls)}
-        if not isinstance(value, dict) or set(value) != expected:
+        try:
+            return structured(cls, value, name="contract")
+        except ValueError as error:
             raise EmbedgeError(
                 "E-CONTRACT",
-                f"the embedding contract must have exactly the fields {sorted(expected)}",
-                remedy="Rebuild the bundle with this version of embedge",
-            )
-        size = whole(value["size"], "size", 16, 1024)
-        return cls(
-            space=text(value["space"], "space"),
-            model=text(value["model"], "model"),
-            dim=whole(value["dim"], "dim", 1, 16_384),
-            size=size,
-            template=_template(value["template"], size),
-            colour=_one_of(value["colour"], "colour", ("RGB", "BGR")),
-            mean=number(value["mean"], "mean", -1e4, 1e4),
-            std=number(value["std"], "std", 1e-4, 1e4),
-            flip=_one_of(value["flip"], "flip", ("none", "sum")),
-        )
-
-
-def _template(points: object, size: int) -> tuple[tuple[float, float], ...]:
-    """Five points in the crop, or a little beside it."""
-    pairs = points if isinstance(points, list | tuple) else ()
-    if len(pairs) != 5 or any(not isinstance(p, list | tuple) or len(p) != 2 for p in pairs):
-        raise ValueError("template must be five points")
-    low, high = -size, 2 * size
-    template = tuple(
-        (number(x, "template", low, high), number(y, "template", low, high)) for x, y in pairs
-    )
-    for axis in zip(*template):
-        if max(axis) - min(axis) < size / 10:
-            raise ValueError("the points of the template lie on one another")
-    return template
-
-
-def _one_of(value: object, name: str, choices: tuple[str, ...]) -> str:
-    if value in choices:
-        return str(value)
-    raise ValueError(f"{name} is {str(value)[:60]!r}, it must be {' or '.join(choices)}")
+                f"the embedding contract is not right: {error}",
+                remedy="Export the model again with this version of embedge",
+            ) from error
 
 
 def require_same_space(gallery: EmbeddingContract, probe: EmbeddingContract) -> None:

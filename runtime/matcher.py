@@ -17,7 +17,7 @@ from embedge.runtime.picture.detect import Choice, Detector
 from embedge.runtime.picture.face_crop import FaceReader, ReadFace
 from embedge.runtime.picture.images import Picture
 from embedge.runtime.picture.quality import Quality, QualityLimits
-from embedge.runtime.threshold import Threshold, decidable
+from embedge.runtime.threshold import HIGHEST, LOWEST, Threshold
 
 __all__ = ["FaceMatcher", "Verification"]
 
@@ -115,7 +115,7 @@ class FaceMatcher(Closing):
         encoder = encoder_from_bundle(
             bundle, artifact.name, require_provider=require_provider, threads=threads
         )
-        points = bundle.declared.operating_points.get(artifact.name, ())
+        points = bundle.declared.known.thresholds.get(artifact.name, ())
         return cls(encoder, artifact, reader, points)
 
     @property
@@ -192,7 +192,7 @@ class FaceMatcher(Closing):
         self, a: ReadFace, b: ReadFace, *, threshold: Threshold | None = None
     ) -> Verification:
         """The same for faces that were read before."""
-        decided_at = self.threshold() if threshold is None else decidable(threshold)
+        decided_at = self.threshold() if threshold is None else _decidable(threshold)
         one, other = self.embed_faces([a, b])
         cosine = float(np.clip(one @ other, -1.0, 1.0))
         return Verification(
@@ -207,7 +207,7 @@ class FaceMatcher(Closing):
     def threshold(self) -> Threshold:
         """The artifact's calibrated threshold."""
         if self.artifact.threshold is not None:
-            return decidable(self.artifact.threshold)
+            return _decidable(self.artifact.threshold)
         raise EmbedgeError(
             "E-THRESHOLD",
             f"the artifact {self.artifact.name} has no calibrated threshold",
@@ -221,6 +221,19 @@ class FaceMatcher(Closing):
     def close(self) -> None:
         self._encoder.close()
         self.reader.close()
+
+
+def _decidable(threshold: Threshold) -> Threshold:
+    """The threshold, or an error where it would decide nothing; NaN lies between no two numbers."""
+    if not isinstance(threshold, Threshold):
+        why = "a bare number is no threshold: it says nothing of its error rates"
+    elif LOWEST <= threshold.value <= HIGHEST:
+        return threshold
+    else:
+        why = f"a threshold of {threshold.value} decides nothing"
+    raise EmbedgeError(
+        "E-THRESHOLD", why, remedy="Pass a threshold that was measured: a cosine, from -1 to 1"
+    )
 
 
 def _is_one(images: Any) -> bool:

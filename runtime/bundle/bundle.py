@@ -2,19 +2,21 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.bundle.manifest import FORMAT, Artifact, FileFacts, Manifest
 from embedge.runtime.bundle.store import FolderStore, Store, ZipStore
+from embedge.runtime.bundle.trust import require_current, require_trusted
 from embedge.runtime.closing import Closing
 
 __all__ = ["FORMAT", "MANIFEST", "SEAL", "SIGNATURE", "Artifact", "Bundle", "seal_of"]
 
 MANIFEST = "manifest.json"
 SEAL = "manifest.json.sha256"  # what `sha256sum -c` reads; the manifest vouches for all the rest
-SIGNATURE = "manifest.json.ed25519"  # may be there; runtime/bundle/signature.py checks it
+SIGNATURE = "manifest.json.ed25519"  # may be there; runtime/bundle/trust.py checks it
 _LARGEST_MANIFEST = 4 << 20
 _LARGEST_SIGNATURE = 4096
 
@@ -62,7 +64,7 @@ class Bundle(Closing):
 
     def stated(self, file: str) -> dict[str, Any]:
         """What the manifest says of a file: `bytes` and `sha256`."""
-        return self._facts(file).to_json()
+        return asdict(self._facts(file))
 
     def _facts(self, file: str) -> FileFacts:
         if file not in self.declared.files:
@@ -136,8 +138,6 @@ def _envelope(
         if at_least is not None:
             raise _version_without_trust(store.path)
         return data, signature, _parsed(store, data)
-    from embedge.runtime.bundle.signature import require_current, require_trusted
-
     require_trusted(data, signature, trusted, store.path.name)
     manifest = _parsed(store, data)
     require_current(manifest, at_least)
@@ -147,9 +147,7 @@ def _envelope(
 def _parsed(store: Store, data: bytes) -> Manifest:
     try:
         manifest = Manifest.parsed(data)
-    except EmbedgeError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise store.refusal(f"the manifest is not right: {error}") from error
     for name in manifest.files:
         store.check_name(name)

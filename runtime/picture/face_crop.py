@@ -109,13 +109,6 @@ class FaceReader:
                 raise
             raise EmbedgeError(error.code, error.what, remedy=error.remedy, where=where) from error
 
-    def read_all(self, picture: Picture) -> list[ReadFace]:
-        """Every face that is good enough, largest first; the policy does not apply."""
-        image = rgb_from_picture(picture)
-        faces = sorted(self._found(image), key=lambda face: -face.area)
-        read = [self._cut(image, face) for face in faces if face.landmarks is not None]
-        return [face for face in read if not self._reasons(face)]
-
     def _read(self, image: RgbImage, landmarks: ArrayLike | None, declared: bool) -> ReadFace:
         if landmarks is not None:
             crop = aligned_crop(image, landmarks, self.contract.template, self.contract.size)
@@ -188,7 +181,7 @@ def detector_from(source: Detector | str | Path | bytes, *, threads: int | None 
 
 
 def _bundled_detector(bundle: Bundle, threads: int | None) -> Detector | None:
-    stated = bundle.declared.detector
+    stated = bundle.declared.known.detector
     if stated is None:
         return None
     from embedge.runtime.picture.detect.onnx_detector import OnnxDetector

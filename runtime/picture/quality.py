@@ -3,22 +3,24 @@
 Quality says nothing about liveness: a good photograph of a photograph passes.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.bundle.numbers import number
 from embedge.runtime.picture.images import RgbImage
+from embedge.typed import Bound, structured
 
 __all__ = ["FaceRefused", "Quality", "QualityLimits", "Reason", "measured_quality"]
 
 _NOSE_DEPTH = 0.6  # how far the nose stands out, in eye distances, on a mean face
 _NOSE_HEIGHT = 0.49  # where the nose lies between eyes (0) and mouth (1) on the ArcFace template
+
+Limit = Annotated[float, Bound(0, 1000)]
 
 
 class Reason(StrEnum):
@@ -60,15 +62,16 @@ class Quality:
 class QualityLimits:
     """The least and the most a face may have; units as in Quality. They belong to a bundle."""
 
-    min_eye_distance: float = 20.0
-    min_sharpness: float = 0.08
-    min_brightness: float = 30.0
-    max_brightness: float = 225.0
-    min_contrast: float = 12.0
-    max_yaw: float = 60.0
-    max_pitch: float = 50.0
-    max_roll: float = 60.0
-    min_detection: float = 0.5
+    complete: ClassVar[bool] = True
+    min_eye_distance: Limit = 20.0
+    min_sharpness: Limit = 0.08
+    min_brightness: Limit = 30.0
+    max_brightness: Limit = 225.0
+    min_contrast: Limit = 12.0
+    max_yaw: Limit = 60.0
+    max_pitch: Limit = 50.0
+    max_roll: Limit = 60.0
+    min_detection: Limit = 0.5
 
     def reasons(self, quality: Quality) -> tuple[Reason, ...]:
         """Everything that speaks against the face; empty when it may be compared."""
@@ -91,19 +94,12 @@ class QualityLimits:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        names = {field.name for field in fields(cls)}
-        if not isinstance(value, dict) or set(value) != names:
-            raise EmbedgeError(
-                "E-BUNDLE",
-                f"the quality limits must be exactly {sorted(names)}",
-                remedy="Rebuild the bundle with this version of embedge",
-            )
         try:
-            return cls(**{name: number(limit, name, 0, 1000) for name, limit in value.items()})
+            return structured(cls, value, name="quality")
         except ValueError as error:
             raise EmbedgeError(
                 "E-BUNDLE",
-                f"a quality limit cannot be: {error}",
+                f"the quality limits are not right: {error}",
                 remedy="Rebuild the bundle with this version of embedge",
             ) from error
 

@@ -8,8 +8,9 @@ import dataclasses
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import (
     Annotated,
     Any,
@@ -21,9 +22,12 @@ from typing import (
     get_type_hints,
 )
 
-__all__ = ["Bound", "Mistakes", "Pattern", "plain", "structured"]
+from embedge.printed import printable
+
+__all__ = ["Bound", "Digest", "Mistakes", "Pattern", "Text", "plain", "structured"]
 
 T = TypeVar("T")
+_MOST_TOLD = 5
 
 
 class Mistakes(ValueError):
@@ -31,7 +35,8 @@ class Mistakes(ValueError):
 
     def __init__(self, lines: list[str]):
         self.lines = lines
-        super().__init__("; ".join(lines))
+        rest = [f"and {len(lines) - _MOST_TOLD} more"] if len(lines) > _MOST_TOLD else []
+        super().__init__("; ".join([*lines[:_MOST_TOLD], *rest]))
 
 
 class Constraint:
@@ -53,20 +58,24 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Bound(Constraint):
-    """A number between `low` and `high`, both allowed."""
+    """A number between `low` and `high`, both allowed; with `above`, `low` itself is not."""
 
     low: float | None = None
     high: float | None = None
+    above: bool = False
 
     def check(self, value: float) -> float:
         if self.low is not None and value < self.low:
-            raise ValueError(f"{value:g} is below {self.low:g}")
+            raise ValueError(f"{_short(value)} is below {_short(self.low)}")
+        if self.above and value == self.low:
+            raise ValueError(f"{_short(value)} is not above {_short(self.low)}")
         if self.high is not None and value > self.high:
-            raise ValueError(f"{value:g} is above {self.high:g}")
+            raise ValueError(f"{_short(value)} is above {_short(self.high)}")
         return value
 
     def keywords(self) -> dict[str, Any]:
-        ends = {"minimum": self.low, "maximum": self.high}
+        low = "exclusiveMinimum" if self.above else "minimum"
+        ends = {low: self.low, "maximum": self.high}
         return {name: end for name, end in ends.items() if end is not None}
 
 
@@ -84,6 +93,25 @@ class Pattern(Constraint):
 
     def keywords(self) -> dict[str, Any]:
         return {"pattern": f"^{self.regex}$"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Printable(Constraint):
+    """One line that a terminal shows as it is."""
+
+    longest: int = 1000
+
+    def check(self, value: str) -> str:
+        if len(value) > self.longest or not value.isprintable():
+            raise ValueError("is not plain text")
+        return value
+
+    def keywords(self) -> dict[str, Any]:
+        return {"maxLength": self.longest}
+
+
+Text = Annotated[str, _Printable()]
+Digest = Annotated[str, Pattern("[0-9a-f]{64}", "a sha256 in hexadecimal")]
 
 
 def structured(kind: type[T], value: Any, *, name: str = "") -> T:
@@ -117,7 +145,7 @@ def _read(kind: Any, value: Any, place: str, mistakes: list[str]) -> Any:
         return _said(value in inner, value, f"is none of {_listed(inner)}", place, mistakes)
     if origin is tuple:
         return _row(inner, value, place, mistakes)
-    if origin is dict:
+    if origin in (dict, Mapping):
         return _named(inner[1], value, place, mistakes)
     if dataclasses.is_dataclass(kind):
         return _record(kind, value, place, mistakes)
@@ -129,12 +157,12 @@ def _record(kind: Any, value: Any, place: str, mistakes: list[str]) -> Any:
         return _wrong(place, f"is {_words(value)}, not an object", mistakes)
     hints, before = get_type_hints(kind, include_extras=True), len(mistakes)
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
-    mistakes += [f"{place}.{key}: is unknown" for key in value if key not in fields]
+    mistakes += [f"{_at(place, key)}: is unknown" for key in value if key not in fields]
     given = {}
     for name, field in fields.items():
         if name in value:
             given[name] = _read(hints[name], value[name], f"{place}.{name}", mistakes)
-        elif _required(field):
+        elif _required(kind, field):
             mistakes.append(f"{place}.{name}: is missing")
     if len(mistakes) > before:
         return None
@@ -144,8 +172,10 @@ def _record(kind: Any, value: Any, place: str, mistakes: list[str]) -> Any:
         return _wrong(place, str(error), mistakes)
 
 
-def _required(field: "dataclasses.Field[Any]") -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+def _required(kind: Any, field: "dataclasses.Field[Any]") -> bool:
+    """Without a default, or of a class that has `complete` set: nothing may be left to defaults."""
+    defaults = (field.default, field.default_factory)
+    return getattr(kind, "complete", False) or defaults == (dataclasses.MISSING,) * 2
 
 
 def _row(inner: tuple[Any, ...], value: Any, place: str, mistakes: list[str]) -> Any:
@@ -164,7 +194,7 @@ def _row(inner: tuple[Any, ...], value: Any, place: str, mistakes: list[str]) ->
 def _named(kind: Any, value: Any, place: str, mistakes: list[str]) -> Any:
     if not isinstance(value, dict):
         return _wrong(place, f"is {_words(value)}, not an object", mistakes)
-    return {key: _read(kind, one, f"{place}.{key}", mistakes) for key, one in value.items()}
+    return {key: _read(kind, one, _at(place, key), mistakes) for key, one in value.items()}
 
 
 def _one_of(kinds: tuple[Any, ...], value: Any, place: str, mistakes: list[str]) -> Any:
@@ -205,10 +235,24 @@ def _scalar(kind: Any, value: Any, place: str, mistakes: list[str]) -> Any:
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         fine = -sys.float_info.max <= value <= sys.float_info.max
         return _said(fine, float(value) if fine else None, "is no finite number", place, mistakes)
+    if kind is date:
+        return _day(value, place, mistakes)
     fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     names = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
     what = f"is {_words(value)}, not {names.get(kind, kind.__name__)}"
     return _said(fits, value, what, place, mistakes)
+
+
+def _day(value: Any, place: str, mistakes: list[str]) -> date | None:
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        _wrong(place, f"is {_words(value)}, not a day as 2030-12-31", mistakes)
+        return None
+
+
+def _at(place: str, key: str) -> str:
+    return f"{place}.{printable(key)[:80]}"
 
 
 def _said(fine: bool, value: Any, what: str, place: str, mistakes: list[str]) -> Any:
@@ -221,6 +265,10 @@ def _wrong(place: str, what: str, mistakes: list[str]) -> None:
 
 def _listed(values: Iterator[Any] | tuple[Any, ...]) -> str:
     return ", ".join(map(repr, values))
+
+
+def _short(number: float) -> str:
+    return str(number)[:40] if isinstance(number, int) else f"{number:g}"
 
 
 def _words(value: Any) -> str:

@@ -6,18 +6,18 @@ TensorRT, the GPU and the precision written here are the ones at hand.
 
 import json
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from embedge.errors import EmbedgeError
 from embedge.files import write_json
-from embedge.runtime.bundle.numbers import number, text, whole
+from embedge.typed import Bound, Text, structured
 
 __all__ = ["FORMAT", "EngineCard", "card_path"]
 
-FORMAT = "embedge.engine/1"
-_TEXTS = ("plan", "plan_sha256", "onnx_sha256", "precision", "remainder", "target", "tensorrt")
+FORMAT: Final = "embedge.engine/1"
+Batch = Annotated[int, Bound(1, 65_536)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +30,32 @@ class EngineCard:
     inspector (None where no GPU was there to ask it).
     """
 
-    plan: str
-    plan_sha256: str
-    plan_bytes: int
-    onnx_sha256: str
-    precision: str
-    remainder: str
-    target: str
-    tensorrt: str
-    sms: tuple[int, ...]
-    device: str
-    driver: str
-    batches: tuple[int, int, int]
-    flags: tuple[str, ...]
+    complete: ClassVar[bool] = True
+    plan: Text
+    plan_sha256: Text
+    plan_bytes: Annotated[int, Bound(0, 1 << 32)]
+    onnx_sha256: Text
+    precision: Text
+    remainder: Text
+    target: Text
+    tensorrt: Text
+    sms: tuple[Annotated[int, Bound(10, 999)], ...]
+    device: Text
+    driver: Text
+    batches: tuple[Batch, Batch, Batch]
+    flags: tuple[Text, ...]
     graph_tensors: dict[str, int]
-    build_seconds: float
-    calibration_sha256: str | None = None
-    timing_sha256: str | None = None
-    dla: int | None = None
-    hardware: str | None = None
+    build_seconds: Annotated[float, Bound(0, 1e9)]
+    calibration_sha256: Text | None = None
+    timing_sha256: Text | None = None
+    dla: Annotated[int, Bound(0, 15)] | None = None
+    hardware: Text | None = None
     layers: dict[str, Any] | None = None
-    format: str = field(default=FORMAT)
+    format: Literal["embedge.engine/1"] = FORMAT
+
+    def __post_init__(self) -> None:
+        if list(self.batches) != sorted(self.batches):
+            raise ValueError(f"batches {self.batches} do not rise from smallest to largest")
 
     def misfit(self, tensorrt: str, sm: int) -> str | None:
         """Why this engine cannot run with this TensorRT on this GPU, or None when it can."""
@@ -94,37 +99,12 @@ class EngineCard:
     @classmethod
     def parse(cls, data: bytes, where: Path | str) -> Self:
         try:
-            return cls.from_json(json.loads(data))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            value = json.loads(data)
+            if not isinstance(value, dict) or value.get("format") != FORMAT:
+                raise ValueError(f"it is not of format {FORMAT}")
+            return structured(cls, value, name="card")
+        except (ValueError, RecursionError) as error:
             raise _unreadable(f"the engine's sidecar cannot be read: {error}", where) from error
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
-        if not isinstance(value, dict) or value["format"] != FORMAT:
-            raise ValueError(f"format is {value['format']!r}, this version reads {FORMAT!r}")
-        expected = {one.name for one in fields(cls)}
-        if set(value) != expected:
-            raise ValueError(f"fields differ: {sorted(set(value) ^ expected)}")
-        tuples = {name: tuple(value[name]) for name in ("sms", "batches", "flags")}
-        return cls(**{**value, **tuples})._checked()
-
-    def _checked(self) -> Self:
-        """Every number and text that a decision rests on has its type and range."""
-        smallest, best, largest = self.batches
-        whole(smallest, "batches", 1, 65_536)
-        whole(best, "batches", smallest, 65_536)
-        whole(largest, "batches", best, 65_536)
-        for sm in self.sms:
-            whole(sm, "sms", 10, 999)
-        whole(self.plan_bytes, "plan_bytes", 0, 1 << 32)
-        number(self.build_seconds, "build_seconds", 0, 1e9)
-        if self.dla is not None:
-            whole(self.dla, "dla", 0, 15)
-        for name in _TEXTS:
-            text(getattr(self, name), name)
-        for flag in self.flags:
-            text(flag, "flags")
-        return self
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -109,14 +109,6 @@ class Comparer:
         return shown, face
 
 
-def _artifact_of(side: dict[str, Any] | str) -> str | None:
-    """One side of a comparison; older reports name it, "student int8-cpu" or "int8-cpu"."""
-    if isinstance(side, str):
-        return side.removeprefix("student ")
-    name: str | None = side["artifact"]
-    return name
-
-
 def _told(error: EmbedgeError) -> dict[str, str]:
     return {"code": error.code, "what": error.what, "remedy": error.remedy}
 

@@ -22,7 +22,7 @@ from embedge.calibration.identification import Identification
 from embedge.calibration.tenfold import FoldedAccuracy
 from embedge.calibration.trials.result import Templates
 from embedge.runtime.threshold import Threshold
-from embedge.typed import Pattern, plain
+from embedge.typed import Digest, Pattern, plain
 
 __all__ = [
     "SCHEMA",
@@ -48,7 +48,6 @@ __all__ = [
 
 SCHEMA: Final = "embedge.report/2"
 
-Digest = Annotated[str, Pattern("[0-9a-f]{64}", "a sha256 in hexadecimal")]
 Image = Annotated[
     str, Pattern("data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/=]+", "a picture as data URI")
 ]

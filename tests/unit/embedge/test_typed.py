@@ -1,12 +1,13 @@
 """Dataclasses from JSON: what fits is read, what does not is told with its place, all at once."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from datetime import date
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pytest
 
-from embedge.typed import Bound, Mistakes, Pattern, plain, structured
+from embedge.typed import Bound, Mistakes, Pattern, Text, plain, structured
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,45 @@ def test_every_mistake_is_told_with_its_place(value: Any, told: list[str]) -> No
     with pytest.raises(Mistakes) as caught:
         structured(Outer, value)
     assert caught.value.lines == told
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    complete: ClassVar[bool] = True
+    line: Text = "x"
+    rate: Annotated[float, Bound(0, 1, above=True)] = 1.0
+    day: date | None = None
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"line": "two\nlines"}, "stated.line: is not plain text"),
+        ({"line": "x" * 1001}, "stated.line: is not plain text"),
+        ({"rate": 0}, "stated.rate: 0 is not above 0"),
+        ({"rate": 10**30}, "stated.rate: 1e+30 is above 1"),
+        ({"day": "soon"}, "stated.day: is 'soon', not a day as 2030-12-31"),
+        ({"day": 20270101}, "stated.day: is 20270101, not a day as 2030-12-31"),
+        ({"\x1b[2J": 1}, r"stated.\x1b[2J: is unknown"),
+    ],
+)
+def test_texts_shares_and_days(change: dict[str, Any], told: str) -> None:
+    fine = {"line": "a b", "rate": 0.1, "day": "2027-02-01"}
+    assert structured(Stated, fine) == Stated("a b", 0.1, date(2027, 2, 1))
+    with pytest.raises(Mistakes) as caught:
+        structured(Stated, {**fine, **change})
+    assert caught.value.lines == [told]
+
+
+def test_a_complete_class_leaves_nothing_to_defaults() -> None:
+    with pytest.raises(Mistakes) as caught:
+        structured(Stated, {"line": "a"})
+    assert caught.value.lines == ["stated.rate: is missing", "stated.day: is missing"]
+
+
+def test_a_message_tells_the_first_mistakes_and_how_many_there_are() -> None:
+    with pytest.raises(Mistakes, match=r"x\[4\]: is '', not a whole number; and 3 more$"):
+        structured(tuple[int, ...], [""] * 8, name="x")
 
 
 def test_arrays_are_no_json() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.picture.images import rgb_from_picture
-from embedge.runtime.reading import TooLarge, read_bytes
+from embedge.runtime.reading import TooLarge, opened, read_bytes
 
 
 def test_regular_files_are_read_up_to_a_bound(tmp_path: Path) -> None:
@@ -17,7 +17,7 @@ def test_regular_files_are_read_up_to_a_bound(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("a")
     assert read_bytes(tmp_path / "link", 4) == b"1234"
     with pytest.raises(OSError, match="symbolic"):
-        read_bytes(tmp_path / "link", 4, follow=False)
+        opened(tmp_path / "link", follow=False)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "/dev/zero", "loop"])

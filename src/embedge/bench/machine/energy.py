@@ -53,10 +53,6 @@ class EnergyMeter:
         powers = [*_ina3221(sys), *_hwmon(sys), *_batteries(sys)]
         return cls(counters, powers) if counters or powers else None
 
-    @property
-    def sensors(self) -> list[str]:
-        return [one.name for one in self._counters] + [one.name for one in self._powers]
-
     def __enter__(self) -> Self:
         self._begin = time.monotonic()
         self._before = [counter.microjoules() for counter in self._counters]

@@ -13,13 +13,9 @@ from tiny_bundles import tiny_bundle
 from embedge.errors import EmbedgeError
 from embedge.runtime import FaceMatcher
 from embedge.runtime.bundle.bundle import MANIFEST, SEAL, SIGNATURE, Bundle, seal_of
-from embedge.runtime.bundle.signature import (
-    require_current,
-    require_signature,
-    sign_bundle,
-    signature_of,
-)
+from embedge.runtime.bundle.signature import require_signature, sign_bundle, signature_of
 from embedge.runtime.bundle.signing_keys import new_signing_key
+from embedge.runtime.bundle.trust import require_current
 
 
 @pytest.fixture

@@ -36,7 +36,6 @@ def test_a_counter_is_a_difference(tmp_path: Path) -> None:
     counter = rapl(tmp_path, 5_000_000)
     meter = EnergyMeter.found(tmp_path)
     assert meter is not None
-    assert meter.sensors == ["rapl package-0"]
     with meter:
         counter.write_text("8500000")
     assert meter.joules == {"rapl package-0": 3.5}
@@ -55,7 +54,6 @@ def test_power_is_summed_over_time(tmp_path: Path) -> None:
     jetson(tmp_path, 5000, 2000)  # 10 W
     meter = EnergyMeter.found(tmp_path)
     assert meter is not None
-    assert meter.sensors == ["VDD_IN"]
     with meter:
         time.sleep(0.3)
     assert meter.joules["VDD_IN"] == pytest.approx(10 * meter.seconds, rel=0.05)

@@ -13,8 +13,7 @@ from embedge.runtime.picture.align import arcface_template
 from embedge.runtime.picture.detect import Choice, Face, chosen_face
 from embedge.runtime.picture.detect.candidates import Candidates, suppressed
 from embedge.runtime.picture.detect.insightface import FaceAnalysisDetector
-from embedge.runtime.picture.detect.letterbox import letterbox
-from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
+from embedge.runtime.picture.detect.onnx_detector import OnnxDetector, letterbox
 
 TEMPLATE = np.array(arcface_template(112))
 PICTURE = np.full((128, 128, 3), 90, np.uint8)
