@@ -25,6 +25,7 @@ from embedge.runtime.gallery.failures import (
     missing,
 )
 from embedge.runtime.gallery.registry import register, unregister
+from embedge.runtime.gallery.turnstile import Turnstile
 
 __all__ = ["PAGE", "Database"]
 
@@ -69,7 +70,7 @@ class Database:
 
     def __init__(self, path: Path, *, writable: bool) -> None:
         self.path, self.writable = Path(os.path.abspath(path)), writable  # noqa: PTH100
-        self.lock = threading.RLock()
+        self.lock = Turnstile()
         self.generation = 0
         self._closed = False
         self._connection: sqlite3.Connection | None = None

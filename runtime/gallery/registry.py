@@ -12,14 +12,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from embedge.runtime.gallery.turnstile import Turnstile
+
 __all__ = ["register", "unregister", "while_quiet"]
 
 
 class _Database(Protocol):
     identity: tuple[int, int]
 
-    @property
-    def lock(self) -> "threading.RLock": ...
+    lock: Turnstile
+
     def drop(self) -> None: ...
 
 
@@ -74,6 +76,7 @@ def _after_fork(*, child: bool) -> None:
     while _HELD:
         database = _HELD.pop()
         if child:  # it opens its own
+            database.lock.forget_who_waits()
             database.drop()
         database.lock.release()
     _FORKING.release()

@@ -193,6 +193,29 @@ def test_forking_in_the_midst_of_another_threads_writing(path):
             finds(gallery, number, f"c{number}")
 
 
+def test_a_busy_writer_lets_others_in(path):
+    stop, looks = threading.Event(), 0
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+
+        def write() -> None:
+            number = 0
+            while not stop.is_set():
+                gallery.enroll(f"t{number % 50}", unit(number), CONTRACT)
+                number += 1
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            deadline = time.monotonic() + 20
+            while looks < 20 and time.monotonic() < deadline:
+                gallery.people()
+                looks += 1
+        finally:
+            stop.set()
+            writer.join()
+    assert looks == 20
+
+
 def test_a_gallery_that_is_moved_away_and_back(path, tmp_path):
     with Gallery.open(path, key=KEY, writable=True) as gallery:
         gallery.enroll("ann", unit(0), CONTRACT)
