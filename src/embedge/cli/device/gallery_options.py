@@ -1,11 +1,10 @@
-"""The options every command with a gallery shares, and printing that no name can break."""
+"""The options every command with a gallery shares."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedge.errors import EmbedgeError
+from embedge.printed import printable
 
 if TYPE_CHECKING:
     from embedge.runtime.gallery.gallery import Gallery
@@ -40,19 +39,5 @@ def opened_gallery(options: argparse.Namespace, *, writable: bool = False) -> "G
 
 
 def say(*lines: str) -> None:
-    """Print: control characters escaped, and letters that the terminal's encoding lacks."""
-    from embedge.runtime.gallery.enrolment import shown
-
-    encoding = sys.stdout.encoding or "utf-8"
-    text = "\n".join(map(shown, lines))
-    try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        sys.stdout = None  # else it is flushed again at the end
-        raise EmbedgeError(
-            "E-WRITE",
-            f"cannot print what was done: {error.strerror}; the work itself is done",
-            remedy="Send the output somewhere else",
-        ) from error
+    """Print names that somebody else chose."""
+    print("\n".join(map(printable, lines)), flush=True)
