@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from provenance import provenance, write_result
 
-from embedge.export.graph.observe import embeddings_of
+from embedge.export.graph.surgery import embeddings_of
 from embedge.export.int8.calibration_set import choose, picture_features, picture_files
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.parity import compare_embeddings

@@ -34,7 +34,7 @@ from provenance import provenance, write_result
 from embedge.calibration.pairs import pairs_between, pairs_within
 from embedge.calibration.rates import Insufficient, operating_point
 from embedge.calibration.scores import PairScores
-from embedge.export.graph.observe import embeddings_of
+from embedge.export.graph.surgery import embeddings_of
 from embedge.export.int8.qdq import calibrated_graph, quantised, write_for
 from embedge.export.int8.training.qat import trained_graph
 from embedge.export.parity import compare_embeddings

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from embedge.export.graph.canonical import canonical
-from embedge.export.graph.observe import Images, batches_of, observe
-from embedge.export.graph.surgery import Graph
+from embedge.export.graph.surgery import Graph, Images, batches_of, observe
 
 __all__ = ["fp16_from_onnx", "overflowing_nodes"]
 

@@ -20,16 +20,13 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from embedge.export.graph.channels import (
-    is_conv,
     is_depthwise,
-    is_weighted,
     read_channels,
     scale_input_channels,
     scale_output_channels,
     shift_bias,
 )
-from embedge.export.graph.observe import observe
-from embedge.export.graph.surgery import Graph
+from embedge.export.graph.surgery import Graph, is_conv, is_weighted, observe
 from embedge.export.int8.placement import Target, Wanted, activation_scales
 from embedge.export.int8.ranges import Range, Scale, weight_codes, weight_scales
 from embedge.runtime.contract import EmbeddingContract

@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from embedge.export.graph.channels import is_weighted
-from embedge.export.graph.fast_forms import slope_of
-from embedge.export.graph.observe import Images, batches_of, observe
-from embedge.export.graph.surgery import Graph
+from embedge.export.graph.channels import slope_of
+from embedge.export.graph.surgery import Graph, Images, batches_of, is_weighted, observe
 from embedge.export.int8.ranges import (
     Range,
     Scale,

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from embedge.export.graph.observe import embeddings_of
+from embedge.export.graph.surgery import embeddings_of
 from embedge.export.int8.calibration_set import picture_files
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.parity import compare_embeddings

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from embedge.bench.core import Measured, Subject, single_stream
-from embedge.export.graph.observe import DEFAULT_CONTRACT, Images, embeddings_of
+from embedge.export.graph.surgery import DEFAULT_CONTRACT, Images, embeddings_of
 from embedge.export.parity import Parity, compare_embeddings
 from embedge.runtime.encoders import tensor_from_crops
 from embedge.runtime.encoders.sessions import ort_session

@@ -6,8 +6,7 @@ from graphs import run
 from small_face import small_face
 
 from embedge.export.graph.canonical import canonical
-from embedge.export.graph.observe import DEFAULT_CONTRACT, batches_of
-from embedge.export.graph.surgery import Graph
+from embedge.export.graph.surgery import DEFAULT_CONTRACT, Graph, batches_of
 from embedge.export.int8.compensation import (
     channel_bounds,
     correct_biases,

@@ -9,7 +9,7 @@ import pytest
 from small_face import smooth_pictures
 
 from embedge.errors import EmbedgeError
-from embedge.export.graph.observe import DEFAULT_CONTRACT, embeddings_of
+from embedge.export.graph.surgery import DEFAULT_CONTRACT, embeddings_of
 from embedge.export.int8.budget.precision_plan import Budget, PrecisionPlan, searched
 from embedge.export.int8.budget.verification_effect import VerificationReference
 from embedge.export.int8.qdq import calibrated_graph, quantised

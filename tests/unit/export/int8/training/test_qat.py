@@ -8,7 +8,7 @@ import torch
 from small_face import embed, smooth_pictures
 
 from embedge.errors import EmbedgeError
-from embedge.export.graph.observe import DEFAULT_CONTRACT
+from embedge.export.graph.surgery import DEFAULT_CONTRACT
 from embedge.export.int8.qdq import calibrated_graph, qdq_from_onnx, quantised
 from embedge.export.int8.training.fake_quant import FakeQuantised
 from embedge.export.int8.training.qat import trained_graph
