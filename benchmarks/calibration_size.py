@@ -9,16 +9,17 @@ chosen over conditions and people, and with as many pictures drawn at random.
 import argparse
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from provenance import provenance, write_result
 
-from embedge.export.graph.observe import embeddings_of
+from embedge.calibration.evaluation.judge import cosines_of
+from embedge.export.graph.surgery import embeddings_of
 from embedge.export.int8.calibration_set import choose, picture_features, picture_files
 from embedge.export.int8.qdq import qdq_from_onnx
-from embedge.export.parity import compare_embeddings
 from embedge.runtime.picture.images import rgb_from_picture
 
 POOL, TEST = 1024, 200
@@ -55,7 +56,7 @@ def _parity(model: Path, pictures: Any, test: Any, reference: Any) -> dict[str, 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "int8.onnx"
         qdq_from_onnx(model, pictures, out)
-        return compare_embeddings(reference, embeddings_of(out, test)).to_json()
+        return asdict(cosines_of(reference, embeddings_of(out, test)))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +26,18 @@ import numpy as np
 from numpy.typing import NDArray
 from provenance import RESULTS, provenance
 
+from embedge.calibration.evaluation.judge import cosines_of
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.protocols.folders import people_in_folders
 from embedge.calibration.protocols.pairlist import PairProtocol, pairs_from_list
 from embedge.calibration.rates import operating_point
 from embedge.calibration.tenfold import folded_accuracy
-from embedge.export.graph.observe import batches_of, embeddings_of
+from embedge.export.graph.surgery import batches_of, embeddings_of
 from embedge.export.int8.budget.before_after import before_after
 from embedge.export.int8.budget.precision_plan import Budget
 from embedge.export.int8.calibration_set import choose, person_of, picture_features
 from embedge.export.int8.placement import Target
 from embedge.export.int8.qdq import qdq_from_onnx
-from embedge.export.parity import compare_embeddings
 from embedge.files import write_json
 from embedge.runtime.encoders import normalised
 from embedge.runtime.encoders.sessions import ort_session
@@ -232,7 +232,7 @@ class Bench:
         timed = self.measured.images[:: len(self.measured.images) // TIMED]
         speed = before_after(self.model, path, timed, seconds=self.options.seconds)
         facts = {
-            "cosine": compare_embeddings(self.reference, found).to_json(),
+            "cosine": asdict(cosines_of(self.reference, found)),
             "tar_lost": lost,
             "tar_lost_95": self.measured.intervals(self.reference, found),
             "ten_folds_lost": folds,

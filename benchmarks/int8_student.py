@@ -21,7 +21,7 @@ import os
 import statistics
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,13 @@ import numpy as np
 from numpy.typing import NDArray
 from provenance import provenance, write_result
 
+from embedge.calibration.evaluation.judge import cosines_of
 from embedge.calibration.pairs import pairs_between, pairs_within
 from embedge.calibration.rates import Insufficient, operating_point
 from embedge.calibration.scores import PairScores
-from embedge.export.graph.observe import embeddings_of
+from embedge.export.graph.surgery import embeddings_of
 from embedge.export.int8.qdq import calibrated_graph, quantised, write_for
 from embedge.export.int8.training.qat import trained_graph
-from embedge.export.parity import compare_embeddings
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.recipe_file import load_recipe
 from embedge.pipeline.run import Run, Stage, open_run
@@ -220,12 +220,12 @@ class Bench:
         sides = {"gallery_images": places, "probe_images": places}
         across = pairs_between(self.taught, labels, rows, labels, **sides)
         found = {
-            "cosine_to_teacher": compare_embeddings(self.taught, rows).mean,
+            "cosine_to_teacher": cosines_of(self.taught, rows).mean,
             "cross_space": _rates(across),
             "alone": _rates(pairs_within(rows, labels)),
         }
         if whole is not None:
-            found["cosine_to_fp32"] = compare_embeddings(whole, rows).to_json()
+            found["cosine_to_fp32"] = asdict(cosines_of(whole, rows))
         return found
 
 

@@ -22,7 +22,7 @@ import torch
 from provenance import provenance, write_result
 
 from embedge.bench.core import Subject, single_stream
-from embedge.export.graph.observe import DEFAULT_CONTRACT
+from embedge.export.graph.surgery import DEFAULT_CONTRACT
 from embedge.export.int8.calibration_set import picture_files
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.student import onnx_from_student

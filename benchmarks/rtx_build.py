@@ -10,6 +10,7 @@ not about accuracy.
 import argparse
 import json
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ import numpy as np
 import torch
 from provenance import provenance, write_result
 
+from embedge.calibration.evaluation.judge import cosines_of
 from embedge.export.engines import EngineOptions, engine_from_onnx
 from embedge.export.engines.half_remainder import half_remainder_from_qdq
 from embedge.export.fp16 import fp16_from_onnx
 from embedge.export.int8.qdq import qdq_from_onnx
-from embedge.export.parity import compare_embeddings
 from embedge.export.student import onnx_from_student
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.ort import OrtEncoder
@@ -59,7 +60,7 @@ def moved(graph: Path, faces: np.ndarray) -> dict[str, Any]:
     half = graph.with_name("half.onnx")
     half_remainder_from_qdq(graph, half)
     with OrtEncoder(graph) as before, OrtEncoder(half) as after:
-        return compare_embeddings(before.embed(faces), after.embed(faces)).to_json()
+        return asdict(cosines_of(before.embed(faces), after.embed(faces)))
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ def main() -> None:
 
 def _exported(model: Path, path: Path) -> Path:
     from embedge.export.graph.canonical import canonical
-    from embedge.export.graph.fast_forms import lower_prelu
+    from embedge.export.graph.channels import lower_prelu
     from embedge.export.graph.surgery import Graph
 
     lower_prelu(canonical(Graph.read(model))).write(path)

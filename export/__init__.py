@@ -1,1 +1,1 @@
-"""Student to artifact: ONNX graphs, engines, parity, report."""
+"""Student to artifact: ONNX graphs, FP16, INT8, engines."""

@@ -1,6 +1,5 @@
 """FP16: weights and arithmetic in half precision, input and output in float32."""
 
-from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from embedge.export.graph.canonical import canonical
-from embedge.export.graph.observe import Images, batches_of, observe
-from embedge.export.graph.surgery import Graph
+from embedge.export.graph.surgery import Graph, Images, batches_of, observe
 
 __all__ = ["fp16_from_onnx", "overflowing_nodes"]
 
@@ -23,16 +21,14 @@ def fp16_from_onnx(
     path_out: Path,
     *,
     images: Images | None = None,
-    kept: Collection[str] = (),
 ) -> None:
     """Write the half-precision graph; nodes that would overflow stay in float32.
 
-    A node is guarded when its constants do not fit, when `kept` names it, or when one of its
-    tensors comes near the limit on `images` (uint8, (N,H,W,3)).
+    A node is guarded when its constants do not fit, or when one of its tensors comes near the
+    limit on `images` (uint8, (N,H,W,3)).
     """
     graph = canonical(Graph.read(path_in))
-    guarded = set(kept) | overflowing_nodes(graph, images)
-    _halve(graph, guarded)
+    _halve(graph, overflowing_nodes(graph, images))
     graph.write(path_out)
 
 

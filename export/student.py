@@ -11,9 +11,8 @@ from torch import nn
 
 from embedge.errors import EmbedgeError
 from embedge.export.graph.canonical import canonical
-from embedge.export.graph.fast_forms import lower_prelu
-from embedge.export.graph.observe import stamp
-from embedge.export.graph.surgery import Graph
+from embedge.export.graph.channels import lower_prelu
+from embedge.export.graph.surgery import Graph, stamp
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.sessions import ort_session
 

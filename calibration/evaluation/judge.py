@@ -39,7 +39,9 @@ from embedge.calibration.rates import (
     operating_point,
 )
 from embedge.calibration.scores import BINS, EDGES, Float32, PairScores, score_histogram
+from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract, require_same_space
+from embedge.runtime.encoders import unit_rows
 
 __all__ = [
     "Asked",
@@ -51,6 +53,7 @@ __all__ = [
     "scores_of",
 ]
 
+Floats = NDArray[np.floating]
 _DET_POINTS = 120
 _HISTOGRAM_BINS = 128
 _BLOCK = 2048
@@ -167,15 +170,29 @@ def judged_scores(
     )
 
 
-def cosines_of(one: Float32, other: Float32) -> Cosines:
-    """How near two embeddings of the same pictures are."""
-    cosines = np.einsum("nd,nd->n", one, other)
+def cosines_of(one: Floats, other: Floats) -> Cosines:
+    """How near two embeddings of the same pictures are, of whatever length their rows."""
+    if one.shape != other.shape or one.ndim != 2 or not len(one):
+        raise EmbedgeError(
+            "E-PARITY",
+            f"embeddings of shape {other.shape} cannot be compared with {one.shape}",
+            remedy="Embed the same pictures with both graphs",
+        )
+    cosines = np.einsum("nd,nd->n", _directions(one), _directions(other))
     return Cosines(
         float(cosines.mean()),
         float(np.percentile(cosines, 1)),
         float(cosines.min()),
         len(cosines),
     )
+
+
+def _directions(rows: Floats) -> NDArray[np.float64]:
+    if not np.isfinite(rows).all():
+        raise EmbedgeError(
+            "E-NAN", "an embedding holds NaN or infinity", remedy="Check the graph in float32 first"
+        )
+    return unit_rows(rows.astype(np.float64))
 
 
 def _equal_error(resampling: Resampled) -> EqualErrorRate | None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from embedge.bench.core import Subject, single_stream
 from embedge.bench.machine.tegrastats import watched
 from embedge.bench.results import ArtifactLatency, Sample
+from embedge.calibration.evaluation.figures import Cosines
+from embedge.calibration.evaluation.judge import cosines_of
 from embedge.errors import GateFailed
-from embedge.export.parity import Parity, compare_embeddings
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Encoder
 from embedge.runtime.encoders.ort import OrtEncoder
@@ -26,7 +27,7 @@ BOUNDS = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.99}
 class EngineCheck:
     """`power` is what tegrastats said, or nothing."""
 
-    parity: Parity
+    parity: Cosines
     bound: float
     provider: str
     latency: tuple[ArtifactLatency, ...]
@@ -34,7 +35,7 @@ class EngineCheck:
 
     @property
     def passed(self) -> bool:
-        return self.parity.minimum >= self.bound
+        return self.parity.min >= self.bound
 
 
 def checked_engine(
@@ -54,7 +55,7 @@ def checked_engine(
         OrtEncoder(model, contract) as graph,
         TensorRTEncoder(plan, card, contract, memory=memory) as engine,
     ):
-        parity = compare_embeddings(graph.embed(crops), engine.embed(crops))
+        parity = cosines_of(graph.embed(crops), engine.embed(crops))
         with watched() as power:
             latency = _latency(name, engine, crops, card.batches[2], seconds)
         return EngineCheck(
@@ -70,7 +71,7 @@ def require_agreement(name: str, check: EngineCheck) -> None:
     if not check.passed:
         raise GateFailed(
             "E-ENGINE-PARITY",
-            f"the engine {name} differs from its graph: lowest cosine {check.parity.minimum:.5f},"
+            f"the engine {name} differs from its graph: lowest cosine {check.parity.min:.5f},"
             f" bound {check.bound}",
             remedy="Try --precision fp16 or another TensorRT; the bundle was left as it is",
         )

@@ -11,15 +11,8 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from embedge.export.graph.channels import (
-    absorb_picks,
-    group_count,
-    is_conv,
-    is_weighted,
-    pick_channels,
-    scale_input_channels,
-)
-from embedge.export.graph.surgery import Graph, attribute
+from embedge.export.graph.channels import absorb_picks, pick_channels, scale_input_channels
+from embedge.export.graph.surgery import Graph, attribute, group_count, is_conv, is_weighted
 
 __all__ = ["canonical", "fold_entrance"]
 

@@ -1,6 +1,7 @@
-"""An ONNX graph that can be edited: a list of nodes, constants as arrays, unique names."""
+"""An ONNX graph in memory: read, edited, run on pictures, written."""
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -13,21 +14,48 @@ from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from embedge import __version__
 from embedge.errors import EmbedgeError
 from embedge.files import whole_file
+from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.encoders import tensor_from_crops
+from embedge.runtime.encoders.ort import METADATA_KEY
+from embedge.runtime.encoders.sessions import ort_session, run_session
 
-__all__ = ["Graph", "attribute", "copy_message", "node_place"]
+__all__ = [
+    "DEFAULT_CONTRACT",
+    "Graph",
+    "Images",
+    "attribute",
+    "batches_of",
+    "copy_message",
+    "embeddings_of",
+    "group_count",
+    "is_conv",
+    "is_weighted",
+    "node_place",
+    "observe",
+    "read_contract",
+    "stamp",
+]
 
 Array = NDArray[Any]
+Float32 = NDArray[np.float32]
+Images = NDArray[np.uint8]  # (N, H, W, 3), RGB
 _Message = TypeVar("_Message", NodeProto, ValueInfoProto)
 
 # The oldest IR that carries the opset; readers refuse files of a newer IR than they know.
 _IR_OF_OPSET = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
 OPSETS = range(13, 24)
 _MICROSOFT = "com.microsoft"
+_BATCH = 16
+# How a picture enters a graph that states no contract: RGB, (x − 127.5) / 127.5.
+DEFAULT_CONTRACT = EmbeddingContract(space="", model="", dim=0)
 
 
 @dataclass(slots=True)
 class Graph:
-    """Nodes, constants, inputs, outputs. `write` sorts, prunes, and lets onnx.checker look."""
+    """A list of nodes, constants as arrays, unique names.
+
+    `write` sorts, prunes, and lets onnx.checker look.
+    """
 
     nodes: list[NodeProto]
     constants: dict[str, Array]
@@ -223,6 +251,66 @@ def copy_message(message: _Message) -> _Message:
     twin = type(message)()
     twin.CopyFrom(message)
     return twin
+
+
+def is_weighted(graph: Graph, node: NodeProto) -> bool:
+    """A Conv or Gemm whose weights are known."""
+    return node.op_type in {"Conv", "Gemm"} and node.input[1] in graph.constants
+
+
+def is_conv(graph: Graph, node: NodeProto) -> bool:
+    """A Conv whose weights are known."""
+    return node.op_type == "Conv" and is_weighted(graph, node)
+
+
+def group_count(node: NodeProto) -> int:
+    return int(attribute(node, "group", 1)) if node.op_type == "Conv" else 1
+
+
+def stamp(graph: Graph, contract: EmbeddingContract) -> None:
+    """Write the contract into the metadata."""
+    graph.metadata[METADATA_KEY] = json.dumps(contract.to_json(), sort_keys=True)
+
+
+def read_contract(graph: Graph) -> EmbeddingContract:
+    """The contract of a graph; foreign graphs have the default one."""
+    text = graph.metadata.get(METADATA_KEY)
+    return EmbeddingContract.from_json(json.loads(text)) if text else DEFAULT_CONTRACT
+
+
+def batches_of(images: Images, contract: EmbeddingContract = DEFAULT_CONTRACT) -> Iterator[Float32]:
+    """Pictures as float32 (n,3,H,W), normalised."""
+    for start in range(0, len(images), _BATCH):
+        yield tensor_from_crops(images[start : start + _BATCH], contract)
+
+
+def embeddings_of(model: bytes | Path | Graph, images: Images) -> Float32:
+    """What a graph writes for pictures, not normalised."""
+    data = model.copy().to_model().SerializeToString() if isinstance(model, Graph) else model
+    session = ort_session(data)
+    name = session.get_inputs()[0].name
+    return np.concatenate([run_session(session, None, {name: b})[0] for b in batches_of(images)])
+
+
+def observe(
+    graph: Graph, tensors: Sequence[str], batches: Iterable[Float32]
+) -> Iterator[dict[str, Float32]]:
+    """The values of the named tensors, batch by batch."""
+    feed = graph.inputs[0].name
+    inner = [name for name in tensors if name != feed]
+    session = _session_showing(graph, inner)
+    for batch in batches:
+        values = dict(zip(inner, session.run(inner, {feed: batch}), strict=True)) if inner else {}
+        yield {name: batch if name == feed else values[name] for name in tensors}
+
+
+def _session_showing(graph: Graph, tensors: Sequence[str]) -> Any:
+    model = graph.copy().to_model()
+    present = {item.name for item in model.graph.output}
+    extra = [name for name in tensors if name not in present]
+    typed = {item.name: item for item in onnx.shape_inference.infer_shapes(model).graph.value_info}
+    model.graph.output.extend(typed[name] for name in extra)
+    return ort_session(model.SerializeToString())
 
 
 def _load(path: Path) -> onnx.ModelProto:

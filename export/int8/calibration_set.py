@@ -27,7 +27,6 @@ __all__ = [
     "person_of",
     "picture_features",
     "picture_files",
-    "require_pictures",
 ]
 
 Floats = NDArray[np.floating]
@@ -35,7 +34,6 @@ Images = NDArray[np.uint8]
 Indices = NDArray[np.int64]
 _PARTS = 3  # cells per feature
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
-_FEWEST = 8
 _POOL = 8  # times as many pictures as are wanted: features of all would take too long
 _SPARE = 200
 
@@ -99,25 +97,6 @@ def decoded_pictures(root: Path, names: Sequence[str]) -> Images:
                 root / name,
             )
     return np.stack(images)
-
-
-def require_pictures(images: Images, height: int, width: int) -> None:
-    """Enough different pictures of the size of the model."""
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (height, width, 3):
-        raise _unusable(
-            f"calibration pictures are {images.dtype} {images.shape},"
-            f" expected uint8 (N, {height}, {width}, 3)",
-            "Pass aligned RGB pictures as they are decoded",
-        )
-    several = "Give some hundred pictures of different people"
-    if len(images) < _FEWEST:
-        few = f"{len(images)} calibration pictures are too few; at least {_FEWEST} are needed"
-        raise _unusable(few, several)
-    if np.all(images == images[:1]):
-        raise _unusable(f"all {len(images)} calibration pictures are the same picture", several)
-    if np.all(images.reshape(len(images), -1).std(axis=1) == 0):
-        one = "every calibration picture is of one colour"
-        raise _unusable(one, "Give photographs of aligned faces")
 
 
 def person_of(name: str) -> str:

@@ -20,16 +20,13 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from embedge.export.graph.channels import (
-    is_conv,
     is_depthwise,
-    is_weighted,
     read_channels,
     scale_input_channels,
     scale_output_channels,
     shift_bias,
 )
-from embedge.export.graph.observe import observe
-from embedge.export.graph.surgery import Graph
+from embedge.export.graph.surgery import Graph, is_conv, is_weighted, observe
 from embedge.export.int8.placement import Target, Wanted, activation_scales
 from embedge.export.int8.ranges import Range, Scale, weight_codes, weight_scales
 from embedge.runtime.contract import EmbeddingContract
@@ -40,6 +37,7 @@ Floats = NDArray[np.floating]
 # The means of a tensor's channels before and after a scale rounds it.
 Means = dict[tuple[str, Scale], tuple[Floats, Floats]]
 _HOMOGENEOUS = {"PRelu", "Relu", "LeakyRelu", "Add"}
+_DENSE_SHARE = 0.5
 _SPREAD = 32.0  # no channel is stretched or shrunk by more: dead ones would take all the room
 
 
@@ -78,22 +76,19 @@ class _Class:
         return all(is_depthwise(graph, node) for node in self.readers)
 
 
-def equalise(
-    graph: Graph, batches: Iterable[NDArray[np.float32]], *, dense_share: float = 0.5
-) -> int:
-    """Scale channels in place; returns how many classes of tensors were equalised.
+def equalise(graph: Graph, batches: Iterable[NDArray[np.float32]]) -> None:
+    """Scale channels in place.
 
     Depthwise readers allow full equalisation; where a dense layer reads the channels only the
-    power `dense_share` of it is done, because there it moves the spread into the weights.
+    power `_DENSE_SHARE` of it is done, because there it moves the spread into the weights.
     """
     classes = [c for c in _classes(graph) if c.free and c.writers and c.readers]
     tensors = sorted({name for c in classes for name in c.tensors})
     bounds = channel_bounds(graph, tensors, batches)
     for group in classes:
         spread = np.max([bounds[name] for name in group.tensors], axis=0)
-        share = 1.0 if group.depthwise_only(graph) else dense_share
+        share = 1.0 if group.depthwise_only(graph) else _DENSE_SHARE
         _apply(graph, group, _factors(spread, share))
-    return len(classes)
 
 
 def channel_bounds(

@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from embedge.export.graph.channels import is_weighted
-from embedge.export.graph.fast_forms import slope_of
-from embedge.export.graph.observe import Images, batches_of, observe
-from embedge.export.graph.surgery import Graph
+from embedge.export.graph.channels import slope_of
+from embedge.export.graph.surgery import Graph, Images, batches_of, is_weighted, observe
 from embedge.export.int8.ranges import (
     Range,
     Scale,
@@ -121,8 +119,8 @@ def _quantised_terms(graph: Graph, node: NodeProto, target: Target) -> list[str]
 
 def place(
     graph: Graph, wanted: Wanted, ranges: dict[str, Range], target: Target, *, bits: int = 8
-) -> dict[str, Scale]:
-    """Insert Q/DQ in place. `ranges` knows every root. Returns the scale of each tensor."""
+) -> None:
+    """Insert Q/DQ in place. `ranges` knows every root."""
     scales = activation_scales(wanted, ranges, target)
     sources = [node.input[0] for node in wanted.nodes]
     readers = {name: graph.consumers(name) for name in scales}
@@ -139,7 +137,6 @@ def place(
         elif is_weighted(graph, node):
             _quantise_weights(graph, node, scales[source], bits=bits, bias=target == "cpu")
     graph.tidy()
-    return scales
 
 
 def activation_scales(wanted: Wanted, ranges: dict[str, Range], target: Target) -> dict[str, Scale]:

@@ -1,20 +1,27 @@
 """INT8 through one door: a float ONNX file and pictures in, a graph that says what runs in 8 bits.
 
-A file that cannot be quantised is refused before any work is done.
+A file that cannot be quantised, and pictures that cannot calibrate, are refused before any work.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from embedge.errors import EmbedgeError
 from embedge.export.engines.tensorrt.rules import TENSORRT_8_OPSET, lower_opset, require_tensorrt
 from embedge.export.graph.canonical import canonical, fold_entrance
-from embedge.export.graph.fast_forms import lower_prelu, tame_slopes, widen_groups
-from embedge.export.graph.observe import Images, batches_of, observe, read_contract
-from embedge.export.graph.surgery import Graph, node_place
+from embedge.export.graph.channels import lower_prelu, tame_slopes, widen_groups
+from embedge.export.graph.surgery import (
+    Graph,
+    Images,
+    batches_of,
+    node_place,
+    observe,
+    read_contract,
+)
 from embedge.export.int8.budget.precision_plan import Budget, PrecisionPlan, searched
-from embedge.export.int8.calibration_set import require_pictures
 from embedge.export.int8.compensation import Means, correct_biases, equalise, exact_entrance
 from embedge.export.int8.placement import Target, Wanted, closing_layers, place, wanted_tensors
 from embedge.export.int8.ranges import Histogram, Method, Range
@@ -32,6 +39,7 @@ __all__ = [
 
 FEW = 128  # pictures that suffice for means and for the extremes of channels
 _VALUES_PER_PICTURE = 1 << 14
+_FEWEST = 8
 _QUANTISED = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger", "QLinearMatMul"}
 _CONTROL = {"If", "Loop", "Scan"}
 
@@ -133,7 +141,7 @@ def qdq_from_onnx(
             return quantised(calibrated, calibration_images, method, kept=some)
 
         plan = searched(plan, calibrated.graph, budget, trial)
-    kept |= plan.nodes
+        kept |= plan.nodes
     graph = quantise(calibrated, calibration_images, method, kept=kept, weight_bits=weight_bits)
     if path_out is not None:
         write_for(graph, target, path_out)
@@ -150,7 +158,7 @@ def write_for(graph: Graph, target: Target, path: Path) -> None:
 def calibrated_graph(path_in: Path, images: Images, target: Target) -> Calibrated:
     """Everything that comes before the choice of ranges and of nodes."""
     graph = quantisable_graph(path_in)
-    require_pictures(images, *_picture_size(graph, path_in))
+    _require_pictures(images, *_picture_size(graph, path_in))
     contract = read_contract(graph)
     canonical(graph)
     fold_entrance(graph)
@@ -208,6 +216,31 @@ def _picture_size(graph: Graph, where: Path) -> tuple[int, int]:
         where,
         "Export it for pictures of one size; a dynamic height or width cannot be calibrated",
     )
+
+
+def _require_pictures(images: Images, height: int, width: int) -> None:
+    """Enough different pictures of the size of the model."""
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (height, width, 3):
+        raise _no_calibration(
+            f"calibration pictures are {images.dtype} {images.shape},"
+            f" expected uint8 (N, {height}, {width}, 3)",
+            "Pass aligned RGB pictures as they are decoded",
+        )
+    several = "Give some hundred pictures of different people"
+    if len(images) < _FEWEST:
+        few = f"{len(images)} calibration pictures are too few; at least {_FEWEST} are needed"
+        raise _no_calibration(few, several)
+    if np.all(images == images[:1]):
+        raise _no_calibration(
+            f"all {len(images)} calibration pictures are the same picture", several
+        )
+    if np.all(images.reshape(len(images), -1).std(axis=1) == 0):
+        one = "every calibration picture is of one colour"
+        raise _no_calibration(one, "Give photographs of aligned faces")
+
+
+def _no_calibration(what: str, remedy: str) -> EmbedgeError:
+    return EmbedgeError("E-CALIBRATION", what, remedy=remedy)
 
 
 def _refused(what: str, where: Path, remedy: str) -> EmbedgeError:

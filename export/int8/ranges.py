@@ -69,10 +69,6 @@ class Histogram:
     __slots__ = ("counts", "high", "low", "zeros")
 
     def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything."""
         self.counts = np.zeros((2, _BINS), np.int64)  # negative, positive; rising magnitude
         self.zeros = 0
         self.low, self.high = np.inf, -np.inf

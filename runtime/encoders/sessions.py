@@ -1,18 +1,81 @@
-"""ONNX Runtime sessions that never fall back silently and never read files nobody named."""
+"""ONNX Runtime sessions that never fall back silently and never read files nobody named.
 
-from collections.abc import Sequence
+Before an engine sees a model, its bytes are walked by the schema of ONNX without a parser library:
+operators, half precision, and whether anything is kept in another file, in every tensor wherever
+it may stand. What the schema does not know is refused, because a part that cannot be read cannot
+be vouched for.
+
+The wire format of protobuf is read strictly: one way to write each thing, and a bound on its parts.
+A lenient reader and another lenient reader understand the same bytes differently; what is strange
+here (a number written longer than it is, a group, a tag beyond 32 bits) no exporter writes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.encoders.graph_facts import GraphFacts, graph_facts
 from embedge.runtime.reading import read_bytes
 
-__all__ = ["model_bytes", "ort_session", "require_self_contained", "require_threads", "run_session"]
+__all__ = [
+    "GraphFacts",
+    "Wire",
+    "graph_facts",
+    "model_bytes",
+    "ort_session",
+    "require_self_contained",
+    "require_threads",
+    "run_session",
+]
 
 _LARGEST_MODEL = 2 << 30  # what protobuf can hold
 _MOST_THREADS = 512
 CPU = "CPUExecutionProvider"
+
+Field = tuple[int, int | memoryview | None]
+_FLOAT16 = 10
+_FIRST = 8
+_DEEPEST = 20  # graphs within graphs; a branch within a loop within a branch is 3
+_MOST_FIELDS = 2_000_000
+_LONGEST_TAG, _LONGEST_NUMBER = 5, 10
+_FIXED = {1: 8, 5: 4}
+_LEAF = ""  # text, numbers, or a message that holds no tensor
+
+# message -> field number -> the message it holds. Only fields that are messages, text or packed.
+_PARTS: Mapping[str, Mapping[int, str]] = {
+    "model": {2: _LEAF, 3: _LEAF, 4: _LEAF, 6: _LEAF, 7: "graph", 8: _LEAF, 14: _LEAF}
+    | {20: "training", 25: "function", 26: _LEAF},
+    "training": {1: "graph", 2: "graph", 3: _LEAF, 4: _LEAF},
+    "graph": {1: "node", 2: _LEAF, 5: "tensor", 10: _LEAF, 11: _LEAF, 12: _LEAF, 13: _LEAF}
+    | {14: _LEAF, 15: "sparse", 16: _LEAF},
+    "function": {1: _LEAF, 4: _LEAF, 5: _LEAF, 6: _LEAF, 7: "node", 8: _LEAF, 9: _LEAF}
+    | {10: _LEAF, 11: "attribute", 12: _LEAF, 13: _LEAF, 14: _LEAF},
+    "node": {1: _LEAF, 2: _LEAF, 3: _LEAF, 4: _LEAF, 5: "attribute", 6: _LEAF, 7: _LEAF}
+    | {8: _LEAF, 9: _LEAF, 10: _LEAF},
+    "attribute": {1: _LEAF, 4: _LEAF, 5: "tensor", 6: "graph", 7: _LEAF, 8: _LEAF, 9: _LEAF}
+    | {10: "tensor", 11: "graph", 13: _LEAF, 14: _LEAF, 15: _LEAF, 21: _LEAF}
+    | {22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor", 3: _LEAF},
+    "tensor": {1: _LEAF, 3: _LEAF, 4: _LEAF, 5: _LEAF, 6: _LEAF, 7: _LEAF, 8: _LEAF, 9: _LEAF}
+    | {10: _LEAF, 11: _LEAF, 12: _LEAF, 13: _LEAF, 14: _LEAF, 16: _LEAF},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GraphFacts:
+    operators: frozenset[str]
+    first: tuple[str, ...]
+    """the first operators in the order of the file"""
+    half: bool
+    external_data: bool
+    """something is kept in another file, whether weights or a compiled context"""
+
+    @property
+    def quantised(self) -> bool:
+        """Whether some of it runs in 8 bits. ONNX Runtime's WeightBiasQuantization harms these:
+        it corrupts half-precision scales, and quantises what was kept in float."""
+        return "DequantizeLinear" in self.operators
 
 
 def ort_session(
@@ -150,3 +213,103 @@ def _no_provider(name: str, why: str) -> EmbedgeError:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def graph_facts(model: bytes) -> GraphFacts:
+    """Read the facts; a file that is no ONNX message to the last byte is refused."""
+    walk = _Walk()
+    try:
+        walk.message("model", memoryview(model), 0)
+        if walk.bodies != 1:
+            raise ValueError("it holds no graph" if not walk.bodies else "it holds two graphs")
+    except (IndexError, ValueError) as error:
+        raise EmbedgeError(
+            "E-GRAPH",
+            f"this is not an ONNX model: {error}",
+            remedy="Export the model again",
+        ) from error
+    first = tuple(walk.operators[:_FIRST])
+    return GraphFacts(frozenset(walk.operators), first, walk.half, walk.external)
+
+
+class Wire:
+    """Reads messages of one file; all of them together may hold so many fields and no more."""
+
+    def __init__(self, most: int = _MOST_FIELDS) -> None:
+        self._left = most
+
+    def fields(self, message: memoryview) -> Iterator[Field]:
+        """(field number, value): an integer, the bytes of a part, or None for a fixed number."""
+        position, end = 0, len(message)
+        while position < end:
+            self._spend()
+            tag, position = _number(message, position, _LONGEST_TAG)
+            number, wire = tag >> 3, tag & 7
+            if not number or tag >= 1 << 32:
+                raise ValueError("a field's number is 0, or longer than it needs to be")
+            if wire == 0:
+                value, position = _number(message, position, _LONGEST_NUMBER)
+                yield number, value
+                continue
+            length = _FIXED.get(wire)
+            if wire == 2:
+                length, position = _number(message, position, _LONGEST_TAG)
+            if length is None:
+                raise ValueError(f"wire type {wire} at byte {position}")
+            if position + length > end:
+                raise ValueError("it is cut short")
+            yield number, message[position : position + length] if wire == 2 else None
+            position += length
+
+    def _spend(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError("it has more parts than any model")
+
+
+def _number(message: memoryview, position: int, longest: int) -> tuple[int, int]:
+    """A varint in its shortest form."""
+    value = shift = 0
+    for _ in range(longest):
+        byte = message[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            if not byte and shift:
+                raise ValueError(f"a number at byte {position} is longer than it needs to be")
+            return value, position
+        shift += 7
+    raise ValueError("a number is too long")
+
+
+@dataclass(slots=True)
+class _Walk:
+    wire: Wire = field(default_factory=Wire)
+    bodies: int = 0
+    operators: list[str] = field(default_factory=list)
+    half: bool = False
+    external: bool = False
+
+    def message(self, kind: str, body: memoryview, depth: int) -> None:
+        if depth > _DEEPEST:
+            raise ValueError("its graphs are nested too deeply")
+        parts = _PARTS[kind]
+        for number, value in self.wire.fields(body):
+            self._note(kind, number, value)
+            if not isinstance(value, memoryview):
+                continue
+            if number not in parts:
+                raise ValueError(f"field {number} of a {kind} is not known")
+            if parts[number]:
+                self.message(parts[number], value, depth + (parts[number] == "graph"))
+
+    def _note(self, kind: str, number: int, value: int | memoryview | None) -> None:
+        if kind == "tensor":
+            self.half = self.half or (number == 2 and value == _FLOAT16)
+            # any place but the file itself: what a longer number is cut to is left to no parser
+            self.external = self.external or number == 13 or (number == 14 and value != 0)
+        elif kind == "node" and number == 4 and isinstance(value, memoryview):
+            self.operators.append(bytes(value).decode())
+            self.external = self.external or self.operators[-1] == "EPContext"
+        elif kind == "model" and number == 7:
+            self.bodies += 1

@@ -7,15 +7,13 @@ from datetime import UTC, datetime
 import numpy as np
 
 from embedge.errors import EmbedgeError
+from embedge.printed import printable
 from embedge.runtime.contract import EmbeddingContract, require_same_space
 from embedge.runtime.encoders import Embeddings
 
-__all__ = ["LONGEST_NAME", "checked_name", "checked_names", "checked_rows", "now_in_utc", "shown"]
+__all__ = ["LONGEST_NAME", "checked_name", "checked_names", "checked_rows", "now_in_utc"]
 
 LONGEST_NAME = 256  # bytes
-# control, unpaired surrogate, line and paragraph; and the marks that turn the order of letters
-_UNPRINTED = {"Cc", "Cs", "Zl", "Zp"}
-_TURNING = set("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def checked_rows(
@@ -50,23 +48,17 @@ def checked_names(people: str | Sequence[str], rows: int) -> list[str]:
 def checked_name(name: str) -> str:
     """In the composed form (NFC), and fit to be printed."""
     composed = unicodedata.normalize("NFC", name)
-    printed = not any(map(_is_unprinted, composed))
-    if printed and composed.strip() and len(composed.encode()) <= LONGEST_NAME:
+    if (
+        printable(composed) == composed
+        and composed.strip()
+        and len(composed.encode()) <= LONGEST_NAME
+    ):
         return composed
     raise EmbedgeError(
         "E-PERSON",
-        f"a name has 1 to {LONGEST_NAME} bytes and no control characters, not '{shown(name[:99])}'",
+        f"a name has 1 to {LONGEST_NAME} bytes and no control characters, not '{printable(name[:99])}'",
         remedy="Name each person, the same way every time",
     )
-
-
-def shown(text: str) -> str:
-    """What may be printed of a text that somebody else chose."""
-    return "".join(ascii(letter)[1:-1] if _is_unprinted(letter) else letter for letter in text)
-
-
-def _is_unprinted(letter: str) -> bool:
-    return letter in _TURNING or unicodedata.category(letter) in _UNPRINTED
 
 
 def now_in_utc() -> str:

@@ -84,5 +84,5 @@ def test_the_tests_for_a_real_gpu_can_run(fake_driver: Path, tmp_path: Path) -> 
     more = {"PATH": path, "FAKE_GPU_HIDES": "tensorrt_rtx", **settings}
     assert passed(fake_driver, 10, FOLDER.parent / "gpu", **more) >= 10
     seen = json.loads((tmp_path / "gpu-fake-gpu.json").read_text())
-    assert seen["seen"]["engine tensorrt int8 (1, 1, 1)"]["parity"]["minimum"] > 0.9999
+    assert seen["seen"]["engine tensorrt int8 (1, 1, 1)"]["parity"]["min"] > 0.9999
     assert seen["provenance"]["machine"]["cuda"]["devices"][0]["name"] == "Fake GPU"

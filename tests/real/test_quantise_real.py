@@ -8,10 +8,10 @@ import onnx
 import onnxruntime
 import pytest
 
-from embedge.export.graph.observe import embeddings_of
+from embedge.calibration.evaluation.judge import cosines_of
+from embedge.export.graph.surgery import embeddings_of
 from embedge.export.int8.calibration_set import picture_files
 from embedge.export.int8.qdq import qdq_from_onnx
-from embedge.export.parity import compare_embeddings
 from embedge.runtime.picture.images import rgb_from_picture
 
 pytestmark = pytest.mark.real
@@ -26,10 +26,10 @@ def test_int8_of_a_trained_network(real: Path, tmp_path: Path, name: str) -> Non
     faces = np.stack([rgb_from_picture(real / "lfw-dev" / names[i]) for i in picked])
     model, out = real / "models" / f"{name}.onnx", tmp_path / "int8.onnx"
     qdq_from_onnx(model, faces[:28], out)
-    found = compare_embeddings(embeddings_of(model, faces[28:]), embeddings_of(out, faces[28:]))
+    found = cosines_of(embeddings_of(model, faces[28:]), embeddings_of(out, faces[28:]))
     mean, lowest = BOUNDS[name]
     assert found.mean >= mean
-    assert found.minimum >= lowest
+    assert found.min >= lowest
     operators = _optimised(out, tmp_path)
     assert operators["Conv"] == operators["FusedConv"] == operators["PRelu"] == 0
     assert operators["QLinearConv"] >= 49

@@ -182,7 +182,7 @@ def models(_: Path) -> Iterator[Attempt]:
     from outside_files import ATTACKS
     from tiny_bundles import tiny_contract, tiny_onnx
 
-    from embedge.runtime.encoders.graph_facts import graph_facts
+    from embedge.runtime.encoders.sessions import graph_facts
 
     sources = [tiny_onnx(tiny_contract(8)), *(make() for make in ATTACKS.values())]
     for seed in range(COUNT):

@@ -19,8 +19,8 @@ from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, sha256_json
 from embedge.optional import require
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders.graph_facts import graph_facts
 from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
+from embedge.runtime.encoders.sessions import graph_facts
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.models.cost import NetworkCost
 from embedge.train.teachers.vocabulary import Rows, Teacher

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from embedge.bench.core import Measured, Subject, single_stream
-from embedge.export.graph.observe import DEFAULT_CONTRACT, Images, embeddings_of
-from embedge.export.parity import Parity, compare_embeddings
+from embedge.calibration.evaluation.figures import Cosines
+from embedge.calibration.evaluation.judge import cosines_of
+from embedge.export.graph.surgery import DEFAULT_CONTRACT, Images, embeddings_of
 from embedge.runtime.encoders import tensor_from_crops
 from embedge.runtime.encoders.sessions import ort_session
 
@@ -35,7 +36,7 @@ class FileFigures:
 class BeforeAfter:
     """`disturbed`: other processes used the processor meanwhile."""
 
-    parity: Parity
+    parity: Cosines
     before: FileFigures
     after: FileFigures
     disturbed: bool
@@ -50,7 +51,7 @@ class BeforeAfter:
 
 def before_after(before: Path, after: Path, images: Images, *, seconds: float) -> BeforeAfter:
     """Interleaved rounds on faces; a disturbed measurement says so."""
-    parity = compare_embeddings(embeddings_of(before, images), embeddings_of(after, images))
+    parity = cosines_of(embeddings_of(before, images), embeddings_of(after, images))
     subjects = [Subject(path.name, _caller(path, images)) for path in (before, after)]
     measured = single_stream(subjects, seconds=seconds, rounds=5, repeats=0.5)
     first, second = map(FileFigures.of, (before, after), measured)

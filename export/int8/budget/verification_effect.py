@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from embedge.calibration.evaluation.figures import Side
-from embedge.calibration.evaluation.judge import Subject, scores_of
+from embedge.calibration.evaluation.judge import Subject, cosines_of, scores_of
 from embedge.calibration.rates import Insufficient, operating_point
 from embedge.errors import EmbedgeError
-from embedge.export.parity import compare_embeddings
 from embedge.runtime.encoders import normalised
 
 __all__ = ["Effect", "VerificationReference"]
@@ -73,5 +72,5 @@ class VerificationReference:
             flips=int(np.count_nonzero(flipped)),
             comparisons=before.size,
             unrest=float(np.sqrt((moved[same].mean() + moved[~same].mean()) / 2)),
-            cosine=compare_embeddings(self.float.rows, found.rows).mean,
+            cosine=cosines_of(self.float.rows, found.rows).mean,
         )

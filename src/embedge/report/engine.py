@@ -52,14 +52,14 @@ def _artifact(name: str, file: str, graph: Graph, card: EngineCard, check: Engin
         opset=graph.opset,
         provider=check.provider,
         note=f"engine of {graph.file}; cosine to that graph on ONNX Runtime:"
-        f" mean {parity.mean:.5f}, p1 {parity.p1:.5f}, lowest {parity.minimum:.5f} of"
-        f" {parity.count}",
+        f" mean {parity.mean:.5f}, p1 {parity.p1:.5f}, lowest {parity.min:.5f} of"
+        f" {parity.n}",
     )
 
 
 def _gate(name: str, check: EngineCheck) -> Gate:
     what = "lowest cosine between the engine and its ONNX graph"
-    return Gate.of(f"engine parity {name}", what, check.parity.minimum, check.bound, "min")
+    return Gate.of(f"engine parity {name}", what, check.parity.min, check.bound, "min")
 
 
 def _latency(card: EngineCard, check: EngineCheck) -> Latency:

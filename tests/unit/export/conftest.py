@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from small_face import DIM, SmallFace, small_face, smooth_pictures
 
 from embedge.export.graph.canonical import canonical
-from embedge.export.graph.observe import DEFAULT_CONTRACT
-from embedge.export.graph.surgery import Graph
+from embedge.export.graph.surgery import DEFAULT_CONTRACT, Graph
 from embedge.export.student import onnx_from_student
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import tensor_from_crops

@@ -196,8 +196,8 @@ def _text(built: "BuiltEngine") -> str:
         return "\n".join([*lines, "check     not run: built ahead of time, no GPU to ask"])
     parity = check.parity
     lines.append(
-        f"parity    cosine to its graph: mean {parity.mean:.5f}, lowest {parity.minimum:.5f}"
-        f" of {parity.count} faces (bound {check.bound})"
+        f"parity    cosine to its graph: mean {parity.mean:.5f}, lowest {parity.min:.5f}"
+        f" of {parity.n} faces (bound {check.bound})"
     )
     for row in check.latency:
         lines.append(f"latency   batch {row.batch}: p50 {row.p50} ms, p99 {row.p99} ms, n {row.n}")

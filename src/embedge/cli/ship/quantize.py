@@ -135,8 +135,8 @@ def _plan_text(plan: "PrecisionPlan") -> str:
 def _text(figures: "BeforeAfter") -> str:
     parity, before, after = figures.parity, figures.before, figures.after
     lines = [
-        f"cosine to float on {parity.count} other pictures:"
-        f" mean {parity.mean:.5f}, p1 {parity.p1:.5f}, lowest {parity.minimum:.5f}",
+        f"cosine to float on {parity.n} other pictures:"
+        f" mean {parity.mean:.5f}, p1 {parity.p1:.5f}, lowest {parity.min:.5f}",
         f"size      {before.bytes / 1e6:8.2f} MB -> {after.bytes / 1e6:8.2f} MB",
         f"latency   {before.p50_ms:8.2f} ms -> {after.p50_ms:8.2f} ms"
         f"  ({figures.speedup:.2f} times as fast; ONNX Runtime CPU, 1 thread, batch 1, median)",

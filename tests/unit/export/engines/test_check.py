@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from tiny_graphs import contract
 
+from embedge.calibration.evaluation.figures import Cosines
 from embedge.errors import GateFailed
 from embedge.export.engines.check import BOUNDS, EngineCheck, _latency, require_agreement
-from embedge.export.parity import Parity
 
 
 class Counting:
@@ -36,7 +36,7 @@ def test_batch_one_and_the_largest_that_the_faces_fill(largest, batches):
 
 @pytest.mark.parametrize(("lowest", "agrees"), [(0.9995, True), (0.99, False)])
 def test_the_lowest_cosine_decides(lowest, agrees):
-    check = EngineCheck(Parity(0.9999, 0.9998, lowest, 9), BOUNDS["fp16"], "TensorRT", (), {})
+    check = EngineCheck(Cosines(0.9999, 0.9998, lowest, 9), BOUNDS["fp16"], "TensorRT", (), {})
     assert check.passed is agrees
     if agrees:
         require_agreement("e", check)

@@ -6,7 +6,7 @@ from graphs import graph_of, operators, random_floats, run
 from onnx import helper
 
 from embedge.export.graph.canonical import canonical, fold_entrance
-from embedge.export.graph.fast_forms import lower_prelu, slope_of
+from embedge.export.graph.channels import lower_prelu, slope_of
 from embedge.export.graph.surgery import Graph
 from embedge.export.student import onnx_from_student
 

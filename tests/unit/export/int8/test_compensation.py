@@ -6,8 +6,7 @@ from graphs import run
 from small_face import small_face
 
 from embedge.export.graph.canonical import canonical
-from embedge.export.graph.observe import DEFAULT_CONTRACT, batches_of
-from embedge.export.graph.surgery import Graph
+from embedge.export.graph.surgery import DEFAULT_CONTRACT, Graph, batches_of
 from embedge.export.int8.compensation import (
     channel_bounds,
     correct_biases,
@@ -47,7 +46,7 @@ def test_equalised_channels_have_one_range(student, pictures, tensor):
     )
     both = [inner, student.producer(inner).input[0]]  # the two ends of a PReLU
     before = _spread(student, both, pictures)
-    assert equalise(student, batches_of(pictures)) > 0
+    equalise(student, batches_of(pictures))
     np.testing.assert_allclose(run(student, tensor), expected, atol=1e-5)
     assert before > 2.5
     assert _spread(student, both, pictures) < 1.01

@@ -74,13 +74,6 @@ def test_a_constant_tensor_has_a_range(method):
     assert collected(np.full(10, 0.5)).compute(method).high == pytest.approx(0.5, rel=1e-2)
 
 
-def test_reset_forgets(bell):
-    histogram = collected(bell * 100)
-    histogram.reset()
-    histogram.collect(bell)
-    assert histogram.compute("mse") == collected(bell).compute("mse")
-
-
 def test_thinning_keeps_the_extremes(bell):
     pictures = bell.reshape(20, -1)
     histogram = Histogram()

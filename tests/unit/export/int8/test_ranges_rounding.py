@@ -5,8 +5,7 @@ import pytest
 from graphs import graph_of, reference, run
 from onnx import helper
 
-from embedge.export.graph.observe import DEFAULT_CONTRACT
-from embedge.export.graph.surgery import Graph
+from embedge.export.graph.surgery import DEFAULT_CONTRACT, Graph
 from embedge.export.int8.placement import dequantise, quantise
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.int8.ranges import (

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.evaluation.figures import Comparison, Cosines, Key
-from embedge.calibration.evaluation.judge import Asked, Subject, judge, scores_of
+from embedge.calibration.evaluation.figures import Comparison, Key
+from embedge.calibration.evaluation.judge import Asked, Subject, cosines_of, judge, scores_of
 from embedge.calibration.evaluation.worst import ScoredPair, worst_pairs
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import Insufficient
 from embedge.calibration.thresholds import threshold_at
-from embedge.export.parity import compare_embeddings
 from embedge.files import sha256_file, write_json
 from embedge.pipeline.recipe import Evaluate, Recipe
 from embedge.pipeline.run import Run, Stage
@@ -103,10 +102,9 @@ def _artifact(
 
     own, *ladder = thresholds(probe, wanted.threshold_fmr, *wanted.fmrs)
     teachers = thresholds(some.teacher, wanted.threshold_fmr) if views.shared else []
-    parity = compare_embeddings(views.student, views.artifacts[name].rows)
     return ArtifactFindings(
         provider=views.providers[name],
-        cosine=Cosines(parity.mean, parity.p1, parity.minimum, parity.count),
+        cosine=cosines_of(views.student, views.artifacts[name].rows),
         threshold=next(_set(own), None),
         threshold_needs=own.needs if isinstance(own, Insufficient) else None,
         threshold_against_teacher=next(_set(*teachers), None),

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from embedge.calibration.evaluation.figures import Cosines
 from embedge.cli.ship.quantize import _plan_text, _text, configure
 from embedge.export.int8.budget.before_after import BeforeAfter, FileFigures
 from embedge.export.int8.budget.precision_plan import KeptLayer, PrecisionPlan
 from embedge.export.int8.budget.verification_effect import Effect
-from embedge.export.parity import Parity
 
 
 def effect(loss: float) -> Effect:
@@ -29,7 +29,7 @@ def test_the_defaults():
 @pytest.mark.parametrize("disturbed", [False, True])
 def test_figures_in_words(disturbed):
     before, after = FileFigures("a", 4_000_000, 6.0, 9), FileFigures("b", 1_000_000, 2.0, 9)
-    text = _text(BeforeAfter(Parity(0.99, 0.98, 0.97, 200), before, after, disturbed=disturbed))
+    text = _text(BeforeAfter(Cosines(0.99, 0.98, 0.97, 200), before, after, disturbed=disturbed))
     assert "200 other pictures: mean 0.99000, p1 0.98000, lowest 0.97000" in text
     assert "4.00 MB ->     1.00 MB" in text
     assert "(3.00 times as fast" in text

@@ -4,21 +4,21 @@ import json
 
 import pytest
 
+from embedge.calibration.evaluation.figures import Cosines
 from embedge.export.int8.budget.before_after import BeforeAfter, FileFigures, before_after
-from embedge.export.parity import Parity
 
 
 def test_a_file_beside_itself(student_file, pictures):
     found = before_after(student_file, student_file, pictures[:8], seconds=0.1)
-    assert found.parity.minimum == pytest.approx(1)
-    assert found.parity.count == 8
+    assert found.parity.min == pytest.approx(1)
+    assert found.parity.n == 8
     assert found.before.bytes == found.after.bytes == student_file.stat().st_size
     assert found.before.calls > 0 < found.after.p50_ms
 
 
 def test_the_speedup_is_before_over_after_and_is_written():
     rows = FileFigures("a.onnx", 4, 6.0, 10), FileFigures("b.onnx", 1, 1.5, 40)
-    written = BeforeAfter(Parity(1.0, 1.0, 1.0, 8), *rows, disturbed=False).to_json()
+    written = BeforeAfter(Cosines(1.0, 1.0, 1.0, 8), *rows, disturbed=False).to_json()
     assert written["speedup"] == 4
     assert written["after"] == {"file": "b.onnx", "bytes": 1, "p50_ms": 1.5, "calls": 40}
-    assert json.loads(json.dumps(written))["parity"]["count"] == 8
+    assert json.loads(json.dumps(written))["parity"]["n"] == 8

@@ -8,13 +8,13 @@ import onnxruntime
 import pytest
 from small_face import smooth_pictures
 
+from embedge.calibration.evaluation.judge import cosines_of
 from embedge.errors import EmbedgeError
-from embedge.export.graph.observe import DEFAULT_CONTRACT, embeddings_of
+from embedge.export.graph.surgery import DEFAULT_CONTRACT, embeddings_of
 from embedge.export.int8.budget.precision_plan import Budget, PrecisionPlan, searched
 from embedge.export.int8.budget.verification_effect import VerificationReference
 from embedge.export.int8.qdq import calibrated_graph, quantised
 from embedge.export.int8.ranges import Range
-from embedge.export.parity import compare_embeddings
 from embedge.runtime.encoders import tensor_from_crops
 
 
@@ -148,8 +148,8 @@ def test_a_layer_kept_in_float_is_not_quantised_behind_our_back(calibrated, pict
     truth = onnxruntime.InferenceSession(
         str(tmp_path / "kept.onnx"), plain, providers=["CPUExecutionProvider"]
     ).run(None, {"image": tensor_from_crops(pictures, DEFAULT_CONTRACT)})[0]
-    assert compare_embeddings(truth, ours).minimum > 0.999
-    assert compare_embeddings(truth, naive).minimum < compare_embeddings(truth, ours).minimum
+    assert cosines_of(truth, ours).min > 0.999
+    assert cosines_of(truth, naive).min < cosines_of(truth, ours).min
 
 
 def test_what_a_search_computed_once_changes_no_graph(student_file, pictures, calibrated):

@@ -7,12 +7,12 @@ import pytest
 import torch
 from small_face import embed, smooth_pictures
 
+from embedge.calibration.evaluation.judge import cosines_of
 from embedge.errors import EmbedgeError
-from embedge.export.graph.observe import DEFAULT_CONTRACT
+from embedge.export.graph.surgery import DEFAULT_CONTRACT
 from embedge.export.int8.qdq import calibrated_graph, qdq_from_onnx, quantised
 from embedge.export.int8.training.fake_quant import FakeQuantised
 from embedge.export.int8.training.qat import trained_graph
-from embedge.export.parity import compare_embeddings
 from embedge.runtime.encoders import tensor_from_crops
 from embedge.train.head.margins import Margin
 from embedge.train.head.streamed.margin_ce import margin_ce
@@ -35,7 +35,7 @@ def test_the_module_computes_what_the_file_computes(student_file, pictures, tmp_
     with torch.inference_mode():
         module = FakeQuantised(calibrated, pictures)
         found = module(torch.from_numpy(tensor_from_crops(pictures, DEFAULT_CONTRACT))).numpy()
-    assert compare_embeddings(embed(tmp_path / "q.onnx", pictures), found).minimum > 0.9995
+    assert cosines_of(embed(tmp_path / "q.onnx", pictures), found).min > 0.9995
 
 
 def test_training_under_the_frozen_head_recovers_half_of_the_loss(student_file, tmp_path):
