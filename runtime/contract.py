@@ -18,6 +18,10 @@ ARCFACE_112 = (
 )
 
 
+Colour = Literal["RGB", "BGR"]
+Flip = Literal["none", "sum"]
+
+
 @dataclass(frozen=True, slots=True)
 class EmbeddingContract:
     """How a picture becomes an embedding, and in which space the embedding lives.
@@ -32,10 +36,10 @@ class EmbeddingContract:
     dim: Annotated[int, Bound(1, 16_384)]
     size: Annotated[int, Bound(16, 1024)] = 112
     template: tuple[tuple[float, float], ...] = ARCFACE_112
-    colour: Literal["RGB", "BGR"] = "RGB"
+    colour: Colour = "RGB"
     mean: Annotated[float, Bound(-1e4, 1e4)] = 127.5
     std: Annotated[float, Bound(1e-4, 1e4)] = 127.5
-    flip: Literal["none", "sum"] = "none"
+    flip: Flip = "none"
 
     def __post_init__(self) -> None:
         """The template is five points in the crop, or a little beside it."""

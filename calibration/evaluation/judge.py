@@ -118,7 +118,7 @@ def judge(
             seed=seed,
         )
         if not asked.alone:
-            same = cosines_of(asked.gallery.rows, asked.probe.rows)
+            same = _cosines(asked.gallery.rows, asked.probe.rows)
             found = replace(found, same_image=same)
         if asked.instead_of is not None:
             found = replace(found, drift=_drift(*done[asked.instead_of], asked, found, people))
@@ -178,7 +178,11 @@ def cosines_of(one: Floats, other: Floats) -> Cosines:
             f"embeddings of shape {other.shape} cannot be compared with {one.shape}",
             remedy="Embed the same pictures with both graphs",
         )
-    cosines = np.einsum("nd,nd->n", _directions(one), _directions(other))
+    return _cosines(_directions(one), _directions(other))
+
+
+def _cosines(one: Floats, other: Floats) -> Cosines:
+    cosines = np.einsum("nd,nd->n", one, other)
     return Cosines(
         float(cosines.mean()),
         float(np.percentile(cosines, 1)),

@@ -7,7 +7,7 @@ from pathlib import Path
 from embedge.calibration.evaluation.figures import Side
 from embedge.errors import EmbedgeError
 from embedge.runtime.bundle.bundle import Bundle
-from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.contract import EmbeddingContract, Flip
 from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
 from embedge.runtime.encoders.sessions import ort_session
 from embedge.runtime.threshold import Threshold
@@ -35,7 +35,7 @@ def opened_model(
     path: str,
     *,
     space: str | None = None,
-    flip: str | None = None,
+    flip: Flip | None = None,
     threads: int | None = None,
     require_provider: str | None = None,
 ) -> EvaluatedModel:

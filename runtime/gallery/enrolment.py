@@ -56,7 +56,8 @@ def checked_name(name: str) -> str:
         return composed
     raise EmbedgeError(
         "E-PERSON",
-        f"a name has 1 to {LONGEST_NAME} bytes and no control characters, not '{printable(name[:99])}'",
+        f"a name has 1 to {LONGEST_NAME} bytes and no control characters,"
+        f" not '{printable(name[:99])}'",
         remedy="Name each person, the same way every time",
     )
 

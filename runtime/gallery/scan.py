@@ -86,7 +86,8 @@ class Int8Scan:
 
     @property
     def _unsettled(self) -> int:
-        return sum(segment.rows for segment in self._small) + sum(map(len, self._waiting))
+        settled: int = sum(segment.rows for segment in self._small)
+        return settled + sum(map(len, self._waiting))
 
     def _fill_large(self) -> None:
         rows = _joined([*(segment.codes() for segment in self._small), *self._waiting], self._dim)

@@ -18,7 +18,7 @@ from embedge.calibration.rates import EqualError, equal_error
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, sha256_json
 from embedge.optional import require
-from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.contract import Colour, EmbeddingContract
 from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
 from embedge.runtime.encoders.sessions import graph_facts
 from embedge.runtime.picture.images import RgbImage
@@ -32,7 +32,7 @@ _TOLERATED = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    colour: str
+    colour: Colour
     mean: float
     std: float
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ProtocolFacts,
     )
     from embedge.progress import Progress
+    from embedge.runtime.contract import Flip
 
     Trial = FolderTrial | PairTrial | IjbTrial
     Runs = list[tuple[ModelResult, Evidence | None]]
@@ -231,10 +232,11 @@ def _protocol(options: argparse.Namespace) -> "ProtocolFacts":
     return ProtocolFacts("pairs", (options.bin or options.pairs).name, flip=_flip(options))
 
 
-def _flip(options: argparse.Namespace) -> str | None:
+def _flip(options: argparse.Namespace) -> "Flip | None":
     """The published protocols add the embedding of the mirrored picture."""
     published = options.bin is not None or options.ijb is not None
-    return options.flip or ("sum" if published else None)
+    asked: Flip | None = options.flip
+    return asked or ("sum" if published else None)
 
 
 def _measured(options: argparse.Namespace, trial: "Trial", progress: "Progress") -> "Runs":
