@@ -6,7 +6,10 @@ from typing import Any, Self
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
 
-__all__ = ["EmbeddingContract", "require_same_space"]
+__all__ = ["EmbeddingContract", "PerChannel", "require_same_space"]
+
+# one number for all colours, or one for each, in the contract's colour order
+PerChannel = float | tuple[float, float, float]
 
 ARCFACE_112 = (
     (38.2946, 51.6963),
@@ -31,8 +34,8 @@ class EmbeddingContract:
     size: int = 112
     template: tuple[tuple[float, float], ...] = ARCFACE_112
     colour: str = "RGB"
-    mean: float = 127.5
-    std: float = 127.5
+    mean: PerChannel = 127.5
+    std: PerChannel = 127.5
     flip: str = "none"
 
     @property
@@ -53,7 +56,15 @@ class EmbeddingContract:
                 remedy="Rebuild the bundle with this version of embedge",
             )
         template = tuple((float(x), float(y)) for x, y in value["template"])
-        return cls(**{**value, "template": template})
+        scales = {name: _per_channel(value[name]) for name in ("mean", "std")}
+        return cls(**{**value, **scales, "template": template})
+
+
+def _per_channel(value: Any) -> PerChannel:
+    if not isinstance(value, list | tuple):
+        return value  # type: ignore[no-any-return]
+    red, green, blue = map(float, value)
+    return red, green, blue
 
 
 def require_same_space(gallery: EmbeddingContract, probe: EmbeddingContract) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from embedge.calibration.evaluation.preprocessing import FEEDINGS
 from embedge.errors import EmbedgeError
 from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.contract import EmbeddingContract
@@ -47,12 +48,16 @@ def opened_model(
     flip: str | None = None,
     threads: int | None = None,
     require_provider: str | None = None,
+    preprocessing: str | None = None,
 ) -> EvaluatedModel:
     """Open `FILE.onnx`, `NAME.embedge` or `NAME.embedge:ARTIFACT`.
 
-    `space` names the space of foreign ONNX files, for those who know two of them to share it.
+    `space` names the space of foreign ONNX files, for those who know two of them to share it;
+    `preprocessing` (a name of `FEEDINGS`) says how to feed one that states nothing.
     """
     found = _found(path, space)
+    if preprocessing is not None:
+        found = _fed(found, preprocessing, space)
     contract = found.contract if flip is None else replace(found.contract, flip=flip)
     encoder = OrtEncoder(found.data, contract, threads=threads, require_provider=require_provider)
     digest = hashlib.sha256(found.data).hexdigest()
@@ -68,6 +73,19 @@ class _Found:
     name: str
     source: str
     threshold: Threshold | None = None
+
+
+def _fed(found: _Found, preprocessing: str, space: str | None) -> _Found:
+    if found.source != _CONVENTION:
+        raise EmbedgeError(
+            "E-CONTRACT",
+            f"{found.name} states how it is to be fed; it cannot be fed {preprocessing}",
+            remedy="Leave the preprocessing of this model out",
+        )
+    contract = FEEDINGS[preprocessing].of(found.contract)
+    if space is None and contract != found.contract:  # fed otherwise it speaks otherwise
+        contract = replace(contract, space=f"{contract.space}:{preprocessing}")
+    return replace(found, contract=contract, source=f"fed {preprocessing}, as was asked for")
 
 
 def _found(path: str, space: str | None) -> _Found:

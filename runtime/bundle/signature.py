@@ -23,7 +23,17 @@ if TYPE_CHECKING:
         Ed25519PublicKey,
     )
 
-__all__ = ["Signature", "new_signing_key", "require_signature", "sign_bundle", "signature_of"]
+__all__ = [
+    "PASSWORD_VARIABLE",
+    "Signature",
+    "new_signing_key",
+    "require_signature",
+    "require_trusted",
+    "sign_bundle",
+    "sign_bytes",
+    "signature_of",
+    "signer_of",
+]
 
 FORMAT = "embedge.signature/1"
 PASSWORD_VARIABLE = "EMBEDGE_SIGNING_PASSWORD"
@@ -65,18 +75,23 @@ def sign_bundle(folder: Path, key: Path, password: bytes | None = None) -> Signa
             where=folder,
             remedy="Sign the folder, then zip it: the signature travels with it",
         )
-    private = _private_key(key, password)
     with Bundle.open(folder) as bundle:
         manifest = bundle.manifest
+    return sign_bytes(manifest, folder / SIGNATURE, key, password)
+
+
+def sign_bytes(message: bytes, path: Path, key: Path, password: bytes | None = None) -> Signature:
+    """Write the signature of `message` to `path`; an older one is replaced."""
+    private = _private_key(key, password)
     public = private.public_key().public_bytes_raw()
     value = {
         "format": FORMAT,
         "algorithm": "Ed25519",
         "key_id": _key_id(public),
         "public_key": public.hex(),
-        "signature": private.sign(manifest).hex(),
+        "signature": private.sign(message).hex(),
     }
-    write_json(folder / SIGNATURE, value)
+    write_json(path, value)
     return Signature(value["key_id"], public)
 
 
@@ -84,31 +99,39 @@ def signature_of(bundle: Bundle) -> Signature | None:
     """The signature if there is one and it fits; a wrong one is an error, never None."""
     if bundle.signature is None:
         return None
+    return signer_of(bundle.manifest, bundle.signature, f"bundle {bundle.name}")
+
+
+def signer_of(message: bytes, signature: bytes, what: str) -> Signature:
+    """Who signed the message, or an error if this is no signature of it."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        value = _fields(json.loads(bundle.signature))
+        value = _fields(json.loads(signature))
         public = bytes.fromhex(value["public_key"])
         signed = bytes.fromhex(value["signature"])
-        Ed25519PublicKey.from_public_bytes(public).verify(signed, bundle.manifest)
+        Ed25519PublicKey.from_public_bytes(public).verify(signed, message)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _untrusted(bundle, f"its signature file cannot be read ({error})") from error
+        raise _untrusted(what, f"its signature file cannot be read ({error})") from error
     except InvalidSignature as error:
-        raise _untrusted(bundle, "its signature does not fit its manifest") from error
+        raise _untrusted(what, "its signature does not fit it") from error
     if value["key_id"] != _key_id(public):
-        raise _untrusted(bundle, "its signature names another key than it was made with")
+        raise _untrusted(what, "its signature names another key than it was made with")
     return Signature(value["key_id"], public)
 
 
 def require_signature(bundle: Bundle, trusted: Sequence[Path]) -> Signature:
     """The bundle's signature by one of the `trusted` public keys (PEM files), or an error."""
+    return require_trusted(signature_of(bundle), trusted, f"bundle {bundle.name}")
+
+
+def require_trusted(found: Signature | None, trusted: Sequence[Path], what: str) -> Signature:
     keys = {_public_key(path).public_bytes_raw() for path in trusted}
-    found = signature_of(bundle)
     if found is None:
-        raise _untrusted(bundle, "it is not signed")
+        raise _untrusted(what, "it is not signed")
     if found.public_key not in keys:
-        raise _untrusted(bundle, f"it was signed with the key {found.key_id[:16]}…, not trusted")
+        raise _untrusted(what, f"it was signed with the key {found.key_id[:16]}…, not trusted")
     return found
 
 
@@ -184,9 +207,9 @@ def _bad_key(path: Path, what: str, remedy: str) -> EmbedgeError:
     return EmbedgeError("E-SIGNING-KEY", what, where=path, remedy=remedy)
 
 
-def _untrusted(bundle: Bundle, what: str) -> EmbedgeError:
+def _untrusted(what: str, why: str) -> EmbedgeError:
     return EmbedgeError(
         "E-SIGNATURE",
-        f"the bundle {bundle.name} is not vouched for: {what}",
+        f"the {what} is not vouched for: {why}",
         remedy="Ask whoever made it; do not use it where signatures are required",
     )

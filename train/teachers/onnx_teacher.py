@@ -6,13 +6,13 @@ operators and then confirmed on faces: fed wrongly, a recogniser tells people ap
 """
 
 import math
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.calibration.evaluation.preprocessing import PREPROCESSING, Preprocessing
 from embedge.calibration.evaluation.subjects import opened_model
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import EqualError, equal_error
@@ -25,27 +25,9 @@ from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.teachers.vocabulary import Rows, Teacher
 
-__all__ = ["PREPROCESSING", "OnnxTeacher", "Preprocessing", "confirm_preprocessing"]
+__all__ = ["PREPROCESSING", "OnnxTeacher", "confirm_preprocessing"]
 
 _TOLERATED = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class Preprocessing:
-    colour: str
-    mean: float
-    std: float
-
-    def of(self, contract: EmbeddingContract) -> EmbeddingContract:
-        return replace(contract, colour=self.colour, mean=self.mean, std=self.std)
-
-
-PREPROCESSING = {
-    "rgb-scaled": Preprocessing("RGB", 127.5, 127.5),
-    "bgr-scaled": Preprocessing("BGR", 127.5, 127.5),
-    "rgb-plain": Preprocessing("RGB", 0.0, 1.0),
-    "bgr-plain": Preprocessing("BGR", 0.0, 1.0),
-}
 
 
 class OnnxTeacher(Teacher):
