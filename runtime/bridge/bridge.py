@@ -5,7 +5,7 @@ ridge regression, a reduction to fewer dimensions, a low-rank correction, a smal
 networks averaged, random features and Nyström kernels differ only in what the arrays hold.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -28,7 +28,12 @@ def _relu(rows: Float32) -> Float32:
     return np.maximum(rows, np.float32(0))
 
 
-ACTIVATIONS = {"relu": _relu, "tanh": np.tanh, "cos": np.cos, "exp": np.exp}
+ACTIVATIONS: Mapping[str, Callable[[Float32], Float32]] = {
+    "relu": _relu,
+    "tanh": np.tanh,
+    "cos": np.cos,
+    "exp": np.exp,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +82,9 @@ class Bridged:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bridge:
-    """`certainty` holds (length of the mapped row, cosine to be expected) as two ascending rows.
+    """`gauge` foretells the cosine to the native template from (1, the old one, hidden units).
 
-    A least-squares map answers with the mean of all that a template may mean, and such a mean is
-    the shorter the less the template says: `certainty` is what those lengths were worth on
-    pictures the map was not fitted on. `meter` says lengths where the map itself is no such mean.
+    It was fitted on pictures that the map was not. Without it nothing is foretold (NaN).
     """
 
     source: End
@@ -89,8 +92,7 @@ class Bridge:
     linear: Float32
     offset: Float32
     hidden: Hidden | None = None
-    meter: Float32 | None = None
-    certainty: Float32 = field(default_factory=lambda: np.ones((2, 1), np.float32))
+    gauge: Float32 | None = None
     threshold: Threshold | None = None
     facts: Mapping[str, Fact] = field(default_factory=dict)
 
@@ -114,48 +116,50 @@ class Bridge:
     def bridged(self, rows: Float32) -> Bridged:
         """The same, each with what it is worth."""
         found = np.empty((len(rows), self.target.dim), np.float32)
-        lengths = np.empty(len(rows), np.float32)
+        expected = np.full(len(rows), np.nan, np.float32)
         for start in range(0, len(rows), _BLOCK):
             part = slice(start, start + _BLOCK)
             unit = self._checked(rows[part])
-            found[part], lengths[part] = _unit(self._mapped(unit))
-            if self.meter is not None:
-                lengths[part] = np.linalg.norm(_widened(unit) @ self.meter.T, axis=1)
-        expected = np.interp(lengths, self.certainty[0], self.certainty[1]).astype(np.float32)
+            units = self._units(unit)
+            found[part] = _unit(self._mapped(unit, units))
+            if self.gauge is not None:
+                columns = [np.ones((len(unit), 1), np.float32), unit, units]
+                expected[part] = np.clip(np.hstack(columns) @ self.gauge, -1, 1)
         return Bridged(found, expected)
 
     def unscaled(self, rows: Float32) -> Float32:
         """What the map answers before it is brought to length one."""
-        blocks = range(0, len(rows), _BLOCK)
-        parts = [self._mapped(self._checked(rows[n : n + _BLOCK])) for n in blocks]
-        return np.concatenate(parts) if parts else np.empty((0, self.target.dim), np.float32)
+        unit = self._checked(rows)
+        return self._mapped(unit, self._units(unit))
 
     def with_threshold(self, threshold: Threshold | None) -> "Bridge":
         return replace(self, threshold=threshold)
 
-    def _mapped(self, unit: Float32) -> Float32:
+    def _units(self, unit: Float32) -> Float32:
+        if self.hidden is None:
+            return np.empty((len(unit), 0), np.float32)
+        act = ACTIVATIONS[self.hidden.activation]
+        return act(unit @ self.hidden.inward.T + self.hidden.bias)
+
+    def _mapped(self, unit: Float32, units: Float32) -> Float32:
         found: Float32 = unit @ self.linear.T + self.offset
-        if self.hidden is not None:
-            act = ACTIVATIONS[self.hidden.activation]
-            found += act(unit @ self.hidden.inward.T + self.hidden.bias) @ self.hidden.outward.T
-        return found
+        return found if self.hidden is None else found + units @ self.hidden.outward.T
 
     def _checked(self, rows: Float32) -> Float32:
         if rows.ndim != 2 or rows.shape[1] != self.source.dim:
             raise _unmappable(f"rows of shape {rows.shape}, not (N, {self.source.dim})")
-        return _unit(np.asarray(rows, np.float32))[0]
+        return _unit(np.asarray(rows, np.float32))
 
     def _shapes(self) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
         wide, narrow = self.target.dim, self.source.dim
         found = [
             ("linear", self.linear.shape, (wide, narrow)),
             ("offset", self.offset.shape, (wide,)),
-            ("certainty", self.certainty.shape, (2, self.certainty.shape[-1])),
         ]
-        if self.meter is not None:
-            found.append(("meter", self.meter.shape, (len(self.meter), narrow + 1)))
+        units = 0 if self.hidden is None else len(self.hidden.bias)
+        if self.gauge is not None:
+            found.append(("gauge", self.gauge.shape, (1 + narrow + units,)))
         if self.hidden is not None:
-            units = len(self.hidden.bias)
             found += [
                 ("inward", self.hidden.inward.shape, (units, narrow)),
                 ("bias", self.hidden.bias.shape, (units,)),
@@ -164,15 +168,12 @@ class Bridge:
         return found
 
 
-def _widened(rows: Float32) -> Float32:
-    return np.column_stack([rows, np.ones(len(rows), np.float32)])
-
-
-def _unit(rows: Float32) -> tuple[Float32, Float32]:
-    lengths = np.linalg.norm(rows, axis=1)
+def _unit(rows: Float32) -> Float32:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if not np.isfinite(lengths).all() or (lengths < _SHORTEST).any():
         raise _unmappable("a row that is zero or not a number")
-    return rows / lengths[:, None], lengths
+    unit: Float32 = rows / lengths
+    return unit
 
 
 def _unmappable(what: str) -> EmbedgeError:

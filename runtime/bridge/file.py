@@ -126,9 +126,9 @@ def _arrays(stated: Mapping[str, _Array], body: bytes) -> dict[str, Float32]:
 
 def _arrays_of(bridge: Bridge) -> dict[str, Float32]:
     """By name, in the order of their names: JSON keeps them sorted."""
-    found = {"linear": bridge.linear, "offset": bridge.offset, "certainty": bridge.certainty}
-    if bridge.meter is not None:
-        found["meter"] = bridge.meter
+    found = {"linear": bridge.linear, "offset": bridge.offset}
+    if bridge.gauge is not None:
+        found["gauge"] = bridge.gauge
     if (hidden := bridge.hidden) is not None:
         found |= {"inward": hidden.inward, "bias": hidden.bias, "outward": hidden.outward}
     return dict(sorted(found.items()))
@@ -141,10 +141,10 @@ def _bridge_of(header: _Header, arrays: dict[str, Float32]) -> Bridge:
         hidden = Hidden(header.activation, *inner)
     ends = (header.source, header.target)
     linear, offset = arrays.pop("linear"), arrays.pop("offset")
-    meter, certainty = arrays.pop("meter", None), arrays.pop("certainty")
+    gauge = arrays.pop("gauge", None)
     if arrays:
         raise ValueError(f"the array {next(iter(arrays))} has no use")
-    return Bridge(*ends, linear, offset, hidden, meter, certainty, header.threshold, header.facts)
+    return Bridge(*ends, linear, offset, hidden, gauge, header.threshold, header.facts)
 
 
 def _check_signature(path: Path, text: bytes, trusted: Sequence[Path]) -> None:

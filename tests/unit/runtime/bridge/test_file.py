@@ -22,8 +22,7 @@ def some_bridge() -> Bridge:
         array(3, 5),
         array(3),
         Hidden("exp", array(4, 5), array(4), array(3, 4)),
-        array(2, 6),
-        np.float32([[0, 1], [0.5, 0.9]]),
+        array(10),
         tiny_threshold(0.25),
         {"kind": "mlp", "pictures": 24_000, "error": 0.5, "mirrored": True},
     )
