@@ -67,10 +67,15 @@ def pictures_under(root: Path) -> FaceFiles:
 
 
 def embedded_views(
-    model: EvaluatedModel, faces: Faces, *, cache: Path | None, ticker: Ticker | None
+    model: EvaluatedModel,
+    faces: Faces,
+    mirrored: bool,
+    *,
+    cache: Path | None,
+    ticker: Ticker | None,
 ) -> list[Embedded]:
-    """Plain and mirrored; only one where the model itself adds both."""
-    views = [faces] if model.encoder.contract.flip == "sum" else [faces, Mirrored(faces)]
+    """Plain, and seen in a mirror."""
+    views = [faces, Mirrored(faces)] if mirrored else [faces]
     return [embedded(view, model.encoder, cache=cache, ticker=ticker) for view in views]
 
 

@@ -67,13 +67,14 @@ def summed(parts: Iterable[Moments]) -> Moments:
 def orthogonal(moments: Moments) -> Affine:
     """The rotation (a part of one where dimensions differ) that fits best: Procrustes, unscaled."""
     left, _, right = np.linalg.svd(moments.old_new / moments.count, full_matrices=False)
-    return Affine((left @ right).T, np.zeros(len(moments.new)))
+    turn: Float64 = (left @ right).T
+    return Affine(turn, np.zeros(len(moments.new)))
 
 
 def ridge(moments: Moments, penalty: Float64) -> Affine:
     """Least squares with a free offset; `penalty` is a matrix, per row."""
     old, new, covariance, between = moments.centred()
-    weights = np.linalg.solve(covariance + penalty, between)
+    weights: Float64 = np.asarray(np.linalg.solve(covariance + penalty, between), np.float64)
     return Affine(weights.T, new - old @ weights)
 
 
@@ -86,5 +87,5 @@ def low_rank(moments: Moments, penalty: Float64, rank: int) -> Affine:
     root = (turn * np.sqrt(np.maximum(strengths, 0))) @ turn.T
     rest = full.matrix - size * start
     left = np.linalg.svd(rest @ root, full_matrices=False)[0][:, :rank]
-    matrix: Float64 = np.asarray(size * start + left @ left.T @ rest, np.float64)
+    matrix = size * start + left @ left.T @ rest
     return Affine(matrix, full.offset + (full.matrix - matrix) @ old)
