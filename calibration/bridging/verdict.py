@@ -62,7 +62,7 @@ def verdict(
     if agreed.rank1 < _RANK1:
         what = (
             f"only {agreed.rank1:.1%} of {agreed.pictures:,} mapped templates find their own"
-            " picture: the rows are not paired, or one of the models does not see faces"
+            " picture: the rows are not paired, or a model does not see faces"
         )
         return Verdict("no", (what,))
     point = labelled.point_at(demands.fmr) if labelled else None
