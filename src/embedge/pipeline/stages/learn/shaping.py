@@ -34,7 +34,7 @@ from embedge.pipeline.stages.learn.students import OWN_HEAD, student_stage
 from embedge.train.loop import ranks
 from embedge.train.teachers import MappedTeacher, TorchTeacher, save_map, save_teacher
 from embedge.train.teachers.making.shape import shaped_map, shaped_network
-from embedge.train.teachers.mapped import principal_map
+from embedge.train.teachers.mapped import MAP_FILE, principal_map
 
 __all__ = ["learning_stages", "school_of"]
 
@@ -76,7 +76,7 @@ def _reduced(run: Run, school: School, dim: int) -> School:
     def teacher(folder: Path) -> dict[str, Any]:
         directions, held = principal_map(head_of(school.head), dim)
         _same_files(school.teacher, folder)
-        save_map(folder, directions)
+        save_map(folder, teacher_of(school.teacher), directions)
         run.progress.say(f"  {dim} directions hold {held:.1%} of the head")
         return {**school.teacher.facts, "curves": {}, "held": held}
 
@@ -155,7 +155,7 @@ def _shaping_map(
 ) -> Callable[[Path], dict[str, Any]]:
     def work(folder: Path) -> dict[str, Any]:
         assert cache is not None
-        if (school.teacher.folder / "map.safetensors").is_file():
+        if (school.teacher.folder / MAP_FILE).is_file():
             raise EmbedgeError(
                 "E-TEACHER-FROZEN",
                 "this teacher was reduced by a map already",
@@ -173,7 +173,7 @@ def _shaping_map(
         )
         if ranks.rank() == 0:
             _same_files(school.teacher, folder)
-            save_map(folder, matrix)
+            save_map(folder, teacher_of(school.teacher), matrix)
         return {**school.teacher.facts, "curves": curves}
 
     return work
