@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from provenance import provenance, write_result
+from provenance import RESULTS, provenance, write_result
 
 from embedge.calibration.bridging.agreement import agreement, unlabelled_threshold
 from embedge.calibration.bridging.attack import attack
@@ -26,13 +26,13 @@ from embedge.calibration.bridging.verdict import Demands, verdict
 from embedge.calibration.evaluation.embed import embedded
 from embedge.calibration.evaluation.faces import Faces
 from embedge.calibration.evaluation.subjects import opened_model
-from embedge.calibration.pairs import pairs_between
+from embedge.calibration.pairs import pairs_between, pairs_within
 from embedge.calibration.protocols.folders import people_in_folders
-from embedge.calibration.rates import false_match_rate
-from embedge.calibration.scores import Float32
+from embedge.calibration.rates import false_match_rate, false_non_match_rate, operating_point
+from embedge.calibration.scores import Float32, PairScores
 from embedge.calibration.thresholds import split_subjects
 from embedge.runtime.bridge import End
-from embedge.train.bridge.fit import fitted_bridge
+from embedge.train.bridge.fit import Fitted, fitted_bridge
 from embedge.train.bridge.pairs import Pairs
 
 MODELS = {"w600k_mbf": None, "insightface_y1": None, "foamliu_mbf": "rgb-imagenet"}
@@ -59,7 +59,12 @@ def end(name: str, rows: Float32) -> End:
 
 
 def judged(
-    ends: tuple[str, str], pairs: Pairs, people: People, chosen: np.ndarray, rounds: int
+    ends: tuple[str, str],
+    pairs: Pairs,
+    people: People,
+    chosen: np.ndarray,
+    rounds: int,
+    before: dict[str, Any] | None,
 ) -> dict[str, Any]:
     began, used = time.perf_counter(), time.process_time()
     fitted = fitted_bridge(end(ends[0], pairs.old[0]), end(ends[1], pairs.new[0]), pairs)
@@ -68,25 +73,51 @@ def judged(
         "cpu_seconds": round(time.process_time() - used, 1),
     }
     bridge, agreed = fitted.bridge, agreement(fitted.held_out, fitted.native, FMRS)
-    found = labelled_evidence(
-        bridge, people, FMRS, fmr=DEMANDS.fmr, dataset="lfw-dev", rounds=rounds
-    )
     mapped = bridge.apply(people.old)
-    own = unlabelled_threshold(fitted.held_out, fitted.native, DEMANDS.fmr, dataset="utk")
-    said = verdict(bridge, agreed, found, DEMANDS)
-    blind = verdict(bridge, agreed, None, DEMANDS)
-    return {
+    unlabelled = {
         "fit": {**spent, **fitted.bridge.facts},
         "candidates": [asdict(one) for one in fitted.candidates],
         "agreement": asdict(agreed),
+        "verdict_without_labels": asdict(verdict(bridge, agreed, None, DEMANDS)),
+        "unlabelled_threshold": _strict(fitted, mapped, people),
+    }
+    if before is not None:
+        return {**before, **unlabelled}
+    found = labelled_evidence(
+        bridge, people, FMRS, fmr=DEMANDS.fmr, dataset="lfw-dev", rounds=rounds
+    )
+    return {
+        **unlabelled,
         "labelled": _told(found),
         "rest": _kept(mapped, people.only(~chosen), ~chosen),
-        "verdict": asdict(said),
-        "verdict_without_labels": asdict(blind),
+        "verdict": asdict(verdict(bridge, agreed, found, DEMANDS)),
         "attack": asdict(attack(mapped, people.new, people)),
-        "unlabelled_threshold": own
-        and {**own.to_json(), "fmr_on_lfw": _fmr(mapped, people, own.value)},
     }
+
+
+def _strict(fitted: Fitted, mapped: Float32, people: People) -> dict[str, Any] | None:
+    """The threshold that unlabelled strangers give, and what it does at a door."""
+    own = unlabelled_threshold(fitted.held_out, fitted.native, DEMANDS.fmr, dataset="utk")
+    if own is None:
+        return None
+    scores = _across(mapped, people)
+    return {
+        **own.to_json(),
+        "fmr_on_lfw": false_match_rate(scores, own.value),
+        "tar_on_lfw": 1 - false_non_match_rate(scores, own.value),
+    }
+
+
+def _across(mapped: Float32, people: People) -> PairScores:
+    images = np.arange(len(people.labels))
+    return pairs_between(
+        mapped,
+        people.labels,
+        people.new,
+        people.labels,
+        gallery_images=images,
+        probe_images=images,
+    )
 
 
 def _told(found: Labelled) -> dict[str, Any]:
@@ -117,18 +148,7 @@ def _short(fmr: float, kept: float) -> float | None:
 
 def _kept(mapped: Float32, people: People, part: np.ndarray) -> dict[str, list[float]]:
     """TAR at the FMRs of the goal, without intervals, on the people no constant was chosen on."""
-    from embedge.calibration.pairs import pairs_within
-    from embedge.calibration.rates import operating_point
-
-    images = np.arange(len(people.labels))
-    across = pairs_between(
-        mapped[part],
-        people.labels,
-        people.new,
-        people.labels,
-        gallery_images=images,
-        probe_images=images,
-    )
+    across = _across(mapped[part], people)
     alone = [pairs_within(rows, people.labels) for rows in (people.old, people.new)]
     tars = [
         [getattr(operating_point(scores, fmr), "tar", float("nan")) for fmr in GOALS]
@@ -136,19 +156,6 @@ def _kept(mapped: Float32, people: People, part: np.ndarray) -> dict[str, list[f
     ]
     kept = [c / min(a, b) for a, b, c in zip(*tars, strict=True)]
     return {"fmr": list(GOALS), "bridged": tars[2], "kept": kept}
-
-
-def _fmr(mapped: Float32, people: People, threshold: float) -> float:
-    images = np.arange(len(people.labels))
-    scores = pairs_between(
-        mapped,
-        people.labels,
-        people.new,
-        people.labels,
-        gallery_images=images,
-        probe_images=images,
-    )
-    return false_match_rate(scores, threshold)
 
 
 def decoys(utk: dict[str, Float32], people: People, made: dict[str, Any]) -> dict[str, Any]:
@@ -266,6 +273,9 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--rounds", type=int, default=100, help="of the bootstrap over people")
     parser.add_argument("--decoy-pictures", type=int, default=3000)
+    parser.add_argument(
+        "--keep-labelled", action="store_true", help="measure again only what needs no labels"
+    )
     options = parser.parse_args()
     real, cache = options.real, options.cache
     unlabelled = pictures_under(real / "utk")
@@ -273,6 +283,9 @@ def main() -> None:
     utk = {name: rows_of(real, name, "utk", unlabelled, cache) for name in MODELS}
     lfw = {name: rows_of(real, name, "lfw", faces, cache) for name in MODELS}
     chosen, _ = split_subjects(labels, 7, share=1 / 3)
+    known = {}
+    if options.keep_labelled:
+        known = json.loads((RESULTS / "bridge.json").read_text())["pairs"]
     result: dict[str, Any] = {"provenance": provenance("torch", "onnxruntime"), "pairs": {}}
     result |= {"images": len(labels), "unlabelled": len(unlabelled.names), "rounds": options.rounds}
     for old in MODELS:
@@ -281,11 +294,12 @@ def main() -> None:
                 continue
             pairs = Pairs([utk[old]], [utk[new]])
             people = People(lfw[old], lfw[new], labels)
-            told = judged((old, new), pairs, people, chosen, options.rounds)
+            before = known.get(f"{old} > {new}")
+            told = judged((old, new), pairs, people, chosen, options.rounds, before)
             result["pairs"][f"{old} > {new}"] = told
             print(old, new, json.dumps(told["labelled"]["points"]), told["verdict"], flush=True)
             write_result("bridge", result)
-    some = slice(0, options.decoy_pictures)
+    some = slice(None, None, max(1, len(unlabelled.names) // options.decoy_pictures))
     few = np.flatnonzero(chosen)
     spoiled = spoiled_rows(
         real,

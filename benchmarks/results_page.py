@@ -212,7 +212,7 @@ def _decoys(found: dict[str, Any]) -> str:
         f" | {decoy['without_labels']['decision']} | {decoy['verdict']['reasons'][0]} |"
         for name, decoy in found.items()
     ]
-    return DECOYS.format(pictures="3,000") + "\n".join(lines) + "\n"
+    return DECOYS.format(pictures="some 3,000") + "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

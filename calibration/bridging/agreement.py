@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embedge.calibration.evaluation.figures import Count, Share
 from embedge.calibration.pairs import pairs_between
@@ -57,7 +58,8 @@ class Agreement:
 
 def agreement(mapped: Float32, native: Float32, fmrs: Sequence[float]) -> Agreement:
     """Row i of both is the same unlabelled picture, left out of the fit."""
-    mapped, native = mapped[:_PICTURES], native[:_PICTURES]
+    some = _some(len(native))
+    mapped, native = mapped[some], native[some]
     across, alone = mapped @ native.T, native @ native.T
     different = ~np.eye(len(native), dtype=bool)
     bridged, own = across[different], alone[different]
@@ -84,11 +86,21 @@ def kept_at_least(noise: float, fmr: float) -> float:
 def unlabelled_threshold(
     mapped: Float32, native: Float32, fmr: float, *, dataset: str
 ) -> Threshold | None:
-    """Every two pictures are taken for strangers: if some are not, the threshold errs upwards."""
-    mapped, native = mapped[:_PICTURES], native[:_PICTURES]
+    """Every two pictures are taken for strangers: if some are not, the threshold errs upwards.
+
+    Children, or faces of one kind, resemble each other more than the people at a door do: it errs
+    upwards then too, and far.
+    """
+    some = _some(len(native))
+    mapped, native = mapped[some], native[some]
     people = np.arange(len(native))
     scores = pairs_between(
         mapped, people, native, people, gallery_images=people, probe_images=people
     )
     found = threshold_at(scores, fmr, dataset=dataset, model="bridged")
     return None if isinstance(found, Insufficient) else found
+
+
+def _some(count: int) -> NDArray[np.int64]:
+    """Drawn, not the first: files are often sorted by what is on them."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:_PICTURES])
