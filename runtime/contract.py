@@ -56,15 +56,11 @@ class EmbeddingContract:
                 remedy="Rebuild the bundle with this version of embedge",
             )
         template = tuple((float(x), float(y)) for x, y in value["template"])
-        scales = {name: _per_channel(value[name]) for name in ("mean", "std")}
+        scales = {
+            name: tuple(map(float, value[name])) if isinstance(value[name], list) else value[name]
+            for name in ("mean", "std")
+        }
         return cls(**{**value, **scales, "template": template})
-
-
-def _per_channel(value: Any) -> PerChannel:
-    if not isinstance(value, list | tuple):
-        return value  # type: ignore[no-any-return]
-    red, green, blue = map(float, value)
-    return red, green, blue
 
 
 def require_same_space(gallery: EmbeddingContract, probe: EmbeddingContract) -> None:
