@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from two_spaces import people, rotation, strangers
+from two_spaces import people, rotation, strangers, unit
 
 from embedge.calibration.bridging.agreement import (
     agreement,
@@ -11,7 +11,7 @@ from embedge.calibration.bridging.agreement import (
 )
 from embedge.calibration.bridging.attack import attack, looked_up
 from embedge.calibration.bridging.labelled import People, labelled_evidence
-from embedge.calibration.bridging.verdict import Demands, Partial, verdict
+from embedge.calibration.bridging.verdict import Demands, Partial, partial_of, verdict
 from embedge.runtime.bridge import Bridge, End
 
 FMRS = (1e-1, 1e-2)
@@ -150,3 +150,21 @@ def test_without_labels_the_promise_decides(evidence):
         bridge.source, bridge.target, bridge.linear, bridge.offset, facts={"kind": "identity"}
     )
     assert "one space" in verdict(same, agreed, None, DEMANDS).reasons[0]
+
+
+def test_who_is_enrolled_again_is_whom_the_gauge_doubts():
+    """A fifth of the people are known well but mapped to nonsense, and their old templates show it."""
+    group = known_people(dims=(40, 40))
+    doubtful = group.labels % 5 == 0
+    rows = np.where(doubtful[:, None], np.roll(group.new, 7, axis=1), group.new)
+    old = unit(np.column_stack([rows, np.where(doubtful, 0.5, 0.0)]))
+    gauge = np.zeros(42, np.float32)
+    gauge[0], gauge[-1] = 0.9, -1
+    ends = End("a", "", 41), End("b", "", 40)
+    bridge = replace(Bridge.from_matrix(*ends, np.eye(40, 41)), gauge=gauge)
+    told = People(old, group.new, group.labels)
+    whole = labelled_evidence(bridge, told, (1e-2,), fmr=1e-2, dataset="made up", rounds=20)
+    found = partial_of(bridge, told, DEMANDS, dataset="made up")
+    assert found.share == pytest.approx(0.2)
+    assert found.kept > 0.99 > whole.points[0].kept
+    assert partial_of(identity(40), group, DEMANDS, dataset="made up") is None
