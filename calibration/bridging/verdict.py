@@ -115,5 +115,9 @@ def _on_promise(agreed: Agreement, demands: Demands, *, few: bool) -> Verdict:
         f" {promised:.1%} of the new model's own TAR is kept at FMR {demands.fmr:g}"
     )
     if promised >= demands.keep:
-        return Verdict("go, stricter threshold", (what, "use the bridge's own threshold"))
-    return Verdict("no", (what,))
+        strict = "its threshold is that of these strangers: safe, but far too strict where they"
+        return Verdict(
+            "go, stricter threshold",
+            (what, f"{strict} resemble each other more than your people do; calibrate on yours"),
+        )
+    return Verdict("no", (what, "that is too little; labelled people may show that it is more"))

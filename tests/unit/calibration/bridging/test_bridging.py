@@ -153,7 +153,7 @@ def test_without_labels_the_promise_decides(evidence):
 
 
 def test_who_is_enrolled_again_is_whom_the_gauge_doubts():
-    """A fifth of the people are known well but mapped to nonsense, and their old templates show it."""
+    """A fifth of the people are mapped to nonsense, and their old templates show it."""
     group = known_people(dims=(40, 40))
     doubtful = group.labels % 5 == 0
     rows = np.where(doubtful[:, None], np.roll(group.new, 7, axis=1), group.new)
