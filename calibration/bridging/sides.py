@@ -16,7 +16,7 @@ from embedge.calibration.bridging.ends import (
 from embedge.calibration.bridging.labelled import People
 from embedge.calibration.evaluation.embed import embedded
 from embedge.calibration.evaluation.faces import FaceFiles
-from embedge.calibration.evaluation.subjects import EvaluatedModel, opened_model
+from embedge.calibration.evaluation.subjects import STATED, EvaluatedModel, opened_model
 from embedge.calibration.protocols.folders import people_in_folders
 from embedge.calibration.scores import Float32
 from embedge.errors import EmbedgeError
@@ -34,6 +34,12 @@ class Side:
     end: End
     model: EvaluatedModel | None
     rows: Float32 | None
+    path: str = ""
+
+    @property
+    def stated(self) -> bool:
+        """Whether the model itself says how it is fed (a matrix is not fed at all)."""
+        return self.model is None or self.model.contract_from in STATED
 
 
 def side_of(
@@ -43,7 +49,7 @@ def side_of(
         rows = matrix_rows(Path(path))
         return Side(Path(path).stem, end_of_matrix(Path(path), rows, space), None, rows)
     model = opened_model(path, space=space, preprocessing=preprocessing, threads=threads)
-    return Side(model.name, End.of(model.encoder.contract), model, None)
+    return Side(model.name, End.of(model.encoder.contract), model, None, path)
 
 
 def unlabelled_views(

@@ -13,7 +13,9 @@ from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
 from embedge.runtime.encoders.sessions import ort_session
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["EvaluatedModel", "opened_model"]
+__all__ = ["STATED", "EvaluatedModel", "opened_model"]
+
+STATED = ("the bundle's manifest", "the model's own metadata")
 
 _CONVENTION = (
     "assumed from its shape and the InsightFace convention: RGB, (x - 127.5) / 127.5, ArcFace"
@@ -98,7 +100,7 @@ def _found(path: str, space: str | None) -> _Found:
                 bundle.read(chosen.file),
                 bundle.contract,
                 f"{bundle.name}:{chosen.name}",
-                "the bundle's manifest",
+                STATED[0],
                 chosen.threshold,
             )
     try:
@@ -117,7 +119,7 @@ def _found(path: str, space: str | None) -> _Found:
 def _contract(data: bytes, space: str | None) -> tuple[EmbeddingContract, str]:
     session = ort_session(data)
     if METADATA_KEY in session.get_modelmeta().custom_metadata_map:
-        return OrtEncoder(data).contract, "the model's own metadata"
+        return OrtEncoder(data).contract, STATED[1]
     inputs, outputs = session.get_inputs(), session.get_outputs()
     shape = inputs[0].shape if len(inputs) == 1 else []
     dim = outputs[0].shape[-1] if len(outputs) == 1 else None

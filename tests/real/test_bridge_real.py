@@ -1,5 +1,7 @@
 """A bridge between two real networks of different makers, fitted on strangers."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,3 +54,24 @@ def test_another_makers_network_takes_over(real: Path) -> None:
     shuffled = fitted_bridge(*ends, Pairs([fit[0][::-1]], [fit[1]]))
     agreed = agreement(shuffled.held_out, shuffled.native, FMRS)
     assert verdict(shuffled.bridge, agreed, None, DEMANDS).decision == "no"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_networks_that_are_fed_wrongly_are_named(real: Path, tmp_path: Path) -> None:
+    faces = tmp_path / "faces"
+    faces.mkdir()
+    for path in sorted((real / "utk").iterdir())[::39]:
+        (faces / path.name).symlink_to(path)
+    models = [str(real / "models" / f"{name}.onnx") for name in MODELS]
+    command = [sys.executable, "-m", "embedge", "bridge", *models, "--faces", str(faces)]
+    command += ["--out", str(tmp_path / "map"), "--plain", "--quiet", "--keep", "0.5"]
+    right = ["--new-preprocessing", "rgb-imagenet"]
+    for extra, words in (
+        (["--old-preprocessing", "bgr-scaled", *right], "Add --old-preprocessing rgb-scaled"),
+        ([], "Add --new-preprocessing rgb-imagenet"),
+        (right, ""),
+    ):
+        done = subprocess.run([*command, *extra], capture_output=True, text=True)
+        assert words in done.stderr
+        assert (done.returncode == 2) is bool(words), done.stderr + done.stdout

@@ -95,11 +95,13 @@ def _bridged(options: argparse.Namespace) -> "tuple[Any, BridgeReport]":
     from embedge.calibration.bridging.verdict import Demands
     from embedge.progress import Progress
     from embedge.train.bridge.attacker import attacker_curve
+    from embedge.train.bridge.feeding import confirm_feeding
     from embedge.train.bridge.fit import fitted_bridge
     from embedge.train.bridge.pairs import Pairs
 
     progress = Progress(quiet=options.quiet or options.json)
     sides = _side(options, "old"), _side(options, "new")
+    confirm_feeding(*sides, options.faces, progress)
     old, new = unlabelled_views(
         *sides, options.faces, mirrored=not options.plain, cache=options.cache, progress=progress
     )
