@@ -147,7 +147,10 @@ out. The interval is that of the TAR over people ({rounds} rounds).
 
 DECOYS = """
 Old models that are none, {pictures} pictures to fit on, a third of the people to judge on. A
-verdict of no leaves no map.
+verdict of no leaves no map. A network fed with the wrong colours still recognises, so little in
+its embeddings betrays it: given as an ONNX file it is refused before the fit (`E-BRIDGE-FEEDING`,
+on 600 pictures the right colours are foretold better by 0.019 of cosine, 19 standard errors); as
+a matrix only what its bridge loses tells.
 
 | old model | finds its own picture | with labelled people | without | why |
 |---|---|---|---|---|

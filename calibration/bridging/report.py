@@ -117,7 +117,7 @@ def _table(labelled: Labelled) -> list[str]:
 
 def _unlabelled(report: BridgeReport) -> list[str]:
     agreed = report.agreement
-    promised = ", ".join(f"{one.kept:.0%} at {one.fmr:.0e}" for one in agreed.promises)
+    promised = ", ".join(f"{one.kept:.1%} at {one.fmr:.0e}" for one in agreed.promises)
     lines = [
         f"  unlabelled: of {agreed.pictures:,} left-out pictures {agreed.rank1:.1%} find their own;"
         f" order {agreed.order:.3f}, noise {agreed.noise:.2f}",

@@ -17,6 +17,8 @@ Decision = Literal["go", "go, stricter threshold", "partial", "no"]
 _RANK1 = 0.9
 # a model this far behind the other is fed wrongly, or is no match for it
 _BEHIND = 0.9
+# a promise is a lower bound, and mostly a loose one
+_PROMISED = 0.9
 _SURE = 0.8
 
 
@@ -25,7 +27,7 @@ class Demands:
     """At this FMR the bridge must keep this share of the weaker model's own TAR."""
 
     fmr: float = 1e-4
-    keep: float = 0.9
+    keep: float = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def _on_promise(agreed: Agreement, demands: Demands, *, few: bool) -> Verdict:
         f"{lead}from how {agreed.pictures:,} unlabelled pictures are ranked, at least"
         f" {promised:.1%} of the new model's own TAR is kept at FMR {demands.fmr:g}"
     )
-    if promised >= demands.keep:
+    if promised >= min(demands.keep, _PROMISED):
         strict = "its threshold is that of these strangers: safe, but far too strict where they"
         return Verdict(
             "go, stricter threshold",

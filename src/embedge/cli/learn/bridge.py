@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fmr", type=float, default=1e-4, help="default 1e-4")
     parser.add_argument(
-        "--keep", type=float, default=0.9, help="least share of the weaker model's TAR; default .9"
+        "--keep", type=float, default=0.95, help="least share of the weaker model's TAR: .95"
     )
     parser.add_argument("--per-person", type=int, default=8, metavar="N", help="default 8")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep embeddings here")
