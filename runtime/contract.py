@@ -7,7 +7,7 @@ from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
 from embedge.typed import Bound, Text, structured
 
-__all__ = ["EmbeddingContract", "require_same_space"]
+__all__ = ["EmbeddingContract", "PerChannel", "require_same_space"]
 
 ARCFACE_112 = (
     (38.2946, 51.6963),
@@ -17,9 +17,12 @@ ARCFACE_112 = (
     (70.7299, 92.2041),
 )
 
-
 Colour = Literal["RGB", "BGR"]
 Flip = Literal["none", "sum"]
+# one number for all colours, or one for each, in the contract's colour order
+PerChannel = float | tuple[float, float, float]
+_Mean = Annotated[float, Bound(-1e4, 1e4)]
+_Std = Annotated[float, Bound(1e-4, 1e4)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,8 @@ class EmbeddingContract:
     size: Annotated[int, Bound(16, 1024)] = 112
     template: tuple[tuple[float, float], ...] = ARCFACE_112
     colour: Colour = "RGB"
-    mean: Annotated[float, Bound(-1e4, 1e4)] = 127.5
-    std: Annotated[float, Bound(1e-4, 1e4)] = 127.5
+    mean: _Mean | tuple[_Mean, _Mean, _Mean] = 127.5
+    std: _Std | tuple[_Std, _Std, _Std] = 127.5
     flip: Flip = "none"
 
     def __post_init__(self) -> None:

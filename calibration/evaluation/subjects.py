@@ -9,10 +9,13 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.contract import EmbeddingContract, Flip
 from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
+from embedge.runtime.encoders.preprocessing import FEEDINGS
 from embedge.runtime.encoders.sessions import ort_session
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["EvaluatedModel", "opened_model"]
+__all__ = ["STATED", "EvaluatedModel", "opened_model"]
+
+STATED = ("the bundle's manifest", "the model's own metadata")
 
 _CONVENTION = (
     "assumed from its shape and the InsightFace convention: RGB, (x - 127.5) / 127.5, ArcFace"
@@ -38,12 +41,16 @@ def opened_model(
     flip: Flip | None = None,
     threads: int | None = None,
     require_provider: str | None = None,
+    preprocessing: str | None = None,
 ) -> EvaluatedModel:
     """Open `FILE.onnx`, `NAME.embedge` or `NAME.embedge:ARTIFACT`.
 
-    `space` names the space of foreign ONNX files, for those who know two of them to share it.
+    `space` names the space of foreign ONNX files, for those who know two of them to share it;
+    `preprocessing` (a name of `FEEDINGS`) says how to feed one that states nothing.
     """
     found = _found(path, space)
+    if preprocessing is not None:
+        found = _fed(found, preprocessing, space)
     contract = found.contract if flip is None else replace(found.contract, flip=flip)
     encoder = OrtEncoder(found.data, contract, threads=threads, require_provider=require_provider)
     digest = hashlib.sha256(found.data).hexdigest()
@@ -61,6 +68,19 @@ class _Found:
     threshold: Threshold | None = None
 
 
+def _fed(found: _Found, preprocessing: str, space: str | None) -> _Found:
+    if found.source != _CONVENTION:
+        raise EmbedgeError(
+            "E-CONTRACT",
+            f"{found.side} states how it is to be fed; it cannot be fed {preprocessing}",
+            remedy="Leave the preprocessing of this model out",
+        )
+    contract = FEEDINGS[preprocessing].of(found.contract)
+    if space is None and contract != found.contract:  # fed otherwise it speaks otherwise
+        contract = replace(contract, space=f"{contract.space}:{preprocessing}")
+    return replace(found, contract=contract, source=f"fed {preprocessing}, as was asked for")
+
+
 def _found(path: str, space: str | None) -> _Found:
     folder, colon, artifact = path.rpartition(":")
     place = Path(folder if colon and not Path(path).exists() else path)
@@ -71,7 +91,7 @@ def _found(path: str, space: str | None) -> _Found:
                 bundle.read(chosen.file),
                 bundle.contract,
                 Side(bundle.name, chosen.name),
-                "the bundle's manifest",
+                STATED[0],
                 chosen.threshold,
             )
     try:
@@ -90,7 +110,7 @@ def _found(path: str, space: str | None) -> _Found:
 def _contract(data: bytes, space: str | None) -> tuple[EmbeddingContract, str]:
     session = ort_session(data)
     if METADATA_KEY in session.get_modelmeta().custom_metadata_map:
-        return OrtEncoder(data).contract, "the model's own metadata"
+        return OrtEncoder(data).contract, STATED[1]
     inputs, outputs = session.get_inputs(), session.get_outputs()
     shape = inputs[0].shape if len(inputs) == 1 else []
     dim = outputs[0].shape[-1] if len(outputs) == 1 else None

@@ -138,7 +138,7 @@ def _envelope(
         if at_least is not None:
             raise _version_without_trust(store.path)
         return data, signature, _parsed(store, data)
-    require_trusted(data, signature, trusted, store.path.name)
+    require_trusted(data, signature, trusted, f"bundle {store.path.name}")
     manifest = _parsed(store, data)
     require_current(manifest, at_least)
     return data, signature, manifest

@@ -6,6 +6,7 @@ What is signed may carry a version, which counts up, and the last day on which i
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from embedge.errors import EmbedgeError
 from embedge.files import write_json
@@ -14,7 +15,10 @@ from embedge.runtime.bundle.signing_keys import private_key
 from embedge.runtime.bundle.trust import FORMAT, Signature, fitting, key_id, require_trusted
 from embedge.runtime.bundle.writer import write_bundle
 
-__all__ = ["require_signature", "sign_bundle", "signature_of"]
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+__all__ = ["require_signature", "sign_bundle", "sign_bytes", "signature_of"]
 
 
 def sign_bundle(
@@ -41,15 +45,24 @@ def sign_bundle(
         manifest = bundle.manifest
         if version is not None or expires is not None:
             manifest = _dated(folder, bundle, version, expires)
+    return _written(manifest, folder / SIGNATURE, private)
+
+
+def sign_bytes(message: bytes, path: Path, key: Path, password: bytes | None = None) -> Signature:
+    """Write the signature of `message` to `path`; an older one is replaced."""
+    return _written(message, path, private_key(key, password))
+
+
+def _written(message: bytes, path: Path, private: "Ed25519PrivateKey") -> Signature:
     public = private.public_key().public_bytes_raw()
     value = {
         "format": FORMAT,
         "algorithm": "Ed25519",
         "key_id": key_id(public),
         "public_key": public.hex(),
-        "signature": private.sign(manifest).hex(),
+        "signature": private.sign(message).hex(),
     }
-    write_json(folder / SIGNATURE, value)
+    write_json(path, value)
     return Signature(value["key_id"], public)
 
 
@@ -81,7 +94,7 @@ def _dated(folder: Path, bundle: Bundle, version: int | None, expires: date | No
 
 def signature_of(bundle: Bundle) -> Signature | None:
     """The signature if there is one and it fits; a wrong one is an error, never None."""
-    return fitting(bundle.manifest, bundle.signature, bundle.name)
+    return fitting(bundle.manifest, bundle.signature, f"bundle {bundle.name}")
 
 
 def require_signature(bundle: Bundle, trusted: Sequence[Path]) -> Signature:
@@ -89,4 +102,4 @@ def require_signature(bundle: Bundle, trusted: Sequence[Path]) -> Signature:
 
     `Bundle.open(path, trusted=…)` asks before anything is unpacked, and asks for the date too.
     """
-    return require_trusted(bundle.manifest, bundle.signature, trusted, bundle.name)
+    return require_trusted(bundle.manifest, bundle.signature, trusted, f"bundle {bundle.name}")

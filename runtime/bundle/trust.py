@@ -1,6 +1,6 @@
-"""Whether the bytes of a manifest may be believed, before anybody parses them.
+"""Whether the bytes of a manifest, or of a bridge's header, may be believed before they are parsed.
 
-The manifest holds the digest of every file, so signing it signs them all. A signature says which
+They hold the digest of everything else, so signing them signs it all. A signature says which
 key signed; only the reader's own list of trusted public keys says whom that key belongs to.
 """
 
@@ -24,22 +24,22 @@ FORMAT = "embedge.signature/1"
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A signature that fits the manifest. `key_id` is the sha256 of the raw public key."""
+    """A signature that fits what it signs. `key_id` is the sha256 of the raw public key."""
 
     key_id: str
     public_key: bytes
 
 
 def require_trusted(
-    manifest: bytes, signature: bytes | None, trusted: Sequence[Path], name: str
+    message: bytes, signature: bytes | None, trusted: Sequence[Path], what: str
 ) -> Signature:
-    """The signature of a manifest by one of these public keys (PEM files), or an error."""
+    """The signature of `message` by one of these public keys (PEM files), or an error."""
     keys = {public_key(path).public_bytes_raw() for path in trusted}
-    found = fitting(manifest, signature, name)
+    found = fitting(message, signature, what)
     if found is None:
-        raise _untrusted(name, "it is not signed")
+        raise _untrusted(what, "it is not signed")
     if found.public_key not in keys:
-        raise _untrusted(name, f"it was signed with the key {found.key_id[:16]}…, not trusted")
+        raise _untrusted(what, f"it was signed with the key {found.key_id[:16]}…, not trusted")
     return found
 
 
@@ -61,7 +61,7 @@ def require_current(manifest: Manifest, at_least: int | None, today: date | None
         )
 
 
-def fitting(manifest: bytes, signature: bytes | None, name: str) -> Signature | None:
+def fitting(message: bytes, signature: bytes | None, what: str) -> Signature | None:
     """The signature if there is one and it fits; a wrong one is an error, never None."""
     if signature is None:
         return None
@@ -72,13 +72,13 @@ def fitting(manifest: bytes, signature: bytes | None, name: str) -> Signature | 
         value = _fields(json.loads(signature))
         public = bytes.fromhex(value["public_key"])
         signed = bytes.fromhex(value["signature"])
-        Ed25519PublicKey.from_public_bytes(public).verify(signed, manifest)
+        Ed25519PublicKey.from_public_bytes(public).verify(signed, message)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _untrusted(name, f"its signature file cannot be read ({error})") from error
+        raise _untrusted(what, f"its signature file cannot be read ({error})") from error
     except InvalidSignature as error:
-        raise _untrusted(name, "its signature does not fit its manifest") from error
+        raise _untrusted(what, "its signature does not fit it") from error
     if value["key_id"] != key_id(public):
-        raise _untrusted(name, "its signature names another key than it was made with")
+        raise _untrusted(what, "its signature names another key than it was made with")
     return Signature(value["key_id"], public)
 
 
@@ -92,9 +92,9 @@ def key_id(public: bytes) -> str:
     return hashlib.sha256(public).hexdigest()
 
 
-def _untrusted(name: str, what: str) -> EmbedgeError:
+def _untrusted(what: str, why: str) -> EmbedgeError:
     return EmbedgeError(
         "E-SIGNATURE",
-        f"the bundle {printable(name)} is not vouched for: {printable(what)}",
+        f"the {printable(what)} is not vouched for: {printable(why)}",
         remedy="Ask whoever made it; do not use it where signatures are required",
     )

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.contract import EmbeddingContract, PerChannel
 from embedge.runtime.picture.images import RgbImage
 
 __all__ = [
@@ -61,9 +61,13 @@ def tensor_from_crops(crops: RgbImage, contract: EmbeddingContract) -> NDArray[n
     if contract.colour == "BGR":
         crops = crops[..., ::-1]
     planes = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), dtype=np.float32)
-    planes -= np.float32(contract.mean)
-    planes *= np.float32(1 / contract.std)
+    planes -= _for_each_plane(contract.mean)
+    planes *= 1 / _for_each_plane(contract.std)
     return planes
+
+
+def _for_each_plane(value: PerChannel) -> NDArray[np.float32]:
+    return np.asarray(value, np.float32).reshape(-1, 1, 1)
 
 
 def features_from_crops(

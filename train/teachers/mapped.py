@@ -1,64 +1,75 @@
-"""A teacher seen through a linear map: fewer dimensions, or a shape that suits the student.
+"""A teacher seen through a bridge: fewer dimensions, a shape that suits the student, another space.
 
-The map is stored beside the teacher. A gallery that the teacher enrolled is carried over by one
-matrix product; nobody has to come again.
+The bridge is stored beside the teacher. A gallery that the teacher enrolled is carried over by it;
+nobody has to come again.
 """
 
+from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from embedge.errors import EmbedgeError
-from embedge.files import sha256_file, sha256_json, whole_file
+from embedge.files import sha256_file, sha256_json
+from embedge.runtime.bridge import Bridge, End, read_bridge, write_bridge
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.models.cost import NetworkCost
 from embedge.train.teachers.vocabulary import Rows, Teacher
 
 __all__ = ["MAP_FILE", "MappedTeacher", "principal_map", "save_map"]
 
-MAP_FILE = "map.safetensors"
+MAP_FILE = "map.bridge"
 
 
 class MappedTeacher(Teacher):
-    """`matrix` (dim, dim of the teacher)."""
+    """Answers in the space at the bridge's other end."""
 
-    def __init__(self, teacher: Teacher, matrix: Tensor, digest: str):
-        self.teacher, self.matrix, self.digest = teacher, matrix, digest
+    def __init__(self, teacher: Teacher, bridge: Bridge, digest: str):
+        self.teacher, self.bridge, self.digest = teacher, bridge, digest
         self.kind = f"mapped {teacher.kind}"
-        self.dim = len(matrix)
+        self.dim = bridge.target.dim
         self.identities = teacher.identities
         if teacher.head is not None:
-            self.head = torch.nn.functional.normalize(teacher.head @ matrix.T)
+            self.head = torch.from_numpy(bridge.apply(teacher.head.float().numpy()))
 
     @classmethod
     def load(cls, teacher: Teacher, path: Path) -> "MappedTeacher":
-        try:
-            matrix = load_file(path)["map"].float()
-        except Exception as error:  # safetensors has its own exception type per defect
+        bridge = read_bridge(path)
+        if (bridge.source.space, bridge.source.dim) != (teacher.space, teacher.dim):
             raise EmbedgeError(
-                "E-TEACHER", f"cannot read the map: {error}", where=path, remedy="Restore the file"
-            ) from error
+                "E-TEACHER",
+                f"the map is of {bridge.source.space}, not of this teacher ({teacher.space})",
+                where=path,
+                remedy="Make the map again for this teacher, or restore the file",
+            )
         digest = sha256_json({"teacher": teacher.digest, "map": sha256_file(path)})
-        return cls(teacher, matrix, digest)
+        return cls(teacher, bridge, digest)
+
+    @property
+    def matrix(self) -> Tensor:
+        """(dim, dim of the teacher) of a map that is nothing but a matrix."""
+        return torch.from_numpy(self.bridge.linear)
 
     def features(self, images: RgbImage) -> Rows:
         return self.carried(self.teacher.features(images))
 
     def carried(self, rows: Rows) -> Rows:
         """Embeddings of the teacher, as this one would have given them."""
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        return np.asarray(rows / lengths @ self.matrix.numpy().T, np.float32)
+        return self.bridge.unscaled(rows)
 
     def cost(self) -> NetworkCost:
         return self.teacher.cost()
 
 
-def save_map(folder: Path, matrix: Tensor) -> None:
-    with whole_file(folder / MAP_FILE) as part:
-        save_file({"map": matrix.detach().float().contiguous()}, part)
+def save_map(folder: Path, teacher: Teacher, matrix: Tensor) -> None:
+    """The matrix as a bridge from the teacher's space to one of its own."""
+    rows = matrix.detach().float().contiguous().numpy()
+    source = End(teacher.space, teacher.digest, teacher.dim)
+    made = sha256_json({"teacher": teacher.digest, "matrix": sha256(rows.tobytes()).hexdigest()})
+    bridge = Bridge.from_matrix(source, End(f"sha256:{made[:32]}", made, len(rows)), rows)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_bridge(folder / MAP_FILE, bridge)
 
 
 def principal_map(head: Tensor, dim: int) -> tuple[Tensor, float]:

@@ -6,7 +6,6 @@ operators and then confirmed on faces: fed wrongly, a recogniser tells people ap
 """
 
 import math
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,34 +17,17 @@ from embedge.calibration.rates import EqualError, equal_error
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, sha256_json
 from embedge.optional import require
-from embedge.runtime.contract import Colour, EmbeddingContract
+from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
+from embedge.runtime.encoders.preprocessing import PREPROCESSING, Preprocessing
 from embedge.runtime.encoders.sessions import graph_facts
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.models.cost import NetworkCost
 from embedge.train.teachers.vocabulary import Rows, Teacher
 
-__all__ = ["PREPROCESSING", "OnnxTeacher", "Preprocessing", "confirm_preprocessing"]
+__all__ = ["PREPROCESSING", "OnnxTeacher", "confirm_preprocessing"]
 
 _TOLERATED = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class Preprocessing:
-    colour: Colour
-    mean: float
-    std: float
-
-    def of(self, contract: EmbeddingContract) -> EmbeddingContract:
-        return replace(contract, colour=self.colour, mean=self.mean, std=self.std)
-
-
-PREPROCESSING = {
-    "rgb-scaled": Preprocessing("RGB", 127.5, 127.5),
-    "bgr-scaled": Preprocessing("BGR", 127.5, 127.5),
-    "rgb-plain": Preprocessing("RGB", 0.0, 1.0),
-    "bgr-plain": Preprocessing("BGR", 0.0, 1.0),
-}
 
 
 class OnnxTeacher(Teacher):

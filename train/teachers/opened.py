@@ -20,6 +20,13 @@ def open_teacher(path: Path, preprocessing: str | None = None) -> Teacher:
     found = [path / f"teacher{suffix}" for suffix in (".safetensors", ".onnx")]
     teacher = _opened(next((p for p in found if p.is_file()), found[0]), preprocessing)
     extra = path / MAP_FILE
+    if (old := path / "map.safetensors").is_file():
+        raise EmbedgeError(
+            "E-TEACHER",
+            "the map beside the teacher has the format of an older version",
+            where=old,
+            remedy="Start a new run folder, or delete this stage's folder",
+        )
     return MappedTeacher.load(teacher, extra) if extra.is_file() else teacher
 
 

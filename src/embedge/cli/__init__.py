@@ -29,6 +29,7 @@ COMMANDS = {
         "what this machine has, what is wrong with it, the remedy",
     ),
     "compare": ("learn.compare", "distillation methods side by side, over seeds"),
+    "bridge": ("learn.bridge", "a map that carries a gallery to another model, judged"),
     "train-teacher": ("learn.train_teacher", "train a teacher from a recipe"),
     "bench": (
         "machine.bench",

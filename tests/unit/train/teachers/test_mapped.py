@@ -35,8 +35,8 @@ def teacher():
 def test_principal_directions_of_a_flat_head_lose_nothing(teacher, tmp_path):
     directions, held = principal_map(teacher.head, 4)
     assert held == pytest.approx(1.0, abs=1e-6)
-    save_map(tmp_path, directions)
-    mapped = MappedTeacher.load(teacher, tmp_path / "map.safetensors")
+    save_map(tmp_path, teacher, directions)
+    mapped = MappedTeacher.load(teacher, tmp_path / "map.bridge")
     rows = mapped.features(np.zeros((9, 1)))
     assert rows.shape == (9, 4)
     before = normalize(torch.from_numpy(teacher.rows)) @ teacher.head.T
@@ -46,9 +46,16 @@ def test_principal_directions_of_a_flat_head_lose_nothing(teacher, tmp_path):
 
 
 def test_a_gallery_is_carried_over_by_the_map(teacher, tmp_path):
-    save_map(tmp_path, torch.eye(12)[:5])
-    mapped = MappedTeacher.load(teacher, tmp_path / "map.safetensors")
+    save_map(tmp_path, teacher, torch.eye(12)[:5])
+    mapped = MappedTeacher.load(teacher, tmp_path / "map.bridge")
     assert np.array_equal(mapped.carried(teacher.rows), mapped.features(np.zeros((9, 1))))
+
+
+def test_a_map_is_bound_to_the_teacher_it_was_made_for(teacher, tmp_path):
+    save_map(tmp_path, teacher, torch.eye(12)[:5])
+    teacher.digest = "e" * 64
+    with pytest.raises(EmbedgeError, match="not of this teacher"):
+        MappedTeacher.load(teacher, tmp_path / "map.bridge")
 
 
 def test_more_directions_than_there_are_is_refused(teacher):

@@ -75,7 +75,7 @@ def _reduced(run: Run, school: School, dim: int) -> School:
     def teacher(folder: Path) -> TeacherFacts:
         directions, held = principal_map(head_of(school.head), dim)
         _same_files(school.teacher, folder)
-        save_map(folder, directions)
+        save_map(folder, teacher_of(school.teacher), directions)
         run.progress.say(f"  {dim} directions hold {held:.1%} of the head")
         return replace(school.teacher.read(TeacherFacts), curves={}, held=held)
 
@@ -178,7 +178,7 @@ def _shaping_map(
         )
         if ranks.rank() == 0:
             _same_files(school.teacher, folder)
-            save_map(folder, matrix)
+            save_map(folder, teacher_of(school.teacher), matrix)
         return replace(school.teacher.read(TeacherFacts), curves=curves)
 
     return work

@@ -1,0 +1,317 @@
+"""Bridges between every two of three real networks: what is kept, the verdicts, the decoys.
+
+    python benchmarks/bridge.py REAL_FOLDER [--cache DIR] [--rounds 100]
+
+Fitted on the unlabelled faces of `utk`, judged on all pairs of `lfw-dev`, at most 8 pictures a
+person. Constants of the method were chosen on a third of these people ("chosen on"); the rest, and
+all of them, are told apart. Embeddings are kept in the cache, for they take most of the time.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from provenance import RESULTS, provenance, write_result
+
+from embedge.calibration.bridging.agreement import agreement, unlabelled_threshold
+from embedge.calibration.bridging.attack import attack
+from embedge.calibration.bridging.ends import pictures_under
+from embedge.calibration.bridging.labelled import Labelled, People, labelled_evidence
+from embedge.calibration.bridging.verdict import Demands, verdict
+from embedge.calibration.evaluation.embed import embedded
+from embedge.calibration.evaluation.faces import Faces
+from embedge.calibration.evaluation.subjects import opened_model
+from embedge.calibration.pairs import pairs_between, pairs_within
+from embedge.calibration.protocols.folders import people_in_folders
+from embedge.calibration.rates import false_match_rate, false_non_match_rate, operating_point
+from embedge.calibration.scores import Float32, PairScores
+from embedge.calibration.thresholds import split_subjects
+from embedge.runtime.bridge import End
+from embedge.train.bridge.fit import Fitted, fitted_bridge
+from embedge.train.bridge.pairs import Pairs
+
+MODELS = {"w600k_mbf": None, "insightface_y1": None, "foamliu_mbf": "rgb-imagenet"}
+FMRS = (1e-2, 1e-3, 1e-4, 1e-5)
+GOALS = {1e-3: 0.993, 1e-4: 0.98, 1e-5: 0.95}
+DEMANDS = Demands()
+
+
+def rows_of(real: Path, name: str, what: str, faces: Faces, cache: Path | None) -> Float32:
+    path = cache and cache / f"{what}.{name}.npy"
+    if path and path.is_file():
+        rows = np.load(path)
+    else:
+        model = opened_model(str(real / "models" / f"{name}.onnx"), preprocessing=MODELS[name])
+        with model.encoder as encoder:
+            rows = embedded(faces, encoder, ticker=None).embeddings
+        if path:
+            np.save(path, rows)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+def end(name: str, rows: Float32) -> End:
+    return End(f"foreign:{name}", f"see {name}.onnx", rows.shape[1])
+
+
+def judged(
+    ends: tuple[str, str],
+    pairs: Pairs,
+    people: People,
+    chosen: np.ndarray,
+    rounds: int,
+    before: dict[str, Any] | None,
+) -> dict[str, Any]:
+    began, used = time.perf_counter(), time.process_time()
+    fitted = fitted_bridge(end(ends[0], pairs.old[0]), end(ends[1], pairs.new[0]), pairs)
+    spent = {
+        "seconds": round(time.perf_counter() - began, 1),
+        "cpu_seconds": round(time.process_time() - used, 1),
+    }
+    bridge, agreed = fitted.bridge, agreement(fitted.held_out, fitted.native, FMRS)
+    mapped = bridge.apply(people.old)
+    unlabelled = {
+        "fit": {**spent, **fitted.bridge.facts},
+        "candidates": [asdict(one) for one in fitted.candidates],
+        "agreement": asdict(agreed),
+        "verdict_without_labels": asdict(verdict(bridge, agreed, None, DEMANDS)),
+        "unlabelled_threshold": _strict(fitted, mapped, people),
+    }
+    if before is not None:
+        return {**before, **unlabelled}
+    found = labelled_evidence(
+        bridge, people, FMRS, fmr=DEMANDS.fmr, dataset="lfw-dev", rounds=rounds
+    )
+    return {
+        **unlabelled,
+        "labelled": _told(found),
+        "rest": _kept(mapped, people.only(~chosen), ~chosen),
+        "verdict": asdict(verdict(bridge, agreed, found, DEMANDS)),
+        "attack": asdict(attack(mapped, people.new, people)),
+    }
+
+
+def _strict(fitted: Fitted, mapped: Float32, people: People) -> dict[str, Any] | None:
+    """The threshold that unlabelled strangers give, and what it does at a door."""
+    own = unlabelled_threshold(fitted.held_out, fitted.native, DEMANDS.fmr, dataset="utk")
+    if own is None:
+        return None
+    scores = _across(mapped, people)
+    return {
+        **own.to_json(),
+        "fmr_on_lfw": false_match_rate(scores, own.value),
+        "tar_on_lfw": 1 - false_non_match_rate(scores, own.value),
+    }
+
+
+def _across(mapped: Float32, people: People) -> PairScores:
+    images = np.arange(len(people.labels))
+    return pairs_between(
+        mapped,
+        people.labels,
+        people.new,
+        people.labels,
+        gallery_images=images,
+        probe_images=images,
+    )
+
+
+def _told(found: Labelled) -> dict[str, Any]:
+    old, new, across = (
+        [asdict(point) for point in comparison.tar] for comparison in found.comparisons
+    )
+    points = [
+        {**asdict(point), "goal": GOALS.get(point.fmr), "short": _short(point.fmr, point.kept)}
+        for point in found.points
+    ]
+    other = found.on_others and found.on_others.at_threshold
+    return {
+        "genuine": found.comparisons[2].genuine,
+        "impostor": found.comparisons[2].impostor,
+        "old": old,
+        "new": new,
+        "bridged": across,
+        "points": points,
+        "threshold": found.threshold and found.threshold.to_json(),
+        "native_threshold": found.new_threshold,
+        "on_other_people": other and asdict(other),
+    }
+
+
+def _short(fmr: float, kept: float) -> float | None:
+    return round(GOALS[fmr] - kept, 5) if fmr in GOALS else None
+
+
+def _kept(mapped: Float32, people: People, part: np.ndarray) -> dict[str, list[float]]:
+    """TAR at the FMRs of the goal, without intervals, on the people no constant was chosen on."""
+    across = _across(mapped[part], people)
+    alone = [pairs_within(rows, people.labels) for rows in (people.old, people.new)]
+    tars = [
+        [getattr(operating_point(scores, fmr), "tar", float("nan")) for fmr in GOALS]
+        for scores in (*alone, across)
+    ]
+    kept = [c / min(a, b) for a, b, c in zip(*tars, strict=True)]
+    return {"fmr": list(GOALS), "bridged": tars[2], "kept": kept}
+
+
+def decoys(utk: dict[str, Float32], people: People, made: dict[str, Any]) -> dict[str, Any]:
+    """Old models that are none, with the same new one: each must be refused."""
+    random = np.random.default_rng(0)
+    shuffled = random.permutation(len(utk["new"]))
+    order = random.permutation(len(people.labels))
+    found = {
+        "permuted people": (utk["old"][shuffled], people.old[order]),
+        "truncated to 8": (_cut(utk["old"]), _cut(people.old)),
+        **made,
+    }
+    told = {}
+    for name, (old, labelled) in found.items():
+        pairs = Pairs([old], [utk["new"]])
+        fitted = fitted_bridge(end(name, old), end("new", utk["new"]), pairs)
+        agreed = agreement(fitted.held_out, fitted.native, FMRS)
+        group = People(labelled, people.new, people.labels)
+        evidence = labelled_evidence(
+            fitted.bridge, group, FMRS, fmr=DEMANDS.fmr, dataset="lfw-dev", rounds=50
+        )
+        told[name] = {
+            "verdict": asdict(verdict(fitted.bridge, agreed, evidence, DEMANDS)),
+            "without_labels": asdict(verdict(fitted.bridge, agreed, None, DEMANDS)),
+            "rank1": agreed.rank1,
+            "noise": agreed.noise,
+            "points": [asdict(point) for point in evidence.points],
+        }
+        print(name, told[name]["verdict"], told[name]["without_labels"]["decision"], flush=True)
+    return told
+
+
+def _cut(rows: Float32) -> Float32:
+    part = rows[:, :8]
+    return np.asarray(part / np.linalg.norm(part, axis=1, keepdims=True), np.float32)
+
+
+class Spoiled:
+    """Faces as a careless pipeline would hand them over."""
+
+    def __init__(self, faces: Faces, change: Callable[[np.ndarray], np.ndarray]):
+        self.faces, self.change = faces, change
+        self.names = faces.names
+
+    def crop(self, number: int, contract: Any) -> np.ndarray:
+        return np.ascontiguousarray(self.change(self.faces.crop(number, contract)))
+
+    def stamp(self, first: int, last: int) -> str:
+        raise NotImplementedError("these are never cached")
+
+    def digest(self, number: int) -> str:
+        raise NotImplementedError("these are never fingerprinted")
+
+
+class Unlike:
+    """A network that never learnt faces: random filters, or only colours."""
+
+    def __init__(self, kind: str, contract: Any):
+        self.kind, self.contract, self.provider = kind, contract, "numpy"
+        self.filters = np.random.default_rng(1).normal(size=(16 * 16 * 3, 64)).astype(np.float32)
+        self.mix = np.random.default_rng(2).normal(size=(49 * 64, 128)).astype(np.float32)
+
+    def features(self, crops: np.ndarray) -> Float32:
+        pixels = crops.astype(np.float32) / 255 - 0.5
+        if self.kind == "colours":  # mean and spread of each colour in 4x4 fields
+            fields = pixels.reshape(len(crops), 4, 28, 4, 28, 3)
+            parts = (fields.mean((2, 4)), fields.std((2, 4)))
+            return np.hstack([part.reshape(len(crops), -1) for part in parts])
+        fields = pixels.reshape(len(crops), 7, 16, 7, 16, 3).transpose(0, 1, 3, 2, 4, 5)
+        seen = np.maximum(fields.reshape(len(crops), 49, -1) @ self.filters, 0)
+        return np.asarray(seen.reshape(len(crops), -1) @ self.mix, np.float32)
+
+
+def spoiled_rows(
+    real: Path, unlabelled: Faces, labelled: Faces, cache: Path | None
+) -> dict[str, tuple[Float32, Float32]]:
+    """The old model fed wrongly, and networks that are none."""
+    path = str(real / "models" / "insightface_y1.onnx")
+    ways: dict[str, tuple[Any, Any]] = {
+        "BGR input": (opened_model(path).encoder, lambda crop: crop[..., ::-1]),
+        "alignment 16 pixels off": (
+            opened_model(path).encoder,
+            lambda crop: np.roll(crop, (16, 16), (0, 1)),
+        ),
+    }
+    contract = opened_model(path).encoder.contract
+    for kind in ("random", "colours"):
+        ways[f"{kind} network"] = (Unlike(kind, contract), lambda crop: crop)
+    found = {}
+    for name, (encoder, change) in ways.items():
+        both = []
+        for what, faces in (("utk", unlabelled), ("lfw", labelled)):
+            kept = cache and cache / f"{what}.decoy {name}.npy"
+            if kept and kept.is_file():
+                both.append(np.load(kept))
+                continue
+            batches = []
+            for start in range(0, len(faces.names), 256):
+                crops = [
+                    change(faces.crop(n, contract))
+                    for n in range(start, min(start + 256, len(faces.names)))
+                ]
+                batches.append(encoder.features(np.ascontiguousarray(np.stack(crops))))
+            rows = np.concatenate(batches)
+            both.append(np.float32(rows / np.linalg.norm(rows, axis=1, keepdims=True)))
+            if kept:
+                np.save(kept, both[-1])
+        found[name] = (both[0], both[1])
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("real", type=Path)
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--rounds", type=int, default=100, help="of the bootstrap over people")
+    parser.add_argument("--decoy-pictures", type=int, default=3000)
+    parser.add_argument(
+        "--keep-labelled", action="store_true", help="measure again only what needs no labels"
+    )
+    options = parser.parse_args()
+    real, cache = options.real, options.cache
+    unlabelled = pictures_under(real / "utk")
+    faces, labels = people_in_folders(real / "lfw-dev", per_person=8, at_least=2)
+    utk = {name: rows_of(real, name, "utk", unlabelled, cache) for name in MODELS}
+    lfw = {name: rows_of(real, name, "lfw", faces, cache) for name in MODELS}
+    chosen, _ = split_subjects(labels, 7, share=1 / 3)
+    known = {}
+    if options.keep_labelled:
+        known = json.loads((RESULTS / "bridge.json").read_text())["pairs"]
+    result: dict[str, Any] = {"provenance": provenance("torch", "onnxruntime"), "pairs": {}}
+    result |= {"images": len(labels), "unlabelled": len(unlabelled.names), "rounds": options.rounds}
+    for old in MODELS:
+        for new in MODELS:
+            if old == new:
+                continue
+            pairs = Pairs([utk[old]], [utk[new]])
+            people = People(lfw[old], lfw[new], labels)
+            before = known.get(f"{old} > {new}")
+            told = judged((old, new), pairs, people, chosen, options.rounds, before)
+            result["pairs"][f"{old} > {new}"] = told
+            print(old, new, json.dumps(told["labelled"]["points"]), told["verdict"], flush=True)
+            write_result("bridge", result)
+    some = slice(None, None, max(1, len(unlabelled.names) // options.decoy_pictures))
+    few = np.flatnonzero(chosen)
+    spoiled = spoiled_rows(
+        real,
+        type(unlabelled)(unlabelled.root, unlabelled.names[some]),
+        type(faces)(faces.root, [faces.names[n] for n in few]),
+        cache,
+    )
+    group = People(lfw["insightface_y1"][few], lfw["w600k_mbf"][few], labels[few])
+    both = {"old": utk["insightface_y1"][some], "new": utk["w600k_mbf"][some]}
+    result["decoys"] = decoys(both, group, spoiled)
+    write_result("bridge", result)
+
+
+if __name__ == "__main__":
+    main()

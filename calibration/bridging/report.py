@@ -1,0 +1,145 @@
+"""Everything that is known of a bridge, and the same in words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from embedge.calibration.bridging.agreement import Agreement, agreement, unlabelled_threshold
+from embedge.calibration.bridging.attack import Attack, Known, attack
+from embedge.calibration.bridging.labelled import Labelled, People, labelled_evidence
+from embedge.calibration.bridging.verdict import Demands, Verdict, partial_of, verdict
+from embedge.calibration.scores import Float32
+from embedge.runtime.bridge import Bridge, End
+from embedge.runtime.bridge.bridge import Fact
+from embedge.runtime.threshold import Threshold
+
+__all__ = ["BridgeReport", "judged_bridge", "text_of"]
+
+SCHEMA = "embedge.bridge-report/1"
+FMRS = (1e-2, 1e-3, 1e-4, 1e-5)
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeReport:
+    """`candidates` are the kinds of map by their mean cosine on left-out pictures."""
+
+    schema: str
+    source: End
+    target: End
+    verdict: Verdict
+    demands: Demands
+    map: dict[str, Fact]
+    candidates: dict[str, float]
+    agreement: Agreement
+    labelled: Labelled | None
+    threshold: Threshold | None
+    threshold_from: str
+    attack: Attack
+
+
+def judged_bridge(
+    bridge: Bridge,
+    held_out: tuple[Float32, Float32],
+    people: People | None,
+    demands: Demands,
+    *,
+    candidates: Mapping[str, float],
+    known: Sequence[Known],
+    datasets: tuple[str, str],
+) -> tuple[Bridge, BridgeReport]:
+    """The bridge with its own threshold, and the evidence: labelled people are asked first."""
+    fmrs = tuple(sorted({*FMRS, demands.fmr}, reverse=True))
+    agreed = agreement(*held_out, fmrs)
+    labelled = partial = None
+    if people is not None:
+        labelled = labelled_evidence(bridge, people, fmrs, fmr=demands.fmr, dataset=datasets[1])
+        point = labelled.point_at(demands.fmr)
+        if point is not None and point.kept < demands.keep:
+            partial = partial_of(bridge, people, demands, dataset=datasets[1])
+    threshold, source = (labelled.threshold if labelled else None), "labelled people"
+    if threshold is None:
+        source = "unlabelled strangers"
+        threshold = unlabelled_threshold(*held_out, demands.fmr, dataset=datasets[0])
+    mapped = held_out if people is None else (bridge.apply(people.old), people.new)
+    return bridge.with_threshold(threshold), BridgeReport(
+        SCHEMA,
+        bridge.source,
+        bridge.target,
+        verdict(bridge, agreed, labelled, demands, partial),
+        demands,
+        dict(bridge.facts),
+        dict(candidates),
+        agreed,
+        labelled,
+        threshold,
+        source if threshold else "insufficient data",
+        attack(*mapped, people, known),
+    )
+
+
+def text_of(report: BridgeReport) -> str:
+    source, target, facts = report.source, report.target, report.map
+    lines = [
+        f"{source.space} ({source.dim}-d) -> {target.space} ({target.dim}-d)",
+        f"  map        {facts['kind']} {facts['setting']}, {facts['pictures']:,} pictures,"
+        f" {facts['views']} view(s); cosine on left-out ones {facts['cosine']:.3f}",
+        f"  verdict    {report.verdict.decision.upper()}",
+        *(f"             {reason}" for reason in report.verdict.reasons),
+    ]
+    if partial := report.verdict.partial:
+        lines.append(f"             enrol again: foretold cosine under {partial.limit:.3f}")
+    if report.labelled:
+        lines += ["", *_table(report.labelled)]
+    lines += ["", *_unlabelled(report), *_attack(report.attack)]
+    return "\n".join(lines)
+
+
+def _table(labelled: Labelled) -> list[str]:
+    one = labelled.comparisons[2]
+    lines = [
+        f"  {one.subjects:,} people, {one.genuine:,} genuine and {one.impostor:,} impostor pairs",
+        "  FMR      old/old  new/new  bridged/new [95 %]        kept     lost    won",
+    ]
+    for point in labelled.points:
+        tar = one.tar_at(point.fmr)
+        band = f"[{tar.low:7.2%} {tar.high:7.2%}]" if tar and tar.low and tar.high else ""
+        lines.append(
+            f"  {point.fmr:<8.0e} {point.old:7.2%}  {point.new:7.2%}  {point.bridged:7.2%} {band}"
+            f"  {point.kept:7.2%}  {point.lost:5,}  {point.won:5,}"
+        )
+    if labelled.on_others and (at := labelled.on_others.at_threshold):
+        lines.append(
+            f"  threshold of bridged templates {at.threshold:.3f} (half of the people); on the"
+            f" others FMR {at.fmr.rate:.1e} [{at.fmr.low:.1e} {at.fmr.high:.1e}],"
+            f" FNMR {at.fnmr.rate:.2%}"
+        )
+    return lines
+
+
+def _unlabelled(report: BridgeReport) -> list[str]:
+    agreed = report.agreement
+    promised = ", ".join(f"{one.kept:.1%} at {one.fmr:.0e}" for one in agreed.promises)
+    lines = [
+        f"  unlabelled: of {agreed.pictures:,} left-out pictures {agreed.rank1:.1%} find their own;"
+        f" order {agreed.order:.3f}, noise {agreed.noise:.2f}",
+        f"  promised without labels, of the new model's own TAR: at least {promised}",
+    ]
+    if report.threshold is not None:
+        lines.append(
+            f"  threshold  {report.threshold.value:.3f} for FMR {report.threshold.fmr_target:g},"
+            f" from {report.threshold_from}"
+        )
+    return lines
+
+
+def _attack(found: Attack) -> list[str]:
+    what = "another picture of the person" if found.labelled else "the same picture"
+    lines = [
+        f"  attack: whoever holds old templates finds {what} among {found.templates:,} templates of"
+        f" the new system in {found.rank1:.1%} of look-ups (by guessing {found.blind:.2%})"
+    ]
+    if found.known:
+        known = ", ".join(f"{one.rank1:.0%} with {one.pairs:,}" for one in found.known)
+        lines.append(
+            f"          knowing pairs of other people: {known}; a secret rotation is no help"
+        )
+    return lines

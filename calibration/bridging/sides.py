@@ -1,0 +1,157 @@
+"""The same pictures through the old and the new model, however each of the two is given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from embedge.calibration.bridging.ends import (
+    embedded_views,
+    end_of_matrix,
+    matrix_rows,
+    pictures_under,
+    require_pairs,
+)
+from embedge.calibration.bridging.labelled import People
+from embedge.calibration.evaluation.embed import embedded
+from embedge.calibration.evaluation.faces import FaceFiles
+from embedge.calibration.evaluation.subjects import STATED, EvaluatedModel, opened_model
+from embedge.calibration.protocols.folders import people_in_folders
+from embedge.calibration.scores import Float32
+from embedge.errors import EmbedgeError
+from embedge.progress import Progress
+from embedge.runtime.bridge import End
+
+__all__ = ["Side", "labelled_people", "side_of", "unlabelled_views"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """A model that can be run, or `rows` that it once gave."""
+
+    name: str
+    end: End
+    model: EvaluatedModel | None
+    rows: Float32 | None
+    path: str = ""
+
+    @property
+    def stated(self) -> bool:
+        """Whether the model itself says how it is fed (a matrix is not fed at all)."""
+        return self.model is None or self.model.contract_from in STATED
+
+
+def side_of(
+    path: str, *, space: str | None, preprocessing: str | None, threads: int | None
+) -> Side:
+    if path.endswith(".npy"):
+        rows = matrix_rows(Path(path))
+        return Side(Path(path).stem, end_of_matrix(Path(path), rows, space), None, rows)
+    model = opened_model(path, space=space, preprocessing=preprocessing, threads=threads)
+    return Side(str(model.side), End.of(model.encoder.contract), model, None, path)
+
+
+def unlabelled_views(
+    old: Side,
+    new: Side,
+    folder: Path | None,
+    *,
+    mirrored: bool,
+    cache: Path | None,
+    progress: Progress,
+) -> tuple[list[Float32], list[Float32]]:
+    """Both models' rows of the pictures that both could embed, view by view."""
+    mirrored = mirrored and old.model is not None and new.model is not None
+    faces = None
+    if old.model or new.model:
+        faces = pictures_under(_needed(folder, "--faces"))
+    views, good = [], None
+    for side in (old, new):
+        if side.model is None:
+            views.append([side.rows])
+            continue
+        assert faces is not None
+        with progress.task(f"embed with {side.name}", len(faces.names) * (1 + mirrored)) as task:
+            found = embedded_views(side.model, faces, mirrored, cache=cache, ticker=task)
+        acquired = np.logical_and.reduce([view.acquired for view in found])
+        good = acquired if good is None else good & acquired
+        views.append([view.embeddings for view in found])
+    rows = [[view for view in side if view is not None] for side in views]
+    if good is not None and len({len(side[0]) for side in rows}) == 1:
+        rows = [[view[good] for view in side] for side in rows]
+    require_pairs(*rows)
+    return rows[0], rows[1]
+
+
+def labelled_people(
+    old: Side,
+    new: Side,
+    folder: Path | None,
+    matrices: tuple[Path | None, Path | None],
+    names: Path | None,
+    *,
+    per_person: int,
+    cache: Path | None,
+    progress: Progress,
+) -> People | None:
+    """None where no labelled faces were given."""
+    if folder is None and names is None:
+        return None
+    faces, labels = None, None
+    if folder is not None:
+        faces, labels = people_in_folders(folder, per_person=per_person, at_least=2)
+    sides = []
+    for side, matrix, option in zip((old, new), matrices, ("--labelled-old", "--labelled-new")):
+        if side.model is None:
+            sides.append(matrix_rows(_needed(matrix, option)))
+        else:
+            sides.append(_embedded(side, faces, cache, progress))
+    known = labels if labels is not None else _names(_needed(names, "--names"))
+    if not len(sides[0]) == len(sides[1]) == len(known):
+        raise _unlike(f"{len(sides[0])} old and {len(sides[1])} new rows, {len(known)} names")
+    for rows, side in zip(sides, (old, new)):
+        if rows.shape[1] != side.end.dim:
+            raise _unlike(f"{rows.shape[1]} dimensions beside {side.end.dim}")
+    good = np.logical_and(*(np.linalg.norm(rows, axis=1) > 0 for rows in sides))
+    return People(sides[0][good], sides[1][good], known[good])
+
+
+def _embedded(
+    side: Side, faces: FaceFiles | None, cache: Path | None, progress: Progress
+) -> Float32:
+    if faces is None or side.model is None:
+        raise EmbedgeError(
+            "E-BRIDGE-FACES",
+            f"the labelled pictures for {side.name} were not given",
+            remedy="Add --labelled DIR",
+        )
+    with progress.task(f"people with {side.name}", len(faces.names)) as task:
+        return embedded(faces, side.model.encoder, cache=cache, ticker=task).embeddings
+
+
+def _names(path: Path) -> "np.typing.NDArray[np.str_]":
+    try:
+        lines: Sequence[str] = path.read_text().split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise EmbedgeError(
+            "E-PEOPLE",
+            f"cannot read the list of people: {error}",
+            where=path,
+            remedy="Give a text file with one name a line",
+        ) from error
+    return np.asarray([line.strip() for line in lines if line.strip()])
+
+
+def _needed(path: Path | None, option: str) -> Path:
+    if path is None:
+        raise EmbedgeError("E-BRIDGE-FACES", f"{option} was not given", remedy=f"Add {option} PATH")
+    return path
+
+
+def _unlike(what: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-BRIDGE-PAIRS",
+        f"the labelled embeddings do not fit together: {what}",
+        remedy="Give both models the same labelled pictures, and one name for each",
+    )

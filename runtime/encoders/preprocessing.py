@@ -1,0 +1,30 @@
+"""How networks want to be fed, by name."""
+
+from dataclasses import dataclass, replace
+
+from embedge.runtime.contract import Colour, EmbeddingContract, PerChannel
+
+__all__ = ["FEEDINGS", "PREPROCESSING", "Preprocessing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    colour: Colour
+    mean: PerChannel
+    std: PerChannel
+
+    def of(self, contract: EmbeddingContract) -> EmbeddingContract:
+        return replace(contract, colour=self.colour, mean=self.mean, std=self.std)
+
+
+# what face networks are fed by convention: a teacher is tried with each of them
+PREPROCESSING = {
+    "rgb-scaled": Preprocessing("RGB", 127.5, 127.5),
+    "bgr-scaled": Preprocessing("BGR", 127.5, 127.5),
+    "rgb-plain": Preprocessing("RGB", 0.0, 1.0),
+    "bgr-plain": Preprocessing("BGR", 0.0, 1.0),
+}
+FEEDINGS = {
+    **PREPROCESSING,
+    "rgb-imagenet": Preprocessing("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+}

@@ -1,0 +1,170 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from two_spaces import people, rotation, strangers, unit
+
+from embedge.calibration.bridging.agreement import (
+    agreement,
+    kept_at_least,
+    unlabelled_threshold,
+)
+from embedge.calibration.bridging.attack import attack, looked_up
+from embedge.calibration.bridging.labelled import People, labelled_evidence
+from embedge.calibration.bridging.verdict import Demands, Partial, partial_of, verdict
+from embedge.runtime.bridge import Bridge, End
+
+FMRS = (1e-1, 1e-2)
+DEMANDS = Demands(1e-2, 0.9)
+
+
+def known_people(**options: object) -> People:
+    return People(*people(60, **options))
+
+
+def identity(dim: int) -> Bridge:
+    return Bridge.from_matrix(End("a", "", dim), End("b", "", dim), np.eye(dim))
+
+
+def naive_tar(gallery: np.ndarray, probe: np.ndarray, labels: np.ndarray, fmr: float) -> float:
+    genuine, impostor = [], []
+    for a in range(len(labels)):
+        for b in range(len(labels)):
+            if a != b:
+                (genuine if labels[a] == labels[b] else impostor).append(gallery[a] @ probe[b])
+    limit = sorted(impostor)[len(impostor) - 1 - int(fmr * len(impostor))]
+    return float(np.mean(np.asarray(genuine) > limit))
+
+
+def test_points_are_those_of_a_naive_count():
+    group = known_people(dims=(40, 40))
+    bridge = identity(40)
+    found = labelled_evidence(bridge, group, FMRS, fmr=1e-2, dataset="made up", rounds=20)
+    for point in found.points:
+        wanted = naive_tar(group.old, group.new, group.labels, point.fmr)
+        assert point.bridged == pytest.approx(wanted, abs=1e-6)
+        old = naive_tar(group.old, group.old, group.labels, point.fmr)
+        assert point.old == pytest.approx(old, abs=1e-6)
+        assert point.kept == pytest.approx(point.bridged / min(point.old, point.new))
+        # flips account for the whole difference between the two rates
+        assert point.won - point.lost == round((point.bridged - point.old) * 60 * 6)
+    assert found.threshold is not None
+    assert found.on_others is not None
+    assert found.on_others.at_threshold.threshold == found.threshold.value
+
+
+def test_agreement_falls_with_noise_and_the_promise_with_it():
+    _, native = strangers(800, (40, 40))
+    random, noises, promises = np.random.default_rng(0), [], []
+    for amount in (0.0, 0.05, 0.1, 0.2):
+        rows = native + amount * random.normal(size=native.shape)
+        rows = np.float32(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+        found = agreement(rows, native, FMRS)
+        noises.append(found.noise)
+        promises.append(found.promised(1e-2))
+    assert noises == sorted(noises)
+    assert noises[0] < 1e-3
+    assert promises == sorted(promises, reverse=True)
+    assert promises[0] > 0.999 > promises[-1]
+
+
+def test_nothing_is_promised_past_what_was_looked_at():
+    assert kept_at_least(0.1, 1e-6) == 0
+    assert kept_at_least(5.0, 1e-2) == 0
+    assert kept_at_least(0.65, 1e-4) < kept_at_least(0.65, 1e-3)
+    assert kept_at_least(0.65, 5e-4) == kept_at_least(0.65, 1e-4)
+
+
+def test_the_threshold_of_strangers_holds_on_others():
+    old, new = strangers(1500, (40, 40))
+    limit = unlabelled_threshold(old, new, 1e-2, dataset="made up")
+    assert limit is not None
+    assert limit.fmr_upper <= 1e-2
+    fresh_old, fresh_new = strangers(800, (40, 40), seed=77)
+    scores = fresh_old @ fresh_new.T
+    np.fill_diagonal(scores, -1)
+    assert (scores > limit.value).mean() <= 1e-2
+    assert unlabelled_threshold(old[:20], new[:20], 1e-4, dataset="few") is None
+
+
+def test_who_looks_up_what():
+    group = known_people(dims=(40, 40))
+    found = attack(group.new, group.new, group)
+    assert found.templates == 60
+    assert found.searches == 120
+    assert found.rank1 == found.native > 0.9
+    turned = np.float32(group.new @ rotation(40, 4).T)
+    assert attack(turned, group.new, group).rank1 < 0.2
+    blind = attack(group.new, group.new, None)
+    assert (blind.rank1, blind.blind, blind.labelled) == (1.0, 1 / 180, False)
+    assert looked_up(group.new, group.new[::-1].copy()) < 0.1
+
+
+@pytest.fixture(scope="module")
+def evidence():
+    group = known_people(dims=(40, 40))
+    agreed = agreement(group.new, group.new, FMRS)
+    found = labelled_evidence(identity(40), group, FMRS, fmr=1e-2, dataset="made up", rounds=20)
+    return agreed, found
+
+
+def told(evidence, partial=None, rank1=1.0, noise=0.1, few=False, **changes: float):
+    agreed, found = evidence
+    agreed = replace(agreed, rank1=rank1, noise=noise)
+    points = tuple(
+        replace(point, **{"old": 0.99, "new": 0.99, "kept": 0.99, **changes})
+        for point in found.points
+    )
+    found = replace(found, points=() if few else points)
+    return verdict(identity(40), agreed, found, DEMANDS, partial)
+
+
+def test_verdicts(evidence):
+    assert told(evidence).decision in ("go", "go, stricter threshold")
+    assert told(evidence, rank1=0.5).decision == "no"
+    assert told(evidence, kept=0.85).decision == "no"
+    assert told(evidence, old=0.6).decision == "no"
+    assert "the old model" in told(evidence, old=0.6).reasons[0]
+    assert "the new model" in told(evidence, new=0.6).reasons[0]
+    helpful, vain = Partial(0.5, 0.2, 0.95), Partial(0.5, 0.2, 0.88)
+    assert told(evidence, helpful, kept=0.85).decision == "partial"
+    assert told(evidence, vain, kept=0.85).decision == "no"
+
+
+def test_a_threshold_above_the_native_one_is_said(evidence):
+    agreed, found = evidence
+    for native, wanted in ((found.threshold.value - 0.01, "go, stricter threshold"), (0.99, "go")):
+        points = tuple(replace(point, old=0.9, new=0.9, kept=0.95) for point in found.points)
+        one = replace(found, points=points, new_threshold=native)
+        assert verdict(identity(40), agreed, one, DEMANDS).decision == wanted
+
+
+def test_without_labels_the_promise_decides(evidence):
+    agreed, _ = evidence
+    bridge = identity(40)
+    good = verdict(bridge, replace(agreed, rank1=1.0, noise=0.5), None, DEMANDS)
+    bad = verdict(bridge, replace(agreed, rank1=1.0, noise=1.1), None, DEMANDS)
+    assert (good.decision, bad.decision) == ("go, stricter threshold", "no")
+    assert told(evidence, few=True, noise=1.1).decision == "no"
+    same = Bridge(
+        bridge.source, bridge.target, bridge.linear, bridge.offset, facts={"kind": "identity"}
+    )
+    assert "one space" in verdict(same, agreed, None, DEMANDS).reasons[0]
+
+
+def test_who_is_enrolled_again_is_whom_the_gauge_doubts():
+    """A fifth of the people are mapped to nonsense, and their old templates show it."""
+    group = known_people(dims=(40, 40))
+    doubtful = group.labels % 5 == 0
+    rows = np.where(doubtful[:, None], np.roll(group.new, 7, axis=1), group.new)
+    old = unit(np.column_stack([rows, np.where(doubtful, 0.5, 0.0)]))
+    gauge = np.zeros(42, np.float32)
+    gauge[0], gauge[-1] = 0.9, -1
+    ends = End("a", "", 41), End("b", "", 40)
+    bridge = replace(Bridge.from_matrix(*ends, np.eye(40, 41)), gauge=gauge)
+    told = People(old, group.new, group.labels)
+    whole = labelled_evidence(bridge, told, (1e-2,), fmr=1e-2, dataset="made up", rounds=20)
+    found = partial_of(bridge, told, DEMANDS, dataset="made up")
+    assert found.share == pytest.approx(0.2)
+    assert found.kept > 0.99 > whole.points[0].kept
+    assert partial_of(identity(40), group, DEMANDS, dataset="made up") is None

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+from two_spaces import people, rotation, strangers, unit
+
+from embedge.runtime.bridge import End
+from embedge.train.bridge.aim import Aim
+from embedge.train.bridge.attacker import attacker_curve
+from embedge.train.bridge.fit import fitted_bridge
+from embedge.train.bridge.pairs import Pairs
+
+OLD, NEW = End("old", "a", 48), End("new", "b", 40)
+
+
+def cosine(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.einsum("nd,nd->n", one, other).mean())
+
+
+@pytest.fixture(scope="module")
+def pairs() -> Pairs:
+    old, new = strangers(2000)
+    return Pairs([old], [new])
+
+
+@pytest.mark.parametrize("kind", ["orthogonal", "low-rank", "ridge", "kernel"])
+def test_every_kind_carries_rows_it_never_saw(pairs, kind):
+    fitted = fitted_bridge(OLD, NEW, pairs, kind=kind)
+    old, new = strangers(500, seed=900)
+    assert fitted.kind == kind
+    assert cosine(fitted.bridge.apply(old), new) > 0.7
+    blind = cosine(fitted.bridge.apply(old), new[::-1])
+    assert blind < 0.2
+
+
+def test_left_out_rows_are_what_a_map_without_them_says(pairs):
+    """Their cosine foretells that of new faces; that of fitted ones would be higher."""
+    fitted = fitted_bridge(OLD, NEW, pairs, kind="kernel")
+    old, new = strangers(2000, seed=901)
+    held_out = cosine(fitted.held_out, fitted.native)
+    assert cosine(fitted.bridge.apply(old), new) == pytest.approx(held_out, abs=0.01)
+    assert cosine(fitted.bridge.apply(pairs.old[0]), pairs.new[0]) > held_out
+    foretold = fitted.bridge.bridged(old).expected
+    assert float(foretold.mean()) == pytest.approx(held_out, abs=0.02)
+
+
+def test_the_bent_part_pays_and_the_best_is_taken(pairs):
+    fitted = fitted_bridge(OLD, NEW, pairs)
+    best = {}
+    for one in fitted.candidates:
+        best[one.kind] = max(one.cosine, best.get(one.kind, -1))
+    assert best["kernel"] > best["ridge"] > best["orthogonal"]
+    assert fitted.bridge.facts["cosine"] >= 0.99 * max(best.values())
+
+
+def test_one_space_is_recognised_and_left_alone():
+    random = np.random.default_rng(5)
+    teacher = unit(random.normal(size=(900, 40)))
+    student = unit(teacher + 0.1 * random.normal(size=teacher.shape))
+    fitted = fitted_bridge(End("t", "a", 40), End("s", "b", 40), Pairs([teacher], [student]))
+    assert fitted.kind == "identity"
+    assert np.allclose(fitted.bridge.apply(teacher), teacher, atol=1e-6)
+    turned = np.float32(student @ rotation(40, 2).T)
+    other = fitted_bridge(End("t", "a", 40), End("s", "b", 40), Pairs([teacher], [turned]))
+    assert other.kind != "identity"
+
+
+def test_more_views_are_more_pairs_and_stay_in_one_fold():
+    old, new = strangers(600)
+    again_old, again_new = strangers(600, seed=7)
+    both = Pairs([old, again_old], [new, again_new])
+    one, two = both.rows(np.asarray([3, 5]))
+    assert np.array_equal(one, np.concatenate([old[[3, 5]], again_old[[3, 5]]]))
+    assert np.array_equal(two, np.concatenate([new[[3, 5]], again_new[[3, 5]]]))
+    assert sorted(np.concatenate(list(both.folds()))) == list(range(600))
+
+
+def test_aim_spreads_and_keeps_half_of_the_mean():
+    random = np.random.default_rng(0)
+    new = random.normal(size=(500, 3)) * [3, 1, 1] + [0, 0, 2]
+    aim = Aim.at(new, new)
+    spread = np.var((new - aim.mean) @ aim.spread, axis=0)
+    assert spread[0] / spread[1] < 9 / 2
+    assert np.linalg.norm((new - aim.mean) @ aim.spread / aim.length, axis=1).mean() == (
+        pytest.approx(1)
+    )
+
+
+def test_an_attacker_learns_from_few_pairs_and_a_rotation_does_not_stop_him(pairs):
+    curve = attacker_curve(pairs, 48)
+    assert [known.pairs for known in curve] == [100, 300, 1000]
+    assert curve[-1].rank1 > 0.9 > 20 * 1e-3
+    turned = Pairs([np.float32(pairs.old[0] @ rotation(48, 1).T)], pairs.new)
+    for plain, rotated in zip(curve, attacker_curve(turned, 48)):
+        assert rotated.rank1 == pytest.approx(plain.rank1, abs=0.004)
+
+
+def test_people_are_found_across_the_bridge(pairs):
+    bridge = fitted_bridge(OLD, NEW, pairs).bridge
+    old, new, labels = people(60)
+    scores = bridge.apply(old) @ new.T
+    same = labels[:, None] == labels
+    np.fill_diagonal(scores, -1)
+    assert same[np.arange(len(labels)), scores.argmax(1)].mean() > 0.9

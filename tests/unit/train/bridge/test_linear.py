@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from two_spaces import rotation, strangers, unit
+
+from embedge.train.bridge.linear import Moments, low_rank, orthogonal, ridge, summed
+
+
+def test_sums_of_parts_are_the_sums_of_the_whole():
+    old, new = strangers(90)
+    whole = Moments.of(old, new)
+    parts = [Moments.of(old[n : n + 30], new[n : n + 30]) for n in (0, 30, 60)]
+    for name in Moments.__slots__:
+        assert np.allclose(getattr(summed(parts), name), getattr(whole, name), atol=1e-4)
+        left = getattr(whole - parts[1] - parts[2], name)
+        assert np.allclose(left, getattr(parts[0], name), atol=1e-4)
+
+
+def test_ridge_is_the_minimum_that_gradients_find():
+    """At the minimum no step in any direction lowers the penalised error."""
+    old, new = strangers(200, (6, 4))
+    penalty = np.diag([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    found = ridge(Moments.of(old, new), penalty)
+
+    def loss(matrix, offset):
+        rest = old @ matrix.T + offset - new
+        return (rest**2).sum() / len(old) + np.trace(matrix @ penalty @ matrix.T)
+
+    least = loss(found.matrix, found.offset)
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        step = random.normal(size=found.matrix.shape) * 1e-2
+        assert loss(found.matrix + step, found.offset) > least
+        assert loss(found.matrix, found.offset + random.normal(size=4) * 1e-2) > least
+
+
+def test_a_rotation_is_found_again():
+    turn = rotation(12, 3)
+    old = unit(np.random.default_rng(1).normal(size=(300, 12)))
+    found = orthogonal(Moments.of(old, np.float32(old @ turn.T)))
+    assert np.allclose(found.matrix, turn, atol=1e-4)
+
+
+@pytest.mark.parametrize("dims", [(12, 7), (7, 12)])
+def test_between_dimensions_a_part_of_a_rotation(dims):
+    matrix = orthogonal(Moments.of(*strangers(300, dims))).matrix
+    assert matrix.shape == dims[::-1]
+    small = matrix @ matrix.T if dims[1] < dims[0] else matrix.T @ matrix
+    assert np.allclose(small, np.eye(7), atol=1e-6)
+
+
+def test_low_rank_goes_from_the_rotation_to_ridge():
+    old, new = strangers(400, (10, 8))
+    moments, penalty = Moments.of(old, new), 1e-3 * np.eye(10)
+    full = ridge(moments, penalty)
+    every = low_rank(moments, penalty, 8)
+    assert np.allclose(every.matrix, full.matrix, atol=1e-9)
+    errors = [((low_rank(moments, penalty, r)(old) - new) ** 2).sum() for r in (0, 2, 4, 8)]
+    assert errors == sorted(errors, reverse=True)
+    none = low_rank(moments, penalty, 0).matrix
+    turn = orthogonal(moments).matrix
+    assert np.allclose(none / np.linalg.norm(none), turn / np.linalg.norm(turn), atol=1e-9)

@@ -1,0 +1,1 @@
+"""Bridges fitted on paired embeddings of unlabelled faces."""
