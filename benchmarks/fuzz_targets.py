@@ -116,7 +116,7 @@ def _carved(folder: Path) -> Target:
     from tiny_bundles import tiny_contract
 
     from embedge.runtime import Gallery
-    from embedge.runtime.gallery.carving import carved
+    from embedge.runtime.gallery.storage.carving import carved
 
     contract, path = tiny_contract(16), folder / "carved"
     with Gallery.create(path, contract, key=bytes(32)) as gallery:

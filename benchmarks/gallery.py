@@ -123,7 +123,7 @@ def _load_libraries() -> None:
     """Beside any of them: a device has its encoder running, and the templates are the question."""
     import faiss  # noqa: F401
 
-    from embedge.runtime.gallery.segment import Segment
+    from embedge.runtime.gallery.search.segment import Segment
 
     Segment(np.zeros((1, DIM), np.int8)).codes()
 
@@ -140,8 +140,8 @@ def _milliseconds(search: Search, queries: Any) -> float:
 
 def _embedge(rows: str, search: str = "onnxruntime") -> Callable[[Any, int], Search]:
     def prepared(templates: Any, threads: int) -> Search:
-        from embedge.runtime.gallery.index import TemplateIndex
-        from embedge.runtime.gallery.int8 import int8_from_float
+        from embedge.runtime.gallery.search.index import TemplateIndex
+        from embedge.runtime.gallery.search.int8 import int8_from_float
 
         index = TemplateIndex(DIM, rows, threads, search)
         for start in range(0, len(templates), _CHUNK):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedge.runtime.gallery.gallery import Gallery, require_count
-from embedge.runtime.gallery.ranking import Ranked
+from embedge.runtime.gallery.search.ranking import Ranked
 from embedge.runtime.matcher import FaceMatcher
 from embedge.runtime.picture.images import Picture
 from embedge.runtime.policy import Policy, identification_rate, identification_threshold

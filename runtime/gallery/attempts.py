@@ -10,9 +10,9 @@ from typing import Any
 from embedge.errors import EmbedgeError
 from embedge.runtime.gallery.enrolment import checked_name
 from embedge.runtime.gallery.gallery import Gallery
-from embedge.runtime.gallery.ledger import Ledger
-from embedge.runtime.gallery.notes import ATTEMPTS, attempt_number
-from embedge.runtime.gallery.state import State
+from embedge.runtime.gallery.sealed.ledger import Ledger
+from embedge.runtime.gallery.sealed.notes import ATTEMPTS, attempt_number
+from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.policy import Policy
 
 __all__ = ["AttemptGuard"]

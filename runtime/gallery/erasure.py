@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.gallery.ledger import Ledger
-from embedge.runtime.gallery.registry import while_quiet
-from embedge.runtime.gallery.traces import Traces
+from embedge.runtime.gallery.sealed.ledger import Ledger
+from embedge.runtime.gallery.storage.registry import while_quiet
+from embedge.runtime.gallery.storage.traces import Traces
 
 __all__ = ["ErasureProof"]
 

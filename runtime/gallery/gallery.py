@@ -13,22 +13,22 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.closing import Closing
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.database import Database
 from embedge.runtime.gallery.enrolment import checked_name, checked_names, checked_rows, now_in_utc
 from embedge.runtime.gallery.erasure import ErasureProof
-from embedge.runtime.gallery.failures import key_error
-from embedge.runtime.gallery.header import new_header
-from embedge.runtime.gallery.index import require_search
-from embedge.runtime.gallery.int8 import Matrix
 from embedge.runtime.gallery.keys import checked_key
-from embedge.runtime.gallery.ledger import KEY_BYTES, Ledger
 from embedge.runtime.gallery.mirror import Mirror, Seen
-from embedge.runtime.gallery.notes import AUDIT, pseudonym
-from embedge.runtime.gallery.ranking import Ranked
-from embedge.runtime.gallery.repeats import first_like
-from embedge.runtime.gallery.state import State
-from embedge.runtime.gallery.templates import Group, Template, is_unit, matrix_of
-from embedge.runtime.gallery.traces import traces_of
+from embedge.runtime.gallery.sealed.header import new_header
+from embedge.runtime.gallery.sealed.ledger import KEY_BYTES, Ledger
+from embedge.runtime.gallery.sealed.notes import AUDIT, pseudonym
+from embedge.runtime.gallery.sealed.repeats import first_like
+from embedge.runtime.gallery.sealed.state import State
+from embedge.runtime.gallery.sealed.templates import Group, Template, is_unit, matrix_of
+from embedge.runtime.gallery.search.index import require_search
+from embedge.runtime.gallery.search.int8 import Matrix
+from embedge.runtime.gallery.search.ranking import Ranked
+from embedge.runtime.gallery.storage.database import Database
+from embedge.runtime.gallery.storage.failures import key_error
+from embedge.runtime.gallery.storage.traces import traces_of
 
 __all__ = ["Gallery", "GalleryInfo", "require_count"]
 

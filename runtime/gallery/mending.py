@@ -10,9 +10,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.gallery.carving import carved
-from embedge.runtime.gallery.database import Database
-from embedge.runtime.gallery.failures import (
+from embedge.runtime.gallery.gallery import Gallery
+from embedge.runtime.gallery.keys import checked_key
+from embedge.runtime.gallery.mirror import Mirror
+from embedge.runtime.gallery.sealed.header import Header
+from embedge.runtime.gallery.sealed.ledger import Ledger
+from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT
+from embedge.runtime.gallery.sealed.state import State
+from embedge.runtime.gallery.sealed.templates import Group, Template, matrix_of
+from embedge.runtime.gallery.storage.carving import carved
+from embedge.runtime.gallery.storage.database import Database
+from embedge.runtime.gallery.storage.failures import (
     FAILURES,
     damage,
     database_error,
@@ -20,15 +28,7 @@ from embedge.runtime.gallery.failures import (
     exists_already,
     missing,
 )
-from embedge.runtime.gallery.gallery import Gallery
-from embedge.runtime.gallery.header import Header
-from embedge.runtime.gallery.keys import checked_key
-from embedge.runtime.gallery.ledger import Ledger
-from embedge.runtime.gallery.mirror import Mirror
-from embedge.runtime.gallery.notes import ATTEMPTS, AUDIT
-from embedge.runtime.gallery.registry import while_quiet
-from embedge.runtime.gallery.state import State
-from embedge.runtime.gallery.templates import Group, Template, matrix_of
+from embedge.runtime.gallery.storage.registry import while_quiet
 
 __all__ = ["Saved", "check", "recover"]
 

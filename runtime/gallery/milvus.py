@@ -23,7 +23,7 @@ from embedge.runtime.gallery.enrolment import (
     checked_rows,
     now_in_utc,
 )
-from embedge.runtime.gallery.ranking import Ranked
+from embedge.runtime.gallery.search.ranking import Ranked
 
 __all__ = ["MilvusGallery"]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.gallery.database import Database
-from embedge.runtime.gallery.failures import damage
-from embedge.runtime.gallery.index import TemplateIndex
-from embedge.runtime.gallery.ledger import Ledger
-from embedge.runtime.gallery.sealing import same_sum
-from embedge.runtime.gallery.state import State
+from embedge.runtime.gallery.sealed.ledger import Ledger
+from embedge.runtime.gallery.sealed.sealing import same_sum
+from embedge.runtime.gallery.sealed.state import State
+from embedge.runtime.gallery.search.index import TemplateIndex
+from embedge.runtime.gallery.storage.database import Database
+from embedge.runtime.gallery.storage.failures import damage
 
 __all__ = ["Mirror", "Seen"]
 

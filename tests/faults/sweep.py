@@ -21,9 +21,9 @@ import numpy as np
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.gallery import database
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.mending import check
+from embedge.runtime.gallery.storage import database
 
 DIM = 16
 CONTRACT = EmbeddingContract("s" * 64, "m" * 64, DIM)

@@ -11,7 +11,7 @@ from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
-from embedge.runtime.gallery.carving import carved
+from embedge.runtime.gallery.storage.carving import carved
 
 CONTRACT = tiny_contract(16)
 KEY = bytes(range(32))

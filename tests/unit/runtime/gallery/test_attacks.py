@@ -15,7 +15,7 @@ from tiny_bundles import tiny_contract
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
 from embedge.runtime.gallery.mending import check
-from embedge.runtime.gallery.templates import Group, Template
+from embedge.runtime.gallery.sealed.templates import Group, Template
 
 DIM = 32
 CONTRACT = tiny_contract(DIM)

@@ -10,7 +10,7 @@ from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
-from embedge.runtime.gallery.database import Database
+from embedge.runtime.gallery.storage.database import Database
 
 DIM = 64
 CONTRACT = tiny_contract(DIM)
@@ -99,7 +99,7 @@ def test_copies_that_still_open_are_named_also_those_from_before_a_renewal(tmp_p
 @pytest.mark.parametrize("kind", ["float32", "float16", "int8"])
 @pytest.mark.parametrize("offset", [0, 3])
 def test_the_encoders_own_numbers_are_found_without_being_given(tmp_path, key, kind, offset):
-    from embedge.runtime.gallery.int8 import int8_from_float
+    from embedge.runtime.gallery.search.int8 import int8_from_float
 
     own = unit(9)
     form = int8_from_float(own) if kind == "int8" else own.astype(kind)

@@ -10,8 +10,8 @@ from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
-from embedge.runtime.gallery import index as gallery_index
 from embedge.runtime.gallery.mending import check
+from embedge.runtime.gallery.search import index as gallery_index
 
 DIM = 64
 CONTRACT = tiny_contract(DIM)
@@ -56,8 +56,8 @@ def test_what_is_enrolled_is_found_again_after_reopening(tmp_path, key, rows):
 
 
 def test_identification_equals_the_naive_one_and_groups_people(tmp_path, monkeypatch):
-    monkeypatch.setattr("embedge.runtime.gallery.scan._SEGMENT", 512)
-    monkeypatch.setattr("embedge.runtime.gallery.scan._LOOSE", 40)
+    monkeypatch.setattr("embedge.runtime.gallery.search.scan._SEGMENT", 512)
+    monkeypatch.setattr("embedge.runtime.gallery.search.scan._LOOSE", 40)
     monkeypatch.setattr(gallery_index, "_QUERIES", 4)
     rows = unit(1, 1500)
     names = [f"p{number % 300:03}" for number in range(1500)]

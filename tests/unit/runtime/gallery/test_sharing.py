@@ -16,7 +16,7 @@ from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
-from embedge.runtime.gallery import database
+from embedge.runtime.gallery.storage import database
 
 DIM = 32
 CONTRACT = tiny_contract(DIM)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.int8 import Matrix, int8_from_float, int8_scale
+from embedge.runtime.gallery.search.int8 import Matrix, int8_from_float, int8_scale
 
 __all__ = ["Traces", "traces_of"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.runtime.gallery.int8 import Matrix, float_from_rows, int8_from_float
+from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows, int8_from_float
 
 __all__ = ["Group", "Template", "is_unit", "matrix_of", "packed", "turned", "unpacked"]
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.runtime.gallery.failures import damage
+from embedge.runtime.gallery.storage.failures import damage
 
 __all__ = [
     "NUMBERS",

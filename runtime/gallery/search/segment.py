@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.runtime.encoders.sessions import ort_session
-from embedge.runtime.gallery.matmul_graph import matmul_graph
+from embedge.runtime.gallery.search.matmul_graph import matmul_graph
 
 __all__ = ["HIGH", "MIDDLE", "Segment"]
 

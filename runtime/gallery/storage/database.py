@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.closing import closed_error
-from embedge.runtime.gallery.failures import (
+from embedge.runtime.gallery.storage.failures import (
     FAILURES,
     Failure,
     damage,
@@ -24,8 +24,8 @@ from embedge.runtime.gallery.failures import (
     exists_already,
     missing,
 )
-from embedge.runtime.gallery.registry import register, unregister
-from embedge.runtime.gallery.turnstile import Turnstile
+from embedge.runtime.gallery.storage.registry import register, unregister
+from embedge.runtime.gallery.storage.turnstile import Turnstile
 
 __all__ = ["PAGE", "Database"]
 

@@ -9,9 +9,17 @@ from sqlite3 import Connection
 from typing import Any
 
 from embedge.runtime.gallery.enrolment import now_in_utc
-from embedge.runtime.gallery.failures import damage
-from embedge.runtime.gallery.sealing import TAG, Seal, SumOfTags, no_sum, noticing, place, same_sum
-from embedge.runtime.gallery.state import State
+from embedge.runtime.gallery.sealed.sealing import (
+    TAG,
+    Seal,
+    SumOfTags,
+    no_sum,
+    noticing,
+    place,
+    same_sum,
+)
+from embedge.runtime.gallery.sealed.state import State
+from embedge.runtime.gallery.storage.failures import damage
 
 __all__ = ["ATTEMPTS", "AUDIT", "Notes", "attempt_number", "pseudonym"]
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from embedge.runtime.gallery.turnstile import Turnstile
+from embedge.runtime.gallery.storage.turnstile import Turnstile
 
 __all__ = ["register", "unregister", "while_quiet"]
 

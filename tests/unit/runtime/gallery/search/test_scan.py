@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from embedge.runtime.gallery import scan as scan_module
-from embedge.runtime.gallery.index import TemplateIndex
-from embedge.runtime.gallery.int8 import float_from_int8, int8_from_float
-from embedge.runtime.gallery.query_bytes import query_bytes
-from embedge.runtime.gallery.scan import Int8Scan
-from embedge.runtime.gallery.segment import HIGH, MIDDLE, Segment
+from embedge.runtime.gallery.search import scan as scan_module
+from embedge.runtime.gallery.search.index import TemplateIndex
+from embedge.runtime.gallery.search.int8 import float_from_int8, int8_from_float
+from embedge.runtime.gallery.search.query_bytes import query_bytes
+from embedge.runtime.gallery.search.scan import Int8Scan
+from embedge.runtime.gallery.search.segment import HIGH, MIDDLE, Segment
 
 DIM = 48
 

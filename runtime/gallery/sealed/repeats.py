@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from embedge.runtime.gallery.int8 import Matrix
+from embedge.runtime.gallery.search.int8 import Matrix
 
 __all__ = ["first_like"]
 

@@ -14,13 +14,11 @@ from sqlite3 import Connection, Cursor
 import numpy as np
 
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.failures import damage
-from embedge.runtime.gallery.header import Header
-from embedge.runtime.gallery.int8 import Matrix, float_from_rows, int8_from_float
 from embedge.runtime.gallery.keys import derived
-from embedge.runtime.gallery.notes import ATTEMPTS, AUDIT, Notes, attempt_number
-from embedge.runtime.gallery.rotation import rotation_from_key
-from embedge.runtime.gallery.sealing import (
+from embedge.runtime.gallery.sealed.header import Header
+from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT, Notes, attempt_number
+from embedge.runtime.gallery.sealed.rotation import rotation_from_key
+from embedge.runtime.gallery.sealed.sealing import (
     NUMBERS,
     TAG,
     AesSeal,
@@ -31,8 +29,17 @@ from embedge.runtime.gallery.sealing import (
     same_sum,
     unsealed,
 )
-from embedge.runtime.gallery.state import State
-from embedge.runtime.gallery.templates import Group, Template, is_unit, packed, turned, unpacked
+from embedge.runtime.gallery.sealed.state import State
+from embedge.runtime.gallery.sealed.templates import (
+    Group,
+    Template,
+    is_unit,
+    packed,
+    turned,
+    unpacked,
+)
+from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows, int8_from_float
+from embedge.runtime.gallery.storage.failures import damage
 
 __all__ = ["KEY_BYTES", "Ledger", "Part"]
 

@@ -3,6 +3,7 @@
 ONNX Runtime's integer matrix product does the pass, with the templates laid out once for it.
 """
 
+import ctypes
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.memory import give_back_freed_memory
-from embedge.runtime.gallery.query_bytes import QueryBytes, Whole, query_bytes
-from embedge.runtime.gallery.ranking import Scored, contenders
-from embedge.runtime.gallery.segment import MIDDLE, Segment
+from embedge.runtime.gallery.search.query_bytes import QueryBytes, Whole, query_bytes
+from embedge.runtime.gallery.search.ranking import Scored, contenders
+from embedge.runtime.gallery.search.segment import MIDDLE, Segment
 
 __all__ = ["Int8Scan"]
 
@@ -97,7 +97,7 @@ class Int8Scan:
             rows = rows[_SEGMENT:]
         self._waiting = [rows.copy()]
         del rows
-        give_back_freed_memory()
+        _give_back_freed_memory()
 
     def _settle(self) -> None:
         """Lay out what waits, unless it is little; join small segments before they are many."""
@@ -105,11 +105,11 @@ class Int8Scan:
         if count > _LOOSE:
             self._small += self._laid_out(_joined(self._waiting, self._dim))
             self._waiting, count = [], 0
-            give_back_freed_memory()
+            _give_back_freed_memory()
         if len(self._small) > _SMALL * self._threads:
             rows = _joined([part.codes() for part in self._small], self._dim)
             self._small = self._laid_out(rows)
-            give_back_freed_memory()
+            _give_back_freed_memory()
         if count != len(self._loose):
             self._loose = _joined(self._waiting, self._dim).astype(np.float32)
 
@@ -138,3 +138,14 @@ def _shares(segments: Sequence[Segment], threads: int) -> list[list[int]]:
         shares[least].append(number)
         rows[least] += segments[number].rows
     return shares
+
+
+def _give_back_freed_memory() -> None:
+    """Return freed pages to the system: glibc else keeps blocks of up to 32 MiB for good.
+
+    Laying out a model leaves copies of it behind, three times its size. Other C libraries keep
+    little and have no such call.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from embedge.optional import require
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.int8 import int8_scale
-from embedge.runtime.gallery.query_bytes import FINER, QueryBytes, query_bytes
-from embedge.runtime.gallery.ranking import Scored, contenders
-from embedge.runtime.gallery.segment import MIDDLE
+from embedge.runtime.gallery.search.int8 import int8_scale
+from embedge.runtime.gallery.search.query_bytes import FINER, QueryBytes, query_bytes
+from embedge.runtime.gallery.search.ranking import Scored, contenders
+from embedge.runtime.gallery.search.segment import MIDDLE
 
 __all__ = ["FaissScan"]
 

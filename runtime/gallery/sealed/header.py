@@ -10,8 +10,8 @@ from typing import Any
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.gallery.failures import damage, key_error
 from embedge.runtime.gallery.keys import checked_key
+from embedge.runtime.gallery.storage.failures import damage, key_error
 
 __all__ = ["Header", "new_header"]
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from embedge.errors import EmbedgeError
 from embedge.optional import require
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.faiss_scan import FaissScan
-from embedge.runtime.gallery.int8 import Matrix, float_from_int8, int8_from_float
-from embedge.runtime.gallery.ranking import Ranked, best_people
-from embedge.runtime.gallery.scan import Int8Scan
+from embedge.runtime.gallery.search.faiss_scan import FaissScan
+from embedge.runtime.gallery.search.int8 import Matrix, float_from_int8, int8_from_float
+from embedge.runtime.gallery.search.ranking import Ranked, best_people
+from embedge.runtime.gallery.search.scan import Int8Scan
 
 __all__ = ["SEARCHES", "TemplateIndex", "require_search"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from embedge.runtime.gallery.sealing import Sum, no_sum
+from embedge.runtime.gallery.sealed.sealing import Sum, no_sum
 
 __all__ = ["State"]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from embedge.runtime.gallery.database import PAGE
+from embedge.runtime.gallery.storage.database import PAGE
 
 __all__ = ["Row", "carved"]
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.int8 import int8_scale
-from embedge.runtime.gallery.segment import HIGH, MIDDLE
+from embedge.runtime.gallery.search.int8 import int8_scale
+from embedge.runtime.gallery.search.segment import HIGH, MIDDLE
 
 __all__ = ["FINER", "QueryBytes", "Whole", "query_bytes"]
 

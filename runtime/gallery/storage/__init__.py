@@ -1,0 +1,1 @@
+"""The SQLite file: transactions, neighbours, failures, and what may be read of its bytes."""
