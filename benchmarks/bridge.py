@@ -10,7 +10,6 @@ all of them, are told apart. Embeddings are kept in the cache, for they take mos
 import argparse
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from embedge.calibration.bridging.ends import pictures_under
 from embedge.calibration.bridging.labelled import Labelled, People, labelled_evidence
 from embedge.calibration.bridging.verdict import Demands, verdict
 from embedge.calibration.evaluation.embed import embedded
-from embedge.calibration.evaluation.faces import Faces
+from embedge.calibration.evaluation.faces import FaceFiles
 from embedge.calibration.evaluation.subjects import opened_model
 from embedge.calibration.pairs import pairs_between, pairs_within
 from embedge.calibration.protocols.folders import people_in_folders
@@ -41,7 +40,7 @@ GOALS = {1e-3: 0.993, 1e-4: 0.98, 1e-5: 0.95}
 DEMANDS = Demands()
 
 
-def rows_of(real: Path, name: str, what: str, faces: Faces, cache: Path | None) -> Float32:
+def rows_of(real: Path, name: str, what: str, faces: FaceFiles, cache: Path | None) -> Float32:
     path = cache and cache / f"{what}.{name}.npy"
     if path and path.is_file():
         rows = np.load(path)
@@ -193,23 +192,6 @@ def _cut(rows: Float32) -> Float32:
     return np.asarray(part / np.linalg.norm(part, axis=1, keepdims=True), np.float32)
 
 
-class Spoiled:
-    """Faces as a careless pipeline would hand them over."""
-
-    def __init__(self, faces: Faces, change: Callable[[np.ndarray], np.ndarray]):
-        self.faces, self.change = faces, change
-        self.names = faces.names
-
-    def crop(self, number: int, contract: Any) -> np.ndarray:
-        return np.ascontiguousarray(self.change(self.faces.crop(number, contract)))
-
-    def stamp(self, first: int, last: int) -> str:
-        raise NotImplementedError("these are never cached")
-
-    def digest(self, number: int) -> str:
-        raise NotImplementedError("these are never fingerprinted")
-
-
 class Unlike:
     """A network that never learnt faces: random filters, or only colours."""
 
@@ -230,7 +212,7 @@ class Unlike:
 
 
 def spoiled_rows(
-    real: Path, unlabelled: Faces, labelled: Faces, cache: Path | None
+    real: Path, unlabelled: FaceFiles, labelled: FaceFiles, cache: Path | None
 ) -> dict[str, tuple[Float32, Float32]]:
     """The old model fed wrongly, and networks that are none."""
     path = str(real / "models" / "insightface_y1.onnx")
@@ -252,12 +234,9 @@ def spoiled_rows(
             if kept and kept.is_file():
                 both.append(np.load(kept))
                 continue
-            batches = []
-            for start in range(0, len(faces.names), 256):
-                crops = [
-                    change(faces.crop(n, contract))
-                    for n in range(start, min(start + 256, len(faces.names)))
-                ]
+            batches, cut = [], faces.aligned_for(contract)
+            for start in range(0, len(cut), 256):
+                crops = [change(cut.read(n)) for n in range(start, min(start + 256, len(cut)))]
                 batches.append(encoder.features(np.ascontiguousarray(np.stack(crops))))
             rows = np.concatenate(batches)
             both.append(np.float32(rows / np.linalg.norm(rows, axis=1, keepdims=True)))

@@ -28,7 +28,8 @@ from embedge.typed import Bound, Mistakes, Pattern, plain, structured
 __all__ = ["read_bridge", "sign_bridge", "write_bridge"]
 
 Float32 = NDArray[np.float32]
-FORMAT = b"embedge.bridge/1\n"
+FORMAT = "embedge.bridge/1"
+_FIRST_LINE = f"{FORMAT}\n".encode()
 _LARGEST_HEADER = 1 << 20
 _LARGEST = 1 << 30
 _SIGNATURE = ".ed25519"
@@ -61,7 +62,7 @@ def write_bridge(path: Path, bridge: Bridge) -> None:
     facts = dict(bridge.facts)
     header = _Header(bridge.source, bridge.target, activation, bridge.threshold, facts, stated)
     text = json.dumps(plain(header), sort_keys=True, allow_nan=False).encode()
-    lead = b"%s%s\n%d\n" % (FORMAT, _sha256(text).encode(), len(text))
+    lead = b"%s%s\n%d\n" % (_FIRST_LINE, _sha256(text).encode(), len(text))
     _beside(path).unlink(missing_ok=True)
     write_bytes(path, b"".join([lead, text, *(rows.tobytes() for rows in arrays.values())]))
 
@@ -97,8 +98,8 @@ def sign_bridge(path: Path, key: Path, password: bytes | None = None) -> Signatu
 
 def _parted(data: bytes, path: Path) -> tuple[bytes, bytes]:
     """The header's text, proven by its digest, and all the arrays."""
-    lead = data[: len(FORMAT) + 65 + 21].split(b"\n", 3)
-    if len(lead) < 4 or lead[0] + b"\n" != FORMAT:
+    lead = data[: len(_FIRST_LINE) + 65 + 21].split(b"\n", 3)
+    if len(lead) < 4 or lead[0] + b"\n" != _FIRST_LINE:
         raise _damaged(path, "it is no bridge of this format")
     start = sum(len(line) + 1 for line in lead[:3])
     if not lead[2].isdigit() or int(lead[2]) > _LARGEST_HEADER:

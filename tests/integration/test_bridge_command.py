@@ -12,7 +12,7 @@ from tiny_bundles import face_like, tiny_bundle, tiny_contract, tiny_onnx
 from two_spaces import people, strangers, unit
 
 from embedge.runtime.bridge import read_bridge
-from embedge.runtime.bundle.signature import new_signing_key
+from embedge.runtime.bundle.signing_keys import new_signing_key
 
 
 def bridge(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -18,7 +18,6 @@ def test_nothing_is_out_of_order(ours: House, disorder: str) -> None:
     assert getattr(ours, disorder) == ()
 
 
-@pytest.mark.xfail(strict=True, reason="rooms are still being cleared; delete this mark then")
 def test_no_room_is_crowded(ours: House) -> None:
     assert ours.crowded == ()
 

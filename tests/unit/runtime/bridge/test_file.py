@@ -7,7 +7,7 @@ from tiny_bundles import tiny_threshold
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.bridge import Bridge, End, Hidden, read_bridge, sign_bridge, write_bridge
-from embedge.runtime.bundle.signature import new_signing_key
+from embedge.runtime.bundle.signing_keys import new_signing_key
 
 
 def some_bridge() -> Bridge:
