@@ -1,5 +1,7 @@
 """What is done to a float graph for the sake of 8 bits leaves what it computes alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from graphs import run
@@ -35,6 +37,13 @@ def test_the_shift_is_undone_in_the_bias(student, tensor):
     exact_entrance(student, DEFAULT_CONTRACT)
     found = run(student, tensor)
     assert np.abs(found - expected).max() < 5e-3 * np.abs(expected).max()
+
+
+def test_three_scales_have_no_common_grid(student):
+    three = replace(DEFAULT_CONTRACT, std=(58.4, 57.1, 57.4))
+    before = len(student.nodes)
+    assert exact_entrance(student, three) == {}
+    assert len(student.nodes) == before
 
 
 def test_equalised_channels_have_one_range(student, pictures, tensor):
