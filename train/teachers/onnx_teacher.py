@@ -23,7 +23,7 @@ from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
 from embedge.runtime.encoders.sessions import graph_facts
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.models.cost import NetworkCost
-from embedge.train.teachers.vocabulary import Rows, Teacher
+from embedge.train.teachers.teacher import Rows, Teacher
 
 __all__ = ["PREPROCESSING", "OnnxTeacher", "Preprocessing", "confirm_preprocessing"]
 
