@@ -16,7 +16,7 @@ from head_rows import ROWS, Problem, Row, Step
 from torch import Tensor
 
 from embedge.train.head.cost import head_cost
-from embedge.train.head.machine import Machine, machine_from_times, probes, times_in_turn
+from embedge.train.head.machine import HeadMachine, machine_from_times, probes, times_in_turn
 from embedge.train.head.margins import Margin
 from embedge.train.head.streamed.blocks import default_rows
 
@@ -93,7 +93,7 @@ def plan_of(row: dict[str, Any]) -> dict[str, Any] | None:
         return None
     layout, dtype = LAYOUTS[row["row"]]
     plan = head_cost(
-        Machine.from_json(row["machine"], "the row"),
+        HeadMachine.from_json(row["machine"], "the row"),
         layout,
         classes=row["classes"],
         batch=row["batch"],

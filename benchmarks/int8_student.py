@@ -173,7 +173,7 @@ class Bench:
         def work(folder: Path) -> dict[str, Any]:
             images = np.load(pictures.folder / "images.npy")
             calibrated = calibrated_graph(made.graph, images, "trt")
-            calibrated.closing.clear()
+            calibrated.last.clear()
             curves: dict[str, Any] = {}
             fit = short_lesson(run, recipe, teaching.lesson(), kind, folder, curves)
             if kind == "hard":

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from provenance import provenance, write_result
 
-from embedge.bench.core import Subject, single_stream
+from embedge.bench.core import Timed, single_stream
 from embedge.export.graph.surgery import DEFAULT_CONTRACT
 from embedge.export.int8.calibration_set import picture_files
 from embedge.export.int8.qdq import qdq_from_onnx
@@ -105,11 +105,11 @@ def _measured(
     graphs: dict[str, tuple[Path, str]], faces: Any, seconds: float
 ) -> list[dict[str, Any]]:
     tensors = [tensor_from_crops(faces[i : i + 1], DEFAULT_CONTRACT) for i in range(len(faces))]
-    subjects = [Subject(name, _ort(path, tensors)) for name, (path, _) in graphs.items()]
+    subjects = [Timed(name, _ort(path, tensors)) for name, (path, _) in graphs.items()]
     against = {name: other for name, (_, other) in graphs.items()}
     if available("openvino"):
         for name, (path, other) in graphs.items():
-            subjects.append(Subject(f"{name} on OpenVINO", _openvino(path, tensors)))
+            subjects.append(Timed(f"{name} on OpenVINO", _openvino(path, tensors)))
             against[f"{name} on OpenVINO"] = other
     measured = single_stream(subjects, seconds=seconds, rounds=9, repeats=1.0)
     medians = {one.name: float(np.median(one.milliseconds)) for one in measured}

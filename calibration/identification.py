@@ -12,7 +12,7 @@ from embedge.calibration.intervals.rates import clustered_interval
 from embedge.calibration.rates import allowed_errors
 from embedge.calibration.scores import Float32
 
-__all__ = ["Identification", "SearchPoint", "Searched", "identification", "searched"]
+__all__ = ["IdentificationRates", "SearchPoint", "Searched", "identification", "searched"]
 
 _PROBES = 1024
 _ROUNDS = 500
@@ -55,7 +55,7 @@ class SearchPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Identification:
+class IdentificationRates:
     """`ranks`: the share of mated probes whose mate is among the first so many."""
 
     gallery: Count
@@ -94,10 +94,10 @@ def identification(
     ranks: Sequence[int] = (1, 5, 10),
     *,
     seed: int = 0,
-) -> Identification:
+) -> IdentificationRates:
     mated = found.mated
     places = found.rank[mated]
-    return Identification(
+    return IdentificationRates(
         gallery,
         int(mated.sum()),
         int((~mated).sum()),

@@ -3,10 +3,10 @@
 The public names below are imported when they are first used, so `import embedge.runtime` is free.
 """
 
-import importlib
 import os
 from typing import TYPE_CHECKING
 
+from embedge import named_in
 from embedge.errors import EmbedgeError
 
 # onnxruntime reads this once, at import: it must be set before anybody imports it.
@@ -65,10 +65,7 @@ else:  # a type checker that saw this would take every name for one, of any type
         "Threshold": "threshold",
     }
 
-    def __getattr__(name):
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    __getattr__ = named_in(__name__, _HOMES)
 
     def __dir__():
         return sorted(__all__)

@@ -1,1 +1,45 @@
-"""Teacher to student: data, models, heads, losses, the loop."""
+"""Teacher to student: data, models, heads, losses, the loop.
+
+The names below are imported when they are first used.
+"""
+
+from typing import TYPE_CHECKING
+
+from embedge import named_in
+
+__all__ = [
+    "METHODS",
+    "FaceSet",
+    "Lesson",
+    "MobileFaceNet",
+    "Teacher",
+    "mobilefacenet",
+    "open_faces",
+    "open_teacher",
+    "split_by_identity",
+    "train_student",
+]
+
+if TYPE_CHECKING:
+    from embedge.train.data.face_set import FaceSet
+    from embedge.train.data.open import open_faces
+    from embedge.train.data.splits import split_by_identity
+    from embedge.train.distil import Lesson, train_student
+    from embedge.train.methods import METHODS
+    from embedge.train.models.mobilefacenet import MobileFaceNet, mobilefacenet
+    from embedge.train.teachers.opened import open_teacher
+    from embedge.train.teachers.teacher import Teacher
+else:  # a type checker that saw this would take every name for one, of any type
+    _HOMES = {
+        "FaceSet": "data.face_set",
+        "open_faces": "data.open",
+        "split_by_identity": "data.splits",
+        "MobileFaceNet": "models.mobilefacenet",
+        "mobilefacenet": "models.mobilefacenet",
+        "METHODS": "methods",
+        "Teacher": "teachers.teacher",
+        "open_teacher": "teachers.opened",
+        "Lesson": "distil",
+        "train_student": "distil",
+    }
+    __getattr__ = named_in(__name__, _HOMES)

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from embedge.progress import Progress
+from embedge.train.data.dataset import FaceDataset
 from embedge.train.data.feeding.batches import Batch, Batches
-from embedge.train.data.vocabulary import FaceDataset
+from embedge.train.loop.checks import TrainingChecks
 from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.training import Curves, fit
-from embedge.train.loop.watch import Watch
 from embedge.train.methods import Ingredients, Method, Projected, method_named
 from embedge.train.seeds import seeded
 
@@ -57,7 +57,7 @@ def train_student(
     seed: int,
     folder: Path,
     progress: Progress,
-    watch: Watch | None = None,
+    watch: TrainingChecks | None = None,
 ) -> tuple[Curves, Tensor | None]:
     """Train `network` in place; return the curves and the head it trained for itself, if any."""
     with seeded(seed):

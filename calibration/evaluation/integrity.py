@@ -13,7 +13,7 @@ from embedge.calibration.rates import EqualError, equal_error
 from embedge.calibration.scores import Float32, PairScores
 
 __all__ = [
-    "Finding",
+    "DataFault",
     "contradicted_pairs",
     "copied_pictures",
     "leaking_folds",
@@ -31,7 +31,7 @@ _ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DataFault:
     """A fault. An `error` spoils every figure; a `warning` should be looked at."""
 
     code: str
@@ -41,7 +41,7 @@ class Finding:
     examples: tuple[str, ...] = ()
 
 
-def leaking_subjects(trained_on: Iterable[str], tested_on: Iterable[str]) -> list[Finding]:
+def leaking_subjects(trained_on: Iterable[str], tested_on: Iterable[str]) -> list[DataFault]:
     """People who are in the training set and in the test."""
     both = sorted(set(trained_on) & set(tested_on))
     what = "people of the test were trained or calibrated on"
@@ -54,7 +54,7 @@ def leaking_folds(
     folds: NDArray[np.int64],
     *,
     certain: bool,
-) -> list[Finding]:
+) -> list[DataFault]:
     """People who appear in more than one fold: a fold's threshold has seen them already.
 
     `certain` where people are known by name, and not only guessed from the genuine pairs.
@@ -71,7 +71,7 @@ def contradicted_pairs(
     subjects: NDArray[np.int64],
     pairs: NDArray[np.int32],
     same: NDArray[np.bool_],
-) -> list[Finding]:
+) -> list[DataFault]:
     """Pairs whose verdict contradicts the folders that the two pictures lie in."""
     equal = subjects[pairs[:, 0]] == subjects[pairs[:, 1]]
     wrong = [f"{names[a]} and {names[b]}" for a, b in pairs[equal != same]]
@@ -82,7 +82,7 @@ def contradicted_pairs(
 
 def copied_pictures(
     names: Sequence[str], digests: Sequence[Hashable], subjects: NDArray[np.int64]
-) -> list[Finding]:
+) -> list[DataFault]:
     """Identical pictures: under two people an error, under one a genuine pair for nothing."""
     groups: dict[Hashable, list[int]] = defaultdict(list)
     for number, digest in enumerate(digests):
@@ -101,14 +101,14 @@ def copied_pictures(
 
 def mislabelled(
     names: Sequence[str], embeddings: Float32, subjects: NDArray[np.int64], scores: PairScores
-) -> list[Finding]:
+) -> list[DataFault]:
     """Pictures that resemble somebody else clearly and their own subject not at all."""
     point = equal_error(scores)
     if not isinstance(point, EqualError):
         return []
     if point.rate > _BLIND:
         what = f"labels and model disagree: EER {point.rate:.1%} (shuffled labels, or a poor model)"
-        return [Finding("shuffled-labels", "error", what, len(names))]
+        return [DataFault("shuffled-labels", "error", what, len(names))]
     strays, others = _strays(embeddings, subjects, point.threshold)
     examples = [f"{names[a]} resembles {names[b]}" for a, b in zip(strays, others)]
     judged = int((np.bincount(subjects)[subjects] > 1).sum())
@@ -122,7 +122,7 @@ def mislabelled(
 
 def likely_same_people(
     names: Sequence[str], embeddings: Float32, subjects: NDArray[np.int64], scores: PairScores
-) -> list[Finding]:
+) -> list[DataFault]:
     """Two subjects whose pictures match like one person's: perhaps one person filed twice."""
     point = equal_error(scores)
     if not isinstance(point, EqualError) or point.rate > _BLIND or not len(scores.genuine):
@@ -178,9 +178,11 @@ def _sums(
 
 def _finding(
     code: str, severity: Literal["error", "warning"], what: str, examples: Sequence[str]
-) -> list[Finding]:
+) -> list[DataFault]:
     if not examples:
         return []
     return [
-        Finding(code, severity, f"{len(examples)} {what}", len(examples), tuple(examples[:_SHOWN]))
+        DataFault(
+            code, severity, f"{len(examples)} {what}", len(examples), tuple(examples[:_SHOWN])
+        )
     ]

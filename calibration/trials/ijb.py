@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from embedge.calibration.evaluation.embed import Chunk, FeatureEncoder, kept_chunks
 from embedge.calibration.evaluation.faces import FaceFiles
 from embedge.calibration.evaluation.figures import Acquisition, Comparison, Key, Side
-from embedge.calibration.evaluation.integrity import Finding
+from embedge.calibration.evaluation.integrity import DataFault
 from embedge.calibration.evaluation.judge import judged_scores
-from embedge.calibration.identification import Identification, identification, searched
+from embedge.calibration.identification import IdentificationRates, identification, searched
 from embedge.calibration.pairs import pairs_streamed
 from embedge.calibration.protocols.ijb import IjbSet, SearchList
 from embedge.calibration.protocols.templates import templates_from_chunks
 from embedge.calibration.scores import Float32
 from embedge.calibration.trials.pairwise import RunOptions
-from embedge.calibration.trials.result import Measured, Templates
+from embedge.calibration.trials.result import Evaluated, Templates
 
 __all__ = ["IjbTrial"]
 
@@ -39,12 +39,12 @@ class IjbTrial:
     def subjects(self) -> NDArray[np.int64]:
         return self.data.subjects()
 
-    def findings(self, _: Sequence[str]) -> list[Finding]:
+    def findings(self, _: Sequence[str]) -> list[DataFault]:
         return []  # its templates repeat pictures on purpose
 
     def run(
         self, side: Side, encoder: FeatureEncoder, options: RunOptions
-    ) -> tuple[Measured, None]:
+    ) -> tuple[Evaluated, None]:
         """Templates, not pictures, are compared: there is no evidence of single faces."""
         data, failures = self.data, dict[str, str]()
         chunks = kept_chunks(data.faces, encoder, options.cache, options.ticker)
@@ -56,7 +56,7 @@ class IjbTrial:
             encoder.contract.dim,
         )
         one, many = ("1:1" in self.protocols), ("1:N" in self.protocols)
-        measured = Measured(
+        measured = Evaluated(
             Acquisition.of(len(data.faces), failures),
             comparison=self._verified(side, rows, exists, options) if one else None,
             templates=Templates(len(rows), int((~exists).sum())),
@@ -76,7 +76,7 @@ class IjbTrial:
         scores = pairs_streamed(rows[exists], self.data.subjects()[exists], blocks)
         return judged_scores(Key(side, side), scores, options.fmrs, options.threshold)
 
-    def _searches(self, rows: Float32, exists: NDArray[np.bool_]) -> dict[str, Identification]:
+    def _searches(self, rows: Float32, exists: NDArray[np.bool_]) -> dict[str, IdentificationRates]:
         galleries, probes = self.data.searches()
         asked = probes.rows[exists[probes.rows]]
         owners = _owners(probes, exists)

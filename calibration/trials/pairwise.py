@@ -11,7 +11,7 @@ from embedge.calibration.evaluation.embed import Embedded, FeatureEncoder, Ticke
 from embedge.calibration.evaluation.faces import FaceFiles, Faces, StampedFaces
 from embedge.calibration.evaluation.figures import Acquisition, Key, Side
 from embedge.calibration.evaluation.integrity import (
-    Finding,
+    DataFault,
     contradicted_pairs,
     copied_pictures,
     leaking_folds,
@@ -25,7 +25,7 @@ from embedge.calibration.protocols.pairlist import PairProtocol
 from embedge.calibration.rates import Insufficient, impostor_limit
 from embedge.calibration.scores import Float32, PairScores
 from embedge.calibration.tenfold import FoldedAccuracy, folded_accuracy
-from embedge.calibration.trials.result import Measured
+from embedge.calibration.trials.result import Evaluated
 
 __all__ = ["Evidence", "FolderTrial", "PairTrial", "RunOptions", "names_of"]
 
@@ -61,18 +61,18 @@ class FolderTrial:
     faces: FaceFiles
     subjects: NDArray[np.int64]
 
-    def findings(self, digests: Sequence[str]) -> list[Finding]:
+    def findings(self, digests: Sequence[str]) -> list[DataFault]:
         return copied_pictures(self.faces.names, digests, self.subjects)
 
     def run(
         self, side: Side, encoder: FeatureEncoder, options: RunOptions
-    ) -> tuple[Measured, Evidence]:
+    ) -> tuple[Evaluated, Evidence]:
         found = embedded(self.faces, encoder, cache=options.cache, ticker=options.ticker)
         good = found.acquired
         rows, subjects, names = found.embeddings[good], self.subjects[good], _kept(self.faces, good)
         scores = pairs_within(rows, subjects)
         left_out = _pairs_of(len(good)) - _pairs_of(len(names))
-        measured = Measured(
+        measured = Evaluated(
             Acquisition.of(len(good), found.failures, left_out),
             (
                 *mislabelled(names, rows, subjects, scores),
@@ -98,7 +98,7 @@ class PairTrial:
     def subjects(self) -> NDArray[np.int64]:
         return self.protocol.subjects
 
-    def findings(self, digests: Sequence[str]) -> list[Finding]:
+    def findings(self, digests: Sequence[str]) -> list[DataFault]:
         test, names = self.protocol, names_of(self.faces)
         contradicted = (
             contradicted_pairs(names, test.subjects, test.pairs, test.same) if test.named else []
@@ -109,7 +109,7 @@ class PairTrial:
 
     def run(
         self, side: Side, encoder: FeatureEncoder, options: RunOptions
-    ) -> tuple[Measured, Evidence]:
+    ) -> tuple[Evaluated, Evidence]:
         test = self.protocol
         found = embedded(test.faces, encoder, cache=options.cache, ticker=options.ticker)
         good = found.acquired
@@ -120,7 +120,7 @@ class PairTrial:
         scores = pairs_listed(rows, subjects, pairs, same)
         cosines = np.einsum("nd,nd->n", rows[pairs[:, 0]], rows[pairs[:, 1]])
         accuracy = folded_accuracy(cosines, same, test.folds[kept])
-        measured = Measured(
+        measured = Evaluated(
             Acquisition.of(len(good), found.failures, int((~kept).sum())),
             tuple(mislabelled(_kept(test.faces, good), rows, subjects, scores)),
             judged_scores(Key(side, side), scores, options.fmrs, options.threshold),

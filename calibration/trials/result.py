@@ -4,18 +4,18 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from embedge.calibration.evaluation.figures import Acquisition, Comparison, Count, Side
-from embedge.calibration.evaluation.integrity import Finding
+from embedge.calibration.evaluation.integrity import DataFault
 from embedge.calibration.evaluation.slices import Slices
-from embedge.calibration.identification import Identification
+from embedge.calibration.identification import IdentificationRates
 from embedge.calibration.tenfold import FoldedAccuracy
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.threshold import Threshold
 
 __all__ = [
     "SCHEMA",
+    "Evaluated",
     "EvaluatedData",
     "EvaluationResult",
-    "Measured",
     "ModelResult",
     "ProtocolFacts",
     "Templates",
@@ -37,16 +37,16 @@ class Templates:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Evaluated:
     """One model on one trial; which figures there are depends on the trial."""
 
     acquisition: Acquisition
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[DataFault, ...] = ()
     comparison: Comparison | None = None
     accuracy: FoldedAccuracy | None = None
     slices: Slices | None = None
     templates: Templates | None = None
-    identification: dict[str, Identification] | None = None
+    identification: dict[str, IdentificationRates] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class ModelResult:
     contract_digest: str
     contract_from: str
     threshold: Threshold | None
-    result: Measured
+    result: Evaluated
 
     @property
     def name(self) -> str:
@@ -84,7 +84,7 @@ class EvaluatedData:
 
     images: Count
     subjects: Count
-    findings: tuple[Finding, ...]
+    findings: tuple[DataFault, ...]
     trained_on_known: bool
     fingerprint: str
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from embedge.train.methods.parts.imitation import gap
-from embedge.train.methods.parts.vocabulary import Loss, Sample
+from embedge.train.methods.parts.method import Loss, Sample
 
 __all__ = ["MixedHeads"]
 

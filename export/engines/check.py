@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from embedge.bench.core import Subject, single_stream
+from embedge.bench.core import Timed, single_stream
 from embedge.bench.machine.tegrastats import watched
 from embedge.bench.results import ArtifactLatency, Sample
 from embedge.calibration.evaluation.figures import Cosines
@@ -82,7 +82,7 @@ def _latency(
 ) -> tuple[ArtifactLatency, ...]:
     """Batch 1, and the largest batch where the engine takes more."""
     batches = sorted({1, min(largest, len(crops))})
-    subjects = [Subject(str(batch), _call(engine, crops, batch)) for batch in batches]
+    subjects = [Timed(str(batch), _call(engine, crops, batch)) for batch in batches]
     found = single_stream(subjects, seconds=seconds)
     return tuple(
         one.row(name, engine.provider, threads=1, batch=b) for b, one in zip(batches, found)

@@ -27,7 +27,7 @@ __all__ = [
     "Target",
     "Wanted",
     "activation_scales",
-    "closing_layers",
+    "last_layers",
     "layer_macs",
     "place",
     "slope_scale",
@@ -217,7 +217,7 @@ def layer_macs(graph: Graph, picture: Images) -> dict[str, float]:
     return {name: count / total for name, count in macs.items()}
 
 
-def closing_layers(graph: Graph, picture: Images) -> dict[str, float]:
+def last_layers(graph: Graph, picture: Images) -> dict[str, float]:
     """The layers at the very end that cost next to nothing, and the share of each.
 
     In a face network a convolution over the whole map and a matrix product write the embedding:

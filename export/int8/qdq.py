@@ -1,4 +1,4 @@
-"""INT8 through one door: a float ONNX file and pictures in, a graph that says what runs in 8 bits.
+"""INT8 by one call: a float ONNX file and pictures in, a graph that says what runs in 8 bits.
 
 A file that cannot be quantised, and pictures that cannot calibrate, are refused before any work.
 """
@@ -23,8 +23,8 @@ from embedge.export.graph.surgery import (
 )
 from embedge.export.int8.budget.precision_plan import Budget, PrecisionPlan, searched
 from embedge.export.int8.compensation import Means, correct_biases, equalise, exact_entrance
-from embedge.export.int8.placement import Target, Wanted, closing_layers, place, wanted_tensors
-from embedge.export.int8.ranges import Histogram, Method, Range
+from embedge.export.int8.placement import Target, Wanted, last_layers, place, wanted_tensors
+from embedge.export.int8.ranges import Method, Range, ValueCounts
 
 __all__ = [
     "FEW",
@@ -48,15 +48,15 @@ _CONTROL = {"If", "Loop", "Scan"}
 class Calibrated:
     """A float graph ready to be quantised: equalised, its values counted.
 
-    The `closing` layers stay in float whatever else does; with the share of each in the work. What
+    The `last` layers stay in float whatever else does; with the share of each in the work. What
     was computed once is kept, so that a search over plans does not compute it again.
     """
 
     graph: Graph
     target: Target
-    histograms: dict[str, Histogram]
+    histograms: dict[str, ValueCounts]
     fixed: dict[str, Range]
-    closing: dict[str, float]
+    last: dict[str, float]
     found: dict[tuple[str, Method], Range] = field(default_factory=dict)
     means: Means = field(default_factory=dict)
 
@@ -103,7 +103,7 @@ def quantised(
 ) -> Graph:
     """The Q/DQ graph; the calibrated float graph stays as it is."""
     graph, target = calibrated.graph.copy(), calibrated.target
-    wanted = wanted_tensors(graph, target, kept=kept | calibrated.closing.keys())
+    wanted = wanted_tensors(graph, target, kept=kept | calibrated.last.keys())
     ranges = calibrated.ranges(wanted, method)
     if correct:
         few = batches_of(images[:FEW], read_contract(graph))
@@ -134,7 +134,7 @@ def qdq_from_onnx(
     `path_out` nothing is written: that is for all ranks of a distributed training but one.
     """
     calibrated = calibrated_graph(path_in, calibration_images, target)
-    plan = PrecisionPlan(target, calibrated.closing)
+    plan = PrecisionPlan(target, calibrated.last)
     if budget is not None:
 
         def trial(some: frozenset[str]) -> Graph:
@@ -169,12 +169,12 @@ def calibrated_graph(path_in: Path, images: Images, target: Target) -> Calibrate
     equalise(graph, batches_of(images[:FEW], contract))
     graph.tidy()
     wanted = wanted_tensors(graph, target)
-    histograms = {name: Histogram() for name in wanted.tensors}
+    histograms = {name: ValueCounts() for name in wanted.tensors}
     for values in observe(graph, wanted.tensors, batches_of(images, contract)):
         for name, value in values.items():
             histograms[name].collect(value, name, most=_VALUES_PER_PICTURE)
-    closing = {} if target == "cpu" else closing_layers(graph, images[:1])
-    return Calibrated(graph, target, histograms, fixed, closing)
+    last = {} if target == "cpu" else last_layers(graph, images[:1])
+    return Calibrated(graph, target, histograms, fixed, last)
 
 
 def quantisable_graph(path: Path) -> Graph:

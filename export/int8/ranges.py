@@ -16,10 +16,10 @@ from embedge.errors import EmbedgeError
 
 __all__ = [
     "METHODS",
-    "Histogram",
     "Method",
     "Range",
     "Scale",
+    "ValueCounts",
     "activation_scale",
     "bias_codes",
     "weight_codes",
@@ -63,7 +63,7 @@ class Range:
         return Range(min(self.low, other.low), max(self.high, other.high))
 
 
-class Histogram:
+class ValueCounts:
     """Counts of the values of one tensor."""
 
     __slots__ = ("counts", "high", "low", "zeros")
@@ -137,12 +137,12 @@ def _with_zero(low: float, high: float) -> Range:
     return Range(min(low, 0.0), max(high, 0.0))
 
 
-def max_range(histogram: Histogram) -> Range:
+def max_range(histogram: ValueCounts) -> Range:
     """Everything that was seen."""
     return _with_zero(histogram.low, histogram.high)
 
 
-def percentile_range(histogram: Histogram, *, percent: float = 99.99) -> Range:
+def percentile_range(histogram: ValueCounts, *, percent: float = 99.99) -> Range:
     """Cut the same share of the values on either side."""
     points, counts = histogram.values()
     cumulated = np.cumsum(counts) / histogram.total
@@ -153,7 +153,7 @@ def percentile_range(histogram: Histogram, *, percent: float = 99.99) -> Range:
 
 
 def mse_range(
-    histogram: Histogram, *, levels: int = 255, symmetric: bool = False, steps: int = 41
+    histogram: ValueCounts, *, levels: int = 255, symmetric: bool = False, steps: int = 41
 ) -> Range:
     """The range with the least squared error, where clipping counts more than rounding."""
     points, counts = _even(*histogram.values())
@@ -200,7 +200,7 @@ def _squared_error(points: Floats, counts: NDArray[np.int64], trial: Range, leve
     return float((weight * counts) @ ((kept - origin) * step - points) ** 2)
 
 
-def entropy_range(histogram: Histogram) -> Range:
+def entropy_range(histogram: ValueCounts) -> Range:
     """The bound whose 8-bit picture of the magnitudes diverges least (Kullback-Leibler)."""
     points, counts = histogram.values()
     bound = max(-histogram.low, histogram.high)

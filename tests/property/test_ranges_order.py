@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from embedge.export.int8.ranges import METHODS, Histogram
+from embedge.export.int8.ranges import METHODS, ValueCounts
 
 values = arrays(
     np.float32,
@@ -16,11 +16,11 @@ values = arrays(
 
 @given(values, st.randoms(use_true_random=False), st.integers(1, 7))
 def test_any_order_and_any_split_give_one_range(batch, random, parts):
-    whole = Histogram()
+    whole = ValueCounts()
     whole.collect(batch)
     shuffled = batch.copy()
     random.shuffle(shuffled)
-    counted = Histogram()
+    counted = ValueCounts()
     for part in np.array_split(shuffled, parts):
         counted.collect(part)
     assert np.array_equal(whole.counts, counted.counts)

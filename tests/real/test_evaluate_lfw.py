@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from embedge.calibration.evaluation.subjects import opened_model
-from embedge.calibration.trials.result import EvaluationResult, Measured
+from embedge.calibration.trials.result import Evaluated, EvaluationResult
 from embedge.typed import structured
 
 pytestmark = pytest.mark.real
@@ -21,7 +21,7 @@ ALL_PAIRS = {
 }
 
 
-def evaluated(real: Path, *arguments: str) -> dict[str, Measured]:
+def evaluated(real: Path, *arguments: str) -> dict[str, Evaluated]:
     models = [str(real / "models" / f"{name}.onnx") for name in PAIRS]
     options = ["--models", *models, "--root", str(real / "lfw-dev")]
     done = subprocess.run(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from embedge.train.data.faces import FaceSet
+from embedge.train.data.face_set import FaceSet
 
 PEOPLE, EACH = 5, 4
 

@@ -20,7 +20,7 @@ from embedge.bench.results import Latency, Percentiles
 from embedge.calibration.evaluation.figures import Side
 from embedge.calibration.evaluation.judge import Subject
 from embedge.pipeline.recipe import Recipe
-from embedge.pipeline.stages.ship.findings import TEACHER, student
+from embedge.pipeline.stages.ship.parity_result import TEACHER, student
 from embedge.pipeline.stages.ship.proof import findings_from_views
 from embedge.pipeline.stages.ship.reporting import Told, artifact_of, report_of
 from embedge.pipeline.stages.ship.views import Views

@@ -1,8 +1,8 @@
 """Faces to learn from and to be judged on."""
 
-from embedge.train.data.faces import FaceSet
+from embedge.train.data.dataset import CorruptRecord, FaceDataset
+from embedge.train.data.face_set import FaceSet
 from embedge.train.data.open import open_faces
 from embedge.train.data.splits import Subset, split_by_identity
-from embedge.train.data.vocabulary import CorruptRecord, FaceDataset
 
 __all__ = ["CorruptRecord", "FaceDataset", "FaceSet", "Subset", "open_faces", "split_by_identity"]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from embedge.train.data.vocabulary import Labels
+from embedge.train.data.dataset import Labels
 
 __all__ = ["fingerprint_of", "sampled"]
 

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from embedge.errors import EmbedgeError
-from embedge.train.data.faces import FaceSet
+from embedge.train.data.dataset import FaceDataset
+from embedge.train.data.face_set import FaceSet
 from embedge.train.data.sources.folder import ImageFolder
 from embedge.train.data.sources.joined import JoinedFaces
 from embedge.train.data.sources.mxnet import MxnetFaces
 from embedge.train.data.sources.people import RenderedPeople
 from embedge.train.data.sources.shards import TarFaces, shard_paths
 from embedge.train.data.view import View, check_unchanged
-from embedge.train.data.vocabulary import FaceDataset
 
 __all__ = ["open_faces"]
 

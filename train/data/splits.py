@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
+from embedge.train.data.dataset import FaceDataset, Pictures
 from embedge.train.data.feeding.pictures import StoredFaces
-from embedge.train.data.vocabulary import FaceDataset, Pictures
 
 __all__ = ["Subset", "split_by_identity"]
 

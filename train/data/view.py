@@ -9,8 +9,8 @@ import numpy as np
 
 from embedge.errors import EmbedgeError
 from embedge.files import write_json
+from embedge.train.data.dataset import FaceDataset
 from embedge.train.data.splits import Subset, split_by_identity
-from embedge.train.data.vocabulary import FaceDataset
 
 __all__ = ["View", "check_unchanged", "side_of"]
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from embedge.train.head.machine import Machine
+from embedge.train.head.machine import HeadMachine
 
 __all__ = ["HeadCost", "Layout", "head_cost"]
 
@@ -36,7 +36,7 @@ class HeadCost:
 
 
 def head_cost(
-    machine: Machine,
+    machine: HeadMachine,
     layout: Layout,
     *,
     classes: int,
@@ -69,7 +69,7 @@ def _working(samples: int, block: int, dim: int, size: int, trainable: bool) -> 
 
 
 def _seconds(
-    machine: Machine, samples: int, rows: int, dim: int, size: int, layout: Layout
+    machine: HeadMachine, samples: int, rows: int, dim: int, size: int, layout: Layout
 ) -> float:
     passes = 2 if layout == "trainable" else 1
     products = passes * 4 * samples * rows * dim / machine.products
@@ -79,7 +79,7 @@ def _seconds(
     return products + softmax + widening + normalising
 
 
-def _exchange(machine: Machine, samples: int, dim: int, ranks: int) -> float:
+def _exchange(machine: HeadMachine, samples: int, dim: int, ranks: int) -> float:
     """Embeddings gathered; mean rows and target rows summed and scattered back."""
     if ranks == 1:
         return 0.0

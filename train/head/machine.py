@@ -12,7 +12,7 @@ from embedge.errors import EmbedgeError
 
 __all__ = [
     "PUBLISHED",
-    "Machine",
+    "HeadMachine",
     "machine_from_times",
     "measure_machine",
     "probes",
@@ -27,7 +27,7 @@ _SAMPLE_ROWS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class HeadMachine:
     """Rates of one device. `source` says where they come from."""
 
     name: str
@@ -43,7 +43,7 @@ class Machine:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any], where: str | Path) -> "Machine":
+    def from_json(cls, value: Mapping[str, Any], where: str | Path) -> "HeadMachine":
         try:
             return cls(**value)
         except TypeError as error:
@@ -55,8 +55,8 @@ class Machine:
             ) from error
 
 
-def _published(name: str, gib: float, tera: float, link: float) -> Machine:
-    return Machine(
+def _published(name: str, gib: float, tera: float, link: float) -> HeadMachine:
+    return HeadMachine(
         name,
         f"published peak, of which {ASSUMED_SHARE:.0%} is assumed; not measured",
         int(gib * 2**30),
@@ -79,7 +79,7 @@ PUBLISHED = {
 }
 
 
-def measure_machine(batch: int, dim: int, device: str = "cpu") -> Machine:
+def measure_machine(batch: int, dim: int, device: str = "cpu") -> HeadMachine:
     """Run the head's own pass on a few thousand classes, with and without each part of it."""
     times = times_in_turn(device, *probes(batch, dim, device))
     return machine_from_times([median(each) for each in times], batch, dim, device)
@@ -123,11 +123,11 @@ def probes(batch: int, dim: int, device: str) -> list[Callable[[], None]]:
     ]
 
 
-def machine_from_times(times: Sequence[float], batch: int, dim: int, device: str) -> Machine:
+def machine_from_times(times: Sequence[float], batch: int, dim: int, device: str) -> HeadMachine:
     """Rates from the seconds of the four probes."""
     alone, frozen, half, trained = times
     numbers = _SAMPLE_ROWS * dim
-    return Machine(
+    return HeadMachine(
         _name(device),
         f"measured here at batch {batch}, {dim} dimensions",
         _memory(device),

@@ -18,8 +18,8 @@ from embedge.optional import require
 from embedge.train.models import MobileFaceNet
 from embedge.train.teachers.mapped import MappedTeacher
 from embedge.train.teachers.onnx_teacher import OnnxTeacher
+from embedge.train.teachers.teacher import Teacher
 from embedge.train.teachers.torch_teacher import TorchTeacher
-from embedge.train.teachers.vocabulary import Teacher
 
 __all__ = ["BOTTLENECKS", "FoldedConv", "FoldedNet", "folded_teacher"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from embedge.files import write_text
 from embedge.optional import require
-from embedge.train.methods.parts.vocabulary import Loss
+from embedge.train.methods.parts.method import Loss
 
 __all__ = ["Curves", "Journal"]
 

@@ -19,11 +19,11 @@ from embedge.train.data.feeding.feed import Source, feed
 from embedge.train.loop import ranks
 from embedge.train.loop.average import Average
 from embedge.train.loop.checkpoint import TrainingState, load_network, save_network
+from embedge.train.loop.checks import TrainingChecks
 from embedge.train.loop.curves import Curves, Journal
 from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.synced_norm import synced
-from embedge.train.loop.watch import Watch
-from embedge.train.methods.parts.vocabulary import Loss, Sample
+from embedge.train.methods.parts.method import Loss, Sample
 
 __all__ = ["Curves", "fit"]
 
@@ -42,7 +42,7 @@ def fit(
     folder: Path,
     progress: Progress,
     teacher: TeacherLookup | None = None,
-    watch: Watch | None = None,
+    watch: TrainingChecks | None = None,
 ) -> Curves:
     """Train `network` in place and return its curves. Resumes from `folder` if it was begun.
 
@@ -103,7 +103,7 @@ class _Training:
         schedule: Schedule,
         device: torch.device,
         folder: Path,
-        watch: Watch | None,
+        watch: TrainingChecks | None,
         teacher: TeacherLookup | None,
         seed: int,
     ):
@@ -189,7 +189,7 @@ class _Training:
         state.scaler.step(state.optimizer)
         state.scaler.update()
 
-    def _look(self, watch: Watch) -> None:
+    def _look(self, watch: TrainingChecks) -> None:
         """Evaluate what would be exported now, and keep it if it is the best so far."""
         network = self.state.network
         with self.state.average.applied_to(network):

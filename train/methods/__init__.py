@@ -4,8 +4,8 @@ from embedge.train.methods.adadistill import AdaDistill
 from embedge.train.methods.gkd import Grouped
 from embedge.train.methods.kd import Softened
 from embedge.train.methods.l2e import EmbeddingDistance
+from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample, Weights
 from embedge.train.methods.parts.projected import Projected
-from embedge.train.methods.parts.vocabulary import Ingredients, Loss, Method, Sample, Weights
 from embedge.train.methods.proxyless import Proxyless
 from embedge.train.methods.rkd import Relations
 from embedge.train.methods.scratch import Scratch

@@ -5,7 +5,7 @@ The published code starts from random centres; ours start from the teacher's, wh
 
 from dataclasses import replace
 
-from embedge.train.methods.parts.vocabulary import Ingredients
+from embedge.train.methods.parts.method import Ingredients
 from embedge.train.methods.proxyless import Proxyless
 
 __all__ = ["AdaDistill"]

@@ -16,7 +16,7 @@ from torch.nn.functional import log_softmax, normalize
 
 from embedge.train.head import margin_ce
 from embedge.train.methods.parts.heads import SharedHead, own_head
-from embedge.train.methods.parts.vocabulary import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
 
 __all__ = ["Grouped"]
 

@@ -8,7 +8,7 @@ T² keeps the two gradients in proportion whatever the temperature.
 from embedge.train.head import margin_ce
 from embedge.train.methods.parts.heads import SharedHead, own_head
 from embedge.train.methods.parts.imitation import divergence
-from embedge.train.methods.parts.vocabulary import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
 
 __all__ = ["Softened"]
 

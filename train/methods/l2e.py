@@ -6,7 +6,7 @@ L = CE(own) + β·‖ẑ_s − ẑ_t‖²
 from embedge.train.head import margin_ce
 from embedge.train.methods.parts.heads import own_head
 from embedge.train.methods.parts.imitation import gap
-from embedge.train.methods.parts.vocabulary import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
 
 __all__ = ["EmbeddingDistance"]
 

@@ -5,7 +5,7 @@ Labels only: while that head is frozen the teacher's backbone is never run.
 
 from embedge.train.head import margin_ce
 from embedge.train.methods.parts.heads import SharedHead
-from embedge.train.methods.parts.vocabulary import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
 
 __all__ = ["Proxyless"]
 

@@ -12,7 +12,7 @@ from torch.nn.functional import normalize, pdist, smooth_l1_loss
 
 from embedge.train.head import margin_ce
 from embedge.train.methods.parts.heads import own_head
-from embedge.train.methods.parts.vocabulary import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
 
 __all__ = ["Relations"]
 

@@ -2,7 +2,7 @@
 
 from embedge.train.head import margin_ce
 from embedge.train.methods.parts.heads import own_head
-from embedge.train.methods.parts.vocabulary import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
 
 __all__ = ["Scratch"]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from embedge.train.head import margin_ce
 from embedge.train.methods.parts.heads import SharedHead, own_head
 from embedge.train.methods.parts.imitation import divergence, gap
-from embedge.train.methods.parts.vocabulary import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
 
 __all__ = ["TeacherHead"]
 

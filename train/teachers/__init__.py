@@ -3,8 +3,8 @@
 from embedge.train.teachers.mapped import MappedTeacher, save_map
 from embedge.train.teachers.onnx_teacher import OnnxTeacher
 from embedge.train.teachers.opened import SHIPPED, open_teacher
+from embedge.train.teachers.teacher import Teacher
 from embedge.train.teachers.torch_teacher import TorchTeacher, save_teacher
-from embedge.train.teachers.vocabulary import Teacher
 
 __all__ = [
     "SHIPPED",

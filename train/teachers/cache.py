@@ -10,9 +10,9 @@ from embedge.calibration.evaluation.embed import feature_chunks
 from embedge.files import write_json
 from embedge.progress import Progress
 from embedge.runtime.picture.images import RgbImage
-from embedge.train.data.vocabulary import FaceDataset
+from embedge.train.data.dataset import FaceDataset
 from embedge.train.embed import BATCH, StandIns
-from embedge.train.teachers.vocabulary import Rows, Teacher
+from embedge.train.teachers.teacher import Rows, Teacher
 
 __all__ = ["write_cache"]
 

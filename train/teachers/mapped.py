@@ -15,7 +15,7 @@ from embedge.files import sha256_file, sha256_json
 from embedge.runtime.bridge import Bridge, End, read_bridge, write_bridge
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.models.cost import NetworkCost
-from embedge.train.teachers.vocabulary import Rows, Teacher
+from embedge.train.teachers.teacher import Rows, Teacher
 
 __all__ = ["MAP_FILE", "MappedTeacher", "principal_map", "save_map"]
 

@@ -23,7 +23,7 @@ from embedge.runtime.encoders.preprocessing import PREPROCESSING, Preprocessing
 from embedge.runtime.encoders.sessions import graph_facts
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.models.cost import NetworkCost
-from embedge.train.teachers.vocabulary import Rows, Teacher
+from embedge.train.teachers.teacher import Rows, Teacher
 
 __all__ = ["PREPROCESSING", "OnnxTeacher", "confirm_preprocessing"]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from embedge.errors import EmbedgeError
 from embedge.train.teachers.mapped import MAP_FILE, MappedTeacher
 from embedge.train.teachers.onnx_teacher import OnnxTeacher
+from embedge.train.teachers.teacher import Teacher
 from embedge.train.teachers.torch_teacher import TorchTeacher
-from embedge.train.teachers.vocabulary import Teacher
 
 __all__ = ["SHIPPED", "open_teacher"]
 

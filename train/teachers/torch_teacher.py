@@ -16,7 +16,7 @@ from embedge.train.data.feeding.batches import pixels
 from embedge.train.models import MobileFaceNet
 from embedge.train.models.cost import NetworkCost
 from embedge.train.models.iresnet import DEPTHS, IResNet
-from embedge.train.teachers.vocabulary import Rows, Teacher
+from embedge.train.teachers.teacher import Rows, Teacher
 
 __all__ = ["TorchTeacher", "network_from_facts", "save_teacher"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from embedge.bench.core import Measured, Subject, single_stream
+from embedge.bench.core import Measured, Timed, single_stream
 from embedge.calibration.evaluation.figures import Cosines
 from embedge.calibration.evaluation.judge import cosines_of
 from embedge.export.graph.surgery import DEFAULT_CONTRACT, Images, embeddings_of
@@ -52,7 +52,7 @@ class BeforeAfter:
 def before_after(before: Path, after: Path, images: Images, *, seconds: float) -> BeforeAfter:
     """Interleaved rounds on faces; a disturbed measurement says so."""
     parity = cosines_of(embeddings_of(before, images), embeddings_of(after, images))
-    subjects = [Subject(path.name, _caller(path, images)) for path in (before, after)]
+    subjects = [Timed(path.name, _caller(path, images)) for path in (before, after)]
     measured = single_stream(subjects, seconds=seconds, rounds=5, repeats=0.5)
     first, second = map(FileFigures.of, (before, after), measured)
     return BeforeAfter(parity, first, second, any(timing.flagged for timing in measured))

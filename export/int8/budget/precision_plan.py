@@ -61,11 +61,11 @@ class KeptLayer:
 class PrecisionPlan:
     """`kept` in the order in which they were chosen; `reached` tells whether the budget holds.
 
-    Without a search there is no budget and no effect: only the `closing` layers are in float.
+    Without a search there is no budget and no effect: only the `last` layers are in float.
     """
 
     target: str
-    closing: dict[str, float]
+    last: dict[str, float]
     budget: float | None = None
     all_int8: Effect | None = None
     result: Effect | None = None
@@ -79,14 +79,14 @@ class PrecisionPlan:
 
     @property
     def nodes(self) -> frozenset[str]:
-        """What the search keeps, besides the closing layers."""
+        """What the search keeps, besides the last layers."""
         return frozenset(layer.node for layer in self.kept)
 
     def float_layers(self) -> tuple[FloatLayer, ...]:
         """Every layer in float."""
         why = "writes the embedding and costs nothing"
-        closing = (FloatLayer(node, share, why) for node, share in self.closing.items())
-        return (*closing, *map(self._reasoned, self.kept))
+        last = (FloatLayer(node, share, why) for node, share in self.last.items())
+        return (*last, *map(self._reasoned, self.kept))
 
     def _reasoned(self, layer: KeptLayer) -> FloatLayer:
         assert self.all_int8 is not None  # what is kept was searched for
@@ -131,7 +131,7 @@ def searched(plan: PrecisionPlan, graph: Graph, budget: Budget, trial: Trial) ->
     kept = list[KeptLayer]()
     if result.tar_loss > budget.points:
         shares = layer_macs(graph, faces[:1])
-        shares = {node: share for node, share in shares.items() if node not in plan.closing}
+        shares = {node: share for node, share in shares.items() if node not in plan.last}
         with budget.progress.task("trying layers in float", len(shares)) as task:
             candidates = list[KeptLayer]()
             for node, share in shares.items():

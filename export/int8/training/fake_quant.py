@@ -47,7 +47,7 @@ class FakeQuantised(nn.Module):
         super().__init__()
         self.calibrated, self.method, self.bits = calibrated, method, bits
         graph, target = calibrated.graph.copy(), calibrated.target
-        wanted = wanted_tensors(graph, target, kept=kept | calibrated.closing.keys())
+        wanted = wanted_tensors(graph, target, kept=kept | calibrated.last.keys())
         ranges = calibrated.ranges(wanted, method)
         few = batches_of(images[:FEW], read_contract(graph))
         correct_biases(graph, wanted, ranges, target, few, bits=bits)
@@ -113,7 +113,7 @@ class FakeQuantised(nn.Module):
         for name, key in self.keys.items():
             graph.constants[name] = self.trained[key].detach().cpu().numpy().copy()
         old = self.calibrated
-        return Calibrated(graph, old.target, old.histograms, old.fixed, old.closing)
+        return Calibrated(graph, old.target, old.histograms, old.fixed, old.last)
 
 
 def _fake(value: Tensor, scale: Scale) -> Tensor:

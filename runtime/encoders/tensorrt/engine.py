@@ -1,4 +1,4 @@
-"""A verified plan -> a TensorRT engine whose door fits the contract."""
+"""A verified plan -> a TensorRT engine whose input and output fit the contract."""
 
 import hashlib
 from dataclasses import dataclass

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from embedge.errors import EmbedgeError
 from embedge.runtime.picture.detect.candidates import Candidates, grid
 
-__all__ = ["Head", "RetinaFaceHead", "ScrfdHead", "YunetHead", "head_of"]
+__all__ = ["DetectorHead", "RetinaFaceHead", "ScrfdHead", "YunetHead", "head_of"]
 
 Matrix = NDArray[np.float32]
 Shape = Sequence[object]
 Outputs = Mapping[str, Matrix]
 
 
-class Head(Protocol):
+class DetectorHead(Protocol):
     """`mean`, `scale` and `colour` prepare the input; sizes must be multiples of `multiple`."""
 
     mean: tuple[float, float, float]
@@ -30,7 +30,7 @@ class Head(Protocol):
     def candidates(self, outputs: Outputs, height: int, width: int) -> Candidates: ...
 
 
-def head_of(shapes: Mapping[str, Shape]) -> Head:
+def head_of(shapes: Mapping[str, Shape]) -> DetectorHead:
     """The head whose outputs these are."""
     for kind in (YunetHead, RetinaFaceHead, ScrfdHead):
         head = kind.recognise(shapes)

@@ -13,7 +13,7 @@ from embedge.runtime.closing import Closing, closed_error
 from embedge.runtime.encoders.sessions import ort_session, run_session
 from embedge.runtime.picture.detect import Face
 from embedge.runtime.picture.detect.candidates import Candidates, suppressed
-from embedge.runtime.picture.detect.heads import Head, head_of
+from embedge.runtime.picture.detect.heads import DetectorHead, head_of
 from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["OnnxDetector", "letterbox"]
@@ -40,7 +40,7 @@ class OnnxDetector(Closing):
         require_provider: str | None = None,
     ) -> None:
         self._session: Any = ort_session(model, threads=threads, require_provider=require_provider)
-        self._head: Head = head_of({o.name: o.shape for o in self._session.get_outputs()})
+        self._head: DetectorHead = head_of({o.name: o.shape for o in self._session.get_outputs()})
         self._input, self._passes = _passes(self._session, sizes, self._head)
         self._names = [output.name for output in self._session.get_outputs()]
         self._score, self._overlap = score, overlap
@@ -48,7 +48,7 @@ class OnnxDetector(Closing):
     @property
     def head(self) -> str:
         """Which kind of detector was recognised."""
-        return type(self._head).__name__.removesuffix("Head")
+        return type(self._head).__name__.removesuffix("DetectorHead")
 
     def detect(self, image: RgbImage) -> list[Face]:
         """Every face, best first."""
@@ -80,7 +80,7 @@ class OnnxDetector(Closing):
 
 
 def _passes(
-    session: Any, sizes: Sequence[int], head: Head
+    session: Any, sizes: Sequence[int], head: DetectorHead
 ) -> tuple[str, tuple[tuple[int, int], ...]]:
     """(input name, the (height, width) of every pass)."""
     inputs = session.get_inputs()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from embedge.bench.core import Subject, single_stream
+from embedge.bench.core import Timed, single_stream
 from embedge.bench.machine.facts import cores
 from embedge.bench.results import ArtifactLatency
 from embedge.errors import EmbedgeError
@@ -68,7 +68,7 @@ def encoder_latency(
         raise EmbedgeError(
             "E-BENCH", "there is no face to measure on", remedy="Give at least one aligned crop"
         )
-    subjects = [Subject(name, one_by_one(encoder, crops)) for name, _, encoder in encoders]
+    subjects = [Timed(name, one_by_one(encoder, crops)) for name, _, encoder in encoders]
     measured = single_stream(
         subjects, seconds=seconds, rounds=rounds, repeats=repeats, on_round=on_round
     )

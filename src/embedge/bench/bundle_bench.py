@@ -13,21 +13,21 @@ from embedge.bench.cold.start import cold_start
 from embedge.bench.core import timed
 from embedge.bench.machine.energy import EnergyMeter, energy_per_call
 from embedge.bench.machine.facts import machine, peak_rss_bytes
-from embedge.bench.machine.pressure import Watch
+from embedge.bench.machine.pressure import LoadMeter
 from embedge.bench.results import ArtifactLatency, Latency, Scenario
 from embedge.bench.scenarios import Outcome, multi_stream, offline, server, sustained
 from embedge.bench.waterfall import Query, verification_waterfall
 from embedge.runtime.encoders import Encoder
 from embedge.runtime.picture.images import RgbImage
 
-__all__ = ["SCENARIOS", "Plan", "bundle_latency"]
+__all__ = ["SCENARIOS", "BenchOptions", "bundle_latency"]
 
 SCENARIOS = ("single-stream", "multi-stream", "offline", "server", "sustained")
 OpenEncoder = Callable[[str, int], Encoder]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BenchOptions:
     """What to measure. `seconds` is the time of one measurement, not of all."""
 
     artifacts: tuple[str, ...]
@@ -42,7 +42,7 @@ class Plan:
 
 def bundle_latency(
     source: Path,
-    plan: Plan,
+    plan: BenchOptions,
     open_encoder: OpenEncoder,
     *,
     crops: RgbImage,
@@ -50,7 +50,7 @@ def bundle_latency(
     tell: Callable[[str], None] = lambda _: None,
 ) -> Latency:
     """The report's latency section; the first artifact of the plan stands for the device."""
-    watch = Watch()
+    watch = LoadMeter()
     rows: tuple[ArtifactLatency, ...] = ()
     with ExitStack() as stack:
         encoders = [
@@ -89,7 +89,7 @@ def _scenario_rows(
     threads: int,
     encoder: Encoder,
     crops: RgbImage,
-    plan: Plan,
+    plan: BenchOptions,
     tell: Callable[[str], None],
 ) -> Iterator[Scenario]:
     call = one_by_one(encoder, crops)
@@ -99,7 +99,7 @@ def _scenario_rows(
 
 
 def _outcomes(
-    call: Callable[[int], object], encoder: Encoder, crops: RgbImage, plan: Plan
+    call: Callable[[int], object], encoder: Encoder, crops: RgbImage, plan: BenchOptions
 ) -> Iterator[Outcome]:
     seconds = plan.seconds
     if "multi-stream" in plan.scenarios:

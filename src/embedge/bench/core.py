@@ -12,17 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import fmean
 
-from embedge.bench.machine.pressure import Load, Watch
+from embedge.bench.machine.pressure import Load, LoadMeter
 from embedge.bench.results import ArtifactLatency
 
-__all__ = ["Measured", "Subject", "single_stream"]
+__all__ = ["Measured", "Timed", "single_stream"]
 
 _WARM_UP_CALLS = 3
 _WARM_UP_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Timed:
     """Something to call: `call(i)` answers the i-th query and returns when it is answered."""
 
     name: str
@@ -72,7 +72,7 @@ class _Round:
 
 
 def single_stream(
-    subjects: Sequence[Subject],
+    subjects: Sequence[Timed],
     *,
     seconds: float,
     rounds: int = 5,
@@ -98,7 +98,7 @@ def single_stream(
 
 
 def _collected(
-    subjects: Sequence[Subject], quiet: list[_Round], busy: list[_Round], rounds: int
+    subjects: Sequence[Timed], quiet: list[_Round], busy: list[_Round], rounds: int
 ) -> list[Measured]:
     """Quiet rounds only where half of them were quiet; otherwise the calmest, flagged."""
     missing = 0 if 2 * len(quiet) >= rounds else rounds - len(quiet)
@@ -117,14 +117,14 @@ def _collected(
     ]
 
 
-def _one_round(subjects: Sequence[Subject], seconds: float, *, first: int) -> _Round:
+def _one_round(subjects: Sequence[Timed], seconds: float, *, first: int) -> _Round:
     """Every subject for `seconds`, starting with another one each round."""
     count = len(subjects)
     milliseconds: list[list[float]] = [[] for _ in subjects]
     loads: dict[int, Load] = {}
     for step in range(count):
         index = (first + step) % count
-        watch = Watch()
+        watch = LoadMeter()
         milliseconds[index] = timed(subjects[index].call, seconds)
         loads[index] = watch.stop()
     return _Round(milliseconds, [loads[index] for index in range(count)])
@@ -144,7 +144,7 @@ def timed(call: Callable[[int], object], seconds: float) -> list[float]:
     return taken
 
 
-def _warm_up(subject: Subject, seconds: float) -> None:
+def _warm_up(subject: Timed, seconds: float) -> None:
     begin = time.perf_counter()
     done = 0
     while done < _WARM_UP_CALLS or time.perf_counter() - begin < seconds:

@@ -18,7 +18,7 @@ import numpy as np
 
 from embedge.bench.core import timed, without_collector
 from embedge.bench.machine.facts import frequency_mhz, temperature_c
-from embedge.bench.machine.pressure import Load, Watch
+from embedge.bench.machine.pressure import Load, LoadMeter
 from embedge.bench.results import Percentiles, Scenario, Window
 
 __all__ = ["Outcome", "multi_stream", "offline", "server", "sustained"]
@@ -73,7 +73,7 @@ class Outcome:
 def offline(call: Call, *, batch: int, seconds: float) -> Outcome:
     """`call(i)` answers one batch of `batch` pictures; the latency is that of a batch."""
     call(0)
-    watch = Watch()
+    watch = LoadMeter()
     begin = time.perf_counter()
     taken = timed(call, seconds)
     spent = time.perf_counter() - begin
@@ -107,10 +107,10 @@ def multi_stream(call: Call, *, streams: int, seconds: float) -> Outcome:
 
 def _until_joined(
     threads: list[threading.Thread], together: threading.Barrier
-) -> tuple[Watch, float]:
+) -> tuple[LoadMeter, float]:
     with suppress(threading.BrokenBarrierError):  # a stream failed: the caller raises its error
         together.wait()
-    watch, begin = Watch(), time.perf_counter()
+    watch, begin = LoadMeter(), time.perf_counter()
     for thread in threads:
         thread.join()
     return watch, time.perf_counter() - begin
@@ -131,7 +131,7 @@ def server(call: Call, *, rate: float, seconds: float, seed: int = 0) -> Outcome
     due = _arrivals(rate, seconds, seed)
     call(0)
     taken: list[float] = []
-    watch = Watch()
+    watch = LoadMeter()
     with without_collector():
         begin = time.perf_counter()
         for number, moment in enumerate(due):
@@ -169,7 +169,7 @@ def sustained(call: Call, *, seconds: float, windows: int = 10) -> Outcome:
     `slowdown` is the last window's median over the first's: 1.00 means that nothing throttled.
     """
     call(0)
-    watch = Watch()
+    watch = LoadMeter()
     begin = time.perf_counter()
     told: list[Window] = []
     everything: list[float] = []

@@ -6,7 +6,7 @@ from pathlib import Path
 from embedge.bench.artifacts import artifact_latency, thread_counts
 from embedge.bench.cold.start import cold_start
 from embedge.bench.machine.facts import machine, peak_rss_bytes
-from embedge.bench.machine.pressure import Watch
+from embedge.bench.machine.pressure import LoadMeter
 from embedge.bench.results import Latency
 from embedge.bench.waterfall import Query, verification_waterfall
 from embedge.runtime.encoders.ort import OrtEncoder
@@ -32,7 +32,7 @@ def latency_section(
     `seconds` bounds the timed part: repeating disturbed rounds may add two fifths to it, and the
     cold starts take three short processes.
     """
-    watch = Watch()
+    watch = LoadMeter()
     rows = artifact_latency(
         models, crops, seconds=seconds * _FOR_ARTIFACTS, threads=threads, on_round=on_round
     )

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
+from embedge.pipeline.stages.learn.checks import verification_sets
 from embedge.pipeline.stages.learn.faces import held_out_stage
 from embedge.pipeline.stages.learn.head import School
 from embedge.pipeline.stages.learn.shaping import learning_stages, school_of
-from embedge.pipeline.stages.learn.watching import verification_sets
 from embedge.pipeline.stages.ship.artifacts import (
     calibrate_stage,
     engines_stage,
@@ -19,7 +19,7 @@ from embedge.pipeline.stages.ship.int8 import int8_stage
 from embedge.pipeline.stages.ship.latency import bench_stage
 from embedge.pipeline.stages.ship.proof import parity_stage
 from embedge.pipeline.stages.ship.reporting import Chain, publish_bundle, report_stage
-from embedge.pipeline.stages.ship.views import Subjects
+from embedge.pipeline.stages.ship.views import JudgedStages
 from embedge.report.model import Report
 from embedge.report.read import read_report
 from embedge.train.loop import ranks
@@ -82,7 +82,7 @@ def _measure(run: Run, recipe: Recipe, chain: Chain) -> None:
     chain.stages["parity"] = parity_stage(
         run,
         recipe,
-        Subjects(
+        JudgedStages(
             held_out,
             chain["teacher"],
             chain["student"],

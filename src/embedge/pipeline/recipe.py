@@ -10,7 +10,7 @@ from pydantic import Field
 
 from embedge.train.head.margins import Margin
 from embedge.train.loop.schedule import Positive, Schedule
-from embedge.train.methods.parts.vocabulary import Share, Weights
+from embedge.train.methods.parts.method import Share, Weights
 from embedge.train.section import Section
 
 __all__ = [

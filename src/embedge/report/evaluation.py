@@ -9,7 +9,7 @@ import numpy as np
 
 from embedge.calibration.evaluation.faces import StampedFaces
 from embedge.calibration.evaluation.figures import Comparison
-from embedge.calibration.evaluation.integrity import Finding
+from embedge.calibration.evaluation.integrity import DataFault
 from embedge.calibration.evaluation.slices import Slices
 from embedge.calibration.evaluation.worst import worst_pairs
 from embedge.calibration.trials.pairwise import Evidence
@@ -102,7 +102,7 @@ def _line(found: Comparison | None) -> float | None:
     return carried[-1] if carried else None
 
 
-def _faults(findings: Sequence[Finding], where: str) -> Gate:
+def _faults(findings: Sequence[DataFault], where: str) -> Gate:
     errors = [finding for finding in findings if finding.severity == "error"]
     told = "; ".join(finding.what for finding in errors) or "no leak, contradiction or shuffle"
     what = f"faults that spoil the figures ({told})"
@@ -137,7 +137,7 @@ def _tested(model: ModelResult, named: bool) -> Tested:
     )
 
 
-def _told(findings: tuple[Finding, ...], named: bool) -> tuple[Finding, ...]:
+def _told(findings: tuple[DataFault, ...], named: bool) -> tuple[DataFault, ...]:
     return findings if named else tuple(replace(one, examples=()) for one in findings)
 
 

@@ -16,9 +16,9 @@ from embedge.calibration.evaluation.figures import (
     Share,
     Side,
 )
-from embedge.calibration.evaluation.integrity import Finding
+from embedge.calibration.evaluation.integrity import DataFault
 from embedge.calibration.evaluation.slices import Slice
-from embedge.calibration.identification import Identification
+from embedge.calibration.identification import IdentificationRates
 from embedge.calibration.tenfold import FoldedAccuracy
 from embedge.calibration.trials.result import Templates
 from embedge.runtime.threshold import Threshold
@@ -192,8 +192,8 @@ class Tested:
     acquisition: Acquisition | None = None
     accuracy: FoldedAccuracy | None = None
     templates: Templates | None = None
-    identification: dict[str, Identification] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
+    identification: dict[str, IdentificationRates] = field(default_factory=dict)
+    findings: tuple[DataFault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ class Evaluation:
     comparisons: tuple[Comparison, ...]
     slices: tuple[Slice, ...] = ()
     slice_ratios: tuple[SliceRatio, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[DataFault, ...] = ()
     tested: tuple[Tested, ...] = ()
 
 

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from embedge.train.data.dataset import CorruptRecord, FaceDataset
 from embedge.train.data.feeding.pictures import read_faces
-from embedge.train.data.vocabulary import CorruptRecord, FaceDataset
 
 __all__ = ["Batch", "Batches", "pixels"]
 

@@ -5,7 +5,7 @@ import simplejpeg
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.picture.images import rgb_from_picture
-from embedge.train.data.vocabulary import SIDE, CorruptRecord, Pictures
+from embedge.train.data.dataset import SIDE, CorruptRecord, Pictures
 
 __all__ = ["face_from_bytes", "jpeg_from_face"]
 

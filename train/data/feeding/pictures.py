@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
-from embedge.train.data.vocabulary import SIDE, CorruptRecord, FaceDataset, Pictures
+from embedge.train.data.dataset import SIDE, CorruptRecord, FaceDataset, Pictures
 
 __all__ = ["CorruptLog", "FacesRead", "LazyPictures", "StoredFaces", "read_faces"]
 

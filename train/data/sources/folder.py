@@ -7,10 +7,10 @@ from typing import ClassVar
 import numpy as np
 
 from embedge.errors import EmbedgeError
+from embedge.train.data.dataset import CorruptRecord, Pictures
 from embedge.train.data.feeding.jpeg import face_from_bytes
 from embedge.train.data.feeding.pictures import StoredFaces
 from embedge.train.data.fingerprint import fingerprint_of, sampled
-from embedge.train.data.vocabulary import CorruptRecord, Pictures
 
 __all__ = ["PICTURE_SUFFIXES", "ImageFolder"]
 

@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from embedge.files import sha256_json
+from embedge.train.data.dataset import CorruptRecord, FaceDataset, Pictures
 from embedge.train.data.feeding.pictures import StoredFaces
-from embedge.train.data.vocabulary import CorruptRecord, FaceDataset, Pictures
 
 __all__ = ["JoinedFaces"]
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
+from embedge.train.data.dataset import CorruptRecord, Labels, Pictures
 from embedge.train.data.feeding.jpeg import face_from_bytes
 from embedge.train.data.feeding.pictures import StoredFaces
 from embedge.train.data.fingerprint import fingerprint_of, sampled
@@ -17,7 +18,6 @@ from embedge.train.data.sources.recordio import (
     record_offsets,
     unpacked,
 )
-from embedge.train.data.vocabulary import CorruptRecord, Labels, Pictures
 
 __all__ = ["MxnetFaces"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from embedge.calibration.protocols.pairlist import PairProtocol
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
+from embedge.train.data.dataset import CorruptRecord, Pictures
 from embedge.train.data.feeding.pictures import StoredFaces
-from embedge.train.data.vocabulary import CorruptRecord, Pictures
 
 __all__ = ["PairedFaces"]
 

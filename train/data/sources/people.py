@@ -7,8 +7,8 @@ import numpy as np
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
+from embedge.train.data.dataset import Pictures
 from embedge.train.data.feeding.pictures import StoredFaces
-from embedge.train.data.vocabulary import Pictures
 from embedge.train.render import FaceRenderer
 
 __all__ = ["RenderedPeople"]

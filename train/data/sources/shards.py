@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
+from embedge.train.data.dataset import CorruptRecord, Pictures
 from embedge.train.data.feeding.jpeg import face_from_bytes
 from embedge.train.data.feeding.pictures import StoredFaces
 from embedge.train.data.fingerprint import fingerprint_of, sampled
 from embedge.train.data.sources.folder import PICTURE_SUFFIXES
-from embedge.train.data.vocabulary import CorruptRecord, Pictures
 
 __all__ = ["TarFaces", "shard_paths"]
 

@@ -11,8 +11,8 @@ import numpy as np
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
 from embedge.progress import Progress, Task
+from embedge.train.data.dataset import CorruptRecord, FaceDataset
 from embedge.train.data.tools.writers import WRITERS, Face, Options
-from embedge.train.data.vocabulary import CorruptRecord, FaceDataset
 
 __all__ = ["Converted", "convert"]
 

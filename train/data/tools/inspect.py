@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from embedge.train.data.dataset import SIDE, CorruptRecord, FaceDataset
 from embedge.train.data.fingerprint import sampled
-from embedge.train.data.vocabulary import SIDE, CorruptRecord, FaceDataset
 
 __all__ = ["inspect"]
 

@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 from embedge.progress import Progress
-from embedge.train.data.vocabulary import CorruptRecord, FaceDataset
+from embedge.train.data.dataset import CorruptRecord, FaceDataset
 
 __all__ = ["verify"]
 

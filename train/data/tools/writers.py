@@ -15,10 +15,10 @@ from numpy.lib import format as npy
 
 from embedge.errors import EmbedgeError
 from embedge.files import write_json, write_text
+from embedge.train.data.dataset import SIDE, Pictures
 from embedge.train.data.feeding.jpeg import jpeg_from_face
 from embedge.train.data.sources.folder import PICTURE_SUFFIXES
 from embedge.train.data.sources.recordio import packed, write_record
-from embedge.train.data.vocabulary import SIDE, Pictures
 
 __all__ = ["WRITERS", "Face", "Options", "Writer"]
 

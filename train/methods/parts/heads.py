@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from embedge.train.loop.ranks import gathered
-from embedge.train.methods.parts.vocabulary import Ingredients, Sample
+from embedge.train.methods.parts.method import Ingredients, Sample
 
 __all__ = ["SharedHead", "own_head"]
 

@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from embedge.train.head import head_kl
-from embedge.train.methods.parts.vocabulary import Ingredients, Sample
+from embedge.train.methods.parts.method import Ingredients, Sample
 
 __all__ = ["divergence", "gap"]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from embedge.train.methods.parts.vocabulary import Loss, Method, Sample
+from embedge.train.methods.parts.method import Loss, Method, Sample
 
 __all__ = ["Projected"]
 

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from embedge.progress import Progress
+from embedge.train.data.dataset import FaceDataset
 from embedge.train.data.feeding.batches import Batch, Batches
-from embedge.train.data.vocabulary import FaceDataset
 from embedge.train.distil import CachedTeacher
 from embedge.train.head.margins import Margin
 from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.training import Curves, fit
-from embedge.train.methods.parts.vocabulary import Ingredients
+from embedge.train.methods.parts.method import Ingredients
 from embedge.train.methods.proxyless import Proxyless
 from embedge.train.seeds import seeded
 

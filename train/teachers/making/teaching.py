@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from embedge.progress import Progress
+from embedge.train.data.dataset import FaceDataset
 from embedge.train.data.feeding.batches import Batches
-from embedge.train.data.vocabulary import FaceDataset
 from embedge.train.head.margins import Margin
 from embedge.train.loop import ranks
 from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.training import fit
-from embedge.train.methods.parts.vocabulary import Ingredients
+from embedge.train.methods.parts.method import Ingredients
 from embedge.train.methods.scratch import Scratch
 from embedge.train.models import iresnet
 from embedge.train.seeds import seeded

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from embedge.bench.results import Pressure
 
-__all__ = ["BUSY", "Load", "Watch"]
+__all__ = ["BUSY", "Load", "LoadMeter"]
 
 BUSY = 0.15  # of one core: above it, others are part of the measurement
 _PROC = Path("/proc")
@@ -49,7 +49,7 @@ class _Look(NamedTuple):
     loadavg: float | None
 
 
-class Watch:
+class LoadMeter:
     """Look now, and at `stop()` say what the processor did in between."""
 
     def __init__(self, proc: Path = _PROC) -> None:

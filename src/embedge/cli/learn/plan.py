@@ -14,7 +14,7 @@ from embedge.files import write_json
 
 if TYPE_CHECKING:
     from embedge.train.head.cost import HeadCost
-    from embedge.train.head.machine import Machine
+    from embedge.train.head.machine import HeadMachine
 
 _DEVICES = ("this", "h100", "h200", "a100-80", "a100-40", "l4")
 
@@ -77,11 +77,11 @@ def _check(options: argparse.Namespace) -> None:
             )
 
 
-def _machine(options: argparse.Namespace) -> "Machine":
-    from embedge.train.head.machine import PUBLISHED, Machine, measure_machine
+def _machine(options: argparse.Namespace) -> "HeadMachine":
+    from embedge.train.head.machine import PUBLISHED, HeadMachine, measure_machine
 
     if options.machine:
-        return Machine.from_json(_read(options.machine), options.machine)
+        return HeadMachine.from_json(_read(options.machine), options.machine)
     if options.device != "this":
         return PUBLISHED[options.device]
     import torch
@@ -116,7 +116,7 @@ def _block_rows(options: argparse.Namespace) -> int:
 
 
 def _text(
-    options: argparse.Namespace, machine: "Machine", costs: list["HeadCost"], free: int
+    options: argparse.Namespace, machine: "HeadMachine", costs: list["HeadCost"], free: int
 ) -> str:
     kinds = {
         "frozen": f"frozen, {options.dtype} (shared teacher head)",
@@ -147,7 +147,7 @@ def _size(count: int) -> str:
 
 
 def _as_json(
-    options: argparse.Namespace, machine: "Machine", costs: list["HeadCost"], free: int
+    options: argparse.Namespace, machine: "HeadMachine", costs: list["HeadCost"], free: int
 ) -> dict[str, object]:
     names = ("classes", "batch", "gpus", "dim", "dtype")
     parts = ("weights", "gradients", "momentum", "working", "total", "seconds")

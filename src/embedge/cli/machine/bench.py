@@ -15,7 +15,7 @@ from embedge.errors import EmbedgeError
 from embedge.printed import printable
 
 if TYPE_CHECKING:
-    from embedge.bench.bundle_bench import OpenEncoder, Plan
+    from embedge.bench.bundle_bench import BenchOptions, OpenEncoder
     from embedge.bench.results import Latency
     from embedge.runtime.bundle.bundle import Bundle
     from embedge.runtime.encoders.placement import Placement
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _written(bundle: "Bundle", plan: "Plan", latency: "Latency", out: Path) -> str:
+def _written(bundle: "Bundle", plan: "BenchOptions", latency: "Latency", out: Path) -> str:
     """The report, and its page where this machine can draw one; `report render` can elsewhere."""
     from embedge.optional import available
     from embedge.report.device import device_report
@@ -98,9 +98,9 @@ def _silent(_: str) -> None:
     """With --json only the result is printed."""
 
 
-def _plan(options: argparse.Namespace, bundle: "Bundle") -> "Plan":
+def _plan(options: argparse.Namespace, bundle: "Bundle") -> "BenchOptions":
     from embedge.bench.artifacts import thread_counts
-    from embedge.bench.bundle_bench import Plan
+    from embedge.bench.bundle_bench import BenchOptions
 
     runnable = [name for name in bundle.artifacts if options.engine or not name.endswith("-trt")]
     chosen = options.artifact or sorted(runnable, key=lambda n: n != bundle.default_artifact)
@@ -113,7 +113,7 @@ def _plan(options: argparse.Namespace, bundle: "Bundle") -> "Plan":
                 f"a measurement cannot take {seconds:g} seconds",
                 remedy=f"Give more than 0 and at most {_LONGEST_S:,} seconds",
             )
-    return Plan(
+    return BenchOptions(
         artifacts=tuple(chosen),
         threads=(1,) if options.engine else options.threads or thread_counts(),
         scenarios=tuple(options.scenario or _SCENARIOS),
@@ -185,7 +185,7 @@ def _jpeg(image: Any) -> bytes:
     return stream.getvalue()
 
 
-def _placements(bundle: "Bundle", plan: "Plan") -> dict[str, "Placement"]:
+def _placements(bundle: "Bundle", plan: "BenchOptions") -> dict[str, "Placement"]:
     from embedge.runtime.encoders.placement import node_placement
 
     return {

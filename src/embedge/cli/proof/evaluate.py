@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from embedge.calibration.evaluation.figures import Comparison, Side
-    from embedge.calibration.evaluation.integrity import Finding
+    from embedge.calibration.evaluation.integrity import DataFault
     from embedge.calibration.evaluation.subjects import EvaluatedModel
     from embedge.calibration.trials.ijb import IjbTrial
     from embedge.calibration.trials.pairwise import Evidence, FolderTrial, PairTrial
@@ -201,7 +201,7 @@ def _root(options: argparse.Namespace) -> Path:
     return Path(options.root)
 
 
-def _leaks(options: argparse.Namespace, names: list[str]) -> "list[Finding]":
+def _leaks(options: argparse.Namespace, names: list[str]) -> "list[DataFault]":
     """People of the test who are on the list of people trained on."""
     from embedge.calibration.evaluation.integrity import leaking_subjects
     from embedge.errors import EmbedgeError

@@ -11,9 +11,9 @@ from embedge.calibration.evaluation.figures import (
     Side,
     TarPoint,
 )
-from embedge.calibration.evaluation.integrity import Finding
+from embedge.calibration.evaluation.integrity import DataFault
 from embedge.calibration.evaluation.slices import Slices
-from embedge.calibration.identification import Identification, SearchPoint
+from embedge.calibration.identification import IdentificationRates, SearchPoint
 from embedge.calibration.tenfold import FoldedAccuracy
 from embedge.calibration.trials.result import EvaluationResult, ModelResult, Templates
 
@@ -117,7 +117,7 @@ def _rate(rate: float | None, low: float | None, high: float | None) -> str:
     return "no comparison" if rate is None else f"{rate:.3%} [{low:.3%}, {high:.3%}]"
 
 
-def _identification(name: str, search: Identification) -> list[str]:
+def _identification(name: str, search: IdentificationRates) -> list[str]:
     ranks = ", ".join(f"rank-{rank} {share:.3%}" for rank, share in search.ranks.items())
     return [
         f"  {name}: {search.gallery:,} enrolled; {search.mated:,} mated and"
@@ -168,7 +168,7 @@ def _tar(point: TarPoint) -> str:
     )
 
 
-def _findings(findings: Sequence[Finding], indent: str) -> list[str]:
+def _findings(findings: Sequence[DataFault], indent: str) -> list[str]:
     lines = []
     for finding in findings:
         lines.append(f"{indent}{finding.severity.upper()} {finding.code}: {finding.what}")

@@ -15,9 +15,9 @@ from embedge.files import write_json
 from embedge.pipeline.compare.judging import METRICS, Judge, Rounds, rounds_of
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
+from embedge.pipeline.stages.learn.checks import verification_sets
 from embedge.pipeline.stages.learn.faces import held_out_stage
 from embedge.pipeline.stages.learn.shaping import learning_stages, school_of
-from embedge.pipeline.stages.learn.watching import verification_sets
 
 __all__ = ["Contestant", "compare_methods", "shown_fmr"]
 

@@ -16,9 +16,9 @@ from embedge.calibration.rates import EqualError, OperatingPoint, equal_error, o
 from embedge.calibration.scores import PairScores
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
+from embedge.pipeline.stages.learn.checks import split_of
 from embedge.pipeline.stages.learn.students import load_student
 from embedge.pipeline.stages.learn.teacher import teacher_of
-from embedge.pipeline.stages.learn.watching import split_of
 from embedge.runtime.encoders import unit_rows
 from embedge.train.data import FaceSet
 from embedge.train.embed import embed_faces

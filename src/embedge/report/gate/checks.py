@@ -7,8 +7,8 @@ from embedge.calibration.evaluation.figures import Comparison
 from embedge.report.gate.licence import licence_findings
 from embedge.report.gate.policy import (
     CosineRule,
+    GatePolicy,
     LatencyRule,
-    Policy,
     SizeRule,
     TarRule,
     ThresholdRule,
@@ -27,7 +27,7 @@ class Check:
     why: str
 
 
-def checks(report: Report, policy: Policy) -> list[Check]:
+def checks(report: Report, policy: GatePolicy) -> list[Check]:
     """Every check the policy asks for, in the policy's order."""
     return [
         *_gates(report, policy),
@@ -42,7 +42,7 @@ def checks(report: Report, policy: Policy) -> list[Check]:
     ]
 
 
-def _gates(report: Report, policy: Policy) -> Iterator[Check]:
+def _gates(report: Report, policy: GatePolicy) -> Iterator[Check]:
     gates = {gate.name: gate for gate in report.verdict.gates}
     match policy.gates:
         case "none":
@@ -62,7 +62,7 @@ def _gates(report: Report, policy: Policy) -> Iterator[Check]:
         yield Check(f"gate {name}", gate.passed, why if gate.passed else f"not {why}")
 
 
-def _stages(report: Report, policy: Policy) -> Iterator[Check]:
+def _stages(report: Report, policy: GatePolicy) -> Iterator[Check]:
     skipped = {item.stage: item.reason for item in report.skipped}
     for stage in policy.must_run:
         why = f"was skipped: {skipped[stage]}" if stage in skipped else "was not skipped"
@@ -143,7 +143,7 @@ def _size(report: Report, rule: SizeRule) -> Check:
     return _bounded(title, one.bytes, at_most=rule.at_most_bytes, unit=" bytes")
 
 
-def _quiet(report: Report, policy: Policy) -> Iterator[Check]:
+def _quiet(report: Report, policy: GatePolicy) -> Iterator[Check]:
     if policy.quiet_latency:
         rows = report.latency.artifacts if report.latency else ()
         flagged = max((row.flagged for row in rows), default=0)
@@ -151,7 +151,7 @@ def _quiet(report: Report, policy: Policy) -> Iterator[Check]:
         yield Check("latency on a quiet machine", bool(rows) and not flagged, why)
 
 
-def _licences(report: Report, policy: Policy) -> Iterator[Check]:
+def _licences(report: Report, policy: GatePolicy) -> Iterator[Check]:
     rules = policy.licences
     for what, fine, why in licence_findings(
         report.provenance, rules.acknowledged, required=rules.required

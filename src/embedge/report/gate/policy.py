@@ -13,9 +13,9 @@ from embedge.typed import Bound, Mistakes, structured
 
 __all__ = [
     "CosineRule",
+    "GatePolicy",
     "LatencyRule",
     "Licences",
-    "Policy",
     "SizeRule",
     "TarRule",
     "ThresholdRule",
@@ -95,7 +95,7 @@ class Licences:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class GatePolicy:
     policy: Literal["embedge.policy/2"]
     gates: Literal["all", "none"] | tuple[str, ...] = "all"
     must_run: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ class Policy:
     licences: Licences = field(default_factory=Licences)
 
 
-def read_policy(path: Path) -> Policy:
+def read_policy(path: Path) -> GatePolicy:
     """Load a policy file, JSON or YAML; every mistake in it is told, with its place."""
     try:
         text = path.read_text()
@@ -118,7 +118,7 @@ def read_policy(path: Path) -> Policy:
     return policy_from_json(value, where=path)
 
 
-def policy_from_json(value: Any, *, where: Path | None = None) -> Policy:
+def policy_from_json(value: Any, *, where: Path | None = None) -> GatePolicy:
     if isinstance(value, dict) and value.get("policy") == "embedge.policy/1":
         raise _wrong(
             f"it is embedge.policy/1, this version reads {POLICY}: `comparison:` became `gallery:`,"
@@ -126,7 +126,7 @@ def policy_from_json(value: Any, *, where: Path | None = None) -> Policy:
             where,
         )
     try:
-        return structured(Policy, value)
+        return structured(GatePolicy, value)
     except Mistakes as mistakes:
         raise _wrong(str(mistakes), where) from mistakes
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny_bundles import face_like, tiny_bundle
 
-from embedge.bench.bundle_bench import SCENARIOS, Plan, bundle_latency
+from embedge.bench.bundle_bench import SCENARIOS, BenchOptions, bundle_latency
 from embedge.bench.results import Latency
 from embedge.report.device import device_report
 from embedge.report.merge import merged_report
@@ -28,7 +28,7 @@ def section(bundle: Path) -> dict[str, Any]:
     with Bundle.open(bundle) as opened:
         template = opened.contract.template
         model = opened.read("student.fp32.onnx")
-    plan = Plan(
+    plan = BenchOptions(
         artifacts=("fp32",),
         threads=(1, 2),
         batches=(1, 2, 4),

@@ -8,7 +8,7 @@ import pytest
 from fake_time import FakeTime
 
 from embedge.bench import core
-from embedge.bench.core import Measured, Subject, single_stream
+from embedge.bench.core import Measured, Timed, single_stream
 from embedge.bench.machine.pressure import Load
 from embedge.bench.results import ArtifactLatency
 
@@ -31,20 +31,20 @@ def told(measured: Measured) -> ArtifactLatency:
     return measured.row(measured.name, "nothing", threads=1)
 
 
-def sleeper(name: str, milliseconds: float, log: list[str] | None = None) -> Subject:
+def sleeper(name: str, milliseconds: float, log: list[str] | None = None) -> Timed:
     def call(_: int) -> None:
         if log is not None:
             log.append(name)
         time.sleep(milliseconds / 1e3)
 
-    return Subject(name, call)
+    return Timed(name, call)
 
 
 def test_it_measures_what_happened(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeTime()
     monkeypatch.setattr(core, "time", clock)
-    monkeypatch.setattr(core, "Watch", Scripted([0.0]))
-    subjects = [Subject("fast", clock.taking(1)), Subject("slow", clock.taking(4))]
+    monkeypatch.setattr(core, "LoadMeter", Scripted([0.0]))
+    subjects = [Timed("fast", clock.taking(1)), Timed("slow", clock.taking(4))]
     begin = clock.now
     fast, slow = single_stream(subjects, seconds=6.0, rounds=3)
     assert told(fast).p99 == pytest.approx(1.0)
@@ -55,7 +55,7 @@ def test_it_measures_what_happened(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_rounds_interleave_and_rotate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core, "Watch", Scripted([0.0]))
+    monkeypatch.setattr(core, "LoadMeter", Scripted([0.0]))
     log: list[str] = []
     subjects = [sleeper(name, 1, log) for name in "abc"]
     single_stream(subjects, seconds=0.1, rounds=3)
@@ -64,14 +64,14 @@ def test_rounds_interleave_and_rotate(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_disturbed_round_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core, "Watch", Scripted([0.0, 0.9, 0.0]))
+    monkeypatch.setattr(core, "LoadMeter", Scripted([0.0, 0.9, 0.0]))
     (found,) = single_stream([sleeper("a", 1)], seconds=0.1, rounds=3)
     assert (found.rounds, found.rejected, found.flagged) == (3, 1, 0)
     assert all(load.others == 0.0 for load in found.loads)
 
 
 def test_a_machine_that_stays_busy_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core, "Watch", Scripted([0.8, 0.5, 0.9, 0.7, 0.6]))
+    monkeypatch.setattr(core, "LoadMeter", Scripted([0.8, 0.5, 0.9, 0.7, 0.6]))
     (found,) = single_stream([sleeper("a", 1)], seconds=0.05, rounds=2)
     assert (found.rounds, found.rejected, found.flagged) == (2, 2, 2)
     assert sorted(load.others or 0 for load in found.loads) == [0.5, 0.7]  # the calmest
@@ -79,7 +79,7 @@ def test_a_machine_that_stays_busy_is_flagged(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_unknown_load_is_not_called_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core, "Watch", Scripted([None]))
+    monkeypatch.setattr(core, "LoadMeter", Scripted([None]))
     (found,) = single_stream([sleeper("a", 1)], seconds=0.05, rounds=2)
     assert (found.rounds, found.flagged) == (2, 0)
     assert found.other_cores is None

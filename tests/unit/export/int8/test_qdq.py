@@ -49,16 +49,16 @@ def test_relu_melts_into_the_convolution(contract, pictures, tmp_path, activatio
     assert operators["Add"] == 1  # the half grey level of the picture; all others are in codes
 
 
-def test_the_closing_layers_stay_in_float_for_tensorrt(pictures, contract, tmp_path):
+def test_the_last_layers_stay_in_float_for_tensorrt(pictures, contract, tmp_path):
     """The product that writes the embedding has weights that are not rounded."""
     onnx_from_student(small_face(), contract, tmp_path / "s.onnx")
     calibrated = calibrated_graph(tmp_path / "s.onnx", pictures, "trt")
     last = calibrated.graph.producer(calibrated.graph.outputs[0].name)
-    calibrated.closing = {last.name: 0.001}
+    calibrated.last = {last.name: 0.001}
     graph = quantised(calibrated, pictures, "mse")
     gemm = next(node for node in graph.nodes if node.op_type == "Gemm")
     assert graph.constants[gemm.input[1]].dtype == np.float32
-    assert calibrated_graph(tmp_path / "s.onnx", pictures, "cpu").closing == {}
+    assert calibrated_graph(tmp_path / "s.onnx", pictures, "cpu").last == {}
 
 
 def test_int8_agrees_with_float(student_file, cpu_file, pictures):

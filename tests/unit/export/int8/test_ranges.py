@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from embedge.errors import EmbedgeError
-from embedge.export.int8.ranges import Histogram, Range
+from embedge.export.int8.ranges import Range, ValueCounts
 
 
 def collected(*batches):
-    histogram = Histogram()
+    histogram = ValueCounts()
     for batch in batches:
         histogram.collect(np.asarray(batch, np.float32))
     return histogram
@@ -76,7 +76,7 @@ def test_a_constant_tensor_has_a_range(method):
 
 def test_thinning_keeps_the_extremes(bell):
     pictures = bell.reshape(20, -1)
-    histogram = Histogram()
+    histogram = ValueCounts()
     histogram.collect(pictures, most=1000)
     assert histogram.total <= 20_000
     assert histogram.compute("max") == collected(bell).compute("max")
@@ -87,9 +87,9 @@ def test_thinning_keeps_the_extremes(bell):
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_nan_names_the_tensor(bad):
     with pytest.raises(EmbedgeError, match=r"E-NAN.*conv7"):
-        Histogram().collect(np.array([1.0, bad], np.float32), "conv7")
+        ValueCounts().collect(np.array([1.0, bad], np.float32), "conv7")
 
 
 def test_nothing_collected_is_said():
     with pytest.raises(EmbedgeError, match="E-CALIBRATION"):
-        Histogram().compute("max")
+        ValueCounts().compute("max")

@@ -7,13 +7,13 @@ import pytest
 
 from embedge.errors import EmbedgeError
 from embedge.train.head.cost import head_cost
-from embedge.train.head.machine import PUBLISHED, Machine
+from embedge.train.head.machine import PUBLISHED, HeadMachine
 
 RESULTS = Path(__file__).parents[4] / "benchmarks" / "results" / "head-cpu.json"
-ROUND = Machine("round", "for the test", 2**34, 1e12, 1e10, 1e11, 1e10, 1e9)
+ROUND = HeadMachine("round", "for the test", 2**34, 1e12, 1e10, 1e11, 1e10, 1e9)
 
 
-def plan(layout: str = "frozen", machine: Machine = ROUND, **changes):
+def plan(layout: str = "frozen", machine: HeadMachine = ROUND, **changes):
     given = {"classes": 1_000_000, "batch": 100, "ranks": 1, "dim": 500} | changes
     given = {"dtype": "fp32", "block_rows": 1000} | given
     return head_cost(machine, layout, **given)
@@ -63,12 +63,12 @@ def test_a_published_machine_says_that_nothing_was_measured() -> None:
 
 
 def test_a_machine_survives_its_file() -> None:
-    assert Machine.from_json(json.loads(json.dumps(ROUND.to_json())), "here") == ROUND
+    assert HeadMachine.from_json(json.loads(json.dumps(ROUND.to_json())), "here") == ROUND
 
 
 def test_a_file_of_something_else_is_named() -> None:
     with pytest.raises(EmbedgeError, match="E-PLAN-MACHINE"):
-        Machine.from_json({"name": "x"}, "x.json")
+        HeadMachine.from_json({"name": "x"}, "x.json")
 
 
 def measured_rows() -> list[dict]:
@@ -81,7 +81,7 @@ def test_measured_rows_lie_within_15_percent_of_the_plan(row: dict) -> None:
     layout = "trainable" if "trainable" in row["row"] else "frozen"
     found = plan(
         layout,
-        Machine.from_json(row["machine"], RESULTS),
+        HeadMachine.from_json(row["machine"], RESULTS),
         classes=row["classes"],
         batch=row["batch"],
         dim=row["dim"],

@@ -9,12 +9,12 @@ from torch import nn
 
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
-from embedge.train.data.faces import FaceSet
+from embedge.train.data.face_set import FaceSet
 from embedge.train.data.feeding.batches import Batches
 from embedge.train.head.margins import Margin
+from embedge.train.loop.checks import TrainingChecks
 from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.training import fit
-from embedge.train.loop.watch import Watch
 from embedge.train.methods import Ingredients, method_named
 from embedge.train.seeds import seeded
 
@@ -114,7 +114,7 @@ def killed_at(step):
 @pytest.mark.parametrize("amp", ["fp32", "fp16"])
 def test_dropout_scaler_and_watch_resume_bit_identical(faces, strangers, tmp_path, amp):
     schedule = changed(amp=amp, ema=0.9)
-    watch = Watch(strangers, None, every=3)
+    watch = TrainingChecks(strangers, None, every=3)
     whole, log = trained(faces, tmp_path / "a", schedule, dropout=0.3, watch=watch)
     with pytest.raises(Killed):
         trained(faces, tmp_path / "b", schedule, dropout=0.3, watch=watch, source=killed_at(5))
@@ -134,7 +134,7 @@ def test_the_best_is_kept_and_training_stops_when_nothing_improves(faces, strang
     rates = iter([0.3, 0.2, 0.25, 0.2, 0.1])
     seen = []
 
-    class Told(Watch):
+    class Told(TrainingChecks):
         def __call__(self, network):
             seen.append({k: v.clone() for k, v in network.state_dict().items()})
             return {"eer": next(rates)}
@@ -154,14 +154,16 @@ def test_watching_measures_across_spaces_and_alone(strangers):
         from embedge.train.data.feeding.batches import pixels
 
         rows = network(pixels(strangers.images)).numpy()
-    found = Watch(strangers, rows, every=1)(network)
+    found = TrainingChecks(strangers, rows, every=1)(network)
     assert found["cross-space eer"] == pytest.approx(found["eer"], abs=0.05)
-    stranger = Watch(strangers, np.random.default_rng(0).normal(size=rows.shape), every=1)(network)
+    stranger = TrainingChecks(strangers, np.random.default_rng(0).normal(size=rows.shape), every=1)(
+        network
+    )
     assert stranger["cross-space eer"] > 0.25
 
 
 def test_evaluations_are_a_csv_too(faces, strangers, tmp_path):
-    watch = Watch(strangers, None, every=4)
+    watch = TrainingChecks(strangers, None, every=4)
     _, log = trained(faces, tmp_path, changed(steps=10), watch=watch)
     with (tmp_path / "s.watch.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -177,7 +179,7 @@ def test_verification_sets_do_not_choose_the_best(faces, strangers, tmp_path):
         def __call__(self, _):
             return {"set accuracy": next(accuracies)}
 
-    watch = Watch(strangers, None, every=2, sets=(Shown(),))
+    watch = TrainingChecks(strangers, None, every=2, sets=(Shown(),))
     _, log = trained(faces, tmp_path, SCHEDULE, watch=watch)
     assert list(log["watch"]) == ["step", "eer", "set accuracy"]
     assert log["watch"]["set accuracy"] == [0.5, 0.9, 0.7]

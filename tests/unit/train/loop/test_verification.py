@@ -10,7 +10,7 @@ from torch import nn
 
 from embedge.calibration.tenfold import folded_accuracy
 from embedge.errors import EmbedgeError
-from embedge.train.loop.watch import VerificationSet
+from embedge.train.loop.checks import VerificationSet
 
 PEOPLE, FOLDS, EACH = 20, 10, 6
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from embedge.progress import Progress
-from embedge.train.data.faces import FaceSet
+from embedge.train.data.face_set import FaceSet
 from embedge.train.models.cost import NetworkCost
 from embedge.train.teachers import Teacher
 from embedge.train.teachers.cache import write_cache

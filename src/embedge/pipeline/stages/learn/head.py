@@ -18,7 +18,7 @@ from embedge.pipeline.stages.learn.teacher import LOOKED_AT, classes_of, teacher
 from embedge.train.data import FaceDataset
 from embedge.train.data.splits import Subset
 from embedge.train.head.recovery.centres import TRIM, recovered_centres
-from embedge.train.head.recovery.probe import probed_head
+from embedge.train.head.recovery.refinement import probed_head
 from embedge.train.seeds import seeded
 from embedge.train.teachers import Teacher
 

@@ -11,16 +11,16 @@ from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage, Training
 from embedge.pipeline.stages.learn.cache import cached
+from embedge.pipeline.stages.learn.checks import checks_of, verification_sets
 from embedge.pipeline.stages.learn.faces import faces_of, held_out_stage
 from embedge.pipeline.stages.learn.head import School, head_of, save_head, school_cache
 from embedge.pipeline.stages.learn.start import begun, start_stage
-from embedge.pipeline.stages.learn.watching import verification_sets, watch_of
 from embedge.train.distil import Lesson, train_student
 from embedge.train.loop import ranks
 from embedge.train.loop.checkpoint import save_network
+from embedge.train.loop.checks import TrainingChecks
 from embedge.train.loop.curves import Curves
 from embedge.train.loop.schedule import Schedule
-from embedge.train.loop.watch import Watch
 from embedge.train.methods import METHODS, Ingredients
 from embedge.train.models import MobileFaceNet, mobilefacenet
 from embedge.train.seeds import seeded
@@ -53,7 +53,10 @@ def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stag
         inputs["verification"] = {one.name: one.fingerprint for one in sets}
 
     def train(
-        folder: Path, schedule: Schedule, network: MobileFaceNet, watch: Watch | None = None
+        folder: Path,
+        schedule: Schedule,
+        network: MobileFaceNet,
+        watch: TrainingChecks | None = None,
     ) -> tuple[Curves, Tensor | None]:
         return train_student(
             f"student ({method})",
@@ -68,7 +71,7 @@ def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stag
 
     def work(folder: Path) -> StudentFacts:
         network = begun(_new_student(recipe, dim), start)
-        watch = watch_of(run, recipe, school, watched, sets, shares=shares)
+        watch = checks_of(run, recipe, school, watched, sets, shares=shares)
         curves, head = train(folder, recipe.student.train, network, watch)
         if ranks.rank() == 0:
             save_network(folder / "student.safetensors", network)

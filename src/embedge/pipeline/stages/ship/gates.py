@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from embedge.calibration.evaluation.figures import Key
 from embedge.pipeline.recipe import Recipe
-from embedge.pipeline.stages.ship.findings import TEACHER, Findings, student
+from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
 from embedge.report.model import Direction, Gate
 
 __all__ = ["gates_of"]
 
 
-def gates_of(recipe: Recipe, findings: Findings) -> list[Gate]:
+def gates_of(recipe: Recipe, findings: ParityResult) -> list[Gate]:
     """Every gate with its value; one that could not be measured has failed."""
     return [
         *_cosine_gates(recipe, findings),
@@ -19,7 +19,7 @@ def gates_of(recipe: Recipe, findings: Findings) -> list[Gate]:
     ]
 
 
-def _cosine_gates(recipe: Recipe, findings: Findings) -> Iterator[Gate]:
+def _cosine_gates(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
     bounds = recipe.evaluate.gates.cosine_p1
     for name, facts in findings.artifacts.items():
         if name in bounds:
@@ -27,7 +27,7 @@ def _cosine_gates(recipe: Recipe, findings: Findings) -> Iterator[Gate]:
             yield _gate(f"{name} parity", what, facts.cosine.p1, bounds[name], "min")
 
 
-def _loss_gates(recipe: Recipe, findings: Findings) -> Iterator[Gate]:
+def _loss_gates(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
     fmr, bound = recipe.evaluate.gate_fmr, recipe.evaluate.gates.tar_loss
     whole = _tar(findings, Key(student("fp32"), student("fp32")), fmr)
     for name in findings.artifacts:
@@ -39,7 +39,7 @@ def _loss_gates(recipe: Recipe, findings: Findings) -> Iterator[Gate]:
         yield _gate(f"{name} accuracy", what, loss, 100 * bound, "max", "points")
 
 
-def _cross_space_gate(recipe: Recipe, findings: Findings) -> Iterator[Gate]:
+def _cross_space_gate(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
     """Absent where the student has a space of its own and nobody asked for more."""
     fmr, bound = recipe.evaluate.gate_fmr, recipe.evaluate.gates.cross_space_tar
     across = Key(TEACHER, student("fp32"))
@@ -50,7 +50,7 @@ def _cross_space_gate(recipe: Recipe, findings: Findings) -> Iterator[Gate]:
         yield _gate("no re-enrolment", what, share, 100 * bound, "min", "%")
 
 
-def _tar(findings: Findings, key: Key, fmr: float) -> float | None:
+def _tar(findings: ParityResult, key: Key, fmr: float) -> float | None:
     points = (one.tar_at(fmr) for one in findings.comparisons if one.key == key)
     return next((point.tar for point in points if point), None)
 

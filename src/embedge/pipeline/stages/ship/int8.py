@@ -20,10 +20,10 @@ from embedge.export.int8.qdq import Quantise, qdq_from_onnx, quantised
 from embedge.export.int8.training.qat import Fit, trained_graph
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
+from embedge.pipeline.stages.learn.checks import split_of
 from embedge.pipeline.stages.learn.faces import held_out_stage
 from embedge.pipeline.stages.learn.head import School
 from embedge.pipeline.stages.learn.students import Teaching
-from embedge.pipeline.stages.learn.watching import split_of
 from embedge.train.data import FaceSet
 from embedge.train.distil import Lesson, train_student
 from embedge.train.loop import ranks

@@ -17,14 +17,14 @@ from embedge.calibration.thresholds import threshold_at
 from embedge.files import sha256_file, write_json
 from embedge.pipeline.recipe import Evaluate, Recipe
 from embedge.pipeline.run import Run, Stage
-from embedge.pipeline.stages.learn.watching import split_of
-from embedge.pipeline.stages.ship.findings import (
-    ArtifactFindings,
-    Findings,
+from embedge.pipeline.stages.learn.checks import split_of
+from embedge.pipeline.stages.ship.parity_result import (
+    ArtifactParity,
+    ParityResult,
     ScoredPlaces,
     WorstPlaces,
 )
-from embedge.pipeline.stages.ship.views import Subjects, Views, views_of
+from embedge.pipeline.stages.ship.views import JudgedStages, Views, views_of
 from embedge.progress import Progress
 from embedge.report.model import Dataset
 from embedge.runtime.threshold import Threshold
@@ -38,7 +38,7 @@ _WORST_SHOWN = 6
 
 
 def parity_stage(
-    run: Run, recipe: Recipe, subjects: Subjects, graphs: dict[str, Path], after: list[Stage]
+    run: Run, recipe: Recipe, subjects: JudgedStages, graphs: dict[str, Path], after: list[Stage]
 ) -> Stage:
     """Embed the held-out people with everything, compare, and write the findings down."""
 
@@ -54,13 +54,13 @@ def parity_stage(
     return run.stage("parity", inputs, [*subjects.stages, *after], work)
 
 
-def findings_of(stage: Stage) -> Findings:
-    return structured(Findings, json.loads((stage.folder / "findings.json").read_text()))
+def findings_of(stage: Stage) -> ParityResult:
+    return structured(ParityResult, json.loads((stage.folder / "findings.json").read_text()))
 
 
 def findings_from_views(
     recipe: Recipe, faces: FaceSet, views: Views, graphs: dict[str, Path], progress: Progress
-) -> Findings:
+) -> ParityResult:
     calibrate, test = split_of(faces, recipe)
     artifacts = {}
     with progress.task("setting thresholds", len(graphs)) as task:
@@ -76,7 +76,7 @@ def findings_from_views(
         images=int(test.sum()),
         threshold_identities=len(np.unique(faces.labels[calibrate])),
     )
-    return Findings(
+    return ParityResult(
         dataset,
         artifacts,
         _comparisons(recipe, labels, tested, artifacts, progress),
@@ -91,7 +91,7 @@ def _artifact(
     name: str,
     digest: str,
     calibrate: NDArray[np.bool_],
-) -> ArtifactFindings:
+) -> ArtifactParity:
     """Parity with torch, and thresholds for a gallery of its own and for the teacher's."""
     some, labels = views.of(calibrate), faces.labels[calibrate]
     probe, dataset = some.artifacts[name], f"{faces.name} {faces.fingerprint[:12]}"
@@ -102,7 +102,7 @@ def _artifact(
 
     own, *ladder = thresholds(probe, wanted.threshold_fmr, *wanted.fmrs)
     teachers = thresholds(some.teacher, wanted.threshold_fmr) if views.shared else []
-    return ArtifactFindings(
+    return ArtifactParity(
         provider=views.providers[name],
         cosine=cosines_of(views.student, views.artifacts[name].rows),
         threshold=next(_set(own), None),
@@ -120,7 +120,7 @@ def _comparisons(
     recipe: Recipe,
     labels: NDArray[np.int64],
     views: Views,
-    artifacts: dict[str, ArtifactFindings],
+    artifacts: dict[str, ArtifactParity],
     progress: Progress,
 ) -> tuple[Comparison, ...]:
     wanted = list(_wanted(views, artifacts))
@@ -129,7 +129,7 @@ def _comparisons(
         return judge(wanted, labels, fmrs, seed=seed, on_done=task.advance)
 
 
-def _wanted(views: Views, artifacts: dict[str, ArtifactFindings]) -> Iterator[Asked]:
+def _wanted(views: Views, artifacts: dict[str, ArtifactParity]) -> Iterator[Asked]:
     """Teacher alone; every artifact alone, with the first one's gallery and the teacher's."""
     yield Asked(views.teacher, views.teacher)
     if views.original is not None:

@@ -19,15 +19,15 @@ from embedge.pipeline.stages.learn.faces import faces_of
 from embedge.pipeline.stages.learn.students import load_student, shares_space
 from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.pipeline.stages.ship.artifacts import contract_of
-from embedge.pipeline.stages.ship.findings import (
-    ArtifactFindings,
-    Findings,
-    ScoredPlaces,
-    student,
-)
 from embedge.pipeline.stages.ship.gates import gates_of
 from embedge.pipeline.stages.ship.int8 import float_layers
 from embedge.pipeline.stages.ship.latency import default_artifact, latency_of
+from embedge.pipeline.stages.ship.parity_result import (
+    ArtifactParity,
+    ParityResult,
+    ScoredPlaces,
+    student,
+)
 from embedge.pipeline.stages.ship.proof import findings_of
 from embedge.report.device import now
 from embedge.report.model import (
@@ -52,7 +52,7 @@ from embedge.runtime.bundle.writer import write_bundle
 from embedge.train.data import FaceSet
 from embedge.train.models import MobileFaceNet
 from embedge.train.models.cost import NetworkCost
-from embedge.train.teachers.vocabulary import Teacher
+from embedge.train.teachers.teacher import Teacher
 from embedge.typed import plain, structured
 
 __all__ = ["Chain", "Told", "artifact_of", "publish_bundle", "report_of", "report_stage"]
@@ -67,7 +67,7 @@ class Told:
     recipe: Recipe
     command: str
     space: Space
-    findings: Findings
+    findings: ParityResult
     faces: FaceSet
     models: tuple[Model, ...]
     artifacts: tuple[Artifact, ...]
@@ -97,7 +97,7 @@ def report_of(told: Told) -> Report:
 
 
 def artifact_of(
-    name: str, path: Path, opset: int, found: ArtifactFindings, layers: Sequence[FloatLayer] = ()
+    name: str, path: Path, opset: int, found: ArtifactParity, layers: Sequence[FloatLayer] = ()
 ) -> Artifact:
     return Artifact(
         name=name,
@@ -113,7 +113,7 @@ def artifact_of(
     )
 
 
-def _worst(findings: Findings, faces: FaceSet, *, shown: bool) -> Worst:
+def _worst(findings: ParityResult, faces: FaceSet, *, shown: bool) -> Worst:
     threshold = findings.artifacts["fp32"].threshold
 
     def pairs(places: Sequence[ScoredPlaces]) -> list[ScoredPair]:
@@ -139,7 +139,7 @@ class Chain:
         return self.stages[name]
 
     @property
-    def findings(self) -> Findings:
+    def findings(self) -> ParityResult:
         return findings_of(self["parity"])
 
     def artifacts(self) -> tuple[Artifact, ...]:

@@ -18,13 +18,13 @@ from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.train.data import FaceSet
 from embedge.train.embed import embed_faces, rows_of
 
-__all__ = ["Rows", "Subjects", "Views", "views_of"]
+__all__ = ["JudgedStages", "Rows", "Views", "views_of"]
 
 Rows = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Subjects:
+class JudgedStages:
     """The finished stages that are judged, and the people they are judged on."""
 
     held_out: Stage
@@ -72,7 +72,7 @@ class Views:
 def views_of(
     recipe: Recipe,
     faces: FaceSet,
-    subjects: Subjects,
+    subjects: JudgedStages,
     graphs: dict[str, Path],
     progress: Progress,
 ) -> Views:

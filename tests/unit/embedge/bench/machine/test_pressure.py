@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from embedge.bench.machine.pressure import Watch
+from embedge.bench.machine.pressure import LoadMeter
 
 
 def write_proc(root: Path, *, ticks: int, waiting_us: int) -> None:
@@ -22,7 +22,7 @@ def write_proc(root: Path, *, ticks: int, waiting_us: int) -> None:
 
 def test_counters_become_cores(tmp_path: Path) -> None:
     write_proc(tmp_path, ticks=0, waiting_us=0)
-    watch = Watch(tmp_path)
+    watch = LoadMeter(tmp_path)
     time.sleep(0.2)
     write_proc(tmp_path, ticks=os.sysconf("SC_CLK_TCK"), waiting_us=50_000)  # a core-second
     load = watch.stop()
@@ -33,7 +33,7 @@ def test_counters_become_cores(tmp_path: Path) -> None:
 
 
 def test_a_system_without_counters_is_unknown_not_quiet(tmp_path: Path) -> None:
-    load = Watch(tmp_path).stop()
+    load = LoadMeter(tmp_path).stop()
     assert (load.others, load.waiting, load.loadavg, load.busy) == (None, None, None, False)
     assert load.told().other_cores is None
 
@@ -45,7 +45,7 @@ def test_a_neighbour_is_seen_and_our_own_work_is_not() -> None:
     neighbour = subprocess.Popen([sys.executable, "-c", code])
     try:
         time.sleep(0.2)
-        watch = Watch()
+        watch = LoadMeter()
         time.sleep(0.6)
         load = watch.stop()
     finally:

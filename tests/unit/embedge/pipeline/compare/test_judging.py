@@ -9,8 +9,8 @@ from face_sets import face_set
 from embedge.pipeline.compare.judging import Judge
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
+from embedge.pipeline.stages.learn.checks import checks_of, split_of
 from embedge.pipeline.stages.learn.head import School
-from embedge.pipeline.stages.learn.watching import split_of, watch_of
 from embedge.progress import Progress
 
 
@@ -32,7 +32,7 @@ def test_students_of_every_seed_are_watched_on_the_same_people(
     """A comparison of methods trains with many seeds and judges all on the same strangers."""
     run = Run(tmp_path / "run", Progress(quiet=True))
     school = School(held_out, held_out, held_out)
-    watch = watch_of(run, recipe(seed), school, held_out, (), shares=False)
+    watch = checks_of(run, recipe(seed), school, held_out, (), shares=False)
     assert watch is not None
     judges = set(Judge(run, recipe(0), held_out, watched=True).labels().tolist())
     assert judges

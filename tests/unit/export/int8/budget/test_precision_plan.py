@@ -39,7 +39,7 @@ def planned(calibrated, pictures, people, *, fmr, points):
     def trial(kept):
         return quantised(calibrated, pictures, "mse", kept=kept)
 
-    bare = PrecisionPlan(calibrated.target, calibrated.closing)
+    bare = PrecisionPlan(calibrated.target, calibrated.last)
     return searched(bare, calibrated.graph, Budget(points, fmr, *people), trial)
 
 
@@ -118,15 +118,15 @@ def test_what_became_needless_goes_back(calibrated, pictures, people):
 
 def test_the_plan_says_what_is_in_float_and_why(calibrated, pictures, people):
     layer = spoil(calibrated)
-    calibrated.closing = {"last": 0.001}
+    calibrated.last = {"last": 0.001}
     plan = planned(calibrated, pictures, people, fmr=0.01, points=0.5)
-    closing, kept = plan.float_layers()[:2]
-    assert closing.node == "last"
-    assert "embedding" in closing.why
+    last, kept = plan.float_layers()[:2]
+    assert last.node == "last"
+    assert "embedding" in last.why
     assert kept.node == layer.name
     assert f"loses {plan.all_int8.tar_loss:.2f} points of TAR" in kept.why
     assert f"in float by {plan.kept[0].alone.unrest:.4f}" in kept.why
-    assert PrecisionPlan("cpu", {"last": 0.001}).to_json()["float_layers"] == [asdict(closing)]
+    assert PrecisionPlan("cpu", {"last": 0.001}).to_json()["float_layers"] == [asdict(last)]
 
 
 def test_a_layer_kept_in_float_is_not_quantised_behind_our_back(calibrated, pictures, tmp_path):

@@ -8,7 +8,7 @@ import torch
 from face_sets import face_folder
 
 from embedge.errors import EmbedgeError
-from embedge.train.data.faces import FaceSet
+from embedge.train.data.face_set import FaceSet
 from embedge.train.data.feeding.batches import Batches
 from embedge.train.data.feeding.feed import feed
 from embedge.train.data.feeding.pictures import CorruptLog, read_faces

@@ -7,8 +7,8 @@ from face_sets import EACH, PEOPLE, encoded, face, face_folder
 from PIL import Image
 
 from embedge.errors import EmbedgeError
+from embedge.train.data.dataset import CorruptRecord
 from embedge.train.data.sources.folder import ImageFolder
-from embedge.train.data.vocabulary import CorruptRecord
 
 
 def test_people_and_pictures_in_order(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from face_sets import EACH, PEOPLE, face_folder, face_set
 
 from embedge.errors import EmbedgeError
 from embedge.train.data import open_faces
+from embedge.train.data.dataset import CorruptRecord
 from embedge.train.data.sources.joined import JoinedFaces
 from embedge.train.data.view import View
-from embedge.train.data.vocabulary import CorruptRecord
 
 
 def test_people_of_two_sets_are_different_people() -> None:

@@ -9,8 +9,8 @@ import pytest
 from face_sets import encoded, face
 
 from embedge.errors import EmbedgeError
+from embedge.train.data.dataset import CorruptRecord
 from embedge.train.data.sources.mxnet import MxnetFaces
-from embedge.train.data.vocabulary import CorruptRecord
 
 LABELS = [0, 0, 1, 2, 2, 2]
 

@@ -11,8 +11,8 @@ import pytest
 from face_sets import encoded, face
 
 from embedge.errors import EmbedgeError
+from embedge.train.data.dataset import CorruptRecord
 from embedge.train.data.sources.shards import TarFaces, shard_paths
-from embedge.train.data.vocabulary import CorruptRecord
 
 
 def write(path: Path, files: dict[str, bytes]) -> Path:

@@ -8,12 +8,12 @@ from face_sets import EACH, PEOPLE, face_folder, face_set
 
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
+from embedge.train.data.dataset import FaceDataset
 from embedge.train.data.open import open_faces
 from embedge.train.data.tools.convert import convert
 from embedge.train.data.tools.inspect import inspect
 from embedge.train.data.tools.verify import verify
 from embedge.train.data.tools.writers import WRITERS
-from embedge.train.data.vocabulary import FaceDataset
 from embedge.train.render import FaceRenderer
 
 QUIET = Progress(quiet=True)

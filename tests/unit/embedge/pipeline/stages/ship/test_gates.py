@@ -7,38 +7,40 @@ from sample_report import sample_recipe, sample_report
 
 from embedge.calibration.evaluation.figures import Key
 from embedge.pipeline.recipe import Recipe
-from embedge.pipeline.stages.ship.findings import (
+from embedge.pipeline.stages.ship.gates import gates_of
+from embedge.pipeline.stages.ship.parity_result import (
     TEACHER,
-    ArtifactFindings,
-    Findings,
+    ArtifactParity,
+    ParityResult,
     WorstPlaces,
     student,
 )
-from embedge.pipeline.stages.ship.gates import gates_of
 from embedge.report.model import Gate
 
 ACROSS = Key(TEACHER, student("fp32"))
 
 
 @pytest.fixture(scope="module")
-def findings() -> Findings:
+def findings() -> ParityResult:
     report = sample_report()
     assert report.evaluation
     artifacts = {
-        one.name: ArtifactFindings("CPU", one.cosine_to_torch, one.threshold, None, None, ())
+        one.name: ArtifactParity("CPU", one.cosine_to_torch, one.threshold, None, None, ())
         for one in report.artifacts
         if one.cosine_to_torch
     }
-    return Findings(report.evaluation.dataset, artifacts, report.comparisons, WorstPlaces((), ()))
+    return ParityResult(
+        report.evaluation.dataset, artifacts, report.comparisons, WorstPlaces((), ())
+    )
 
 
-def gates(findings: Findings, **more: object) -> dict[str, Gate]:
+def gates(findings: ParityResult, **more: object) -> dict[str, Gate]:
     evaluate = {"fmrs": [0.01], "gate_fmr": 0.01, **more}
     recipe = Recipe.model_validate({"name": "x", "evaluate": evaluate})
     return {gate.name: gate for gate in gates_of(recipe, findings)}
 
 
-def tar(findings: Findings, key: Key) -> float:
+def tar(findings: ParityResult, key: Key) -> float:
     (one,) = (one for one in findings.comparisons if one.key == key)
     point = one.tar_at(0.01)
     assert point
@@ -46,11 +48,11 @@ def tar(findings: Findings, key: Key) -> float:
     return point.tar
 
 
-def test_the_gates_are_those_of_the_sample_report(findings: Findings) -> None:
+def test_the_gates_are_those_of_the_sample_report(findings: ParityResult) -> None:
     assert gates_of(sample_recipe(), findings) == list(sample_report().verdict.gates)
 
 
-def test_every_gate_reads_its_own_comparison(findings: Findings) -> None:
+def test_every_gate_reads_its_own_comparison(findings: ParityResult) -> None:
     found = gates(findings)
     whole, part = (tar(findings, Key(student(n), student(n))) for n in ("fp32", "int8-cpu"))
     assert found["int8-cpu accuracy"].value == round(100 * (whole - part), 5)
@@ -58,7 +60,7 @@ def test_every_gate_reads_its_own_comparison(findings: Findings) -> None:
     assert found["int8-cpu parity"].value == round(findings.artifacts["int8-cpu"].cosine.p1, 5)
 
 
-def test_what_was_not_measured_has_failed(findings: Findings) -> None:
+def test_what_was_not_measured_has_failed(findings: ParityResult) -> None:
     found = gates(findings, gate_fmr=1e-6)
     assert found["no re-enrolment"].value is None
     assert not found["no re-enrolment"].passed
@@ -66,7 +68,7 @@ def test_what_was_not_measured_has_failed(findings: Findings) -> None:
 
 
 def test_a_student_with_a_space_of_its_own_is_asked_only_when_somebody_demands_it(
-    findings: Findings,
+    findings: ParityResult,
 ) -> None:
     alone = tuple(one for one in findings.comparisons if one.key != ACROSS)
     own = replace(findings, comparisons=alone)

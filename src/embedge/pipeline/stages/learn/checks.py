@@ -10,9 +10,9 @@ from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.head import School
 from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.train.data import FaceDataset, FaceSet
-from embedge.train.loop.watch import VerificationSet, Watch
+from embedge.train.loop.checks import TrainingChecks, VerificationSet
 
-__all__ = ["split_of", "verification_sets", "watch_of"]
+__all__ = ["checks_of", "split_of", "verification_sets"]
 
 
 def split_of(faces: FaceDataset, recipe: Recipe) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -39,7 +39,7 @@ def verification_sets(recipe: Recipe) -> tuple[VerificationSet, ...]:
     return found
 
 
-def watch_of(
+def checks_of(
     run: Run,
     recipe: Recipe,
     school: School,
@@ -47,7 +47,7 @@ def watch_of(
     sets: tuple[VerificationSet, ...],
     *,
     shares: bool,
-) -> Watch | None:
+) -> TrainingChecks | None:
     """The people whom thresholds are set on, and the sets; the other people stay for the report."""
     if held_out is None:
         return None
@@ -60,7 +60,7 @@ def watch_of(
             return teacher.embed(faces, what=f"{faces.name}, teacher", progress=run.progress)
 
         rows, sets = embed(strangers), tuple(one.taught(embed) for one in sets)
-    return Watch(strangers, rows, train.evaluate_every, train.patience, sets)
+    return TrainingChecks(strangers, rows, train.evaluate_every, train.patience, sets)
 
 
 def _watched(faces: FaceSet, recipe: Recipe) -> FaceSet:

@@ -6,7 +6,7 @@ from embedge.calibration.evaluation.figures import Comparison, Cosines, Count, S
 from embedge.report.model import Dataset
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["TEACHER", "ArtifactFindings", "Findings", "ScoredPlaces", "WorstPlaces", "student"]
+__all__ = ["TEACHER", "ArtifactParity", "ParityResult", "ScoredPlaces", "WorstPlaces", "student"]
 
 TEACHER = Side("teacher")
 
@@ -16,7 +16,7 @@ def student(artifact: str) -> Side:
 
 
 @dataclass(frozen=True, slots=True)
-class ArtifactFindings:
+class ArtifactParity:
     """Nearness to torch, and thresholds for a gallery of its own and for the teacher's."""
 
     provider: str
@@ -43,8 +43,8 @@ class WorstPlaces:
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class ParityResult:
     dataset: Dataset
-    artifacts: dict[str, ArtifactFindings]
+    artifacts: dict[str, ArtifactParity]
     comparisons: tuple[Comparison, ...]
     worst: WorstPlaces

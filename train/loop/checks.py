@@ -23,11 +23,11 @@ from embedge.calibration.tenfold import FoldedAccuracy, folded_accuracy
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.runtime.encoders import unit_rows
+from embedge.train.data.dataset import CorruptRecord, FaceDataset
 from embedge.train.data.sources.paired import PairedFaces
-from embedge.train.data.vocabulary import CorruptRecord, FaceDataset
 from embedge.train.embed import embed_faces
 
-__all__ = ["VerificationSet", "Watch"]
+__all__ = ["TrainingChecks", "VerificationSet"]
 
 Rows = NDArray[np.float32]
 
@@ -107,7 +107,7 @@ def _unfit(given: str, what: str) -> EmbedgeError:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class TrainingChecks:
     """`teacher` embeds the same pictures in the student's space, where there is such a teacher."""
 
     faces: FaceDataset

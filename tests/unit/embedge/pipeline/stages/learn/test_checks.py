@@ -5,15 +5,15 @@ from tiny_school import SCHEDULE, tiny_recipe
 from embedge.calibration.thresholds import split_subjects
 from embedge.errors import EmbedgeError
 from embedge.pipeline.run import Run
+from embedge.pipeline.stages.learn.checks import checks_of, verification_sets
 from embedge.pipeline.stages.learn.faces import faces_of, held_out_stage
 from embedge.pipeline.stages.learn.head import School
-from embedge.pipeline.stages.learn.watching import verification_sets, watch_of
 
 
 def test_those_who_choose_a_checkpoint_never_judge(run: Run, school: School) -> None:
     recipe = tiny_recipe(student__train={**SCHEDULE, "evaluate_every": 1, "patience": 2})
     held_out = held_out_stage(run, recipe)
-    watch = watch_of(run, recipe, school, held_out, (), shares=True)
+    watch = checks_of(run, recipe, school, held_out, (), shares=True)
     assert watch is not None
     assert (watch.every, watch.patience) == (1, 2)
     labels = faces_of(held_out).labels
@@ -21,7 +21,7 @@ def test_those_who_choose_a_checkpoint_never_judge(run: Run, school: School) -> 
     assert set(watch.faces.labels) == set(labels[calibrate])
     assert not set(watch.faces.labels) & set(labels[test])
     assert np.shape(watch.teacher) == (len(watch.faces), 8)
-    assert watch_of(run, recipe, school, None, (), shares=True) is None
+    assert checks_of(run, recipe, school, None, (), shares=True) is None
 
 
 def test_sets_that_nobody_would_look_at_are_refused() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from embedge.errors import EmbedgeError
 from embedge.files import whole_file, write_json
-from embedge.train.data.vocabulary import SIDE, FaceDataset, Labels, Pictures
+from embedge.train.data.dataset import SIDE, FaceDataset, Labels, Pictures
 
 __all__ = ["FaceSet"]
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from embedge.progress import Progress
 from embedge.runtime.picture.images import RgbImage
-from embedge.train.data.vocabulary import FaceDataset
+from embedge.train.data.dataset import FaceDataset
 from embedge.train.embed import rows_of
 from embedge.train.models.cost import NetworkCost
 
