@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.bridging.ends import pictures_under
-from embedge.calibration.bridging.sides import Side
+from embedge.calibration.bridging.shores import Shore
 from embedge.calibration.evaluation.embed import embedded
 from embedge.calibration.evaluation.faces import FaceFiles
 from embedge.calibration.evaluation.subjects import opened_model
@@ -29,27 +29,29 @@ _GAIN = 0.005
 _ERRORS = 4.0
 
 
-def confirm_feeding(old: Side, new: Side, folder: Path | None, progress: Progress) -> None:
+def confirm_feeding(old: Shore, new: Shore, folder: Path | None, progress: Progress) -> None:
     """Refuse a feeding when another one is clearly better on some of the pictures."""
-    doubtful = [side for side in (old, new) if not side.stated]
+    doubtful = [shore for shore in (old, new) if not shore.stated]
     if not doubtful or folder is None:
         return
     everybody = pictures_under(folder)
-    if any(side.rows is not None and len(side.rows) != len(everybody.names) for side in (old, new)):
+    if any(
+        shore.rows is not None and len(shore.rows) != len(everybody.names) for shore in (old, new)
+    ):
         return  # they are refused for that, with better words
     index = np.unique(np.linspace(0, len(everybody.names) - 1, _PICTURES).astype(np.int64))
     faces = FaceFiles(everybody.root, [everybody.names[number] for number in index])
-    for name, side, other in (("old", old, new), ("new", new, old)):
-        if not side.stated:
-            with progress.task(f"how {side.name} is fed", len(FEEDINGS)) as task:
-                _confirm(name, side, _rows(other, faces, index), faces)
+    for name, shore, other in (("old", old, new), ("new", new, old)):
+        if not shore.stated:
+            with progress.task(f"how {shore.name} is fed", len(FEEDINGS)) as task:
+                _confirm(name, shore, _rows(other, faces, index), faces)
                 task.advance(len(FEEDINGS))
 
 
-def _confirm(name: str, side: Side, known: Float32, faces: FaceFiles) -> None:
-    assert side.model is not None
-    contract = side.model.encoder.contract
-    asked = foretold(embedded(faces, side.model.encoder, ticker=None).embeddings, known)
+def _confirm(name: str, shore: Shore, known: Float32, faces: FaceFiles) -> None:
+    assert shore.model is not None
+    contract = shore.model.encoder.contract
+    asked = foretold(embedded(faces, shore.model.encoder, ticker=None).embeddings, known)
     for way, feeding in FEEDINGS.items():
         if (feeding.colour, feeding.mean, feeding.std) == (
             contract.colour,
@@ -57,14 +59,14 @@ def _confirm(name: str, side: Side, known: Float32, faces: FaceFiles) -> None:
             contract.std,
         ):
             continue
-        with opened_model(side.path, preprocessing=way).encoder as encoder:
+        with opened_model(shore.path, preprocessing=way).encoder as encoder:
             other = foretold(embedded(faces, encoder, ticker=None).embeddings, known)
         if clearly_better(other, asked):
             raise EmbedgeError(
                 "E-BRIDGE-FEEDING",
-                f"fed {way}, {side.name} agrees with the other model at a cosine of"
+                f"fed {way}, {shore.name} agrees with the other model at a cosine of"
                 f" {other.mean():.3f} on {len(other)} pictures, fed as it is of {asked.mean():.3f}",
-                where=side.path,
+                where=shore.path,
                 remedy=f"Add --{name}-preprocessing {way}",
             )
 
@@ -87,8 +89,8 @@ def clearly_better(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool
     return bool(gain.mean() > max(_GAIN, _ERRORS * gain.std() / np.sqrt(len(gain))))
 
 
-def _rows(side: Side, faces: FaceFiles, index: NDArray[np.int64]) -> Float32:
-    if side.model is not None:
-        return embedded(faces, side.model.encoder, ticker=None).embeddings
-    assert side.rows is not None
-    return side.rows[index]
+def _rows(shore: Shore, faces: FaceFiles, index: NDArray[np.int64]) -> Float32:
+    if shore.model is not None:
+        return embedded(faces, shore.model.encoder, ticker=None).embeddings
+    assert shore.rows is not None
+    return shore.rows[index]

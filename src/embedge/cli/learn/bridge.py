@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from embedge.calibration.bridging.report import BridgeReport
-    from embedge.calibration.bridging.sides import Side
+    from embedge.calibration.bridging.shores import Shore
 
 _FEEDINGS = ("rgb-scaled", "bgr-scaled", "rgb-plain", "bgr-plain", "rgb-imagenet")
 
@@ -38,13 +38,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="for two matrices: who is on each row, a line each",
     )
-    for side in ("old", "new"):
+    for shore in ("old", "new"):
         parser.add_argument(
-            f"--{side}-preprocessing",
+            f"--{shore}-preprocessing",
             choices=_FEEDINGS,
-            help=f"how the {side} ONNX file is to be fed, if it does not say",
+            help=f"how the {shore} ONNX file is to be fed, if it does not say",
         )
-        parser.add_argument(f"--{side}-space", metavar="NAME", help="name the space of a matrix")
+        parser.add_argument(f"--{shore}-space", metavar="NAME", help="name the space of a matrix")
     parser.add_argument(
         "--kind",
         choices=("auto", "orthogonal", "low-rank", "ridge", "kernel"),
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _bridged(options: argparse.Namespace) -> "tuple[Any, BridgeReport]":
     from embedge.calibration.bridging.report import judged_bridge
-    from embedge.calibration.bridging.sides import labelled_people, unlabelled_views
+    from embedge.calibration.bridging.shores import labelled_people, unlabelled_views
     from embedge.calibration.bridging.verdict import Demands
     from embedge.progress import Progress
     from embedge.train.bridge.attacker import attacker_curve
@@ -100,22 +100,22 @@ def _bridged(options: argparse.Namespace) -> "tuple[Any, BridgeReport]":
     from embedge.train.bridge.pairs import Pairs
 
     progress = Progress(quiet=options.quiet or options.json)
-    sides = _side(options, "old"), _side(options, "new")
-    confirm_feeding(*sides, options.faces, progress)
+    shores = _shore(options, "old"), _shore(options, "new")
+    confirm_feeding(*shores, options.faces, progress)
     old, new = unlabelled_views(
-        *sides, options.faces, mirrored=not options.plain, cache=options.cache, progress=progress
+        *shores, options.faces, mirrored=not options.plain, cache=options.cache, progress=progress
     )
     pairs = Pairs(old, new, options.seed)
     with progress.task("fit", 20) as task:
         fitted = fitted_bridge(
-            sides[0].end,
-            sides[1].end,
+            shores[0].end,
+            shores[1].end,
             pairs,
             kind=options.kind,
             on_step=lambda what: task.advance(1, what),
         )
     people = labelled_people(
-        *sides,
+        *shores,
         options.labelled,
         (options.labelled_old, options.labelled_new),
         options.names,
@@ -130,7 +130,7 @@ def _bridged(options: argparse.Namespace) -> "tuple[Any, BridgeReport]":
         people,
         Demands(options.fmr, options.keep),
         candidates={f"{one.kind} {one.setting}".strip(): one.cosine for one in fitted.candidates},
-        known=attacker_curve(pairs, sides[0].end.dim),
+        known=attacker_curve(pairs, shores[0].end.dim),
         datasets=_datasets(options),
     )
 
@@ -141,10 +141,10 @@ def _datasets(options: argparse.Namespace) -> tuple[str, str]:
     return unlabelled, labelled.name if labelled else ""
 
 
-def _side(options: argparse.Namespace, name: str) -> "Side":
-    from embedge.calibration.bridging.sides import side_of
+def _shore(options: argparse.Namespace, name: str) -> "Shore":
+    from embedge.calibration.bridging.shores import shore_of
 
-    return side_of(
+    return shore_of(
         getattr(options, name),
         space=getattr(options, f"{name}_space"),
         preprocessing=getattr(options, f"{name}_preprocessing"),

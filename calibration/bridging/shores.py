@@ -23,11 +23,11 @@ from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.runtime.bridge import End
 
-__all__ = ["Side", "labelled_people", "side_of", "unlabelled_views"]
+__all__ = ["Shore", "labelled_people", "shore_of", "unlabelled_views"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Side:
+class Shore:
     """A model that can be run, or `rows` that it once gave."""
 
     name: str
@@ -42,19 +42,19 @@ class Side:
         return self.model is None or self.model.contract_from in STATED
 
 
-def side_of(
+def shore_of(
     path: str, *, space: str | None, preprocessing: str | None, threads: int | None
-) -> Side:
+) -> Shore:
     if path.endswith(".npy"):
         rows = matrix_rows(Path(path))
-        return Side(Path(path).stem, end_of_matrix(Path(path), rows, space), None, rows)
+        return Shore(Path(path).stem, end_of_matrix(Path(path), rows, space), None, rows)
     model = opened_model(path, space=space, preprocessing=preprocessing, threads=threads)
-    return Side(str(model.side), End.of(model.encoder.contract), model, None, path)
+    return Shore(str(model.side), End.of(model.encoder.contract), model, None, path)
 
 
 def unlabelled_views(
-    old: Side,
-    new: Side,
+    old: Shore,
+    new: Shore,
     folder: Path | None,
     *,
     mirrored: bool,
@@ -67,26 +67,26 @@ def unlabelled_views(
     if old.model or new.model:
         faces = pictures_under(_needed(folder, "--faces"))
     views, good = [], None
-    for side in (old, new):
-        if side.model is None:
-            views.append([side.rows])
+    for shore in (old, new):
+        if shore.model is None:
+            views.append([shore.rows])
             continue
         assert faces is not None
-        with progress.task(f"embed with {side.name}", len(faces.names) * (1 + mirrored)) as task:
-            found = embedded_views(side.model, faces, mirrored, cache=cache, ticker=task)
+        with progress.task(f"embed with {shore.name}", len(faces.names) * (1 + mirrored)) as task:
+            found = embedded_views(shore.model, faces, mirrored, cache=cache, ticker=task)
         acquired = np.logical_and.reduce([view.acquired for view in found])
         good = acquired if good is None else good & acquired
         views.append([view.embeddings for view in found])
-    rows = [[view for view in side if view is not None] for side in views]
-    if good is not None and len({len(side[0]) for side in rows}) == 1:
-        rows = [[view[good] for view in side] for side in rows]
+    rows = [[view for view in shore if view is not None] for shore in views]
+    if good is not None and len({len(shore[0]) for shore in rows}) == 1:
+        rows = [[view[good] for view in shore] for shore in rows]
     require_pairs(*rows)
     return rows[0], rows[1]
 
 
 def labelled_people(
-    old: Side,
-    new: Side,
+    old: Shore,
+    new: Shore,
     folder: Path | None,
     matrices: tuple[Path | None, Path | None],
     names: Path | None,
@@ -101,33 +101,33 @@ def labelled_people(
     faces, labels = None, None
     if folder is not None:
         faces, labels = people_in_folders(folder, per_person=per_person, at_least=2)
-    sides = []
-    for side, matrix, option in zip((old, new), matrices, ("--labelled-old", "--labelled-new")):
-        if side.model is None:
-            sides.append(matrix_rows(_needed(matrix, option)))
+    shores = []
+    for shore, matrix, option in zip((old, new), matrices, ("--labelled-old", "--labelled-new")):
+        if shore.model is None:
+            shores.append(matrix_rows(_needed(matrix, option)))
         else:
-            sides.append(_embedded(side, faces, cache, progress))
+            shores.append(_embedded(shore, faces, cache, progress))
     known = labels if labels is not None else _names(_needed(names, "--names"))
-    if not len(sides[0]) == len(sides[1]) == len(known):
-        raise _unlike(f"{len(sides[0])} old and {len(sides[1])} new rows, {len(known)} names")
-    for rows, side in zip(sides, (old, new)):
-        if rows.shape[1] != side.end.dim:
-            raise _unlike(f"{rows.shape[1]} dimensions beside {side.end.dim}")
-    good = np.logical_and(*(np.linalg.norm(rows, axis=1) > 0 for rows in sides))
-    return People(sides[0][good], sides[1][good], known[good])
+    if not len(shores[0]) == len(shores[1]) == len(known):
+        raise _unlike(f"{len(shores[0])} old and {len(shores[1])} new rows, {len(known)} names")
+    for rows, shore in zip(shores, (old, new)):
+        if rows.shape[1] != shore.end.dim:
+            raise _unlike(f"{rows.shape[1]} dimensions beside {shore.end.dim}")
+    good = np.logical_and(*(np.linalg.norm(rows, axis=1) > 0 for rows in shores))
+    return People(shores[0][good], shores[1][good], known[good])
 
 
 def _embedded(
-    side: Side, faces: FaceFiles | None, cache: Path | None, progress: Progress
+    shore: Shore, faces: FaceFiles | None, cache: Path | None, progress: Progress
 ) -> Float32:
-    if faces is None or side.model is None:
+    if faces is None or shore.model is None:
         raise EmbedgeError(
             "E-BRIDGE-FACES",
-            f"the labelled pictures for {side.name} were not given",
+            f"the labelled pictures for {shore.name} were not given",
             remedy="Add --labelled DIR",
         )
-    with progress.task(f"people with {side.name}", len(faces.names)) as task:
-        return embedded(faces, side.model.encoder, cache=cache, ticker=task).embeddings
+    with progress.task(f"people with {shore.name}", len(faces.names)) as task:
+        return embedded(faces, shore.model.encoder, cache=cache, ticker=task).embeddings
 
 
 def _names(path: Path) -> "np.typing.NDArray[np.str_]":
