@@ -4,8 +4,8 @@ A regression answers with the mean of what a template may mean. As a gallery tem
 leans on the few directions in which all faces vary most, and, brought to length one, it shouts
 where it knows little. So it is spread over the directions of the new space (half of a whitening)
 and set upon the new space's mean (half of it), which speaks the louder the less there is to say.
-Both halves and the floor were chosen on a third of the people of a real set, for six pairs of
-networks at once; they are no knobs, because nothing without labels could turn them.
+Both halves and the floor were chosen on a third of the people of a real set, for two networks in
+both directions; they are no knobs, because nothing without labels could turn them.
 """
 
 from dataclasses import dataclass
