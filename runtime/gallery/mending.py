@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.gallery.carving import carved
+from embedge.runtime.gallery.carving import carved, headers
 from embedge.runtime.gallery.database import Database
 from embedge.runtime.gallery.failures import (
     FAILURES,
@@ -101,14 +101,12 @@ def _copied(path: Path, folder: Path) -> Path:
 
 
 def _ledger(copy: Path, key: bytes | None, path: Path) -> Ledger:
-    """The header is there twice, on pages of its own."""
-    for row in carved(copy):
-        if len(row) == 2 and isinstance(row[1], bytes) and row[1][:2] == b'{"':
-            try:
-                return Ledger(Header.from_bytes(row[1], path), key, path)
-            except EmbedgeError as error:
-                if error.code == "E-KEY":
-                    raise
+    for raw in headers(copy):
+        try:
+            return Ledger(Header.from_bytes(raw, path), key, path)
+        except EmbedgeError as error:
+            if error.code == "E-KEY":
+                raise
     raise damage(path, "neither of its two headers can be read, and without one nothing opens")
 
 
