@@ -385,3 +385,14 @@ for attempt in (
     if "unshare" in done.stderr or "mount" in done.stderr:
         pytest.skip("no right to mount here")
     assert done.stdout.split("\n") == ["4", *["E-WRITE True"] * 4, ""], done.stderr
+
+
+def test_a_device_as_key_file_has_no_end():
+    program = (
+        "from pathlib import Path; from embedge.runtime.gallery.keys import key_from_file;"
+        "key_from_file(Path('/dev/urandom'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=20
+    )
+    assert "E-KEY" in done.stderr
