@@ -135,7 +135,7 @@ def test_mistakes_are_one_sentence_each(place):
             check=False,
         )
     assert done.returncode == 2
-    assert done.stderr.startswith("embedge: E-WRITE: cannot print")
+    assert done.stderr.startswith("embedge: E-WRITE: cannot write the output")
     assert done.stderr.count("\n") == 1
 
 
