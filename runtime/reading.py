@@ -26,9 +26,9 @@ def opened(path: Path, *, follow: bool = True) -> BinaryIO:
         raise
 
 
-def read_bytes(path: Path, most: int) -> bytes:
+def read_bytes(path: Path, most: int, *, follow: bool = True) -> bytes:
     """The whole file, or TooLarge; a file that grows meanwhile is too large as well."""
-    with opened(path) as stream:
+    with opened(path, follow=follow) as stream:
         size = os.fstat(stream.fileno()).st_size
         data = stream.read(min(size, most) + 1)
         if size > most or len(data) > size:

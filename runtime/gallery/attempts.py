@@ -40,12 +40,17 @@ class AttemptGuard:
             notes = ledger.notes.read(connection, state, ATTEMPTS)
             number = attempt_number(state, name)
             failures, last = notes.get(number, (0, now))
-            self._require_waited(failures, now - last)
+            wait = self._wait(failures, now - last)
+            if wait > 0 and last <= now:
+                raise _too_many(failures, wait)
             if number not in notes and len(notes) >= _MOST:
                 state = self._forget_one(connection, ledger, state, notes, now)
-            note = (failures + 1, now)
+            # the clock was set back: the wait begins anew, or it would last until `last` again
+            note = (failures, now) if wait > 0 else (failures + 1, now)
             state = ledger.notes.put(connection, state, ATTEMPTS, number, note)
             self.gallery.mirror.put(connection, state)
+        if wait > 0:
+            raise _too_many(failures, wait)
 
     def succeeded(self, subject: str) -> None:
         """Success forgets the failures before it."""
@@ -54,15 +59,9 @@ class AttemptGuard:
             state = seen.ledger.notes.put(connection, seen.state, ATTEMPTS, number, None)
             self.gallery.mirror.put(connection, state)
 
-    def _require_waited(self, failures: int, since: float) -> None:
+    def _wait(self, failures: int, since: float) -> float:
         delay = self._delay(failures)
-        wait = min(delay - since, delay)  # a clock that was set back makes nobody wait longer
-        if wait > 0:
-            raise EmbedgeError(
-                "E-ATTEMPTS",
-                f"{failures} attempts in a row have failed",
-                remedy=f"Try again in {math.ceil(wait)} seconds, or use another way to log in",
-            )
+        return min(delay - since, delay)  # a clock that was set back makes nobody wait longer
 
     def _delay(self, failures: int) -> float:
         if failures < self.policy.attempts:
@@ -91,3 +90,11 @@ class AttemptGuard:
             f"{len(notes)} others have to wait after failed attempts",
             remedy="Try again later, or use another way to log in",
         )
+
+
+def _too_many(failures: int, wait: float) -> EmbedgeError:
+    return EmbedgeError(
+        "E-ATTEMPTS",
+        f"{failures} attempts in a row have failed",
+        remedy=f"Try again in {math.ceil(wait)} seconds, or use another way to log in",
+    )

@@ -1,14 +1,17 @@
 """What an erasure can prove: where was searched, for what, and what nobody here can know."""
 
+import errno
 import os
-import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from embedge.errors import EmbedgeError
+from embedge.runtime.gallery.sealed.header import Header
 from embedge.runtime.gallery.sealed.ledger import Ledger
+from embedge.runtime.gallery.storage.carving import carved, headers
 from embedge.runtime.gallery.storage.registry import while_quiet
 from embedge.runtime.gallery.storage.traces import Traces
 
@@ -54,12 +57,17 @@ class ErasureProof:
         against = self.found or self.copies or self.unreadable or self.still_listed
         return bool(self.files) and self.patterns > 0 and not against
 
-    def searched(self, gallery: Path, key: bytes | None, *, listed: bool) -> "ErasureProof":
-        """Search the gallery's file and every other file of its folder."""
+    def searched(
+        self, gallery: Path, key: bytes | None, *, listed: bool, others: Sequence[str] = ()
+    ) -> "ErasureProof":
+        """Search the gallery's file and every other file of its folder.
+
+        `others` are people of the gallery who have a template of the person.
+        """
         assert self._traces is not None
         real = Path(os.path.realpath(gallery))
         files: list[str] = []
-        found: list[str] = []
+        found = [f"{gallery}: enrolled also as '{name}'" for name in others]
         copies: list[str] = []
         unreadable: list[str] = []
         size = 0
@@ -67,7 +75,7 @@ class ErasureProof:
             try:
                 with while_quiet(path):
                     found += self._traces.hits(path)
-                    if path != real and _holds(path, key, self.person):
+                    if path != real and _held(path, key, self.person):
                         copies.append(str(path))
                     size += path.stat().st_size
                 files.append(str(path))
@@ -96,21 +104,24 @@ def _files_of(folder: Path, unreadable: list[str]) -> list[Path]:
         return []
 
 
-def _holds(path: Path, key: bytes | None, person: str) -> bool:
-    """Whether this is a gallery that opens under the key and has a row for the person."""
-    try:
-        uri = f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1"  # nothing is written beside it
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-    except sqlite3.Error:
-        return False
-    try:
-        ledger = Ledger.read(connection, key, path)
-        return any(name == person for _, name in ledger.people(connection))
-    except (
-        sqlite3.Error,
-        UnicodeDecodeError,
-        EmbedgeError,
-    ):  # another file, another key, or damaged
-        return False
-    finally:
-        connection.close()
+def _held(path: Path, key: bytes | None, person: str) -> bool:
+    """Whether a gallery lies in it, damaged or not, of which a row for the person still opens.
+
+    One that the key does not open is an OSError: who is in it cannot be read.
+    """
+    for header in {header for raw in headers(path) for header in _header(raw, path)}:
+        try:
+            ledger = Ledger(header, key if header.sealed else None, path)
+        except EmbedgeError as error:
+            raise OSError(errno.EACCES, "a gallery that this key does not open") from error
+        for number, sealed, *more in carved(path):
+            if not more and isinstance(number, int) and isinstance(sealed, bytes):
+                with suppress(EmbedgeError):  # a row of another table
+                    if ledger.name(number, sealed) == person:
+                        return True
+    return False
+
+
+def _header(raw: bytes, path: Path) -> Iterator[Header]:
+    with suppress(EmbedgeError):  # some other row
+        yield Header.from_bytes(raw, path)

@@ -24,7 +24,7 @@ from embedge.runtime.gallery.sealed.repeats import first_like
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.sealed.templates import Group, Template, is_unit, matrix_of
 from embedge.runtime.gallery.search.index import require_search
-from embedge.runtime.gallery.search.int8 import Matrix
+from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows
 from embedge.runtime.gallery.search.ranking import Ranked
 from embedge.runtime.gallery.storage.database import Database
 from embedge.runtime.gallery.storage.failures import key_error
@@ -33,6 +33,8 @@ from embedge.runtime.gallery.storage.traces import traces_of
 __all__ = ["Gallery", "GalleryInfo", "require_count"]
 
 _LONGEST_SOURCE = 64  # letters
+_SAME = 0.999  # a cosine that rounding to one byte a dimension leaves the same picture
+_MOST_NAMED = 20  # others with one template of somebody erased
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,10 @@ class Gallery(Closing):
             number, ledger = seen.number(name), seen.ledger
             if number is None and embeddings is None:
                 raise _nobody(name, self.mirror.path)
-            proof = _proof(connection, ledger, name, number, embeddings)
+            own = None
+            if embeddings is not None:
+                own = checked_rows(embeddings, ledger.header.contract, ledger.header.contract)
+            proof, looked_for = _proof(connection, ledger, name, number, own)
             if number is not None:
                 state = ledger.erase(connection, seen.state, number, name)
                 count = {name: proof.templates}
@@ -210,7 +215,27 @@ class Gallery(Closing):
         self.mirror.scrub()
         if not prove:
             return proof
-        return proof.searched(self.mirror.path, self.mirror.key, listed=name in self.people())
+        others = self._who_has(looked_for) - {name}
+        return proof.searched(
+            self.mirror.path,
+            self.mirror.key,
+            listed=name in self.people(),
+            others=sorted(others),
+        )
+
+    def _who_has(self, embeddings: Embeddings) -> set[str]:
+        """Everybody with one of these embeddings, but for rounding."""
+        with self._lock:
+            seen = self.mirror.seen()
+            queries = float_from_rows(seen.ledger.stored(embeddings))  # as long as what is like it
+            limits = _SAME * np.einsum("ij,ij->i", queries, queries)
+            best = seen.index.search(queries, _MOST_NAMED)
+            return {
+                each.person
+                for some, limit in zip(best, limits)
+                for each in some
+                if each.cosine > limit
+            }
 
     def compact(self) -> None:
         """Give the space that erased people have left back to the file system."""
@@ -321,18 +346,20 @@ def _proof(
     ledger: Ledger,
     name: str,
     number: int | None,
-    embeddings: Embeddings | None,
-) -> ErasureProof:
-    """Before the erasure: what must not be found after it."""
-    own = None if embeddings is None else np.atleast_2d(np.asarray(embeddings, np.float32))
+    own: Embeddings | None,
+) -> tuple[ErasureProof, Embeddings]:
+    """Before the erasure: what must not be found after it, and the embeddings it is made of."""
     old = [] if number is None else ledger.templates(connection, number)
     none = ledger.stored(np.empty((0, ledger.dim), np.float32))
     stored = np.concatenate([none, *(each.row[None] for each in old)])
     sealed = [] if number is None else ledger.sealed_rows(connection, number)
     if ledger.key is None:  # then the rows are there as they are, beside what others have too
         sealed = [row[:KEY_BYTES] for row in sealed[:1]]
-    traces = traces_of(stored, ledger.plain(stored), own, sealed)
-    return ErasureProof.of(name, len(old), traces, pictures=own is not None)
+    plain = ledger.plain(stored)
+    proof = ErasureProof.of(
+        name, len(old), traces_of(stored, plain, own, sealed), pictures=own is not None
+    )
+    return proof, plain if own is None else np.concatenate([plain, own])
 
 
 def _trail(connection: Connection, seen: Seen) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ __all__ = [
 
 KEY_VARIABLE = "EMBEDGE_GALLERY_KEY"
 _BYTES = 32
+_LONGEST_FILE = 4096  # a device may have no end
 
 
 def find_key(key_file: Path | None) -> bytes | None:
@@ -32,7 +33,8 @@ def key_from_file(path: Path) -> bytes:
     """32 bytes as 64 hexadecimal digits; a file that others may read is refused."""
     try:
         mode = path.stat().st_mode
-        text = path.read_bytes()
+        with path.open("rb") as stream:
+            text = stream.read(_LONGEST_FILE)
     except OSError as error:
         raise _bad_key(f"the key file cannot be read: {error.strerror}", path) from error
     if stat.S_IMODE(mode) & 0o077:

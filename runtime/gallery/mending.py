@@ -18,7 +18,7 @@ from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.sealed.templates import Group, Template, matrix_of
-from embedge.runtime.gallery.storage.carving import carved
+from embedge.runtime.gallery.storage.carving import carved, headers
 from embedge.runtime.gallery.storage.database import Database
 from embedge.runtime.gallery.storage.failures import (
     FAILURES,
@@ -101,14 +101,12 @@ def _copied(path: Path, folder: Path) -> Path:
 
 
 def _ledger(copy: Path, key: bytes | None, path: Path) -> Ledger:
-    """The header is there twice, on pages of its own."""
-    for row in carved(copy):
-        if len(row) == 2 and isinstance(row[1], bytes) and row[1][:2] == b'{"':
-            try:
-                return Ledger(Header.from_bytes(row[1], path), key, path)
-            except EmbedgeError as error:
-                if error.code == "E-KEY":
-                    raise
+    for raw in headers(copy):
+        try:
+            return Ledger(Header.from_bytes(raw, path), key, path)
+        except EmbedgeError as error:
+            if error.code == "E-KEY":
+                raise
     raise damage(path, "neither of its two headers can be read, and without one nothing opens")
 
 

@@ -18,6 +18,8 @@ from embedge.runtime.gallery.storage.failures import damage
 __all__ = ["Mirror", "Seen"]
 
 _STALE = (0, 0)
+# a row that belongs to nobody enters no sum
+_COUNT = "SELECT (SELECT count(*) FROM person), (SELECT count(*) FROM record)"
 
 
 @dataclass(slots=True, eq=False)
@@ -182,7 +184,9 @@ class Mirror:
                 index.add(part.names, part.matrix)
                 seen.people += part.people
                 total = total + ledger.sum_of.of(part.tags)
-            self._require_all(same_sum(total, state.rows), seen, state)
+            rows = connection.execute(_COUNT).fetchone()
+            same = same_sum(total, state.rows) and rows == (state.people, state.records)
+            self._require_all(same, seen, state)
         except BaseException:
             index.close()
             raise

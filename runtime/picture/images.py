@@ -11,7 +11,7 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.picture.decoding import require_quick, rgb_of, upright
 from embedge.runtime.reading import TooLarge, read_bytes
 
-__all__ = ["MAX_PIXELS", "Picture", "RgbImage", "rgb_from_picture"]
+__all__ = ["MAX_PIXELS", "Picture", "RgbImage", "picture_bytes", "rgb_from_picture"]
 
 RgbImage = NDArray[np.uint8]
 Picture = str | Path | bytes | RgbImage
@@ -33,7 +33,7 @@ def rgb_from_picture(picture: Picture, *, max_pixels: int = MAX_PIXELS) -> RgbIm
             return _rgb_from_bytes(picture, f"{len(picture)} bytes", max_pixels)
         case str() | Path():
             path = Path(picture)
-            return _rgb_from_bytes(_read(path), str(path), max_pixels)
+            return _rgb_from_bytes(picture_bytes(path), str(path), max_pixels)
     raise EmbedgeError(
         "E-IMAGE-ARRAY",
         f"a picture cannot be made from {type(picture).__name__}",
@@ -52,9 +52,10 @@ def _checked_array(array: RgbImage) -> RgbImage:
     )
 
 
-def _read(path: Path) -> bytes:
+def picture_bytes(path: Path, *, follow: bool = True) -> bytes:
+    """The file, unless it is no file or too large; a link only where it may be followed."""
     try:
-        return read_bytes(path, _MAX_BYTES)
+        return read_bytes(path, _MAX_BYTES, follow=follow)
     except TooLarge as error:
         raise _too_heavy(str(path)) from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name

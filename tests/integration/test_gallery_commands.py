@@ -267,6 +267,25 @@ def test_watching_survives_whatever_lies_in_the_folder(place):
     assert said.startswith("embedge: E-FOLDER: ")
 
 
+def test_a_picture_that_became_a_link_is_not_followed(place, monkeypatch, capsys):
+    from embedge.cli import main
+    from embedge.runtime import watching
+
+    monkeypatch.chdir(place)
+    works(place, "enroll", "tiny.embedge", "g", "ann", "0.png", "--unencrypted")
+    folder = place / "in"
+    folder.mkdir()
+
+    def swapped(*_: object, **__: object) -> list[Path]:
+        (folder / "a.png").symlink_to(place / "0.png")  # after the look, before it is read
+        return [folder / "a.png"]
+
+    monkeypatch.setattr(watching, "arriving_files", swapped)
+    assert main(["watch", "tiny.embedge", "g", "in", "--once"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["error"] == "E-IMAGE-MISSING"
+
+
 def test_a_picture_still_being_written_is_waited_for(tmp_path):
     from embedge.runtime.watching import arriving_files
 

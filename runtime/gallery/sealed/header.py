@@ -17,6 +17,7 @@ __all__ = ["Header", "new_header"]
 
 _FORMAT = "embedge.gallery/2"
 _SEALED, _PLAIN = "AES-256-GCM", "none"
+_BROKEN = (EmbedgeError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,16 @@ class Header:
             known = known and header.rows in ("float32", "int8")
             known = known and header.cipher in (_SEALED, _PLAIN) and contract.dim > 0
             whole = known and header.to_bytes() == raw
-            bytes.fromhex(header.gallery + header.epoch)
-        except (EmbedgeError, ValueError, TypeError, KeyError, AttributeError) as error:
+            bytes.fromhex(header.gallery + header.epoch + header.key_check)
+        except _BROKEN as error:
             raise damage(path, "its header cannot be read") from error
         if not whole:
             raise damage(path, "its header has been changed")
         return header
+
+    @property
+    def sealed(self) -> bool:
+        return self.cipher == _SEALED
 
     def require_key(self, key: bytes | None, path: Path) -> None:
         """A key demands a sealed gallery, a sealed gallery its own key."""

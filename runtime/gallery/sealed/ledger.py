@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from sqlite3 import Connection, Cursor
 
@@ -82,8 +83,13 @@ class Ledger:
         self.notes = Notes(self._root, seals, self.sum_of, path)
         self._type = np.dtype("<f4" if header.rows == "float32" else "|i1")
         self._width = self._type.itemsize * self.dim
-        identity = np.eye(self.dim, dtype=np.float32)
-        self.rotation = identity if key is None else rotation_from_key(key, salt, self.dim)
+
+    @cached_property
+    def rotation(self) -> Embeddings:
+        """Made once the state has opened: until then anybody may have written the dimension."""
+        if self.key is None:
+            return np.eye(self.dim, dtype=np.float32)
+        return rotation_from_key(self.key, bytes.fromhex(self.header.epoch), self.dim)
 
     @classmethod
     def read(cls, connection: Connection, key: bytes | None, path: Path) -> "Ledger":

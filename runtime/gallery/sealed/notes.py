@@ -56,8 +56,8 @@ class Notes:
         """A new row, another value, or None: the row goes."""
         total = getattr(state, _SUMS[table])
         before = connection.execute(f"SELECT sealed FROM {table} WHERE id = ?", (number,))
-        for (sealed,) in before.fetchall():
-            total = total - self._tags.of([sealed[-TAG:]])
+        with noticing(self._path, f"a row of the table {table}"):
+            total = total - self._tags.of([sealed[-TAG:] for (sealed,) in before.fetchall()])
         if note is None:
             connection.execute(f"DELETE FROM {table} WHERE id = ?", (number,))
         else:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from embedge.runtime.gallery.storage.database import PAGE
 
-__all__ = ["Row", "carved"]
+__all__ = ["Row", "carved", "headers"]
 
 Row = tuple[int | bytes | None, ...]  # the first column is the row's own number
 
 _LEAF = 0x0D
+_HEADER = b'{"'
 _LOCAL = PAGE - 35  # the longest row that a leaf holds whole
 _LEAST = (PAGE - 12) * 32 // 255 - 23
 _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
@@ -44,6 +45,13 @@ def carved(path: Path) -> Iterator[Row]:
                         continue
 
 
+def headers(path: Path) -> Iterator[bytes]:
+    """What may be a gallery's header: each is there twice, on pages of its own."""
+    for row in carved(path):
+        if len(row) == 2 and isinstance(row[1], bytes) and row[1].startswith(_HEADER):
+            yield row[1]
+
+
 def _row(data: mmap.mmap, spent: set[int], page: bytes, at: int) -> Row:
     """`spent` are pages that rows have gone on in: none belongs to two, and no chain is a ring."""
     size, at = _varint(page, at)
@@ -64,7 +72,10 @@ def _row(data: mmap.mmap, spent: set[int], page: bytes, at: int) -> Row:
         if not parts[-1]:
             break
         left -= len(parts[-1])
-    return (number, *_columns(b"".join(parts))[1:])
+    columns = _columns(b"".join(parts))
+    if len(columns) < 2:
+        raise ValueError("no row of a gallery")
+    return (number, *columns[1:])
 
 
 def _columns(payload: bytes) -> list[int | bytes | None]:

@@ -14,6 +14,7 @@ from embedge.cli.device.gallery_options import add_gallery_options, opened_galle
 from embedge.errors import EmbedgeError
 
 if TYPE_CHECKING:
+    from embedge.runtime.contract import EmbeddingContract
     from embedge.runtime.encoders import Embeddings
     from embedge.runtime.gallery.erasure import ErasureProof
 
@@ -33,8 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    own = _own_embeddings(options)
     with opened_gallery(options, writable=True) as gallery:
+        own = _own_embeddings(options, gallery.contract)
         proof = gallery.erase(options.person, prove=options.prove, embeddings=own)
     if options.json:
         say(json.dumps(proof.to_json()))
@@ -45,7 +46,9 @@ def run(options: argparse.Namespace) -> int:
     return 0 if proof.proven or not options.prove else 3
 
 
-def _own_embeddings(options: argparse.Namespace) -> "Embeddings | None":
+def _own_embeddings(
+    options: argparse.Namespace, contract: "EmbeddingContract"
+) -> "Embeddings | None":
     if not options.picture:
         return None
     if options.bundle is None or not options.prove:
@@ -54,9 +57,11 @@ def _own_embeddings(options: argparse.Namespace) -> "Embeddings | None":
             "--picture is part of a proof, and something has to embed it",
             remedy="Give --prove and --bundle as well",
         )
+    from embedge.runtime.contract import require_same_space
     from embedge.runtime.matcher import FaceMatcher
 
     with FaceMatcher.load(options.bundle) as matcher:
+        require_same_space(contract, matcher.contract)
         return matcher.embed(options.picture)
 
 

@@ -33,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from embedge.runtime.identification import identify
+    from embedge.runtime.picture.images import picture_bytes
     from embedge.runtime.policy import NIST_800_63B
     from embedge.runtime.watching import arriving_files
 
@@ -44,7 +45,8 @@ def run(options: argparse.Namespace) -> int:
     with matcher_from(options) as matcher, opened_gallery(options) as gallery:
         for picture in arriving_files(options.folder, options.interval, once=options.once):
             try:
-                found = identify(matcher, gallery, picture, count=options.top, policy=policy)
+                data = picture_bytes(picture, follow=False)  # it may be a link by now
+                found = identify(matcher, gallery, data, count=options.top, policy=policy)
                 result = found.to_json()
             except EmbedgeError as error:
                 result = {"error": error.code, "what": error.what, "remedy": error.remedy}

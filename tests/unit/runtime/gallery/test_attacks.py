@@ -1,12 +1,15 @@
 """Whoever can write the file but lacks the key: what was changed is refused, by name."""
 
+import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +79,9 @@ def refused(path: Path, code: str, words: str = "", key: bytes | None = KEY) -> 
         "DELETE FROM header",
         "UPDATE header SET value = replace(CAST(value AS TEXT), 'float32', 'int8')",
         "UPDATE header SET value = zeroblob(100)",
+        "UPDATE header SET value = CAST(printf('%.*c', 100000, '[') AS BLOB)",
+        "INSERT INTO person VALUES (99, zeroblob(60))",
+        "INSERT INTO record VALUES (99, 99, zeroblob(60))",
         "CREATE TRIGGER t AFTER INSERT ON person BEGIN DELETE FROM record; END",
         "CREATE VIEW v AS SELECT 1",
         "DROP INDEX record_of",
@@ -84,6 +90,45 @@ def refused(path: Path, code: str, words: str = "", key: bytes | None = KEY) -> 
 def test_changed_rows(path, change):
     sql(path, change)
     refused(path, "E-GALLERY")
+
+
+@pytest.mark.parametrize("field", [{"key_check": 5}, {"key_check": "é"}, {"epoch": []}])
+def test_header_fields_of_another_kind(path, field):
+    changed_header(path, {**header_of(path), **field})
+    refused(path, "E-GALLERY", "its header")
+
+
+def test_a_dimension_that_nobody_vouched_for_costs_nothing(path):
+    """A rotation of so many dimensions takes minutes and gigabytes."""
+    header = header_of(path)
+    changed_header(path, {**header, "contract": {**header["contract"], "dim": 16_000}})
+    began = time.monotonic()
+    refused(path, "E-GALLERY", "its state")
+    assert time.monotonic() - began < 5
+
+
+def header_of(path: Path) -> dict[str, Any]:
+    ((raw,),) = sql(path, "SELECT value FROM header")
+    header: dict[str, Any] = json.loads(raw)
+    return header
+
+
+def changed_header(path: Path, header: dict[str, Any]) -> None:
+    connection = sqlite3.connect(path)
+    raw = json.dumps(header, sort_keys=True).encode()
+    connection.execute("UPDATE header SET value = ?", (raw,))
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.parametrize("value", ["5", "'text'"])
+def test_a_row_in_the_way_of_the_next_note(path, value):
+    sql(path, f"INSERT INTO audit SELECT max(id) + 1, {value} FROM audit")
+    with (
+        Gallery.open(path, key=KEY, writable=True) as gallery,
+        pytest.raises(EmbedgeError, match="E-GALLERY"),
+    ):
+        gallery.enroll("zoe", unit(9), CONTRACT)
 
 
 def test_a_person_rolled_back_to_an_earlier_time(path):
@@ -309,6 +354,7 @@ def test_a_read_only_file_system(path):
     """In a name space of its own, where the folder is mounted read-only."""
     program = f"""
 import sys
+import time
 from tiny_bundles import tiny_contract
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
@@ -339,3 +385,14 @@ for attempt in (
     if "unshare" in done.stderr or "mount" in done.stderr:
         pytest.skip("no right to mount here")
     assert done.stdout.split("\n") == ["4", *["E-WRITE True"] * 4, ""], done.stderr
+
+
+def test_a_device_as_key_file_has_no_end():
+    program = (
+        "from pathlib import Path; from embedge.runtime.gallery.keys import key_from_file;"
+        "key_from_file(Path('/dev/urandom'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=20
+    )
+    assert "E-KEY" in done.stderr

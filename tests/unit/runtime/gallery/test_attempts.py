@@ -67,6 +67,22 @@ def test_the_wait_has_a_limit_and_a_clock_set_back_makes_it_no_longer(gallery):
         guard.begin("ann")
 
 
+def test_a_wait_that_began_in_the_future_begins_anew_once(gallery):
+    now = [4e9]
+    guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
+    for _ in range(5):
+        guard.begin("ann")
+    now[0] = 1.7e9
+    with pytest.raises(EmbedgeError, match="in 30 seconds"):
+        guard.begin("ann")
+    now[0] += 10
+    with pytest.raises(EmbedgeError, match="in 20 seconds"):
+        guard.begin("ann")
+    now[0] += 20
+    guard.begin("ann")
+    assert not passed(guard, "ann")
+
+
 def test_of_64_tries_at_once_5_pass(gallery):
     guard = AttemptGuard(gallery, NIST_800_63B)
     barrier = threading.Barrier(64)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -192,3 +193,61 @@ def test_the_journal_is_overwritten_before_it_goes(tmp_path):
         assert size > 4096
         assert os.pread(descriptor, size, 0) == bytes(size)
         os.close(descriptor)
+
+
+@pytest.mark.parametrize("damage", ["UPDATE person SET sealed = x'00' WHERE id = 1", None])
+def test_a_damaged_copy_that_recovery_reads_is_found(tmp_path, damage):
+    with create(tmp_path) as gallery:
+        gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
+        shutil.copyfile(tmp_path / "people.gallery", tmp_path / "before")
+        connection = sqlite3.connect(tmp_path / "before")
+        connection.execute(damage or "DELETE FROM header")
+        connection.commit()
+        connection.close()
+        gallery.renew()
+        proof = gallery.erase("ben", prove=True)
+    assert proof.copies == (str(tmp_path / "before"),)
+    assert not proof.proven
+
+
+def test_an_open_gallery_beside_it_is_read_too(tmp_path):
+    with Gallery.create(
+        tmp_path / "open", CONTRACT, key=None, rows="int8", unencrypted=True
+    ) as beside:
+        beside.enroll("ann", unit(9), CONTRACT)
+    with create(tmp_path, rows="int8") as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        proof = gallery.erase("ann", prove=True)
+    assert proof.copies == (str(tmp_path / "open"),)
+    assert not proof.proven
+
+
+def test_a_copy_under_an_earlier_key_cannot_be_read_and_is_no_proof(tmp_path):
+    with create(tmp_path) as gallery:
+        gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
+        shutil.copyfile(tmp_path / "people.gallery", tmp_path / "before")
+        gallery.renew(bytes(32))
+        proof = gallery.erase("ann", prove=True)
+    assert proof.unreadable == (f"{tmp_path / 'before'}: a gallery that this key does not open",)
+    assert not proof.proven
+
+
+@pytest.mark.parametrize("rows", ["float32", "int8"])
+@pytest.mark.parametrize("erased", ["ann", "Anne"])
+def test_the_same_picture_under_another_name_is_found(tmp_path, rows, erased):
+    with create(tmp_path, rows=rows) as gallery:
+        gallery.enroll(["ann", "anna"], unit(9)[[0, 0]], CONTRACT)
+        proof = gallery.erase(erased, prove=True, embeddings=unit(9))
+    assert any("enrolled also as 'anna'" in hit for hit in proof.found)
+    assert not proof.proven
+
+
+@pytest.mark.parametrize(
+    "rows", [np.ones((1, DIM // 2)), np.full((1, DIM), np.nan), np.ones((1, DIM))]
+)
+def test_embeddings_that_no_encoder_of_the_gallery_makes_are_refused(tmp_path, rows):
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        with pytest.raises(EmbedgeError, match="E-EMBEDDING"):
+            gallery.erase("ann", prove=True, embeddings=rows)
+        assert gallery.people() == ["ann"]

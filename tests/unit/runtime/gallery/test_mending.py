@@ -10,6 +10,7 @@ from tiny_bundles import tiny_contract
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
 from embedge.runtime.gallery.mending import check, recover
+from embedge.runtime.gallery.storage.database import PAGE
 
 DIM = 64
 CONTRACT = tiny_contract(DIM)
@@ -77,6 +78,15 @@ def test_whatever_page_is_gone_only_its_own_rows_are_lost(whole, tmp_path):
                     for best, *_ in gallery.identify(query, CONTRACT, count=1)[: len(lost) == 0]:
                         assert best.person == name
     assert saved_all >= 5  # the first page, inner pages, the index, the trail, the spare header
+
+
+def test_a_page_of_rows_without_columns_takes_nothing_along(whole, tmp_path):
+    path, key = whole
+    page = bytearray(PAGE)
+    page[:10] = b"\x0d\0\0\0\1\0\0\0" + (PAGE - 3).to_bytes(2, "big")
+    page[-3:] = b"\1\1\1"  # a row of one byte, its number, a header of nothing but its length
+    path.write_bytes(path.read_bytes() + page)
+    assert recover(path, tmp_path / "new", key).whole
 
 
 def test_check_says_what_is_wrong_and_changes_nothing(whole):
