@@ -57,7 +57,7 @@ def test_tar_by_value_and_by_the_low_end(sample: Report) -> None:
         ({"size": [{"artifact": "x", "at_most_bytes": 1}]}, "no such artifact"),
         ({"latency": [{"artifact": "x", "at_most_ms": 1}]}, "no such latency"),
         ({"latency": [{"artifact": "fp32", "threads": 99, "at_most_ms": 1}]},
-         "fp32 on 99 threads: the report has no such latency; it has: fp32 on 1 threads, fp32 on 4"),
+         "on 99 threads: the report has no such latency; it has: fp32 on 1 threads, fp32 on 4"),
         ({"latency": [{"artifact": "fp32", "threads": 4, "quantile": "p99", "at_most_ms": 99}]},
          "310 runs cannot carry it, it takes 368"),
         ({"must_run": ["engines"]}, "was skipped: TensorRT"),
