@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.threshold import Threshold
-from embedge.strict_json import json_value
+from embedge.strict.json_text import json_value
 from embedge.typed import Bound, Digest, Text, plain, structured
 
 __all__ = ["FORMAT", "Artifact", "BundledDetector", "Extras", "FileFacts", "Manifest"]

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe import Recipe
-from embedge.strict_yaml import yaml_value
+from embedge.strict.yaml_text import yaml_value
 
 __all__ = ["load_recipe", "recipe_names"]
 

@@ -6,7 +6,7 @@ from typing import Any
 from embedge.errors import EmbedgeError
 from embedge.optional import require
 from embedge.report.model import SCHEMA, Report
-from embedge.strict_json import json_value
+from embedge.strict.json_text import json_value
 from embedge.typed import Mistakes, structured
 
 __all__ = ["json_schema", "read_report", "report_from_bytes", "report_from_json", "type_adapter"]

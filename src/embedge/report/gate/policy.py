@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final, Literal
 
 from embedge.calibration.evaluation.figures import Key, Share, Side
 from embedge.errors import EmbedgeError
-from embedge.strict_json import json_value
-from embedge.strict_yaml import yaml_value
+from embedge.strict.json_text import json_value
+from embedge.strict.yaml_text import yaml_value
 from embedge.typed import Bound, Mistakes, structured
 
 __all__ = [
