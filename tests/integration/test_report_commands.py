@@ -184,6 +184,14 @@ def test_a_gate_cannot_forge_a_line(good: Path, policy: Path, tmp_path: Path) ->
     done = embedge("gate", tmp_path / "report.json", "--policy", policy)
     assert "\npass  everything" not in done.stdout
     assert "\x1b" not in done.stdout
+    forged["verdict"]["gates"][0].update(value=0.0, passed=False)
+    forged["verdict"]["passed"] = False
+    (tmp_path / "failed.json").write_text(json.dumps(forged))
+    done = embedge("gate", tmp_path / "failed.json", "--policy", policy)
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 1
+    (tmp_path / "old.json").write_text('{"schema": "embedge.report/1", "command": "a\\npass  b"}')
+    assert len(embedge("report", "diff", good, tmp_path / "old.json").stderr.splitlines()) == 1
     done = embedge("report", "diff", good, tmp_path / "report.json")
     assert "changed gate a\\x1b[2J\\npass  everything" in done.stdout
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from embedge.bench.results import Latency
 from embedge.errors import EmbedgeError
+from embedge.printed import printable
 from embedge.report.model import Artifact, Evaluation, Provenance, Report, Skipped, Verdict
 
 __all__ = ["merged_report"]
@@ -104,6 +105,6 @@ def _device(report: Report) -> str:
 def _refused(why: str, other: Report) -> EmbedgeError:
     return EmbedgeError(
         "E-REPORT-MERGE",
-        f"the report '{other.title}' does not belong to the first one: {why}",
+        f"the report '{printable(other.title)}' does not belong to the first one: {why}",
         remedy="Merge only reports of the same bundle",
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from embedge.errors import EmbedgeError
 from embedge.optional import require
+from embedge.printed import printable
 from embedge.report.model import SCHEMA, Report
 from embedge.strict.json_text import json_value
 from embedge.typed import Mistakes, structured
@@ -58,7 +59,7 @@ def _require_version(value: Any, where: str | Path | None) -> None:
     if found == SCHEMA:
         return
     command = value.get("command") if isinstance(value, dict) else None
-    again = f": {command}" if command and isinstance(command, str) else ""
+    again = f": {printable(command)}" if command and isinstance(command, str) else ""
     raise EmbedgeError(
         "E-REPORT-VERSION",
         f"this report has the schema {found!r}; this version of embedge reads {SCHEMA!r}",

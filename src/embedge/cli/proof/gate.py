@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         raise GateFailed(
             "E-GATE",
             f"{len(failed)} of {len(found)} checks failed: "
-            + ", ".join(check.rule for check in failed),
+            + ", ".join(printable(check.rule) for check in failed),
             where=options.report,
             remedy="Improve the run, or change the policy on purpose",
         )

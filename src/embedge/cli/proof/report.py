@@ -93,7 +93,7 @@ def _diff(options: argparse.Namespace) -> int:
     if worse and options.fail:
         raise GateFailed(
             "E-REGRESSION",
-            f"{len(worse)} figures got worse: {', '.join(change.what for change in worse)}",
+            f"{len(worse)} figures got worse: {', '.join(printable(one.what) for one in worse)}",
             where=options.after,
             remedy="Find out why, or compare without --fail",
         )
