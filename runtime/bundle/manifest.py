@@ -1,7 +1,5 @@
 """What a bundle says of itself, every field checked by type and range before anybody uses it."""
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
@@ -9,6 +7,7 @@ from typing import Annotated, Any, Self
 
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.threshold import Threshold
+from embedge.strict.json_text import json_value
 from embedge.typed import Bound, Digest, Text, plain, structured
 
 __all__ = ["FORMAT", "Artifact", "BundledDetector", "Extras", "FileFacts", "Manifest"]
@@ -100,12 +99,7 @@ class Manifest:
     @classmethod
     def parsed(cls, data: bytes) -> Self:
         """A ValueError says what is missing or misstated."""
-        value = json.loads(
-            data.decode(),
-            parse_constant=_no_number,
-            parse_float=_finite,
-            object_pairs_hook=_once,
-        )
+        value = json_value(data.decode())
         if not isinstance(value, dict) or value.pop("format", None) != FORMAT:
             raise ValueError(f"it is not of format {FORMAT}")
         return structured(cls, {**value, "artifacts": _with_names(value.get("artifacts"))})
@@ -119,22 +113,3 @@ def _with_names(artifacts: object) -> object:
     if any("name" in one for one in objects.values()):
         raise ValueError("an artifact's name is what it stands under, not a field of it")
     return artifacts | {name: {**one, "name": name} for name, one in objects.items()}
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of two values under one key, readers differ in which they take."""
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("a key occurs twice")
-    return value
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError(f"{digits[:40]} is no number that can be kept")
-    return value
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number")

@@ -5,18 +5,40 @@ from types import ModuleType
 
 from embedge.errors import EmbedgeError
 
+_WORKSHOP = {
+    "jinja2",
+    "matplotlib",
+    "onnx",
+    "pydantic",
+    "rich",
+    "safetensors",
+    "simplejpeg",
+    "torch",
+    "yaml",
+}
+
 
 def require(module: str, *, extra: str) -> ModuleType:
     """Import an optional module, or say which extra installs it."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise EmbedgeError(
-            "E-EXTRA",
-            f"this needs the Python package '{module.partition('.')[0]}', which did not import"
-            f" ({error})",
-            remedy=f"Install it with: pip install 'embedge[{extra}]'",
-        ) from error
+        raise _absent(module, error, extra) from error
+
+
+def absent_package(error: ImportError) -> EmbedgeError | None:
+    """What to say of a workshop's package that a command imports as a matter of course."""
+    known = error.name and error.name.partition(".")[0] in _WORKSHOP
+    return _absent(error.name or "", error, "train,export") if known else None
+
+
+def _absent(module: str, error: ImportError, extra: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-EXTRA",
+        f"this needs the Python package '{module.partition('.')[0]}', which did not import"
+        f" ({error})",
+        remedy=f"Install it with: pip install 'embedge[{extra}]'",
+    )
 
 
 def available(module: str) -> bool:

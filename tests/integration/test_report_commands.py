@@ -29,7 +29,7 @@ import sys
 class Forbid:
     def find_spec(self, name, path=None, target=None):
         if name in {"torch", "onnx", "pydantic", "yaml", "rich", "matplotlib", "jinja2"}:
-            raise ImportError(f"No module named {name!r}")
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Forbid())
 from embedge.cli import main
 sys.exit(main(sys.argv[1:]))
@@ -151,6 +151,49 @@ def test_what_needs_an_extra_names_it(good: Path, tmp_path: Path) -> None:
         done = on_a_device(*arguments)
         assert done.returncode == 2
         assert re.match(r"embedge: E-EXTRA: .* pip install 'embedge\[export\]'$", done.stderr)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "distill-and-export --recipe rendered",
+        "compare --methods th-kd --seeds 1",
+        "train-teacher --recipe rendered",
+        "plan --classes 100 --batch 10",
+    ],
+)
+def test_a_command_of_the_workshop_names_its_extras(command: str, tmp_path: Path) -> None:
+    out = [] if command.startswith("plan") else ["--out", tmp_path / "run"]
+    done = on_a_device(*command.split(), *out)
+    assert done.returncode == 2
+    assert re.match(r"embedge: E-EXTRA: .* pip install 'embedge\[train,export\]'$", done.stderr)
+
+
+def test_quantize_names_its_extra(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(b"a graph")
+    options = ("--calib", tmp_path, "--target", "cpu", "--out", tmp_path / "b.onnx")
+    done = on_a_device("quantize", tmp_path / "a.onnx", *options)
+    assert done.returncode == 2
+    assert re.match(r"embedge: E-EXTRA: .* pip install 'embedge\[.*export\]'$", done.stderr)
+
+
+def test_a_gate_cannot_forge_a_line(good: Path, policy: Path, tmp_path: Path) -> None:
+    forged = json.loads(good.read_text())
+    forged["verdict"]["gates"][0]["name"] = "a\x1b[2J\npass  everything"
+    (tmp_path / "report.json").write_text(json.dumps(forged))
+    done = embedge("gate", tmp_path / "report.json", "--policy", policy)
+    assert "\npass  everything" not in done.stdout
+    assert "\x1b" not in done.stdout
+    forged["verdict"]["gates"][0].update(value=0.0, passed=False)
+    forged["verdict"]["passed"] = False
+    (tmp_path / "failed.json").write_text(json.dumps(forged))
+    done = embedge("gate", tmp_path / "failed.json", "--policy", policy)
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 1
+    (tmp_path / "old.json").write_text('{"schema": "embedge.report/1", "command": "a\\npass  b"}')
+    assert len(embedge("report", "diff", good, tmp_path / "old.json").stderr.splitlines()) == 1
+    done = embedge("report", "diff", good, tmp_path / "report.json")
+    assert "changed gate a\\x1b[2J\\npass  everything" in done.stdout
 
 
 def test_a_report_of_the_first_version_is_refused_with_a_word(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from embedge import __version__
 from embedge.cli.output import accept_every_letter, ended, system_error
 from embedge.errors import EmbedgeError
+from embedge.optional import absent_package
 from embedge.printed import printable
 
 _LINES = "\n"  # some errors list what is wrong, a line each
@@ -94,6 +95,11 @@ def _run(command: str, arguments: list[str], prog: str) -> int:
         if options.debug:
             raise
         return ended(error.exit_code, f"{_speaker()}: {printable(error, keep=_LINES)}")
+    except ImportError as error:
+        absent = absent_package(error)
+        if absent is None or options.debug:
+            raise
+        return ended(absent.exit_code, f"{_speaker()}: {printable(absent)}")
     except KeyboardInterrupt:
         return ended(130, "\nembedge: stopped; whatever was finished is kept")
     except BrokenPipeError:

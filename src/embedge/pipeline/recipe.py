@@ -37,13 +37,15 @@ MethodName = Literal[
     "scratch", "kd", "l2e", "rkd", "proxyless", "th-kd", "sh-kd", "adadistill", "gkd"
 ]
 
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
 
 class Data(Section):
     source: str = "rendered"
     """`rendered`, or a path: a folder of people, train.rec, tar shards, a converted face set"""
     extra: tuple[str, ...] = ()
     """beside a data set: more of them to learn from, none of whose people is ever judged on"""
-    seed: int = 0
+    seed: Seed = 0
     """which world of rendered people; of a data set, which people are held out"""
     identities: Positive = 500
     """rendered people to learn from; of a data set, all who are not held out"""
@@ -187,7 +189,7 @@ class Bench(Section):
 class Recipe(Section):
     name: str
     """of the bundle; the file's name unless given"""
-    seed: int = 0
+    seed: Seed = 0
     """of weights, batches and splits"""
     data: Data = Data()
     teacher: Teacher = Teacher()

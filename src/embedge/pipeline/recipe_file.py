@@ -4,11 +4,11 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe import Recipe
+from embedge.strict.yaml_text import yaml_value
 
 __all__ = ["load_recipe", "recipe_names"]
 
@@ -22,7 +22,7 @@ def recipe_names() -> list[str]:
 def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe:
     """Read a recipe by name or path and apply `--section.key value` pairs."""
     path = _recipe_path(name_or_path)
-    values = _yaml(path.read_text(), str(path))
+    values = _yaml(path.read_bytes(), str(path))
     values.setdefault("name", path.stem)
     for key, value in _pairs(overrides or []):
         _put(values, key, value)
@@ -46,17 +46,11 @@ def _recipe_path(name_or_path: str) -> Path:
     )
 
 
-def _yaml(text: str, where: str) -> dict[str, Any]:
+def _yaml(data: bytes, where: str) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise EmbedgeError(
-            "E-RECIPE-YAML",
-            f"not valid YAML: {problem}",
-            where=where,
-            remedy="Fix the YAML syntax on that line",
-        ) from error
+        values = yaml_value(data.decode()) or {}
+    except ValueError as error:
+        raise _not_yaml(str(error), where, "Fix the YAML syntax on that line") from error
     if not isinstance(values, dict):
         raise EmbedgeError(
             "E-RECIPE-YAML",
@@ -65,6 +59,18 @@ def _yaml(text: str, where: str) -> dict[str, Any]:
             remedy="Start from a shipped one: " + ", ".join(recipe_names()),
         )
     return values
+
+
+def _not_yaml(what: str, where: str, remedy: str) -> EmbedgeError:
+    return EmbedgeError("E-RECIPE-YAML", f"not valid YAML: {what}", where=where, remedy=remedy)
+
+
+def _argument(head: str, text: str) -> Any:
+    try:
+        return yaml_value(text)
+    except ValueError as error:
+        remedy = f"Write {head} VALUE as in a recipe, in quotes for the shell"
+        raise _not_yaml(str(error), head, remedy) from error
 
 
 def _pairs(arguments: list[str]) -> list[tuple[str, Any]]:
@@ -87,7 +93,7 @@ def _pairs(arguments: list[str]) -> list[tuple[str, Any]]:
                     "E-OPTION", f"'{head}' has no value", remedy=f"Write {head} VALUE"
                 )
             value = rest.pop(0)
-        pairs.append((key, yaml.safe_load(value)))
+        pairs.append((key, _argument(head, value)))
     return pairs
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from embedge.bench.results import Latency
 from embedge.errors import EmbedgeError
+from embedge.printed import printable
 from embedge.report.model import Artifact, Evaluation, Provenance, Report, Skipped, Verdict
 
 __all__ = ["merged_report"]
@@ -24,10 +26,7 @@ def merged_report(
             artifacts=_artifacts(base, other),
             evaluation=_evaluation(base, other),
             verdict=_verdict(base, other),
-            devices=(
-                *base.devices,
-                *(replace(one, device=one.device or _device(other)) for one in other.machines),
-            ),
+            devices=base.devices + _devices(base, other),
             skipped=_skipped(base, other),
             provenance=_provenance(base, other),
         )
@@ -46,6 +45,11 @@ def _artifacts(base: Report, other: Report) -> tuple[Artifact, ...]:
         if known.get(artifact.name, artifact.sha256) != artifact.sha256:
             raise _refused(f"the artifact {artifact.name} is another file there", other)
     return base.artifacts + tuple(one for one in other.artifacts if one.name not in known)
+
+
+def _devices(base: Report, other: Report) -> tuple[Latency, ...]:
+    named = (replace(one, device=one.device or _device(other)) for one in other.machines)
+    return tuple(one for one in named if one not in base.devices)
 
 
 def _evaluation(base: Report, other: Report) -> Evaluation | None:
@@ -67,16 +71,15 @@ def _verdict(base: Report, other: Report) -> Verdict:
             continue
         if gate.name in {known.name for known in gates}:
             gate = replace(gate, name=f"{gate.name} ({_device(other)})")
-        gates.append(gate)
+        if gate not in gates:  # as after an earlier merge of the same report
+            gates.append(gate)
     return Verdict.of(gates)
 
 
 def _skipped(base: Report, other: Report) -> tuple[Skipped, ...]:
-    return base.skipped + tuple(
-        replace(item, reason=f"{item.reason} ({_device(other)})")
-        for item in other.skipped
-        if item not in base.skipped
-    )
+    new = (one for one in other.skipped if one not in base.skipped)
+    told = (replace(one, reason=f"{one.reason} ({_device(other)})") for one in new)
+    return base.skipped + tuple(one for one in told if one not in base.skipped)
 
 
 def _provenance(base: Report, other: Report) -> Provenance:
@@ -87,7 +90,11 @@ def _provenance(base: Report, other: Report) -> Provenance:
         "device": _device(other),
     }
     more = base.provenance.more
-    return replace(base.provenance, more={**more, "merged": [*more.get("merged", []), entry]})
+    before = more.get("merged", [])
+    merged = before if isinstance(before, list) else [before]  # any report may say anything here
+    if entry not in merged:
+        merged = [*merged, entry]
+    return replace(base.provenance, more={**more, "merged": merged})
 
 
 def _device(report: Report) -> str:
@@ -98,6 +105,6 @@ def _device(report: Report) -> str:
 def _refused(why: str, other: Report) -> EmbedgeError:
     return EmbedgeError(
         "E-REPORT-MERGE",
-        f"the report '{other.title}' does not belong to the first one: {why}",
+        f"the report '{printable(other.title)}' does not belong to the first one: {why}",
         remedy="Merge only reports of the same bundle",
     )

@@ -1,12 +1,13 @@
 """Read a report on the base install, every mistake told at once; publish its JSON Schema."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from embedge.errors import EmbedgeError
 from embedge.optional import require
+from embedge.printed import printable
 from embedge.report.model import SCHEMA, Report
+from embedge.strict.json_text import json_value
 from embedge.typed import Mistakes, structured
 
 __all__ = ["json_schema", "read_report", "report_from_bytes", "report_from_json", "type_adapter"]
@@ -24,8 +25,8 @@ def read_report(path: Path) -> Report:
 def report_from_bytes(data: bytes, *, where: str | Path | None = None) -> Report:
     """The report that a `report.json` holds, wherever its bytes came from."""
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        value = json_value(data)
+    except ValueError as error:
         raise _unreadable(error, where) from error
     return report_from_json(value, where=where)
 
@@ -58,7 +59,7 @@ def _require_version(value: Any, where: str | Path | None) -> None:
     if found == SCHEMA:
         return
     command = value.get("command") if isinstance(value, dict) else None
-    again = f": {command}" if command and isinstance(command, str) else ""
+    again = f": {printable(command)}" if command and isinstance(command, str) else ""
     raise EmbedgeError(
         "E-REPORT-VERSION",
         f"this report has the schema {found!r}; this version of embedge reads {SCHEMA!r}",

@@ -187,6 +187,12 @@ def _check(options: argparse.Namespace) -> None:
             "--matrix and --groups compare all pairs",
             remedy="Give --all-pairs and --root DIR",
         )
+    if options.per_person is not None and options.per_person < 2:
+        raise EmbedgeError(
+            "E-EVALUATE-OPTIONS",
+            f"--per-person is {options.per_person}, which leaves no two pictures of a person",
+            remedy="Give --per-person 2 or more",
+        )
 
 
 def _root(options: argparse.Namespace) -> Path:

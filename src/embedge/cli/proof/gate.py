@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from embedge.errors import GateFailed
+from embedge.printed import printable
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,12 +30,12 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
         for check in found:
-            print(f"{'pass' if check.passed else 'FAIL'}  {check.rule}: {check.why}")
+            print(printable(f"{'pass' if check.passed else 'FAIL'}  {check.rule}: {check.why}"))
     if failed:
         raise GateFailed(
             "E-GATE",
             f"{len(failed)} of {len(found)} checks failed: "
-            + ", ".join(check.rule for check in failed),
+            + ", ".join(printable(check.rule) for check in failed),
             where=options.report,
             remedy="Improve the run, or change the policy on purpose",
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedge.errors import GateFailed
+from embedge.printed import printable
 
 if TYPE_CHECKING:
     from embedge.report.diff import Change
@@ -92,7 +93,7 @@ def _diff(options: argparse.Namespace) -> int:
     if worse and options.fail:
         raise GateFailed(
             "E-REGRESSION",
-            f"{len(worse)} figures got worse: {', '.join(change.what for change in worse)}",
+            f"{len(worse)} figures got worse: {', '.join(printable(one.what) for one in worse)}",
             where=options.after,
             remedy="Find out why, or compare without --fail",
         )
@@ -103,12 +104,13 @@ def _print_changes(changes: "list[Change]", warnings: list[str], *, everything: 
     from embedge.report.render.views.changes import change_text
 
     for warning in warnings:
-        print(f"note    {warning}")
+        print(printable(f"note    {warning}"))
     shown = [one for one in changes if one.turn != "same" and (one.certain or everything)]
     for one in sorted(shown, key=lambda one: ("worse", "better", "changed").index(one.turn)):
         sure = "" if one.certain else ", within what chance explains"
-        print(f"{one.turn:<7} {one.what}: {one.before} → {one.after} {one.unit}", end="")
-        print(f"  {change_text(one)}{sure}" if one.turn != "changed" else "")
+        how = f"  {change_text(one)}{sure}" if one.turn != "changed" else ""
+        told = f"{one.turn:<7} {one.what}: {one.before} → {one.after} {one.unit}{how}"
+        print(printable(told.rstrip()))
     worse = sum(one.regression for one in changes)
     print(f"{len(changes)} figures compared, {worse} got worse")
 

@@ -13,7 +13,7 @@ from embedge.report.gate.policy import (
     TarRule,
     ThresholdRule,
 )
-from embedge.report.model import Artifact, Report
+from embedge.report.model import Artifact, Gate, Report
 
 __all__ = ["Check", "checks"]
 
@@ -43,23 +43,24 @@ def checks(report: Report, policy: GatePolicy) -> list[Check]:
 
 
 def _gates(report: Report, policy: GatePolicy) -> Iterator[Check]:
-    gates = {gate.name: gate for gate in report.verdict.gates}
-    match policy.gates:
-        case "none":
-            return
-        case "all":
-            wanted = tuple(gates)
-        case names:
-            wanted = names
-    for name in wanted:
-        gate = gates.get(name)
-        if gate is None:
-            yield Check(f"gate {name}", False, _absent("gate", gates))
-            continue
-        side = "≥" if gate.direction == "min" else "≤"
-        value = "not measured" if gate.value is None else f"{gate.value:g}"
-        why = f"{value} {side} {gate.bound:g} {gate.unit}".rstrip()
-        yield Check(f"gate {name}", gate.passed, why if gate.passed else f"not {why}")
+    """Merged reports may have gates of one name: each counts."""
+    gates = report.verdict.gates
+    if isinstance(policy.gates, str):
+        yield from map(_gate, gates if policy.gates == "all" else ())
+        return
+    for name in policy.gates:
+        found = [gate for gate in gates if gate.name == name]
+        yield from map(_gate, found)
+        if not found:
+            known = dict.fromkeys(gate.name for gate in gates)
+            yield Check(f"gate {name}", False, _absent("gate", known))
+
+
+def _gate(gate: Gate) -> Check:
+    side = "≥" if gate.direction == "min" else "≤"
+    value = "not measured" if gate.value is None else f"{gate.value:g}"
+    why = f"{value} {side} {gate.bound:g} {gate.unit}".rstrip()
+    return Check(f"gate {gate.name}", gate.passed, why if gate.passed else f"not {why}")
 
 
 def _stages(report: Report, policy: GatePolicy) -> Iterator[Check]:
@@ -123,8 +124,9 @@ def _latency(report: Report, rule: LatencyRule) -> Iterator[Check]:
         row for row in rows if row.artifact == rule.artifact and rule.threads in (None, row.threads)
     ]
     if not found:
-        title = f"{rule.quantile} of {rule.artifact}"
-        yield Check(title, False, _absent("latency", dict.fromkeys(row.artifact for row in rows)))
+        on = "" if rule.threads is None else f" on {rule.threads} threads"
+        known = dict.fromkeys(f"{row.artifact} on {row.threads} threads" for row in rows)
+        yield Check(f"{rule.quantile} of {rule.artifact}{on}", False, _absent("latency", known))
     for row in found:
         title = f"{rule.quantile} of {rule.artifact} on {row.threads} threads"
         value: float | None = getattr(row, rule.quantile)

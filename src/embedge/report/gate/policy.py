@@ -1,14 +1,13 @@
 """What a policy file may ask of a report, version `embedge.policy/2`: docs/reference/policy.md."""
 
-import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from embedge.calibration.evaluation.figures import Key, Share, Side
 from embedge.errors import EmbedgeError
-from embedge.optional import require
+from embedge.strict.json_text import json_value
+from embedge.strict.yaml_text import yaml_value
 from embedge.typed import Bound, Mistakes, structured
 
 __all__ = [
@@ -112,8 +111,8 @@ def read_policy(path: Path) -> GatePolicy:
     """Load a policy file, JSON or YAML; every mistake in it is told, with its place."""
     try:
         text = path.read_text()
-        value = json.loads(text) if path.suffix == ".json" else _yaml(text)
-    except (OSError, ValueError, RecursionError) as error:
+        value = json_value(text) if path.suffix == ".json" else yaml_value(text)
+    except (OSError, ValueError) as error:
         raise _wrong(str(error).replace("\n", " "), path) from error
     return policy_from_json(value, where=path)
 
@@ -129,19 +128,6 @@ def policy_from_json(value: Any, *, where: Path | None = None) -> GatePolicy:
         return structured(GatePolicy, value)
     except Mistakes as mistakes:
         raise _wrong(str(mistakes), where) from mistakes
-
-
-def _yaml(text: str) -> Any:
-    yaml = require("yaml", extra="export")
-    loader: Any = type("_Loader", (yaml.SafeLoader,), {})
-    # YAML 1.1 takes 1e-3 for a text
-    loader.add_implicit_resolver(
-        "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
-    )
-    try:
-        return yaml.load(text, Loader=loader)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
 
 
 def _wrong(what: str, where: Path | None) -> EmbedgeError:

@@ -58,6 +58,37 @@ def test_broken_yaml(tmp_path):
         load_recipe(str(file))
 
 
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (b"seed: 1\nseed: 2", "the key 'seed' occurs twice, again in line 2"),
+        (b"student: {scale: 1, scale: 2}", "the key 'scale' occurs twice"),
+        (b"name: 2024-99-99", "month must be in 1..12"),
+        (b"[" * 5000, "nested too deeply"),
+        (b"\xff\xfe\x00", "decode"),
+    ],
+)
+def test_what_yaml_would_let_pass_or_stumble_over(
+    tmp_path: Path, data: bytes, complaint: str
+) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_bytes(data)
+    with pytest.raises(EmbedgeError, match=f"E-RECIPE-YAML.*{complaint}"):
+        load_recipe(str(file))
+
+
+def test_an_argument_that_is_no_yaml() -> None:
+    with pytest.raises(EmbedgeError, match=r"E-RECIPE-YAML.*--bench.seconds"):
+        load_recipe("rendered", ["--bench.seconds", "[:"])
+
+
+@pytest.mark.parametrize("key", ["--seed", "--data.seed"])
+@pytest.mark.parametrize("seed", ["-1", str(2**80)])
+def test_a_seed_that_no_generator_takes(key: str, seed: str) -> None:
+    with pytest.raises(EmbedgeError, match="E-RECIPE-KEY"):
+        load_recipe("rendered", [key, seed])
+
+
 def test_the_reference_page_is_up_to_date():
     page = Path(__file__).parents[4] / "docs" / "reference" / "recipe.md"
     assert page.read_text() == reference_page()

@@ -91,3 +91,14 @@ def test_merging_twice_keeps_both_devices(sample: Report, device: Report) -> Non
     other = replace(device, latency=on_a_board(sample, "Nano"))
     merged = merged_report(merged_report(sample, [device]), [other])
     assert [one.device for one in merged.devices] == ["Orin Nano", "Nano"]
+
+
+def test_a_report_that_was_merged_before_adds_nothing(sample: Report, device: Report) -> None:
+    once = merged_report(sample, [device])
+    assert merged_report(once, [device]) == once
+    assert merged_report(sample, [device, device]) == once
+
+
+def test_whatever_more_holds_a_merge_keeps_it(sample: Report, device: Report) -> None:
+    base = replace(sample, provenance=Provenance(more={"merged": 5}))
+    assert merged_report(base, [device]).provenance.more["merged"][0] == 5

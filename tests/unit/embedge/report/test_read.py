@@ -8,7 +8,7 @@ import pytest
 
 from embedge.errors import EmbedgeError
 from embedge.report.model import Provenance, Report
-from embedge.report.read import json_schema, read_report, report_from_json
+from embedge.report.read import json_schema, read_report, report_from_bytes, report_from_json
 from embedge.typed import plain
 
 PROVENANCE = plain(Provenance())
@@ -113,3 +113,20 @@ def test_a_tar_point_has_a_rate_or_a_reason(
 def test_the_published_json_schema_is_the_one_in_the_code() -> None:
     page = Path(__file__).parents[4] / "docs" / "reference" / "report.schema.json"
     assert json.loads(page.read_text()) == json_schema()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('{"schema": 1, "schema": 2}', "a key occurs twice"),
+        (json.dumps(smallest(provenance={"recipe": {"lr": float("nan")}})), "NaN is no number"),
+        (json.dumps(smallest(provenance={"more": {"a": 10**400}})), "no number that can be kept"),
+        (json.dumps(smallest(title="\ud800")), "surrogates not allowed"),
+        (json.dumps(smallest(provenance={"more": {"\ud800": 1}})), "surrogates not allowed"),
+        ("[" * 200 + "]" * 200, "nested too deeply"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_what_could_not_be_written_again_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises(EmbedgeError, match=f"E-REPORT: .*{complaint}"):
+        report_from_bytes(text.encode())

@@ -1,5 +1,6 @@
 """Every kind of rule holds, fails and misses its subject; licences are never overlooked."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from sample_report import edited
 from embedge.calibration.evaluation.figures import Key, Side, TarPoint
 from embedge.report.gate.checks import checks
 from embedge.report.gate.policy import policy_from_json
-from embedge.report.model import Report
+from embedge.report.model import Gate, Report, Verdict
 
 CROSS = {"gallery": "teacher", "probe": "student", "artifact": "int8-cpu"}
 KEY = Key(Side("teacher"), Side("student", "int8-cpu"))
@@ -55,6 +56,8 @@ def test_tar_by_value_and_by_the_low_end(sample: Report) -> None:
         ({"cosine": [{"artifact": "x", "at_least": 0}]}, "it has: fp32, fp16, int8-cpu"),
         ({"size": [{"artifact": "x", "at_most_bytes": 1}]}, "no such artifact"),
         ({"latency": [{"artifact": "x", "at_most_ms": 1}]}, "no such latency"),
+        ({"latency": [{"artifact": "fp32", "threads": 99, "at_most_ms": 1}]},
+         "on 99 threads: the report has no such latency; it has: fp32 on 1 threads, fp32 on 4"),
         ({"latency": [{"artifact": "fp32", "threads": 4, "quantile": "p99", "at_most_ms": 99}]},
          "310 runs cannot carry it, it takes 368"),
         ({"must_run": ["engines"]}, "was skipped: TensorRT"),
@@ -119,3 +122,12 @@ def test_licences_are_looked_at_unasked(
     rules = {"policy": "embedge.policy/2", "licences": {"acknowledged": acknowledged}}
     found = {check.rule: check.passed for check in checks(report, policy_from_json(rules))}
     assert found["licence of the weights"] is fine
+
+
+@pytest.mark.parametrize("gates", ["all", ["engine parity"]])
+def test_of_gates_of_one_name_every_one_counts(sample: Report, gates: Any) -> None:
+    """As of three boards of one kind whose reports were merged."""
+    failed = Gate.of("engine parity", "", 0.1, 0.9, "min")
+    passed = Gate.of("engine parity", "", 0.95, 0.9, "min")
+    report = replace(sample, verdict=Verdict.of([failed, passed]))
+    assert [one for one, _ in outcome(report, gates=gates)] == [False, True]

@@ -63,6 +63,10 @@ def test_without_pyyaml_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.M
         (f"{HEAD}tar: [{{comparison: a, fmr: 1, at_least: 1}}]", "tar[0].comparison: is unknown"),
         (f"{HEAD}threshold: [{{gallery: a, probe: b}}]", "fmr_at_most"),
         ("a: [", "E-POLICY"),
+        (f"{HEAD}gates: all\ngates: none", "the key 'gates' occurs twice"),
+        (f"{HEAD}tar: []\n'tar': []", "the key 'tar' occurs twice"),
+        (f"{HEAD}licences: {{required: [], required: [data]}}", "the key 'required' occurs twice"),
+        ("[" * 5000, "E-POLICY"),
         ("[]", "is a list, not an object"),
         ("!!python/object/apply:os.system [true]", "E-POLICY"),
     ],
@@ -74,3 +78,10 @@ def test_a_wrong_policy_is_told(tmp_path: Path, text: str, complaint: str) -> No
         read_policy(path)
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_json_policy_says_everything_once(tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    path.write_text('{"policy": "embedge.policy/2", "gates": "all", "gates": "none"}')
+    with pytest.raises(EmbedgeError, match=r"E-POLICY.*a key occurs twice"):
+        read_policy(path)
