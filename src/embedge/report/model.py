@@ -36,6 +36,7 @@ __all__ = [
     "Pair",
     "Provenance",
     "Report",
+    "Skippable",
     "Skipped",
     "Slice",
     "SliceRatio",
@@ -159,9 +160,14 @@ class Artifact:
     note: str = ""
 
 
+Skippable = Literal["engines", "cross-space"]
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    stage: str
+    """A stage that a run can do without, and why it did."""
+
+    stage: Skippable
     reason: str
 
 

@@ -3,7 +3,7 @@
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from embedge.errors import GateFailed
 from embedge.printed import printable
@@ -116,6 +116,8 @@ def _print_changes(changes: "list[Change]", warnings: list[str], *, everything: 
 
 
 def _configure_merge(parser: argparse.ArgumentParser) -> None:
+    from embedge.report.model import Skippable
+
     parser.add_argument("base", type=Path, help="the report.json of the bundle")
     parser.add_argument("others", type=Path, nargs="+", help="report.json files from devices")
     parser.add_argument("--out", type=Path, required=True, help="folder for the merged report")
@@ -123,7 +125,7 @@ def _configure_merge(parser: argparse.ArgumentParser) -> None:
         "--resolved",
         action="append",
         default=[],
-        metavar="STAGE",
+        choices=get_args(Skippable),
         help="a skipped stage that ran on a device (may be repeated)",
     )
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from embedge.calibration.evaluation.figures import Key, Share, Side
 from embedge.errors import EmbedgeError
+from embedge.report.model import Skippable
 from embedge.strict.json_text import json_value
 from embedge.strict.yaml_text import yaml_value
 from embedge.typed import Bound, Mistakes, structured
@@ -97,7 +98,7 @@ class Licences:
 class GatePolicy:
     policy: Literal["embedge.policy/2"]
     gates: Literal["all", "none"] | tuple[str, ...] = "all"
-    must_run: tuple[str, ...] = ()
+    must_run: tuple[Skippable, ...] = ()
     tar: tuple[TarRule, ...] = ()
     threshold: tuple[ThresholdRule, ...] = ()
     cosine: tuple[CosineRule, ...] = ()

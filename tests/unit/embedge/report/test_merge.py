@@ -29,7 +29,7 @@ def device(sample: Report) -> Report:
         verdict=Verdict.of([gate]),
         space=sample.space,
         artifacts=(sample.artifacts[0], engine),
-        skipped=(Skipped("worst", "no pictures on the board"),),
+        skipped=(Skipped("cross-space", "no teacher on the board"),),
         latency=on_a_board(sample, "Orin Nano"),
         provenance=Provenance(),
     )
@@ -46,7 +46,7 @@ def test_everything_the_device_found_is_there(sample: Report, device: Report) ->
     names = [artifact.name for artifact in merged.artifacts]
     assert names == ["fp32", "fp16", "int8-cpu", "int8-engine"]
     assert [one.device for one in merged.devices] == ["Orin Nano"]
-    assert [item.stage for item in merged.skipped] == ["worst"]
+    assert [item.stage for item in merged.skipped] == ["cross-space"]
     assert "(Orin Nano)" in merged.skipped[0].reason
     assert merged.provenance.more["merged"][0]["title"] == "Engines on the board"
 

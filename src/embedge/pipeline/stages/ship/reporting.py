@@ -39,6 +39,7 @@ from embedge.report.model import (
     Model,
     Provenance,
     Report,
+    Skippable,
     Skipped,
     Space,
     Training,
@@ -216,7 +217,7 @@ def _told(chain: Chain, command: str) -> Told:
 
 
 def _skipped(chain: Chain) -> list[Skipped]:
-    reasons = {"engines": chain["engines"].facts["skipped"]}
+    reasons: dict[Skippable, str | None] = {"engines": chain["engines"].facts["skipped"]}
     if not shares_space(chain["student"]):
         reasons["cross-space"] = "this student has a space of its own: its people enrol again"
     return [Skipped(stage, reason) for stage, reason in reasons.items() if reason]

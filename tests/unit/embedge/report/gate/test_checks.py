@@ -81,7 +81,7 @@ def test_what_is_missing_has_failed(sample: Report, rules: dict[str, Any], compl
         ({"latency": [{"artifact": "int8-cpu", "threads": 1, "at_most_ms": 2}]}, False),
         ({"threshold": [{**CROSS, "fmr_at_most": 0.02}]}, True),
         ({"threshold": [{**CROSS, "fnmr_at_most": 0.001}]}, False),
-        ({"must_run": ["parity"]}, True),
+        ({"must_run": ["cross-space"]}, True),
         ({"quiet_latency": True}, True),
         ({"gates": "all"}, True),
         ({"gates": ["no re-enrolment"]}, True),

@@ -62,6 +62,7 @@ def test_without_pyyaml_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.M
         (f"{HEAD}tar: [{{gallery: a, probe: b, fmr: 2, at_least: 1}}]", "tar[0].fmr: 2 is above"),
         (f"{HEAD}tar: [{{comparison: a, fmr: 1, at_least: 1}}]", "tar[0].comparison: is unknown"),
         (f"{HEAD}threshold: [{{gallery: a, probe: b}}]", "fmr_at_most"),
+        ("policy: embedge.policy/2\nmust_run: [parity]", "must_run"),
         ("a: [", "E-POLICY"),
         (f"{HEAD}gates: all\ngates: none", "the key 'gates' occurs twice"),
         (f"{HEAD}tar: []\n'tar': []", "the key 'tar' occurs twice"),
