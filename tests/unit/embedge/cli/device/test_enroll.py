@@ -1,0 +1,51 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from embedge.cli import main
+from embedge.cli.device.enroll import _is_unfinished
+
+ENROLL = ["enroll", "tiny.embedge", "door.gallery"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "there is nobody to enrol"),
+        (["ann"], "there is nobody to enrol"),
+        (["ann", "--folder", "people"], "a name was given beside --folder or --csv"),
+    ],
+)
+def test_who_is_meant_is_asked_before_the_bundle(
+    arguments: list[str], message: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("tiny.embedge/manifest.json").unlink()
+    assert main([*ENROLL, *arguments]) == 2
+    assert f"E-PERSON: {message}" in capsys.readouterr().err
+    assert not Path("door.gallery").exists()
+
+
+def test_of_many_each_picture_has_its_outcome(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("bad.png").write_text("no picture")
+    Path("who.csv").write_text("0.png,ann\n0.png,ann\nbad.png,ben\n1.png,two\\nlines\n1.png, \n")
+    assert main([*ENROLL, "--csv", "who.csv", "--json"]) == 3
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    first, again, *others = lines
+    assert first["record"] == again["record"] != others[1]["record"] is not None
+    refusals = [line["refused"] and line["refused"].split(":")[0] for line in lines]
+    assert refusals[:2] == [None, None]
+    assert refusals[3:] == [None, "E-PERSON"]
+    assert refusals[2].startswith("E-")
+
+
+def test_an_empty_file_is_a_creation_that_was_interrupted(tmp_path: Path) -> None:
+    file = tmp_path / "door.gallery"
+    assert not _is_unfinished(file)
+    file.touch()
+    assert _is_unfinished(file)
+    file.write_bytes(b"x")
+    assert not _is_unfinished(file)
+    assert not _is_unfinished(tmp_path)

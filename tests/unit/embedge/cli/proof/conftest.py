@@ -1,0 +1,28 @@
+"""The sample report as a file, and one in which a gate failed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sample_report import edited, sample_report
+
+from embedge.typed import plain
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "good.json"
+    path.write_text(json.dumps(plain(sample_report(pictures=False))))
+    return path
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    def spoil(value: Any) -> None:
+        value["verdict"]["gates"][-1].update(value=5.0, passed=False)
+        value["verdict"]["passed"] = False
+
+    path = tmp_path / "bad.json"
+    path.write_text(json.dumps(plain(edited(sample_report(pictures=False), spoil))))
+    return path

@@ -1,0 +1,84 @@
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tiny_bundles import face_like, tiny_contract, tiny_onnx
+
+from embedge.calibration.evaluation.figures import Side
+from embedge.calibration.evaluation.subjects import opened_model
+from embedge.cli import main
+from embedge.cli.proof import evaluate
+from embedge.errors import EmbedgeError
+
+
+def options(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    evaluate.configure(parser)
+    return parser.parse_args(["--models", "a.onnx", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--pairs", "p", "--matrix"], "E-EVALUATE-OPTIONS: --matrix and --groups"),
+        (["--bin", "p", "--groups", "g"], "E-EVALUATE-OPTIONS: --matrix and --groups"),
+        (["--all-pairs", "--per-person", "1"], "E-EVALUATE-OPTIONS: --per-person is 1"),
+        (["--all-pairs"], "E-EVALUATE-ROOT"),
+        (["--pairs", "p"], "E-EVALUATE-ROOT"),
+    ],
+)
+def test_mistakes_are_told_before_a_model_is_opened(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "--models", "absent.onnx", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_only_published_protocols_mirror_without_being_asked() -> None:
+    assert evaluate._flip(options("--bin", "lfw.bin")) == "sum"
+    assert evaluate._flip(options("--ijb", "IJBC")) == "sum"
+    assert evaluate._flip(options("--bin", "lfw.bin", "--flip", "none")) == "none"
+    assert evaluate._flip(options("--all-pairs")) is None
+    facts = evaluate._protocol(options("--ijb", "data/IJBC", "--ijb-protocol", "1:N"))
+    assert (facts.source, facts.part, facts.flip) == ("IJBC", "1:N", "sum")
+
+
+def test_a_leak_ends_with_3_and_the_figures_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, trained = tmp_path / "a.onnx", tmp_path / "trained.txt"
+    model.write_bytes(tiny_onnx(tiny_contract(64)))
+    trained.write_text("somebody\n p1 \n")
+    asked = ["evaluate", "--models", str(model), "--all-pairs", "--root", str(people(tmp_path))]
+    assert main([*asked, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["data"]["findings"] == []
+    assert main([*asked, "--json", "--trained-on", str(trained)]) == 3
+    told = capsys.readouterr()
+    found = json.loads(told.out)
+    assert [one["examples"] for one in found["data"]["findings"]] == [["p1"]]
+    assert found["models"][0]["result"]["comparison"]["genuine"] == 4
+    assert "faults that spoil these figures" in told.err
+
+
+def people(folder: Path) -> Path:
+    """Two pictures each of four people, the second a little darker."""
+    for person in range(4):
+        home = folder / "faces" / f"p{person}"
+        home.mkdir(parents=True)
+        face = face_like(person)
+        for number, picture in enumerate((face, face - face // 16)):
+            Image.fromarray(picture).save(home / f"{number}.png")
+    return folder / "faces"
+
+
+def test_two_files_of_one_name_are_told_apart_by_their_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    path.write_bytes(tiny_onnx(tiny_contract(64)))
+    model = opened_model(str(path))
+    taken = {Side("a")}
+    assert evaluate._told_apart(model, set(), "a.onnx") == Side("a")
+    assert evaluate._told_apart(model, taken, "a.onnx") == Side(f"a@{model.digest[:8]}")
+    with pytest.raises(EmbedgeError, match=r"a\.onnx is given more than once"):
+        evaluate._told_apart(model, {*taken, Side(f"a@{model.digest[:8]}")}, "a.onnx")

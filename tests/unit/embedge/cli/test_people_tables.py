@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+
+from embedge.cli.people_tables import people_of_csv, people_of_folder
+from embedge.errors import EmbedgeError
+
+
+def test_folders_are_people_and_hidden_things_are_nobody(tmp_path: Path) -> None:
+    for name in (
+        "ben/2.png",
+        "ben/1.png",
+        "ann/1.png",
+        "ann/.thumb",
+        ".git/1.png",
+        "ann/sub/3.png",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "readme.txt").touch()
+    assert people_of_folder(tmp_path) == [
+        (name.split("/")[0], tmp_path / name) for name in ("ann/1.png", "ben/1.png", "ben/2.png")
+    ]
+
+
+def test_a_table_begins_where_it_lies(tmp_path: Path) -> None:
+    table = tmp_path / "who.csv"
+    table.write_text('\ufeffa.png,ann\n\n"b,1.png","ben, junior"\n/c.png,cy\n', encoding="utf-8")
+    assert people_of_csv(table) == [
+        ("ann", tmp_path / "a.png"),
+        ("ben, junior", tmp_path / "b,1.png"),
+        ("cy", Path("/c.png")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"a.png,ann\nb.png\n", "row 2 is not"), (b"", "it is empty"), (b"\xff\xfe,x", "be read")],
+)
+def test_what_is_no_table_is_refused(content: bytes, why: str, tmp_path: Path) -> None:
+    table = tmp_path / "who.csv"
+    table.write_bytes(content)
+    with pytest.raises(EmbedgeError, match=why) as caught:
+        people_of_csv(table)
+    assert (caught.value.code, caught.value.where) == ("E-PEOPLE", str(table))
+    with pytest.raises(EmbedgeError, match="no folder with pictures"):
+        people_of_folder(tmp_path)
