@@ -48,7 +48,7 @@ class OnnxDetector(Closing):
     @property
     def head(self) -> str:
         """Which kind of detector was recognised."""
-        return type(self._head).__name__.removesuffix("DetectorHead")
+        return type(self._head).__name__.removesuffix("Head")
 
     def detect(self, image: RgbImage) -> list[Face]:
         """Every face, best first."""
