@@ -118,7 +118,7 @@ def judge(
             seed=seed,
         )
         if not asked.alone:
-            same = _cosines(asked.gallery.rows, asked.probe.rows)
+            same = _told(np.einsum("nd,nd->n", asked.gallery.rows, asked.probe.rows))
             found = replace(found, same_image=same)
         if asked.instead_of is not None:
             found = replace(found, drift=_drift(*done[asked.instead_of], asked, found, people))
@@ -178,11 +178,10 @@ def cosines_of(one: Floats, other: Floats) -> Cosines:
             f"embeddings of shape {other.shape} cannot be compared with {one.shape}",
             remedy="Embed the same pictures with both graphs",
         )
-    return _cosines(_directions(one), _directions(other))
+    return _told(np.sum(_directions(one) * _directions(other), axis=1))
 
 
-def _cosines(one: Floats, other: Floats) -> Cosines:
-    cosines = np.einsum("nd,nd->n", one, other)
+def _told(cosines: Floats) -> Cosines:
     return Cosines(
         float(cosines.mean()),
         float(np.percentile(cosines, 1)),

@@ -11,6 +11,7 @@ from embedge.export.engines import EngineOptions, engine_from_onnx
 from embedge.export.engines.check import checked_engine
 from embedge.runtime.encoders.tensorrt.api import MODULES
 from embedge.runtime.encoders.tensorrt.encoder import TensorRTEncoder
+from embedge.typed import plain
 
 
 @pytest.fixture(params=["tensorrt", "rtx"])
@@ -49,8 +50,8 @@ def test_an_engine_agrees_with_its_graph(
         "card": card.to_json(),
         "parity": asdict(check.parity),
         "provider": check.provider,
-        "latency": [row.to_json() for row in check.latency],
-        "power": check.power,
+        "latency": plain(check.latency),
+        "power": plain(check.power),
     }
     assert check.parity.min >= check.bound
     assert ("CUDA graph" in check.provider) == (batches == (1, 1, 1))
