@@ -8,6 +8,7 @@ import dataclasses
 import re
 import sys
 import types
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -39,11 +40,12 @@ class Mistakes(ValueError):
         super().__init__("; ".join([*lines[:_MOST_TOLD], *rest]))
 
 
-class Constraint:
+class Constraint(ABC):
     """What an annotation demands beyond the type; pydantic asks for it through its two hooks."""
 
+    @abstractmethod
     def check(self, value: Any) -> Any:
-        raise NotImplementedError
+        """The value, or a ValueError that says what is wrong with it."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         inner = {"type": "no-info", "function": self.check}
@@ -52,8 +54,9 @@ class Constraint:
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
         return {**handler(schema), **self.keywords()}
 
+    @abstractmethod
     def keywords(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """The same demand in JSON Schema's words."""
 
 
 @dataclass(frozen=True, slots=True)
