@@ -34,6 +34,13 @@ def whole_file(path: Path) -> Iterator[Path]:
             part.unlink()
 
 
+def sweep_parts(folder: Path) -> None:
+    """Remove what killed writers left under a folder that nobody else writes to."""
+    for part in folder.rglob(".*.part"):
+        if part.is_file():
+            part.unlink()
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     with whole_file(path) as part:
         part.write_bytes(data)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from embedge.errors import EmbedgeError
-from embedge.files import sha256_json, write_json
+from embedge.files import sha256_json, sweep_parts, write_json
 from embedge.progress import Progress
 from embedge.train.loop import ranks
 from embedge.train.loop.schedule import Schedule
@@ -159,6 +159,7 @@ class Run:
     def _begun(self, asked: Declared) -> float:
         self.progress.say(f"{asked.name} …")
         asked.part.mkdir(parents=True, exist_ok=True)
+        sweep_parts(asked.part)
         return time.monotonic()
 
     def _kept(self, asked: Declared, facts: dict[str, Any], began: float) -> Stage:

@@ -50,6 +50,27 @@ def test_a_failing_stage_leaves_no_finished_folder(tmp_path):
     assert kept.facts == {"half": True}  # what a stage had begun is there for it to resume
 
 
+def test_a_writer_killed_within_a_stage_leaves_nothing_in_the_finished_one(tmp_path):
+    killed = (
+        "import os, sys; from pathlib import Path; from embedge.files import whole_file\n"
+        "with whole_file(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    )
+
+    def die(folder):
+        subprocess.run([sys.executable, "-c", killed, str(folder / "deep" / "steps.csv")])
+        raise ValueError("killed")
+
+    def left(folder):
+        return [path.name for path in folder.rglob("*") if path.is_file()]
+
+    with opened(tmp_path / "run") as run, pytest.raises(ValueError, match="killed"):
+        run.stage("one", {}, [], die)
+    assert any(name.endswith(".part") for name in left(tmp_path / "run"))
+    with opened(tmp_path / "run") as run:
+        finished = run.stage("one", {}, [], lambda folder: None)
+    assert left(finished.folder) == ["stage.json"]
+
+
 def test_a_full_disk_is_one_clear_error(tmp_path):
     def fill(folder):
         raise OSError(28, "No space left on device", str(folder / "big"))
