@@ -5,7 +5,8 @@ ridge regression, a reduction to fewer dimensions, a low-rank correction, a smal
 networks averaged, random features and Nyström kernels differ only in what the arrays hold.
 """
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -85,6 +86,7 @@ class Bridge:
     """`gauge` foretells the cosine to the native template from (1, the old one, hidden units).
 
     It was fitted on pictures that the map was not. Without it nothing is foretold (NaN).
+    Bridged templates are accepted at `threshold`; `stricter` ones are for larger galleries.
     """
 
     source: End
@@ -94,6 +96,7 @@ class Bridge:
     hidden: Hidden | None = None
     gauge: Float32 | None = None
     threshold: Threshold | None = None
+    stricter: tuple[Threshold, ...] = ()
     facts: Mapping[str, Fact] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -132,8 +135,41 @@ class Bridge:
         unit = self._checked(rows)
         return self._mapped(unit, self._units(unit))
 
-    def with_threshold(self, threshold: Threshold | None) -> "Bridge":
-        return replace(self, threshold=threshold)
+    def turned(self, source: Float32, target: Float32) -> "Bridge":
+        """The same between rotated spaces: of rows `@ source.T`, and answers `@ target.T`."""
+        hidden, gauge = self.hidden, self.gauge
+        if hidden is not None:
+            inward, outward = hidden.inward @ source.T, target @ hidden.outward
+            hidden = replace(hidden, inward=inward, outward=outward)
+        if gauge is not None:
+            ends = 1, 1 + self.source.dim
+            middle = source @ gauge[slice(*ends)]
+            gauge = np.concatenate([gauge[: ends[0]], middle, gauge[ends[1] :]])
+        linear = target @ self.linear @ source.T
+        offset = target @ self.offset
+        return replace(self, linear=linear, offset=offset, hidden=hidden, gauge=gauge)
+
+    @property
+    def digest(self) -> str:
+        """Of the map itself: the spaces it joins, and every number of it."""
+        digest = hashlib.sha256(f"{self.source}{self.target}".encode())
+        arrays = [self.linear, self.offset, self.gauge]
+        if self.hidden is not None:
+            digest.update(self.hidden.activation.encode())
+            arrays += [self.hidden.inward, self.hidden.bias, self.hidden.outward]
+        for array in arrays:
+            digest.update(b"" if array is None else np.ascontiguousarray(array, "<f4").tobytes())
+        return digest.hexdigest()
+
+    def with_threshold(
+        self, threshold: Threshold | None, stricter: Sequence[Threshold] = ()
+    ) -> "Bridge":
+        return replace(self, threshold=threshold, stricter=tuple(stricter))
+
+    @property
+    def operating_points(self) -> tuple[Threshold, ...]:
+        """The bridge's own threshold first; the stricter ones are for searches of many."""
+        return self.stricter if self.threshold is None else (self.threshold, *self.stricter)
 
     def _units(self, unit: Float32) -> Float32:
         if self.hidden is None:

@@ -6,16 +6,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
+import numpy as np
+
 from embedge.errors import EmbedgeError
+from embedge.runtime.encoders import Embeddings
+from embedge.runtime.gallery.migration.side import Side
+from embedge.runtime.gallery.mirror import Seen
 from embedge.runtime.gallery.sealed.header import Header
-from embedge.runtime.gallery.sealed.ledger import Ledger
+from embedge.runtime.gallery.sealed.ledger import KEY_BYTES, Ledger
+from embedge.runtime.gallery.sealed.templates import Template
+from embedge.runtime.gallery.search.int8 import Matrix
 from embedge.runtime.gallery.storage.carving import carved, headers
 from embedge.runtime.gallery.storage.registry import while_quiet
-from embedge.runtime.gallery.storage.traces import Traces
+from embedge.runtime.gallery.storage.traces import Traces, traces_of
 
-__all__ = ["ErasureProof"]
+__all__ = ["ErasureProof", "proof_before"]
 
 _UNKNOWN = (
     "copies elsewhere: backups, snapshots, other folders (subfolders too), other machines",
@@ -94,6 +102,36 @@ class ErasureProof:
     def to_json(self) -> dict[str, Any]:
         public = {name: getattr(self, name) for name in self.__slots__ if not name.startswith("_")}
         return {**public, "bytes": self.searched_bytes, "proven": self.proven}
+
+
+def proof_before(
+    connection: Connection,
+    seen: Seen,
+    name: str,
+    number: int | None,
+    own: Embeddings | None,
+) -> tuple[ErasureProof, Embeddings]:
+    """Before the erasure: what must not be found after it, and the embeddings it is made of."""
+    ledger, side = seen.ledger, seen.side
+    old = [] if number is None else ledger.templates(connection, number)
+    sealed = [] if number is None else ledger.sealed_rows(connection, number)
+    if ledger.key is None:  # then the rows are there as they are, beside what others have too
+        sealed = [row[:KEY_BYTES] for row in sealed[:1]]
+    plain, stored = _plain_of(side, old)
+    traces = traces_of(stored, plain, own, sealed)
+    if seen.state.crossing is not None and seen.state.crossing.kept:
+        other, kept = _plain_of(ledger.side(seen.state, hidden=True), old)
+        traces = traces.joined(traces_of(kept, other, None, []))
+    proof = ErasureProof.of(name, len(old), traces, pictures=own is not None)
+    return proof, plain if own is None else np.concatenate([plain, own])
+
+
+def _plain_of(side: Side, templates: Sequence[Template]) -> tuple[Embeddings, Matrix]:
+    """What the templates have on this side, and how it is stored."""
+    none = side.stored(np.empty((0, side.dim), np.float32))
+    rows = [row for each in templates if (row := each.at(across=side.across)) is not None]
+    stored = np.concatenate([none, *(row[None] for row in rows)])
+    return side.plain(stored), stored
 
 
 def _files_of(folder: Path, unreadable: list[str]) -> list[Path]:

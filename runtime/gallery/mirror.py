@@ -8,6 +8,8 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from embedge.errors import EmbedgeError
+from embedge.runtime.gallery.migration.side import Side
+from embedge.runtime.gallery.migration.two_kinds import TwoKinds
 from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.sealing import same_sum
 from embedge.runtime.gallery.sealed.state import State
@@ -29,7 +31,7 @@ class Seen:
     ledger: Ledger
     state: State
     version: tuple[int, int]
-    index: TemplateIndex
+    index: TemplateIndex | TwoKinds
     people: list[int]  # their numbers in the file, in the index's order
     process: int
 
@@ -37,6 +39,11 @@ class Seen:
         """The person's number in the file."""
         place = self.index.number(name)
         return None if place is None else self.people[place]
+
+    @property
+    def side(self) -> Side:
+        """The space that is searched."""
+        return self.ledger.side(self.state)
 
 
 class Mirror:
@@ -87,7 +94,7 @@ class Mirror:
             if self._intended is not None:
                 ledger, state = self._intended
                 self._newest = ledger.header.gallery, state
-                self._forget_version()  # the next look reads back what was written
+                self.forget_version()  # the next look reads back what was written
 
     def put(self, connection: Connection, state: State, ledger: Ledger | None = None) -> None:
         if ledger is None:
@@ -113,13 +120,13 @@ class Mirror:
             remedy = f"{error.remedy}; the next opening for writing wipes it"
             raise EmbedgeError(error.code, what, where=error.where, remedy=remedy) from error
 
-    def _forget_version(self) -> None:
+    def forget_version(self) -> None:
         if self._seen is not None:
             self._seen.version = _STALE
 
     def _how_it_stands(self) -> str:
         """Looked up after a commit has failed: it may have reached the file all the same."""
-        self._forget_version()
+        self.forget_version()
         if self._intended is None:
             return "nothing was changed"
         ledger, state = self._intended
@@ -176,12 +183,14 @@ class Mirror:
     def _loaded(
         self, connection: Connection, ledger: Ledger, state: State, version: tuple[int, int]
     ) -> Seen:
-        index = TemplateIndex(ledger.dim, ledger.header.rows, self._threads, self._search)
+        side = ledger.side(state)
+        index = self._empty_index(side, state)
         seen = Seen(ledger, State(), version, index, [], os.getpid())
         try:
             total = seen.state.rows
-            for part in ledger.parts(connection):
-                index.add(part.names, part.matrix)
+            for part in ledger.parts(connection, side=side):
+                index.know(part.met)
+                index.add(part.names, part.matrix, part.bridged)
                 seen.people += part.people
                 total = total + ledger.sum_of.of(part.tags)
             rows = connection.execute(_COUNT).fetchone()
@@ -191,6 +200,11 @@ class Mirror:
             index.close()
             raise
         return seen
+
+    def _empty_index(self, side: Side, state: State) -> TemplateIndex | TwoKinds:
+        how = side.dim, "int8" if side.int8 else "float32", self._threads, self._search
+        marks = state.crossing is not None and state.crossing.marks
+        return TwoKinds(*how) if marks else TemplateIndex(*how)
 
     def _require_all(self, same: bool, seen: Seen, state: State) -> None:
         counts = len(seen.people), len(seen.index.names), len(seen.index)
@@ -209,7 +223,7 @@ def _append(connection: Connection, seen: Seen, state: State) -> None:
     """What was enrolled since; it enters the index once all of it is verified."""
     before, ledger = seen.state, seen.ledger
     after = before.next_record - 1, before.next_person - 1
-    parts = list(ledger.parts(connection, *after))
+    parts = list(ledger.parts(connection, *after, side=ledger.side(state)))
     total, people = before.rows, [person for part in parts for person in part.people]
     for part in parts:
         total = total + ledger.sum_of.of(part.tags)
@@ -218,5 +232,6 @@ def _append(connection: Connection, seen: Seen, state: State) -> None:
     if not whole or not same_sum(total, state.rows):
         raise damage(ledger.path, "rows were dropped, added or put back")
     for part in parts:
-        seen.index.add(part.names, part.matrix)
+        seen.index.know(part.met)
+        seen.index.add(part.names, part.matrix, part.bridged)
     seen.people += people

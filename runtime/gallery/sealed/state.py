@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.sealed.sealing import Sum, no_sum
 
 __all__ = ["State"]
 
 _NUMBERS = struct.Struct("<10Q")
+_SHORTEST = 3 * 16 + 16 + 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +39,7 @@ class State:
     tries: Sum = field(default_factory=no_sum)
     mark: bytes = bytes(16)
     secret: bytes = field(default_factory=lambda: os.urandom(32))
+    crossing: Crossing | None = None
 
     def next(self, **changes: Any) -> "State":
         """The state after one more writing."""
@@ -45,13 +48,15 @@ class State:
     def to_bytes(self) -> bytes:
         values = [getattr(self, each.name) for each in fields(self)]
         sums = b"".join(each.astype("<u8").tobytes() for each in values[10:13])
-        return _NUMBERS.pack(*values[:10]) + sums + self.mark + self.secret
+        crossing = self.crossing.to_bytes() if self.crossing else b""
+        return _NUMBERS.pack(*values[:10]) + sums + self.mark + self.secret + crossing
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "State":
         numbers, rest = _NUMBERS.unpack(raw[: _NUMBERS.size]), raw[_NUMBERS.size :]
-        if len(rest) != 3 * 16 + 16 + 32:
+        if len(rest) < _SHORTEST:
             raise ValueError("a state of another length")
         sums = np.frombuffer(rest[:48], "<u8").reshape(3, 2).astype(np.uint64)
-        values = [*numbers, *sums, rest[48:64], rest[64:]]
+        values = [*numbers, *sums, rest[48:64], rest[64:_SHORTEST]]
+        values.append(Crossing.from_bytes(rest[_SHORTEST:]) if rest[_SHORTEST:] else None)
         return cls(**{each.name: value for each, value in zip(fields(cls), values)})
