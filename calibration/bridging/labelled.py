@@ -55,6 +55,7 @@ class Labelled:
     """`threshold` comes from half of the people; `on_others` is what it did on the other half.
 
     `new_threshold` is what the new model's own templates need at the same FMR on the same half.
+    `stricter` are thresholds for smaller FMRs, as far as these people can carry them.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -62,6 +63,7 @@ class Labelled:
     threshold: Threshold | None
     new_threshold: float | None
     on_others: Comparison | None
+    stricter: tuple[Threshold, ...] = ()
 
     def point_at(self, fmr: float) -> BridgePoint | None:
         return next((point for point in self.points if abs(point.fmr - fmr) < 1e-6 * fmr), None)
@@ -85,12 +87,15 @@ def labelled_evidence(
     found = judge(wanted, people.labels, fmrs, seed=seed, rounds=rounds, on_done=on_done)
     chosen, others = split_subjects(people.labels, seed)
     threshold, native = calibrated(bridged, people, chosen, fmr, dataset=dataset)
+    smaller = sorted((each for each in fmrs if each < fmr * (1 - 1e-6)), reverse=True)
+    stricter = (calibrated(bridged, people, chosen, each, dataset=dataset)[0] for each in smaller)
     return Labelled(
         found,
         _points(found, people, bridged, fmrs),
         threshold,
         native,
         _on_others(bridged, people.only(others), others, threshold),
+        tuple(each for each in stricter if each is not None),
     )
 
 

@@ -1,35 +1,42 @@
-"""Two embedding spaces, a bridge between them, and people in both."""
+"""Two made-up networks that see the same made-up people, each in its own words."""
 
 import numpy as np
 
-from embedge.runtime.bridge import Bridge, End, Hidden
-from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.threshold import Threshold
-
-OLD = EmbeddingContract("old space", "o" * 64, 16)
-NEW = EmbeddingContract("new space", "n" * 64, 24)
+__all__ = ["people", "rotation", "strangers", "unit"]
 
 
-def rows(seed: int, count: int, dim: int = OLD.dim) -> np.ndarray:
-    made = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
-    return made / np.linalg.norm(made, axis=1, keepdims=True)
+def unit(rows: np.ndarray) -> np.ndarray:
+    return np.float32(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
-def threshold(value: float = 0.5, fmr: float = 1e-4) -> Threshold:
-    return Threshold(value, fmr, fmr / 2, fmr, 0.95, 10**6, 900, "strangers", "bridged")
+def rotation(dim: int, seed: int) -> np.ndarray:
+    return np.linalg.qr(np.random.default_rng(seed).normal(size=(dim, dim)))[0]
 
 
-def bridge(old: EmbeddingContract = OLD, new: EmbeddingContract = NEW) -> Bridge:
-    """An embedding without loss, a little bent."""
-    draw = np.random.default_rng(77)
-    linear = np.linalg.qr(draw.normal(size=(new.dim, old.dim)))[0].astype(np.float32)
-    hidden = Hidden(
-        "tanh",
-        draw.normal(size=(6, old.dim)).astype(np.float32),
-        draw.normal(size=6).astype(np.float32),
-        0.05 * draw.normal(size=(new.dim, 6)).astype(np.float32),
-    )
-    gauge = draw.normal(size=1 + old.dim + 6).astype(np.float32) / 20
-    offset = np.zeros(new.dim, np.float32)
-    ends = End.of(old), End.of(new)
-    return Bridge(*ends, linear, offset, hidden, gauge, threshold(), facts={"kind": "test"})
+def _seen(faces: np.ndarray, dims: tuple[int, int], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Each network turns a face its own way, bends it, and errs a little."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for number, dim in enumerate(dims):
+        words = np.random.default_rng(100 + number).normal(size=(faces.shape[1], dim))
+        bent = faces @ words
+        bent += 0.2 * np.abs(bent) + 0.5 * random.normal(size=bent.shape)
+        rows.append(unit(bent))
+    return rows[0], rows[1]
+
+
+def strangers(
+    count: int, dims: tuple[int, int] = (48, 40), seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    faces = np.random.default_rng(seed).normal(size=(count, 24))
+    return _seen(faces, dims, seed + 1)
+
+
+def people(
+    count: int, pictures: int = 3, dims: tuple[int, int] = (48, 40), seed: int = 50
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Old rows, new rows and labels: a person's pictures differ by a third of what people do."""
+    random = np.random.default_rng(seed)
+    faces = np.repeat(random.normal(size=(count, 24)), pictures, axis=0)
+    faces = faces + 0.35 * random.normal(size=faces.shape)
+    return *_seen(faces, dims, seed + 1), np.repeat(np.arange(count), pictures)

@@ -2,7 +2,7 @@ import sqlite3
 
 import numpy as np
 import pytest
-from two_spaces import NEW, OLD, bridge, rows
+from two_galleries import NEW, OLD, bridge, rows
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
