@@ -96,8 +96,8 @@ class Bridge:
     hidden: Hidden | None = None
     gauge: Float32 | None = None
     threshold: Threshold | None = None
-    stricter: tuple[Threshold, ...] = ()
     facts: Mapping[str, Fact] = field(default_factory=dict)
+    stricter: tuple[Threshold, ...] = ()
 
     def __post_init__(self) -> None:
         for what, found, wanted in self._shapes():
