@@ -145,7 +145,7 @@ class Bridge:
             ends = 1, 1 + self.source.dim
             middle = source @ gauge[slice(*ends)]
             gauge = np.concatenate([gauge[: ends[0]], middle, gauge[ends[1] :]])
-        linear = target @ self.linear @ source.T
+        linear = np.asarray(target @ self.linear @ source.T, np.float32)
         offset = target @ self.offset
         return replace(self, linear=linear, offset=offset, hidden=hidden, gauge=gauge)
 

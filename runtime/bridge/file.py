@@ -148,8 +148,8 @@ def _bridge_of(header: _Header, arrays: dict[str, Float32]) -> Bridge:
     gauge = arrays.pop("gauge", None)
     if arrays:
         raise ValueError(f"the array {next(iter(arrays))} has no use")
-    told = header.threshold, header.facts, header.stricter
-    return Bridge(*ends, linear, offset, hidden, gauge, *told)
+    made = Bridge(*ends, linear, offset, hidden, gauge, header.threshold, header.facts)
+    return made.with_threshold(header.threshold, header.stricter)
 
 
 def _check_signature(path: Path, text: bytes, trusted: Sequence[Path]) -> None:

@@ -55,7 +55,7 @@ class TwoKinds:
         first = len(self)
         for kind, places in enumerate((np.flatnonzero(~marked), np.flatnonzero(marked))):
             if len(places):
-                self._kinds[kind].add([people[place] for place in places], matrix[places])
+                self._kinds[kind].add([people[place] for place in places.tolist()], matrix[places])
                 self._row_of[kind].append(first + places)
 
     def search(self, queries: Embeddings, count: int, handicap: float = 0.0) -> list[list[Ranked]]:
