@@ -1,0 +1,129 @@
+"""Does the threshold of bridged templates hold its FMR on other people? And what averaging gives.
+
+    python benchmarks/bridge_coverage.py CACHE [--splits 60]
+
+On the embeddings that `benchmarks/bridge.py --cache CACHE` keeps. Again and again some people fix
+the threshold of a bridge and the others are judged at it: how often is its FMR over the target?
+The others are a sample too, so that a bound of 95 % is exceeded on them more often than 5 %:
+`expected` is how often, were both samples normal. Then people with several pictures: is a gallery
+better off when their bridged templates are averaged, before the bridge or behind it?
+"""
+
+import argparse
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from bridge import MODELS, end
+from provenance import provenance, write_result
+
+from embedge.calibration.bridging.labelled import People, calibrated
+from embedge.calibration.thresholds import split_subjects
+from embedge.runtime.bridge import Bridge
+from embedge.train.bridge.fit import fitted_bridge
+from embedge.train.bridge.pairs import Pairs
+
+# FMR, and the share of the people who fix the threshold: fewer cannot carry it
+SPLITS = {1e-3: 1 / 3, 1e-4: 1 / 2}
+FMRS = (1e-3, 1e-4, 1e-5)
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+def coverage(mapped: np.ndarray, people: People, splits: int) -> dict[str, Any]:
+    scores = mapped @ people.new.T
+    names, codes = np.unique(people.labels, return_inverse=True)
+    different = codes[:, None] != codes[None, :]
+    found = {}
+    for fmr, share in SPLITS.items():
+        rates, thresholds = [], []
+        for seed in range(splits):
+            chosen, others = split_subjects(people.labels, 1000 + seed, share=share)
+            limit, _ = calibrated(mapped, people, chosen, fmr, dataset="lfw-dev")
+            if limit is None:
+                continue
+            rest = np.ix_(others, others)
+            above = (scores[rest] > np.float32(limit.value)) & different[rest]
+            rates.append(float(above.sum() / different[rest].sum()))
+            thresholds.append(limit.value)
+        noise = np.sqrt(1 + share / (1 - share))
+        found[f"{fmr:g}"] = {
+            "people_of": [len(names), share],
+            "splits": len(rates),
+            "over_target": float(np.mean(np.asarray(rates) > fmr)),
+            "expected": 1 - NormalDist().cdf(NormalDist().inv_cdf(0.95) / noise),
+            "median_fmr": float(np.median(rates)),
+            "largest_fmr": float(np.max(rates)),
+            "threshold": [float(np.min(thresholds)), float(np.max(thresholds))],
+        }
+    return found
+
+
+def averaged(bridge: Bridge, people: People, mapped: np.ndarray) -> dict[str, Any]:
+    """A person's first picture is the probe, the others are enrolled: TAR between people."""
+    _, codes = np.unique(people.labels, return_inverse=True)
+    several = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)]
+    several = [rows for rows in several if len(rows) >= 3]
+    probes = people.new[[rows[0] for rows in several]]
+    galleries = {
+        "one picture": [mapped[rows[1:2]] for rows in several],
+        "each picture": [mapped[rows[1:]] for rows in several],
+        "mean behind the bridge": [unit(mapped[rows[1:]].mean(0)[None]) for rows in several],
+        "mean before the bridge": [
+            bridge.apply(unit(people.old[rows[1:]].mean(0)[None])) for rows in several
+        ],
+        "each and the mean": [
+            np.concatenate([mapped[rows[1:]], unit(mapped[rows[1:]].mean(0)[None])])
+            for rows in several
+        ],
+        "each drawn to the mean": [
+            unit(mapped[rows[1:]] + mapped[rows[1:]].mean(0)) for rows in several
+        ],
+        "native, each picture": [people.new[rows[1:]] for rows in several],
+        "native, mean": [unit(people.new[rows[1:]].mean(0)[None]) for rows in several],
+    }
+    return {"people": len(several), **{k: _tars(v, probes) for k, v in galleries.items()}}
+
+
+def _tars(gallery: list[np.ndarray], probes: np.ndarray) -> list[float]:
+    best = np.stack([(rows @ probes.T).max(axis=0) for rows in gallery])
+    genuine, impostor = np.diag(best), np.sort(best[~np.eye(len(best), dtype=bool)])
+    limits = [impostor[-1 - int(fmr * len(impostor))] for fmr in FMRS]
+    return [round(float((genuine > limit).mean()), 5) for limit in limits]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cache", type=Path)
+    parser.add_argument("--splits", type=int, default=60)
+    options = parser.parse_args()
+    rows = {
+        (what, name): unit(np.load(options.cache / f"{what}.{name}.npy"))
+        for what in ("utk", "lfw")
+        for name in MODELS
+    }
+    labels = np.load(options.cache / "lfw.labels.npy")
+    result: dict[str, Any] = {"provenance": provenance("numpy"), "fmrs": list(FMRS), "pairs": {}}
+    for old in MODELS:
+        for new in MODELS:
+            if old == new:
+                continue
+            pairs = Pairs([rows["utk", old]], [rows["utk", new]])
+            ends = end(old, pairs.old[0]), end(new, pairs.new[0])
+            bridge = fitted_bridge(*ends, pairs).bridge
+            people = People(rows["lfw", old], rows["lfw", new], labels)
+            mapped = bridge.apply(people.old)
+            told = {
+                "coverage": coverage(mapped, people, options.splits),
+                "several pictures": averaged(bridge, people, mapped),
+            }
+            result["pairs"][f"{old} > {new}"] = told
+            print(old, new, told, flush=True)
+            write_result("bridge_coverage", result)
+
+
+if __name__ == "__main__":
+    main()
