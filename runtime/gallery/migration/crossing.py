@@ -46,7 +46,10 @@ class Crossing:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
-        return structured(cls, json.loads(raw), name="crossing")
+        try:
+            return structured(cls, json.loads(raw), name="crossing")
+        except RecursionError as error:
+            raise ValueError("a crossing nested too deeply") from error
 
     @property
     def marks(self) -> bool:

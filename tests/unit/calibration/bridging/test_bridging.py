@@ -11,6 +11,7 @@ from embedge.calibration.bridging.agreement import (
 )
 from embedge.calibration.bridging.attack import attack, looked_up
 from embedge.calibration.bridging.labelled import People, labelled_evidence
+from embedge.calibration.bridging.report import judged_bridge
 from embedge.calibration.bridging.verdict import Demands, Partial, partial_of, verdict
 from embedge.runtime.bridge import Bridge, End
 
@@ -168,3 +169,30 @@ def test_who_is_enrolled_again_is_whom_the_gauge_doubts():
     assert found.share == pytest.approx(0.2)
     assert found.kept > 0.99 > whole.points[0].kept
     assert partial_of(identity(40), group, DEMANDS, dataset="made up") is None
+
+
+def test_the_map_carries_stricter_thresholds_and_the_limit_of_a_partial_verdict():
+    group = known_people(dims=(40, 40))
+    strict = labelled_evidence(identity(40), group, FMRS, fmr=1e-1, dataset="made up", rounds=20)
+    assert strict.threshold is not None
+    (stricter,) = strict.stricter
+    assert stricter.fmr_upper <= 1e-2 < strict.threshold.fmr_upper
+    assert stricter.value > strict.threshold.value
+    held_out = group.old, group.new
+    asked = {"candidates": {}, "known": (), "datasets": ("strangers", "made up")}
+    bridge, report = judged_bridge(identity(40), held_out, group, Demands(1e-1, 0.5), **asked)
+    assert report.verdict.partial is None
+    assert "enrol_again_up_to" not in bridge.facts
+    assert [point.fmr_target for point in bridge.operating_points] == [1e-1, 1e-2]
+    gauged = replace(identity(40), gauge=np.eye(1, 41, 3, np.float32)[0])
+    kept = labelled_evidence(gauged, group, FMRS, fmr=1e-2, dataset="made up").point_at(1e-2)
+    best = partial_of(gauged, group, Demands(1e-2, 0.5), dataset="made up")
+    assert best is not None
+    assert kept is not None
+    demand = (kept.kept + best.kept) / 2
+    bridge, report = judged_bridge(gauged, held_out, group, Demands(1e-2, demand), **asked)
+    if best.kept > kept.kept:
+        assert report.verdict.decision == "partial"
+        assert bridge.facts["enrol_again_up_to"] == best.limit
+    else:
+        assert report.verdict.decision != "partial"

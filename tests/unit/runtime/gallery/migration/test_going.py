@@ -1,4 +1,6 @@
 import sqlite3
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -213,3 +215,53 @@ def test_where_the_state_is_lost_only_native_templates_are_saved(tmp_path):
 def lose_state(path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE state SET sealed = ?", (bytes(200),))
+
+
+def test_two_may_carry_it_at_once_and_a_third_searches_meanwhile(tmp_path):
+    people = rows(11, 300)
+    names = [f"p{n:03}" for n in range(300)]
+    with create(tmp_path) as gallery:
+        gallery.enroll(names, people, OLD)
+    failed, answered, done = [], [], threading.Event()
+
+    def carry() -> None:
+        try:
+            with Gallery.open(tmp_path / "g", key=KEY, writable=True) as gallery:
+                migrate(gallery, bridge(), NEW, records=10)
+        except Exception as error:  # told below, in the thread that may fail the test
+            failed.append(error)
+
+    def search() -> None:
+        try:
+            with Gallery.open(tmp_path / "g", key=KEY) as gallery:
+                while not done.is_set():
+                    contract = gallery.contract
+                    asked = people if contract == OLD else bridge().apply(people)
+                    try:
+                        found = gallery.identify(asked, contract, count=1)
+                    except EmbedgeError as error:
+                        if error.code != "E-SPACE":  # it went over in between
+                            raise
+                        continue
+                    assert [best.person for (best,) in found] == names
+                    answered.append(contract.space)
+        except Exception as error:
+            failed.append(error)
+
+    searching, *carrying = (threading.Thread(target=what) for what in (search, carry, carry))
+    searching.start()
+    for each in carrying:
+        each.start()
+    for each in carrying:
+        each.join()
+    while answered.count(NEW.space) < 2 and not failed:
+        time.sleep(0.01)
+    done.set()
+    searching.join()
+    assert not failed
+    assert answered == sorted(answered, key=[OLD.space, NEW.space].index)
+    assert check(tmp_path / "g", KEY) == []
+    with Gallery.open(tmp_path / "g", key=KEY) as gallery:
+        assert gallery.info().bridged == 314
+        events = [entry["event"] for entry in gallery.audit()]
+        assert events.count("migrate") == 1
