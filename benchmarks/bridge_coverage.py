@@ -80,12 +80,30 @@ def averaged(bridge: Bridge, people: People, mapped: np.ndarray) -> dict[str, An
             for rows in several
         ],
         "each drawn to the mean": [
-            unit(mapped[rows[1:]] + mapped[rows[1:]].mean(0)) for rows in several
+            bridge.apply(people.old[rows[1:]] + people.old[rows[1:]].mean(0)) for rows in several
         ],
         "native, each picture": [people.new[rows[1:]] for rows in several],
         "native, mean": [unit(people.new[rows[1:]].mean(0)[None]) for rows in several],
     }
-    return {"people": len(several), **{k: _tars(v, probes) for k, v in galleries.items()}}
+    each, drawn = (galleries[k] for k in ("each picture", "each drawn to the mean"))
+    return {
+        "people": len(several),
+        **{k: _tars(v, probes) for k, v in galleries.items()},
+        "FMR of drawn ones at the others' threshold": _fmr_at(each, drawn, probes),
+    }
+
+
+def _fmr_at(
+    each: list[np.ndarray], drawn: list[np.ndarray], probes: np.ndarray
+) -> list[list[float]]:
+    """Per comparison: that of the templates as they are, and drawn, at one threshold."""
+    owner = np.repeat(np.arange(len(each)), [len(rows) for rows in each])
+    different = owner[:, None] != np.arange(len(probes))[None]
+    plain, other = (np.concatenate(rows) @ probes.T for rows in (each, drawn))
+    limits = [np.quantile(plain[different], 1 - fmr) for fmr in FMRS[:2]]
+    return [
+        [float((scores[different] > limit).mean()) for scores in (plain, other)] for limit in limits
+    ]
 
 
 def _tars(gallery: list[np.ndarray], probes: np.ndarray) -> list[float]:

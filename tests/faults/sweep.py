@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from two_galleries import NEW, OLD, bridge
+from two_galleries import carried as in_new_space
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.gallery.gallery import Gallery
@@ -131,7 +132,7 @@ OPERATIONS = {
 
 
 def _in_space(gallery: Gallery, templates: np.ndarray) -> np.ndarray:
-    return bridge().apply(templates) if gallery.contract.space == NEW.space else templates
+    return in_new_space(templates) if gallery.contract.space == NEW.space else templates
 
 
 class Sweep:

@@ -33,3 +33,9 @@ def bridge(old: EmbeddingContract = OLD, new: EmbeddingContract = NEW) -> Bridge
     offset = np.zeros(new.dim, np.float32)
     ends = End.of(old), End.of(new)
     return Bridge(*ends, linear, offset, hidden, gauge, threshold(), facts={"kind": "test"})
+
+
+def carried(templates: np.ndarray) -> np.ndarray:
+    """What a migration makes of all the templates of one person."""
+    mean = templates.mean(axis=0) if len(templates) > 1 else 0
+    return bridge().apply(templates + mean)

@@ -227,7 +227,7 @@ class Ledger:
                 where = place(self._root, "R", record, person)
                 body = seal.open(sealed, where)
                 count = int.from_bytes(body[:4], "little")
-            found.append(Opened(record, count, body, sealed[-TAG:], seal, where))
+            found.append(Opened(record, person, count, body, sealed[-TAG:], seal, where))
         return found
 
     def people(self, connection: Connection) -> Iterator[tuple[int, str]]:

@@ -69,6 +69,7 @@ class Opened:
     """A record to be written anew: `count` says too of what kind its body is."""
 
     record: int
+    person: int
     count: int
     body: bytes
     tag: bytes

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from two_galleries import NEW, OLD, bridge, rows, threshold
+from two_galleries import NEW, OLD, bridge, carried, rows, threshold
 
 from embedge.runtime import Gallery
 from embedge.runtime.gallery.mending import check
@@ -33,17 +33,17 @@ def gallery(tmp_path, request):
 
 
 def test_the_bridge_alone_replaces_nothing(gallery):
-    visit = near(bridge().apply(ANN)[1], 0.8)
+    visit = near(carried(ANN)[1], 0.8)
     assert not replace_bridged(gallery, "ann", visit, NEW, native=LIMIT)
     assert gallery.info().bridged == 3
     assert not replace_bridged(gallery, "nobody", visit, NEW, native=LIMIT, other_factor=True)
 
 
 def test_another_factor_replaces_the_nearest_one_if_the_face_is_accepted_too(gallery):
-    carried = bridge().apply(ANN)
-    stranger = near(carried[1], 0.4)
+    known = carried(ANN)
+    stranger = near(known[1], 0.4)
     assert not replace_bridged(gallery, "ann", stranger, NEW, native=LIMIT, other_factor=True)
-    visit = near(carried[1], 0.8)
+    visit = near(known[1], 0.8)
     assert replace_bridged(gallery, "ann", visit, NEW, native=LIMIT, other_factor=True)
     assert gallery.info().bridged == 2
     assert len(gallery) == 3
@@ -51,7 +51,7 @@ def test_another_factor_replaces_the_nearest_one_if_the_face_is_accepted_too(gal
     ((best, *_),) = gallery.identify(visit, NEW)
     assert (best.person, best.bridged) == ("ann", False)
     assert best.cosine > 0.98
-    ((best, *_),) = gallery.identify(carried[0], NEW)
+    ((best, *_),) = gallery.identify(known[0], NEW)
     assert (best.person, best.bridged) == ("ann", True)
     # from now on the native one vouches for her
     second = near(visit, 0.7, seed=4)
@@ -61,7 +61,7 @@ def test_another_factor_replaces_the_nearest_one_if_the_face_is_accepted_too(gal
 
 
 def test_a_policy_may_forbid_it(gallery):
-    visit = near(bridge().apply(ANN)[0], 0.9)
+    visit = near(carried(ANN)[0], 0.9)
     never, factor = (replace(NIST_800_63B, replaces=how) for how in ("never", "other factor"))
     ask = (gallery, "ann", visit, NEW)
     assert not replace_bridged(*ask, native=LIMIT, other_factor=True, policy=never)
@@ -71,7 +71,7 @@ def test_a_policy_may_forbid_it(gallery):
 
 def test_old_templates_stay_and_when_all_are_native_nothing_is_left_of_the_bridge(gallery):
     for name, templates in (("ann", ANN), ("ben", rows(2, 1))):
-        for row in bridge().apply(templates):
+        for row in carried(templates):
             ask = (gallery, name, near(row, 0.9), NEW)
             assert replace_bridged(*ask, native=LIMIT, other_factor=True)
     assert gallery.info().bridged == 0
@@ -82,13 +82,13 @@ def test_old_templates_stay_and_when_all_are_native_nothing_is_left_of_the_bridg
     assert gallery.info().bridged == 0
     forget(gallery)
     assert gallery.crossing() is None
-    ((best, *_),) = gallery.identify(near(bridge().apply(ANN)[0], 0.9), NEW)
+    ((best, *_),) = gallery.identify(near(carried(ANN)[0], 0.9), NEW)
     assert (best.person, best.bridged) == ("ann", False)
 
 
 def test_after_the_old_ones_are_erased_it_goes_on(gallery):
     forget(gallery)
-    visit = near(bridge().apply(ANN)[0], 0.9)
+    visit = near(carried(ANN)[0], 0.9)
     assert replace_bridged(gallery, "ann", visit, NEW, native=LIMIT, other_factor=True)
     assert gallery.info().bridged == 2
     ((best, *_),) = gallery.identify(visit, NEW)
