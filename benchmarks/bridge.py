@@ -88,7 +88,7 @@ def judged(
     return {
         **unlabelled,
         "labelled": _told(found),
-        "rest": _kept(mapped, people.only(~chosen), ~chosen),
+        "rest": kept_on(mapped, people.only(~chosen), ~chosen),
         "verdict": asdict(verdict(bridge, agreed, found, DEMANDS)),
         "attack": asdict(attack(mapped, people.new, people)),
     }
@@ -145,7 +145,7 @@ def _short(fmr: float, kept: float) -> float | None:
     return round(GOALS[fmr] - kept, 5) if fmr in GOALS else None
 
 
-def _kept(mapped: Float32, people: People, part: np.ndarray) -> dict[str, list[float]]:
+def kept_on(mapped: Float32, people: People, part: np.ndarray) -> dict[str, list[float]]:
     """TAR at the FMRs of the goal, without intervals, on the people no constant was chosen on."""
     across = _across(mapped[part], people)
     alone = [pairs_within(rows, people.labels) for rows in (people.old, people.new)]

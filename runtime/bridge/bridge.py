@@ -126,8 +126,9 @@ class Bridge:
             units = self._units(unit)
             found[part] = _unit(self._mapped(unit, units))
             if self.gauge is not None:
-                columns = [np.ones((len(unit), 1), np.float32), unit, units]
-                expected[part] = np.clip(np.hstack(columns) @ self.gauge, -1, 1)
+                start, middle = self.gauge[0], 1 + self.source.dim
+                told = start + unit @ self.gauge[1:middle] + units @ self.gauge[middle:]
+                expected[part] = np.clip(told, -1, 1)
         return Bridged(found, expected)
 
     def unscaled(self, rows: Float32) -> Float32:
@@ -174,8 +175,9 @@ class Bridge:
     def _units(self, unit: Float32) -> Float32:
         if self.hidden is None:
             return np.empty((len(unit), 0), np.float32)
-        act = ACTIVATIONS[self.hidden.activation]
-        return act(unit @ self.hidden.inward.T + self.hidden.bias)
+        units = unit @ self.hidden.inward.T
+        units += self.hidden.bias
+        return ACTIVATIONS[self.hidden.activation](units)
 
     def _mapped(self, unit: Float32, units: Float32) -> Float32:
         found: Float32 = unit @ self.linear.T + self.offset
