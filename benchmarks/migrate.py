@@ -47,6 +47,7 @@ def kernel_map(old: EmbeddingContract, new: EmbeddingContract) -> Bridge:
 
 
 def timed(name: str, done: dict[str, Any], work: Callable[[], object]) -> None:
+    """What was measured so far is written, for the whole takes minutes."""
     clock, cpu = time.perf_counter(), time.process_time()
     work()
     done[name] = {
@@ -54,12 +55,14 @@ def timed(name: str, done: dict[str, Any], work: Callable[[], object]) -> None:
         "cpu_seconds": round(time.process_time() - cpu, 1),
     }
     print(name, done[name], flush=True)
+    write_result("migrate", done)
 
 
-def measured(path: Path, options: argparse.Namespace) -> dict[str, Any]:
+def measured(path: Path, options: argparse.Namespace) -> None:
     old = EmbeddingContract("old", "o" * 64, options.old_dim)
     new = EmbeddingContract("new", "n" * 64, options.new_dim)
-    over, found = kernel_map(old, new), dict[str, Any]()
+    over, asked = kernel_map(old, new), ("templates", "rows", "old_dim", "new_dim")
+    found = {"provenance": provenance("numpy"), **{key: vars(options)[key] for key in asked}}
     gallery = Gallery.create(path, old, key=KEY, rows=options.rows)
 
     def fill() -> None:
@@ -82,7 +85,7 @@ def measured(path: Path, options: argparse.Namespace) -> dict[str, Any]:
         timed("over again", found, lambda: migrate(gallery, over, new))
         timed("forget the old ones", found, lambda: forget(gallery))
     found["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
-    return found
+    write_result("migrate", found)
 
 
 def main() -> None:
@@ -94,10 +97,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where there is room for ten times the rows")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        found = measured(Path(folder) / "g", options)
-    asked = {"templates": options.templates, "rows": options.rows}
-    dims = {"old_dim": options.old_dim, "new_dim": options.new_dim}
-    write_result("migrate", {"provenance": provenance("numpy"), **asked, **dims, **found})
+        measured(Path(folder) / "g", options)
 
 
 if __name__ == "__main__":

@@ -224,6 +224,7 @@ def _migration() -> str | None:
     lines = [
         f"| {step} | {found[step]['cpu_seconds']:.0f} | {found[step]['seconds']:.0f} |"
         for step in steps
+        if step in found
     ]
     return MIGRATION.format(**found) + "\n".join(lines) + f"\n\n{_made(found)}\n"
 
