@@ -1,6 +1,6 @@
 """Does the threshold of bridged templates hold its FMR on other people? And what averaging gives.
 
-    python benchmarks/bridge_coverage.py CACHE [--splits 60]
+    python benchmarks/bridge_coverage.py CACHE [--splits 60] [--pair OLD NEW] [--kind auto]
 
 On the embeddings that `benchmarks/bridge.py --cache CACHE` keeps. Again and again some people fix
 the threshold of a bridge and the others are judged at it: how often is its FMR over the target?
@@ -10,19 +10,21 @@ better off when their bridged templates are averaged, before the bridge or behin
 """
 
 import argparse
+import json
+from itertools import permutations
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from bridge import GOALS, MODELS, end, kept_on
-from provenance import provenance, write_result
+from provenance import RESULTS, provenance, write_result
 
 from embedge.calibration.bridging.labelled import OLD, People
 from embedge.calibration.evaluation.judge import Subject, scores_of
 from embedge.calibration.rates import Insufficient
 from embedge.calibration.thresholds import split_subjects, threshold_at
-from embedge.runtime.bridge import Bridge
+from embedge.runtime.bridge import Bridge, read_bridge, write_bridge
 from embedge.train.bridge.fit import fitted_bridge
 from embedge.train.bridge.pairs import Pairs
 
@@ -35,12 +37,13 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
-def coverage(mapped: np.ndarray, people: People, splits: int) -> dict[str, Any]:
+def coverage(mapped: np.ndarray, people: People, splits: int, fmrs: list[float]) -> dict[str, Any]:
     scores = mapped @ people.new.T
     names, codes = np.unique(people.labels, return_inverse=True)
     different = codes[:, None] != codes[None, :]
     found = {}
-    for fmr, share in SPLITS.items():
+    for fmr in fmrs:
+        share = SPLITS[fmr]
         rates, thresholds = [], []
         for seed in range(splits):
             chosen, others = split_subjects(people.labels, 1000 + seed, share=share)
@@ -117,39 +120,48 @@ def _tars(gallery: list[np.ndarray], probes: np.ndarray) -> list[float]:
     return [round(float((genuine > limit).mean()), 5) for limit in limits]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cache", type=Path)
-    parser.add_argument("--splits", type=int, default=60)
-    options = parser.parse_args()
-    rows = {
-        (what, name): unit(np.load(options.cache / f"{what}.{name}.npy"))
+def measured(old: str, new: str, options: argparse.Namespace) -> dict[str, Any]:
+    utk, lfw = (
+        [unit(np.load(options.cache / f"{what}.{name}.npy")) for name in (old, new)]
         for what in ("utk", "lfw")
-        for name in MODELS
-    }
+    )
     labels = np.load(options.cache / "lfw.labels.npy")
     third, _ = split_subjects(labels, 7, share=1 / 3)  # on whom constants were chosen
-    result: dict[str, Any] = {"provenance": provenance("numpy"), "fmrs": list(GOALS), "pairs": {}}
-    for old in MODELS:
-        for new in MODELS:
-            if old == new:
-                continue
-            pairs = Pairs([rows["utk", old]], [rows["utk", new]])
-            ends = end(old, pairs.old[0]), end(new, pairs.new[0])
-            bridge = fitted_bridge(*ends, pairs).bridge
-            people = People(rows["lfw", old], rows["lfw", new], labels)
-            mapped = bridge.apply(people.old)
-            everybody = np.ones(len(labels), bool)
-            told = {
-                "facts": dict(bridge.facts),
-                "kept": kept_on(mapped, people, everybody)["kept"],
-                "others kept": kept_on(mapped, people.only(~third), ~third)["kept"],
-                "coverage": coverage(mapped, people, options.splits),
-                "several pictures": averaged(bridge, people, mapped),
-            }
-            result["pairs"][f"{old} > {new}"] = told
-            print(old, new, told, flush=True)
-            write_result("bridge_coverage", result)
+    people, everybody = People(*lfw, labels), np.ones(len(labels), bool)
+    fitted = options.cache / f"{old}.{new}.{options.kind}.bridge"
+    if not fitted.is_file():
+        ends = end(old, utk[0]), end(new, utk[1])
+        pairs = Pairs([utk[0]], [utk[1]])
+        write_bridge(fitted, fitted_bridge(*ends, pairs, kind=options.kind).bridge)
+    bridge = read_bridge(fitted)
+    mapped = bridge.apply(people.old)
+    return {
+        "facts": dict(bridge.facts),
+        "kept": kept_on(mapped, people, everybody)["kept"],
+        "others kept": kept_on(mapped, people.only(~third), ~third)["kept"],
+        "several pictures": averaged(bridge, people, mapped),
+        "coverage": coverage(mapped, people, options.splits, options.fmrs),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cache", type=Path, help="of embeddings; fitted maps are kept there too")
+    parser.add_argument("--splits", type=int, default=60)
+    parser.add_argument("--pair", nargs=2, action="append", metavar=("OLD", "NEW"))
+    parser.add_argument("--kind", default="auto")
+    parser.add_argument("--fmrs", type=float, nargs="*", default=list(SPLITS))
+    options = parser.parse_args()
+    known = RESULTS / "bridge_coverage.json"
+    found = json.loads(known.read_text()) if known.is_file() else {"pairs": {}}
+    for old, new in options.pair or permutations(MODELS, 2):
+        told = measured(old, new, options)
+        before = found["pairs"].get(f"{old} > {new}", {}).get("coverage", {})
+        told["coverage"] = {**before, **told["coverage"]}
+        found["pairs"][f"{old} > {new}"] = told
+        print(old, new, told, flush=True)
+        stated = {"provenance": provenance("numpy"), "fmrs": list(GOALS)}
+        write_result("bridge_coverage", {**found, **stated})
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from embedge.calibration.thresholds import split_subjects, threshold_at
 from embedge.runtime.bridge import Bridge
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["BridgePoint", "Labelled", "People", "calibrated", "labelled_evidence"]
+__all__ = ["BridgePoint", "Labelled", "People", "calibrated", "drawn", "labelled_evidence"]
 
 OLD, NEW, BRIDGED = Side("old"), Side("new"), Side("bridged")
 
@@ -55,6 +55,7 @@ class Labelled:
     """`threshold` comes from half of the people; `on_others` is what it did on the other half.
 
     `new_threshold` is what the new model's own templates need at the same FMR on the same half.
+    Both hold for templates as they are and for those that were drawn to their person's mean.
     `stricter` are thresholds for smaller FMRs, as far as these people can carry them.
     """
 
@@ -86,9 +87,17 @@ def labelled_evidence(
     wanted = [Asked(old, old), Asked(new, new), Asked(across, new)]
     found = judge(wanted, people.labels, fmrs, seed=seed, rounds=rounds, on_done=on_done)
     chosen, others = split_subjects(people.labels, seed)
-    threshold, native = calibrated(bridged, people, chosen, fmr, dataset=dataset)
+    _, native = calibrated(bridged, people, chosen, fmr, dataset=dataset)
+    ways = bridged, bridge.apply(drawn(people.old, people.labels))
+
+    def strictest(rate: float) -> Threshold | None:
+        asked = (calibrated(rows, people, chosen, rate, dataset=dataset)[0] for rows in ways)
+        held = [limit for limit in asked if limit is not None]
+        return max(held, key=lambda limit: limit.value) if len(held) == len(ways) else None
+
+    threshold = strictest(fmr)
     smaller = sorted((each for each in fmrs if each < fmr * (1 - 1e-6)), reverse=True)
-    stricter = (calibrated(bridged, people, chosen, each, dataset=dataset)[0] for each in smaller)
+    stricter = map(strictest, smaller)
     return Labelled(
         found,
         _points(found, people, bridged, fmrs),
@@ -97,6 +106,15 @@ def labelled_evidence(
         _on_others(bridged, people.only(others), others, threshold),
         tuple(each for each in stricter if each is not None),
     )
+
+
+def drawn(old: Float32, labels: NDArray[np.generic]) -> Float32:
+    """As a migration sends them over: each with the mean of its person's added to it."""
+    _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(counts), old.shape[1]), np.float32)
+    np.add.at(sums, codes, old)
+    moved: Float32 = old + sums[codes] / counts[codes, None].astype(np.float32)
+    return moved
 
 
 def calibrated(

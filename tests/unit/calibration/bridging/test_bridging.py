@@ -10,9 +10,10 @@ from embedge.calibration.bridging.agreement import (
     unlabelled_threshold,
 )
 from embedge.calibration.bridging.attack import attack, looked_up
-from embedge.calibration.bridging.labelled import People, labelled_evidence
+from embedge.calibration.bridging.labelled import People, calibrated, drawn, labelled_evidence
 from embedge.calibration.bridging.report import judged_bridge
 from embedge.calibration.bridging.verdict import Demands, Partial, partial_of, verdict
+from embedge.calibration.thresholds import split_subjects
 from embedge.runtime.bridge import Bridge, End
 
 FMRS = (1e-1, 1e-2)
@@ -196,3 +197,18 @@ def test_the_map_carries_stricter_thresholds_and_the_limit_of_a_partial_verdict(
         assert bridge.facts["enrol_again_up_to"] == best.limit
     else:
         assert report.verdict.decision != "partial"
+
+
+def test_the_threshold_holds_for_templates_that_are_drawn_together_too():
+    group = known_people(dims=(40, 40))
+    moved = drawn(group.old, group.labels)
+    for row, label, old in zip(moved, group.labels, group.old, strict=True):
+        mean = group.old[group.labels == label].mean(axis=0)
+        np.testing.assert_allclose(row, old + mean, atol=1e-6)
+    found = labelled_evidence(identity(40), group, (1e-2,), fmr=1e-2, dataset="made up", rounds=20)
+    chosen, _ = split_subjects(group.labels, 0)
+    assert found.threshold is not None
+    for rows in (group.old, identity(40).apply(moved)):
+        limit, _ = calibrated(rows, group, chosen, 1e-2, dataset="made up")
+        assert limit is not None
+        assert found.threshold.value >= limit.value
