@@ -20,7 +20,7 @@ import numpy as np
 from bridge import GOALS, MODELS, end, kept_on
 from provenance import RESULTS, provenance, write_result
 
-from embedge.calibration.bridging.labelled import OLD, People
+from embedge.calibration.bridging.labelled import OLD, People, drawn
 from embedge.calibration.evaluation.judge import Subject, scores_of
 from embedge.calibration.rates import Insufficient
 from embedge.calibration.thresholds import split_subjects, threshold_at
@@ -37,36 +37,47 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
-def coverage(mapped: np.ndarray, people: People, splits: int, fmrs: list[float]) -> dict[str, Any]:
-    scores = mapped @ people.new.T
+def coverage(bridge: Bridge, people: People, splits: int, fmrs: list[float]) -> dict[str, Any]:
+    """Templates as they are, and drawn to their person's mean, at the threshold of both."""
+    ways = [bridge.apply(rows) for rows in (people.old, drawn(people.old, people.labels))]
+    scores = [rows @ people.new.T for rows in ways]
     names, codes = np.unique(people.labels, return_inverse=True)
     different = codes[:, None] != codes[None, :]
     found = {}
     for fmr in fmrs:
-        share = SPLITS[fmr]
-        rates, thresholds = [], []
+        share, rates = SPLITS[fmr], []
         for seed in range(splits):
             chosen, others = split_subjects(people.labels, 1000 + seed, share=share)
-            part = Subject(OLD, mapped[chosen]), Subject(OLD, people.new[chosen])
-            asked = scores_of(*part, people.labels[chosen])
-            limit = threshold_at(asked, fmr, dataset="lfw-dev", model="bridged")
-            if isinstance(limit, Insufficient):
+            limits = [_limit(rows[chosen], people.only(chosen), fmr) for rows in ways]
+            if None in limits:
                 continue
             rest = np.ix_(others, others)
-            above = (scores[rest] > np.float32(limit.value)) & different[rest]
-            rates.append(float(above.sum() / different[rest].sum()))
-            thresholds.append(limit.value)
+            limit, strangers = np.float32(max(x for x in limits if x)), different[rest]
+            rates.append([float((each[rest] > limit)[strangers].mean()) for each in scores])
+        kinds = ("as they are", "drawn")
+        told = zip(kinds, np.asarray(rates).T, strict=True)
         noise = np.sqrt(1 + share / (1 - share))
         found[f"{fmr:g}"] = {
             "people_of": [len(names), share],
             "splits": len(rates),
-            "over_target": float(np.mean(np.asarray(rates) > fmr)),
             "expected": 1 - NormalDist().cdf(NormalDist().inv_cdf(0.95) / noise),
-            "median_fmr": float(np.median(rates)),
-            "largest_fmr": float(np.max(rates)),
-            "threshold": [float(np.min(thresholds)), float(np.max(thresholds))],
+            **{kind: _rates(each, fmr) for kind, each in told},
         }
     return found
+
+
+def _limit(rows: np.ndarray, people: People, fmr: float) -> float | None:
+    scores = scores_of(Subject(OLD, rows), Subject(OLD, people.new), people.labels)
+    found = threshold_at(scores, fmr, dataset="lfw-dev", model="bridged")
+    return None if isinstance(found, Insufficient) else found.value
+
+
+def _rates(rates: np.ndarray, fmr: float) -> dict[str, float]:
+    return {
+        "over_target": float((rates > fmr).mean()),
+        "median_fmr": float(np.median(rates)),
+        "largest_fmr": float(rates.max()),
+    }
 
 
 def averaged(bridge: Bridge, people: People, mapped: np.ndarray) -> dict[str, Any]:
@@ -92,21 +103,21 @@ def averaged(bridge: Bridge, people: People, mapped: np.ndarray) -> dict[str, An
         "native, each picture": [people.new[rows[1:]] for rows in several],
         "native, mean": [unit(people.new[rows[1:]].mean(0)[None]) for rows in several],
     }
-    each, drawn = (galleries[k] for k in ("each picture", "each drawn to the mean"))
+    ways = [galleries[kind] for kind in ("each picture", "each drawn to the mean")]
     return {
         "people": len(several),
         **{k: _tars(v, probes) for k, v in galleries.items()},
-        "FMR of drawn ones at the others' threshold": _fmr_at(each, drawn, probes),
+        "FMR of drawn ones at the others' threshold": _fmr_at(*ways, probes),
     }
 
 
 def _fmr_at(
-    each: list[np.ndarray], drawn: list[np.ndarray], probes: np.ndarray
+    each: list[np.ndarray], moved: list[np.ndarray], probes: np.ndarray
 ) -> list[list[float]]:
     """Per comparison: that of the templates as they are, and drawn, at one threshold."""
     owner = np.repeat(np.arange(len(each)), [len(rows) for rows in each])
     different = owner[:, None] != np.arange(len(probes))[None]
-    plain, other = (np.concatenate(rows) @ probes.T for rows in (each, drawn))
+    plain, other = (np.concatenate(rows) @ probes.T for rows in (each, moved))
     limits = [np.quantile(plain[different], 1 - fmr) for fmr in FMRS[:2]]
     return [
         [float((scores[different] > limit).mean()) for scores in (plain, other)] for limit in limits
@@ -140,7 +151,7 @@ def measured(old: str, new: str, options: argparse.Namespace) -> dict[str, Any]:
         "kept": kept_on(mapped, people, everybody)["kept"],
         "others kept": kept_on(mapped, people.only(~third), ~third)["kept"],
         "several pictures": averaged(bridge, people, mapped),
-        "coverage": coverage(mapped, people, options.splits, options.fmrs),
+        "coverage": coverage(bridge, people, options.splits, options.fmrs),
     }
 
 
