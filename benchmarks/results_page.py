@@ -217,9 +217,10 @@ def _over(found: dict[str, Any] | None) -> str:
     if found is None:
         return ""
     each, drawn = found["as they are"], found["drawn"]
+    medians = f"{each['median_fmr']:.1e} and {drawn['median_fmr']:.1e}"
     return (
         f"{each['over_target']:.0%} and {drawn['over_target']:.0%} of {found['splits']} splits"
-        f" (due: {found['expected']:.1%}); median {each['median_fmr']:.1e} and {drawn['median_fmr']:.1e}"
+        f" (due: {found['expected']:.1%}); median {medians}"
     )
 
 
