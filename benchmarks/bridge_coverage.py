@@ -20,7 +20,7 @@ import numpy as np
 from bridge import GOALS, MODELS, end, kept_on
 from provenance import RESULTS, provenance, write_result
 
-from embedge.calibration.bridging.labelled import OLD, People, drawn
+from embedge.calibration.bridging.labelled import BRIDGED, NEW, People, drawn
 from embedge.calibration.evaluation.judge import Subject, scores_of
 from embedge.calibration.rates import Insufficient
 from embedge.calibration.thresholds import split_subjects, threshold_at
@@ -67,7 +67,7 @@ def coverage(bridge: Bridge, people: People, splits: int, fmrs: list[float]) -> 
 
 
 def _limit(rows: np.ndarray, people: People, fmr: float) -> float | None:
-    scores = scores_of(Subject(OLD, rows), Subject(OLD, people.new), people.labels)
+    scores = scores_of(Subject(BRIDGED, rows), Subject(NEW, people.new), people.labels)
     found = threshold_at(scores, fmr, dataset="lfw-dev", model="bridged")
     return None if isinstance(found, Insufficient) else found.value
 

@@ -12,7 +12,8 @@ from embedge.train.teachers import open_teacher
 from embedge.train.teachers.opened import SHIPPED
 
 TINY = Path(__file__).parent / "tiny.yaml"
-QUICK = ["--export.precisions", "[fp32]", "--method", "l2e", "--no-baseline"]
+QUICK = ["--teacher.source", "shipped", "--export.precisions", "[fp32]"]
+QUICK += ["--method", "l2e", "--no-baseline"]
 
 
 def distill(out: Path, *more: object) -> subprocess.CompletedProcess[str]:
@@ -57,6 +58,6 @@ def test_a_map_of_another_network_is_refused(tmp_path: Path) -> None:
     done = distill(tmp_path / "run", "--distill.bridge", tmp_path / "map")
     assert done.returncode == 2
     assert "E-TEACHER" in done.stderr
-    done = distill(tmp_path / "run", "--distill.bridge", tmp_path / "none")
+    done = distill(tmp_path / "other", "--distill.bridge", tmp_path / "none")
     assert done.returncode == 2
     assert "E-BRIDGE-MISSING" in done.stderr
