@@ -25,7 +25,7 @@ _CENTRES = 1500
 _PICTURES_PER_CENTRE = 8
 # stiffest first: of maps that are nearly as good the stiffest travels best to other faces
 _LINEAR = (1e-1, 1e-2, 1e-3)
-_KERNEL = ((1e-1, 1e-3), (1e-2, 1e-3), (1e-1, 1e-4), (1e-2, 1e-4))
+_KERNEL = (1e-3, 1e-4, 1e-5)
 _NEARLY = 0.99
 _RANK = 64
 _GAUGE = 3.0
@@ -124,9 +124,9 @@ def _ways(
     if kind in ("auto", "kernel"):
         features = Features.with_centres(pairs.old[0], centres, pairs.seed)
         bent = _Folded.of(features, pairs, lambda: on_step("kernel sums"))
-        for strengths in _KERNEL:
-            setting = f"{centres} centres, {strengths[0]:g}, {strengths[1]:g}"
-            found.append(("kernel", setting, bent, _ridge(_penalty(bent, *strengths))))
+        for strength in _KERNEL:
+            penalty = _penalty(bent, _LINEAR[1], strength)
+            found.append(("kernel", f"{centres} centres, {strength:g}", bent, _ridge(penalty)))
     return [way for way in found if kind in ("auto", way[0])]
 
 
