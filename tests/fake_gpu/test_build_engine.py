@@ -98,7 +98,7 @@ def test_the_matcher_runs_the_engine_it_is_asked_for(bundle: Path, tmp_path: Pat
         FaceMatcher.load(bundle, "int8-trt", require_provider="TensorRT") as engine,
         FaceMatcher.load(bundle, "int8-trt") as graph,
     ):
-        assert engine.provider.startswith("TensorRT 10.3.0 int8 (Fake GPU, sm_87")
+        assert engine.provider.startswith("TensorRT 10.3.1 int8 (Fake GPU, sm_87")
         np.testing.assert_allclose(engine.embed(pictures), graph.embed(pictures), atol=1e-6)
     with pytest.raises(EmbedgeError, match="no engine of 'fp16'"):
         FaceMatcher.load(bundle, "fp16", require_provider="TensorRT")
@@ -188,6 +188,7 @@ def test_wrong_batches_and_unknown_artifacts_are_one_clear_line(bundle: Path, em
         (["--batch", "many"], "E-ENGINE-OPTION"),
         (["--artifact", "int4"], "E-ARTIFACT"),
         (["--dla", "0", "--precision", "fp32"], "E-ENGINE-OPTION"),
+        (["--dla", "0", "--precision", "int8"], "E-ENGINE-OPTION"),
     ):
         code, _, err = embedge("build-engine", bundle, *arguments)
         assert code == 2

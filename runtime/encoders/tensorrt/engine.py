@@ -8,6 +8,7 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.tensorrt.api import tensorrt_module
 from embedge.runtime.encoders.tensorrt.card import EngineCard
+from embedge.runtime.encoders.tensorrt.library import library_version
 from embedge.runtime.encoders.tensorrt.log import tensorrt_log
 
 __all__ = ["TensorRTEngine", "engine_from_plan"]
@@ -50,7 +51,7 @@ def engine_from_plan(
     trt = tensorrt_module(card.target)
     if hashlib.sha256(plan).hexdigest() != card.plan_sha256:
         raise _foreign("the plan is not the one its sidecar describes", card)
-    if misfit := card.misfit(trt.__version__, sm):
+    if misfit := card.misfit(library_version(trt), sm):
         raise _foreign(misfit, card)
     log = tensorrt_log(trt)
     runtime = trt.Runtime(log)

@@ -9,6 +9,7 @@ from embedge.runtime.encoders.tensorrt.api import tensorrt_module
 from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.cuda.driver import cuda_driver
 from embedge.runtime.encoders.tensorrt.encoder import TensorRTEncoder
+from embedge.runtime.encoders.tensorrt.library import library_version
 
 __all__ = ["engine_cards", "tensorrt_encoder_from_bundle"]
 
@@ -54,7 +55,7 @@ def _fitting(bundle: Bundle, artifact: Artifact, sm: int) -> tuple[str, EngineCa
 
 def _misfit(card: EngineCard, sm: int) -> str | None:
     try:
-        version = tensorrt_module(card.target).__version__
+        version = library_version(tensorrt_module(card.target))
     except EmbedgeError as error:  # the other targets of the bundle may still fit
         return error.what
     return card.misfit(version, sm)

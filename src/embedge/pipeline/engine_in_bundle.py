@@ -18,6 +18,7 @@ from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.tensorrt.api import tensorrt_module
 from embedge.runtime.encoders.tensorrt.card import EngineCard, card_path
 from embedge.runtime.encoders.tensorrt.cuda.driver import cuda_driver
+from embedge.runtime.encoders.tensorrt.library import library_version
 from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["BuiltEngine", "Checking", "artifact_for", "engine_into_bundle"]
@@ -117,7 +118,7 @@ def _plan_name(artifact: Artifact, options: EngineOptions) -> str:
     sms = options.sms or tuple(device.sm for device in cuda_driver().devices[:1])
     gpus = "+".join(f"sm{sm}" for sm in sms) or "no-gpu"
     core = "" if options.dla is None else f".dla{options.dla}"
-    version = tensorrt_module(options.target).__version__
+    version = library_version(tensorrt_module(options.target))
     return f"{artifact.name}.{gpus}{core}.{options.target}-{version}.plan"
 
 

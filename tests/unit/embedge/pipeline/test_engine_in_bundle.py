@@ -20,8 +20,9 @@ def bundle_of(*names):
 
 def tensorrt(monkeypatch, *kinds):
     flag = SimpleNamespace(**dict.fromkeys(kinds, 0))
-    trt = SimpleNamespace(NetworkDefinitionCreationFlag=flag, __version__="8.6.1")
+    trt = SimpleNamespace(NetworkDefinitionCreationFlag=flag, __version__="8.6.0")
     monkeypatch.setattr(engine_in_bundle, "tensorrt_module", lambda target: trt)
+    monkeypatch.setattr(engine_in_bundle, "library_version", lambda trt: "8.6.1")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_the_name_tells_graph_gpu_and_tensorrt(monkeypatch):
     devices = [SimpleNamespace(sm=87)]
     monkeypatch.setattr(engine_in_bundle, "cuda_driver", lambda: SimpleNamespace(devices=devices))
     artifact = SimpleNamespace(name="int8-trt")
-    name = engine_in_bundle._plan_name(artifact, EngineOptions("int8", dla=1))
+    name = engine_in_bundle._plan_name(artifact, EngineOptions("fp16", dla=1))
     assert name == "int8-trt.sm87.dla1.tensorrt-8.6.1.plan"
     ahead = EngineOptions("fp16", target="rtx", sms=(86, 89))
     assert engine_in_bundle._plan_name(artifact, ahead) == "int8-trt.sm86+sm89.rtx-8.6.1.plan"
