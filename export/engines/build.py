@@ -27,10 +27,9 @@ from embedge.export.engines.tensorrt.timing_cache import (
 from embedge.files import sha256_file, write_bytes, write_json
 from embedge.optional import require
 from embedge.runtime.encoders.sessions import graph_facts
-from embedge.runtime.encoders.tensorrt.api import MODULES, tensorrt_module
+from embedge.runtime.encoders.tensorrt.api import MODULES, library_version, tensorrt_module
 from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.cuda.driver import CudaDriver, cuda_driver
-from embedge.runtime.encoders.tensorrt.library import library_version
 from embedge.runtime.encoders.tensorrt.log import tensorrt_log
 
 __all__ = ["engine_from_onnx", "engines_available", "layers_path"]

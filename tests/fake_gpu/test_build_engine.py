@@ -235,7 +235,8 @@ def test_a_named_artifact_or_a_dla_leaves_nothing_to_choose(
 
 def test_an_onnx_file_gets_its_engine_beside_it(tmp_path: Path, embedge) -> None:
     """A foreign file does not say how a picture enters: built, and told to be unchecked."""
-    common = ["--seconds", 0.1, "--timing-cache", tmp_path / "timings"]
+    common = ["--seconds", 0.1, "--faces", faces(tmp_path / "faces")]
+    common += ["--timing-cache", tmp_path / "timings"]
     ours = graph_file(tmp_path / "ours.onnx", "int8")
     code, out, err = embedge("build-engine", ours, *common)
     assert code == 0, err
@@ -261,7 +262,7 @@ def test_an_onnx_file_whose_engine_disagrees_gets_none(tmp_path: Path, embedge) 
     ours = graph_file(tmp_path / "ours.onnx")
     code, _, err = embedge(
         *("build-engine", ours, "--bound", 1.1, "--seconds", 0.1),
-        *("--timing-cache", tmp_path / "timings"),
+        *("--faces", faces(tmp_path / "faces"), "--timing-cache", tmp_path / "timings"),
     )
     assert (code, "E-ENGINE-PARITY" in err) == (3, True), err
     assert list(tmp_path.glob("*.plan*")) == []

@@ -6,9 +6,8 @@ from typing import Any
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders.tensorrt.api import tensorrt_module
+from embedge.runtime.encoders.tensorrt.api import library_version, tensorrt_module
 from embedge.runtime.encoders.tensorrt.card import EngineCard
-from embedge.runtime.encoders.tensorrt.library import library_version
 from embedge.runtime.encoders.tensorrt.log import tensorrt_log
 
 __all__ = ["TensorRTEngine", "engine_from_plan"]

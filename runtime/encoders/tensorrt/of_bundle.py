@@ -5,11 +5,10 @@ from typing import Any
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.bundle.bundle import Artifact, Bundle
-from embedge.runtime.encoders.tensorrt.api import tensorrt_module
+from embedge.runtime.encoders.tensorrt.api import library_version, tensorrt_module
 from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.cuda.driver import cuda_driver
 from embedge.runtime.encoders.tensorrt.encoder import TensorRTEncoder
-from embedge.runtime.encoders.tensorrt.library import library_version
 
 __all__ = ["engine_cards", "tensorrt_encoder_from_bundle"]
 

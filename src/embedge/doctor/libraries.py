@@ -4,7 +4,7 @@ import ctypes
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from embedge.runtime.encoders.tensorrt.library import version_text
+from embedge.runtime.encoders.tensorrt.api import version_text
 
 __all__ = ["TensorRTLibrary", "tensorrt_libraries"]
 

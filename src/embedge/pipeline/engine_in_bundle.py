@@ -16,10 +16,9 @@ from embedge.report.model import Report
 from embedge.runtime.bundle.bundle import Artifact, Bundle
 from embedge.runtime.bundle.writer import write_bundle
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders.tensorrt.api import tensorrt_module
+from embedge.runtime.encoders.tensorrt.api import library_version, tensorrt_module
 from embedge.runtime.encoders.tensorrt.card import EngineCard, card_path
 from embedge.runtime.encoders.tensorrt.cuda.driver import cuda_driver
-from embedge.runtime.encoders.tensorrt.library import library_version
 from embedge.runtime.picture.images import RgbImage
 
 __all__ = [
