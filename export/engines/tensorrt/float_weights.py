@@ -38,7 +38,8 @@ def _dequantised(codes: np.ndarray, scale: np.ndarray, axis: int) -> np.ndarray:
     wide = [1] * codes.ndim
     if scale.ndim:
         wide[axis] = scale.size
-    return codes.astype(scale.dtype) * scale.reshape(wide if scale.ndim else ())
+    steps = scale.reshape(wide if scale.ndim else ())
+    return np.asarray(codes.astype(scale.dtype) * steps)
 
 
 def float_weights_from_qdq(path_in: Path, path_out: Path) -> None:

@@ -154,8 +154,9 @@ def _fastest(
         checking.entrant(one.plan, one.card, bundle.read(one.artifact.file), contract, crops)
         for one in drafts
     ]
-    timing = {"seconds": checking.seconds, "memory": checking.memory}
-    place, why = chosen_engine(entrants, contract, crops, **timing)
+    place, why = chosen_engine(
+        entrants, contract, crops, seconds=checking.seconds, memory=checking.memory
+    )
     draft, check = drafts[place], entrants[place].check
     require_agreement(draft.plan.stem, check)
     card = replace(draft.card, chosen=why if len(drafts) > 1 else None)
