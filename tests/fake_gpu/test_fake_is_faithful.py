@@ -21,9 +21,9 @@ PRIVATE = {
     "_Config": "IBuilderConfig",
     "_Network": "INetworkDefinition",
     "_Tensor": "ITensor",
+    "_Input": "ITensor",
     "_Layer": "ILayer",
     "_ParserError": "ParserError",
-    "_Inspector": "EngineInspector",
 }
 
 

@@ -8,7 +8,13 @@ from typing import Any
 from embedge.errors import EmbedgeError
 from embedge.export.engines.options import EngineOptions
 
-__all__ = ["network_from_onnx", "network_kind", "tensor_types", "wants_half_remainder"]
+__all__ = [
+    "network_from_onnx",
+    "network_kind",
+    "tensor_types",
+    "wants_float_weights",
+    "wants_half_remainder",
+]
 
 
 def network_kind(trt: ModuleType, options: EngineOptions, *, half: bool) -> str:
@@ -30,6 +36,11 @@ def wants_half_remainder(options: EngineOptions) -> bool:
     return options.precision == "int8" and options.remainder == "fp16"
 
 
+def wants_float_weights(trt: ModuleType) -> bool:
+    """TensorRT 8 quantises FP32 weights itself; integers before a DQ came with strong typing."""
+    return not hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
+
+
 def network_from_onnx(
     trt: ModuleType, builder: Any, onnx: Path, options: EngineOptions, kind: str, log: Any
 ) -> tuple[Any, Any]:
@@ -49,7 +60,18 @@ def network_from_onnx(
             remedy="Export again for this target (embedge quantize --target trt or trt8)",
         )
     _require_precision(network, onnx, options, kind == "STRONGLY_TYPED")
+    _freeze_batch(network, options)
     return network, parser
+
+
+def _freeze_batch(network: Any, options: EngineOptions) -> None:
+    """One batch asked for is one shape: without a profile the inspector knows every shape."""
+    if options.batches[0] != options.batches[2]:
+        return
+    image = network.get_input(0)
+    batch, *rest = tuple(image.shape)
+    if batch == -1:
+        image.shape = (options.batches[0], *rest)
 
 
 def tensor_types(network: Any) -> dict[str, int]:
