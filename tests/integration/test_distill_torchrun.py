@@ -13,7 +13,7 @@ TINY = Path(__file__).parent / "tiny.yaml"
 # would differ by tenths; that gradients agree to 1e-5 is shown where the loop is tested. With
 # channels last, torch's own norm in one process errs by more than the two differ
 CALM = ["--student.train.optimizer", "sgd", "--student.train.lr", "0.00003"]
-CALM += ["--student.train.channels_last", "false"]
+CALM += ["--student.train.channels_last", "false", "--student.train.sync_norm", "true"]
 CALM += ["--teacher.source", "shipped", "--export.precisions", "[fp32]", "--no-baseline"]
 
 
