@@ -46,11 +46,16 @@ class StandIns(Faces):
 
 
 def rows_of(
-    faces: FaceDataset, encode: Callable[[RgbImage], Rows], *, what: str, progress: Progress
+    faces: FaceDataset,
+    encode: Callable[[RgbImage], Rows],
+    *,
+    what: str,
+    progress: Progress,
+    size: int = BATCH,
 ) -> Rows:
     """What `encode` answers to every picture, (N, dim)."""
     with progress.task(what, len(faces)) as task:
-        chunks = feature_chunks(StandIns(faces), encode, size=BATCH, ticker=task)
+        chunks = feature_chunks(StandIns(faces), encode, size=size, ticker=task)
         return np.concatenate([chunk.rows for chunk in chunks])
 
 

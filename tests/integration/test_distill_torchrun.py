@@ -68,3 +68,10 @@ def test_a_mistake_ends_both_processes_with_its_reason(tmp_path: Path, mistake: 
     code = "E-RUN-OTHER" if mistake == "--seed" else "E-DATA-MISSING"
     assert f"embedge: {code}: " in done.stderr
     assert "torch.distributed.DistBackendError" not in done.stderr
+
+
+def test_a_gpu_that_is_not_there_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    done = distill(tmp_path / "run", "--teacher.device", "cuda")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("embedge: E-NO-GPU")
+    assert not (tmp_path / "run" / "stages").exists()

@@ -57,6 +57,8 @@ class Schedule(Section):
     workers: Natural | None = None
     """processes that read and decode ahead; 0 leaves it to the training process, and so does null
     on a CPU. On a GPU null takes the cores that the training leaves, shared among its processes"""
+    jitter: bool = True
+    """move pictures by up to three pixels and change their light a little"""
     sync_norm: bool = False
     """batch norms look at the batch of all processes; one process and several then learn alike"""
     tensorboard: bool = False

@@ -26,7 +26,7 @@ from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.synced_norm import synced
 from embedge.train.methods.parts.method import Loss, Sample
 
-__all__ = ["Curves", "device_of", "fit"]
+__all__ = ["Curves", "device_named", "device_of", "fit"]
 
 _RECORDED_EVERY = 10
 
@@ -252,15 +252,18 @@ class _Training:
 
 
 def device_of(schedule: Schedule) -> torch.device:
-    """Where to train; asked before anything that takes long."""
-    if schedule.device == "cuda" and not torch.cuda.is_available():
+    return device_named(schedule.device)
+
+
+def device_named(name: str) -> torch.device:
+    """This process's own of that kind."""
+    if name == "cuda" and not torch.cuda.is_available():
         raise EmbedgeError(
             "E-NO-GPU",
-            "train.device is cuda and this torch sees no GPU",
-            remedy="Set train.device to cpu, or install a torch built for your GPU",
+            "the recipe says device: cuda and this torch sees no GPU",
+            remedy="Set train.device and teacher.device to cpu, or install a torch for your GPU",
         )
-    index = f":{ranks.local_rank()}" if schedule.device == "cuda" else ""
-    return torch.device(schedule.device + index)
+    return torch.device(f"{name}:{ranks.local_rank()}" if name == "cuda" else name)
 
 
 def _optimizer(network: nn.Module, method: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:

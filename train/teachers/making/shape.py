@@ -63,7 +63,7 @@ def shaped_network(
 ) -> Curves:
     """Train the teacher, in place, against the frozen head."""
     method = Proxyless(Ingredients.of_frozen_head(head, margin))
-    batches = Batches(faces, schedule.batch, seed, flip=flip)
+    batches = Batches(faces, schedule.batch, seed, flip=flip, jitter=schedule.jitter)
     return fit(
         "shaped teacher", network, method, batches, schedule, folder=folder, progress=progress
     )
