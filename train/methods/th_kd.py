@@ -2,10 +2,11 @@
 
     CE' = (1−a)·CE(own) + a·CE(shared)
     H'  = (1−a)·H(p_s, p_t) + a·H(p_s^TH, p_t)
-    L   = CE' + α·H' + β·‖ẑ_s − ẑ_t‖²
+    L   = CE' + α·T²·H' + β·‖ẑ_s − ẑ_t‖²
 
-H' is written as KL, which differs by the teacher's entropy only and so has the same gradient.
-A term whose weight is zero is not computed: with a=1, α=β=0 this is ProxylessKD to the last bit.
+T² keeps the gradients in proportion whatever the temperature, as in `kd`. H' is written as KL,
+which differs by the teacher's entropy only and so has the same gradient. A term whose weight is
+zero is not computed: with a=1, α=β=0 this is ProxylessKD to the last bit.
 """
 
 from torch import Tensor
@@ -49,11 +50,12 @@ class TeacherHead(Method):
     def _imitation(self, sample: Sample, rows: Tensor) -> _Terms:
         terms: _Terms = {}
         have = self.weights
-        if have.alpha > 0 and self.head is not None:
+        alpha = have.alpha * have.temperature**2
+        if alpha > 0 and self.head is not None:
             kl = divergence(sample, self.ingredients, rows, self.head)
-            terms["kl-own"] = ((1 - have.a) * have.alpha, kl)
-        if have.alpha > 0 and have.a > 0:
-            terms["kl-shared"] = (have.a * have.alpha, divergence(sample, self.ingredients, rows))
+            terms["kl-own"] = ((1 - have.a) * alpha, kl)
+        if alpha > 0 and have.a > 0:
+            terms["kl-shared"] = (have.a * alpha, divergence(sample, self.ingredients, rows))
         if have.beta > 0:
             terms["distance"] = (have.beta, gap(sample))
         return terms

@@ -12,6 +12,7 @@ from embedge.train.head.margins import Margin
 from embedge.train.loop.schedule import Positive, Schedule
 from embedge.train.methods.parts.method import Share, Weights
 from embedge.train.section import Section
+from embedge.train.teachers.teacher import Placement
 
 __all__ = [
     "Bench",
@@ -81,6 +82,12 @@ class Teacher(Section):
     """arcface_torch's classifier beside its checkpoint, one file per rank"""
     preprocessing: Literal["rgb-scaled", "bgr-scaled", "rgb-plain", "bgr-plain"] | None = None
     """what an .onnx wants to be fed; read from the file unless given, and confirmed on faces"""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """where it is asked about the training pictures; with torchrun each process asks its share"""
+    amp: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """arithmetic of its network while it is asked"""
+    batch: Positive = 64
+    """pictures that it is asked about at a time"""
     probe_steps: Annotated[int, Field(ge=0)] = 0
     """refine recovered class centres by so many steps of a margin softmax on cached embeddings"""
     depth: Literal[18, 34, 50, 100, 200] = 18
@@ -91,6 +98,10 @@ class Teacher(Section):
     """of its embedding, and so of every student's"""
     margin: Margin = _MARGIN
     train: Schedule = Schedule(steps=3000)
+
+    @property
+    def placement(self) -> Placement:
+        return Placement(self.device, self.amp, self.batch)
 
 
 class Student(Section):
