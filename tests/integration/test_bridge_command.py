@@ -115,6 +115,10 @@ def test_models_run_on_the_same_pictures(tmp_path: Path) -> None:
     assert found["source"]["space"] == "s" * 64
     assert found["labelled"]["comparisons"][0]["images"] == 40
     assert found["labelled"]["points"][0]["bridged"] > 0.9
+    refused(
+        bridge(*ends, "--faces", tmp_path, "--labelled", tmp_path / "people", *options),
+        "40 of the labelled pictures are among those that the map is fitted to",
+    )
 
 
 @pytest.mark.parametrize(

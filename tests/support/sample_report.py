@@ -20,7 +20,7 @@ from embedge.bench.results import Latency, Percentiles
 from embedge.calibration.evaluation.figures import Side
 from embedge.calibration.evaluation.judge import Subject
 from embedge.pipeline.recipe import Recipe
-from embedge.pipeline.stages.ship.parity_result import TEACHER, student
+from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
 from embedge.pipeline.stages.ship.proof import findings_from_views
 from embedge.pipeline.stages.ship.reporting import Told, artifact_of, report_of
 from embedge.pipeline.stages.ship.views import Views
@@ -44,6 +44,16 @@ def sample_report(*, pictures: bool = True) -> Report:
 
 @functools.cache
 def _made() -> Report:
+    return _found()[0]
+
+
+def sample_findings() -> ParityResult:
+    """What the sample report was made from."""
+    return _found()[1]
+
+
+@functools.cache
+def _found() -> tuple[Report, ParityResult]:
     rng = np.random.default_rng(7)
     recipe = sample_recipe()
     faces = _faces(rng)
@@ -70,7 +80,7 @@ def _made() -> Report:
         provenance=_provenance(recipe),
     )
     report = report_of(told)
-    return dataclasses.replace(report, created="2026-03-02T14:03:00+00:00")
+    return dataclasses.replace(report, created="2026-03-02T14:03:00+00:00"), findings
 
 
 def edited(report: Report, edit: Callable[[Any], object]) -> Report:

@@ -36,6 +36,7 @@ __all__ = [
     "Pair",
     "Provenance",
     "Report",
+    "Shortage",
     "Skippable",
     "Skipped",
     "Slice",
@@ -143,6 +144,15 @@ class FloatLayer:
 
 
 @dataclass(frozen=True, slots=True)
+class Shortage:
+    """A threshold was `asked` for at an FMR that its `people` do not carry: it takes `needs`."""
+
+    asked: Share
+    people: Count
+    needs: Count
+
+
+@dataclass(frozen=True, slots=True)
 class Artifact:
     """A file that a device can run. `cosine_to_torch`: how near it is to the trained network."""
 
@@ -155,12 +165,14 @@ class Artifact:
     provider: str | None = None
     cosine_to_torch: Cosines | None = None
     threshold: Threshold | None = None
+    shortage: Shortage | None = None
     placement: dict[str, dict[str, Count]] | None = None
     float_layers: tuple[FloatLayer, ...] = ()
     note: str = ""
 
 
 Skippable = Literal["engines", "cross-space"]
+ThresholdsOn = Literal["other people", "the same people", "not checked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +185,10 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """`identities` are those judged on; thresholds were set on `threshold_identities` others."""
+    """`identities` are those judged on; thresholds were set on `threshold_identities` others.
+
+    `thresholds_on` tells whether the pictures of both were compared, and what was found.
+    """
 
     name: str
     fingerprint: str
@@ -181,6 +196,7 @@ class Dataset:
     images: Count
     threshold_identities: Count | None = None
     people: str = ""
+    thresholds_on: ThresholdsOn = "not checked"
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _budget(options: argparse.Namespace, chosen: "CalibrationSet") -> "Budget":
-    """What may be lost, judged on whole people beside the pictures that calibrate."""
+    """What may be lost, on people who neither calibrate nor are measured afterwards."""
     import numpy as np
 
     from embedge.export.int8.budget.precision_plan import Budget
@@ -100,12 +100,10 @@ def _budget(options: argparse.Namespace, chosen: "CalibrationSet") -> "Budget":
         comparable,
         decoded_pictures,
         person_of,
-        picture_files,
     )
     from embedge.progress import Progress
 
-    others = set(picture_files(chosen.root)) - set(chosen.names)
-    names = comparable(others, options.judge, seed=options.seed)
+    names = comparable(chosen.plan, options.judge, seed=options.seed)
     people = np.array([person_of(name) for name in names])
     progress = Progress()
     progress.say(f"judging on {len(names)} other pictures of {len(np.unique(people))} people …")

@@ -110,6 +110,7 @@ def artifact_of(
         provider=found.provider,
         cosine_to_torch=found.cosine,
         threshold=found.threshold,
+        shortage=found.shortage,
         float_layers=tuple(layers),
     )
 
@@ -195,6 +196,9 @@ def _thresholds(chain: Chain) -> dict[str, Any]:
         "thresholds": {name: plain(found.thresholds) for name, found in facts.items()},
         "thresholds_against_teacher": {
             name: plain(found.threshold_against_teacher) for name, found in facts.items()
+        },
+        "threshold_shortages": {
+            name: plain(found.shortage) for name, found in facts.items() if found.shortage
         },
     }
 
