@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from embedge.bench.results import Latency, Percentiles
-from embedge.calibration.evaluation.figures import Side
+from embedge.calibration.evaluation.figures import Acquisition, Side
 from embedge.calibration.evaluation.judge import Subject
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
@@ -72,6 +72,7 @@ def _found() -> tuple[Report, ParityResult]:
         space=Space(f"sha256:{digest('teacher')[:32]}", digest("teacher"), digest("contract")),
         findings=findings,
         faces=faces,
+        acquisition=Acquisition.of(len(faces), {}),
         models=_models(),
         artifacts=artifacts,
         skipped=(Skipped("engines", "TensorRT is not installed and there is no NVIDIA GPU here"),),

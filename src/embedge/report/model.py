@@ -19,6 +19,8 @@ from embedge.calibration.evaluation.figures import (
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.calibration.evaluation.slices import Slice
 from embedge.calibration.identification import IdentificationRates
+from embedge.calibration.people.shortage import Shortage
+from embedge.calibration.people.zoo import Zoo
 from embedge.calibration.tenfold import FoldedAccuracy
 from embedge.calibration.trials.result import Templates
 from embedge.runtime.threshold import Threshold
@@ -46,6 +48,7 @@ __all__ = [
     "Training",
     "Verdict",
     "Worst",
+    "Zoo",
 ]
 
 SCHEMA: Final = "embedge.report/2"
@@ -144,15 +147,6 @@ class FloatLayer:
 
 
 @dataclass(frozen=True, slots=True)
-class Shortage:
-    """A threshold was `asked` for at an FMR that its `people` do not carry: it takes `needs`."""
-
-    asked: Share
-    people: Count
-    needs: Count
-
-
-@dataclass(frozen=True, slots=True)
 class Artifact:
     """A file that a device can run. `cosine_to_torch`: how near it is to the trained network."""
 
@@ -228,6 +222,7 @@ class Evaluation:
     slice_ratios: tuple[SliceRatio, ...] = ()
     findings: tuple[DataFault, ...] = ()
     tested: tuple[Tested, ...] = ()
+    zoo: Zoo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +240,7 @@ class Pair:
 class Worst:
     comparison: str = ""
     threshold: float | None = None
+    line: str = ""
     false_matches: tuple[Pair, ...] = ()
     false_non_matches: tuple[Pair, ...] = ()
 

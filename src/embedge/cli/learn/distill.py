@@ -132,7 +132,7 @@ def _summary(verdict: "Verdict") -> str:
 
 def _shortages(report: "Report") -> list[str]:
     """Of thresholds looser than asked for, or of none at all."""
-    from embedge.pipeline.stages.ship.shortage import shortage_text
+    from embedge.calibration.people.shortage import shortage_text
 
     return [
         f"NOTE  {one.name}: {shortage_text(one.shortage, one.threshold)}"

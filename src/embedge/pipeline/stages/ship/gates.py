@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from embedge.calibration.evaluation.figures import Comparison, Key
+from embedge.calibration.people.shortage import LOOSEST
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
-from embedge.pipeline.stages.ship.shortage import LOOSEST
 from embedge.report.model import Direction, Gate
 
 __all__ = ["gates_of"]

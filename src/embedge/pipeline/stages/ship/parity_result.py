@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from embedge.calibration.evaluation.figures import Comparison, Cosines, Count, Side
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.calibration.intervals.lead import Lead
+from embedge.calibration.people.zoo import Zoo
 from embedge.report.model import Dataset, Shortage
 from embedge.runtime.threshold import Threshold
 
@@ -55,3 +56,4 @@ class ParityResult:
     comparisons: tuple[Comparison, ...]
     worst: WorstPlaces
     findings: tuple[DataFault, ...] = ()
+    zoo: Zoo | None = None

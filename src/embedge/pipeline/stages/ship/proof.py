@@ -1,7 +1,7 @@
 """The parity stage: what every artifact is worth, on people nobody was trained on."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +23,9 @@ from embedge.calibration.intervals.bootstrap import resampled
 from embedge.calibration.intervals.lead import Lead, lead
 from embedge.calibration.intervals.rates import tar_rounds
 from embedge.calibration.pairs import pairs_within
+from embedge.calibration.people.shortage import carried_threshold, shortage_text, threshold_for
 from embedge.calibration.people.splits import RULES, Roles
+from embedge.calibration.people.zoo import Zoo, zoo_of
 from embedge.calibration.rates import OperatingPoint, operating_point
 from embedge.files import sha256_file, write_json
 from embedge.pipeline.recipe import Recipe
@@ -35,7 +37,6 @@ from embedge.pipeline.stages.ship.parity_result import (
     ScoredPlaces,
     WorstPlaces,
 )
-from embedge.pipeline.stages.ship.shortage import carried_threshold, shortage_text, threshold_for
 from embedge.pipeline.stages.ship.views import JudgedStages, Views, views_of
 from embedge.progress import Progress
 from embedge.report.model import Dataset, ThresholdsOn
@@ -93,13 +94,24 @@ def findings_from_views(
         threshold_identities=len(np.unique(faces.labels[roles.threshold])),
         thresholds_on=_thresholds_on(digests, roles),
     )
+    comparisons = _comparisons(recipe, labels, tested, artifacts, progress)
     return ParityResult(
         dataset,
         artifacts,
-        _comparisons(recipe, labels, tested, artifacts, progress),
+        comparisons,
         _worst(tested.artifacts["fp32"], labels, np.flatnonzero(roles.judge)),
         tuple(_findings(faces, digests, views)),
+        _zoo(comparisons, tested.artifacts["fp32"], labels),
     )
+
+
+def _zoo(
+    comparisons: Sequence[Comparison], alone: Subject, labels: NDArray[np.int64]
+) -> Zoo | None:
+    key = Key(alone.side, alone.side)
+    found = next(one for one in comparisons if one.key == key)
+    line = found.line
+    return line and zoo_of(pairs_within(alone.rows, labels), line.value, found.name, line.words)
 
 
 def _thresholds_on(digests: list[str], roles: Roles) -> ThresholdsOn:

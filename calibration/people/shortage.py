@@ -2,17 +2,27 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+from embedge.calibration.evaluation.figures import Count, Share
 from embedge.calibration.people.carrying import carries, people_needed
 from embedge.calibration.rates import Insufficient
 from embedge.calibration.scores import PairScores
 from embedge.calibration.thresholds import threshold_at
-from embedge.report.model import Shortage
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["LOOSEST", "carried_threshold", "shortage_text", "threshold_for"]
+__all__ = ["LOOSEST", "Shortage", "carried_threshold", "shortage_text", "threshold_for"]
 
 LOOSEST = 0.1  # a rate beyond it is none that a door could live with
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """A threshold was `asked` for at an FMR that its `people` do not carry: it takes `needs`."""
+
+    asked: Share
+    people: Count
+    needs: Count
 
 
 def threshold_for(
