@@ -6,6 +6,7 @@ from typing import Annotated
 from embedge.typed import Bound
 
 __all__ = [
+    "ENOUGH",
     "Acquisition",
     "AtThreshold",
     "Comparison",
@@ -23,6 +24,8 @@ __all__ = [
     "Side",
     "TarPoint",
 ]
+
+ENOUGH = 30  # errors that a rate should rest on (the rule of 30)
 
 Share = Annotated[float, Bound(0, 1)]
 Cosine = Annotated[float, Bound(-1.001, 1.001)]
@@ -119,6 +122,12 @@ class TarPoint:
     measured: Rate | None = None
     false_matches: Count | None = None
     false_non_matches: Count | None = None
+
+    @property
+    def few(self) -> bool:
+        """Whether the errors behind it are fewer than the rule of 30 asks for."""
+        errors = [one for one in (self.false_matches, self.false_non_matches) if one is not None]
+        return bool(errors) and min(errors) < ENOUGH
 
     def __post_init__(self) -> None:
         if (self.tar is None) == (self.needs is None):

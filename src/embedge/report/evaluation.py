@@ -119,7 +119,7 @@ def eer_gates(result: EvaluationResult, most: float) -> list[Gate]:
     for model in result.models:
         found = model.result.comparison
         if found is not None:
-            high = None if found.eer is None else round(100 * found.eer.high, 5)
+            high = None if found.eer is None else 100 * found.eer.high
             what = f"equal error rate of {model.name}, upper end, over {found.subjects:,} people"
             gates.append(Gate.of(f"accuracy: {model.name}", what, high, 100 * most, "max", "%"))
     return gates

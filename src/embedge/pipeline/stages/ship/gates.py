@@ -6,7 +6,7 @@ from embedge.calibration.evaluation.figures import Comparison, Key
 from embedge.calibration.people.shortage import LOOSEST
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
-from embedge.report.model import Direction, Gate
+from embedge.report.model import Gate
 
 __all__ = ["gates_of"]
 
@@ -31,7 +31,7 @@ def _cosine_gates(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
     for name, facts in findings.artifacts.items():
         if name in bounds:
             what = f"cosine of {name} to the student in torch, first percentile"
-            yield _gate(f"{name} parity", what, facts.cosine.p1, bounds[name], "min")
+            yield Gate.of(f"{name} parity", what, facts.cosine.p1, bounds[name], "min")
 
 
 def _loss_gates(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
@@ -40,7 +40,7 @@ def _loss_gates(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
         if name != "fp32":
             most = None if found.loss is None else 100 * found.loss.high
             what = f"TAR that {name} may lose against fp32 at FMR {fmr:g}, upper end"
-            yield _gate(f"{name} accuracy", what, most, 100 * bound, "max", "points")
+            yield Gate.of(f"{name} accuracy", what, most, 100 * bound, "max", "points")
 
 
 def _threshold_gate(recipe: Recipe, findings: ParityResult) -> Gate:
@@ -52,7 +52,7 @@ def _threshold_gate(recipe: Recipe, findings: ParityResult) -> Gate:
     loosest = None if None in targets else 100 * max(target for target in targets if target)
     bound = asked if recipe.evaluate.threshold_shortage == "fail" else max(LOOSEST, asked)
     what = f"FMR that the thresholds are set for; {asked:g} was asked for"
-    return _gate("thresholds", what, loosest, 100 * bound, "max", "%")
+    return Gate.of("thresholds", what, loosest, 100 * bound, "max", "%")
 
 
 def _promise_gate(findings: ParityResult) -> Gate:
@@ -67,7 +67,7 @@ def _promise_gate(findings: ParityResult) -> Gate:
                 kept[one.name] = one.at_threshold.fmr.low / promised.fmr_target
     worst = max(kept, key=lambda name: kept[name], default=None)
     what = f"FMR of the people judged over the FMR promised, lower end (worst: {worst})"
-    return _gate("thresholds hold", what, None if worst is None else kept[worst], 1.0, "max")
+    return Gate.of("thresholds hold", what, None if worst is None else kept[worst], 1.0, "max")
 
 
 def _data_gate(findings: ParityResult) -> Gate:
@@ -76,14 +76,14 @@ def _data_gate(findings: ParityResult) -> Gate:
         errors.append("thresholds were set on people who are judged")
     looked = "copies, shuffled labels and people with two roles were looked for"
     what = f"faults that spoil the figures ({'; '.join(errors) or looked})"
-    return _gate("held-out people", what, float(len(errors)), 0.0, "max")
+    return Gate.of("held-out people", what, float(len(errors)), 0.0, "max")
 
 
 def _student_gate(recipe: Recipe, findings: ParityResult) -> Gate:
     alone = _comparison(findings, Key(student("fp32"), student("fp32")))
     most = 100 * alone.eer.high if alone is not None and alone.eer is not None else None
     what = "equal error rate of the student alone, upper end"
-    return _gate("student", what, most, 100 * recipe.evaluate.gates.eer, "max", "%")
+    return Gate.of("student", what, most, 100 * recipe.evaluate.gates.eer, "max", "%")
 
 
 def _cross_space_gate(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
@@ -95,15 +95,8 @@ def _cross_space_gate(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
         least = None if point is None or point.low is None else 100 * point.low
         bound = 100 * (_CROSS_SPACE if given is None else given)
         what = f"TAR of student probes in the teacher's gallery at FMR {fmr:g}, lower end"
-        yield _gate("no re-enrolment", what, least, bound, "min", "%")
+        yield Gate.of("no re-enrolment", what, least, bound, "min", "%")
 
 
 def _comparison(findings: ParityResult, key: Key) -> Comparison | None:
     return next((one for one in findings.comparisons if one.key == key), None)
-
-
-def _gate(
-    name: str, what: str, value: float | None, bound: float, side: Direction, unit: str = ""
-) -> Gate:
-    told = None if value is None else round(value, 5)
-    return Gate.of(name, what, told, bound, side, unit)

@@ -82,7 +82,7 @@ def test_everything_is_on_the_page(page: str, sample: Report) -> None:
             missing = f"needs {point.needs or 0:,}"
             told = missing if point.tar is None else f"{100 * point.tar:.1f} %"
             assert told in words
-    for told in ("All 6 gates hold.", "TensorRT is not installed", "Apache-2.0"):
+    for told in ("All 10 gates hold.", "TensorRT is not installed", "Apache-2.0"):
         assert told in words
     assert sample.latency
     assert f"{sample.latency.artifacts[0].p50:.2f}" in words
@@ -140,7 +140,7 @@ def test_a_failed_report_names_the_failures_first(sample: Report) -> None:
     unknown = Gate.of(gate.name, gate.what, None, gate.bound, gate.direction, gate.unit)
     report = replace(sample, verdict=Verdict.of([*others, unknown]))
     words = Tree(html_from_report(report)).words
-    assert "1 of 6 gates fails: no re-enrolment." in words
+    assert "1 of 10 gates fails: no re-enrolment." in words
     assert words.index("not measured") < words.index("fp32 parity")
 
 

@@ -7,7 +7,17 @@ from embedge.report.render import words
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(0.974, "97.4 %"), (0.0, "0.0 %"), (1.0, "100.0 %"), (0.00012, "0.012 %"), (None, "–")],
+    [
+        (0.974, "97.4 %"),
+        (0.0, "0.0 %"),
+        (1.0, "100.0 %"),
+        (0.00012, "0.012 %"),
+        (None, "–"),
+        (0.9996, "99.96 %"),
+        (0.99999, "99.999 %"),
+        (1 - 1e-9, "99.9999999 %"),
+        (1e-7, "1e-05 %"),
+    ],
 )
 def test_percent(value: float | None, said: str) -> None:
     assert words.percent(value).replace("\N{NO-BREAK SPACE}", " ") == said
