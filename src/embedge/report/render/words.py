@@ -101,6 +101,8 @@ def value_text(value: float | None, unit: str) -> str:
 
 def cosine_text(value: float, digits: int = 4) -> str:
     """Its last digits are what matters: what is not 1 is not written so."""
+    if abs(value - 1) < 1e-6 and value != 1:
+        return f"1 − {1 - value:.0e}" if value < 1 else f"1 + {value - 1:.0e}"
     return never_whole(value, 1, digits)
 
 

@@ -67,7 +67,9 @@ def _promise_gate(findings: ParityResult) -> Gate:
                 kept[one.name] = one.at_threshold.fmr.low / promised.fmr_target
     worst = max(kept, key=lambda name: kept[name], default=None)
     what = f"FMR of the people judged over the FMR promised, lower end (worst: {worst})"
-    return Gate.of("thresholds hold", what, None if worst is None else kept[worst], 1.0, "max")
+    return Gate.of(
+        "thresholds hold", what, None if worst is None else kept[worst], 1.0, "max", "times"
+    )
 
 
 def _data_gate(findings: ParityResult) -> Gate:

@@ -155,7 +155,7 @@ def _evidence(point: TarPoint) -> list[str]:
     lines = []
     if (measured := point.measured) is not None:
         ends = f"{bare_percent(measured.low, 2)} – {bare_percent(measured.high, 2)}"
-        lines.append(f"FMR {percent(measured.rate, 2)} ({ends})")
+        lines += [f"FMR {percent(measured.rate, 2)}", ends]
     if point.false_matches is not None and point.false_non_matches is not None:
         lines.append(f"{point.false_matches:,} false, {point.false_non_matches:,} missed")
     return lines

@@ -131,3 +131,12 @@ def test_of_gates_of_one_name_every_one_counts(sample: Report, gates: Any) -> No
     passed = Gate.of("engine parity", "", 0.95, 0.9, "min")
     report = replace(sample, verdict=Verdict.of([failed, passed]))
     assert [one for one, _ in outcome(report, gates=gates)] == [False, True]
+
+
+def test_all_gates_of_a_report_without_any_is_no_pass(sample: Report) -> None:
+    """As of a device's bench: nothing was asked of it, so nothing held."""
+    report = replace(sample, verdict=Verdict.of([]))
+    assert outcome(report, gates="all") == [
+        (False, "gates: the report has none; a policy for such reports says `gates: none`")
+    ]
+    assert outcome(report, gates="none") == []
