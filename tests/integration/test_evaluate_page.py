@@ -62,7 +62,7 @@ def verdict() -> dict[str, bool]:
 
 def spoil(*names: str) -> None:
     for name in names:
-        Path("faces", name).write_bytes(b"no picture")
+        Path("faces", name).write_text(f"no picture: {name}")
 
 
 def test_one_picture_in_eight_that_fails_never_stands_under_a_bare_passed(place: Path) -> None:
