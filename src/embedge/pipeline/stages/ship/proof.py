@@ -77,11 +77,11 @@ def findings_from_views(
 ) -> ParityResult:
     roles, artifacts = roles_in(faces, recipe), {}
     labels, tested = faces.labels[roles.judge], views.of(roles.judge)
+    losses = _losses(recipe, tested, labels)
     with progress.task("setting thresholds", len(graphs)) as task:
         for name, path in graphs.items():
             found = _artifact(recipe, faces, views, name, sha256_file(path), roles.threshold)
-            loss = _loss(recipe, tested, labels, name)
-            artifacts[name] = replace(found, loss=loss)
+            artifacts[name] = replace(found, loss=losses.get(name))
             task.advance()
             if found.shortage is not None:
                 progress.say(f"  {name}: {shortage_text(found.shortage, found.threshold)}")
@@ -135,20 +135,22 @@ def _findings(faces: FaceSet, digests: list[str], views: Views) -> Iterator[Data
     yield from likely_same_people(names, rows, faces.labels, scores)
 
 
-def _loss(recipe: Recipe, views: Views, labels: NDArray[np.int64], name: str) -> Lead | None:
-    """In the same rounds of the bootstrap; none of the first artifact, or where TAR is unknown."""
-    first, fmr = next(iter(views.artifacts)), recipe.evaluate.gate_fmr
-    if name == first:
-        return None
-    rounds, tars = [], []
-    for one in (views.artifacts[first], views.artifacts[name]):
+def _losses(recipe: Recipe, views: Views, labels: NDArray[np.int64]) -> dict[str, Lead]:
+    """Against the first artifact, in the same rounds of the bootstrap, where TAR is known."""
+    fmr = recipe.evaluate.gate_fmr
+    found = dict[str, tuple[float, NDArray[np.float64]]]()
+    for name, one in views.artifacts.items():
         scores = scores_of(one, one, labels)
         point = operating_point(scores, fmr)
-        if not isinstance(point, OperatingPoint):
-            return None
-        tars.append(point.tar)
-        rounds.append(tar_rounds(resampled(scores, seed=recipe.seed), fmr))
-    return lead(tars[0] - tars[1], *rounds, len(np.unique(labels)))
+        if isinstance(point, OperatingPoint):
+            found[name] = point.tar, tar_rounds(resampled(scores, seed=recipe.seed), fmr)
+    first, *others = views.artifacts
+    people = len(np.unique(labels))
+    return {
+        name: lead(found[first][0] - found[name][0], found[first][1], found[name][1], people)
+        for name in others
+        if first in found and name in found
+    }
 
 
 def _artifact(

@@ -12,8 +12,7 @@ from embedge.calibration.evaluation.figures import (
 )
 from embedge.report.model import Report, Slice
 from embedge.report.render.plots import det_plot, histogram_plot, occupied
-from embedge.report.render.views.tested import searches_view, tested_view
-from embedge.report.render.views.zoo import zoo_view
+from embedge.report.render.views.tested import searches_view, tested_view, zoo_view
 from embedge.report.render.words import bare_percent, cosine_text, one_in, percent, rate_text
 
 __all__ = ["accuracy_view"]

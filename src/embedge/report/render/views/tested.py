@@ -1,12 +1,15 @@
-"""What a trial tells beside its comparisons: failures, accuracy over folds, searches (1:N)."""
+"""What a trial tells beside its comparisons: failures, folds, searches (1:N), who errs most."""
 
 from typing import Any
 
 from embedge.calibration.identification import IdentificationRates, SearchPoint
 from embedge.report.model import Report, Tested
+from embedge.report.render.plots import zoo_plot
 from embedge.report.render.words import percent, rate_text
 
-__all__ = ["searches_view", "tested_view"]
+__all__ = ["searches_view", "tested_view", "zoo_view"]
+
+_LISTED = 8
 
 
 def tested_view(report: Report) -> list[dict[str, Any]]:
@@ -93,3 +96,28 @@ def _point(point: SearchPoint) -> dict[str, str]:
         return {"title": title, "text": "", "detail": needs}
     between = f"{percent(point.low, 2)} – {percent(point.high, 2)}"
     return {"title": title, "text": percent(point.fnir, 2), "detail": between}
+
+
+def zoo_view(report: Report) -> dict[str, Any] | None:
+    zoo = report.evaluation and report.evaluation.zoo
+    if not zoo or not any(one.mean_genuine is not None for one in zoo.people):
+        return None
+    erring = [one for one in zoo.people if one.rejected + one.matched]
+    share = zoo.worst_share
+    return {
+        "comparison": zoo.comparison,
+        "line": f"{zoo.threshold:.3f} ({zoo.line})",
+        "svg": zoo_plot(zoo, name="zoo"),
+        "people": len(zoo.people) + zoo.others,
+        "others": zoo.others,
+        "erring": len(erring),
+        "worst_share": None if share is None else percent(share, 0),
+        "rows": [
+            {
+                "number": one.number,
+                "rejected": f"{one.rejected:,} of {one.genuine:,}",
+                "matched": f"{one.matched:,}",
+            }
+            for one in erring[:_LISTED]
+        ],
+    }
