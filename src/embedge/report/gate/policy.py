@@ -46,11 +46,11 @@ class _OfComparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TarRule(_OfComparison):
-    """`bound: low` asks it of the lower end of the interval, as an auditor would."""
+    """Asked of the lower end of the interval; `bound: value` asks the rate itself."""
 
     fmr: Share
     at_least: Share
-    bound: Literal["value", "low"] = "value"
+    bound: Literal["value", "low"] = "low"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

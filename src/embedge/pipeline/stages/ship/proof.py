@@ -124,15 +124,19 @@ def _thresholds_on(digests: list[str], roles: Roles) -> ThresholdsOn:
 
 def _findings(faces: FaceSet, digests: list[str], views: Views) -> Iterator[DataFault]:
     """Faults of the held-out faces, as the teacher sees them."""
-    names = [f"{faces.identities[label]}, picture {n}" for n, label in enumerate(faces.labels)]
+    names = [f"{faces.identities[label]} #{n}" for n, label in enumerate(faces.labels)]
     yield from copied_pictures(names, digests, faces.labels)
     rows = views.teacher.rows
     scores = pairs_within(rows, faces.labels)
     for fault in mislabelled(names, rows, faces.labels, scores):
         # where all of them are suspect, the teacher may be the poor one: the gates ask the student
         blind = fault.count == len(names)
-        yield replace(fault, severity="warning") if blind else fault
-    yield from likely_same_people(names, rows, faces.labels, scores)
+        yield _seen(replace(fault, severity="warning") if blind else fault)
+    yield from map(_seen, likely_same_people(names, rows, faces.labels, scores))
+
+
+def _seen(fault: DataFault) -> DataFault:
+    return replace(fault, what=f"{fault.what}, as the teacher sees them")
 
 
 def _losses(recipe: Recipe, views: Views, labels: NDArray[np.int64]) -> dict[str, Lead]:

@@ -64,7 +64,7 @@ def _failures(tested: Sequence[Tested]) -> Iterator[str]:
 
 def _findings(whose: str, findings: Sequence[DataFault]) -> Iterator[str]:
     for one in findings:
-        named = f": {', '.join(one.examples[:_NAMED])}" if one.examples else ""
+        named = f": {'; '.join(one.examples[:_NAMED])}" if one.examples else ""
         more = " …" if one.count > _NAMED and one.examples else ""
         yield f"{whose}{one.what}{named}{more}."
 

@@ -37,8 +37,8 @@ def test_tar_by_value_and_by_the_low_end(sample: Report) -> None:
     assert point.tar is not None
     between = (point.low + point.tar) / 2
     rule = {**CROSS, "fmr": 0.001, "at_least": between}
-    assert outcome(sample, tar=[rule])[0][0]
-    (passed, said) = outcome(sample, tar=[{**rule, "bound": "low"}])[0]
+    assert outcome(sample, tar=[{**rule, "bound": "value"}])[0][0]
+    (passed, said) = outcome(sample, tar=[rule])[0]
     assert not passed
     assert "low end" in said
     assert "TAR of teacher / student int8-cpu at FMR 0.001" in said

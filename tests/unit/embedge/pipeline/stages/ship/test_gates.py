@@ -10,6 +10,7 @@ from embedge.calibration.evaluation.figures import (
     EqualErrorRate,
     Key,
     Rate,
+    Side,
     TarPoint,
 )
 from embedge.pipeline.recipe import Recipe
@@ -98,6 +99,14 @@ def test_thresholds_set_on_people_who_are_judged_fail(findings: ParityResult) ->
     told = gates(replace(findings, dataset=dataset))["held-out people"]
     assert not told.passed
     assert "thresholds were set on people who are judged" in told.what
+
+
+def test_a_student_of_a_foreign_head_does_not_pass(findings: ParityResult) -> None:
+    """It lives in another space, as the one from scratch does."""
+    stranger = compared(findings, Key(TEACHER, Side("scratch")))
+    moved = replace(stranger, probe=student("fp32"))
+    others = tuple(one for one in findings.comparisons if one.key != ACROSS)
+    assert not gates(replace(findings, comparisons=(*others, moved)))["no re-enrolment"].passed
 
 
 def test_the_default_policy_fails_a_useless_student(findings: ParityResult) -> None:
