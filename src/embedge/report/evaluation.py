@@ -52,8 +52,9 @@ def report_from_evaluation(
     and failures count faces, and name them only if they may be `named`.
     """
     models, data = result.models, result.data
-    gates = [_faults(data.findings, "the data", _looked_for(data))]
-    gates += [_faults(model.result.findings, model.name, _SEEN) for model in models]
+    gates = [_faults(data.findings, "the data", _looked_for(result))]
+    seen = "labels were not checked" if _on_templates(result) else "shuffled labels were looked for"
+    gates += [_faults(model.result.findings, model.name, seen) for model in models]
     gates += eer_gates(result, most_eer)
     dataset = Dataset(
         name=result.protocol.source or result.protocol.name,
@@ -125,12 +126,20 @@ def eer_gates(result: EvaluationResult, most: float) -> list[Gate]:
     return gates
 
 
-_SEEN = "shuffled labels were looked for"
+def _on_templates(result: EvaluationResult) -> bool:
+    return any(model.result.templates is not None for model in result.models)
 
 
-def _looked_for(data: EvaluatedData) -> str:
-    known = "leaks" if data.trained_on_known else "not checked: leaks, as no --trained-on was given"
-    return f"copies and contradictions were looked for; {known}"
+def _looked_for(result: EvaluationResult) -> str:
+    """Templates repeat pictures on purpose: copies among them say nothing."""
+    some = ["people trained on"] if result.data.trained_on_known else []
+    if not _on_templates(result):
+        some.append("copies under two names")
+    if result.protocol.name == "pairs":
+        some.append("pairs and folds that contradict the people")
+    looked = f"looked for: {', '.join(some)}" if some else "nothing was looked for"
+    leaks = "; not checked: leaks, as no --trained-on was given"
+    return looked + ("" if result.data.trained_on_known else leaks)
 
 
 def _apart(data: EvaluatedData) -> bool:

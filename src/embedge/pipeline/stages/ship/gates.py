@@ -51,7 +51,7 @@ def _threshold_gate(recipe: Recipe, findings: ParityResult) -> Gate:
     ]
     loosest = None if None in targets else 100 * max(target for target in targets if target)
     bound = asked if recipe.evaluate.threshold_shortage == "fail" else max(LOOSEST, asked)
-    what = f"FMR that the thresholds are set for; {asked:g} was asked for"
+    what = f"FMR that the thresholds are set for; {100 * asked:g} % was asked for"
     return Gate.of("thresholds", what, loosest, 100 * bound, "max", "%")
 
 

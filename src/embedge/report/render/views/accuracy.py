@@ -28,11 +28,13 @@ def accuracy_view(report: Report) -> dict[str, Any] | None:
         return None
     comparisons = evaluation.comparisons
     baselines = {model.name for model in report.models if model.role == "baseline"}
-    rates = sorted({point.fmr for one in comparisons for point in one.tar})[::-1]
+    points = [point for one in comparisons for point in one.tar]
+    rates = sorted({point.fmr for point in points if point.tar is not None})[::-1]
     return {
         "dataset": evaluation.dataset,
         "people": evaluation.dataset.people or _PEOPLE,
         "pairs": _same_pairs(comparisons),
+        "uncarried": _uncarried(points, rates),
         "rates": [{"text": rate_text(rate), "one_in": one_in(rate)} for rate in rates],
         "rows": [
             _row(style, one, rates, baselines)
@@ -62,6 +64,15 @@ _DECIDED = {
     "not checked": "The thresholds came with the artifacts. Not checked: whether they were fixed on"
     " other people than these.",
 }
+
+
+def _uncarried(points: Sequence[TarPoint], rates: Sequence[float]) -> list[str]:
+    """What nobody's comparisons carry: a column of its own would say nothing else."""
+    needs = {point.fmr: point.needs or 0 for point in points if point.fmr not in rates}
+    return [
+        f"TAR at FMR {rate_text(fmr)}: insufficient data: needs {needs[fmr]:,} impostor pairs."
+        for fmr in sorted(needs, reverse=True)
+    ]
 
 
 def _confidence(comparisons: Sequence[Comparison]) -> str:
