@@ -71,6 +71,8 @@ def test_without_labels_the_text_says_what_is_promised(given: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     for words in ("VERDICT", "promised without labels", "attack: whoever holds"):
         assert words in done.stdout.replace("verdict", "VERDICT")
+    done = bridge(*ends, "--out", tmp_path / "other", "--fmr", 1e-8, "--keep", 0.5)
+    assert "threshold  NONE: these people and pictures do not carry FMR 1e-08" in done.stdout
 
 
 def test_shuffled_rows_are_refused_and_leave_no_map(given: Path, tmp_path: Path) -> None:
