@@ -55,7 +55,7 @@ def zoo_of(scores: PairScores, threshold: float, comparison: str, line: str) -> 
     left, right = scores.tail_pairs.T
     ends = scores.gallery_subjects[left], scores.probe_subjects[right]
     above = scores.tail > np.float32(threshold)
-    matched = sum(np.bincount(end[above], minlength=codes) for end in ends)
+    matched = np.bincount(np.concatenate([end[above] for end in ends]), minlength=codes)
     highest = np.full(codes, -np.inf)
     for end in ends:
         np.maximum.at(highest, end, scores.tail)

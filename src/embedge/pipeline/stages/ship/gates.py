@@ -85,7 +85,7 @@ def _student_gate(recipe: Recipe, findings: ParityResult) -> Gate:
     alone = _comparison(findings, Key(student("fp32"), student("fp32")))
     most = 100 * alone.eer.high if alone is not None and alone.eer is not None else None
     what = "equal error rate of the student alone, upper end"
-    return Gate.of("student", what, most, 100 * recipe.evaluate.gates.eer, "max", "%")
+    return Gate.of("equal error rate", what, most, 100 * recipe.evaluate.gates.eer, "max", "%")
 
 
 def _cross_space_gate(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:

@@ -110,8 +110,9 @@ def _zoo(
 ) -> Zoo | None:
     key = Key(alone.side, alone.side)
     found = next(one for one in comparisons if one.key == key)
-    line = found.line
-    return line and zoo_of(pairs_within(alone.rows, labels), line.value, found.name, line.words)
+    if (line := found.line) is None:
+        return None
+    return zoo_of(pairs_within(alone.rows, labels), line.value, found.name, line.words)
 
 
 def _thresholds_on(digests: list[str], roles: Roles) -> ThresholdsOn:

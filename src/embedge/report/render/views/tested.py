@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from embedge.calibration.evaluation.figures import AtThreshold
 from embedge.calibration.identification import IdentificationRates, SearchPoint
 from embedge.report.model import Report, Tested
 from embedge.report.render.plots import zoo_plot
@@ -26,7 +27,7 @@ def tested_view(report: Report) -> list[dict[str, Any]]:
                 "acquired": _acquired(one),
                 "left_out": f"{one.acquisition.comparisons_left_out:,}" if one.acquisition else "–",
                 "enrolled": _enrolled(one),
-                "generalised": _generalised(one, at and (at.fmr.rate, at.fnmr.rate)),
+                "generalised": _generalised(one, at),
                 "folds": _folds(one),
                 "failures": sorted(one.acquisition.failures.items()) if one.acquisition else [],
             }
@@ -49,13 +50,13 @@ def _enrolled(one: Tested) -> dict[str, str]:
     return {"text": percent(made.rate), "detail": f"{made.failed:,} of {made.total:,} templates"}
 
 
-def _generalised(one: Tested, rates: tuple[float, float] | None) -> dict[str, str]:
+def _generalised(one: Tested, at: AtThreshold | None) -> dict[str, str]:
     """At the threshold that was fixed beforehand: elsewhere nobody decided anything."""
-    if one.acquisition is None or rates is None:
+    if one.acquisition is None or at is None:
         return {"fmr": "–", "fnmr": "–"}
     return {
-        "fmr": percent(one.acquisition.generalised_fmr(rates[0]), 2),
-        "fnmr": percent(one.acquisition.generalised_fnmr(rates[1]), 2),
+        "fmr": percent(one.acquisition.generalised_fmr(at.fmr.rate), 2),
+        "fnmr": percent(one.acquisition.generalised_fnmr(at.fnmr.rate), 2),
     }
 
 

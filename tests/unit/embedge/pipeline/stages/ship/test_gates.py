@@ -63,7 +63,7 @@ def test_every_gate_asks_the_far_end_of_its_interval(findings: ParityResult) -> 
     assert found["int8-cpu accuracy"].value == 100 * loss.high
     assert loss.low < loss.difference < loss.high
     assert found["no re-enrolment"].value == 100 * point.low
-    assert found["student"].value == 100 * alone.eer.high
+    assert found["equal error rate"].value == 100 * alone.eer.high
     assert found["int8-cpu parity"].value == findings.artifacts["int8-cpu"].cosine.p1
 
 
@@ -113,7 +113,7 @@ def test_the_default_policy_fails_a_useless_student(findings: ParityResult) -> N
     """One whose scores say nothing: equal error near a half, accepted as often as a stranger."""
     useless = replace(compared(findings, ALONE), eer=EqualErrorRate(0.09, 0.07, 0.11, 0.3))
     others = tuple(one for one in findings.comparisons if one.key != ALONE)
-    assert not gates(replace(findings, comparisons=(*others, useless)))["student"].passed
+    assert not gates(replace(findings, comparisons=(*others, useless)))["equal error rate"].passed
     point = TarPoint(0.01, tar=0.79, low=0.7, high=0.85, threshold=0.2)
     lost = replace(compared(findings, ACROSS), tar=(point,))
     others = tuple(one for one in findings.comparisons if one.key != ACROSS)
