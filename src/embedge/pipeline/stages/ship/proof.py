@@ -85,13 +85,14 @@ def findings_from_views(
             task.advance()
             if found.shortage is not None:
                 progress.say(f"  {name}: {shortage_text(found.shortage, found.threshold)}")
-    digests = [sha256(picture.tobytes()).hexdigest() for picture in np.asarray(faces.images)]
+    digests = [sha256(picture.tobytes()).hexdigest() for picture in faces.images]
     dataset = Dataset(
         faces.name,
         faces.fingerprint,
         identities=len(np.unique(labels)),
         images=int(roles.judge.sum()),
         threshold_identities=len(np.unique(faces.labels[roles.threshold])),
+        people=_people(recipe),
         thresholds_on=_thresholds_on(digests, roles),
     )
     comparisons = _comparisons(recipe, labels, tested, artifacts, progress)
@@ -115,10 +116,21 @@ def _zoo(
     return zoo_of(pairs_within(alone.rows, labels), line.value, found.name, line.words)
 
 
+def _people(recipe: Recipe) -> str:
+    """Only of those who are rendered here, for networks trained here, all is known."""
+    if recipe.data.source == "rendered" and recipe.teacher.source != "file":
+        return ""
+    return (
+        "people held out by their names (not checked: whether the teacher learnt from them, or any"
+        " of them is learnt from under another name)"
+    )
+
+
 def _thresholds_on(digests: list[str], roles: Roles) -> ThresholdsOn:
     """By their pictures: one person under two names has one role too many."""
     setting, judging = (
-        {digests[row] for row in np.flatnonzero(mask)} for mask in (roles.threshold, roles.judge)
+        {digests[row] for row in np.flatnonzero(mask)}
+        for mask in (roles.threshold | roles.choose, roles.judge)
     )
     return "the same people" if setting & judging else "other people"
 

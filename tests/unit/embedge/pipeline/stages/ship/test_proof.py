@@ -9,7 +9,7 @@ from tiny_school import run_in
 from embedge.calibration.evaluation.figures import Key, Side
 from embedge.calibration.evaluation.judge import Subject
 from embedge.files import sha256_file
-from embedge.pipeline.recipe import Recipe
+from embedge.pipeline.recipe import Data, Recipe
 from embedge.pipeline.run import Stage
 from embedge.pipeline.stages.learn.checks import roles_in
 from embedge.pipeline.stages.ship import proof
@@ -167,6 +167,13 @@ def test_one_picture_under_two_people_spoils_the_figures(graphs: dict[str, Path]
     assert "duplicate-picture" in [one.code for one in result.findings]
     told = {gate.name: gate for gate in gates_of(recipe(), result)}["held-out people"]
     assert (told.value, told.passed) == (2, False)
+
+
+def test_who_learnt_from_people_of_a_data_set_is_not_claimed(graphs: dict[str, Path]) -> None:
+    assert found(graphs, views()).dataset.people == ""  # rendered: known
+    own = recipe().model_copy(update={"data": Data(source="faces")})
+    told = findings_from_views(own, FACES, views(), graphs, Progress(quiet=True)).dataset.people
+    assert "not checked" in told
 
 
 def test_the_worst_pairs_are_told_by_their_place_among_all_pictures(
