@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     require("onnx", extra="export")
     quantisable_graph(options.model)  # a wrong file is told before many pictures are read
     chosen = chosen_from_folder(options.calib, options.count, seed=options.seed)
-    images = decoded_pictures(chosen.root, chosen.names)
+    images, others = (decoded_pictures(chosen.root, some) for some in (chosen.names, chosen.spare))
     Progress().say(f"calibrating on {len(images)} of {chosen.offered} pictures …")
     plan = qdq_from_onnx(
         options.model,
@@ -81,7 +81,6 @@ def run(options: argparse.Namespace) -> int:
     print(f"{options.out}: INT8 for {options.target}, from {len(images)} pictures")
     if options.no_figures:
         return 0
-    others = decoded_pictures(chosen.root, chosen.spare)
     figures = before_after(options.model, options.out, others, seconds=options.seconds)
     print(_text(figures))
     if options.target != "cpu":

@@ -93,8 +93,7 @@ _SERIES = {
 
 
 def series_words(series: str) -> str:
-    known = _SERIES.get(series, series.replace("_", " "))
-    return known[:1].upper() + known[1:]
+    return _SERIES.get(series, series.replace("_", " "))
 
 
 def provenance_view(report: Report) -> dict[str, Any]:
