@@ -26,10 +26,10 @@ from embedge.calibration.evaluation.embed import embedded
 from embedge.calibration.evaluation.faces import FaceFiles
 from embedge.calibration.evaluation.subjects import opened_model
 from embedge.calibration.pairs import pairs_between, pairs_within
+from embedge.calibration.people.splits import split_subjects
 from embedge.calibration.protocols.folders import people_in_folders
 from embedge.calibration.rates import false_match_rate, false_non_match_rate, operating_point
 from embedge.calibration.scores import Float32, PairScores
-from embedge.calibration.thresholds import split_subjects
 from embedge.runtime.bridge import End
 from embedge.train.bridge.fit import Fitted, fitted_bridge
 from embedge.train.bridge.pairs import Pairs

@@ -2,35 +2,13 @@
 
 import math
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
 from embedge.calibration.intervals.bootstrap import ROUNDS, resampled
 from embedge.calibration.intervals.rates import CONFIDENCE, design_effect, fmr_upper
 from embedge.calibration.rates import Insufficient, allowed_errors
 from embedge.calibration.scores import PairScores
-from embedge.errors import EmbedgeError
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["split_subjects", "threshold_at"]
-
-
-def split_subjects(
-    labels: ArrayLike, seed: int, *, share: float = 0.5
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Masks (calibrate, test) over the rows; no subject is in both. `share` goes to calibrate."""
-    names = np.asarray(labels)
-    subjects = np.unique(names)
-    if len(subjects) < 2:
-        raise EmbedgeError(
-            "E-SUBJECTS",
-            f"{len(subjects)} subject cannot be split into two groups of people",
-            remedy="Bring images of two or more people",
-        )
-    shuffled = np.random.default_rng(seed).permutation(subjects)
-    count = min(max(round(share * len(subjects)), 1), len(subjects) - 1)
-    calibrate: NDArray[np.bool_] = np.isin(names, shuffled[:count])
-    return calibrate, ~calibrate
+__all__ = ["threshold_at"]
 
 
 def threshold_at(

@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from embedge.calibration.evaluation.figures import Comparison, Count, Share, Side
 from embedge.calibration.evaluation.judge import Asked, Subject, judge, scores_of
 from embedge.calibration.intervals.bootstrap import ROUNDS
+from embedge.calibration.people.splits import split_subjects
 from embedge.calibration.rates import Insufficient
 from embedge.calibration.scores import Float32
-from embedge.calibration.thresholds import split_subjects, threshold_at
+from embedge.calibration.thresholds import threshold_at
 from embedge.runtime.bridge import Bridge
 from embedge.runtime.threshold import Threshold
 

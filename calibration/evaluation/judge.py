@@ -211,7 +211,17 @@ def _tar(resampling: Resampled, fmr: float) -> TarPoint:
     if isinstance(point, Insufficient):
         return TarPoint(fmr, needs=point.needs)
     interval = tar_interval(resampling, point)
-    return TarPoint(fmr, point.tar, interval.low, interval.high, point.threshold)
+    scores = resampling.scores
+    return TarPoint(
+        fmr,
+        point.tar,
+        interval.low,
+        interval.high,
+        point.threshold,
+        measured=_rate(point.fmr, fmr_interval(resampling, point.threshold)),
+        false_matches=scores.impostors_above(point.threshold),
+        false_non_matches=round((1 - point.tar) * len(scores.genuine)),
+    )
 
 
 def _at(resampling: Resampled, threshold: float) -> AtThreshold | None:

@@ -55,6 +55,17 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def unreadable_file(error: OSError) -> str:
+    """What stands in the way of reading a file, as people say it."""
+    known = {
+        FileNotFoundError: "there is no such file",
+        IsADirectoryError: "it is a folder, not a file",
+        NotADirectoryError: "there is no such file",
+        PermissionError: "it may not be read",
+    }
+    return known.get(type(error)) or error.strerror or str(error)
+
+
 def sha256_file(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as stream:

@@ -71,6 +71,8 @@ def test_without_labels_the_text_says_what_is_promised(given: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     for words in ("VERDICT", "promised without labels", "attack: whoever holds"):
         assert words in done.stdout.replace("verdict", "VERDICT")
+    done = bridge(*ends, "--out", tmp_path / "other", "--fmr", 1e-8, "--keep", 0.5)
+    assert "threshold  NONE: these people and pictures do not carry FMR 1e-08" in done.stdout
 
 
 def test_shuffled_rows_are_refused_and_leave_no_map(given: Path, tmp_path: Path) -> None:
@@ -115,6 +117,10 @@ def test_models_run_on_the_same_pictures(tmp_path: Path) -> None:
     assert found["source"]["space"] == "s" * 64
     assert found["labelled"]["comparisons"][0]["images"] == 40
     assert found["labelled"]["points"][0]["bridged"] > 0.9
+    refused(
+        bridge(*ends, "--faces", tmp_path, "--labelled", tmp_path / "people", *options),
+        "40 of the labelled pictures are among those that the map is fitted to",
+    )
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_the_resolved_recipe_is_all_there(preview: str) -> None:
 
 
 def test_data_teacher_and_a_step_are_looked_at(preview: str) -> None:
-    assert "96 pictures of 12 people to learn from, 16 others to be judged on" in preview
+    assert "96 pictures of 12 people to learn from, 24 others to be judged on" in preview
     assert re.search(r"teacher   to be trained: .* 32-d, \d+ faces/s", preview)
     for trained in ("teacher", "student-th-kd", "student-scratch"):
         assert re.search(rf"step      .*{trained} \d+\.\d\d s for 16 faces", preview)

@@ -61,6 +61,8 @@ def finished(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "evaluate.fmrs": "[0.1]",
         "evaluate.threshold_fmr": 0.1,
         "evaluate.gate_fmr": 0.1,
+        "evaluate.gates.cross_space_tar": 0,
+        "evaluate.gates.eer": 1,
         "bench.seconds": 1,
         "name": "short",
     }

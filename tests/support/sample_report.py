@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from embedge.bench.results import Latency, Percentiles
-from embedge.calibration.evaluation.figures import Side
+from embedge.calibration.evaluation.figures import Acquisition, Side
 from embedge.calibration.evaluation.judge import Subject
 from embedge.pipeline.recipe import Recipe
-from embedge.pipeline.stages.ship.parity_result import TEACHER, student
+from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
 from embedge.pipeline.stages.ship.proof import findings_from_views
 from embedge.pipeline.stages.ship.reporting import Told, artifact_of, report_of
 from embedge.pipeline.stages.ship.views import Views
@@ -44,6 +44,16 @@ def sample_report(*, pictures: bool = True) -> Report:
 
 @functools.cache
 def _made() -> Report:
+    return _found()[0]
+
+
+def sample_findings() -> ParityResult:
+    """What the sample report was made from."""
+    return _found()[1]
+
+
+@functools.cache
+def _found() -> tuple[Report, ParityResult]:
     rng = np.random.default_rng(7)
     recipe = sample_recipe()
     faces = _faces(rng)
@@ -62,6 +72,7 @@ def _made() -> Report:
         space=Space(f"sha256:{digest('teacher')[:32]}", digest("teacher"), digest("contract")),
         findings=findings,
         faces=faces,
+        acquisition=Acquisition.of(len(faces), {}),
         models=_models(),
         artifacts=artifacts,
         skipped=(Skipped("engines", "TensorRT is not installed and there is no NVIDIA GPU here"),),
@@ -70,7 +81,7 @@ def _made() -> Report:
         provenance=_provenance(recipe),
     )
     report = report_of(told)
-    return dataclasses.replace(report, created="2026-03-02T14:03:00+00:00")
+    return dataclasses.replace(report, created="2026-03-02T14:03:00+00:00"), findings
 
 
 def edited(report: Report, edit: Callable[[Any], object]) -> Report:

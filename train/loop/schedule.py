@@ -50,8 +50,8 @@ class Schedule(Section):
     device: Literal["cpu", "cuda"] = "cpu"
     """where to train; never chosen silently"""
     evaluate_every: Natural = 0
-    """students: steps between evaluations on the people thresholds are set on; the best checkpoint
-    is then exported, by the cross-space EER where there is one. 0: never, the last is exported"""
+    """students: steps between evaluations on held-out people who choose; the best checkpoint is
+    then exported, by the cross-space EER where there is one. 0: never, the last is exported"""
     patience: Natural = 0
     """evaluations without improvement after which training stops; 0 never stops it"""
     workers: Natural | None = None

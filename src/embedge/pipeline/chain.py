@@ -5,7 +5,7 @@ from pathlib import Path
 
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
-from embedge.pipeline.stages.learn.checks import verification_sets
+from embedge.pipeline.stages.learn.checks import require_people, verification_sets
 from embedge.pipeline.stages.learn.faces import held_out_stage
 from embedge.pipeline.stages.learn.head import School
 from embedge.pipeline.stages.learn.shaping import learning_stages, school_of
@@ -62,8 +62,10 @@ def _proven(
 
 
 def _students(run: Run, recipe: Recipe) -> dict[str, Stage]:
+    # what cannot work is told before anything is trained
     _check_devices(recipe)
-    verification_sets(recipe)  # a set that is unfit is told before anything is trained
+    require_people(recipe)
+    verification_sets(recipe)
     school, original = school_of(run, recipe)
     return learning_stages(run, recipe, recipe.distill.method, school, original)
 

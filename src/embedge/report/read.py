@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from embedge.errors import EmbedgeError
+from embedge.files import unreadable_file
 from embedge.optional import require
 from embedge.printed import printable
 from embedge.report.model import SCHEMA, Report
@@ -18,7 +19,12 @@ def read_report(path: Path) -> Report:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise _unreadable(error, path) from error
+        raise EmbedgeError(
+            "E-REPORT",
+            f"this report cannot be read: {unreadable_file(error)}",
+            where=path,
+            remedy="Give the path of a report.json that embedge wrote",
+        ) from error
     return report_from_bytes(data, where=path)
 
 

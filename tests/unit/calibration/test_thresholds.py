@@ -8,8 +8,7 @@ from embedge.calibration.intervals.rates import fmr_upper
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import Insufficient
 from embedge.calibration.scores import PairScores
-from embedge.calibration.thresholds import split_subjects, threshold_at
-from embedge.errors import EmbedgeError
+from embedge.calibration.thresholds import threshold_at
 
 
 @pytest.fixture(scope="module")
@@ -50,18 +49,3 @@ def test_what_it_needs_is_what_suffices(scores):
 def test_no_impostors_no_threshold():
     alone = pairs_within(np.eye(3, dtype=np.float32), [0, 0, 0])
     assert threshold_at(alone, 1e-2, dataset="d", model="m") == Insufficient(300, 0)
-
-
-def test_split_keeps_people_apart_and_is_seeded():
-    labels = np.random.default_rng(0).integers(0, 41, 400)
-    calibrate, test = split_subjects(labels, seed=5)
-    assert (calibrate ^ test).all()
-    assert not set(labels[calibrate]) & set(labels[test])
-    assert len(set(labels[calibrate])) in (20, 21)
-    np.testing.assert_array_equal(calibrate, split_subjects(labels, seed=5)[0])
-    assert (calibrate != split_subjects(labels, seed=6)[0]).any()
-
-
-def test_split_refuses_a_single_subject():
-    with pytest.raises(EmbedgeError, match="E-SUBJECTS"):
-        split_subjects(["one", "one"], seed=0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from embedge.pipeline.recipe import Recipe
-    from embedge.report.model import Gate, Verdict
+    from embedge.report.model import Gate, Report, Verdict
 
 TAKES_OVERRIDES = True
 
@@ -78,6 +78,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     verdict = outcome.report.verdict
     print(_summary(verdict))
+    for line in _shortages(outcome.report):
+        print(line)
     print(f"report:  {outcome.bundle / 'report.html'}\nbundle:  {outcome.bundle}")
     if not verdict.passed:
         failed = [gate for gate in verdict.gates if not gate.passed]
@@ -126,6 +128,17 @@ def _summary(verdict: "Verdict") -> str:
         f"{'pass' if gate.passed else 'FAIL'}  {_value(gate):>14}  {_bound(gate):>12}  {gate.what}"
         for gate in verdict.gates
     )
+
+
+def _shortages(report: "Report") -> list[str]:
+    """Of thresholds looser than asked for, or of none at all."""
+    from embedge.calibration.people.shortage import shortage_text
+
+    return [
+        f"NOTE  {one.name}: {shortage_text(one.shortage, one.threshold)}"
+        for one in report.artifacts
+        if one.shortage is not None
+    ]
 
 
 def _value(gate: "Gate") -> str:

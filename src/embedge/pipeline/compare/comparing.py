@@ -68,7 +68,7 @@ def compare_methods(
         runs, rounds = [], []
         for seed in seeds:
             run.progress.say(f"— {one.name}, seed {seed}")
-            own = _with_seed(one.recipe, seed)
+            own = _with_seed(one.recipe, seed, recipe)
             stages = learning_stages(run, own, one.method, school, original)
             judged = judge.student(one.method, own, stages["student"], stages["teacher"])
             runs.append({"seed": seed, **judged.facts, "train_s": _seconds(stages["student"])})
@@ -90,10 +90,12 @@ def shown_fmr(recipe: Recipe) -> float:
     return wanted.gate_fmr if wanted.gate_fmr in wanted.fmrs else wanted.fmrs[0]
 
 
-def _with_seed(recipe: Recipe, seed: int) -> Recipe:
-    """The student's seed; the teacher and the people stay those of the recipe."""
-    distill = recipe.distill.model_copy(update={"baseline": False})
-    return recipe.model_copy(update={"seed": seed, "distill": distill})
+def _with_seed(own: Recipe, seed: int, common: Recipe) -> Recipe:
+    """The student's seed; whose faces they are is for all the same."""
+    distill = own.distill.model_copy(update={"baseline": False})
+    mine = {name: getattr(own.data, name) for name in ("flip", "verification")}
+    data = common.data.model_copy(update=mine)
+    return own.model_copy(update={"seed": seed, "distill": distill, "data": data})
 
 
 def _seconds(stage: Stage) -> float:

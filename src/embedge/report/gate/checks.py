@@ -47,6 +47,9 @@ def _gates(report: Report, policy: GatePolicy) -> Iterator[Check]:
     gates = report.verdict.gates
     if isinstance(policy.gates, str):
         yield from map(_gate, gates if policy.gates == "all" else ())
+        if policy.gates == "all" and not gates:
+            why = "the report has none; a policy for such reports says `gates: none`"
+            yield Check("gates", False, why)
         return
     for name in policy.gates:
         found = [gate for gate in gates if gate.name == name]
