@@ -9,7 +9,6 @@ from sqlite3 import Connection
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.gallery.sealed.ledger import Ledger
-from embedge.runtime.gallery.sealed.sealing import same_sum
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.search.index import TemplateIndex
 from embedge.runtime.gallery.storage.database import Database
@@ -48,7 +47,7 @@ class Mirror:
         self._seen: Seen | None = None
         self._newest: tuple[str, State] | None = None
         self._intended: tuple[Ledger, State] | None = None
-        self._wiped = b""
+        self._wiped = ""
 
     @property
     def path(self) -> Path:
@@ -183,9 +182,9 @@ class Mirror:
             for part in ledger.parts(connection):
                 index.add(part.names, part.matrix)
                 seen.people += part.people
-                total = total + ledger.sum_of.of(part.tags)
+                total = ledger.sum_of.changed(total, part.tags)
             rows = connection.execute(_COUNT).fetchone()
-            same = same_sum(total, state.rows) and rows == (state.people, state.records)
+            same = total == state.rows and rows == (state.people, state.records)
             self._require_all(same, seen, state)
         except BaseException:
             index.close()
@@ -212,10 +211,10 @@ def _append(connection: Connection, seen: Seen, state: State) -> None:
     parts = list(ledger.parts(connection, *after))
     total, people = before.rows, [person for part in parts for person in part.people]
     for part in parts:
-        total = total + ledger.sum_of.of(part.tags)
+        total = ledger.sum_of.changed(total, part.tags)
     templates = before.templates + sum(len(part.names) for part in parts)
     whole = (before.people + len(people), templates) == (state.people, state.templates)
-    if not whole or not same_sum(total, state.rows):
+    if not whole or total != state.rows:
         raise damage(ledger.path, "rows were dropped, added or put back")
     for part in parts:
         seen.index.add(part.names, part.matrix)

@@ -1,25 +1,20 @@
 """The one sealed row that says what all the other rows are: how many, and what they add up to."""
 
+import json
 import os
-import struct
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
-
-import numpy as np
-
-from embedge.runtime.gallery.sealed.sealing import Sum, no_sum
 
 __all__ = ["State"]
 
-_NUMBERS = struct.Struct("<10Q")
 
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class State:
     """`counter` grows with every writing, `rewritings` with those that did more than append.
 
     `unscrubbed` is 1 while the journal may still hold what was erased. `secret` makes pseudonyms,
     the same ones for as long as the gallery lives. `mark` tells two writings of one number apart.
+    `rows`, `audits` and `tries` are sums of tags.
     """
 
     counter: int = 0
@@ -31,27 +26,19 @@ class State:
     next_person: int = 1
     next_record: int = 1
     next_audit: int = 1
-    attempts: int = 0
-    rows: Sum = field(default_factory=no_sum)
-    audits: Sum = field(default_factory=no_sum)
-    tries: Sum = field(default_factory=no_sum)
-    mark: bytes = bytes(16)
-    secret: bytes = field(default_factory=lambda: os.urandom(32))
+    rows: int = 0
+    audits: int = 0
+    tries: int = 0
+    mark: str = ""
+    secret: str = field(default_factory=lambda: os.urandom(32).hex())
 
     def next(self, **changes: Any) -> "State":
         """The state after one more writing."""
-        return replace(self, counter=self.counter + 1, mark=os.urandom(16), **changes)
+        return replace(self, counter=self.counter + 1, mark=os.urandom(16).hex(), **changes)
 
     def to_bytes(self) -> bytes:
-        values = [getattr(self, each.name) for each in fields(self)]
-        sums = b"".join(each.astype("<u8").tobytes() for each in values[10:13])
-        return _NUMBERS.pack(*values[:10]) + sums + self.mark + self.secret
+        return json.dumps(asdict(self)).encode()
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "State":
-        numbers, rest = _NUMBERS.unpack(raw[: _NUMBERS.size]), raw[_NUMBERS.size :]
-        if len(rest) != 3 * 16 + 16 + 32:
-            raise ValueError("a state of another length")
-        sums = np.frombuffer(rest[:48], "<u8").reshape(3, 2).astype(np.uint64)
-        values = [*numbers, *sums, rest[48:64], rest[64:]]
-        return cls(**{each.name: value for each, value in zip(fields(cls), values)})
+        return cls(**json.loads(raw))
