@@ -26,7 +26,7 @@ from embedge.runtime.gallery.sealed.templates import Group, Template, is_unit, m
 from embedge.runtime.gallery.search.index import require_search
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows
 from embedge.runtime.gallery.search.ranking import Ranked
-from embedge.runtime.gallery.storage.database import Database
+from embedge.runtime.gallery.storage.database import Database, is_there
 from embedge.runtime.gallery.storage.failures import key_error
 from embedge.runtime.gallery.storage.traces import traces_of
 
@@ -34,6 +34,7 @@ __all__ = ["Gallery", "GalleryInfo", "require_count"]
 
 _LONGEST_SOURCE = 64  # letters
 _SAME = 0.999  # a cosine that rounding to one byte a dimension leaves the same picture
+_TRIES = 2  # beyond the last
 _MOST_NAMED = 20  # others with one template of somebody erased
 
 
@@ -110,6 +111,35 @@ class Gallery(Closing):
         require_search(search)
         checked_key(key, path)
         return cls._ready(Mirror(Database(Path(path), writable=writable), key, threads, search))
+
+    @classmethod
+    def for_enrolment(
+        cls,
+        path: str | Path,
+        contract: EmbeddingContract,
+        *,
+        key: bytes | None,
+        rows: str = "float32",
+        unencrypted: bool = False,
+    ) -> Self:
+        """The gallery that is there, or a new one: of many who ask at once, one creates it.
+
+        `rows` and `unencrypted` are of a new one; a key demands that the old one is sealed.
+        """
+
+        def now() -> Self:
+            if is_there(path):
+                return cls.open(path, key=key, writable=True)
+            new_key = None if unencrypted else key
+            return cls.create(path, contract, key=new_key, rows=rows, unencrypted=unencrypted)
+
+        for _ in range(_TRIES):
+            try:
+                return now()
+            except EmbedgeError as error:
+                if error.code not in ("E-GALLERY-EXISTS", "E-GALLERY-MISSING"):
+                    raise  # else somebody created it meanwhile, or was killed while doing so
+        return now()
 
     @classmethod
     def _ready(cls, mirror: Mirror) -> Self:

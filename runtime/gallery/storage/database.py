@@ -27,7 +27,7 @@ from embedge.runtime.gallery.storage.failures import (
 from embedge.runtime.gallery.storage.registry import register, unregister
 from embedge.runtime.gallery.storage.turnstile import Turnstile
 
-__all__ = ["PAGE", "Database"]
+__all__ = ["PAGE", "Database", "is_there"]
 
 PAGE = 4096
 WAIT = 30.0  # seconds for other processes to finish
@@ -163,9 +163,10 @@ class Database:
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
             for pragma in _PRAGMAS:
                 _patiently(connection, f"PRAGMA {pragma}")
-            _patiently(connection, "SELECT sql FROM sqlite_master")
+            _patiently(connection, "BEGIN", "SELECT sql FROM sqlite_master")
             if not empty and not _is_whole(connection, self.path):
                 raise missing(self.path, "its creation was interrupted", "Create it again")
+            connection.execute("COMMIT")
             if not self.writable:
                 connection.execute("PRAGMA query_only=ON")
         except BaseException as error:
@@ -239,6 +240,15 @@ class Database:
             self.drop()
             self._closed = True
             unregister(self)
+
+
+def is_there(path: str | Path) -> bool:
+    """Not where there is nothing, or an empty file: an interrupted creation can be had again."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return False
+    return found.st_size > 0 or not stat.S_ISREG(found.st_mode)
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:

@@ -182,8 +182,8 @@ class OnnxParser:
     def get_error(self, index):
         return self._errors[index]
 
-    def parse_from_file(self, model):
-        loaded = onnx.load(model)
+    def parse(self, model):
+        loaded = onnx.load_from_string(model)
         known = onnx.defs.has
         nodes = enumerate(loaded.graph.node)
         self._errors = [_ParserError(i, n) for i, n in nodes if not known(n.op_type, n.domain)]
