@@ -155,9 +155,7 @@ def _started(data: bytes, providers: list[str], options: Any, disabled: list[str
         ) from error
 
 
-def _options(
-    threads: int | None, profile: Path | None, weights: Mapping[str, Any] | None
-) -> Any:
+def _options(threads: int | None, profile: Path | None, weights: Mapping[str, Any] | None) -> Any:
     import onnxruntime  # after embedge.runtime has switched its telemetry off
 
     options = onnxruntime.SessionOptions()

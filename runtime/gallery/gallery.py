@@ -245,13 +245,10 @@ class Gallery(Closing):
         self.mirror.scrub()
         if not prove:
             return proof
-        others = self._who_has(looked_for) - {name}
-        return proof.searched(
-            self.mirror.path,
-            self.mirror.key,
-            listed=name in self.people(),
-            others=sorted(others),
-        )
+        others = sorted(self._who_has(looked_for) - {name})
+        with self._lock:
+            ledger = self.mirror.seen().ledger
+        return proof.searched(self.mirror.path, ledger, listed=name in self.people(), others=others)
 
     def _who_has(self, embeddings: Embeddings) -> set[str]:
         """Everybody with one of these embeddings, but for rounding."""

@@ -43,7 +43,7 @@ from embedge.runtime.gallery.sealed.templates import (
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows, int8_from_float
 from embedge.runtime.gallery.storage.failures import damage
 
-__all__ = ["KEY_BYTES", "Ledger", "Part"]
+__all__ = ["KEY_BYTES", "Ledger", "Part", "wrapped_bytes"]
 
 KEY_BYTES = 32  # of a person, at the start of what is wrapped
 _PART = 2048  # templates handed over together
@@ -51,6 +51,11 @@ _LOAD = (
     "SELECT r.id, r.person, r.sealed, p.sealed FROM record r JOIN person p ON p.id = r.person"
     " WHERE r.id > ? ORDER BY r.id"
 )
+
+
+def wrapped_bytes(name: str) -> int:
+    """How long a person's wrapped key is, the name with it."""
+    return NONCE + KEY_BYTES + len(name.encode()) + TAG
 
 
 @dataclass(slots=True, eq=False)

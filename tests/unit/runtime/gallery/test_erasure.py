@@ -210,6 +210,37 @@ def test_a_damaged_copy_that_recovery_reads_is_found(tmp_path, damage):
     assert not proof.proven
 
 
+@pytest.mark.parametrize("kept", ["copy and journal", "journal alone", "packed"])
+def test_what_a_stale_copys_journal_puts_back_is_found(tmp_path, kept):
+    """The copy itself has forgotten the person; rolled back, it has them again."""
+    path, copy = tmp_path / "people.gallery", tmp_path / "old.gallery"
+    with create(tmp_path) as gallery:
+        gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("PRAGMA journal_mode=PERSIST")
+        connection.execute("PRAGMA cache_spill=1")
+        connection.execute("PRAGMA cache_size=1")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("DELETE FROM person WHERE id = 1")
+        connection.execute("CREATE TABLE more (x)")  # more than the cache holds: it is spilled
+        connection.execute("INSERT INTO more VALUES (zeroblob(500000))")
+        shutil.copyfile(path, copy)
+        shutil.copyfile(f"{path}-journal", f"{copy}-journal")
+        connection.execute("ROLLBACK")
+        connection.close()
+        if kept == "copy and journal":
+            gallery.renew()
+        else:
+            copy.unlink()
+        if kept == "packed":  # at whatever alignment an archive has
+            (tmp_path / "a.tar").write_bytes(bytes(512) + Path(f"{copy}-journal").read_bytes())
+            (tmp_path / "old.gallery-journal").unlink()
+        proof = gallery.erase("ann", prove=True)
+    assert not proof.proven
+    holder = "a.tar" if kept == "packed" else "old.gallery-journal"
+    assert proof.copies == (str(tmp_path / holder),)
+
+
 def test_an_open_gallery_beside_it_is_read_too(tmp_path):
     with Gallery.create(
         tmp_path / "open", CONTRACT, key=None, rows="int8", unencrypted=True

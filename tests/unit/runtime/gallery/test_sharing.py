@@ -208,7 +208,7 @@ def test_who_wants_to_enrol_takes_what_is_there_if_it_fits(tmp_path):
         Gallery.for_enrolment(tmp_path / "plain", CONTRACT, key=KEY)
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
     for place in (tmp_path / "nowhere", tmp_path):
-        with pytest.raises(EmbedgeError, match="E-GALLERY-(EXISTS|MISSING)"):
+        with pytest.raises(EmbedgeError, match=r"E-GALLERY-(EXISTS|MISSING)"):
             Gallery.for_enrolment(place, CONTRACT, key=KEY)
 
 
