@@ -27,7 +27,7 @@ from embedge.runtime.gallery.storage.failures import (
 from embedge.runtime.gallery.storage.registry import register, unregister
 from embedge.runtime.gallery.storage.turnstile import Turnstile
 
-__all__ = ["PAGE", "Database", "is_there", "sync_folder"]
+__all__ = ["PAGE", "PRAGMAS", "Database", "is_there", "sync_folder"]
 
 PAGE = 4096
 WAIT = 30.0  # seconds for other processes to finish
@@ -48,7 +48,7 @@ _SCHEMA = (
     # what a lost first page would take along
     "CREATE TABLE spare (id INTEGER PRIMARY KEY, value BLOB NOT NULL)",
 )
-_PRAGMAS = (
+PRAGMAS = (
     f"page_size={PAGE}",
     "journal_mode=PERSIST",
     "synchronous=FULL",
@@ -161,7 +161,7 @@ class Database:
                 uri, uri=True, timeout=_POLL, isolation_level=None, check_same_thread=False
             )
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
-            for pragma in _PRAGMAS:
+            for pragma in PRAGMAS:
                 _patiently(connection, f"PRAGMA {pragma}")
             _patiently(connection, "BEGIN", "SELECT sql FROM sqlite_master")
             if not empty and not _is_whole(connection, self.path):
