@@ -6,16 +6,21 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
+import numpy as np
+
 from embedge.errors import EmbedgeError
+from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.sealed.header import Header
-from embedge.runtime.gallery.sealed.ledger import Ledger, wrapped_bytes
+from embedge.runtime.gallery.sealed.ledger import KEY_BYTES, Ledger, wrapped_bytes
+from embedge.runtime.gallery.sealed.sealing import NONCE
 from embedge.runtime.gallery.storage.carving import carved, headers
 from embedge.runtime.gallery.storage.registry import while_quiet
-from embedge.runtime.gallery.storage.traces import Traces
+from embedge.runtime.gallery.storage.traces import Traces, traces_of
 
-__all__ = ["ErasureProof"]
+__all__ = ["ErasureProof", "proof_of"]
 
 _UNKNOWN = (
     "copies elsewhere: backups, snapshots, other folders (subfolders too), other machines",
@@ -46,11 +51,6 @@ class ErasureProof:
     still_listed: bool = False
     unknown: tuple[str, ...] = _UNKNOWN
     _traces: Traces | None = field(default=None, repr=False)  # biometric data
-
-    @classmethod
-    def of(cls, person: str, templates: int, traces: Traces, *, pictures: bool) -> "ErasureProof":
-        unknown = _UNKNOWN if pictures else (*_UNKNOWN, _OWN_UNKNOWN)
-        return cls(person, templates, len(traces), traces.forms, unknown=unknown, _traces=traces)
 
     @property
     def proven(self) -> bool:
@@ -93,6 +93,24 @@ class ErasureProof:
     def to_json(self) -> dict[str, Any]:
         public = {name: getattr(self, name) for name in self.__slots__ if not name.startswith("_")}
         return {**public, "bytes": self.searched_bytes, "proven": self.proven}
+
+
+def proof_of(
+    connection: Connection, ledger: Ledger, name: str, number: int | None, own: Embeddings | None
+) -> tuple[ErasureProof, Embeddings]:
+    """Before the erasure: what must not be found after it, and the embeddings it is made of."""
+    old = [] if number is None else ledger.templates(connection, number)
+    none = ledger.stored(np.empty((0, ledger.dim), np.float32))
+    stored = np.concatenate([none, *(each.row[None] for each in old)])
+    sealed = [] if number is None else ledger.sealed_rows(connection, number)
+    if ledger.key is None:  # then the rows are there as they are, beside what others have too
+        sealed = [row[: NONCE + KEY_BYTES] for row in sealed[:1]]
+    plain = ledger.plain(stored)
+    traces = traces_of(stored, plain, own, sealed)
+    unknown = _UNKNOWN if own is not None else (*_UNKNOWN, _OWN_UNKNOWN)
+    counts = len(old), len(traces)
+    proof = ErasureProof(name, *counts, traces.forms, unknown=unknown, _traces=traces)
+    return proof, plain if own is None else np.concatenate([plain, own])
 
 
 @contextmanager

@@ -14,11 +14,11 @@ from embedge.runtime.closing import Closing
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.enrolment import checked_name, checked_names, checked_rows, now_in_utc
-from embedge.runtime.gallery.erasure import ErasureProof
+from embedge.runtime.gallery.erasure import ErasureProof, proof_of
 from embedge.runtime.gallery.keys import checked_key
 from embedge.runtime.gallery.mirror import Mirror, Seen
 from embedge.runtime.gallery.sealed.header import new_header
-from embedge.runtime.gallery.sealed.ledger import KEY_BYTES, Ledger
+from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.notes import AUDIT, pseudonym
 from embedge.runtime.gallery.sealed.repeats import first_like
 from embedge.runtime.gallery.sealed.state import State
@@ -28,7 +28,6 @@ from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows
 from embedge.runtime.gallery.search.ranking import Ranked
 from embedge.runtime.gallery.storage.database import Database, is_there
 from embedge.runtime.gallery.storage.failures import key_error
-from embedge.runtime.gallery.storage.traces import traces_of
 
 __all__ = ["Gallery", "GalleryInfo", "require_count"]
 
@@ -236,7 +235,7 @@ class Gallery(Closing):
             own = None
             if embeddings is not None:
                 own = checked_rows(embeddings, ledger.header.contract, ledger.header.contract)
-            proof, looked_for = _proof(connection, ledger, name, number, own)
+            proof, looked_for = proof_of(connection, ledger, name, number, own)
             if number is not None:
                 state = ledger.erase(connection, seen.state, number, name)
                 count = {name: proof.templates}
@@ -366,27 +365,6 @@ def _grouped(
         if new:
             groups.append(Group(person, name, new))
     return ids, groups
-
-
-def _proof(
-    connection: Connection,
-    ledger: Ledger,
-    name: str,
-    number: int | None,
-    own: Embeddings | None,
-) -> tuple[ErasureProof, Embeddings]:
-    """Before the erasure: what must not be found after it, and the embeddings it is made of."""
-    old = [] if number is None else ledger.templates(connection, number)
-    none = ledger.stored(np.empty((0, ledger.dim), np.float32))
-    stored = np.concatenate([none, *(each.row[None] for each in old)])
-    sealed = [] if number is None else ledger.sealed_rows(connection, number)
-    if ledger.key is None:  # then the rows are there as they are, beside what others have too
-        sealed = [row[:KEY_BYTES] for row in sealed[:1]]
-    plain = ledger.plain(stored)
-    proof = ErasureProof.of(
-        name, len(old), traces_of(stored, plain, own, sealed), pictures=own is not None
-    )
-    return proof, plain if own is None else np.concatenate([plain, own])
 
 
 def _trail(connection: Connection, seen: Seen) -> list[dict[str, Any]]:

@@ -204,24 +204,23 @@ class Ledger:
 
     def templates(self, connection: Connection, person: int) -> list[Template]:
         """Of one person, oldest first."""
-        return [each for _, some, _ in self._records(connection, person) for each in some]
+        return [each for _, some in self._records(connection, person) for each in some]
 
-    def _records(
-        self, connection: Connection, person: int
-    ) -> list[tuple[int, list[Template], bytes]]:
-        """(number, templates, tag) of one person's records."""
-        wrapped = self._wrapped(connection, person)
-        query = "SELECT id, sealed FROM record WHERE person = ? ORDER BY id"
+    def _records(self, connection: Connection, person: int) -> list[tuple[int, list[Template]]]:
+        """(number, templates) of one person's records."""
+        wrapped, *rows = self.sealed_rows(connection, person)
+        query = "SELECT id FROM record WHERE person = ? ORDER BY id"
+        numbers = connection.execute(query, (person,)).fetchall()
         return [
-            (record, self.opened(record, person, wrapped, row), row[-TAG:])
-            for record, row in connection.execute(query, (person,)).fetchall()
+            (record, self.opened(record, person, wrapped, row))
+            for (record,), row in zip(numbers, rows)
         ]
 
     def sealed_rows(self, connection: Connection, person: int) -> list[bytes]:
         """The very bytes that hold a person in the file: the wrapped key and name, the records."""
-        wrapped = self._wrapped(connection, person)
-        query = "SELECT sealed FROM record WHERE person = ?"
-        return [wrapped, *(row for (row,) in connection.execute(query, (person,)))]
+        query = "SELECT sealed FROM record WHERE person = ? ORDER BY id"
+        rows = [row for (row,) in connection.execute(query, (person,))]
+        return [self._wrapped(connection, person), *rows]
 
     def add(self, connection: Connection, state: State, groups: Iterable[Group]) -> State:
         people, records, tags = [], [], []
@@ -275,10 +274,10 @@ class Ledger:
         new: list[bytes] = []
         for person, name in list(self.people(connection)):
             records = self._records(connection, person)
-            old += [self._wrapped(connection, person)[-TAG:], *(tag for _, _, tag in records)]
+            old += [row[-TAG:] for row in self.sealed_rows(connection, person)]
             wrapped, seal = other._new_key(person, name)
             rows = []
-            for record, templates, _ in records:
+            for record, templates in records:
                 (body,) = packed(turned(templates, turn))
                 rows.append((sealed(seal, body, place(other._root, "R", record, person)), record))
             connection.execute("UPDATE person SET sealed = ? WHERE id = ?", (wrapped, person))
