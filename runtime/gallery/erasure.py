@@ -150,11 +150,11 @@ def _held(path: Path, ledgers: Collection[Ledger], person: str) -> bool:
     """Whether a row for the person still opens: the file's own, or one that a rollback puts back
     into the file that it belongs to."""
     length = wrapped_bytes(person)
-    for number, sealed, *more in carved(path, anywhere=True):
-        fits = not more and isinstance(number, int) and isinstance(sealed, bytes)
-        if fits and len(sealed) == length:
-            for ledger in ledgers:
-                with suppress(EmbedgeError):  # a row of another gallery, of another person
-                    if ledger.name(number, sealed) == person:
-                        return True
+    for row in carved(path, anywhere=True):
+        match row:
+            case (int(number), bytes(sealed)) if len(sealed) == length:
+                for ledger in ledgers:
+                    with suppress(EmbedgeError):  # of another gallery, or of another person
+                        if ledger.name(number, sealed) == person:
+                            return True
     return False

@@ -33,7 +33,7 @@ __all__ = ["Gallery", "GalleryInfo", "require_count"]
 
 _LONGEST_SOURCE = 64  # letters
 _SAME = 0.999  # a cosine that rounding to one byte a dimension leaves the same picture
-_TRIES = 2  # beyond the last
+_TRIES = 2  # before the last
 _MOST_NAMED = 20  # others with one template of somebody erased
 
 
@@ -126,19 +126,17 @@ class Gallery(Closing):
         `rows` and `unencrypted` are of a new one; a key demands that the old one is sealed.
         """
 
-        def now() -> Self:
-            if is_there(path):
-                return cls.open(path, key=key, writable=True)
-            new_key = None if unencrypted else key
-            return cls.create(path, contract, key=new_key, rows=rows, unencrypted=unencrypted)
-
-        for _ in range(_TRIES):
+        tries = 0
+        while True:
             try:
-                return now()
+                if is_there(path):
+                    return cls.open(path, key=key, writable=True)
+                new_key = None if unencrypted else key
+                return cls.create(path, contract, key=new_key, rows=rows, unencrypted=unencrypted)
             except EmbedgeError as error:
-                if error.code not in ("E-GALLERY-EXISTS", "E-GALLERY-MISSING"):
+                tries += 1
+                if tries > _TRIES or error.code not in ("E-GALLERY-EXISTS", "E-GALLERY-MISSING"):
                     raise  # else somebody created it meanwhile, or was killed while doing so
-        return now()
 
     @classmethod
     def _ready(cls, mirror: Mirror) -> Self:

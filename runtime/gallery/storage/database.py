@@ -110,6 +110,14 @@ class Database:
         """All of the block, or nothing of it. `stands` looks, where a commit failed."""
         with self._transaction("BEGIN IMMEDIATE", stands) as connection:
             self._require_in_place("nothing was changed")
+            if self._real.stat().st_nlink > 1:
+                raise EmbedgeError(
+                    "E-GALLERY-LINKED",
+                    "the gallery's file has another name too (a hard link): after a crash under"
+                    " one name its journal would not be seen under the other",
+                    where=self.path,
+                    remedy="Remove the other name; a copy is a file of its own (cp)",
+                )
             yield connection
             self._require_in_place("nothing was changed")
         self._require_in_place("what was written is in the file that was moved away")
