@@ -3,9 +3,15 @@
 import json
 import os
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
+
+from embedge.typed import Bound, Pattern, structured
 
 __all__ = ["State"]
+
+Count = Annotated[int, Bound(0, 2**62)]  # what SQLite takes as a number
+Sum = Annotated[int, Bound(0, 2**128)]
+Digits = Annotated[str, Pattern("[0-9a-f]{0,64}", "hexadecimal")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,20 +23,20 @@ class State:
     `rows`, `audits` and `tries` are sums of tags.
     """
 
-    counter: int = 0
-    rewritings: int = 0
-    unscrubbed: int = 0
-    people: int = 0
-    records: int = 0
-    templates: int = 0
-    next_person: int = 1
-    next_record: int = 1
-    next_audit: int = 1
-    rows: int = 0
-    audits: int = 0
-    tries: int = 0
-    mark: str = ""
-    secret: str = field(default_factory=lambda: os.urandom(32).hex())
+    counter: Count = 0
+    rewritings: Count = 0
+    unscrubbed: Count = 0
+    people: Count = 0
+    records: Count = 0
+    templates: Count = 0
+    next_person: Count = 1
+    next_record: Count = 1
+    next_audit: Count = 1
+    rows: Sum = 0
+    audits: Sum = 0
+    tries: Sum = 0
+    mark: Digits = ""
+    secret: Digits = field(default_factory=lambda: os.urandom(32).hex())
 
     def next(self, **changes: Any) -> "State":
         """The state after one more writing."""
@@ -41,4 +47,4 @@ class State:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "State":
-        return cls(**json.loads(raw))
+        return structured(cls, json.loads(raw))
