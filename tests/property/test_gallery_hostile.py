@@ -91,5 +91,5 @@ def test_the_state_of_an_open_gallery_in_another_hand(tmp_path, change):
     with closing(sqlite3.connect(path)) as connection, connection:
         row = sealed(ledger._state, forged, place(ledger._root, "S"))
         connection.execute("UPDATE state SET sealed = ?", (row,))
-    with pytest.raises(EmbedgeError, match="E-GALLERY: .*its state"):
+    with pytest.raises(EmbedgeError, match=r"E-GALLERY: .*its state"):
         Gallery.open(path)
