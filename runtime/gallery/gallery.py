@@ -83,8 +83,6 @@ class Gallery(Closing):
                 "a gallery holds personal data and no key was given to encrypt it",
                 "Make a key with: embedge gallery new-key FILE, and give --key-file FILE",
             )
-        if rows not in ("float32", "int8"):
-            raise EmbedgeError("E-ROWS", f"rows cannot be {rows}", remedy="Choose float32 or int8")
         ledger = Ledger(new_header(contract, rows, key), key, Path(path))
 
         def fill(connection: Connection) -> None:

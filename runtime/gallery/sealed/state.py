@@ -5,13 +5,13 @@ import os
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any
 
-from embedge.typed import Bound, Pattern, structured
+from embedge.runtime.gallery.sealed.header import Digits
+from embedge.typed import Bound, structured
 
 __all__ = ["State"]
 
 Count = Annotated[int, Bound(0, 2**62)]  # what SQLite takes as a number
 Sum = Annotated[int, Bound(0, 2**128)]
-Digits = Annotated[str, Pattern("[0-9a-f]{0,64}", "hexadecimal")]
 
 
 @dataclass(frozen=True, slots=True)
