@@ -29,6 +29,7 @@ _UNKNOWN = (
     "copies that were packed, encrypted or written in another form than those listed",
 )
 _OWN_UNKNOWN = "floats as the encoder gave them, where rounding hides them: give the pictures"
+_MOST_GALLERIES = 100  # in one file
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,8 @@ def _ledgers(path: Path, key: bytes | None) -> dict[bytes, Ledger]:
     for raw in headers(path, anywhere=True):
         try:
             header = Header.from_bytes(raw, path)
+            if len(found) >= _MOST_GALLERIES:
+                raise OSError(errno.E2BIG, "more galleries than can be tried")
             found[raw] = Ledger(header, key if header.sealed else None, path)
         except EmbedgeError as error:
             if error.code == "E-KEY":

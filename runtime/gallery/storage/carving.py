@@ -4,6 +4,7 @@ The format is SQLite's, https://www.sqlite.org/fileformat.html: leaves of tables
 of pages that long rows go on in.
 """
 
+import errno
 import mmap
 import struct
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ Row = tuple[int | bytes | None, ...]  # the first column is the row's own number
 
 _LEAF = 0x0D
 _CHUNK = 1 << 24
+_FEW, _LEAST_ROW = 10_000, 8  # rows that only look like some, bytes of a real one
 _HEADER = b'{"'
 _LOCAL = PAGE - 35  # the longest row that a leaf holds whole
 _LEAST = (PAGE - 12) * 32 // 255 - 23
@@ -32,18 +34,23 @@ def carved(path: Path, *, anywhere: bool = False) -> Iterator[Row]:
 
     The page with the schema has none of a gallery's. With `anywhere` pages may begin wherever a
     journal, a log or an archive has them: rows that go on in other pages are then not whole.
+    A file that looks like more rows than fit into it is an OSError: it was made to take for ever.
     """
     with path.open("rb") as stream:
         if not path.stat().st_size:
             return
         with closing(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)) as data:
             spent: set[int] = set()
+            left = _FEW + len(data) // _LEAST_ROW
             starts = _leaves(data) if anywhere else range(PAGE, len(data) - PAGE + 1, PAGE)
             for start in starts:
                 page = data[start : start + PAGE]
                 if page[0] != _LEAF:
                     continue
                 count = int.from_bytes(page[3:5], "big")
+                left -= min(count, PAGE // 2)
+                if anywhere and left < 0:
+                    raise OSError(errno.E2BIG, "more rows than fit into it")
                 for place in range(8, min(8 + 2 * count, len(page) - 1), 2):
                     try:
                         at = int.from_bytes(page[place : place + 2], "big")

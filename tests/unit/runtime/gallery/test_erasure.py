@@ -3,6 +3,8 @@
 import os
 import shutil
 import sqlite3
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -282,3 +284,25 @@ def test_embeddings_that_no_encoder_of_the_gallery_makes_are_refused(tmp_path, r
         with pytest.raises(EmbedgeError, match="E-EMBEDDING"):
             gallery.erase("ann", prove=True, embeddings=rows)
         assert gallery.people() == ["ann"]
+
+
+def test_a_file_made_to_take_for_ever_is_no_proof_and_takes_seconds(tmp_path):
+    """Every eighth byte begins what looks like a page of 256 rows; a thousand galleries in one."""
+    (tmp_path / "pages").write_bytes(bytes.fromhex("0d000001000ff000") * 500_000)
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        header = gallery.mirror.seen().ledger.header
+        with sqlite3.connect(tmp_path / "galleries") as connection:
+            connection.execute("CREATE TABLE header (id INTEGER PRIMARY KEY, value BLOB)")
+            for number in range(1000):
+                other = replace(header, cipher="none", epoch=f"{number:032x}").to_bytes()
+                connection.execute("INSERT INTO header VALUES (?, ?)", (number, other))
+        connection.close()
+        began = time.process_time()
+        proof = gallery.erase("ann", prove=True)
+        assert time.process_time() - began < 20
+    assert proof.unreadable == (
+        f"{tmp_path / 'galleries'}: more galleries than can be tried",
+        f"{tmp_path / 'pages'}: more rows than fit into it",
+    )
+    assert not proof.proven
