@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from embedge.errors import EmbedgeError
+from embedge.files import sync
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.keys import checked_key
 from embedge.runtime.gallery.mirror import Mirror
@@ -20,7 +21,7 @@ from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.sealed.templates import Group, Template, matrix_of
 from embedge.runtime.gallery.storage.carving import carved, headers
-from embedge.runtime.gallery.storage.database import Database, is_there, sync_folder
+from embedge.runtime.gallery.storage.database import Database, is_there
 from embedge.runtime.gallery.storage.failures import (
     FAILURES,
     busy,
@@ -125,7 +126,7 @@ def _published(new: Path, target: Path) -> None:
         _require_free(target)
     target.with_name(f"{target.name}-journal").unlink(missing_ok=True)
     new.replace(target)
-    sync_folder(target.parent)
+    sync(target.parent)
 
 
 def _copied(path: Path, folder: Path) -> Path:

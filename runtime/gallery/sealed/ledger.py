@@ -187,11 +187,6 @@ class Ledger:
             raise damage(self.path, "a template is not of length one")
         return part
 
-    def people(self, connection: Connection) -> Iterator[tuple[int, str]]:
-        """Everybody's number and name."""
-        for person, wrapped in connection.execute("SELECT id, sealed FROM person ORDER BY id"):
-            yield person, self.name(person, wrapped)
-
     def name(self, person: int, wrapped: bytes) -> str:
         with noticing(self.path, "a person"):
             return self._unwrapped(person, wrapped)[0]
@@ -272,7 +267,9 @@ class Ledger:
         turn = other.rotation @ self.rotation.T
         old: list[bytes] = []
         new: list[bytes] = []
-        for person, name in list(self.people(connection)):
+        people = connection.execute("SELECT id, sealed FROM person ORDER BY id").fetchall()
+        for person, named in people:
+            name = self.name(person, named)
             records = self._records(connection, person)
             old += [row[-TAG:] for row in self.sealed_rows(connection, person)]
             wrapped, seal = other._new_key(person, name)

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from embedge.errors import EmbedgeError
+from embedge.files import sync
 from embedge.runtime.closing import closed_error
 from embedge.runtime.gallery.storage.failures import (
     FAILURES,
@@ -27,7 +28,7 @@ from embedge.runtime.gallery.storage.failures import (
 from embedge.runtime.gallery.storage.registry import register, unregister
 from embedge.runtime.gallery.storage.turnstile import Turnstile
 
-__all__ = ["PAGE", "PRAGMAS", "Database", "is_there", "sync_folder"]
+__all__ = ["PAGE", "PRAGMAS", "Database", "is_there"]
 
 PAGE = 4096
 WAIT = 30.0  # seconds for other processes to finish
@@ -216,16 +217,15 @@ class Database:
         )
         with exclusively, suppress(FileNotFoundError):
             journal = self._real.with_name(f"{self._real.name}-journal")
-            descriptor = os.open(journal, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-            try:
-                size = os.fstat(descriptor).st_size
-                for offset in range(0, size, _CHUNK):
-                    _write_zeros(descriptor, min(_CHUNK, size - offset), offset)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+            with os.fdopen(os.open(journal, flags), "r+b") as stream:
+                size = os.fstat(stream.fileno()).st_size
+                for start in range(0, size, _CHUNK):
+                    stream.write(bytes(min(_CHUNK, size - start)))
+                stream.flush()
+                os.fsync(stream.fileno())
             journal.unlink()
-            sync_folder(journal.parent)
+            sync(journal.parent)
 
     def _require_in_place(self, stands: str) -> None:
         if _identity(self.path) != self.identity:
@@ -293,7 +293,7 @@ def _new_file(path: Path) -> None:
         except FileExistsError as error:
             if not path.is_file() or path.stat().st_size:
                 raise exists_already(path) from error
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def _how_created(path: Path) -> str:
@@ -376,17 +376,3 @@ def _format(path: Path, what: str) -> EmbedgeError:
         where=path,
         remedy="Use the version of embedge that wrote it, or enrol again into a new file",
     )
-
-
-def _write_zeros(descriptor: int, count: int, offset: int) -> None:
-    while count:
-        written = os.pwrite(descriptor, bytes(count), offset)
-        count, offset = count - written, offset + written
-
-
-def sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
