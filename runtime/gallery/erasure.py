@@ -16,7 +16,7 @@ from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.sealed.header import Header
 from embedge.runtime.gallery.sealed.ledger import KEY_BYTES, Ledger, wrapped_bytes
 from embedge.runtime.gallery.sealed.sealing import NONCE
-from embedge.runtime.gallery.storage.carving import carved, headers
+from embedge.runtime.gallery.storage.carving import RECOVERING, carved, headers
 from embedge.runtime.gallery.storage.registry import while_quiet
 from embedge.runtime.gallery.storage.traces import Traces, traces_of
 
@@ -124,11 +124,15 @@ def _noting(path: Path, unreadable: dict[Path, str]) -> Iterator[None]:
 
 
 def _files_of(folder: Path, unreadable: dict[Path, str]) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.is_file())
-    except OSError as error:
-        unreadable[folder] = str(error.strerror)
-        return []
+    found: list[Path] = []
+    for place in (folder, folder / RECOVERING):  # which holds something after a kill only
+        try:
+            found += sorted(path for path in place.iterdir() if path.is_file())
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            unreadable[place] = str(error.strerror)
+    return found
 
 
 def _ledgers(path: Path, key: bytes | None) -> dict[bytes, Ledger]:

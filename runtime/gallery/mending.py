@@ -20,7 +20,7 @@ from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.sealed.templates import Group, Template, matrix_of
-from embedge.runtime.gallery.storage.carving import carved, headers
+from embedge.runtime.gallery.storage.carving import RECOVERING, carved, headers
 from embedge.runtime.gallery.storage.database import Database, is_there
 from embedge.runtime.gallery.storage.failures import (
     FAILURES,
@@ -95,7 +95,7 @@ def recover(path: Path, target: Path, key: bytes | None) -> Saved:
 @contextmanager
 def _workplace(target: Path) -> Iterator[Path]:
     """A folder beside the target; what somebody left who was killed in it goes first."""
-    folder = target.parent / ".embedge-recovering"
+    folder = target.parent / RECOVERING
     folder.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:

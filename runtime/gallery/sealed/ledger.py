@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlite3 import Connection, Cursor
 
 import numpy as np
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.keys import derived
@@ -23,9 +24,9 @@ from embedge.runtime.gallery.sealed.sealing import (
     NONCE,
     NUMBERS,
     TAG,
+    Checksum,
     Seal,
     SumOfTags,
-    kind_of_seal,
     noticing,
     opened,
     place,
@@ -78,7 +79,7 @@ class Ledger:
         self.dim = header.contract.dim
         self._root = hashlib.sha256(self.raw).digest()
         salt = bytes.fromhex(header.epoch)
-        self._seal_of = kind_of_seal(encrypted=key is not None)
+        self._seal_of: type[Seal] = Checksum if key is None else AESGCM
 
         def secret(purpose: str) -> bytes:
             return derived(key or bytes(KEY_BYTES), salt, purpose)

@@ -11,7 +11,6 @@ from typing import Protocol
 import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from embedge.runtime.gallery.storage.failures import damage
 
@@ -19,9 +18,9 @@ __all__ = [
     "NONCE",
     "NUMBERS",
     "TAG",
+    "Checksum",
     "Seal",
     "SumOfTags",
-    "kind_of_seal",
     "noticing",
     "opened",
     "place",
@@ -35,15 +34,15 @@ _BROKEN = (InvalidTag, ValueError, TypeError, KeyError, struct.error, OverflowEr
 
 
 class Seal(Protocol):
-    """`place` is bound to the data: sealed bytes open only where they were put."""
+    """AESGCM's methods. `place` is bound to the data: it opens only where it was put."""
 
     def __init__(self, key: bytes) -> None: ...
     def encrypt(self, nonce: bytes, data: bytes, place: bytes, /) -> bytes: ...
     def decrypt(self, nonce: bytes, data: bytes, place: bytes, /) -> bytes: ...
 
 
-class _Checksum:
-    """No secrecy: a digest that notices accidents, for galleries that must not be encrypted."""
+class Checksum:
+    """A digest in the place of AESGCM: no secrecy, but accidents are noticed."""
 
     def __init__(self, key: bytes) -> None:
         """As if there were one."""
@@ -56,11 +55,6 @@ class _Checksum:
         if self.encrypt(nonce, data[:-TAG], place) != data:
             raise InvalidTag
         return data[:-TAG]
-
-
-def kind_of_seal(*, encrypted: bool) -> type[Seal]:
-    """AES-256-GCM, or what stands for it."""
-    return AESGCM if encrypted else _Checksum
 
 
 def sealed(seal: Seal, data: bytes, where: bytes) -> bytes:

@@ -15,7 +15,9 @@ import numpy as np
 
 from embedge.runtime.gallery.storage.database import PAGE
 
-__all__ = ["Row", "carved", "headers"]
+__all__ = ["RECOVERING", "Row", "carved", "headers"]
+
+RECOVERING = ".embedge-recovering"  # the folder that recovery works in
 
 Row = tuple[int | bytes | None, ...]  # the first column is the row's own number
 

@@ -238,11 +238,6 @@ class Database:
             self._connection.close()
             self._connection = None
 
-    def close_after_looking(self) -> None:
-        """Raises what stands in the way of reading it."""
-        with closing(self), self.reading():
-            pass
-
     def close(self) -> None:
         with self.lock:
             self.drop()
@@ -299,7 +294,8 @@ def _new_file(path: Path) -> None:
 def _how_created(path: Path) -> str:
     """After a commit has failed: it may have reached the file all the same."""
     try:
-        Database(path, writable=False).close_after_looking()
+        with closing(Database(path, writable=False)) as database, database.reading():
+            pass
     except EmbedgeError as error:
         known = error.code == "E-GALLERY-MISSING"
         return "no gallery was created" if known else "whether a gallery was created is not known"

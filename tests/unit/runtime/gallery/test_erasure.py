@@ -13,6 +13,7 @@ from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
+from embedge.runtime.gallery.storage.carving import RECOVERING
 from embedge.runtime.gallery.storage.database import Database
 
 DIM = 64
@@ -241,6 +242,15 @@ def test_what_a_stale_copys_journal_puts_back_is_found(tmp_path, kept):
     assert not proof.proven
     holder = "a.tar" if kept == "packed" else "old.gallery-journal"
     assert proof.copies == (str(tmp_path / holder),)
+
+
+def test_what_a_killed_recovery_left_is_searched(tmp_path):
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        (tmp_path / RECOVERING).mkdir()
+        shutil.copyfile(tmp_path / "people.gallery", tmp_path / RECOVERING / "g")
+        proof = gallery.erase("ann", prove=True)
+        assert proof.copies == (str(tmp_path / RECOVERING / "g"),)
 
 
 def test_an_open_gallery_beside_it_is_read_too(tmp_path):
