@@ -41,8 +41,7 @@ def missing(path: Path, what: str, remedy: str) -> EmbedgeError:
 
 
 def exists_already(path: Path) -> EmbedgeError:
-    remedy = "Choose another name, or enrol into the gallery that is there"
-    what = "there is a file here already"
+    what, remedy = "there is a file here already", "Choose another name, or enrol into that gallery"
     return EmbedgeError("E-GALLERY-EXISTS", what, where=path, remedy=remedy)
 
 
