@@ -1,5 +1,6 @@
 """The matcher: pictures in, decisions out, at the threshold the bundle was calibrated to."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from embedge.runtime.picture.detect import Choice, Detector
 from embedge.runtime.picture.face_crop import FaceReader, ReadFace
 from embedge.runtime.picture.images import Picture
 from embedge.runtime.picture.quality import Quality, QualityLimits
-from embedge.runtime.threshold import HIGHEST, LOWEST, Threshold
+from embedge.runtime.threshold import DECIDES, Threshold
 
 __all__ = ["FaceMatcher", "Verification"]
 
@@ -224,15 +225,18 @@ class FaceMatcher(Closing):
 
 
 def _decidable(threshold: Threshold) -> Threshold:
-    """The threshold, or an error where it would decide nothing; NaN lies between no two numbers."""
+    """The threshold, or an error where it would decide nothing."""
     if not isinstance(threshold, Threshold):
         why = "a bare number is no threshold: it says nothing of its error rates"
-    elif LOWEST <= threshold.value <= HIGHEST:
-        return threshold
     else:
-        why = f"a threshold of {threshold.value} decides nothing"
+        try:
+            if not math.isnan(DECIDES.check(threshold.value)):
+                return threshold
+            why = "a threshold that is no number decides nothing"
+        except ValueError as error:
+            why = f"this threshold decides nothing: {error}"
     raise EmbedgeError(
-        "E-THRESHOLD", why, remedy="Pass a threshold that was measured: a cosine, from -1 to 1"
+        "E-THRESHOLD", why, remedy="Pass a threshold that was measured: a cosine, above -1 to 1"
     )
 
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from embedge.typed import Bound, Text
 
-__all__ = ["HIGHEST", "LOWEST", "Threshold"]
+__all__ = ["DECIDES", "Threshold"]
 
-# Below -1 everybody matches; the cosine of two equal rows in single precision may be above 1.
-LOWEST, HIGHEST = -1.0, 1 + 1e-5
+# At -1 everybody matches; the cosine of two equal rows in single precision may be above 1.
+DECIDES = Bound(-1.0, 1 + 1e-5, above=True)
 
 Share = Annotated[float, Bound(0, 1, above=True)]
 Count = Annotated[int, Bound(0, 10**15)]
@@ -22,7 +22,7 @@ class Threshold:
     comparison, that `value` had on `impostors` pairs of `subjects` subjects of the data `dataset`.
     """
 
-    value: Annotated[float, Bound(LOWEST, HIGHEST)]
+    value: Annotated[float, DECIDES]
     fmr_target: Share
     fmr: Annotated[float, Bound(0, 1)]
     fmr_upper: Share

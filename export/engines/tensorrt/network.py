@@ -7,6 +7,7 @@ from typing import Any
 
 from embedge.errors import EmbedgeError
 from embedge.export.engines.options import EngineOptions
+from embedge.runtime.encoders.sessions import model_bytes, require_self_contained
 
 __all__ = [
     "network_from_onnx",
@@ -51,7 +52,9 @@ def network_from_onnx(
     flag = getattr(trt.NetworkDefinitionCreationFlag, kind)
     network = builder.create_network(1 << int(flag))
     parser = trt.OnnxParser(network, log)
-    if not parser.parse_from_file(str(onnx)):
+    model = model_bytes(onnx)
+    require_self_contained(model)  # the parser would read whatever file beside it the graph names
+    if not parser.parse(model):
         complaints = [_complaint(parser.get_error(i)) for i in range(parser.num_errors)]
         raise EmbedgeError(
             "E-TRT-PARSE",

@@ -184,8 +184,8 @@ class OnnxParser:
     def get_error(self, index):
         return self._errors[index]
 
-    def parse_from_file(self, model):
-        loaded = onnx.load(model)
+    def parse(self, model):
+        loaded = onnx.load_from_string(model)
         told = [(i, node, _complaint(node, loaded)) for i, node in enumerate(loaded.graph.node)]
         self._errors = [_ParserError(*one) for one in told if one[2]]
         if not self._errors:
