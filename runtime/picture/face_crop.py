@@ -137,7 +137,8 @@ class FaceReader:
         raise EmbedgeError(
             "E-NOT-ALIGNED",
             f"the picture is {image.shape[1]}×{image.shape[0]}, an aligned crop is {size}×{size}",
-            remedy="Give an aligned crop, or the picture with a detector or its five landmarks",
+            remedy="Give a face detector (--detector FILE.onnx, detector= in Python), the five"
+            " landmarks, or an aligned crop",
         )
 
     def _found(self, image: RgbImage) -> list[Face]:
@@ -147,7 +148,7 @@ class FaceReader:
         raise EmbedgeError(
             "E-NOT-ALIGNED",
             "a face must be looked for in every picture, and there is no detector",
-            remedy="Give a detector, or declare the picture to be an aligned crop",
+            remedy="Give a detector (--detector FILE.onnx), or declare aligned crops (--aligned)",
         )
 
     def _accepted(self, face: ReadFace, where: str | Path | None) -> ReadFace:
