@@ -49,7 +49,7 @@ COMMANDS = {
     "erase": ("device.erase", "erase a person from a gallery, and prove it"),
     "gallery": ("device.gallery", "look after a gallery: info, export, audit, renew …"),
     "demo-page": ("machine.demo_page", "drop two pictures on a local page and compare"),
-    "watch": ("device.watch", "identify every picture that appears in a folder"),
+    "watch": ("device.watch", "identify who appears in a folder or before a camera"),
     "quantize": (
         "ship.quantize",
         "ONNX model + aligned faces -> INT8 ONNX, with figures",
