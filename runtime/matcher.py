@@ -170,9 +170,9 @@ class FaceMatcher(Closing):
         A face is detected and aligned, or aligned by its five `landmarks` (5, 2), in pixels.
         `aligned` declares crops of the contract's size; without a detector they need not be.
         """
-        declared = {"aligned": aligned, "colour": colour}
         if is_one_picture(images):
-            row: Embeddings = self.embed_faces([self.reader.read(images, landmarks, **declared)])[0]
+            face = self.reader.read(images, landmarks, aligned=aligned, colour=colour)
+            row: Embeddings = self.embed_faces([face])[0]
             return row
         points = [None] * len(images) if landmarks is None else list(landmarks)
         if len(points) != len(images):
@@ -181,8 +181,12 @@ class FaceMatcher(Closing):
                 f"{len(images)} pictures came with landmarks for {len(points)}",
                 remedy="Give one set of landmarks, or None, for each picture",
             )
-        pairs = zip(images, points)
-        return self.embed_faces([self.reader.read(*pair, **declared) for pair in pairs])
+        return self.embed_faces(
+            [
+                self.reader.read(picture, five, aligned=aligned, colour=colour)
+                for picture, five in zip(images, points)
+            ]
+        )
 
     def embed_faces(self, faces: Sequence[ReadFace]) -> Embeddings:
         """Faces that were read before, to (N, dim)."""

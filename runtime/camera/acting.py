@@ -1,4 +1,4 @@
-"""What is done when something was decided: a command or a web address, never in the way of frames."""
+"""What is done when something was decided: a command, a web address; frames never wait for it."""
 
 import json
 import os

@@ -23,8 +23,8 @@ Look = Callable[[RgbImage], list[SeenFace]]
 class Rules:
     """`agree` of the last `among` frames of a face must name one person, and none another.
 
-    The same person is told again after `again` seconds; a face that is gone for `lost` seconds is
-    a new one; frames whose face is refused count for nobody.
+    Somebody who stays is told once, and again after being away for `again` seconds. A face that is
+    gone for `lost` seconds is a new one; frames whose face is refused count for nobody.
     """
 
     agree: int = 3
@@ -67,22 +67,18 @@ class Event:
 def watched(look: Look, frames: Iterable[Frame], rules: Rules) -> Iterator[Event]:
     """Look at every frame; what is decided is told when it is."""
     tracks = Tracks(rules.overlap, rules.lost, rules.among)
-    told: dict[str, float] = {}
-    strangers: set[int] = set()
+    last: dict[str | int, float] = {}
     for frame in frames:
         for track in tracks.follow(frame.time, look(frame.image)):
             event = _decided(track, frame.time, rules)
             if event is None:
                 continue
-            if event.person is None:
-                fresh = track.number not in strangers
-                strangers.add(track.number)
-            else:
-                last = told.get(event.person)
-                fresh = last is None or frame.time - last >= rules.again
-                told[event.person] = frame.time if fresh else told[event.person]
-            if fresh:
+            who = event.person or track.number
+            before = last.get(who)
+            last[who] = frame.time
+            if before is None or frame.time - before >= rules.again:
                 yield event
+        last = {who: time for who, time in last.items() if frame.time - time < rules.again}
 
 
 def _decided(track: Track, time: float, rules: Rules) -> Event | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import count
 
 from embedge.runtime.identification import SeenFace
 
@@ -30,20 +29,21 @@ class Tracks:
     lost: float = 1.0
     keep: int = 5
     _open: list[Track] = field(default_factory=list)
-    _numbers: count[int] = field(default_factory=count)
+    _begun: int = 0
 
     def follow(self, time: float, faces: Sequence[SeenFace]) -> list[Track]:
         """The tracks of these faces, in their order; each has its face as the last look."""
         self._open = [track for track in self._open if time - track.seen <= self.lost]
         claimed = self._claimed(faces)
-        tracks = [claimed.get(place) or self._begun() for place in range(len(faces))]
+        tracks = [claimed.get(place) or self._fresh() for place in range(len(faces))]
         for track, face in zip(tracks, faces):
             track.seen, track.box = time, face.face.box
             track.looks = [*track.looks, face][-self.keep :]
         return tracks
 
-    def _begun(self) -> Track:
-        track = Track(next(self._numbers), 0.0, (0.0, 0.0, 0.0, 0.0))
+    def _fresh(self) -> Track:
+        track = Track(self._begun, 0.0, (0.0, 0.0, 0.0, 0.0))
+        self._begun += 1
         self._open.append(track)
         return track
 

@@ -21,10 +21,14 @@ def add_camera_options(parser: argparse.ArgumentParser) -> None:
     camera = parser.add_argument_group(
         "camera",
         "Faces are followed from frame to frame. A person is told once --agree of a face's last"
-        " --among frames name them and none names another, and again after --again seconds; a"
-        " stranger when --among frames name nobody. Needs the extra camera (OpenCV).",
+        " --among frames name them and none names another, and again after being away for --again"
+        " seconds; a stranger when --among frames name nobody. Needs the extra camera (OpenCV).",
     )
-    camera.add_argument("--camera", metavar="SOURCE", help="a number, a URL, or a video file")
+    camera.add_argument(
+        "--camera",
+        action="store_true",
+        help="SOURCE is a camera's number, a stream's URL, or a video file, no folder",
+    )
     camera.add_argument("--agree", type=int, default=3, metavar="N", help="frames (3)")
     camera.add_argument("--among", type=int, default=5, metavar="N", help="frames (5)")
     camera.add_argument("--again", type=float, default=30.0, metavar="SECONDS", help="(30)")
@@ -46,7 +50,7 @@ def watch_camera(options: argparse.Namespace) -> int:
     from embedge.runtime.camera.frames import opened_frames
 
     rules, acts = _rules(options), _acts(options)
-    frames = opened_frames(options.camera, every=options.every)
+    frames = opened_frames(options.source, every=options.every)
     with ExitStack() as held:
         look = _look(options, held)
         acting = held.enter_context(Acting(acts, lambda error: _say(_told(error))))

@@ -1,8 +1,9 @@
 """Watch a folder or a camera and identify whoever appears, one JSON line each.
 
-Of a folder every picture is told, of a camera (--camera) every person once. A picture is read once its size has stopped changing; links, pipes and devices are passed over.
-Mistakes in a picture are reported as a line with an error code, and watching goes on; Ctrl-C ends
-it, and so does the end of the folder.
+Of a folder every picture is told, of a camera (--camera) every person once. A picture is read once
+its size has stopped changing; links, pipes and devices are passed over. Mistakes in a picture are
+reported as a line with an error code, and watching goes on; Ctrl-C ends it, and so does the end of
+the folder or of the video.
 """
 
 import argparse
@@ -29,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_gallery_options(parser)
     add_search_option(parser)
     add_decision_options(parser)
-    parser.add_argument("folder", type=Path, nargs="?", help="the folder to watch")
+    parser.add_argument("source", metavar="SOURCE", help="the folder to watch; see --camera")
     parser.add_argument("--interval", type=float, default=0.5, help="seconds between looks")
     parser.add_argument("--once", action="store_true", help="stop when the folder has been read")
     parser.add_argument("--top", type=int, default=1, help="how many candidates to list")
@@ -40,13 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    if (options.folder is None) == (options.camera is None):
-        raise EmbedgeError(
-            "E-OPTION",
-            "watch looks at one thing",
-            remedy="Give a folder, or --camera with a number, a URL or a video file",
-        )
-    return watch_camera(options) if options.camera is not None else _watch_folder(options)
+    return watch_camera(options) if options.camera else _watch_folder(options)
 
 
 def _watch_folder(options: argparse.Namespace) -> int:
@@ -55,14 +50,18 @@ def _watch_folder(options: argparse.Namespace) -> int:
     from embedge.runtime.policy import NIST_800_63B
     from embedge.runtime.watching import arriving_files
 
-    if not options.folder.is_dir():
+    folder = Path(options.source)
+    if not folder.is_dir():
         raise EmbedgeError(
-            "E-FOLDER", "there is no such folder", where=options.folder, remedy="Create it first"
+            "E-FOLDER",
+            "there is no such folder",
+            where=folder,
+            remedy="Create it first, or give --camera if it is a camera, a stream or a video",
         )
     policy = NIST_800_63B if options.policy else None
     with matcher_from(options) as matcher, opened_gallery(options) as gallery:
         chosen = decided_by(options, matcher)
-        for picture in arriving_files(options.folder, options.interval, once=options.once):
+        for picture in arriving_files(folder, options.interval, once=options.once):
             try:
                 data = picture_bytes(picture, follow=False)  # it may be a link by now
                 found = identify(

@@ -2,7 +2,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from tiny_bundles import tiny_bundle, tiny_threshold
 
 from embedge.cli import main
