@@ -81,6 +81,7 @@ def _run(command: str, arguments: list[str], prog: str) -> int:
     parser = argparse.ArgumentParser(prog=prog, description=module.__doc__, allow_abbrev=False)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     module.configure(parser)
+    arguments = getattr(module, "spelled_out", list)(arguments)
     # distill-and-export takes --section.key value, which only its recipe can name
     options, extra = parser.parse_known_args(arguments)
     if getattr(module, "TAKES_OVERRIDES", False):

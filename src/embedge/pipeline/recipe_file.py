@@ -109,7 +109,7 @@ def _pairs(arguments: list[str]) -> list[tuple[str, Any]]:
         key, equals, value = head.removeprefix("--").partition("=")
         if not head.startswith("--") or ("." not in key and key not in Recipe.model_fields):
             options = ["demo", "recipe", "out", "method", "no-baseline", "quiet", "update", "debug"]
-            options += ["dry-run", "allow-download"]
+            options += ["dry-run", "allow-download", "teacher", "show-recipe"]
             raise EmbedgeError(
                 "E-OPTION",
                 f"unknown option '{head}'{_did_you_mean(key, options)}",
