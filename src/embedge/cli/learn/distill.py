@@ -59,6 +59,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="fetch the model pack of --teacher.file insightface:PACK if it is not here",
     )
     parser.add_argument(
+        "--detector", type=Path, metavar="D.onnx", help="a face detector to put into the bundle"
+    )
+    parser.add_argument(
         "--dry-run",
         action="store_true",
         help="open data and teacher, time a step, say what every stage would do; write nothing",
@@ -76,13 +79,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     # read once, when torch loads: threads that wait by spinning starve a busy machine
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from embedge.errors import GateFailed
+    from embedge.errors import EmbedgeError, GateFailed
     from embedge.pipeline.chain import distill_and_export
     from embedge.pipeline.run import open_run
     from embedge.progress import Progress
     from embedge.train.loop import ranks
 
     recipe = _recipe(options)
+    if options.detector and not options.detector.is_file():
+        raise EmbedgeError(
+            "E-DETECTOR",
+            "there is no such detector",
+            where=options.detector,
+            remedy="Check --detector; docs/detectors.md says where to get one",
+        )
     progress = Progress(quiet=options.quiet or ranks.launched() > 0)
     if options.allow_download and ranks.launched() == 0:
         _fetch(recipe.teacher.file, progress.say)
@@ -98,6 +108,10 @@ def run(options: argparse.Namespace) -> int:
             progress.say(f"reused: {', '.join(work.reused)}")
     if outcome is None:
         return 0
+    if options.detector:
+        from embedge.pipeline.detector_in_bundle import detector_into_bundle
+
+        detector_into_bundle(outcome.bundle, options.detector)
     verdict = outcome.report.verdict
     print(_summary(verdict))
     print(f"report:  {outcome.bundle / 'report.html'}\nbundle:  {outcome.bundle}")
