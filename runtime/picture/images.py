@@ -24,7 +24,8 @@ __all__ = [
 ]
 
 RgbImage = NDArray[np.uint8]
-Picture = str | Path | bytes | bytearray | memoryview | Image.Image | RgbImage
+# any array: what OpenCV is typed to give is looked at when it is read
+Picture = str | Path | bytes | bytearray | memoryview | Image.Image | NDArray[Any]
 Colour = Literal["RGB", "BGR", "GREY", "RGBA", "BGRA"]
 """what the channels of an array are; OpenCV's are BGR"""
 
