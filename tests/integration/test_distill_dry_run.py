@@ -31,7 +31,8 @@ def preview(tmp_path_factory: pytest.TempPathFactory) -> str:
     temporary = folder / "tmp"
     temporary.mkdir()
     out = folder / "out"
-    done = distill("--out", out, "--dry-run", "--show-recipe", env={**os.environ, "TMPDIR": str(temporary)})
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    done = distill("--out", out, "--dry-run", "--show-recipe", env=environment)
     assert done.returncode == 0, done.stderr
     assert not out.exists()
     assert not list(temporary.glob("embedge*"))

@@ -60,7 +60,7 @@ def test_the_python_examples(place: Path) -> None:
     assert streamed == "(64,)\n(64,)\n"
     assert gallery.startswith("ann ")
     assert "True" in gallery.splitlines()[1]
-    assert faces.startswith("(8.0, 8.0, 120.0, 120.0) ")
+    assert faces.startswith("(16.0, 16.0, 240.0, 240.0) None ")
     assert attempts.startswith("E-ATTEMPTS")
 
 

@@ -1,4 +1,5 @@
 from argparse import Namespace
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -7,6 +8,7 @@ from embedge.cli import main
 from embedge.cli.learn import distill
 from embedge.pipeline.recipe import MethodName
 from embedge.report.model import Gate, Verdict
+from embedge.train.teachers import SHIPPED
 
 
 def options(**changes: object) -> Namespace:
@@ -39,6 +41,7 @@ def test_a_verdict_has_a_line_per_gate() -> None:
         (["faces", "--teacher", "t.onnx"], "E-DATA-MISSING: there is nothing at this path (faces)"),
         (["rendered:120x2", "--teacher", "t.onnx"], "E-TEACHER: there is no such teacher (t.onnx)"),
         (["rendered:40x2", "--teacher", "t.onnx"], "E-DATA-FEW: 40 people are too few"),
+        (["--demo", "--detector", "d.onnx"], "E-DETECTOR: there is no such detector (d.onnx)"),
         (["--demo", "--distill.a", "2"], "distill.a: input should be less than or equal to 1"),
     ],
 )
@@ -57,6 +60,16 @@ def test_faces_come_first_and_nothing_else_is_taken_for_them() -> None:
     assert distill.spelled_out(["f", "--seed", "1"]) == ["--faces=f", "--seed", "1"]
     assert distill.spelled_out(["--seed", "1"]) == ["--seed", "1"]
     assert distill.spelled_out([]) == []
+
+
+def test_faces_and_teacher_are_a_whole_recipe() -> None:
+    faces = {"faces": "rendered:120x2", "teacher": str(SHIPPED), "demo": False, "recipe": None}
+    found = distill._recipe(options(**faces, out=Path("runs/lock")))
+    assert (found.name, found.data.source, found.data.held_out) == ("lock", "rendered:120x2", 50)
+    assert (found.teacher.source, found.teacher.file) == ("file", str(SHIPPED))
+    assert found.evaluate.gate_fmr == found.evaluate.threshold_fmr == 0.01
+    odd = distill._recipe(options(**faces, out=Path("my run")))
+    assert odd.name == "own"  # no name for a bundle
 
 
 def test_a_teacher_of_ones_own_in_any_recipe() -> None:
