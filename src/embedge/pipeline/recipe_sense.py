@@ -50,7 +50,7 @@ def _without_dead(base: Values, given: Values) -> Values:
     """A switch to another source lets go of the file too, and a file of its shards."""
     if _within(given, "teacher", "source") not in (None, "file"):
         base = _dropped(base, "teacher", "file")
-    if _within(given, "teacher", "file") is not None:
+    if _within(given, "teacher", "file") and _within(base, "teacher", "file"):
         base = _dropped(_dropped(base, "teacher", "head_shards"), "teacher", "preprocessing")
     dead = [(section, key) for section, key, _ in _dead(_merged(base, given))]
     for section, key in dead:

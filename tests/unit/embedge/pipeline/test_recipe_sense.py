@@ -25,6 +25,13 @@ def test_it_follows_in_a_recipe_too(tmp_path: Path) -> None:
     assert other.teacher.preprocessing is None
 
 
+def test_a_recipe_may_say_how_a_file_of_the_command_line_is_fed(tmp_path: Path) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text("teacher: {source: file, preprocessing: bgr-plain}\n")
+    loaded = load_recipe(str(file), ["--teacher.file", "t.onnx"])
+    assert (loaded.teacher.file, loaded.teacher.preprocessing) == ("t.onnx", "bgr-plain")
+
+
 def test_a_switch_drops_what_belongs_to_the_other_side() -> None:
     loaded = load_recipe("rendered", ["--data.source", "faces", "--teacher.source", "shipped"])
     assert loaded.data.identities == 500  # the default again, and nobody reads it
