@@ -1,7 +1,7 @@
 """A decision threshold and the evidence it rests on."""
 
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from embedge.typed import Bound, Text
 
@@ -31,6 +31,25 @@ class Threshold:
     subjects: Count
     dataset: Text
     model: Text
+
+    @classmethod
+    def by_hand(cls, value: float) -> Self:
+        """Somebody's own number: nothing is proven of it, so its error rate is bounded by one."""
+        return cls(value, 1.0, 1.0, 1.0, 1.0, 0, 0, "none: a number given by hand", "any")
+
+    @property
+    def proven(self) -> bool:
+        return self.impostors > 0
+
+    def evidence(self) -> str:
+        """In words: what it was calibrated to, and on how much."""
+        if not self.proven:
+            return "your own number: no evidence, its false match rate is unknown"
+        return (
+            f"false match rate at most {self.fmr_upper:.2g} with {self.confidence:.0%} confidence"
+            f" (target {self.fmr_target:.2g}, measured {self.fmr:.2g}), on {self.impostors:,}"
+            f" impostor pairs of {self.subjects:,} people: {self.dataset}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -105,6 +105,7 @@ def run(options: argparse.Namespace) -> int:
     from embedge.typed import plain
 
     _check(options)
+    _require_one_space(options)
     progress = Progress()
     progress.terminal = progress.terminal and available("rich")
     if options.report:
@@ -241,6 +242,29 @@ def _check(options: argparse.Namespace) -> None:
                     f"{name} {rate:g} is no rate",
                     remedy="Give a number between 0 and 1, such as 0.001",
                 )
+
+
+def _require_one_space(options: argparse.Namespace) -> None:
+    """Told before anything is embedded: what cannot be compared needs no embeddings."""
+    from embedge.errors import EmbedgeError
+
+    if not options.matrix:
+        return
+    spaces = {}
+    for path in options.models:
+        with _opened(path, options).encoder as encoder:
+            spaces[path] = (encoder.contract.space, encoder.contract.dim)
+    first, *others = spaces
+    for other in others:
+        if spaces[other] != spaces[first]:
+            (one, dim), (two, other_dim) = spaces[first], spaces[other]
+            raise EmbedgeError(
+                "E-SPACE",
+                f"--matrix compares models of one space, and {first} is of {one[:12]} ({dim}-d),"
+                f" {other} of {two[:12]} ({other_dim}-d)",
+                remedy="Leave --matrix out, or name with --space NAME the space that foreign ONNX"
+                " files share",
+            )
 
 
 def _root(options: argparse.Namespace) -> Path:

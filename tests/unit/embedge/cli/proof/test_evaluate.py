@@ -91,3 +91,17 @@ def test_two_files_of_one_name_are_told_apart_by_their_bytes(tmp_path: Path) -> 
     for again in ({Side("a"): model.digest}, {**taken, Side(f"a@{model.digest[:8]}"): "x"}):
         with pytest.raises(EmbedgeError, match=r"a\.onnx is given more than once"):
             evaluate._told_apart(model, again, "a.onnx")
+
+
+def test_a_matrix_of_two_spaces_is_refused_before_anything_is_embedded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / "a.onnx", tmp_path / "b.onnx"]
+    for path, space in zip(paths, "ab"):
+        path.write_bytes(tiny_onnx(tiny_contract(64, space=space * 64)))
+    monkeypatch.setattr(evaluate, "_trial", lambda options: pytest.fail("the faces were opened"))
+    asked = ["evaluate", "--models", *map(str, paths), "--all-pairs", "--root", str(tmp_path)]
+    assert main([*asked, "--matrix"]) == 2
+    said = capsys.readouterr().err
+    assert "E-SPACE: --matrix compares models of one space" in said
+    assert "--space NAME" in said
