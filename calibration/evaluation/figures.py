@@ -96,7 +96,7 @@ class EqualErrorRate:
 
 @dataclass(frozen=True, slots=True)
 class TarPoint:
-    """TAR at the largest FMR not above `fmr`, or how many impostor comparisons that would need."""
+    """TAR at the largest FMR not above `fmr`; or how many (`of` people) that needs, and has."""
 
     fmr: Share
     tar: Share | None = None
@@ -104,6 +104,14 @@ class TarPoint:
     high: Share | None = None
     threshold: float | None = None
     needs: Count | None = None
+    have: Count | None = None
+    of: str = "people"
+
+    @property
+    def lacks(self) -> str:
+        """Why there is no TAR."""
+        there_are = "" if self.have is None else f"; there are {self.have:,}"
+        return f"insufficient data: FMR {self.fmr:g} needs {self.needs or 0:,} {self.of}{there_are}"
 
     def __post_init__(self) -> None:
         if (self.tar is None) == (self.needs is None):
@@ -151,11 +159,16 @@ class Cosines:
 
 @dataclass(frozen=True, slots=True)
 class AtThreshold:
-    """Error rates at a threshold that was fixed on other people."""
+    """Error rates at a threshold that was fixed on other people.
+
+    `fmr_doubled` is what the FMR would be if the most matching 1 % of people counted double: how
+    many such people a door meets is nothing that a sample of others can know.
+    """
 
     threshold: float
     fmr: Rate
     fnmr: Rate
+    fmr_doubled: Share | None = None
 
 
 @dataclass(frozen=True, slots=True)

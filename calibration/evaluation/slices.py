@@ -9,8 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.evaluation.figures import Count, Share
-from embedge.calibration.intervals.bootstrap import ROUNDS, Resampled, resampled
-from embedge.calibration.intervals.rates import fmr_interval, fnmr_interval
+from embedge.calibration.intervals.rates import (
+    Evidence,
+    evidence_of,
+    fmr_interval,
+    fnmr_interval,
+)
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import false_match_rate, false_non_match_rate
 from embedge.calibration.scores import Float32
@@ -110,7 +114,6 @@ def sliced(
     groups: GroupLabels,
     threshold: float,
     *,
-    rounds: int = ROUNDS,
     seed: int = 0,
 ) -> Slices:
     """Rates at one threshold for everybody, among the faces of each group."""
@@ -120,22 +123,20 @@ def sliced(
         for value in sorted(set(values) - {""}):
             rows = column == value
             scores = pairs_within(embeddings[rows], subjects[rows])
-            parts.append(
-                _slice(label, value, resampled(scores, rounds=rounds, seed=seed), threshold)
-            )
+            parts.append(_slice(label, value, evidence_of(scores, seed=seed), threshold))
     worst = (_worst(parts, label, rate) for label in groups.values for rate in _RATES)
     return Slices(threshold, slices=tuple(parts), worst=tuple(worst))
 
 
-def _slice(label: str, value: str, resampling: Resampled, threshold: float) -> Slice:
-    scores = resampling.scores
+def _slice(label: str, value: str, evidence: Evidence, threshold: float) -> Slice:
+    scores = evidence.scores
     counts = (len(scores.gallery_subjects), scores.subjects, len(scores.genuine), scores.impostors)
     matches = mates = _ABSENT
     if scores.impostors:
-        interval = fmr_interval(resampling, threshold)
+        interval = fmr_interval(evidence, threshold)
         matches = (false_match_rate(scores, threshold), interval.low, interval.high)
     if len(scores.genuine):
-        interval = fnmr_interval(resampling, threshold)
+        interval = fnmr_interval(evidence, threshold)
         mates = (false_non_match_rate(scores, threshold), interval.low, interval.high)
     return Slice(label, value, *counts, *matches, *mates)
 

@@ -162,7 +162,7 @@ def _equal_error(found: EqualErrorRate | None) -> str:
 def _tar(point: TarPoint) -> str:
     label = f"  TAR@{point.fmr:<7.0e}"
     if point.needs is not None:
-        return f"{label}insufficient data: needs {point.needs:,} impostor comparisons"
+        return f"{label}{point.lacks}"
     return (
         f"{label}{point.tar:.3%}  [{point.low:.3%}, {point.high:.3%}]  above {point.threshold:.4f}"
     )

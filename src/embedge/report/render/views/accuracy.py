@@ -101,7 +101,7 @@ def _tar(point: TarPoint | None) -> dict[str, str]:
     if point is None:
         return {"text": "–", "detail": ""}
     if point.tar is None:
-        return {"text": "", "detail": f"insufficient data: needs {point.needs:,} impostor pairs"}
+        return {"text": "", "detail": point.lacks}
     detail = ""
     if point.low is not None and point.high is not None:
         detail = f"{100 * point.low:.1f} – {100 * point.high:.1f}"
