@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from embedge.calibration.intervals.bootstrap import resampled
-from embedge.calibration.intervals.rates import fmr_upper
+from embedge.calibration.intervals.dyads import Strangers
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import (
     EqualError,
@@ -81,7 +80,7 @@ def test_a_threshold_is_never_promised_without_its_bound(scores, target):
         return
     assert isinstance(answer, Insufficient)
     if len(scores.tail):
-        assert fmr_upper(resampled(scores), 0) > target
+        assert Strangers(scores).lumps(0).upper(0.95) > target
         assert answer.needs > answer.have
 
 
