@@ -20,11 +20,14 @@ from embedge.calibration.rates import (
 from embedge.calibration.scores import PairScores
 
 __all__ = [
+    "CONFIDENCE",
     "Evidence",
+    "Interval",
     "carried_point",
     "equal_error_interval",
     "evidence_of",
     "fmr_interval",
+    "fmr_upper",
     "fnmr_interval",
     "not_carried",
     "tar_interval",
@@ -47,6 +50,11 @@ def evidence_of(scores: PairScores, *, seed: int = 0) -> Evidence:
 def fmr_interval(evidence: Evidence, threshold: float, confidence: float = CONFIDENCE) -> Interval:
     """Of the false match rate at a threshold fixed beforehand."""
     return _fmr(evidence, evidence.scores.impostors_above(threshold), confidence)
+
+
+def fmr_upper(evidence: Evidence, errors: int, confidence: float = CONFIDENCE) -> float:
+    """One-sided upper bound of the FMR at a threshold with this many errors."""
+    return evidence.strangers.lumps(errors).upper(confidence)
 
 
 def fnmr_interval(evidence: Evidence, threshold: float, confidence: float = CONFIDENCE) -> Interval:
