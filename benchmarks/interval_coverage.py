@@ -132,8 +132,9 @@ class Truth:
         return float(passed / self.comparisons)
 
 
-def truth_of(population: Population, subjects: int = 24_000, block: int = 2000) -> Truth:
+def truth_of(population: Population, block: int = 2000) -> Truth:
     """Rates of a large draw, at the threshold that has the population's FMR target."""
+    subjects = 24_000 if population.fmr <= 1e-3 else 8_000
     generator = np.random.default_rng(99)
     rows, _ = population.drawn(generator, subjects, 1, exact=True)
     some = rows[:3000] @ rows[:3000].T

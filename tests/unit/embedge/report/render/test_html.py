@@ -20,6 +20,7 @@ from embedge.report.model import (
 )
 from embedge.report.render.html import html_from_report
 from embedge.report.render.pictures import without_pictures
+from embedge.report.render.words import percent
 
 VOID = {"meta", "link", "img", "br", "line", "path", "circle", "use", "rect"}
 
@@ -80,7 +81,7 @@ def test_everything_is_on_the_page(page: str, sample: Report) -> None:
         assert comparison.name in words
         for point in comparison.tar:
             missing = f"needs {point.needs or 0:,}"
-            told = missing if point.tar is None else f"{100 * point.tar:.1f} %"
+            told = missing if point.tar is None else percent(point.tar).replace("\xa0", " ")
             assert told in words
     for told in ("All 6 gates hold.", "TensorRT is not installed", "Apache-2.0"):
         assert told in words
