@@ -102,11 +102,10 @@ class Strangers:
         rate = errors / trials
         left, right, wrong, met_there = self._cells(errors)
         people = len(met.each)
-        alone = np.bincount(left, wrong, people) + np.bincount(right, wrong, people)
+        alone = _by_person(left, right, wrong, people)
         deviation = alone - rate * met.each
         squared = wrong**2 - 2 * rate * wrong * met_there
-        own = np.bincount(left, squared, people) + np.bincount(right, squared, people)
-        own += rate**2 * met.squares
+        own = _by_person(left, right, squared, people) + rate**2 * met.squares
         by_person = np.maximum(deviation**2 - own / 2, 0)
         variance = max(float((deviation**2).sum() - own.sum() / 2), float(own.sum() / 2))
         variance *= self.people / max(self.people - 1, 1) / (1 - rate)
@@ -157,7 +156,7 @@ class Strangers:
         people, met = len(self.meetings.each), self.meetings.each
         held = min(errors, _ENOUGH, len(self.scores.tail))
         left, right, wrong, _ = self._cells(held)
-        alone = np.bincount(left, wrong, people) + np.bincount(right, wrong, people)
+        alone = _by_person(left, right, wrong, people)
         count = max(1, round(_MOST_MATCHING * self.people))
         weight = np.ones(people)
         weight[np.argsort(-alone, kind="stable")[:count]] = 2
@@ -205,11 +204,17 @@ def _all(scores: PairScores) -> _Meetings:
 def _listed(scores: PairScores) -> _Meetings:
     assert scores.cells is not None  # asked by the only caller
     left, right, counts = scores.cells.T
-    people = scores.codes
-    each = np.bincount(left, counts, people) + np.bincount(right, counts, people)
-    squared = counts.astype(np.float64) ** 2
-    squares = np.bincount(left, squared, people) + np.bincount(right, squared, people)
-    return _Meetings(each, squares, len(counts))
+    met = counts.astype(np.float64)
+    each = _by_person(left, right, met, scores.codes)
+    return _Meetings(each, _by_person(left, right, met**2, scores.codes), len(counts))
+
+
+def _by_person(
+    left: NDArray[np.int64], right: NDArray[np.int64], values: Reals, people: int
+) -> Reals:
+    """What pairs of people have, added up for each of the two."""
+    both = np.bincount(left, values, people) + np.bincount(right, values, people)
+    return both.astype(np.float64)
 
 
 def _met(scores: PairScores, left: NDArray[np.int64], right: NDArray[np.int64]) -> Reals:
