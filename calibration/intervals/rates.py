@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedge.calibration.intervals.dyads import Strangers
+from embedge.calibration.intervals.dyads import Lumps, Strangers
 from embedge.calibration.intervals.interval import CONFIDENCE, Interval, together
 from embedge.calibration.intervals.people import Mates
 from embedge.calibration.rates import (
@@ -117,14 +117,22 @@ def equal_error_interval(
     def fnmr(threshold: float) -> float:
         return false_non_match_rate(scores, threshold)
 
-    def bound(of: Callable[[Evidence, float, float], Interval], end: str) -> Callable[..., float]:
-        return lambda threshold: getattr(of(evidence, threshold, confidence), end)
+    def lumps(threshold: float) -> Lumps:
+        return evidence.strangers.lumps(scores.impostors_above(threshold))
 
-    by_fmr, by_fnmr = [], []
-    for end in ("low", "high"):
-        by_fmr.append(_crossing(end, at, bound(fmr_interval, end), fnmr))
-        by_fnmr.append(_crossing(end, at, fmr, bound(fnmr_interval, end)))
-    return together(point.rate, Interval(*by_fmr), Interval(*by_fnmr))
+    def known(threshold: float) -> Interval:
+        return fnmr_interval(evidence, threshold, confidence)
+
+    side = (1 + confidence) / 2
+    by_fmr = Interval(
+        _crossing("low", at, lambda limit: lumps(limit).lower(side), fnmr),
+        _crossing("high", at, lambda limit: lumps(limit).upper(side), fnmr),
+    )
+    by_fnmr = Interval(
+        _crossing("low", at, fmr, lambda limit: known(limit).low),
+        _crossing("high", at, fmr, lambda limit: known(limit).high),
+    )
+    return together(point.rate, by_fmr, by_fnmr)
 
 
 _HALVINGS = 14
