@@ -7,7 +7,7 @@ and Feuer (1997) do for weighted counts, the upper bound counts one more of it. 
 than a pair of people, so that many pictures of few people never carry more than these people do.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -67,7 +67,10 @@ class _Meetings:
 
 @dataclass(frozen=True, eq=False)
 class Strangers:
+    """Who the impostor comparisons are of."""
+
     scores: PairScores
+    _known: dict[int, tuple[float, float]] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def meetings(self) -> _Meetings:
@@ -89,7 +92,9 @@ class Strangers:
         rate, unit = errors / trials, 1 / self.pairs
         if not 0 < judged < trials:
             return Lumps(rate, max(rate, unit) * unit, unit)
-        variance, heaviest = self._spread(judged)
+        if judged not in self._known:
+            self._known[judged] = self._spread(judged)
+        variance, heaviest = self._known[judged]
         share = errors / judged
         # what the tail no longer holds is as clustered as what it does hold: people stay the same
         variance *= share if share <= 1 else share**2
