@@ -31,7 +31,7 @@ from embedge.report.render.pictures import without_pictures
 from embedge.train.data import FaceSet
 from embedge.typed import plain, structured
 
-PEOPLE, EACH, DIM = 100, 6, 64
+PEOPLE, EACH, DIM = 180, 6, 64
 ERRORS = {"fp32": 1e-5, "fp16": 3e-3, "int8-cpu": 0.27}  # against the student in torch
 WHOLE = ("end to end", 10.6)
 SIZES = {"fp32": 4_812_331, "fp16": 2_436_871, "int8-cpu": 1_402_117}

@@ -20,13 +20,13 @@ from embedge.calibration.evaluation.integrity import (
 from embedge.calibration.evaluation.judge import Asked, Subject, cosines_of, judge, scores_of
 from embedge.calibration.evaluation.worst import ScoredPair, worst_pairs
 from embedge.calibration.intervals.bootstrap import resampled
-from embedge.calibration.intervals.lead import Lead, lead
-from embedge.calibration.intervals.rates import tar_rounds
+from embedge.calibration.intervals.lead import Lead, lead, tar_rounds
 from embedge.calibration.pairs import pairs_within
-from embedge.calibration.people.shortage import carried_threshold, shortage_text, threshold_for
+from embedge.calibration.people.shortage import carried_threshold, shortage_text
 from embedge.calibration.people.splits import RULES, Roles
 from embedge.calibration.people.zoo import Zoo, zoo_of
 from embedge.calibration.rates import OperatingPoint, operating_point
+from embedge.calibration.thresholds import threshold_at
 from embedge.files import sha256_file, write_json
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
@@ -184,7 +184,7 @@ def _artifact(
     told = {"dataset": f"{faces.name} {faces.fingerprint[:12]}", "model": digest}
     mine = scores_of(probe, probe, labels)
     own, shortage = carried_threshold(mine, wanted.threshold_fmr, **told)
-    ladder = [threshold_for(mine, fmr, **told) for fmr in wanted.fmrs]
+    ladder = [threshold_at(mine, fmr, **told) for fmr in wanted.fmrs]
     teachers = None
     if views.shared:
         across = scores_of(some.teacher, probe, labels)
