@@ -22,8 +22,9 @@ from provenance import RESULTS, provenance, write_result
 
 from embedge.calibration.bridging.labelled import BRIDGED, NEW, People, drawn
 from embedge.calibration.evaluation.judge import Subject, scores_of
+from embedge.calibration.people.splits import split_subjects
 from embedge.calibration.rates import Insufficient
-from embedge.calibration.thresholds import split_subjects, threshold_at
+from embedge.calibration.thresholds import threshold_at
 from embedge.runtime.bridge import Bridge, read_bridge, write_bridge
 from embedge.train.bridge.fit import fitted_bridge
 from embedge.train.bridge.pairs import Pairs

@@ -20,8 +20,9 @@ from provenance import provenance, write_result
 
 from embedge.calibration.bridging.labelled import OLD, People, calibrated
 from embedge.calibration.evaluation.judge import Subject, scores_of
+from embedge.calibration.people.splits import split_subjects
 from embedge.calibration.rates import Insufficient
-from embedge.calibration.thresholds import split_subjects, threshold_at
+from embedge.calibration.thresholds import threshold_at
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.migration.going import forget, go_back, migrate

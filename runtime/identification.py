@@ -1,5 +1,6 @@
 """1:N: the best people of a gallery, and a decision that accounts for its size."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,11 +8,25 @@ from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.gallery import Gallery, require_count
 from embedge.runtime.gallery.search.ranking import Ranked
 from embedge.runtime.matcher import FaceMatcher
-from embedge.runtime.picture.images import Picture
-from embedge.runtime.policy import Policy, identification_rate, identification_threshold
+from embedge.runtime.picture.detect import Face
+from embedge.runtime.picture.images import Colour, Picture
+from embedge.runtime.picture.quality import Quality, Reason
+from embedge.runtime.policy import (
+    Policy,
+    identification_rate,
+    identification_threshold,
+    loosest,
+)
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["Identification", "identify", "identify_row", "require_count"]
+__all__ = [
+    "Identification",
+    "SeenFace",
+    "identify",
+    "identify_all",
+    "identify_row",
+    "require_count",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +45,13 @@ class Identification:
     fpir: float
     by_bridge: bool = False
 
+    def __repr__(self) -> str:
+        best = f", best {self.candidates[0]}" if self.candidates else ""
+        return (
+            f"<Identification: {self.person or 'nobody'}{best}, threshold"
+            f" {self.threshold.value:.4f}, {self.templates} templates, fpir {self.fpir:.2g}>"
+        )
+
     def to_json(self) -> dict[str, Any]:
         return {
             "person": self.person,
@@ -44,6 +66,25 @@ class Identification:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class SeenFace:
+    """One face of a picture: decided, or `refused` because it is not good enough."""
+
+    face: Face
+    quality: Quality
+    refused: tuple[Reason, ...]
+    found: Identification | None
+
+    @property
+    def person(self) -> str | None:
+        return self.found.person if self.found else None
+
+    def __repr__(self) -> str:
+        box = ", ".join(f"{side:.0f}" for side in self.face.box)
+        said = self.found or f"refused: {', '.join(self.refused)}"
+        return f"<SeenFace at ({box}): {said}>"
+
+
 def identify(
     matcher: FaceMatcher,
     gallery: Gallery,
@@ -51,15 +92,19 @@ def identify(
     *,
     count: int = 5,
     policy: Policy | None = None,
+    threshold: Threshold | None = None,
     aligned: bool | None = None,
+    colour: Colour | None = None,
 ) -> Identification:
     """Search the gallery; a policy chooses the threshold for the gallery's size, or refuses.
 
-    `count` candidates are told, be it none; the decision does not depend on it. `aligned` is as in
-    `FaceMatcher.embed`.
+    `count` candidates are told, be it none; the decision does not depend on it. A `threshold` is
+    taken instead of the artifact's own: for bridged templates the bridge's, of as low a rate, or
+    a number by hand where that is stricter. `aligned` and `colour` are as in `FaceMatcher.embed`.
     """
-    row = matcher.embed(picture, aligned=aligned)
-    return identify_row(matcher, gallery, row, count=count, policy=policy)
+    limits = _limits(matcher, gallery, policy, threshold)
+    face = matcher.reader.read(picture, aligned=aligned, colour=colour)
+    return _searched(matcher, gallery, matcher.embed_faces([face]), count, limits)[0]
 
 
 def identify_row(
@@ -69,30 +114,93 @@ def identify_row(
     *,
     count: int = 5,
     policy: Policy | None = None,
+    threshold: Threshold | None = None,
 ) -> Identification:
-    """The same for an embedding of the matcher's. Whoever is farthest above their own threshold
-    is best: a bridged template has the bridge's, every other one the model's.
-    """
+    """The same for an embedding of the matcher's."""
+    limits = _limits(matcher, gallery, policy, threshold)
+    return _searched(matcher, gallery, row, count, limits)[0]
+
+
+def identify_all(
+    matcher: FaceMatcher,
+    gallery: Gallery,
+    picture: Picture,
+    *,
+    count: int = 5,
+    policy: Policy | None = None,
+    threshold: Threshold | None = None,
+    colour: Colour | None = None,
+) -> list[SeenFace]:
+    """Every face in the picture, the largest first, each with a decision of its own."""
+    limits = _limits(matcher, gallery, policy, threshold)
+    faces = matcher.reader.read_all(picture, colour=colour)
+    refused = [matcher.reader.reasons(face) for face in faces]
+    fit = [face for face, reasons in zip(faces, refused) if not reasons]
+    rows = matcher.embed_faces(fit) if fit else None
+    found = iter([] if rows is None else _searched(matcher, gallery, rows, count, limits))
+    return [
+        SeenFace(face.face, face.quality, reasons, None if reasons else next(found))
+        for face, reasons in zip(faces, refused)
+        if face.face is not None
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Where native and where bridged templates accept, among so many templates."""
+
+    native: Threshold
+    bridged: Threshold
+    templates: int
+
+
+def _limits(
+    matcher: FaceMatcher, gallery: Gallery, policy: Policy | None, threshold: Threshold | None
+) -> _Limits:
     templates, crossing = len(gallery), gallery.crossing()
-    bridged = crossing.bridged if crossing and crossing.marks else 0
-    native = _limit(matcher.thresholds(), templates, policy)
-    across = _limit(crossing.thresholds, templates, policy) if crossing and bridged else native
-    (ranked,) = gallery.identify(
-        row, matcher.contract, count=max(count, 1), handicap=across.value - native.value
-    )
-    by_bridge = bool(ranked) and ranked[0].bridged
-    threshold = across if by_bridge else native
-    accepted = bool(ranked) and ranked[0].cosine > threshold.value
-    worst = max(native.fmr_upper, across.fmr_upper)
+    if policy is None:
+        native = matcher.decidable(threshold)
+    else:
+        known = matcher.thresholds() if threshold is None else (matcher.decidable(threshold),)
+        native = identification_threshold(known, templates, policy)
+    if crossing is None or not crossing.marks:
+        return _Limits(native, native, templates)
+    bridged = _of_bridge(crossing.thresholds, templates, policy, threshold)
+    return _Limits(native, bridged, templates)
+
+
+def _of_bridge(
+    points: Sequence[Threshold], templates: int, policy: Policy | None, asked: Threshold | None
+) -> Threshold:
+    """A threshold of the model's says nothing of bridged templates: of what it was asked for, the
+    bridge has to prove as low a rate; a number of somebody's own may be stricter only.
+    """
+    if asked is not None and asked.proven:
+        points = (loosest(points, asked.fmr_target),)
+    own = points[0] if policy is None else identification_threshold(points, templates, policy)
+    return asked if asked and not asked.proven and asked.value > own.value else own
+
+
+def _searched(
+    matcher: FaceMatcher, gallery: Gallery, rows: Embeddings, count: int, limits: _Limits
+) -> list[Identification]:
+    """Whoever is farthest above their own template's threshold is best."""
+    handicap = limits.bridged.value - limits.native.value
+    worst = max(limits.native.fmr_upper, limits.bridged.fmr_upper)
+    fpir = identification_rate(worst, limits.templates)
+    found = gallery.identify(rows, matcher.contract, count=max(count, 1), handicap=handicap)
+    return [_decided(best, count, limits, fpir) for best in found]
+
+
+def _decided(best: Sequence[Ranked], count: int, limits: _Limits, fpir: float) -> Identification:
+    by_bridge = bool(best) and best[0].bridged
+    threshold = limits.bridged if by_bridge else limits.native
+    accepted = bool(best) and best[0].cosine > threshold.value
     return Identification(
-        person=ranked[0].person if accepted else None,
-        candidates=tuple(ranked[: max(count, 0)]),
+        person=best[0].person if accepted else None,
+        candidates=tuple(best[: max(count, 0)]),
         threshold=threshold,
-        templates=templates,
-        fpir=identification_rate(worst, templates),
+        templates=limits.templates,
+        fpir=fpir,
         by_bridge=accepted and by_bridge,
     )
-
-
-def _limit(points: tuple[Threshold, ...], templates: int, policy: Policy | None) -> Threshold:
-    return points[0] if policy is None else identification_threshold(points, templates, policy)

@@ -11,7 +11,7 @@ from embedge.runtime.bridge import Bridge
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.migration.side import Side
 from embedge.runtime.gallery.sealed.ledger import Ledger
-from embedge.runtime.gallery.sealed.sealing import TAG
+from embedge.runtime.gallery.sealed.sealing import TAG, sealed
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.sealed.templates import (
     BRIDGED,
@@ -59,11 +59,9 @@ class Carrier:
             hidden=state.crossing.hidden + templates,
             bridged=state.crossing.bridged + templates,
         )
-        old = sum_of.of([each.tag for each in plain])
-        new = sum_of.of([sealed[-TAG:] for sealed, _ in rewritten])
-        state = state.next(
-            rows=state.rows - old + new, rewritings=state.rewritings + 1, crossing=crossing
-        )
+        new = [row[-TAG:] for row, _ in rewritten]
+        rows = sum_of.changed(state.rows, new, [each.tag for each in plain])
+        state = state.next(rows=rows, rewritings=state.rewritings + 1, crossing=crossing)
         return state, len(found) < records
 
     def _drawn(self, connection: Connection, plain: list[Opened]) -> Embeddings:
@@ -97,7 +95,7 @@ class Carrier:
             body = with_across(
                 each.body, width, marks[start:end], data[start * wide : end * wide], self.there.dim
             )
-            found.append((each.seal.seal(body, each.place), each.record))
+            found.append((sealed(each.seal, body, each.place), each.record))
             start = end
         return found
 

@@ -1,14 +1,13 @@
 """How far a gallery is on its way to another space; a part of its sealed state."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Self
+from typing import Annotated
 
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.gallery.sealed.templates import BRIDGED, Template
 from embedge.runtime.threshold import Threshold
-from embedge.typed import Bound, plain, structured
+from embedge.typed import Bound
 
 __all__ = ["Counted", "Crossing"]
 
@@ -40,16 +39,6 @@ class Crossing:
     done: Count = 0
     hidden: Count = 0
     bridged: Count = 0
-
-    def to_bytes(self) -> bytes:
-        return json.dumps(plain(self), sort_keys=True).encode()
-
-    @classmethod
-    def from_bytes(cls, raw: bytes) -> Self:
-        try:
-            return structured(cls, json.loads(raw), name="crossing")
-        except RecursionError as error:
-            raise ValueError("a crossing nested too deeply") from error
 
     @property
     def marks(self) -> bool:

@@ -16,7 +16,12 @@ from embedge.cli.device.gallery_options import (
     opened_gallery,
     say,
 )
-from embedge.cli.device.matcher_options import add_matcher_options, matcher_from
+from embedge.cli.device.matcher_options import (
+    add_decision_options,
+    add_matcher_options,
+    decided_by,
+    matcher_from,
+)
 from embedge.errors import EmbedgeError
 
 if TYPE_CHECKING:
@@ -24,11 +29,13 @@ if TYPE_CHECKING:
     from embedge.runtime.gallery.gallery import Gallery
     from embedge.runtime.identification import Identification
     from embedge.runtime.matcher import FaceMatcher
+    from embedge.runtime.threshold import Threshold
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_matcher_options(parser)
     add_gallery_options(parser)
+    add_decision_options(parser)
     add_search_option(parser)
     parser.add_argument("pictures", type=Path, nargs="+", help="one or more pictures")
     parser.add_argument("--top", type=int, default=3, help="how many candidates to list")
@@ -55,12 +62,15 @@ def run(options: argparse.Namespace) -> int:
     refused = 0
     writable = options.replace_bridged
     with matcher_from(options) as matcher, opened_gallery(options, writable=writable) as gallery:
+        chosen = decided_by(options, matcher)
         for picture in options.pictures:
             try:
                 row = matcher.embed(picture)
-                result = identify_row(matcher, gallery, row, count=options.top, policy=policy)
+                result = identify_row(
+                    matcher, gallery, row, count=options.top, policy=policy, threshold=chosen
+                )
                 replaced = options.replace_bridged and _replaced(
-                    options.confirmed, matcher, gallery, row, result
+                    options.confirmed, matcher, gallery, row, result, chosen
                 )
                 as_json = [json.dumps({**_record(picture, result), "replaced": replaced})]
                 say(*(as_json if options.json else _lines(picture, result, replaced)))
@@ -78,19 +88,22 @@ def _replaced(
     gallery: "Gallery",
     row: "Embeddings",
     result: "Identification",
+    chosen: "Threshold | None",
 ) -> bool:
+    """A number of one's own may make this stricter, never easier."""
     from embedge.runtime.gallery.enrolment import checked_name
     from embedge.runtime.gallery.migration.replacing import replace_bridged
 
     name = None if confirmed is None else checked_name(confirmed)
     if result.person is None or name not in (None, result.person):
         return False
+    limits = [matcher.threshold(), *([chosen] if chosen else [])]
     return replace_bridged(
         gallery,
         result.person,
         row,
         matcher.contract,
-        native=matcher.threshold(),
+        native=max(limits, key=lambda each: each.value),
         other_factor=name is not None,
     )
 
@@ -119,8 +132,12 @@ def _lines(picture: Path, result: "Identification", replaced: bool) -> list[str]
     ]
     if replaced:
         lines.append("  a bridged template was replaced by this picture's")
-    lines.append(
-        f"  threshold {result.threshold.value:.4f}; a stranger is taken for somebody with a chance"
-        f" of at most {result.fpir:.2g} among {result.templates:,} templates"
+    chance = (
+        f"a stranger is taken for somebody with a chance of at most {result.fpir:.2g} among"
+        f" {result.templates:,} templates"
     )
+    told = chance if result.threshold.proven else result.threshold.evidence()
+    lines.append(f"  threshold {result.threshold.value:.4f}; {told}")
+    if result.threshold.proven:
+        lines.append(f"  evidence: {result.threshold.evidence()}")
     return lines

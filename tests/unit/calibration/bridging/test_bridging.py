@@ -13,7 +13,7 @@ from embedge.calibration.bridging.attack import attack, looked_up
 from embedge.calibration.bridging.labelled import People, calibrated, drawn, labelled_evidence
 from embedge.calibration.bridging.report import judged_bridge
 from embedge.calibration.bridging.verdict import Demands, Partial, partial_of, verdict
-from embedge.calibration.thresholds import split_subjects
+from embedge.calibration.people.splits import split_subjects
 from embedge.runtime.bridge import Bridge, End
 
 FMRS = (1e-1, 1e-2)
@@ -41,7 +41,7 @@ def naive_tar(gallery: np.ndarray, probe: np.ndarray, labels: np.ndarray, fmr: f
 def test_points_are_those_of_a_naive_count():
     group = known_people(dims=(40, 40))
     bridge = identity(40)
-    found = labelled_evidence(bridge, group, FMRS, fmr=1e-2, dataset="made up", rounds=20)
+    found = labelled_evidence(bridge, group, FMRS, fmr=1e-2, dataset="made up")
     for point in found.points:
         wanted = naive_tar(group.old, group.new, group.labels, point.fmr)
         assert point.bridged == pytest.approx(wanted, abs=1e-6)
@@ -106,7 +106,7 @@ def test_who_looks_up_what():
 def evidence():
     group = known_people(dims=(40, 40))
     agreed = agreement(group.new, group.new, FMRS)
-    found = labelled_evidence(identity(40), group, FMRS, fmr=1e-2, dataset="made up", rounds=20)
+    found = labelled_evidence(identity(40), group, FMRS, fmr=1e-2, dataset="made up")
     return agreed, found
 
 
@@ -165,7 +165,7 @@ def test_who_is_enrolled_again_is_whom_the_gauge_doubts():
     ends = End("a", "", 41), End("b", "", 40)
     bridge = replace(Bridge.from_matrix(*ends, np.eye(40, 41)), gauge=gauge)
     told = People(old, group.new, group.labels)
-    whole = labelled_evidence(bridge, told, (1e-2,), fmr=1e-2, dataset="made up", rounds=20)
+    whole = labelled_evidence(bridge, told, (1e-2,), fmr=1e-2, dataset="made up")
     found = partial_of(bridge, told, DEMANDS, dataset="made up")
     assert found.share == pytest.approx(0.2)
     assert found.kept > 0.99 > whole.points[0].kept
@@ -174,7 +174,7 @@ def test_who_is_enrolled_again_is_whom_the_gauge_doubts():
 
 def test_the_map_carries_stricter_thresholds_and_the_limit_of_a_partial_verdict():
     group = known_people(dims=(40, 40))
-    strict = labelled_evidence(identity(40), group, FMRS, fmr=1e-1, dataset="made up", rounds=20)
+    strict = labelled_evidence(identity(40), group, FMRS, fmr=1e-1, dataset="made up")
     assert strict.threshold is not None
     (stricter,) = strict.stricter
     assert stricter.fmr_upper <= 1e-2 < strict.threshold.fmr_upper
@@ -205,7 +205,7 @@ def test_the_threshold_holds_for_templates_that_are_drawn_together_too():
     for row, label, old in zip(moved, group.labels, group.old, strict=True):
         mean = group.old[group.labels == label].mean(axis=0)
         np.testing.assert_allclose(row, old + mean, atol=1e-6)
-    found = labelled_evidence(identity(40), group, (1e-2,), fmr=1e-2, dataset="made up", rounds=20)
+    found = labelled_evidence(identity(40), group, (1e-2,), fmr=1e-2, dataset="made up")
     chosen, _ = split_subjects(group.labels, 0)
     assert found.threshold is not None
     for rows in (group.old, identity(40).apply(moved)):
