@@ -1,0 +1,36 @@
+"""How many people it takes to bound an error rate, when only people are independent."""
+
+import math
+
+from embedge.calibration.intervals.rates import CONFIDENCE
+from embedge.errors import EmbedgeError
+
+__all__ = ["people_for_fmr", "people_for_fnmr", "require_people"]
+
+
+def people_for_fmr(fmr: float, confidence: float = CONFIDENCE) -> int:
+    """The fewest people whose distinct pairs bound the FMR when none of them matches.
+
+    Pairs of people, not of pictures: two people do not prove an FMR however often they are
+    photographed.
+    """
+    pairs = math.log1p(-confidence) / math.log1p(-fmr)
+    return math.ceil((1 + math.sqrt(1 + 8 * pairs)) / 2)
+
+
+def people_for_fnmr(fnmr: float, confidence: float = CONFIDENCE) -> int:
+    """The fewest people who bound the FNMR when none of them is rejected."""
+    return math.ceil(math.log1p(-confidence) / math.log1p(-fnmr))
+
+
+def require_people(people: int, fmr: float, doing: str) -> None:
+    """Refuse what so few people cannot carry, and say how many more it takes."""
+    needs = people_for_fmr(fmr)
+    if people >= needs:
+        return
+    raise EmbedgeError(
+        "E-CERTIFY-PEOPLE",
+        f"{people} people are to {doing} at an FMR of {fmr:g}, which takes {needs}:"
+        f" {needs - people} more",
+        remedy="Bring more people, or certify a higher --fmr",
+    )
