@@ -29,7 +29,7 @@ def require_people(people: int, fmr: float, doing: str) -> None:
     if people >= needs:
         return
     raise EmbedgeError(
-        "E-CERTIFY-PEOPLE",
+        "E-FEW-PEOPLE",
         f"{people} people are to {doing} at an FMR of {fmr:g}, which takes {needs}:"
         f" {needs - people} more",
         remedy="Bring more people, or certify a higher --fmr",

@@ -34,7 +34,7 @@ class People:
         shared = np.intersect1d(self.labels[self.calibrate], self.labels[self.judged])
         if len(shared):
             raise EmbedgeError(
-                "E-CERTIFY-THRESHOLD",
+                "E-THRESHOLD-PEOPLE",
                 f"{len(shared)} people are to set the thresholds and to be judged by them",
                 remedy="Set thresholds on people who are not in the test",
             )
@@ -96,12 +96,12 @@ def _threshold(
 ) -> Threshold:
     for part, doing in ((people.calibrate, "set a threshold"), (people.judged, "be judged")):
         require_people(len(np.unique(people.labels[part])), fmr, doing)
-    some = (_part(one, people.calibrate) for one in (gallery, probe))
-    scores = scores_of(*some, people.labels[people.calibrate])
+    enrolled, compared = (_part(one, people.calibrate) for one in (gallery, probe))
+    scores = scores_of(enrolled, compared, people.labels[people.calibrate])
     found = threshold_at(scores, fmr, dataset=people.dataset, model=digest)
     if isinstance(found, Insufficient):
         raise EmbedgeError(
-            "E-CERTIFY-PEOPLE",
+            "E-FEW-PEOPLE",
             f"no threshold can be set for an FMR of {fmr:g}: {found}",
             remedy="Bring more people, or certify a higher --fmr",
         )

@@ -18,6 +18,7 @@ __all__ = [
     "differing",
     "paper_bytes",
     "paper_from_bytes",
+    "read_paper",
     "require_signed",
     "sha256_of",
     "sign_paper",
@@ -66,12 +67,12 @@ def signature_path(paper: Path) -> Path:
 
 def sign_paper(paper: Path, key: Path, password: bytes | None = None) -> Signature:
     """Sign the bytes of the JSON file; the signature lies beside it."""
-    return sign_bytes(_read(paper), signature_path(paper), key, password)
+    return sign_bytes(read_paper(paper), signature_path(paper), key, password)
 
 
 def require_signed(paper: Path, trusted: Sequence[Path]) -> bytes:
     """The bytes of a document that one of these keys has signed, before anybody parses them."""
-    data, beside = _read(paper), signature_path(paper)
+    data, beside = read_paper(paper), signature_path(paper)
     signature = read_bytes(beside, 4096) if beside.exists() else None
     require_trusted(data, signature, trusted, f"document {paper.name}")
     return data
@@ -102,7 +103,7 @@ def _near(stated: Any, measured: Any) -> bool:
     return abs(stated - measured) <= _TOLERANCE * max(1.0, abs(measured))
 
 
-def _read(path: Path) -> bytes:
+def read_paper(path: Path) -> bytes:
     try:
         return read_bytes(path, _LARGEST)
     except OSError as error:
