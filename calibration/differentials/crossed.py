@@ -152,6 +152,7 @@ def _others(found: FalseMatches, rows: NDArray[np.bool_], group: int) -> NDArray
 
 
 def _pairs(found: FalseMatches, one: int, other: int) -> float:
-    """Distinct pairs of people of the two groups."""
+    """Distinct pairs of people of the two groups, some of whom may be in both."""
     left, right = (set(found.subjects[found.groups == group].tolist()) for group in (one, other))
-    return len(left) * (len(left) - 1) / 2 if one == other else len(left) * len(right)
+    both = len(left & right)
+    return len(left) * len(right) - both - both * (both - 1) / 2

@@ -10,7 +10,15 @@ from tiny_bundles import face_like, tiny_contract, tiny_onnx
 
 from embedge.runtime import Artifact, write_bundle
 
-__all__ = ["DIM", "FMR", "enrolled_people", "people_in", "student_bundle", "teacher_onnx"]
+__all__ = [
+    "DIM",
+    "FMR",
+    "enrolled_people",
+    "people_in",
+    "student_bundle",
+    "teacher_onnx",
+    "without_metadata",
+]
 
 DIM, FMR = 64, 0.05
 PEOPLE, EACH = 60, 3
@@ -74,3 +82,11 @@ def _moved(data: bytes, away: float) -> bytes:
     moved = (matrix + away * random).astype(np.float32)
     weights.CopyFrom(numpy_helper.from_array(moved, "matrix"))
     return model.SerializeToString()
+
+
+def without_metadata(path: Path) -> Path:
+    """A foreign file: the same network, which does not say how it is fed."""
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    onnx.save(model, path)
+    return path
