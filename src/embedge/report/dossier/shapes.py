@@ -14,6 +14,7 @@ from embedge.calibration.intervals.rates import CONFIDENCE
 
 __all__ = ["SHAPES", "Bounded", "Measured", "Shape", "ShapedVerdict", "shaped_verdicts"]
 
+_ROUNDING = 1e-6
 NOT_VERIFIED: Final = "not verified against the published text"
 
 
@@ -138,8 +139,11 @@ def _bounded(
     if rate >= bound:  # more people would only make that surer
         return Bounded(name, bound, rate, upper, None)
     times = _growth(rate, upper, bound)
-    wanted = people * (math.sqrt(times) if name == "FAR" else times)
-    return Bounded(name, bound, rate, upper, math.ceil(wanted) - people)
+    if name == "FAR":  # evidence grows with the pairs of people
+        wanted = (1 + math.sqrt(1 + 4 * people * (people - 1) * times)) / 2
+    else:
+        wanted = people * times
+    return Bounded(name, bound, rate, upper, math.ceil(wanted - _ROUNDING) - people)
 
 
 def _growth(rate: float, upper: float, bound: float) -> float:
