@@ -7,10 +7,18 @@ from embedge.calibration.compatibility.figures import Difference
 from embedge.calibration.evaluation.figures import Rate
 from embedge.calibration.intervals.binomial import lower_bound, upper_bound
 from embedge.calibration.intervals.bootstrap import resampled
-from embedge.calibration.intervals.rates import CONFIDENCE, fnmr_interval
+from embedge.calibration.intervals.rates import CONFIDENCE, fmr_interval, fmr_upper, fnmr_interval
+from embedge.calibration.rates import false_match_rate
 from embedge.calibration.scores import BINS, PairScores
 
-__all__ = ["accept_rate", "difference", "share_of_comparisons", "share_of_people"]
+__all__ = [
+    "accept_rate",
+    "difference",
+    "false_match_share",
+    "false_match_upper",
+    "share_of_comparisons",
+    "share_of_people",
+]
 
 _BETWEEN = 0.5
 
@@ -41,6 +49,16 @@ def accept_rate(subjects: NDArray[np.int64], accepts: NDArray[np.bool_]) -> Rate
     """The accepted ones, by the interval of the rejected ones."""
     rejected = share_of_comparisons(subjects, ~accepts)
     return Rate(float(accepts.sum() / len(accepts)), 1 - rejected.high, 1 - rejected.low)
+
+
+def false_match_share(scores: PairScores, threshold: float) -> Rate:
+    found = fmr_interval(resampled(scores), threshold)
+    return Rate(false_match_rate(scores, threshold), found.low, found.high)
+
+
+def false_match_upper(scores: PairScores, threshold: float) -> float:
+    """One-sided upper bound of the FMR at a threshold fixed beforehand."""
+    return fmr_upper(resampled(scores), scores.impostors_above(threshold))
 
 
 def share_of_people(part: int, people: int) -> Rate:

@@ -7,12 +7,9 @@ from numpy.typing import NDArray
 
 from embedge.calibration.compatibility.figures import System
 from embedge.calibration.compatibility.people_needed import require_people
-from embedge.calibration.compatibility.shares import accept_rate
-from embedge.calibration.evaluation.figures import Rate
+from embedge.calibration.compatibility.shares import accept_rate, false_match_share
 from embedge.calibration.evaluation.judge import Subject, scores_of
-from embedge.calibration.intervals.bootstrap import resampled
-from embedge.calibration.intervals.rates import fmr_interval
-from embedge.calibration.rates import Insufficient, false_match_rate
+from embedge.calibration.rates import Insufficient
 from embedge.calibration.thresholds import threshold_at
 from embedge.errors import EmbedgeError
 from embedge.runtime.contract import require_same_space
@@ -76,7 +73,6 @@ def at_work(
     cosines = np.einsum("nd,nd->n", enrolled.rows[a], compared.rows[b], dtype=np.float64)
     accepts: NDArray[np.bool_] = cosines > threshold.value
     scores = scores_of(enrolled, compared, people.tested)
-    matches = fmr_interval(resampled(scores), threshold.value)
     system = System(
         gallery.side,
         probe.side,
@@ -86,7 +82,7 @@ def at_work(
         tar=accept_rate(people.tested[a], accepts),
         impostor=scores.impostors,
         false_matches=scores.impostors_above(threshold.value),
-        fmr=Rate(false_match_rate(scores, threshold.value), matches.low, matches.high),
+        fmr=false_match_share(scores, threshold.value),
     )
     return SystemAtWork(system, accepts)
 

@@ -3,11 +3,12 @@
 What is held is one count for each picture and group, so 280 million pairs take no more room than
 a few thousand. The interval linearises the rate over people (the first-order, or Hájek, projection
 of a two-sample U-statistic): what each person's comparisons add to the rate is one independent
-draw.
+draw. Degrees of freedom count the people in whom the variance lies (Satterthwaite), not all.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,13 +134,25 @@ def clustered_rate(
     """
     rate, people = errors / trials, len(trials_of)
     effective = min(float(trials), independent)
-    if 0 < errors < trials and people > 1:
-        added = (errors_of - rate * trials_of) / trials
-        variance = float((added**2).sum()) * people / (people - 1)
-        effective = min(effective, rate * (1 - rate) / variance) if variance > 0 else effective
+    squares = ((errors_of - rate * trials_of) / trials) ** 2
+    if squares.sum() > 0:
+        variance = float(squares.sum()) * people / max(people - 1, 1)
+        freedom = float(squares.sum() ** 2 / (squares**2).sum())
+        carried = rate * (1 - rate) / variance * _few(freedom, confidence)
+        effective = min(effective, carried)
     side = (1 + confidence) / 2
     counted = rate * effective
     return Rate(rate, lower_bound(counted, effective, side), upper_bound(counted, effective, side))
+
+
+def _few(freedom: float, confidence: float) -> float:
+    """What a variance takes off that rests on few people: (z/t)², with as many as carry it.
+
+    Student's quantile from the normal one, by the first terms of Cornish and Fisher's expansion.
+    """
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    more = (z**2 + 1) / (4 * freedom) + (5 * z**4 + 16 * z**2 + 3) / (96 * freedom**2)
+    return (1 + more) ** -2
 
 
 def _others(found: FalseMatches, rows: NDArray[np.bool_], group: int) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ import itertools
 import math
 
 import numpy as np
-from scipy.stats import beta
+from scipy.stats import beta, norm
 
 from embedge.calibration.intervals.bootstrap import resampled
 from embedge.calibration.intervals.rates import fmr_interval, fmr_upper, fnmr_interval
@@ -126,10 +126,15 @@ def crossed(
             trials[person] += 1
     rate, count = wrong / total, sum(value > 0 for value in trials.values())
     added = [(errors[person] - rate * trials[person]) / total for person in trials]
-    variance = sum(one**2 for one in added) * count / (count - 1)
     effective = min(total, len(pairs))
     if 0 < wrong < total:
-        effective = min(effective, rate * (1 - rate) / variance)
+        variance = sum(one**2 for one in added) * count / (count - 1)
+        freedom, z = (
+            sum(one**2 for one in added) ** 2 / sum(one**4 for one in added),
+            norm.ppf(0.975),
+        )
+        wider = 1 + (z**2 + 1) / 4 / freedom + (5 * z**4 + 16 * z**2 + 3) / 96 / freedom**2
+        effective = min(effective, rate * (1 - rate) / variance / wider**2)
     return total, wrong, rate, *binomial(rate * effective, effective)
 
 

@@ -10,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.compatibility.people_needed import require_people
-from embedge.calibration.compatibility.shares import share_of_comparisons
+from embedge.calibration.compatibility.shares import false_match_upper, share_of_comparisons
 from embedge.calibration.compatibility.systems import People
 from embedge.calibration.differentials.annex import GroupAnnex, group_annex
 from embedge.calibration.evaluation.figures import Acquisition, AtThreshold, Comparison, Key
 from embedge.calibration.evaluation.judge import judged_scores
 from embedge.calibration.evaluation.slices import group_labels
 from embedge.calibration.evaluation.subjects import EvaluatedModel, opened_model
-from embedge.calibration.intervals.bootstrap import resampled
-from embedge.calibration.intervals.rates import fmr_upper
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import Insufficient, false_match_rate
 from embedge.calibration.scores import PairScores
@@ -106,9 +104,7 @@ def filed(asked: Asked, command: str, progress: Progress) -> Dossier:
     operation = _operation(judged, comparison, faces)
     annex = _annex(asked, judged)
     contract = model.encoder.contract
-    system = TestedSystem(
-        model.side, model.digest, contract.digest, model.contract_from, provider
-    )
+    system = TestedSystem(model.side, model.digest, contract.digest, model.contract_from, provider)
     answers = _answers(system, faces, operation, comparison, annex)
     at = Measured(
         comparison.subjects, operation.far, operation.fmr_upper, operation.frr, operation.frr_upper
@@ -192,7 +188,7 @@ def _operation(judged: _Judged, comparison: Comparison, faces: DossierFaces) -> 
         judged.source,
         wrong,
         at.fmr,
-        fmr_upper(resampled(judged.scores), wrong),
+        false_match_upper(judged.scores, threshold.value),
         _rejected(at, comparison),
         at.fnmr,
         at.fmr.rate * (1 - fta.rate),

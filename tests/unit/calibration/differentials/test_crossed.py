@@ -7,6 +7,7 @@ from two_models import unit
 
 from embedge.calibration.differentials import crossed as module
 from embedge.calibration.differentials.crossed import crossed_rates, false_matches
+from embedge.calibration.evaluation.figures import Rate
 
 NAMES = ("a", "b", "c")
 LIMITS = (0.3, 0.55)
@@ -58,20 +59,25 @@ def test_nobody_to_compare_with_is_no_rate() -> None:
 
 def test_the_interval_covers_the_truth() -> None:
     """People are unequal: some match many others, which widens what the rate may be."""
-    truth, covered, trials = 0.0, 0, 200
-    rates = []
-    for seed in range(trials):
-        rates.append(_population(seed, 60))
+    rates = [_population(seed, 60) for seed in range(400)]
     truth = float(np.mean([rate.rate for rate in rates]))
-    covered = sum(rate.low <= truth <= rate.high for rate in rates)
-    assert covered >= 0.92 * trials
+    assert np.mean([rate.low <= truth <= rate.high for rate in rates]) >= 0.93
+    assert np.mean([rate.high < truth for rate in rates]) <= 0.05
 
 
-def _population(seed: int, people: int) -> object:
+def test_nobody_differs_from_anybody_where_everybody_matches() -> None:
+    rows = unit(np.ones((6, 8)))
+    (found,) = false_matches(rows, np.arange(6), [(np.zeros(6, int), ("all",))], [0.5])
+    (cell,) = crossed_rates(found, 0)
+    assert cell.fmr is not None
+    assert (cell.false_matches, cell.fmr.rate, cell.fmr.high) == (15, 1.0, 1.0)
+
+
+def _population(seed: int, people: int) -> Rate:
     random = np.random.default_rng(1000 + seed)
-    common = random.normal(size=(1, 24)) * 0 + 1
     strength = random.gamma(0.5, 0.6, size=(people, 1))  # wolves: near to everybody
-    rows = unit(random.normal(size=(people, 24)) + strength * common)
+    rows = unit(random.normal(size=(people, 24)) + strength)
     (found,) = false_matches(rows, np.arange(people), [(np.zeros(people, int), ("all",))], [0.5])
     (cell,) = crossed_rates(found, 0)
+    assert cell.fmr is not None
     return cell.fmr
