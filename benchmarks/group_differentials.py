@@ -65,7 +65,9 @@ def rows_of(faces: FaceFiles, model: Path, cache: Path | None) -> Float32:
     opened = opened_model(str(model))
     with opened.encoder as encoder:
         found = embedded(faces, encoder, cache=cache)
-    return found.embeddings[found.acquired]
+    if found.failures:
+        raise SystemExit(f"{len(found.failures)} pictures could not be read")
+    return found.embeddings
 
 
 def thresholds(real: Path, model: Path, cache: Path | None) -> list[Threshold]:

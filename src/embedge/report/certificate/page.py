@@ -23,6 +23,7 @@ def certificate_page(found: Certificate) -> str:
         digest=sha256_of(found),
         verdict=verdict,
         claim=_claim(found),
+        worst=_worst(found),
         fmr=rate_text(found.claim.fmr),
         one_in=one_in(found.claim.fmr),
         failures=share_text(found.faces.acquisition.rate),
@@ -43,6 +44,16 @@ def _claim(found: Certificate) -> str:
         f"People enrolled by {found.parties.old} may be compared by {found.parties.bundle} without"
         f" enrolling again, and lose at most {100 * found.claim.margin:g} points of TAR against"
         f" {against}."
+    )
+
+
+def _worst(found: Certificate) -> str:
+    """The artifact with which most people are worse off than with the old model."""
+    one = max(found.artifacts, key=lambda artifact: artifact.backward.flips.people_losing)
+    flips = one.backward.flips
+    return (
+        f"With {one.side}, {flips.people_losing:,} of {flips.people:,} people lose a comparison"
+        f" that {found.parties.old} accepts; one person loses {flips.most_of_one_person:,}."
     )
 
 
@@ -75,7 +86,7 @@ def _criterion(found: Certificate, one: ArtifactCompatibility) -> dict[str, Any]
     gain = "no way to go" if one.update_gain is None else f"{one.update_gain:.3f}"
     return {
         "name": str(one.side),
-        "precision": one.precision,
+        "precision": one.precision if one.precision != one.side.artifact else "",
         "told": [
             {
                 "name": f"{told.criterion}: instead of {told.replaced}",
