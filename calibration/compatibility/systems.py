@@ -70,6 +70,12 @@ def at_work(
     threshold = _threshold(gallery, probe, people, fmr, digest)
     enrolled, compared = (_part(one, people.judged) for one in (gallery, probe))
     a, b = people.genuine()
+    if not len(a):
+        raise EmbedgeError(
+            "E-FEW-PEOPLE",
+            "none of those to be judged has two pictures that could be embedded",
+            remedy="Bring people with two pictures or more",
+        )
     cosines = np.einsum("nd,nd->n", enrolled.rows[a], compared.rows[b], dtype=np.float64)
     accepts: NDArray[np.bool_] = cosines > threshold.value
     scores = scores_of(enrolled, compared, people.tested)

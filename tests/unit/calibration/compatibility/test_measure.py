@@ -13,6 +13,7 @@ from embedge.calibration.compatibility.people_needed import (
     require_people,
 )
 from embedge.calibration.compatibility.shares import difference
+from embedge.calibration.compatibility.systems import People
 from embedge.calibration.evaluation.figures import Rate, Side
 from embedge.calibration.evaluation.judge import Subject
 from embedge.errors import EmbedgeError
@@ -81,6 +82,15 @@ def test_spaces_that_differ_are_refused() -> None:
 def test_however_many_pictures_too_few_people_are_refused(people: int, each: int) -> None:
     with pytest.raises(EmbedgeError, match=r"E-FEW-PEOPLE: .* more"):
         measured(seen(people=people, each=each))
+
+
+def test_people_without_a_second_picture_cannot_be_judged() -> None:
+    found = seen(each=3)
+    rows, labels = found[0], found[2].labels
+    kept = (labels < 30) | (np.arange(len(labels)) % 3 == 0)
+    few = People(labels[kept], labels[kept] < 30, labels[kept] >= 30, "made up")
+    with pytest.raises(EmbedgeError, match="E-FEW-PEOPLE: none of those to be judged"):
+        measured((rows[kept], rows[kept], few))
 
 
 def test_how_many_people_it_takes() -> None:
