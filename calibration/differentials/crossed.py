@@ -114,7 +114,8 @@ def _crossed(found: FalseMatches, number: int, one: int, other: int) -> CrossedR
     people = np.unique(found.subjects, return_inverse=True)[1]
     rate = None
     if total:
-        errors_of, trials_of = np.bincount(people, errors), np.bincount(people, trials)
+        sums = (np.bincount(people, one).astype(np.float64) for one in (errors, trials))
+        errors_of, trials_of = sums
         took_part, pairs = trials_of > 0, _pairs(found, one, other)
         rate = clustered_rate(wrong, total, errors_of[took_part], trials_of[took_part], pairs)
     return CrossedRate(found.names[one], found.names[other], total, wrong, rate)
