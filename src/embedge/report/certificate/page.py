@@ -8,7 +8,7 @@ from embedge.report.papers.paper import sha256_of
 from embedge.report.papers.words import between, points, rate_cell, share_text, verdict_words
 from embedge.report.render.html import rendered
 from embedge.report.render.plots import series_plot
-from embedge.report.render.words import date_text, one_in, rate_text
+from embedge.report.render.words import date_text, one_in, rate_text, value_text
 
 __all__ = ["certificate_page"]
 
@@ -40,10 +40,10 @@ def _claim(found: Certificate) -> str:
         "asymmetric": "enrolling everybody again with the new model",
         "backward": "keeping the old model on both sides",
     }[found.claim.criterion]
+    margin = value_text(100 * found.claim.margin, "points")
     return (
         f"People enrolled by {found.parties.old} may be compared by {found.parties.bundle} without"
-        f" enrolling again, and lose at most {100 * found.claim.margin:g} points of TAR against"
-        f" {against}."
+        f" enrolling again, and lose at most {margin} of TAR against {against}."
     )
 
 

@@ -78,11 +78,13 @@ def embed_all(
 ) -> list[Embedded]:
     found = []
     for model in models:
+        # the artifacts of a bundle share a contract, by which a cache names its chunks
+        own = None if cache is None else cache / model.digest
         with (
             model.encoder as encoder,
             progress.task(f"embed with {model.side}", len(tested.faces)) as task,
         ):
-            found.append(embedded(tested.faces, encoder, cache=cache, ticker=task))
+            found.append(embedded(tested.faces, encoder, cache=own, ticker=task))
     return found
 
 

@@ -109,6 +109,15 @@ def test_a_claim_of_nothing_is_refused(made: Path, wrong: list[str], capsys: Tol
     assert "E-CERTIFY-OPTIONS" in capsys.readouterr().err
 
 
+def test_artifacts_of_one_contract_are_not_taken_for_one_another_in_a_cache(
+    made: Path, tmp_path: Path
+) -> None:
+    certify(made, "--out", str(tmp_path / "a"))
+    certify(made, "--out", str(tmp_path / "b"), "--cache", str(tmp_path / "cache"))
+    assert read(tmp_path / "b").artifacts == read(tmp_path / "a").artifacts
+    assert len({one.alone.threshold.value for one in read(tmp_path / "b").artifacts}) == 3
+
+
 class TestFrauds:
     """Each is seeded: made on purpose, and caught."""
 
@@ -188,7 +197,7 @@ class TestFrauds:
         """The cache is the forger's: every picture of a person gets one and the same embedding."""
         cache, out = tmp_path / "cache", tmp_path / "out"
         certify(made, "--out", str(out), "--cache", str(cache))
-        for chunk in cache.glob("*.npz"):
+        for chunk in cache.rglob("*.npz"):
             stored = dict(np.load(chunk))
             stored["rows"] = stored["rows"][np.arange(len(stored["rows"])) // 3 * 3]
             np.savez(chunk, **stored)
