@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.compatibility.people_needed import people_for_fmr
 from embedge.calibration.compatibility.shares import share_of_comparisons
 from embedge.calibration.differentials.crossed import CrossedRate, crossed_rates, false_matches
 from embedge.calibration.evaluation.figures import Count, Rate
 from embedge.calibration.evaluation.slices import GroupLabels, GroupRatio
+from embedge.calibration.rates import people_for
 from embedge.calibration.scores import Float32
 
 __all__ = ["GroupAnnex", "GroupRates", "group_annex"]
@@ -65,7 +65,7 @@ def group_annex(
             for number, name in enumerate(names)
         )
         worst = tuple(_worst(groups, attribute, rate) for rate in _RATES)
-        annexes.append(GroupAnnex(attribute, people_for_fmr(fmr), groups, crossed, worst))
+        annexes.append(GroupAnnex(attribute, people_for(fmr), groups, crossed, worst))
     return tuple(annexes)
 
 
@@ -90,7 +90,7 @@ def _group(
         within.one,
         people,
         int(rows.sum()),
-        max(0, people_for_fmr(fmr) - people),
+        max(0, people_for(fmr) - people),
         within.comparisons,
         within.false_matches,
         within.fmr,

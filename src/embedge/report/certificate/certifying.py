@@ -15,7 +15,7 @@ from embedge.calibration.evaluation.figures import Acquisition
 from embedge.calibration.evaluation.judge import Subject
 from embedge.calibration.evaluation.subjects import STATED, EvaluatedModel, opened_model
 from embedge.calibration.intervals.rates import CONFIDENCE
-from embedge.calibration.thresholds import split_subjects
+from embedge.calibration.people.splits import split_subjects
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, sha256_json
 from embedge.progress import Progress

@@ -18,7 +18,7 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.picture.align import aligned_crop
 from embedge.runtime.picture.images import rgb_from_picture
 
-FMRS = (0.1, 0.01, 1e-3, 1e-6)
+FMRS = (0.3, 0.1, 1e-3, 1e-6)
 LINEAR = Side("linear")
 
 
@@ -72,7 +72,7 @@ def test_verification_is_that_of_the_oracle(root, oracle, measured):
     genuine, impostor = scored(root, oracle)
     found = measured.comparison
     assert (found.genuine, found.impostor) == (len(genuine), len(impostor))
-    for target in FMRS[:3]:
+    for target in FMRS[:2]:
         allowed = int(target * len(impostor))
         threshold = sorted(impostor, reverse=True)[allowed]
         tar = np.mean([score > threshold for score in genuine])
