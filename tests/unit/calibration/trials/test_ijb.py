@@ -127,7 +127,7 @@ def test_chunks_and_cache_change_nothing(root, measured, tmp_path, monkeypatch):
     assert first.seen > 100
     assert second.seen == 0
     for run in (chunked, again):
-        point, other = (r.comparison.tar_at(0.01) for r in (run, measured))
+        point, other = (r.comparison.tar_at(0.1) for r in (run, measured))
         assert point.threshold == pytest.approx(other.threshold, abs=1e-5)
         assert point.tar == other.tar
         ranks = [r.identification["1N_gallery_G1"].ranks for r in (run, measured)]
