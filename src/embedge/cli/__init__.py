@@ -44,6 +44,14 @@ COMMANDS = {
         "hold a report against a policy, for continuous integration",
     ),
     "report": ("proof.report", "draw a report again, compare, merge, sign off"),
+    "certify": (
+        "proof.certify",
+        "prove that people enrolled by another model need not enrol again",
+    ),
+    "dossier": (
+        "proof.dossier",
+        "a technology test report: checklist, groups, shaped verdicts",
+    ),
     "sign": ("ship.sign", "sign a bundle, or check who signed it"),
     "plan": ("learn.plan", "memory and step time of a classifier, before training"),
     "verify": ("device.verify", "are these two pictures the same person?"),

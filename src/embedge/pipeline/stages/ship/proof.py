@@ -181,14 +181,14 @@ def _artifact(
     """Parity with torch, and thresholds for a gallery of its own and for the teacher's."""
     wanted, some, labels = recipe.evaluate, views.of(calibrate), faces.labels[calibrate]
     probe = some.artifacts[name]
-    told = {"dataset": f"{faces.name} {faces.fingerprint[:12]}", "model": digest}
+    dataset = f"{faces.name} {faces.fingerprint[:12]}"
     mine = scores_of(probe, probe, labels)
-    own, shortage = carried_threshold(mine, wanted.threshold_fmr, **told)
-    ladder = [threshold_at(mine, fmr, **told) for fmr in wanted.fmrs]
+    own, shortage = carried_threshold(mine, wanted.threshold_fmr, dataset=dataset, model=digest)
+    ladder = [threshold_at(mine, fmr, dataset=dataset, model=digest) for fmr in wanted.fmrs]
     teachers = None
     if views.shared:
         across = scores_of(some.teacher, probe, labels)
-        teachers, _ = carried_threshold(across, wanted.threshold_fmr, **told)
+        teachers, _ = carried_threshold(across, wanted.threshold_fmr, dataset=dataset, model=digest)
     return ArtifactParity(
         provider=views.providers[name],
         cosine=cosines_of(views.student, views.artifacts[name].rows),
