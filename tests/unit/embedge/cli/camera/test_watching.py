@@ -68,7 +68,7 @@ def test_a_failing_command_is_a_line_of_its_own(
 def test_every_other_frame_and_a_threshold_of_ones_own(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*SEES, "--every", "2", "--agree", "1", "--among", "1", "--threshold", "-0.99"]) == 0
+    assert main([*SEES, "--every", "2", "--agree", "1", "--among", "1", "--threshold", "-0.9"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {line["person"] for line in lines} == {"ann"}
 
