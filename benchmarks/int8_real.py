@@ -270,7 +270,7 @@ def _told(name: str, judged: dict[str, Any], facts: dict[str, Any]) -> dict[str,
         said = f"TAR {tars}, ten folds {judged['ten_folds']:.3f}"
     if "cosine" in facts:
         lost = " ".join(f"{value:+.3f}" for value in facts["tar_lost"].values())
-        near = "mean {mean:.5f} p1 {p1:.5f} lowest {minimum:.5f}".format(**facts["cosine"])
+        near = "mean {mean:.5f} p1 {p1:.5f} lowest {min:.5f}".format(**facts["cosine"])
         fast = facts["times_as_fast"]
         note = " (disturbed)" if fast["disturbed"] else ""
         said += f"; lost {lost}, folds {facts['ten_folds_lost']:+.3f}; cosine {near}"

@@ -22,7 +22,7 @@ import torch
 from provenance import provenance, write_result
 
 from embedge.bench.core import Timed, single_stream
-from embedge.export.graph.surgery import DEFAULT_CONTRACT
+from embedge.export.graph.surgery import CONTRACTX
 from embedge.export.int8.calibration_set import picture_files
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.student import onnx_from_student
@@ -104,7 +104,7 @@ def _student(folder: Path, activation: Activation, *, lower: bool) -> Path:
 def _measured(
     graphs: dict[str, tuple[Path, str]], faces: Any, seconds: float
 ) -> list[dict[str, Any]]:
-    tensors = [tensor_from_crops(faces[i : i + 1], DEFAULT_CONTRACT) for i in range(len(faces))]
+    tensors = [tensor_from_crops(faces[i : i + 1], CONTRACT) for i in range(len(faces))]
     subjects = [Timed(name, _ort(path, tensors)) for name, (path, _) in graphs.items()]
     against = {name: other for name, (_, other) in graphs.items()}
     if available("openvino"):

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from embedge.export.graph.channels import slope_of
-from embedge.export.graph.surgery import Graph, Images, batches_of, is_weighted, observe
+from embedge.export.graph.surgery import (
+    Graph,
+    Images,
+    batches_of,
+    is_weighted,
+    observe,
+    read_contract,
+)
 from embedge.export.int8.ranges import (
     Range,
     Scale,
@@ -208,13 +215,20 @@ def _dequantised_constant(
 def layer_macs(graph: Graph, picture: Images) -> dict[str, float]:
     """The share of every Conv and Gemm in the multiplications of the graph."""
     layers = [node for node in graph.nodes if is_weighted(graph, node)]
-    values = next(observe(graph, [n.output[0] for n in layers], batches_of(picture)))
+    values = next(
+        observe(graph, [n.output[0] for n in layers], batches_of(picture, read_contract(graph)))
+    )
     macs = {
-        node.name: values[node.output[0]][0, 0].size * graph.constants[node.input[1]].size
+        node.name: _places(values[node.output[0]]) * graph.constants[node.input[1]].size
         for node in layers
     }
     total = sum(macs.values())
     return {name: count / total for name, count in macs.items()}
+
+
+def _places(value: NDArray[np.generic]) -> int:
+    """How often the weights are used: in the pixels of a map, or the rows of a matrix."""
+    return value.size // value.shape[1]
 
 
 def last_layers(graph: Graph, picture: Images) -> dict[str, float]:
