@@ -1,7 +1,7 @@
 """One shape for every graph: what exporters write in many ways is brought to one way.
 
-After `canonical` constants are folded, every Conv and Gemm carries its own bias, one number for each
-output, no BatchNormalization follows one, and a PReLU or LeakyRelu is a PRelu node.
+After `canonical` constants are folded, every Conv and Gemm carries its own bias, one number for
+each output, no BatchNormalization follows one, and a PReLU or LeakyRelu is a PRelu node.
 `fold_entrance` folds what foreign graphs do to a picture (colour order, scale, offset) into the
 first convolution. Each rewriting is exact up to float32 rounding.
 """
@@ -47,7 +47,7 @@ def canonical(graph: Graph, watch: Watch = unwatched) -> Graph:
         _gemm_form,
         _fold_affine_after,
     )
-    while any([_exhausted(graph, rewrite, watch) for rewrite in passes]):
+    while sum(_exhausted(graph, rewrite, watch) for rewrite in passes):
         graph.tidy()
     graph.tidy()
     return graph

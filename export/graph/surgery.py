@@ -253,7 +253,7 @@ def copy_message(message: _Message) -> _Message:
 
 
 def is_weighted(graph: Graph, node: NodeProto) -> bool:
-    """A Conv or Gemm whose weights are known, stored as (outputs, …), and its bias if it has one."""
+    """A Conv or Gemm with known weights, stored as (outputs, …), and a known bias or none."""
     if node.op_type not in {"Conv", "Gemm"} or len(node.input) < 2:
         return False
     plain = node.op_type == "Conv" or (

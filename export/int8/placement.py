@@ -228,7 +228,7 @@ def layer_macs(graph: Graph, picture: Images) -> dict[str, float]:
 
 def _places(value: NDArray[np.generic]) -> int:
     """How often the weights are used: in the pixels of a map, or the rows of a matrix."""
-    return value.size // value.shape[1]
+    return int(value.size // value.shape[1])
 
 
 def last_layers(graph: Graph, picture: Images) -> dict[str, float]:

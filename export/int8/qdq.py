@@ -129,8 +129,9 @@ def qdq_from_onnx(
     budget: Budget | None = None,
     quantise: Quantise = quantised,
 ) -> PrecisionPlan:
-    """Quantise a network with the ranges that uint8 (N,H,W,3) pictures show: a file that carries our
-    contract, or a graph that was taken in.
+    """Quantise a network with the ranges that uint8 (N,H,W,3) pictures show.
+
+    `model` is a file that carries our contract, or a graph that was taken in.
 
     `kept` names nodes that stay in float, `budget` lets more be searched; the plan tells which.
     `weight_bits=7` is for x86 processors without VNNI, whose 16-bit accumulators saturate. Without

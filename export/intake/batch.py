@@ -32,7 +32,7 @@ def free_batch(graph: Graph, fixed: int | None, dim: int) -> bool:
             if node.op_type == "Reshape":
                 _free_reshape(graph, node, fixed, shapes.get(node.input[0], []))
             elif node.op_type == "Concat":
-                _free_token(graph, node, fixed, shapes)
+                _free_token(graph, node, fixed)
     graph.inputs = [_free(source.name, shape_of(source)[1:])]
     graph.outputs = [_free(graph.outputs[0].name, [dim])]
     graph.tidy()
@@ -62,9 +62,7 @@ def _free_reshape(graph: Graph, node: NodeProto, fixed: int, before: list[int | 
     node.input[1] = graph.add_constant(node.input[1], freed)
 
 
-def _free_token(
-    graph: Graph, node: NodeProto, fixed: int, shapes: dict[str, list[int | str]]
-) -> None:
+def _free_token(graph: Graph, node: NodeProto, fixed: int) -> None:
     """A constant that stands beside every picture of the batch is repeated for as many."""
     others = [name for name in node.input if name not in graph.constants]
     if not others or next(item.i for item in node.attribute if item.name == "axis") == 0:

@@ -95,14 +95,14 @@ def leave_rows(graph: Graph, rank: int) -> bool:
     return True
 
 
-def _rename_last(graph: Graph, op: str, **attributes: int) -> None:
+def _rename_last(graph: Graph, op: str, axis: int) -> None:
     result = graph.outputs[0].name
     maker = graph.producer(result)
     assert maker is not None  # an output that is no input has been written by somebody
     inner = graph.fresh(f"{result}.inner")
     maker.output[:] = [inner if name == result else name for name in maker.output]
     graph.rewire(result, inner)
-    graph.emit(op, [inner], hint=result, output=result, **attributes)
+    graph.emit(op, [inner], hint=result, output=result, axis=axis)
 
 
 def without_length(graph: Graph) -> bool:

@@ -30,13 +30,14 @@ from embedge.export.intake.models import (
 from embedge.export.intake.original import Door, Original, door_of
 from embedge.files import sha256_file
 from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.encoders import unit_rows
 from embedge.runtime.encoders.ort import METADATA_KEY
 from embedge.runtime.encoders.preprocessing import Preprocessing, fed_digest
 
 __all__ = ["Asked", "TakenIn", "looked_at", "taken_in"]
 
 # a half rounds every value to 11 bits: what comes out is as far from float32 as that adds up to
-_AGREED = {onnx.TensorProto.FLOAT16: 2e-2, onnx.TensorProto.DOUBLE: 1e-4}
+_AGREED: dict[int, float] = {onnx.TensorProto.FLOAT16: 2e-2, onnx.TensorProto.DOUBLE: 1e-4}
 _SLOW = 2  # pictures, where only onnx's own evaluator runs the original
 
 
@@ -182,8 +183,10 @@ def _answers(
             raise
         slow = ReferenceEvaluator(model)
         count = door.batch or len(some)
-        feeds = {door.name: door.tensor(np.resize(some, (count, *some.shape[1:])), contract)}
-        rows = np.asarray(slow.run(None, feeds)[0], np.float32)
+        feeds: dict[str, Any] = {
+            door.name: door.tensor(np.resize(some, (count, *some.shape[1:])), contract)
+        }
+        rows = np.asarray(list(slow.run(None, feeds))[0], np.float32)
         return rows.reshape(count, -1)[: len(some)]
 
 
@@ -217,16 +220,12 @@ def _without_length(graph: Graph, proof: Proof) -> Proof:
     whole = graph.copy()
     if not without_length(graph):
         return proof
-    directions = Proof(proof.images, _unit(proof.expected))
+    directions = Proof(proof.images, unit_rows(proof.expected))
     try:
         directions.holds(
-            "length cut off", lambda: _unit(Proof.of_graph(graph, proof.images).expected)
+            "length cut off", lambda: unit_rows(Proof.of_graph(graph, proof.images).expected)
         )
     except EmbedgeError:
         graph.nodes, graph.constants = whole.nodes, whole.constants
         return proof
     return Proof.of_graph(graph, proof.images)
-
-
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

@@ -1,4 +1,4 @@
-"""Passes over a whole model, before it becomes a graph that is edited: one output, float32, opset."""
+"""Passes over a whole model before it becomes a graph: one output, float32, our opset."""
 
 from collections.abc import Iterator
 
@@ -65,7 +65,7 @@ def with_one_output(model: onnx.ModelProto, wanted: str | None) -> onnx.ModelPro
     return model
 
 
-def wide_types(model: onnx.ModelProto) -> set[int]:
+def wide_types(model: onnx.ModelProto) -> set["TensorProto.DataType"]:
     """FLOAT16 and DOUBLE, where weights or ends of the model are of them."""
     ends = [item.type.tensor_type.elem_type for item in (*model.graph.input, *model.graph.output)]
     return _WIDE & {*ends, *(tensor.data_type for tensor in _tensors(model))}

@@ -39,7 +39,8 @@ class Door:
             planes = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
         if self.kind == TensorProto.UINT8:
             return np.rint(planes).astype(np.uint8)
-        return planes.astype(helper.tensor_dtype_to_np_dtype(self.kind), copy=False)
+        fitting: NDArray[Any] = planes.astype(helper.tensor_dtype_to_np_dtype(self.kind))
+        return fitting
 
     @property
     def whole_numbers(self) -> bool:
@@ -78,7 +79,7 @@ def door_of(model: onnx.ModelProto, layout: Layout | None) -> Door:
             raise unfit(
                 f"the input {entry.name} has shape {shape}{said}, not one picture of three"
                 " colours and of a height and width in numbers",
-                "Export it for pictures of one size; a dynamic height or width cannot be calibrated",
+                "Export it for pictures of one size; a dynamic height cannot be calibrated",
             )
     if height != width:
         raise unfit(

@@ -54,6 +54,10 @@ COMMANDS = {
         "ship.quantize",
         "ONNX model + aligned faces -> INT8 ONNX, with figures",
     ),
+    "bundle": (
+        "ship.bundle",
+        "ONNX embedder + aligned faces -> device bundle + report, no training",
+    ),
     "evaluate": ("proof.evaluate", "error rates of models on faces, with intervals"),
 }
 

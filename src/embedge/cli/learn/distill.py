@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from embedge.pipeline.recipe import Recipe
-    from embedge.report.model import Gate, Verdict
 
 TAKES_OVERRIDES = True
 
@@ -51,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
     from embedge.pipeline.recipe_file import load_recipe, recipe_names
     from embedge.pipeline.run import open_run
     from embedge.progress import Progress
+    from embedge.report.gate.text import bound_text, gate_lines, value_text
     from embedge.train.loop import ranks
 
     name = "demo" if options.demo else options.recipe
@@ -77,13 +77,15 @@ def run(options: argparse.Namespace) -> int:
     if outcome is None:
         return 0
     verdict = outcome.report.verdict
-    print(_summary(verdict))
+    print(gate_lines(verdict))
     print(f"report:  {outcome.bundle / 'report.html'}\nbundle:  {outcome.bundle}")
     if not verdict.passed:
         failed = [gate for gate in verdict.gates if not gate.passed]
         raise GateFailed(
             "E-GATE",
-            "; ".join(f"{gate.what} is {_value(gate)}, bound {_bound(gate)}" for gate in failed),
+            "; ".join(
+                f"{gate.what} is {value_text(gate)}, bound {bound_text(gate)}" for gate in failed
+            ),
             where=folder,
             remedy="See in the report where it is lost; change the recipe or its evaluate.gates",
         )
@@ -119,19 +121,3 @@ def _overrides(options: argparse.Namespace) -> list[str]:
 
 def _command() -> str:
     return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def _summary(verdict: "Verdict") -> str:
-    return "\n".join(
-        f"{'pass' if gate.passed else 'FAIL'}  {_value(gate):>14}  {_bound(gate):>12}  {gate.what}"
-        for gate in verdict.gates
-    )
-
-
-def _value(gate: "Gate") -> str:
-    return "not measured" if gate.value is None else f"{gate.value:.5g} {gate.unit}".strip()
-
-
-def _bound(gate: "Gate") -> str:
-    sign = "≥" if gate.direction == "min" else "≤"
-    return f"{sign} {gate.bound:g} {gate.unit}".strip()

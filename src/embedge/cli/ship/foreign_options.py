@@ -55,7 +55,7 @@ def asked_of(options: argparse.Namespace) -> "Asked":
     return Asked(stated, options.output, options.weights)
 
 
-def confirming_faces(root: Path, size: int | None = None) -> "Faces | None":
+def confirming_faces(root: Path) -> "Faces | None":
     """Some pictures of people who have several, where the folder says who is who."""
     import numpy as np
 

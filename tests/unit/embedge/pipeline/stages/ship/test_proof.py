@@ -9,13 +9,14 @@ from tiny_school import run_in
 from embedge.calibration.evaluation.figures import Key, Side
 from embedge.calibration.evaluation.judge import Subject
 from embedge.files import sha256_file
+from embedge.pipeline.proving.judging import Views
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Stage
 from embedge.pipeline.stages.learn.checks import split_of
 from embedge.pipeline.stages.ship import proof
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
 from embedge.pipeline.stages.ship.proof import findings_from_views, findings_of, parity_stage
-from embedge.pipeline.stages.ship.views import JudgedStages, Views
+from embedge.pipeline.stages.ship.views import JudgedStages
 from embedge.progress import Progress
 from embedge.train.data import FaceSet
 
