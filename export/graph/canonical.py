@@ -219,18 +219,13 @@ def _gemm_from_matmul(graph: Graph) -> bool:
         item.name: [dim.dim_value or -1 for dim in item.type.tensor_type.shape.dim]
         for item in (*model.graph.value_info, *model.graph.input, *model.graph.output)
     }
-    changed = False
     for node in found:
-        shape = shapes.get(node.input[0], [])
-        if len(shape) < 2 or any(length < 0 for length in shape[1:]):
-            continue  # its rows cannot be counted: it stays a MatMul, in float
-        weight = graph.constants[node.input[1]].T
+        shape, weight = shapes.get(node.input[0], []), graph.constants[node.input[1]].T
         if len(shape) == 2:
             _become_gemm(graph, node, weight, None)
         else:
             _become_rows(graph, node, shape, weight)
-        changed = True
-    return changed
+    return True
 
 
 def _is_matrix(graph: Graph, name: str) -> bool:
@@ -245,17 +240,25 @@ def _become_rows(graph: Graph, node: NodeProto, shape: list[int], weight: Floats
         if added is not None and added.shape == (len(weight),):
             bias, result = added, after.output[0]
             graph.remove(after)
-    together, apart = (
-        graph.add_constant(f"{result}.{name}", np.array(lengths, np.int64))
-        for name, lengths in (
-            ("together", [-1, shape[-1]]),
-            ("apart", [-1, *shape[1:-1], len(weight)]),
-        )
-    )
+    together = graph.add_constant(f"{result}.together", np.array([-1, weight.shape[1]], np.int64))
+    apart = _taken_apart(graph, node.input[0], shape, len(weight), result)
     node.input[0] = graph.emit("Reshape", [node.input[0], together], hint=f"{result}.rows")
     node.output[0] = graph.fresh(f"{result}.matrix")
     _become_gemm(graph, node, weight, bias)
     graph.emit("Reshape", [node.output[0], apart], hint=result, output=result)
+
+
+def _taken_apart(graph: Graph, source: str, shape: list[int], width: int, hint: str) -> str:
+    """The shape of the result: a constant where only the batch is free, else worked out."""
+    if len(shape) > 2 and min(shape[1:-1]) > 0:
+        return graph.add_constant(f"{hint}.apart", np.array([-1, *shape[1:-1], width], np.int64))
+    first, last, one = (
+        graph.add_constant(f"{hint}.{name}", np.array([number], np.int64))
+        for name, number in (("first", 0), ("last", -1), ("width", width))
+    )
+    whole = graph.emit("Shape", [source], hint=f"{hint}.whole")
+    rows = graph.emit("Slice", [whole, first, last], hint=f"{hint}.lengths")
+    return graph.emit("Concat", [rows, one], hint=f"{hint}.apart", axis=0)
 
 
 def _gemm_form(graph: Graph) -> bool:

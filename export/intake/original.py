@@ -34,11 +34,12 @@ class Door:
     batch: int | None
 
     def tensor(self, crops: Images, contract: EmbeddingContract) -> NDArray[Any]:
-        planes: NDArray[Any] = tensor_from_crops(crops, contract)
+        planes = tensor_from_crops(crops, contract)
         if self.layout == "NHWC":
             planes = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
         if self.kind == TensorProto.UINT8:
-            return np.rint(planes).astype(np.uint8)
+            pixels: NDArray[Any] = np.rint(planes).astype(np.uint8)
+            return pixels
         fitting: NDArray[Any] = planes.astype(helper.tensor_dtype_to_np_dtype(self.kind))
         return fitting
 
