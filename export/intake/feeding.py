@@ -21,15 +21,15 @@ from embedge.runtime.encoders.preprocessing import (
     FEEDINGS,
     PREPROCESSING,
     Preprocessing,
-    normalises_inside,
 )
 
 __all__ = ["ConfirmedFeeding", "Faces", "Stated", "feeding_of", "flags_of", "named"]
 
 Span = Literal["0-255", "0-1"]
+Reach = Callable[[Preprocessing], float | None]
 Features = Callable[[Preprocessing], NDArray[np.float32]]
-_FIRST = 8
 _WHITE = 255.0
+_FAINT, _GLARING = 0.1, 20.0  # between black and white; networks are trained on about 2 to 5
 # the keys that OpenVINO's converter, TFLite's metadata and people write
 _MEAN = ("mean_values", "mean", "norm_mean")
 _STD = ("scale_values", "std", "norm_std", "scale")
@@ -75,10 +75,15 @@ class ConfirmedFeeding:
 
 
 def feeding_of(
-    stated: Stated, model: onnx.ModelProto, door: Door, features: Features, faces: Faces | None
+    stated: Stated,
+    model: onnx.ModelProto,
+    door: Door,
+    features: Features,
+    reach: Reach,
+    faces: Faces | None,
 ) -> ConfirmedFeeding:
     """Stated or written, and as good on faces as any other way that networks are fed."""
-    written = _written(model, door)
+    written = _written(model, door, reach)
     way, source = (
         _joined(stated, written),
         "stated" if not stated.nothing else "written in the file",
@@ -97,7 +102,7 @@ def feeding_of(
             remedy="State --mean 0 --std 1: the network normalises inside",
         )
     if not labelled:
-        _agree(way, _inside(model), stated)
+        _agree(way, reach)
         return ConfirmedFeeding(way, named(way), source, {})
     chosen = named(way)
     rates = _rates(features, {**ways, chosen: way}, faces)
@@ -142,8 +147,8 @@ def _joined(stated: Stated, written: Stated) -> Preprocessing | None:
     return Preprocessing(colour, _per_channel(mean, unit), _per_channel(std, unit))
 
 
-def _written(model: onnx.ModelProto, door: Door) -> Stated:
-    """insightface: Sub and Mul at the beginning; OpenVINO and TFLite: keys of the metadata."""
+def _written(model: onnx.ModelProto, door: Door, reach: Reach) -> Stated:
+    """insightface: arithmetic at the beginning; OpenVINO and TFLite: keys of the metadata."""
     facts = {item.key: item.value for item in model.metadata_props}
     mean, std = (_listed(facts, keys) for keys in (_MEAN, _STD))
     colour = next((_colour(facts[key]) for key in _COLOUR if key in facts), None)
@@ -152,13 +157,15 @@ def _written(model: onnx.ModelProto, door: Door) -> Stated:
         colour = "RGB" if reversed_ else "BGR"
     if mean is None and std is None and door.whole_numbers:
         return Stated((0.0,), (1.0,), colour)
-    if mean is None and std is None and _inside(model):
+    if mean is None and std is None and _inside(reach):
         return Stated((0.0,), (1.0,), colour or "RGB")
     return Stated(mean, std, colour)
 
 
-def _inside(model: onnx.ModelProto) -> bool:
-    return normalises_inside([node.op_type for node in model.graph.node[:_FIRST]])
+def _inside(reach: Reach) -> bool:
+    """Arithmetic at the beginning that brings 0 to 255 to about one."""
+    found = reach(PREPROCESSING["rgb-plain"])
+    return found is not None and _FAINT < found < _GLARING
 
 
 def _listed(facts: dict[str, str], keys: tuple[str, ...]) -> tuple[float, ...] | None:
@@ -172,12 +179,14 @@ def _colour(text: str) -> Colour | None:
     return known.get(text.strip().lower())
 
 
-def _agree(way: Preprocessing, inside: bool, stated: Stated) -> None:
+def _agree(way: Preprocessing, reach: Reach) -> None:
     """Where no face can tell: a network that normalises inside is not normalised twice."""
-    if inside and stated.mean is not None and (way.mean, way.std) != (0.0, 1.0):
+    found = reach(way)
+    if found is not None and found < _FAINT:
         raise EmbedgeError(
             "E-FEEDING",
-            "the network subtracts and scales inside, and a mean and std were stated beside it",
+            f"the network subtracts and scales inside: fed {named(way)}, black and white are only"
+            f" {found:.3f} apart where its first layer reads them",
             remedy="State --mean 0 --std 1, or give faces as PERSON/PICTURE that confirm the other",
         )
 

@@ -186,7 +186,7 @@ def _answers(
         feeds: dict[str, Any] = {
             door.name: door.tensor(np.resize(some, (count, *some.shape[1:])), contract)
         }
-        rows = np.asarray(list(slow.run(None, feeds))[0], np.float32)
+        rows = np.asarray(next(iter(slow.run(None, feeds))), np.float32)
         return rows.reshape(count, -1)[: len(some)]
 
 
@@ -210,7 +210,10 @@ def _fed(
         assert faces is not None  # else nothing is tried
         return original.features(faces.images, way.of(blank))
 
-    found = feeding_of(asked.stated, original.model, original.door, features, faces)
+    def reach(way: Preprocessing) -> float | None:
+        return original.reach(way.of(blank))
+
+    found = feeding_of(asked.stated, original.model, original.door, features, reach, faces)
     space = asked.space or f"sha256:{fed_digest(digest, found.name)[:32]}"
     return replace(found.way.of(blank), space=space), found
 

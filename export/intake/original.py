@@ -19,6 +19,7 @@ Layout = Literal["NCHW", "NHWC"]
 Images = NDArray[np.uint8]
 Rows = NDArray[np.float32]
 _DOORS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.UINT8}
+_LAYERS = {"Conv", "Gemm", "MatMul"}
 _BATCH = 16
 _TEMPLATE_SIZE = 112
 
@@ -113,6 +114,24 @@ class Original:
             (found,) = run_session(self.session, None, feeds)
             rows.append(_as_rows(found, len(full))[: len(part)])
         return np.concatenate(rows)
+
+    def reach(self, contract: EmbeddingContract) -> float | None:
+        """How far black and white lie apart where the first layer reads them; None where nothing
+        stands between it and the picture."""
+        first = next((n.input[0] for n in self.model.graph.node if n.op_type in _LAYERS), None)
+        if first is None or first == self.door.name:
+            return None
+        twin = onnx.ModelProto()
+        twin.CopyFrom(self.model)
+        del twin.graph.output[:]
+        twin.graph.output.append(helper.make_tensor_value_info(first, TensorProto.FLOAT, None))
+        size, count = self.door.size, self.door.batch or 1
+        session, seen = ort_session(twin.SerializeToString()), list[NDArray[Any]]()
+        for shade in (0, 255):
+            crops = np.full((count, size, size, 3), shade, np.uint8)
+            feeds = {self.door.name: self.door.tensor(crops, contract)}
+            seen += run_session(session, None, feeds)
+        return float(np.abs(seen[1] - seen[0]).max())
 
     def contract(self, digest: str) -> EmbeddingContract:
         """All of it that does not depend on how the pixels are fed."""

@@ -1,12 +1,11 @@
 """How networks want to be fed, by name."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from embedge.files import sha256_json
 from embedge.runtime.contract import Colour, EmbeddingContract, PerChannel
 
-__all__ = ["FEEDINGS", "PREPROCESSING", "Preprocessing", "fed_digest", "normalises_inside"]
+__all__ = ["FEEDINGS", "PREPROCESSING", "Preprocessing", "fed_digest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +34,3 @@ FEEDINGS = {
 def fed_digest(file: str, fed: str) -> str:
     """What names the space of a foreign file (its sha256) that is fed so."""
     return sha256_json({"file": file, "preprocessing": fed})
-
-
-def normalises_inside(first: Iterable[str]) -> bool:
-    """insightface's convention: who subtracts and scales at the beginning wants 0 to 255."""
-    return {"Sub", "Mul"} <= set(first)

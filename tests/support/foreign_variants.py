@@ -19,6 +19,52 @@ Pictures = NDArray[np.uint8]
 SCALED = Stated((127.5,), (127.5,), "RGB")
 PLAIN = Stated((0.0,), (1.0,), "RGB")
 
+NAMES = (
+    "Constant nodes",
+    "Dropout and Identity",
+    "Gemm bias (1,N)",
+    "Gemm transposed",
+    "Gemm with alpha, beta",
+    "HardSwish",
+    "L2 tail",
+    "LeakyRelu",
+    "LpNormalization tail",
+    "Relu6",
+    "an output that is not there",
+    "as it is",
+    "batch fixed to 1",
+    "batch fixed to 4",
+    "batch norms apart",
+    "custom operator",
+    "doubles",
+    "dynamic height",
+    "empty Conv bias",
+    "external data",
+    "external data outside",
+    "external data, no folder",
+    "float NHWC",
+    "halves",
+    "initialisers as inputs",
+    "normalised twice",
+    "normalises inside",
+    "nothing stated",
+    "one shared slope",
+    "opset 11",
+    "opset 12",
+    "opset 13",
+    "opset 24",
+    "opset 9",
+    "output (N,dim,1,1)",
+    "quantised already",
+    "range 0-1",
+    "shared weights",
+    "two inputs",
+    "two outputs",
+    "two outputs, one named",
+    "uint8 NHWC",
+    "unnamed nodes",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -36,7 +82,11 @@ class Variant:
         path = folder / "foreign.onnx"
         if self.external:
             onnx.save(
-                _edited(self.model, lambda _: None), path, save_as_external_data=True, location="w.bin", size_threshold=0
+                _edited(self.model, lambda _: None),
+                path,
+                save_as_external_data=True,
+                location="w.bin",
+                size_threshold=0,
             )
         else:
             onnx.save(self.model, path)
@@ -76,34 +126,44 @@ def variants(base: ModelProto) -> Iterator[tuple[str, Variant]]:
     yield "HardSwish", Variant(_edited(base, _activation("HardSwish")))
     yield "Relu6", Variant(_edited(base, _relu6))
     yield "one shared slope", Variant(_edited(base, _shared_slope))
-    yield "uint8 NHWC", Variant(
-        _edited(base, _uint8_nhwc), Asked(PLAIN), feed=lambda pictures: pictures
+    yield (
+        "uint8 NHWC",
+        Variant(_edited(base, _uint8_nhwc), Asked(PLAIN), feed=lambda pictures: pictures),
     )
-    yield "float NHWC", Variant(
-        _edited(base, _nhwc),
-        Asked(Stated((127.5,), (127.5,), "RGB", "NHWC")),
-        feed=lambda p: planes(p).transpose(0, 2, 3, 1).copy(),
+    yield (
+        "float NHWC",
+        Variant(
+            _edited(base, _nhwc),
+            Asked(Stated((127.5,), (127.5,), "RGB", "NHWC")),
+            feed=lambda p: planes(p).transpose(0, 2, 3, 1).copy(),
+        ),
     )
     plain = _edited(base, _normalised_inside)
-    yield "normalises inside", Variant(
-        plain, Asked(PLAIN), feed=lambda p: p.transpose(0, 3, 1, 2).astype(np.float32)
+    yield (
+        "normalises inside",
+        Variant(plain, Asked(PLAIN), feed=lambda p: p.transpose(0, 3, 1, 2).astype(np.float32)),
     )
     yield "normalised twice", Variant(plain, refusal="E-FEEDING:.*inside.*--mean 0")
     yield "range 0-1", Variant(base, Asked(Stated((0.5,), (0.5,), "RGB", None, "0-1")))
     yield "nothing stated", Variant(base, Asked(), refusal="E-FEEDING-UNSTATED.*--mean")
     yield "doubles", Variant(_edited(base, _typed(TensorProto.DOUBLE)), truth=base)
-    yield "halves", Variant(
-        _edited(base, _typed(TensorProto.FLOAT16)), feed=lambda p: planes(p).astype(np.float16)
+    yield (
+        "halves",
+        Variant(
+            _edited(base, _typed(TensorProto.FLOAT16)), feed=lambda p: planes(p).astype(np.float16)
+        ),
     )
     yield "L2 tail", Variant(_edited(base, _l2_tail))
     yield "LpNormalization tail", Variant(_edited(base, _lp_tail))
     here = Asked(SCALED, weights=Path())
     yield "external data", Variant(base, here, external=True)
-    yield "external data, no folder", Variant(
-        base, external=True, refusal="E-EXTERNAL-DATA.*--weights"
+    yield (
+        "external data, no folder",
+        Variant(base, external=True, refusal="E-EXTERNAL-DATA.*--weights"),
     )
-    yield "external data outside", Variant(
-        _edited(base, _outside), here, refusal="E-EXTERNAL-DATA.*not inside"
+    yield (
+        "external data outside",
+        Variant(_edited(base, _outside), here, refusal="E-EXTERNAL-DATA.*not inside"),
     )
     yield "initialisers as inputs", Variant(_edited(base, _as_inputs))
     yield "shared weights", Variant(_edited(base, _shared_weights))
@@ -118,18 +178,22 @@ def variants(base: ModelProto) -> Iterator[tuple[str, Variant]]:
     two = _edited(base, _second_output)
     yield "two outputs, one named", Variant(two, Asked(SCALED, output=base.graph.output[0].name))
     yield "two outputs", Variant(two, refusal="E-OUTPUT.*second.*--output")
-    yield "an output that is not there", Variant(
-        two, Asked(SCALED, output="third"), refusal="E-OUTPUT.*'third'.*second"
+    yield (
+        "an output that is not there",
+        Variant(two, Asked(SCALED, output="third"), refusal="E-OUTPUT.*'third'.*second"),
     )
-    yield "dynamic height", Variant(
-        _edited(base, _dynamic_height), refusal="E-NOT-QUANTISABLE.*'height'.*one size"
+    yield (
+        "dynamic height",
+        Variant(_edited(base, _dynamic_height), refusal="E-NOT-QUANTISABLE.*'height'.*one size"),
     )
     yield "two inputs", Variant(_edited(base, _second_input), refusal="E-NOT-QUANTISABLE.*2 inputs")
-    yield "custom operator", Variant(
-        _edited(base, _custom), refusal="E-NOT-QUANTISABLE.*own/act.*acme::Swoosh"
+    yield (
+        "custom operator",
+        Variant(_edited(base, _custom), refusal="E-NOT-QUANTISABLE.*own/act.*acme::Swoosh"),
     )
-    yield "quantised already", Variant(
-        _edited(base, _quantised), refusal="E-NOT-QUANTISABLE.*already.*own/q"
+    yield (
+        "quantised already",
+        Variant(_edited(base, _quantised), refusal="E-NOT-QUANTISABLE.*already.*own/q"),
     )
 
 
@@ -205,9 +269,7 @@ def _batch_norms(model: ModelProto) -> None:
             _array(model, f"bn{number}.{place}", value.astype(np.float32))
             for place, value in enumerate(values)
         ]
-        nodes.append(
-            helper.make_node("BatchNormalization", [f"{result}.raw", *names], [result])
-        )
+        nodes.append(helper.make_node("BatchNormalization", [f"{result}.raw", *names], [result]))
     del model.graph.node[:]
     model.graph.node.extend(nodes)
 

@@ -22,7 +22,6 @@ from embedge.runtime.encoders.preprocessing import (
     PREPROCESSING,
     Preprocessing,
     fed_digest,
-    normalises_inside,
 )
 from embedge.runtime.encoders.sessions import graph_facts
 from embedge.runtime.picture.images import RgbImage
@@ -66,7 +65,7 @@ def _conventional(path: Path, contract: EmbeddingContract) -> str:
     data = path.read_bytes()
     if METADATA_KEY.encode() in data:
         return named[known]
-    return "rgb-plain" if normalises_inside(graph_facts(data).first) else "rgb-scaled"
+    return "rgb-plain" if {"Sub", "Mul"} <= set(graph_facts(data).first) else "rgb-scaled"
 
 
 def confirm_preprocessing(
