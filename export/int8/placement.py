@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from embedge.export.graph.channels import slope_of
+from embedge.export.graph.channels import is_depthwise, slope_of
 from embedge.export.graph.surgery import (
     Graph,
     Images,
@@ -34,7 +34,7 @@ __all__ = [
     "Target",
     "Wanted",
     "activation_scales",
-    "last_layers",
+    "cheap_ends",
     "layer_macs",
     "place",
     "slope_scale",
@@ -43,7 +43,7 @@ __all__ = [
 
 Target = Literal["cpu", "trt", "trt8"]
 _MOVES_VALUES = {"Concat", "Flatten", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
-_NEXT_TO_NOTHING = 0.005  # of all multiplications
+_NEXT_TO_NOTHING, _LITTLE = 0.005, 0.01  # of all multiplications
 
 
 @dataclass(slots=True)
@@ -231,13 +231,28 @@ def _places(value: NDArray[np.generic]) -> int:
     return int(value.size // value.shape[1])
 
 
-def last_layers(graph: Graph, picture: Images) -> dict[str, float]:
-    """The layers at the very end that cost next to nothing, and the share of each.
+def cheap_ends(graph: Graph, picture: Images, target: Target) -> dict[str, float]:
+    """The layers at both ends that cost next to nothing, and the share of each.
 
     In a face network a convolution over the whole map and a matrix product write the embedding:
     what they round nothing averages out any more, and 8 bits cannot make them noticeably faster.
+    On the other end the first depthwise convolution has nine products to a sum, and everything
+    behind it sees what it rounds: of all layers none costs a network in U8 more of its nearness.
     """
     shares = layer_macs(graph, picture)
+    return _last(graph, shares) | (_first_depthwise(graph, shares) if target == "cpu" else {})
+
+
+def _first_depthwise(graph: Graph, shares: dict[str, float]) -> dict[str, float]:
+    first = next((n for n in graph.nodes if n.name in shares and is_depthwise(graph, n)), None)
+    if first is None:
+        return {}
+    layer = first.name.partition(".part")[0]  # one that was split is all of its parts
+    found = {name: share for name, share in shares.items() if name.partition(".part")[0] == layer}
+    return found if sum(found.values()) <= _LITTLE else {}
+
+
+def _last(graph: Graph, shares: dict[str, float]) -> dict[str, float]:
     found, spent = dict[str, float](), 0.0
     node = graph.producer(graph.outputs[0].name)
     while node is not None and sum(name not in graph.constants for name in node.input) == 1:

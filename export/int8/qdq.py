@@ -25,7 +25,7 @@ from embedge.export.graph.weights import self_contained
 from embedge.export.int8.budget.precision_plan import Budget, PrecisionPlan, searched
 from embedge.export.int8.compensation import Means, correct_biases, equalise, exact_entrance
 from embedge.export.int8.layers import layer_count, named_layers, require_layers
-from embedge.export.int8.placement import Target, Wanted, last_layers, place, wanted_tensors
+from embedge.export.int8.placement import Target, Wanted, cheap_ends, place, wanted_tensors
 from embedge.export.int8.ranges import Method, Range, ValueCounts
 from embedge.export.intake.models import quantisable
 
@@ -191,7 +191,7 @@ def calibrated_graph(model: Path | Graph, images: Images, target: Target) -> Cal
     for values in observe(graph, wanted.tensors, batches_of(images, contract)):
         for name, value in values.items():
             histograms[name].collect(value, name, most=_VALUES_PER_PICTURE)
-    return Calibrated(graph, target, histograms, fixed, last_layers(graph, images[:1]))
+    return Calibrated(graph, target, histograms, fixed, cheap_ends(graph, images[:1], target))
 
 
 def _own(path: Path) -> Graph:

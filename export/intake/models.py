@@ -21,7 +21,8 @@ _IR = 8  # the oldest that carries OPSET
 
 
 def quantisable(model: onnx.ModelProto) -> None:
-    """A float network of standard operators, without control flow."""
+    """A float network of standard operators of an opset that is known, without control flow."""
+    _known_opset(model)
     inlined = {(item.domain, item.name) for item in model.functions}
     for node in model.graph.node:
         if node.op_type in _QUANTISED:
@@ -96,13 +97,7 @@ def in_opset(model: onnx.ModelProto) -> onnx.ModelProto:
     Most operators of a newer opset only take more types than before. Where the converter knows no
     way down they are relabelled, if onnx.checker and the comparison that follows agree.
     """
-    version = next((i.version for i in model.opset_import if i.domain in ("", "ai.onnx")), 0)
-    if version not in _TAKEN:
-        raise EmbedgeError(
-            "E-OPSET",
-            f"the model uses ONNX opset {version}, not one of {_TAKEN.start} to {_TAKEN.stop - 1}",
-            remedy=f"Export it again with opset {OPSET}",
-        )
+    version = _known_opset(model)
     if version == OPSET:
         return model
     try:
@@ -124,6 +119,18 @@ def in_opset(model: onnx.ModelProto) -> onnx.ModelProto:
             remedy=f"Export it again with opset {OPSET}",
         ) from error
     return found
+
+
+def _known_opset(model: onnx.ModelProto) -> int:
+    found = (item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
+    version = int(next(found, 0))
+    if version not in _TAKEN:
+        raise EmbedgeError(
+            "E-OPSET",
+            f"the model uses ONNX opset {version}, not one of {_TAKEN.start} to {_TAKEN.stop - 1}",
+            remedy=f"Export it again with opset {OPSET}",
+        )
+    return version
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:

@@ -210,6 +210,11 @@ def _relabelled(opset: int) -> Callable[[ModelProto], None]:
     def edit(model: ModelProto) -> None:
         model.opset_import[0].version = opset
         model.ir_version = 11 if opset > 21 else 8
+        for node in model.graph.node:  # it came with opset 14
+            if node.op_type == "BatchNormalization" and opset < 14:
+                kept = [item for item in node.attribute if item.name != "training_mode"]
+                del node.attribute[:]
+                node.attribute.extend(kept)
 
     return edit
 

@@ -91,7 +91,7 @@ class PrecisionPlan:
 
     def float_layers(self) -> tuple[FloatLayer, ...]:
         """Every layer in float."""
-        why = "writes the embedding and costs nothing"
+        why = "costs next to nothing, and nothing averages out what it would round"
         last = (FloatLayer(node, share, why) for node, share in self.last.items())
         return (*last, *map(self._reasoned, self.kept))
 
