@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from embedge.calibration.evaluation.feeding import better_feeding, feeding_rates, has_pairs
+from embedge.calibration.feeding import better_feeding, feeding_rates, has_pairs
 from embedge.errors import EmbedgeError
 from embedge.export.intake.original import Door, Layout
 from embedge.runtime.contract import Colour, PerChannel

@@ -98,10 +98,8 @@ def test_what_is_wrong_is_one_sentence(place: Path, more: str, said: str) -> Non
 def test_a_threshold_without_evidence_is_no_bundle_to_ship(place: Path) -> None:
     """It is written, and the command says that a bound was missed."""
     fed = "--mean 127.5 --std 127.5 --colour RGB"
-    done = ran(
-        place,
-        f"embedge bundle embedder.onnx --faces faces --fmr 1e-6 {fed} --seconds 0.5 --out few.embedge",
-    )
+    few = f"--faces faces --fmr 1e-6 {fed} --seconds 0.5 --out few.embedge"
+    done = ran(place, f"embedge bundle embedder.onnx {few}")
     assert done.returncode == 3
     assert "E-GATE: missed: fp32 threshold, fp16 threshold" in done.stderr
     assert "insufficient data: needs" in done.stdout

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.evaluation.feeding import better_feeding, feeding_rates
 from embedge.calibration.evaluation.subjects import opened_model
+from embedge.calibration.feeding import better_feeding, feeding_rates
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file
 from embedge.optional import require
