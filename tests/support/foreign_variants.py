@@ -350,7 +350,8 @@ def _uint8_nhwc(model: ModelProto) -> None:
 def _typed(kind: int) -> Callable[[ModelProto], None]:
     def edit(model: ModelProto) -> None:
         wide = helper.tensor_dtype_to_np_dtype(kind)
-        for tensor in model.graph.initializer:
+        inner = [a.t for n in model.graph.node for a in n.attribute if a.HasField("t")]
+        for tensor in (*model.graph.initializer, *inner):
             if tensor.data_type == TensorProto.FLOAT:
                 value = numpy_helper.to_array(tensor).astype(wide)
                 tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
