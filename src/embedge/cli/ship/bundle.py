@@ -1,8 +1,8 @@
 """Make a bundle from an embedder somebody already has: no training, the same proof.
 
 The network is brought to one form and compared with the original after every step; how it is fed
-is stated or written in the file, and confirmed on faces. A quarter of the people calibrate INT8,
-others set the thresholds, others again judge. FACES is a folder of aligned crops, PERSON/PICTURE.
+is stated or written in the file, and confirmed on faces. A sixth of the people calibrate INT8, a
+third set the thresholds, half are judged. FACES is a folder of aligned crops, PERSON/PICTURE.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from embedge.optional import require
     from embedge.pipeline.foreign.bundling import Wanted, bundled
     from embedge.progress import Progress
-    from embedge.report.gate.text import gate_lines
+    from embedge.report.gate.text import gate_lines, shortage_lines
 
     require("onnx", extra="export")
     outcome = bundled(
@@ -64,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
     verdict = outcome.report.verdict
     print(feeding_text(outcome.feeding))
     print(gate_lines(verdict))
+    for line in shortage_lines(outcome.report):
+        print(line)
     print(f"report:  {outcome.bundle / 'report.html'}\nbundle:  {outcome.bundle}")
     if not verdict.passed:
         failed = ", ".join(gate.name for gate in verdict.gates if not gate.passed)

@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     asked = asked_of(options)
     looked_at(options.model, asked)  # a wrong file is told before many pictures are read
     chosen = chosen_from_folder(options.calib, options.count, seed=options.seed)
-    images = decoded_pictures(chosen.root, chosen.names)
+    images, others = (decoded_pictures(chosen.root, some) for some in (chosen.names, chosen.spare))
     taken = taken_in(options.model, images, asked, confirming_faces(options.calib))
     print(feeding_text(taken.feeding))
     Progress().say(f"calibrating on {len(images)} of {chosen.offered} pictures …")
@@ -95,7 +95,6 @@ def run(options: argparse.Namespace) -> int:
             weight_bits=options.weight_bits,
             budget=None if options.budget is None else _budget(options, chosen),
         )
-        others = decoded_pictures(chosen.root, chosen.spare)
         parity = parity_of(taken, part, others, floor=options.floor)
     plan.write(options.out.with_suffix(".plan.json"))
     chosen.write(options.out.with_suffix(".calibration.json"))
@@ -125,7 +124,7 @@ def _layers_text(plan: "PrecisionPlan") -> str:
 
 
 def _budget(options: argparse.Namespace, chosen: "CalibrationSet") -> "Budget":
-    """What may be lost, judged on whole people beside the pictures that calibrate."""
+    """What may be lost, on people who neither calibrate nor are measured afterwards."""
     import numpy as np
 
     from embedge.export.int8.budget.precision_plan import Budget
@@ -133,12 +132,10 @@ def _budget(options: argparse.Namespace, chosen: "CalibrationSet") -> "Budget":
         comparable,
         decoded_pictures,
         person_of,
-        picture_files,
     )
     from embedge.progress import Progress
 
-    others = set(picture_files(chosen.root)) - set(chosen.names)
-    names = comparable(others, options.judge, seed=options.seed)
+    names = comparable(chosen.plan, options.judge, seed=options.seed)
     people = np.array([person_of(name) for name in names])
     progress = Progress()
     progress.say(f"judging on {len(names)} other pictures of {len(np.unique(people))} people …")

@@ -20,6 +20,7 @@ from embedge.export.int8.placement import Target
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.intake.feeding import ConfirmedFeeding
 from embedge.export.intake.intake import Asked, TakenIn, looked_at, taken_in
+from embedge.pipeline.detector_in_bundle import detector_into_bundle, detector_kind
 from embedge.pipeline.foreign.people import People, people_of
 from embedge.pipeline.foreign.telling import Told, bundle_from, report_from
 from embedge.pipeline.proving.judging import Operating, Rows, Views, findings
@@ -33,6 +34,7 @@ from embedge.runtime.encoders.ort import OrtEncoder
 __all__ = ["Outcome", "Wanted", "bundled"]
 
 _TARGETS: dict[str, Target] = {"int8-cpu": "cpu", "int8-trt": "trt"}
+_PEOPLE = "people of a folder (not checked: whether the network learnt from them)"
 _CROPS = 64
 _BATCH = 64
 
@@ -66,6 +68,8 @@ class Outcome:
 def bundled(wanted: Wanted, progress: Progress) -> Outcome:
     """Write the bundle; whether its gates hold is for the report to say and the caller to ask."""
     looked_at(wanted.model, wanted.asked)
+    if wanted.detector is not None:
+        detector_kind(wanted.detector)
     people = people_of(wanted.faces, most=wanted.most, count=wanted.count, seed=wanted.seed)
     progress.say("taking the network in …")
     taken = taken_in(wanted.model, people.calibration, wanted.asked, people.confirming)
@@ -73,13 +77,15 @@ def bundled(wanted: Wanted, progress: Progress) -> Outcome:
         folder = Path(scratch)
         graphs, plans = _graphs(wanted, taken, people, folder, progress)
         views = _views(taken, people, graphs, progress)
-        operating = Operating(_rates(wanted.fmr), wanted.fmr, wanted.seed)
-        found = findings(operating, people.judged, people.split, views, graphs, progress)
+        operating = Operating(_rates(wanted.fmr), wanted.fmr, wanted.fmr, wanted.seed, _PEOPLE)
+        found = findings(operating, people.faces, people.roles, views, graphs, progress)
         latency = _timed(wanted, people, graphs, progress)
         told = Told(wanted.command, wanted.model, taken, people, graphs, plans, found, latency)
         report = report_from(told, wanted.fmr, wanted.licence, wanted.seed)
         write_report(report, folder)
-        place = bundle_from(told, report, folder, wanted.out, wanted.detector)
+        place = bundle_from(told, report, folder, wanted.out)
+        if wanted.detector is not None:
+            detector_into_bundle(place, wanted.detector)
     return Outcome(place, report, taken.feeding)
 
 
@@ -111,7 +117,7 @@ def _graphs(
 
 
 def _views(taken: TakenIn, people: People, graphs: dict[str, Path], progress: Progress) -> Views:
-    """The judged pictures through the network as it came and through every artifact."""
+    """The pictures through the network as it came and through every artifact."""
     original = unit_rows(_rows(people, taken.expected, "the network as it came", progress))
     artifacts, providers = {}, {}
     for name, path in graphs.items():
@@ -124,8 +130,8 @@ def _views(taken: TakenIn, people: People, graphs: dict[str, Path], progress: Pr
 
 
 def _rows(people: People, encode: Encode, what: str, progress: Progress) -> Rows:
-    with progress.task(f"held-out people, {what}", len(people.judged)) as task:
-        chunks = list(feature_chunks(people.judged, encode, size=_BATCH, ticker=task))
+    with progress.task(f"people, {what}", len(people.faces)) as task:
+        chunks = list(feature_chunks(people.faces, encode, size=_BATCH, ticker=task))
     return np.concatenate([chunk.rows for chunk in chunks])
 
 
@@ -134,7 +140,7 @@ def _timed(wanted: Wanted, people: People, graphs: dict[str, Path], progress: Pr
         return latency_section(
             graphs,
             default="int8-cpu" if "int8-cpu" in graphs else "fp32",
-            crops=np.asarray(people.judged.images[:_CROPS]),
+            crops=np.asarray(people.faces.images[:_CROPS]),
             queries=rendered_queries(wanted.seed),
             seconds=wanted.seconds,
             on_round=task.advance,

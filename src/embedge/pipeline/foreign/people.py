@@ -1,4 +1,4 @@
-"""The people of a folder in three groups: who calibrates, who sets thresholds, who judges."""
+"""The people of a folder: who calibrates and confirms, who sets thresholds, who judges."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.thresholds import split_subjects
+from embedge.calibration.people.splits import Roles, roles_of
 from embedge.errors import EmbedgeError
 from embedge.export.int8.calibration_set import (
     choose,
@@ -21,22 +21,20 @@ from embedge.train.data import FaceSet
 
 __all__ = ["People", "people_of"]
 
-_CHOOSING = 0.25  # of the people
 _CONFIRMING = 128  # pictures
-_FEWEST = 12
+_FEWEST = 18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class People:
-    """`choosing` people calibrate INT8 and confirm the feeding; they appear nowhere else."""
+    """Those who choose calibrate INT8 and confirm the feeding, and do nothing else."""
 
     calibration: NDArray[np.uint8]
     calibration_sha256: str
     confirming: Faces
-    judged: FaceSet
-    split: tuple[NDArray[np.bool_], NDArray[np.bool_]]
-    """(whose comparisons set thresholds, whose are judged by them), over `judged`"""
-    offered: int
+    faces: FaceSet
+    roles: Roles
+    """over `faces`, which are everybody"""
 
 
 def people_of(root: Path, *, most: int, count: int, seed: int) -> People:
@@ -52,15 +50,15 @@ def people_of(root: Path, *, most: int, count: int, seed: int) -> People:
             where=root,
             remedy="Give a folder of aligned faces, PERSON/PICTURE",
         )
-    choosing, rest = split_subjects(labels, seed, share=_CHOOSING)
+    roles = roles_of(labels, seed, choosing=True)
     images = decoded_pictures(root, names)
-    pool, own = images[choosing], labels[choosing]
+    pool, own = images[roles.choose], labels[roles.choose]
     chosen = pool[choose(picture_features(pool), own.tolist(), count, seed=seed)]
-    digests = [sha256_file(root / name) for name, kept in zip(names, rest) if kept]
-    identities, numbers = np.unique(labels[rest], return_inverse=True)
-    judged = FaceSet(
+    digests = [sha256_file(root / name) for name in names]
+    identities, numbers = np.unique(labels, return_inverse=True)
+    faces = FaceSet(
         root.name,
-        images[rest],
+        images,
         numbers.astype(np.int64),
         tuple(identities.tolist()),
         sha256_json(digests),
@@ -69,9 +67,8 @@ def people_of(root: Path, *, most: int, count: int, seed: int) -> People:
         chosen,
         sha256_json([int(v) for v in chosen.reshape(len(chosen), -1).sum(axis=1, dtype=np.int64)]),
         _confirming(pool, own),
-        judged,
-        split_subjects(judged.labels, seed),
-        len(names),
+        faces,
+        roles,
     )
 
 

@@ -12,23 +12,24 @@ import numpy as np
 
 from embedge import __version__
 from embedge.bench.results import Latency
+from embedge.calibration.evaluation.figures import Acquisition, Key
 from embedge.calibration.evaluation.worst import ScoredPair
 from embedge.export.int8.budget.precision_plan import PrecisionPlan
 from embedge.export.intake.intake import TakenIn
 from embedge.files import sha256_file
 from embedge.pipeline.foreign.people import People
-from embedge.pipeline.proving.bounds import cosine_gates, gate, loss_gates
+from embedge.pipeline.proving.bounds import Bounds, comparison_of, proof_gates
 from embedge.pipeline.stages.ship.parity_result import ParityResult, ScoredPlaces, student
 from embedge.report.device import now
 from embedge.report.model import (
     Artifact,
     Evaluation,
     FloatLayer,
-    Gate,
     Model,
     Provenance,
     Report,
     Space,
+    Tested,
     Verdict,
     Worst,
 )
@@ -39,8 +40,7 @@ from embedge.typed import plain, structured
 
 __all__ = ["Told", "bundle_from", "report_from"]
 
-_COSINES = {"fp32": 0.9999, "fp16": 0.999, "int8-cpu": 0.95, "int8-trt": 0.95}
-_TAR_LOSS = 0.01
+_CAME = "the network as it came"
 _PACKAGES = ("onnx", "onnxruntime", "numpy", "pillow")
 _CPU_GRAPHS = ("fp32", "fp16", "int8-cpu")
 
@@ -76,12 +76,14 @@ class Told:
                 provider=found.provider,
                 cosine_to_torch=found.cosine,
                 threshold=found.threshold,
+                shortage=found.shortage,
                 float_layers=structured(tuple[FloatLayer, ...], plain(layers)),
             )
 
-    def default_artifact(self, gates: tuple[Gate, ...]) -> str:
-        """The fastest on one thread of those that hold their bounds."""
-        failed = {one.name.partition(" ")[0] for one in gates if not one.passed}
+    def default_artifact(self, verdict: Verdict) -> str:
+        """The fastest on one thread of those that hold their bounds and have a threshold."""
+        failed = {one.name.partition(" ")[0] for one in verdict.gates if not one.passed}
+        failed |= {name for name, one in self.findings.artifacts.items() if one.threshold is None}
         times = [
             (row.mean, row.artifact)
             for row in self.latency.artifacts
@@ -93,32 +95,32 @@ class Told:
 
 def report_from(told: Told, fmr: float, licence: str | None, seed: int) -> Report:
     findings, contract = told.findings, told.taken.contract
-    gates = tuple(_gates(findings, fmr))
+    bounds = Bounds(fmr=fmr, threshold_fmr=fmr, whom=_CAME, alone="fp32")
     return Report(
         created=now(),
         title=f"{told.name}: a network as it came, on {findings.dataset.name}",
         command=told.command,
-        verdict=Verdict.of(gates),
+        verdict=Verdict.of(proof_gates(bounds, findings)),
         space=Space(contract.space, contract.model, contract.digest),
         models=(_model(told),),
         artifacts=tuple(told.artifacts()),
-        evaluation=Evaluation(findings.dataset, findings.comparisons),
+        evaluation=_evaluation(told),
         latency=told.latency,
         worst=_worst(told),
         provenance=_provenance(told, licence, seed),
     )
 
 
-def _gates(findings: ParityResult, fmr: float) -> Iterator[Gate]:
-    yield from cosine_gates(_COSINES, findings, "the network as it came")
-    yield from loss_gates(fmr, _TAR_LOSS, findings)
-    for name, facts in findings.artifacts.items():
-        value = facts.threshold.value if facts.threshold else None
-        needs = facts.threshold_needs
-        told = f" (insufficient data: needs {needs:,} impostor comparisons)" if needs else ""
-        yield gate(
-            f"{name} threshold", f"threshold of {name} at FMR {fmr:g}{told}", value, -1, "min"
-        )
+def _evaluation(told: Told) -> Evaluation:
+    """A picture that cannot be decoded stops the command, so none is missing here."""
+    findings, seen = told.findings, Acquisition.of(len(told.people.faces), {})
+    return Evaluation(
+        findings.dataset,
+        findings.comparisons,
+        findings=findings.findings,
+        tested=(Tested(student("fp32"), seen),),
+        zoo=findings.zoo,
+    )
 
 
 def _model(told: Told) -> Model:
@@ -130,8 +132,8 @@ def _model(told: Told) -> Model:
 
 
 def _worst(told: Told) -> Worst:
-    faces, found = told.people.judged, told.findings
-    threshold = found.artifacts["fp32"].threshold
+    faces, found = told.people.faces, told.findings
+    alone = comparison_of(found, Key(student("fp32"), student("fp32")))
 
     def pairs(places: tuple[ScoredPlaces, ...]) -> list[ScoredPair]:
         return [ScoredPair(place.a, place.b, place.cosine) for place in places]
@@ -140,7 +142,7 @@ def _worst(told: Told) -> Worst:
         pairs(found.worst.impostors),
         pairs(found.worst.genuines),
         comparison=str(student("fp32")),
-        threshold=threshold.value if threshold else None,
+        line=alone.line if alone else None,
         label=lambda row: faces.identities[faces.labels[row]],
         picture=lambda row: np.asarray(faces.images[row]),
     )
@@ -151,7 +153,7 @@ def _provenance(told: Told, licence: str | None, seed: int) -> Provenance:
     return Provenance(
         versions={"embedge": __version__, "python": platform.python_version(), **_versions()},
         teacher_digest=told.taken.contract.model,
-        data_fingerprint=told.people.judged.fingerprint,
+        data_fingerprint=told.people.faces.fingerprint,
         held_out_fingerprint=told.findings.dataset.fingerprint,
         calibration_sha256=told.people.calibration_sha256,
         seed=seed,
@@ -177,18 +179,18 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def bundle_from(told: Told, report: Report, folder: Path, out: Path, detector: Path | None) -> Path:
-    """Seal graphs, plans and report; the detector comes along where one is given."""
+def bundle_from(told: Told, report: Report, folder: Path, out: Path) -> Path:
+    """Seal graphs, plans and report."""
     files: dict[str, bytes | Path] = {path.name: path for path in told.graphs.values()}
     files |= {path.name: path for path in folder.glob("*.plan.json")}
     files |= {name: folder / name for name in ("report.html", "report.json")}
     facts = told.findings.artifacts
     extras: dict[str, Any] = {
-        "thresholds": {name: plain(found.thresholds) for name, found in facts.items()}
+        "thresholds": {name: plain(found.thresholds) for name, found in facts.items()},
+        "threshold_shortages": {
+            name: plain(found.shortage) for name, found in facts.items() if found.shortage
+        },
     }
-    if detector is not None:
-        files[detector.name] = detector
-        extras["detector"] = {"file": detector.name}
     return write_bundle(
         out,
         name=told.name,
@@ -199,6 +201,6 @@ def bundle_from(told: Told, report: Report, folder: Path, out: Path, detector: P
         ],
         files=files,
         provenance=report.provenance.facts(),
-        default_artifact=told.default_artifact(report.verdict.gates),
+        default_artifact=told.default_artifact(report.verdict),
         extras=extras,
     )

@@ -3,7 +3,7 @@
 Nothing here trains, so that a network somebody already has is judged where torch is not installed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,10 +13,16 @@ from numpy.typing import NDArray
 from embedge.calibration.evaluation.figures import Comparison, Key
 from embedge.calibration.evaluation.judge import Asked, Subject, cosines_of, judge, scores_of
 from embedge.calibration.evaluation.worst import ScoredPair, worst_pairs
+from embedge.calibration.intervals.bootstrap import resampled
+from embedge.calibration.intervals.lead import Lead, lead, tar_rounds
 from embedge.calibration.pairs import pairs_within
-from embedge.calibration.rates import Insufficient
+from embedge.calibration.people.shortage import carried_threshold, shortage_text
+from embedge.calibration.people.splits import Roles
+from embedge.calibration.people.zoo import Zoo, zoo_of
+from embedge.calibration.rates import OperatingPoint, operating_point
 from embedge.calibration.thresholds import threshold_at
 from embedge.files import sha256_file
+from embedge.pipeline.proving.faults import faults_of, picture_digests, thresholds_on
 from embedge.pipeline.stages.ship.parity_result import (
     ArtifactParity,
     ParityResult,
@@ -31,17 +37,21 @@ from embedge.train.data import FaceSet
 __all__ = ["Operating", "Rows", "Views", "findings"]
 
 Rows = NDArray[np.float32]
-Split = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 _WORST_SHOWN = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Operating:
-    """The rates that are told, the one that thresholds keep, and the seed of the intervals."""
+    """The rates that are told, those that thresholds keep and gates look at, the intervals' seed.
+
+    `people` says what is not known of those who are held out.
+    """
 
     fmrs: tuple[float, ...]
     threshold_fmr: float
+    gate_fmr: float
     seed: int
+    people: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,33 +86,70 @@ class Views:
 def findings(
     operating: Operating,
     faces: FaceSet,
-    split: Split,
+    roles: Roles,
     views: Views,
     graphs: dict[str, Path],
     progress: Progress,
 ) -> ParityResult:
-    """`split`: whose comparisons set thresholds, and whose are judged by them."""
-    calibrate, test = split
-    artifacts = {}
+    labels, tested = faces.labels[roles.judge], views.of(roles.judge)
+    losses, artifacts = _losses(operating, tested, labels), {}
     with progress.task("setting thresholds", len(graphs)) as task:
         for name, path in graphs.items():
-            digest = sha256_file(path)
-            artifacts[name] = _artifact(operating, faces, views, name, digest, calibrate)
+            found = _artifact(operating, faces, views, name, sha256_file(path), roles)
+            artifacts[name] = replace(found, loss=losses.get(name))
             task.advance()
-    labels, tested = faces.labels[test], views.of(test)
-    dataset = Dataset(
+            if found.shortage is not None:
+                progress.say(f"  {name}: {shortage_text(found.shortage, found.threshold)}")
+    comparisons = _comparisons(operating, labels, tested, artifacts, progress)
+    digests = picture_digests(faces)
+    return ParityResult(
+        _dataset(operating, faces, roles, digests),
+        artifacts,
+        comparisons,
+        _worst(tested.artifacts["fp32"], labels, np.flatnonzero(roles.judge)),
+        tuple(faults_of(faces, digests, views.teacher.rows)),
+        _zoo(comparisons, tested.artifacts["fp32"], labels),
+    )
+
+
+def _dataset(operating: Operating, faces: FaceSet, roles: Roles, digests: list[str]) -> Dataset:
+    return Dataset(
         faces.name,
         faces.fingerprint,
-        identities=len(np.unique(labels)),
-        images=int(test.sum()),
-        threshold_identities=len(np.unique(faces.labels[calibrate])),
+        identities=len(np.unique(faces.labels[roles.judge])),
+        images=int(roles.judge.sum()),
+        threshold_identities=len(np.unique(faces.labels[roles.threshold])),
+        people=operating.people,
+        thresholds_on=thresholds_on(digests, roles),
     )
-    return ParityResult(
-        dataset,
-        artifacts,
-        _comparisons(operating, labels, tested, artifacts, progress),
-        _worst(tested.artifacts["fp32"], labels, np.flatnonzero(test)),
-    )
+
+
+def _zoo(
+    comparisons: Sequence[Comparison], alone: Subject, labels: NDArray[np.int64]
+) -> Zoo | None:
+    key = Key(alone.side, alone.side)
+    found = next(one for one in comparisons if one.key == key)
+    if (line := found.line) is None:
+        return None
+    return zoo_of(pairs_within(alone.rows, labels), line.value, found.name, line.words)
+
+
+def _losses(operating: Operating, views: Views, labels: NDArray[np.int64]) -> dict[str, Lead]:
+    """Against the first artifact, in the same rounds of the bootstrap, where TAR is known."""
+    fmr = operating.gate_fmr
+    found = dict[str, tuple[float, NDArray[np.float64]]]()
+    for name, one in views.artifacts.items():
+        scores = scores_of(one, one, labels)
+        point = operating_point(scores, fmr)
+        if isinstance(point, OperatingPoint):
+            found[name] = point.tar, tar_rounds(resampled(scores, seed=operating.seed), fmr)
+    first, *others = views.artifacts
+    people = len(np.unique(labels))
+    return {
+        name: lead(found[first][0] - found[name][0], found[first][1], found[name][1], people)
+        for name in others
+        if first in found and name in found
+    }
 
 
 def _artifact(
@@ -111,30 +158,32 @@ def _artifact(
     views: Views,
     name: str,
     digest: str,
-    calibrate: NDArray[np.bool_],
+    roles: Roles,
 ) -> ArtifactParity:
-    """Parity with torch, and thresholds for a gallery of its own and for the teacher's."""
-    some, labels = views.of(calibrate), faces.labels[calibrate]
-    probe, dataset = some.artifacts[name], f"{faces.name} {faces.fingerprint[:12]}"
+    """Parity with torch, and thresholds for a gallery of its own and for the teacher's.
 
-    def thresholds(gallery: Subject, *fmrs: float) -> list[Threshold | Insufficient]:
-        scores = scores_of(gallery, probe, labels)
-        return [threshold_at(scores, fmr, dataset=dataset, model=digest) for fmr in fmrs]
-
-    own, *ladder = thresholds(probe, operating.threshold_fmr, *operating.fmrs)
-    teachers = thresholds(some.teacher, operating.threshold_fmr) if views.shared else []
+    Whoever chose says nothing of parity either: an artifact may have been fitted to them.
+    """
+    some, labels = views.of(roles.threshold), faces.labels[roles.threshold]
+    told, probe = views.of(~roles.choose), some.artifacts[name]
+    dataset = f"{faces.name} {faces.fingerprint[:12]}"
+    mine = scores_of(probe, probe, labels)
+    own, shortage = carried_threshold(mine, operating.threshold_fmr, dataset=dataset, model=digest)
+    ladder = [threshold_at(mine, fmr, dataset=dataset, model=digest) for fmr in operating.fmrs]
+    teachers = None
+    if views.shared:
+        across = scores_of(some.teacher, probe, labels)
+        teachers, _ = carried_threshold(
+            across, operating.threshold_fmr, dataset=dataset, model=digest
+        )
     return ArtifactParity(
         provider=views.providers[name],
-        cosine=cosines_of(views.student, views.artifacts[name].rows),
-        threshold=next(_set(own), None),
-        threshold_needs=own.needs if isinstance(own, Insufficient) else None,
-        threshold_against_teacher=next(_set(*teachers), None),
-        thresholds=tuple(_set(*ladder)),
+        cosine=cosines_of(told.student, told.artifacts[name].rows),
+        threshold=own,
+        shortage=shortage,
+        threshold_against_teacher=teachers,
+        thresholds=tuple(one for one in ladder if isinstance(one, Threshold)),
     )
-
-
-def _set(*found: Threshold | Insufficient) -> Iterator[Threshold]:
-    return (one for one in found if isinstance(one, Threshold))
 
 
 def _comparisons(

@@ -1,12 +1,22 @@
-"""The gates of a verdict as lines of text."""
+"""The gates of a verdict as lines of text, and what to know of thresholds beside them."""
 
-from embedge.report.model import Gate, Verdict
+from embedge.calibration.people.shortage import shortage_text
+from embedge.report.model import Gate, Report, Verdict
 
-__all__ = ["bound_text", "gate_lines", "value_text"]
+__all__ = ["bound_text", "gate_lines", "shortage_lines", "value_text"]
 
 
 def gate_lines(verdict: Verdict) -> str:
     return "\n".join(map(_line, verdict.gates))
+
+
+def shortage_lines(report: Report) -> list[str]:
+    """Of thresholds looser than asked for, or of none at all."""
+    return [
+        f"NOTE  {one.name}: {shortage_text(one.shortage, one.threshold)}"
+        for one in report.artifacts
+        if one.shortage is not None
+    ]
 
 
 def _line(gate: Gate) -> str:

@@ -1,32 +1,44 @@
-"""The bounds that decide whether a run may be shipped."""
+"""The bounds that decide whether a run may be shipped, asked of the far ends of intervals."""
 
 from collections.abc import Iterator
 
 from embedge.calibration.evaluation.figures import Key
-from embedge.pipeline.proving.bounds import cosine_gates, gate, loss_gates, tar_of
+from embedge.pipeline.proving.bounds import Bounds, comparison_of, proof_gates
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
 from embedge.report.model import Gate
 
 __all__ = ["gates_of"]
 
+_CROSS_SPACE = 0.8  # of a student that shares its teacher's space, unless the recipe says more
+
 
 def gates_of(recipe: Recipe, findings: ParityResult) -> list[Gate]:
     """Every gate with its value; one that could not be measured has failed."""
-    evaluate = recipe.evaluate
-    return [
-        *cosine_gates(evaluate.gates.cosine_p1, findings, "the student in torch"),
-        *loss_gates(evaluate.gate_fmr, evaluate.gates.tar_loss, findings),
-        *_cross_space_gate(recipe, findings),
-    ]
+    return [*proof_gates(_bounds(recipe), findings), *_cross_space_gate(recipe, findings)]
+
+
+def _bounds(recipe: Recipe) -> Bounds:
+    evaluate, gates = recipe.evaluate, recipe.evaluate.gates
+    return Bounds(
+        fmr=evaluate.gate_fmr,
+        threshold_fmr=evaluate.threshold_fmr,
+        cosine_p1=gates.cosine_p1,
+        tar_loss=gates.tar_loss,
+        eer=gates.eer,
+        looser=evaluate.threshold_shortage == "looser",
+        whom="the student in torch",
+        alone="the student",
+    )
 
 
 def _cross_space_gate(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
     """Absent where the student has a space of its own and nobody asked for more."""
-    fmr, bound = recipe.evaluate.gate_fmr, recipe.evaluate.gates.cross_space_tar
-    across = Key(TEACHER, student("fp32"))
-    if bound or any(one.key == across for one in findings.comparisons):
-        value = tar_of(findings, across, fmr)
-        what = f"TAR of student probes against the teacher's gallery at FMR {fmr:g}"
-        share = None if value is None else 100 * value
-        yield gate("no re-enrolment", what, share, 100 * bound, "min", "%")
+    fmr, given = recipe.evaluate.gate_fmr, recipe.evaluate.gates.cross_space_tar
+    one = comparison_of(findings, Key(TEACHER, student("fp32")))
+    if given or one is not None:
+        point = one.tar_at(fmr) if one is not None else None
+        least = None if point is None or point.low is None else 100 * point.low
+        bound = 100 * (_CROSS_SPACE if given is None else given)
+        what = f"TAR of student probes in the teacher's gallery at FMR {fmr:g}, lower end"
+        yield Gate.of("no re-enrolment", what, least, bound, "min", "%")

@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from embedge.calibration.people.splits import RULES
 from embedge.files import write_json
 from embedge.pipeline.proving.judging import Operating, Views, findings
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
-from embedge.pipeline.stages.learn.checks import split_of
+from embedge.pipeline.stages.learn.checks import roles_in, somebody_chooses
 from embedge.pipeline.stages.ship.parity_result import ParityResult
 from embedge.pipeline.stages.ship.views import JudgedStages, views_of
 from embedge.progress import Progress
@@ -17,7 +18,7 @@ from embedge.typed import plain, structured
 
 __all__ = ["findings_from_views", "findings_of", "parity_stage"]
 
-_FORM = 2  # of the findings on disk
+_FORM = 4  # of the findings on disk
 
 
 def parity_stage(
@@ -33,7 +34,8 @@ def parity_stage(
         return {}
 
     evaluate = recipe.evaluate.model_dump(mode="json")
-    inputs = {"evaluate": evaluate, "seed": recipe.seed, "form": _FORM}
+    split = [recipe.data.seed, somebody_chooses(recipe), RULES]
+    inputs = {"evaluate": evaluate, "seed": recipe.seed, "split": split, "form": _FORM}
     return run.stage("parity", inputs, [*subjects.stages, *after], work)
 
 
@@ -45,5 +47,17 @@ def findings_from_views(
     recipe: Recipe, faces: FaceSet, views: Views, graphs: dict[str, Path], progress: Progress
 ) -> ParityResult:
     wanted = recipe.evaluate
-    operating = Operating(tuple(wanted.fmrs), wanted.threshold_fmr, recipe.seed)
-    return findings(operating, faces, split_of(faces, recipe), views, graphs, progress)
+    operating = Operating(
+        tuple(wanted.fmrs), wanted.threshold_fmr, wanted.gate_fmr, recipe.seed, _people(recipe)
+    )
+    return findings(operating, faces, roles_in(faces, recipe), views, graphs, progress)
+
+
+def _people(recipe: Recipe) -> str:
+    """Only of those who are rendered here, for networks trained here, all is known."""
+    if recipe.data.source == "rendered" and recipe.teacher.source != "file":
+        return ""
+    return (
+        "people held out by their names (not checked: whether the teacher learnt from them, or any"
+        " of them is learnt from under another name)"
+    )
