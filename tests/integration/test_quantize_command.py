@@ -54,7 +54,8 @@ def test_a_foreign_model_is_quantised_with_figures(folder, tmp_path, target):
     assert ("measure it in TensorRT" in done.stdout) == (target != "cpu")
     found = json.loads(figures.read_text())
     assert found["parity"]["mean"] > 0.999
-    assert found["after"]["bytes"] < 0.8 * found["before"]["bytes"]
+    most = 1.2 if target == "trt8" else 0.8  # TensorRT 8 reads weights in float only
+    assert found["after"]["bytes"] < most * found["before"]["bytes"]
     chosen = json.loads(out.with_suffix(".calibration.json").read_text())
     assert len(chosen["pictures"]) == 24  # of the half of the people who calibrate
 
@@ -113,9 +114,21 @@ def foreign(folder: Path, place: Path) -> Path:
     return place / "foreign.onnx"
 
 
+def people(place: Path) -> Path:
+    """Twelve, each of whose pictures are alike: faces that can confirm a feeding."""
+    rng = np.random.default_rng(0)
+    for number, picture in enumerate(smooth_pictures(12)):
+        for turn in range(4):
+            path = place / "people" / f"p{number}" / f"{turn}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            noisy = np.clip(picture + rng.integers(-12, 13, picture.shape), 0, 255)
+            Image.fromarray(noisy.astype(np.uint8)).save(path)
+    return place / "people"
+
+
 def test_a_foreign_model_states_how_it_is_fed(folder, tmp_path):
     model, out = foreign(folder, tmp_path), tmp_path / "q.onnx"
-    common = (model, "--calib", folder / "faces", "--out", out, "--count", "24", "--no-figures")
+    common = (model, "--calib", people(tmp_path), "--out", out, "--count", "24", "--no-figures")
     done = quantize(*common)
     assert done.returncode == 2
     assert "E-FEEDING-UNSTATED" in done.stderr
