@@ -19,11 +19,11 @@ from PIL import Image, ImageDraw, ImageFilter
 from embedge.bench.results import Latency, Percentiles
 from embedge.calibration.evaluation.figures import Acquisition, Side
 from embedge.calibration.evaluation.judge import Subject
+from embedge.pipeline.proving.judging import Views
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
 from embedge.pipeline.stages.ship.proof import findings_from_views
 from embedge.pipeline.stages.ship.reporting import Told, artifact_of, report_of
-from embedge.pipeline.stages.ship.views import Views
 from embedge.progress import Progress
 from embedge.report.model import Curve, Model, Provenance, Report, Skipped, Space
 from embedge.report.read import report_from_json

@@ -65,6 +65,10 @@ COMMANDS = {
         "ship.quantize",
         "ONNX model + aligned faces -> INT8 ONNX, with figures",
     ),
+    "bundle": (
+        "ship.bundle",
+        "ONNX embedder + aligned faces -> device bundle + report, no training",
+    ),
     "bundle add-detector": ("ship.add_detector", "put a face detector into a bundle"),
     "completion": ("machine.completion", "completion of commands for bash, zsh, fish"),
     "evaluate": ("proof.evaluate", "error rates of models on faces, with intervals"),
