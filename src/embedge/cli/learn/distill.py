@@ -109,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
     if outcome is None:
         return 0
     if options.detector:
-        from embedge.pipeline.detector_in_bundle import detector_into_bundle
+        from embedge.pipeline.additions.detector_in_bundle import detector_into_bundle
 
         detector_into_bundle(outcome.bundle, options.detector)
     verdict = outcome.report.verdict

@@ -20,7 +20,7 @@ from embedge.export.int8.placement import Target
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.intake.feeding import ConfirmedFeeding
 from embedge.export.intake.intake import Asked, TakenIn, looked_at, taken_in
-from embedge.pipeline.detector_in_bundle import detector_into_bundle, detector_kind
+from embedge.pipeline.additions.detector_in_bundle import detector_into_bundle, detector_kind
 from embedge.pipeline.foreign.people import People, people_of
 from embedge.pipeline.foreign.telling import Told, bundle_from, report_from
 from embedge.pipeline.proving.judging import Operating, Rows, Views, findings
