@@ -75,13 +75,15 @@ class FaceMatcher(Closing):
         require_detection: bool | None = None,
         trusted: Sequence[Path] = (),
         at_least: int | None = None,
+        selftest: str | None = None,
     ) -> Self:
         """Load an artifact of a bundle by its name (fp32, fp16, int8-cpu …), or the default.
 
         `detector` (an ONNX file, or an object) and `limits` replace those the bundle brings.
         `require_provider="TensorRT"` runs the bundle's own engine for this device. `aligned`
         declares that all pictures are aligned crops; see FaceReader for `require_detection`, and
-        `Bundle.open`, to which a path goes, for `trusted` and `at_least`.
+        `Bundle.open`, to which a path goes, for `trusted` and `at_least`. `selftest` ("first",
+        "always", "off") says when the bundle's golden vectors are asked for.
         """
         if not isinstance(bundle, Bundle):
             with Bundle.open(bundle, trusted=trusted, at_least=at_least) as opened:
@@ -95,6 +97,7 @@ class FaceMatcher(Closing):
                     limits=limits,
                     aligned=aligned,
                     require_detection=require_detection,
+                    selftest=selftest,
                 )
         if trusted or at_least is not None:
             raise EmbedgeError(
@@ -113,7 +116,11 @@ class FaceMatcher(Closing):
             require_detection=require_detection,
         )
         encoder = encoder_from_bundle(
-            bundle, artifact.name, require_provider=require_provider, threads=threads
+            bundle,
+            artifact.name,
+            require_provider=require_provider,
+            threads=threads,
+            selftest=selftest,
         )
         points = bundle.declared.known.thresholds.get(artifact.name, ())
         return cls(encoder, artifact, reader, points)
