@@ -13,6 +13,7 @@ from embedge.runtime.selftest.result import Fault, Finding
 __all__ = ["findings_in", "lowest_cosine"]
 
 _EXPLAINED = 0.7  # what an explanation may leave of the distance to the right answers
+_EXPLAINED_WELL = 0.3
 _TIE = 0.02  # of that distance
 _LENGTH = 2e-3  # half precision rounds a length of one so
 _SPREAD = 0.35  # of the distance between faces: less of it is a collapse
@@ -65,7 +66,8 @@ def _direction(rows: Rows, expected: Expected) -> Finding | None:
     right = expected.crops
     cosine = lowest_cosine(rows, right)
     name, left = _best(rows, right, expected.faults)
-    if left < _EXPLAINED:
+    # faces that have become one look a little like whatever else makes faces alike
+    if left < (_EXPLAINED_WELL if _collapsed(rows, right) else _EXPLAINED):
         fault, _, detail = name.partition(":")
         told = f"{detail}; " if detail else ""
         told += f"explains {1 - left:.0%} of the distance, cosine {cosine:.4f}"
@@ -97,14 +99,18 @@ def _permuted(rows: Rows, expected: Expected) -> Finding | None:
 
 
 def _unexplained(rows: Rows, right: Rows, cosine: float) -> Finding:
-    spread, usual = _spread(rows), _spread(right)
-    if spread < _SPREAD * usual:
-        told = f"different faces are {spread / max(usual, 1e-9):.0%} as far apart as they should be"
+    if _collapsed(rows, right):
+        share = _spread(rows) / max(_spread(right), 1e-9)
+        told = f"different faces are {share:.0%} as far apart as they should be"
         return Finding("collapse", f"{told}, cosine {cosine:.4f}")
     mean = float((rows * right).sum(axis=1).mean())
     if mean < _STRANGE:
         return Finding("stale-weights", f"answers of another network: mean cosine {mean:.4f}")
     return Finding("inexact", f"no known fault explains a cosine of {cosine:.4f}")
+
+
+def _collapsed(rows: Rows, right: Rows) -> bool:
+    return _spread(rows) < _SPREAD * _spread(right)
 
 
 def _spread(rows: Rows) -> float:
@@ -132,7 +138,8 @@ def _strays(rows: Rows, right: Rows, nearest: float) -> list[int]:
 def _misaligned(rows: Rows, pictures: Rows, expected: Expected) -> Iterator[Finding]:
     """What the same network answers to crops right now says how exact it is to pictures."""
     noise = 4 * (1 - lowest_cosine(rows, expected.crops))
-    least = max(min(expected.nearest, 1 - _ROUNDED), 1 - max(_ROUNDED_INT8, noise))
+    rounded = min(max(1 - expected.nearest, _ROUNDED), _ROUNDED_INT8)
+    least = 1 - max(rounded, noise)
     cosine = lowest_cosine(pictures, expected.pictures)
     if cosine < least:
         told = "aligned crops are answered right, pictures aligned by their landmarks are not"

@@ -41,6 +41,10 @@ COMMANDS = {
         "hold a report against a policy, for continuous integration",
     ),
     "report": ("proof.report", "draw a report again, compare, merge, sign off"),
+    "selftest": (
+        "proof.selftest",
+        "ask a bundle its golden vectors here; names what is wrong",
+    ),
     "sign": ("ship.sign", "sign a bundle, or check who signed it"),
     "plan": ("learn.plan", "memory and step time of a classifier, before training"),
     "verify": ("device.verify", "are these two pictures the same person?"),
