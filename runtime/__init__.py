@@ -25,10 +25,13 @@ __all__ = [
     "OrtEncoder",
     "Policy",
     "QualityLimits",
+    "SelfTest",
     "Threshold",
     "Verification",
+    "golden_of",
     "identify",
     "key_from_file",
+    "self_test",
     "write_bundle",
 ]
 
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
     from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
     from embedge.runtime.picture.quality import QualityLimits
     from embedge.runtime.policy import NIST_800_63B, Policy
+    from embedge.runtime.selftest.result import SelfTest
+    from embedge.runtime.selftest.selftest import golden_of, self_test
     from embedge.runtime.threshold import Threshold
 else:  # a type checker that saw this would take every name for one, of any type
     _HOMES = {
@@ -62,6 +67,9 @@ else:  # a type checker that saw this would take every name for one, of any type
         "OrtEncoder": "encoders.ort",
         "FaceMatcher": "matcher",
         "Verification": "matcher",
+        "SelfTest": "selftest.result",
+        "golden_of": "selftest.selftest",
+        "self_test": "selftest.selftest",
         "Threshold": "threshold",
     }
 
