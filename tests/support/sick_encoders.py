@@ -182,7 +182,7 @@ def sick_ones(who: Embedder, runtime: str) -> Iterator[tuple[str, Sick]]:
         "another output",
         Sick(
             frozenset({"wrong-output"}),
-            healthy(runner(_tapped(model, contract), runtime), contract),
+            healthy(runner(_tapped(model), runtime), contract),
         ),
     )
     yield (
@@ -290,13 +290,14 @@ def _scaled(graph: onnx.ModelProto, names: set[str], factor: float) -> None:
             tensor.CopyFrom(numpy_helper.from_array(changed, tensor.name))
 
 
-def _tapped(model: bytes, contract: EmbeddingContract) -> bytes:
-    """The pooled features, which come before the embedding."""
+def _tapped(model: bytes) -> bytes:
+    """What comes before the embedding: the pooled features, flat or not."""
     graph = onnx.load_from_string(model)
+    taken = {output.name for output in graph.graph.output}
     flat = [n.output[0] for n in graph.graph.node if n.op_type in ("Flatten", "Reshape")]
-    gemm = [n.input[0] for n in graph.graph.node if n.op_type in ("Gemm", "MatMul")]
+    last = [n.input[0] for n in graph.graph.node if n.op_type in ("Gemm", "MatMul", "Conv")]
     del graph.graph.output[:]
-    place = (flat or gemm)[-1]
+    place = next(name for name in (*reversed(flat), last[-1]) if name not in taken)
     graph.graph.output.append(onnx.ValueInfoProto(name=place))
     return graph.SerializeToString()
 
