@@ -56,7 +56,7 @@ def tilted(template: Sequence[Sequence[float]], row: int) -> Rows:
     points = np.asarray(template, np.float64)
     middle, angle = points.mean(axis=0), np.radians(6 + 3 * row) * (-1) ** row
     turn = 0.9 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return ((points - middle) @ turn.T + middle + [3, -2]).astype(np.float32)
+    return np.asarray((points - middle) @ turn.T + middle + [3, -2], np.float32)
 
 
 def _expected(
@@ -103,7 +103,8 @@ def _ill_feeds(crops: RgbImage, contract: EmbeddingContract) -> Iterator[tuple[s
     yield "missing-normalisation", pixels
     yield "colour-range:0 to 1, not normalised", pixels / 255
     yield "colour-range:16 to 235", (pixels * (219 / 255) + 16 - mean) / std
-    yield "colour-range:stretched", (np.clip((pixels - 16) * (255 / 219), 0, 255) - mean) / std
+    stretched: Tensor = np.clip((pixels - 16) * np.float32(255 / 219), 0, 255)
+    yield "colour-range:stretched", (stretched - mean) / std
     yield "layout:rows of pixels read as planes", _planes_misread(feed)
     yield "layout:height and width swapped", np.ascontiguousarray(feed.swapaxes(2, 3))
     steps = (-_STEP, 0, _STEP)

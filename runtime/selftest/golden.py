@@ -72,9 +72,9 @@ class Golden:
         for name, expected in self.artifacts.items():
             rows = _bytes(expected.crops) + _bytes(expected.pictures)
             yield _table(name, expected.nearest, _ANSWER) + rows
-            for fault, rows in expected.faults.items():
-                step = float(np.abs(rows).max()) / 127  # a direction needs no more than 8 bits
-                coded = np.rint(rows / step).astype(np.int8).tobytes()
+            for fault, ill in expected.faults.items():
+                step = float(np.abs(ill).max()) / 127  # a direction needs no more than 8 bits
+                coded = np.rint(ill / step).astype(np.int8).tobytes()
                 yield _table(f"{name}|{fault}", step, _FAULT) + coded
 
     @classmethod

@@ -291,14 +291,11 @@ def _scaled(graph: onnx.ModelProto, names: set[str], factor: float) -> None:
 
 
 def _tapped(model: bytes) -> bytes:
-    """What comes before the embedding: the pooled features, flat or not."""
+    """What the last layer reads: the pooled features, flat or not."""
     graph = onnx.load_from_string(model)
-    taken = {output.name for output in graph.graph.output}
-    flat = [n.output[0] for n in graph.graph.node if n.op_type in ("Flatten", "Reshape")]
-    last = [n.input[0] for n in graph.graph.node if n.op_type in ("Gemm", "MatMul", "Conv")]
+    layers = [n for n in graph.graph.node if n.op_type in ("Gemm", "MatMul", "Conv")]
     del graph.graph.output[:]
-    place = next(name for name in (*reversed(flat), last[-1]) if name not in taken)
-    graph.graph.output.append(onnx.ValueInfoProto(name=place))
+    graph.graph.output.append(onnx.ValueInfoProto(name=layers[-1].input[0]))
     return graph.SerializeToString()
 
 
