@@ -101,7 +101,7 @@ def _ill_feeds(crops: RgbImage, contract: EmbeddingContract) -> Iterator[tuple[s
     yield "colour-order", tensor_from_crops(crops[..., ::-1], contract)
     yield "double-normalisation", (feed - mean) / std
     yield "missing-normalisation", pixels
-    yield "colour-range:0 to 1, not normalised", pixels / 255
+    yield "colour-range:0 to 1, not normalised", np.asarray(pixels / 255, np.float32)
     yield "colour-range:16 to 235", (pixels * (219 / 255) + 16 - mean) / std
     stretched: Tensor = np.clip((pixels - 16) * np.float32(255 / 219), 0, 255)
     yield "colour-range:stretched", (stretched - mean) / std
