@@ -85,6 +85,7 @@ class FaceMatcher(Closing):
         colour: Colour | None = None,
         trusted: Sequence[Path] = (),
         at_least: int | None = None,
+        selftest: str | None = None,
     ) -> Self:
         """Load an artifact of a bundle by its name (fp32, fp16, int8-cpu …), or the default.
 
@@ -92,7 +93,8 @@ class FaceMatcher(Closing):
         `require_provider="TensorRT"` runs the bundle's own engine for this device. `aligned`
         declares that all pictures are aligned crops, `colour` what the channels of all arrays are
         (OpenCV: "BGR"); see FaceReader for `require_detection`, and `Bundle.open`, to which a path
-        goes, for `trusted` and `at_least`.
+        goes, for `trusted` and `at_least`. `selftest` ("first", "always", "off") says when the
+        bundle's golden vectors are asked for.
         """
         if not isinstance(bundle, Bundle):
             with Bundle.open(bundle, trusted=trusted, at_least=at_least) as opened:
@@ -107,6 +109,7 @@ class FaceMatcher(Closing):
                     aligned=aligned,
                     require_detection=require_detection,
                     colour=colour,
+                    selftest=selftest,
                 )
         if trusted or at_least is not None:
             raise EmbedgeError(
@@ -126,7 +129,11 @@ class FaceMatcher(Closing):
             colour=colour,
         )
         encoder = encoder_from_bundle(
-            bundle, artifact.name, require_provider=require_provider, threads=threads
+            bundle,
+            artifact.name,
+            require_provider=require_provider,
+            threads=threads,
+            selftest=selftest,
         )
         points = bundle.declared.known.thresholds.get(artifact.name, ())
         return cls(encoder, artifact, reader, points)

@@ -52,6 +52,10 @@ COMMANDS = {
         "proof.dossier",
         "a technology test report: checklist, groups, shaped verdicts",
     ),
+    "selftest": (
+        "proof.selftest",
+        "ask a bundle its golden vectors here; names what is wrong",
+    ),
     "sign": ("ship.sign", "sign a bundle, or check who signed it"),
     "plan": ("learn.plan", "memory and step time of a classifier, before training"),
     "verify": ("device.verify", "are these two pictures the same person?"),
