@@ -1,6 +1,7 @@
 """The matcher: pictures in, decisions out, at the threshold the bundle was calibrated to."""
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
+from embedge.arguments import whole
 from embedge.errors import EmbedgeError
 from embedge.runtime.bundle.bundle import Artifact, Bundle
 from embedge.runtime.closing import Closing
@@ -72,7 +74,7 @@ class FaceMatcher(Closing):
     @classmethod
     def load(
         cls,
-        bundle: Bundle | str | Path,
+        bundle: Bundle | str | os.PathLike[str],
         precision: str | None = None,
         *,
         require_provider: str | None = None,
@@ -182,13 +184,7 @@ class FaceMatcher(Closing):
             face = self.reader.read(images, landmarks, aligned=aligned, colour=colour)
             row: Embeddings = self.embed_faces([face])[0]
             return row
-        points = [None] * len(images) if landmarks is None else list(landmarks)
-        if len(points) != len(images):
-            raise EmbedgeError(
-                "E-LANDMARKS",
-                f"{len(images)} pictures came with landmarks for {len(points)}",
-                remedy="Give one set of landmarks, or None, for each picture",
-            )
+        points = _landmarks_each(landmarks, len(images))
         return self.embed_faces(
             [
                 self.reader.read(picture, five, aligned=aligned, colour=colour)
@@ -209,6 +205,21 @@ class FaceMatcher(Closing):
         colour: Colour | None = None,
     ) -> Iterator[Embeddings]:
         """One embedding (dim,) a picture, in order; memory holds one batch of crops."""
+        if isinstance(pictures, str | bytes | os.PathLike) or not isinstance(pictures, Iterable):
+            raise EmbedgeError(
+                "E-OPTION",
+                f"pictures is {pictures!r:.80}",
+                remedy="Give several pictures; embed takes a single one",
+            )
+        return self._streamed(pictures, whole("batch", batch, least=1), aligned, colour)
+
+    def _streamed(
+        self,
+        pictures: Iterable[Picture],
+        batch: int,
+        aligned: bool | None,
+        colour: Colour | None,
+    ) -> Iterator[Embeddings]:
         pending: list[ReadFace] = []
         for picture in pictures:
             pending.append(self.reader.read(picture, aligned=aligned, colour=colour))
@@ -228,7 +239,7 @@ class FaceMatcher(Closing):
         colour: Colour | None = None,
     ) -> Verification:
         """Are these the same person? Decided at the artifact's threshold unless one is given."""
-        pairs = zip((a, b), landmarks)
+        pairs = zip((a, b), _landmarks_each(landmarks, 2))
         faces = [self.reader.read(*pair, aligned=aligned, colour=colour) for pair in pairs]
         return self.verify_faces(*faces, threshold=threshold)
 
@@ -281,6 +292,20 @@ class FaceMatcher(Closing):
         self.reader.close()
 
 
+def _landmarks_each(landmarks: Any, pictures: int) -> list[ArrayLike | None]:
+    """Of several pictures: a set of landmarks, or None, for each."""
+    points = [None] * pictures if landmarks is None else landmarks
+    sized = hasattr(points, "__len__") and hasattr(points, "__getitem__")
+    if sized and len(points) == pictures:
+        return list(points)
+    told = f"for {len(points)}" if sized else f"that are {landmarks!r:.80}"
+    raise EmbedgeError(
+        "E-LANDMARKS",
+        f"{pictures} pictures came with landmarks {told}",
+        remedy="Give one set of landmarks, or None, for each picture",
+    )
+
+
 def _decidable(threshold: Threshold) -> Threshold:
     """The threshold, or an error where it would decide nothing."""
     if not isinstance(threshold, Threshold):
@@ -290,7 +315,7 @@ def _decidable(threshold: Threshold) -> Threshold:
             if not math.isnan(DECIDES.check(threshold.value)):
                 return threshold
             why = "a threshold that is no number decides nothing"
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             why = f"this threshold decides nothing: {error}"
     raise EmbedgeError(
         "E-THRESHOLD",

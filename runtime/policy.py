@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from embedge.arguments import share
 from embedge.errors import EmbedgeError
 from embedge.runtime.threshold import Threshold
 
@@ -53,6 +54,7 @@ def require_fmr(threshold: Threshold, policy: Policy) -> None:
 
 def loosest(thresholds: Sequence[Threshold], fmr: float) -> Threshold:
     """The lowest threshold that is proven for this false match rate."""
+    fmr = share("the false match rate (--fmr)", fmr)
     kept = [one for one in thresholds if one.proven and one.fmr_upper <= fmr]
     if kept:
         return min(kept, key=lambda threshold: threshold.value)

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Self
 
+from embedge.arguments import finite
 from embedge.typed import Bound, Text
 
 __all__ = ["DECIDES", "Threshold"]
@@ -35,7 +36,8 @@ class Threshold:
     @classmethod
     def by_hand(cls, value: float) -> Self:
         """Somebody's own number: nothing is proven of it, so its error rate is bounded by one."""
-        return cls(value, 1.0, 1.0, 1.0, 1.0, 0, 0, "none: a number given by hand", "any")
+        number = finite("the threshold (--threshold)", value)
+        return cls(number, 1.0, 1.0, 1.0, 1.0, 0, 0, "none: a number given by hand", "any")
 
     @property
     def proven(self) -> bool:
