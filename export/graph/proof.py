@@ -51,6 +51,10 @@ class Proof:
         """Refuse a pass that changed the function."""
         self.holds(name, lambda: embeddings_of(graph, self.images), agreed)
 
+    def distance(self, graph: Graph) -> float:
+        """How far its answers are from the original's at most, in lengths of an embedding."""
+        return furthest(self.expected, embeddings_of(graph, self.images))
+
     def holds(self, name: str, answers: Callable[[], Rows], agreed: float = AGREED) -> None:
         try:
             found = answers()
