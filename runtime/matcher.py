@@ -5,12 +5,11 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Annotated, Any, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from embedge.arguments import whole
 from embedge.errors import EmbedgeError
 from embedge.runtime.bundle.bundle import Artifact, Bundle
 from embedge.runtime.closing import Closing
@@ -22,8 +21,11 @@ from embedge.runtime.picture.images import Colour, Picture, is_one_picture
 from embedge.runtime.picture.quality import Quality, QualityLimits
 from embedge.runtime.policy import loosest
 from embedge.runtime.threshold import DECIDES, Threshold
+from embedge.typed import Bound, argument
 
 __all__ = ["FaceMatcher", "Verification"]
+
+_Batch = Annotated[int, Bound(1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,8 @@ class FaceMatcher(Closing):
                 f"pictures is {pictures!r:.80}",
                 remedy="Give several pictures; embed takes a single one",
             )
-        return self._streamed(pictures, whole("batch", batch, least=1), aligned, colour)
+        size = argument(_Batch, batch, "batch", "a whole number from 1 on")
+        return self._streamed(pictures, size, aligned, colour)
 
     def _streamed(
         self,

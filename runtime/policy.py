@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from embedge.arguments import share
 from embedge.errors import EmbedgeError
-from embedge.runtime.threshold import Threshold
+from embedge.runtime.threshold import Share, Threshold
+from embedge.typed import argument
 
 __all__ = ["NIST_800_63B", "Policy", "identification_threshold", "loosest", "require_fmr"]
 
@@ -54,7 +54,7 @@ def require_fmr(threshold: Threshold, policy: Policy) -> None:
 
 def loosest(thresholds: Sequence[Threshold], fmr: float) -> Threshold:
     """The lowest threshold that is proven for this false match rate."""
-    fmr = share("the false match rate (--fmr)", fmr)
+    fmr = argument(Share, fmr, "the false match rate (--fmr)", "a number above 0, at most 1")
     kept = [one for one in thresholds if one.proven and one.fmr_upper <= fmr]
     if kept:
         return min(kept, key=lambda threshold: threshold.value)

@@ -88,7 +88,7 @@ def is_one_picture(images: Any) -> bool:
     """One, not several; a batch of pictures is a list, or an array of four axes."""
     if isinstance(images, np.ndarray):
         return images.ndim < 4
-    single = str | bytes | bytearray | memoryview | Mapping | Image.Image
+    single = (str, bytes, bytearray, memoryview, Mapping, Image.Image)
     several = hasattr(images, "__len__") and hasattr(images, "__getitem__")
     return isinstance(images, single) or not several
 

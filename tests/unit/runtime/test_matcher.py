@@ -129,7 +129,7 @@ def test_a_rate_is_a_share(matcher, fmr):
 
 @pytest.mark.parametrize("value", ["0.5", None, math.nan, math.inf, [0.5]])
 def test_a_threshold_by_hand_is_a_number(value):
-    with pytest.raises(EmbedgeError, match="E-OPTION: the threshold"):
+    with pytest.raises(EmbedgeError, match="E-THRESHOLD: the threshold"):
         Threshold.by_hand(value)
     assert Threshold.by_hand(np.float32(0.5)).value == 0.5
 
