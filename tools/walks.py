@@ -70,8 +70,9 @@ def gradient(_: Path) -> list[str]:
 
     def step() -> None:
         batch = Batches(faces, 4, seed=0, flip=True).at(0)
+        pictures = batch.on(torch.device("cpu"), torch.contiguous_format)
         teacher = torch.randn(4, 32)
-        method(Sample(network(batch.images), batch.labels, teacher)).total.backward()
+        method(Sample(network(pictures), batch.labels, teacher)).total.backward()
 
     return _entered(step)
 
