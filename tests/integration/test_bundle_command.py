@@ -41,7 +41,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     onnx.save(model, folder / "embedder.onnx")
     rng = np.random.default_rng(0)
     for number, picture in enumerate(smooth_pictures(148)):
-        for turn in range(3):
+        for turn in range(2):
             noisy = np.clip(picture + rng.integers(-12, 13, picture.shape), 0, 255)
             path = folder / "faces" / f"p{number:02}" / f"{turn}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def ran(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
     _, *words = shlex.split(command)
     line = [sys.executable, "-c", WITHOUT_TORCH, *words]
     return subprocess.run(
-        line, cwd=folder, capture_output=True, text=True, timeout=300, check=False
+        line, cwd=folder, capture_output=True, text=True, timeout=600, check=False
     )
 
 
@@ -98,7 +98,7 @@ def test_what_is_wrong_is_one_sentence(place: Path, more: str, said: str) -> Non
 def test_a_rate_that_nobody_carries_is_no_bundle_to_ship(place: Path) -> None:
     """It is written with thresholds that are carried, and the command says what was missed."""
     fed = "--mean 127.5 --std 127.5 --colour RGB"
-    few = f"--faces faces --most 180 --fmr 1e-6 {fed} --seconds 0.5 --out few.embedge"
+    few = f"--faces faces --most 120 --fmr 1e-6 {fed} --seconds 0.5 --out few.embedge"
     done = ran(place, f"embedge bundle embedder.onnx {few}")
     assert done.returncode == 3
     assert "E-GATE: missed: fp16 accuracy, equal error rate" in done.stderr
@@ -112,4 +112,4 @@ def test_a_rate_that_nobody_carries_is_no_bundle_to_ship(place: Path) -> None:
     assert report["evaluation"]["dataset"]["identities"] == 30
     fp32 = report["artifacts"][0]
     assert 1e-6 < fp32["threshold"]["fmr_target"] <= 0.1
-    assert fp32["cosine_to_torch"]["n"] == 150  # nobody who chose
+    assert fp32["cosine_to_torch"]["n"] == 100  # nobody who chose
