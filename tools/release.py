@@ -26,7 +26,7 @@ def main() -> int:
             print(f"not reproducible: {', '.join(differing)}", file=sys.stderr)
             return 1
         dist.mkdir(exist_ok=True)
-        made = [shutil.copy(path, dist / path.name) for path in sorted(first.iterdir())]
+        made = [Path(shutil.copy(path, dist)) for path in sorted(first.iterdir())]
         made.append(bill_of_materials(dist, Path(name, "bare")))
     (dist / "SHA256SUMS").write_text(sums(made))
     print((dist / "SHA256SUMS").read_text(), end="")
