@@ -1,6 +1,6 @@
 """Bridges between every two of three real networks: what is kept, the verdicts, the decoys.
 
-    python benchmarks/bridge.py REAL_FOLDER [--cache DIR] [--rounds 100]
+    python benchmarks/bridge.py REAL_FOLDER [--cache DIR]
 
 Fitted on the unlabelled faces of `utk`, judged on all pairs of `lfw-dev`, at most 8 pictures a
 person. Constants of the method were chosen on a third of these people ("chosen on"); the rest, and
@@ -26,10 +26,10 @@ from embedge.calibration.evaluation.embed import embedded
 from embedge.calibration.evaluation.faces import FaceFiles
 from embedge.calibration.evaluation.subjects import opened_model
 from embedge.calibration.pairs import pairs_between, pairs_within
+from embedge.calibration.people.splits import split_subjects
 from embedge.calibration.protocols.folders import people_in_folders
 from embedge.calibration.rates import false_match_rate, false_non_match_rate, operating_point
 from embedge.calibration.scores import Float32, PairScores
-from embedge.calibration.thresholds import split_subjects
 from embedge.runtime.bridge import End
 from embedge.train.bridge.fit import Fitted, fitted_bridge
 from embedge.train.bridge.pairs import Pairs
@@ -62,7 +62,6 @@ def judged(
     pairs: Pairs,
     people: People,
     chosen: np.ndarray,
-    rounds: int,
     before: dict[str, Any] | None,
 ) -> dict[str, Any]:
     began, used = time.perf_counter(), time.process_time()
@@ -82,9 +81,7 @@ def judged(
     }
     if before is not None:
         return {**before, **unlabelled}
-    found = labelled_evidence(
-        bridge, people, FMRS, fmr=DEMANDS.fmr, dataset="lfw-dev", rounds=rounds
-    )
+    found = labelled_evidence(bridge, people, FMRS, fmr=DEMANDS.fmr, dataset="lfw-dev")
     return {
         **unlabelled,
         "labelled": _told(found),
@@ -173,9 +170,7 @@ def decoys(utk: dict[str, Float32], people: People, made: dict[str, Any]) -> dic
         fitted = fitted_bridge(end(name, old), end("new", utk["new"]), pairs)
         agreed = agreement(fitted.held_out, fitted.native, FMRS)
         group = People(labelled, people.new, people.labels)
-        evidence = labelled_evidence(
-            fitted.bridge, group, FMRS, fmr=DEMANDS.fmr, dataset="lfw-dev", rounds=50
-        )
+        evidence = labelled_evidence(fitted.bridge, group, FMRS, fmr=DEMANDS.fmr, dataset="lfw-dev")
         told[name] = {
             "verdict": asdict(verdict(fitted.bridge, agreed, evidence, DEMANDS)),
             "without_labels": asdict(verdict(fitted.bridge, agreed, None, DEMANDS)),
@@ -250,7 +245,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("real", type=Path)
     parser.add_argument("--cache", type=Path)
-    parser.add_argument("--rounds", type=int, default=100, help="of the bootstrap over people")
     parser.add_argument("--decoy-pictures", type=int, default=3000)
     parser.add_argument(
         "--keep-labelled", action="store_true", help="measure again only what needs no labels"
@@ -266,7 +260,7 @@ def main() -> None:
     if options.keep_labelled:
         known = json.loads((RESULTS / "bridge.json").read_text())["pairs"]
     result: dict[str, Any] = {"provenance": provenance("torch", "onnxruntime"), "pairs": {}}
-    result |= {"images": len(labels), "unlabelled": len(unlabelled.names), "rounds": options.rounds}
+    result |= {"images": len(labels), "unlabelled": len(unlabelled.names)}
     for old in MODELS:
         for new in MODELS:
             if old == new:
@@ -274,7 +268,7 @@ def main() -> None:
             pairs = Pairs([utk[old]], [utk[new]])
             people = People(lfw[old], lfw[new], labels)
             before = known.get(f"{old} > {new}")
-            told = judged((old, new), pairs, people, chosen, options.rounds, before)
+            told = judged((old, new), pairs, people, chosen, before)
             result["pairs"][f"{old} > {new}"] = told
             print(old, new, json.dumps(told["labelled"]["points"]), told["verdict"], flush=True)
             write_result("bridge", result)

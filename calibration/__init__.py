@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from embedge.calibration.evaluation.figures import Comparison, Side
     from embedge.calibration.evaluation.judge import Asked, Subject, judge
     from embedge.calibration.pairs import pairs_between, pairs_within
+    from embedge.calibration.people.splits import split_subjects
     from embedge.calibration.rates import Insufficient, equal_error, operating_point
     from embedge.calibration.scores import PairScores
-    from embedge.calibration.thresholds import split_subjects, threshold_at
+    from embedge.calibration.thresholds import threshold_at
 else:  # a type checker that saw this would take every name for one, of any type
     _HOMES = {
         "PairScores": "scores",
@@ -39,7 +40,7 @@ else:  # a type checker that saw this would take every name for one, of any type
         "operating_point": "rates",
         "Insufficient": "rates",
         "threshold_at": "thresholds",
-        "split_subjects": "thresholds",
+        "split_subjects": "people.splits",
         "Comparison": "evaluation.figures",
         "Side": "evaluation.figures",
         "Asked": "evaluation.judge",

@@ -16,18 +16,29 @@ __all__ = [
     "NIST_800_63B",
     "Artifact",
     "Bundle",
+    "Choice",
+    "Colour",
+    "Detector",
     "EmbeddingContract",
     "EmbedgeError",
+    "Face",
     "FaceMatcher",
+    "FaceRefused",
     "Gallery",
     "Identification",
     "OnnxDetector",
     "OrtEncoder",
+    "Picture",
     "Policy",
+    "Quality",
     "QualityLimits",
+    "Ranked",
+    "ReadFace",
+    "SeenFace",
     "Threshold",
     "Verification",
     "identify",
+    "identify_all",
     "key_from_file",
     "write_bundle",
 ]
@@ -39,10 +50,19 @@ if TYPE_CHECKING:
     from embedge.runtime.encoders.ort import OrtEncoder
     from embedge.runtime.gallery.gallery import Gallery
     from embedge.runtime.gallery.keys import key_from_file
-    from embedge.runtime.identification import Identification, identify
+    from embedge.runtime.gallery.search.ranking import Ranked
+    from embedge.runtime.identification import (
+        Identification,
+        SeenFace,
+        identify,
+        identify_all,
+    )
     from embedge.runtime.matcher import FaceMatcher, Verification
+    from embedge.runtime.picture.detect import Choice, Detector, Face
     from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
-    from embedge.runtime.picture.quality import QualityLimits
+    from embedge.runtime.picture.face_crop import ReadFace
+    from embedge.runtime.picture.images import Colour, Picture
+    from embedge.runtime.picture.quality import FaceRefused, Quality, QualityLimits
     from embedge.runtime.policy import NIST_800_63B, Policy
     from embedge.runtime.threshold import Threshold
 else:  # a type checker that saw this would take every name for one, of any type
@@ -53,9 +73,20 @@ else:  # a type checker that saw this would take every name for one, of any type
         "EmbeddingContract": "contract",
         "Gallery": "gallery.gallery",
         "key_from_file": "gallery.keys",
+        "Ranked": "gallery.search.ranking",
         "Identification": "identification",
+        "SeenFace": "identification",
         "identify": "identification",
+        "identify_all": "identification",
+        "Choice": "picture.detect",
+        "Detector": "picture.detect",
+        "Face": "picture.detect",
         "OnnxDetector": "picture.detect.onnx_detector",
+        "ReadFace": "picture.face_crop",
+        "Colour": "picture.images",
+        "Picture": "picture.images",
+        "FaceRefused": "picture.quality",
+        "Quality": "picture.quality",
         "QualityLimits": "picture.quality",
         "NIST_800_63B": "policy",
         "Policy": "policy",

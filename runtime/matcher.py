@@ -1,5 +1,6 @@
 """The matcher: pictures in, decisions out, at the threshold the bundle was calibrated to."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,10 @@ from embedge.runtime.encoders import Embeddings, Encoder
 from embedge.runtime.encoders.bundled import encoder_from_bundle
 from embedge.runtime.picture.detect import Choice, Detector
 from embedge.runtime.picture.face_crop import FaceReader, ReadFace
-from embedge.runtime.picture.images import Picture
+from embedge.runtime.picture.images import Colour, Picture, is_one_picture
 from embedge.runtime.picture.quality import Quality, QualityLimits
-from embedge.runtime.threshold import HIGHEST, LOWEST, Threshold
+from embedge.runtime.policy import loosest
+from embedge.runtime.threshold import DECIDES, Threshold
 
 __all__ = ["FaceMatcher", "Verification"]
 
@@ -32,6 +34,13 @@ class Verification:
     artifact: str
     provider: str
     quality: tuple[Quality, Quality]
+
+    def __repr__(self) -> str:
+        return (
+            f"<Verification: {'match' if self.match else 'no match'}, cosine {self.cosine:.4f},"
+            f" threshold {self.threshold.value:.4f} ({self.threshold.evidence()}),"
+            f" {self.artifact} on {self.provider}>"
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -73,6 +82,7 @@ class FaceMatcher(Closing):
         limits: QualityLimits | None = None,
         aligned: bool = False,
         require_detection: bool | None = None,
+        colour: Colour | None = None,
         trusted: Sequence[Path] = (),
         at_least: int | None = None,
     ) -> Self:
@@ -80,8 +90,9 @@ class FaceMatcher(Closing):
 
         `detector` (an ONNX file, or an object) and `limits` replace those the bundle brings.
         `require_provider="TensorRT"` runs the bundle's own engine for this device. `aligned`
-        declares that all pictures are aligned crops; see FaceReader for `require_detection`, and
-        `Bundle.open`, to which a path goes, for `trusted` and `at_least`.
+        declares that all pictures are aligned crops, `colour` what the channels of all arrays are
+        (OpenCV: "BGR"); see FaceReader for `require_detection`, and `Bundle.open`, to which a path
+        goes, for `trusted` and `at_least`.
         """
         if not isinstance(bundle, Bundle):
             with Bundle.open(bundle, trusted=trusted, at_least=at_least) as opened:
@@ -95,6 +106,7 @@ class FaceMatcher(Closing):
                     limits=limits,
                     aligned=aligned,
                     require_detection=require_detection,
+                    colour=colour,
                 )
         if trusted or at_least is not None:
             raise EmbedgeError(
@@ -111,12 +123,17 @@ class FaceMatcher(Closing):
             threads=threads,
             aligned=aligned,
             require_detection=require_detection,
+            colour=colour,
         )
         encoder = encoder_from_bundle(
             bundle, artifact.name, require_provider=require_provider, threads=threads
         )
         points = bundle.declared.known.thresholds.get(artifact.name, ())
         return cls(encoder, artifact, reader, points)
+
+    def __repr__(self) -> str:
+        looks = "no detector" if self.reader.detector is None else "with a detector"
+        return f"<FaceMatcher: {self.artifact.name} on {self.provider}, {looks}>"
 
     @property
     def provider(self) -> str:
@@ -125,7 +142,12 @@ class FaceMatcher(Closing):
 
     @overload
     def embed(
-        self, images: Picture, landmarks: ArrayLike | None = None, *, aligned: bool | None = None
+        self,
+        images: Picture,
+        landmarks: ArrayLike | None = None,
+        *,
+        aligned: bool | None = None,
+        colour: Colour | None = None,
     ) -> Embeddings: ...
     @overload
     def embed(
@@ -134,19 +156,24 @@ class FaceMatcher(Closing):
         landmarks: Sequence[ArrayLike | None] | None = None,
         *,
         aligned: bool | None = None,
+        colour: Colour | None = None,
     ) -> Embeddings: ...
     def embed(
-        self, images: Any, landmarks: Any = None, *, aligned: bool | None = None
+        self,
+        images: Any,
+        landmarks: Any = None,
+        *,
+        aligned: bool | None = None,
+        colour: Colour | None = None,
     ) -> Embeddings:
         """One picture to (dim,), several to (N, dim).
 
         A face is detected and aligned, or aligned by its five `landmarks` (5, 2), in pixels.
         `aligned` declares crops of the contract's size; without a detector they need not be.
         """
-        if _is_one(images):
-            row: Embeddings = self.embed_faces(
-                [self.reader.read(images, landmarks, aligned=aligned)]
-            )[0]
+        if is_one_picture(images):
+            face = self.reader.read(images, landmarks, aligned=aligned, colour=colour)
+            row: Embeddings = self.embed_faces([face])[0]
             return row
         points = [None] * len(images) if landmarks is None else list(landmarks)
         if len(points) != len(images):
@@ -155,20 +182,29 @@ class FaceMatcher(Closing):
                 f"{len(images)} pictures came with landmarks for {len(points)}",
                 remedy="Give one set of landmarks, or None, for each picture",
             )
-        pairs = zip(images, points)
-        return self.embed_faces([self.reader.read(*pair, aligned=aligned) for pair in pairs])
+        return self.embed_faces(
+            [
+                self.reader.read(picture, five, aligned=aligned, colour=colour)
+                for picture, five in zip(images, points)
+            ]
+        )
 
     def embed_faces(self, faces: Sequence[ReadFace]) -> Embeddings:
         """Faces that were read before, to (N, dim)."""
         return self._encoder.embed([face.crop for face in faces])
 
     def stream(
-        self, pictures: Iterable[Picture], *, batch: int = 16, aligned: bool | None = None
+        self,
+        pictures: Iterable[Picture],
+        *,
+        batch: int = 16,
+        aligned: bool | None = None,
+        colour: Colour | None = None,
     ) -> Iterator[Embeddings]:
         """One embedding (dim,) a picture, in order; memory holds one batch of crops."""
         pending: list[ReadFace] = []
         for picture in pictures:
-            pending.append(self.reader.read(picture, aligned=aligned))
+            pending.append(self.reader.read(picture, aligned=aligned, colour=colour))
             if len(pending) == batch:
                 yield from self.embed_faces(pending)
                 pending.clear()
@@ -182,17 +218,18 @@ class FaceMatcher(Closing):
         landmarks: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
         threshold: Threshold | None = None,
         aligned: bool | None = None,
+        colour: Colour | None = None,
     ) -> Verification:
         """Are these the same person? Decided at the artifact's threshold unless one is given."""
         pairs = zip((a, b), landmarks)
-        faces = [self.reader.read(*pair, aligned=aligned) for pair in pairs]
+        faces = [self.reader.read(*pair, aligned=aligned, colour=colour) for pair in pairs]
         return self.verify_faces(*faces, threshold=threshold)
 
     def verify_faces(
         self, a: ReadFace, b: ReadFace, *, threshold: Threshold | None = None
     ) -> Verification:
         """The same for faces that were read before."""
-        decided_at = self.threshold() if threshold is None else _decidable(threshold)
+        decided_at = self.decidable(threshold)
         one, other = self.embed_faces([a, b])
         cosine = float(np.clip(one @ other, -1.0, 1.0))
         return Verification(
@@ -204,19 +241,33 @@ class FaceMatcher(Closing):
             quality=(a.quality, b.quality),
         )
 
-    def threshold(self) -> Threshold:
-        """The artifact's calibrated threshold."""
+    def threshold(self, *, fmr: float | None = None) -> Threshold:
+        """The artifact's calibrated threshold, or the loosest that is proven for `fmr`."""
+        if fmr is not None:
+            return loosest(self._calibrated(), fmr)
         if self.artifact.threshold is not None:
             return _decidable(self.artifact.threshold)
+        others = ", ".join(f"{one.fmr_upper:.2g}" for one in self._operating_points)
         raise EmbedgeError(
             "E-THRESHOLD",
             f"the artifact {self.artifact.name} has no calibrated threshold",
-            remedy="Choose another artifact, or pass a threshold measured on your own data",
+            remedy=f"Ask for a false match rate that is calibrated (--fmr, one of {others})"
+            if others
+            else "Choose another artifact (--artifact), calibrate on more held-out people, or give"
+            " a threshold of your own (--threshold; Threshold.by_hand in Python)",
         )
 
     def thresholds(self) -> tuple[Threshold, ...]:
         """Every operating point the bundle was calibrated at, the artifact's own first."""
         return (self.threshold(), *self._operating_points)
+
+    def decidable(self, threshold: Threshold | None) -> Threshold:
+        """The threshold, or an error where it would decide nothing; None takes the artifact's."""
+        return self.threshold() if threshold is None else _decidable(threshold)
+
+    def _calibrated(self) -> tuple[Threshold, ...]:
+        own = self.artifact.threshold
+        return (*((own,) if own else ()), *self._operating_points)
 
     def close(self) -> None:
         self._encoder.close()
@@ -224,18 +275,19 @@ class FaceMatcher(Closing):
 
 
 def _decidable(threshold: Threshold) -> Threshold:
-    """The threshold, or an error where it would decide nothing; NaN lies between no two numbers."""
+    """The threshold, or an error where it would decide nothing."""
     if not isinstance(threshold, Threshold):
         why = "a bare number is no threshold: it says nothing of its error rates"
-    elif LOWEST <= threshold.value <= HIGHEST:
-        return threshold
     else:
-        why = f"a threshold of {threshold.value} decides nothing"
+        try:
+            if not math.isnan(DECIDES.check(threshold.value)):
+                return threshold
+            why = "a threshold that is no number decides nothing"
+        except ValueError as error:
+            why = f"this threshold decides nothing: {error}"
     raise EmbedgeError(
-        "E-THRESHOLD", why, remedy="Pass a threshold that was measured: a cosine, from -1 to 1"
+        "E-THRESHOLD",
+        why,
+        remedy="Pass a threshold that was measured: a cosine above -1, at most 1; Threshold.by_hand"
+        " makes one of a number",
     )
-
-
-def _is_one(images: Any) -> bool:
-    single_array = isinstance(images, np.ndarray) and images.ndim == 3
-    return single_array or isinstance(images, str | Path | bytes)

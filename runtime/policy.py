@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from embedge.errors import EmbedgeError
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["NIST_800_63B", "Policy", "identification_threshold", "require_fmr"]
+__all__ = ["NIST_800_63B", "Policy", "identification_threshold", "loosest", "require_fmr"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,20 @@ def require_fmr(threshold: Threshold, policy: Policy) -> None:
         f"the threshold is proven for a false match rate of {threshold.fmr_upper:.1e} only, the"
         f" policy {policy.name} allows {policy.max_fmr:.1e}",
         remedy="Calibrate the bundle at a lower rate on more impostor pairs",
+    )
+
+
+def loosest(thresholds: Sequence[Threshold], fmr: float) -> Threshold:
+    """The lowest threshold that is proven for this false match rate."""
+    kept = [one for one in thresholds if one.proven and one.fmr_upper <= fmr]
+    if kept:
+        return min(kept, key=lambda threshold: threshold.value)
+    known = sorted(one.fmr_upper for one in thresholds if one.proven)
+    told = f"; its strictest is proven for {known[0]:.2g}" if known else ""
+    raise EmbedgeError(
+        "E-OPERATING-POINT",
+        f"no threshold of this artifact is proven for a false match rate of {fmr:.2g}{told}",
+        remedy="Ask for a rate that is proven, or calibrate on more people than were held out",
     )
 
 

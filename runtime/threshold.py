@@ -1,14 +1,14 @@
 """A decision threshold and the evidence it rests on."""
 
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from embedge.typed import Bound, Text
 
-__all__ = ["HIGHEST", "LOWEST", "Threshold"]
+__all__ = ["DECIDES", "Threshold"]
 
-# Below -1 everybody matches; the cosine of two equal rows in single precision may be above 1.
-LOWEST, HIGHEST = -1.0, 1 + 1e-5
+# At -1 everybody matches; the cosine of two equal rows in single precision may be above 1.
+DECIDES = Bound(-1.0, 1 + 1e-5, above=True)
 
 Share = Annotated[float, Bound(0, 1, above=True)]
 Count = Annotated[int, Bound(0, 10**15)]
@@ -22,7 +22,7 @@ class Threshold:
     comparison, that `value` had on `impostors` pairs of `subjects` subjects of the data `dataset`.
     """
 
-    value: Annotated[float, Bound(LOWEST, HIGHEST)]
+    value: Annotated[float, DECIDES]
     fmr_target: Share
     fmr: Annotated[float, Bound(0, 1)]
     fmr_upper: Share
@@ -31,6 +31,25 @@ class Threshold:
     subjects: Count
     dataset: Text
     model: Text
+
+    @classmethod
+    def by_hand(cls, value: float) -> Self:
+        """Somebody's own number: nothing is proven of it, so its error rate is bounded by one."""
+        return cls(value, 1.0, 1.0, 1.0, 1.0, 0, 0, "none: a number given by hand", "any")
+
+    @property
+    def proven(self) -> bool:
+        return self.impostors > 0
+
+    def evidence(self) -> str:
+        """In words: what it was calibrated to, and on how much."""
+        if not self.proven:
+            return "your own number: no evidence, its false match rate is unknown"
+        return (
+            f"false match rate at most {self.fmr_upper:.2g} with {self.confidence:.0%} confidence"
+            f" (target {self.fmr_target:.2g}, measured {self.fmr:.2g}), on {self.impostors:,}"
+            f" impostor pairs of {self.subjects:,} people: {self.dataset}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

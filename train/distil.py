@@ -68,7 +68,7 @@ def train_student(
         name,
         network,
         method,
-        Batches(lesson.faces, schedule.batch, seed, flip=lesson.flip),
+        Batches(lesson.faces, schedule.batch, seed, flip=lesson.flip, jitter=schedule.jitter),
         schedule,
         folder=folder,
         progress=progress,

@@ -12,8 +12,8 @@ from embedge.calibration.evaluation.faces import CorruptRecord, Faces
 from embedge.progress import Progress
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.data.dataset import FaceDataset
-from embedge.train.data.feeding.batches import pixels
 from embedge.train.data.feeding.pictures import CorruptLog, read_faces
+from embedge.train.data.feeding.variation import pixels
 
 __all__ = ["BATCH", "StandIns", "embed_faces", "rows_of"]
 
@@ -46,11 +46,16 @@ class StandIns(Faces):
 
 
 def rows_of(
-    faces: FaceDataset, encode: Callable[[RgbImage], Rows], *, what: str, progress: Progress
+    faces: FaceDataset,
+    encode: Callable[[RgbImage], Rows],
+    *,
+    what: str,
+    progress: Progress,
+    size: int = BATCH,
 ) -> Rows:
     """What `encode` answers to every picture, (N, dim)."""
     with progress.task(what, len(faces)) as task:
-        chunks = feature_chunks(StandIns(faces), encode, size=BATCH, ticker=task)
+        chunks = feature_chunks(StandIns(faces), encode, size=size, ticker=task)
         return np.concatenate([chunk.rows for chunk in chunks])
 
 

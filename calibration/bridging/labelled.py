@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from embedge.calibration.evaluation.figures import Comparison, Count, Share, Side
 from embedge.calibration.evaluation.judge import Asked, Subject, judge, scores_of
-from embedge.calibration.intervals.bootstrap import ROUNDS
+from embedge.calibration.people.splits import split_subjects
 from embedge.calibration.rates import Insufficient
 from embedge.calibration.scores import Float32
-from embedge.calibration.thresholds import split_subjects, threshold_at
+from embedge.calibration.thresholds import threshold_at
 from embedge.runtime.bridge import Bridge
 from embedge.runtime.threshold import Threshold
 
@@ -75,14 +75,13 @@ def labelled_evidence(
     fmr: float,
     dataset: str,
     seed: int = 0,
-    rounds: int = ROUNDS,
     on_done: Callable[[], object] = lambda: None,
 ) -> Labelled:
     """Old and new model alone, and a bridged gallery searched with the new model's probes."""
     bridged = bridge.apply(people.old)
     old, new, across = _subjects(people, bridged)
     wanted = [Asked(old, old), Asked(new, new), Asked(across, new)]
-    found = judge(wanted, people.labels, fmrs, seed=seed, rounds=rounds, on_done=on_done)
+    found = judge(wanted, people.labels, fmrs, seed=seed, on_done=on_done)
     chosen, others = split_subjects(people.labels, seed)
     threshold, native = calibrated(bridged, people, chosen, fmr, dataset=dataset)
     return Labelled(

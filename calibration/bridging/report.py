@@ -128,6 +128,10 @@ def _unlabelled(report: BridgeReport) -> list[str]:
             f"  threshold  {report.threshold.value:.3f} for FMR {report.threshold.fmr_target:g},"
             f" from {report.threshold_from}"
         )
+    else:
+        lines.append(
+            f"  threshold  NONE: these people and pictures do not carry FMR {report.demands.fmr:g}"
+        )
     return lines
 
 

@@ -23,7 +23,7 @@ from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.runtime.bridge import End
 
-__all__ = ["Shore", "labelled_people", "shore_of", "unlabelled_views"]
+__all__ = ["Shore", "labelled_people", "require_strangers", "shore_of", "unlabelled_views"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,6 +115,24 @@ def labelled_people(
             raise _unlike(f"{rows.shape[1]} dimensions beside {shore.end.dim}")
     good = np.logical_and(*(np.linalg.norm(rows, axis=1) > 0 for rows in shores))
     return People(shores[0][good], shores[1][good], known[good])
+
+
+def require_strangers(unlabelled: Path | None, labelled: Path | None) -> None:
+    """Refuse to judge a map on pictures that it was fitted to."""
+    if unlabelled is None or labelled is None:
+        return
+    sides = []
+    for root in (unlabelled, labelled):
+        faces = pictures_under(root)
+        sides.append({faces.digest(index) for index in range(len(faces))})
+    both = len(sides[0] & sides[1])
+    if both:
+        raise EmbedgeError(
+            "E-BRIDGE-PEOPLE",
+            f"{both:,} of the labelled pictures are among those that the map is fitted to",
+            where=labelled,
+            remedy="Give --labelled people who are not under --faces",
+        )
 
 
 def _embedded(

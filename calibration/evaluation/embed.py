@@ -78,11 +78,13 @@ def feature_chunks(
     *,
     size: int,
     start: int = 0,
+    stop: int | None = None,
     ticker: Ticker,
 ) -> Iterator[Chunk]:
-    """What `encode` answers to every face from `start`, `size` at a time."""
-    for first in range(start, len(faces), size):
-        last = min(first + size, len(faces))
+    """What `encode` answers to every face from `start` to `stop`, `size` at a time."""
+    end = len(faces) if stop is None else stop
+    for first in range(start, end, size):
+        last = min(first + size, end)
         yield _encoded(faces, encode, first, last)
         ticker.advance(last - first)
 

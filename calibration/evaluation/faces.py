@@ -160,5 +160,5 @@ def _aligned_already(image: RgbImage, size: int, where: str) -> RgbImage:
         "E-NOT-ALIGNED",
         f"the picture is {width}x{height}, not an aligned {size}x{size} crop",
         where=where,
-        remedy="Align the faces first with the five-point template",
+        remedy="Align the faces first: embedge data align PHOTOS FACES --detector DETECTOR.onnx",
     )

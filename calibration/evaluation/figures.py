@@ -6,6 +6,7 @@ from typing import Annotated
 from embedge.typed import Bound
 
 __all__ = [
+    "ENOUGH",
     "Acquisition",
     "AtThreshold",
     "Comparison",
@@ -17,11 +18,14 @@ __all__ = [
     "EqualErrorRate",
     "Histogram",
     "Key",
+    "Line",
     "Rate",
     "Share",
     "Side",
     "TarPoint",
 ]
+
+ENOUGH = 30  # errors that a rate should rest on (the rule of 30)
 
 Share = Annotated[float, Bound(0, 1)]
 Cosine = Annotated[float, Bound(-1.001, 1.001)]
@@ -74,6 +78,14 @@ class Acquisition:
     def rate(self) -> float:
         return self.failed / self.attempted if self.attempted else 0.0
 
+    def generalised_fnmr(self, fnmr: float) -> float:
+        """Failures count as rejections: to enrol, then to acquire, then to match."""
+        return 1 - (1 - self.rate) ** 2 * (1 - fnmr)
+
+    def generalised_fmr(self, fmr: float) -> float:
+        """Whoever could not be embedded on either side matches nobody."""
+        return (1 - self.rate) ** 2 * fmr
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -96,7 +108,10 @@ class EqualErrorRate:
 
 @dataclass(frozen=True, slots=True)
 class TarPoint:
-    """TAR at the largest FMR not above `fmr`, or how many impostor comparisons that would need."""
+    """TAR at the largest FMR not above `fmr`; or how many (`of` people) that needs, and has.
+
+    `measured` is the FMR that its threshold has; it and the TAR rest on so many errors.
+    """
 
     fmr: Share
     tar: Share | None = None
@@ -104,6 +119,23 @@ class TarPoint:
     high: Share | None = None
     threshold: float | None = None
     needs: Count | None = None
+    measured: Rate | None = None
+    false_matches: Count | None = None
+    false_non_matches: Count | None = None
+    have: Count | None = None
+    of: str = "people"
+
+    @property
+    def few(self) -> bool:
+        """Whether the errors behind it are fewer than the rule of 30 asks for."""
+        errors = [one for one in (self.false_matches, self.false_non_matches) if one is not None]
+        return bool(errors) and min(errors) < ENOUGH
+
+    @property
+    def lacks(self) -> str:
+        """Why there is no TAR."""
+        there_are = "" if self.have is None else f"; there are {self.have:,}"
+        return f"insufficient data: FMR {self.fmr:g} needs {self.needs or 0:,} {self.of}{there_are}"
 
     def __post_init__(self) -> None:
         if (self.tar is None) == (self.needs is None):
@@ -151,11 +183,24 @@ class Cosines:
 
 @dataclass(frozen=True, slots=True)
 class AtThreshold:
-    """Error rates at a threshold that was fixed on other people."""
+    """Error rates at a threshold that was fixed on other people.
+
+    `fmr_doubled` is what the FMR would be if the most matching 1 % of people counted double: how
+    many such people a door meets is nothing that a sample of others can know.
+    """
 
     threshold: float
     fmr: Rate
     fnmr: Rate
+    fmr_doubled: Share | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A threshold, and in words where it comes from."""
+
+    value: float
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +257,17 @@ class Comparison:
     @property
     def name(self) -> str:
         return str(self.key)
+
+    @property
+    def line(self) -> Line | None:
+        """The threshold of its own, or that of the lowest FMR that these people carry."""
+        if self.at_threshold is not None:
+            return Line(self.at_threshold.threshold, "the threshold that was set beforehand")
+        carried = [one for one in self.tar if one.threshold is not None]
+        if not carried:
+            return None
+        strictest = min(carried, key=lambda one: one.fmr)
+        return Line(strictest.threshold or 0.0, f"FMR {100 * strictest.fmr:.6g} % of these people")
 
     def tar_at(self, fmr: float) -> TarPoint | None:
         """The point of that very target, if it was asked for."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from embedge.train.data.feeding.batches import Batch
+from embedge.train.data.feeding.variation import Variation
 
 __all__ = ["PictureBatches", "Pictures"]
 
@@ -40,4 +41,4 @@ class PictureBatches:
         moves = rng.integers(-1, 2, 2).tolist()
         images = torch.roll(self.pictures.images[index], moves, dims=(2, 3))
         untouched = torch.zeros(self.size, dtype=torch.bool)
-        return Batch(images, self.pictures.labels[index], index, untouched)
+        return Batch(images, self.pictures.labels[index], index, Variation(untouched))

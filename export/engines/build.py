@@ -15,6 +15,7 @@ from embedge.export.engines.tensorrt.network import (
     network_from_onnx,
     network_kind,
     tensor_types,
+    wants_float_weights,
     wants_half_remainder,
 )
 from embedge.export.engines.tensorrt.progress import Progress, attach_progress
@@ -26,7 +27,7 @@ from embedge.export.engines.tensorrt.timing_cache import (
 from embedge.files import sha256_file, write_bytes, write_json
 from embedge.optional import require
 from embedge.runtime.encoders.sessions import graph_facts
-from embedge.runtime.encoders.tensorrt.api import MODULES, tensorrt_module
+from embedge.runtime.encoders.tensorrt.api import MODULES, library_version, tensorrt_module
 from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.cuda.driver import CudaDriver, cuda_driver
 from embedge.runtime.encoders.tensorrt.log import tensorrt_log
@@ -55,7 +56,9 @@ def engine_from_onnx(
     _require_gpu(options, driver)
     log = tensorrt_log(trt)
     data, facts = _built(trt, onnx, options, driver, log, progress)
-    layers = None if driver.problem else _layers(trt, log, data, plan)
+    layers = None
+    if _runs_here(options, driver):
+        layers = _layers(trt, log, data, plan, options.batches[1])
     write_bytes(plan, data)
     card = EngineCard(
         plan=plan.name,
@@ -66,9 +69,10 @@ def engine_from_onnx(
         precision=options.precision,
         remainder=options.remainder if options.precision == "int8" else options.precision,
         target=options.target,
-        tensorrt=trt.__version__,
+        tensorrt=library_version(trt),
+        bindings=trt.__version__,
         sms=options.sms or (driver.devices[0].sm,),
-        device=_device(driver),
+        device=_device(options, driver),
         driver=driver.kernel or driver.cuda_text,
         dla=options.dla,
         hardware=options.hardware,
@@ -121,14 +125,19 @@ def _typed_graph(
     trt: ModuleType, onnx: Path, options: EngineOptions, scratch: Path
 ) -> tuple[Path, str]:
     """The graph to parse and how its network is typed; rewritten only where no flag can help."""
-    half = graph_facts(onnx.read_bytes()).half
-    kind = network_kind(trt, options, half=half)
-    if kind != "STRONGLY_TYPED" or half or not wants_half_remainder(options):
+    facts = graph_facts(onnx.read_bytes())
+    kind, rewritten = network_kind(trt, options, half=facts.half), scratch / onnx.name
+    if facts.quantised and wants_float_weights(trt):
+        require("onnx", extra="export")
+        from embedge.export.engines.tensorrt.float_weights import float_weights_from_qdq
+
+        float_weights_from_qdq(onnx, rewritten)
+        return rewritten, kind
+    if kind != "STRONGLY_TYPED" or facts.half or not wants_half_remainder(options):
         return onnx, kind
     require("onnx", extra="export")
     from embedge.export.engines.half_remainder import half_remainder_from_qdq
 
-    rewritten = scratch / onnx.name
     half_remainder_from_qdq(onnx, rewritten)
     return rewritten, kind
 
@@ -145,12 +154,12 @@ def _plan_bytes(serialized: Any, log: Any, onnx: Path) -> bytes:
     )
 
 
-def _layers(trt: ModuleType, log: Any, data: bytes, plan: Path) -> dict[str, Any]:
+def _layers(trt: ModuleType, log: Any, data: bytes, plan: Path, batch: int) -> dict[str, Any]:
     """Ask the finished engine what it does; the full answer goes beside the plan."""
     runtime = trt.Runtime(log)
     if hasattr(runtime, "engine_host_code_allowed"):  # a version-compatible plan, made just now
         runtime.engine_host_code_allowed = True
-    layers = inspected_layers(trt, runtime.deserialize_cuda_engine(data))
+    layers = inspected_layers(trt, runtime.deserialize_cuda_engine(data), batch)
     write_json(layers_path(plan), layers)
     return layer_summary(layers)
 
@@ -168,12 +177,20 @@ def _require_gpu(options: EngineOptions, driver: CudaDriver) -> None:
 def _cache_path(trt: ModuleType, options: EngineOptions, driver: CudaDriver) -> Path | None:
     if options.timing_cache is None:
         return None
-    sm = driver.devices[0].sm if driver.devices else options.sms[0]
-    return timing_cache_path(options.timing_cache, trt, _device(driver), sm)
+    sm = options.sms[0] if options.sms else driver.devices[0].sm
+    built_with = f"{trt.__name__}-{library_version(trt)}"
+    return timing_cache_path(options.timing_cache, built_with, _device(options, driver), sm)
 
 
-def _device(driver: CudaDriver) -> str:
-    return driver.devices[0].name if driver.devices else "none (built ahead of time)"
+def _runs_here(options: EngineOptions, driver: CudaDriver) -> bool:
+    """A plan for other GPUs than this machine's must not be opened here: it is their code."""
+    if driver.problem is not None:
+        return False
+    return not options.sms or driver.devices[0].sm in options.sms
+
+
+def _device(options: EngineOptions, driver: CudaDriver) -> str:
+    return driver.devices[0].name if _runs_here(options, driver) else "none (built ahead of time)"
 
 
 def _batches(network: Any, options: EngineOptions) -> tuple[int, int, int]:

@@ -16,7 +16,7 @@ from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.encoder import TensorRTEncoder
 from embedge.runtime.picture.images import RgbImage
 
-__all__ = ["BOUNDS", "EngineCheck", "checked_engine", "require_agreement"]
+__all__ = ["BOUNDS", "EngineCheck", "checked_engine", "embedding_call", "require_agreement"]
 
 # Lowest cosine, over all pictures, between the engine and its own graph on ONNX Runtime. INT8
 # rounds ties and intermediate sums differently on a GPU; FP32 differs by summation order only.
@@ -82,13 +82,14 @@ def _latency(
 ) -> tuple[ArtifactLatency, ...]:
     """Batch 1, and the largest batch where the engine takes more."""
     batches = sorted({1, min(largest, len(crops))})
-    subjects = [Timed(str(batch), _call(engine, crops, batch)) for batch in batches]
+    subjects = [Timed(str(batch), embedding_call(engine, crops, batch)) for batch in batches]
     found = single_stream(subjects, seconds=seconds)
     return tuple(
         one.row(name, engine.provider, threads=1, batch=b) for b, one in zip(batches, found)
     )
 
 
-def _call(engine: Encoder, crops: RgbImage, batch: int) -> Callable[[int], object]:
+def embedding_call(engine: Encoder, crops: RgbImage, batch: int) -> Callable[[int], object]:
+    """The i-th query of a measurement: other faces each time."""
     starts = range(len(crops) - batch + 1)
     return lambda i: engine.embed(crops[starts[i % len(starts)] :][:batch])

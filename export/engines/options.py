@@ -45,7 +45,15 @@ class EngineOptions:
         if self.hardware is not None and self.hardware not in HARDWARE:
             raise _bad(f"hardware {self.hardware!r} is unknown", f"one of {tuple(HARDWARE)}")
         if self.dla is not None and self.precision == "fp32":
-            raise _bad("a DLA does not compute in FP32", "--precision fp16 or int8")
+            raise _bad("a DLA does not compute in FP32", "--precision fp16")
+        if self.dla is not None and self.precision == "int8":
+            raise EmbedgeError(
+                "E-ENGINE-OPTION",
+                "a DLA takes INT8 by implicit quantisation only (calibrated ranges), and the INT8"
+                " graphs here say it with Q and DQ",
+                remedy="Give --precision fp16 for the DLA, or leave out --dla to run INT8 on the"
+                " GPU",
+            )
 
 
 def _bad(what: str, wanted: str) -> EmbedgeError:

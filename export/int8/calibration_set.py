@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.calibration.people.splits import people_by_role
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, sha256_json, write_json
 from embedge.runtime.picture.images import rgb_from_picture
@@ -36,17 +37,23 @@ _PARTS = 3  # cells per feature
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 _POOL = 8  # times as many pictures as are wanted: features of all would take too long
 _SPARE = 200
+_ROLES = {"calibrate": 0.5, "measure": 0.2, "plan": 0.3}
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationSet:
-    """Which pictures were chosen, from how many, by which seed; `spare` are some of the others."""
+    """Which pictures were chosen, from how many, by which seed.
+
+    `spare` are pictures of other people, `plan` those of others again, who may choose what stays in
+    float; where a folder shows fewer than three people, both are other pictures of the same ones.
+    """
 
     root: Path
     names: tuple[str, ...]
     offered: int
     seed: int
     spare: tuple[str, ...] = ()
+    plan: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         pictures = [{"name": n, "sha256": sha256_file(self.root / n)} for n in self.names]
@@ -66,14 +73,27 @@ def chosen_from_folder(root: Path, count: int, *, seed: int = 0) -> CalibrationS
     """Choose among the aligned pictures under a folder, PERSON/PICTURE or flat."""
     names = picture_files(root)
     rng = np.random.default_rng(seed)
-    most = min(len(names), _POOL * max(count, 1))
-    pool = [names[i] for i in np.sort(rng.permutation(len(names))[:most])]
+    shows, measures, plans = _by_role(names, seed)
+    pool = _some(shows, _POOL * max(count, 1), rng)
     features = picture_features(decoded_pictures(root, pool))
     taken = choose(features, [person_of(name) for name in pool], count, seed=seed)
-    left = sorted(set(range(len(pool))) - set(taken.tolist()))
-    spare = rng.permutation(left)[:_SPARE] if left else taken
-    chosen, others = (tuple(pool[i] for i in some) for some in (taken, spare))
-    return CalibrationSet(root, chosen, len(names), seed, others)
+    chosen = tuple(pool[i] for i in taken)
+    spare = _some(sorted(set(measures) - set(chosen)), _SPARE, rng) or list(chosen)
+    plan = sorted(set(plans) - set(chosen))
+    return CalibrationSet(root, chosen, len(shows), seed, tuple(spare), tuple(plan))
+
+
+def _by_role(names: list[str], seed: int) -> list[list[str]]:
+    """Pictures that calibrate, that measure, that choose a plan: of different people."""
+    people = [person_of(name) for name in names]
+    if len(set(people)) < len(_ROLES):
+        return [names] * len(_ROLES)
+    masks = people_by_role(people, seed, _ROLES)
+    return [[names[i] for i in np.flatnonzero(masks[role])] for role in _ROLES]
+
+
+def _some(names: list[str], most: int, rng: np.random.Generator) -> list[str]:
+    return [names[i] for i in np.sort(rng.permutation(len(names))[:most])]
 
 
 def picture_files(root: Path) -> list[str]:

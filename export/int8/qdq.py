@@ -10,7 +10,13 @@ from typing import Protocol
 import numpy as np
 
 from embedge.errors import EmbedgeError
-from embedge.export.engines.tensorrt.rules import TENSORRT_8_OPSET, lower_opset, require_tensorrt
+from embedge.export.engines.tensorrt.float_weights import float_weights
+from embedge.export.engines.tensorrt.rules import (
+    TENSORRT_8_OPSET,
+    lower_opset,
+    require_tensorrt,
+    require_tensorrt_8,
+)
 from embedge.export.graph.canonical import canonical, fold_entrance
 from embedge.export.graph.channels import lower_prelu, tame_slopes, widen_groups
 from embedge.export.graph.surgery import (
@@ -152,7 +158,9 @@ def write_for(graph: Graph, target: Target, path: Path) -> None:
     """Write the graph in the opset of its target; TensorRT's rules are checked before."""
     if target == "trt8":
         lower_opset(graph, TENSORRT_8_OPSET)
-    graph.write(path, check=None if target == "cpu" else require_tensorrt)
+        float_weights(graph)
+    rules = {"cpu": None, "trt": require_tensorrt, "trt8": require_tensorrt_8}
+    graph.write(path, check=rules[target])
 
 
 def calibrated_graph(path_in: Path, images: Images, target: Target) -> Calibrated:

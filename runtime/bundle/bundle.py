@@ -114,6 +114,7 @@ def seal_of(manifest: bytes) -> bytes:
 
 def _store_of(path: Path) -> Store:
     if path.is_dir():
+        _require_no_run(path)
         return FolderStore(path)
     if path.is_file():
         return ZipStore(path)
@@ -122,6 +123,21 @@ def _store_of(path: Path) -> Store:
         "there is no bundle here",
         where=path,
         remedy="Give a folder NAME.embedge or its .zip",
+    )
+
+
+def _require_no_run(path: Path) -> None:
+    """A run folder is not a bundle, it holds one once the run is through."""
+    if (path / MANIFEST).is_file() or not (path / "recipe.json").is_file():
+        return
+    inside = sorted(path.glob("*.embedge"))
+    raise EmbedgeError(
+        "E-BUNDLE-MISSING",
+        "this is a run folder, not a bundle",
+        where=path,
+        remedy=f"Give {inside[0]}"
+        if inside
+        else "Repeat the command that runs it: its bundle is not made yet",
     )
 
 

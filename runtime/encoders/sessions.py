@@ -85,20 +85,22 @@ def ort_session(
     require_provider: str | None = None,
     providers: Sequence[str] | None = None,
     profile: Path | None = None,
-    frugal: bool = False,
+    weights: Mapping[str, Any] | None = None,
 ) -> Any:
     """A session on `require_provider`, else on the first of `providers`, else on the CPU.
 
-    With `profile`, a path prefix, onnxruntime writes down which provider ran each node. A `frugal`
-    session keeps its weights out of the arena, which never gives memory back.
+    With `profile`, a path prefix, onnxruntime writes down which provider ran each node. `weights`
+    are arrays for a graph of our own that names them as kept elsewhere: as large as they are, they
+    do not go through a message, nor into the arena, which never gives memory back. The caller
+    keeps them, unless onnxruntime has laid them out in another way.
     """
     data = model if isinstance(model, bytes) else model_bytes(Path(model))
-    facts = require_self_contained(data)
+    facts = graph_facts(data) if weights else require_self_contained(data)
     wanted = _wanted(require_provider, providers)
     # This optimizer writes half-precision scales wrongly (cosine 0.6 against the float graph), and
     # gives layers that a mixed-precision plan keeps in float weights of 8 bits and one scale.
     disabled = ["WeightBiasQuantization"] if facts.quantised else []
-    session = _started(data, wanted, _options(threads, profile, frugal=frugal), disabled)
+    session = _started(data, wanted, _options(threads, profile, weights), disabled)
     if hasattr(session, "_model_bytes"):  # kept for that fallback: as large as the model itself
         session._model_bytes = b""
     if session.get_providers()[0] != wanted[0]:
@@ -153,15 +155,17 @@ def _started(data: bytes, providers: list[str], options: Any, disabled: list[str
         ) from error
 
 
-def _options(threads: int | None, profile: Path | None, *, frugal: bool) -> Any:
+def _options(threads: int | None, profile: Path | None, weights: Mapping[str, Any] | None) -> Any:
     import onnxruntime  # after embedge.runtime has switched its telemetry off
 
     options = onnxruntime.SessionOptions()
     # else four bytes decide for a format that nobody has looked through
     options.add_session_config_entry("session.load_model_format", "ONNX")
-    if frugal:
+    if weights:
         options.enable_cpu_mem_arena = False
         options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
+        values = map(onnxruntime.OrtValue.ortvalue_from_numpy, weights.values())
+        options.add_external_initializers(list(weights), list(values))
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)

@@ -2,20 +2,25 @@
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
-from embedge.errors import EmbedgeError
-from embedge.runtime.gallery.sealed.header import Header
-from embedge.runtime.gallery.sealed.ledger import Ledger
-from embedge.runtime.gallery.storage.carving import carved, headers
-from embedge.runtime.gallery.storage.registry import while_quiet
-from embedge.runtime.gallery.storage.traces import Traces
+import numpy as np
 
-__all__ = ["ErasureProof"]
+from embedge.errors import EmbedgeError
+from embedge.runtime.encoders import Embeddings
+from embedge.runtime.gallery.sealed.header import Header
+from embedge.runtime.gallery.sealed.ledger import KEY_BYTES, Ledger, wrapped_bytes
+from embedge.runtime.gallery.sealed.sealing import NONCE
+from embedge.runtime.gallery.storage.carving import RECOVERING, carved, headers
+from embedge.runtime.gallery.storage.registry import while_quiet
+from embedge.runtime.gallery.storage.traces import Traces, traces_of
+
+__all__ = ["ErasureProof", "proof_of"]
 
 _UNKNOWN = (
     "copies elsewhere: backups, snapshots, other folders (subfolders too), other machines",
@@ -24,6 +29,7 @@ _UNKNOWN = (
     "copies that were packed, encrypted or written in another form than those listed",
 )
 _OWN_UNKNOWN = "floats as the encoder gave them, where rounding hides them: give the pictures"
+_MOST_GALLERIES = 100  # in one file
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +53,13 @@ class ErasureProof:
     unknown: tuple[str, ...] = _UNKNOWN
     _traces: Traces | None = field(default=None, repr=False)  # biometric data
 
-    @classmethod
-    def of(cls, person: str, templates: int, traces: Traces, *, pictures: bool) -> "ErasureProof":
-        unknown = _UNKNOWN if pictures else (*_UNKNOWN, _OWN_UNKNOWN)
-        return cls(person, templates, len(traces), traces.forms, unknown=unknown, _traces=traces)
-
     @property
     def proven(self) -> bool:
         against = self.found or self.copies or self.unreadable or self.still_listed
         return bool(self.files) and self.patterns > 0 and not against
 
     def searched(
-        self, gallery: Path, key: bytes | None, *, listed: bool, others: Sequence[str] = ()
+        self, gallery: Path, ledger: Ledger, *, listed: bool, others: Sequence[str] = ()
     ) -> "ErasureProof":
         """Search the gallery's file and every other file of its folder.
 
@@ -66,28 +67,27 @@ class ErasureProof:
         """
         assert self._traces is not None
         real = Path(os.path.realpath(gallery))
-        files: list[str] = []
         found = [f"{gallery}: enrolled also as '{name}'" for name in others]
         copies: list[str] = []
-        unreadable: list[str] = []
-        size = 0
-        for path in _files_of(real.parent, unreadable):
-            try:
-                with while_quiet(path):
-                    found += self._traces.hits(path)
-                    if path != real and _held(path, key, self.person):
-                        copies.append(str(path))
-                    size += path.stat().st_size
-                files.append(str(path))
-            except OSError as error:
-                unreadable.append(f"{path}: {error.strerror}")
+        unreadable: dict[Path, str] = {}
+        files = dict.fromkeys(_files_of(real.parent, unreadable), 0)
+        ledgers = {ledger.raw: ledger}
+        for path in files:
+            with _noting(path, unreadable):
+                ledgers |= {} if path == real else _ledgers(path, ledger.key)
+        for path in files:
+            with _noting(path, unreadable):
+                files[path] = path.stat().st_size
+                found += self._traces.hits(path)
+                if path != real and _held(path, ledgers.values(), self.person):
+                    copies.append(str(path))
         return replace(
             self,
-            files=tuple(files),
-            searched_bytes=size,
+            files=tuple(str(path) for path in files if path not in unreadable),
+            searched_bytes=sum(files.values()),
             found=tuple(found),
             copies=tuple(copies),
-            unreadable=tuple(unreadable),
+            unreadable=tuple(f"{path}: {why}" for path, why in unreadable.items()),
             still_listed=listed,
         )
 
@@ -96,32 +96,72 @@ class ErasureProof:
         return {**public, "bytes": self.searched_bytes, "proven": self.proven}
 
 
-def _files_of(folder: Path, unreadable: list[str]) -> list[Path]:
+def proof_of(
+    connection: Connection, ledger: Ledger, name: str, number: int | None, own: Embeddings | None
+) -> tuple[ErasureProof, Embeddings]:
+    """Before the erasure: what must not be found after it, and the embeddings it is made of."""
+    old = [] if number is None else ledger.templates(connection, number)
+    none = ledger.stored(np.empty((0, ledger.dim), np.float32))
+    stored = np.concatenate([none, *(each.row[None] for each in old)])
+    sealed = [] if number is None else ledger.sealed_rows(connection, number)
+    if ledger.key is None:  # then the rows are there as they are, beside what others have too
+        sealed = [row[: NONCE + KEY_BYTES] for row in sealed[:1]]
+    plain = ledger.plain(stored)
+    traces = traces_of(stored, plain, own, sealed)
+    unknown = _UNKNOWN if own is not None else (*_UNKNOWN, _OWN_UNKNOWN)
+    counts = len(old), len(traces)
+    proof = ErasureProof(name, *counts, traces.forms, unknown=unknown, _traces=traces)
+    return proof, plain if own is None else np.concatenate([plain, own])
+
+
+@contextmanager
+def _noting(path: Path, unreadable: dict[Path, str]) -> Iterator[None]:
     try:
-        return sorted(path for path in folder.iterdir() if path.is_file())
+        with while_quiet(path):
+            yield
     except OSError as error:
-        unreadable.append(f"{folder}: {error.strerror}")
-        return []
+        unreadable.setdefault(path, str(error.strerror))
 
 
-def _held(path: Path, key: bytes | None, person: str) -> bool:
-    """Whether a gallery lies in it, damaged or not, of which a row for the person still opens.
+def _files_of(folder: Path, unreadable: dict[Path, str]) -> list[Path]:
+    found: list[Path] = []
+    for place in (folder, folder / RECOVERING):  # which holds something after a kill only
+        try:
+            found += sorted(path for path in place.iterdir() if path.is_file())
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            unreadable[place] = str(error.strerror)
+    return found
+
+
+def _ledgers(path: Path, key: bytes | None) -> dict[bytes, Ledger]:
+    """Of the galleries in the file, damaged or not, or only saved in a journal.
 
     One that the key does not open is an OSError: who is in it cannot be read.
     """
-    for header in {header for raw in headers(path) for header in _header(raw, path)}:
+    found: dict[bytes, Ledger] = {}
+    for raw in headers(path, anywhere=True):
         try:
-            ledger = Ledger(header, key if header.sealed else None, path)
+            header = Header.from_bytes(raw, path)
+            if len(found) >= _MOST_GALLERIES:
+                raise OSError(errno.E2BIG, "more galleries than can be tried")
+            found[raw] = Ledger(header, key if header.sealed else None, path)
         except EmbedgeError as error:
-            raise OSError(errno.EACCES, "a gallery that this key does not open") from error
-        for number, sealed, *more in carved(path):
-            if not more and isinstance(number, int) and isinstance(sealed, bytes):
-                with suppress(EmbedgeError):  # a row of another table
-                    if ledger.name(number, sealed) == person:
-                        return True
+            if error.code == "E-KEY":
+                raise OSError(errno.EACCES, "a gallery that this key does not open") from error
+    return found
+
+
+def _held(path: Path, ledgers: Collection[Ledger], person: str) -> bool:
+    """Whether a row for the person still opens: the file's own, or one that a rollback puts back
+    into the file that it belongs to."""
+    length = wrapped_bytes(person)
+    for row in carved(path, anywhere=True):
+        match row:
+            case (int(number), bytes(sealed)) if len(sealed) == length:
+                for ledger in ledgers:
+                    with suppress(EmbedgeError):  # of another gallery, or of another person
+                        if ledger.name(number, sealed) == person:
+                            return True
     return False
-
-
-def _header(raw: bytes, path: Path) -> Iterator[Header]:
-    with suppress(EmbedgeError):  # some other row
-        yield Header.from_bytes(raw, path)

@@ -14,11 +14,11 @@ from embedge.runtime.closing import Closing
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.enrolment import checked_name, checked_names, checked_rows, now_in_utc
-from embedge.runtime.gallery.erasure import ErasureProof
+from embedge.runtime.gallery.erasure import ErasureProof, proof_of
 from embedge.runtime.gallery.keys import checked_key
 from embedge.runtime.gallery.mirror import Mirror, Seen
 from embedge.runtime.gallery.sealed.header import new_header
-from embedge.runtime.gallery.sealed.ledger import KEY_BYTES, Ledger
+from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.notes import AUDIT, pseudonym
 from embedge.runtime.gallery.sealed.repeats import first_like
 from embedge.runtime.gallery.sealed.state import State
@@ -26,14 +26,14 @@ from embedge.runtime.gallery.sealed.templates import Group, Template, is_unit, m
 from embedge.runtime.gallery.search.index import require_search
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows
 from embedge.runtime.gallery.search.ranking import Ranked
-from embedge.runtime.gallery.storage.database import Database
+from embedge.runtime.gallery.storage.database import Database, is_there
 from embedge.runtime.gallery.storage.failures import key_error
-from embedge.runtime.gallery.storage.traces import traces_of
 
 __all__ = ["Gallery", "GalleryInfo", "require_count"]
 
 _LONGEST_SOURCE = 64  # letters
 _SAME = 0.999  # a cosine that rounding to one byte a dimension leaves the same picture
+_TRIES = 2  # before the last
 _MOST_NAMED = 20  # others with one template of somebody erased
 
 
@@ -83,8 +83,6 @@ class Gallery(Closing):
                 "a gallery holds personal data and no key was given to encrypt it",
                 "Make a key with: embedge gallery new-key FILE, and give --key-file FILE",
             )
-        if rows not in ("float32", "int8"):
-            raise EmbedgeError("E-ROWS", f"rows cannot be {rows}", remedy="Choose float32 or int8")
         ledger = Ledger(new_header(contract, rows, key), key, Path(path))
 
         def fill(connection: Connection) -> None:
@@ -110,6 +108,33 @@ class Gallery(Closing):
         require_search(search)
         checked_key(key, path)
         return cls._ready(Mirror(Database(Path(path), writable=writable), key, threads, search))
+
+    @classmethod
+    def for_enrolment(
+        cls,
+        path: str | Path,
+        contract: EmbeddingContract,
+        *,
+        key: bytes | None,
+        rows: str = "float32",
+        unencrypted: bool = False,
+    ) -> Self:
+        """The gallery that is there, or a new one: of many who ask at once, one creates it.
+
+        `rows` and `unencrypted` are of a new one; a key demands that the old one is sealed.
+        """
+
+        tries = 0
+        while True:
+            try:
+                if is_there(path):
+                    return cls.open(path, key=key, writable=True)
+                new_key = None if unencrypted else key
+                return cls.create(path, contract, key=new_key, rows=rows, unencrypted=unencrypted)
+            except EmbedgeError as error:
+                tries += 1
+                if tries > _TRIES or error.code not in ("E-GALLERY-EXISTS", "E-GALLERY-MISSING"):
+                    raise  # else somebody created it meanwhile, or was killed while doing so
 
     @classmethod
     def _ready(cls, mirror: Mirror) -> Self:
@@ -206,7 +231,7 @@ class Gallery(Closing):
             own = None
             if embeddings is not None:
                 own = checked_rows(embeddings, ledger.header.contract, ledger.header.contract)
-            proof, looked_for = _proof(connection, ledger, name, number, own)
+            proof, looked_for = proof_of(connection, ledger, name, number, own)
             if number is not None:
                 state = ledger.erase(connection, seen.state, number, name)
                 count = {name: proof.templates}
@@ -215,13 +240,10 @@ class Gallery(Closing):
         self.mirror.scrub()
         if not prove:
             return proof
-        others = self._who_has(looked_for) - {name}
-        return proof.searched(
-            self.mirror.path,
-            self.mirror.key,
-            listed=name in self.people(),
-            others=sorted(others),
-        )
+        others = sorted(self._who_has(looked_for) - {name})
+        with self._lock:
+            ledger = self.mirror.seen().ledger
+        return proof.searched(self.mirror.path, ledger, listed=name in self.people(), others=others)
 
     def _who_has(self, embeddings: Embeddings) -> set[str]:
         """Everybody with one of these embeddings, but for rounding."""
@@ -339,27 +361,6 @@ def _grouped(
         if new:
             groups.append(Group(person, name, new))
     return ids, groups
-
-
-def _proof(
-    connection: Connection,
-    ledger: Ledger,
-    name: str,
-    number: int | None,
-    own: Embeddings | None,
-) -> tuple[ErasureProof, Embeddings]:
-    """Before the erasure: what must not be found after it, and the embeddings it is made of."""
-    old = [] if number is None else ledger.templates(connection, number)
-    none = ledger.stored(np.empty((0, ledger.dim), np.float32))
-    stored = np.concatenate([none, *(each.row[None] for each in old)])
-    sealed = [] if number is None else ledger.sealed_rows(connection, number)
-    if ledger.key is None:  # then the rows are there as they are, beside what others have too
-        sealed = [row[:KEY_BYTES] for row in sealed[:1]]
-    plain = ledger.plain(stored)
-    proof = ErasureProof.of(
-        name, len(old), traces_of(stored, plain, own, sealed), pictures=own is not None
-    )
-    return proof, plain if own is None else np.concatenate([plain, own])
 
 
 def _trail(connection: Connection, seen: Seen) -> list[dict[str, Any]]:

@@ -35,8 +35,9 @@ def key_from_file(path: Path) -> bytes:
         mode = path.stat().st_mode
         with path.open("rb") as stream:
             text = stream.read(_LONGEST_FILE)
-    except OSError as error:
-        raise _bad_key(f"the key file cannot be read: {error.strerror}", path) from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        why = getattr(error, "strerror", None) or error
+        raise _bad_key(f"the key file cannot be read: {why}", path) from error
     if stat.S_IMODE(mode) & 0o077:
         raise EmbedgeError(
             "E-KEY",
@@ -70,10 +71,10 @@ def new_key_file(path: Path) -> None:
             stream.write(os.urandom(_BYTES).hex() + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise EmbedgeError(
             "E-WRITE",
-            f"cannot write the key file: {error.strerror}",
+            f"cannot write the key file: {getattr(error, 'strerror', None) or error}",
             where=path,
             remedy="Choose a new file; an existing key is never overwritten",
         ) from error

@@ -1,15 +1,17 @@
 """A gallery looked over without changing it, and what is whole of a damaged one saved."""
 
+import fcntl
 import os
 import shutil
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from embedge.errors import EmbedgeError
+from embedge.files import sync
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.keys import checked_key
 from embedge.runtime.gallery.mirror import Mirror
@@ -18,10 +20,11 @@ from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.sealed.templates import Group, Template, matrix_of
-from embedge.runtime.gallery.storage.carving import carved, headers
-from embedge.runtime.gallery.storage.database import Database
+from embedge.runtime.gallery.storage.carving import RECOVERING, carved, headers
+from embedge.runtime.gallery.storage.database import Database, is_there
 from embedge.runtime.gallery.storage.failures import (
     FAILURES,
+    busy,
     damage,
     database_error,
     disk_error,
@@ -78,14 +81,52 @@ def recover(path: Path, target: Path, key: bytes | None) -> Saved:
     checked_key(key, path)
     if not path.is_file():
         raise missing(path, "there is no such file", "Give the damaged gallery's file")
-    if os.path.lexists(target):
-        raise exists_already(target)
+    _require_free(target)
     try:
-        with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
-            copy = _copied(path, Path(folder))
-            return _saved(copy, _ledger(copy, key, path), target)
+        with _workplace(target) as folder:
+            copy, new = _copied(path, folder), folder / "new"
+            saved = _saved(copy, _ledger(copy, key, path), new)
+            _published(new, target)
+            return saved
     except OSError as error:
         raise database_error(error, target, "nothing was recovered") from error
+
+
+@contextmanager
+def _workplace(target: Path) -> Iterator[Path]:
+    """A folder beside the target; what somebody left who was killed in it goes first."""
+    folder = target.parent / RECOVERING
+    folder.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise busy(target) from error
+        try:
+            for left in folder.iterdir():
+                left.unlink()
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+    finally:
+        os.close(descriptor)
+
+
+def _require_free(target: Path) -> None:
+    if target.is_symlink() or is_there(target):
+        raise exists_already(target)
+
+
+def _published(new: Path, target: Path) -> None:
+    """Nobody else's file is replaced, and no journal of an earlier one is played back into it."""
+    try:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        _require_free(target)
+    target.with_name(f"{target.name}-journal").unlink(missing_ok=True)
+    new.replace(target)
+    sync(target.parent)
 
 
 def _copied(path: Path, folder: Path) -> Path:

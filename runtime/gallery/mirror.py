@@ -9,7 +9,6 @@ from sqlite3 import Connection
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.gallery.sealed.ledger import Ledger
-from embedge.runtime.gallery.sealed.sealing import same_sum
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.search.index import TemplateIndex
 from embedge.runtime.gallery.storage.database import Database
@@ -48,7 +47,7 @@ class Mirror:
         self._seen: Seen | None = None
         self._newest: tuple[str, State] | None = None
         self._intended: tuple[Ledger, State] | None = None
-        self._wiped = b""
+        self._wiped = ""
 
     @property
     def path(self) -> Path:
@@ -132,7 +131,7 @@ class Mirror:
         return "nothing was changed"
 
     def _synced(self, connection: Connection) -> Seen:
-        """On any failure memory stays as it was, and the next look fails again."""
+        """After any failure the next look reads everything again, and fails again."""
         version, seen = self.database.version(connection), self._seen
         if seen is not None and seen.version == version:
             return seen
@@ -140,15 +139,22 @@ class Mirror:
         state = ledger.state(connection)
         self._require_no_older(ledger, state)
         if seen is None or not self._is_longer(seen, ledger, state):
-            seen = self._loaded(connection, ledger, state, version)
-            if self._seen is not None and self._seen.process == os.getpid():
-                self._seen.index.close()
-            self._seen = seen
-        else:
-            _append(connection, seen, state)
+            self._forget()
+            index = TemplateIndex(ledger.dim, ledger.header.rows, self._threads, self._search)
+            seen = self._seen = Seen(ledger, State(), version, index, [], os.getpid())
+        try:
+            _grow(connection, seen, state)
+        except BaseException:
+            self._forget()
+            raise
         seen.state, seen.version = state, version
         self._newest = ledger.header.gallery, state
         return seen
+
+    def _forget(self) -> None:
+        if self._seen is not None and self._seen.process == os.getpid():
+            self._seen.index.close()
+        self._seen = None
 
     def _ledger(self, connection: Connection) -> Ledger:
         if self._seen is not None and self._seen.ledger.is_current(connection):
@@ -173,50 +179,21 @@ class Mirror:
         longer = seen.state.mark != state.mark
         return same and longer and seen.state.rewritings == state.rewritings
 
-    def _loaded(
-        self, connection: Connection, ledger: Ledger, state: State, version: tuple[int, int]
-    ) -> Seen:
-        index = TemplateIndex(ledger.dim, ledger.header.rows, self._threads, self._search)
-        seen = Seen(ledger, State(), version, index, [], os.getpid())
-        try:
-            total = seen.state.rows
-            for part in ledger.parts(connection):
-                index.add(part.names, part.matrix)
-                seen.people += part.people
-                total = total + ledger.sum_of.of(part.tags)
-            rows = connection.execute(_COUNT).fetchone()
-            same = same_sum(total, state.rows) and rows == (state.people, state.records)
-            self._require_all(same, seen, state)
-        except BaseException:
-            index.close()
-            raise
-        return seen
-
-    def _require_all(self, same: bool, seen: Seen, state: State) -> None:
-        counts = len(seen.people), len(seen.index.names), len(seen.index)
-        if not same or counts != (state.people, state.people, state.templates):
-            raise damage(self.path, "rows were dropped, added or put back")
-
     def close(self) -> None:
         with self.database.lock:
-            if self._seen is not None and self._seen.process == os.getpid():
-                self._seen.index.close()
-            self._seen = None
+            self._forget()
             self.database.close()
 
 
-def _append(connection: Connection, seen: Seen, state: State) -> None:
-    """What was enrolled since; it enters the index once all of it is verified."""
-    before, ledger = seen.state, seen.ledger
-    after = before.next_record - 1, before.next_person - 1
-    parts = list(ledger.parts(connection, *after))
-    total, people = before.rows, [person for part in parts for person in part.people]
-    for part in parts:
-        total = total + ledger.sum_of.of(part.tags)
-    templates = before.templates + sum(len(part.names) for part in parts)
-    whole = (before.people + len(people), templates) == (state.people, state.templates)
-    if not whole or not same_sum(total, state.rows):
-        raise damage(ledger.path, "rows were dropped, added or put back")
-    for part in parts:
+def _grow(connection: Connection, seen: Seen, state: State) -> None:
+    """By what was enrolled since `seen.state`; then all of it adds up to `state`, or is damaged."""
+    before, ledger, total = seen.state, seen.ledger, seen.state.rows
+    for part in ledger.parts(connection, before.next_record - 1, before.next_person - 1):
         seen.index.add(part.names, part.matrix)
-    seen.people += people
+        seen.people += part.people
+        total = ledger.sum_of.changed(total, part.tags)
+    counts = len(seen.people), len(seen.index.names), len(seen.index)
+    expected = state.people, state.records
+    whole = before.counter or connection.execute(_COUNT).fetchone() == expected
+    if not whole or total != state.rows or counts != (*[state.people] * 2, state.templates):
+        raise damage(ledger.path, "rows were dropped, added or put back")

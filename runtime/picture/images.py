@@ -1,7 +1,9 @@
 """Pictures from anywhere, as uint8 RGB arrays: bounded in size, upright, whole."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +13,21 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.picture.decoding import require_quick, rgb_of, upright
 from embedge.runtime.reading import TooLarge, read_bytes
 
-__all__ = ["MAX_PIXELS", "Picture", "RgbImage", "picture_bytes", "rgb_from_picture"]
+__all__ = [
+    "MAX_PIXELS",
+    "Colour",
+    "Picture",
+    "RgbImage",
+    "is_one_picture",
+    "picture_bytes",
+    "rgb_from_picture",
+]
 
 RgbImage = NDArray[np.uint8]
-Picture = str | Path | bytes | RgbImage
+# any array: what OpenCV is typed to give is looked at when it is read
+Picture = str | Path | bytes | bytearray | memoryview | Image.Image | NDArray[Any]
+Colour = Literal["RGB", "BGR", "GREY", "RGBA", "BGRA"]
+"""what the channels of an array are; OpenCV's are BGR"""
 
 MAX_PIXELS = 50_000_000  # decoded, 150 MB as RGB: above any camera a device has
 _MAX_BYTES = 64 << 20
@@ -24,31 +37,72 @@ _WEIGHT = {"WEBP": 2}  # its decoder holds two canvases besides the frame
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF")
 
 
-def rgb_from_picture(picture: Picture, *, max_pixels: int = MAX_PIXELS) -> RgbImage:
-    """Decode a path, the bytes of a file, or check an (H, W, 3) uint8 RGB array."""
+def rgb_from_picture(
+    picture: Picture, *, colour: Colour | None = None, max_pixels: int = MAX_PIXELS
+) -> RgbImage:
+    """Decode a path, the bytes of a file or a pillow image, or check a uint8 array.
+
+    Arrays are RGB, RGBA by four channels, grey by one, unless `colour` says otherwise; files know
+    their own colours.
+    """
     match picture:
         case np.ndarray():
-            return _checked_array(picture)
-        case bytes():
-            return _rgb_from_bytes(picture, f"{len(picture)} bytes", max_pixels)
+            return _rgb_from_array(picture, colour)
+        case bytes() | bytearray() | memoryview():
+            return _rgb_from_bytes(bytes(picture), f"{len(picture)} bytes", max_pixels)
         case str() | Path():
             path = Path(picture)
             return _rgb_from_bytes(picture_bytes(path), str(path), max_pixels)
+        case Image.Image():
+            return _decoded(lambda: _rgb_from_image(picture, max_pixels), "a pillow image")
+        case None:
+            raise EmbedgeError(
+                "E-IMAGE-NONE",
+                "the picture is None: cv2.imread answers that where it finds no file it can read",
+                remedy="Check the path, or give the path itself instead of what imread made of it",
+            )
     raise EmbedgeError(
         "E-IMAGE-ARRAY",
         f"a picture cannot be made from {type(picture).__name__}",
-        remedy="Give a path, the bytes of an image file, or a uint8 RGB array",
+        remedy="Give a path, the bytes of an image file, a pillow image or a uint8 array",
     )
 
 
-def _checked_array(array: RgbImage) -> RgbImage:
-    if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3 and array.size:
-        return np.ascontiguousarray(array)
-    raise EmbedgeError(
+def is_one_picture(images: Any) -> bool:
+    """One, not several; a batch of pictures is a list, or an array of four axes."""
+    if isinstance(images, np.ndarray):
+        return images.ndim < 4
+    return images is None or isinstance(
+        images, str | Path | bytes | bytearray | memoryview | Image.Image
+    )
+
+
+_CHANNELS = {1: "GREY", 3: "RGB", 4: "RGBA"}
+
+
+def _rgb_from_array(array: NDArray[Any], colour: Colour | None) -> RgbImage:
+    if colour is not None and colour not in get_args(Colour):
+        raise _bad_array(f"there is no colour order {colour!r}")
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or not array.size:
+        raise _bad_array(
+            f"an image array must be uint8 of shape (H, W, 3), this one is {array.dtype} of shape"
+            f" {array.shape}"
+        )
+    channels = array.shape[2] if array.ndim == 3 else 1
+    order = colour or _CHANNELS.get(channels)
+    if order is None or channels != (1 if order == "GREY" else len(order)):
+        raise _bad_array(f"an array of {channels} channels is not {order or 'a picture'}")
+    if order == "GREY":
+        return np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
+    return np.ascontiguousarray(array[..., 2::-1] if order[0] == "B" else array[..., :3])
+
+
+def _bad_array(what: str) -> EmbedgeError:
+    return EmbedgeError(
         "E-IMAGE-ARRAY",
-        f"an image array must be uint8 RGB of shape (H, W, 3), this one is {array.dtype} of shape"
-        f" {array.shape}",
-        remedy="Convert it first; a BGR array (OpenCV) becomes RGB as array[..., ::-1]",
+        what,
+        remedy=f"Give uint8 from 0 to 255 and say colour= one of {', '.join(get_args(Colour))};"
+        " OpenCV's arrays are BGR",
     )
 
 
@@ -71,14 +125,34 @@ def _rgb_from_bytes(data: bytes, where: str, max_pixels: int) -> RgbImage:
     """Memory stays under 8 bytes a pixel: what pillow decodes (4 at most), and the RGB array."""
     if len(data) > _MAX_BYTES:
         raise _too_heavy(where)
-    try:
+
+    def decoded() -> RgbImage:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            if image.width * image.height * _WEIGHT.get(image.format or "", 1) > max_pixels:
-                raise _too_large(f"{image.width}×{image.height} pixels", where, max_pixels)
+            _require_small(image, where, max_pixels)
             require_quick(image, data)
-            rgb = rgb_of(image)
-            turned = image.getexif().get(_ORIENTATION, 1)  # a PNG may tell it behind its pixels
-        return upright(rgb, turned)
+            return _turned(image)
+
+    return _decoded(decoded, where, max_pixels)
+
+
+def _rgb_from_image(image: Image.Image, max_pixels: int) -> RgbImage:
+    _require_small(image, "a pillow image", max_pixels)
+    return _turned(image)
+
+
+def _require_small(image: Image.Image, where: str, max_pixels: int) -> None:
+    if image.width * image.height * _WEIGHT.get(image.format or "", 1) > max_pixels:
+        raise _too_large(f"{image.width}×{image.height} pixels", where, max_pixels)
+
+
+def _turned(image: Image.Image) -> RgbImage:
+    rgb = rgb_of(image)
+    return upright(rgb, image.getexif().get(_ORIENTATION, 1))  # a PNG tells it behind its pixels
+
+
+def _decoded(decode: Callable[[], RgbImage], where: str, max_pixels: int = MAX_PIXELS) -> RgbImage:
+    try:
+        return decode()
     except EmbedgeError:
         raise
     except Image.DecompressionBombError as error:

@@ -23,10 +23,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     part = Path(name)
     try:
         yield part
-        _sync(part)
+        sync(part)
         part.chmod(0o666 & ~_umask())
         part.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise _disk_error(error, path) from error
     finally:
@@ -55,6 +55,17 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def unreadable_file(error: OSError) -> str:
+    """What stands in the way of reading a file, as people say it."""
+    known = {
+        FileNotFoundError: "there is no such file",
+        IsADirectoryError: "it is a folder, not a file",
+        NotADirectoryError: "there is no such file",
+        PermissionError: "it may not be read",
+    }
+    return known.get(type(error)) or error.strerror or str(error)
+
+
 def sha256_file(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as stream:
@@ -69,7 +80,8 @@ def sha256_json(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """What a file or a folder holds is on the disk to stay."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

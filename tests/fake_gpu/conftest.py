@@ -20,6 +20,7 @@ def driver() -> Iterator[FakeDriver]:
     yield fake
     fake.fail("none", 0)
     fake.capacity(1 << 30)
+    fake.uncapturable(False)
 
 
 @pytest.fixture(params=["pycuda", "cuda-bindings"])

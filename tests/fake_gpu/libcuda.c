@@ -16,12 +16,13 @@
 #include <string.h>
 
 enum { OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_CONTEXT = 201,
-       NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719, CAPTURE_INVALIDATED = 901 };
+       NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719, CAPTURE_UNSUPPORTED = 900,
+       CAPTURE_INVALIDATED = 901 };
 #define OFFSET ((uint64_t)1 << 60) /* device address = host address + OFFSET */
 
 typedef struct Op { int kind; void *to; const void *from; size_t bytes;
                     void (*function)(void *); void *data; struct Op *next; } Op;
-typedef struct { Op *first, *last; int capturing; } Queue;
+typedef struct { Op *first, *last; int capturing, invalid; } Queue;
 typedef struct Block { char *start; size_t bytes; struct Block *next; } Block;
 
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
@@ -30,7 +31,7 @@ static size_t capacity = (size_t)1 << 30, used;
 static long live_blocks, live_pinned, live_streams, live_graphs, launches, retained;
 static __thread int contexts;
 static char failing[64];
-static int failing_status, failing_after;
+static int failing_status, failing_after, uncapturable;
 
 static int begin(const char *name, int needs_context) {
   if (failing_status && !strcmp(name, failing) && failing_after-- <= 0) {
@@ -48,6 +49,7 @@ void fake_fail(const char *name, int status, int after) {
   failing_status = status; failing_after = after;
 }
 void fake_capacity(size_t bytes) { capacity = bytes; }
+void fake_uncapturable(int yes) { uncapturable = yes; } /* engines hold what no capture allows */
 void *fake_host(uint64_t address) { return (void *)(uintptr_t)(address - OFFSET); }
 long fake_count(const char *what) {
   if (!strcmp(what, "blocks")) return live_blocks;
@@ -83,6 +85,7 @@ int cuGetErrorString(int status, const char **text) {
     case NOT_FOUND: *text = "named symbol not found"; break;
     case ILLEGAL_ADDRESS: *text = "an illegal memory access was encountered"; break;
     case LAUNCH_FAILED: *text = "unspecified launch failure"; break;
+    case CAPTURE_UNSUPPORTED: *text = "operation not permitted when stream is capturing"; break;
     case CAPTURE_INVALIDATED: *text = "operation failed due to a previous error during capture"; break;
     default: *text = "unknown error"; return INVALID_VALUE;
   }
@@ -146,6 +149,7 @@ int cuStreamCreate(void **stream, unsigned flags) {
 }
 int cuStreamDestroy_v2(void *stream) { BEGIN(1); live_streams--; free(stream); return OK; }
 static int push(Queue *queue, Op op) {
+  if (queue->invalid) return CAPTURE_INVALIDATED;
   Op *copy = malloc(sizeof op); *copy = op; copy->next = NULL;
   if (queue->last) queue->last->next = copy; else queue->first = copy;
   queue->last = copy;
@@ -165,6 +169,10 @@ int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *stream) {
 }
 int cuLaunchHostFunc(void *stream, void (*function)(void *), void *data) {
   BEGIN(1);
+  if (uncapturable && ((Queue *)stream)->capturing) {
+    ((Queue *)stream)->invalid = 1;
+    return CAPTURE_UNSUPPORTED;
+  }
   return push(stream, (Op){.kind = 1, .function = function, .data = data});
 }
 int cuStreamSynchronize(void *stream) {
@@ -186,13 +194,19 @@ int cuStreamBeginCapture_v2(void *stream, int mode) {
   queue->capturing = 1;
   return OK;
 }
+static void drop(Queue *queue) {
+  while (queue->first) { Op *op = queue->first; queue->first = op->next; free(op); }
+  free(queue); live_graphs--;
+}
 int cuStreamEndCapture(void *stream, void **graph) {
-  BEGIN(1);
   Queue *queue = stream, *recorded = calloc(1, sizeof *recorded);
-  recorded->first = queue->first; recorded->last = queue->last;
-  queue->first = queue->last = NULL; queue->capturing = 0;
-  *graph = recorded; live_graphs++;
-  return OK;
+  int status = begin(__func__, 1);
+  if (!status && queue->invalid) status = CAPTURE_INVALIDATED;
+  recorded->first = queue->first; recorded->last = queue->last; live_graphs++;
+  queue->first = queue->last = NULL; queue->capturing = queue->invalid = 0;
+  *graph = status ? NULL : recorded;
+  if (status) drop(recorded); /* the capture has ended all the same */
+  return status;
 }
 int cuGraphInstantiateWithFlags(void **executable, void *graph, uint64_t flags) {
   (void)flags; BEGIN(1);
@@ -200,10 +214,6 @@ int cuGraphInstantiateWithFlags(void **executable, void *graph, uint64_t flags) 
   for (Op *op = ((Queue *)graph)->first; op; op = op->next) push(copy, *op);
   *executable = copy; live_graphs++;
   return OK;
-}
-static void drop(Queue *queue) {
-  while (queue->first) { Op *op = queue->first; queue->first = op->next; free(op); }
-  free(queue); live_graphs--;
 }
 int cuGraphDestroy(void *graph) { drop(graph); return OK; }
 int cuGraphExecDestroy(void *graph) { BEGIN(1); drop(graph); return OK; }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+import tensorrt
 from tiny_graphs import graph_file
 
 from embedge.errors import EmbedgeError
@@ -81,6 +82,40 @@ def test_inspector_answer_is_kept(tmp_path: Path) -> None:
     assert card.layers["by_type"] == {"FP32": len(layers)}
 
 
+@pytest.mark.parametrize("batches", [(1, 1, 1), (4, 4, 4), (1, 4, 16)])
+def test_the_inspector_knows_every_shape(tmp_path: Path, batches: tuple[int, int, int]) -> None:
+    card = built(tmp_path, batches=batches)
+    layers = json.loads(layers_path(tmp_path / "fp32.plan").read_text())
+    shapes = {str(tensor["Dimensions"]) for layer in layers for tensor in layer["Inputs"]}
+    assert shapes == {f"[{batches[1]}, 3, 112, 112]"}
+    assert card.batches == batches
+
+
+def test_one_batch_freezes_the_network(tmp_path: Path) -> None:
+    """Not a profile of one size: the plan itself is of that shape, whatever the graph said."""
+    built(tmp_path, "fp32", batches=(2, 2, 2))
+    runtime = tensorrt.Runtime(tensorrt.ILogger())
+    engine = runtime.deserialize_cuda_engine((tmp_path / "fp32.plan").read_bytes())
+    assert engine.get_tensor_shape("image") == (2, 3, 112, 112)
+    assert engine.get_tensor_shape("embedding") == (2, 16)
+
+
+def test_weights_of_integers_are_built_by_every_generation(tmp_path: Path) -> None:
+    """TensorRT 8 takes FP32 weights with a Q and a DQ; the graph in the bundle stays as it is."""
+    graph = graph_file(tmp_path / "g.onnx", "int8", codes=True)
+    before = graph.read_bytes()
+    card = engine_from_onnx(graph, tmp_path / "g.plan", EngineOptions("int8"))
+    assert card.onnx_sha256 == hashlib.sha256(before).hexdigest()
+    assert graph.read_bytes() == before
+    assert card.graph_tensors["INT8"] == (4 if GENERATION == 8 else 2)
+
+
+def test_the_card_names_the_library_and_the_bindings(tmp_path: Path) -> None:
+    card = built(tmp_path)
+    assert card.bindings == tensorrt.__version__
+    assert card.tensorrt == {8: "8.5.3", 10: "10.3.1", 11: "11.4.1"}[GENERATION]
+
+
 def test_timings_are_kept_by_device_and_version(tmp_path: Path) -> None:
     first = built(tmp_path, timing_cache=tmp_path / "timings")
     (kept,) = (tmp_path / "timings").iterdir()
@@ -142,11 +177,11 @@ def test_strong_typing_refuses_a_graph_without_the_precision(tmp_path: Path) -> 
 
 def test_dla_core_must_exist(tmp_path: Path) -> None:
     with pytest.raises(EmbedgeError, match="this device has 1"):
-        built(tmp_path, "int8", dla=1)
-    card = built(tmp_path, "int8", dla=0)
+        built(tmp_path, "fp16", dla=1)
+    card = built(tmp_path, "fp16", dla=0)
     assert card.dla == 0
     assert "GPU_FALLBACK" in card.flags
-    assert ("INT8" in card.flags) == (GENERATION < 11)
+    assert ("FP16" in card.flags) == (GENERATION < 11)
 
 
 @OLD

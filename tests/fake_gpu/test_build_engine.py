@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 from sample_report import sample_report
@@ -12,13 +13,15 @@ from tiny_graphs import contract, graph_file
 
 from embedge.cli import main
 from embedge.errors import EmbedgeError
-from embedge.files import write_json
+from embedge.export.engines.check import BOUNDS
+from embedge.files import sha256_file, write_json
 from embedge.report.model import Space
 from embedge.report.read import read_report
 from embedge.runtime import Artifact, Bundle, FaceMatcher, write_bundle
 from embedge.runtime.bundle.signature import sign_bundle
 from embedge.runtime.bundle.signing_keys import new_signing_key
 from embedge.runtime.encoders.ort import OrtEncoder
+from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.of_bundle import tensorrt_encoder_from_bundle
 from embedge.typed import plain
 
@@ -98,7 +101,7 @@ def test_the_matcher_runs_the_engine_it_is_asked_for(bundle: Path, tmp_path: Pat
         FaceMatcher.load(bundle, "int8-trt", require_provider="TensorRT") as engine,
         FaceMatcher.load(bundle, "int8-trt") as graph,
     ):
-        assert engine.provider.startswith("TensorRT 10.3.0 int8 (Fake GPU, sm_87")
+        assert engine.provider.startswith("TensorRT 10.3.1 int8 (Fake GPU, sm_87")
         np.testing.assert_allclose(engine.embed(pictures), graph.embed(pictures), atol=1e-6)
     with pytest.raises(EmbedgeError, match="no engine of 'fp16'"):
         FaceMatcher.load(bundle, "fp16", require_provider="TensorRT")
@@ -182,12 +185,98 @@ def test_an_engine_of_an_older_graph_is_not_used(bundle: Path, tmp_path: Path, e
     assert "embedge build-engine BUNDLE --artifact fp32" in told.value.remedy
 
 
+@pytest.mark.parametrize(("int8", "kept"), [(0.5, "int8-trt"), (1.2, "fp16")])
+def test_the_faster_of_int8_and_fp16_is_kept(
+    bundle: Path, tmp_path: Path, embedge, monkeypatch, int8: float, kept: str
+) -> None:
+    monkeypatch.setattr("embedge.export.engines.race.medians", lambda *_, **__: [int8, 1.0])
+    code, out, err = embedge(
+        *("build-engine", bundle, "--seconds", 0.1, "--faces", faces(tmp_path / "faces")),
+        *("--timing-cache", tmp_path / "timings", "--report", tmp_path / "device.json"),
+    )
+    assert code == 0, err
+    why = f"timed in turns on this device: INT8 {int8:.3f} ms, FP16 1.000 ms"
+    assert why in out
+    with Bundle.open(bundle) as opened:
+        (plan,) = (file for file in opened.files if file.endswith(".plan"))
+        assert plan.startswith(f"engines/{kept}.sm87.")
+        card = json.loads(opened.read(f"{plan}.json"))
+        assert why in card["chosen"]
+    (artifact,) = read_report(tmp_path / "device.json").artifacts
+    assert artifact.note is not None
+    assert why in artifact.note
+
+
+def test_fp16_is_kept_where_int8_disagrees(
+    bundle: Path, tmp_path: Path, embedge, monkeypatch
+) -> None:
+    monkeypatch.setitem(BOUNDS, "int8", 1.1)
+    code, out, err = embedge(
+        *("build-engine", bundle, "--seconds", 0.1, "--faces", faces(tmp_path / "faces")),
+        *("--timing-cache", tmp_path / "timings"),
+    )
+    assert code == 0, err
+    assert "kept      INT8 differs from its graph: lowest cosine 1.00000, bound 1.1" in out
+    assert [path.name[:5] for path in (bundle / "engines").glob("*.plan")] == ["fp16."]
+
+
+def test_a_named_artifact_or_a_dla_leaves_nothing_to_choose(
+    bundle: Path, tmp_path: Path, embedge
+) -> None:
+    common = ["--seconds", 0.1, "--faces", faces(tmp_path / "faces")]
+    common += ["--timing-cache", tmp_path / "timings"]
+    for arguments in (["--artifact", "int8-trt"], ["--dla", 0]):
+        code, out, err = embedge("build-engine", bundle, *arguments, *common)
+        assert code == 0, err
+        assert "kept " not in out
+    names = sorted(path.name for path in (bundle / "engines").glob("*.plan"))
+    assert names == [f"{n}.tensorrt-10.3.1.plan" for n in ("fp16.sm87.dla0", "int8-trt.sm87")]
+
+
+def test_an_onnx_file_gets_its_engine_beside_it(tmp_path: Path, embedge) -> None:
+    """A foreign file does not say how a picture enters: built, and told to be unchecked."""
+    common = ["--seconds", 0.1, "--faces", faces(tmp_path / "faces")]
+    common += ["--timing-cache", tmp_path / "timings"]
+    ours = graph_file(tmp_path / "ours.onnx", "int8")
+    code, out, err = embedge("build-engine", ours, *common)
+    assert code == 0, err
+    assert "parity    cosine to its graph: mean 1.00000" in out
+    foreign = onnx.load(graph_file(tmp_path / "foreign.onnx", "fp16"))
+    del foreign.metadata_props[:]
+    onnx.save(foreign, tmp_path / "foreign.onnx")
+    code, out, err = embedge("build-engine", tmp_path / "foreign.onnx", *common)
+    assert code == 0, err
+    assert "check     not run: the file does not say how a picture enters it" in out
+    for name, precision in (("ours", "int8"), ("foreign", "fp16")):
+        plan = tmp_path / f"{name}.sm87.tensorrt-10.3.1.plan"
+        card = EngineCard.read(plan)
+        assert (card.precision, card.batches) == (precision, (1, 1, 1))
+        assert card.plan_sha256 == sha256_file(plan)
+        assert (tmp_path / f"{plan.name}.layers.json").is_file()
+    code, _, err = embedge("build-engine", ours, *common, "--out", tmp_path / "a.plan")
+    assert code == 0, err
+    assert (tmp_path / "a.plan").is_file()
+
+
+def test_an_onnx_file_whose_engine_disagrees_gets_none(tmp_path: Path, embedge) -> None:
+    ours = graph_file(tmp_path / "ours.onnx")
+    code, _, err = embedge(
+        *("build-engine", ours, "--bound", 1.1, "--seconds", 0.1),
+        *("--faces", faces(tmp_path / "faces"), "--timing-cache", tmp_path / "timings"),
+    )
+    assert (code, "E-ENGINE-PARITY" in err) == (3, True), err
+    assert list(tmp_path.glob("*.plan*")) == []
+
+
 def test_wrong_batches_and_unknown_artifacts_are_one_clear_line(bundle: Path, embedge) -> None:
     for arguments, expected in (
         (["--batch", "4,2,1"], "E-ENGINE-OPTION"),
         (["--batch", "many"], "E-ENGINE-OPTION"),
         (["--artifact", "int4"], "E-ARTIFACT"),
         (["--dla", "0", "--precision", "fp32"], "E-ENGINE-OPTION"),
+        (["--dla", "0", "--precision", "int8"], "E-ENGINE-OPTION"),
+        (["--target", "rtx", "--sm", "86"], "E-ENGINE-OPTION"),
+        (["--out", "e.plan"], "E-ENGINE-OPTION"),
     ):
         code, _, err = embedge("build-engine", bundle, *arguments)
         assert code == 2

@@ -17,7 +17,7 @@ from embedge.runtime.encoders.tensorrt.encoder import TensorRTEncoder
 
 GENERATION = int(os.environ["FAKE_TENSORRT"])
 EMPTY = {"blocks": 0, "pinned": 0, "streams": 0, "graphs": 0, "retained": 0}
-ILLEGAL_ADDRESS, INVALID_VALUE = 700, 1
+ILLEGAL_ADDRESS, INVALID_VALUE, CAPTURE_INVALIDATED = 700, 1, 901
 
 
 def faces(count: int, seed: int = 0) -> np.ndarray:
@@ -26,9 +26,12 @@ def faces(count: int, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Callable[..., tuple[bytes, EngineCard, Path]]:
-    def make(batches: tuple[int, int, int] = (1, 4, 8)) -> tuple[bytes, EngineCard, Path]:
-        graph = graph_file(tmp_path / "g.onnx")
-        card = engine_from_onnx(graph, tmp_path / "g.plan", EngineOptions("fp32", batches=batches))
+    def make(
+        batches: tuple[int, int, int] = (1, 4, 8), precision: str = "fp32", dla: int | None = None
+    ) -> tuple[bytes, EngineCard, Path]:
+        graph = graph_file(tmp_path / "g.onnx", precision)
+        options = EngineOptions(precision, batches=batches, dla=dla)
+        card = engine_from_onnx(graph, tmp_path / "g.plan", options)
         return (tmp_path / "g.plan").read_bytes(), card, graph
 
     return make
@@ -57,6 +60,62 @@ def test_a_fixed_shape_runs_as_a_cuda_graph(engine, layer: str, driver: FakeDriv
             np.testing.assert_allclose(ours.embed(images), ort.embed(images), atol=1e-6)
         assert "CUDA graph" in ours.provider
     assert driver.launches() - before == 4  # the first run records nothing
+    assert driver.live() == EMPTY
+
+
+def test_an_engine_that_cannot_be_captured_is_launched_plainly(
+    engine, layer: str, driver: FakeDriver
+) -> None:
+    plan, card, graph = engine((2, 2, 2))
+    driver.uncapturable(True)
+    before = driver.launches()
+    with TensorRTEncoder(plan, card, contract(), memory=layer) as ours, OrtEncoder(graph) as ort:
+        for seed in range(4):
+            images = faces(2, seed)
+            np.testing.assert_allclose(ours.embed(images), ort.embed(images), atol=1e-6)
+        assert "plain launches: capturing them failed, the engine failed: it did" in ours.provider
+        driver.uncapturable(False)
+        ours.embed(faces(2))  # tried once, not at every call
+        assert "CUDA graph" not in ours.provider
+    assert driver.launches() == before
+    assert driver.live() == EMPTY
+
+
+@pytest.mark.parametrize("call", ["cuStreamEndCapture", "cuGraphInstantiateWithFlags"])
+def test_a_driver_that_refuses_the_graph_costs_nothing_else(
+    engine, layer: str, driver: FakeDriver, call: str
+) -> None:
+    plan, card, graph = engine((2, 2, 2))
+    with TensorRTEncoder(plan, card, contract(), memory=layer) as ours, OrtEncoder(graph) as ort:
+        driver.fail(call, CAPTURE_INVALIDATED)
+        for seed in range(3):
+            images = faces(2, seed)
+            np.testing.assert_allclose(ours.embed(images), ort.embed(images), atol=1e-6)
+        assert f"plain launches: capturing them failed, a CUDA call failed ({call}" in ours.provider
+    assert driver.live() == EMPTY
+
+
+def test_a_device_lost_while_capturing_is_no_reason_to_go_on(
+    engine, layer: str, driver: FakeDriver
+) -> None:
+    plan, card, _ = engine((1, 1, 1))
+    with TensorRTEncoder(plan, card, contract(), memory=layer) as ours:
+        ours.embed(faces(1))
+        driver.fail("cuStreamBeginCapture_v2", ILLEGAL_ADDRESS)
+        with pytest.raises(EmbedgeError, match="E-CUDA-LOST"):
+            ours.embed(faces(1))
+
+
+def test_a_dla_never_runs_as_a_cuda_graph(engine, layer: str, driver: FakeDriver) -> None:
+    plan, card, _ = engine((2, 2, 2), precision="fp16", dla=0)
+    before = driver.launches()
+    with TensorRTEncoder(plan, card, contract(), memory=layer) as ours:
+        for seed in range(3):
+            ours.embed(faces(2, seed))
+        assert ours.provider.endswith(f"(Fake GPU, sm_87, DLA 0, {layer})")
+    assert driver.launches() == before
+    with pytest.raises(EmbedgeError, match=r"E-ENGINE-OPTION.*DLA, and the two do not combine"):
+        TensorRTEncoder(plan, card, contract(), memory=layer, graphs=True)
     assert driver.live() == EMPTY
 
 

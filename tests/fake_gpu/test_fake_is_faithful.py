@@ -21,9 +21,9 @@ PRIVATE = {
     "_Config": "IBuilderConfig",
     "_Network": "INetworkDefinition",
     "_Tensor": "ITensor",
+    "_Input": "ITensor",
     "_Layer": "ILayer",
     "_ParserError": "ParserError",
-    "_Inspector": "EngineInspector",
 }
 
 
@@ -51,7 +51,7 @@ def live(path: Path) -> list[object]:
     builder = tensorrt.Builder(log)
     kinds = len(tensorrt.NetworkDefinitionCreationFlag)
     network = builder.create_network(1 << (kinds - 1))
-    tensorrt.OnnxParser(network, log).parse_from_file(str(graph_file(path, batch=1)))
+    tensorrt.OnnxParser(network, log).parse(graph_file(path, batch=1).read_bytes())
     config = builder.create_builder_config()
     runtime = tensorrt.Runtime(log)
     engine = runtime.deserialize_cuda_engine(builder.build_serialized_network(network, config))

@@ -8,7 +8,9 @@ import pytest
 from tiny_graphs import contract, graph_file
 
 from embedge.export.engines import EngineOptions, engine_from_onnx
+from embedge.export.engines.build import layers_path
 from embedge.export.engines.check import checked_engine
+from embedge.export.engines.race import Entrant, chosen_engine
 from embedge.runtime.encoders.tensorrt.api import MODULES
 from embedge.runtime.encoders.tensorrt.encoder import TensorRTEncoder
 from embedge.typed import plain
@@ -57,6 +59,27 @@ def test_an_engine_agrees_with_its_graph(
     assert ("CUDA graph" in check.provider) == (batches == (1, 1, 1))
     if precision == "int8" and card.layers is not None and target == "tensorrt":
         assert card.layers["by_type"]
+    if card.layers is not None:
+        assert "N/A" not in layers_path(tmp_path / "g.plan").read_text()
+
+
+def test_int8_runs_against_fp16(
+    tmp_path: Path, faces: np.ndarray, seen: dict[str, object], seconds: float, target: str
+) -> None:
+    """Which one wins is for the device to say; that it says so, and why, is what is tested."""
+    entrants = []
+    for precision in ("int8", "fp16"):
+        graph, plan = graph_file(tmp_path / "g.onnx", precision), tmp_path / f"{precision}.plan"
+        options = EngineOptions(precision, target=target, batches=(1, 1, 1))
+        card = engine_from_onnx(graph, plan, options)
+        data = plan.read_bytes()
+        check = checked_engine(
+            precision, data, card, graph.read_bytes(), contract(), faces, seconds=seconds
+        )
+        entrants.append(Entrant(data, card, check))
+    place, why = chosen_engine(entrants, contract(), faces, seconds=seconds)
+    seen[f"engine {target} chosen"] = why
+    assert why.startswith(entrants[place].name)
 
 
 def test_a_changed_plan_is_refused_before_tensorrt_sees_it(tmp_path: Path, target: str) -> None:

@@ -71,6 +71,8 @@ def test_without_labels_the_text_says_what_is_promised(given: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     for words in ("VERDICT", "promised without labels", "attack: whoever holds"):
         assert words in done.stdout.replace("verdict", "VERDICT")
+    done = bridge(*ends, "--out", tmp_path / "other", "--fmr", 1e-8, "--keep", 0.5)
+    assert "threshold  NONE: these people and pictures do not carry FMR 1e-08" in done.stdout
 
 
 def test_shuffled_rows_are_refused_and_leave_no_map(given: Path, tmp_path: Path) -> None:
@@ -106,7 +108,7 @@ def test_models_run_on_the_same_pictures(tmp_path: Path) -> None:
             noise = np.random.default_rng([number, picture]).integers(-9, 9, (112, 112, 3))
             seen = np.clip(face_like(1000 + number) + noise, 0, 255).astype(np.uint8)
             Image.fromarray(seen).save(person / f"{picture}.png")
-    options = ("--out", tmp_path / "map", "--json", "--fmr", 1e-2)
+    options = ("--out", tmp_path / "map", "--json", "--fmr", 5e-2)
     done = bridge(*ends, "--faces", faces, "--labelled", tmp_path / "people", *options)
     found = json.loads(done.stdout)
     assert done.returncode == 3, done.stderr
@@ -115,6 +117,10 @@ def test_models_run_on_the_same_pictures(tmp_path: Path) -> None:
     assert found["source"]["space"] == "s" * 64
     assert found["labelled"]["comparisons"][0]["images"] == 40
     assert found["labelled"]["points"][0]["bridged"] > 0.9
+    refused(
+        bridge(*ends, "--faces", tmp_path, "--labelled", tmp_path / "people", *options),
+        "40 of the labelled pictures are among those that the map is fitted to",
+    )
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def distill(*arguments: object, **more: object) -> subprocess.CompletedProcess[s
 
 
 def states(text: str) -> dict[str, str]:
-    rows = text.partition("\nstages\n")[2].splitlines()[:-1]
+    rows = text.partition("\nstages\n")[2].partition("\ntrainings")[0].splitlines()
     return {row.split()[0]: row.split()[1] for row in rows}
 
 
@@ -31,7 +31,8 @@ def preview(tmp_path_factory: pytest.TempPathFactory) -> str:
     temporary = folder / "tmp"
     temporary.mkdir()
     out = folder / "out"
-    done = distill("--out", out, "--dry-run", env={**os.environ, "TMPDIR": str(temporary)})
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    done = distill("--out", out, "--dry-run", "--show-recipe", env=environment)
     assert done.returncode == 0, done.stderr
     assert not out.exists()
     assert not list(temporary.glob("embedge*"))
@@ -39,13 +40,13 @@ def preview(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_the_resolved_recipe_is_all_there(preview: str) -> None:
-    recipe = yaml.safe_load(preview.partition("\ndata  ")[0])
+    recipe = yaml.safe_load(preview.partition("\nrecipe\n")[2])
     assert recipe["student"]["train"]["steps"] == 6
     assert recipe["distill"]["method"] == "th-kd", "defaults are spelt out"
 
 
 def test_data_teacher_and_a_step_are_looked_at(preview: str) -> None:
-    assert "96 pictures of 12 people to learn from, 16 others to be judged on" in preview
+    assert "96 pictures of 12 people to learn from, 24 others to be judged on" in preview
     assert re.search(r"teacher   to be trained: .* 32-d, \d+ faces/s", preview)
     for trained in ("teacher", "student-th-kd", "student-scratch"):
         assert re.search(rf"step      .*{trained} \d+\.\d\d s for 16 faces", preview)

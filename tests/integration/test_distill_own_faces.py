@@ -12,7 +12,7 @@ from face_sets import encoded
 from embedge.train.render import FaceRenderer
 
 TINY = Path(__file__).parent / "tiny.yaml"
-PEOPLE, EACH, HELD_OUT = 24, 5, 10
+PEOPLE, EACH, HELD_OUT = 40, 5, 24
 
 
 @pytest.fixture(scope="module")

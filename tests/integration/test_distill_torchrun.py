@@ -13,7 +13,7 @@ TINY = Path(__file__).parent / "tiny.yaml"
 # would differ by tenths; that gradients agree to 1e-5 is shown where the loop is tested. With
 # channels last, torch's own norm in one process errs by more than the two differ
 CALM = ["--student.train.optimizer", "sgd", "--student.train.lr", "0.00003"]
-CALM += ["--student.train.channels_last", "false"]
+CALM += ["--student.train.channels_last", "false", "--student.train.sync_norm", "true"]
 CALM += ["--teacher.source", "shipped", "--export.precisions", "[fp32]", "--no-baseline"]
 
 
@@ -68,3 +68,10 @@ def test_a_mistake_ends_both_processes_with_its_reason(tmp_path: Path, mistake: 
     code = "E-RUN-OTHER" if mistake == "--seed" else "E-DATA-MISSING"
     assert f"embedge: {code}: " in done.stderr
     assert "torch.distributed.DistBackendError" not in done.stderr
+
+
+def test_a_gpu_that_is_not_there_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    done = distill(tmp_path / "run", "--teacher.device", "cuda")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("embedge: E-NO-GPU")
+    assert not (tmp_path / "run" / "stages").exists()

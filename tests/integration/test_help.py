@@ -9,7 +9,7 @@ from embedge.cli import COMMANDS
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])
 def test_help_is_quick_and_loads_nothing_heavy(command):
-    arguments = [command, "--help"] if command else ["--help"]
+    arguments = [*command.split(), "--help"] if command else ["--help"]
     code = (
         "import sys; from embedge.cli import main\n"
         "try: main(sys.argv[1:])\n"

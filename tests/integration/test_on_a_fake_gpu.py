@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "fake_gpu"
+LIBRARIES = {8: 8503, 10: 100301, 11: 110401}  # a patch later than the fake bindings
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +28,9 @@ def fake_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     not_supported = "int {}(void) {{ return 801; }}\n"
     rest.write_text("".join(map(not_supported.format, sorted(_what_pycuda_links(library)))))
     subprocess.run([*compiler, str(rest), "-ldl", "-lpthread"], check=True)
+    for generation, version in LIBRARIES.items():
+        out = ["-o", str(folder / f"libnvinfer.so.{generation}"), f"-DVERSION={version}"]
+        subprocess.run(["gcc", "-shared", "-fPIC", *out, str(FOLDER / "nvinfer.c")], check=True)
     return folder
 
 

@@ -48,14 +48,14 @@ def test_a_foreign_model_is_quantised_with_figures(folder, tmp_path, target):
         figures,
     )
     assert done.returncode == 0, done.stderr
-    assert "cosine to float on 16 other pictures" in done.stdout
+    assert "cosine to float on 8 other pictures" in done.stdout
     assert "times as fast" in done.stdout
     assert ("measure it in TensorRT" in done.stdout) == (target != "cpu")
     found = json.loads(figures.read_text())
     assert found["parity"]["mean"] > 0.999
     assert found["after"]["bytes"] < 0.8 * found["before"]["bytes"]
     chosen = json.loads(out.with_suffix(".calibration.json").read_text())
-    assert len(chosen["pictures"]) == 32
+    assert len(chosen["pictures"]) == 24  # of the half of the people who calibrate
 
 
 def test_the_plan_lies_beside_the_model(folder, tmp_path):
@@ -65,7 +65,7 @@ def test_the_plan_lies_beside_the_model(folder, tmp_path):
     done = quantize(folder / "model.onnx", "--calib", folder / "faces", "--out", out, *options)
     assert done.returncode == 0, done.stderr
     assert "TAR at FMR 0.1 loses" in done.stdout
-    assert "judging on 23 other pictures of 10 people" in done.stderr
+    assert "judging on 16 other pictures of 4 people" in done.stderr
     plan = json.loads(out.with_suffix(".plan.json").read_text())
     assert plan["budget_points"] == 50
     assert plan["reached"]

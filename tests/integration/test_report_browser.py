@@ -59,7 +59,7 @@ def test_the_page_is_silent_and_asks_for_nothing(page: Path, tmp_path: Path) -> 
     seen = visit(page, tmp_path)
     assert seen.console == []
     assert [url for url in seen.requests if url != page.as_uri()] == []
-    assert "All 6 gates hold." in seen.dom
+    assert "All 10 gates hold." in seen.dom
 
 
 def test_the_watch_would_have_seen_it(tmp_path: Path) -> None:

@@ -88,6 +88,14 @@ def test_diff_says_what_got_worse(good: Path, bad: Path, tmp_path: Path) -> None
     assert "1 regression<" in page.read_text()
     assert embedge("report", "diff", good, bad, "--fail").returncode == 3
     assert embedge("report", "diff", bad, good, "--fail").returncode == 0
+    strange = json.loads(good.read_text())
+    strange["evaluation"]["comparisons"] = strange["evaluation"]["comparisons"][:1]
+    strange["evaluation"]["comparisons"][0]["gallery"]["model"] = "stranger"
+    (tmp_path / "strange.json").write_text(json.dumps(strange))
+    done = embedge("report", "diff", good, tmp_path / "strange.json", "--fail")
+    assert done.returncode == 3
+    assert "E-INCOMPARABLE" in done.stderr
+    assert "no comparison is in both reports" in done.stderr
     told = json.loads(embedge("report", "diff", good, bad, "--json").stdout)
     assert [one["what"] for one in told["changes"] if one["regression"]] == ["gate no re-enrolment"]
 
@@ -216,6 +224,8 @@ def test_mistakes_are_one_sentence(good: Path, tmp_path: Path) -> None:
         assert done.stderr.startswith("embedge: E-")
         assert "Traceback" not in done.stderr
         assert len(done.stderr.splitlines()) == 1
+        assert "there is no such file" in done.stderr
+        assert "Errno" not in done.stderr
 
 
 def test_the_schema_is_printed_as_it_is_published() -> None:

@@ -9,8 +9,9 @@ import pytest
 from tiny_graphs import graph_file
 
 from embedge.errors import EmbedgeError
-from embedge.export.engines import EngineOptions, engine_from_onnx, engines_available
+from embedge.export.engines import EngineOptions, build, engine_from_onnx, engines_available
 from embedge.runtime.encoders.tensorrt.card import EngineCard
+from embedge.runtime.encoders.tensorrt.cuda.driver import CudaDevice, CudaDriver
 
 pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed: pip install -e .[rtx]")
 
@@ -60,6 +61,22 @@ def test_several_gpus_in_one_plan(tmp_path: Path) -> None:
     assert built(graph, "fp32", sms=(86, 89, 120)).sms == (86, 89, 120)
     with pytest.raises(EmbedgeError, match="does not offer sm87"):
         built(graph, "fp32", sms=(87,))
+
+
+def test_a_plan_for_another_gpu_is_not_opened_on_the_one_that_is_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is none; a driver that shows one would have this machine open foreign code."""
+    device = CudaDevice(0, "Thor", 110, 1 << 30, True)
+    monkeypatch.setattr(build, "cuda_driver", lambda: CudaDriver(13000, None, (device,), None))
+    card = built(graph_file(tmp_path / "g.onnx"), "fp32")
+    assert (card.sms, card.device, card.layers) == ((86,), "none (built ahead of time)", None)
+    assert card.tensorrt == "1.7.1"
+    assert card.bindings.startswith("1.7.1.")
+
+
+def test_one_batch_freezes_the_network(tmp_path: Path) -> None:
+    assert built(graph_file(tmp_path / "g.onnx"), "fp32", batches=(4, 4, 4)).batches == (4, 4, 4)
 
 
 def test_asymmetric_activations_are_refused_with_the_nodes_name(tmp_path: Path) -> None:

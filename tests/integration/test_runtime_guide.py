@@ -53,13 +53,14 @@ def test_the_python_examples(place: Path) -> None:
         )
         assert done.returncode == 0, example + done.stderr
         said.append(done.stdout)
-    verified, detected, refused, streamed, gallery, attempts = said
+    verified, detected, refused, streamed, gallery, faces, attempts = said
     assert verified.startswith("True 0.9")
     assert detected.startswith("(112, 112, 3)")
     assert "'dark'" in refused
     assert streamed == "(64,)\n(64,)\n"
     assert gallery.startswith("ann ")
     assert "True" in gallery.splitlines()[1]
+    assert faces.startswith("(16.0, 16.0, 240.0, 240.0) None ")
     assert attempts.startswith("E-ATTEMPTS")
 
 

@@ -102,7 +102,9 @@ def sources() -> Iterator[tuple[str, str]]:
         ("network.py", "parser.num_errors", "parser.error_count"),
         ("network.py", "parser_error.desc()", "parser_error.desc"),
         ("network.py", "builder.create_network(1 << int(flag))", "builder.create_network(1, 2)"),
+        ("network.py", "image.shape = (", "image.shapes = ("),
         ("layers.py", "create_engine_inspector()", "create_engine_inspector(1)"),
+        ("layers.py", "inspector.execution_context", "inspector.context"),
         ("lane.py", "execute_async_v3", "execute_async_v4"),
         ("lane.py", "num_optimization_profiles", "num_profiles"),
         ("engine.py", "get_tensor_profile_shape(image, 0)", "get_profile_shape(0, image)"),
@@ -129,6 +131,6 @@ def test_an_object_of_unknown_name_is_refused() -> None:
 
 def test_a_guess_of_the_wrong_kind_is_found() -> None:
     """Reading a method as if it were a property is a mistake that hasattr does not see."""
-    (use,) = (one for one in uses() if one.name == "get_tensor_name")
+    (use,) = (one for one in uses() if one.name == "get_tensor_profile_shape")
     (problem,) = bindings(*TENSORRT_10).problems([replace(use, kind="read")])
     assert re.search("it is a function", problem)

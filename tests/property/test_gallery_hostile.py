@@ -1,8 +1,11 @@
 """A thousand hostile galleries, seeded: each is opened or refused, soon and in little memory."""
 
+import json
 import random
 import resource
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
+from embedge.runtime.gallery.sealed.sealing import place, sealed
 from embedge.runtime.gallery.storage.carving import carved
 
 CONTRACT = tiny_contract(16)
@@ -72,3 +76,20 @@ def test_a_thousand_hostile_galleries(tmp_path, key):
     assert 0 < opened < 500
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < MEGABYTES * 1024
+
+
+@pytest.mark.parametrize(
+    "change", [{"next_record": "7"}, {"people": 2.0}, {"secret": "\ud800"}, {"next_audit": 2**63}]
+)
+def test_the_state_of_an_open_gallery_in_another_hand(tmp_path, change):
+    path = tmp_path / "open"
+    with Gallery.create(path, CONTRACT, key=None, unencrypted=True) as gallery:
+        gallery.enroll(["ann", "ben"], rows(1, 2), CONTRACT)
+        with gallery.mirror.reading() as (_, seen):
+            ledger, state = seen.ledger, json.loads(seen.state.to_bytes())
+    forged = json.dumps({**state, **change}).encode()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        row = sealed(ledger._state, forged, place(ledger._root, "S"))
+        connection.execute("UPDATE state SET sealed = ?", (row,))
+    with pytest.raises(EmbedgeError, match=r"E-GALLERY: .*its state"):
+        Gallery.open(path)

@@ -22,3 +22,7 @@ class FakeDriver:
 
     def capacity(self, nbytes: int) -> None:
         self._library.fake_capacity(ctypes.c_size_t(nbytes))
+
+    def uncapturable(self, yes: bool) -> None:
+        """From now on engines hold work that no capture allows."""
+        self._library.fake_uncapturable(int(yes))

@@ -45,6 +45,7 @@ def main(method_name: str, out: Path) -> None:
         amp="fp32",
         ema=0.9,
         checkpoint_every=STEPS,
+        sync_norm=True,
         # with channels last, torch's own norm in one process errs by 1e-5 of a variance itself
         channels_last=False,
     )

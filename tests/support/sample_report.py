@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from embedge.bench.results import Latency, Percentiles
-from embedge.calibration.evaluation.figures import Side
+from embedge.calibration.evaluation.figures import Acquisition, Side
 from embedge.calibration.evaluation.judge import Subject
 from embedge.pipeline.recipe import Recipe
-from embedge.pipeline.stages.ship.parity_result import TEACHER, student
+from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
 from embedge.pipeline.stages.ship.proof import findings_from_views
 from embedge.pipeline.stages.ship.reporting import Told, artifact_of, report_of
 from embedge.pipeline.stages.ship.views import Views
@@ -31,7 +31,7 @@ from embedge.report.render.pictures import without_pictures
 from embedge.train.data import FaceSet
 from embedge.typed import plain, structured
 
-PEOPLE, EACH, DIM = 100, 6, 64
+PEOPLE, EACH, DIM = 180, 6, 64
 ERRORS = {"fp32": 1e-5, "fp16": 3e-3, "int8-cpu": 0.27}  # against the student in torch
 WHOLE = ("end to end", 10.6)
 SIZES = {"fp32": 4_812_331, "fp16": 2_436_871, "int8-cpu": 1_402_117}
@@ -44,6 +44,16 @@ def sample_report(*, pictures: bool = True) -> Report:
 
 @functools.cache
 def _made() -> Report:
+    return _found()[0]
+
+
+def sample_findings() -> ParityResult:
+    """What the sample report was made from."""
+    return _found()[1]
+
+
+@functools.cache
+def _found() -> tuple[Report, ParityResult]:
     rng = np.random.default_rng(7)
     recipe = sample_recipe()
     faces = _faces(rng)
@@ -62,6 +72,7 @@ def _made() -> Report:
         space=Space(f"sha256:{digest('teacher')[:32]}", digest("teacher"), digest("contract")),
         findings=findings,
         faces=faces,
+        acquisition=Acquisition.of(len(faces), {}),
         models=_models(),
         artifacts=artifacts,
         skipped=(Skipped("engines", "TensorRT is not installed and there is no NVIDIA GPU here"),),
@@ -70,7 +81,7 @@ def _made() -> Report:
         provenance=_provenance(recipe),
     )
     report = report_of(told)
-    return dataclasses.replace(report, created="2026-03-02T14:03:00+00:00")
+    return dataclasses.replace(report, created="2026-03-02T14:03:00+00:00"), findings
 
 
 def edited(report: Report, edit: Callable[[Any], object]) -> Report:

@@ -24,21 +24,30 @@ def graph_file(
     opset: int = 17,
     batch: str | int = "batch",
     zero_point: int = 0,
+    codes: bool = False,
     **changes: object,
 ) -> Path:
     """Conv, PReLU, residual add, pooling, matrix.
 
-    INT8 is Q/DQ; its remainder is FP16 where the opset allows half-precision scales (19).
+    INT8 is Q/DQ; its remainder is FP16 where the opset allows half-precision scales (19). With
+    `codes` its weights are integers already, as TensorRT 10 takes them.
     """
-    path.write_bytes(graph_bytes(precision, opset, batch, zero_point, contract(**changes)))
+    owner = contract(**changes)
+    path.write_bytes(graph_bytes(precision, opset, batch, zero_point, owner, codes=codes))
     return path
 
 
 def graph_bytes(
-    precision: str, opset: int, batch: str | int, zero_point: int, owner: EmbeddingContract
+    precision: str,
+    opset: int,
+    batch: str | int,
+    zero_point: int,
+    owner: EmbeddingContract,
+    *,
+    codes: bool = False,
 ) -> bytes:
     half = precision == "fp16" or (precision == "int8" and opset >= 19)
-    draft = _Draft(np.float16 if half else np.float32)
+    draft = _Draft(np.float16 if half else np.float32, codes=codes)
     quantised = precision == "int8"
     image = draft.cast("image", TensorProto.FLOAT16) if draft.half else "image"
     maps = draft.conv(image, (8, 3, 3, 3), 2, zero_point if quantised else None)
@@ -54,8 +63,8 @@ def graph_bytes(
 
 
 class _Draft:
-    def __init__(self, dtype: type) -> None:
-        self.dtype, self.half = dtype, dtype is np.float16
+    def __init__(self, dtype: type, *, codes: bool) -> None:
+        self.dtype, self.half, self.codes = dtype, dtype is np.float16, codes
         self.random = np.random.default_rng(0)
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
@@ -83,7 +92,13 @@ class _Draft:
             kind = np.int8 if zero_point == 0 else np.uint8
             x = self.fake_quantised(x, np.asarray(0.02, self.dtype), np.asarray(zero_point, kind))
             steps = (np.abs(kernel).max((1, 2, 3)) / 127).astype(self.dtype)
-            weight = self.fake_quantised(weight, steps, np.zeros(len(steps), np.int8), axis=0)
+            zeros = np.zeros(len(steps), np.int8)
+            if self.codes:
+                whole = np.rint(kernel / steps.reshape(-1, 1, 1, 1)).clip(-127, 127)
+                inputs = [self.keep(whole.astype(np.int8)), self.keep(steps), self.keep(zeros)]
+                weight = self.node("DequantizeLinear", *inputs, axis=0)
+            else:
+                weight = self.fake_quantised(weight, steps, zeros, axis=0)
         return self.node(
             "Conv", x, weight, kernel_shape=shape[2:], strides=[stride] * 2, pads=[1] * 4
         )

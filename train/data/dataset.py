@@ -8,12 +8,16 @@ from numpy.typing import NDArray
 
 from embedge.calibration.evaluation.faces import CorruptRecord, Faces
 
-__all__ = ["SIDE", "CorruptRecord", "FaceDataset", "Labels", "Pictures"]
+__all__ = ["SIDE", "CorruptRecord", "FaceDataset", "Labels", "Pictures", "UnalignedRecord"]
 
 Pictures = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
 SIDE = 112  # pixels of an aligned face
+
+
+class UnalignedRecord(CorruptRecord):
+    """A whole picture, but no aligned face: a data set of photos has nothing else."""
 
 
 class FaceDataset(Faces, ABC):

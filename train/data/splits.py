@@ -75,7 +75,8 @@ def split_by_identity(
             "E-DATA-SPLIT",
             f"holding out {held_out} of {faces.classes} identities leaves one side empty",
             where=faces.name,
-            remedy="Give a share between 0 and 1, or fewer identities than there are",
+            remedy="Bring more people, or set data.held_out (--held-out of `embedge data convert`)"
+            f" to fewer than {faces.classes} people or a share below 1",
         )
     labels = np.arange(faces.classes)
     return (

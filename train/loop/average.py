@@ -20,15 +20,23 @@ class Average:
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for name, value in network.state_dict().items():
-            if not self.weights:
-                return
-            kept = self.weights[name]
-            if kept.is_floating_point():
-                kept.lerp_(value, 1 - decay)
-            else:
-                kept.copy_(value)
+        """In a handful of launches, however many tensors there are."""
+        if not self.weights:
+            return
+        state, decay = network.state_dict(), min(self.decay, (1 + step) / (10 + step))
+        floats = [name for name, kept in self.weights.items() if kept.is_floating_point()]
+        counts = [name for name, kept in self.weights.items() if not kept.is_floating_point()]
+        torch._foreach_lerp_(self._kept(floats), [state[name] for name in floats], 1 - decay)
+        if counts:
+            torch._foreach_copy_(self._kept(counts), [state[name] for name in counts])
+
+    def restore(self, weights: dict[str, Tensor]) -> None:
+        """Take over what a file held, on the device where the average lives."""
+        for name, kept in self.weights.items():
+            kept.copy_(weights[name])
+
+    def _kept(self, names: list[str]) -> list[Tensor]:
+        return [self.weights[name] for name in names]
 
     @contextmanager
     def applied_to(self, network: nn.Module) -> Iterator[None]:

@@ -5,6 +5,7 @@ The teacher's head is a non-persistent buffer of the method and is never stored.
 """
 
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,45 @@ from embedge.errors import EmbedgeError
 from embedge.files import whole_file
 from embedge.train.loop.average import Average
 
-__all__ = ["TrainingState", "load_network", "save_network"]
+__all__ = ["Checkpoints", "TrainingState", "load_network", "save_network"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldState:
+    """A training state that nothing changes any more."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, str]
+
+    def write(self, path: Path) -> None:
+        with whole_file(path) as part:
+            save_file(self.tensors, part, metadata=self.facts)
+
+
+class Checkpoints:
+    """One file, written beside the training: the step does not wait for the disk."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._writer = ThreadPoolExecutor(1, "checkpoint")
+        self._writing: Future[None] | None = None
+
+    def write(self, state: "TrainingState", log: dict[str, Any]) -> None:
+        """The one before is awaited: there are never two copies on the way."""
+        self.wait()
+        self._writing = self._writer.submit(state.held(log).write, self.path)
+
+    def wait(self) -> None:
+        """Until it is on disk; what went wrong there is raised here."""
+        if self._writing is not None:
+            self._writing.result()
+        self._writing = None
+
+    def close(self) -> None:
+        try:
+            self.wait()
+        finally:
+            self._writer.shutdown()
 
 
 @dataclass(slots=True)
@@ -32,7 +71,8 @@ class TrainingState:
     scaler: torch.amp.GradScaler
     step: int = 0
 
-    def save(self, path: Path, log: dict[str, Any]) -> None:
+    def held(self, log: dict[str, Any]) -> "HeldState":
+        """A copy in ordinary memory: it can be written while the training goes on."""
         tensors = {
             **_named("network", self.network.state_dict()),
             **_named("method", self.method.state_dict()),
@@ -45,15 +85,14 @@ class TrainingState:
             "log": json.dumps(log),
             "scaler": json.dumps(self.scaler.state_dict()),
         }
-        with whole_file(path) as part:
-            save_file({k: v.contiguous() for k, v in tensors.items()}, part, metadata=facts)
+        return HeldState({k: _copied(v) for k, v in tensors.items()}, facts)
 
     def load(self, path: Path) -> dict[str, Any]:
         """Restore all of it and return the log."""
         facts, tensors = _read(path)
         self.network.load_state_dict(_under("network", tensors))
         self.method.load_state_dict(_under("method", tensors))
-        self.average.weights = _under("average", tensors)
+        self.average.restore(_under("average", tensors))
         state = self.optimizer.state_dict()
         state["state"] = {}
         for name, value in _under("optimizer", tensors).items():
@@ -69,7 +108,7 @@ class TrainingState:
 def save_network(path: Path, network: nn.Module) -> None:
     """The weights alone."""
     with whole_file(path) as part:
-        save_file({k: v.contiguous() for k, v in network.state_dict().items()}, part)
+        save_file({k: _copied(v) for k, v in network.state_dict().items()}, part)
 
 
 def load_network(path: Path, network: nn.Module) -> None:
@@ -88,6 +127,10 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
             where=path,
             remedy="Delete this file to start this training again from step 0",
         ) from error
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", copy=True).contiguous()
 
 
 def _named(prefix: str, tensors: dict[str, Any]) -> dict[str, Tensor]:

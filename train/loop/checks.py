@@ -1,7 +1,7 @@
 """Watching a student while it learns, on people it does not learn from and on verification sets.
 
-These are the people that thresholds are set on, never those that a report judges with: the best
-checkpoint may be chosen by their error rates. Verification sets, ten-fold accuracy as their papers
+These people choose: they set no threshold and nobody is judged on them, so the best checkpoint may
+be chosen by their error rates. Verification sets, ten-fold accuracy as their papers
 tell it, are only looked at.
 """
 

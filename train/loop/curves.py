@@ -5,6 +5,8 @@ import io
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from embedge.files import write_text
 from embedge.optional import require
 from embedge.train.methods.parts.method import Loss
@@ -30,7 +32,9 @@ class Journal:
 
     def record(self, step: int, loss: Loss) -> dict[str, float]:
         values = {"loss": loss.total, **loss.parts}
-        row = {name: round(float(value.detach()), 5) for name, value in values.items()}
+        # one reading for all of them: each would wait for the device
+        read = torch.stack([value.detach().float() for value in values.values()]).cpu().tolist()
+        row = {name: round(value, 5) for name, value in zip(values, read)}
         _append(self.curves, step, row)
         self._tell(step, row)
         return row

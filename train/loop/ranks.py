@@ -1,27 +1,30 @@
 """Several processes as one: what each rank must agree on, and nothing where there is only one."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from embedge.errors import EmbedgeError
 
 __all__ = [
     "agreed",
-    "average_gradients",
     "barrier",
     "dismiss",
+    "equalised",
     "gathered",
     "joined",
     "launched",
     "local_rank",
     "rank",
+    "unsent",
     "world",
+    "wrapped",
 ]
 
 Result = TypeVar("Result")
@@ -120,16 +123,31 @@ def gathered(rows: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def average_gradients(parameters: Sequence[Tensor]) -> None:
-    """Every rank ends with the mean of all ranks' gradients, in one exchange."""
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    if world() == 1 or not gradients:
-        return
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
-    distributed.all_reduce(flat)
-    flat /= world()
-    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients])):
-        gradient.copy_(mean.view_as(gradient))
+def wrapped(module: nn.Module, device: torch.device) -> nn.Module:
+    """The module, its gradients averaged over the ranks while they are being made."""
+    if world() == 1 or not any(p.requires_grad for p in module.parameters()):
+        return module
+    mine = [device] if device.type == "cuda" else None
+    return DistributedDataParallel(
+        module, device_ids=mine, broadcast_buffers=False, gradient_as_bucket_view=True
+    )
+
+
+@contextmanager
+def unsent(*modules: nn.Module) -> Iterator[None]:
+    """Gradients are added up here and exchanged with those of the next backward pass."""
+    with ExitStack() as held:
+        for module in modules:
+            if isinstance(module, DistributedDataParallel):
+                held.enter_context(module.no_sync())
+        yield
+
+
+def equalised(tensors: Iterable[Tensor]) -> None:
+    """Every rank takes over what the first one holds."""
+    if world() > 1:
+        for tensor in tensors:
+            distributed.broadcast(tensor, src=0)
 
 
 def _together() -> bool:

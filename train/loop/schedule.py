@@ -37,8 +37,10 @@ class Schedule(Section):
     """arithmetic of the network's trunk"""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """decay of the averaged weights that are exported; 0 exports the last ones"""
-    checkpoint_every: Positive = 50
-    """steps between checkpoints"""
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 5.0
+    """minutes between checkpoints, which are written while the training goes on"""
+    checkpoint_every: Natural = 0
+    """steps between checkpoints instead; 0 goes by minutes"""
     accumulate: Positive = 1
     """parts that a batch is cut into where memory is short; each has its own batch statistics"""
     channels_last: bool = True
@@ -48,12 +50,17 @@ class Schedule(Section):
     device: Literal["cpu", "cuda"] = "cpu"
     """where to train; never chosen silently"""
     evaluate_every: Natural = 0
-    """students: steps between evaluations on the people thresholds are set on; the best checkpoint
-    is then exported, by the cross-space EER where there is one. 0: never, the last is exported"""
+    """students: steps between evaluations on held-out people who choose; the best checkpoint is
+    then exported, by the cross-space EER where there is one. 0: never, the last is exported"""
     patience: Natural = 0
     """evaluations without improvement after which training stops; 0 never stops it"""
-    workers: Natural = 0
-    """processes that read and decode ahead; 0 leaves it to the training process"""
+    workers: Natural | None = None
+    """processes that read and decode ahead; 0 leaves it to the training process, and so does null
+    on a CPU. On a GPU null takes the cores that the training leaves, shared among its processes"""
+    jitter: bool = True
+    """move pictures by up to three pixels and change their light a little"""
+    sync_norm: bool = False
+    """batch norms look at the batch of all processes; one process and several then learn alike"""
     tensorboard: bool = False
     """also write TensorBoard events beside the CSV"""
 
@@ -65,6 +72,12 @@ class Schedule(Section):
         """A few steps of the same training, for the clock: nothing is evaluated or told."""
         quiet = {"evaluate_every": 0, "patience": 0, "tensorboard": False}
         return self.model_copy(update={**quiet, "steps": steps, "checkpoint_every": 10**9})
+
+    def readers(self, cores: int, processes: int) -> int:
+        """How many processes read ahead for one of `processes` that train on this machine."""
+        if self.workers is not None:
+            return self.workers
+        return max(1, (cores - processes) // processes) if self.device == "cuda" else 0
 
 
 def rate_at(step: int, steps: int, warmup: int, fall: Fall) -> float:

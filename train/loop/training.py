@@ -4,9 +4,10 @@ A step is a function of (seed, step number): batches, augmentation and dropout d
 run that was killed and resumed ends in the same weights as one that was not.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -14,18 +15,18 @@ from torch import Tensor, nn
 
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
-from embedge.train.data.feeding.batches import Batch
-from embedge.train.data.feeding.feed import Source, feed
+from embedge.train.data.feeding.batches import Batch, share_of
+from embedge.train.data.feeding.feed import Source, feed, share_with
 from embedge.train.loop import ranks
 from embedge.train.loop.average import Average
-from embedge.train.loop.checkpoint import TrainingState, load_network, save_network
+from embedge.train.loop.checkpoint import Checkpoints, TrainingState, load_network, save_network
 from embedge.train.loop.checks import TrainingChecks
 from embedge.train.loop.curves import Curves, Journal
 from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.synced_norm import synced
 from embedge.train.methods.parts.method import Loss, Sample
 
-__all__ = ["Curves", "fit"]
+__all__ = ["Curves", "device_named", "device_of", "fit"]
 
 _RECORDED_EVERY = 10
 
@@ -48,12 +49,13 @@ def fit(
 
     With a watch, what stays in `network` is the best it saw, else the last.
     """
-    device = _device(schedule)
+    device = device_of(schedule)
+    _check_division(schedule)
     network.to(device)
     method.to(device)
     if schedule.channels_last:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trained = synced(network) if ranks.world() > 1 else network
+    trained = synced(network) if schedule.sync_norm and ranks.world() > 1 else network
     state = TrainingState(
         trained,
         method,
@@ -64,14 +66,14 @@ def fit(
     run = _Training(name, state, schedule, device, folder, watch, teacher, batches.seed)
     run.resume()
     with (
+        closing(run.checkpoints),
         torch.random.fork_rng(),
         _without_subnormals(),
         progress.table(f"training {name}", schedule.steps, state.step) as task,
     ):
-        end = state.step if run.stopped else schedule.steps
-        for batch in feed(batches, state.step, end, workers=schedule.workers, say=progress.say):
-            loss = run.step(batch)
-            task.advance(1, f"loss {float(loss.total.detach()):.3f}{run.found}")
+        for batch in run.fed(batches, progress):
+            run.step(batch)
+            task.advance(1, run.told)
             if run.news:
                 task.row(run.news)
             if run.stopped:
@@ -109,13 +111,20 @@ class _Training:
     ):
         self.state, self.schedule, self.device, self.seed = state, schedule, device, seed
         self.watch, self.teacher = watch, teacher
-        self.checkpoint = folder / f"{name}.training.safetensors"
+        self.checkpoints = Checkpoints(folder / f"{name}.training.safetensors")
         self.best = folder / f"{name}.best.safetensors"
         self.journal = Journal(folder, name, tensorboard=schedule.tensorboard)
-        self.forward = torch.compile(state.network) if schedule.compile else state.network
+        self.spread = ranks.wrapped(state.network, device)
+        self.forward = torch.compile(self.spread) if schedule.compile else self.spread
+        self.losses = ranks.wrapped(state.method, device)
         self.news: dict[str, str] = {}
-        self.found = ""
-        self._spoke = time.monotonic()
+        self.found = self._loss_told = ""
+        self._spoke = self._saved = time.monotonic()
+
+    @property
+    def told(self) -> str:
+        """What stands beside the bar; read from the device only when figures are recorded."""
+        return f"{self._loss_told}{self.found}"
 
     @property
     def stopped(self) -> bool:
@@ -123,11 +132,23 @@ class _Training:
         return patience > 0 and self.journal.since_best >= patience
 
     def resume(self) -> None:
-        if self.checkpoint.is_file():
-            self.journal.restore(self.state.load(self.checkpoint), self.state.step)
+        if self.checkpoints.path.is_file():
+            self.journal.restore(self.state.load(self.checkpoints.path), self.state.step)
         self.state.network.train()
 
-    def step(self, batch: Batch) -> Loss:
+    def fed(self, batches: Source, progress: Progress) -> Iterator[Batch]:
+        """What is left of this rank's batches."""
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if ranks.world() > 1 else 1
+        return feed(
+            share_with(batches, ranks.rank(), ranks.world()),
+            self.state.step,
+            self.state.step if self.stopped else self.schedule.steps,
+            workers=self.schedule.readers(os.cpu_count() or 1, here),
+            say=progress.say,
+            pin=self.device.type == "cuda",
+        )
+
+    def step(self, batch: Batch) -> None:
         """One optimizer step, and whatever is due after it."""
         state, schedule = self.state, self.schedule
         torch.manual_seed(hash((self.seed, state.step)))
@@ -143,9 +164,8 @@ class _Training:
             self._tell(self.journal.record(state.step, loss))
         if self.watch is not None and (state.step % self.watch.every == 0 or last):
             self._look(self.watch)
-        if state.step % schedule.checkpoint_every == 0 or last or self.stopped:
+        if last or self.stopped or self._is_due():
             self._save()
-        return loss
 
     def finish(self, network: nn.Module) -> None:
         self.journal.close()
@@ -154,36 +174,41 @@ class _Training:
             load_network(self.best, network)
         else:
             self.state.average.write_to(self.state.network)
+            ranks.equalised(self.state.network.state_dict().values())
         network.eval()
 
     def _gradients(self, batch: Batch) -> Loss:
         """Add up the gradients of the parts of this rank's share; the mean loss of its parts."""
         self.state.optimizer.zero_grad(set_to_none=True)
-        parts = list(_parts(batch, self.schedule.accumulate))
-        losses = []
-        for part in parts:
-            loss = self._loss(part)
-            share = loss.total if len(parts) == 1 else loss.total / len(parts)
-            self.state.scaler.scale(share).backward()
-            losses.append(loss)
+        *first, last = parts = _parts(batch, self.schedule.accumulate)
+        with ranks.unsent(self.spread, self.losses):
+            losses = [self._backward(part, len(parts)) for part in first]
+        losses.append(self._backward(last, len(parts)))
         return losses[0] if len(losses) == 1 else _mean(losses)
+
+    def _backward(self, part: Batch, parts: int) -> Loss:
+        loss = self._loss(part)
+        share = loss.total if parts == 1 else loss.total / parts
+        self.state.scaler.scale(share).backward()
+        return loss
 
     def _loss(self, batch: Batch) -> Loss:
         kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.schedule.amp)
         layout = torch.channels_last if self.schedule.channels_last else torch.contiguous_format
-        images = batch.images.to(self.device, non_blocking=True, memory_format=layout)
+        images = batch.on(self.device, layout)
         with torch.autocast(self.device.type, kind) if kind else nullcontext():
             embeddings = self.forward(images)
-        target = None if self.teacher is None else self.teacher(batch).to(self.device)
+        target = None if self.teacher is None else self._there(self.teacher(batch))
         done = self.state.step / self.schedule.steps
-        sample = Sample(embeddings.float(), batch.labels.to(self.device), target, done)
-        loss: Loss = self.state.method(sample)
+        sample = Sample(embeddings.float(), self._there(batch.labels), target, done)
+        loss: Loss = self.losses(sample)
         return loss
+
+    def _there(self, rows: Tensor) -> Tensor:
+        return rows.to(self.device, non_blocking=True)
 
     def _update(self) -> None:
         state = self.state
-        trained = [p for group in state.optimizer.param_groups for p in group["params"]]
-        ranks.average_gradients(trained)
         state.scaler.unscale_(state.optimizer)
         nn.utils.clip_grad_norm_(state.network.parameters(), self.schedule.clip)
         state.scaler.step(state.optimizer)
@@ -193,7 +218,8 @@ class _Training:
         """Evaluate what would be exported now, and keep it if it is the best so far."""
         network = self.state.network
         with self.state.average.applied_to(network):
-            found = watch(network)
+            # the first process looks for all: its norms are those that are kept
+            found = ranks.agreed(lambda: watch(network))
             told = {key: f"{100 * value:.2f} %" for key, value in found.items()}
             self.found = "".join(f", {key} {value}" for key, value in told.items())
             self.news = {"step": str(self.state.step), **self.news, **told}
@@ -208,24 +234,36 @@ class _Training:
         self._spoke = now
         rate = self.state.optimizer.param_groups[0]["lr"]
         figures = {name: f"{value:.3f}" for name, value in row.items()}
+        self._loss_told = f"loss {figures['loss']}"
         self.news = {"step": str(self.state.step), **figures, "lr": f"{rate:.1e}"}
         self.news["faces/s"] = f"{pace:.0f}"
 
+    def _is_due(self) -> bool:
+        """Whether it is time to save; only the first process has to know."""
+        if self.schedule.checkpoint_every:
+            return self.state.step % self.schedule.checkpoint_every == 0
+        return time.monotonic() - self._saved >= 60 * self.schedule.checkpoint_minutes
+
     def _save(self) -> None:
         if ranks.rank() == 0:
-            self.state.save(self.checkpoint, self.journal.curves)
+            self.checkpoints.write(self.state, self.journal.curves)
             self.journal.write()
+        self._saved = time.monotonic()
 
 
-def _device(schedule: Schedule) -> torch.device:
-    if schedule.device == "cuda" and not torch.cuda.is_available():
+def device_of(schedule: Schedule) -> torch.device:
+    return device_named(schedule.device)
+
+
+def device_named(name: str) -> torch.device:
+    """This process's own of that kind."""
+    if name == "cuda" and not torch.cuda.is_available():
         raise EmbedgeError(
             "E-NO-GPU",
-            "train.device is cuda and this torch sees no GPU",
-            remedy="Set train.device to cpu, or install a torch built for your GPU",
+            "the recipe says device: cuda and this torch sees no GPU",
+            remedy="Set train.device and teacher.device to cpu, or install a torch for your GPU",
         )
-    index = f":{ranks.local_rank()}" if schedule.device == "cuda" else ""
-    return torch.device(schedule.device + index)
+    return torch.device(f"{name}:{ranks.local_rank()}" if name == "cuda" else name)
 
 
 def _optimizer(network: nn.Module, method: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
@@ -237,24 +275,24 @@ def _optimizer(network: nn.Module, method: nn.Module, schedule: Schedule) -> tor
     ]
     if schedule.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=schedule.lr, momentum=0.9, nesterov=True)
-    return torch.optim.AdamW(groups, lr=schedule.lr)
+    return torch.optim.AdamW(groups, lr=schedule.lr, fused=schedule.device == "cuda")
+
+
+def _check_division(schedule: Schedule) -> None:
+    parts = ranks.world() * schedule.accumulate
+    if schedule.batch % parts:
+        raise EmbedgeError(
+            "E-BATCH",
+            f"a batch of {schedule.batch} does not divide into {ranks.world()} processes"
+            f" times {schedule.accumulate} parts",
+            remedy="Choose a train.batch that is a multiple of their product",
+        )
 
 
 def _parts(batch: Batch, accumulate: int) -> list[Batch]:
     """This rank's share of the batch, cut into `accumulate` pieces of consecutive rows."""
-    if ranks.world() * accumulate == 1:
-        return [batch]
-    size, rest = divmod(len(batch.labels), ranks.world() * accumulate)
-    if rest:
-        raise EmbedgeError(
-            "E-BATCH",
-            f"a batch of {len(batch.labels)} does not divide into {ranks.world()} processes"
-            f" times {accumulate} parts",
-            remedy="Choose a train.batch that is a multiple of their product",
-        )
-    first = ranks.rank() * accumulate
-    cuts = [slice(size * part, size * (part + 1)) for part in range(first, first + accumulate)]
-    return [batch[cut] for cut in cuts]
+    count = len(batch.labels)
+    return [batch[share_of(count, part, accumulate)] for part in range(accumulate)]
 
 
 def _mean(losses: list[Loss]) -> Loss:

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax, normalize
 
-from embedge.train.head import margin_ce
 from embedge.train.methods.parts.heads import SharedHead, own_head
 from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
 
@@ -25,17 +24,17 @@ _LOG_NOTHING = -1e4
 
 
 class Grouped(Method):
-    settings = ("alpha", "temperature", "tau")
+    settings = ("alpha", "temperature", "tau", "head_dtype")
     shares_space = False
     needs_teacher = True
 
     def __init__(self, ingredients: Ingredients):
         super().__init__(ingredients)
-        self.shared = SharedHead(ingredients.head)
+        self.shared = SharedHead.of(ingredients, follows=False)
         self.head = own_head(ingredients)
 
     def forward(self, sample: Sample) -> Loss:
-        ce = margin_ce(sample.student, self.head, sample.labels, self.margin_for(sample)).mean()
+        ce = self.own_ce(sample, self.head)
         student = self._log_shares(sample.student, normalize(self.head))
         teacher = self._log_shares(sample.target, self.shared(sample))
         primary = _primary(student.detach().exp(), sample.labels, self.weights.tau)
@@ -47,7 +46,7 @@ class Grouped(Method):
 
     def _log_shares(self, embeddings: Tensor, rows: Tensor) -> Tensor:
         factor = self.margin.scale / self.weights.temperature
-        return log_softmax(factor * normalize(embeddings) @ rows.T, dim=1)
+        return log_softmax(factor * normalize(embeddings) @ rows.to(embeddings.dtype).T, dim=1)
 
 
 def _primary(shares: Tensor, labels: Tensor, tau: float) -> Tensor:

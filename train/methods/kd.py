@@ -5,7 +5,6 @@
 T² keeps the two gradients in proportion whatever the temperature.
 """
 
-from embedge.train.head import margin_ce
 from embedge.train.methods.parts.heads import SharedHead, own_head
 from embedge.train.methods.parts.imitation import divergence
 from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
@@ -14,17 +13,19 @@ __all__ = ["Softened"]
 
 
 class Softened(Method):
-    settings = ("alpha", "temperature")
+    settings = ("alpha", "temperature", "head_dtype")
     shares_space = False
     needs_teacher = True
 
     def __init__(self, ingredients: Ingredients):
         super().__init__(ingredients)
-        self.shared = SharedHead(ingredients.head)
+        self.shared = SharedHead.of(ingredients, follows=False)
         self.head = own_head(ingredients)
 
     def forward(self, sample: Sample) -> Loss:
         weight = self.weights.alpha * self.weights.temperature**2
-        ce = margin_ce(sample.student, self.head, sample.labels, self.margin_for(sample)).mean()
-        kl = divergence(sample, self.ingredients, self.shared(sample), self.head)
+        own = self.reading(sample.student, self.head)
+        teacher = self.reading(sample.target, self.shared(sample))
+        ce = own.ce(sample.labels, self.margin_for(sample)).mean()
+        kl = divergence(own, teacher, self.ingredients)
         return Loss.weighted({"ce": (1.0, ce), "kl": (weight, kl)})

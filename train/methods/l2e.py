@@ -3,7 +3,6 @@
 L = CE(own) + β·‖ẑ_s − ẑ_t‖²
 """
 
-from embedge.train.head import margin_ce
 from embedge.train.methods.parts.heads import own_head
 from embedge.train.methods.parts.imitation import gap
 from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
@@ -20,5 +19,5 @@ class EmbeddingDistance(Method):
         self.head = own_head(ingredients)
 
     def forward(self, sample: Sample) -> Loss:
-        ce = margin_ce(sample.student, self.head, sample.labels, self.margin_for(sample)).mean()
+        ce = self.own_ce(sample, self.head)
         return Loss.weighted({"ce": (1.0, ce), "distance": (self.weights.beta, gap(sample))})

@@ -3,7 +3,6 @@
 Labels only: while that head is frozen the teacher's backbone is never run.
 """
 
-from embedge.train.head import margin_ce
 from embedge.train.methods.parts.heads import SharedHead
 from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
 
@@ -11,14 +10,15 @@ __all__ = ["Proxyless"]
 
 
 class Proxyless(Method):
-    settings = ("adapt_from",)
+    settings = ("head_dtype", "adapt_from")
 
     def __init__(self, ingredients: Ingredients):
         super().__init__(ingredients)
-        self.shared = SharedHead(ingredients.head, ingredients.weights.adapt_from)
+        self.shared = SharedHead.of(ingredients)
         self.needs_teacher = self.shared.adapts
 
     def forward(self, sample: Sample) -> Loss:
         rows = self.shared(sample)
-        loss = margin_ce(sample.student, rows, sample.labels, self.margin_for(sample)).mean()
+        shared = self.reading(sample.student, rows)
+        loss = shared.ce(sample.labels, self.margin_for(sample)).mean()
         return Loss(loss, {"ce-shared": loss})

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, pdist, smooth_l1_loss
 
-from embedge.train.head import margin_ce
 from embedge.train.methods.parts.heads import own_head
 from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
 
@@ -30,7 +29,7 @@ class Relations(Method):
         self.head = own_head(ingredients)
 
     def forward(self, sample: Sample) -> Loss:
-        ce = margin_ce(sample.student, self.head, sample.labels, self.margin_for(sample)).mean()
+        ce = self.own_ce(sample, self.head)
         student, teacher = normalize(sample.student), normalize(sample.target)
         distance = smooth_l1_loss(_distances(student), _distances(teacher))
         some = slice(_MOST_IN_TRIPLETS)

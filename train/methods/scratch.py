@@ -1,6 +1,5 @@
 """From scratch: the student and a head of its own, no teacher. The baseline of every report."""
 
-from embedge.train.head import margin_ce
 from embedge.train.methods.parts.heads import own_head
 from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
 
@@ -16,5 +15,5 @@ class Scratch(Method):
         self.head = own_head(ingredients)
 
     def forward(self, sample: Sample) -> Loss:
-        loss = margin_ce(sample.student, self.head, sample.labels, self.margin_for(sample)).mean()
+        loss = self.own_ce(sample, self.head)
         return Loss(loss, {"ce": loss})

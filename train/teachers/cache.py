@@ -11,7 +11,9 @@ from embedge.files import write_json
 from embedge.progress import Progress
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.data.dataset import FaceDataset
-from embedge.train.embed import BATCH, StandIns
+from embedge.train.data.feeding.batches import share_of
+from embedge.train.embed import StandIns
+from embedge.train.loop import ranks
 from embedge.train.teachers.teacher import Rows, Teacher
 
 __all__ = ["write_cache"]
@@ -22,18 +24,26 @@ _BATCHES_BETWEEN_MARKS = 32
 def write_cache(
     path: Path, teacher: Teacher, faces: FaceDataset, *, flip: bool, progress: Progress
 ) -> None:
-    """Fill the array (N, dim) at `path`. Rows before the mark beside it are known to be on disk."""
-    mark = path.with_suffix(".json")
-    done = json.loads(mark.read_text())["rows"] if mark.is_file() and path.is_file() else 0
-    shape = (len(faces), teacher.dim)
-    rows = open_memmap(path, "r+" if done else "w+", np.float16, None if done else shape)
+    """Fill the array (N, dim) at `path`, each of the ranks its part of the rows.
+
+    Rows before the mark beside the array are known to be on disk.
+    """
+    rank, world = ranks.rank(), ranks.world()
+    part = share_of(len(faces), rank, world)
+    mark = path.with_suffix(f".{rank}-of-{world}.json")
+    ranks.agreed(lambda: _begun(path, len(faces), teacher.dim))
+    done = json.loads(mark.read_text())["rows"] if mark.is_file() else part.start
+    rows = open_memmap(path, "r+")
     what = "teacher's view, mirrored" if flip else "teacher's view"
 
     def encode(images: RgbImage) -> Rows:
         return teacher.features(images[:, :, ::-1] if flip else images)
 
-    with progress.task(what, len(faces), done) as task:
-        chunks = feature_chunks(StandIns(faces), encode, size=BATCH, start=done, ticker=task)
+    with progress.task(what, part.stop - part.start, done - part.start) as task:
+        mine, stop = StandIns(faces), part.stop
+        chunks = feature_chunks(
+            mine, encode, size=teacher.batch, start=done, stop=stop, ticker=task
+        )
         for turn, chunk in enumerate(chunks):
             last = chunk.first + len(chunk.rows)
             rows[chunk.first : last] = chunk.rows
@@ -41,4 +51,12 @@ def write_cache(
                 rows.flush()
                 write_json(mark, {"rows": last})
     rows.flush()
-    write_json(mark, {"rows": len(faces)})
+    write_json(mark, {"rows": part.stop})
+    ranks.barrier()
+
+
+def _begun(path: Path, count: int, dim: int) -> None:
+    """An array of the right shape; one that was begun is kept with its marks."""
+    if path.is_file() and any(path.parent.glob(f"{path.stem}.*-of-*.json")):
+        return
+    open_memmap(path, "w+", np.float16, (count, dim)).flush()

@@ -6,6 +6,7 @@ nobody has to come again.
 
 from hashlib import sha256
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from embedge.files import sha256_file, sha256_json
 from embedge.runtime.bridge import Bridge, End, read_bridge, write_bridge
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.models.cost import NetworkCost
-from embedge.train.teachers.teacher import Rows, Teacher
+from embedge.train.teachers.teacher import Placement, Rows, Teacher
 
 __all__ = ["MAP_FILE", "MappedTeacher", "principal_map", "save_map"]
 
@@ -50,6 +51,11 @@ class MappedTeacher(Teacher):
     def matrix(self) -> Tensor:
         """(dim, dim of the teacher) of a map that is nothing but a matrix."""
         return torch.from_numpy(self.bridge.linear)
+
+    def placed(self, where: Placement) -> Self:
+        self.teacher.placed(where)
+        self.batch = self.teacher.batch
+        return self
 
     def features(self, images: RgbImage) -> Rows:
         return self.carried(self.teacher.features(images))

@@ -1,9 +1,11 @@
 """A teacher on disk: a network, its classifier and what it was trained on, in one safetensors."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -12,11 +14,11 @@ from torch import Tensor, nn
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, whole_file
 from embedge.runtime.picture.images import RgbImage
-from embedge.train.data.feeding.batches import pixels
+from embedge.train.data.feeding.variation import pixels
 from embedge.train.models import MobileFaceNet
 from embedge.train.models.cost import NetworkCost
 from embedge.train.models.iresnet import DEPTHS, IResNet
-from embedge.train.teachers.teacher import Rows, Teacher
+from embedge.train.teachers.teacher import Placement, Rows, Teacher
 
 __all__ = ["TorchTeacher", "network_from_facts", "save_teacher"]
 
@@ -30,6 +32,7 @@ class TorchTeacher(Teacher):
         self.network, self.head, self.digest, self.facts = network, head, digest, facts
         self.dim = int(facts["dim"])
         self.identities = tuple(facts.get("identities", ()))
+        self.where = Placement()
 
     @classmethod
     def load(cls, path: Path) -> "TorchTeacher":
@@ -50,10 +53,22 @@ class TorchTeacher(Teacher):
         unit = None if head is None else nn.functional.normalize(head.float())
         return cls(network.eval(), unit, sha256_file(path), facts)
 
+    def placed(self, where: Placement) -> Self:
+        """Bytes go to the device; half precision is for the network alone."""
+        self.network.to(where.device)
+        if where.device != "cpu":
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.where, self.batch = where, where.batch
+        return self
+
     def features(self, images: RgbImage) -> Rows:
-        with torch.inference_mode():
-            rows: Tensor = self.network(pixels(images))
-        return rows.float().numpy()
+        kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.where.amp)
+        device = torch.device(self.where.device)
+        half = torch.autocast(device.type, kind) if kind else nullcontext()
+        with torch.inference_mode(), half:
+            rows: Tensor = self.network(pixels(torch.from_numpy(np.array(images)).to(device)))
+        found: Rows = rows.float().cpu().numpy()
+        return found
 
     def cost(self) -> NetworkCost:
         return NetworkCost.of(self.network)

@@ -19,9 +19,18 @@ _DATATYPES = (
 )
 
 
-def inspected_layers(trt: ModuleType, engine: Any) -> list[Any]:
-    """The inspector's layers as parsed JSON; plain names where the plan kept no details."""
+def inspected_layers(trt: ModuleType, engine: Any, batch: int) -> list[Any]:
+    """The inspector's layers as parsed JSON; plain names where the plan kept no details.
+
+    Of a range of batches the shapes are told for `batch`; without one they would be N/A.
+    """
     inspector = engine.create_engine_inspector()
+    image = engine.get_tensor_name(0)
+    smallest, *rest = engine.get_tensor_shape(image)
+    if smallest == -1:
+        context = engine.create_execution_context()
+        context.set_input_shape(image, (batch, *rest))
+        inspector.execution_context = context
     text = inspector.get_engine_information(trt.LayerInformationFormat.JSON)
     return list(json.loads(text)["Layers"])
 

@@ -7,8 +7,15 @@ from typing import Any
 
 from embedge.errors import EmbedgeError
 from embedge.export.engines.options import EngineOptions
+from embedge.runtime.encoders.sessions import model_bytes, require_self_contained
 
-__all__ = ["network_from_onnx", "network_kind", "tensor_types", "wants_half_remainder"]
+__all__ = [
+    "network_from_onnx",
+    "network_kind",
+    "tensor_types",
+    "wants_float_weights",
+    "wants_half_remainder",
+]
 
 
 def network_kind(trt: ModuleType, options: EngineOptions, *, half: bool) -> str:
@@ -30,6 +37,11 @@ def wants_half_remainder(options: EngineOptions) -> bool:
     return options.precision == "int8" and options.remainder == "fp16"
 
 
+def wants_float_weights(trt: ModuleType) -> bool:
+    """TensorRT 8 quantises FP32 weights itself; integers before a DQ came with strong typing."""
+    return not hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
+
+
 def network_from_onnx(
     trt: ModuleType, builder: Any, onnx: Path, options: EngineOptions, kind: str, log: Any
 ) -> tuple[Any, Any]:
@@ -40,7 +52,9 @@ def network_from_onnx(
     flag = getattr(trt.NetworkDefinitionCreationFlag, kind)
     network = builder.create_network(1 << int(flag))
     parser = trt.OnnxParser(network, log)
-    if not parser.parse_from_file(str(onnx)):
+    model = model_bytes(onnx)
+    require_self_contained(model)  # the parser would read whatever file beside it the graph names
+    if not parser.parse(model):
         complaints = [_complaint(parser.get_error(i)) for i in range(parser.num_errors)]
         raise EmbedgeError(
             "E-TRT-PARSE",
@@ -49,7 +63,18 @@ def network_from_onnx(
             remedy="Export again for this target (embedge quantize --target trt or trt8)",
         )
     _require_precision(network, onnx, options, kind == "STRONGLY_TYPED")
+    _freeze_batch(network, options)
     return network, parser
+
+
+def _freeze_batch(network: Any, options: EngineOptions) -> None:
+    """One batch asked for is one shape: without a profile the inspector knows every shape."""
+    if options.batches[0] != options.batches[2]:
+        return
+    image = network.get_input(0)
+    batch, *rest = tuple(image.shape)
+    if batch == -1:
+        image.shape = (options.batches[0], *rest)
 
 
 def tensor_types(network: Any) -> dict[str, int]:

@@ -3,9 +3,16 @@
 import onnx
 
 from embedge.errors import EmbedgeError
+from embedge.export.engines.tensorrt.float_weights import integer_weights
 from embedge.export.graph.surgery import Graph, node_place
 
-__all__ = ["STABLE_OPERATORS", "TENSORRT_8_OPSET", "lower_opset", "require_tensorrt"]
+__all__ = [
+    "STABLE_OPERATORS",
+    "TENSORRT_8_OPSET",
+    "lower_opset",
+    "require_tensorrt",
+    "require_tensorrt_8",
+]
 
 TENSORRT_8_OPSET = 17
 # Operators that mean the same from opset 13 to the newest one read here, for what graphs of
@@ -28,6 +35,13 @@ def require_tensorrt(model: onnx.ModelProto) -> None:
             raise _refused(f"{node_place(node)} is an integer kernel of ONNX Runtime")
         elif any(name.endswith(".q") and _is_codes(graph, name) for name in node.input):
             raise _refused(f"{node_place(node)} computes on codes instead of dequantised values")
+
+
+def require_tensorrt_8(model: onnx.ModelProto) -> None:
+    """What TensorRT 8 refuses beyond that: weights that are integers already."""
+    require_tensorrt(model)
+    for node in integer_weights(Graph.from_model(model)):
+        raise _refused(f"{node_place(node)} reads INT8 weights, TensorRT 8 quantises FP32 ones")
 
 
 def _require_symmetric(graph: Graph, node: onnx.NodeProto) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import re
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from embedge.files import write_bytes
@@ -11,10 +10,10 @@ from embedge.files import write_bytes
 __all__ = ["attach_timing_cache", "keep_timing_cache", "timing_cache_path"]
 
 
-def timing_cache_path(folder: Path, trt: ModuleType, device: str, sm: int) -> Path:
+def timing_cache_path(folder: Path, built_with: str, device: str, sm: int) -> Path:
     """Timings of another GPU or version mislead the builder, so the name carries both."""
     slug = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-") or "no-gpu"
-    return folder / f"{trt.__name__}-{trt.__version__}-sm{sm}-{slug}.timing"
+    return folder / f"{built_with}-sm{sm}-{slug}.timing"
 
 
 def attach_timing_cache(config: Any, path: Path | None) -> None:

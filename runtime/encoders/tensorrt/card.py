@@ -16,7 +16,8 @@ from embedge.typed import Bound, Text, structured
 
 __all__ = ["FORMAT", "EngineCard", "card_path"]
 
-FORMAT: Final = "embedge.engine/1"
+FORMAT: Final = "embedge.engine/2"
+_EARLIER: Final = "embedge.engine/1"  # without `bindings` and `chosen`
 Batch = Annotated[int, Bound(1, 65_536)]
 
 
@@ -24,6 +25,8 @@ Batch = Annotated[int, Bound(1, 65_536)]
 class EngineCard:
     """`sm` is the compute capability (87 for Orin); `sms` lists those of a portable plan.
 
+    `tensorrt` is the version of the library, which decides whether a plan fits; `bindings` that of
+    the Python package. `chosen` says why this precision and no other, where several were timed.
     `remainder` is the precision outside Q/DQ pairs; `batches` is the optimisation profile:
     smallest, best and largest batch.
     `graph_tensors` counts the tensors of the parsed network by type, `layers` sums up the engine
@@ -39,6 +42,7 @@ class EngineCard:
     remainder: Text
     target: Text
     tensorrt: Text
+    bindings: Text
     sms: tuple[Annotated[int, Bound(10, 999)], ...]
     device: Text
     driver: Text
@@ -51,7 +55,8 @@ class EngineCard:
     dla: Annotated[int, Bound(0, 15)] | None = None
     hardware: Text | None = None
     layers: dict[str, Any] | None = None
-    format: Literal["embedge.engine/1"] = FORMAT
+    chosen: Text | None = None
+    format: Literal["embedge.engine/2"] = FORMAT
 
     def __post_init__(self) -> None:
         if list(self.batches) != sorted(self.batches):
@@ -67,9 +72,11 @@ class EngineCard:
         return None
 
     def _runs_with(self, tensorrt: str) -> bool:
-        if tensorrt == self.tensorrt:
+        """A version-compatible plan may be older, but not of an earlier major version."""
+        here, built = _numbers(tensorrt), _numbers(self.tensorrt)
+        if here == built:
             return True
-        return self.version_compatible and _numbers(tensorrt) >= _numbers(self.tensorrt)
+        return self.version_compatible and here[:1] == built[:1] and here >= built
 
     def _runs_on(self, sm: int) -> bool:
         if self.hardware == "ampere-plus":
@@ -100,6 +107,9 @@ class EngineCard:
     def parse(cls, data: bytes, where: Path | str) -> Self:
         try:
             value = json.loads(data)
+            if isinstance(value, dict) and value.get("format") == _EARLIER:
+                unsaid = {"bindings": value.get("tensorrt"), "chosen": None}
+                value = {**value, **unsaid, "format": FORMAT}
             if not isinstance(value, dict) or value.get("format") != FORMAT:
                 raise ValueError(f"it is not of format {FORMAT}")
             return structured(cls, value, name="card")

@@ -28,7 +28,7 @@ class TensorRTEncoder(Closing):
 
     `plan` and `card` must come from a verified bundle (`encoder_from_bundle`). `memory` names the
     layer ("pycuda" or "cuda-bindings"); None takes the first one installed. `graphs` records CUDA
-    graphs; None does so when the engine's batch is fixed.
+    graphs; None does so when the engine's batch is fixed, and never on a DLA.
     """
 
     def __init__(
@@ -59,13 +59,20 @@ class TensorRTEncoder(Closing):
 
     @property
     def provider(self) -> str:
-        """What really runs, for reports: engine, device, precision, memory layer."""
+        """What really runs, for reports: engine, device, precision, memory layer, launches."""
         memory = self._memory.name if self._memory else "closed"
-        graph = ", CUDA graph" if any(lane.uses_graph for lane in self._lanes) else ""
+        core = "" if self.card.dla is None else f", DLA {self.card.dla}"
         return (
             f"TensorRT {self.card.tensorrt} {self.card.precision}"
-            f" ({self._gpu.name}, sm_{self._gpu.sm}, {memory}{graph})"
+            f" ({self._gpu.name}, sm_{self._gpu.sm}{core}, {memory}{self._launches})"
         )
+
+    @property
+    def _launches(self) -> str:
+        refusals = [lane.graph_refused for lane in self._lanes if lane.graph_refused]
+        if refusals:
+            return f", plain launches: capturing them failed, {refusals[0]}"
+        return ", CUDA graph" if any(lane.uses_graph for lane in self._lanes) else ""
 
     def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
         """Aligned uint8 RGB crops (N, size, size, 3) to float32 (N, dim) rows of length one."""
@@ -97,7 +104,10 @@ class TensorRTEncoder(Closing):
     ) -> None:
         with memory.current():
             opened = engine_from_plan(plan, self.card, self.contract, self._gpu.sm)
-            graph = opened.fixed if graphs is None else graphs
+            dla = self.card.dla is not None
+            graph = opened.fixed and not dla if graphs is None else graphs
+            if graph and dla:
+                raise _no_graph_on_dla()
             if graph and not opened.fixed:
                 raise _graph_needs_fixed_shape(opened.batches)
             image = (3, self.contract.size, self.contract.size)
@@ -144,4 +154,12 @@ def _graph_needs_fixed_shape(batches: tuple[int, int, int]) -> EmbedgeError:
         "E-ENGINE-OPTION",
         f"a CUDA graph needs one batch size, this engine takes {batches[0]} to {batches[2]}",
         remedy="Build it with --batch 1 (or another single size), or leave graphs off",
+    )
+
+
+def _no_graph_on_dla() -> EmbedgeError:
+    return EmbedgeError(
+        "E-ENGINE-OPTION",
+        "a CUDA graph was asked for, this engine runs on a DLA, and the two do not combine",
+        remedy="Leave graphs off, or build the engine without --dla",
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders.tensorrt.api import tensorrt_module
+from embedge.runtime.encoders.tensorrt.api import library_version, tensorrt_module
 from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.log import tensorrt_log
 
@@ -50,7 +50,7 @@ def engine_from_plan(
     trt = tensorrt_module(card.target)
     if hashlib.sha256(plan).hexdigest() != card.plan_sha256:
         raise _foreign("the plan is not the one its sidecar describes", card)
-    if misfit := card.misfit(trt.__version__, sm):
+    if misfit := card.misfit(library_version(trt), sm):
         raise _foreign(misfit, card)
     log = tensorrt_log(trt)
     runtime = trt.Runtime(log)

@@ -20,7 +20,8 @@ class TensorRTLane:
     """Runs batches up to the engine's largest; used by one thread at a time.
 
     With `graph` the work is recorded on the second call (the first one lets TensorRT set itself
-    up) and launched as one CUDA graph from then on; the engine's shape must be fixed.
+    up) and launched as one CUDA graph from then on; the engine's shape must be fixed. Where the
+    recording fails the work is launched call by call, and `graph_refused` says why.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class TensorRTLane:
         self._engine, self._memory, self._image = engine, memory, image
         self._wants_graph = graph
         self._graph: CudaGraph | None = None
+        self.graph_refused: str | None = None
         self._runs = 0
         self._size = 0
         largest = engine.batches[2]
@@ -113,12 +115,22 @@ class TensorRTLane:
         self._size = size
 
     def _launch(self, size: int) -> None:
-        if self._graph is None and self._wants_graph and self._runs:
-            self._graph = captured(lambda: self._enqueue(size), self._stream.handle)
+        if self._wants_graph and self._runs:
+            self._wants_graph = False
+            self._capture(size)
         if self._graph is not None:
             self._graph.launch(self._stream.handle)
         else:
             self._enqueue(size)
+
+    def _capture(self, size: int) -> None:
+        """Some engines hold what a capture does not allow, and only the attempt tells."""
+        try:
+            self._graph = captured(lambda: self._enqueue(size), self._stream.handle)
+        except EmbedgeError as refused:
+            if isinstance(refused, CudaFailure) and refused.lost:
+                raise
+            self.graph_refused = refused.what
 
     def _enqueue(self, size: int) -> None:
         self._memory.upload(self._device_in, self._in[:size], self._stream)

@@ -5,7 +5,7 @@ from typing import Any
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.bundle.bundle import Artifact, Bundle
-from embedge.runtime.encoders.tensorrt.api import tensorrt_module
+from embedge.runtime.encoders.tensorrt.api import library_version, tensorrt_module
 from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.cuda.driver import cuda_driver
 from embedge.runtime.encoders.tensorrt.encoder import TensorRTEncoder
@@ -54,7 +54,7 @@ def _fitting(bundle: Bundle, artifact: Artifact, sm: int) -> tuple[str, EngineCa
 
 def _misfit(card: EngineCard, sm: int) -> str | None:
     try:
-        version = tensorrt_module(card.target).__version__
+        version = library_version(tensorrt_module(card.target))
     except EmbedgeError as error:  # the other targets of the bundle may still fit
         return error.what
     return card.misfit(version, sm)

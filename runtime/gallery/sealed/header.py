@@ -4,69 +4,60 @@ import hashlib
 import hmac
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.gallery.keys import checked_key
 from embedge.runtime.gallery.storage.failures import damage, key_error
+from embedge.typed import Pattern, structured
 
-__all__ = ["Header", "new_header"]
+__all__ = ["Digits", "Header", "new_header"]
 
-_FORMAT = "embedge.gallery/2"
-_SEALED, _PLAIN = "AES-256-GCM", "none"
-_BROKEN = (EmbedgeError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+Digits = Annotated[str, Pattern("([0-9a-f][0-9a-f]){0,32}", "hexadecimal")]
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
     """`epoch` is new with every renewal; every seal is bound to the digest of all of this."""
 
-    gallery: str
-    epoch: str
+    gallery: Digits
+    epoch: Digits
     contract: EmbeddingContract
-    rows: str  # "float32" or "int8"
-    cipher: str
-    key_check: str
+    rows: Literal["float32", "int8"]
+    cipher: Literal["AES-256-GCM", "none"]
+    key_check: Digits
+    format: Literal["embedge.gallery/2"] = "embedge.gallery/2"
 
     def to_bytes(self) -> bytes:
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        fields |= {"format": _FORMAT, "contract": self.contract.to_json()}
-        return json.dumps(fields, sort_keys=True).encode()
+        return json.dumps(asdict(self), sort_keys=True).encode()
 
     @classmethod
     def from_bytes(cls, raw: bytes, path: Path) -> "Header":
         try:
-            fields: dict[str, Any] = json.loads(raw)
-            known = fields.pop("format") == _FORMAT
-            contract = EmbeddingContract.from_json(fields.pop("contract"))
-            header = cls(contract=contract, **fields)
-            known = known and header.rows in ("float32", "int8")
-            known = known and header.cipher in (_SEALED, _PLAIN) and contract.dim > 0
-            whole = known and header.to_bytes() == raw
-            bytes.fromhex(header.gallery + header.epoch + header.key_check)
-        except _BROKEN as error:
+            header = structured(cls, json.loads(raw))
+        except (ValueError, RecursionError) as error:
             raise damage(path, "its header cannot be read") from error
-        if not whole:
+        if header.to_bytes() != raw:
             raise damage(path, "its header has been changed")
         return header
 
     @property
     def sealed(self) -> bool:
-        return self.cipher == _SEALED
+        return self.cipher != "none"
 
     def require_key(self, key: bytes | None, path: Path) -> None:
         """A key demands a sealed gallery, a sealed gallery its own key."""
-        if self.cipher == _PLAIN and key is not None:
+        if not self.sealed and key is not None:
             raise key_error(
                 path,
                 "a key was given and this gallery is not encrypted: it may have been put in the"
                 " place of one that is",
                 "Put the encrypted gallery back; give no key where it is meant to be open",
             )
-        if self.cipher == _PLAIN:
+        if not self.sealed:
             return
         if key is None:
             raise key_error(
@@ -87,13 +78,15 @@ def new_header(
 ) -> Header:
     """With an epoch nobody has seen."""
     checked_key(key)
+    if rows not in ("float32", "int8"):
+        raise EmbedgeError("E-ROWS", f"rows cannot be {rows}", remedy="Choose float32 or int8")
     epoch = os.urandom(16).hex()
     return Header(
         gallery=gallery or os.urandom(16).hex(),
         epoch=epoch,
         contract=contract,
-        rows=rows,
-        cipher=_PLAIN if key is None else _SEALED,
+        rows="int8" if rows == "int8" else "float32",
+        cipher="none" if key is None else "AES-256-GCM",
         key_check="" if key is None else _key_check(key, epoch),
     )
 

@@ -6,13 +6,14 @@ sealed with that key. Every seal is bound to the header's digest, to its table a
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from sqlite3 import Connection, Cursor
 
 import numpy as np
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.keys import derived
@@ -20,15 +21,16 @@ from embedge.runtime.gallery.sealed.header import Header
 from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT, Notes, attempt_number
 from embedge.runtime.gallery.sealed.rotation import rotation_from_key
 from embedge.runtime.gallery.sealed.sealing import (
+    NONCE,
     NUMBERS,
     TAG,
-    AesSeal,
+    Checksum,
     Seal,
     SumOfTags,
     noticing,
+    opened,
     place,
-    same_sum,
-    unsealed,
+    sealed,
 )
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.sealed.templates import (
@@ -42,14 +44,19 @@ from embedge.runtime.gallery.sealed.templates import (
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows, int8_from_float
 from embedge.runtime.gallery.storage.failures import damage
 
-__all__ = ["KEY_BYTES", "Ledger", "Part"]
+__all__ = ["KEY_BYTES", "Ledger", "Part", "wrapped_bytes"]
 
 KEY_BYTES = 32  # of a person, at the start of what is wrapped
-_PART = 8192  # templates handed over together
+_PART = 2048  # templates handed over together
 _LOAD = (
     "SELECT r.id, r.person, r.sealed, p.sealed FROM record r JOIN person p ON p.id = r.person"
     " WHERE r.id > ? ORDER BY r.id"
 )
+
+
+def wrapped_bytes(name: str) -> int:
+    """How long a person's wrapped key is, the name with it."""
+    return NONCE + KEY_BYTES + len(name.encode()) + TAG
 
 
 @dataclass(slots=True, eq=False)
@@ -72,13 +79,16 @@ class Ledger:
         self.dim = header.contract.dim
         self._root = hashlib.sha256(self.raw).digest()
         salt = bytes.fromhex(header.epoch)
+        self._seal_of: type[Seal] = Checksum if key is None else AESGCM
+
+        def secret(purpose: str) -> bytes:
+            return derived(key or bytes(KEY_BYTES), salt, purpose)
 
         def seal(purpose: str) -> Seal:
-            return unsealed(b"") if key is None else AesSeal(derived(key, salt, purpose))
+            return self._seal_of(secret(purpose))
 
         self.key, self._wrap, self._state = key, seal("people"), seal("state")
-        self._seal_of: Callable[[bytes], Seal] = unsealed if key is None else AesSeal
-        self.sum_of = SumOfTags(derived(key or bytes(KEY_BYTES), salt, "sum"))
+        self.sum_of = SumOfTags(secret("sum"))
         seals = {AUDIT: seal("audit"), ATTEMPTS: seal("attempts")}
         self.notes = Notes(self._root, seals, self.sum_of, path)
         self._type = np.dtype("<f4" if header.rows == "float32" else "|i1")
@@ -109,13 +119,13 @@ class Ledger:
         row = connection.execute("SELECT sealed FROM state").fetchone()
         return self.opened_state(row[0] if row else b"")
 
-    def opened_state(self, sealed: bytes) -> State:
+    def opened_state(self, row: bytes) -> State:
         with noticing(self.path, "its state"):
-            return State.from_bytes(self._state.open(sealed, place(self._root, "S")))
+            return State.from_bytes(opened(self._state, row, place(self._root, "S")))
 
     def put_state(self, connection: Connection, state: State) -> None:
-        sealed = self._state.seal(state.to_bytes(), place(self._root, "S"))
-        connection.execute("INSERT OR REPLACE INTO state VALUES (1, ?)", (sealed,))
+        row = sealed(self._state, state.to_bytes(), place(self._root, "S"))
+        connection.execute("INSERT OR REPLACE INTO state VALUES (1, ?)", (row,))
 
     def stored(self, embeddings: Embeddings) -> Matrix:
         rows = embeddings @ self.rotation.T
@@ -142,23 +152,24 @@ class Ledger:
         """Opens a gallery of a million people: every line of the loop counts."""
         part, width, owner = Part(), self._width, -1
         names, bodies, tags = part.names, part.bodies, part.tags
-        unwrap, seal_of, numbers = self._wrap.open, self._seal_of, NUMBERS
+        unwrap, seal_of, numbers = self._wrap.decrypt, self._seal_of, NUMBERS
         person_root, record_root = place(self._root, "P")[:-16], place(self._root, "R")[:-16]
-        for record, person, sealed, wrapped in rows:
+        for record, person, row, wrapped in rows:
             if record <= after:
                 raise ValueError("rows out of order")
             after = record
             if person != owner:
-                owner, named = person, unwrap(wrapped, person_root + numbers(0, person))
-                name, unseal = named[KEY_BYTES:].decode(), seal_of(named[:KEY_BYTES]).open
-            body = unseal(sealed, record_root + numbers(record, person))
+                where = person_root + numbers(0, person)
+                owner, named = person, unwrap(wrapped[:NONCE], wrapped[NONCE:], where)
+                name, unseal = named[KEY_BYTES:].decode(), seal_of(named[:KEY_BYTES]).decrypt
+            body = unseal(row[:NONCE], row[NONCE:], record_root + numbers(record, person))
             count = int.from_bytes(body[:4], "little")
             if count == 1:
                 names.append(name)
             else:
                 names += [name] * count
             bodies.append(body[-count * width :])
-            tags.append(sealed[-TAG:])
+            tags.append(row[-TAG:])
             if person > newest:
                 newest = person
                 part.people.append(person)
@@ -177,41 +188,35 @@ class Ledger:
             raise damage(self.path, "a template is not of length one")
         return part
 
-    def people(self, connection: Connection) -> Iterator[tuple[int, str]]:
-        """Everybody's number and name."""
-        for person, wrapped in connection.execute("SELECT id, sealed FROM person ORDER BY id"):
-            yield person, self.name(person, wrapped)
-
     def name(self, person: int, wrapped: bytes) -> str:
         with noticing(self.path, "a person"):
             return self._unwrapped(person, wrapped)[0]
 
-    def opened(self, record: int, person: int, wrapped: bytes, sealed: bytes) -> list[Template]:
+    def opened(self, record: int, person: int, wrapped: bytes, row: bytes) -> list[Template]:
         with noticing(self.path, "a person's templates"):
             _, seal = self._unwrapped(person, wrapped)
-            body = seal.open(sealed, place(self._root, "R", record, person))
+            body = opened(seal, row, place(self._root, "R", record, person))
             return unpacked(body, self._type, self.dim)
 
     def templates(self, connection: Connection, person: int) -> list[Template]:
         """Of one person, oldest first."""
-        return [each for _, some, _ in self._records(connection, person) for each in some]
+        return [each for _, some in self._records(connection, person) for each in some]
 
-    def _records(
-        self, connection: Connection, person: int
-    ) -> list[tuple[int, list[Template], bytes]]:
-        """(number, templates, tag) of one person's records."""
-        wrapped = self._wrapped(connection, person)
-        query = "SELECT id, sealed FROM record WHERE person = ? ORDER BY id"
+    def _records(self, connection: Connection, person: int) -> list[tuple[int, list[Template]]]:
+        """(number, templates) of one person's records."""
+        wrapped, *rows = self.sealed_rows(connection, person)
+        query = "SELECT id FROM record WHERE person = ? ORDER BY id"
+        numbers = connection.execute(query, (person,)).fetchall()
         return [
-            (record, self.opened(record, person, wrapped, sealed), sealed[-TAG:])
-            for record, sealed in connection.execute(query, (person,)).fetchall()
+            (record, self.opened(record, person, wrapped, row))
+            for (record,), row in zip(numbers, rows)
         ]
 
     def sealed_rows(self, connection: Connection, person: int) -> list[bytes]:
         """The very bytes that hold a person in the file: the wrapped key and name, the records."""
-        wrapped = self._wrapped(connection, person)
-        query = "SELECT sealed FROM record WHERE person = ?"
-        return [wrapped, *(sealed for (sealed,) in connection.execute(query, (person,)))]
+        query = "SELECT sealed FROM record WHERE person = ? ORDER BY id"
+        rows = [row for (row,) in connection.execute(query, (person,))]
+        return [self._wrapped(connection, person), *rows]
 
     def add(self, connection: Connection, state: State, groups: Iterable[Group]) -> State:
         people, records, tags = [], [], []
@@ -226,9 +231,9 @@ class Ledger:
                 person = group.person
                 _, seal = self._unwrapped(person, self._wrapped(connection, person))
             for body in packed(group.templates):
-                sealed = seal.seal(body, place(self._root, "R", next_record, person))
-                records.append((next_record, person, sealed))
-                tags.append(sealed[-TAG:])
+                row = sealed(seal, body, place(self._root, "R", next_record, person))
+                records.append((next_record, person, row))
+                tags.append(row[-TAG:])
                 next_record += 1
             templates += len(group.templates)
         connection.executemany("INSERT INTO person VALUES (?, ?)", people)
@@ -239,12 +244,12 @@ class Ledger:
             templates=state.templates + templates,
             next_person=next_person,
             next_record=next_record,
-            rows=state.rows + self.sum_of.of(tags),
+            rows=self.sum_of.changed(state.rows, tags),
         )
 
     def erase(self, connection: Connection, state: State, person: int, name: str) -> State:
         """SQLite overwrites what it deletes. Failed attempts under the name go too."""
-        sealed = self.sealed_rows(connection, person)
+        rows = self.sealed_rows(connection, person)
         templates = len(self.templates(connection, person))
         connection.execute("DELETE FROM record WHERE person = ?", (person,))
         connection.execute("DELETE FROM person WHERE id = ?", (person,))
@@ -253,9 +258,9 @@ class Ledger:
             rewritings=state.rewritings + 1,
             unscrubbed=1,
             people=state.people - 1,
-            records=state.records - len(sealed) + 1,
+            records=state.records - len(rows) + 1,
             templates=state.templates - templates,
-            rows=state.rows - self.sum_of.of([each[-TAG:] for each in sealed]),
+            rows=self.sum_of.changed(state.rows, [], [each[-TAG:] for each in rows]),
         )
 
     def reseal(self, connection: Connection, state: State, other: "Ledger") -> State:
@@ -263,18 +268,20 @@ class Ledger:
         turn = other.rotation @ self.rotation.T
         old: list[bytes] = []
         new: list[bytes] = []
-        for person, name in list(self.people(connection)):
+        people = connection.execute("SELECT id, sealed FROM person ORDER BY id").fetchall()
+        for person, named in people:
+            name = self.name(person, named)
             records = self._records(connection, person)
-            old += [self._wrapped(connection, person)[-TAG:], *(tag for _, _, tag in records)]
+            old += [row[-TAG:] for row in self.sealed_rows(connection, person)]
             wrapped, seal = other._new_key(person, name)
             rows = []
-            for record, templates, _ in records:
+            for record, templates in records:
                 (body,) = packed(turned(templates, turn))
-                rows.append((seal.seal(body, place(other._root, "R", record, person)), record))
+                rows.append((sealed(seal, body, place(other._root, "R", record, person)), record))
             connection.execute("UPDATE person SET sealed = ? WHERE id = ?", (wrapped, person))
             connection.executemany("UPDATE record SET sealed = ? WHERE id = ?", rows)
-            new += [wrapped[-TAG:], *(sealed[-TAG:] for sealed, _ in rows)]
-        if not same_sum(self.sum_of.of(old), state.rows):
+            new += [wrapped[-TAG:], *(row[-TAG:] for row, _ in rows)]
+        if self.sum_of.of(old) != state.rows:
             raise damage(self.path, "rows were dropped, added or put back")
         state = self.notes.move(connection, state, other.notes)
         rewritings = state.rewritings + 1
@@ -283,7 +290,7 @@ class Ledger:
     def _new_key(self, person: int, name: str) -> tuple[bytes, Seal]:
         """(wrapped together with the name, what it seals)"""
         data_key = os.urandom(KEY_BYTES)
-        wrapped = self._wrap.seal(data_key + name.encode(), place(self._root, "P", 0, person))
+        wrapped = sealed(self._wrap, data_key + name.encode(), place(self._root, "P", 0, person))
         return wrapped, self._seal_of(data_key)
 
     def _wrapped(self, connection: Connection, person: int) -> bytes:
@@ -293,5 +300,5 @@ class Ledger:
         return row[0]
 
     def _unwrapped(self, person: int, wrapped: bytes) -> tuple[str, Seal]:
-        opened = self._wrap.open(wrapped, place(self._root, "P", 0, person))
-        return opened[KEY_BYTES:].decode(), self._seal_of(opened[:KEY_BYTES])
+        named = opened(self._wrap, wrapped, place(self._root, "P", 0, person))
+        return named[KEY_BYTES:].decode(), self._seal_of(named[:KEY_BYTES])

@@ -13,10 +13,10 @@ from embedge.runtime.gallery.sealed.sealing import (
     TAG,
     Seal,
     SumOfTags,
-    no_sum,
     noticing,
+    opened,
     place,
-    same_sum,
+    sealed,
 )
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.storage.failures import damage
@@ -37,34 +37,33 @@ class Notes:
     def read(self, connection: Connection, state: State, table: str) -> dict[int, Any]:
         """Every row by its number; one that was dropped, added or put back is noticed."""
         found, tags = {}, []
-        for number, sealed in connection.execute(f"SELECT id, sealed FROM {table} ORDER BY id"):
+        for number, note in connection.execute(f"SELECT id, sealed FROM {table} ORDER BY id"):
             if number in found:
                 raise damage(self._path, f"the table {table} repeats itself")
-            found[number] = self.opened(table, number, sealed)
-            tags.append(sealed[-TAG:])
-        if not same_sum(self._tags.of(tags), getattr(state, _SUMS[table])):
+            found[number] = self.opened(table, number, note)
+            tags.append(note[-TAG:])
+        if self._tags.of(tags) != getattr(state, _SUMS[table]):
             raise damage(self._path, f"rows of the table {table} were dropped or put back")
         return found
 
-    def opened(self, table: str, number: int, sealed: bytes) -> Any:
+    def opened(self, table: str, number: int, note: bytes) -> Any:
         with noticing(self._path, f"a row of the table {table}"):
-            return json.loads(self._seals[table].open(sealed, self._place(table, number)))
+            return json.loads(opened(self._seals[table], note, place(self._root, table, number)))
 
     def put(
         self, connection: Connection, state: State, table: str, number: int, note: Any
     ) -> State:
         """A new row, another value, or None: the row goes."""
-        total = getattr(state, _SUMS[table])
-        before = connection.execute(f"SELECT sealed FROM {table} WHERE id = ?", (number,))
+        query = f"SELECT sealed FROM {table} WHERE id = ?"
         with noticing(self._path, f"a row of the table {table}"):
-            total = total - self._tags.of([sealed[-TAG:] for (sealed,) in before.fetchall()])
-        if note is None:
-            connection.execute(f"DELETE FROM {table} WHERE id = ?", (number,))
-        else:
+            before = [row[-TAG:] for (row,) in connection.execute(query, (number,))]
+            total = self._tags.changed(getattr(state, _SUMS[table]), [], before)
+        connection.execute(f"DELETE FROM {table} WHERE id = ?", (number,))
+        if note is not None:
             text = json.dumps(note, separators=(",", ":")).encode()
-            sealed = self._seals[table].seal(text, self._place(table, number))
-            connection.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", (number, sealed))
-            total = total + self._tags.of([sealed[-TAG:]])
+            row = sealed(self._seals[table], text, place(self._root, table, number))
+            connection.execute(f"INSERT INTO {table} VALUES (?, ?)", (number, row))
+            total = self._tags.changed(total, [row[-TAG:]])
         return state.next(**{_SUMS[table]: total})
 
     def move(self, connection: Connection, state: State, other: "Notes") -> State:
@@ -72,7 +71,7 @@ class Notes:
         for table, name in _SUMS.items():
             notes = self.read(connection, state, table)
             connection.execute(f"DELETE FROM {table}")
-            state = state.next(**{name: no_sum()})
+            state = state.next(**{name: 0})
             for number, note in notes.items():
                 state = other.put(connection, state, table, number, note)
         return state
@@ -91,15 +90,11 @@ class Notes:
         state = self.put(connection, state, AUDIT, state.next_audit, entry)
         return replace(state, next_audit=state.next_audit + 1)
 
-    def _place(self, table: str, number: int) -> bytes:
-        return place(self._root, table, number)
-
 
 def pseudonym(state: State, person: str) -> str:
     """The same person, the same letters, for whoever has the key; a riddle for others."""
-    return hmac.new(state.secret, person.encode(), hashlib.sha256).hexdigest()[:16]
+    return hmac.new(state.secret.encode(), person.encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def attempt_number(state: State, subject: str) -> int:
-    mark = hmac.new(state.secret, b"attempt" + subject.encode(), hashlib.sha256).digest()
-    return int.from_bytes(mark[:8], "big") >> 1  # SQLite's numbers have a sign
+    return int(pseudonym(state, f"attempt {subject}"), 16) >> 1  # SQLite's numbers have a sign

@@ -5,121 +5,86 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from embedge.runtime.gallery.storage.failures import damage
 
 __all__ = [
+    "NONCE",
     "NUMBERS",
     "TAG",
-    "AesSeal",
-    "BrokenSeal",
+    "Checksum",
     "Seal",
-    "Sum",
     "SumOfTags",
-    "no_sum",
     "noticing",
+    "opened",
     "place",
-    "same_sum",
-    "unsealed",
+    "sealed",
 ]
 
-TAG = 16  # the last bytes of whatever is sealed
-
-Sum = NDArray[np.uint64]  # two lanes, which wrap around
-
-
-class BrokenSeal(Exception):
-    """The bytes are not those that were sealed, or not in this place."""
-
-
-_BROKEN = (BrokenSeal, ValueError, TypeError, KeyError, struct.error, OverflowError)
+NONCE, TAG = 12, 16  # the first and the last bytes of whatever is sealed
 NUMBERS = struct.Struct(">QQ").pack
+_WHOLE = 1 << 128
+_BROKEN = (InvalidTag, ValueError, TypeError, KeyError, struct.error, OverflowError)
 
 
 class Seal(Protocol):
-    """`place` is bound to the data: sealed bytes open only where they were put."""
+    """AESGCM's methods. `place` is bound to the data: it opens only where it was put."""
 
-    def seal(self, data: bytes, place: bytes) -> bytes: ...
-    def open(self, sealed: bytes, place: bytes) -> bytes: ...
+    def __init__(self, key: bytes) -> None: ...
+    def encrypt(self, nonce: bytes, data: bytes, place: bytes, /) -> bytes: ...
+    def decrypt(self, nonce: bytes, data: bytes, place: bytes, /) -> bytes: ...
 
 
-class AesSeal:
-    """AES-256-GCM with a random nonce each time."""
-
-    __slots__ = ("_cipher",)
+class Checksum:
+    """A digest in the place of AESGCM: no secrecy, but accidents are noticed."""
 
     def __init__(self, key: bytes) -> None:
-        self._cipher = _aes_gcm()[0](key)
+        """As if there were one."""
 
-    def seal(self, data: bytes, place: bytes) -> bytes:
-        nonce = os.urandom(12)
-        sealed: bytes = nonce + self._cipher.encrypt(nonce, data, place)
-        return sealed
+    def encrypt(self, nonce: bytes, data: bytes, place: bytes, /) -> bytes:
+        length = len(place).to_bytes(4, "little")
+        return data + hashlib.sha256(length + place + nonce + data).digest()[:TAG]
 
-    def open(self, sealed: bytes, place: bytes) -> bytes:
-        try:
-            opened: bytes = self._cipher.decrypt(sealed[:12], sealed[12:], place)
-            return opened
-        except _aes_gcm()[1] as error:
-            raise BrokenSeal from error
+    def decrypt(self, nonce: bytes, data: bytes, place: bytes, /) -> bytes:
+        if self.encrypt(nonce, data[:-TAG], place) != data:
+            raise InvalidTag
+        return data[:-TAG]
 
 
-@cache
-def _aes_gcm() -> tuple[Any, tuple[type[Exception], ...]]:
-    """Imported once, and only where something is encrypted."""
-    from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    return AESGCM, (InvalidTag, ValueError)
+def sealed(seal: Seal, data: bytes, where: bytes) -> bytes:
+    """With a random nonce each time."""
+    nonce = os.urandom(NONCE)
+    return nonce + seal.encrypt(nonce, data, where)
 
 
-class _Checksum:
-    """No secrecy: a digest that notices accidents, for galleries that must not be encrypted."""
-
-    def seal(self, data: bytes, place: bytes) -> bytes:
-        return data + self._digest(data, place)
-
-    def open(self, sealed: bytes, place: bytes) -> bytes:
-        data = sealed[:-TAG]
-        if self._digest(data, place) != sealed[-TAG:]:
-            raise BrokenSeal
-        return data
-
-    @staticmethod
-    def _digest(data: bytes, place: bytes) -> bytes:
-        return hashlib.sha256(len(place).to_bytes(4, "little") + place + data).digest()[:TAG]
-
-
-def unsealed(_: bytes) -> Seal:
-    """For a gallery without a key."""
-    return _Checksum()
+def opened(seal: Seal, data: bytes, where: bytes) -> bytes:
+    return seal.decrypt(data[:NONCE], data[NONCE:], where)
 
 
 class SumOfTags:
     """What a set of sealed rows adds up to; rows join and leave it one by one, none unseen.
 
     Each tag goes through a keyed pseudorandom function, here one AES block, so that nobody
-    without the key can tell which other rows would add up to the same.
+    without the key can tell which other rows would add up to the same. Sums are modulo 2^128.
     """
 
     def __init__(self, key: bytes) -> None:
-        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-
         # single random blocks, not a message: a mode would add nothing, and one call does them all
         self._cipher = Cipher(algorithms.AES(key), modes.ECB())
 
-    def of(self, tags: Sequence[bytes]) -> Sum:
-        if not tags:
-            return no_sum()
+    def of(self, tags: Sequence[bytes]) -> int:
         blocks = self._cipher.encryptor().update(b"".join(tags))
-        total: Sum = np.frombuffer(blocks, "<u8").reshape(-1, 2).sum(axis=0, dtype=np.uint64)
-        return total
+        quarters = np.frombuffer(blocks, "<u4").reshape(-1, 4).sum(axis=0, dtype=np.uint64)
+        return sum(int(each) << 32 * place for place, each in enumerate(quarters)) % _WHOLE
+
+    def changed(self, total: int, added: Sequence[bytes], removed: Sequence[bytes] = ()) -> int:
+        return (total + self.of(added) - self.of(removed)) % _WHOLE
 
 
 def place(root: bytes, table: str, one: int = 0, other: int = 0) -> bytes:
@@ -134,11 +99,3 @@ def noticing(path: Path, what: str) -> Iterator[None]:
         yield
     except _BROKEN as error:
         raise damage(path, f"{what} cannot be opened") from error
-
-
-def no_sum() -> Sum:
-    return np.zeros(2, np.uint64)
-
-
-def same_sum(one: Sum, other: Sum) -> bool:
-    return bool(np.array_equal(one, other))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows, int8_from_float
+from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows, int8_from_float, int8_scale
 
 __all__ = ["Group", "Template", "is_unit", "matrix_of", "packed", "turned", "unpacked"]
 
@@ -76,7 +76,9 @@ def matrix_of(templates: Sequence[Template]) -> Matrix:
 
 def is_unit(matrix: Matrix) -> bool:
     """A row longer than one would be everybody's best match; a byte cuts off what is rare."""
-    rows = float_from_rows(matrix)
+    rows = matrix.astype(np.float32, copy=False)
     lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     least, most = (0.8, 1.02) if matrix.dtype == np.int8 else (0.998, 1.002)
+    if matrix.dtype == np.int8:
+        lengths /= int8_scale(matrix.shape[1])
     return bool(((lengths >= least) & (lengths <= most)).all())  # not a number is neither

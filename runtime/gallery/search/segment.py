@@ -1,6 +1,7 @@
 """Templates as ONNX Runtime lays them out for its integer matrix product."""
 
 import mmap
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ __all__ = ["HIGH", "MIDDLE", "Segment"]
 # in 16 bits, which 2 x 127 x 127 just fits: a byte above 127 could clip the sum.
 MIDDLE, HIGH = 64, 63
 _QUERIES = 32
+_BLOCK = 512
 _KEPT = 2**19  # scores that are worth their memory (2 MB) between searches
 
 
@@ -23,7 +25,10 @@ class Segment:
 
     def __init__(self, codes: NDArray[np.int8]) -> None:
         self.rows, self._dim = codes.shape
-        self._session = ort_session(matmul_graph(codes, middle=MIDDLE), threads=1, frugal=True)
+        graph = matmul_graph(self._dim, self.rows, middle=MIDDLE)
+        columns = _columns(codes)
+        self._session = ort_session(graph, threads=1, weights={"templates": columns})
+        self._columns = None if _are_laid_out() else columns
         self._bound: _Bound | None = None
 
     def products(self, queries: NDArray[np.uint8]) -> NDArray[np.int32]:
@@ -44,6 +49,25 @@ class Segment:
             part = slice(start, start + _QUERIES)
             codes[:, part] = self.products(units[part]).T
         return codes
+
+
+def _columns(codes: NDArray[np.int8]) -> NDArray[np.int8]:
+    """(dim, rows), by blocks that the processor's cache holds: four times faster."""
+    columns = np.empty(codes.shape[::-1], np.int8)
+    for start in range(0, len(codes), _BLOCK):
+        columns[:, start : start + _BLOCK] = codes[start : start + _BLOCK].T
+    return columns
+
+
+@cache
+def _are_laid_out() -> bool:
+    """Whether ONNX Runtime has a layout of its own here, and reads the columns no more."""
+    columns = np.ones((_BLOCK, _BLOCK), np.int8)
+    graph = matmul_graph(_BLOCK, _BLOCK, middle=MIDDLE)
+    session = ort_session(graph, threads=1, weights={"templates": columns})
+    columns[:] = 0
+    query = np.full((1, _BLOCK), MIDDLE + 1, np.uint8)
+    return bool(session.run(None, {"queries": query})[0].all())
 
 
 class _Bound:

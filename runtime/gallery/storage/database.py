@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from embedge.errors import EmbedgeError
+from embedge.files import sync
 from embedge.runtime.closing import closed_error
 from embedge.runtime.gallery.storage.failures import (
     FAILURES,
@@ -27,7 +28,7 @@ from embedge.runtime.gallery.storage.failures import (
 from embedge.runtime.gallery.storage.registry import register, unregister
 from embedge.runtime.gallery.storage.turnstile import Turnstile
 
-__all__ = ["PAGE", "Database"]
+__all__ = ["PAGE", "PRAGMAS", "Database", "is_there"]
 
 PAGE = 4096
 WAIT = 30.0  # seconds for other processes to finish
@@ -48,7 +49,7 @@ _SCHEMA = (
     # what a lost first page would take along
     "CREATE TABLE spare (id INTEGER PRIMARY KEY, value BLOB NOT NULL)",
 )
-_PRAGMAS = (
+PRAGMAS = (
     f"page_size={PAGE}",
     "journal_mode=PERSIST",
     "synchronous=FULL",
@@ -110,6 +111,14 @@ class Database:
         """All of the block, or nothing of it. `stands` looks, where a commit failed."""
         with self._transaction("BEGIN IMMEDIATE", stands) as connection:
             self._require_in_place("nothing was changed")
+            if self._real.stat().st_nlink > 1:
+                raise EmbedgeError(
+                    "E-GALLERY-LINKED",
+                    "the gallery's file has another name too (a hard link): after a crash under"
+                    " one name its journal would not be seen under the other",
+                    where=self.path,
+                    remedy="Remove the other name; a copy is a file of its own (cp)",
+                )
             yield connection
             self._require_in_place("nothing was changed")
         self._require_in_place("what was written is in the file that was moved away")
@@ -161,11 +170,12 @@ class Database:
                 uri, uri=True, timeout=_POLL, isolation_level=None, check_same_thread=False
             )
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
-            for pragma in _PRAGMAS:
+            for pragma in PRAGMAS:
                 _patiently(connection, f"PRAGMA {pragma}")
-            _patiently(connection, "SELECT sql FROM sqlite_master")
+            _patiently(connection, "BEGIN", "SELECT sql FROM sqlite_master")
             if not empty and not _is_whole(connection, self.path):
                 raise missing(self.path, "its creation was interrupted", "Create it again")
+            connection.execute("COMMIT")
             if not self.writable:
                 connection.execute("PRAGMA query_only=ON")
         except BaseException as error:
@@ -207,16 +217,15 @@ class Database:
         )
         with exclusively, suppress(FileNotFoundError):
             journal = self._real.with_name(f"{self._real.name}-journal")
-            descriptor = os.open(journal, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-            try:
-                size = os.fstat(descriptor).st_size
-                for offset in range(0, size, _CHUNK):
-                    _write_zeros(descriptor, min(_CHUNK, size - offset), offset)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+            with os.fdopen(os.open(journal, flags), "r+b") as stream:
+                size = os.fstat(stream.fileno()).st_size
+                for start in range(0, size, _CHUNK):
+                    stream.write(bytes(min(_CHUNK, size - start)))
+                stream.flush()
+                os.fsync(stream.fileno())
             journal.unlink()
-            _sync_folder(journal.parent)
+            sync(journal.parent)
 
     def _require_in_place(self, stands: str) -> None:
         if _identity(self.path) != self.identity:
@@ -229,16 +238,20 @@ class Database:
             self._connection.close()
             self._connection = None
 
-    def close_after_looking(self) -> None:
-        """Raises what stands in the way of reading it."""
-        with closing(self), self.reading():
-            pass
-
     def close(self) -> None:
         with self.lock:
             self.drop()
             self._closed = True
             unregister(self)
+
+
+def is_there(path: str | Path) -> bool:
+    """Not where there is nothing, or an empty file: an interrupted creation can be had again."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return False
+    return found.st_size > 0 or not stat.S_ISREG(found.st_mode)
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
@@ -275,13 +288,14 @@ def _new_file(path: Path) -> None:
         except FileExistsError as error:
             if not path.is_file() or path.stat().st_size:
                 raise exists_already(path) from error
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def _how_created(path: Path) -> str:
     """After a commit has failed: it may have reached the file all the same."""
     try:
-        Database(path, writable=False).close_after_looking()
+        with closing(Database(path, writable=False)) as database, database.reading():
+            pass
     except EmbedgeError as error:
         known = error.code == "E-GALLERY-MISSING"
         return "no gallery was created" if known else "whether a gallery was created is not known"
@@ -358,17 +372,3 @@ def _format(path: Path, what: str) -> EmbedgeError:
         where=path,
         remedy="Use the version of embedge that wrote it, or enrol again into a new file",
     )
-
-
-def _write_zeros(descriptor: int, count: int, offset: int) -> None:
-    while count:
-        written = os.pwrite(descriptor, bytes(count), offset)
-        count, offset = count - written, offset + written
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,6 +12,7 @@ __all__ = [
     "busy",
     "damage",
     "database_error",
+    "disk_error",
     "exists_already",
     "key_error",
     "missing",
@@ -25,12 +26,9 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def damage(path: Path, what: str) -> EmbedgeError:
-    return EmbedgeError(
-        "E-GALLERY",
-        f"this gallery is damaged or was tampered with: {what}",
-        where=path,
-        remedy="Restore it from a copy, or salvage what is whole: embedge gallery recover",
-    )
+    what = f"this gallery is damaged or was tampered with: {what}"
+    remedy = "Restore it from a copy, or salvage what is whole: embedge gallery recover"
+    return EmbedgeError("E-GALLERY", what, where=path, remedy=remedy)
 
 
 def key_error(path: str | Path, what: str, remedy: str) -> EmbedgeError:
@@ -38,45 +36,31 @@ def key_error(path: str | Path, what: str, remedy: str) -> EmbedgeError:
 
 
 def missing(path: Path, what: str, remedy: str) -> EmbedgeError:
-    return EmbedgeError(
-        "E-GALLERY-MISSING", f"the gallery cannot be opened: {what}", where=path, remedy=remedy
-    )
+    what = f"the gallery cannot be opened: {what}"
+    return EmbedgeError("E-GALLERY-MISSING", what, where=path, remedy=remedy)
 
 
 def exists_already(path: Path) -> EmbedgeError:
-    return EmbedgeError(
-        "E-GALLERY-EXISTS",
-        "there is a file here already",
-        where=path,
-        remedy="Choose another name, or enrol into the gallery that is there",
-    )
+    what, remedy = "there is a file here already", "Choose another name, or enrol into that gallery"
+    return EmbedgeError("E-GALLERY-EXISTS", what, where=path, remedy=remedy)
 
 
 def busy(path: Path) -> EmbedgeError:
-    return EmbedgeError(
-        "E-GALLERY-BUSY",
-        "another process has held this gallery for too long",
-        where=path,
-        remedy="Wait for it to finish and try again; nothing was changed",
-    )
+    what = "another process has held this gallery for too long"
+    remedy = "Wait for it to finish and try again; nothing was changed"
+    return EmbedgeError("E-GALLERY-BUSY", what, where=path, remedy=remedy)
 
 
 def write_error(path: Path, why: str, stands: str) -> EmbedgeError:
-    return EmbedgeError(
-        "E-WRITE",
-        f"cannot write the gallery: {why}; {stands}",
-        where=path,
-        remedy="Mend the disk or the permissions, or free some space, and try again",
-    )
+    what = f"cannot write the gallery: {why}; {stands}"
+    remedy = "Mend the disk or the permissions, or free some space, and try again"
+    return EmbedgeError("E-WRITE", what, where=path, remedy=remedy)
 
 
 def disk_error(path: Path, why: str, stands: str) -> EmbedgeError:
-    return EmbedgeError(
-        "E-GALLERY-IO",
-        f"the disk failed under the gallery ({why}); {stands}",
-        where=path,
-        remedy="Look into the system's log for the disk's errors, then try again",
-    )
+    what = f"the disk failed under the gallery ({why}); {stands}"
+    remedy = "Look into the system's log for the disk's errors, then try again"
+    return EmbedgeError("E-GALLERY-IO", what, where=path, remedy=remedy)
 
 
 def database_error(error: Failure, path: Path, stands: str) -> EmbedgeError:

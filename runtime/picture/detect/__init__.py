@@ -64,7 +64,8 @@ def chosen_face(faces: list[Face], choice: Choice, middle: tuple[float, float]) 
         raise EmbedgeError(
             "E-FACES",
             f"the picture shows {len(faces)} faces, and exactly one is allowed",
-            remedy="Crop it to one person, or say which face to take: the largest, the central",
+            remedy="Crop it to one person, or say which face to take: --face largest or central"
+            ' (choice="largest" in Python)',
         )
     if choice is Choice.CENTRAL:
         return min(faces, key=lambda face: face.distance(middle))

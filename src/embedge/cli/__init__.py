@@ -13,6 +13,9 @@ from embedge.errors import EmbedgeError
 from embedge.optional import absent_package
 from embedge.printed import printable
 
+_EXITS = """exit status: 0 done; 1 no match (--exit-status); 2 a mistake, told with its remedy;
+3 done, but a bound was missed or something was refused; 130 stopped by Ctrl-C"""
+
 _LINES = "\n"  # some errors list what is wrong, a line each
 
 # command -> (module here, one line of help). A module offers configure(parser), run(options) -> int
@@ -42,6 +45,14 @@ COMMANDS = {
         "hold a report against a policy, for continuous integration",
     ),
     "report": ("proof.report", "draw a report again, compare, merge, sign off"),
+    "certify": (
+        "proof.certify",
+        "prove that people enrolled by another model need not enrol again",
+    ),
+    "dossier": (
+        "proof.dossier",
+        "a technology test report: checklist, groups, shaped verdicts",
+    ),
     "sign": ("ship.sign", "sign a bundle, or check who signed it"),
     "plan": ("learn.plan", "memory and step time of a classifier, before training"),
     "verify": ("device.verify", "are these two pictures the same person?"),
@@ -50,11 +61,13 @@ COMMANDS = {
     "erase": ("device.erase", "erase a person from a gallery, and prove it"),
     "gallery": ("device.gallery", "look after a gallery: info, export, audit, renew …"),
     "demo-page": ("machine.demo_page", "drop two pictures on a local page and compare"),
-    "watch": ("device.watch", "identify every picture that appears in a folder"),
+    "watch": ("device.watch", "identify who appears in a folder or before a camera"),
     "quantize": (
         "ship.quantize",
         "ONNX model + aligned faces -> INT8 ONNX, with figures",
     ),
+    "bundle add-detector": ("ship.add_detector", "put a face detector into a bundle"),
+    "completion": ("machine.completion", "completion of commands for bash, zsh, fish"),
     "evaluate": ("proof.evaluate", "error rates of models on faces, with intervals"),
 }
 
@@ -63,11 +76,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `embedge`."""
     accept_every_letter()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments and arguments[0] in COMMANDS:
-        return _run(arguments[0], arguments[1:], f"embedge {arguments[0]}")
+    for words in (2, 1):  # a command of two words may begin like one of one
+        command = " ".join(arguments[:words])
+        if command in COMMANDS:
+            return _run(command, arguments[words:], f"embedge {command}")
+    return _answered(arguments)
+
+
+def _answered(arguments: list[str]) -> int:
     parser = _overview()
-    parser.parse_args(arguments)
-    parser.print_help()
+    options = parser.parse_args(arguments)
+    if options.json and not options.version:
+        parser.error("--json belongs to --version")
+    if not options.version:
+        parser.print_help()
+    elif options.json:
+        from embedge.cli.version import version_json
+
+        print(version_json())
+    else:
+        print(f"embedge {__version__}")
     return 0
 
 
@@ -80,6 +108,7 @@ def distill_and_export() -> int:
 def _run(command: str, arguments: list[str], prog: str) -> int:
     module = importlib.import_module(f"embedge.cli.{COMMANDS[command][0]}")
     parser = parser_of(module, prog)
+    arguments = getattr(module, "spelled_out", list)(arguments)
     # distill-and-export takes --section.key value, which only its recipe can name
     options, extra = parser.parse_known_args(arguments)
     if getattr(module, "TAKES_OVERRIDES", False):
@@ -128,10 +157,11 @@ def _overview() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="embedge",
         description="Shrink a face-recognition teacher to an edge device, re-enrolling no one.",
-        epilog=f"commands:\n{lines}\n\nembedge COMMAND --help explains one of them.",
+        epilog=f"commands:\n{lines}\n\nembedge COMMAND --help explains one of them.\n\n{_EXITS}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"embedge {__version__}")
+    parser.add_argument("--version", action="store_true", help="say which version this is")
+    parser.add_argument("--json", action="store_true", help="with --version: more, as JSON")
     parser.add_argument("command", nargs="?", choices=sorted(COMMANDS), metavar="COMMAND")
     return parser

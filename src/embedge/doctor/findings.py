@@ -119,7 +119,18 @@ def _memory_layer(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "note",
             "TensorRT is here, but neither pycuda nor cuda-bindings works: engines cannot run",
-            "pip install pycuda (needs nvcc and headers), or pip install cuda-bindings (a wheel)",
+            "pip install 'embedge[cuda]' (a wheel), or 'embedge[pycuda]' (needs nvcc and headers)",
+        )
+
+
+def _engines_unproven(facts: Facts) -> Iterator[Finding]:
+    """What no one has seen work is said where it is about to be used."""
+    if facts.jetson is not None or (_has_tensorrt(facts) and facts.driver.problem is None):
+        yield Finding(
+            "note",
+            "TensorRT engines, DLA and Jetson boards: this version has not yet run on any",
+            "embedge build-engine compares each engine with its graph before it is used;"
+            " docs/support-matrix.md says what stands behind the rest",
         )
 
 
@@ -168,6 +179,7 @@ _CHECKS = (
     _bindings_match_library,
     _bindings_match_driver,
     _memory_layer,
+    _engines_unproven,
     _jetson_version,
     _usearch,
 )

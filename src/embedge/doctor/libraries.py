@@ -4,6 +4,8 @@ import ctypes
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from embedge.runtime.encoders.tensorrt.api import version_text
+
 __all__ = ["TensorRTLibrary", "tensorrt_libraries"]
 
 _MAJORS = (11, 10, 8)
@@ -35,11 +37,4 @@ def _library(soname: str) -> TensorRTLibrary | None:
     except OSError:
         return None
     number = int(library.getInferLibVersion()) if hasattr(library, "getInferLibVersion") else 0
-    return TensorRTLibrary(soname, _version(number))
-
-
-def _version(number: int) -> str:
-    """TensorRT 10 moved from major*1000+minor*100+patch to major*10000+minor*100+patch."""
-    if number >= 100_000:
-        return f"{number // 10_000}.{number // 100 % 100}.{number % 100}"
-    return f"{number // 1000}.{number // 100 % 10}.{number % 100}" if number else "unknown"
+    return TensorRTLibrary(soname, version_text(number))

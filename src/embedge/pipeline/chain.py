@@ -5,7 +5,7 @@ from pathlib import Path
 
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
-from embedge.pipeline.stages.learn.checks import verification_sets
+from embedge.pipeline.stages.learn.checks import require_people, verification_sets
 from embedge.pipeline.stages.learn.faces import held_out_stage
 from embedge.pipeline.stages.learn.head import School
 from embedge.pipeline.stages.learn.shaping import learning_stages, school_of
@@ -23,6 +23,7 @@ from embedge.pipeline.stages.ship.views import JudgedStages
 from embedge.report.model import Report
 from embedge.report.read import read_report
 from embedge.train.loop import ranks
+from embedge.train.loop.training import device_named
 
 __all__ = ["Outcome", "distill_and_export", "every_stage"]
 
@@ -61,9 +62,19 @@ def _proven(
 
 
 def _students(run: Run, recipe: Recipe) -> dict[str, Stage]:
-    verification_sets(recipe)  # a set that is unfit is told before anything is trained
+    # what cannot work is told before anything is trained
+    _check_devices(recipe)
+    require_people(recipe)
+    verification_sets(recipe)
     school, original = school_of(run, recipe)
     return learning_stages(run, recipe, recipe.distill.method, school, original)
+
+
+def _check_devices(recipe: Recipe) -> None:
+    """A GPU that is not there is told before the teacher's days, not after."""
+    trained = (recipe.student.train, recipe.teacher.train, recipe.distill.shaping)
+    for name in {recipe.teacher.device, *(one.device for one in trained)}:
+        device_named(name)
 
 
 def _graphs(run: Run, recipe: Recipe, stages: dict[str, Stage]) -> Chain:

@@ -1,36 +1,47 @@
 """Build an engine of a bundle's graph, check it on this device, and add it to the bundle."""
 
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from embedge.errors import EmbedgeError
 from embedge.export.engines.build import engine_from_onnx, layers_path
 from embedge.export.engines.check import EngineCheck, checked_engine, require_agreement
 from embedge.export.engines.options import EngineOptions
+from embedge.export.engines.race import Entrant, chosen_engine
 from embedge.export.engines.tensorrt.progress import Progress
 from embedge.report.engine import engine_report
 from embedge.report.model import Report
 from embedge.runtime.bundle.bundle import Artifact, Bundle
 from embedge.runtime.bundle.writer import write_bundle
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders.tensorrt.api import tensorrt_module
+from embedge.runtime.encoders.tensorrt.api import library_version, tensorrt_module
 from embedge.runtime.encoders.tensorrt.card import EngineCard, card_path
 from embedge.runtime.encoders.tensorrt.cuda.driver import cuda_driver
 from embedge.runtime.picture.images import RgbImage
 
-__all__ = ["BuiltEngine", "Checking", "artifact_for", "engine_into_bundle"]
+__all__ = [
+    "AHEAD_OF_TIME",
+    "BuiltEngine",
+    "Checking",
+    "artifact_for",
+    "engine_into_bundle",
+    "engine_name",
+]
+
+AHEAD_OF_TIME = "built ahead of time, no GPU to ask"
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltEngine:
-    """`check` and `report` are None for an engine built ahead of time: there is no GPU to ask."""
+    """`unchecked` says why there is no `check`; a `report` is of an engine in a bundle."""
 
     file: str
     card: EngineCard
-    check: EngineCheck | None
-    report: Report | None
+    check: EngineCheck | None = None
+    report: Report | None = None
+    unchecked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +53,46 @@ class Checking:
     memory: str | None = None
     bound: float | None = None
 
+    def entrant(
+        self, plan: Path, card: EngineCard, model: bytes, contract: EmbeddingContract, on: RgbImage
+    ) -> Entrant:
+        """The engine, compared with its graph on these faces and timed."""
+        data = plan.read_bytes()
+        check = checked_engine(
+            plan.stem,
+            data,
+            card,
+            model,
+            contract,
+            on,
+            seconds=self.seconds,
+            memory=self.memory,
+            bound=self.bound,
+        )
+        return Entrant(data, card, check)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    artifact: Artifact
+    plan: Path
+    card: EngineCard
+
 
 def engine_into_bundle(
     folder: Path,
     artifact: str | None,
-    options: EngineOptions,
+    wanted: Sequence[EngineOptions],
     checking: Checking,
     *,
     drop_signature: bool = False,
     command: str = "",
     progress: Progress | None = None,
 ) -> BuiltEngine:
-    """The bundle is replaced whole once the engine agrees with its graph, else left as it is."""
+    """The bundle is replaced whole once the engine agrees with its graph, else left as it is.
+
+    Of two that are `wanted`, narrow before wide, both are built and the faster one is added.
+    """
     if not folder.is_dir():
         raise EmbedgeError(
             "E-BUNDLE-ZIP",
@@ -64,22 +103,71 @@ def engine_into_bundle(
     with Bundle.open(folder) as bundle, tempfile.TemporaryDirectory() as scratch:
         if bundle.signature is not None and not drop_signature:
             raise _signed(folder)
-        chosen = artifact_for(bundle, artifact, options)
-        model = bundle.read(chosen.file)
-        graph = Path(scratch) / Path(chosen.file).name
-        graph.write_bytes(model)
-        plan = Path(scratch) / _plan_name(chosen, options)
-        calibration = bundle.provenance.get("calibration_sha256")
-        card = engine_from_onnx(
-            graph, plan, options, calibration_sha256=calibration, progress=progress
-        )
-        file = f"engines/{plan.name}"
-        check = None if options.sms else _checked(plan, card, model, bundle.contract, checking)
-        report = None
-        if check is not None:
-            report = engine_report(bundle, chosen, file, card, check, command)
+        drafts = _drafts(bundle, artifact, wanted, Path(scratch), progress)
+        if wanted[0].sms:
+            done = _finished(drafts[0], drafts[0].card, unchecked=AHEAD_OF_TIME)
+        else:
+            done = _fastest(bundle, drafts, checking, command)
+        plan = Path(scratch) / done.card.plan
         _add(folder, bundle, [plan, card_path(plan), layers_path(plan)])
-    return BuiltEngine(file, card, check, report)
+    return done
+
+
+def _drafts(
+    bundle: Bundle,
+    name: str | None,
+    wanted: Sequence[EngineOptions],
+    scratch: Path,
+    progress: Progress | None,
+) -> list[_Draft]:
+    """Built, not yet looked at. Of several precisions those that the bundle, or a name, offers."""
+    if len(wanted) > 1:
+        offers = bundle.artifacts.values() if name is None else [bundle.artifact(name)]
+        precisions = {one.precision for one in offers}
+        wanted = [one for one in wanted if one.precision in precisions] or wanted[:1]
+    chosen = [(artifact_for(bundle, name, one), one) for one in wanted]
+    drafts = []
+    for place, (artifact, options) in enumerate(chosen):
+        graph = scratch / Path(artifact.file).name
+        graph.write_bytes(bundle.read(artifact.file))
+        plan = scratch / engine_name(artifact.name, options)
+        faces = bundle.provenance.get("calibration_sha256")
+        part = _part(progress, place, len(chosen))
+        card = engine_from_onnx(graph, plan, options, calibration_sha256=faces, progress=part)
+        drafts.append(_Draft(artifact, plan, card))
+    return drafts
+
+
+def _part(progress: Progress | None, done: int, of: int) -> Progress | None:
+    """The progress of one build among several."""
+    if progress is None:
+        return None
+    return lambda share, phase: progress((done + share) / of, phase)
+
+
+def _fastest(
+    bundle: Bundle, drafts: Sequence[_Draft], checking: Checking, command: str
+) -> BuiltEngine:
+    """Each one is compared with its graph; those that agree are timed against each other."""
+    crops, contract = checking.crops(), bundle.contract
+    entrants = [
+        checking.entrant(one.plan, one.card, bundle.read(one.artifact.file), contract, crops)
+        for one in drafts
+    ]
+    place, why = chosen_engine(
+        entrants, contract, crops, seconds=checking.seconds, memory=checking.memory
+    )
+    draft, check = drafts[place], entrants[place].check
+    require_agreement(draft.plan.stem, check)
+    card = replace(draft.card, chosen=why if len(drafts) > 1 else None)
+    card.write(draft.plan)
+    done = _finished(draft, card)
+    report = engine_report(bundle, draft.artifact, done.file, card, check, command)
+    return replace(done, check=check, report=report)
+
+
+def _finished(draft: _Draft, card: EngineCard, *, unchecked: str | None = None) -> BuiltEngine:
+    return BuiltEngine(f"engines/{draft.plan.name}", card, unchecked=unchecked)
 
 
 def artifact_for(bundle: Bundle, name: str | None, options: EngineOptions) -> Artifact:
@@ -90,35 +178,17 @@ def artifact_for(bundle: Bundle, name: str | None, options: EngineOptions) -> Ar
         return bundle.artifact(options.precision)
     trt = tensorrt_module(options.target)
     typed = hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
-    older = "int8-trt8"  # opset 17, for TensorRT 8
+    older = "int8-trt8"  # FP32 weights and opset 17, for TensorRT 8
     return bundle.artifact("int8-trt" if typed or older not in bundle.artifacts else older)
 
 
-def _checked(
-    plan: Path, card: EngineCard, model: bytes, contract: EmbeddingContract, checking: Checking
-) -> EngineCheck:
-    check = checked_engine(
-        plan.stem,
-        plan.read_bytes(),
-        card,
-        model,
-        contract,
-        checking.crops(),
-        seconds=checking.seconds,
-        memory=checking.memory,
-        bound=checking.bound,
-    )
-    require_agreement(plan.stem, check)
-    return check
-
-
-def _plan_name(artifact: Artifact, options: EngineOptions) -> str:
+def engine_name(graph: str, options: EngineOptions) -> str:
     """One engine for each graph, GPU generation and TensorRT; a rebuild replaces its own."""
     sms = options.sms or tuple(device.sm for device in cuda_driver().devices[:1])
     gpus = "+".join(f"sm{sm}" for sm in sms) or "no-gpu"
     core = "" if options.dla is None else f".dla{options.dla}"
-    version = tensorrt_module(options.target).__version__
-    return f"{artifact.name}.{gpus}{core}.{options.target}-{version}.plan"
+    version = library_version(tensorrt_module(options.target))
+    return f"{graph}.{gpus}{core}.{options.target}-{version}.plan"
 
 
 def _add(folder: Path, bundle: Bundle, built: list[Path]) -> None:

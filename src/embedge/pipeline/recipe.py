@@ -12,6 +12,7 @@ from embedge.train.head.margins import Margin
 from embedge.train.loop.schedule import Positive, Schedule
 from embedge.train.methods.parts.method import Share, Weights
 from embedge.train.section import Section
+from embedge.train.teachers.teacher import Placement
 
 __all__ = [
     "Bench",
@@ -38,6 +39,7 @@ MethodName = Literal[
 ]
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Fmr = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Data(Section):
@@ -52,7 +54,8 @@ class Data(Section):
     per_identity: Positive = 30
     """rendered pictures of each"""
     held_out: Positive = 120
-    """other people, half to set thresholds on and half to be judged on"""
+    """other people: half are judged, half set thresholds (a third of these instead chooses
+    checkpoints or layers in float, where that is asked for)"""
     held_out_per_identity: Positive = 10
     """pictures of each of those, at most"""
     licence: str | None = None
@@ -81,6 +84,12 @@ class Teacher(Section):
     """arcface_torch's classifier beside its checkpoint, one file per rank"""
     preprocessing: Literal["rgb-scaled", "bgr-scaled", "rgb-plain", "bgr-plain"] | None = None
     """what an .onnx wants to be fed; read from the file unless given, and confirmed on faces"""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """where it is asked about the training pictures; with torchrun each process asks its share"""
+    amp: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """arithmetic of its network while it is asked"""
+    batch: Positive = 64
+    """pictures that it is asked about at a time"""
     probe_steps: Annotated[int, Field(ge=0)] = 0
     """refine recovered class centres by so many steps of a margin softmax on cached embeddings"""
     depth: Literal[18, 34, 50, 100, 200] = 18
@@ -91,6 +100,10 @@ class Teacher(Section):
     """of its embedding, and so of every student's"""
     margin: Margin = _MARGIN
     train: Schedule = Schedule(steps=3000)
+
+    @property
+    def placement(self) -> Placement:
+        return Placement(self.device, self.amp, self.batch)
 
 
 class Student(Section):
@@ -152,7 +165,7 @@ class Qat(Section):
 class Int8(Section):
     budget: Annotated[float, Field(ge=0)] | None = None
     """search layers to keep in float until TAR at evaluate.gate_fmr loses at most so many points on
-    the people thresholds are set on; unset: no search"""
+    a sixth of the held-out people, who then set no threshold and judge nothing; unset: no search"""
     qat: Qat = Qat()
 
 
@@ -164,17 +177,23 @@ class Gates(Section):
     )
     """artifact: smallest first percentile of the cosine to the student in torch"""
     tar_loss: Share = 0.01
-    """largest TAR an artifact may lose against fp32"""
-    cross_space_tar: Share = 0.0
-    """smallest TAR of student probes against the teacher's gallery"""
+    """largest TAR an artifact may lose against fp32, at the upper end of the interval"""
+    cross_space_tar: Share | None = None
+    """smallest TAR of student probes against the teacher's gallery, at the lower end of the
+    interval: 0.8 unless given; a student with a space of its own is asked only if it is given"""
+    eer: Share = 0.05
+    """largest equal error rate of the student alone, at the upper end of the interval"""
 
 
 class Evaluate(Section):
-    fmrs: tuple[Share, ...] = (1e-2, 1e-3, 1e-4)
+    fmrs: Annotated[tuple[Fmr, ...], Field(min_length=1)] = (1e-2, 1e-3, 1e-4)
     """false match rates to report TAR at"""
-    threshold_fmr: Share = 1e-3
+    threshold_fmr: Fmr = 1e-3
     """false match rate that the bundle's thresholds keep, with 95 % confidence"""
-    gate_fmr: Share = 1e-3
+    threshold_shortage: Literal["looser", "fail"] = "looser"
+    """where too few people are held out for it: set thresholds for the strictest rate that they
+    carry, up to 0.1, and say so; or fail the run"""
+    gate_fmr: Fmr = 1e-3
     """false match rate that the gates look at"""
     gates: Gates = Gates()
     pictures: bool = True

@@ -8,9 +8,13 @@ from pydantic import ValidationError
 
 from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe import Recipe
+from embedge.pipeline.recipe_sense import consistent, laid_over
 from embedge.strict.yaml_text import yaml_value
 
 __all__ = ["load_recipe", "recipe_names"]
+
+_PATHS = {"data": ("source", "extra", "verification"), "teacher": ("file", "head_shards")}
+_NO_PATHS = ("rendered", "insightface:")
 
 RECIPES = Path(__file__).parents[1] / "train" / "recipes"
 
@@ -22,14 +26,18 @@ def recipe_names() -> list[str]:
 def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe:
     """Read a recipe by name or path and apply `--section.key value` pairs."""
     path = _recipe_path(name_or_path)
-    values = _yaml(path.read_bytes(), str(path))
-    values.setdefault("name", path.stem)
+    base = _placed(_yaml(path.read_bytes(), str(path)), path.parent)
+    base.setdefault("name", path.stem)
+    given: dict[str, Any] = {}
     for key, value in _pairs(overrides or []):
-        _put(values, key, value)
+        _put(given, key, value)
+    values = laid_over(base, given)
     try:
-        return Recipe.model_validate(values)
+        recipe = Recipe.model_validate(values)
     except ValidationError as error:
         raise _readable(error, str(path)) from error
+    consistent(values, str(path))
+    return recipe
 
 
 def _recipe_path(name_or_path: str) -> Path:
@@ -46,15 +54,35 @@ def _recipe_path(name_or_path: str) -> Path:
     )
 
 
+def _placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Paths of a recipe begin where it lies; those of the command line where one stands."""
+
+    def place(value: Any) -> Any:
+        if isinstance(value, list):
+            return [place(one) for one in value]
+        if not isinstance(value, str) or value.startswith(_NO_PATHS):
+            return value
+        return ":".join(str(folder / part) for part in value.split(":"))
+
+    placed = dict(values)
+    for section, keys in _PATHS.items():
+        inside = values.get(section)
+        if isinstance(inside, dict):
+            found = {key: place(inside[key]) for key in keys if inside.get(key)}
+            placed[section] = {**inside, **found}
+    return placed
+
+
 def _yaml(data: bytes, where: str) -> dict[str, Any]:
     try:
-        values = yaml_value(data.decode()) or {}
+        values = yaml_value(data.decode())
     except ValueError as error:
         raise _not_yaml(str(error), where, "Fix the YAML syntax on that line") from error
     if not isinstance(values, dict):
+        empty = "the file is empty" if values is None else "a recipe is a mapping of sections"
         raise EmbedgeError(
             "E-RECIPE-YAML",
-            "a recipe is a mapping of sections",
+            empty,
             where=where,
             remedy="Start from a shipped one: " + ", ".join(recipe_names()),
         )
@@ -81,7 +109,7 @@ def _pairs(arguments: list[str]) -> list[tuple[str, Any]]:
         key, equals, value = head.removeprefix("--").partition("=")
         if not head.startswith("--") or ("." not in key and key not in Recipe.model_fields):
             options = ["demo", "recipe", "out", "method", "no-baseline", "quiet", "update", "debug"]
-            options += ["dry-run", "allow-download"]
+            options += ["dry-run", "allow-download", "teacher", "show-recipe"]
             raise EmbedgeError(
                 "E-OPTION",
                 f"unknown option '{head}'{_did_you_mean(key, options)}",

@@ -39,6 +39,7 @@ def nothing(folder: Path) -> None:
 
 _DONE = "stage.json"
 _RECIPE = "recipe.json"
+_COMING = "recipe.coming.json"  # of an --update that is not through yet
 _KEY_DIGITS = 12
 
 
@@ -196,8 +197,9 @@ def _claimed(folder: Path, recipe: dict[str, Any], *, update: bool) -> Iterator[
                 where=folder,
                 remedy="Wait for it, or choose another folder with --out",
             ) from error
-        _claim(folder, recipe, update=update)
+        settled = _claim(folder, recipe, update=update)
         yield
+        settled()
 
 
 def _require_folder(folder: Path) -> None:
@@ -217,10 +219,24 @@ def _not_a_run(folder: Path, what: str) -> EmbedgeError:
     )
 
 
-def _claim(folder: Path, recipe: dict[str, Any], *, update: bool) -> None:
+def _claim(folder: Path, recipe: dict[str, Any], *, update: bool) -> Callable[[], None]:
+    """Note whose folder this is; what is to be done once a changed recipe was worked to its end.
+
+    Until then the folder holds what the recipe before it made, and says so.
+    """
+    path, coming = folder / _RECIPE, folder / _COMING
     if not update:
         check_recipe(folder, recipe)
-    write_json(folder / _RECIPE, recipe)
+    if not path.is_file() or json.loads(path.read_text()) == recipe:
+        write_json(path, recipe)
+        coming.unlink(missing_ok=True)
+        return lambda: None
+    write_json(coming, recipe)
+
+    def settled() -> None:
+        coming.replace(path)
+
+    return settled
 
 
 def check_recipe(folder: Path, recipe: dict[str, Any]) -> None:

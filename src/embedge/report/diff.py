@@ -8,12 +8,14 @@ from embedge.bench.results import ArtifactLatency, Percentiles
 from embedge.calibration.evaluation.figures import Comparison
 from embedge.report.model import Artifact, Gate, Report
 
-__all__ = ["Change", "comparability", "report_changes"]
+__all__ = ["Change", "comparability", "obstacles", "report_changes"]
 
 K = TypeVar("K")
 V = TypeVar("V")
 Interval = tuple[float, float] | None
 Turn = Literal["better", "worse", "same", "changed"]
+_GATE = "gate "
+_MEANING = "the evaluation data"  # without it rates are of other people
 _WORTH_TELLING = 0.01  # a change of one percent where there is no interval to ask
 
 
@@ -27,6 +29,8 @@ class Change:
     unit: str
     turn: Turn
     certain: bool
+    definition: bool = False
+    """whether what was asked changed, and not what was found"""
 
     @property
     def regression(self) -> bool:
@@ -40,11 +44,25 @@ def report_changes(before: Report, after: Report) -> list[Change]:
         return found(before), found(after)
 
     return [
-        *_changes("gate ", *rows(lambda r: {one.name: one for one in r.verdict.gates}), _gate),
+        *_changes(_GATE, *rows(lambda r: {one.name: one for one in r.verdict.gates}), _gate),
         *_changes("", *rows(lambda r: {one.key: one for one in r.comparisons}), _comparison),
         *_changes("artifact ", *rows(lambda r: {one.name: one for one in r.artifacts}), _artifact),
+        *_thresholds(before, after),
         *_changes("", *rows(_latencies), _latency),
     ]
+
+
+def obstacles(before: Report, after: Report, changes: Sequence[Change]) -> list[str]:
+    """Why the two cannot vouch for each other: then no regression means nothing."""
+    told = []
+    shared = {one.key for one in before.comparisons} & {one.key for one in after.comparisons}
+    if before.comparisons and not shared:
+        told.append("no comparison is in both reports")
+    elif not any(change.turn != "changed" for change in changes):
+        told.append("no figure is in both reports")
+    told += [one for one in comparability(before, after) if one.startswith(_MEANING)]
+    told += [f"{one.what}: {one.before} → {one.after}" for one in changes if one.definition]
+    return told
 
 
 def comparability(before: Report, after: Report) -> list[str]:
@@ -78,15 +96,41 @@ def _changes(
             yield from compared(str(key), old[key], new[key])
         else:
             there = ["there" if key in rows else None for rows in (old, new)]
-            yield Change(f"{kind}{key}", there[0], there[1], "", "changed", True)
+            lost = kind == _GATE and there[1] is None
+            yield Change(f"{kind}{key}", there[0], there[1], "", "changed", True, definition=lost)
 
 
 def _gate(name: str, old: Gate, new: Gate) -> Iterator[Change]:
+    asked = [_asked(gate) for gate in (old, new)]
+    if asked[0] != asked[1]:  # another question: neither answer is better
+        yield Change(f"gate {name} asks", asked[0], asked[1], "", "changed", True, definition=True)
+        if new.passed or not old.passed:
+            return
     turn: Turn = "same"
     if old.passed != new.passed:
         turn = "better" if new.passed else "worse"
     words = [("passed" if gate.passed else "failed") for gate in (old, new)]
     yield Change(f"gate {name}", words[0], words[1], "", turn, turn != "same")
+
+
+def _asked(gate: Gate) -> str:
+    side = "at least" if gate.direction == "min" else "at most"
+    return f"{gate.what}: {side} {gate.bound:g} {gate.unit}".rstrip()
+
+
+def _thresholds(before: Report, after: Report) -> Iterator[Change]:
+    """A threshold that is gone, or keeps a looser rate, is worse: a device decides by it."""
+    kept = {one.name: one.threshold for one in after.artifacts}
+    for one in before.artifacts:
+        old, new = one.threshold, kept.get(one.name)
+        if old is None:
+            continue
+        what = f"{one.name}: FMR its threshold keeps"
+        if new is None:
+            yield Change(what, old.fmr_target, None, "", "worse", True)
+        elif new.fmr_target != old.fmr_target:
+            turn: Turn = "worse" if new.fmr_target > old.fmr_target else "better"
+            yield Change(what, old.fmr_target, new.fmr_target, "", turn, True)
 
 
 def _comparison(name: str, old: Comparison, new: Comparison) -> Iterator[Change]:

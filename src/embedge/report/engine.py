@@ -53,7 +53,7 @@ def _artifact(name: str, file: str, graph: Graph, card: EngineCard, check: Engin
         provider=check.provider,
         note=f"engine of {graph.file}; cosine to that graph on ONNX Runtime:"
         f" mean {parity.mean:.5f}, p1 {parity.p1:.5f}, lowest {parity.min:.5f} of"
-        f" {parity.n}",
+        f" {parity.n}" + (f"; chosen: {card.chosen}" if card.chosen else ""),
     )
 
 

@@ -12,6 +12,8 @@ from embedge.calibration.evaluation.figures import Comparison
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.calibration.evaluation.slices import Slices
 from embedge.calibration.evaluation.worst import worst_pairs
+from embedge.calibration.people.zoo import Zoo, zoo_of
+from embedge.calibration.scores import PairScores
 from embedge.calibration.trials.pairwise import Evidence
 from embedge.calibration.trials.result import EvaluatedData, EvaluationResult, ModelResult
 from embedge.report.model import (
@@ -28,28 +30,39 @@ from embedge.report.model import (
 )
 from embedge.report.render.pictures import worst_section
 
-__all__ = ["report_from_evaluation", "worst_of"]
+__all__ = ["eer_gates", "report_from_evaluation", "worst_of"]
 
 _WORST_SHOWN = 10
 _PACKAGES = ("embedge", "numpy", "onnxruntime", "pillow")
 
 
 def report_from_evaluation(
-    result: EvaluationResult, command: str, worst: Worst | None = None, *, named: bool = True
+    result: EvaluationResult,
+    command: str,
+    worst: Worst | None = None,
+    *,
+    named: bool = True,
+    most_eer: float = 0.05,
+    licences: tuple[str | None, str | None] = (None, None),
+    scores: PairScores | None = None,
 ) -> Report:
-    """A whole report; its gates say whether the data can be trusted.
+    """A whole report; its gates say whether the data can be trusted and the models are any good.
 
-    Findings and failures count faces, and name them only if they may be `named`.
+    `licences` are those of the weights and of the data; `scores` are the first model's. Findings
+    and failures count faces, and name them only if they may be `named`.
     """
     models, data = result.models, result.data
-    gates = [_faults(data.findings, "the data")]
-    gates += [_faults(model.result.findings, model.name) for model in models]
+    gates = [_faults(data.findings, "the data", _looked_for(result))]
+    seen = "labels were not checked" if _on_templates(result) else "shuffled labels were looked for"
+    gates += [_faults(model.result.findings, model.name, seen) for model in models]
+    gates += eer_gates(result, most_eer)
     dataset = Dataset(
         name=result.protocol.source or result.protocol.name,
         fingerprint=data.fingerprint,
         identities=data.subjects,
         images=data.images,
         people=_people(data),
+        thresholds_on="other people" if _apart(data) else "not checked",
     )
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -63,11 +76,14 @@ def report_from_evaluation(
             slice_ratios=tuple(_ratios(models)),
             findings=_told(data.findings, named),
             tested=tuple(_tested(model, named) for model in models),
+            zoo=_zoo(models[0].result.comparison, scores),
         ),
         worst=worst,
         provenance=Provenance(
             versions={name: version(name) for name in _PACKAGES},
             data_fingerprint=data.fingerprint,
+            weight_licence=licences[0],
+            data_licence=licences[1],
             more={f"model {model.name}": _source(model) for model in models},
         ),
     )
@@ -86,34 +102,64 @@ def worst_of(model: ModelResult, evidence: Evidence, faces: StampedFaces, *, sho
         worst.impostors,
         worst.genuines,
         comparison=model.name,
-        threshold=_line(model.result.comparison),
+        line=found.line if (found := model.result.comparison) else None,
         label=lambda row: faces.record_name(numbers[row]) if shown else "",
         picture=(lambda row: cut.read(numbers[row])) if shown else None,
     )
 
 
-def _line(found: Comparison | None) -> float | None:
-    """The model's own threshold, or that of the lowest FMR that these people carry."""
-    if found is None:
+def _zoo(found: Comparison | None, scores: PairScores | None) -> Zoo | None:
+    if found is None or scores is None or found.line is None:
         return None
-    if found.at_threshold is not None:
-        return found.at_threshold.threshold
-    carried = [point.threshold for point in found.tar if point.threshold is not None]
-    return carried[-1] if carried else None
+    return zoo_of(scores, found.line.value, found.name, found.line.words)
 
 
-def _faults(findings: Sequence[DataFault], where: str) -> Gate:
+def eer_gates(result: EvaluationResult, most: float) -> list[Gate]:
+    """One of every model that verified anything; what could not be told has failed."""
+    gates = []
+    for model in result.models:
+        found = model.result.comparison
+        if found is not None:
+            high = None if found.eer is None else 100 * found.eer.high
+            what = f"equal error rate of {model.name}, upper end, over {found.subjects:,} people"
+            gates.append(Gate.of(f"accuracy: {model.name}", what, high, 100 * most, "max", "%"))
+    return gates
+
+
+def _on_templates(result: EvaluationResult) -> bool:
+    return any(model.result.templates is not None for model in result.models)
+
+
+def _looked_for(result: EvaluationResult) -> str:
+    """Templates repeat pictures on purpose: copies among them say nothing."""
+    some = ["people trained on"] if result.data.trained_on_known else []
+    if not _on_templates(result):
+        some.append("copies under two names")
+    if result.protocol.name == "pairs":
+        some.append("pairs and folds that contradict the people")
+    looked = f"looked for: {', '.join(some)}" if some else "nothing was looked for"
+    leaks = "; not checked: leaks, as no --trained-on was given"
+    return looked + ("" if result.data.trained_on_known else leaks)
+
+
+def _apart(data: EvaluatedData) -> bool:
+    leaks = any(finding.code == "leaking-split" for finding in data.findings)
+    return data.trained_on_known and not leaks
+
+
+def _faults(findings: Sequence[DataFault], where: str, looked_for: str) -> Gate:
     errors = [finding for finding in findings if finding.severity == "error"]
-    told = "; ".join(finding.what for finding in errors) or "no leak, contradiction or shuffle"
+    told = "; ".join(finding.what for finding in errors) or looked_for
     what = f"faults that spoil the figures ({told})"
     return Gate.of(f"faults: {where}", what, float(len(errors)), 0.0, "max")
 
 
 def _people(data: EvaluatedData) -> str:
-    leaks = any(finding.code == "leaking-split" for finding in data.findings)
-    if data.trained_on_known and not leaks:
-        return "people who are not on the list of those trained on"
-    return "people of whom some were trained on" if leaks else "the people given"
+    if _apart(data):
+        return "people who are not on the list of those trained or calibrated on"
+    if data.trained_on_known:
+        return "people of whom some were trained on"
+    return "the people given (not checked: whether any of them was trained on)"
 
 
 def _comparisons(result: EvaluationResult) -> Iterator[Comparison]:

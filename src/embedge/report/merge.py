@@ -60,7 +60,13 @@ def _evaluation(base: Report, other: Report) -> Evaluation | None:
         raise _refused("it was evaluated on other data", other)
     known = {one.key for one in ours.comparisons}
     new = tuple(one for one in theirs.comparisons if one.key not in known)
-    return replace(ours, comparisons=ours.comparisons + new)
+    sides = {one.side for one in ours.tested}
+    return replace(
+        ours,
+        comparisons=ours.comparisons + new,
+        tested=ours.tested + tuple(one for one in theirs.tested if one.side not in sides),
+        findings=ours.findings + tuple(one for one in theirs.findings if one not in ours.findings),
+    )
 
 
 def _verdict(base: Report, other: Report) -> Verdict:

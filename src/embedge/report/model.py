@@ -19,6 +19,8 @@ from embedge.calibration.evaluation.figures import (
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.calibration.evaluation.slices import Slice
 from embedge.calibration.identification import IdentificationRates
+from embedge.calibration.people.shortage import Shortage
+from embedge.calibration.people.zoo import Zoo
 from embedge.calibration.tenfold import FoldedAccuracy
 from embedge.calibration.trials.result import Templates
 from embedge.runtime.threshold import Threshold
@@ -36,6 +38,7 @@ __all__ = [
     "Pair",
     "Provenance",
     "Report",
+    "Shortage",
     "Skippable",
     "Skipped",
     "Slice",
@@ -45,6 +48,7 @@ __all__ = [
     "Training",
     "Verdict",
     "Worst",
+    "Zoo",
 ]
 
 SCHEMA: Final = "embedge.report/2"
@@ -155,12 +159,14 @@ class Artifact:
     provider: str | None = None
     cosine_to_torch: Cosines | None = None
     threshold: Threshold | None = None
+    shortage: Shortage | None = None
     placement: dict[str, dict[str, Count]] | None = None
     float_layers: tuple[FloatLayer, ...] = ()
     note: str = ""
 
 
 Skippable = Literal["engines", "cross-space"]
+ThresholdsOn = Literal["other people", "the same people", "not checked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +179,10 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """`identities` are those judged on; thresholds were set on `threshold_identities` others."""
+    """`identities` are those judged on; thresholds were set on `threshold_identities` others.
+
+    `thresholds_on` tells whether the pictures of both were compared, and what was found.
+    """
 
     name: str
     fingerprint: str
@@ -181,6 +190,7 @@ class Dataset:
     images: Count
     threshold_identities: Count | None = None
     people: str = ""
+    thresholds_on: ThresholdsOn = "not checked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +222,7 @@ class Evaluation:
     slice_ratios: tuple[SliceRatio, ...] = ()
     findings: tuple[DataFault, ...] = ()
     tested: tuple[Tested, ...] = ()
+    zoo: Zoo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +240,7 @@ class Pair:
 class Worst:
     comparison: str = ""
     threshold: float | None = None
+    line: str = ""
     false_matches: tuple[Pair, ...] = ()
     false_non_matches: tuple[Pair, ...] = ()
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from embedge.errors import EmbedgeError
+from embedge.files import unreadable_file
 from embedge.optional import require
 from embedge.printed import printable
 from embedge.report.model import SCHEMA, Report
@@ -14,11 +15,17 @@ __all__ = ["json_schema", "read_report", "report_from_bytes", "report_from_json"
 
 
 def read_report(path: Path) -> Report:
-    """Load and check a `report.json`."""
+    """Load and check a `report.json`, or the one of a bundle or run folder."""
+    path = _file_of(path)
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise _unreadable(error, path) from error
+        raise EmbedgeError(
+            "E-REPORT",
+            f"this report cannot be read: {unreadable_file(error)}",
+            where=path,
+            remedy="Give the path of a report.json that embedge wrote",
+        ) from error
     return report_from_bytes(data, where=path)
 
 
@@ -29,6 +36,20 @@ def report_from_bytes(data: bytes, *, where: str | Path | None = None) -> Report
     except ValueError as error:
         raise _unreadable(error, where) from error
     return report_from_json(value, where=where)
+
+
+def _file_of(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    found = [*path.glob("report.json"), *sorted(path.glob("*.embedge/report.json"))]
+    if found:
+        return found[0]
+    raise EmbedgeError(
+        "E-REPORT",
+        "there is no report.json in this folder",
+        where=path,
+        remedy="Give a report.json, the folder of its bundle, or a run folder that is through",
+    )
 
 
 def _unreadable(error: Exception, where: str | Path | None) -> EmbedgeError:

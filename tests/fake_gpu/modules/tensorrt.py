@@ -6,15 +6,29 @@ the generation that FAKE_TENSORRT asks for (8, 10 or 11); a test compares them.
 """
 
 import ctypes
-import enum
 import json
 import os
 
 import numpy as np
 import onnx
 import onnxruntime
+from fake_enums import (  # noqa: F401 - these are tensorrt's names
+    GENERATION,
+    BuilderFlag,
+    DataType,
+    DeviceType,
+    LayerInformationFormat,
+    MemoryPoolType,
+    NetworkDefinitionCreationFlag,
+    ProfilingVerbosity,
+    TensorIOMode,
+    dtype,
+)
+from fake_parser import _complaint, _ParserError
 
-GENERATION = int(os.environ.get("FAKE_TENSORRT", "10"))
+if GENERATION > 8:
+    from fake_enums import HardwareCompatibilityLevel
+
 __version__ = os.environ.get(
     "FAKE_TENSORRT_VERSION", {8: "8.5.2", 10: "10.3.0", 11: "11.4.0"}[GENERATION]
 )
@@ -23,28 +37,8 @@ _driver = ctypes.CDLL("libcuda.so.1")
 _driver.fake_host.restype = ctypes.c_void_p
 _driver.fake_host.argtypes = [ctypes.c_uint64]
 _driver.cuLaunchHostFunc.argtypes = [ctypes.c_void_p] * 3
-
-
-def _enum(name, members):
-    return enum.IntEnum(name, {member: value for value, member in enumerate(members)})
-
-
-_WEAK = ["FP16", "INT8"] if GENERATION < 11 else []
-_NEW = ["VERSION_COMPATIBLE"] if GENERATION > 8 else []
-BuilderFlag = _enum("BuilderFlag", ["TF32", "GPU_FALLBACK", *_WEAK, *_NEW])
-_KINDS = {8: ["EXPLICIT_BATCH"], 10: ["EXPLICIT_BATCH", "STRONGLY_TYPED"], 11: ["STRONGLY_TYPED"]}
-NetworkDefinitionCreationFlag = _enum("NetworkDefinitionCreationFlag", _KINDS[GENERATION])
-ProfilingVerbosity = _enum("ProfilingVerbosity", ["LAYER_NAMES_ONLY", "NONE", "DETAILED"])
-MemoryPoolType = _enum("MemoryPoolType", ["WORKSPACE"])
-DeviceType = _enum("DeviceType", ["GPU", "DLA"])
-_WIDE = ["INT64"] if GENERATION > 8 else []
-DataType = _enum("DataType", ["FLOAT", "HALF", "INT8", "INT32", "BOOL", "UINT8", *_WIDE])
-TensorIOMode = _enum("TensorIOMode", ["NONE", "INPUT", "OUTPUT"])
-LayerInformationFormat = _enum("LayerInformationFormat", ["ONELINE", "JSON"])
-if GENERATION > 8:
-    HardwareCompatibilityLevel = _enum("HardwareCompatibilityLevel", ["NONE", "AMPERE_PLUS"])
-_FROM_ONNX = {1: "FLOAT", 10: "HALF", 3: "INT8", 6: "INT32", 9: "BOOL", 2: "UINT8"}
-_FROM_ONNX[7] = "INT64" if GENERATION > 8 else "INT32"
+# a plan belongs to the library that built it; these bindings are of an earlier patch
+_LIBRARY = ctypes.CDLL(f"libnvinfer.so.{GENERATION}").getInferLibVersion()
 
 
 class ILogger:
@@ -129,15 +123,42 @@ class _Layer:
         return self._outputs[index]
 
 
+class _Input(_Tensor):
+    """Its shape can be set until the engine is built; what follows from it is derived anew."""
+
+    def __init__(self, network, index):
+        self._network, self._index = network, index
+        value = network._model.graph.input[index]
+        super().__init__(value.name, None, dtype(value.type.tensor_type.elem_type))
+
+    @property
+    def shape(self):
+        value = self._network._model.graph.input[self._index].type.tensor_type
+        return tuple(axis.dim_value or -1 for axis in value.shape.dim)
+
+    @shape.setter
+    def shape(self, dims):
+        if dims is not None:
+            self._network._reshape(self._index, dims)
+
+
 class _Network:
     def __init__(self, kind):
         self._kind, self._model = kind, None
         self.num_layers, self._layers = 0, []
 
     def get_input(self, index):
-        value = self._model.graph.input[index].type.tensor_type
-        shape = [axis.dim_value or -1 for axis in value.shape.dim]
-        return _Tensor(self._model.graph.input[index].name, shape, _dtype(value.elem_type))
+        return _Input(self, index)
+
+    def _reshape(self, index, dims):
+        graph = self._model.graph
+        for axis, size in zip(graph.input[index].type.tensor_type.shape.dim, dims, strict=True):
+            if size != -1:
+                axis.dim_value = size
+        del graph.value_info[:]
+        for value in graph.output:
+            value.type.tensor_type.ClearField("shape")
+        self._model = onnx.shape_inference.infer_shapes(self._model)
 
     def get_layer(self, index):
         return self._layers[index]
@@ -147,28 +168,9 @@ class _Network:
         graph = self._model.graph
         types = {v.name: v.type.tensor_type.elem_type for v in [*graph.value_info, *graph.output]}
         for node in graph.node:
-            outputs = [_Tensor(name, [], _dtype(types.get(name, 1))) for name in node.output]
+            outputs = [_Tensor(name, [], dtype(types.get(name, 1))) for name in node.output]
             self._layers.append(_Layer(node.name, outputs))
         self.num_layers = len(self._layers)
-
-
-class _ParserError:
-    def __init__(self, index, node):
-        self._index, self._node = index, node
-
-    def node(self):
-        return self._index
-
-    def desc(self):
-        return f"no importer registered for op: {self._node.op_type}"
-
-    if GENERATION > 8:
-
-        def node_name(self):
-            return self._node.name
-
-        def node_operator(self):
-            return self._node.op_type
 
 
 class OnnxParser:
@@ -182,11 +184,10 @@ class OnnxParser:
     def get_error(self, index):
         return self._errors[index]
 
-    def parse_from_file(self, model):
-        loaded = onnx.load(model)
-        known = onnx.defs.has
-        nodes = enumerate(loaded.graph.node)
-        self._errors = [_ParserError(i, n) for i, n in nodes if not known(n.op_type, n.domain)]
+    def parse(self, model):
+        loaded = onnx.load_from_string(model)
+        told = [(i, node, _complaint(node, loaded)) for i, node in enumerate(loaded.graph.node)]
+        self._errors = [_ParserError(*one) for one in told if one[2]]
         if not self._errors:
             self._network._take(loaded)
         return not self._errors
@@ -212,10 +213,14 @@ class Builder:
         if image.shape[0] == -1 and not config._profiles:
             self._logger.log(ILogger.ERROR, "network has dynamic inputs, but no profile was set")
             return None
+        kinds = {node.op_type for node in network._model.graph.node}
+        if config.default_device_type == DeviceType.DLA and "DequantizeLinear" in kinds:
+            self._logger.log(ILogger.ERROR, "a DLA does not take explicit quantisation")
+            return None
         if not self._told_progress(config):
             return None
         shapes = config._profiles[0]._shapes[image.name] if config._profiles else [image.shape] * 3
-        header = {"version": __version__, "profile": shapes, "dynamic": bool(config._profiles)}
+        header = {"version": _LIBRARY, "profile": shapes, "dynamic": bool(config._profiles)}
         text = json.dumps(header).encode()
         model = network._model.SerializeToString()
         return memoryview(_MAGIC + len(text).to_bytes(4, "little") + text + model)
@@ -246,7 +251,7 @@ class Runtime:
         size = int.from_bytes(data[len(_MAGIC) : len(_MAGIC) + 4], "little")
         body = data[len(_MAGIC) + 4 :]
         header = json.loads(body[:size])
-        if header["version"] != __version__ and not getattr(self, "engine_host_code_allowed", 0):
+        if header["version"] != _LIBRARY and not getattr(self, "engine_host_code_allowed", 0):
             self._logger.log(ILogger.ERROR, "the plan was built by another version")
             return None
         return ICudaEngine(header, body[size:], self._logger)
@@ -273,7 +278,7 @@ class ICudaEngine:
         return TensorIOMode.INPUT if name in inputs else TensorIOMode.OUTPUT
 
     def get_tensor_dtype(self, name):
-        return _dtype(self._values[name].type.tensor_type.elem_type)
+        return dtype(self._values[name].type.tensor_type.elem_type)
 
     def get_tensor_shape(self, name):
         dims = self._values[name].type.tensor_type.shape.dim
@@ -287,24 +292,33 @@ class ICudaEngine:
         return IExecutionContext(self)
 
     def create_engine_inspector(self):
-        return _Inspector(self._model)
+        return EngineInspector(self)
 
 
-class _Inspector:
-    def __init__(self, model):
-        self._model = model
+class EngineInspector:
+    """Of a dynamic engine it knows the shapes only with a context that has them."""
+
+    def __init__(self, engine):
+        self._engine, self.execution_context = engine, None
 
     def get_engine_information(self, format):
+        context = self.execution_context or IExecutionContext(self._engine)
+        shape = list(context._shape) if context._shape else "N/A"
         layers = [
             {
                 "Name": node.name or node.op_type,
                 "LayerType": node.op_type,
-                "Inputs": [{"Name": node.input[0], "Format/Datatype": "Row major linear FP32"}],
-                "Outputs": [{"Name": node.output[0], "Format/Datatype": "Row major linear FP32"}],
+                "Inputs": [_described(node.input[0], shape)],
+                "Outputs": [_described(node.output[0], shape)],
             }
-            for node in self._model.graph.node
+            for node in self._engine._model.graph.node
         ]
         return json.dumps({"Layers": layers, "Bindings": []})
+
+
+def _described(name, shape):
+    """`Dimensions` are the input's, whichever tensor it is: known or not is what matters here."""
+    return {"Name": name, "Dimensions": shape, "Format/Datatype": "Row major linear FP32"}
 
 
 class IExecutionContext:
@@ -361,7 +375,3 @@ class IExecutionContext:
 
 
 _HOST_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-
-
-def _dtype(elem_type):
-    return DataType[_FROM_ONNX[elem_type]]

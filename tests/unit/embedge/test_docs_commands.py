@@ -41,7 +41,10 @@ def test_pages_show_commands():
 def one_command(line: str) -> list[str]:
     """Its words up to the first sign that the shell reads."""
     words = shlex.split(re.split(r"; | && | > | 2>", line)[0], comments=True)
-    return words[1:] if words[1] in COMMANDS else words
+    for count in (2, 1):
+        if (command := " ".join(words[1 : 1 + count])) in COMMANDS:
+            return [command, *words[1 + count :]]
+    return words
 
 
 @pytest.mark.parametrize("line", SHOWN)
@@ -57,6 +60,7 @@ def test_the_command_line_takes_it(line, capsys, monkeypatch):
         return
     module = importlib.import_module(f"embedge.cli.{COMMANDS[command][0]}")
     parser = parser_of(module, command)
+    arguments = getattr(module, "spelled_out", list)(arguments)
     monkeypatch.setattr(parser, "exit", lambda status=0, message=None: None)
     _, extra = parser.parse_known_args(arguments)
     assert capsys.readouterr().err == ""

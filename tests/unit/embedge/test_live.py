@@ -1,7 +1,9 @@
 """What a training shows: a growing table on a terminal, lines elsewhere."""
 
 import io
+import re
 
+import pytest
 from rich.console import Console
 
 from embedge.live import LiveTable
@@ -41,3 +43,16 @@ def test_quiet_says_nothing(capsys):
         task.advance(4, "loss 1.5")
         task.row({"step": "4"})
     assert capsys.readouterr().err == ""
+
+
+def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = {}
+    for value in ("", "1"):
+        monkeypatch.setenv("NO_COLOR", value)
+        out = io.StringIO()
+        console = Console(file=out, force_terminal=True, width=100, color_system="truecolor")
+        with LiveTable("student", total=9, console=console) as table:
+            table.advance(3)
+        shown[value] = re.findall(r"\x1b\[[\d;]*(?:3\d|38;)[\d;]*m", out.getvalue())
+    assert shown[""]
+    assert not shown["1"]

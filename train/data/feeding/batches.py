@@ -1,6 +1,7 @@
 """Batches as a function of (seed, step): resuming needs no sampler state."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -9,45 +10,68 @@ from torch import Tensor
 
 from embedge.train.data.dataset import CorruptRecord, FaceDataset
 from embedge.train.data.feeding.pictures import read_faces
+from embedge.train.data.feeding.variation import Variation, pixels
 
-__all__ = ["Batch", "Batches", "pixels"]
+__all__ = ["Batch", "Batches", "share_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     images: Tensor
+    """Decoded pictures (N, H, W, 3) of bytes; or embeddings (N, D), which nothing is done to."""
     labels: Tensor
     index: Tensor
     """Which pictures these are, in the face set: cached teacher embeddings are found by it."""
-    flipped: Tensor
+    variation: Variation
     corrupt: tuple[CorruptRecord, ...] = ()
     """Records that could not be read; others stand in for them."""
 
+    @property
+    def flipped(self) -> Tensor:
+        return self.variation.flipped
+
     def __getitem__(self, rows: slice) -> "Batch":
-        return Batch(self.images[rows], self.labels[rows], self.index[rows], self.flipped[rows])
+        varied = self.variation[rows]
+        return Batch(self.images[rows], self.labels[rows], self.index[rows], varied, self.corrupt)
+
+    def pinned(self) -> "Batch":
+        """In memory that a GPU can fetch from while it computes."""
+        return replace(self, images=self.images.pin_memory(), labels=self.labels.pin_memory())
+
+    def on(self, device: torch.device, layout: torch.memory_format) -> Tensor:
+        """What the network is fed, made on the device from bytes."""
+        images = self.images.to(device, non_blocking=True)
+        if images.dtype != torch.uint8:
+            return images.contiguous(memory_format=layout)
+        return pixels(self.variation.to(device).of(images)).contiguous(memory_format=layout)
 
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """Shuffled, augmented batches; every picture once per epoch."""
+    """Shuffled, varied batches; every picture once per epoch. A rank reads its own share only."""
 
     faces: FaceDataset
     size: int
     seed: int
     flip: bool = False
+    jitter: bool = True
+    rank: int = 0
+    world: int = 1
     _orders: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False, compare=False)
+
+    def share(self, rank: int, world: int) -> Self:
+        return replace(self, rank=rank, world=world)
 
     def at(self, step: int) -> Batch:
         rng = np.random.default_rng((self.seed, 1, step))
-        read = read_faces(self.faces, self._index(step))
-        index, images = read.index, read.images
-        flipped = (rng.random(len(index)) < 0.5) & self.flip
-        images[flipped] = images[flipped, :, ::-1]
+        mine = share_of(self.size, self.rank, self.world)
+        read = read_faces(self.faces, self._index(step)[mine])
+        varied = Variation.drawn(rng, self.size, flip=self.flip, jitter=self.jitter)
         return Batch(
-            pixels(_jitter(images, rng)),
-            torch.from_numpy(self.faces.labels[index]),
-            torch.from_numpy(index),
-            torch.from_numpy(flipped),
+            torch.from_numpy(read.images),
+            torch.from_numpy(self.faces.labels[read.index]),
+            torch.from_numpy(read.index),
+            varied[mine],
             read.corrupt,
         )
 
@@ -68,23 +92,6 @@ class Batches:
         return self._orders[epoch]
 
 
-def pixels(images: NDArray[np.uint8]) -> Tensor:
-    """uint8 NHWC to what the networks eat: float NCHW in [-1, 1], channels last in memory."""
-    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float().sub_(127.5).div_(127.5)
-
-
-def _jitter(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Shift by up to three pixels and change the light a little."""
-    padded = np.pad(images, ((0, 0), (3, 3), (3, 3), (0, 0)), mode="edge")
-    side = images.shape[1]
-    moved = np.stack(
-        [
-            picture[y : y + side, x : x + side]
-            for picture, (y, x) in zip(padded, rng.integers(0, 7, (len(images), 2)))
-        ]
-    )
-    gain = rng.uniform(0.85, 1.15, (len(images), 1, 1, 1)).astype(np.float32)
-    shift = rng.uniform(-15, 15, (len(images), 1, 1, 1)).astype(np.float32)
-    relit = moved * gain
-    relit += shift
-    return np.clip(relit, 0, 255, out=relit).astype(np.uint8)
+def share_of(size: int, rank: int, world: int) -> slice:
+    """The rows of a batch that belong to a rank: consecutive, in the order of the ranks."""
+    return slice(size * rank // world, size * (rank + 1) // world)

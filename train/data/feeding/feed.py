@@ -9,10 +9,14 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from embedge.errors import EmbedgeError
-from embedge.train.data.feeding.batches import Batch, Batches
+from embedge.train.data.dataset import SIDE
+from embedge.train.data.feeding.batches import Batch, Batches, share_of
 from embedge.train.data.feeding.pictures import CorruptLog
 
-__all__ = ["Source", "feed"]
+__all__ = ["Source", "feed", "share_with"]
+
+_FACE_BYTES = SIDE * SIDE * 3
+_PREPARED_BYTES = 1 << 30
 
 Say = Callable[[str], None]
 
@@ -25,6 +29,30 @@ class Source(Protocol):
     def at(self, step: int) -> Batch: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A rank's rows of what is made whole."""
+
+    source: Source
+    rank: int
+    world: int
+
+    @property
+    def seed(self) -> int:
+        return self.source.seed
+
+    def at(self, step: int) -> Batch:
+        batch = self.source.at(step)
+        return batch[share_of(len(batch.labels), self.rank, self.world)]
+
+
+def share_with(source: Source, rank: int, world: int) -> Source:
+    """What one of several ranks is fed; pictures are decoded by the rank that learns from them."""
+    if world == 1:
+        return source
+    return source.share(rank, world) if isinstance(source, Batches) else _Part(source, rank, world)
+
+
 def feed(
     source: Source,
     first: int,
@@ -32,11 +60,18 @@ def feed(
     *,
     workers: int,
     say: Say,
+    pin: bool = False,
 ) -> Iterator[Batch]:
     """The batches of steps first … last−1, the same for any number of workers.
 
-    Names each corrupt record once, and stops when there are more of them than may be.
+    Names each corrupt record once, and stops when there are more of them than may be. `pin` puts
+    them where a GPU can fetch them.
     """
+    for batch in _checked(source, first, last, workers, say):
+        yield batch.pinned() if pin else batch
+
+
+def _checked(source: Source, first: int, last: int, workers: int, say: Say) -> Iterator[Batch]:
     if not isinstance(source, Batches):
         yield from _ahead(source, first, last)
         return
@@ -56,7 +91,7 @@ def _made(batches: Batches, first: int, last: int, workers: int) -> Iterator[Bat
         sampler=range(first, last),
         batch_size=None,
         num_workers=workers,
-        prefetch_factor=4,
+        prefetch_factor=_ahead_of(batches, workers),
         # it draws a number of its own, which must not come out of the training's stream
         generator=torch.Generator(),
         # one thread each: the workers are the parallelism
@@ -66,6 +101,12 @@ def _made(batches: Batches, first: int, last: int, workers: int) -> Iterator[Bat
         if isinstance(batch, EmbedgeError):
             raise batch
         yield batch
+
+
+def _ahead_of(batches: Batches, workers: int) -> int:
+    """Batches that each worker prepares: as many as fit, but one and no more than a few."""
+    rows = batches.size // batches.world
+    return max(1, min(4, _PREPARED_BYTES // (workers * rows * _FACE_BYTES)))
 
 
 def _ahead(batches: Source, first: int, last: int) -> Iterator[Batch]:

@@ -5,7 +5,7 @@ import simplejpeg
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.picture.images import rgb_from_picture
-from embedge.train.data.dataset import SIDE, CorruptRecord, Pictures
+from embedge.train.data.dataset import SIDE, CorruptRecord, Pictures, UnalignedRecord
 
 __all__ = ["face_from_bytes", "jpeg_from_face"]
 
@@ -18,7 +18,7 @@ def face_from_bytes(data: bytes | memoryview, index: int, name: str) -> Pictures
         raise CorruptRecord(index, name, "the record is empty")
     face = _decoded_jpeg(data, index, name) if data[:3] == _JPEG else _decoded(data, index, name)
     if face.shape != (SIDE, SIDE, 3):
-        raise CorruptRecord(index, name, _size(face.shape[1], face.shape[0]))
+        raise UnalignedRecord(index, name, _size(face.shape[1], face.shape[0]))
     return face
 
 
@@ -27,7 +27,7 @@ def _decoded_jpeg(data: bytes | memoryview, index: int, name: str) -> Pictures:
         # the header first: a small file may claim to be a huge picture
         height, width, _, _ = simplejpeg.decode_jpeg_header(data)
         if (height, width) != (SIDE, SIDE):
-            raise CorruptRecord(index, name, _size(width, height))
+            raise UnalignedRecord(index, name, _size(width, height))
         face: Pictures = simplejpeg.decode_jpeg(data, colorspace="RGB", strict=True)
     except ValueError as error:
         raise CorruptRecord(index, name, f"broken JPEG ({error})") from error

@@ -8,9 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
-from embedge.train.data.dataset import SIDE, CorruptRecord, FaceDataset, Pictures
+from embedge.train.data.dataset import (
+    SIDE,
+    CorruptRecord,
+    FaceDataset,
+    Pictures,
+    UnalignedRecord,
+)
 
-__all__ = ["CorruptLog", "FacesRead", "LazyPictures", "StoredFaces", "read_faces"]
+__all__ = ["CorruptLog", "FacesRead", "LazyPictures", "StoredFaces", "read_faces", "unaligned"]
 
 _NAMED = 5  # records that an error message lists
 _TRIES = 64  # neighbours tried in place of one record
@@ -78,6 +84,9 @@ class CorruptLog:
 
 
 def _too_many(faces: FaceDataset, corrupt: list[CorruptRecord], what: str) -> EmbedgeError:
+    photos = [record for record in corrupt if isinstance(record, UnalignedRecord)]
+    if 2 * len(photos) > len(corrupt):
+        return unaligned(faces, photos[0])
     names = "; ".join(map(str, corrupt[:_NAMED]))
     return EmbedgeError(
         "E-DATA-CORRUPT",
@@ -85,6 +94,16 @@ def _too_many(faces: FaceDataset, corrupt: list[CorruptRecord], what: str) -> Em
         where=faces.name,
         remedy="`embedge data verify` lists them all: replace them, or leave them out with"
         " `embedge data convert --skip-corrupt`",
+    )
+
+
+def unaligned(faces: FaceDataset, record: CorruptRecord) -> EmbedgeError:
+    """Photos were given where aligned faces are wanted: not one record's fault."""
+    return EmbedgeError(
+        "E-NOT-ALIGNED",
+        f"these are photos, not aligned faces of {SIDE}×{SIDE} pixels: {record}",
+        where=faces.name,
+        remedy="Align them first: embedge data align PHOTOS FACES --detector DETECTOR.onnx",
     )
 
 

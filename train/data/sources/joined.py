@@ -37,7 +37,7 @@ class JoinedFaces(StoredFaces):
         try:
             return part.read(row)
         except CorruptRecord as error:
-            raise CorruptRecord(index, error.name, error.reason) from error
+            raise type(error)(index, error.name, error.reason) from error
 
     def encoded(self, index: int) -> bytes | None:
         part, row = self._place(index)

@@ -11,7 +11,8 @@ import numpy as np
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
 from embedge.progress import Progress, Task
-from embedge.train.data.dataset import CorruptRecord, FaceDataset
+from embedge.train.data.dataset import CorruptRecord, FaceDataset, UnalignedRecord
+from embedge.train.data.feeding.pictures import unaligned
 from embedge.train.data.tools.writers import WRITERS, Face, Options
 
 __all__ = ["Converted", "convert"]
@@ -109,6 +110,8 @@ def _require_new(target: Path) -> None:
 
 
 def _stopped(faces: FaceDataset, error: CorruptRecord) -> EmbedgeError:
+    if isinstance(error, UnalignedRecord):
+        return unaligned(faces, error)
     return EmbedgeError(
         "E-DATA-CORRUPT",
         f"a record cannot be read: {error}",

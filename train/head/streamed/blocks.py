@@ -109,9 +109,9 @@ def check_dimensions(embeddings: Tensor, weight: Tensor) -> None:
 
 
 def check_labels(labels: Tensor, classes: int) -> None:
-    """On a GPU the check is asynchronous, so that it costs no wait."""
+    """Away from the host the check is asynchronous, so that it costs no wait."""
     fine = ((labels >= 0) & (labels < classes)).all()
-    if labels.is_cuda:
+    if labels.device.type != "cpu":
         torch._assert_async(fine, f"a label lies outside 0…{classes - 1}")
     elif not fine:
         raise EmbedgeError(

@@ -35,6 +35,14 @@ class SharedHead(nn.Module):
         adapts = adapt_from is not None
         self.register_buffer("rows", rows.clone() if adapts else rows, persistent=adapts)
 
+    @classmethod
+    def of(cls, ingredients: Ingredients, *, follows: bool = True) -> "SharedHead":
+        """As the weights say: rows that adapt stay in full precision, or they would not move."""
+        weights = ingredients.weights
+        start = weights.adapt_from if follows else None
+        half = weights.head_dtype == "bf16" and start is None
+        return cls(ingredients.head.to(torch.bfloat16) if half else ingredients.head, start)
+
     @property
     def adapts(self) -> bool:
         return self.adapt_from is not None

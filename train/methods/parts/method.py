@@ -5,13 +5,14 @@ what it borrows from the teacher are buffers that no checkpoint holds. Neither i
 """
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from embedge.train.head.margins import Margin, TargetMargin
+from embedge.train.head.passes import HeadPass, read_head
 from embedge.train.head.quality import UsualLength
 from embedge.train.section import Section
 
@@ -69,6 +70,11 @@ class Weights(Section):
     """rkd: weight of the distances of pairs"""
     relation_angle: Annotated[float, Field(ge=0)] = 50.0
     """rkd: weight of the angles of triplets"""
+    head_dtype: Literal["fp32", "bf16"] = "fp32"
+    """how the borrowed head is held and multiplied; bf16 takes half the memory"""
+    logits_mb: Annotated[int, Field(ge=0)] = 256
+    """memory for the logits of a step; a batch and head that would take more are streamed over the
+    classes, which needs next to none and computes each product again for each loss"""
     adapt_from: Share | None = None
     """th-kd, proxyless, adadistill: share of the steps after which the borrowed head's rows follow
     the teacher's embeddings; never unless given, with adadistill from the beginning"""
@@ -113,6 +119,15 @@ class Method(nn.Module):
     def margin_for(self, sample: Sample) -> TargetMargin:
         """The margin of this batch; to be asked for once a step."""
         return self.margin if self.usual is None else self.usual(sample.student, self.margin)
+
+    def reading(self, embeddings: Tensor, weight: Tensor) -> HeadPass:
+        """Of a head by embeddings; to be asked for once a step for each pair of them."""
+        return read_head(embeddings, weight, self.weights.logits_mb)
+
+    def own_ce(self, sample: Sample, head: Tensor) -> Tensor:
+        """Mean cross-entropy of the batch against the student's own head."""
+        read = self.reading(sample.student, head)
+        return read.ce(sample.labels, self.margin_for(sample)).mean()
 
     def classifier(self) -> Tensor | None:
         """The head that was trained beside the student, where there is one."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from embedge.progress import Progress
 from embedge.train.data.dataset import FaceDataset
 from embedge.train.data.feeding.batches import Batch, Batches
+from embedge.train.data.feeding.variation import Variation
 from embedge.train.distil import CachedTeacher
 from embedge.train.head.margins import Margin
 from embedge.train.loop.schedule import Schedule
@@ -44,7 +45,7 @@ class RowBatches:
             torch.from_numpy(rows),
             torch.from_numpy(self.labels[index]),
             torch.from_numpy(index),
-            torch.from_numpy(mirrored),
+            Variation(torch.from_numpy(mirrored)),
         )
 
 
@@ -62,7 +63,7 @@ def shaped_network(
 ) -> Curves:
     """Train the teacher, in place, against the frozen head."""
     method = Proxyless(Ingredients.of_frozen_head(head, margin))
-    batches = Batches(faces, schedule.batch, seed, flip=flip)
+    batches = Batches(faces, schedule.batch, seed, flip=flip, jitter=schedule.jitter)
     return fit(
         "shaped teacher", network, method, batches, schedule, folder=folder, progress=progress
     )

@@ -35,7 +35,7 @@ def train_teacher(
     with seeded(seed):
         network = iresnet(depth, dim, channels=channels)
         method = Scratch(Ingredients.without_teacher(faces.classes, dim, margin))
-    batches = Batches(faces, schedule.batch, seed)
+    batches = Batches(faces, schedule.batch, seed, jitter=schedule.jitter)
     curves = fit(
         "teacher", network, method, batches, schedule, folder=out.parent, progress=progress
     )

@@ -36,9 +36,12 @@ def captured(work: Callable[[], None], stream: int, library: str = "libcuda.so.1
     _call(driver, "cuStreamBeginCapture_v2", ctypes.c_void_p(stream), _THREAD_LOCAL)
     try:
         work()
-    finally:  # a capture left open would poison the stream
-        status = driver.cuStreamEndCapture(ctypes.c_void_p(stream), ctypes.byref(graph))
-    _check(driver, "cuStreamEndCapture", status)
+    except BaseException:  # a capture left open would poison the stream
+        driver.cuStreamEndCapture(ctypes.c_void_p(stream), ctypes.byref(graph))
+        if graph:
+            driver.cuGraphDestroy(graph)
+        raise
+    _call(driver, "cuStreamEndCapture", ctypes.c_void_p(stream), ctypes.byref(graph))
     executable = ctypes.c_void_p()
     try:
         _call(driver, "cuGraphInstantiateWithFlags", ctypes.byref(executable), graph, _FLAGS)

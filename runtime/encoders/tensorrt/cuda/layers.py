@@ -35,6 +35,6 @@ def _first_installed() -> str:
         return "cuda-bindings"
     raise EmbedgeError(
         "E-CUDA-LAYER",
-        "engines need pycuda or cuda-bindings, and neither is installed",
-        remedy="pip install cuda-bindings (a wheel), or pip install pycuda (needs nvcc)",
+        "engines need cuda-bindings or pycuda, and neither is installed",
+        remedy="pip install 'embedge[cuda]' (a wheel), or 'embedge[pycuda]' (needs nvcc)",
     )

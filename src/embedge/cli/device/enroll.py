@@ -7,12 +7,11 @@ command again takes up nobody twice. Exit status 3 when any picture was refused.
 
 import argparse
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedge.cli.device.gallery_options import add_gallery_options, opened_gallery, say
+from embedge.cli.device.gallery_options import add_gallery_options, say
 from embedge.cli.device.matcher_options import add_matcher_options, matcher_from
 from embedge.errors import EmbedgeError
 
@@ -135,21 +134,14 @@ def _tell(lines: list[_Line], *, as_json: bool) -> None:
         )
 
 
-def _is_unfinished(gallery: Path) -> bool:
-    """An empty file: the creation of a gallery was interrupted, and can be had again."""
-    return gallery.is_file() and not gallery.stat().st_size
-
-
 def _gallery(options: argparse.Namespace, matcher: "FaceMatcher") -> "Gallery":
     from embedge.runtime.gallery.gallery import Gallery
     from embedge.runtime.gallery.keys import find_key
 
-    if os.path.exists(options.gallery) and not _is_unfinished(options.gallery):  # noqa: PTH110
-        return opened_gallery(options, writable=True)
-    return Gallery.create(
+    return Gallery.for_enrolment(
         options.gallery,
         matcher.contract,
-        key=None if options.unencrypted else find_key(options.key_file),
+        key=find_key(options.key_file),
         rows=options.rows,
         unencrypted=options.unencrypted,
     )

@@ -16,7 +16,12 @@ from embedge.cli.device.gallery_options import (
     opened_gallery,
     say,
 )
-from embedge.cli.device.matcher_options import add_matcher_options, matcher_from
+from embedge.cli.device.matcher_options import (
+    add_decision_options,
+    add_matcher_options,
+    decided_by,
+    matcher_from,
+)
 from embedge.errors import EmbedgeError
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     add_matcher_options(parser)
     add_gallery_options(parser)
+    add_decision_options(parser)
     add_search_option(parser)
     parser.add_argument("pictures", type=Path, nargs="+", help="one or more pictures")
     parser.add_argument("--top", type=int, default=3, help="how many candidates to list")
@@ -42,9 +48,12 @@ def run(options: argparse.Namespace) -> int:
     policy = NIST_800_63B if options.policy else None
     refused = 0
     with matcher_from(options) as matcher, opened_gallery(options) as gallery:
+        chosen = decided_by(options, matcher)
         for picture in options.pictures:
             try:
-                result = identify(matcher, gallery, picture, count=options.top, policy=policy)
+                result = identify(
+                    matcher, gallery, picture, count=options.top, policy=policy, threshold=chosen
+                )
                 as_json = [json.dumps(_record(picture, result))]
                 say(*(as_json if options.json else _lines(picture, result)))
             except EmbedgeError as error:
@@ -74,8 +83,12 @@ def _record(picture: Path, result: "Identification") -> dict[str, Any]:
 def _lines(picture: Path, result: "Identification") -> list[str]:
     lines = [f"{picture}: {result.person or 'NOBODY'}"]
     lines += [f"  {each.cosine:+.4f}  {each.person}" for each in result.candidates]
-    lines.append(
-        f"  threshold {result.threshold.value:.4f}; a stranger is taken for somebody with a chance"
-        f" of at most {result.fpir:.2g} among {result.templates:,} templates"
+    chance = (
+        f"a stranger is taken for somebody with a chance of at most {result.fpir:.2g} among"
+        f" {result.templates:,} templates"
     )
+    told = chance if result.threshold.proven else result.threshold.evidence()
+    lines.append(f"  threshold {result.threshold.value:.4f}; {told}")
+    if result.threshold.proven:
+        lines.append(f"  evidence: {result.threshold.evidence()}")
     return lines

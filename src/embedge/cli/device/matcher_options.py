@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from embedge.runtime.bundle.bundle import Bundle
     from embedge.runtime.matcher import FaceMatcher
+    from embedge.runtime.threshold import Threshold
 
 
 def add_matcher_options(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +44,31 @@ def add_matcher_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="the pictures are aligned crops of the bundle's size: no face is looked for in them",
     )
+
+
+def add_decision_options(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--fmr",
+        type=float,
+        metavar="RATE",
+        help="decide at the loosest threshold that is proven for this false match rate (1e-4)",
+    )
+    which.add_argument(
+        "--threshold",
+        type=float,
+        metavar="COSINE",
+        help="decide at a number of your own, of which nothing is proven",
+    )
+
+
+def decided_by(options: argparse.Namespace, matcher: "FaceMatcher") -> "Threshold | None":
+    """The threshold that was asked for; None leaves it to the bundle."""
+    from embedge.runtime.threshold import Threshold
+
+    if options.threshold is not None:
+        return matcher.decidable(Threshold.by_hand(options.threshold))
+    return None if options.fmr is None else matcher.threshold(fmr=options.fmr)
 
 
 def matcher_from(options: argparse.Namespace) -> "FaceMatcher":

@@ -9,14 +9,21 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedge.cli.device.matcher_options import add_matcher_options, matcher_from
+from embedge.cli.device.matcher_options import (
+    add_decision_options,
+    add_matcher_options,
+    decided_by,
+    matcher_from,
+)
 
 if TYPE_CHECKING:
     from embedge.runtime.matcher import Verification
+    from embedge.runtime.threshold import Threshold
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_matcher_options(parser)
+    add_decision_options(parser)
     parser.add_argument("a", type=Path, help="one picture")
     parser.add_argument("b", type=Path, help="the other picture")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -25,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     with matcher_from(options) as matcher:
-        result = matcher.verify(options.a, options.b)
+        result = matcher.verify(options.a, options.b, threshold=decided_by(options, matcher))
     if options.json:
         print(json.dumps(result.to_json()))
     else:
@@ -40,10 +47,18 @@ def _text(result: "Verification") -> str:
             "MATCH" if result.match else "NO MATCH",
             f"  cosine     {result.cosine:.4f}",
             f"  threshold  {threshold.value:.4f} (accept strictly above)",
-            f"  FMR        target {threshold.fmr_target:.0e}, measured {threshold.fmr:.2e},"
-            f" at most {threshold.fmr_upper:.2e} with {threshold.confidence:.0%} confidence",
-            f"  evidence   {threshold.impostors:,} impostor pairs of {threshold.subjects:,}"
-            f" subjects ({threshold.dataset})",
+            *_evidence(threshold),
             f"  ran        {result.artifact} on {result.provider}",
         )
     )
+
+
+def _evidence(threshold: "Threshold") -> list[str]:
+    if not threshold.proven:
+        return [f"  evidence   {threshold.evidence()}"]
+    return [
+        f"  FMR        target {threshold.fmr_target:.0e}, measured {threshold.fmr:.2e},"
+        f" at most {threshold.fmr_upper:.2e} with {threshold.confidence:.0%} confidence",
+        f"  evidence   {threshold.impostors:,} impostor pairs of {threshold.subjects:,}"
+        f" subjects ({threshold.dataset})",
+    ]

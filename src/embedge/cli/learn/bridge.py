@@ -91,7 +91,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _bridged(options: argparse.Namespace) -> "tuple[Any, BridgeReport]":
     from embedge.calibration.bridging.report import judged_bridge
-    from embedge.calibration.bridging.shores import labelled_people, unlabelled_views
+    from embedge.calibration.bridging.shores import (
+        labelled_people,
+        require_strangers,
+        unlabelled_views,
+    )
     from embedge.calibration.bridging.verdict import Demands
     from embedge.progress import Progress
     from embedge.train.bridge.attacker import attacker_curve
@@ -101,6 +105,7 @@ def _bridged(options: argparse.Namespace) -> "tuple[Any, BridgeReport]":
 
     progress = Progress(quiet=options.quiet or options.json)
     shores = _shore(options, "old"), _shore(options, "new")
+    require_strangers(options.faces, options.labelled)
     confirm_feeding(*shores, options.faces, progress)
     old, new = unlabelled_views(
         *shores, options.faces, mirrored=not options.plain, cache=options.cache, progress=progress

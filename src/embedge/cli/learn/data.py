@@ -1,4 +1,4 @@
-"""Look into a data set of faces, convert it, or read every record of it.
+"""Align photos to a data set of faces, look into one, convert it, or read every record of it.
 
 A data set is a folder of people, an MXNet record file (train.rec), tar shards, a face set written
 by `embedge data convert --to pixels`, or a verification set (.bin).
@@ -8,6 +8,8 @@ import argparse
 import json
 from pathlib import Path
 from typing import Any
+
+from embedge.cli.learn import data_align
 
 FORMS = ("folder", "recordio", "shards", "pixels")
 
@@ -19,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for action in (look, check):
         action.add_argument("source", help="path of the data set, or faces-{000..127}.tar")
         action.add_argument("--json", action="store_true", help="print one JSON object")
+    data_align.configure(actions.add_parser("align", help="photos of people -> aligned faces"))
     copy = actions.add_parser("convert", help="write it in another format")
     copy.add_argument("source", help="path of the data set, or faces-{000..127}.tar")
     copy.add_argument("target", type=Path, help="a folder that does not exist yet")
@@ -37,6 +40,8 @@ def _quality(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.action == "align":
+        return data_align.run(options)
     if options.action == "convert":
         return _convert(options)
     if Path(options.source).suffix == ".bin":

@@ -1,7 +1,14 @@
-"""Distil a student from a teacher, export it, prove it, and write the bundle with its report."""
+"""Distil a student from a teacher, export it, prove it, and write the bundle with its report.
+
+    distill-and-export FACES --teacher T.onnx --out lock
+
+takes aligned faces of yours, one folder per person (`embedge data align` makes them), and a teacher
+of yours; the recipe `own` then chooses sizes and steps by them. FACES comes first.
+"""
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,17 +16,37 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from embedge.pipeline.recipe import Recipe
-    from embedge.report.model import Gate, Verdict
+    from embedge.report.model import Gate, Report, Verdict
 
 TAKES_OVERRIDES = True
 
 
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}$")  # what may name a bundle
+METHODS = ("scratch", "kd", "l2e", "rkd", "proxyless", "th-kd", "sh-kd", "adadistill", "gkd")
+
+
+def spelled_out(arguments: list[str]) -> list[str]:
+    """A first argument that is no option is FACES: elsewhere it could be some key's value."""
+    faces = arguments[:1] if arguments and not arguments[0].startswith("-") else []
+    return [f"--faces={faces[0]}", *arguments[1:]] if faces else arguments
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.usage = "%(prog)s [FACES] [--teacher FILE] [--out DIR] [options] [--section.key value …]"
+    parser.add_argument("--faces", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--teacher", metavar="FILE", help="an .onnx, .safetensors, .pt, or insightface:PACK"
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--recipe", help="a recipe's name or a YAML file")
     which.add_argument("--demo", action="store_true", help="short for --recipe demo")
     parser.add_argument("--out", type=Path, help="run folder (default: runs/RECIPE)")
-    parser.add_argument("--method", help="short for --distill.method")
+    parser.add_argument(
+        "--method",
+        metavar="NAME",
+        help=f"short for --distill.method: {', '.join(METHODS)} (recipes say th-kd)",
+    )
     parser.add_argument(
         "--no-baseline", action="store_true", help="leave the student from scratch out"
     )
@@ -32,9 +59,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="fetch the model pack of --teacher.file insightface:PACK if it is not here",
     )
     parser.add_argument(
+        "--detector", type=Path, metavar="D.onnx", help="a face detector to put into the bundle"
+    )
+    parser.add_argument(
         "--dry-run",
         action="store_true",
         help="open data and teacher, time a step, say what every stage would do; write nothing",
+    )
+    parser.add_argument(
+        "--show-recipe", action="store_true", help="with --dry-run: print every key as well"
     )
     parser.add_argument("--quiet", action="store_true", help="say nothing but the verdict")
     parser.epilog = (
@@ -48,19 +81,18 @@ def run(options: argparse.Namespace) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from embedge.errors import EmbedgeError, GateFailed
     from embedge.pipeline.chain import distill_and_export
-    from embedge.pipeline.recipe_file import load_recipe, recipe_names
     from embedge.pipeline.run import open_run
     from embedge.progress import Progress
     from embedge.train.loop import ranks
 
-    name = "demo" if options.demo else options.recipe
-    if name is None:
+    recipe = _recipe(options)
+    if options.detector and not options.detector.is_file():
         raise EmbedgeError(
-            "E-OPTION",
-            "no recipe was given",
-            remedy=f"Give --demo, or --recipe with one of {', '.join(recipe_names())} or a file",
+            "E-DETECTOR",
+            "there is no such detector",
+            where=options.detector,
+            remedy="Check --detector; docs/detectors.md says where to get one",
         )
-    recipe = load_recipe(name, _overrides(options))
     progress = Progress(quiet=options.quiet or ranks.launched() > 0)
     if options.allow_download and ranks.launched() == 0:
         _fetch(recipe.teacher.file, progress.say)
@@ -76,8 +108,14 @@ def run(options: argparse.Namespace) -> int:
             progress.say(f"reused: {', '.join(work.reused)}")
     if outcome is None:
         return 0
+    if options.detector:
+        from embedge.pipeline.detector_in_bundle import detector_into_bundle
+
+        detector_into_bundle(outcome.bundle, options.detector)
     verdict = outcome.report.verdict
     print(_summary(verdict))
+    for line in _shortages(outcome.report):
+        print(line)
     print(f"report:  {outcome.bundle / 'report.html'}\nbundle:  {outcome.bundle}")
     if not verdict.passed:
         failed = [gate for gate in verdict.gates if not gate.passed]
@@ -91,13 +129,50 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _rehearse(folder: Path, recipe: "Recipe", options: argparse.Namespace) -> int:
-    import yaml
-
     from embedge.pipeline.dry_run.preview import preview_of
 
-    print(yaml.safe_dump(recipe.to_json(), sort_keys=False, allow_unicode=True))
     print(preview_of(folder, recipe, update=options.update))
+    if options.show_recipe:
+        import yaml
+
+        print(f"recipe\n{yaml.safe_dump(recipe.to_json(), sort_keys=False, allow_unicode=True)}")
+    else:
+        print("--show-recipe prints every key of the recipe as well")
     return 0
+
+
+def _recipe(options: argparse.Namespace) -> "Recipe":
+    from embedge.errors import EmbedgeError
+    from embedge.pipeline.recipe_file import load_recipe, recipe_names
+
+    name, given = "demo" if options.demo else options.recipe, _overrides(options)
+    if name is None and options.faces is None:
+        raise EmbedgeError(
+            "E-OPTION",
+            "no recipe was given",
+            remedy="Give FACES and --teacher, or --demo, or --recipe with one of"
+            f" {', '.join(recipe_names())} or a file",
+        )
+    if name not in (None, "own"):
+        faces = [] if options.faces is None else ["--data.source", options.faces]
+        return load_recipe(name, faces + given)
+    return _own(options, given)
+
+
+def _own(options: argparse.Namespace, given: list[str]) -> "Recipe":
+    from embedge.errors import EmbedgeError
+    from embedge.pipeline.own import own_overrides
+    from embedge.pipeline.recipe_file import load_recipe
+
+    if options.faces is None or options.teacher is None:
+        raise EmbedgeError(
+            "E-OPTION",
+            "the recipe own needs faces and a teacher",
+            remedy="Write: distill-and-export FACES --teacher T.onnx --out lock",
+        )
+    found = own_overrides(options.faces, options.teacher, given)
+    named = ["--name", options.out.name] if options.out and _NAME.match(options.out.name) else []
+    return load_recipe("own", found + named + given)
 
 
 def _fetch(teacher: str | None, say: Callable[[str], None]) -> None:
@@ -110,6 +185,8 @@ def _fetch(teacher: str | None, say: Callable[[str], None]) -> None:
 
 def _overrides(options: argparse.Namespace) -> list[str]:
     overrides = list(options.overrides)
+    if options.teacher:
+        overrides += ["--teacher.file", options.teacher]
     if options.method:
         overrides += ["--distill.method", options.method]
     if options.no_baseline:
@@ -126,6 +203,17 @@ def _summary(verdict: "Verdict") -> str:
         f"{'pass' if gate.passed else 'FAIL'}  {_value(gate):>14}  {_bound(gate):>12}  {gate.what}"
         for gate in verdict.gates
     )
+
+
+def _shortages(report: "Report") -> list[str]:
+    """Of thresholds looser than asked for, or of none at all."""
+    from embedge.calibration.people.shortage import shortage_text
+
+    return [
+        f"NOTE  {one.name}: {shortage_text(one.shortage, one.threshold)}"
+        for one in report.artifacts
+        if one.shortage is not None
+    ]
 
 
 def _value(gate: "Gate") -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 FLIP = "mirrored pictures: default sum for --bin and --ijb, else the model's own policy"
 FMRS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+EER, GROUPS_FMR = 0.05, 1e-3
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -66,9 +67,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--groups", type=Path, metavar="FILE", help="with --all-pairs: rates of labelled groups"
     )
     parser.add_argument(
-        "--groups-fmr", type=float, default=1e-3, metavar="FMR", help="their common threshold"
+        "--groups-fmr", type=float, metavar="FMR", help="their common threshold: default 0.001"
     )
     parser.add_argument("--fmrs", type=float, nargs="+", default=FMRS, metavar="FMR")
+    parser.add_argument(
+        "--eer-at-most",
+        type=float,
+        metavar="RATE",
+        help="gate: the upper end of every model's equal error rate; in a report 0.05 unless given",
+    )
+    parser.add_argument("--licence", metavar="TEXT", help="of the weights, told in the report")
+    parser.add_argument("--data-licence", metavar="TEXT", help="of the faces, told in the report")
     parser.add_argument("--flip", choices=("none", "sum"), help=FLIP)
     parser.add_argument("--space", help="name the space that foreign ONNX files share")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep embeddings here")
@@ -96,6 +105,7 @@ def run(options: argparse.Namespace) -> int:
     from embedge.typed import plain
 
     _check(options)
+    _require_one_space(options)
     progress = Progress()
     progress.terminal = progress.terminal and available("rich")
     if options.report:
@@ -112,7 +122,23 @@ def run(options: argparse.Namespace) -> int:
     print(json.dumps(plain(result), allow_nan=False) if options.json else text_of(result))
     if result.spoiled:
         print("embedge: the data has faults that spoil these figures", file=sys.stderr)
-    return 3 if result.spoiled else 0
+    return 3 if result.spoiled or _poor(result, options) else 0
+
+
+def _poor(result: "EvaluationResult", options: argparse.Namespace) -> bool:
+    """Where a verdict is asked for: a report holds one, and so does the option."""
+    from embedge.report.evaluation import eer_gates
+
+    if not options.report and options.eer_at_most is None:
+        return False
+    poor = [gate for gate in eer_gates(result, _most(options)) if not gate.passed]
+    for gate in poor:
+        print(f"embedge: gate '{gate.name}' fails: {gate.what}", file=sys.stderr)
+    return bool(poor)
+
+
+def _most(options: argparse.Namespace) -> float:
+    return EER if options.eer_at_most is None else float(options.eer_at_most)
 
 
 def _write_report(
@@ -128,7 +154,15 @@ def _write_report(
     if evidence is not None:
         worst = worst_of(result.models[0], evidence, trial.faces, shown=shown)
     command = shlex.join(["embedge", *sys.argv[1:]])
-    report = report_from_evaluation(result, command, worst, named=shown)
+    report = report_from_evaluation(
+        result,
+        command,
+        worst,
+        named=shown,
+        most_eer=_most(options),
+        licences=(options.licence, options.data_licence),
+        scores=evidence.scores if evidence else None,
+    )
     print(write_report(report, options.report), file=sys.stderr)
 
 
@@ -193,6 +227,44 @@ def _check(options: argparse.Namespace) -> None:
             f"--per-person is {options.per_person}, which leaves no two pictures of a person",
             remedy="Give --per-person 2 or more",
         )
+    if options.groups_fmr is not None and options.groups is None:
+        raise EmbedgeError(
+            "E-EVALUATE-OPTIONS",
+            "--groups-fmr says nothing without groups",
+            remedy="Add --groups FILE, or leave --groups-fmr out",
+        )
+    rates = {"--fmrs": options.fmrs, "--groups-fmr": [options.groups_fmr]}
+    for name, given in {**rates, "--eer-at-most": [options.eer_at_most]}.items():
+        for rate in given:
+            if rate is not None and not (0 < rate < 1 or (name == "--eer-at-most" and rate == 1)):
+                raise EmbedgeError(
+                    "E-EVALUATE-OPTIONS",
+                    f"{name} {rate:g} is no rate",
+                    remedy="Give a number between 0 and 1, such as 0.001",
+                )
+
+
+def _require_one_space(options: argparse.Namespace) -> None:
+    """Told before anything is embedded: what cannot be compared needs no embeddings."""
+    from embedge.errors import EmbedgeError
+
+    if not options.matrix:
+        return
+    spaces = {}
+    for path in options.models:
+        with _opened(path, options).encoder as encoder:
+            spaces[path] = (encoder.contract.space, encoder.contract.dim)
+    first, *others = spaces
+    for other in others:
+        if spaces[other] != spaces[first]:
+            (one, dim), (two, other_dim) = spaces[first], spaces[other]
+            raise EmbedgeError(
+                "E-SPACE",
+                f"--matrix compares models of one space, and {first} is of {one[:12]} ({dim}-d),"
+                f" {other} of {two[:12]} ({other_dim}-d)",
+                remedy="Leave --matrix out, or name with --space NAME the space that foreign ONNX"
+                " files share",
+            )
 
 
 def _root(options: argparse.Namespace) -> Path:
@@ -249,12 +321,12 @@ def _measured(options: argparse.Namespace, trial: "Trial", progress: "Progress")
     runs: Runs = []
     for path in options.models:
         model = _opened(path, options)
-        side = _told_apart(model, {known.side for known, _ in runs}, path)
+        side = _told_apart(model, {known.side: known.sha256 for known, _ in runs}, path)
         runs.append(_one_measured(model, side, options, trial, progress))
     return runs
 
 
-def _told_apart(model: "EvaluatedModel", taken: "set[Side]", path: str) -> "Side":
+def _told_apart(model: "EvaluatedModel", taken: "dict[Side, str]", path: str) -> "Side":
     """Two files of one name are named by their bytes too."""
     from dataclasses import replace
 
@@ -262,7 +334,7 @@ def _told_apart(model: "EvaluatedModel", taken: "set[Side]", path: str) -> "Side
 
     side, digest = model.side, model.digest[:8]
     named = replace(side, model=f"{side.model}@{digest}") if side in taken else side
-    if named in taken:
+    if named in taken or taken.get(side) == model.digest:
         raise EmbedgeError(
             "E-EVALUATE-OPTIONS",
             f"{path} is given more than once",
@@ -286,9 +358,10 @@ def _one_measured(
         progress.task(f"embed with {side}", len(trial.faces)) as task,
     ):
         threshold = model.threshold.value if model.threshold else None
-        told = RunOptions(
-            options.fmrs, options.cache, task, options.groups, options.groups_fmr, threshold
-        )
+        # the artifacts of a bundle share a contract, by which a cache names its chunks
+        cache = options.cache and options.cache / model.digest
+        rate = options.groups_fmr or GROUPS_FMR
+        told = RunOptions(options.fmrs, cache, task, options.groups, rate, threshold)
         measured, evidence = trial.run(side, encoder, told)
         contract = encoder.contract
         result = ModelResult(

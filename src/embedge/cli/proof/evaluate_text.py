@@ -16,6 +16,7 @@ from embedge.calibration.evaluation.slices import Slices
 from embedge.calibration.identification import IdentificationRates, SearchPoint
 from embedge.calibration.tenfold import FoldedAccuracy
 from embedge.calibration.trials.result import EvaluationResult, ModelResult, Templates
+from embedge.report.render.words import bare_percent
 
 __all__ = ["text_of"]
 
@@ -48,7 +49,9 @@ def _matrix(sides: list[Side], matrix: tuple[Comparison, ...]) -> list[str]:
     lines = [f"TAR@{fmr:.0e}, gallery (row) against probe (column)", " " * width + head]
     for gallery in sides:
         row = [cells[Key(gallery, probe)].tar[lowest].tar for probe in sides]
-        lines.append(f"{gallery!s:<{width}}" + "".join(f"{share:>{width}.3%}" for share in row))
+        lines.append(
+            f"{gallery!s:<{width}}" + "".join(f"{_share(share):>{width}}" for share in row)
+        )
     return lines
 
 
@@ -70,7 +73,7 @@ def _model(model: ModelResult) -> list[str]:
 def _templates(templates: Templates | None) -> list[str]:
     if templates is None:
         return []
-    empty = f"{templates.failed:,} empty (FTE {templates.rate:.3%})"
+    empty = f"{templates.failed:,} empty (FTE {_share(templates.rate)})"
     return [f"  templates  {templates.total:,}, {empty}"]
 
 
@@ -114,11 +117,11 @@ def _slices(slices: Slices | None) -> list[str]:
 
 
 def _rate(rate: float | None, low: float | None, high: float | None) -> str:
-    return "no comparison" if rate is None else f"{rate:.3%} [{low:.3%}, {high:.3%}]"
+    return "no comparison" if rate is None else f"{_share(rate)} [{_share(low)}, {_share(high)}]"
 
 
 def _identification(name: str, search: IdentificationRates) -> list[str]:
-    ranks = ", ".join(f"rank-{rank} {share:.3%}" for rank, share in search.ranks.items())
+    ranks = ", ".join(f"rank-{rank} {_share(share)}" for rank, share in search.ranks.items())
     return [
         f"  {name}: {search.gallery:,} enrolled; {search.mated:,} mated and"
         f" {search.non_mated:,} non-mated searches",
@@ -132,8 +135,8 @@ def _search(point: SearchPoint) -> str:
         needs = f"{point.needs:,} searches by {point.of}"
         return f"    FNIR       insufficient data: needs {needs}"
     return (
-        f"    FNIR@FPIR {point.fpir_target:g}  {point.fnir:.3%}"
-        f"  [{point.low:.3%}, {point.high:.3%}]  above {point.threshold:.4f}"
+        f"    FNIR@FPIR {point.fpir_target:g}  {_share(point.fnir)}"
+        f"  [{_share(point.low)}, {_share(point.high)}]  above {point.threshold:.4f}"
     )
 
 
@@ -142,7 +145,7 @@ def _acquisition(acquisition: Acquisition) -> list[str]:
         return []
     return [
         f"  failed     {acquisition.failed:,} of {acquisition.attempted:,} pictures could not"
-        f" be used (FTA {acquisition.rate:.3%})"
+        f" be used (FTA {_share(acquisition.rate)})"
     ]
 
 
@@ -150,22 +153,38 @@ def _accuracy(accuracy: FoldedAccuracy | None) -> list[str]:
     if accuracy is None:
         return []
     folds = len(accuracy.accuracies)
-    return [f"  accuracy   {accuracy.mean:.3%} ± {accuracy.sd:.3%} over {folds} folds"]
+    mean, sd = _share(accuracy.mean), _share(accuracy.sd)
+    return [f"  accuracy   {mean}, standard deviation {sd} over {folds} folds"]
 
 
 def _equal_error(found: EqualErrorRate | None) -> str:
     if found is None:
         return "  EER        insufficient data"
-    return f"  EER        {found.rate:.3%}  [{found.low:.3%}, {found.high:.3%}]"
+    return f"  EER        {_share(found.rate)}  [{_share(found.low)}, {_share(found.high)}]"
 
 
 def _tar(point: TarPoint) -> str:
     label = f"  TAR@{point.fmr:<7.0e}"
     if point.needs is not None:
-        return f"{label}insufficient data: needs {point.needs:,} impostor comparisons"
+        return f"{label}{point.lacks}"
     return (
-        f"{label}{point.tar:.3%}  [{point.low:.3%}, {point.high:.3%}]  above {point.threshold:.4f}"
+        f"{label}{_share(point.tar)}  [{_share(point.low)}, {_share(point.high)}]"
+        f"  above {point.threshold:.4f}{_few(point)}"
     )
+
+
+def _few(point: TarPoint) -> str:
+    """The rule of 30 (ISO/IEC 19795-1), where a rate rests on less."""
+    if not point.few:
+        return ""
+    return (
+        f"  on {point.false_matches} false matches and {point.false_non_matches} false non-matches"
+    )
+
+
+def _share(share: float | None) -> str:
+    """Three digits, or as many as keep 99.9999 % from being all."""
+    return "–" if share is None else f"{bare_percent(share, 3)}%"
 
 
 def _findings(findings: Sequence[DataFault], indent: str) -> list[str]:

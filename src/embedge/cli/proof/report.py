@@ -65,12 +65,15 @@ def _configure_diff(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", type=Path, help="also write a page")
     parser.add_argument("--all", action="store_true", help="also list what chance explains")
     parser.add_argument(
-        "--fail", action="store_true", help="exit 3 when something got worse beyond chance"
+        "--fail",
+        action="store_true",
+        help="exit 3 when something got worse beyond chance, or when the two cannot be compared:"
+        " nothing in common, other people, other gates",
     )
 
 
 def _diff(options: argparse.Namespace) -> int:
-    from embedge.report.diff import comparability, report_changes
+    from embedge.report.diff import comparability, obstacles, report_changes
     from embedge.report.read import read_report
     from embedge.typed import plain
 
@@ -90,12 +93,21 @@ def _diff(options: argparse.Namespace) -> int:
         print(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
         _print_changes(changes, warnings, everything=options.all)
-    if worse and options.fail:
+    if not options.fail:
+        return 0
+    if worse:
         raise GateFailed(
             "E-REGRESSION",
             f"{len(worse)} figures got worse: {', '.join(printable(one.what) for one in worse)}",
             where=options.after,
             remedy="Find out why, or compare without --fail",
+        )
+    if found := obstacles(before, after, changes):
+        raise GateFailed(
+            "E-INCOMPARABLE",
+            f"nothing is proven by this comparison: {printable('; '.join(found))}",
+            where=options.after,
+            remedy="Compare reports on the same people with the same gates, or without --fail",
         )
     return 0
 

@@ -1,7 +1,9 @@
-"""Build a TensorRT engine from a bundle, on the device that will run it.
+"""Build a TensorRT engine from a bundle or an ONNX file, on the device that will run it.
 
-The engine is checked against its graph and timed on faces; only then it joins the bundle. What was
-measured is written as a report that `embedge report merge` adds to the bundle's own.
+The engine is checked against its graph and timed on faces; only then it joins the bundle. INT8 and
+FP16 are built both unless one is asked for, and the faster one that agrees is kept. What was
+measured is written as a report that `embedge report merge` adds to the bundle's own. The engine of
+an ONNX file is put beside it.
 """
 
 import argparse
@@ -25,11 +27,17 @@ _CACHE = Path("~/.cache/embedge/timings")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundle", type=Path, help="bundle folder NAME.embedge")
+    parser.add_argument("bundle", type=Path, help="bundle folder NAME.embedge, or MODEL.onnx")
     parser.add_argument(
-        "--precision", choices=("fp32", "fp16", "int8"), default="int8", help="default: int8"
+        "--precision",
+        choices=("auto", "fp32", "fp16", "int8"),
+        default="auto",
+        help="auto: INT8 or FP16, whichever is faster here; what an ONNX file says (default: auto)",
     )
     parser.add_argument("--artifact", help="build from this graph (default: the precision's)")
+    parser.add_argument(
+        "--out", type=Path, metavar="PLAN", help="of MODEL.onnx: the plan (default: beside it)"
+    )
     parser.add_argument(
         "--drop-signature", action="store_true", help="change a signed bundle; sign it again then"
     )
@@ -57,7 +65,9 @@ def _configure_build(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--dla", type=int, metavar="CORE", help="run on this DLA core")
     build.add_argument("--tf32", action="store_true", help="let FP32 layers use TF32")
     build.add_argument(
-        "--version-compatible", action="store_true", help="loadable by later TensorRT versions"
+        "--version-compatible",
+        action="store_true",
+        help="loadable by later versions of the same major TensorRT",
     )
     build.add_argument("--hardware", choices=("ampere-plus", "same-capability"))
     build.add_argument(
@@ -81,35 +91,83 @@ def _configure_check(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from embedge.files import write_json
-    from embedge.pipeline.engine_in_bundle import engine_into_bundle
     from embedge.progress import Progress
-    from embedge.typed import plain
 
-    wanted, checking = _engine_options(options), _checking(options)
+    single = options.bundle.suffix == ".onnx"
+    _require_fitting(options, single=single)
     with Progress().task("building the engine", total=100) as task:
-        built = engine_into_bundle(
-            options.bundle,
-            options.artifact,
-            wanted,
-            checking,
-            drop_signature=options.drop_signature,
-            command=" ".join(["embedge", *sys.argv[1:]]),
-            progress=_percent(task),
-        )
-    if built.report is not None:
-        path = options.report or options.bundle.parent / f"{Path(built.file).stem}.report.json"
-        write_json(path, plain(built.report))
-        print(f"report    {path}  (embedge report merge REPORT {path} --out DIR)", file=sys.stderr)
+        built = (_of_onnx if single else _of_bundle)(options, _percent(task))
     print(json.dumps(built.card.to_json(), indent=2) if options.json else _text(built))
     return 0
 
 
-def _engine_options(options: argparse.Namespace) -> "EngineOptions":
+def _of_bundle(options: argparse.Namespace, progress: "Progress") -> "BuiltEngine":
+    from embedge.files import write_json
+    from embedge.pipeline.engine_in_bundle import engine_into_bundle
+    from embedge.typed import plain
+
+    built = engine_into_bundle(
+        options.bundle,
+        options.artifact,
+        [_engine_options(options, one) for one in _precisions(options)],
+        _checking(options),
+        drop_signature=options.drop_signature,
+        command=" ".join(["embedge", *sys.argv[1:]]),
+        progress=progress,
+    )
+    if built.report is not None:
+        path = options.report or options.bundle.parent / f"{Path(built.file).stem}.report.json"
+        write_json(path, plain(built.report))
+        print(f"report    {path}  (embedge report merge REPORT {path} --out DIR)", file=sys.stderr)
+    return built
+
+
+def _of_onnx(options: argparse.Namespace, progress: "Progress") -> "BuiltEngine":
+    from embedge.pipeline.engine_of_onnx import engine_of_onnx, precision_of_onnx
+
+    auto = options.precision == "auto"
+    precision = precision_of_onnx(options.bundle) if auto else options.precision
+    wanted = _engine_options(options, precision)
+    return engine_of_onnx(
+        options.bundle, wanted, _checking(options), out=options.out, progress=progress
+    )
+
+
+def _require_fitting(options: argparse.Namespace, *, single: bool) -> None:
+    """Some options are of a bundle, one is of a file."""
+    given = {
+        "--artifact": options.artifact,
+        "--report": options.report,
+        "--drop-signature": options.drop_signature,
+    }
+    wrong = [name for name, value in given.items() if value] if single else []
+    wrong += ["--out"] if options.out and not single else []
+    if wrong:
+        raise EmbedgeError(
+            "E-ENGINE-OPTION",
+            f"{', '.join(wrong)} does not go with {options.bundle.name}",
+            remedy="Leave it out: a bundle takes its engines in, an ONNX file has no artifacts",
+        )
+
+
+def _precisions(options: argparse.Namespace) -> tuple[str, ...]:
+    """Those to build; of two the faster one is kept."""
+    if options.precision != "auto":
+        return (options.precision,)
+    if options.sm:
+        raise EmbedgeError(
+            "E-ENGINE-OPTION",
+            "which precision is faster can be told on the device only, and --sm builds ahead",
+            remedy="Give --precision int8, fp16 or fp32 beside --sm",
+        )
+    return ("fp16",) if options.dla is not None else ("int8", "fp16")
+
+
+def _engine_options(options: argparse.Namespace, precision: str) -> "EngineOptions":
     from embedge.export.engines.options import EngineOptions
 
     return EngineOptions(
-        precision=options.precision,
+        precision=precision,
         target=options.target,
         batches=_batches(options.batch),
         workspace_mib=options.workspace,
@@ -186,6 +244,7 @@ def _text(built: "BuiltEngine") -> str:
     lines = [
         f"engine    {built.file}  ({card.plan_bytes / 2**20:.1f} MiB, {card.build_seconds:.1f} s)",
         f"built by  TensorRT {card.tensorrt} ({card.target}), {', '.join(card.flags)}",
+        *([f"kept      {card.chosen}"] if card.chosen else []),
         f"runs on   {', '.join(f'sm_{sm}' for sm in card.sms)}, batch {card.batches}",
         f"graph     {', '.join(f'{n} {kind}' for kind, n in card.graph_tensors.items())}",
     ]
@@ -193,7 +252,7 @@ def _text(built: "BuiltEngine") -> str:
         counts = ", ".join(f"{n} {kind}" for kind, n in card.layers["by_type"].items())
         lines.append(f"layers    {counts}; {len(card.layers['reformats'])} reformats")
     if check is None:
-        return "\n".join([*lines, "check     not run: built ahead of time, no GPU to ask"])
+        return "\n".join([*lines, f"check     not run: {built.unchecked}"])
     parity = check.parity
     lines.append(
         f"parity    cosine to its graph: mean {parity.mean:.5f}, lowest {parity.min:.5f}"

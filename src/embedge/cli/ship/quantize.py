@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     require("onnx", extra="export")
     quantisable_graph(options.model)  # a wrong file is told before many pictures are read
     chosen = chosen_from_folder(options.calib, options.count, seed=options.seed)
-    images = decoded_pictures(chosen.root, chosen.names)
+    images, others = (decoded_pictures(chosen.root, some) for some in (chosen.names, chosen.spare))
     Progress().say(f"calibrating on {len(images)} of {chosen.offered} pictures …")
     plan = qdq_from_onnx(
         options.model,
@@ -81,7 +81,6 @@ def run(options: argparse.Namespace) -> int:
     print(f"{options.out}: INT8 for {options.target}, from {len(images)} pictures")
     if options.no_figures:
         return 0
-    others = decoded_pictures(chosen.root, chosen.spare)
     figures = before_after(options.model, options.out, others, seconds=options.seconds)
     print(_text(figures))
     if options.target != "cpu":
@@ -92,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _budget(options: argparse.Namespace, chosen: "CalibrationSet") -> "Budget":
-    """What may be lost, judged on whole people beside the pictures that calibrate."""
+    """What may be lost, on people who neither calibrate nor are measured afterwards."""
     import numpy as np
 
     from embedge.export.int8.budget.precision_plan import Budget
@@ -100,12 +99,10 @@ def _budget(options: argparse.Namespace, chosen: "CalibrationSet") -> "Budget":
         comparable,
         decoded_pictures,
         person_of,
-        picture_files,
     )
     from embedge.progress import Progress
 
-    others = set(picture_files(chosen.root)) - set(chosen.names)
-    names = comparable(others, options.judge, seed=options.seed)
+    names = comparable(chosen.plan, options.judge, seed=options.seed)
     people = np.array([person_of(name) for name in names])
     progress = Progress()
     progress.say(f"judging on {len(names)} other pictures of {len(np.unique(people))} people …")

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.intervals.lead import lead
-from embedge.calibration.intervals.rates import clustered_interval
+from embedge.calibration.intervals.lead import clustered_interval, lead
 from embedge.files import write_json
 from embedge.pipeline.compare.judging import METRICS, Judge, Rounds, rounds_of
 from embedge.pipeline.recipe import Recipe
@@ -68,7 +67,7 @@ def compare_methods(
         runs, rounds = [], []
         for seed in seeds:
             run.progress.say(f"— {one.name}, seed {seed}")
-            own = _with_seed(one.recipe, seed)
+            own = _with_seed(one.recipe, seed, recipe)
             stages = learning_stages(run, own, one.method, school, original)
             judged = judge.student(one.method, own, stages["student"], stages["teacher"])
             runs.append({"seed": seed, **judged.facts, "train_s": _seconds(stages["student"])})
@@ -90,10 +89,12 @@ def shown_fmr(recipe: Recipe) -> float:
     return wanted.gate_fmr if wanted.gate_fmr in wanted.fmrs else wanted.fmrs[0]
 
 
-def _with_seed(recipe: Recipe, seed: int) -> Recipe:
-    """The student's seed; the teacher and the people stay those of the recipe."""
-    distill = recipe.distill.model_copy(update={"baseline": False})
-    return recipe.model_copy(update={"seed": seed, "distill": distill})
+def _with_seed(own: Recipe, seed: int, common: Recipe) -> Recipe:
+    """The student's seed; whose faces they are is for all the same."""
+    distill = own.distill.model_copy(update={"baseline": False})
+    mine = {name: getattr(own.data, name) for name in ("flip", "verification")}
+    data = common.data.model_copy(update=mine)
+    return own.model_copy(update={"seed": seed, "distill": distill, "data": data})
 
 
 def _seconds(stage: Stage) -> float:

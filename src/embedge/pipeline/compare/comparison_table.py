@@ -4,12 +4,13 @@ import statistics
 from typing import Any
 
 from embedge.pipeline.compare.judging import METRICS
+from embedge.report.render.words import never_whole
 
 __all__ = ["legend", "table", "verdict"]
 
 _LEGEND = (
-    "In brackets: 95 % intervals over people; ±: spread over seeds; behind: in points; s/student:"
-    " seconds of training, whatever else the machine did."
+    "In brackets: 95 % intervals over people; ±: standard deviation over seeds; behind: in points;"
+    " s/student: seconds of training, whatever else the machine did."
 )
 _SHAPED = {
     "map": "sh-kd trains two students; its gallery is taken through its teacher's linear map.",
@@ -76,7 +77,8 @@ def _mean(spread: dict[str, Any] | None) -> str:
         return "–"
     mean, low, high = (100 * spread[name] for name in ("mean", "low", "high"))
     seeds = "" if spread["sd"] is None else f" ± {100 * spread['sd']:.2f}"
-    return f"{mean:.2f}{seeds} % ({low:.1f} to {high:.1f})"
+    ends = " to ".join(never_whole(end, 100, 1) for end in (low, high))
+    return f"{never_whole(mean, 100, 2)}{seeds} % ({ends})"
 
 
 def _points(gap: dict[str, Any] | None) -> str:
@@ -87,4 +89,4 @@ def _points(gap: dict[str, Any] | None) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "insufficient data" if value is None else f"{100 * value:.2f} %"
+    return "insufficient data" if value is None else f"{never_whole(100 * value, 100, 2)} %"

@@ -11,12 +11,12 @@ from safetensors.numpy import load_file, save_file
 from embedge.calibration.evaluation.figures import Side
 from embedge.calibration.evaluation.judge import Subject, scores_of
 from embedge.calibration.intervals.bootstrap import resampled
-from embedge.calibration.intervals.rates import tar_rounds
+from embedge.calibration.intervals.lead import tar_rounds
+from embedge.calibration.people.splits import RULES, roles_of
 from embedge.calibration.rates import EqualError, OperatingPoint, equal_error, operating_point
 from embedge.calibration.scores import PairScores
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
-from embedge.pipeline.stages.learn.checks import split_of
 from embedge.pipeline.stages.learn.students import load_student
 from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.runtime.encoders import unit_rows
@@ -72,10 +72,13 @@ class Judge:
 
     def _inputs(self) -> dict[str, Any]:
         fmrs = list(self.recipe.evaluate.fmrs)
-        return {"fmrs": fmrs, "split": self.recipe.data.seed if self.watched else None}
+        return {"fmrs": fmrs, "split": [self.recipe.data.seed, RULES] if self.watched else None}
 
     def _test(self, faces: FaceSet) -> NDArray[np.bool_]:
-        return split_of(faces, self.recipe)[1] if self.watched else np.ones(len(faces), bool)
+        if not self.watched:
+            return np.ones(len(faces), bool)
+        seed = self.recipe.data.seed
+        return roles_of(faces.labels, seed, choosing=True, thresholds=False).judge
 
     def labels(self) -> NDArray[np.int64]:
         """Who is on every picture that is judged by."""

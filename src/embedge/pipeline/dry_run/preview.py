@@ -12,6 +12,7 @@ import numpy as np
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import EqualError, equal_error
 from embedge.pipeline.chain import every_stage
+from embedge.pipeline.dry_run.people import people_lines
 from embedge.pipeline.dry_run.rehearsal import Foreseen, Rehearsal, step_seconds
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import check_recipe
@@ -54,6 +55,7 @@ def _told(run: Rehearsal, recipe: Recipe) -> str:
         [
             f"data      {faces.name}: {len(faces):,} pictures of {faces.classes:,} people to learn"
             f" from, {recipe.data.held_out} others to be judged on",
+            *people_lines(recipe),
             f"teacher   {test.text()}",
             f"step      {_steps_text(run, paces)}; this process took at most {_gigabytes():.1f} GB",
             "stages",

@@ -47,6 +47,9 @@ def _gates(report: Report, policy: GatePolicy) -> Iterator[Check]:
     gates = report.verdict.gates
     if isinstance(policy.gates, str):
         yield from map(_gate, gates if policy.gates == "all" else ())
+        if policy.gates == "all" and not gates:
+            why = "the report has none; a policy for such reports says `gates: none`"
+            yield Check("gates", False, why)
         return
     for name in policy.gates:
         found = [gate for gate in gates if gate.name == name]
@@ -91,7 +94,7 @@ def _tar(report: Report, rule: TarRule) -> Check:
         return Check(title, False, f"the report has it at FMR {rates or 'none'} only")
     value = point.tar if rule.bound == "value" else point.low
     if value is None:
-        return Check(title, False, f"insufficient data: needs {point.needs} impostor pairs")
+        return Check(title, False, point.lacks)
     return _bounded(title, value, at_least=rule.at_least, label=rule.bound)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from embedge.calibration.evaluation.figures import Key, Share, Side
 from embedge.errors import EmbedgeError
+from embedge.files import unreadable_file
 from embedge.report.model import Skippable
 from embedge.strict.json_text import json_value
 from embedge.strict.yaml_text import yaml_value
@@ -45,11 +46,11 @@ class _OfComparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TarRule(_OfComparison):
-    """`bound: low` asks it of the lower end of the interval, as an auditor would."""
+    """Asked of the lower end of the interval; `bound: value` asks the rate itself."""
 
     fmr: Share
     at_least: Share
-    bound: Literal["value", "low"] = "value"
+    bound: Literal["value", "low"] = "low"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,9 @@ def read_policy(path: Path) -> GatePolicy:
     try:
         text = path.read_text()
         value = json_value(text) if path.suffix == ".json" else yaml_value(text)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise _wrong(unreadable_file(error), path) from error
+    except ValueError as error:
         raise _wrong(str(error).replace("\n", " "), path) from error
     return policy_from_json(value, where=path)
 

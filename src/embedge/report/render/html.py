@@ -10,7 +10,7 @@ from embedge.report.render.views.evidence import provenance_view, training_view,
 from embedge.report.render.views.latency import latency_views
 from embedge.report.render.views.networks import artifacts_view, models_view
 from embedge.report.render.views.verdict import headline_view, verdict_view
-from embedge.report.render.words import date_text, short_digest
+from embedge.report.render.words import cosine_text, date_text, short_digest
 
 __all__ = ["html_from_report", "rendered"]
 
@@ -51,4 +51,5 @@ def rendered(template: str, **page: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["short_digest"] = short_digest
+    environment.filters["cosine"] = cosine_text
     return str(environment.get_template(template).render(**page))

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from embedge.calibration.evaluation.figures import Line
+from embedge.calibration.evaluation.integrity import DataFault
 from embedge.calibration.evaluation.worst import ScoredPair
-from embedge.report.model import Pair, Report, Worst
+from embedge.report.model import Evaluation, Pair, Report, Tested, Worst
 
 __all__ = ["picture_uri", "without_pictures", "worst_section"]
 
@@ -32,7 +34,7 @@ def worst_section(
     genuines: Iterable[ScoredPair],
     *,
     comparison: str,
-    threshold: float | None,
+    line: Line | None,
     label: Callable[[int], str],
     picture: Callable[[int], NDArray[np.uint8]] | None,
 ) -> Worst:
@@ -53,11 +55,14 @@ def worst_section(
             for pair in pairs
         )
 
-    return Worst(comparison, threshold, rows(impostors), rows(genuines))
+    value, words = (None, "") if line is None else (line.value, line.words)
+    return Worst(comparison, value, words, rows(impostors), rows(genuines))
 
 
 def without_pictures(report: Report) -> Report:
-    """The same figures, nobody's picture: the worst pairs keep their cosines only."""
+    """The same figures, nobody's picture and nobody's name."""
+    if report.evaluation is not None:
+        report = replace(report, evaluation=_unnamed(report.evaluation))
     if report.worst is None:
         return report
 
@@ -70,3 +75,18 @@ def without_pictures(report: Report) -> Report:
         false_non_matches=bare(report.worst.false_non_matches),
     )
     return replace(report, worst=worst)
+
+
+def _unnamed(evaluation: Evaluation) -> Evaluation:
+    def bare(findings: tuple[DataFault, ...]) -> tuple[DataFault, ...]:
+        return tuple(replace(one, examples=()) for one in findings)
+
+    def tested(one: Tested) -> Tested:
+        seen = one.acquisition and replace(one.acquisition, failures={})
+        return replace(one, acquisition=seen, findings=bare(one.findings))
+
+    return replace(
+        evaluation,
+        findings=bare(evaluation.findings),
+        tested=tuple(map(tested, evaluation.tested)),
+    )

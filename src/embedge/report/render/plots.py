@@ -6,14 +6,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.evaluation.figures import Comparison, DetCurve, Histogram
+from embedge.calibration.evaluation.figures import Comparison, DetCurve, Histogram, Line
+from embedge.calibration.people.zoo import Zoo
 from embedge.report.render.svg import INK, SERIES, figure, inline_svg
 
-__all__ = ["det_plot", "histogram_plot", "occupied", "series_plot"]
+__all__ = ["det_plot", "histogram_plot", "occupied", "series_plot", "zoo_plot"]
 
 _WIDTH, _HEIGHT = 470, 320
 _MOST_POINTS = 240
 _MOST_STEPS = 600
+_NUMBERED = 8
 # Colour alone is lost in print and on many eyes: every series has a dash of its own.
 _DASHES = ("solid", (0, (6, 2)), (0, (2, 1.6)), (0, (7, 2, 1.5, 2)), (0, (4, 1.5)), (0, (1, 1)))
 
@@ -98,8 +100,8 @@ def histogram_plot(comparison: Comparison, *, name: str, limits: tuple[float, fl
             share = counts / max(counts.sum(), 1)
             axes.stairs(share, edges, fill=True, color=SERIES[index], alpha=0.28, linewidth=0)
             axes.stairs(share, edges, color=SERIES[index], linewidth=1.4)
-        if comparison.at_threshold:
-            _threshold_line(axes, comparison.at_threshold.threshold)
+        if comparison.line is not None:
+            _threshold_line(axes, comparison.line, limits)
         axes.set_xlim(*limits)
         axes.set_ylim(0, 1.2 * axes.get_ylim()[1])  # room for the threshold's label
         axes.set(xlabel="cosine")
@@ -110,18 +112,50 @@ def histogram_plot(comparison: Comparison, *, name: str, limits: tuple[float, fl
         return inline_svg(drawing, name=name, label=label)
 
 
-def _threshold_line(axes: Any, threshold: float) -> None:
-    axes.axvline(threshold, color=INK, linewidth=1.3, linestyle=(0, (3, 2)))
+def _threshold_line(axes: Any, line: Line, limits: tuple[float, float]) -> None:
+    """Named on the side where there is room for a name."""
+    axes.axvline(line.value, color=INK, linewidth=1.3, linestyle=(0, (3, 2)))
+    right = line.value < sum(limits) / 2
     axes.annotate(
-        f"{threshold:.3f}",
-        (threshold, 1),
+        f"{line.value:.3f}: {_SHORT.get(line.words, line.words)}",
+        (line.value, 1),
         xycoords=("data", "axes fraction"),
-        xytext=(5, -2),
+        xytext=(5 if right else -5, -2),
         textcoords="offset points",
         va="top",
+        ha="left" if right else "right",
         color=INK,
         fontsize=11,
     )
+
+
+_SHORT = {"the threshold that was set beforehand": "threshold"}
+
+
+def zoo_plot(zoo: Zoo, *, name: str) -> str:
+    """Every person by the mean of their genuine cosines and their highest impostor cosine."""
+    seen = [one for one in zoo.people if one.mean_genuine is not None]
+    floor = min((one.highest_impostor for one in seen if one.highest_impostor), default=0.0)
+    with figure(_WIDTH, _HEIGHT) as (drawing, axes):
+        for erring, index in ((False, 6), (True, 1)):
+            some = [one for one in seen if bool(one.rejected + one.matched) == erring]
+            axes.scatter(
+                [one.mean_genuine for one in some],
+                [one.highest_impostor or floor for one in some],
+                s=34 if erring else 16,
+                color=SERIES[index],
+                alpha=0.8,
+                linewidths=0,
+            )
+        axes.axhline(zoo.threshold, color=INK, linewidth=1.1, linestyle=(0, (3, 2)))
+        axes.axvline(zoo.threshold, color=INK, linewidth=1.1, linestyle=(0, (3, 2)))
+        for one in seen[:_NUMBERED]:
+            if one.rejected + one.matched:
+                place = (one.mean_genuine, one.highest_impostor or floor)
+                told = {"xytext": (5, 3), "textcoords": "offset points"}
+                axes.annotate(f"{one.number}", place, color=INK, fontsize=10, **told)
+        axes.set(xlabel="mean cosine with themselves", ylabel="highest with others")
+        return inline_svg(drawing, name=name, label=f"Errors by person of {zoo.comparison}")
 
 
 def occupied(histograms: Sequence[Histogram]) -> tuple[float, float]:

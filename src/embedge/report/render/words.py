@@ -4,11 +4,14 @@ import re
 from datetime import datetime
 
 __all__ = [
+    "bare_percent",
     "bound_text",
     "byte_text",
+    "cosine_text",
     "count_text",
     "date_text",
     "ms_text",
+    "never_whole",
     "one_in",
     "percent",
     "rate_text",
@@ -16,17 +19,30 @@ __all__ = [
     "value_text",
 ]
 
+_MOST_DIGITS = 15
 _UNIT_SHARE = "share"  # a gate's value between 0 and 1, shown as a percentage
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """0.974 → 97.4 %; small rates keep their leading figures."""
-    if share is None:
-        return "–"
+    """0.974 → 97.4 %; small rates keep their leading figures, and 99.96 % is never all."""
+    return "–" if share is None else f"{bare_percent(share, digits)}\N{NO-BREAK SPACE}%"
+
+
+def bare_percent(share: float, digits: int = 1) -> str:
+    """The figure without its sign: only what is all or nothing is written so."""
     value = 100 * share
     if 0 < abs(value) < 10**-digits:
-        return f"{value:.2g}\N{NO-BREAK SPACE}%"
-    return f"{value:.{digits}f}\N{NO-BREAK SPACE}%"
+        return f"{value:.2g}"
+    return never_whole(value, 100, digits)
+
+
+def never_whole(value: float, whole: float, digits: int) -> str:
+    """With as many more digits as it takes not to be rounded to `whole`."""
+    text = f"{value:.{digits}f}"
+    while value != whole and float(text) == whole and digits < _MOST_DIGITS:
+        digits += 1
+        text = f"{value:.{digits}f}"
+    return text
 
 
 def rate_text(rate: float) -> str:
@@ -72,13 +88,28 @@ def value_text(value: float | None, unit: str) -> str:
         return "not measured"
     if unit == _UNIT_SHARE:
         return percent(value, 2)
+    if unit == "%":
+        return f"{_figure(value)}\N{NO-BREAK SPACE}%"
     if unit.startswith("point"):
         figure = f"{value:.2f}" if value == 0 or abs(value) >= 0.01 else f"{value:.1g}"
         return figure.removesuffix(".00") + (" point" if value == 1 else " points")
     figure = f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
     if not unit and 0.9 <= abs(value) <= 1:  # a cosine: its last digits are what matters
-        figure = f"{value:.4f}"
+        figure = cosine_text(value)
     return f"{figure}\N{NO-BREAK SPACE}{unit}" if unit else figure
+
+
+def cosine_text(value: float, digits: int = 4) -> str:
+    """Its last digits are what matters: what is not 1 is not written so."""
+    if abs(value - 1) < 1e-6 and value != 1:
+        return f"1 − {1 - value:.0e}" if value < 1 else f"1 + {value - 1:.0e}"
+    return never_whole(value, 1, digits)
+
+
+def _figure(value: float) -> str:
+    """Four figures, or as many as keep it from being 100 or 0."""
+    figure = f"{value:.4g}"
+    return figure if float(figure) != 100 else never_whole(value, 100, 0)
 
 
 def bound_text(bound: float, direction: str, unit: str) -> str:

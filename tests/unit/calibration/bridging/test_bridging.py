@@ -39,7 +39,7 @@ def naive_tar(gallery: np.ndarray, probe: np.ndarray, labels: np.ndarray, fmr: f
 def test_points_are_those_of_a_naive_count():
     group = known_people(dims=(40, 40))
     bridge = identity(40)
-    found = labelled_evidence(bridge, group, FMRS, fmr=1e-2, dataset="made up", rounds=20)
+    found = labelled_evidence(bridge, group, FMRS, fmr=1e-2, dataset="made up")
     for point in found.points:
         wanted = naive_tar(group.old, group.new, group.labels, point.fmr)
         assert point.bridged == pytest.approx(wanted, abs=1e-6)
@@ -104,7 +104,7 @@ def test_who_looks_up_what():
 def evidence():
     group = known_people(dims=(40, 40))
     agreed = agreement(group.new, group.new, FMRS)
-    found = labelled_evidence(identity(40), group, FMRS, fmr=1e-2, dataset="made up", rounds=20)
+    found = labelled_evidence(identity(40), group, FMRS, fmr=1e-2, dataset="made up")
     return agreed, found
 
 
@@ -163,7 +163,7 @@ def test_who_is_enrolled_again_is_whom_the_gauge_doubts():
     ends = End("a", "", 41), End("b", "", 40)
     bridge = replace(Bridge.from_matrix(*ends, np.eye(40, 41)), gauge=gauge)
     told = People(old, group.new, group.labels)
-    whole = labelled_evidence(bridge, told, (1e-2,), fmr=1e-2, dataset="made up", rounds=20)
+    whole = labelled_evidence(bridge, told, (1e-2,), fmr=1e-2, dataset="made up")
     found = partial_of(bridge, told, DEMANDS, dataset="made up")
     assert found.share == pytest.approx(0.2)
     assert found.kept > 0.99 > whole.points[0].kept

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from embedge.calibration.evaluation import judge as module
-from embedge.calibration.evaluation.figures import Comparison, Drift, Key, Side
+from embedge.calibration.evaluation.figures import Acquisition, Comparison, Drift, Key, Side
 from embedge.calibration.evaluation.judge import (
     Asked,
     Subject,
@@ -24,7 +24,7 @@ from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import unit_rows
 from embedge.typed import plain, structured
 
-FMRS = (1e-1, 1e-2, 1e-6)
+FMRS = (1e-1, 5e-2, 1e-6)
 LABELS = np.repeat(np.arange(20), 4)
 CONTRACT = EmbeddingContract("space", "0" * 64, 32)
 
@@ -79,7 +79,9 @@ def test_counts_and_same_image_cosines(teacher, student):
 
 def test_a_target_beyond_the_data_stays_a_reason(teacher):
     point = one(Asked(teacher, teacher)).tar_at(1e-6)
-    assert (point.tar, point.needs) == (None, 3_000_000)
+    assert (point.tar, point.have, point.of) == (None, 20, "people")
+    assert point.needs >= 2449  # whose pairs are as many as the rule of three asks for
+    assert point.lacks == f"insufficient data: FMR 1e-06 needs {point.needs:,} people; there are 20"
 
 
 @pytest.mark.parametrize("block", [2048, 9])
@@ -179,3 +181,40 @@ def test_worst_pairs_show_two_people_once(teacher):
     cosine = teacher.rows @ teacher.rows.T
     for pair in worst.impostors + worst.genuines:
         assert pair.score == pytest.approx(cosine[pair.gallery, pair.probe], abs=1e-6)
+
+
+def test_every_tar_tells_the_errors_it_rests_on(teacher, student):
+    found = one(Asked(teacher, student))
+    cosines = teacher.rows @ student.rows.T
+    same, other = LABELS[:, None] == LABELS, ~np.eye(len(LABELS), dtype=bool)
+    for point in found.tar[:2]:
+        above = cosines > np.float32(point.threshold)
+        assert point.false_matches == (above & ~same).sum()
+        assert point.false_non_matches == (~above & same & other).sum()
+        assert point.measured.rate == pytest.approx(point.false_matches / found.impostor)
+        assert point.measured.low <= point.measured.rate <= point.measured.high
+        assert point.few == (min(point.false_matches, point.false_non_matches) < 30)
+    assert found.tar[2].measured is None
+    assert not found.tar[2].few
+
+
+def test_the_line_is_the_own_threshold_or_the_strictest_carried(teacher):
+    alone = one(Asked(teacher, teacher))
+    strictest = [point for point in alone.tar if point.tar is not None][-1]
+    assert alone.line.value == strictest.threshold
+    assert alone.line.words == f"FMR {100 * strictest.fmr:g} % of these people"
+    own = one(Asked(teacher, teacher, threshold=0.42))
+    assert (own.line.value, own.line.words) == (0.42, "the threshold that was set beforehand")
+    none = replace(alone, tar=(replace(alone.tar[2]),))
+    assert none.line is None
+
+
+def test_generalised_rates_are_those_of_simulated_failures():
+    """A comparison needs two pictures; one that failed matches nobody (ISO/IEC 19795-1)."""
+    rng, trials, fmr, fnmr = np.random.default_rng(0), 400_000, 0.1, 0.2
+    seen = Acquisition(8, 1, {})
+    both = (rng.random((2, trials)) > seen.rate).all(axis=0)
+    rejected = ~both | (rng.random(trials) < fnmr)
+    matched = both & (rng.random(trials) < fmr)
+    assert seen.generalised_fnmr(fnmr) == pytest.approx(rejected.mean(), abs=3e-3)
+    assert seen.generalised_fmr(fmr) == pytest.approx(matched.mean(), abs=3e-3)

@@ -94,6 +94,13 @@ def test_tensorrt_without_a_memory_layer() -> None:
     assert not any("engines cannot run" in one.what for one in findings(mended))
 
 
+def test_what_has_not_run_on_hardware_is_said_where_it_would_run() -> None:
+    here = with_packages(healthy(driver=WITH_GPU), package("tensorrt"))
+    board = healthy(jetson=Jetson("Orin Nano", "39.2.0", "7.2", "10.16"))
+    for facts, told in ((here, True), (board, True), (healthy(), False)):
+        assert any("not yet run" in one.what for one in findings(facts)) is told
+
+
 def test_a_crashing_package_is_reported_with_its_reason() -> None:
     broken = package("tensorrt", problem="importing it kills the process (signal 11)")
     (problem,) = problems(with_packages(healthy(), broken))

@@ -23,6 +23,8 @@ def board(root: Path, release: str, model: str = "NVIDIA Jetson Orin Nano Develo
             "8.5",
         ),
         ("# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic", "36.4.3", None, "10.3"),
+        ("# R36 (release), REVISION: 5.0, GCID: 1, BOARD: generic", "36.5.0", "6.2.2", "10.3"),
+        ("# R39 (release), REVISION: 2.0, GCID: 1, BOARD: generic", "39.2.0", "7.2", "10.16"),
         ("# R32 (release), REVISION: 7.1, GCID: 29818004, BOARD: t210ref", "32.7.1", "4.6", "8.2"),
         ("# R99 (release), REVISION: 1.0, GCID: 1, BOARD: generic", "99.1.0", None, None),
     ],

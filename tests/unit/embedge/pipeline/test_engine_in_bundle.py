@@ -8,7 +8,12 @@ from tiny_bundles import tiny_bundle
 from embedge.errors import EmbedgeError
 from embedge.export.engines import EngineOptions
 from embedge.pipeline import engine_in_bundle
-from embedge.pipeline.engine_in_bundle import Checking, artifact_for, engine_into_bundle
+from embedge.pipeline.engine_in_bundle import (
+    Checking,
+    artifact_for,
+    engine_into_bundle,
+    engine_name,
+)
 from embedge.runtime import Bundle
 from embedge.runtime.bundle.signature import sign_bundle
 from embedge.runtime.bundle.signing_keys import new_signing_key
@@ -20,8 +25,9 @@ def bundle_of(*names):
 
 def tensorrt(monkeypatch, *kinds):
     flag = SimpleNamespace(**dict.fromkeys(kinds, 0))
-    trt = SimpleNamespace(NetworkDefinitionCreationFlag=flag, __version__="8.6.1")
+    trt = SimpleNamespace(NetworkDefinitionCreationFlag=flag, __version__="8.6.0")
     monkeypatch.setattr(engine_in_bundle, "tensorrt_module", lambda target: trt)
+    monkeypatch.setattr(engine_in_bundle, "library_version", lambda trt: "8.6.1")
 
 
 @pytest.mark.parametrize(
@@ -46,13 +52,12 @@ def test_the_name_tells_graph_gpu_and_tensorrt(monkeypatch):
     tensorrt(monkeypatch)
     devices = [SimpleNamespace(sm=87)]
     monkeypatch.setattr(engine_in_bundle, "cuda_driver", lambda: SimpleNamespace(devices=devices))
-    artifact = SimpleNamespace(name="int8-trt")
-    name = engine_in_bundle._plan_name(artifact, EngineOptions("int8", dla=1))
+    name = engine_name("int8-trt", EngineOptions("fp16", dla=1))
     assert name == "int8-trt.sm87.dla1.tensorrt-8.6.1.plan"
     ahead = EngineOptions("fp16", target="rtx", sms=(86, 89))
-    assert engine_in_bundle._plan_name(artifact, ahead) == "int8-trt.sm86+sm89.rtx-8.6.1.plan"
+    assert engine_name("int8-trt", ahead) == "int8-trt.sm86+sm89.rtx-8.6.1.plan"
     devices.clear()
-    assert ".no-gpu." in engine_in_bundle._plan_name(artifact, EngineOptions("fp16"))
+    assert ".no-gpu." in engine_name("int8-trt", EngineOptions("fp16"))
 
 
 def test_a_packed_or_signed_bundle_is_left_alone(tmp_path):
@@ -61,10 +66,10 @@ def test_a_packed_or_signed_bundle_is_left_alone(tmp_path):
     packed = tmp_path / "lock.zip"
     packed.write_bytes(b"zip")
     with pytest.raises(EmbedgeError, match="E-BUNDLE-ZIP"):
-        engine_into_bundle(packed, None, EngineOptions("fp32"), checking)
+        engine_into_bundle(packed, None, [EngineOptions("fp32")], checking)
     new_signing_key(tmp_path / "key.pem")
     sign_bundle(bundle, tmp_path / "key.pem")
     with pytest.raises(EmbedgeError, match="E-BUNDLE-SIGNED"):
-        engine_into_bundle(bundle, None, EngineOptions("fp32"), checking)
+        engine_into_bundle(bundle, None, [EngineOptions("fp32")], checking)
     with Bundle.open(bundle) as opened:
         assert opened.signature is not None

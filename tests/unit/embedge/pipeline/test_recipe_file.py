@@ -93,3 +93,28 @@ def test_the_reference_page_is_up_to_date():
     page = Path(__file__).parents[4] / "docs" / "reference" / "recipe.md"
     assert page.read_text() == reference_page()
     assert "|  |" not in reference_page()  # every key is explained
+
+
+def test_paths_of_a_recipe_begin_where_it_lies(tmp_path: Path) -> None:
+    file = tmp_path / "mine" / "r.yaml"
+    file.parent.mkdir()
+    file.write_text(
+        "data: {source: faces, verification: ['pairs.txt:faces', /abs/lfw.bin]}\n"
+        "teacher: {file: t.onnx}\n"
+    )
+    here = tmp_path / "mine"
+    recipe = load_recipe(str(file))
+    assert recipe.data.source == str(here / "faces")
+    assert recipe.data.verification == (f"{here}/pairs.txt:{here}/faces", "/abs/lfw.bin")
+    assert recipe.teacher.file == str(here / "t.onnx")
+    assert load_recipe(str(file), ["--data.source", "other"]).data.source == "other"
+    file.write_text("data: {source: 'rendered:5x5'}\nteacher: {file: 'insightface:buffalo_s'}\n")
+    recipe = load_recipe(str(file))
+    assert (recipe.data.source, recipe.teacher.file) == ("rendered:5x5", "insightface:buffalo_s")
+
+
+def test_an_empty_recipe_is_no_recipe(tmp_path: Path) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text("# nothing yet\n")
+    with pytest.raises(EmbedgeError, match="E-RECIPE-YAML: the file is empty"):
+        load_recipe(str(file))

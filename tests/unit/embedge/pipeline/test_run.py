@@ -127,3 +127,19 @@ def test_two_processes_do_not_share_a_run(tmp_path):
         other.communicate()
     with opened(tmp_path / "run"):  # a killed process leaves no stale lock
         pass
+
+
+def test_an_update_that_was_interrupted_leaves_the_recipe_that_made_the_folder(tmp_path):
+    old, new = {"name": "r", "a": 1}, {"name": "r", "a": 2}
+    told = tmp_path / "run" / "recipe.json"
+    with opened(tmp_path / "run", old):
+        pass
+    with pytest.raises(KeyboardInterrupt), opened(tmp_path / "run", new, update=True):
+        raise KeyboardInterrupt
+    assert json.loads(told.read_text()) == old
+    with pytest.raises(EmbedgeError, match="E-RUN-OTHER"), opened(tmp_path / "run", new):
+        pass
+    with opened(tmp_path / "run", new, update=True):
+        pass
+    assert json.loads(told.read_text()) == new
+    assert not (tmp_path / "run" / "recipe.coming.json").exists()

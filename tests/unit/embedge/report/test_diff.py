@@ -4,7 +4,7 @@ from typing import Any
 
 from sample_report import edited
 
-from embedge.report.diff import Change, comparability, report_changes
+from embedge.report.diff import Change, comparability, obstacles, report_changes
 from embedge.report.model import Report
 
 CROSS = {"gallery": {"model": "teacher", "artifact": None}}
@@ -89,3 +89,77 @@ def test_other_data_and_machines_are_announced(sample: Report) -> None:
     told = comparability(sample, edited(sample, move))
     assert len(told) == 2
     assert "evaluation data" in told[0]
+
+
+def stands(before: Report, after: Report) -> list[str]:
+    return obstacles(before, after, report_changes(before, after))
+
+
+def test_another_question_is_not_better(sample: Report) -> None:
+    def loosen(value: Any) -> None:
+        value["verdict"]["gates"][-1].update(bound=1.0)
+
+    after = edited(sample, loosen)
+    change = by_name(sample, after)["gate no re-enrolment asks"]
+    assert (change.turn, change.definition) == ("changed", True)
+    assert "at least 50 %" in str(change.before)
+    assert "at least 1 %" in str(change.after)
+    assert "gate no re-enrolment" not in by_name(sample, after)
+    assert len(stands(sample, after)) == 1
+
+
+def test_a_looser_gate_that_now_passes_is_no_progress(sample: Report) -> None:
+    def failed(value: Any) -> None:
+        value["verdict"]["gates"][-1].update(bound=99.9, passed=False)
+        value["verdict"]["passed"] = False
+
+    before = edited(sample, failed)
+    assert "better" not in {
+        one.turn for one in report_changes(before, sample) if one.what.startswith("gate")
+    }
+    assert stands(before, sample)
+    assert by_name(sample, before)["gate no re-enrolment"].regression
+
+
+def test_a_gate_that_is_gone_stands_in_the_way_and_a_new_one_does_not(sample: Report) -> None:
+    def remove(value: Any) -> None:
+        del value["verdict"]["gates"][0]
+
+    after = edited(sample, remove)
+    assert stands(sample, after) == ["gate fp32 parity: there → None"]
+    assert stands(after, sample) == []
+
+
+def test_a_lost_or_looser_threshold_is_worse(sample: Report) -> None:
+    def lose(value: Any) -> None:
+        value["artifacts"][0]["threshold"] = None
+        value["artifacts"][1]["threshold"]["fmr_target"] = 0.05
+
+    found = by_name(sample, edited(sample, lose))
+    for name in ("fp32", "fp16"):
+        assert found[f"{name}: FMR its threshold keeps"].regression
+    back = by_name(edited(sample, lose), sample)
+    assert back["fp16: FMR its threshold keeps"].turn == "better"
+
+
+def test_where_nothing_is_in_both_nothing_is_proven(sample: Report) -> None:
+    def other(value: Any) -> None:
+        for one in value["evaluation"]["comparisons"]:
+            for side in ("gallery", "probe"):
+                one[side]["model"] = f"another {one[side]['model']}"
+
+    assert "no comparison is in both reports" in stands(sample, edited(sample, other))
+
+    def bare(value: Any) -> None:
+        value.update(evaluation=None, latency=None, artifacts=[], devices=[])
+        value["verdict"] = {"passed": True, "gates": []}
+
+    empty = edited(sample, bare)
+    assert stands(empty, empty) == ["no figure is in both reports"]
+
+
+def test_other_people_prove_nothing(sample: Report) -> None:
+    def move(value: Any) -> None:
+        value["evaluation"]["dataset"]["fingerprint"] = "0" * 16
+
+    assert any("evaluation data differs" in one for one in stands(sample, edited(sample, move)))

@@ -8,7 +8,10 @@ import pytest
 from sample_report import edited
 
 from embedge.bench.results import Latency
+from embedge.calibration.evaluation.figures import Acquisition, Side
+from embedge.calibration.evaluation.integrity import DataFault
 from embedge.errors import EmbedgeError
+from embedge.report import model
 from embedge.report.merge import merged_report
 from embedge.report.model import Gate, Provenance, Report, Skipped, Verdict
 from embedge.report.read import report_from_json
@@ -102,3 +105,15 @@ def test_a_report_that_was_merged_before_adds_nothing(sample: Report, device: Re
 def test_whatever_more_holds_a_merge_keeps_it(sample: Report, device: Report) -> None:
     base = replace(sample, provenance=Provenance(more={"merged": 5}))
     assert merged_report(base, [device]).provenance.more["merged"][0] == 5
+
+
+def test_what_speaks_against_the_other_is_kept(sample: Report, device: Report) -> None:
+    assert sample.evaluation
+    fault = DataFault("mislabelled", "warning", "3 pictures resemble another person", 3)
+    tested = model.Tested(Side("engine"), Acquisition.of(10, {"a.png": "broken"}))
+    other = replace(sample.evaluation, findings=(fault,), tested=(tested,))
+    merged = merged_report(sample, [replace(device, evaluation=other)])
+    assert merged.evaluation
+    assert merged.evaluation.findings == (*sample.evaluation.findings, fault)
+    assert merged.evaluation.tested == (*sample.evaluation.tested, tested)
+    assert "engine: 1 of 10 pictures could not be used" in html_from_report(merged)

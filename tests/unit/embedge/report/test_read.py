@@ -130,3 +130,12 @@ def test_the_published_json_schema_is_the_one_in_the_code() -> None:
 def test_what_could_not_be_written_again_is_refused(text: str, complaint: str) -> None:
     with pytest.raises(EmbedgeError, match=f"E-REPORT: .*{complaint}"):
         report_from_bytes(text.encode())
+
+
+def test_a_folder_stands_for_the_report_in_it(tmp_path: Path) -> None:
+    bundle = tmp_path / "run" / "lock.embedge"
+    bundle.mkdir(parents=True)
+    with pytest.raises(EmbedgeError, match=r"E-REPORT: there is no report\.json in this folder"):
+        read_report(tmp_path / "run")
+    (bundle / "report.json").write_text(json.dumps(smallest()))
+    assert read_report(bundle) == read_report(tmp_path / "run") == report_from_json(smallest())

@@ -26,6 +26,17 @@ def test_without_a_gpu_only_an_ahead_of_time_build_is_allowed():
     build._require_gpu(EngineOptions("fp16", target="rtx", sms=(86,)), driver)
 
 
+@pytest.mark.parametrize(
+    ("sms", "here"), [((), True), ((87,), True), ((86, 87), True), ((86, 89), False)]
+)
+def test_a_plan_for_other_gpus_is_not_opened_here(sms, here):
+    driver = SimpleNamespace(problem=None, devices=[SimpleNamespace(sm=87, name="Orin")])
+    options = EngineOptions("fp16", target="rtx", sms=sms)
+    assert build._runs_here(options, driver) is here
+    assert (build._device(options, driver) == "Orin") is here
+    assert not build._runs_here(options, SimpleNamespace(problem="no driver", devices=[]))
+
+
 def test_a_failed_build_repeats_what_tensorrt_said():
     log = SimpleNamespace(errors=["first", "no kernel for Conv"])
     with pytest.raises(EmbedgeError, match=r"(?s)E-TRT-BUILD.*no kernel for Conv"):

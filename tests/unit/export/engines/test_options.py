@@ -12,6 +12,7 @@ from embedge.export.engines import EngineOptions
         ({"precision": "fp32", "batches": (0, 1, 4)}, "do not rise"),
         ({"precision": "fp32", "hardware": "turing"}, "turing"),
         ({"precision": "fp32", "dla": 0}, "DLA does not compute in FP32"),
+        ({"precision": "int8", "dla": 0}, "implicit quantisation only"),
         ({"precision": "int8", "remainder": "bf16"}, "bf16"),
     ],
 )
@@ -19,6 +20,13 @@ def test_a_wrong_wish_is_named(options: dict[str, object], what: str) -> None:
     with pytest.raises(EmbedgeError, match=what) as told:
         EngineOptions(**options)
     assert told.value.code == "E-ENGINE-OPTION"
+
+
+def test_the_remedy_for_int8_on_a_dla_is_fp16() -> None:
+    with pytest.raises(EmbedgeError) as told:
+        EngineOptions("int8", dla=0)
+    assert "--precision fp16" in told.value.remedy
+    assert EngineOptions("fp16", dla=0).dla == 0
 
 
 def test_the_defaults_stand() -> None:

@@ -145,10 +145,20 @@ def test_a_folder_gives_a_set_and_others_to_spare(tmp_path):
         path = tmp_path / f"p{number // 4}" / f"{number}.png"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(image).save(path)
+    found = chosen_from_folder(tmp_path, 6, seed=1)
+    assert (len(found.names), found.offered) == (6, 8)
+    sides = [{person_of(name) for name in side} for side in (found.names, found.spare, found.plan)]
+    assert all(sides)
+    assert sum(map(len, sides)) == len(set().union(*sides))  # nobody has two roles
+    assert decoded_pictures(tmp_path, found.names).shape == (6, 112, 112, 3)
+
+
+def test_of_a_flat_folder_other_pictures_are_spare(tmp_path):
+    for number, image in enumerate(smooth_pictures(20)):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
     found = chosen_from_folder(tmp_path, 12, seed=1)
     assert (len(found.names), found.offered, len(found.spare)) == (12, 20, 8)
     assert not set(found.names) & set(found.spare)
-    assert decoded_pictures(tmp_path, found.names).shape == (12, 112, 112, 3)
     everything = chosen_from_folder(tmp_path, 100)
     assert everything.spare == everything.names  # nothing is left: the figures are of the same
 

@@ -7,6 +7,7 @@ from small_face import embed
 
 from embedge.calibration.evaluation.judge import cosines_of
 from embedge.errors import EmbedgeError
+from embedge.export.engines.tensorrt.float_weights import integer_weights
 from embedge.export.engines.tensorrt.rules import lower_opset, require_tensorrt
 from embedge.export.graph.canonical import canonical
 from embedge.export.graph.surgery import Graph
@@ -36,6 +37,19 @@ def test_zero_points_are_zero_and_biases_are_float(trt_file):
         if node.op_type == "Conv":
             assert graph.constants[node.input[2]].dtype == np.float32
             assert graph.producer(node.input[1]).op_type == "DequantizeLinear"
+
+
+def test_tensorrt_8_gets_fp32_weights_with_a_q_and_a_dq(student_file, pictures, tmp_path):
+    paths = {target: tmp_path / f"{target}.onnx" for target in ("trt", "trt8")}
+    for target, path in paths.items():
+        qdq_from_onnx(student_file, pictures, path, target=target)
+    graphs = {target: Graph.read(path) for target, path in paths.items()}
+    assert len(integer_weights(graphs["trt"])) > 5
+    assert integer_weights(graphs["trt8"]) == []
+    weights = {value.dtype for value in graphs["trt8"].constants.values() if value.ndim == 4}
+    assert weights == {np.dtype(np.float32)}
+    both = [embed(path, pictures) for path in paths.values()]
+    assert cosines_of(*both).min > 0.999999
 
 
 def test_only_the_skip_branch_of_an_addition_is_quantised(trt_file):

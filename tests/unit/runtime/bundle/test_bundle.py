@@ -294,3 +294,14 @@ def test_a_bundle_that_could_not_be_opened_is_never_put_in_place(tmp_path):
         with pytest.raises(EmbedgeError, match="E-BUNDLE-NAME"):
             tiny_bundle(tmp_path / "b", name=name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_folder_is_told_from_a_bundle(tmp_path) -> None:
+    run = tmp_path / "lock"
+    run.mkdir()
+    (run / "recipe.json").write_text("{}")
+    assert "Repeat the command" in refusal(run).remedy
+    tiny_bundle(run / "lock.embedge")
+    told = refusal(run)
+    assert (told.code, told.what) == ("E-BUNDLE-MISSING", "this is a run folder, not a bundle")
+    assert told.remedy == f"Give {run / 'lock.embedge'}"

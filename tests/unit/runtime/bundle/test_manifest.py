@@ -50,7 +50,10 @@ def test_what_it_says_is_typed(manifest: bytes) -> None:
 
 THRESHOLD = ("artifacts", "fp32", "threshold")
 BAD: list[tuple[tuple[str | int, ...], object]] = [
-    *(((*THRESHOLD, "value"), bad) for bad in (-2, 1.5, float("-inf"), float("nan"), "0.3", None)),
+    *(
+        ((*THRESHOLD, "value"), bad)
+        for bad in (-2, -1, 1.5, float("-inf"), float("nan"), "0.3", None)
+    ),
     *(((*THRESHOLD, "value"), bad) for bad in (True, [0.3], 10**400)),
     *(((*THRESHOLD, "fmr_target"), bad) for bad in (0, -1e-4, 1.1)),
     *(((*THRESHOLD, "fmr"), bad) for bad in (-0.1, 2, "few")),
@@ -62,7 +65,7 @@ BAD: list[tuple[tuple[str | int, ...], object]] = [
     (("artifacts", "fp32", "opset"), 0),
     (("artifacts", "fp32", "opset"), 17.0),
     (("artifacts", "fp32", "precision"), ["fp32"]),
-    (("extras", "thresholds", "fp32", 0, "value"), -2),
+    (("extras", "thresholds", "fp32", 0, "value"), -1),
     (("extras", "thresholds", "fp32"), {}),
     (("extras", "thresholds"), []),
     (("extras", "thresholds_against_teacher", "fp32", "value"), float("inf")),
@@ -136,7 +139,7 @@ def test_the_bundle_refuses_in_one_sentence(tmp_path: Path) -> None:
         Bundle.open(folder)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("-inf"), -2.0, 1.5])
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), -2.0, -1.0, 1.5])
 def test_a_matcher_decides_at_no_impossible_threshold(tmp_path: Path, value: float) -> None:
     faces = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3), np.uint8)
     folder = tiny_bundle(tmp_path / "tiny.embedge")

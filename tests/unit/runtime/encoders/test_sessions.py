@@ -28,7 +28,7 @@ def test_what_cannot_be_had_is_an_error_and_never_replaced(
 
 
 def test_a_session_keeps_no_second_copy_of_its_model() -> None:
-    session = ort_session(MODEL, frugal=True)
+    session = ort_session(MODEL)
     assert getattr(session, "_model_bytes", b"") == b""
     assert session.get_providers() == ["CPUExecutionProvider"]
 

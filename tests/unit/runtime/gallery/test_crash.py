@@ -7,9 +7,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from tiny_bundles import tiny_contract
 
+from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
+from embedge.runtime.gallery.mending import check, recover
 
 DIM = 16
 CONTRACT = tiny_contract(DIM)
@@ -125,3 +128,35 @@ def test_a_reader_beside_a_busy_writer_never_sees_anything_broken(tmp_path):
         os.waitpid(child, 0)
         os.close(reading)
         os.close(writing)
+
+
+def test_under_a_second_name_nothing_is_written(tmp_path):
+    """SQLite finds a journal by the file's name: a crash under the other one would undo this."""
+    path, other = tmp_path / "g", tmp_path / "link"
+    Gallery.create(path, CONTRACT, key=KEY).close()
+    os.link(path, other)
+    for name in (path, other):
+        with Gallery.open(name, key=KEY, writable=True) as gallery:
+            people = gallery.people()
+            with pytest.raises(EmbedgeError, match="E-GALLERY-LINKED"):
+                gallery.enroll("eve", row_of("7"), CONTRACT)
+            assert gallery.people() == people
+    other.unlink()
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        gallery.enroll("eve", row_of("7"), CONTRACT)
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb", "a?b#c%41", "-x", ":memory:", "file:x?mode=ro", "u\u0308", "x" * 240]
+)
+def test_whatever_the_file_is_called_it_lives(tmp_path, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for person in range(2):
+        with Gallery.for_enrolment(name, CONTRACT, key=KEY) as gallery:
+            gallery.enroll(str(person), row_of(str(person)), CONTRACT)
+    with Gallery.open(name, key=KEY, writable=True) as gallery:
+        assert gallery.erase("0", prove=True).proven
+        gallery.compact()
+        gallery.renew()
+    assert check(Path(name), KEY) == []
+    assert recover(Path(name), Path("saved"), KEY).people == 1

@@ -3,6 +3,8 @@
 import os
 import shutil
 import sqlite3
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
+from embedge.runtime.gallery.storage.carving import RECOVERING
 from embedge.runtime.gallery.storage.database import Database
 
 DIM = 64
@@ -210,6 +213,46 @@ def test_a_damaged_copy_that_recovery_reads_is_found(tmp_path, damage):
     assert not proof.proven
 
 
+@pytest.mark.parametrize("kept", ["copy and journal", "journal alone", "packed"])
+def test_what_a_stale_copys_journal_puts_back_is_found(tmp_path, kept):
+    """The copy itself has forgotten the person; rolled back, it has them again."""
+    path, copy = tmp_path / "people.gallery", tmp_path / "old.gallery"
+    with create(tmp_path) as gallery:
+        gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("PRAGMA journal_mode=PERSIST")
+        connection.execute("PRAGMA cache_spill=1")
+        connection.execute("PRAGMA cache_size=1")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("DELETE FROM person WHERE id = 1")
+        connection.execute("CREATE TABLE more (x)")  # more than the cache holds: it is spilled
+        connection.execute("INSERT INTO more VALUES (zeroblob(500000))")
+        shutil.copyfile(path, copy)
+        shutil.copyfile(f"{path}-journal", f"{copy}-journal")
+        connection.execute("ROLLBACK")
+        connection.close()
+        if kept == "copy and journal":
+            gallery.renew()
+        else:
+            copy.unlink()
+        if kept == "packed":  # at whatever alignment an archive has
+            (tmp_path / "a.tar").write_bytes(bytes(512) + Path(f"{copy}-journal").read_bytes())
+            (tmp_path / "old.gallery-journal").unlink()
+        proof = gallery.erase("ann", prove=True)
+    assert not proof.proven
+    holder = "a.tar" if kept == "packed" else "old.gallery-journal"
+    assert proof.copies == (str(tmp_path / holder),)
+
+
+def test_what_a_killed_recovery_left_is_searched(tmp_path):
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        (tmp_path / RECOVERING).mkdir()
+        shutil.copyfile(tmp_path / "people.gallery", tmp_path / RECOVERING / "g")
+        proof = gallery.erase("ann", prove=True)
+        assert proof.copies == (str(tmp_path / RECOVERING / "g"),)
+
+
 def test_an_open_gallery_beside_it_is_read_too(tmp_path):
     with Gallery.create(
         tmp_path / "open", CONTRACT, key=None, rows="int8", unencrypted=True
@@ -251,3 +294,25 @@ def test_embeddings_that_no_encoder_of_the_gallery_makes_are_refused(tmp_path, r
         with pytest.raises(EmbedgeError, match="E-EMBEDDING"):
             gallery.erase("ann", prove=True, embeddings=rows)
         assert gallery.people() == ["ann"]
+
+
+def test_a_file_made_to_take_for_ever_is_no_proof_and_takes_seconds(tmp_path):
+    """Every eighth byte begins what looks like a page of 256 rows; a thousand galleries in one."""
+    (tmp_path / "pages").write_bytes(bytes.fromhex("0d000001000ff000") * 500_000)
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        header = gallery.mirror.seen().ledger.header
+        with sqlite3.connect(tmp_path / "galleries") as connection:
+            connection.execute("CREATE TABLE header (id INTEGER PRIMARY KEY, value BLOB)")
+            for number in range(1000):
+                other = replace(header, cipher="none", epoch=f"{number:032x}").to_bytes()
+                connection.execute("INSERT INTO header VALUES (?, ?)", (number, other))
+        connection.close()
+        began = time.process_time()
+        proof = gallery.erase("ann", prove=True)
+        assert time.process_time() - began < 20
+    assert proof.unreadable == (
+        f"{tmp_path / 'galleries'}: more galleries than can be tried",
+        f"{tmp_path / 'pages'}: more rows than fit into it",
+    )
+    assert not proof.proven

@@ -10,6 +10,7 @@ from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
+from embedge.runtime.gallery.keys import key_from_file, new_key_file
 from embedge.runtime.gallery.mending import check
 from embedge.runtime.gallery.search import index as gallery_index
 
@@ -361,3 +362,19 @@ def test_a_closed_gallery_says_so(tmp_path):
     gallery.close()
     with pytest.raises(EmbedgeError, match="E-CLOSED"):
         gallery.people()
+
+
+@pytest.mark.parametrize("name", ["new\0key", ""])
+def test_a_key_file_that_can_have_no_name(tmp_path, name):
+    with pytest.raises(EmbedgeError, match="E-KEY: the key file cannot be read"):
+        key_from_file(tmp_path / name)
+    with pytest.raises(EmbedgeError, match="E-WRITE: cannot write the key file"):
+        new_key_file(tmp_path / name)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "00" * 31, "\ufeff" + "00" * 32, "0x" + "00" * 32])
+def test_a_key_file_without_a_key_is_none(tmp_path, text):
+    (tmp_path / "key").write_text(text)
+    (tmp_path / "key").chmod(0o600)
+    with pytest.raises(EmbedgeError, match=r"E-KEY: the key (has|is not)"):
+        key_from_file(tmp_path / "key")

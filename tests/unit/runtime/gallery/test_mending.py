@@ -9,6 +9,7 @@ from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
+from embedge.runtime.gallery import mending
 from embedge.runtime.gallery.mending import check, recover
 from embedge.runtime.gallery.storage.database import PAGE
 
@@ -116,3 +117,38 @@ def test_mistakes_are_named(whole, tmp_path):
         with pytest.raises(EmbedgeError, match="E-GALLERY:"):
             recover(tmp_path / "rubbish", tmp_path / "new", key)
     assert not (tmp_path / "new").exists()
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+def test_a_recovery_that_was_killed_is_swept_by_the_next(whole, tmp_path, monkeypatch):
+    path, key = whole
+    target = tmp_path / "saved" / "new"
+    target.parent.mkdir()
+    for step in ("_copied", "_saved", "_published"):
+        child = os.fork()
+        if child == 0:
+            real = getattr(mending, step)
+            monkeypatch.setattr(mending, step, lambda *its, real=real: (real(*its), os._exit(9)))
+            try:
+                recover(path, target.with_name(f"other {step}"), key)
+            finally:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert names_in(target.parent) == [".embedge-recovering", "other _published"]
+    target.touch()  # killed between the name and the file
+    (tmp_path / "saved" / "new-journal").write_bytes(b"left by another gallery of this name")
+    assert recover(path, target, key).whole
+    assert check(target, key) == []
+    assert names_in(target.parent) == ["new", "other _published"]
+
+
+def test_two_recoveries_in_one_folder_wait_for_each_other(whole, tmp_path):
+    path, key = whole
+    with mending._workplace(tmp_path / "new"):
+        with pytest.raises(EmbedgeError, match="E-GALLERY-BUSY"):
+            recover(path, tmp_path / "new", key)
+        assert (tmp_path / ".embedge-recovering").is_dir()
+    assert recover(path, tmp_path / "new", key).whole

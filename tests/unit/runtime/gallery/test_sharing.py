@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import shutil
+import signal
 import sqlite3
 import threading
 import time
@@ -139,6 +140,76 @@ def _create_and_enrol(path: Path, gate: int, writing: int) -> None:
         os.write(writing, said)
     finally:
         os._exit(0)
+
+
+def test_many_who_want_to_enrol_create_one_gallery(tmp_path):
+    """Processes and threads at once, some of them killed: whoever was told of success is in it."""
+    for attempt in range(10):
+        path = tmp_path / f"g{attempt}"
+        reading, writing = os.pipe()
+        gate_reading, gate_writing = os.pipe()
+        children = []
+        for _ in range(6):
+            child = os.fork()
+            if child == 0:
+                os.close(gate_writing)
+                _enrol_in_threads(path, gate_reading, writing)
+            children.append(child)
+        os.close(gate_writing)
+        if attempt % 2:
+            time.sleep(0.002 * attempt)
+            os.kill(children[0], signal.SIGKILL)
+        for child in children:
+            os.waitpid(child, 0)
+        os.close(writing)
+        with os.fdopen(reading) as stream:
+            said = stream.read().split("\n")[:-1]
+        os.close(gate_reading)
+        assert not [line for line in said if not line.isdigit()]
+        with Gallery.open(path, key=KEY) as gallery:
+            assert set(said) <= set(gallery.people())
+        assert len(said) >= 15
+
+
+def _enrol_in_threads(path: Path, gate: int, writing: int) -> None:
+    def enrol(number: int) -> None:
+        name = str(10 * os.getpid() + number)
+        try:
+            with Gallery.for_enrolment(path, CONTRACT, key=KEY) as gallery:
+                gallery.enroll(name, unit(int(name)), CONTRACT)
+        except EmbedgeError as error:
+            name = str(error)
+        os.write(writing, f"{name}\n".encode())
+
+    try:
+        os.read(gate, 1)
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(enrol, range(3)))
+    finally:
+        os._exit(0)
+
+
+def test_who_wants_to_enrol_takes_what_is_there_if_it_fits(tmp_path):
+    path, other = tmp_path / "g", tiny_contract(DIM, space="o" * 64)
+    path.touch()  # an interrupted creation
+    with Gallery.for_enrolment(path, CONTRACT, key=KEY, rows="int8") as gallery:
+        gallery.enroll("ann", unit(0), CONTRACT)
+    with pytest.raises(EmbedgeError, match="E-KEY"):
+        Gallery.for_enrolment(path, CONTRACT, key=bytes(32))
+    with pytest.raises(EmbedgeError, match="E-KEY"):
+        Gallery.for_enrolment(path, CONTRACT, key=None, unencrypted=True)
+    with Gallery.for_enrolment(path, other, key=KEY) as gallery:
+        assert gallery.info().rows == "int8"
+        with pytest.raises(EmbedgeError, match="E-SPACE"):
+            gallery.enroll("ben", unit(1), other)
+    with Gallery.for_enrolment(tmp_path / "plain", CONTRACT, key=None, unencrypted=True):
+        pass
+    with pytest.raises(EmbedgeError, match="E-KEY"):  # it may have been put there
+        Gallery.for_enrolment(tmp_path / "plain", CONTRACT, key=KEY)
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for place in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(EmbedgeError, match=r"E-GALLERY-(EXISTS|MISSING)"):
+            Gallery.for_enrolment(place, CONTRACT, key=KEY)
 
 
 def test_an_interrupted_creation_can_be_had_again(tmp_path):

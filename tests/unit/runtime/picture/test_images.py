@@ -89,7 +89,8 @@ def test_what_is_no_image_is_refused(tmp_path):
     assert code_of(tmp_path / "absent.png") == "E-IMAGE-MISSING"
     assert code_of(tmp_path) == "E-IMAGE-MISSING"
     assert code_of("a\0b") == "E-IMAGE-MISSING"
-    assert code_of(None) == "E-IMAGE-ARRAY"
+    assert code_of(None) == "E-IMAGE-NONE"
+    assert code_of(7) == "E-IMAGE-ARRAY"
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded():
@@ -100,9 +101,58 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded():
 
 
 def test_arrays_of_another_shape_or_type_are_refused():
-    for array in (GRADIENT[..., 0], GRADIENT.astype(np.float32), GRADIENT[:0], GRADIENT[None]):
+    for array in (GRADIENT[..., :2], GRADIENT.astype(np.float32), GRADIENT[:0], GRADIENT[None]):
         assert code_of(array) == "E-IMAGE-ARRAY"
     assert code_of(encoded(Image.fromarray(GRADIENT[..., 0].astype(np.float32)), "TIFF"))
+
+
+ALPHA = np.concatenate([GRADIENT, np.full_like(GRADIENT[..., :1], 9)], axis=2)
+
+
+@pytest.mark.parametrize(
+    ("picture", "colour", "expected"),
+    [
+        (GRADIENT, None, GRADIENT),
+        (GRADIENT, "BGR", GRADIENT[..., ::-1]),
+        (ALPHA, None, GRADIENT),
+        (ALPHA, "BGRA", GRADIENT[..., ::-1]),
+        (GRADIENT[..., 0], None, GRADIENT[..., :1].repeat(3, 2)),
+        (GRADIENT[..., :1], "GREY", GRADIENT[..., :1].repeat(3, 2)),
+        (Image.fromarray(GRADIENT), None, GRADIENT),
+        (Image.fromarray(ALPHA), "BGR", GRADIENT),  # only arrays need to be told
+        (bytearray(encoded(Image.fromarray(GRADIENT))), None, GRADIENT),
+        (memoryview(encoded(Image.fromarray(GRADIENT))), None, GRADIENT),
+    ],
+)
+def test_pictures_of_every_kind(picture, colour, expected):
+    rgb = rgb_from_picture(picture, colour=colour)
+    assert np.array_equal(rgb, expected)
+    assert rgb.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("array", "colour"),
+    [(GRADIENT, "BGRA"), (ALPHA, "BGR"), (GRADIENT, "GREY"), (GRADIENT[..., 0], "RGB")],
+)
+def test_a_colour_that_the_channels_contradict(array, colour):
+    with pytest.raises(EmbedgeError, match=rf"E-IMAGE-ARRAY.*is not {colour}"):
+        rgb_from_picture(array, colour=colour)
+    with pytest.raises(EmbedgeError, match="no colour order 'YUV'"):
+        rgb_from_picture(array, colour="YUV")
+
+
+def test_a_pillow_image_is_upright_and_bounded():
+    turned = Image.open(io.BytesIO(encoded(Image.fromarray(GRADIENT), exif=rotated())))
+    assert np.array_equal(rgb_from_picture(turned), np.rot90(GRADIENT, -1))
+    assert code_of(Image.fromarray(GRADIENT), max_pixels=1199) == "E-IMAGE-SIZE"
+    closed = Image.open(io.BytesIO(encoded(Image.fromarray(GRADIENT))[:60]))
+    assert code_of(closed) == "E-IMAGE"
+
+
+def rotated():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
 
 
 def test_float_pictures_say_why():

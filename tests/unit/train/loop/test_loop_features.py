@@ -151,7 +151,7 @@ def test_the_best_is_kept_and_training_stops_when_nothing_improves(faces, strang
 def test_watching_measures_across_spaces_and_alone(strangers):
     network = Tiny().eval()
     with torch.inference_mode():
-        from embedge.train.data.feeding.batches import pixels
+        from embedge.train.data.feeding.variation import pixels
 
         rows = network(pixels(strangers.images)).numpy()
     found = TrainingChecks(strangers, rows, every=1)(network)

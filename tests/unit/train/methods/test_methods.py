@@ -67,7 +67,7 @@ def test_th_kd_is_the_published_sum(sample, temperature):
     expected = (
         0.7 * ce(own)
         + 0.3 * ce(shared)
-        + 0.7 * (0.7 * divergence(own) + 0.3 * divergence(shared))
+        + 0.7 * temperature**2 * (0.7 * divergence(own) + 0.3 * divergence(shared))
         + 2.0 * gap.square().sum(1).mean()
     )
     loss = method(sample)

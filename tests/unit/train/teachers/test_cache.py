@@ -3,11 +3,14 @@ import json
 import numpy as np
 import pytest
 
+from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.train.data.face_set import FaceSet
+from embedge.train.loop import ranks
 from embedge.train.models.cost import NetworkCost
-from embedge.train.teachers import Teacher
+from embedge.train.teachers import SHIPPED, Teacher, open_teacher
 from embedge.train.teachers.cache import write_cache
+from embedge.train.teachers.teacher import Placement
 
 SILENT = Progress(quiet=True)
 
@@ -41,7 +44,7 @@ def test_a_stopped_cache_goes_on_where_it_was(faces, tmp_path, flip):
     path = tmp_path / "rows.npy"
     with pytest.raises(KeyboardInterrupt):
         write_cache(path, Counting(2500), faces, flip=flip, progress=SILENT)
-    done = json.loads(path.with_suffix(".json").read_text())["rows"]
+    done = json.loads(path.with_suffix(".0-of-1.json").read_text())["rows"]
     assert 0 < done < 3000
     second = Counting()
     write_cache(path, second, faces, flip=flip, progress=SILENT)
@@ -51,3 +54,33 @@ def test_a_stopped_cache_goes_on_where_it_was(faces, tmp_path, flip):
     found = np.load(path, mmap_mode="r")
     assert found.dtype == np.float16
     assert np.array_equal(found, expected)
+
+
+def test_ranks_fill_one_array_between_them(faces, tmp_path, monkeypatch):
+    """One after the other here: what each is asked is its own share, and nothing else."""
+    path, shown = tmp_path / "rows.npy", []
+    for rank in range(3):
+        monkeypatch.setattr(ranks, "rank", lambda rank=rank: rank)
+        monkeypatch.setattr(ranks, "world", lambda: 3)
+        monkeypatch.setattr(ranks, "barrier", lambda: None)
+        monkeypatch.setattr(ranks, "agreed", lambda work: work())
+        teacher = Counting()
+        write_cache(path, teacher, faces, flip=False, progress=SILENT)
+        shown.append(teacher.shown)
+    assert shown == [1000, 1000, 1000]
+    assert np.array_equal(np.load(path), Counting().features(faces.images).astype(np.float16))
+
+
+def test_a_teacher_on_another_device_answers_the_same(tmp_path):
+    from pretend_device import PRETEND
+
+    images = np.random.default_rng(0).integers(0, 256, (5, 112, 112, 3)).astype(np.uint8)
+    here, there = open_teacher(SHIPPED), open_teacher(SHIPPED)
+    there.placed(Placement(str(PRETEND), batch=3))
+    assert there.batch == 3
+    np.testing.assert_allclose(there.features(images), here.features(images), atol=1e-4)
+
+
+def test_a_teacher_that_only_runs_here_says_so():
+    with pytest.raises(EmbedgeError, match=r"E-NO-GPU.*counting"):
+        Counting().placed(Placement("cuda"))

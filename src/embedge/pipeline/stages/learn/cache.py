@@ -10,18 +10,24 @@ from embedge.pipeline.stages.learn.faces import faces_of
 from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.train.distil import CachedTeacher
 from embedge.train.teachers.cache import write_cache
+from embedge.train.teachers.teacher import Placement
 
 __all__ = ["cache_stage", "cached"]
 
 _PLAIN, _FLIPPED = "plain.npy", "flipped.npy"
 
 
-def cache_stage(run: Run, faces: Stage, teacher: Stage, *, dim: int, flip: bool) -> Stage:
-    """Embeddings of `dim` dimensions, of the mirrored pictures too if `flip`."""
+def cache_stage(
+    run: Run, faces: Stage, teacher: Stage, where: Placement, *, dim: int, flip: bool
+) -> Stage:
+    """Embeddings of `dim` dimensions, of the mirrored pictures too if `flip`.
+
+    Half precision is another answer and so another stage; where and how many at a time is not.
+    """
     sides = {_PLAIN: False, _FLIPPED: True} if flip else {_PLAIN: False}
 
     def work(folder: Path) -> None:
-        known, pictures = teacher_of(teacher), faces_of(faces)
+        known, pictures = teacher_of(teacher).placed(where), faces_of(faces)
         for name, side in sides.items():
             write_cache(folder / name, known, pictures, flip=side, progress=run.progress)
 
@@ -33,9 +39,10 @@ def cache_stage(run: Run, faces: Stage, teacher: Stage, *, dim: int, flip: bool)
 
     return run.stage(
         "cache",
-        {"flip": flip},
+        {"flip": flip} if where.amp == "fp32" else {"flip": flip, "amp": where.amp},
         [faces, teacher],
         work,
+        together=True,
         stand_in=zeros,
         asks=lambda: len(sides) * len(faces_of(faces)),
     )

@@ -1,9 +1,8 @@
 """Whom a student is watched on while it learns: strangers, and verification sets."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from embedge.calibration.thresholds import split_subjects
+from embedge.calibration.people.splits import Roles, roles_of
 from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
@@ -12,15 +11,26 @@ from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.train.data import FaceDataset, FaceSet
 from embedge.train.loop.checks import TrainingChecks, VerificationSet
 
-__all__ = ["checks_of", "split_of", "verification_sets"]
+__all__ = ["checks_of", "require_people", "roles_in", "somebody_chooses", "verification_sets"]
 
 
-def split_of(faces: FaceDataset, recipe: Recipe) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(who chooses checkpoints, plans and thresholds, who judges), whoever asks.
+def roles_in(faces: FaceDataset, recipe: Recipe) -> Roles:
+    """Which of the held-out people do what, whoever asks.
 
     It goes by the seed of the data: students of other seeds are judged on the same people.
     """
-    return split_subjects(faces.labels, recipe.data.seed)
+    return roles_of(faces.labels, recipe.data.seed, choosing=somebody_chooses(recipe))
+
+
+def require_people(recipe: Recipe) -> Roles:
+    """The roles of so many held-out people, told before anything is learnt."""
+    people = np.arange(recipe.data.held_out)
+    return roles_of(people, recipe.data.seed, choosing=somebody_chooses(recipe))
+
+
+def somebody_chooses(recipe: Recipe) -> bool:
+    """Whether held-out people choose a checkpoint or the layers that stay in float."""
+    return bool(recipe.student.train.evaluate_every) or recipe.int8.budget is not None
 
 
 def verification_sets(recipe: Recipe) -> tuple[VerificationSet, ...]:
@@ -48,7 +58,7 @@ def checks_of(
     *,
     shares: bool,
 ) -> TrainingChecks | None:
-    """The people whom thresholds are set on, and the sets; the other people stay for the report."""
+    """The people who choose, and the sets; the other people stay for thresholds and report."""
     if held_out is None:
         return None
     strangers, train = _watched(FaceSet.load(held_out.folder), recipe), recipe.student.train
@@ -64,7 +74,7 @@ def checks_of(
 
 
 def _watched(faces: FaceSet, recipe: Recipe) -> FaceSet:
-    chosen = np.flatnonzero(split_of(faces, recipe)[0])
+    chosen = np.flatnonzero(roles_in(faces, recipe).choose)
     return FaceSet(
         f"{faces.name}, watched",
         np.asarray(faces.images[chosen]),

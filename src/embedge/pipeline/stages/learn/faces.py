@@ -109,7 +109,8 @@ def _copied(run: Run, data: Data) -> Stage:
         FaceSet(
             side.name, read.images[sound], side.labels[sound], side.identities, side.fingerprint
         ).save(folder)
-        return {"images": int(sound.sum()), "identities": side.classes}
+        failed = {error.name: error.reason for error in read.corrupt}
+        return {"images": int(sound.sum()), "identities": side.classes, "failed": failed}
 
     inputs = {
         "of": whole.fingerprint,

@@ -73,7 +73,9 @@ def school_cache(run: Run, recipe: Recipe, school: School) -> Stage:
     embeddings already."""
     flip = recipe.data.flip or school.head.read(HeadFacts).recovered is not None
     dim = head_of(school.head).shape[1]
-    return cache_stage(run, school.faces, school.teacher, dim=dim, flip=flip)
+    return cache_stage(
+        run, school.faces, school.teacher, recipe.teacher.placement, dim=dim, flip=flip
+    )
 
 
 def save_head(folder: Path, head: Tensor, name: str = "head") -> None:
@@ -100,7 +102,7 @@ def _recovered(run: Run, recipe: Recipe, faces: Stage, teacher: Stage, known: Te
             f"  the teacher's classifier of {len(known.head)} classes is not of these"
             f" {pictures.classes} people: centres are recovered from its embeddings"
         )
-    cache = cache_stage(run, faces, teacher, dim=known.dim, flip=True)
+    cache = cache_stage(run, faces, teacher, recipe.teacher.placement, dim=known.dim, flip=True)
     steps, margin = recipe.teacher.probe_steps, recipe.distill.margin
 
     def work(folder: Path) -> HeadFacts:

@@ -7,6 +7,7 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import Tensor
 
+from embedge.calibration.people.splits import RULES
 from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage, Training
@@ -49,6 +50,8 @@ def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stag
     start = start_stage(run, recipe, school, dim) if teaching.taught else None
     after += [start] if start else []
     inputs, sets = dict(teaching.inputs), verification_sets(recipe)
+    if watched:
+        inputs["split"] = RULES
     if sets:
         inputs["verification"] = {one.name: one.fingerprint for one in sets}
 

@@ -87,6 +87,7 @@ def _trained_teacher(run: Run, recipe: Recipe, faces: Stage) -> Stage:
         return TeacherFacts(curves)
 
     foreign = {"source", "file", "head_shards", "preprocessing", "probe_steps"}
+    foreign |= {"device", "amp", "batch"}
     inputs = {"teacher": wanted.model_dump(mode="json", exclude=foreign), "seed": recipe.seed}
     return run.stage(
         "teacher",

@@ -1,13 +1,16 @@
-"""The bounds that decide whether a run may be shipped."""
+"""The bounds that decide whether a run may be shipped, asked of the far ends of intervals."""
 
 from collections.abc import Iterator
 
-from embedge.calibration.evaluation.figures import Key
+from embedge.calibration.evaluation.figures import Comparison, Key
+from embedge.calibration.people.shortage import LOOSEST
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
-from embedge.report.model import Direction, Gate
+from embedge.report.model import Gate
 
 __all__ = ["gates_of"]
+
+_CROSS_SPACE = 0.8  # of a student that shares its teacher's space, unless the recipe says more
 
 
 def gates_of(recipe: Recipe, findings: ParityResult) -> list[Gate]:
@@ -15,6 +18,10 @@ def gates_of(recipe: Recipe, findings: ParityResult) -> list[Gate]:
     return [
         *_cosine_gates(recipe, findings),
         *_loss_gates(recipe, findings),
+        _threshold_gate(recipe, findings),
+        _promise_gate(findings),
+        _data_gate(findings),
+        _student_gate(recipe, findings),
         *_cross_space_gate(recipe, findings),
     ]
 
@@ -24,39 +31,74 @@ def _cosine_gates(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
     for name, facts in findings.artifacts.items():
         if name in bounds:
             what = f"cosine of {name} to the student in torch, first percentile"
-            yield _gate(f"{name} parity", what, facts.cosine.p1, bounds[name], "min")
+            yield Gate.of(f"{name} parity", what, facts.cosine.p1, bounds[name], "min")
 
 
 def _loss_gates(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
     fmr, bound = recipe.evaluate.gate_fmr, recipe.evaluate.gates.tar_loss
-    whole = _tar(findings, Key(student("fp32"), student("fp32")), fmr)
-    for name in findings.artifacts:
-        if name == "fp32":
-            continue
-        part = _tar(findings, Key(student(name), student(name)), fmr)
-        loss = None if whole is None or part is None else 100 * (whole - part)
-        what = f"TAR that {name} loses against fp32 at FMR {fmr:g}"
-        yield _gate(f"{name} accuracy", what, loss, 100 * bound, "max", "points")
+    for name, found in findings.artifacts.items():
+        if name != "fp32":
+            most = None if found.loss is None else 100 * found.loss.high
+            what = f"TAR that {name} may lose against fp32 at FMR {fmr:g}, upper end"
+            yield Gate.of(f"{name} accuracy", what, most, 100 * bound, "max", "points")
+
+
+def _threshold_gate(recipe: Recipe, findings: ParityResult) -> Gate:
+    asked = recipe.evaluate.threshold_fmr
+    targets = [
+        None if one.threshold is None else one.threshold.fmr_target
+        for one in findings.artifacts.values()
+    ]
+    loosest = None if None in targets else 100 * max(target for target in targets if target)
+    bound = asked if recipe.evaluate.threshold_shortage == "fail" else max(LOOSEST, asked)
+    what = f"FMR that the thresholds are set for; {100 * asked:g} % was asked for"
+    return Gate.of("thresholds", what, loosest, 100 * bound, "max", "%")
+
+
+def _promise_gate(findings: ParityResult) -> Gate:
+    """Of the comparison whose threshold keeps its promise worst; the data must not refute it."""
+    kept = dict[str, float]()
+    for one in findings.comparisons:
+        held = findings.artifacts.get(one.probe.artifact or "")
+        if one.at_threshold is not None and held is not None:
+            alone = one.gallery == one.probe
+            promised = held.threshold if alone else held.threshold_against_teacher
+            if promised is not None:
+                kept[one.name] = one.at_threshold.fmr.low / promised.fmr_target
+    worst = max(kept, key=lambda name: kept[name], default=None)
+    what = f"FMR of the people judged over the FMR promised, lower end (worst: {worst})"
+    return Gate.of(
+        "thresholds hold", what, None if worst is None else kept[worst], 1.0, "max", "times"
+    )
+
+
+def _data_gate(findings: ParityResult) -> Gate:
+    errors = [one.what for one in findings.findings if one.severity == "error"]
+    if findings.dataset.thresholds_on == "the same people":
+        errors.append("thresholds were set on people who are judged")
+    looked = "copies, shuffled labels and people with two roles were looked for"
+    what = f"faults that spoil the figures ({'; '.join(errors) or looked})"
+    return Gate.of("held-out people", what, float(len(errors)), 0.0, "max")
+
+
+def _student_gate(recipe: Recipe, findings: ParityResult) -> Gate:
+    alone = _comparison(findings, Key(student("fp32"), student("fp32")))
+    most = 100 * alone.eer.high if alone is not None and alone.eer is not None else None
+    what = "equal error rate of the student alone, upper end"
+    return Gate.of("equal error rate", what, most, 100 * recipe.evaluate.gates.eer, "max", "%")
 
 
 def _cross_space_gate(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
     """Absent where the student has a space of its own and nobody asked for more."""
-    fmr, bound = recipe.evaluate.gate_fmr, recipe.evaluate.gates.cross_space_tar
-    across = Key(TEACHER, student("fp32"))
-    if bound or any(one.key == across for one in findings.comparisons):
-        value = _tar(findings, across, fmr)
-        what = f"TAR of student probes against the teacher's gallery at FMR {fmr:g}"
-        share = None if value is None else 100 * value
-        yield _gate("no re-enrolment", what, share, 100 * bound, "min", "%")
+    fmr, given = recipe.evaluate.gate_fmr, recipe.evaluate.gates.cross_space_tar
+    one = _comparison(findings, Key(TEACHER, student("fp32")))
+    if given or one is not None:
+        point = one.tar_at(fmr) if one is not None else None
+        least = None if point is None or point.low is None else 100 * point.low
+        bound = 100 * (_CROSS_SPACE if given is None else given)
+        what = f"TAR of student probes in the teacher's gallery at FMR {fmr:g}, lower end"
+        yield Gate.of("no re-enrolment", what, least, bound, "min", "%")
 
 
-def _tar(findings: ParityResult, key: Key, fmr: float) -> float | None:
-    points = (one.tar_at(fmr) for one in findings.comparisons if one.key == key)
-    return next((point.tar for point in points if point), None)
-
-
-def _gate(
-    name: str, what: str, value: float | None, bound: float, side: Direction, unit: str = ""
-) -> Gate:
-    told = None if value is None else round(value, 5)
-    return Gate.of(name, what, told, bound, side, unit)
+def _comparison(findings: ParityResult, key: Key) -> Comparison | None:
+    return next((one for one in findings.comparisons if one.key == key), None)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from embedge.calibration.people.splits import RULES
 from embedge.errors import EmbedgeError
 from embedge.export.int8.budget.precision_plan import Budget
 from embedge.export.int8.placement import Target
@@ -20,7 +21,7 @@ from embedge.export.int8.qdq import Quantise, qdq_from_onnx, quantised
 from embedge.export.int8.training.qat import Fit, trained_graph
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
-from embedge.pipeline.stages.learn.checks import split_of
+from embedge.pipeline.stages.learn.checks import roles_in
 from embedge.pipeline.stages.learn.faces import held_out_stage
 from embedge.pipeline.stages.learn.head import School
 from embedge.pipeline.stages.learn.students import Teaching
@@ -47,7 +48,7 @@ def int8_stage(run: Run, recipe: Recipe, onnx: Stage, calibration: Stage, school
         after += teaching.stages
     if recipe.int8.budget is not None:
         held_out = held_out_stage(run, recipe)
-        inputs["budget"] = [recipe.int8.budget, recipe.evaluate.gate_fmr, recipe.seed]
+        inputs["budget"] = [recipe.int8.budget, recipe.evaluate.gate_fmr, recipe.data.seed, RULES]
         after.append(held_out)
 
     def work(folder: Path) -> dict[str, Any]:
@@ -135,6 +136,6 @@ def _budget(recipe: Recipe, held_out: Stage | None) -> Budget | None:
     if recipe.int8.budget is None or held_out is None:
         return None
     faces = FaceSet.load(held_out.folder)
-    rows, _ = split_of(faces, recipe)
+    rows = roles_in(faces, recipe).choose
     some = np.asarray(faces.images[np.flatnonzero(rows)])
     return Budget(recipe.int8.budget, recipe.evaluate.gate_fmr, some, faces.labels[rows])

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 from embedge.calibration.evaluation.figures import Comparison, Cosines, Count, Side
-from embedge.report.model import Dataset
+from embedge.calibration.evaluation.integrity import DataFault
+from embedge.calibration.intervals.lead import Lead
+from embedge.calibration.people.zoo import Zoo
+from embedge.report.model import Dataset, Shortage
 from embedge.runtime.threshold import Threshold
 
 __all__ = ["TEACHER", "ArtifactParity", "ParityResult", "ScoredPlaces", "WorstPlaces", "student"]
@@ -17,14 +20,18 @@ def student(artifact: str) -> Side:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactParity:
-    """Nearness to torch, and thresholds for a gallery of its own and for the teacher's."""
+    """Nearness to torch, and thresholds for a gallery of its own and for the teacher's.
+
+    `loss` is the TAR it loses against the first artifact at the FMR of the gates.
+    """
 
     provider: str
     cosine: Cosines
     threshold: Threshold | None
-    threshold_needs: Count | None
+    shortage: Shortage | None
     threshold_against_teacher: Threshold | None
     thresholds: tuple[Threshold, ...]
+    loss: Lead | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +55,5 @@ class ParityResult:
     artifacts: dict[str, ArtifactParity]
     comparisons: tuple[Comparison, ...]
     worst: WorstPlaces
+    findings: tuple[DataFault, ...] = ()
+    zoo: Zoo | None = None

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from embedge import __version__
 from embedge.bench.results import Latency
+from embedge.calibration.evaluation.figures import Acquisition, Key
 from embedge.calibration.evaluation.worst import ScoredPair
 from embedge.files import sha256_file
 from embedge.pipeline.recipe import Recipe
@@ -42,6 +43,7 @@ from embedge.report.model import (
     Skippable,
     Skipped,
     Space,
+    Tested,
     Training,
     Verdict,
     Worst,
@@ -70,6 +72,7 @@ class Told:
     space: Space
     findings: ParityResult
     faces: FaceSet
+    acquisition: Acquisition
     models: tuple[Model, ...]
     artifacts: tuple[Artifact, ...]
     skipped: tuple[Skipped, ...]
@@ -89,11 +92,25 @@ def report_of(told: Told) -> Report:
         models=told.models,
         artifacts=told.artifacts,
         skipped=told.skipped,
-        evaluation=Evaluation(findings.dataset, findings.comparisons),
+        evaluation=_evaluation(told),
         latency=told.latency,
         worst=_worst(findings, told.faces, shown=recipe.evaluate.pictures),
         training=Training(told.curves),
         provenance=told.provenance,
+    )
+
+
+def _evaluation(told: Told) -> Evaluation:
+    """Findings name faces only where the report may show them."""
+    findings, named = told.findings, told.recipe.evaluate.pictures
+    seen = told.acquisition if named else replace(told.acquisition, failures={})
+    faults = findings.findings
+    return Evaluation(
+        findings.dataset,
+        findings.comparisons,
+        findings=faults if named else tuple(replace(one, examples=()) for one in faults),
+        tested=(Tested(student("fp32"), seen),),
+        zoo=findings.zoo,
     )
 
 
@@ -110,12 +127,14 @@ def artifact_of(
         provider=found.provider,
         cosine_to_torch=found.cosine,
         threshold=found.threshold,
+        shortage=found.shortage,
         float_layers=tuple(layers),
     )
 
 
 def _worst(findings: ParityResult, faces: FaceSet, *, shown: bool) -> Worst:
-    threshold = findings.artifacts["fp32"].threshold
+    alone = Key(student("fp32"), student("fp32"))
+    line = next((one.line for one in findings.comparisons if one.key == alone), None)
 
     def pairs(places: Sequence[ScoredPlaces]) -> list[ScoredPair]:
         return [ScoredPair(place.a, place.b, place.cosine) for place in places]
@@ -124,7 +143,7 @@ def _worst(findings: ParityResult, faces: FaceSet, *, shown: bool) -> Worst:
         pairs(findings.worst.impostors),
         pairs(findings.worst.genuines),
         comparison=str(student("fp32")),
-        threshold=threshold.value if threshold else None,
+        line=line,
         label=lambda row: faces.identities[faces.labels[row]],
         picture=(lambda row: np.asarray(faces.images[row])) if shown else None,
     )
@@ -196,6 +215,9 @@ def _thresholds(chain: Chain) -> dict[str, Any]:
         "thresholds_against_teacher": {
             name: plain(found.threshold_against_teacher) for name, found in facts.items()
         },
+        "threshold_shortages": {
+            name: plain(found.shortage) for name, found in facts.items() if found.shortage
+        },
     }
 
 
@@ -207,6 +229,7 @@ def _told(chain: Chain, command: str) -> Told:
         space=Space(contract.space, teacher_of(chain["teacher"]).digest, contract.digest),
         findings=chain.findings,
         faces=FaceSet.load(chain["held-out"].folder),
+        acquisition=_acquisition(chain["held-out"]),
         models=tuple(_models(chain)),
         artifacts=chain.artifacts(),
         skipped=tuple(_skipped(chain)),
@@ -214,6 +237,12 @@ def _told(chain: Chain, command: str) -> Told:
         curves=tuple(_curves(chain)),
         provenance=_provenance(chain),
     )
+
+
+def _acquisition(held_out: Stage) -> Acquisition:
+    """Of every network at once: a picture that cannot be decoded is one for none of them."""
+    failed = held_out.facts.get("failed", {})
+    return Acquisition.of(held_out.facts["images"] + len(failed), failed)
 
 
 def _skipped(chain: Chain) -> list[Skipped]:

@@ -3,10 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-from embedge.calibration.evaluation.figures import Comparison, DriftPoint, Rate, TarPoint
+from embedge.calibration.evaluation.figures import (
+    Comparison,
+    DriftPoint,
+    EqualErrorRate,
+    Rate,
+    TarPoint,
+)
 from embedge.report.model import Report, Slice
 from embedge.report.render.plots import det_plot, histogram_plot, occupied
-from embedge.report.render.words import one_in, percent, rate_text
+from embedge.report.render.views.tested import searches_view, tested_view, zoo_view
+from embedge.report.render.words import bare_percent, cosine_text, one_in, percent, rate_text
 
 __all__ = ["accuracy_view"]
 
@@ -21,17 +28,25 @@ def accuracy_view(report: Report) -> dict[str, Any] | None:
         return None
     comparisons = evaluation.comparisons
     baselines = {model.name for model in report.models if model.role == "baseline"}
-    rates = sorted({point.fmr for one in comparisons for point in one.tar})[::-1]
+    points = [point for one in comparisons for point in one.tar]
+    rates = sorted({point.fmr for point in points if point.tar is not None})[::-1]
     return {
         "dataset": evaluation.dataset,
         "people": evaluation.dataset.people or _PEOPLE,
         "pairs": _same_pairs(comparisons),
+        "uncarried": _uncarried(points, rates),
         "rates": [{"text": rate_text(rate), "one_in": one_in(rate)} for rate in rates],
         "rows": [
             _row(style, one, rates, baselines)
             for style, one in zip(_styles(comparisons), comparisons, strict=True)
         ],
+        "confidence": _confidence(comparisons),
+        "few": any(point.few for one in comparisons for point in one.tar),
+        "tested": tested_view(report),
+        "searches": searches_view(report),
+        "zoo": zoo_view(report),
         "decisions": _decisions(comparisons),
+        "decisions_on": _DECIDED[evaluation.dataset.thresholds_on],
         "drifts": _drifts(comparisons),
         "dets": _dets(comparisons),
         "matrix": _matrix(comparisons),
@@ -39,6 +54,30 @@ def accuracy_view(report: Report) -> dict[str, Any] | None:
         "slice_ratios": [ratio.words for ratio in evaluation.slice_ratios],
         "slices": [_slice(row) for row in evaluation.slices],
     }
+
+
+_DECIDED = {
+    "other people": "The thresholds came with the artifacts: they were fixed beforehand, on other"
+    " people; the people of both were compared.",
+    "the same people": "The thresholds were fixed on people who are judged here too: these rates"
+    " flatter them.",
+    "not checked": "The thresholds came with the artifacts. Not checked: whether they were fixed on"
+    " other people than these.",
+}
+
+
+def _uncarried(points: Sequence[TarPoint], rates: Sequence[float]) -> list[str]:
+    """What nobody's comparisons carry: a column of its own would say nothing else."""
+    needs = {point.fmr: point.needs or 0 for point in points if point.fmr not in rates}
+    return [
+        f"TAR at FMR {rate_text(fmr)}: insufficient data: needs {needs[fmr]:,} impostor pairs."
+        for fmr in sorted(needs, reverse=True)
+    ]
+
+
+def _confidence(comparisons: Sequence[Comparison]) -> str:
+    known = {f"{100 * one.confidence:g}" for one in comparisons}
+    return known.pop() if len(known) == 1 else "95"
 
 
 def _styles(comparisons: Sequence[Comparison]) -> list[int]:
@@ -91,28 +130,52 @@ def _row(
         "probe": str(one.probe),
         "baseline": bool(baselines & {one.gallery.model, one.probe.model}),
         "pairs": _pairs(one),
-        "eer": percent(one.eer.rate if one.eer else None, 2),
+        "eer": _equal_error(one),
         "tar": [_tar(points.get(rate)) for rate in rates],
         "facts": _facts(one),
     }
 
 
-def _tar(point: TarPoint | None) -> dict[str, str]:
-    if point is None:
+def _equal_error(one: Comparison) -> dict[str, str]:
+    if one.eer is None:
         return {"text": "–", "detail": ""}
+    return {"text": percent(one.eer.rate, 2), "detail": _between(one.eer)}
+
+
+def _tar(point: TarPoint | None) -> dict[str, Any]:
+    told = {"text": "–", "detail": "", "few": False, "evidence": []}
+    if point is None:
+        return told
     if point.tar is None:
-        return {"text": "", "detail": f"insufficient data: needs {point.needs:,} impostor pairs"}
+        return {**told, "text": "", "detail": point.lacks}
     detail = ""
     if point.low is not None and point.high is not None:
-        detail = f"{100 * point.low:.1f} – {100 * point.high:.1f}"
-    return {"text": percent(point.tar, 1), "detail": detail}
+        detail = f"{bare_percent(point.low)} – {bare_percent(point.high)}"
+    return {
+        "text": percent(point.tar, 1),
+        "detail": detail,
+        "few": point.few,
+        "evidence": _evidence(point),
+    }
+
+
+def _evidence(point: TarPoint) -> list[str]:
+    """What a TAR rests on: the FMR it really has, and the errors of both kinds."""
+    lines = []
+    if (measured := point.measured) is not None:
+        ends = f"{bare_percent(measured.low, 2)} – {bare_percent(measured.high, 2)}"
+        lines += [f"FMR {percent(measured.rate, 2)}", ends]
+    if point.false_matches is not None and point.false_non_matches is not None:
+        lines.append(f"{point.false_matches:,} false, {point.false_non_matches:,} missed")
+    return lines
 
 
 def _facts(one: Comparison) -> list[str]:
     same = one.same_image
     if same is None:
         return []
-    return [f"same picture: cosine {same.mean:.3f}, p1 {same.p1:.3f}, min {same.min:.3f}"]
+    mean, p1, least = (cosine_text(value, 3) for value in (same.mean, same.p1, same.min))
+    return [f"same picture: cosine {mean}, p1 {p1}, min {least}"]
 
 
 def _decisions(comparisons: Sequence[Comparison]) -> list[dict[str, str]]:
@@ -131,7 +194,7 @@ def _decisions(comparisons: Sequence[Comparison]) -> list[dict[str, str]]:
     ]
 
 
-def _between(rate: Rate) -> str:
+def _between(rate: Rate | EqualErrorRate) -> str:
     return f"{percent(rate.low, 2)} – {percent(rate.high, 2)}"
 
 
@@ -162,14 +225,15 @@ def _drift(point: DriftPoint) -> dict[str, str]:
 
 
 def _matrix(comparisons: Sequence[Comparison]) -> dict[str, Any] | None:
-    """Gallery × probe at the lowest FMR that every comparison carries."""
+    """Gallery × probe at the lowest FMR that every comparison carries, on enough errors if any."""
     galleries = list(dict.fromkeys(one.gallery for one in comparisons))
     probes = list(dict.fromkeys(one.probe for one in comparisons))
     rates = [{point.fmr for point in one.tar if point.tar is not None} for one in comparisons]
     shared = set.intersection(*rates) if rates else set()
     if not shared or len(galleries) < 2 or len(probes) < 2:
         return None
-    rate = min(shared)
+    few = {point.fmr for one in comparisons for point in one.tar if point.few}
+    rate = min(shared - few or shared)
     cells = {
         (one.gallery, one.probe): point.tar
         for one in comparisons
@@ -178,6 +242,7 @@ def _matrix(comparisons: Sequence[Comparison]) -> dict[str, Any] | None:
     }
     return {
         "fmr": rate_text(rate),
+        "few": rate in few,
         "probes": [str(probe) for probe in probes],
         "rows": [
             {

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from embedge.report.gate.licence import non_commercial
-from embedge.report.model import Pair, Report
+from embedge.report.model import Curve, Pair, Report
 from embedge.report.render.plots import series_plot
 
-__all__ = ["provenance_view", "training_view", "worst_view"]
+__all__ = ["provenance_view", "series_words", "training_view", "worst_view"]
 
 _NAMES = {
     "teacher_digest": "Teacher (sha256)",
@@ -28,6 +28,7 @@ def worst_view(report: Report) -> dict[str, Any] | None:
     return {
         "comparison": worst.comparison,
         "threshold": worst.threshold,
+        "line": worst.line,
         "false_matches": [_pair(pair) for pair in worst.false_matches],
         "false_non_matches": [_pair(pair) for pair in worst.false_non_matches],
     }
@@ -52,22 +53,47 @@ def training_view(report: Report) -> list[dict[str, Any]]:
     """One drawing per quantity, with every run that logged it in the same colour everywhere."""
     curves = report.training.curves if report.training else ()
     runs = list(dict.fromkeys(curve.name for curve in curves))
-    quantities = list(dict.fromkeys(name for curve in curves for name in curve.series))
+    quantities = dict[str, list[tuple[Curve, str]]]()
+    for curve in curves:
+        for series in curve.series:
+            quantities.setdefault(series_words(series), []).append((curve, series))
     drawn: list[dict[str, Any]] = []
-    for quantity in quantities[:_MOST_QUANTITIES]:
-        chosen = [curve for curve in curves if quantity in curve.series]
-        styles = [runs.index(curve.name) for curve in chosen]
-        title = quantity.replace("_", " ")
+    for title, chosen in list(quantities.items())[:_MOST_QUANTITIES]:
+        styles = [runs.index(curve.name) for curve, _ in chosen]
         svg = series_plot(
-            {curve.name: (curve.steps, curve.series[quantity]) for curve in chosen},
+            {curve.name: (curve.steps, curve.series[series]) for curve, series in chosen},
             styles=styles,
             name=f"train{len(drawn)}",
             x="step",
-            y=title,
+            y="",
         )
-        lines = [{"style": s, "name": curve.name} for s, curve in zip(styles, chosen)]
+        lines = [{"style": s, "name": curve.name} for s, (curve, _) in zip(styles, chosen)]
         drawn.append({"title": title, "svg": svg, "lines": lines})
     return drawn
+
+
+# what a training logs, in words; the label's cross-entropy of a student's own classifier is one
+# quantity whatever else a method adds
+_SERIES = {
+    "loss": "Loss: the sum of all terms",
+    "ce": "Cross-entropy of the labels, own classifier",
+    "ce-own": "Cross-entropy of the labels, own classifier",
+    "ce-shared": "Cross-entropy of the labels, teacher's classifier",
+    "kl": "Divergence from the teacher's answers",
+    "kl-own": "Divergence from the teacher's answers, own classifier",
+    "kl-shared": "Divergence from the teacher's answers, teacher's classifier",
+    "kl-primary": "Divergence from the teacher, likely classes",
+    "kl-binary": "Divergence from the teacher, likely against other classes",
+    "distance": "Distance from the teacher's embeddings",
+    "distances": "Distances among pictures, against the teacher's",
+    "angles": "Angles among pictures, against the teacher's",
+    "eer": "Equal error rate, student alone",
+    "cross-space eer": "Equal error rate, teacher's gallery",
+}
+
+
+def series_words(series: str) -> str:
+    return _SERIES.get(series, series.replace("_", " "))
 
 
 def provenance_view(report: Report) -> dict[str, Any]:

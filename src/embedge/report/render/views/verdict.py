@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from embedge.report.model import Gate, Model, Report
+from embedge.report.render.views.cautions import cautions_of
 from embedge.report.render.words import (
+    bare_percent,
     bound_text,
     byte_text,
     count_text,
@@ -23,12 +25,28 @@ def verdict_view(report: Report) -> dict[str, Any]:
     kind = "passed" if report.verdict.passed else "failed"
     if not gates:  # a device's bench, say: nothing was asked, so nothing was passed
         kind = "measured"
+    cautions = cautions_of(report)
+    against = [one.text for one in cautions if one.kind == "against"]
+    if kind == "passed" and against:
+        kind = "reserved"
     return {
         "kind": kind,
-        "word": kind.capitalize(),
-        "sentence": _sentence(gates, failed),
+        "word": _WORDS.get(kind, kind.capitalize()),
+        "sentence": _sentence(gates, failed) + _but(len(against)),
+        "against": against,
+        "unchecked": [one.text for one in cautions if one.kind == "unchecked"],
+        "few": [one.text for one in cautions if one.kind == "few"],
         "gates": [_gate(gate) for gate in [*failed, *(g for g in gates if g.passed)]],
     }
+
+
+_WORDS = {"reserved": "Passed with reservations"}
+
+
+def _but(facts: int) -> str:
+    if not facts:
+        return ""
+    return f" {facts} fact{'s speak' if facts > 1 else ' speaks'} against it."
 
 
 def _sentence(gates: Sequence[Gate], failed: Sequence[Gate]) -> str:
@@ -93,12 +111,12 @@ def _smallest_file(report: Report) -> dict[str, str] | None:
 
 
 def _true_to_teacher(report: Report) -> dict[str, str] | None:
-    """TAR of a teacher gallery with student probes, at the lowest FMR the data carries."""
+    """TAR of a teacher gallery with student probes, at the lowest FMR that enough errors carry."""
     teacher, student = _by_role(report, "teacher"), _by_role(report, "student")
     if not (teacher and student):
         return None
     carried = [
-        (point.fmr, point.tar)
+        (point.few, point.fmr, point)
         for one in report.comparisons
         if (one.gallery.model, one.probe.model) == (teacher.name, student.name)
         for point in one.tar
@@ -107,11 +125,12 @@ def _true_to_teacher(report: Report) -> dict[str, str] | None:
     if not carried:
         return None
     # the first of the strictest: the network itself comes before its artifacts
-    fmr, tar = min(carried, key=lambda point: point[0])
+    few, fmr, point = min(carried, key=lambda found: found[:2])
+    between = f"{bare_percent(point.low or 0)} – {bare_percent(point.high or 1)}"
     return {
         "label": "Teacher gallery, student probe",
-        "value": percent(tar),
-        "note": f"accepted at FMR {rate_text(fmr)}",
+        "value": percent(point.tar),
+        "note": f"accepted at FMR {rate_text(fmr)} ({between}){', on few errors' if few else ''}",
     }
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from embedge.cli import main
-from embedge.cli.device.enroll import _is_unfinished
 
 ENROLL = ["enroll", "tiny.embedge", "door.gallery"]
 
@@ -41,11 +40,14 @@ def test_of_many_each_picture_has_its_outcome(
     assert refusals[2].startswith("E-")
 
 
-def test_an_empty_file_is_a_creation_that_was_interrupted(tmp_path: Path) -> None:
-    file = tmp_path / "door.gallery"
-    assert not _is_unfinished(file)
+def test_an_empty_file_is_a_creation_that_was_interrupted(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Path("new.gallery")
     file.touch()
-    assert _is_unfinished(file)
+    monkeypatch.setenv("EMBEDGE_GALLERY_KEY", "5a" * 32)
+    assert main(["enroll", "tiny.embedge", "new.gallery", "ann", "0.png"]) == 0
+    assert main(["enroll", "tiny.embedge", "new.gallery", "ben", "1.png"]) == 0
     file.write_bytes(b"x")
-    assert not _is_unfinished(file)
-    assert not _is_unfinished(tmp_path)
+    assert main(["enroll", "tiny.embedge", "new.gallery", "ann", "0.png"]) == 2
+    assert file.read_bytes() == b"x"

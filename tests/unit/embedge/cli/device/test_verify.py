@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tiny_bundles import tiny_bundle, tiny_threshold
 
 from embedge.cli import main
 
@@ -26,3 +27,34 @@ def test_text_and_json_tell_one_decision(place: Path, capsys: pytest.CaptureFixt
     assert "0.3000 (accept strictly above)" in lines[2]
     assert "100,000 impostor pairs of 450 subjects (a test set)" in lines[4]
     assert lines[5].split() == ["ran", "fp32", "on", "CPUExecutionProvider"]
+
+
+def test_a_rate_or_a_number_of_ones_own(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    loose = {**tiny_threshold(0.1).to_json(), "fmr_target": 1e-2, "fmr_upper": 9e-3}
+    tiny_bundle(Path("two.embedge"), extras={"thresholds": {"fp32": [loose]}})
+    pair = ["verify", "two.embedge", "0.png", "0.png"]
+    assert main([*pair, "--fmr", "0.01", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["threshold"]["value"] == 0.1
+    assert main([*pair, "--fmr", "1e-3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["threshold"]["value"] == 0.3
+    assert main([*pair, "--fmr", "1e-6"]) == 2
+    said = capsys.readouterr().err
+    assert "E-OPERATING-POINT: no threshold of this artifact is proven" in said
+    assert "its strictest is proven for 9.5e-05" in said
+    assert main([*pair, "--threshold", "0.99"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "MATCH"
+    assert lines[3] == (
+        "  evidence   your own number: no evidence, its false match rate is unknown"
+    )
+    assert main([*pair, "--threshold", "nan"]) == 2
+    assert "decides nothing" in capsys.readouterr().err
+
+
+def test_an_artifact_without_a_threshold_says_what_one_can_do(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair = ["verify", "tiny.embedge", "0.png", "0.png", "--artifact", "raw"]
+    assert main(pair) == 2
+    assert "--threshold" in capsys.readouterr().err
+    assert main([*pair, "--threshold", "0.5"]) == 0

@@ -25,6 +25,14 @@ def options(*arguments: str) -> argparse.Namespace:
         (["--pairs", "p", "--matrix"], "E-EVALUATE-OPTIONS: --matrix and --groups"),
         (["--bin", "p", "--groups", "g"], "E-EVALUATE-OPTIONS: --matrix and --groups"),
         (["--all-pairs", "--per-person", "1"], "E-EVALUATE-OPTIONS: --per-person is 1"),
+        (["--all-pairs", "--fmrs", "0"], "E-EVALUATE-OPTIONS: --fmrs 0 is no rate"),
+        (["--all-pairs", "--fmrs", "0.1", "nan"], "E-EVALUATE-OPTIONS: --fmrs nan is no rate"),
+        (["--all-pairs", "--eer-at-most", "2"], "E-EVALUATE-OPTIONS: --eer-at-most 2 is no rate"),
+        (["--all-pairs", "--groups-fmr", "0.1"], "--groups-fmr says nothing without groups"),
+        (
+            ["--all-pairs", "--groups", "g", "--groups-fmr", "0"],
+            "E-EVALUATE-OPTIONS: --groups-fmr 0 is no rate",
+        ),
         (["--all-pairs"], "E-EVALUATE-ROOT"),
         (["--pairs", "p"], "E-EVALUATE-ROOT"),
     ],
@@ -77,8 +85,23 @@ def test_two_files_of_one_name_are_told_apart_by_their_bytes(tmp_path: Path) -> 
     path = tmp_path / "a.onnx"
     path.write_bytes(tiny_onnx(tiny_contract(64)))
     model = opened_model(str(path))
-    taken = {Side("a")}
-    assert evaluate._told_apart(model, set(), "a.onnx") == Side("a")
+    taken = {Side("a"): "another"}
+    assert evaluate._told_apart(model, {}, "a.onnx") == Side("a")
     assert evaluate._told_apart(model, taken, "a.onnx") == Side(f"a@{model.digest[:8]}")
-    with pytest.raises(EmbedgeError, match=r"a\.onnx is given more than once"):
-        evaluate._told_apart(model, {*taken, Side(f"a@{model.digest[:8]}")}, "a.onnx")
+    for again in ({Side("a"): model.digest}, {**taken, Side(f"a@{model.digest[:8]}"): "x"}):
+        with pytest.raises(EmbedgeError, match=r"a\.onnx is given more than once"):
+            evaluate._told_apart(model, again, "a.onnx")
+
+
+def test_a_matrix_of_two_spaces_is_refused_before_anything_is_embedded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / "a.onnx", tmp_path / "b.onnx"]
+    for path, space in zip(paths, "ab"):
+        path.write_bytes(tiny_onnx(tiny_contract(64, space=space * 64)))
+    monkeypatch.setattr(evaluate, "_trial", lambda options: pytest.fail("the faces were opened"))
+    asked = ["evaluate", "--models", *map(str, paths), "--all-pairs", "--root", str(tmp_path)]
+    assert main([*asked, "--matrix"]) == 2
+    said = capsys.readouterr().err
+    assert "E-SPACE: --matrix compares models of one space" in said
+    assert "--space NAME" in said

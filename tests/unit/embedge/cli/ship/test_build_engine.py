@@ -19,10 +19,41 @@ def options(*more: str) -> argparse.Namespace:
 
 def test_options_become_engine_options():
     asked = options("--batch", "1,4,16", "--dla", "0", "--sm", "86", "--sm", "89")
-    found = build_engine._engine_options(asked)
+    found = build_engine._engine_options(asked, "fp16")
     assert found.batches == (1, 4, 16)
-    assert (found.precision, found.dla, found.sms) == ("int8", 0, (86, 89))
+    assert (found.precision, found.dla, found.sms) == ("fp16", 0, (86, 89))
     assert "~" not in str(found.timing_cache)
+
+
+@pytest.mark.parametrize(
+    ("given", "precisions"),
+    [
+        ([], ("int8", "fp16")),
+        (["--dla", "0"], ("fp16",)),
+        (["--precision", "int8"], ("int8",)),
+        (["--precision", "fp32", "--sm", "86"], ("fp32",)),
+    ],
+)
+def test_int8_and_fp16_are_built_unless_one_is_asked_for(given, precisions):
+    assert build_engine._precisions(options(*given)) == precisions
+
+
+def test_what_is_faster_cannot_be_told_ahead_of_time():
+    with pytest.raises(EmbedgeError, match=r"E-ENGINE-OPTION.*--sm builds ahead"):
+        build_engine._precisions(options("--sm", "86"))
+
+
+@pytest.mark.parametrize(
+    ("given", "single", "named"),
+    [
+        (["--out", "e.plan"], False, "--out"),
+        (["--artifact", "fp16", "--drop-signature"], True, "--artifact, --drop-signature"),
+    ],
+)
+def test_options_of_a_bundle_are_not_those_of_a_file(given, single, named):
+    build_engine._require_fitting(options(*given), single=not single)
+    with pytest.raises(EmbedgeError, match=f"E-ENGINE-OPTION: {named} does not go with"):
+        build_engine._require_fitting(options(*given), single=single)
 
 
 @pytest.mark.parametrize(("text", "found"), [("3", (3, 3, 3)), ("1,2,8", (1, 2, 8))])

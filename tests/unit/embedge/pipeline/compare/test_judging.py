@@ -9,7 +9,7 @@ from face_sets import face_set
 from embedge.pipeline.compare.judging import Judge
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
-from embedge.pipeline.stages.learn.checks import checks_of, split_of
+from embedge.pipeline.stages.learn.checks import checks_of
 from embedge.pipeline.stages.learn.head import School
 from embedge.progress import Progress
 
@@ -44,10 +44,3 @@ def test_where_nobody_chose_everybody_judges(held_out: Stage, tmp_path: Path) ->
     faces = face_set()
     labels = Judge(run, recipe(0), held_out, watched=False).labels()
     np.testing.assert_array_equal(labels, faces.labels)
-
-
-def test_both_sides_are_whole_people_and_everybody_is_on_one() -> None:
-    faces = face_set()
-    choose, judges = split_of(faces, recipe(3))
-    assert (choose ^ judges).all()
-    assert not set(faces.labels[choose]) & set(faces.labels[judges])

@@ -37,8 +37,8 @@ def test_tar_by_value_and_by_the_low_end(sample: Report) -> None:
     assert point.tar is not None
     between = (point.low + point.tar) / 2
     rule = {**CROSS, "fmr": 0.001, "at_least": between}
-    assert outcome(sample, tar=[rule])[0][0]
-    (passed, said) = outcome(sample, tar=[{**rule, "bound": "low"}])[0]
+    assert outcome(sample, tar=[{**rule, "bound": "value"}])[0][0]
+    (passed, said) = outcome(sample, tar=[rule])[0]
     assert not passed
     assert "low end" in said
     assert "TAR of teacher / student int8-cpu at FMR 0.001" in said
@@ -131,3 +131,12 @@ def test_of_gates_of_one_name_every_one_counts(sample: Report, gates: Any) -> No
     passed = Gate.of("engine parity", "", 0.95, 0.9, "min")
     report = replace(sample, verdict=Verdict.of([failed, passed]))
     assert [one for one, _ in outcome(report, gates=gates)] == [False, True]
+
+
+def test_all_gates_of_a_report_without_any_is_no_pass(sample: Report) -> None:
+    """As of a device's bench: nothing was asked of it, so nothing held."""
+    report = replace(sample, verdict=Verdict.of([]))
+    assert outcome(report, gates="all") == [
+        (False, "gates: the report has none; a policy for such reports says `gates: none`")
+    ]
+    assert outcome(report, gates="none") == []

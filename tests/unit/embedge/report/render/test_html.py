@@ -20,6 +20,7 @@ from embedge.report.model import (
 )
 from embedge.report.render.html import html_from_report
 from embedge.report.render.pictures import without_pictures
+from embedge.report.render.words import percent
 
 VOID = {"meta", "link", "img", "br", "line", "path", "circle", "use", "rect"}
 
@@ -80,9 +81,9 @@ def test_everything_is_on_the_page(page: str, sample: Report) -> None:
         assert comparison.name in words
         for point in comparison.tar:
             missing = f"needs {point.needs or 0:,}"
-            told = missing if point.tar is None else f"{100 * point.tar:.1f} %"
+            told = missing if point.tar is None else percent(point.tar).replace("\xa0", " ")
             assert told in words
-    for told in ("All 6 gates hold.", "TensorRT is not installed", "Apache-2.0"):
+    for told in ("All 10 gates hold.", "TensorRT is not installed", "Apache-2.0"):
         assert told in words
     assert sample.latency
     assert f"{sample.latency.artifacts[0].p50:.2f}" in words
@@ -140,7 +141,7 @@ def test_a_failed_report_names_the_failures_first(sample: Report) -> None:
     unknown = Gate.of(gate.name, gate.what, None, gate.bound, gate.direction, gate.unit)
     report = replace(sample, verdict=Verdict.of([*others, unknown]))
     words = Tree(html_from_report(report)).words
-    assert "1 of 6 gates fails: no re-enrolment." in words
+    assert "1 of 10 gates fails: no re-enrolment." in words
     assert words.index("not measured") < words.index("fp32 parity")
 
 
@@ -205,6 +206,37 @@ def test_long_training_runs_stay_small(sample: Report) -> None:
     curve = Curve("long", steps, {"loss": tuple(float(step % 97) for step in steps)})
     page = html_from_report(bare(sample, training=Training((curve,))))
     assert len(page) < 80_000
+
+
+def test_training_is_told_in_words_and_what_two_students_share_is_on_one_axis(
+    sample: Report,
+) -> None:
+    steps = (0, 1)
+    taught = Curve("th-kd", steps, {"ce-own": (2.0, 1.0), "kl-shared": (3.0, 1.0)})
+    scratch = Curve("scratch", steps, {"ce": (2.5, 2.0)})
+    page = html_from_report(bare(sample, training=Training((taught, scratch))))
+    assert "ce-own" not in page.lower()
+    (shared,) = (
+        part for part in page.split("<h3>") if part.startswith("Cross-entropy of the labels, own")
+    )
+    assert "th-kd" in shared
+    assert "scratch" in shared
+    assert "Divergence from the teacher&#39;s answers, teacher&#39;s classifier" in page
+    assert "losses of different methods are sums of different terms" in page
+
+
+def test_how_sure_a_rate_is_stands_in_words_beside_it(page: str, sample: Report) -> None:
+    words = Tree(page).words.replace("\N{NO-BREAK SPACE}", " ")
+    assert "95 % intervals over people" in words
+    for one in sample.comparisons:
+        assert one.eer
+        assert f"{100 * one.eer.low:.2f} % – {100 * one.eer.high:.2f} %" in words
+        for point in one.tar:
+            if point.tar is not None:
+                told = f"{point.false_matches:,} false, {point.false_non_matches:,} missed"
+                assert told in words
+                assert point.measured
+                assert percent(point.measured.rate, 2).replace("\N{NO-BREAK SPACE}", " ") in words
 
 
 def test_a_report_without_gates_claims_nothing(sample: Report) -> None:

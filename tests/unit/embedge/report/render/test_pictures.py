@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from embedge.calibration.evaluation.figures import Line
 from embedge.calibration.evaluation.worst import ScoredPair
 from embedge.report.model import Pair, Report, Worst
 from embedge.report.render.pictures import picture_uri, without_pictures, worst_section
@@ -20,7 +21,7 @@ def section(picture: Callable[[int], NDArray[np.uint8]] | None = None) -> Worst:
         PAIRS,
         PAIRS[:1],
         comparison="x",
-        threshold=0.5,
+        line=Line(0.5, "FMR 1 %"),
         label=lambda row: f"person {row}",
         picture=picture,
     )

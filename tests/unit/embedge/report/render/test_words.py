@@ -1,16 +1,50 @@
 """Numbers as people say them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from embedge.report.render import words
 
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(0.974, "97.4 %"), (0.0, "0.0 %"), (1.0, "100.0 %"), (0.00012, "0.012 %"), (None, "–")],
+    [
+        (0.974, "97.4 %"),
+        (0.0, "0.0 %"),
+        (1.0, "100.0 %"),
+        (0.00012, "0.012 %"),
+        (None, "–"),
+        (0.9996, "99.96 %"),
+        (0.99999, "99.999 %"),
+        (1 - 1e-9, "99.9999999 %"),
+        (1e-7, "1e-05 %"),
+    ],
 )
 def test_percent(value: float | None, said: str) -> None:
     assert words.percent(value).replace("\N{NO-BREAK SPACE}", " ") == said
+
+
+@given(st.floats(1e-12, 1 - 1e-12), st.integers(0, 3))
+def test_only_all_is_a_hundred_and_only_nothing_is_zero(share: float, digits: int) -> None:
+    said = words.bare_percent(share, digits)
+    assert 0 < float(said) < 100
+    assert float(said) == pytest.approx(100 * share, rel=0.06, abs=0.51 * 10**-digits)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(1.0, "1.0000"), (0.9685, "0.9685"), (0.999996, "0.999996"), (1 - 4e-11, "1 − 4e-11")],
+)
+def test_a_cosine_is_one_only_if_it_is(value: float, said: str) -> None:
+    assert words.cosine_text(value) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(99.9999, "99.9999 %"), (100.0, "100 %"), (94.884, "94.88 %"), (0, "0 %")]
+)
+def test_a_gate_in_percent_is_never_all_by_rounding(value: float, said: str) -> None:
+    assert words.value_text(value, "%").replace("\N{NO-BREAK SPACE}", " ") == said
 
 
 @pytest.mark.parametrize(

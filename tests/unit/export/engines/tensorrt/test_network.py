@@ -1,9 +1,10 @@
 """How a network is typed, by what a TensorRT offers and what is asked of it."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from outside_files import ATTACKS
+from tiny_graphs import graph_file
 
 from embedge.errors import EmbedgeError
 from embedge.export.engines import EngineOptions
@@ -56,12 +57,13 @@ def tensor(name):
     return SimpleNamespace(dtype=SimpleNamespace(name=name))
 
 
-def parse(net, precision, errors=()):
+def parse(net, precision, model, errors=()):
     class Parser:
         def __init__(self, *_):
             self.num_errors = len(errors)
 
-        def parse_from_file(self, _):
+        def parse(self, data):
+            assert data == model.read_bytes()
             return not errors
 
         def get_error(self, index):
@@ -71,18 +73,23 @@ def parse(net, precision, errors=()):
     trt.OnnxParser = Parser
     builder = SimpleNamespace(create_network=lambda flags: net if flags == 2 else None)
     options, log = EngineOptions(precision), SimpleNamespace(errors=[])
-    return network_from_onnx(trt, builder, Path("m.onnx"), options, "STRONGLY_TYPED", log)
+    return network_from_onnx(trt, builder, model, options, "STRONGLY_TYPED", log)
 
 
-def test_types_are_counted_and_a_missing_precision_is_a_mistake():
+@pytest.fixture
+def model(tmp_path):
+    return graph_file(tmp_path / "m.onnx")
+
+
+def test_types_are_counted_and_a_missing_precision_is_a_mistake(model):
     net = network("INT8", "FLOAT", "INT8")
     assert tensor_types(net) == {"FLOAT": 1, "INT8": 2}
-    assert parse(net, "int8")[0] is net
+    assert parse(net, "int8", model)[0] is net
     with pytest.raises(EmbedgeError, match=r"E-TRT-PRECISION.*no tensor of the graph is HALF"):
-        parse(net, "fp16")
+        parse(net, "fp16", model)
 
 
-def test_every_refused_node_is_named():
+def test_every_refused_node_is_named(model):
     def refused(number):
         return SimpleNamespace(node=lambda: number, desc=lambda: f"reason {number}")
 
@@ -90,5 +97,13 @@ def test_every_refused_node_is_named():
         **vars(refused(7)), node_name=lambda: "act", node_operator=lambda: "Gelu"
     )
     with pytest.raises(EmbedgeError) as told:
-        parse(network(), "fp32", [refused(3), named])
+        parse(network(), "fp32", model, [refused(3), named])
     assert "node 3: reason 3\n  - node 7 'act' (Gelu): reason 7" in str(told.value)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_no_parser_sees_a_graph_that_names_other_files(tmp_path, attack):
+    model = tmp_path / "m.onnx"
+    model.write_bytes(ATTACKS[attack]())
+    with pytest.raises(EmbedgeError, match="E-GRAPH"):
+        parse(None, "fp32", model)

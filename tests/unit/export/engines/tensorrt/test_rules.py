@@ -6,7 +6,11 @@ from graphs import graph_of
 from onnx import helper
 
 from embedge.errors import EmbedgeError
-from embedge.export.engines.tensorrt.rules import lower_opset, require_tensorrt
+from embedge.export.engines.tensorrt.rules import (
+    lower_opset,
+    require_tensorrt,
+    require_tensorrt_8,
+)
 
 node = helper.make_node
 
@@ -47,3 +51,13 @@ def test_an_opset_is_lowered_only_where_nothing_changes():
     newer = graph_of([node("Gelu", ["x"], ["y"], name="g")], {}, opset=20)
     with pytest.raises(EmbedgeError, match=r"E-OPSET.*node g \(Gelu\)"):
         lower_opset(newer, 17)
+
+
+def test_integer_weights_are_refused_for_tensorrt_8_only():
+    graph = graph_of(
+        [node("DequantizeLinear", ["w.q", "s", "z"], ["y"], name="dq")],
+        {"w.q": np.ones(4, np.int8), "s": np.float32(0.1), "z": np.int8(0)},
+    )
+    require_tensorrt(graph.to_model())
+    with pytest.raises(EmbedgeError, match=r"E-TRT-GRAPH.*node dq .*INT8 weights"):
+        require_tensorrt_8(graph.to_model())

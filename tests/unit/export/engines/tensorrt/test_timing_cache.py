@@ -27,10 +27,9 @@ class Config:
 
 
 def test_the_name_carries_device_and_version(tmp_path):
-    trt = SimpleNamespace(__name__="tensorrt", __version__="10.3.0")
-    path = timing_cache_path(tmp_path, trt, "Orin (nvgpu)", 87)
+    path = timing_cache_path(tmp_path, "tensorrt-10.3.0", "Orin (nvgpu)", 87)
     assert path == tmp_path / "tensorrt-10.3.0-sm87-orin-nvgpu.timing"
-    assert timing_cache_path(tmp_path, trt, "??", 87).name.endswith("-no-gpu.timing")
+    assert timing_cache_path(tmp_path, "rtx-1.7.1", "??", 87).name.endswith("-no-gpu.timing")
 
 
 def test_a_second_build_begins_with_the_timings_of_the_first(tmp_path):

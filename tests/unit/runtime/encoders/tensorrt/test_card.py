@@ -16,6 +16,7 @@ CARD = EngineCard(
     remainder="fp16",
     target="tensorrt",
     tensorrt="10.3.0",
+    bindings="10.7.0",
     sms=(87,),
     device="Orin",
     driver="540.4.0",
@@ -41,8 +42,10 @@ def test_round_trip(tmp_path: Path) -> None:
         (CARD, "10.3.0", 87, None),
         (CARD, "10.3.1", 87, "built by TensorRT 10.3.0, here is 10.3.1"),
         (CARD, "10.3.0", 86, "built for sm_87 (Orin), here is sm_86"),
+        (CARD, "10.3.0.30", 87, None),
         (COMPATIBLE, "10.16.1.11", 87, None),
-        (COMPATIBLE, "11.4.0.106", 87, None),
+        (COMPATIBLE, "10.2.9", 87, "built by TensorRT 10.3.0, here is 10.2.9"),
+        (COMPATIBLE, "11.4.0", 87, "built by TensorRT 10.3.0, here is 11.4.0"),
         (COMPATIBLE, "8.6.1", 87, "built by TensorRT 10.3.0, here is 8.6.1"),
         (AMPERE, "10.3.0", 90, None),
         (AMPERE, "10.3.0", 75, "built for sm_86 (Orin), here is sm_75"),
@@ -85,6 +88,18 @@ def test_anything_else_is_refused(tmp_path: Path, text: str) -> None:
 def test_what_cannot_be_is_refused(tmp_path: Path, name: str, value: object) -> None:
     (tmp_path / "e.plan.json").write_text(json.dumps({**CARD.to_json(), name: value}))
     with pytest.raises(EmbedgeError, match="E-ENGINE-CARD"):
+        EngineCard.read(tmp_path / "e.plan")
+
+
+def test_a_sidecar_of_the_earlier_format_is_read(tmp_path: Path) -> None:
+    """It named one version for bindings and library, and knew no choice between precisions."""
+    old = {**CARD.to_json(), "format": "embedge.engine/1"}
+    del old["bindings"], old["chosen"]
+    (tmp_path / "e.plan.json").write_text(json.dumps(old))
+    assert EngineCard.read(tmp_path / "e.plan") == replace(CARD, bindings="10.3.0")
+    del old["tensorrt"]
+    (tmp_path / "e.plan.json").write_text(json.dumps(old))
+    with pytest.raises(EmbedgeError, match=r"E-ENGINE-CARD.*tensorrt"):
         EngineCard.read(tmp_path / "e.plan")
 
 

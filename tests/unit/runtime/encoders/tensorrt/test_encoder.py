@@ -27,7 +27,7 @@ def opened(memory: FakeMemory, monkeypatch: pytest.MonkeyPatch) -> Open:
     monkeypatch.setattr(module, "_gpu", lambda _: SimpleNamespace(name="numpy", sm=0))
     monkeypatch.setattr(module, "open_memory", lambda *_: memory)
     monkeypatch.setattr(module, "engine_from_plan", lambda *_: fake_engine(memory))
-    card = SimpleNamespace(batches=(1, 4, 4), tensorrt="0", precision="fp32")
+    card = SimpleNamespace(batches=(1, 4, 4), tensorrt="0", precision="fp32", dla=None)
     return lambda **options: TensorRTEncoder(b"", card, tiny_contract(DIM), **options)  # type: ignore[arg-type]
 
 

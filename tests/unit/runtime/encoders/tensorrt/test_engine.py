@@ -21,6 +21,7 @@ CARD = EngineCard(
     remainder="fp32",
     target="tensorrt",
     tensorrt="10.3.0",
+    bindings="10.7.0",
     sms=(87,),
     device="Orin",
     driver="540",
@@ -65,13 +66,14 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return SimpleNamespace(deserialize_cuda_engine=lambda _: answers[0])
 
     trt = SimpleNamespace(
-        __version__="10.3.0",
+        __version__="10.7.0",
         ILogger=logger,
         Runtime=runtime,
         TensorIOMode=SimpleNamespace(INPUT=0, OUTPUT=1),
         DataType=SimpleNamespace(FLOAT=FLOAT),
     )
     monkeypatch.setattr(module, "tensorrt_module", lambda _: trt)
+    monkeypatch.setattr(module, "library_version", lambda _: "10.3.0")
     return answers
 
 

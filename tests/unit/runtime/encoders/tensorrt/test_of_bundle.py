@@ -25,6 +25,7 @@ CARD = EngineCard(
     remainder="fp32",
     target="tensorrt",
     tensorrt="10.3.0",
+    bindings="10.7.0",
     sms=(87,),
     device="Orin",
     driver="540",
@@ -50,9 +51,8 @@ def bundle(tmp_path: Path) -> Bundle:
 def on(monkeypatch: pytest.MonkeyPatch, sm: int, version: str = "10.3.0") -> None:
     driver = SimpleNamespace(problem=None, devices=[SimpleNamespace(sm=sm)])
     monkeypatch.setattr(of_bundle, "cuda_driver", lambda: driver)
-    monkeypatch.setattr(
-        of_bundle, "tensorrt_module", lambda _: SimpleNamespace(__version__=version)
-    )
+    monkeypatch.setattr(of_bundle, "tensorrt_module", lambda _: SimpleNamespace())
+    monkeypatch.setattr(of_bundle, "library_version", lambda _: version)
     monkeypatch.setattr(of_bundle, "TensorRTEncoder", lambda plan, *_, **__: plan)
 
 

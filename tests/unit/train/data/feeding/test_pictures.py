@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from face_sets import face_folder
+from PIL import Image
 
 from embedge.errors import EmbedgeError
 from embedge.train.data.face_set import FaceSet
@@ -93,3 +94,17 @@ def test_every_picture_once_an_epoch(tmp_path: Path) -> None:
     seen = torch.cat([batches.at(step).index for step in range(10)])  # three epochs of 20
     for epoch in range(3):
         assert sorted(seen[20 * epoch : 20 * epoch + 20].tolist()) == list(range(20))
+
+
+def test_photos_are_told_from_corrupt_records(tmp_path: Path) -> None:
+    """One wrong picture is a corrupt record; a folder of photos is another mistake."""
+    for person in range(2):
+        (tmp_path / f"p{person}").mkdir()
+        for number in range(4):
+            photo = Image.fromarray(np.zeros((250, 200, 3), np.uint8))
+            photo.save(tmp_path / f"p{person}" / f"{number}.jpg")
+    with pytest.raises(EmbedgeError) as caught:
+        np.asarray(ImageFolder(tmp_path).images[:])
+    assert caught.value.code == "E-NOT-ALIGNED"
+    assert "p0/0.jpg: 200×250 pixels" in caught.value.what
+    assert "embedge data align" in caught.value.remedy

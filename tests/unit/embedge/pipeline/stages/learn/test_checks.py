@@ -2,24 +2,23 @@ import numpy as np
 import pytest
 from tiny_school import SCHEDULE, tiny_recipe
 
-from embedge.calibration.thresholds import split_subjects
 from embedge.errors import EmbedgeError
 from embedge.pipeline.run import Run
-from embedge.pipeline.stages.learn.checks import checks_of, verification_sets
+from embedge.pipeline.stages.learn.checks import checks_of, roles_in, verification_sets
 from embedge.pipeline.stages.learn.faces import faces_of, held_out_stage
 from embedge.pipeline.stages.learn.head import School
 
 
-def test_those_who_choose_a_checkpoint_never_judge(run: Run, school: School) -> None:
+def test_those_who_choose_do_nothing_else(run: Run, school: School) -> None:
     recipe = tiny_recipe(student__train={**SCHEDULE, "evaluate_every": 1, "patience": 2})
     held_out = held_out_stage(run, recipe)
     watch = checks_of(run, recipe, school, held_out, (), shares=True)
     assert watch is not None
     assert (watch.every, watch.patience) == (1, 2)
     labels = faces_of(held_out).labels
-    calibrate, test = split_subjects(labels, recipe.seed)
-    assert set(watch.faces.labels) == set(labels[calibrate])
-    assert not set(watch.faces.labels) & set(labels[test])
+    roles = roles_in(faces_of(held_out), recipe)
+    assert set(watch.faces.labels) == set(labels[roles.choose])
+    assert not set(watch.faces.labels) & set(labels[roles.judge | roles.threshold])
     assert np.shape(watch.teacher) == (len(watch.faces), 8)
     assert checks_of(run, recipe, school, None, (), shares=True) is None
 

@@ -30,3 +30,17 @@ def test_nobody_of_a_data_set_is_on_both_sides(tmp_path: Path) -> None:
 def test_more_faces_need_a_data_set_to_stand_beside(tmp_path: Path) -> None:
     with pytest.raises(EmbedgeError, match=r"E-RECIPE-KEY.*data\.extra"):
         train_faces_stage(run_in(tmp_path), tiny_recipe(data__extra=["more"]))
+
+
+def test_a_held_out_picture_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    source = face_folder(tmp_path / "faces")
+    recipe = tiny_recipe(data__source=str(source), data__held_out=2, data__held_out_per_identity=3)
+    first = held_out_stage(run_in(tmp_path / "sound"), recipe)
+    assert first.facts["failed"] == {}
+    person = faces_of(first).identities[0]
+    (source / person / "0.jpg").write_bytes(b"no picture")
+    found = held_out_stage(run_in(tmp_path / "run"), recipe)
+    assert found.facts["images"] == 5
+    ((name, why),) = found.facts["failed"].items()
+    assert f"{person}/0.jpg" in name
+    assert why

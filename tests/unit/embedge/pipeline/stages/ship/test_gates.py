@@ -3,35 +3,28 @@
 from dataclasses import replace
 
 import pytest
-from sample_report import sample_recipe, sample_report
+from sample_report import sample_findings, sample_recipe, sample_report
 
-from embedge.calibration.evaluation.figures import Key
+from embedge.calibration.evaluation.figures import (
+    Comparison,
+    EqualErrorRate,
+    Key,
+    Rate,
+    Side,
+    TarPoint,
+)
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.stages.ship.gates import gates_of
-from embedge.pipeline.stages.ship.parity_result import (
-    TEACHER,
-    ArtifactParity,
-    ParityResult,
-    WorstPlaces,
-    student,
-)
+from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
 from embedge.report.model import Gate
 
 ACROSS = Key(TEACHER, student("fp32"))
+ALONE = Key(student("fp32"), student("fp32"))
 
 
 @pytest.fixture(scope="module")
 def findings() -> ParityResult:
-    report = sample_report()
-    assert report.evaluation
-    artifacts = {
-        one.name: ArtifactParity("CPU", one.cosine_to_torch, one.threshold, None, None, ())
-        for one in report.artifacts
-        if one.cosine_to_torch
-    }
-    return ParityResult(
-        report.evaluation.dataset, artifacts, report.comparisons, WorstPlaces((), ())
-    )
+    return sample_findings()
 
 
 def gates(findings: ParityResult, **more: object) -> dict[str, Gate]:
@@ -40,31 +33,91 @@ def gates(findings: ParityResult, **more: object) -> dict[str, Gate]:
     return {gate.name: gate for gate in gates_of(recipe, findings)}
 
 
-def tar(findings: ParityResult, key: Key) -> float:
+def compared(findings: ParityResult, key: Key) -> Comparison:
     (one,) = (one for one in findings.comparisons if one.key == key)
-    point = one.tar_at(0.01)
-    assert point
-    assert point.tar is not None
-    return point.tar
+    return one
+
+
+def at_threshold(findings: ParityResult, low: float) -> ParityResult:
+    """The same, but so much at least of the strangers was seen to match."""
+
+    def changed(one: Comparison) -> Comparison:
+        at = one.at_threshold
+        return one if at is None else replace(one, at_threshold=replace(at, fmr=Rate(1, low, 1)))
+
+    return replace(findings, comparisons=tuple(map(changed, findings.comparisons)))
 
 
 def test_the_gates_are_those_of_the_sample_report(findings: ParityResult) -> None:
     assert gates_of(sample_recipe(), findings) == list(sample_report().verdict.gates)
 
 
-def test_every_gate_reads_its_own_comparison(findings: ParityResult) -> None:
-    found = gates(findings)
-    whole, part = (tar(findings, Key(student(n), student(n))) for n in ("fp32", "int8-cpu"))
-    assert found["int8-cpu accuracy"].value == round(100 * (whole - part), 5)
-    assert found["no re-enrolment"].value == round(100 * tar(findings, ACROSS), 5)
-    assert found["int8-cpu parity"].value == round(findings.artifacts["int8-cpu"].cosine.p1, 5)
+def test_every_gate_asks_the_far_end_of_its_interval(findings: ParityResult) -> None:
+    found, loss = gates(findings), findings.artifacts["int8-cpu"].loss
+    across, alone = (compared(findings, key) for key in (ACROSS, ALONE))
+    point = across.tar_at(0.01)
+    assert loss
+    assert point
+    assert point.low
+    assert alone.eer
+    assert found["int8-cpu accuracy"].value == 100 * loss.high
+    assert loss.low < loss.difference < loss.high
+    assert found["no re-enrolment"].value == 100 * point.low
+    assert found["equal error rate"].value == 100 * alone.eer.high
+    assert found["int8-cpu parity"].value == findings.artifacts["int8-cpu"].cosine.p1
 
 
 def test_what_was_not_measured_has_failed(findings: ParityResult) -> None:
     found = gates(findings, gate_fmr=1e-6)
     assert found["no re-enrolment"].value is None
     assert not found["no re-enrolment"].passed
-    assert not found["fp16 accuracy"].passed
+    unknown = replace(findings.artifacts["fp16"], loss=None)
+    lost = replace(findings, artifacts={**findings.artifacts, "fp16": unknown})
+    assert not gates(lost)["fp16 accuracy"].passed
+    assert not gates(replace(findings, comparisons=()))["thresholds hold"].passed
+
+
+def test_a_threshold_that_is_missing_or_looser_than_allowed_fails(findings: ParityResult) -> None:
+    assert gates(findings)["thresholds"].passed
+    assert gates(findings, threshold_fmr=1e-3)["thresholds"].passed
+    strict = gates(findings, threshold_fmr=1e-3, threshold_shortage="fail")["thresholds"]
+    assert (strict.value, strict.bound, strict.passed) == (1.0, 0.1, False)
+    none = replace(findings.artifacts["fp16"], threshold=None)
+    lost = replace(findings, artifacts={**findings.artifacts, "fp16": none})
+    assert gates(lost)["thresholds"].value is None
+
+
+def test_a_promise_that_the_people_judged_refute_fails(findings: ParityResult) -> None:
+    """As of a threshold that was lowered afterwards."""
+    assert gates(findings)["thresholds hold"].passed
+    broken = gates(at_threshold(findings, 0.011))["thresholds hold"]
+    assert (broken.value, broken.passed) == (pytest.approx(1.1), False)
+
+
+def test_thresholds_set_on_people_who_are_judged_fail(findings: ParityResult) -> None:
+    dataset = replace(findings.dataset, thresholds_on="the same people")
+    told = gates(replace(findings, dataset=dataset))["held-out people"]
+    assert not told.passed
+    assert "thresholds were set on people who are judged" in told.what
+
+
+def test_a_student_of_a_foreign_head_does_not_pass(findings: ParityResult) -> None:
+    """It lives in another space, as the one from scratch does."""
+    stranger = compared(findings, Key(TEACHER, Side("scratch")))
+    moved = replace(stranger, probe=student("fp32"))
+    others = tuple(one for one in findings.comparisons if one.key != ACROSS)
+    assert not gates(replace(findings, comparisons=(*others, moved)))["no re-enrolment"].passed
+
+
+def test_the_default_policy_fails_a_useless_student(findings: ParityResult) -> None:
+    """One whose scores say nothing: equal error near a half, accepted as often as a stranger."""
+    useless = replace(compared(findings, ALONE), eer=EqualErrorRate(0.09, 0.07, 0.11, 0.3))
+    others = tuple(one for one in findings.comparisons if one.key != ALONE)
+    assert not gates(replace(findings, comparisons=(*others, useless)))["equal error rate"].passed
+    point = TarPoint(0.01, tar=0.79, low=0.7, high=0.85, threshold=0.2)
+    lost = replace(compared(findings, ACROSS), tar=(point,))
+    others = tuple(one for one in findings.comparisons if one.key != ACROSS)
+    assert not gates(replace(findings, comparisons=(*others, lost)))["no re-enrolment"].passed
 
 
 def test_a_student_with_a_space_of_its_own_is_asked_only_when_somebody_demands_it(

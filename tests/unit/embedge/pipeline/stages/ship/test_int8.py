@@ -48,7 +48,7 @@ def test_each_target_is_what_the_front_door_writes(made, tmp_path):
     assert stage.facts == {"curves": {}}
 
 
-def test_a_budget_is_judged_on_people_who_set_no_threshold(made, tmp_path, monkeypatch):
+def test_a_budget_is_judged_on_people_who_choose_only(made, tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     base = smooth_pictures(16, seed=5).astype(int)[:, None]
     noisy = np.clip(base + rng.normal(0, 12, (16, 4, 112, 112, 3)), 0, 255).astype(np.uint8)
@@ -57,9 +57,9 @@ def test_a_budget_is_judged_on_people_who_set_no_threshold(made, tmp_path, monke
     held_out = Stage("held-out", "h", tmp_path, {})
     monkeypatch.setattr(int8, "held_out_stage", lambda *_: held_out)
     monkeypatch.setattr(int8, "FaceSet", SimpleNamespace(load=lambda _: faces))
-    limits = ("--int8.budget", "50", "--evaluate.gate_fmr", "0.05")
+    limits = ("--int8.budget", "50", "--evaluate.gate_fmr", "0.1")
     stage = worked(made, tmp_path / "run", "--export.precisions", "[fp32, int8-cpu]", *limits)
     plan = json.loads((stage.folder / "student.int8-cpu.plan.json").read_text())
     assert (plan["budget_points"], plan["reached"]) == (50, True)
-    assert plan["all_int8"]["fmr"] == 0.05
+    assert plan["all_int8"]["fmr"] == 0.1
     assert plan["all_int8"]["comparisons"] < 64 * 63 / 2  # not everybody

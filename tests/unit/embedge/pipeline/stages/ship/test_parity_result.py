@@ -7,6 +7,7 @@ import pytest
 from tiny_bundles import tiny_threshold
 
 from embedge.calibration.evaluation.figures import Cosines, Key
+from embedge.calibration.intervals.lead import Lead
 from embedge.pipeline.stages.ship.parity_result import (
     TEACHER,
     ArtifactParity,
@@ -15,7 +16,7 @@ from embedge.pipeline.stages.ship.parity_result import (
     WorstPlaces,
     student,
 )
-from embedge.report.model import Dataset
+from embedge.report.model import Dataset, Shortage
 from embedge.typed import Mistakes, plain, structured
 
 
@@ -25,7 +26,9 @@ def found() -> ParityResult:
     cosine = Cosines(0.99, 0.97, 0.9, 12)
     artifacts = {
         "fp32": ArtifactParity("CPU", cosine, tiny_threshold(), None, None, (tiny_threshold(0.4),)),
-        "fp16": ArtifactParity("CPU", cosine, None, 5000, tiny_threshold(0.2), ()),
+        "fp16": ArtifactParity(
+            "CPU", cosine, None, Shortage(1e-3, 60, 78), tiny_threshold(0.2), (), Lead(0.1, 0, 0.2)
+        ),
     }
     worst = WorstPlaces((ScoredPlaces(3, 8, 0.7),), (ScoredPlaces(1, 2, -0.1),))
     return ParityResult(dataset, artifacts, (), worst)

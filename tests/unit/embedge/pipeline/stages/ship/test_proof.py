@@ -9,10 +9,11 @@ from tiny_school import run_in
 from embedge.calibration.evaluation.figures import Key, Side
 from embedge.calibration.evaluation.judge import Subject
 from embedge.files import sha256_file
-from embedge.pipeline.recipe import Recipe
+from embedge.pipeline.recipe import Data, Recipe
 from embedge.pipeline.run import Stage
-from embedge.pipeline.stages.learn.checks import split_of
+from embedge.pipeline.stages.learn.checks import roles_in
 from embedge.pipeline.stages.ship import proof
+from embedge.pipeline.stages.ship.gates import gates_of
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
 from embedge.pipeline.stages.ship.proof import findings_from_views, findings_of, parity_stage
 from embedge.pipeline.stages.ship.views import JudgedStages, Views
@@ -79,7 +80,8 @@ def found(graphs: dict[str, Path], seen: Views, **evaluate: object) -> ParityRes
 
 def test_thresholds_and_figures_are_of_different_people(graphs: dict[str, Path]) -> None:
     result = found(graphs, views())
-    calibrate, test = split_of(FACES, recipe())
+    roles = roles_in(FACES, recipe())
+    calibrate, test = roles.threshold, roles.judge
     assert result.dataset.images == test.sum()
     assert result.dataset.identities + result.dataset.threshold_identities == PEOPLE
     fp32, fp16 = result.artifacts["fp32"], result.artifacts["fp16"]
@@ -91,7 +93,8 @@ def test_thresholds_and_figures_are_of_different_people(graphs: dict[str, Path])
     assert (fp32.provider, fp16.provider) == ("CPU", "GPU")
     assert fp32.cosine.min == pytest.approx(1, abs=1e-5)
     assert fp16.cosine.min < 0.999
-    assert (fp16.cosine.n, fp16.threshold_needs) == (len(LABELS), None)
+    assert (fp16.cosine.n, fp16.shortage) == (len(LABELS), None)
+    assert result.dataset.thresholds_on == "the same people"  # all pictures are black
 
 
 def test_every_artifact_is_compared_alone_with_the_first_and_with_the_teacher(
@@ -119,19 +122,64 @@ def test_a_baseline_meets_the_teacher_where_their_rows_are_as_long(
     assert keys == WITHOUT_BASELINE + more
 
 
-def test_too_few_people_for_a_threshold_is_told_with_how_many_it_takes(
+def test_too_few_people_for_an_fmr_get_the_strictest_that_they_carry_and_are_told(
+    graphs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = recipe(threshold_fmr=1e-6)
+    fp32 = findings_from_views(wanted, FACES, views(), graphs, Progress()).artifacts["fp32"]
+    assert fp32.shortage
+    assert (fp32.shortage.asked, fp32.shortage.people) == (1e-6, 20)
+    assert fp32.shortage.needs == 2449
+    assert fp32.threshold
+    assert fp32.threshold_against_teacher
+    assert fp32.threshold.fmr_target in (0.02, 0.05)  # 190 pairs of people: 1.6 % at best
+    assert fp32.threshold.fmr_upper <= fp32.threshold.fmr_target
+    said = capsys.readouterr().err
+    assert "FMR 1e-06, which 20 people do not carry (it takes 2,449): it is set for 0.0" in said
+
+
+def test_where_not_even_one_in_ten_is_carried_there_is_no_threshold(
     graphs: dict[str, Path],
 ) -> None:
-    fp32 = found(graphs, views(), threshold_fmr=1e-6).artifacts["fp32"]
+    few = FaceSet("few", FACES.images[:18], LABELS[:18], FACES.identities[:6], "f" * 64)
+    seen = views().of(np.arange(len(LABELS)) < 18)
+    result = findings_from_views(recipe(), few, seen, graphs, Progress(quiet=True))
+    fp32 = result.artifacts["fp32"]
     assert (fp32.threshold, fp32.threshold_against_teacher) == (None, None)
-    assert fp32.threshold_needs
-    assert fp32.threshold_needs > 1e6
+    assert fp32.shortage
+    assert fp32.shortage.needs == 9
+    assert not {gate.name: gate for gate in gates_of(recipe(), result)}["thresholds"].passed
+
+
+def test_one_picture_under_two_people_spoils_the_figures(graphs: dict[str, Path]) -> None:
+    images = np.random.default_rng(0).integers(0, 255, FACES.images.shape, np.uint8)
+    sound = FaceSet("s", images, LABELS, FACES.identities, "f" * 64)
+    result = findings_from_views(recipe(), sound, views(), graphs, Progress(quiet=True))
+    assert result.dataset.thresholds_on == "other people"
+    assert not [one for one in result.findings if one.severity == "error"]
+    roles = roles_in(sound, recipe())
+    judged, setting = (int(np.flatnonzero(mask)[0]) for mask in (roles.judge, roles.threshold))
+    images = images.copy()
+    images[judged] = images[setting]
+    copied = FaceSet("s", images, LABELS, FACES.identities, "f" * 64)
+    result = findings_from_views(recipe(), copied, views(), graphs, Progress(quiet=True))
+    assert result.dataset.thresholds_on == "the same people"
+    assert "duplicate-picture" in [one.code for one in result.findings]
+    told = {gate.name: gate for gate in gates_of(recipe(), result)}["held-out people"]
+    assert (told.value, told.passed) == (2, False)
+
+
+def test_who_learnt_from_people_of_a_data_set_is_not_claimed(graphs: dict[str, Path]) -> None:
+    assert found(graphs, views()).dataset.people == ""  # rendered: known
+    own = recipe().model_copy(update={"data": Data(source="faces")})
+    told = findings_from_views(own, FACES, views(), graphs, Progress(quiet=True)).dataset.people
+    assert "not checked" in told
 
 
 def test_the_worst_pairs_are_told_by_their_place_among_all_pictures(
     graphs: dict[str, Path],
 ) -> None:
-    seen, test = views(), split_of(FACES, recipe())[1]
+    seen, test = views(), roles_in(FACES, recipe()).judge
     worst = found(graphs, seen).worst
     rows, same = seen.artifacts["fp32"].rows, LABELS[:, None] == LABELS
     cosines, judged = rows @ rows.T, test[:, None] & test

@@ -1,6 +1,7 @@
 """The bundle and the report tell the same of a run, and only what is known of it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ from tiny_bundles import tiny_contract, tiny_onnx, tiny_threshold
 from tiny_school import run_in, tiny_recipe
 
 from embedge.calibration.evaluation.figures import Cosines
+from embedge.calibration.people.shortage import Shortage
 from embedge.files import sha256_file
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Stage
@@ -109,6 +111,24 @@ def test_more_thresholds_are_kept_than_a_manifest_has_room_for(tmp_path: Path) -
     assert [one["value"] for one in ladder] == [0.4, 0.5]
     assert teachers["fp32"]["value"] == 0.2
     assert teachers["int8-cpu"] is None
+
+
+def test_a_looser_threshold_than_asked_for_is_told_in_the_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = replace(FOUND["fp32"], shortage=Shortage(1e-3, 60, 78))
+    monkeypatch.setitem(FOUND, "fp32", short)
+    with Bundle.open(published(tmp_path, tiny_recipe())) as bundle:
+        assert bundle.extras["threshold_shortages"] == {
+            "fp32": {"asked": 1e-3, "people": 60, "needs": 78}
+        }
+
+
+def test_pictures_that_cannot_be_read_are_failures_to_acquire(tmp_path: Path) -> None:
+    facts = {"images": 7, "failed": {"p1/0.jpg": "not a picture"}}
+    seen = reporting._acquisition(Stage("held-out", "h", tmp_path, facts))
+    assert (seen.attempted, seen.failed, seen.rate) == (8, 1, 0.125)
+    assert reporting._acquisition(Stage("held-out", "h", tmp_path, {"images": 7})).failed == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,113 @@
+"""`embedge watch --camera`: one JSON line for each thing that was decided."""
+
+import argparse
+import json
+import shlex
+import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from embedge.cli.device.gallery_options import opened_gallery
+from embedge.cli.device.matcher_options import decided_by, matcher_from
+from embedge.errors import EmbedgeError
+
+if TYPE_CHECKING:
+    from embedge.runtime.camera.decisions import Look, Rules
+
+_PRINTING = threading.Lock()  # acts tell of their failures from another thread
+
+
+def add_camera_options(parser: argparse.ArgumentParser) -> None:
+    camera = parser.add_argument_group(
+        "camera",
+        "Faces are followed from frame to frame. A person is told once --agree of a face's last"
+        " --among frames name them and none names another, and again after being away for --again"
+        " seconds; a stranger when --among frames name nobody. Needs the extra camera (OpenCV).",
+    )
+    camera.add_argument(
+        "--camera",
+        action="store_true",
+        help="SOURCE is a camera's number, a stream's URL, or a video file, no folder",
+    )
+    camera.add_argument("--agree", type=int, default=3, metavar="N", help="frames (3)")
+    camera.add_argument("--among", type=int, default=5, metavar="N", help="frames (5)")
+    camera.add_argument("--again", type=float, default=30.0, metavar="SECONDS", help="(30)")
+    camera.add_argument(
+        "--lost", type=float, default=1.0, metavar="SECONDS", help="out of view: a new face (1)"
+    )
+    camera.add_argument(
+        "--every", type=int, default=1, metavar="N", help="of a video file: each N-th frame (1)"
+    )
+    camera.add_argument(
+        "--run", metavar="COMMAND", help="for each event; it reads the event as JSON, no shell"
+    )
+    camera.add_argument("--webhook", metavar="URL", help="POST each event as JSON there")
+
+
+def watch_camera(options: argparse.Namespace) -> int:
+    from embedge.runtime.camera.acting import Acting
+    from embedge.runtime.camera.decisions import watched
+    from embedge.runtime.camera.frames import opened_frames
+
+    rules, acts = _rules(options), _acts(options)
+    frames = opened_frames(options.source, every=options.every)
+    with ExitStack() as held:
+        look = _look(options, held)
+        acting = held.enter_context(Acting(acts, lambda error: _say(_told(error))))
+        for event in watched(look, frames, rules):
+            _say(event.to_json())
+            if acts:
+                acting.on(event)
+    return 0
+
+
+def _rules(options: argparse.Namespace) -> "Rules":
+    from embedge.runtime.camera.decisions import Rules
+
+    if options.every < 1:
+        raise EmbedgeError("E-OPTION", f"--every is {options.every}", remedy="Give 1 or more")
+    return Rules(options.agree, options.among, options.again, options.lost)
+
+
+def _acts(options: argparse.Namespace) -> list[Any]:
+    from embedge.runtime.camera.acting import by_command, by_webhook
+
+    acts = []
+    if options.run is not None:
+        acts.append(by_command(shlex.split(options.run)))
+    if options.webhook is not None:
+        acts.append(by_webhook(options.webhook))
+    return acts
+
+
+def _look(options: argparse.Namespace, held: ExitStack) -> "Look":
+    """Everybody in a frame; a camera without a detector would see nobody."""
+    from embedge.runtime.identification import identify_all
+    from embedge.runtime.policy import NIST_800_63B
+
+    matcher = held.enter_context(matcher_from(options))
+    if matcher.reader.detector is None:
+        raise EmbedgeError(
+            "E-NOT-ALIGNED",
+            "a camera needs a face detector, and this bundle brings none",
+            where=options.bundle,
+            remedy="Give --detector FILE.onnx, or put one in: embedge bundle add-detector",
+        )
+    gallery = held.enter_context(opened_gallery(options))
+    policy = NIST_800_63B if options.policy else None
+    chosen = decided_by(options, matcher)
+    return lambda image: identify_all(
+        matcher, gallery, image, count=1, policy=policy, threshold=chosen, colour="RGB"
+    )
+
+
+def _told(error: EmbedgeError) -> dict[str, Any]:
+    return {"error": error.code, "what": error.what, "remedy": error.remedy}
+
+
+def _say(record: dict[str, Any]) -> None:
+    with _PRINTING:
+        print(json.dumps(record), flush=True)
+
+
+__all__ = ["add_camera_options", "watch_camera"]

@@ -1,0 +1,74 @@
+"""Put a face detector into a bundle, so that whoever has the bundle needs nothing else."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from embedge.errors import EmbedgeError
+from embedge.files import sha256_file
+from embedge.runtime.bundle.bundle import Bundle
+from embedge.runtime.bundle.manifest import BundledDetector
+from embedge.runtime.bundle.writer import write_bundle
+from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
+
+__all__ = ["detector_into_bundle"]
+
+_FILE = "detector.onnx"
+
+
+def detector_into_bundle(
+    folder: Path,
+    detector: Path,
+    *,
+    size: int = 640,
+    score: float = 0.5,
+    licence: str | None = None,
+    drop_signature: bool = False,
+) -> str:
+    """The bundle is replaced whole, or left as it is. Says which kind of detector it was."""
+    kind = _kind(detector, size, score)
+    if not folder.is_dir():
+        raise EmbedgeError(
+            "E-BUNDLE-ZIP",
+            "a detector can be added to a bundle folder only",
+            where=folder,
+            remedy="Unpack the .zip and give the folder",
+        )
+    with Bundle.open(folder) as bundle:
+        if bundle.signature is not None and not drop_signature:
+            raise EmbedgeError(
+                "E-BUNDLE-SIGNED",
+                "a detector changes the manifest, so the bundle's signature would no longer fit",
+                where=folder,
+                remedy="Give --drop-signature, then sign the bundle again: embedge sign bundle",
+            )
+        stated = asdict(BundledDetector(_FILE, (size,), score))
+        told = {"kind": kind, "sha256": sha256_file(detector), "licence": licence}
+        write_bundle(
+            folder,
+            name=bundle.name,
+            contract=bundle.contract,
+            artifacts=bundle.artifacts.values(),
+            files={**{file: bundle.read(file) for file in bundle.files}, _FILE: detector},
+            provenance={**bundle.provenance, "detector": told},
+            default_artifact=bundle.default_artifact,
+            extras={**bundle.extras, "detector": stated},
+            version=bundle.declared.version,
+            expires=bundle.declared.expires,
+        )
+    return kind
+
+
+def _kind(detector: Path, size: int, score: float) -> str:
+    """It is opened and asked once: a wrong file is told here, not at the door."""
+    if not detector.is_file():
+        raise EmbedgeError(
+            "E-DETECTOR",
+            "there is no such detector",
+            where=detector,
+            remedy="Check the path; docs/detectors.md says where to get one",
+        )
+    with OnnxDetector(detector, sizes=(size,), score=score) as opened:
+        opened.detect(np.full((size, size, 3), 127, np.uint8))
+        return opened.head

@@ -1,0 +1,139 @@
+"""What the keys of a recipe say of one another: what follows, what contradicts, what is dead."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from embedge.errors import EmbedgeError
+
+__all__ = ["consistent", "laid_over"]
+
+Values = dict[str, Any]
+
+_TRAINED = ("depth", "channels", "dim", "margin", "train")
+_BROUGHT = ("file", "head_shards", "preprocessing", "probe_steps")
+_SWITCHES = (("teacher", "source"), ("teacher", "file"), ("data", "source"))
+
+
+def laid_over(base: Values, given: Values) -> Values:
+    """The recipe's keys with those of the command line over them.
+
+    Where the command line turns a switch, the keys of the recipe that this kills go silently: they
+    belong to what was switched away from. What it says itself must make sense.
+    """
+    base, given = _followed(base), _followed(given)
+    if any(_within(given, *switch) is not None for switch in _SWITCHES):
+        base = _without_dead(base, given)
+    return _merged(base, given)
+
+
+def consistent(values: Values, where: str) -> None:
+    """Every contradiction at once, its key named."""
+    wrong = [f"{section}.{key}: {why}" for section, key, why in _dead(values)]
+    if wrong:
+        raise EmbedgeError(
+            "E-RECIPE-KEY",
+            "keys of the recipe contradict one another:\n  " + "\n  ".join(wrong) + "\n",
+            where=where,
+            remedy="Leave these keys out, or change the one that makes them meaningless",
+        )
+
+
+def _followed(values: Values) -> Values:
+    """A teacher's file says that the teacher comes from a file."""
+    teacher = values.get("teacher")
+    if not isinstance(teacher, dict) or not teacher.get("file") or "source" in teacher:
+        return values
+    return {**values, "teacher": {"source": "file", **teacher}}
+
+
+def _without_dead(base: Values, given: Values) -> Values:
+    """A switch to another source lets go of the file too, and a file of its shards."""
+    if _within(given, "teacher", "source") not in (None, "file"):
+        base = _dropped(base, "teacher", "file")
+    if _within(given, "teacher", "file") and _within(base, "teacher", "file"):
+        base = _dropped(_dropped(base, "teacher", "head_shards"), "teacher", "preprocessing")
+    dead = [(section, key) for section, key, _ in _dead(_merged(base, given))]
+    for section, key in dead:
+        base = _dropped(base, section, key)
+    return base
+
+
+def _dropped(values: Values, section: str, key: str) -> Values:
+    inside = values.get(section)
+    if not isinstance(inside, dict):
+        return values
+    return {**values, section: {name: one for name, one in inside.items() if name != key}}
+
+
+def _merged(base: Values, given: Values, path: str = "") -> Values:
+    out = dict(base)
+    for key, value in given.items():
+        name = f"{path}{key}"
+        if isinstance(value, dict) and key in base and base[key] is not None:
+            if not isinstance(base[key], dict):
+                raise _no_section(name)
+            out[key] = _merged(base[key], value, f"{name}.")
+        else:
+            out[key] = value
+    return out
+
+
+def _no_section(name: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-RECIPE-KEY",
+        f"'{name}' is a value, not a section",
+        remedy=f"Write --{name} VALUE",
+    )
+
+
+def _within(values: Mapping[str, Any], section: str, key: str) -> Any:
+    inside = values.get(section)
+    return inside.get(key) if isinstance(inside, dict) else None
+
+
+def _dead(values: Values) -> Iterator[tuple[str, str, str]]:
+    """(section, key, why) of every key that is given and that nothing would read."""
+    yield from _dead_of_teacher(_section(values, "teacher"))
+    data = _section(values, "data")
+    source = data.get("source", "rendered")
+    if source == "rendered":
+        if data.get("extra"):
+            yield "data", "extra", "it stands beside a data set, and data.source is rendered"
+    else:
+        for key in ("identities", "per_identity"):
+            if key in data:
+                why = f"it says how many people are rendered, and data.source is {source}"
+                yield "data", key, why
+    student = _section(values, "student")
+    if student.get("dims", "same") != "same" and student.get("dim") is None:
+        yield "student", "dims", "it says how student.dim is reached, and that is not given"
+    qat = _section(_section(values, "int8"), "qat")
+    if not qat.get("steps"):
+        for key in ("batch", "lr"):
+            if key in qat:
+                yield "int8", f"qat.{key}", "int8.qat.steps is 0: nothing is trained in INT8"
+
+
+def _dead_of_teacher(teacher: Values) -> Iterator[tuple[str, str, str]]:
+    source, file = teacher.get("source", "train"), str(teacher.get("file") or "")
+    if source in ("shipped", "file"):
+        for key in _TRAINED:
+            if key in teacher:
+                why = f"it shapes a teacher that is trained, and teacher.source is {source}"
+                yield "teacher", key, why
+    if source in ("shipped", "train"):
+        kept = ("probe_steps",) if source == "shipped" else ()
+        for key in _BROUGHT:
+            if teacher.get(key) and key not in kept:
+                why = f"it is for a teacher from a file, and teacher.source is {source}"
+                yield "teacher", key, why
+        return
+    if teacher.get("preprocessing") and file.endswith((".safetensors", ".pt", ".pth")):
+        yield "teacher", "preprocessing", f"it is for an .onnx, and teacher.file is {file}"
+    if teacher.get("head_shards") and file.endswith((".safetensors", ".onnx")):
+        yield "teacher", "head_shards", f"they lie beside a .pt, and teacher.file is {file}"
+
+
+def _section(values: Values, name: str) -> Values:
+    inside = values.get(name)
+    return inside if isinstance(inside, dict) else {}

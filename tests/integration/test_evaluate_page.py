@@ -1,0 +1,207 @@
+"""What an evaluation found, favourable or not, stands on its page; and frauds do not pass."""
+
+import html
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_bundles import face_like, tiny_bundle, tiny_contract, tiny_onnx
+from tiny_ijb import tiny_ijb
+
+from embedge.cli import main
+
+PEOPLE, EACH = 12, 4
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    generator = np.random.default_rng(0)
+    for person in range(PEOPLE):
+        face = face_like(100 + person).astype(np.int16)
+        for number in range(EACH):
+            noisy = np.clip(face + generator.integers(-25, 25, face.shape), 0, 255)
+            path = folder / "faces" / f"p{person:02d}" / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(noisy.astype(np.uint8)).save(path)
+    (folder / "known.onnx").write_bytes(tiny_onnx(tiny_contract(64)))
+    tiny_bundle(folder / "tiny.embedge")
+    return folder
+
+
+@pytest.fixture
+def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    copy = Path(shutil.copytree(made, tmp_path / "copy"))
+    monkeypatch.chdir(copy)
+    return copy
+
+
+def evaluate(*arguments: str) -> int:
+    return main(["evaluate", *arguments, "--report", "report"])
+
+
+def all_pairs(*more: str, model: str = "known.onnx") -> int:
+    return evaluate("--models", model, "--all-pairs", "--root", "faces", *more)
+
+
+def page() -> str:
+    text = re.sub(
+        r"<style>.*?</style>|<[^>]+>", " ", Path("report/report.html").read_text(), flags=re.S
+    )
+    return re.sub(r"[\s\N{NO-BREAK SPACE}]+", " ", html.unescape(text))
+
+
+def verdict() -> dict[str, bool]:
+    gates = json.loads(Path("report/report.json").read_text())["verdict"]["gates"]
+    return {gate["name"]: gate["passed"] for gate in gates}
+
+
+def spoil(*names: str) -> None:
+    for name in names:
+        Path("faces", name).write_text(f"no picture: {name}")
+
+
+def test_one_picture_in_eight_that_fails_never_stands_under_a_bare_passed(place: Path) -> None:
+    spoil(*(f"p{person:02d}/0.png" for person in range(6)))
+    assert all_pairs("--eer-at-most", "1") == 0
+    words = page()
+    assert "Passed with reservations" in words
+    assert "6 of 48 pictures could not be used (failure to acquire 12.5 %" in words
+    left_out = 48 * 47 // 2 - 42 * 41 // 2
+    assert f"{left_out} comparisons were left out" in words
+    assert words.index("What speaks against it") < words.index("Does it recognise")
+    assert "p00/0.png:" in words  # which, and why
+    from embedge.report.render.summary import summary_from_report
+
+    assert "failure to acquire 12.5" in summary_from_report(Path("report/report.json"))
+
+
+def test_generalised_rates_count_failures_as_rejections(place: Path) -> None:
+    spoil(*(f"p{person:02d}/0.png" for person in range(6)))
+    all_pairs(model="tiny.embedge")
+    (one,) = json.loads(Path("report/report.json").read_text())["evaluation"]["tested"]
+    (found,) = json.loads(Path("report/report.json").read_text())["evaluation"]["comparisons"]
+    assert one["acquisition"]["failed"] == 6
+    fnmr = found["at_threshold"]["fnmr"]["rate"]
+    told = 100 * (1 - (42 / 48) ** 2 * (1 - fnmr))
+    assert f"{told:.2f} %" in page()
+
+
+def test_mislabelled_pictures_stand_on_the_page(place: Path) -> None:
+    shutil.move("faces/p00/0.png", "faces/p01/from_p00.png")
+    assert all_pairs("--eer-at-most", "1") == 0
+    words = page()
+    assert "1 pictures resemble another person more than their own: p01/from_p00.png" in words
+    assert "Passed with reservations" in words
+    all_pairs("--eer-at-most", "1", "--no-pictures")
+    assert "1 pictures resemble another person more than their own." in page()
+    assert "from_p00" not in page()
+
+
+def test_what_nobody_checked_is_said(place: Path) -> None:
+    all_pairs(model="tiny.embedge")
+    words = page()
+    assert "Not checked Whether any of these people was trained on." in words
+    assert "not checked: leaks, as no --trained-on was given" in words
+    assert "Not checked: whether they were fixed on other people than these." in words
+    assert "no leak" not in words.lower()
+    Path("trained.txt").write_text("somebody else\n")
+    all_pairs("--trained-on", "trained.txt", model="tiny.embedge")
+    words = page()
+    assert "not checked: leaks" not in words
+    assert "they were fixed beforehand, on other people" in words
+
+
+def test_figures_on_few_errors_are_greyed_and_their_line_is_named(place: Path) -> None:
+    all_pairs("--fmrs", "0.1", "0.01", "--eer-at-most", "1")
+    text, words = Path("report/report.html").read_text(), page()
+    assert '<td class="n few" data-label="TAR at FMR' in text
+    assert "Grey: fewer than 30 false or 30 missed matches" in words
+    assert "rest on fewer than 30 errors" in words
+    assert "FMR 1 % of these people" in words  # in the histogram, and where it errs
+    assert re.search(r"105 false, \d+ missed", words)
+
+
+def test_the_people_who_err_most_have_numbers_and_no_names(place: Path) -> None:
+    shutil.move("faces/p00/0.png", "faces/p01/from_p00.png")
+    all_pairs("--fmrs", "0.01", "--no-pictures")
+    words = page()
+    assert "Who matches or fails most" in words
+    assert "number 1" in words
+    assert "p01" not in words
+
+
+def test_ten_folds_have_a_standard_deviation(place: Path) -> None:
+    lines = []
+    for person in range(PEOPLE):
+        fold, other = person // 4, person // 4 * 4 + (person + 1) % 4
+        lines.append(f"{fold}\tp{person:02d}/1.png\tp{person:02d}/2.png\t1")
+        lines.append(f"{fold}\tp{person:02d}/3.png\tp{other:02d}/3.png\t0")
+    Path("pairs.tsv").write_text("\n".join(lines))
+    evaluate("--models", "known.onnx", "--pairs", "pairs.tsv", "--root", "faces")
+    assert re.search(r"standard deviation [\d.]+ % over 3 folds", page())
+
+
+def test_searches_and_empty_templates_stand_on_the_page(place: Path) -> None:
+    tiny_ijb(place / "IJBC")
+    evaluate("--models", "known.onnx", "--ijb", "IJBC", "--fmrs", "0.1")
+    words = page()
+    assert "1 of 81 templates hold no usable picture (failure to enrol 1.2 %)" in words
+    for told in ("Searching a gallery (1:N)", "Rank 1", "Rank 10", "FNIR at FPIR 10 %",
+                 "30 mated, 30 non-mated", "insufficient data: needs 300 searches"):  # fmt: skip
+        assert told in words
+
+
+def test_so_few_people_show_no_accuracy(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without an error twelve people leave an equal error rate of a quarter open."""
+    assert all_pairs() == 3
+    assert not verdict()["accuracy: known"]
+    assert "gate 'accuracy: known' fails" in capsys.readouterr().err
+    assert main(["evaluate", "--models", "known.onnx", "--all-pairs", "--root", "faces"]) == 0
+
+
+def test_a_licence_that_is_given_is_told(place: Path) -> None:
+    all_pairs("--licence", "MIT", "--data-licence", "made up", "--eer-at-most", "1")
+    told = json.loads(Path("report/report.json").read_text())["provenance"]
+    assert (told["weight_licence"], told["data_licence"]) == ("MIT", "made up")
+    Path("policy.json").write_text('{"policy": "embedge.policy/2"}')
+    assert main(["gate", "report/report.json", "--policy", "policy.json"]) == 0
+
+
+# frauds
+
+
+def test_a_picture_under_two_people_is_refused(place: Path) -> None:
+    shutil.copy("faces/p00/0.png", "faces/p05/0.png")
+    assert all_pairs("--eer-at-most", "1") == 3
+    assert not verdict()["faults: the data"]
+
+
+def test_people_who_were_trained_on_are_refused(place: Path) -> None:
+    Path("trained.txt").write_text("p03\n")
+    assert all_pairs("--trained-on", "trained.txt", "--eer-at-most", "1") == 3
+    assert "people of whom some were trained on" in page()
+    assert "flatter" not in page()
+
+
+def test_a_model_given_twice_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside itself it would look like a second witness."""
+    assert main(["evaluate", "--models", "known.onnx", "known.onnx", "--all-pairs",
+                 "--root", "faces"]) == 2  # fmt: skip
+    assert "known.onnx is given more than once" in capsys.readouterr().err
+
+
+def test_an_edited_verdict_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    all_pairs()
+    value = json.loads(Path("report/report.json").read_text())
+    value["verdict"]["passed"] = True
+    for gate in value["verdict"]["gates"]:
+        gate["passed"] = True
+    Path("report/report.json").write_text(json.dumps(value))
+    Path("policy.json").write_text('{"policy": "embedge.policy/2"}')
+    assert main(["gate", "report/report.json", "--policy", "policy.json"]) == 2
+    assert "says passed=True, but its value" in capsys.readouterr().err

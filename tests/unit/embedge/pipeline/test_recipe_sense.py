@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pytest
+
+from embedge.errors import EmbedgeError
+from embedge.pipeline.recipe_file import load_recipe
+from embedge.pipeline.recipe_sense import laid_over
+
+
+def test_the_source_follows_from_the_file() -> None:
+    """A teacher that was named and not used: the whole run would be of another."""
+    for recipe in ("demo", "rendered"):
+        loaded = load_recipe(recipe, ["--teacher.file", "t.onnx", "--data.source", "faces"])
+        assert (loaded.teacher.source, loaded.teacher.file) == ("file", "t.onnx")
+
+
+def test_it_follows_in_a_recipe_too(tmp_path: Path) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text("teacher: {file: /t.onnx, preprocessing: rgb-scaled}\n")
+    assert load_recipe(str(file)).teacher.source == "file"
+    # another source on the command line lets go of the file and what belongs to it
+    switched = load_recipe(str(file), ["--teacher.source", "shipped"])
+    assert (switched.teacher.source, switched.teacher.file) == ("shipped", None)
+    other = load_recipe(str(file), ["--teacher.file", "x.safetensors"])
+    assert other.teacher.preprocessing is None
+
+
+def test_a_recipe_may_say_how_a_file_of_the_command_line_is_fed(tmp_path: Path) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text("teacher: {source: file, preprocessing: bgr-plain}\n")
+    loaded = load_recipe(str(file), ["--teacher.file", "t.onnx"])
+    assert (loaded.teacher.file, loaded.teacher.preprocessing) == ("t.onnx", "bgr-plain")
+
+
+def test_a_switch_drops_what_belongs_to_the_other_side() -> None:
+    loaded = load_recipe("rendered", ["--data.source", "faces", "--teacher.source", "shipped"])
+    assert loaded.data.identities == 500  # the default again, and nobody reads it
+    assert loaded.teacher.channels == (16, 32, 64, 96)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (["--teacher.file", "t.onnx", "--teacher.source", "train"], "teacher.file"),
+        (["--teacher.file", "t.onnx", "--teacher.source", "shipped"], "teacher.file"),
+        (["--teacher.depth", "34"], "teacher.depth"),
+        (["--teacher.file", "t.onnx", "--teacher.train.steps", "7"], "teacher.train"),
+        (["--teacher.preprocessing", "rgb-plain"], "teacher.preprocessing"),
+        (
+            ["--teacher.file", "t.pt", "--teacher.preprocessing", "rgb-plain"],
+            "teacher.preprocessing",
+        ),
+        (["--teacher.file", "t.onnx", "--teacher.head_shards", "[a.pt]"], "teacher.head_shards"),
+        (["--data.source", "faces", "--data.identities", "7"], "data.identities"),
+        (["--data.extra", "[more]"], "data.extra"),
+        (["--student.dims", "pca"], "student.dims"),
+        (["--int8.qat.lr", "0.1"], "int8.qat.lr"),
+    ],
+)
+def test_a_dead_key_is_named(arguments: list[str], key: str) -> None:
+    with pytest.raises(EmbedgeError) as caught:
+        load_recipe("demo", arguments)
+    assert caught.value.code == "E-RECIPE-KEY"
+    assert f"\n  {key}: " in caught.value.what
+
+
+def test_dead_keys_of_a_recipe_are_named_all_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text("data: {source: faces, per_identity: 3}\nteacher: {source: shipped, dim: 64}\n")
+    with pytest.raises(EmbedgeError, match=r"(?s)teacher\.dim: .*data\.per_identity: .*r\.yaml"):
+        load_recipe(str(file))
+
+
+def test_a_section_over_a_value_is_refused() -> None:
+    with pytest.raises(EmbedgeError, match=r"E-RECIPE-KEY: 'data\.seed' is a value"):
+        laid_over({"data": {"seed": 1}}, {"data": {"seed": {"more": 1}}})

@@ -1,0 +1,111 @@
+"""Changes made on the device are those that numpy would make, byte for byte, in any division."""
+
+import numpy as np
+import pytest
+import torch
+
+from embedge.train.data.face_set import FaceSet
+from embedge.train.data.feeding.batches import Batches
+from embedge.train.data.feeding.feed import feed, share_with
+from embedge.train.data.feeding.variation import Variation, pixels
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).integers(0, 256, (9, 112, 112, 3)).astype(np.uint8)
+
+
+def by_numpy(images, seed):
+    """The same draws, picture by picture, on the host."""
+    rng = np.random.default_rng(seed)
+    count = len(images)
+    flipped = rng.random(count) < 0.5
+    moves = rng.integers(0, 7, (count, 2))
+    gain, shift = rng.uniform(0.85, 1.15, count), rng.uniform(-15, 15, count)
+    made = []
+    for row, picture in enumerate(images):
+        picture = picture[:, ::-1] if flipped[row] else picture
+        padded = np.pad(picture, ((3, 3), (3, 3), (0, 0)), mode="edge")
+        y, x = moves[row]
+        picture = padded[y : y + 112, x : x + 112]
+        relit = picture * np.float32(gain[row]) + np.float32(shift[row])
+        made.append(np.clip(relit, 0, 255).astype(np.uint8))
+    return np.stack(made)
+
+
+def test_as_numpy_would(images):
+    drawn = Variation.drawn(np.random.default_rng(4), len(images), flip=True, jitter=True)
+    made = drawn.of(torch.from_numpy(images)).to(torch.uint8).numpy()
+    assert np.array_equal(made, by_numpy(images, 4))
+
+
+def test_untouched_without_flip_and_jitter(images):
+    drawn = Variation.drawn(np.random.default_rng(4), len(images), flip=False, jitter=False)
+    assert torch.equal(drawn.of(torch.from_numpy(images)), torch.from_numpy(images))
+
+
+def test_pixels_leave_the_picture_alone(images):
+    kept = images.copy()
+    fed = pixels(torch.from_numpy(images).float())
+    assert np.array_equal(images, kept)
+    assert fed.shape == (9, 3, 112, 112)
+    assert float(fed.min()) >= -1
+    assert torch.equal(fed, pixels(images))
+
+
+@pytest.mark.parametrize("world", [2, 4])
+def test_ranks_decode_each_picture_once_and_make_the_whole_batch(images, world):
+    labels = np.repeat(np.arange(3), 3)
+    faces = FaceSet("f", images, labels, tuple("abc"), "f")
+    whole = Batches(faces, 8, 5, flip=True).at(3)
+    layout = torch.contiguous_format
+    reads, parts = [], []
+    for rank in range(world):
+        mine = share_with(Batches(spied := Spied(faces), 8, 5, flip=True), rank, world)
+        parts.append(mine.at(3))
+        reads += spied.rows
+    assert sorted(reads) == sorted(whole.index.tolist())
+    cpu = torch.device("cpu")
+    joined = torch.cat([part.on(cpu, layout) for part in parts])
+    assert torch.equal(joined, whole.on(cpu, layout))
+    assert torch.cat([part.labels for part in parts]).tolist() == whole.labels.tolist()
+
+
+class Spied:
+    """A face set that remembers what was read of it."""
+
+    def __init__(self, faces):
+        self._faces, self.rows = faces, []
+
+    def __getattr__(self, name):
+        return getattr(self._faces, name)
+
+    def __len__(self):
+        return len(self._faces)
+
+    def read(self, index):
+        self.rows.append(int(index))
+        return self._faces.read(index)
+
+
+def test_what_is_made_whole_is_shared_out_too(images):
+    labels = np.repeat(np.arange(3), 3)
+    whole = Batches(FaceSet("f", images, labels, tuple("abc"), "f"), 8, 5)
+
+    class Rows:
+        seed = 5
+
+        def at(self, step):
+            return whole.at(step)
+
+    parts = [share_with(Rows(), rank, 2).at(1).index for rank in range(2)]
+    assert torch.equal(torch.cat(parts), whole.at(1).index)
+
+
+def test_prefetched_batches_are_bounded_in_bytes(images):
+    from embedge.train.data.feeding.feed import _ahead_of
+
+    faces = FaceSet("f", images, np.zeros(9, np.int64), ("a",), "f")
+    assert _ahead_of(Batches(faces, 64, 0), 2) == 4
+    assert _ahead_of(Batches(faces, 4096, 0), 8) == 1
+    assert list(feed(Batches(faces, 4, 0), 0, 2, workers=0, say=print))

@@ -1,0 +1,126 @@
+"""The whole loop on a device that is not the CPU: nothing is mixed, nobody waits needlessly."""
+
+import numpy as np
+import pytest
+import torch
+from pretend_device import PRETEND, transfers, waits
+from safetensors.torch import load_file
+from torch.nn.functional import normalize
+
+from embedge.progress import Progress
+from embedge.train.data.face_set import FaceSet
+from embedge.train.data.feeding.batches import Batches
+from embedge.train.head.margins import Margin
+from embedge.train.loop import training
+from embedge.train.loop.checks import TrainingChecks
+from embedge.train.loop.schedule import Schedule
+from embedge.train.methods import Ingredients, Weights, method_named
+from embedge.train.models.mobilefacenet import mobilefacenet
+from embedge.train.seeds import seeded
+
+STEPS, BATCH, PEOPLE, DIM = 12, 8, 6, 16
+SCHEDULE = Schedule(
+    steps=STEPS, batch=BATCH, lr=1e-3, warmup=0, amp="fp32", ema=0.9, checkpoint_every=5
+)
+
+
+@pytest.fixture(scope="module")
+def faces():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(PEOPLE), 4)
+    images = rng.integers(0, 256, (len(labels), 112, 112, 3)).astype(np.uint8)
+    return FaceSet("patches", images, labels, tuple(map(str, range(PEOPLE))), "f")
+
+
+class Killed(Exception):
+    pass
+
+
+class KilledAt(Batches):
+    def at(self, step):
+        if step == 4:
+            raise Killed
+        return Batches.at(self, step)
+
+
+def trained(
+    faces,
+    folder,
+    device,
+    monkeypatch,
+    *,
+    method="th-kd",
+    source=Batches,
+    watch=None,
+    schedule=SCHEDULE,
+):
+    monkeypatch.setattr(training, "device_of", lambda schedule: torch.device(device))
+    with seeded(1):
+        rows, head = torch.randn(len(faces), DIM), normalize(torch.randn(PEOPLE, DIM))
+        network = mobilefacenet(DIM, scale=1, width=0.125)
+        margin, weights = Margin(m2=0.2, scale=16.0), Weights(a=0.5, beta=1.0, temperature=2.0)
+        chosen = method_named(method, Ingredients(PEOPLE, DIM, head, margin, weights))
+    log = training.fit(
+        "s",
+        network,
+        chosen,
+        source(faces, BATCH, 5, flip=True),
+        schedule,
+        folder=folder,
+        progress=Progress(quiet=True),
+        teacher=(lambda batch: rows[batch.index]) if chosen.needs_teacher else None,
+        watch=watch,
+    )
+    return {name: value.cpu() for name, value in network.state_dict().items()}, log
+
+
+def agree(log, other):
+    """Its kernels add up in another order, which the steps magnify."""
+    assert log.keys() == other.keys()
+    for name, values in log.items():
+        if name != "watch":
+            assert values == pytest.approx(other[name], rel=2e-3, abs=1e-3), name
+
+
+@pytest.mark.parametrize("method", ["scratch", "kd", "l2e", "rkd", "proxyless", "th-kd", "gkd"])
+def test_it_learns_there_what_it_learns_here(faces, tmp_path, monkeypatch, method):
+    monkeypatch.setattr(training, "_RECORDED_EVERY", 1)
+    few = SCHEDULE.model_copy(update={"steps": 3})
+    here = trained(faces, tmp_path / "cpu", "cpu", monkeypatch, method=method, schedule=few)
+    there = trained(faces, tmp_path / "far", PRETEND, monkeypatch, method=method, schedule=few)
+    agree(here[1], there[1])
+    for name, value in here[0].items():
+        torch.testing.assert_close(there[0][name], value, rtol=5e-2, atol=5e-3)
+
+
+def test_the_host_waits_for_figures_alone(faces, tmp_path, monkeypatch):
+    waits.clear()
+    transfers.clear()
+    trained(faces, tmp_path, PRETEND, monkeypatch)
+    assert sum(waits.values()) == 0
+    pictures = STEPS * BATCH * 112 * 112 * 3
+    parameters = 1_500_000
+    assert pictures <= transfers["to the device"] <= pictures + parameters, "bytes, not floats"
+
+
+def test_killed_with_an_average_it_resumes_there(faces, tmp_path, monkeypatch):
+    few = SCHEDULE.model_copy(update={"steps": 6, "checkpoint_every": 3})
+    whole, log = trained(faces, tmp_path / "whole", PRETEND, monkeypatch, schedule=few)
+    with pytest.raises(Killed):
+        trained(faces, tmp_path / "again", PRETEND, monkeypatch, schedule=few, source=KilledAt)
+    again, again_log = trained(faces, tmp_path / "again", PRETEND, monkeypatch, schedule=few)
+    assert log == again_log
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_watched_there_it_keeps_the_same_best(faces, tmp_path, monkeypatch):
+    watch = TrainingChecks(faces, None, every=4)
+    there, log = trained(faces, tmp_path, PRETEND, monkeypatch, watch=watch)
+    best = load_file(tmp_path / "s.best.safetensors")
+    assert log["watch"]["step"] == [4, 8, 12]
+    assert all(torch.equal(best[name], there[name]) for name in there)
+
+
+def test_a_mixture_of_devices_is_noticed():
+    with pytest.raises(RuntimeError, match="same device"):
+        torch.ones(3, device=PRETEND) + torch.ones(3)

@@ -1,0 +1,1 @@
+"""From photos of people to aligned faces that a training can read."""

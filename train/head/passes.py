@@ -1,0 +1,98 @@
+"""One step's reading of a head, shared by every loss that asks it.
+
+Up to a budget the cosines are kept: each product is computed once, for the cross-entropy and for
+the divergence, and autograd's two are all that follow. Past it nothing of the size (B, C) exists,
+and each loss streams over the classes by itself.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from embedge.train.head.margins import TargetMargin
+from embedge.train.head.streamed.blocks import (
+    check_dimensions,
+    check_labels,
+    full_precision,
+    unit_rows,
+)
+from embedge.train.head.streamed.kl import head_kl
+from embedge.train.head.streamed.margin_ce import margin_ce
+
+__all__ = ["HeadPass", "read_head"]
+
+_COPIES = 10  # of a (B, C) matrix that the losses of a step and their gradients hold at a time
+_FLOAT = 4
+_HALVES = (torch.bfloat16, torch.float16)
+_NEVER = -1e30  # finite: where a sample has no other class the gradient is 0 and not NaN
+
+
+class HeadPass(Protocol):
+    """Embeddings beside a head, whose rows have length one unless they are trained."""
+
+    @property
+    def embeddings(self) -> Tensor: ...
+    @property
+    def weight(self) -> Tensor: ...
+
+    def ce(self, labels: Tensor, margin: TargetMargin) -> Tensor:
+        """Margin cross-entropy of each sample."""
+
+    def kl_from(self, teacher: "HeadPass", factor: float) -> Tensor:
+        """KL of each sample's class distribution from the teacher's, of cosines × factor."""
+
+
+def read_head(embeddings: Tensor, weight: Tensor, budget_mb: int) -> HeadPass:
+    needed = len(embeddings) * len(weight) * _FLOAT * _COPIES
+    kind = _Kept if needed <= budget_mb << 20 else _Streamed
+    return kind(embeddings, weight)
+
+
+@dataclass(frozen=True)
+class _Streamed:
+    embeddings: Tensor
+    weight: Tensor
+
+    def ce(self, labels: Tensor, margin: TargetMargin) -> Tensor:
+        return margin_ce(self.embeddings, self.weight, labels, margin)
+
+    def kl_from(self, teacher: HeadPass, factor: float) -> Tensor:
+        own = None if teacher.weight is self.weight else self.weight
+        student, target = self.embeddings, teacher.embeddings
+        return head_kl(student, target, teacher.weight, own, scale=factor, temperature=1.0)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    embeddings: Tensor
+    weight: Tensor
+
+    @cached_property
+    def cosines(self) -> Tensor:
+        check_dimensions(self.embeddings, self.weight)
+        unit, rows = unit_rows(self.embeddings), self.weight
+        with full_precision(unit):
+            if rows.dtype in _HALVES:  # products in half precision, everything after in full
+                return (unit.to(rows.dtype) @ rows.T).to(unit.dtype)
+            rows = F.normalize(rows.to(unit.dtype)) if rows.requires_grad else rows.to(unit.dtype)
+            return unit @ rows.T
+
+    def ce(self, labels: Tensor, margin: TargetMargin) -> Tensor:
+        """With the target apart from the others nothing cancels where a loss is nearly zero."""
+        check_labels(labels, len(self.weight))
+        place = labels[:, None]
+        target = self.cosines.gather(1, place)[:, 0]
+        psi, slope = margin.on_target(target.detach())
+        joined = psi + slope * (target - target.detach())
+        others = (margin.scale * self.cosines).scatter(1, place, _NEVER)
+        return F.softplus(others.logsumexp(1) - margin.scale * joined)
+
+    def kl_from(self, teacher: HeadPass, factor: float) -> Tensor:
+        assert isinstance(teacher, _Kept)  # equally many samples and classes: as large as this one
+        mine = F.log_softmax(factor * self.cosines, dim=1)
+        theirs = F.log_softmax(factor * teacher.cosines.detach(), dim=1)
+        return (theirs.exp() * (theirs - mine)).sum(1)
