@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from embedge import __version__
 from embedge.cli.output import accept_every_letter, ended, system_error
@@ -114,9 +115,7 @@ def distill_and_export() -> int:
 
 def _run(command: str, arguments: list[str], prog: str) -> int:
     module = importlib.import_module(f"embedge.cli.{COMMANDS[command][0]}")
-    parser = argparse.ArgumentParser(prog=prog, description=module.__doc__, allow_abbrev=False)
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    module.configure(parser)
+    parser = parser_of(module, prog)
     arguments = getattr(module, "spelled_out", list)(arguments)
     # distill-and-export takes --section.key value, which only its recipe can name
     options, extra = parser.parse_known_args(arguments)
@@ -145,6 +144,13 @@ def _run(command: str, arguments: list[str], prog: str) -> int:
         if options.debug:
             raise
         return ended(2, f"{_speaker()}: {printable(system_error(error))}")
+
+
+def parser_of(module: ModuleType, prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=prog, description=module.__doc__, allow_abbrev=False)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    module.configure(parser)
+    return parser
 
 
 def _speaker() -> str:
