@@ -18,6 +18,7 @@ from embedge.export.int8.budget.precision_plan import PrecisionPlan
 from embedge.export.intake.intake import TakenIn
 from embedge.files import sha256_file
 from embedge.pipeline.foreign.people import People
+from embedge.pipeline.golden_file import golden_file
 from embedge.pipeline.proving.bounds import Bounds, comparison_of, proof_gates
 from embedge.pipeline.stages.ship.parity_result import ParityResult, ScoredPlaces, student
 from embedge.report.device import now
@@ -36,6 +37,8 @@ from embedge.report.model import (
 from embedge.report.render.pictures import worst_section
 from embedge.runtime.bundle.bundle import Artifact as Graph
 from embedge.runtime.bundle.writer import write_bundle
+from embedge.runtime.selftest.golden import GOLDEN
+from embedge.train.data.dataset import SIDE
 from embedge.typed import plain, structured
 
 __all__ = ["Told", "bundle_from", "report_from"]
@@ -184,6 +187,8 @@ def bundle_from(told: Told, report: Report, folder: Path, out: Path) -> Path:
     files: dict[str, bytes | Path] = {path.name: path for path in told.graphs.values()}
     files |= {path.name: path for path in folder.glob("*.plan.json")}
     files |= {name: folder / name for name in ("report.html", "report.json")}
+    if told.taken.contract.size == SIDE:  # rendered faces have one size
+        files[GOLDEN] = golden_file(told.graphs, told.taken.contract)
     facts = told.findings.artifacts
     extras: dict[str, Any] = {
         "thresholds": {name: plain(found.thresholds) for name, found in facts.items()},
