@@ -33,6 +33,12 @@ from embedge.runtime.gallery.storage.failures import (
     exists_already,
     missing,
 )
+from embedge.runtime.gallery.storage.journal import (
+    journal_of,
+    require_own,
+    require_plain,
+    require_plain_name,
+)
 from embedge.runtime.gallery.storage.registry import while_quiet
 
 __all__ = ["Saved", "check", "recover"]
@@ -129,8 +135,11 @@ def _workplace(target: Path) -> Iterator[Path]:
 
 
 def _require_free(target: Path) -> None:
+    require_plain_name(target)
     if target.is_symlink() or is_there(target):
         raise exists_already(target)
+    require_plain(target, target)
+    require_own(target, target)
 
 
 def _published(new: Path, target: Path) -> None:
@@ -139,7 +148,7 @@ def _published(new: Path, target: Path) -> None:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
         _require_free(target)
-    target.with_name(f"{target.name}-journal").unlink(missing_ok=True)
+    journal_of(target).unlink(missing_ok=True)
     new.replace(target)
     sync(target.parent)
 
@@ -148,9 +157,12 @@ def _copied(path: Path, folder: Path) -> Path:
     """With the journal of an interrupted writing, which SQLite plays back where it can."""
     copy = folder / "g"
     with while_quiet(path):
+        real = Path(os.path.realpath(path))
+        require_plain(real, path)
+        require_own(real, path)
         shutil.copyfile(path, copy)
         with suppress(FileNotFoundError):
-            shutil.copyfile(f"{os.path.realpath(path)}-journal", f"{copy}-journal")
+            shutil.copyfile(journal_of(real), journal_of(copy))
     with suppress(*FAILURES), closing(sqlite3.connect(copy)) as connection:
         connection.execute("SELECT value FROM header").fetchone()
     return copy
