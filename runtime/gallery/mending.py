@@ -60,6 +60,7 @@ def _wrong_with(path: Path, key: bytes | None) -> list[str]:
             found = [str(text) for (text,) in pages if text != "ok"]
         try:
             with mirror.reading() as (connection, seen):
+                found += _wrong_singles(connection, seen.ledger)
                 for table in (AUDIT, ATTEMPTS):
                     seen.ledger.notes.read(connection, seen.state, table)
         except EmbedgeError as error:
@@ -67,6 +68,15 @@ def _wrong_with(path: Path, key: bytes | None) -> list[str]:
                 raise
             found.append(error.what)
     return found
+
+
+def _wrong_singles(connection: sqlite3.Connection, ledger: Ledger) -> Iterator[str]:
+    """Of the tables of one row: what no reading sees."""
+    for table in ("header", "state", "spare"):
+        if connection.execute(f"SELECT id FROM {table}").fetchall() != [(1,)]:
+            yield f"the table {table} has other rows than its one"
+    if connection.execute("SELECT value FROM spare WHERE id = 1").fetchone() != (ledger.raw,):
+        yield "the spare header is not the header"
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,3 +218,29 @@ def test_after_a_recovery_the_trail_still_tells_who_was_erased(erased, tmp_path)
     put_back(between, tmp_path / "old")
     saved = recover(between, new, KEY)
     assert (saved.people, saved.erased, saved.lost) == (2, ("ann",), ())
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "INSERT INTO state SELECT -5, sealed FROM state",
+        "INSERT INTO header VALUES (-1, x'00')",
+        "INSERT INTO header SELECT 2, value FROM header",
+        "DELETE FROM spare",
+        "UPDATE spare SET value = x'00'",
+        "INSERT INTO spare SELECT 2, value FROM spare",
+    ],
+)
+def test_rows_beside_the_only_one_are_found_and_break_no_writing(tmp_path, forged):
+    path = tmp_path / "g"
+    with Gallery.create(path, CONTRACT, key=KEY) as gallery:
+        gallery.enroll("ann", unit(1), CONTRACT)
+    with closing(sqlite3.connect(path)) as there:
+        there.execute(forged)
+        there.commit()
+    assert check(path, KEY)
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        gallery.enroll("bob", unit(2), CONTRACT)
+        gallery.erase("ann")
+    with Gallery.open(path, key=KEY) as gallery:
+        assert gallery.people() == ["bob"]
