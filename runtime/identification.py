@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, SupportsIndex
 
+from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.gallery import Gallery, require_count
-from embedge.runtime.gallery.mirror import Seen
+from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.search.ranking import Ranked
 from embedge.runtime.matcher import FaceMatcher
 from embedge.runtime.picture.detect import Face
@@ -155,10 +156,22 @@ class _Limits:
     templates: int
 
 
+class _Look(Protocol):
+    """One state of a gallery, of whatever kind."""
+
+    @property
+    def templates(self) -> int: ...
+    @property
+    def crossing(self) -> Crossing | None: ...
+    def search(
+        self, embeddings: Embeddings, contract: EmbeddingContract, count: int, handicap: float
+    ) -> list[list[Ranked]]: ...
+
+
 def _limits(
-    matcher: FaceMatcher, seen: Seen, policy: Policy | None, threshold: Threshold | None
+    matcher: FaceMatcher, look: _Look, policy: Policy | None, threshold: Threshold | None
 ) -> _Limits:
-    templates, crossing = len(seen.index), seen.state.crossing
+    templates, crossing = look.templates, look.crossing
     if policy is None:
         native = matcher.decidable(threshold)
     else:
@@ -194,10 +207,12 @@ def _searched(
 
     Limits and search are of one look at the gallery: others may enrol before and after it.
     """
-    with gallery.look() as seen:
-        limits = _limits(matcher, seen, policy, threshold)
+    if not isinstance(count, SupportsIndex) or count > 0:
+        require_count(count)
+    with gallery.look() as look:
+        limits = _limits(matcher, look, policy, threshold)
         handicap = limits.bridged.value - limits.native.value
-        found = seen.search(rows, matcher.contract, max(count, 1), handicap)
+        found = look.search(rows, matcher.contract, max(count, 1), handicap)
     worst = max(limits.native.fmr_upper, limits.bridged.fmr_upper)
     fpir = identification_rate(worst, limits.templates)
     return [_decided(best, count, limits, fpir) for best in found]

@@ -14,7 +14,14 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.closing import Closing
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.enrolment import checked_name, checked_names, checked_rows, now_in_utc
+from embedge.runtime.gallery.enrolment import (
+    checked_name,
+    checked_names,
+    checked_rows,
+    checked_source,
+    now_in_utc,
+    require_count,
+)
 from embedge.runtime.gallery.erasure import ErasureProof, proof_of
 from embedge.runtime.gallery.keys import checked_key
 from embedge.runtime.gallery.migration.crossing import Crossing
@@ -34,7 +41,6 @@ from embedge.runtime.gallery.storage.failures import key_error
 
 __all__ = ["Gallery", "GalleryInfo", "require_count"]
 
-_LONGEST_SOURCE = 64  # letters
 _SAME = 0.999  # a cosine that rounding to one byte a dimension leaves the same picture
 _TRIES = 2  # before the last
 _MOST_NAMED = 20  # others with one template of somebody erased
@@ -204,13 +210,13 @@ class Gallery(Closing):
         `contract` is that of the encoder: a gallery takes embeddings of its own space only. What
         a person has already, but for the last digits, is kept once: its old id is returned.
         """
-        rows = checked_rows(embeddings, contract, self.contract)
+        rows, source = checked_rows(embeddings, contract, self.contract), checked_source(source)
         names = checked_names(people, len(rows))
         if not names:
             return []
         with self.mirror.writing() as (connection, seen):
             matrix = _stored(seen.side, rows)
-            ids, groups = _grouped(connection, seen, names, matrix, source[:_LONGEST_SOURCE])
+            ids, groups = _grouped(connection, seen, names, matrix, source)
             if groups:
                 state = seen.ledger.add(connection, seen.state, groups)
                 counts = {group.name: len(group.templates) for group in groups}
@@ -335,14 +341,6 @@ class Gallery(Closing):
 
     def close(self) -> None:
         self.mirror.close()
-
-
-def require_count(count: int) -> None:
-    """How many candidates are asked for."""
-    if count < 1:
-        raise EmbedgeError(
-            "E-COUNT", f"{count} people cannot be listed", remedy="Ask for 1 or more"
-        )
 
 
 def _stored(side: Side, rows: Embeddings) -> Matrix:
