@@ -59,9 +59,9 @@ def require_plain(real: Path, path: Path) -> None:
     if start == _SQLITE:
         raise EmbedgeError(
             "E-GALLERY",
-            f"what lies beside it as its journal, {journal_of(path).name}, is a database",
+            f"what lies beside it as its journal, {journal_of(real).name}, is a database",
             where=path,
-            remedy=f"Rename {journal_of(path).name}; nothing was changed",
+            remedy=f"Rename {journal_of(real).name}; nothing was changed",
         )
 
 
@@ -75,7 +75,7 @@ def require_own(real: Path, path: Path) -> None:
             return  # SQLite cannot read it either, and says so
         stands = "nothing was changed"
         raise disk_error(path, "the journal could not be read", stands) from error
-    name = journal_of(path).name
+    name = journal_of(real).name
     raise EmbedgeError(
         "E-GALLERY",
         f"the journal beside it, {name}, is of an interrupted writing to another file, or to"
