@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from embedge import __version__
+from embedge.cli.apart import require_apart
 from embedge.cli.output import accept_every_letter, ended, system_error
 from embedge.errors import EmbedgeError
 from embedge.optional import absent_package
@@ -121,6 +122,8 @@ def _run(command: str, arguments: list[str], prog: str) -> int:
     elif extra:
         parser.error(f"unrecognized arguments: {' '.join(extra)}")
     try:
+        outside = getattr(module, "WRITES_OUTSIDE", False)
+        require_apart(options, getattr(module, "WRITES", ()), outside=outside)
         status = int(module.run(options))
         sys.stdout.flush()
         return status

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from embedge.cli.device.gallery_options import add_gallery_options, opened_gallery, say
 
+WRITES = ("target",)  # options that name outputs
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")

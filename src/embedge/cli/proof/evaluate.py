@@ -34,6 +34,8 @@ FLIP = "mirrored pictures: default sum for --bin and --ijb, else the model's own
 FMRS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 EER, GROUPS_FMR = 0.05, 1e-3
 
+WRITES = ("output", "report")  # options that name outputs
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(

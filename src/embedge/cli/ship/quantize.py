@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from embedge.export.int8.budget.precision_plan import Budget, PrecisionPlan
     from embedge.export.int8.calibration_set import CalibrationSet
 
+WRITES = ("out", "json")  # options that name outputs
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")
