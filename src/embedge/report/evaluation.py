@@ -138,7 +138,8 @@ def _looked_for(result: EvaluationResult) -> str:
     if result.protocol.name == "pairs":
         some.append("pairs and folds that contradict the people")
     looked = f"looked for: {', '.join(some)}" if some else "nothing was looked for"
-    leaks = "; not checked: leaks, as no --trained-on was given"
+    why = "the list of --trained-on names nobody here" if result.data.trained_on else ""
+    leaks = f"; not checked: leaks, as {why or 'no --trained-on was given'}"
     return looked + ("" if result.data.trained_on_known else leaks)
 
 
@@ -156,10 +157,14 @@ def _faults(findings: Sequence[DataFault], where: str, looked_for: str) -> Gate:
 
 def _people(data: EvaluatedData) -> str:
     if _apart(data):
-        return "people who are not on the list of those trained or calibrated on"
+        return f"people who are not on the list of those trained or calibrated on{_list(data)}"
     if data.trained_on_known:
         return "people of whom some were trained on"
-    return "the people given (not checked: whether any of them was trained on)"
+    return f"the people given (not checked: whether any of them was trained on){_list(data)}"
+
+
+def _list(data: EvaluatedData) -> str:
+    return f" ({data.trained_on})" if data.trained_on else ""
 
 
 def _comparisons(result: EvaluationResult) -> Iterator[Comparison]:
