@@ -121,7 +121,7 @@ def eer_gates(result: EvaluationResult, most: float) -> list[Gate]:
         found = model.result.comparison
         if found is not None:
             high = None if found.eer is None else 100 * found.eer.high
-            what = f"equal error rate of {model.name}, upper end, over {found.subjects:,} people"
+            what = f"equal error rate of {model.name}, upper end (of {found.subjects:,} people)"
             gates.append(Gate.of(f"accuracy: {model.name}", what, high, 100 * most, "max", "%"))
     return gates
 
@@ -150,8 +150,8 @@ def _apart(data: EvaluatedData) -> bool:
 
 def _faults(findings: Sequence[DataFault], where: str, looked_for: str) -> Gate:
     errors = [finding for finding in findings if finding.severity == "error"]
-    told = "; ".join(finding.what for finding in errors) or looked_for
-    what = f"faults that spoil the figures ({told})"
+    told = f" ({'; '.join(finding.what for finding in errors)})" if errors else ""
+    what = f"faults that spoil the figures; {looked_for}{told}"
     return Gate.of(f"faults: {where}", what, float(len(errors)), 0.0, "max")
 
 
