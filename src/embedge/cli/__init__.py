@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from embedge import __version__
 from embedge.cli.apart import require_apart
@@ -89,6 +90,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _answered(arguments: list[str]) -> int:
     parser = _overview()
+    if arguments and not arguments[0].startswith("-"):
+        near = get_close_matches(arguments[0], COMMANDS, n=1)
+        meant = f"; did you mean `embedge {near[0]}`?" if near else ", see `embedge --help`"
+        parser.error(f"there is no command '{printable(arguments[0])}'{meant}")
     options = parser.parse_args(arguments)
     if options.json and not options.version:
         parser.error("--json belongs to --version")

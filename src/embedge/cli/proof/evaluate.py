@@ -130,12 +130,14 @@ def run(options: argparse.Namespace) -> int:
 def _poor(result: "EvaluationResult", options: argparse.Namespace) -> bool:
     """Where a verdict is asked for: a report holds one, and so does the option."""
     from embedge.report.evaluation import eer_gates
+    from embedge.report.gate.text import bound_text, value_text
 
     if not options.report and options.eer_at_most is None:
         return False
     poor = [gate for gate in eer_gates(result, _most(options)) if not gate.passed]
     for gate in poor:
-        print(f"embedge: gate '{gate.name}' fails: {gate.what}", file=sys.stderr)
+        told = f"{value_text(gate)}, not {bound_text(gate)} (--eer-at-most)"
+        print(f"embedge: gate '{gate.name}' fails: {told}: {gate.what}", file=sys.stderr)
     return bool(poor)
 
 

@@ -149,3 +149,8 @@ def test_a_policy_that_checks_nothing_fails(sample: Report) -> None:
     ((passed, said),) = outcome(report, **asked)
     assert not passed
     assert "0 checks" in said
+
+
+def test_a_unit_stands_on_both_sides(sample: Report) -> None:
+    told = [said for _, said in outcome(sample, gates=["no re-enrolment"])]
+    assert told[0].count("%") == 2
