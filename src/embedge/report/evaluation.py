@@ -121,7 +121,8 @@ def eer_gates(result: EvaluationResult, most: float) -> list[Gate]:
         found = model.result.comparison
         if found is not None:
             high = None if found.eer is None else 100 * found.eer.high
-            what = f"equal error rate of {model.name}, upper end (of {found.subjects:,} people)"
+            people = f"{found.subjects:,} {'person' if found.subjects == 1 else 'people'}"
+            what = f"equal error rate of {model.name}, upper end (of {people})"
             gates.append(Gate.of(f"accuracy: {model.name}", what, high, 100 * most, "max", "%"))
     return gates
 
