@@ -51,3 +51,16 @@ def test_an_empty_file_is_a_creation_that_was_interrupted(
     file.write_bytes(b"x")
     assert main(["enroll", "tiny.embedge", "new.gallery", "ann", "0.png"]) == 2
     assert file.read_bytes() == b"x"
+
+
+def test_one_picture_under_two_names_is_told(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*ENROLL, "ann", "0.png"]) == 0
+    assert main([*ENROLL, "cem", "1.png"]) == 0
+    assert "share one picture" not in capsys.readouterr().err
+    assert main([*ENROLL, "ben", "0.png"]) == 0
+    assert "embedge: ben and ann share one picture" in capsys.readouterr().err
+    Path("who.csv").write_text("2.png,dan\n2.png,eva\n")
+    assert main([*ENROLL, "--csv", "who.csv"]) == 0
+    assert "share one picture" in capsys.readouterr().err
