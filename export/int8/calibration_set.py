@@ -117,7 +117,7 @@ def decoded_pictures(root: Path, names: Sequence[str]) -> Images:
         if image.shape != images[0].shape:
             raise _unusable(
                 f"pictures differ in size: {images[0].shape[:2]} and {image.shape[:2]}",
-                "Align the faces first: all crops have the size of the model",
+                "Align the photos first: `embedge data align PHOTOS FACES --detector D.onnx`",
                 root / name,
             )
     return np.stack(images)

@@ -10,6 +10,8 @@ from pathlib import Path
 from embedge.cli.device.gallery_options import add_gallery_options, opened_gallery, say
 from embedge.cli.learn.migrate import add_migrate_options, run_bridged, run_migrate
 
+WRITES = ("target",)  # options that name outputs
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
