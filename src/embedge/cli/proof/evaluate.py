@@ -12,6 +12,8 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from embedge.cli.proof.evaluating.checks import check_options
+
 if TYPE_CHECKING:
     from embedge.calibration.evaluation.figures import Comparison, Side
     from embedge.calibration.evaluation.subjects import EvaluatedModel
@@ -100,13 +102,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from embedge.calibration.trials.result import EvaluationResult
-    from embedge.cli.proof.evaluate_text import text_of
+    from embedge.cli.proof.evaluating.text import text_of
     from embedge.files import write_json
     from embedge.optional import available, require
     from embedge.progress import Progress
     from embedge.typed import plain
 
-    _check(options)
+    check_options(options)
     _require_one_space(options)
     progress = Progress()
     progress.terminal = progress.terminal and available("rich")
@@ -215,38 +217,6 @@ def _trial(options: argparse.Namespace) -> "Trial":
     if options.all_pairs:
         return FolderTrial(*people_in_folders(root, per_person=options.per_person, at_least=2))
     return PairTrial(pairs_from_list(options.pairs, root))
-
-
-def _check(options: argparse.Namespace) -> None:
-    from embedge.errors import EmbedgeError
-
-    if (options.matrix or options.groups) and not options.all_pairs:
-        raise EmbedgeError(
-            "E-EVALUATE-OPTIONS",
-            "--matrix and --groups compare all pairs",
-            remedy="Give --all-pairs and --root DIR",
-        )
-    if options.per_person is not None and options.per_person < 2:
-        raise EmbedgeError(
-            "E-EVALUATE-OPTIONS",
-            f"--per-person is {options.per_person}, which leaves no two pictures of a person",
-            remedy="Give --per-person 2 or more",
-        )
-    if options.groups_fmr is not None and options.groups is None:
-        raise EmbedgeError(
-            "E-EVALUATE-OPTIONS",
-            "--groups-fmr says nothing without groups",
-            remedy="Add --groups FILE, or leave --groups-fmr out",
-        )
-    rates = {"--fmrs": options.fmrs, "--groups-fmr": [options.groups_fmr]}
-    for name, given in {**rates, "--eer-at-most": [options.eer_at_most]}.items():
-        for rate in given:
-            if rate is not None and not (0 < rate < 1 or (name == "--eer-at-most" and rate == 1)):
-                raise EmbedgeError(
-                    "E-EVALUATE-OPTIONS",
-                    f"{name} {rate:g} is no rate",
-                    remedy="Give a number between 0 and 1, such as 0.001",
-                )
 
 
 def _require_one_space(options: argparse.Namespace) -> None:
