@@ -4,9 +4,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
-# the suite runs in two processes, a file of tests to each; JOBS=1 runs it in one
+# the suite runs in two processes, a file of tests to each, the long commands first; JOBS=1 runs it in one
 JOBS ?= 2
-SPREAD := $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile)
+SPREAD := $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile --no-loadscope-reorder)
 PRODUCT := $(VENV)/.installed
 WORKSHOP := $(VENV)/.installed-dev
 

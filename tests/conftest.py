@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+IN_A_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+
 # threads that wait by spinning make small tensors a hundred times slower on a busy machine
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
@@ -45,3 +47,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             # not its keywords: a clone in a folder called gpu has those too, and would skip all
             if reason and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """A failure is told when it happens: whoever is stopped before the end still knows which."""
+    if report.failed and not IN_A_WORKER:
+        line = str(report.longrepr).strip().splitlines()[-1:]
+        print(f"\nFAILED {report.nodeid} ({report.when}): {''.join(line)}", flush=True)
