@@ -7,6 +7,7 @@ left alone, OpenVINO computes in bfloat16 where the processor can, and parity is
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.runtime.encoders.sessions import model_bytes, require_self_contained, require_threads
 from embedge.runtime.picture.images import RgbImage
 
-__all__ = ["OpenVinoEncoder", "compiled"]
+__all__ = ["OpenVinoEncoder", "compiled", "shared_core"]
 
 
 class OpenVinoEncoder(Closing):
@@ -90,11 +91,10 @@ def compiled(model: bytes | Path, *, threads: int | None = None) -> Any:
     where = model if isinstance(model, Path) else None
     data = model if isinstance(model, bytes) else model_bytes(model)
     require_self_contained(data)
-    openvino = require("openvino", extra="openvino")
     hints: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     if threads is not None:
         hints["INFERENCE_NUM_THREADS"] = require_threads(threads)
-    core = openvino.Core()
+    core = shared_core()
     try:
         return core.compile_model(core.read_model(data, b""), "CPU", hints)
     except RuntimeError as error:
@@ -104,6 +104,16 @@ def compiled(model: bytes | Path, *, threads: int | None = None) -> Any:
             where=where,
             remedy="Run it on ONNX Runtime, or export it again with opset 17",
         ) from error
+
+
+@cache
+def shared_core() -> Any:
+    """The one of this process, never let go.
+
+    Its CPU plugin gives the thread that loads it a stack for signals and unmaps that when the last
+    network goes, in whichever thread that happens: the next signal would then end the process.
+    """
+    return require("openvino", extra="openvino").Core()
 
 
 def _last_line(error: RuntimeError) -> str:

@@ -119,12 +119,12 @@ def runner(
 
 
 def _openvino_runner(model: bytes, threads: int, *, flush: bool) -> Run:
-    import openvino
+    from embedge.runtime.encoders.openvino import shared_core
 
     hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
     if flush:
         hints["CPU_DENORMALS_OPTIMIZATION"] = True
-    core = openvino.Core()
+    core = shared_core()
     compiled = core.compile_model(core.read_model(model, b""), "CPU", hints)
     return lambda tensor: np.array(compiled.create_infer_request().infer([tensor])[0])
 

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +53,26 @@ def test_a_closed_encoder_says_so(files: dict[str, Path]) -> None:
 def test_threads_get_their_own_answers(files: dict[str, Path]) -> None:
     with OpenVinoEncoder(files["fp32"], threads=1) as encoder:
         answers_each_thread_alone(encoder.embed, [PICTURES[i : i + 1 + i % 3] for i in range(8)])
+
+
+CLOSED_ELSEWHERE = """
+import faulthandler, os, signal, sys, threading
+from embedge.runtime.encoders.openvino import OpenVinoEncoder
+
+faulthandler.enable()  # its handlers have a stack of their own, as those of many services
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+encoder = OpenVinoEncoder(sys.argv[1])
+closer = threading.Thread(target=encoder.close)
+closer.start()
+closer.join()
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+def test_a_signal_after_another_thread_closed_it_is_handled(files: dict[str, Path]) -> None:
+    line = [sys.executable, "-c", CLOSED_ELSEWHERE, str(files["fp32"])]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
 
 
 def test_it_may_be_closed_while_others_use_it(files: dict[str, Path]) -> None:
