@@ -29,7 +29,14 @@ from embedge.export.graph.surgery import (
 )
 from embedge.export.int8.budget.precision_plan import Budget, PrecisionPlan, searched
 from embedge.export.int8.compensation import Means, correct_biases, equalise, exact_entrance
-from embedge.export.int8.placement import Target, Wanted, last_layers, place, wanted_tensors
+from embedge.export.int8.placement import (
+    SYMMETRIC,
+    Target,
+    Wanted,
+    last_layers,
+    place,
+    wanted_tensors,
+)
 from embedge.export.int8.ranges import Method, Range, ValueCounts
 
 __all__ = [
@@ -78,7 +85,7 @@ class Calibrated:
         if name in self.fixed:
             return self.fixed[name]
         if (name, method) not in self.found:
-            options = {"symmetric": self.target != "cpu"} if method == "mse" else {}
+            options = {"symmetric": self.target in SYMMETRIC} if method == "mse" else {}
             self.found[name, method] = self.histograms[name].compute(method, **options)
         return self.found[name, method]
 
@@ -159,7 +166,7 @@ def write_for(graph: Graph, target: Target, path: Path) -> None:
     if target == "trt8":
         lower_opset(graph, TENSORRT_8_OPSET)
         float_weights(graph)
-    rules = {"cpu": None, "trt": require_tensorrt, "trt8": require_tensorrt_8}
+    rules = {"cpu": None, "qdq": None, "trt": require_tensorrt, "trt8": require_tensorrt_8}
     graph.write(path, check=rules[target])
 
 
@@ -181,7 +188,7 @@ def calibrated_graph(path_in: Path, images: Images, target: Target) -> Calibrate
     for values in observe(graph, wanted.tensors, batches_of(images, contract)):
         for name, value in values.items():
             histograms[name].collect(value, name, most=_VALUES_PER_PICTURE)
-    last = {} if target == "cpu" else last_layers(graph, images[:1])
+    last = last_layers(graph, images[:1]) if target in SYMMETRIC else {}
     return Calibrated(graph, target, histograms, fixed, last)
 
 

@@ -1,10 +1,22 @@
 """An artifact of a bundle as an encoder, on the engine that was asked for."""
 
-from embedge.runtime.bundle.bundle import Bundle
+from importlib.util import find_spec
+from pathlib import Path
+
+from embedge.errors import EmbedgeError
+from embedge.runtime.bundle.bundle import Artifact, Bundle
+from embedge.runtime.bundle.manifest import ONNX_RUNTIME, Runtime
 from embedge.runtime.encoders import Encoder
 from embedge.runtime.encoders.ort import OrtEncoder
 
-__all__ = ["TENSORRT", "encoder_from_bundle"]
+__all__ = [
+    "TENSORRT",
+    "chosen_artifact",
+    "encoder_from_bundle",
+    "encoder_on",
+    "importable",
+    "runtime_of",
+]
 
 # Asked for as a provider: the bundle's own engine, not onnxruntime's provider for TensorRT.
 TENSORRT = "TensorRT"
@@ -14,17 +26,73 @@ def encoder_from_bundle(
     bundle: Bundle,
     artifact: str | None = None,
     *,
+    runtime: Runtime | None = None,
     require_provider: str | None = None,
     threads: int | None = None,
 ) -> Encoder:
-    """`require_provider` is TENSORRT or one of onnxruntime's names; None means its CPU."""
+    """On the artifact's own runtime unless another one is given that reads its file.
+
+    `require_provider` is TENSORRT or one of onnxruntime's names; None means its CPU.
+    """
     if require_provider == TENSORRT:
         from embedge.runtime.encoders.tensorrt.of_bundle import tensorrt_encoder_from_bundle
 
         return tensorrt_encoder_from_bundle(bundle, artifact)
+    chosen = chosen_artifact(bundle, artifact, runtime)
+    if require_provider is None and (runtime or chosen.runtime) == "openvino":
+        from embedge.runtime.encoders.openvino import OpenVinoEncoder
+
+        return OpenVinoEncoder(bundle.read(chosen.file), bundle.contract, threads=threads)
     return OrtEncoder(
-        bundle.read(bundle.artifact(artifact).file),
+        bundle.read(chosen.file),
         bundle.contract,
         require_provider=require_provider,
         threads=threads,
     )
+
+
+def runtime_of(artifact: str) -> Runtime:
+    """What an artifact of a run is made for, by its name."""
+    return "openvino" if artifact.endswith("-openvino") else ONNX_RUNTIME
+
+
+def encoder_on(runtime: Runtime, model: bytes | Path, *, threads: int | None = None) -> Encoder:
+    """An ONNX file with its contract in it, outside any bundle."""
+    if runtime == "openvino":
+        from embedge.runtime.encoders.openvino import OpenVinoEncoder
+
+        return OpenVinoEncoder(model, threads=threads)
+    return OrtEncoder(model, threads=threads)
+
+
+def chosen_artifact(
+    bundle: Bundle, artifact: str | None = None, runtime: Runtime | None = None
+) -> Artifact:
+    """The one named; else of those made for this runtime the default one, or the first."""
+    if artifact is None and runtime is not None:
+        default = bundle.artifact()
+        own = [one for one in bundle.artifacts.values() if one.runtime == runtime]
+        chosen = default if default in own or not own else own[0]
+    else:
+        chosen = bundle.artifact(artifact)
+    if runtime in (None, chosen.runtime) or {runtime, chosen.runtime} <= _READ_ONNX:
+        return chosen
+    raise EmbedgeError(
+        "E-RUNTIME",
+        f"{chosen.name} is a file for {chosen.runtime}, which {runtime} does not read",
+        remedy="Leave --runtime out, or name an artifact made for it: --artifact",
+    )
+
+
+_READ_ONNX = {ONNX_RUNTIME, "openvino"}
+_MODULES: dict[Runtime, str] = {
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+    "ncnn": "ncnn",
+    "litert": "ai_edge_litert",
+}
+
+
+def importable(runtime: Runtime) -> bool:
+    """Whether the package of this runtime is installed here."""
+    return find_spec(_MODULES[runtime]) is not None

@@ -8,7 +8,7 @@ from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
 from embedge.report.model import Gate
 
-__all__ = ["gates_of"]
+__all__ = ["gates_of", "passing"]
 
 _CROSS_SPACE = 0.8  # of a student that shares its teacher's space, unless the recipe says more
 
@@ -24,6 +24,13 @@ def gates_of(recipe: Recipe, findings: ParityResult) -> list[Gate]:
         _student_gate(recipe, findings),
         *_cross_space_gate(recipe, findings),
     ]
+
+
+def passing(recipe: Recipe, findings: ParityResult) -> frozenset[str]:
+    """The artifacts whose own gates hold."""
+    own = [*_cosine_gates(recipe, findings), *_loss_gates(recipe, findings)]
+    failed = {gate.name.partition(" ")[0] for gate in own if not gate.passed}
+    return frozenset(findings.artifacts) - failed
 
 
 def _cosine_gates(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:

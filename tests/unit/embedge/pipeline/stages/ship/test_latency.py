@@ -1,6 +1,7 @@
 """The bench times the graphs of the run on held-out faces, and the report reads what it found."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from PIL import Image
 from sample_report import sample_latency
 from tiny_school import run_in, tiny_recipe
 
-from embedge.bench.results import Latency
+from embedge.bench.results import ArtifactLatency, Latency
 from embedge.pipeline.run import Stage
 from embedge.pipeline.stages.ship import latency
-from embedge.pipeline.stages.ship.latency import bench_stage, default_artifact, latency_of
+from embedge.pipeline.stages.ship.latency import bench_stage, fastest, latency_of
 
 GRAPHS = {"fp32": Path("a.onnx"), "int8-cpu": Path("b.onnx")}
 
@@ -38,26 +39,50 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return calls
 
 
-def test_the_integer_graph_is_what_a_device_runs() -> None:
-    assert default_artifact(GRAPHS) == "int8-cpu"
-    assert default_artifact({"fp32": Path("a"), "int8-trt": Path("b")}) == "fp32"
+def rows(**medians: float) -> list[ArtifactLatency]:
+    return [
+        ArtifactLatency(
+            artifact=name.replace("_", "-"), threads=1, provider="CPU", n=50, p50=ms, max=2 * ms
+        )
+        for name, ms in medians.items()
+    ]
+
+
+def test_a_narrower_graph_is_the_default_only_where_it_is_faster() -> None:
+    order = ["fp32", "fp16", "int8-cpu"]
+    assert fastest(rows(fp32=2.0, fp16=2.1, int8_cpu=1.0), order).artifact == "int8-cpu"
+    slow = fastest(rows(fp32=1.30, fp16=1.31, int8_cpu=1.28), order)
+    assert slow.artifact == "fp32"
+    assert "int8-cpu not faster than fp32" in slow.why
+
+
+def test_what_misses_a_gate_is_not_the_default_and_other_runtimes_are_only_told() -> None:
+    timed = rows(fp32=2.0, int8_cpu=1.0, int8_openvino=0.5)
+    chosen = fastest(timed, ["fp32"])
+    assert chosen.artifact == "fp32"
+    assert "with its own runtime int8-openvino 0.50" in chosen.why
+    assert "no artifact" in fastest(timed, []).why
 
 
 def test_faces_that_nobody_learnt_from_are_timed(
     tmp_path: Path, held_out: Stage, asked: list[dict[str, Any]]
 ) -> None:
     recipe = tiny_recipe(bench__seconds=0.5)
-    stage = bench_stage(run_in(tmp_path / "run"), recipe, held_out, GRAPHS, [])
-    assert latency_of(stage) == sample_latency(np.random.default_rng(1))
+    stage = bench_stage(run_in(tmp_path / "run"), recipe, held_out, GRAPHS, [], GRAPHS)
+    found = latency_of(stage)
+    assert replace(found, why=None) == sample_latency(np.random.default_rng(1))
+    assert found.why is not None
+    assert "holds its gates" in found.why
     (call,) = asked
-    assert (call["graphs"], call["default"], call["seconds"]) == (GRAPHS, "int8-cpu", 0.5)
+    assert (call["graphs"], call["seconds"]) == (GRAPHS, 0.5)
+    assert call["default"](rows(fp32=2.0, int8_cpu=1.0)) == "int8-cpu"
     np.testing.assert_array_equal(call["crops"], face_set().images)
 
 
 def test_queries_are_two_pictures_of_a_scene_with_landmarks_in_it(
     tmp_path: Path, held_out: Stage, asked: list[dict[str, Any]]
 ) -> None:
-    bench_stage(run_in(tmp_path / "run"), tiny_recipe(), held_out, GRAPHS, [])
+    bench_stage(run_in(tmp_path / "run"), tiny_recipe(), held_out, GRAPHS, [], GRAPHS)
     for first, second in asked[0]["queries"]:
         assert first[0] != second[0]
         for jpeg, landmarks in (first, second):
@@ -72,5 +97,5 @@ def test_only_what_was_timed_times_it_again(
 ) -> None:
     run = run_in(tmp_path / "run")
     for seconds in (1, 1, 2):
-        bench_stage(run, tiny_recipe(bench__seconds=seconds), held_out, GRAPHS, [])
+        bench_stage(run, tiny_recipe(bench__seconds=seconds), held_out, GRAPHS, [], GRAPHS)
     assert [call["seconds"] for call in asked] == [1, 2]
