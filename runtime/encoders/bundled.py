@@ -1,11 +1,14 @@
 """An artifact of a bundle as an encoder, on the engine that was asked for."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.bundle.bundle import Artifact, Bundle
 from embedge.runtime.bundle.manifest import ONNX_RUNTIME, Runtime
+from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Encoder
 from embedge.runtime.encoders.ort import OrtEncoder
 
@@ -13,6 +16,7 @@ __all__ = [
     "TENSORRT",
     "chosen_artifact",
     "encoder_from_bundle",
+    "encoder_of_files",
     "encoder_on",
     "importable",
     "runtime_of",
@@ -39,16 +43,42 @@ def encoder_from_bundle(
 
         return tensorrt_encoder_from_bundle(bundle, artifact)
     chosen = chosen_artifact(bundle, artifact, runtime)
-    if require_provider is None and (runtime or chosen.runtime) == "openvino":
+    if require_provider is not None:
+        chosen = chosen_artifact(bundle, chosen.name, ONNX_RUNTIME)
+        return OrtEncoder(
+            bundle.read(chosen.file),
+            bundle.contract,
+            require_provider=require_provider,
+            threads=threads,
+        )
+    meant = replace(chosen, runtime=runtime or chosen.runtime)
+    return encoder_of_files(meant, bundle.read, bundle.contract, threads=threads)
+
+
+def encoder_of_files(
+    artifact: Artifact,
+    read: Callable[[str], bytes],
+    contract: EmbeddingContract,
+    *,
+    threads: int | None = None,
+) -> Encoder:
+    """`read` gives the bytes of a file by its name; ncnn's weights lie beside its layers."""
+    data = read(artifact.file)
+    if artifact.runtime == "ncnn":
+        from embedge.runtime.encoders.ncnn import NcnnEncoder
+
+        weights = read(f"{artifact.file.removesuffix('.param')}.bin")
+        half = artifact.precision == "fp16"
+        return NcnnEncoder(data, weights, contract, half=half, threads=threads)
+    if artifact.runtime == "litert":
+        from embedge.runtime.encoders.litert import LiteRtEncoder
+
+        return LiteRtEncoder(data, contract, threads=threads)
+    if artifact.runtime == "openvino":
         from embedge.runtime.encoders.openvino import OpenVinoEncoder
 
-        return OpenVinoEncoder(bundle.read(chosen.file), bundle.contract, threads=threads)
-    return OrtEncoder(
-        bundle.read(chosen.file),
-        bundle.contract,
-        require_provider=require_provider,
-        threads=threads,
-    )
+        return OpenVinoEncoder(data, contract, threads=threads)
+    return OrtEncoder(data, contract, threads=threads)
 
 
 def runtime_of(artifact: str) -> Runtime:

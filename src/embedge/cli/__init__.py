@@ -57,6 +57,10 @@ COMMANDS = {
         "ship.quantize",
         "ONNX model + aligned faces -> INT8 ONNX, with figures",
     ),
+    "export-target": (
+        "ship.export_target",
+        "a bundle's network for ncnn or LiteRT, proven here",
+    ),
     "bundle add-detector": ("ship.add_detector", "put a face detector into a bundle"),
     "completion": ("machine.completion", "completion of commands for bash, zsh, fish"),
     "evaluate": ("proof.evaluate", "error rates of models on faces, with intervals"),
