@@ -70,6 +70,7 @@ def _text(proven: "Proven") -> str:
     )
     return (
         f"{name}  {proven.bytes:,} bytes, added to the bundle\n"
-        f"cosine to fp32 on {cosine.n} rendered faces: p1 {cosine.p1:.6f}, lowest {cosine.min:.6f}\n"
+        f"cosine to fp32 on {cosine.n} rendered faces:"
+        f" p1 {cosine.p1:.6f}, lowest {cosine.min:.6f}\n"
         f"median, one thread, interleaved: {times}"
     )
