@@ -39,7 +39,8 @@ FOUND = {"fp32": parity(0.2), "int8-cpu": parity(None)}
 def chain_of(folder: Path, recipe: Recipe) -> Chain:
     """The finished stages of a run that exported two graphs and built one engine."""
     facts = {"calibrate": {"sha256": "c" * 64}}
-    names = ("faces", "teacher", "student", "onnx", "int8", "engines", "calibrate", "parity", "bench")
+    made = ("faces", "teacher", "student", "onnx", "int8", "engines", "calibrate")
+    names = (*made, "parity", "bench")
     stages = {name: Stage(name, name, folder / name, facts.get(name, {})) for name in names}
     for stage in stages.values():
         stage.folder.mkdir()
