@@ -187,7 +187,9 @@ def _nncf(path: Path, contract: EmbeddingContract, faces: Any, out: Path) -> Mad
     )
     openvino.save_model(network, out.with_suffix(".xml"))
     hints = {"INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY"}
-    compiled = core.compile_model(network, "CPU", {**hints, "INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core.compile_model(
+        network, "CPU", {**hints, "INFERENCE_PRECISION_HINT": "f32", "ENABLE_CPU_PINNING": False}
+    )
 
     class Peer(OpenVinoEncoder):
         def __init__(self) -> None:

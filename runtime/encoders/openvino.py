@@ -91,7 +91,11 @@ def compiled(model: bytes | Path, *, threads: int | None = None) -> Any:
     data = model if isinstance(model, bytes) else model_bytes(model)
     require_self_contained(data)
     openvino = require("openvino", extra="openvino")
-    hints: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    hints: dict[str, object] = {
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+        "ENABLE_CPU_PINNING": False,  # a pinned thread waits for whoever else is on its core
+    }
     if threads is not None:
         hints["INFERENCE_NUM_THREADS"] = require_threads(threads)
     core = openvino.Core()
