@@ -10,7 +10,7 @@ SPREAD := $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile)
 PRODUCT := $(VENV)/.installed
 WORKSHOP := $(VENV)/.installed-dev
 
-.PHONY: demo test check house pythons teacher pycuda clean
+.PHONY: demo test check house pythons site release teacher pycuda clean
 
 demo: $(PRODUCT)  ## distil, export, measure and report on rendered faces
 	$(BIN)/distill-and-export --demo --out runs/demo
@@ -29,6 +29,14 @@ house: $(WORKSHOP)  ## sizes and order of the rooms, and the walks through them
 
 pythons: $(WORKSHOP)  ## the base install under every Python found here
 	$(BIN)/python tools/pythons.py
+
+site: $(WORKSHOP)  ## the documentation as a site, in build/site; a broken link fails
+	$(PIP) --group docs
+	$(BIN)/mkdocs build --strict --quiet
+
+release: $(WORKSHOP)  ## wheels, source archive, bill of materials and their sums, in dist
+	$(PIP) --group release
+	$(BIN)/python tools/release.py
 
 teacher: $(PRODUCT)  ## train the shipped demo teacher again
 	$(BIN)/embedge train-teacher --recipe demo-teacher --out train/teachers/rendered.safetensors

@@ -1,6 +1,6 @@
 """Bridges between every two of three real networks: what is kept, the verdicts, the decoys.
 
-    python benchmarks/bridge.py REAL_FOLDER [--cache DIR] [--rounds 100]
+    python benchmarks/bridge.py REAL_FOLDER [--cache DIR]
 
 Fitted on the unlabelled faces of `utk`, judged on all pairs of `lfw-dev`, at most 8 pictures a
 person. Constants of the method were chosen on a third of these people ("chosen on"); the rest, and
@@ -62,7 +62,6 @@ def judged(
     pairs: Pairs,
     people: People,
     chosen: np.ndarray,
-    rounds: int,
     before: dict[str, Any] | None,
 ) -> dict[str, Any]:
     began, used = time.perf_counter(), time.process_time()
@@ -82,13 +81,11 @@ def judged(
     }
     if before is not None:
         return {**before, **unlabelled}
-    found = labelled_evidence(
-        bridge, people, FMRS, fmr=DEMANDS.fmr, dataset="lfw-dev", rounds=rounds
-    )
+    found = labelled_evidence(bridge, people, FMRS, fmr=DEMANDS.fmr, dataset="lfw-dev")
     return {
         **unlabelled,
         "labelled": _told(found),
-        "rest": _kept(mapped, people.only(~chosen), ~chosen),
+        "rest": kept_on(mapped, people.only(~chosen), ~chosen),
         "verdict": asdict(verdict(bridge, agreed, found, DEMANDS)),
         "attack": asdict(attack(mapped, people.new, people)),
     }
@@ -145,7 +142,7 @@ def _short(fmr: float, kept: float) -> float | None:
     return round(GOALS[fmr] - kept, 5) if fmr in GOALS else None
 
 
-def _kept(mapped: Float32, people: People, part: np.ndarray) -> dict[str, list[float]]:
+def kept_on(mapped: Float32, people: People, part: np.ndarray) -> dict[str, list[float]]:
     """TAR at the FMRs of the goal, without intervals, on the people no constant was chosen on."""
     across = _across(mapped[part], people)
     alone = [pairs_within(rows, people.labels) for rows in (people.old, people.new)]
@@ -173,9 +170,7 @@ def decoys(utk: dict[str, Float32], people: People, made: dict[str, Any]) -> dic
         fitted = fitted_bridge(end(name, old), end("new", utk["new"]), pairs)
         agreed = agreement(fitted.held_out, fitted.native, FMRS)
         group = People(labelled, people.new, people.labels)
-        evidence = labelled_evidence(
-            fitted.bridge, group, FMRS, fmr=DEMANDS.fmr, dataset="lfw-dev", rounds=50
-        )
+        evidence = labelled_evidence(fitted.bridge, group, FMRS, fmr=DEMANDS.fmr, dataset="lfw-dev")
         told[name] = {
             "verdict": asdict(verdict(fitted.bridge, agreed, evidence, DEMANDS)),
             "without_labels": asdict(verdict(fitted.bridge, agreed, None, DEMANDS)),
@@ -250,7 +245,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("real", type=Path)
     parser.add_argument("--cache", type=Path)
-    parser.add_argument("--rounds", type=int, default=100, help="of the bootstrap over people")
     parser.add_argument("--decoy-pictures", type=int, default=3000)
     parser.add_argument(
         "--keep-labelled", action="store_true", help="measure again only what needs no labels"
@@ -266,7 +260,7 @@ def main() -> None:
     if options.keep_labelled:
         known = json.loads((RESULTS / "bridge.json").read_text())["pairs"]
     result: dict[str, Any] = {"provenance": provenance("torch", "onnxruntime"), "pairs": {}}
-    result |= {"images": len(labels), "unlabelled": len(unlabelled.names), "rounds": options.rounds}
+    result |= {"images": len(labels), "unlabelled": len(unlabelled.names)}
     for old in MODELS:
         for new in MODELS:
             if old == new:
@@ -274,7 +268,7 @@ def main() -> None:
             pairs = Pairs([utk[old]], [utk[new]])
             people = People(lfw[old], lfw[new], labels)
             before = known.get(f"{old} > {new}")
-            told = judged((old, new), pairs, people, chosen, options.rounds, before)
+            told = judged((old, new), pairs, people, chosen, before)
             result["pairs"][f"{old} > {new}"] = told
             print(old, new, json.dumps(told["labelled"]["points"]), told["verdict"], flush=True)
             write_result("bridge", result)

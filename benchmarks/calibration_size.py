@@ -17,9 +17,11 @@ import numpy as np
 from provenance import provenance, write_result
 
 from embedge.calibration.evaluation.judge import cosines_of
-from embedge.export.graph.surgery import embeddings_of
+from embedge.export.graph.surgery import Graph, embeddings_of
 from embedge.export.int8.calibration_set import choose, picture_features, picture_files
 from embedge.export.int8.qdq import qdq_from_onnx
+from embedge.export.intake.feeding import Stated
+from embedge.export.intake.intake import Asked, taken_in
 from embedge.runtime.picture.images import rgb_from_picture
 
 POOL, TEST = 1024, 200
@@ -36,14 +38,16 @@ def main() -> int:
     images = np.stack([rgb_from_picture(options.faces / names[i]) for i in order])
     people = [Path(names[i]).parent.as_posix() for i in order]
     test, pool = images[:TEST], images[TEST:]
-    reference = embeddings_of(options.model, test)
+    asked = Asked(Stated((127.5,), (127.5,), "RGB"))
+    taken = taken_in(options.model, pool[:8], asked)
+    reference = taken.expected(test)
     rows = list[dict[str, Any]]()
     for size in options.sizes:
         chosen = choose(picture_features(pool), people[TEST:], size)
         for kind, picked in (("chosen", chosen), ("random", np.arange(min(size, len(pool))))):
-            found = _parity(options.model, pool[picked], test, reference)
+            found = _parity(taken.graph, pool[picked], test, reference)
             rows.append({"pictures": size, "set": kind, **found})
-            print(f"{size:5} {kind:7} mean {found['mean']:.5f} lowest {found['minimum']:.5f}")
+            print(f"{size:5} {kind:7} mean {found['mean']:.5f} lowest {found['min']:.5f}")
     facts = provenance("onnxruntime", "onnx")
     model = {"model": options.model.name, "faces": options.faces.name}
     write_result(
@@ -52,7 +56,7 @@ def main() -> int:
     return 0
 
 
-def _parity(model: Path, pictures: Any, test: Any, reference: Any) -> dict[str, Any]:
+def _parity(model: Graph, pictures: Any, test: Any, reference: Any) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "int8.onnx"
         qdq_from_onnx(model, pictures, out)

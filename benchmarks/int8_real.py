@@ -33,12 +33,15 @@ from embedge.calibration.protocols.pairlist import PairProtocol, pairs_from_list
 from embedge.calibration.rates import operating_point
 from embedge.calibration.tenfold import folded_accuracy
 from embedge.export.graph.surgery import batches_of, embeddings_of
-from embedge.export.int8.budget.before_after import before_after
+from embedge.export.int8.budget.before_after import BeforeAfter, before_after, parity_of
 from embedge.export.int8.budget.precision_plan import Budget
 from embedge.export.int8.calibration_set import choose, person_of, picture_features
 from embedge.export.int8.placement import Target
 from embedge.export.int8.qdq import qdq_from_onnx
+from embedge.export.intake.feeding import Stated
+from embedge.export.intake.intake import Asked, taken_in
 from embedge.files import write_json
+from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import normalised
 from embedge.runtime.encoders.sessions import ort_session
 from embedge.runtime.picture.images import rgb_from_picture
@@ -157,7 +160,8 @@ class Bench:
             self.pool = _decoded(options.folder, measured.strangers)
             people = list(map(person_of, measured.strangers))
         self.taken = choose(picture_features(self.pool), people, options.count)
-        self.reference = self._embedded(model)
+        self.taken = taken_in(model, self.pool[:8], Asked(Stated((127.5,), (127.5,), "RGB")))
+        self.reference: Rows = normalised(self.taken.expected(measured.images))
         self.before = measured.judged(self.reference)
 
     def facts(self) -> dict[str, Any]:
@@ -185,8 +189,13 @@ class Bench:
         images = self.pool[self.taken]
         for name in names:
             budget = self._budget() if name.startswith("searched") else None
-            plan = qdq_from_onnx(self.model, images, out, target=target, budget=budget)
+            plan = qdq_from_onnx(self.taken.graph, images, out, target=target, budget=budget)
             yield {**self._row(name, out), "plan": plan.to_json()}
+
+    def _speed(self, path: Path, timed: Images) -> BeforeAfter:
+        parity = parity_of(self.taken, path, timed)
+        size, seconds = self.model.stat().st_size, self.options.seconds
+        return before_after(self.taken, size, path, timed, parity, seconds=seconds)
 
     def _peers(self, out: Path) -> dict[str, Any]:
         try:
@@ -212,7 +221,9 @@ class Bench:
         quantize_static(
             str(self.model),
             str(out),
-            _Feed(ort_session(self.model).get_inputs()[0].name, self.pool[taken]),
+            _Feed(
+                ort_session(self.model).get_inputs()[0].name, self.pool[taken], self.taken.contract
+            ),
             quant_format=QuantFormat.QDQ,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -230,7 +241,7 @@ class Bench:
         folds = self.before["ten_folds"] - after["ten_folds"]
         held = {fmr: lost[fmr] <= bound for fmr, bound in BOUNDS.items()}
         timed = self.measured.images[:: len(self.measured.images) // TIMED]
-        speed = before_after(self.model, path, timed, seconds=self.options.seconds)
+        speed = self._speed(path, timed)
         facts = {
             "cosine": asdict(cosines_of(self.reference, found)),
             "tar_lost": lost,
@@ -245,8 +256,8 @@ class Bench:
 class _Feed:
     """ONNX Runtime's reader of calibration pictures."""
 
-    def __init__(self, name: str, images: Images) -> None:
-        self.feeds = iter([{name: batch} for batch in batches_of(images, size=8)])
+    def __init__(self, name: str, images: Images, contract: EmbeddingContract) -> None:
+        self.feeds = iter([{name: batch} for batch in batches_of(images, contract)])
 
     def get_next(self) -> dict[str, Any] | None:
         return next(self.feeds, None)
@@ -270,7 +281,7 @@ def _told(name: str, judged: dict[str, Any], facts: dict[str, Any]) -> dict[str,
         said = f"TAR {tars}, ten folds {judged['ten_folds']:.3f}"
     if "cosine" in facts:
         lost = " ".join(f"{value:+.3f}" for value in facts["tar_lost"].values())
-        near = "mean {mean:.5f} p1 {p1:.5f} lowest {minimum:.5f}".format(**facts["cosine"])
+        near = "mean {mean:.5f} p1 {p1:.5f} lowest {min:.5f}".format(**facts["cosine"])
         fast = facts["times_as_fast"]
         note = " (disturbed)" if fast["disturbed"] else ""
         said += f"; lost {lost}, folds {facts['ten_folds_lost']:+.3f}; cosine {near}"

@@ -22,9 +22,10 @@ import torch
 from provenance import provenance, write_result
 
 from embedge.bench.core import Timed, single_stream
-from embedge.export.graph.surgery import DEFAULT_CONTRACT
 from embedge.export.int8.calibration_set import picture_files
 from embedge.export.int8.qdq import qdq_from_onnx
+from embedge.export.intake.feeding import Stated
+from embedge.export.intake.intake import Asked, taken_in
 from embedge.export.student import onnx_from_student
 from embedge.optional import available
 from embedge.runtime.contract import EmbeddingContract
@@ -84,7 +85,9 @@ def _graphs(folder: Path, faces: Any, models: list[Path]) -> dict[str, tuple[Pat
         graphs[f"ours: mbf {name} int8-cpu"] = (out, PEER)
     for model in models:
         out = folder / f"{model.stem}.int8.onnx"
-        qdq_from_onnx(model, faces, out)
+        qdq_from_onnx(
+            taken_in(model, faces, Asked(Stated((127.5,), (127.5,), "RGB"))).graph, faces, out
+        )
         graphs[f"{model.stem} fp32"] = (model, f"{model.stem} fp32")
         graphs[f"{model.stem} int8-cpu"] = (out, f"{model.stem} fp32")
     return graphs
@@ -104,7 +107,9 @@ def _student(folder: Path, activation: Activation, *, lower: bool) -> Path:
 def _measured(
     graphs: dict[str, tuple[Path, str]], faces: Any, seconds: float
 ) -> list[dict[str, Any]]:
-    tensors = [tensor_from_crops(faces[i : i + 1], DEFAULT_CONTRACT) for i in range(len(faces))]
+    tensors = [
+        tensor_from_crops(faces[i : i + 1], EmbeddingContract("", "", 0)) for i in range(len(faces))
+    ]
     subjects = [Timed(name, _ort(path, tensors)) for name, (path, _) in graphs.items()]
     against = {name: other for name, (_, other) in graphs.items()}
     if available("openvino"):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.evaluation.figures import Count, Share
-from embedge.calibration.intervals.rates import clustered_interval
+from embedge.calibration.intervals.lead import clustered_interval
 from embedge.calibration.rates import allowed_errors
 from embedge.calibration.scores import Float32
 

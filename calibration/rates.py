@@ -20,6 +20,7 @@ __all__ = [
     "false_non_match_rate",
     "impostor_limit",
     "operating_point",
+    "people_for",
 ]
 
 
@@ -74,6 +75,12 @@ def false_non_match_rate(scores: PairScores, threshold: float) -> float:
 def allowed_errors(fmr_target: float, comparisons: int) -> int:
     """How many false matches keep the FMR at or under the target."""
     return min(comparisons, math.floor(fmr_target * comparisons * (1 + 1e-12)))
+
+
+def people_for(fmr_target: float, confidence: float = 0.95) -> int:
+    """How many people it takes at least: their different pairs are to hold the rule of three."""
+    pairs = math.log1p(-confidence) / math.log1p(-fmr_target) if fmr_target < 1 else 1.0
+    return math.ceil((1 + math.sqrt(1 + 8 * pairs)) / 2)
 
 
 def impostor_limit(scores: PairScores, fmr_target: float) -> float | Insufficient:

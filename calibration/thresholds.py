@@ -1,10 +1,9 @@
 """Decision thresholds with evidence: calibrated on an upper bound, on people not tested."""
 
-import math
-
-from embedge.calibration.intervals.bootstrap import ROUNDS, resampled
-from embedge.calibration.intervals.rates import CONFIDENCE, design_effect, fmr_upper
-from embedge.calibration.rates import Insufficient, allowed_errors
+from embedge.calibration.intervals.dyads import Strangers
+from embedge.calibration.intervals.interval import CONFIDENCE
+from embedge.calibration.intervals.rates import not_carried
+from embedge.calibration.rates import Insufficient, people_for
 from embedge.calibration.scores import PairScores
 from embedge.runtime.threshold import Threshold
 
@@ -18,30 +17,25 @@ def threshold_at(
     dataset: str,
     model: str,
     confidence: float = CONFIDENCE,
-    rounds: int = ROUNDS,
-    seed: int = 0,
 ) -> Threshold | Insufficient:
-    """The smallest score whose upper confidence bound on FMR is at or under the target."""
+    """The smallest score whose upper confidence bound on FMR is at or under the target.
+
+    So is the bound of every stricter score. No more is believed than the people, and their
+    different pairs, can carry: how often each of them was pictured does not matter.
+    """
+    strangers = Strangers(scores)
     if not len(scores.tail):
-        return Insufficient(math.ceil(3 / fmr_target), 0)
-    resampling = resampled(scores, rounds=rounds, seed=seed)
-    if fmr_upper(resampling, 0, confidence) > fmr_target:
-        needs = math.log1p(-confidence) / math.log1p(-fmr_target) * design_effect(resampling, 0)
-        return Insufficient(math.ceil(needs), scores.impostors)
-    low, high = 0, min(allowed_errors(fmr_target, scores.impostors), len(scores.tail) - 1)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if fmr_upper(resampling, middle, confidence) <= fmr_target:
-            low = middle
-        else:
-            high = middle - 1
-    value = float(scores.tail[len(scores.tail) - 1 - low])
-    errors = scores.impostors_above(value)  # fewer than `low` where scores tie
+        return Insufficient(people_for(fmr_target), scores.subjects, "people")
+    allowed = strangers.errors_within(fmr_target, confidence)
+    if allowed is None:
+        return not_carried(strangers, fmr_target, confidence)
+    value = float(scores.tail[len(scores.tail) - 1 - allowed])
+    errors = scores.impostors_above(value)  # fewer than allowed where scores tie
     return Threshold(
         value,
         fmr_target,
         errors / scores.impostors,
-        fmr_upper(resampling, errors, confidence),
+        strangers.lumps(errors).upper(confidence),
         confidence,
         scores.impostors,
         scores.subjects,

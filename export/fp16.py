@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from embedge.export.graph.canonical import canonical
-from embedge.export.graph.surgery import Graph, Images, batches_of, observe
+from embedge.export.graph.surgery import Graph, Images, batches_of, observe, read_contract
 
 __all__ = ["fp16_from_onnx", "overflowing_nodes"]
 
@@ -17,7 +17,7 @@ _ROOM = 0.25  # unseen pictures may be four times as extreme as the ones that we
 
 
 def fp16_from_onnx(
-    path_in: Path,
+    model: Path | Graph,
     path_out: Path,
     *,
     images: Images | None = None,
@@ -27,7 +27,7 @@ def fp16_from_onnx(
     A node is guarded when its constants do not fit, or when one of its tensors comes near the
     limit on `images` (uint8, (N,H,W,3)).
     """
-    graph = canonical(Graph.read(path_in))
+    graph = canonical(Graph.read(model) if isinstance(model, Path) else model.copy())
     _halve(graph, overflowing_nodes(graph, images))
     graph.write(path_out)
 
@@ -50,7 +50,7 @@ def _overflows(value: NDArray[np.generic], limit: float) -> bool:
 def _tall_activations(graph: Graph, images: Images) -> set[str]:
     tensors = sorted(_float_tensors(graph) - set(graph.constants))
     tall = set[str]()
-    for values in observe(graph, tensors, batches_of(images)):
+    for values in observe(graph, tensors, batches_of(images, read_contract(graph))):
         tall |= {name for name, value in values.items() if _overflows(value, _LARGEST * _ROOM)}
     return tall
 

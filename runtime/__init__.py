@@ -35,11 +35,14 @@ __all__ = [
     "Ranked",
     "ReadFace",
     "SeenFace",
+    "SelfTest",
     "Threshold",
     "Verification",
+    "golden_of",
     "identify",
     "identify_all",
     "key_from_file",
+    "self_test",
     "write_bundle",
 ]
 
@@ -64,6 +67,8 @@ if TYPE_CHECKING:
     from embedge.runtime.picture.images import Colour, Picture
     from embedge.runtime.picture.quality import FaceRefused, Quality, QualityLimits
     from embedge.runtime.policy import NIST_800_63B, Policy
+    from embedge.runtime.selftest.result import SelfTest
+    from embedge.runtime.selftest.selftest import golden_of, self_test
     from embedge.runtime.threshold import Threshold
 else:  # a type checker that saw this would take every name for one, of any type
     _HOMES = {
@@ -93,6 +98,9 @@ else:  # a type checker that saw this would take every name for one, of any type
         "OrtEncoder": "encoders.ort",
         "FaceMatcher": "matcher",
         "Verification": "matcher",
+        "SelfTest": "selftest.result",
+        "golden_of": "selftest.selftest",
+        "self_test": "selftest.selftest",
         "Threshold": "threshold",
     }
 

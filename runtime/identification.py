@@ -4,23 +4,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.gallery import Gallery, require_count
 from embedge.runtime.gallery.search.ranking import Ranked
 from embedge.runtime.matcher import FaceMatcher
 from embedge.runtime.picture.detect import Face
-from embedge.runtime.picture.face_crop import ReadFace
 from embedge.runtime.picture.images import Colour, Picture
 from embedge.runtime.picture.quality import Quality, Reason
-from embedge.runtime.policy import Policy, identification_rate, identification_threshold
+from embedge.runtime.policy import (
+    Policy,
+    identification_rate,
+    identification_threshold,
+    loosest,
+)
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["Identification", "SeenFace", "identify", "identify_all", "require_count"]
+__all__ = [
+    "Identification",
+    "SeenFace",
+    "identify",
+    "identify_all",
+    "identify_row",
+    "require_count",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Identification:
     """`person` is the best candidate if strictly above the threshold, else None.
 
+    `threshold` is the one of the best candidate's template: bridged templates have their own.
     `fpir` is the upper bound of the chance that a search of `templates` templates takes a
     stranger for somebody, had the comparisons been independent.
     """
@@ -30,6 +43,7 @@ class Identification:
     threshold: Threshold
     templates: int
     fpir: float
+    by_bridge: bool = False
 
     def __repr__(self) -> str:
         best = f", best {self.candidates[0]}" if self.candidates else ""
@@ -42,11 +56,13 @@ class Identification:
         return {
             "person": self.person,
             "candidates": [
-                {"person": each.person, "cosine": each.cosine} for each in self.candidates
+                {"person": each.person, "cosine": each.cosine, "bridged": each.bridged}
+                for each in self.candidates
             ],
             "threshold": self.threshold.to_json(),
             "templates": self.templates,
             "fpir": self.fpir,
+            "by_bridge": self.by_bridge,
         }
 
 
@@ -83,12 +99,26 @@ def identify(
     """Search the gallery; a policy chooses the threshold for the gallery's size, or refuses.
 
     `count` candidates are told, be it none; the decision does not depend on it. A `threshold` is
-    taken instead of the artifact's own. `aligned` and `colour` are as in `FaceMatcher.embed`.
+    taken instead of the artifact's own: for bridged templates the bridge's, of as low a rate, or
+    a number by hand where that is stricter. `aligned` and `colour` are as in `FaceMatcher.embed`.
     """
-    templates = len(gallery)
-    decided_at = _decided_at(matcher, templates, policy, threshold)
+    limits = _limits(matcher, gallery, policy, threshold)
     face = matcher.reader.read(picture, aligned=aligned, colour=colour)
-    return _searched(matcher, gallery, [face], count, decided_at, templates)[0]
+    return _searched(matcher, gallery, matcher.embed_faces([face]), count, limits)[0]
+
+
+def identify_row(
+    matcher: FaceMatcher,
+    gallery: Gallery,
+    row: Embeddings,
+    *,
+    count: int = 5,
+    policy: Policy | None = None,
+    threshold: Threshold | None = None,
+) -> Identification:
+    """The same for an embedding of the matcher's."""
+    limits = _limits(matcher, gallery, policy, threshold)
+    return _searched(matcher, gallery, row, count, limits)[0]
 
 
 def identify_all(
@@ -102,12 +132,12 @@ def identify_all(
     colour: Colour | None = None,
 ) -> list[SeenFace]:
     """Every face in the picture, the largest first, each with a decision of its own."""
-    templates = len(gallery)
-    decided_at = _decided_at(matcher, templates, policy, threshold)
+    limits = _limits(matcher, gallery, policy, threshold)
     faces = matcher.reader.read_all(picture, colour=colour)
     refused = [matcher.reader.reasons(face) for face in faces]
     fit = [face for face, reasons in zip(faces, refused) if not reasons]
-    found = iter(_searched(matcher, gallery, fit, count, decided_at, templates))
+    rows = matcher.embed_faces(fit) if fit else None
+    found = iter([] if rows is None else _searched(matcher, gallery, rows, count, limits))
     return [
         SeenFace(face.face, face.quality, reasons, None if reasons else next(found))
         for face, reasons in zip(faces, refused)
@@ -115,34 +145,62 @@ def identify_all(
     ]
 
 
-def _decided_at(
-    matcher: FaceMatcher, templates: int, policy: Policy | None, threshold: Threshold | None
-) -> Threshold:
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Where native and where bridged templates accept, among so many templates."""
+
+    native: Threshold
+    bridged: Threshold
+    templates: int
+
+
+def _limits(
+    matcher: FaceMatcher, gallery: Gallery, policy: Policy | None, threshold: Threshold | None
+) -> _Limits:
+    templates, crossing = len(gallery), gallery.crossing()
     if policy is None:
-        return matcher.decidable(threshold)
-    known = matcher.thresholds() if threshold is None else (matcher.decidable(threshold),)
-    return identification_threshold(known, templates, policy)
+        native = matcher.decidable(threshold)
+    else:
+        known = matcher.thresholds() if threshold is None else (matcher.decidable(threshold),)
+        native = identification_threshold(known, templates, policy)
+    if crossing is None or not crossing.marks:
+        return _Limits(native, native, templates)
+    bridged = _of_bridge(crossing.thresholds, templates, policy, threshold)
+    return _Limits(native, bridged, templates)
+
+
+def _of_bridge(
+    points: Sequence[Threshold], templates: int, policy: Policy | None, asked: Threshold | None
+) -> Threshold:
+    """A threshold of the model's says nothing of bridged templates: of what it was asked for, the
+    bridge has to prove as low a rate; a number of somebody's own may be stricter only.
+    """
+    if asked is not None and asked.proven:
+        points = (loosest(points, asked.fmr_target),)
+    own = points[0] if policy is None else identification_threshold(points, templates, policy)
+    return asked if asked and not asked.proven and asked.value > own.value else own
 
 
 def _searched(
-    matcher: FaceMatcher,
-    gallery: Gallery,
-    faces: Sequence[ReadFace],
-    count: int,
-    decided_at: Threshold,
-    templates: int,
+    matcher: FaceMatcher, gallery: Gallery, rows: Embeddings, count: int, limits: _Limits
 ) -> list[Identification]:
-    if not faces:
-        return []
-    rows = matcher.embed_faces(faces)
-    fpir = identification_rate(decided_at.fmr_upper, templates)
-    return [
-        Identification(
-            person=best[0].person if best and best[0].cosine > decided_at.value else None,
-            candidates=tuple(best[: max(count, 0)]),
-            threshold=decided_at,
-            templates=templates,
-            fpir=fpir,
-        )
-        for best in gallery.identify(rows, matcher.contract, count=max(count, 1))
-    ]
+    """Whoever is farthest above their own template's threshold is best."""
+    handicap = limits.bridged.value - limits.native.value
+    worst = max(limits.native.fmr_upper, limits.bridged.fmr_upper)
+    fpir = identification_rate(worst, limits.templates)
+    found = gallery.identify(rows, matcher.contract, count=max(count, 1), handicap=handicap)
+    return [_decided(best, count, limits, fpir) for best in found]
+
+
+def _decided(best: Sequence[Ranked], count: int, limits: _Limits, fpir: float) -> Identification:
+    by_bridge = bool(best) and best[0].bridged
+    threshold = limits.bridged if by_bridge else limits.native
+    accepted = bool(best) and best[0].cosine > threshold.value
+    return Identification(
+        person=best[0].person if accepted else None,
+        candidates=tuple(best[: max(count, 0)]),
+        threshold=threshold,
+        templates=limits.templates,
+        fpir=fpir,
+        by_bridge=accepted and by_bridge,
+    )

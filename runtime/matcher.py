@@ -1,10 +1,11 @@
 """The matcher: pictures in, decisions out, at the threshold the bundle was calibrated to."""
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Annotated, Any, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,8 +22,11 @@ from embedge.runtime.picture.images import Colour, Picture, is_one_picture
 from embedge.runtime.picture.quality import Quality, QualityLimits
 from embedge.runtime.policy import loosest
 from embedge.runtime.threshold import DECIDES, Threshold
+from embedge.typed import Bound, argument
 
 __all__ = ["FaceMatcher", "Verification"]
+
+_Batch = Annotated[int, Bound(1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class FaceMatcher(Closing):
     @classmethod
     def load(
         cls,
-        bundle: Bundle | str | Path,
+        bundle: Bundle | str | os.PathLike[str],
         precision: str | None = None,
         *,
         runtime: Runtime | None = None,
@@ -87,6 +91,7 @@ class FaceMatcher(Closing):
         colour: Colour | None = None,
         trusted: Sequence[Path] = (),
         at_least: int | None = None,
+        selftest: str | None = None,
     ) -> Self:
         """Load an artifact of a bundle by its name (fp32, fp16, int8-cpu …), or the default.
 
@@ -95,7 +100,8 @@ class FaceMatcher(Closing):
         `require_provider="TensorRT"` runs the bundle's own engine for this device. `aligned`
         declares that all pictures are aligned crops, `colour` what the channels of all arrays are
         (OpenCV: "BGR"); see FaceReader for `require_detection`, and `Bundle.open`, to which a path
-        goes, for `trusted` and `at_least`.
+        goes, for `trusted` and `at_least`. `selftest` ("first", "always", "off") says when the
+        bundle's golden vectors are asked for.
         """
         if not isinstance(bundle, Bundle):
             with Bundle.open(bundle, trusted=trusted, at_least=at_least) as opened:
@@ -111,6 +117,7 @@ class FaceMatcher(Closing):
                     aligned=aligned,
                     require_detection=require_detection,
                     colour=colour,
+                    selftest=selftest,
                 )
         if trusted or at_least is not None:
             raise EmbedgeError(
@@ -135,6 +142,7 @@ class FaceMatcher(Closing):
             runtime=runtime,
             require_provider=require_provider,
             threads=threads,
+            selftest=selftest,
         )
         points = bundle.declared.known.thresholds.get(artifact.name, ())
         return cls(encoder, artifact, reader, points)
@@ -183,13 +191,7 @@ class FaceMatcher(Closing):
             face = self.reader.read(images, landmarks, aligned=aligned, colour=colour)
             row: Embeddings = self.embed_faces([face])[0]
             return row
-        points = [None] * len(images) if landmarks is None else list(landmarks)
-        if len(points) != len(images):
-            raise EmbedgeError(
-                "E-LANDMARKS",
-                f"{len(images)} pictures came with landmarks for {len(points)}",
-                remedy="Give one set of landmarks, or None, for each picture",
-            )
+        points = _landmarks_each(landmarks, len(images))
         return self.embed_faces(
             [
                 self.reader.read(picture, five, aligned=aligned, colour=colour)
@@ -210,6 +212,22 @@ class FaceMatcher(Closing):
         colour: Colour | None = None,
     ) -> Iterator[Embeddings]:
         """One embedding (dim,) a picture, in order; memory holds one batch of crops."""
+        if isinstance(pictures, str | bytes | os.PathLike) or not isinstance(pictures, Iterable):
+            raise EmbedgeError(
+                "E-OPTION",
+                f"pictures is {pictures!r:.80}",
+                remedy="Give several pictures; embed takes a single one",
+            )
+        size = argument(_Batch, batch, "batch", "a whole number from 1 on")
+        return self._streamed(pictures, size, aligned, colour)
+
+    def _streamed(
+        self,
+        pictures: Iterable[Picture],
+        batch: int,
+        aligned: bool | None,
+        colour: Colour | None,
+    ) -> Iterator[Embeddings]:
         pending: list[ReadFace] = []
         for picture in pictures:
             pending.append(self.reader.read(picture, aligned=aligned, colour=colour))
@@ -229,7 +247,7 @@ class FaceMatcher(Closing):
         colour: Colour | None = None,
     ) -> Verification:
         """Are these the same person? Decided at the artifact's threshold unless one is given."""
-        pairs = zip((a, b), landmarks)
+        pairs = zip((a, b), _landmarks_each(landmarks, 2))
         faces = [self.reader.read(*pair, aligned=aligned, colour=colour) for pair in pairs]
         return self.verify_faces(*faces, threshold=threshold)
 
@@ -282,6 +300,20 @@ class FaceMatcher(Closing):
         self.reader.close()
 
 
+def _landmarks_each(landmarks: Any, pictures: int) -> list[ArrayLike | None]:
+    """Of several pictures: a set of landmarks, or None, for each."""
+    points = [None] * pictures if landmarks is None else landmarks
+    sized = hasattr(points, "__len__") and hasattr(points, "__getitem__")
+    if sized and len(points) == pictures:
+        return list(points)
+    told = f"for {len(points)}" if sized else f"that are {landmarks!r:.80}"
+    raise EmbedgeError(
+        "E-LANDMARKS",
+        f"{pictures} pictures came with landmarks {told}",
+        remedy="Give one set of landmarks, or None, for each picture",
+    )
+
+
 def _decidable(threshold: Threshold) -> Threshold:
     """The threshold, or an error where it would decide nothing."""
     if not isinstance(threshold, Threshold):
@@ -291,7 +323,7 @@ def _decidable(threshold: Threshold) -> Threshold:
             if not math.isnan(DECIDES.check(threshold.value)):
                 return threshold
             why = "a threshold that is no number decides nothing"
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             why = f"this threshold decides nothing: {error}"
     raise EmbedgeError(
         "E-THRESHOLD",

@@ -3,11 +3,16 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.threshold import Threshold
+from embedge.runtime.threshold import Share, Threshold
+from embedge.typed import argument
 
 __all__ = ["NIST_800_63B", "Policy", "identification_threshold", "loosest", "require_fmr"]
+
+
+Replaces = Literal["vouched", "other factor", "never"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +20,10 @@ class Policy:
     """`max_fmr` is per comparison (1:1); `max_fpir` is per search (1:N): the chance that a
     stranger is taken for somebody. After `attempts` failures in a row the next try waits
     `delay` seconds, and twice as long after each further failure, up to `longest_delay`.
+
+    `replaces` says when a visit may replace a bridged template by a native one: once a native
+    template or another factor (a card, a PIN) vouches for the person too, only the other factor,
+    or never. A decision that the bridge alone made replaces nothing.
     """
 
     name: str
@@ -23,6 +32,7 @@ class Policy:
     attempts: int
     delay: float
     longest_delay: float
+    replaces: Replaces = "vouched"
 
 
 # SP 800-63B: FMR of 1 in 10,000 or better; without presentation attack detection no more than
@@ -44,6 +54,7 @@ def require_fmr(threshold: Threshold, policy: Policy) -> None:
 
 def loosest(thresholds: Sequence[Threshold], fmr: float) -> Threshold:
     """The lowest threshold that is proven for this false match rate."""
+    fmr = argument(Share, fmr, "the false match rate (--fmr)", "a number above 0, at most 1")
     kept = [one for one in thresholds if one.proven and one.fmr_upper <= fmr]
     if kept:
         return min(kept, key=lambda threshold: threshold.value)

@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Self
 
-from embedge.typed import Bound, Text
+from embedge.typed import Bound, Text, argument
 
-__all__ = ["DECIDES", "Threshold"]
+__all__ = ["DECIDES", "Share", "Threshold"]
 
 # At -1 everybody matches; the cosine of two equal rows in single precision may be above 1.
 DECIDES = Bound(-1.0, 1 + 1e-5, above=True)
@@ -35,7 +35,10 @@ class Threshold:
     @classmethod
     def by_hand(cls, value: float) -> Self:
         """Somebody's own number: nothing is proven of it, so its error rate is bounded by one."""
-        return cls(value, 1.0, 1.0, 1.0, 1.0, 0, 0, "none: a number given by hand", "any")
+        number = argument(
+            float, value, "the threshold (--threshold)", "a finite number", code="E-THRESHOLD"
+        )
+        return cls(number, 1.0, 1.0, 1.0, 1.0, 0, 0, "none: a number given by hand", "any")
 
     @property
     def proven(self) -> bool:

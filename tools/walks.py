@@ -70,8 +70,8 @@ def gradient(_: Path) -> list[str]:
 
     def step() -> None:
         batch = Batches(faces, 4, seed=0, flip=True).at(0)
-        teacher = torch.randn(4, 32)
-        method(Sample(network(batch.images), batch.labels, teacher)).total.backward()
+        teacher, fed = torch.randn(4, 32), batch.on(torch.device("cpu"), torch.channels_last)
+        method(Sample(network(fed), batch.labels, teacher)).total.backward()
 
     return _entered(step)
 
@@ -103,7 +103,7 @@ WALKS = (
     Walk("decision", "picture → decision", 15, decision),
     Walk("gradient", "picture → gradient", 12, gradient),
     Walk("key", f"the recipe key `distill.{KEY}` → its use", 3, key_to_use),
-    Walk("int8", "float ONNX → INT8", 12, int8),
+    Walk("int8", "float ONNX → INT8", 18, int8),
 )
 
 

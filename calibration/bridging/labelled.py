@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from embedge.calibration.evaluation.figures import Comparison, Count, Share, Side
 from embedge.calibration.evaluation.judge import Asked, Subject, judge, scores_of
-from embedge.calibration.intervals.bootstrap import ROUNDS
 from embedge.calibration.people.splits import split_subjects
 from embedge.calibration.rates import Insufficient
 from embedge.calibration.scores import Float32
@@ -16,7 +15,7 @@ from embedge.calibration.thresholds import threshold_at
 from embedge.runtime.bridge import Bridge
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["BridgePoint", "Labelled", "People", "calibrated", "labelled_evidence"]
+__all__ = ["BridgePoint", "Labelled", "People", "calibrated", "drawn", "labelled_evidence"]
 
 OLD, NEW, BRIDGED = Side("old"), Side("new"), Side("bridged")
 
@@ -56,6 +55,8 @@ class Labelled:
     """`threshold` comes from half of the people; `on_others` is what it did on the other half.
 
     `new_threshold` is what the new model's own templates need at the same FMR on the same half.
+    Both hold for templates as they are and for those that were drawn to their person's mean.
+    `stricter` are thresholds for smaller FMRs, as far as these people can carry them.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -63,6 +64,7 @@ class Labelled:
     threshold: Threshold | None
     new_threshold: float | None
     on_others: Comparison | None
+    stricter: tuple[Threshold, ...] = ()
 
     def point_at(self, fmr: float) -> BridgePoint | None:
         return next((point for point in self.points if abs(point.fmr - fmr) < 1e-6 * fmr), None)
@@ -76,23 +78,42 @@ def labelled_evidence(
     fmr: float,
     dataset: str,
     seed: int = 0,
-    rounds: int = ROUNDS,
     on_done: Callable[[], object] = lambda: None,
 ) -> Labelled:
     """Old and new model alone, and a bridged gallery searched with the new model's probes."""
     bridged = bridge.apply(people.old)
     old, new, across = _subjects(people, bridged)
     wanted = [Asked(old, old), Asked(new, new), Asked(across, new)]
-    found = judge(wanted, people.labels, fmrs, seed=seed, rounds=rounds, on_done=on_done)
+    found = judge(wanted, people.labels, fmrs, seed=seed, on_done=on_done)
     chosen, others = split_subjects(people.labels, seed)
-    threshold, native = calibrated(bridged, people, chosen, fmr, dataset=dataset)
+    _, native = calibrated(bridged, people, chosen, fmr, dataset=dataset)
+    ways = bridged, bridge.apply(drawn(people.old, people.labels))
+
+    def strictest(rate: float) -> Threshold | None:
+        asked = (calibrated(rows, people, chosen, rate, dataset=dataset)[0] for rows in ways)
+        held = [limit for limit in asked if limit is not None]
+        return max(held, key=lambda limit: limit.value) if len(held) == len(ways) else None
+
+    threshold = strictest(fmr)
+    smaller = sorted((each for each in fmrs if each < fmr * (1 - 1e-6)), reverse=True)
+    stricter = map(strictest, smaller)
     return Labelled(
         found,
         _points(found, people, bridged, fmrs),
         threshold,
         native,
         _on_others(bridged, people.only(others), others, threshold),
+        tuple(each for each in stricter if each is not None),
     )
+
+
+def drawn(old: Float32, labels: NDArray[np.generic]) -> Float32:
+    """As a migration sends them over: each with the mean of its person's added to it."""
+    _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(counts), old.shape[1]), np.float32)
+    np.add.at(sums, codes, old)
+    moved: Float32 = old + sums[codes] / counts[codes, None].astype(np.float32)
+    return moved
 
 
 def calibrated(

@@ -1,7 +1,7 @@
 """Everything that is known of a bridge, and the same in words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from embedge.calibration.bridging.agreement import Agreement, agreement, unlabelled_threshold
 from embedge.calibration.bridging.attack import Attack, Known, attack
@@ -60,11 +60,15 @@ def judged_bridge(
         source = "unlabelled strangers"
         threshold = unlabelled_threshold(*held_out, demands.fmr, dataset=datasets[0])
     mapped = held_out if people is None else (bridge.apply(people.old), people.new)
-    return bridge.with_threshold(threshold), BridgeReport(
+    decided = verdict(bridge, agreed, labelled, demands, partial)
+    limit = {"enrol_again_up_to": decided.partial.limit} if decided.partial else {}
+    stricter = labelled.stricter if labelled else ()
+    own = replace(bridge, facts={**bridge.facts, **limit}).with_threshold(threshold, stricter)
+    return own, BridgeReport(
         SCHEMA,
         bridge.source,
         bridge.target,
-        verdict(bridge, agreed, labelled, demands, partial),
+        decided,
         demands,
         dict(bridge.facts),
         dict(candidates),

@@ -108,7 +108,7 @@ class EqualErrorRate:
 
 @dataclass(frozen=True, slots=True)
 class TarPoint:
-    """TAR at the largest FMR not above `fmr`, or how many impostor comparisons that would need.
+    """TAR at the largest FMR not above `fmr`; or how many (`of` people) that needs, and has.
 
     `measured` is the FMR that its threshold has; it and the TAR rest on so many errors.
     """
@@ -122,12 +122,20 @@ class TarPoint:
     measured: Rate | None = None
     false_matches: Count | None = None
     false_non_matches: Count | None = None
+    have: Count | None = None
+    of: str = "people"
 
     @property
     def few(self) -> bool:
         """Whether the errors behind it are fewer than the rule of 30 asks for."""
         errors = [one for one in (self.false_matches, self.false_non_matches) if one is not None]
         return bool(errors) and min(errors) < ENOUGH
+
+    @property
+    def lacks(self) -> str:
+        """Why there is no TAR."""
+        there_are = "" if self.have is None else f"; there are {self.have:,}"
+        return f"insufficient data: FMR {self.fmr:g} needs {self.needs or 0:,} {self.of}{there_are}"
 
     def __post_init__(self) -> None:
         if (self.tar is None) == (self.needs is None):
@@ -175,11 +183,16 @@ class Cosines:
 
 @dataclass(frozen=True, slots=True)
 class AtThreshold:
-    """Error rates at a threshold that was fixed on other people."""
+    """Error rates at a threshold that was fixed on other people.
+
+    `fmr_doubled` is what the FMR would be if the most matching 1 % of people counted double: how
+    many such people a door meets is nothing that a sample of others can know.
+    """
 
     threshold: float
     fmr: Rate
     fnmr: Rate
+    fmr_doubled: Share | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,12 @@ from embedge.calibration.evaluation.figures import (
     Side,
     TarPoint,
 )
-from embedge.calibration.intervals.bootstrap import ROUNDS, Resampled, resampled
+from embedge.calibration.intervals.interval import CONFIDENCE, Interval
 from embedge.calibration.intervals.rates import (
-    CONFIDENCE,
-    Interval,
+    Evidence,
+    carried_point,
     equal_error_interval,
+    evidence_of,
     fmr_interval,
     fnmr_interval,
     tar_interval,
@@ -36,7 +37,6 @@ from embedge.calibration.rates import (
     equal_error,
     false_match_rate,
     false_non_match_rate,
-    operating_point,
 )
 from embedge.calibration.scores import BINS, EDGES, Float32, PairScores, score_histogram
 from embedge.errors import EmbedgeError
@@ -95,7 +95,6 @@ def judge(
     labels: ArrayLike,
     fmrs: Sequence[float],
     *,
-    rounds: int = ROUNDS,
     seed: int = 0,
     on_done: Callable[[], object] = lambda: None,
 ) -> tuple[Comparison, ...]:
@@ -114,7 +113,6 @@ def judge(
             scores_of(asked.gallery, asked.probe, people),
             fmrs,
             asked.threshold,
-            rounds=rounds,
             seed=seed,
         )
         if not asked.alone:
@@ -149,11 +147,10 @@ def judged_scores(
     fmrs: Sequence[float],
     threshold: float | None = None,
     *,
-    rounds: int = ROUNDS,
     seed: int = 0,
 ) -> Comparison:
     """The same figures for scores from anywhere, such as a list of pairs."""
-    resampling = resampled(scores, rounds=rounds, seed=seed)
+    evidence = evidence_of(scores, seed=seed)
     return Comparison(
         gallery=key.gallery,
         probe=key.probe,
@@ -162,11 +159,11 @@ def judged_scores(
         genuine=len(scores.genuine),
         impostor=scores.impostors,
         confidence=CONFIDENCE,
-        eer=_equal_error(resampling),
-        tar=tuple(_tar(resampling, fmr) for fmr in fmrs),
+        eer=_equal_error(evidence),
+        tar=tuple(_tar(evidence, fmr) for fmr in fmrs),
         histogram=_histogram(scores),
-        det=_det(resampling),
-        at_threshold=None if threshold is None else _at(resampling, threshold),
+        det=_det(evidence),
+        at_threshold=None if threshold is None else _at(evidence, threshold),
     )
 
 
@@ -198,40 +195,40 @@ def _directions(rows: Floats) -> NDArray[np.float64]:
     return unit_rows(rows.astype(np.float64))
 
 
-def _equal_error(resampling: Resampled) -> EqualErrorRate | None:
-    point = equal_error(resampling.scores)
+def _equal_error(evidence: Evidence) -> EqualErrorRate | None:
+    point = equal_error(evidence.scores)
     if isinstance(point, Insufficient):
         return None
-    interval = equal_error_interval(resampling, point)
+    interval = equal_error_interval(evidence, point)
     return EqualErrorRate(point.rate, interval.low, interval.high, point.threshold)
 
 
-def _tar(resampling: Resampled, fmr: float) -> TarPoint:
-    point = operating_point(resampling.scores, fmr)
+def _tar(evidence: Evidence, fmr: float) -> TarPoint:
+    point = carried_point(evidence, fmr)
     if isinstance(point, Insufficient):
-        return TarPoint(fmr, needs=point.needs)
-    interval = tar_interval(resampling, point)
-    scores = resampling.scores
+        return TarPoint(fmr, needs=point.needs, have=point.have, of=point.what)
+    interval, scores = tar_interval(evidence, point), evidence.scores
     return TarPoint(
         fmr,
         point.tar,
         interval.low,
         interval.high,
         point.threshold,
-        measured=_rate(point.fmr, fmr_interval(resampling, point.threshold)),
+        measured=_rate(point.fmr, fmr_interval(evidence, point.threshold)),
         false_matches=scores.impostors_above(point.threshold),
         false_non_matches=round((1 - point.tar) * len(scores.genuine)),
     )
 
 
-def _at(resampling: Resampled, threshold: float) -> AtThreshold | None:
-    scores = resampling.scores
+def _at(evidence: Evidence, threshold: float) -> AtThreshold | None:
+    scores = evidence.scores
     if not scores.impostors or not len(scores.genuine):
         return None
     return AtThreshold(
         threshold,
-        _rate(false_match_rate(scores, threshold), fmr_interval(resampling, threshold)),
-        _rate(false_non_match_rate(scores, threshold), fnmr_interval(resampling, threshold)),
+        _rate(false_match_rate(scores, threshold), fmr_interval(evidence, threshold)),
+        _rate(false_non_match_rate(scores, threshold), fnmr_interval(evidence, threshold)),
+        evidence.strangers.doubled(scores.impostors_above(threshold)),
     )
 
 
@@ -239,14 +236,14 @@ def _rate(rate: float, interval: Interval) -> Rate:
     return Rate(rate, interval.low, interval.high)
 
 
-def _det(resampling: Resampled) -> DetCurve | None:
-    scores = resampling.scores
+def _det(evidence: Evidence) -> DetCurve | None:
+    scores = evidence.scores
     if not scores.impostors or not len(scores.genuine):
         return None
     curve = det(scores, _DET_POINTS)
     # equal FNMRs share their band: most points of a good model lie on a few steps
     bands = {
-        rate: fnmr_interval(resampling, limit) for rate, limit in zip(curve.fnmr, curve.thresholds)
+        rate: fnmr_interval(evidence, limit) for rate, limit in zip(curve.fnmr, curve.thresholds)
     }
     return DetCurve(
         tuple(curve.thresholds.tolist()),

@@ -9,8 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.evaluation.figures import Count, Share
-from embedge.calibration.intervals.bootstrap import ROUNDS, Resampled, resampled
-from embedge.calibration.intervals.rates import fmr_interval, fnmr_interval
+from embedge.calibration.intervals.interval import CONFIDENCE, Interval, ratio_at_least
+from embedge.calibration.intervals.rates import (
+    Evidence,
+    evidence_of,
+    fmr_interval,
+    fnmr_interval,
+)
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import false_match_rate, false_non_match_rate
 from embedge.calibration.scores import Float32
@@ -110,7 +115,6 @@ def sliced(
     groups: GroupLabels,
     threshold: float,
     *,
-    rounds: int = ROUNDS,
     seed: int = 0,
 ) -> Slices:
     """Rates at one threshold for everybody, among the faces of each group."""
@@ -120,37 +124,59 @@ def sliced(
         for value in sorted(set(values) - {""}):
             rows = column == value
             scores = pairs_within(embeddings[rows], subjects[rows])
-            parts.append(
-                _slice(label, value, resampled(scores, rounds=rounds, seed=seed), threshold)
-            )
+            evidence = evidence_of(scores, seed=seed)
+            parts.append(_Part(_slice(label, value, evidence, threshold), evidence, threshold))
     worst = (_worst(parts, label, rate) for label in groups.values for rate in _RATES)
-    return Slices(threshold, slices=tuple(parts), worst=tuple(worst))
+    return Slices(threshold, slices=tuple(part.told for part in parts), worst=tuple(worst))
 
 
-def _slice(label: str, value: str, resampling: Resampled, threshold: float) -> Slice:
-    scores = resampling.scores
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """A group, and what its rates rest on."""
+
+    told: Slice
+    evidence: Evidence
+    threshold: float
+
+    def interval(self, rate: Literal["fmr", "fnmr"], confidence: float) -> Interval:
+        of = fmr_interval if rate == "fmr" else fnmr_interval
+        return of(self.evidence, self.threshold, confidence)
+
+
+def _slice(label: str, value: str, evidence: Evidence, threshold: float) -> Slice:
+    scores = evidence.scores
     counts = (len(scores.gallery_subjects), scores.subjects, len(scores.genuine), scores.impostors)
     matches = mates = _ABSENT
     if scores.impostors:
-        interval = fmr_interval(resampling, threshold)
+        interval = fmr_interval(evidence, threshold)
         matches = (false_match_rate(scores, threshold), interval.low, interval.high)
     if len(scores.genuine):
-        interval = fnmr_interval(resampling, threshold)
+        interval = fnmr_interval(evidence, threshold)
         mates = (false_non_match_rate(scores, threshold), interval.low, interval.high)
     return Slice(label, value, *counts, *matches, *mates)
 
 
-def _worst(parts: Sequence[Slice], label: str, rate: Literal["fmr", "fnmr"]) -> GroupRatio:
-    known = sorted(
-        (found, getattr(part, f"{rate}_low"), getattr(part, f"{rate}_high"), part.value)
+def _worst(parts: Sequence[_Part], label: str, rate: Literal["fmr", "fnmr"]) -> GroupRatio:
+    """The worst beside the best: of more groups more pairs could have been so by chance."""
+    known = [
+        (found, part)
         for part in parts
-        if part.label == label and (found := getattr(part, rate)) is not None
-    )
+        if part.told.label == label and (found := getattr(part.told, rate)) is not None
+    ]
     if len(known) < 2:
         return GroupRatio(label, rate)
-    (least, _, high, best), (most, low, _, worst) = known[0], known[-1]
+    known.sort(key=lambda one: (one[0], one[1].told.value))
+    (least, best), (most, worst) = known[0], known[-1]
+    confidence = 1 - (1 - CONFIDENCE) / (len(known) * (len(known) - 1) / 2)
     return GroupRatio(
-        label, rate, worst, best, most / least if least else None, max(1.0, low / high)
+        label,
+        rate,
+        worst.told.value,
+        best.told.value,
+        most / least if least else None,
+        ratio_at_least(
+            most, worst.interval(rate, confidence), least, best.interval(rate, confidence)
+        ),
     )
 
 

@@ -30,17 +30,22 @@ def rule_of_three(trials: float, confidence: float = 0.95) -> float:
 
 
 def _beta_quantile(probability: float, a: float, b: float) -> float:
-    """The x whose regularised incomplete beta function is `probability`."""
-    low, high = 0.0, 1.0
+    """The x whose regularised incomplete beta function is `probability`: Newton in a bracket."""
+    low, high, x = 0.0, 1.0, a / (a + b)
+    scale = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
     for _ in range(_ROUNDS):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        if _incomplete_beta(middle, a, b) < probability:
-            low = middle
+        excess = _incomplete_beta(x, a, b) - probability
+        if excess < 0:
+            low = x
         else:
-            high = middle
-    return (low + high) / 2
+            high = x
+        slope = math.exp(scale + (a - 1) * math.log(x) + (b - 1) * math.log1p(-x))
+        step = x - excess / slope if slope > _TINY else low
+        following = step if low < step < high else (low + high) / 2
+        if following in (low, high) or abs(following - x) <= 1e-14 * x:
+            break
+        x = following
+    return x
 
 
 def _incomplete_beta(x: float, a: float, b: float) -> float:

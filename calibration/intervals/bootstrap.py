@@ -39,20 +39,6 @@ class Resampled:
     weights: Weights
     impostors: NDArray[np.float64]
 
-    def false_match_rates(self, errors: int) -> NDArray[np.float64]:
-        """FMR of every round at the threshold that has this many errors in the data."""
-        left, right = self._subjects_of_tail(slice(len(self.scores.tail) - errors, None))
-        return _pair_sums(self.weights, left, right) / self.impostors
-
-    def false_non_match_rates(self, threshold: float) -> NDArray[np.float64]:
-        """FNMR of every round; a round that drew no genuine comparison is left out."""
-        subjects, genuine = self.scores.genuine_subjects, self.scores.genuine
-        codes = self.weights.shape[1]
-        wrong = subjects[: np.searchsorted(genuine, np.float32(threshold), "right")]
-        total = self.weights @ np.bincount(subjects, minlength=codes).astype(np.float32)
-        errors = self.weights @ np.bincount(wrong, minlength=codes).astype(np.float32)
-        return (errors[total > 0] / total[total > 0]).astype(np.float64)
-
     def curves(self, errors: int) -> Iterator[Round]:
         """Both rates at the thresholds of the `errors` highest impostors (thinned when many)."""
         count = min(errors, len(self.scores.tail))

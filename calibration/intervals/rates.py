@@ -1,156 +1,170 @@
-"""How sure an error rate is.
+"""How sure error rates are: of people for genuine, of people and their pairs for impostors."""
 
-The bootstrap over subjects says how much a rate varies with the people tested; that variance is
-turned into an effective number of independent comparisons, and the exact binomial interval for
-that number is the answer (the method of Korn and Graubard for clustered proportions). Unlike
-percentiles of the bootstrap it stays honest when only a handful of errors, or none, were seen.
-"""
-
+from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
-from embedge.calibration.intervals.binomial import lower_bound, rule_of_three, upper_bound
-from embedge.calibration.intervals.bootstrap import Resampled
+from embedge.calibration.intervals.dyads import Lumps, Strangers
+from embedge.calibration.intervals.interval import CONFIDENCE, Interval, together
+from embedge.calibration.intervals.people import Mates
 from embedge.calibration.rates import (
     EqualError,
+    Insufficient,
     OperatingPoint,
     false_match_rate,
     false_non_match_rate,
+    operating_point,
+    people_for,
 )
+from embedge.calibration.scores import PairScores
 
 __all__ = [
     "CONFIDENCE",
+    "Evidence",
     "Interval",
-    "clustered_interval",
-    "design_effect",
+    "carried_point",
     "equal_error_interval",
-    "few_people",
+    "evidence_of",
     "fmr_interval",
     "fmr_upper",
     "fnmr_interval",
+    "not_carried",
     "tar_interval",
-    "tar_rounds",
 ]
 
-CONFIDENCE = 0.95
-# Below this many errors their clustering cannot be judged (the rule of 30)
-_JUDGED = 30
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Scores, and who stands behind them."""
+
+    scores: PairScores
+    strangers: Strangers
+    mates: Mates
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Two-sided confidence interval of a rate."""
-
-    low: float
-    high: float
+def evidence_of(scores: PairScores, *, seed: int = 0) -> Evidence:
+    return Evidence(scores, Strangers(scores), Mates.of(scores.genuine_subjects, seed))
 
 
-def fmr_interval(
-    resampling: Resampled, threshold: float, confidence: float = CONFIDENCE
-) -> Interval:
+def fmr_interval(evidence: Evidence, threshold: float, confidence: float = CONFIDENCE) -> Interval:
     """Of the false match rate at a threshold fixed beforehand."""
-    scores = resampling.scores
-    errors = scores.impostors_above(threshold)
-    effective = scores.impostors / design_effect(resampling, errors)
-    return _interval(false_match_rate(scores, threshold), effective, confidence)
+    return _fmr(evidence, evidence.scores.impostors_above(threshold), confidence)
 
 
-def fmr_upper(resampling: Resampled, errors: int, confidence: float = CONFIDENCE) -> float:
+def fmr_upper(evidence: Evidence, errors: int, confidence: float = CONFIDENCE) -> float:
     """One-sided upper bound of the FMR at a threshold with this many errors."""
-    effect = design_effect(resampling, errors)
-    trials = resampling.scores.impostors
-    if not errors:
-        return rule_of_three(trials / effect, confidence)
-    return upper_bound(errors / effect, trials / effect, confidence)
+    return evidence.strangers.lumps(errors).upper(confidence)
 
 
-def design_effect(resampling: Resampled, errors: int) -> float:
-    """How many comparisons weigh as much as one independent comparison.
-
-    Fewer than 30 errors are judged by the clustering of the 30 highest impostors.
-    """
-    scores = resampling.scores
-    judged = min(max(errors, _JUDGED), len(scores.tail))
-    rate = judged / scores.impostors
-    if not 0 < rate < 1:
-        return 1.0
-    variance = float(np.var(resampling.false_match_rates(judged)))
-    return max(1.0, variance * scores.impostors / (rate * (1 - rate)))
-
-
-def fnmr_interval(
-    resampling: Resampled, threshold: float, confidence: float = CONFIDENCE
-) -> Interval:
+def fnmr_interval(evidence: Evidence, threshold: float, confidence: float = CONFIDENCE) -> Interval:
     """Of the false non-match rate at a threshold fixed beforehand."""
-    rate = false_non_match_rate(resampling.scores, threshold)
-    return _clustered(resampling, rate, resampling.false_non_match_rates(threshold), confidence)
+    return evidence.mates.interval(_rejected(evidence.scores, threshold), confidence)
+
+
+def carried_point(
+    evidence: Evidence, fmr_target: float, confidence: float = CONFIDENCE
+) -> OperatingPoint | Insufficient:
+    """TAR at the largest FMR not above the target, where its people can carry that FMR."""
+    scores, strangers = evidence.scores, evidence.strangers
+    if not len(scores.genuine):
+        return Insufficient(1, 0, "genuine comparisons")
+    if not len(scores.tail):
+        return Insufficient(people_for(fmr_target), scores.subjects, "people")
+    if strangers.errors_within(fmr_target, confidence) is None:
+        return not_carried(strangers, fmr_target, confidence)
+    return operating_point(scores, fmr_target)
+
+
+def not_carried(strangers: Strangers, fmr_target: float, confidence: float) -> Insufficient:
+    """How many people it would take, if those to come were as clustered as these."""
+    bound = strangers.lumps(0).upper(confidence)
+    needs = max(
+        people_for(fmr_target), int(np.ceil(strangers.people * (bound / fmr_target) ** 0.5))
+    )
+    return Insufficient(needs, strangers.people, "people")
 
 
 def tar_interval(
-    resampling: Resampled, point: OperatingPoint, confidence: float = CONFIDENCE
+    evidence: Evidence, point: OperatingPoint, confidence: float = CONFIDENCE
 ) -> Interval:
-    """Of the TAR at an FMR target: the threshold varies with the people too."""
-    rounds = tar_rounds(resampling, point.fmr_target)
-    return _clustered(resampling, point.tar, rounds, confidence)
+    """Of the TAR at an FMR target: the threshold that has this FMR is as unsure as the rejections.
 
-
-def tar_rounds(resampling: Resampled, fmr_target: float) -> NDArray[np.float64]:
-    """The TAR of every round, at the threshold that its own people ask for."""
-    errors = 4 * int(fmr_target * resampling.scores.impostors) + 100
-    rates = []
-    for part in resampling.curves(errors):
-        last = (part.fmr <= fmr_target).sum(axis=1) - 1
-        rates.append(1 - part.fnmr[np.arange(len(last)), last])
-    return np.concatenate(rates).astype(np.float64)
+    The low end is told at the threshold that one would dare to ship, the high end at the one that
+    is certainly no stricter than asked; their doubt and that of the FNMR are independent.
+    """
+    scores, strangers = evidence.scores, evidence.strangers
+    within = strangers.errors_within(point.fmr_target, confidence)
+    strict = _threshold(scores, within) if within is not None else 1.0
+    lenient = _threshold(scores, strangers.errors_beyond(point.fmr_target, confidence))
+    moved = Interval(
+        false_non_match_rate(scores, min(lenient, point.threshold)),
+        false_non_match_rate(scores, max(strict, point.threshold)),
+    )
+    known = fnmr_interval(evidence, point.threshold, confidence)
+    return together(1 - point.tar, known, moved).mirrored
 
 
 def equal_error_interval(
-    resampling: Resampled, point: EqualError, confidence: float = CONFIDENCE
+    evidence: Evidence, point: EqualError, confidence: float = CONFIDENCE
 ) -> Interval:
-    errors = 4 * int(point.rate * resampling.scores.impostors) + 100
-    rates = []
-    for part in resampling.curves(errors):
-        best = np.abs(part.fmr - part.fnmr).argmin(axis=1)[:, None]
-        both = [np.take_along_axis(side, best, axis=1)[:, 0] for side in (part.fmr, part.fnmr)]
-        rates.append((both[0] + both[1]) / 2)
-    return _clustered(resampling, point.rate, np.concatenate(rates), confidence)
+    """The EER moves to where one curve's bound crosses the other curve, for each of the two."""
+    scores, at = evidence.scores, point.threshold
+
+    def fmr(threshold: float) -> float:
+        return false_match_rate(scores, threshold)
+
+    def fnmr(threshold: float) -> float:
+        return false_non_match_rate(scores, threshold)
+
+    def lumps(threshold: float) -> Lumps:
+        return evidence.strangers.lumps(scores.impostors_above(threshold))
+
+    def known(threshold: float) -> Interval:
+        return fnmr_interval(evidence, threshold, confidence)
+
+    side = (1 + confidence) / 2
+    by_fmr = Interval(
+        _crossing("low", at, lambda limit: lumps(limit).lower(side), fnmr),
+        _crossing("high", at, lambda limit: lumps(limit).upper(side), fnmr),
+    )
+    by_fnmr = Interval(
+        _crossing("low", at, fmr, lambda limit: known(limit).low),
+        _crossing("high", at, fmr, lambda limit: known(limit).high),
+    )
+    return together(point.rate, by_fmr, by_fnmr)
 
 
-def clustered_interval(
-    rate: float, rounds: NDArray[np.floating], subjects: int, confidence: float = CONFIDENCE
-) -> Interval:
-    """Interval of a rate whose independent unit is the subject, from its resampled rounds."""
-    variance = float(np.var(rounds)) if 0 < rate < 1 and len(rounds) else 0.0
-    if variance > 0:
-        effective = rate * (1 - rate) / variance * few_people(subjects, confidence)
-    else:
-        effective = float(subjects)
-    return _interval(rate, effective, confidence)
+_HALVINGS = 14
 
 
-def few_people(subjects: int, confidence: float = CONFIDENCE) -> float:
-    """What a variance that was itself estimated from so many people takes off: z²/t² · (n-1)/n."""
-    if subjects < 2:
-        return 1.0
-    z, freedom = NormalDist().inv_cdf((1 + confidence) / 2), subjects - 1
-    # Student's quantile from the normal one, by Cornish and Fisher's expansion
-    t = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
-    t += (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
-    return (z / t) ** 2 * freedom / subjects
+def _crossing(
+    end: str, start: float, falling: Callable[[float], float], rising: Callable[[float], float]
+) -> float:
+    """How high a falling curve over thresholds meets a rising one; both are stairs."""
+    low, high = (start, 1.0) if falling(start) > rising(start) else (-1.0, start)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if falling(middle) > rising(middle):
+            low = middle
+        else:
+            high = middle
+    if end == "low":
+        return max(rising(low), falling(high))
+    return min(falling(low), rising(high))
 
 
-def _clustered(
-    resampling: Resampled, rate: float, rounds: NDArray[np.floating], confidence: float
-) -> Interval:
-    """Interval of a rate over genuine comparisons."""
-    subjects = len(np.unique(resampling.scores.genuine_subjects))
-    return clustered_interval(rate, rounds, subjects, confidence)
+def _fmr(evidence: Evidence, errors: int, confidence: float) -> Interval:
+    lumps, side = evidence.strangers.lumps(errors), (1 + confidence) / 2
+    return Interval(lumps.lower(side), lumps.upper(side))
 
 
-def _interval(rate: float, effective: float, confidence: float) -> Interval:
-    """Exact binomial interval for an effective number of trials."""
-    errors, side = rate * effective, (1 + confidence) / 2
-    return Interval(lower_bound(errors, effective, side), upper_bound(errors, effective, side))
+def _threshold(scores: PairScores, errors: int) -> float:
+    """The score with at most so many impostors above it."""
+    if errors >= len(scores.tail):
+        return float(scores.tail[0]) if len(scores.tail) else -1.0
+    return float(scores.tail[len(scores.tail) - 1 - errors])
+
+
+def _rejected(scores: PairScores, threshold: float) -> int:
+    return int(np.searchsorted(scores.genuine, np.float32(threshold), "right"))

@@ -1,25 +1,16 @@
 """How many people an FMR takes: comparisons of the same two people are no new evidence."""
 
-import math
 from collections.abc import Iterable
 
-from embedge.calibration.intervals.binomial import rule_of_three
-from embedge.calibration.intervals.rates import CONFIDENCE
+from embedge.calibration.intervals.interval import CONFIDENCE
+from embedge.calibration.rates import people_for
 
-__all__ = ["carries", "people_needed", "strictest_carried"]
+__all__ = ["carries", "strictest_carried"]
 
 
 def carries(people: int, fmr: float, confidence: float = CONFIDENCE) -> bool:
     """Whether no false match at all among every two of them would bound the FMR so low."""
-    return rule_of_three(people * (people - 1) / 2, confidence) <= fmr
-
-
-def people_needed(fmr: float, confidence: float = CONFIDENCE) -> int:
-    pairs = math.log1p(-confidence) / math.log1p(-fmr)
-    people = max(2, math.floor((1 + math.sqrt(1 + 8 * pairs)) / 2) - 1)
-    while not carries(people, fmr, confidence):
-        people += 1
-    return people
+    return people >= people_for(fmr, confidence)
 
 
 def strictest_carried(people: int, fmrs: Iterable[float]) -> float | None:

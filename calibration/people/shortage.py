@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from embedge.calibration.evaluation.figures import Count, Share
-from embedge.calibration.people.carrying import carries, people_needed
-from embedge.calibration.rates import Insufficient
 from embedge.calibration.scores import PairScores
 from embedge.calibration.thresholds import threshold_at
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["LOOSEST", "Shortage", "carried_threshold", "shortage_text", "threshold_for"]
+__all__ = ["LOOSEST", "Shortage", "carried_threshold", "shortage_text"]
 
 LOOSEST = 0.1  # a rate beyond it is none that a door could live with
 
@@ -25,27 +23,13 @@ class Shortage:
     needs: Count
 
 
-def threshold_for(
-    scores: PairScores, fmr: float, *, dataset: str, model: str
-) -> Threshold | Insufficient:
-    """Refused where these people could not show the FMR even without an error."""
-    if not carries(scores.subjects, fmr):
-        return Insufficient(people_needed(fmr), scores.subjects, "people")
-    found = threshold_at(scores, fmr, dataset=dataset, model=model)
-    if isinstance(found, Threshold):
-        return found
-    # comparisons grow with the square of the people
-    more = math.ceil(scores.subjects * math.sqrt(found.needs / max(found.have, 1)))
-    return Insufficient(max(people_needed(fmr), more), scores.subjects, "people")
-
-
 def carried_threshold(
     scores: PairScores, asked: float, *, dataset: str, model: str
 ) -> tuple[Threshold | None, Shortage | None]:
     """None where not even one in ten is carried."""
     shortage = None
     for fmr in _looser(asked):
-        found = threshold_for(scores, fmr, dataset=dataset, model=model)
+        found = threshold_at(scores, fmr, dataset=dataset, model=model)
         if isinstance(found, Threshold):
             return found, shortage
         shortage = shortage or Shortage(asked, found.have, found.needs)

@@ -1,80 +1,84 @@
 """One shape for every graph: what exporters write in many ways is brought to one way.
 
-After `canonical` there is no Constant or Identity node, constants are folded, every Conv and Gemm
-carries its own bias, no BatchNormalization follows one, and a PReLU is a PRelu node.
+After `canonical` constants are folded, every Conv and Gemm carries its own bias, one number for
+each output, no BatchNormalization follows one, and a PReLU or LeakyRelu is a PRelu node.
 `fold_entrance` folds what foreign graphs do to a picture (colour order, scale, offset) into the
 first convolution. Each rewriting is exact up to float32 rounding.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
-from onnx import NodeProto, helper, numpy_helper
+from onnx import NodeProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from embedge.export.graph.channels import absorb_picks, pick_channels, scale_input_channels
+from embedge.export.graph.products import gemm_form, gemm_from_matmul
 from embedge.export.graph.surgery import Graph, attribute, group_count, is_conv, is_weighted
 
-__all__ = ["canonical", "fold_entrance"]
+__all__ = ["Watch", "canonical", "fold_constants", "fold_entrance", "unwatched"]
 
 Floats = NDArray[np.floating]
-_NOTHING = {"Identity", "Dropout"}
+Watch = Callable[[str, Graph], None]
+"""Told the name of a pass that changed the graph."""
 _COMMUTATIVE = {"Add", "Mul"}
 _AFFINE = {*_COMMUTATIVE, "Sub", "Div"}
 _COLOURS = 3
 _NOTHING_ADDED = 1e-6  # of the picture's range: what float32 leaves of an offset that cancels
 
 
-def canonical(graph: Graph) -> Graph:
+def unwatched(name: str, graph: Graph) -> None:
+    """Nobody looks: what follows is compared as a whole."""
+
+
+def canonical(graph: Graph, watch: Watch = unwatched) -> Graph:
     """Rewrite in place until nothing changes any more; returns the graph."""
     passes = (
-        _lift_constants,
-        _drop_nothing,
-        _fold_constants,
+        _drop_dropout,
+        fold_constants,
+        _plain_bias,
+        _raise_prelu_from_leaky,
         _raise_prelu_from_max,
         _raise_prelu_from_relu,
         _raise_prelu_from_ratio,
         _fold_factor_before,
-        _gemm_from_matmul,
+        gemm_from_matmul,
+        gemm_form,
         _fold_affine_after,
     )
-    while any(rewrite(graph) for rewrite in passes):
+    while sum(_exhausted(graph, rewrite, watch) for rewrite in passes):
         graph.tidy()
     graph.tidy()
     return graph
 
 
-def _lift_constants(graph: Graph) -> bool:
-    found = [node for node in graph.nodes if node.op_type == "Constant"]
+def _exhausted(graph: Graph, rewrite: Callable[[Graph], bool], watch: Watch) -> bool:
+    changed = False
+    while rewrite(graph):
+        graph.tidy()
+        changed = True
+    if changed:
+        watch(rewrite.__name__.strip("_").replace("_", " "), graph)
+    return changed
+
+
+def _drop_dropout(graph: Graph) -> bool:
+    found = [node for node in graph.nodes if node.op_type == "Dropout" and len(node.output) < 2]
     for node in found:
-        kind, value = node.attribute[0].name, helper.get_attribute_value(node.attribute[0])
-        graph.constants[node.output[0]] = (
-            numpy_helper.to_array(value)
-            if kind == "value"
-            else np.asarray(value, np.int64 if "int" in kind else np.float32)
-        )
-    graph.remove(*found)
+        graph.bypass(node)
     return bool(found)
 
 
-def _drop_nothing(graph: Graph) -> bool:
-    found = [node for node in graph.nodes if _does_nothing(graph, node)]
+def _plain_bias(graph: Graph) -> bool:
+    """A Conv's bias that is left empty is left out."""
+    found = [n for n in graph.nodes if n.op_type in {"Conv", "Gemm"} and n.input[-1] == ""]
     for node in found:
-        if node.input[0] in graph.constants:
-            graph.rewire(node.output[0], node.input[0])
-            graph.remove(node)
-        else:
-            graph.bypass(node)
+        del node.input[-1]
     return bool(found)
 
 
-def _does_nothing(graph: Graph, node: NodeProto) -> bool:
-    if node.op_type not in _NOTHING or any(graph.consumers(name) for name in node.output[1:]):
-        return False
-    ends = {item.name for item in graph.inputs}, {item.name for item in graph.outputs}
-    return not (node.input[0] in ends[0] and node.output[0] in ends[1])
-
-
-def _fold_constants(graph: Graph) -> bool:
+def fold_constants(graph: Graph) -> bool:
     found = [
         node
         for node in graph.nodes
@@ -97,6 +101,15 @@ def _evaluate(graph: Graph, node: NodeProto) -> list[NDArray[np.generic]]:
     )
     model = helper.make_model(inner, opset_imports=[helper.make_opsetid("", graph.opset)])
     return [np.asarray(value) for value in ReferenceEvaluator(model).run(None, feeds)]
+
+
+def _raise_prelu_from_leaky(graph: Graph) -> bool:
+    """A LeakyRelu is a PReLU with one slope."""
+    found = [node for node in graph.nodes if node.op_type == "LeakyRelu"]
+    for node in found:
+        slope = np.full((1, 1, 1), attribute(node, "alpha", 0.01), np.float32)
+        _become_prelu(graph, node, node.input[0], slope)
+    return bool(found)
 
 
 def _raise_prelu_from_max(graph: Graph) -> bool:
@@ -189,35 +202,6 @@ def _become_prelu(
     shape = slope.shape[1:] if slope.ndim == 4 and slope.shape[0] == 1 else slope.shape
     name = graph.add_constant(f"{node.output[0]}.slope", slope.reshape(shape))
     graph.emit("PRelu", [source, name], hint=node.output[0], output=output or node.output[0])
-    graph.remove(node)
-
-
-def _gemm_from_matmul(graph: Graph) -> bool:
-    """MatMul of a matrix with a constant matrix is a Gemm, weights stored as (out, in)."""
-    for node in graph.nodes:
-        if node.op_type == "MatMul":
-            weight = graph.constants.get(node.input[1])
-            maker = graph.producer(node.input[0])
-            flat = maker is not None and maker.op_type in {"Flatten", "Gemm"}
-            if weight is not None and weight.ndim == 2 and flat:
-                _become_gemm(graph, node, np.ascontiguousarray(weight.T))
-                return True
-        if node.op_type == "Gemm" and not attribute(node, "transB", 0):
-            weight = graph.constants.get(node.input[1])
-            if weight is not None and not attribute(node, "transA", 0):
-                scale = float(attribute(node, "alpha", 1.0))
-                _become_gemm(graph, node, np.ascontiguousarray(scale * weight.T))
-                return True
-    return False
-
-
-def _become_gemm(graph: Graph, node: NodeProto, weight: Floats) -> None:
-    name = graph.add_constant(f"{node.output[0]}.weight", weight.astype(np.float32))
-    inputs = [node.input[0], name]
-    if node.op_type == "Gemm" and len(node.input) > 2:
-        bias = graph.constants[node.input[2]] * float(attribute(node, "beta", 1.0))
-        inputs.append(graph.add_constant(f"{node.output[0]}.bias", bias.astype(np.float32)))
-    graph.emit("Gemm", inputs, hint=node.output[0], output=node.output[0], transB=1)
     graph.remove(node)
 
 

@@ -1,7 +1,7 @@
 """An ONNX graph in memory: read, edited, run on pictures, written."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -9,10 +9,12 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import NodeProto, ValueInfoProto, helper, numpy_helper
 
 from embedge import __version__
 from embedge.errors import EmbedgeError
+from embedge.export.graph.plain import plain_model
+from embedge.export.graph.weights import self_contained
 from embedge.files import whole_file
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import tensor_from_crops
@@ -20,7 +22,6 @@ from embedge.runtime.encoders.ort import METADATA_KEY
 from embedge.runtime.encoders.sessions import ort_session, run_session
 
 __all__ = [
-    "DEFAULT_CONTRACT",
     "Graph",
     "Images",
     "attribute",
@@ -46,8 +47,6 @@ _IR_OF_OPSET = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 
 OPSETS = range(13, 24)
 _MICROSOFT = "com.microsoft"
 _BATCH = 16
-# How a picture enters a graph that states no contract: RGB, (x − 127.5) / 127.5.
-DEFAULT_CONTRACT = EmbeddingContract(space="", model="", dim=0)
 
 
 @dataclass(slots=True)
@@ -68,17 +67,17 @@ class Graph:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        return cls.from_model(_load(path), where=path)
+        return cls.from_model(self_contained(path, None), where=path)
 
     @classmethod
     def from_model(cls, model: onnx.ModelProto, where: Path | None = None) -> Self:
-        graph = model.graph
         opset = _standard_opset(model, where)
+        graph = plain_model(model).graph
         constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
         taken = set(constants)
         for node in graph.node:
             taken.update(node.input, node.output, [node.name])
-        inputs = [item for item in graph.input if item.name not in constants]
+        inputs = list(graph.input)
         taken.update(item.name for item in inputs)
         metadata = {item.key: item.value for item in model.metadata_props}
         nodes = [copy_message(node) for node in graph.node]
@@ -254,8 +253,15 @@ def copy_message(message: _Message) -> _Message:
 
 
 def is_weighted(graph: Graph, node: NodeProto) -> bool:
-    """A Conv or Gemm whose weights are known."""
-    return node.op_type in {"Conv", "Gemm"} and node.input[1] in graph.constants
+    """A Conv or Gemm with known weights, stored as (outputs, …), and a known bias or none."""
+    if node.op_type not in {"Conv", "Gemm"} or len(node.input) < 2:
+        return False
+    plain = node.op_type == "Conv" or (
+        bool(attribute(node, "transB", 0))
+        and not attribute(node, "transA", 0)
+        and attribute(node, "alpha", 1.0) == attribute(node, "beta", 1.0) == 1.0
+    )
+    return plain and all(name in graph.constants for name in node.input[1:])
 
 
 def is_conv(graph: Graph, node: NodeProto) -> bool:
@@ -272,24 +278,38 @@ def stamp(graph: Graph, contract: EmbeddingContract) -> None:
     graph.metadata[METADATA_KEY] = json.dumps(contract.to_json(), sort_keys=True)
 
 
-def read_contract(graph: Graph) -> EmbeddingContract:
-    """The contract of a graph; foreign graphs have the default one."""
-    text = graph.metadata.get(METADATA_KEY)
-    return EmbeddingContract.from_json(json.loads(text)) if text else DEFAULT_CONTRACT
+def read_contract(graph: Graph, where: Path | None = None) -> EmbeddingContract:
+    """How the graph is fed, as it says itself: there is no default for one that does not."""
+    return _contract_in(graph.metadata, where)
 
 
-def batches_of(images: Images, contract: EmbeddingContract = DEFAULT_CONTRACT) -> Iterator[Float32]:
+def _contract_in(metadata: Mapping[str, str], where: Path | None = None) -> EmbeddingContract:
+    text = metadata.get(METADATA_KEY)
+    if text is None:
+        raise EmbedgeError(
+            "E-FEEDING-UNSTATED",
+            "this model does not say how it is fed",
+            where=where,
+            remedy="State it: --mean, --std, --colour (and --layout, --range), or take the model in"
+            " with embedge.export.intake.taken_in",
+        )
+    return EmbeddingContract.from_json(json.loads(text))
+
+
+def batches_of(images: Images, contract: EmbeddingContract) -> Iterator[Float32]:
     """Pictures as float32 (n,3,H,W), normalised."""
     for start in range(0, len(images), _BATCH):
         yield tensor_from_crops(images[start : start + _BATCH], contract)
 
 
 def embeddings_of(model: bytes | Path | Graph, images: Images) -> Float32:
-    """What a graph writes for pictures, not normalised."""
+    """What a graph writes for pictures, fed as its contract says, not normalised."""
     data = model.copy().to_model().SerializeToString() if isinstance(model, Graph) else model
     session = ort_session(data)
+    contract = _contract_in(session.get_modelmeta().custom_metadata_map)
     name = session.get_inputs()[0].name
-    return np.concatenate([run_session(session, None, {name: b})[0] for b in batches_of(images)])
+    feeds = ({name: batch} for batch in batches_of(images, contract))
+    return np.concatenate([run_session(session, None, feed)[0] for feed in feeds])
 
 
 def observe(
@@ -313,37 +333,6 @@ def _session_showing(graph: Graph, tensors: Sequence[str]) -> Any:
     return ort_session(model.SerializeToString())
 
 
-def _load(path: Path) -> onnx.ModelProto:
-    if not path.is_file():
-        raise EmbedgeError(
-            "E-GRAPH",
-            "there is no such ONNX file",
-            where=path,
-            remedy="Check the path of the model",
-        )
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except Exception as error:  # protobuf raises its own, undocumented classes
-        raise EmbedgeError(
-            "E-GRAPH",
-            "this is not an ONNX model (it does not parse)",
-            where=path,
-            remedy="Export the model again, or fetch the file again if the copy was cut short",
-        ) from error
-    if not model.graph.node:
-        raise EmbedgeError(
-            "E-GRAPH", "this ONNX model has no nodes", where=path, remedy="Export the model again"
-        )
-    if any(item.data_location == TensorProto.EXTERNAL for item in model.graph.initializer):
-        raise EmbedgeError(
-            "E-GRAPH",
-            "the weights of this model lie in a second file",
-            where=path,
-            remedy="Save it as one file: onnx.save(model, path, save_as_external_data=False)",
-        )
-    return model
-
-
 def _standard_opset(model: onnx.ModelProto, where: Path | None) -> int:
     versions = {item.domain: item.version for item in model.opset_import}
     opset: int = versions.get("", versions.get("ai.onnx", 0))
@@ -352,6 +341,6 @@ def _standard_opset(model: onnx.ModelProto, where: Path | None) -> int:
             "E-OPSET",
             f"the model uses ONNX opset {opset}, not one of {OPSETS.start} to {OPSETS.stop - 1}",
             where=where,
-            remedy="Export it again with opset 17",
+            remedy="Export it again with opset 17, or take it in with embedge quantize",
         )
     return opset

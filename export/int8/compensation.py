@@ -38,6 +38,7 @@ Floats = NDArray[np.floating]
 Means = dict[tuple[str, Scale], tuple[Floats, Floats]]
 _HOMOGENEOUS = {"PRelu", "Relu", "LeakyRelu", "Add"}
 _DENSE_SHARE = 0.5
+_WHITE = 255
 _SPREAD = 32.0  # no channel is stretched or shrunk by more: dead ones would take all the room
 
 
@@ -51,7 +52,12 @@ def exact_entrance(graph: Graph, contract: EmbeddingContract) -> dict[str, Range
         return {}  # no one grid holds three colours that are scaled differently
     source = graph.inputs[0].name
     readers = graph.consumers(source)
-    if contract.mean % 1 != 0.5 or not all(is_conv(graph, reader) for reader in readers):
+    if not all(is_conv(graph, reader) for reader in readers):
+        return {}
+    if contract.mean % 1 == 0 and 0 <= contract.mean <= _WHITE:  # the grid holds zero already
+        dark = -contract.mean / contract.std
+        return {source: Range(dark, dark + _WHITE / contract.std)}
+    if contract.mean % 1 != 0.5:
         return {}
     half = 0.5 / contract.std
     name = graph.add_constant("image.grid.shift", np.asarray(-half, np.float32))
@@ -62,7 +68,7 @@ def exact_entrance(graph: Graph, contract: EmbeddingContract) -> dict[str, Range
         reader.input[0] = shifted
     graph.tidy()
     dark = -(contract.mean + 0.5) / contract.std
-    return {shifted: Range(dark, dark + 255 / contract.std)}
+    return {shifted: Range(dark, dark + _WHITE / contract.std)}
 
 
 @dataclass(slots=True)
@@ -196,7 +202,7 @@ def _means(
 ) -> dict[str, tuple[Floats, Floats]]:
     """Per tensor: the mean of each channel before and after quantisation."""
     sums: dict[str, list[Any]] = {name: [0.0, 0.0] for name in scales}
-    count = 0
+    counts = dict.fromkeys(scales, 0)
     for values in observe(graph, sorted(scales), batches):
         for name, value in values.items():
             scale = scales[name]
@@ -205,8 +211,8 @@ def _means(
             per_picture = value[0, 0].size
             for position, array in enumerate((value, rounded)):
                 sums[name][position] += array.sum(axis=axes, dtype=np.float64) / per_picture
-        count += len(next(iter(values.values())))
-    return {name: (before / count, after / count) for name, (before, after) in sums.items()}
+            counts[name] += len(value)  # a matrix has several rows for each picture
+    return {name: (b / counts[name], a / counts[name]) for name, (b, a) in sums.items()}
 
 
 def _lost(

@@ -12,8 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from embedge.export.graph.channels import slope_of
-from embedge.export.graph.surgery import Graph, Images, batches_of, is_weighted, observe
+from embedge.export.graph.channels import is_depthwise, slope_of
+from embedge.export.graph.surgery import (
+    Graph,
+    Images,
+    batches_of,
+    is_weighted,
+    observe,
+    read_contract,
+)
 from embedge.export.int8.ranges import (
     Range,
     Scale,
@@ -28,7 +35,7 @@ __all__ = [
     "Target",
     "Wanted",
     "activation_scales",
-    "last_layers",
+    "cheap_ends",
     "layer_macs",
     "place",
     "slope_scale",
@@ -39,7 +46,7 @@ Target = Literal["cpu", "qdq", "trt", "trt8"]
 """ONNX Runtime; portable Q/DQ for NPU tools and converters; TensorRT; TensorRT 8"""
 SYMMETRIC: frozenset[Target] = frozenset({"trt", "trt8"})
 _MOVES_VALUES = {"Concat", "Flatten", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
-_NEXT_TO_NOTHING = 0.005  # of all multiplications
+_NEXT_TO_NOTHING, _LITTLE = 0.005, 0.01  # of all multiplications
 
 
 @dataclass(slots=True)
@@ -225,22 +232,44 @@ def _dequantised_constant(
 def layer_macs(graph: Graph, picture: Images) -> dict[str, float]:
     """The share of every Conv and Gemm in the multiplications of the graph."""
     layers = [node for node in graph.nodes if is_weighted(graph, node)]
-    values = next(observe(graph, [n.output[0] for n in layers], batches_of(picture)))
+    values = next(
+        observe(graph, [n.output[0] for n in layers], batches_of(picture, read_contract(graph)))
+    )
     macs = {
-        node.name: values[node.output[0]][0, 0].size * graph.constants[node.input[1]].size
+        node.name: _places(values[node.output[0]]) * graph.constants[node.input[1]].size
         for node in layers
     }
     total = sum(macs.values())
     return {name: count / total for name, count in macs.items()}
 
 
-def last_layers(graph: Graph, picture: Images) -> dict[str, float]:
-    """The layers at the very end that cost next to nothing, and the share of each.
+def _places(value: NDArray[np.generic]) -> int:
+    """How often the weights are used: in the pixels of a map, or the rows of a matrix."""
+    return int(value.size // value.shape[1])
+
+
+def cheap_ends(graph: Graph, picture: Images, target: Target) -> dict[str, float]:
+    """The layers at both ends that cost next to nothing, and the share of each.
 
     In a face network a convolution over the whole map and a matrix product write the embedding:
     what they round nothing averages out any more, and 8 bits cannot make them noticeably faster.
+    On the other end the first depthwise convolution has nine products to a sum, and everything
+    behind it sees what it rounds: of all layers none costs a network in U8 more of its nearness.
     """
     shares = layer_macs(graph, picture)
+    return _last(graph, shares) | (_first_depthwise(graph, shares) if target == "cpu" else {})
+
+
+def _first_depthwise(graph: Graph, shares: dict[str, float]) -> dict[str, float]:
+    first = next((n for n in graph.nodes if n.name in shares and is_depthwise(graph, n)), None)
+    if first is None:
+        return {}
+    layer = first.name.partition(".part")[0]  # one that was split is all of its parts
+    found = {name: share for name, share in shares.items() if name.partition(".part")[0] == layer}
+    return found if sum(found.values()) <= _LITTLE else {}
+
+
+def _last(graph: Graph, shares: dict[str, float]) -> dict[str, float]:
     found, spent = dict[str, float](), 0.0
     node = graph.producer(graph.outputs[0].name)
     while node is not None and sum(name not in graph.constants for name in node.input) == 1:

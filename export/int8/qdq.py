@@ -3,7 +3,7 @@
 A file that cannot be quantised, and pictures that cannot calibrate, are refused before any work.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -19,25 +19,29 @@ from embedge.export.engines.tensorrt.rules import (
 )
 from embedge.export.graph.canonical import canonical, fold_entrance
 from embedge.export.graph.channels import lower_prelu, tame_slopes, widen_groups
+from embedge.export.graph.proof import Proof
 from embedge.export.graph.surgery import (
     Graph,
     Images,
     batches_of,
-    node_place,
     observe,
     read_contract,
 )
+from embedge.export.graph.weights import self_contained
 from embedge.export.int8.budget.precision_plan import Budget, PrecisionPlan, searched
 from embedge.export.int8.compensation import Means, correct_biases, equalise, exact_entrance
+from embedge.export.int8.layers import layer_count, named_layers, require_layers
 from embedge.export.int8.placement import (
     SYMMETRIC,
     Target,
     Wanted,
-    last_layers,
+    cheap_ends,
     place,
     wanted_tensors,
 )
 from embedge.export.int8.ranges import Method, Range, ValueCounts
+from embedge.export.intake.models import quantisable
+from embedge.runtime.contract import EmbeddingContract
 
 __all__ = [
     "FEW",
@@ -45,7 +49,6 @@ __all__ = [
     "Quantise",
     "calibrated_graph",
     "qdq_from_onnx",
-    "quantisable_graph",
     "quantised",
     "write_for",
 ]
@@ -53,8 +56,8 @@ __all__ = [
 FEW = 128  # pictures that suffice for means and for the extremes of channels
 _VALUES_PER_PICTURE = 1 << 14
 _FEWEST = 8
-_QUANTISED = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger", "QLinearMatMul"}
-_CONTROL = {"If", "Loop", "Scan"}
+# the picture's border is padded by the code nearest to zero, half a grey level beside it
+_BORDER = 2e-3
 
 
 @dataclass(slots=True)
@@ -129,7 +132,7 @@ def quantised(
 
 
 def qdq_from_onnx(
-    path_in: Path,
+    model: Path | Graph,
     calibration_images: Images,
     path_out: Path | None,
     *,
@@ -140,21 +143,29 @@ def qdq_from_onnx(
     budget: Budget | None = None,
     quantise: Quantise = quantised,
 ) -> PrecisionPlan:
-    """Quantise an ONNX file with the ranges that uint8 (N,H,W,3) pictures show.
+    """Quantise a network with the ranges that uint8 (N,H,W,3) pictures show.
+
+    `model` is a file that carries our contract, or a graph that was taken in.
 
     `kept` names nodes that stay in float, `budget` lets more be searched; the plan tells which.
     `weight_bits=7` is for x86 processors without VNNI, whose 16-bit accumulators saturate. Without
     `path_out` nothing is written: that is for all ranks of a distributed training but one.
     """
-    calibrated = calibrated_graph(path_in, calibration_images, target)
-    plan = PrecisionPlan(target, calibrated.last)
+    calibrated = calibrated_graph(model, calibration_images, target)
+    kept = named_layers(calibrated.graph, kept)
+    plan = PrecisionPlan(target, calibrated.last, asked=kept)
     if budget is not None:
 
         def trial(some: frozenset[str]) -> Graph:
-            return quantised(calibrated, calibration_images, method, kept=some)
+            both = kept | some
+            return quantised(
+                calibrated, calibration_images, method, kept=both, weight_bits=weight_bits
+            )
 
         plan = searched(plan, calibrated.graph, budget, trial)
         kept |= plan.nodes
+    count, integer, unknown = layer_count(calibrated.graph, kept | calibrated.last.keys())
+    plan = replace(plan, layers=count, integer=integer, unknown=unknown)
     graph = quantise(calibrated, calibration_images, method, kept=kept, weight_bits=weight_bits)
     if path_out is not None:
         write_for(graph, target, path_out)
@@ -170,75 +181,60 @@ def write_for(graph: Graph, target: Target, path: Path) -> None:
     graph.write(path, check=rules[target])
 
 
-def calibrated_graph(path_in: Path, images: Images, target: Target) -> Calibrated:
+def calibrated_graph(model: Path | Graph, images: Images, target: Target) -> Calibrated:
     """Everything that comes before the choice of ranges and of nodes."""
-    graph = quantisable_graph(path_in)
-    _require_pictures(images, *_picture_size(graph, path_in))
+    graph = _own(model) if isinstance(model, Path) else model.copy()
     contract = read_contract(graph)
-    canonical(graph)
+    _require_pictures(images, contract.size)
+    proof = Proof.of_graph(graph, images)
+    canonical(graph, proof.watch)
     fold_entrance(graph)
+    proof.watch("fold entrance", graph)
     if target == "cpu":
         tame_slopes(graph)
+        proof.watch("tame slopes", graph)
         widen_groups(graph)
-    fixed = exact_entrance(graph, contract)
+        proof.watch("widen groups", graph)
+    require_layers(graph)
+    graph, fixed = _with_exact_entrance(graph, contract, proof)
+    proof = Proof.of_graph(graph, images)
     equalise(graph, batches_of(images[:FEW], contract))
     graph.tidy()
+    proof.watch("equalise", graph)
     wanted = wanted_tensors(graph, target)
     histograms = {name: ValueCounts() for name in wanted.tensors}
     for values in observe(graph, wanted.tensors, batches_of(images, contract)):
         for name, value in values.items():
             histograms[name].collect(value, name, most=_VALUES_PER_PICTURE)
-    last = last_layers(graph, images[:1]) if target in SYMMETRIC else {}
-    return Calibrated(graph, target, histograms, fixed, last)
+    return Calibrated(graph, target, histograms, fixed, cheap_ends(graph, images[:1], target))
 
 
-def quantisable_graph(path: Path) -> Graph:
-    """One picture in, one embedding out, float, of a fixed size, not quantised yet."""
-    graph = Graph.read(path)
-    for node in graph.nodes:
-        if node.op_type in _QUANTISED:
-            raise _refused(
-                f"the model is quantised already: {node_place(node)}",
-                path,
-                "Give the float32 model it was made from",
-            )
-        if node.op_type in _CONTROL or node.domain not in ("", "ai.onnx"):
-            kind = f"{node.domain}::{node.op_type}".removeprefix("::")
-            raise _refused(
-                f"{node_place(node)} is of a kind that cannot be quantised here: {kind}",
-                path,
-                "Export the model without control flow and custom operators",
-            )
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        raise _refused(
-            f"the model has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs",
-            path,
-            "Give an embedding network: one picture in, one embedding out",
-        )
-    _picture_size(graph, path)
+def _with_exact_entrance(
+    graph: Graph, contract: EmbeddingContract, proof: Proof
+) -> tuple[Graph, dict[str, Range]]:
+    """Grey levels fall on the steps of INT8, at the price of half a level at a padded border.
+
+    A network whose answers hang on its border keeps its entrance, whose range is then observed.
+    """
+    moved = graph.copy()
+    fixed = exact_entrance(moved, contract)
+    return (moved, fixed) if proof.distance(moved) <= _BORDER else (graph, {})
+
+
+def _own(path: Path) -> Graph:
+    model = self_contained(path, None)
+    quantisable(model)
+    graph = Graph.from_model(model, where=path)
+    read_contract(graph, path)
     return graph
 
 
-def _picture_size(graph: Graph, where: Path) -> tuple[int, int]:
-    """(height, width) of the input; both must be written in the model."""
-    entry = graph.inputs[0]
-    dims = [dim.dim_value or dim.dim_param for dim in entry.type.tensor_type.shape.dim]
-    match dims:
-        case [_, 3, int() as height, int() as width] if height > 0 and width > 0:
-            return height, width
-    raise _refused(
-        f"the input {entry.name} has shape {dims}, not (batch, 3, height, width) with numbers",
-        where,
-        "Export it for pictures of one size; a dynamic height or width cannot be calibrated",
-    )
-
-
-def _require_pictures(images: Images, height: int, width: int) -> None:
+def _require_pictures(images: Images, size: int) -> None:
     """Enough different pictures of the size of the model."""
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (height, width, 3):
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (size, size, 3):
         raise _no_calibration(
             f"calibration pictures are {images.dtype} {images.shape},"
-            f" expected uint8 (N, {height}, {width}, 3)",
+            f" expected uint8 (N, {size}, {size}, 3)",
             "Pass aligned RGB pictures as they are decoded",
         )
     several = "Give some hundred pictures of different people"
@@ -256,7 +252,3 @@ def _require_pictures(images: Images, height: int, width: int) -> None:
 
 def _no_calibration(what: str, remedy: str) -> EmbedgeError:
     return EmbedgeError("E-CALIBRATION", what, remedy=remedy)
-
-
-def _refused(what: str, where: Path, remedy: str) -> EmbedgeError:
-    return EmbedgeError("E-NOT-QUANTISABLE", what, where=where, remedy=remedy)

@@ -5,7 +5,8 @@ ridge regression, a reduction to fewer dimensions, a low-rank correction, a smal
 networks averaged, random features and Nyström kernels differ only in what the arrays hold.
 """
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -85,6 +86,7 @@ class Bridge:
     """`gauge` foretells the cosine to the native template from (1, the old one, hidden units).
 
     It was fitted on pictures that the map was not. Without it nothing is foretold (NaN).
+    Bridged templates are accepted at `threshold`; `stricter` ones are for larger galleries.
     """
 
     source: End
@@ -95,6 +97,7 @@ class Bridge:
     gauge: Float32 | None = None
     threshold: Threshold | None = None
     facts: Mapping[str, Fact] = field(default_factory=dict)
+    stricter: tuple[Threshold, ...] = ()
 
     def __post_init__(self) -> None:
         for what, found, wanted in self._shapes():
@@ -123,8 +126,9 @@ class Bridge:
             units = self._units(unit)
             found[part] = _unit(self._mapped(unit, units))
             if self.gauge is not None:
-                columns = [np.ones((len(unit), 1), np.float32), unit, units]
-                expected[part] = np.clip(np.hstack(columns) @ self.gauge, -1, 1)
+                start, middle = self.gauge[0], 1 + self.source.dim
+                told = start + unit @ self.gauge[1:middle] + units @ self.gauge[middle:]
+                expected[part] = np.clip(told, -1, 1)
         return Bridged(found, expected)
 
     def unscaled(self, rows: Float32) -> Float32:
@@ -132,14 +136,48 @@ class Bridge:
         unit = self._checked(rows)
         return self._mapped(unit, self._units(unit))
 
-    def with_threshold(self, threshold: Threshold | None) -> "Bridge":
-        return replace(self, threshold=threshold)
+    def turned(self, source: Float32, target: Float32) -> "Bridge":
+        """The same between rotated spaces: of rows `@ source.T`, and answers `@ target.T`."""
+        hidden, gauge = self.hidden, self.gauge
+        if hidden is not None:
+            inward, outward = hidden.inward @ source.T, target @ hidden.outward
+            hidden = replace(hidden, inward=inward, outward=outward)
+        if gauge is not None:
+            ends = 1, 1 + self.source.dim
+            middle = source @ gauge[slice(*ends)]
+            gauge = np.concatenate([gauge[: ends[0]], middle, gauge[ends[1] :]])
+        linear = np.asarray(target @ self.linear @ source.T, np.float32)
+        offset = target @ self.offset
+        return replace(self, linear=linear, offset=offset, hidden=hidden, gauge=gauge)
+
+    @property
+    def digest(self) -> str:
+        """Of the map itself: the spaces it joins, and every number of it."""
+        digest = hashlib.sha256(f"{self.source}{self.target}".encode())
+        arrays = [self.linear, self.offset, self.gauge]
+        if self.hidden is not None:
+            digest.update(self.hidden.activation.encode())
+            arrays += [self.hidden.inward, self.hidden.bias, self.hidden.outward]
+        for array in arrays:
+            digest.update(b"" if array is None else np.ascontiguousarray(array, "<f4").tobytes())
+        return digest.hexdigest()
+
+    def with_threshold(
+        self, threshold: Threshold | None, stricter: Sequence[Threshold] = ()
+    ) -> "Bridge":
+        return replace(self, threshold=threshold, stricter=tuple(stricter))
+
+    @property
+    def operating_points(self) -> tuple[Threshold, ...]:
+        """The bridge's own threshold first; the stricter ones are for searches of many."""
+        return self.stricter if self.threshold is None else (self.threshold, *self.stricter)
 
     def _units(self, unit: Float32) -> Float32:
         if self.hidden is None:
             return np.empty((len(unit), 0), np.float32)
-        act = ACTIVATIONS[self.hidden.activation]
-        return act(unit @ self.hidden.inward.T + self.hidden.bias)
+        units = unit @ self.hidden.inward.T
+        units += self.hidden.bias
+        return ACTIVATIONS[self.hidden.activation](units)
 
     def _mapped(self, unit: Float32, units: Float32) -> Float32:
         found: Float32 = unit @ self.linear.T + self.offset

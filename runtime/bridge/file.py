@@ -52,6 +52,7 @@ class _Header:
     threshold: Threshold | None
     facts: dict[str, Fact]
     arrays: dict[str, _Array]
+    stricter: tuple[Threshold, ...] = ()
 
 
 def write_bridge(path: Path, bridge: Bridge) -> None:
@@ -60,7 +61,8 @@ def write_bridge(path: Path, bridge: Bridge) -> None:
     stated = {name: _Array(rows.shape, _sha256(rows.tobytes())) for name, rows in arrays.items()}
     activation = bridge.hidden.activation if bridge.hidden else None
     facts = dict(bridge.facts)
-    header = _Header(bridge.source, bridge.target, activation, bridge.threshold, facts, stated)
+    ends = bridge.source, bridge.target
+    header = _Header(*ends, activation, bridge.threshold, facts, stated, bridge.stricter)
     text = json.dumps(plain(header), sort_keys=True, allow_nan=False).encode()
     lead = b"%s%s\n%d\n" % (_FIRST_LINE, _sha256(text).encode(), len(text))
     _beside(path).unlink(missing_ok=True)
@@ -146,7 +148,8 @@ def _bridge_of(header: _Header, arrays: dict[str, Float32]) -> Bridge:
     gauge = arrays.pop("gauge", None)
     if arrays:
         raise ValueError(f"the array {next(iter(arrays))} has no use")
-    return Bridge(*ends, linear, offset, hidden, gauge, header.threshold, header.facts)
+    made = Bridge(*ends, linear, offset, hidden, gauge, header.threshold, header.facts)
+    return made.with_threshold(header.threshold, header.stricter)
 
 
 def _check_signature(path: Path, text: bytes, trusted: Sequence[Path]) -> None:

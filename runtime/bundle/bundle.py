@@ -1,6 +1,7 @@
 """A bundle: everything a device needs, every byte accounted for before anybody parses it."""
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -40,7 +41,11 @@ class Bundle(Closing):
 
     @classmethod
     def open(
-        cls, path: str | Path, *, trusted: Sequence[Path] = (), at_least: int | None = None
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        trusted: Sequence[Path] = (),
+        at_least: int | None = None,
     ) -> Self:
         """Open a bundle folder or .zip; every file's size and sha256 are checked first.
 
@@ -48,6 +53,8 @@ class Bundle(Closing):
         manifest's bytes alone, before they are read as JSON and before any other file is unpacked.
         Then it must not have expired, and must be of version `at_least` where one is given.
         """
+        if not isinstance(path, str | os.PathLike):
+            raise _no_bundle(f"a bundle cannot be opened from {path!r:.80}")
         store = _store_of(Path(path))
         try:
             bundle = cls(store, *_envelope(store, trusted, at_least))
@@ -118,11 +125,12 @@ def _store_of(path: Path) -> Store:
         return FolderStore(path)
     if path.is_file():
         return ZipStore(path)
-    raise EmbedgeError(
-        "E-BUNDLE-MISSING",
-        "there is no bundle here",
-        where=path,
-        remedy="Give a folder NAME.embedge or its .zip",
+    raise _no_bundle("there is no bundle here", path)
+
+
+def _no_bundle(what: str, where: Path | None = None) -> EmbedgeError:
+    return EmbedgeError(
+        "E-BUNDLE-MISSING", what, where=where, remedy="Give a folder NAME.embedge or its .zip"
     )
 
 

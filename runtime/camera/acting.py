@@ -3,11 +3,15 @@
 import json
 import os
 import queue
+import shlex
 import subprocess
+import tempfile
 import threading
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import IO
+from urllib.parse import urlsplit
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.camera.decisions import Event
@@ -19,40 +23,55 @@ Act = Callable[[Event], None]
 
 _WAITING = 64
 _SECONDS = 10.0
+_LAST_WORDS = 4096
 
 
-def by_command(command: Sequence[str], *, seconds: float = _SECONDS) -> Act:
+def by_command(command: str | Sequence[str], *, seconds: float = _SECONDS) -> Act:
     """Run a program, no shell between; the event is JSON on its standard input."""
-    if not command:
-        raise EmbedgeError("E-OPTION", "the command is empty", remedy="Name a program to run")
+    words = _words(command) if isinstance(command, str) else list(command)
+    if not words:
+        raise _no_command("the command is empty")
 
     def act(event: Event) -> None:
         named = {"EMBEDGE_EVENT": event.kind, "EMBEDGE_PERSON": event.person or ""}
-        try:
+        # a file, no pipe: what the program leaves in the background may hold a pipe open for ever
+        with tempfile.TemporaryFile() as told:
             done = subprocess.run(
-                command,
+                words,
                 input=json.dumps(event.to_json()).encode(),
                 env={**os.environ, **named},
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
+                stderr=told,
                 timeout=seconds,
                 check=False,
             )
-        except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-            raise _failed(f"{command[0]}: {error}") from error
-        if done.returncode:
-            last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            raise _failed(f"{command[0]} ended with {done.returncode}: {''.join(last)}")
+            if done.returncode:
+                raise _failed(f"{words[0]} ended with {done.returncode}: {_last_line(told)}")
 
-    return act
+    return _telling(act, words[0])
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise _no_command(f"the command {command!r} cannot be read: {error}") from error
+
+
+def _no_command(what: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-OPTION", f"--run: {what}", remedy="Name a program to run; quote as a shell is quoted to"
+    )
+
+
+def _last_line(told: IO[bytes]) -> str:
+    told.seek(max(0, told.seek(0, os.SEEK_END) - _LAST_WORDS))
+    return "".join(told.read(_LAST_WORDS).decode(errors="replace").strip().splitlines()[-1:])
 
 
 def by_webhook(url: str, *, seconds: float = _SECONDS) -> Act:
     """POST the event as JSON; this is a network call, made because the address was given."""
-    if not url.startswith(("http://", "https://")):
-        raise EmbedgeError(
-            "E-OPTION", f"'{url}' is no web address", remedy="Give http://… or https://…"
-        )
+    _require_address(url)
 
     def act(event: Event) -> None:
         request = urllib.request.Request(
@@ -61,13 +80,43 @@ def by_webhook(url: str, *, seconds: float = _SECONDS) -> Act:
             {"Content-Type": "application/json"},
             method="POST",
         )
-        try:
-            with urllib.request.urlopen(request, timeout=seconds):
-                pass
-        except (urllib.error.URLError, OSError, ValueError) as error:
-            raise _failed(f"{url}: {error}") from error
+        urllib.request.urlopen(request, timeout=seconds).close()
 
-    return act
+    return _telling(act, url)
+
+
+def _require_address(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # a ValueError where it is none
+    except ValueError as error:
+        raise _no_address(url, str(error)) from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _no_address(url, "it names no host to send to by http or https")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise _no_address(url, "it has letters that an address writes as %20 and the like")
+
+
+def _no_address(url: str, why: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-OPTION",
+        f"--webhook: {url!r} is no web address: {why}",
+        remedy="Give http://… or https://…",
+    )
+
+
+def _telling(act: Act, name: str) -> Act:
+    """Whatever goes wrong is the act's failure, with the act's name."""
+
+    def told(event: Event) -> None:
+        try:
+            act(event)
+        except EmbedgeError:
+            raise
+        except Exception as error:  # a server may answer anything, and each layer raises its own
+            raise _failed(f"{name}: {str(error) or type(error).__name__}") from error
+
+    return told
 
 
 def _failed(what: str) -> EmbedgeError:
@@ -106,4 +155,10 @@ class Acting(Closing):
                 try:
                     act(event)
                 except EmbedgeError as error:
-                    self._tell(error)
+                    self._told(error)
+                except Exception as error:  # somebody's own act; those after it are still done
+                    self._told(_failed(f"{type(error).__name__}: {error}"))
+
+    def _told(self, error: EmbedgeError) -> None:
+        with suppress(OSError, ValueError):  # an output that nobody reads any more
+            self._tell(error)

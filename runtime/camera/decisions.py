@@ -88,7 +88,7 @@ def _decided(track: Track, time: float, rules: Rules) -> Event | None:
     if len(people) > 1:
         return None
     if len(named) >= rules.agree:
-        best = max(one.candidates[0].cosine for one in named if one.candidates)
+        best = min(1.0, max(one.candidates[0].cosine for one in named if one.candidates))
         return Event("person", named[0].person, best, time, track.number, len(named), track.box)
     if not named and len(found) >= rules.among:
         return Event("stranger", None, None, time, track.number, len(found), track.box)

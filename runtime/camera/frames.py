@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from embedge.errors import EmbedgeError
 from embedge.optional import require
 from embedge.runtime.closing import Closing
-from embedge.runtime.picture.images import RgbImage, rgb_from_picture
+from embedge.runtime.picture.images import Colour, RgbImage, rgb_from_picture
 
 __all__ = ["Capture", "Frame", "live_frames", "opened_frames", "recorded_frames"]
 
 _PATIENCE = 10.0  # seconds without a frame, after which a camera is gone
 _SLOWEST, _FASTEST = 1.0, 240.0
+Tell = Callable[[EmbedgeError], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,15 @@ class Capture(Protocol):
     def release(self) -> None: ...
 
 
-def opened_frames(source: str, *, every: int = 1) -> Iterator[Frame]:
-    """Of a camera by number, a stream by URL, or a video file: of a file each `every`-th frame."""
+def _raised(error: EmbedgeError) -> None:
+    raise error
+
+
+def opened_frames(source: str, *, every: int = 1, tell: Tell = _raised) -> Iterator[Frame]:
+    """Of a camera by number, a stream by URL, or a video file: of a file each `every`-th frame.
+
+    A frame that is no picture is told and passed over.
+    """
     cv2 = require("cv2", extra="camera")
     live = source.isdecimal() or "://" in source
     if not live and not Path(source).is_file():
@@ -46,9 +54,9 @@ def opened_frames(source: str, *, every: int = 1) -> Iterator[Frame]:
     capture = _capture(cv2, int(source) if source.isdecimal() else source, source)
     if live:
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        return live_frames(capture, source)
+        return live_frames(capture, source, tell=tell)
     rate = min(max(capture.get(cv2.CAP_PROP_FPS) or 25.0, _SLOWEST), _FASTEST)
-    return recorded_frames(capture, rate, every=every)
+    return recorded_frames(capture, rate, every=every, tell=tell)
 
 
 def _capture(cv2: ModuleType, where: int | str, source: str) -> Any:
@@ -58,7 +66,9 @@ def _capture(cv2: ModuleType, where: int | str, source: str) -> Any:
     return capture
 
 
-def recorded_frames(capture: Capture, rate: float, *, every: int = 1) -> Iterator[Frame]:
+def recorded_frames(
+    capture: Capture, rate: float, *, every: int = 1, tell: Tell = _raised
+) -> Iterator[Frame]:
     """Every `every`-th frame to the end of the file, by the time of the video."""
     number = 0
     try:
@@ -67,7 +77,7 @@ def recorded_frames(capture: Capture, rate: float, *, every: int = 1) -> Iterato
             if not fine or image is None:
                 return
             if number % every == 0:
-                yield Frame(number / rate, rgb_from_picture(image, colour=_order(image)))
+                yield from _frames(number / rate, image, tell)
             number += 1
     finally:
         capture.release()
@@ -79,6 +89,7 @@ def live_frames(
     *,
     clock: Callable[[], float] = time.monotonic,
     patience: float = _PATIENCE,
+    tell: Tell = _raised,
 ) -> Iterator[Frame]:
     """Always the newest frame: whoever looks slower than the camera misses frames, not the time."""
     with _Newest(capture, clock) as newest:
@@ -87,12 +98,22 @@ def live_frames(
             if frame is None:
                 raise _gone(source, f"no frame came for {patience:g} seconds")
             taken, image = frame
-            yield Frame(taken, rgb_from_picture(image, colour=_order(image)))
+            yield from _frames(taken, image, tell)
 
 
-def _order(image: NDArray[Any]) -> Any:
+def _frames(taken: float, image: NDArray[Any], tell: Tell) -> Iterator[Frame]:
+    """One, or none where the camera gave what is no picture."""
+    try:
+        rgb = rgb_from_picture(image, colour=_order(image))
+    except EmbedgeError as error:
+        tell(error)
+    else:
+        yield Frame(taken, rgb)
+
+
+def _order(image: NDArray[Any]) -> Colour:
     """OpenCV's frames are BGR; a camera of one colour gives grey."""
-    return "GREY" if image.ndim == 2 or image.shape[2] == 1 else "BGR"
+    return "GREY" if image.ndim == 2 or image.shape[-1:] == (1,) else "BGR"
 
 
 class _Newest(Closing):

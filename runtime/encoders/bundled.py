@@ -11,6 +11,7 @@ from embedge.runtime.bundle.manifest import ONNX_RUNTIME, Runtime
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Encoder
 from embedge.runtime.encoders.ort import OrtEncoder
+from embedge.runtime.selftest.first_load import proven
 
 __all__ = [
     "TENSORRT",
@@ -19,7 +20,9 @@ __all__ = [
     "encoder_of_files",
     "encoder_on",
     "importable",
+    "reads",
     "runtime_of",
+    "untested_encoder",
 ]
 
 # Asked for as a provider: the bundle's own engine, not onnxruntime's provider for TensorRT.
@@ -33,11 +36,35 @@ def encoder_from_bundle(
     runtime: Runtime | None = None,
     require_provider: str | None = None,
     threads: int | None = None,
+    selftest: str | None = None,
 ) -> Encoder:
     """On the artifact's own runtime unless another one is given that reads its file.
 
-    `require_provider` is TENSORRT or one of onnxruntime's names; None means its CPU.
+    `require_provider` is TENSORRT or one of onnxruntime's names; None means its CPU. The bundle's
+    golden vectors are asked for when it is first loaded on a machine, on whichever runtime;
+    `selftest` may be "always" or "off" instead of "first".
     """
+    name = chosen_artifact(bundle, artifact, runtime).name
+    encoder = untested_encoder(
+        bundle, name, runtime=runtime, require_provider=require_provider, threads=threads
+    )
+    try:
+        proven(encoder, bundle, name, mode=selftest)
+    except BaseException:
+        encoder.close()
+        raise
+    return encoder
+
+
+def untested_encoder(
+    bundle: Bundle,
+    artifact: str | None = None,
+    *,
+    runtime: Runtime | None = None,
+    require_provider: str | None = None,
+    threads: int | None = None,
+) -> Encoder:
+    """The same for whoever asks the golden vectors himself."""
     if require_provider == TENSORRT:
         from embedge.runtime.encoders.tensorrt.of_bundle import tensorrt_encoder_from_bundle
 
@@ -105,13 +132,18 @@ def chosen_artifact(
         chosen = default if default in own or not own else own[0]
     else:
         chosen = bundle.artifact(artifact)
-    if runtime in (None, chosen.runtime) or {runtime, chosen.runtime} <= _READ_ONNX:
+    if runtime is None or reads(runtime, chosen):
         return chosen
     raise EmbedgeError(
         "E-RUNTIME",
         f"{chosen.name} is a file for {chosen.runtime}, which {runtime} does not read",
         remedy="Leave --runtime out, or name an artifact made for it: --artifact",
     )
+
+
+def reads(runtime: Runtime, artifact: Artifact) -> bool:
+    """Whether this runtime can be given that artifact's file."""
+    return runtime == artifact.runtime or {runtime, artifact.runtime} <= _READ_ONNX
 
 
 _READ_ONNX = {ONNX_RUNTIME, "openvino"}

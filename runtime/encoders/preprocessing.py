@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, replace
 
+from embedge.files import sha256_json
 from embedge.runtime.contract import Colour, EmbeddingContract, PerChannel
 
-__all__ = ["FEEDINGS", "PREPROCESSING", "Preprocessing"]
+__all__ = ["FEEDINGS", "PREPROCESSING", "Preprocessing", "fed_digest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +29,8 @@ FEEDINGS = {
     **PREPROCESSING,
     "rgb-imagenet": Preprocessing("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
 }
+
+
+def fed_digest(file: str, fed: str) -> str:
+    """What names the space of a foreign file (its sha256) that is fed so."""
+    return sha256_json({"file": file, "preprocessing": fed})

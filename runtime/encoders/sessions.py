@@ -178,7 +178,7 @@ def _options(threads: int | None, profile: Path | None, weights: Mapping[str, An
 
 def require_threads(threads: int) -> int:
     """A number of threads that an engine may be asked to start."""
-    if 1 <= threads <= _MOST_THREADS:
+    if isinstance(threads, int) and 1 <= threads <= _MOST_THREADS:
         return threads
     raise EmbedgeError(
         "E-THREADS",

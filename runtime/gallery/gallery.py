@@ -16,13 +16,16 @@ from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.enrolment import checked_name, checked_names, checked_rows, now_in_utc
 from embedge.runtime.gallery.erasure import ErasureProof, proof_of
 from embedge.runtime.gallery.keys import checked_key
+from embedge.runtime.gallery.migration.crossing import Crossing
+from embedge.runtime.gallery.migration.side import Side, exported
+from embedge.runtime.gallery.migration.two_kinds import TwoKinds
 from embedge.runtime.gallery.mirror import Mirror, Seen
 from embedge.runtime.gallery.sealed.header import new_header
 from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.notes import AUDIT, pseudonym
 from embedge.runtime.gallery.sealed.repeats import first_like
 from embedge.runtime.gallery.sealed.state import State
-from embedge.runtime.gallery.sealed.templates import Group, Template, is_unit, matrix_of
+from embedge.runtime.gallery.sealed.templates import Group, is_unit, matrix_of
 from embedge.runtime.gallery.search.index import require_search
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows
 from embedge.runtime.gallery.search.ranking import Ranked
@@ -49,6 +52,7 @@ class GalleryInfo:
     contract: EmbeddingContract
     gallery: str
     epoch: str
+    bridged: int = 0
 
 
 class Gallery(Closing):
@@ -151,7 +155,12 @@ class Gallery(Closing):
     @property
     def contract(self) -> EmbeddingContract:
         with self._lock:
-            return self.mirror.seen().ledger.header.contract
+            return self.mirror.seen().side.contract
+
+    def crossing(self) -> Crossing | None:
+        """How far the gallery is on its way to another model; None where it is on none."""
+        with self._lock:
+            return self.mirror.seen().state.crossing
 
     def __len__(self) -> int:
         """The number of templates."""
@@ -172,9 +181,10 @@ class Gallery(Closing):
                 bytes=self.mirror.path.stat().st_size,
                 rows=header.rows,
                 cipher=header.cipher,
-                contract=header.contract,
+                contract=seen.side.contract,
                 gallery=header.gallery,
                 epoch=header.epoch,
+                bridged=seen.state.crossing.bridged if seen.state.crossing else 0,
             )
 
     def enroll(
@@ -195,7 +205,7 @@ class Gallery(Closing):
         if not names:
             return []
         with self.mirror.writing() as (connection, seen):
-            matrix = _stored(seen.ledger, rows)
+            matrix = _stored(seen.side, rows)
             ids, groups = _grouped(connection, seen, names, matrix, source[:_LONGEST_SOURCE])
             if groups:
                 state = seen.ledger.add(connection, seen.state, groups)
@@ -205,14 +215,25 @@ class Gallery(Closing):
         return ids
 
     def identify(
-        self, embeddings: Embeddings, contract: EmbeddingContract, *, count: int = 5
+        self,
+        embeddings: Embeddings,
+        contract: EmbeddingContract,
+        *,
+        count: int = 5,
+        handicap: float = 0.0,
     ) -> list[list[Ranked]]:
-        """For each embedding the best `count` people; a decision is the caller's policy."""
+        """For each embedding the best `count` people; a decision is the caller's policy.
+
+        Bridged templates rank `handicap` lower than their cosine: by as much as their threshold
+        is above that of native ones.
+        """
         require_count(count)
         with self._lock:
             seen = self.mirror.seen()
-            queries = checked_rows(embeddings, contract, seen.ledger.header.contract)
-            return seen.index.search(queries @ seen.ledger.rotation.T, count)
+            queries = seen.side.turned(checked_rows(embeddings, contract, seen.side.contract))
+            if isinstance(seen.index, TwoKinds):
+                return seen.index.search(queries, count, handicap)
+            return seen.index.search(queries, count)
 
     def erase(
         self, person: str, *, prove: bool = False, embeddings: Embeddings | None = None
@@ -230,8 +251,8 @@ class Gallery(Closing):
                 raise _nobody(name, self.mirror.path)
             own = None
             if embeddings is not None:
-                own = checked_rows(embeddings, ledger.header.contract, ledger.header.contract)
-            proof, looked_for = proof_of(connection, ledger, name, number, own)
+                own = checked_rows(embeddings, seen.side.contract, seen.side.contract)
+            proof, looked_for = proof_of(connection, seen, name, number, own)
             if number is not None:
                 state = ledger.erase(connection, seen.state, number, name)
                 count = {name: proof.templates}
@@ -249,7 +270,7 @@ class Gallery(Closing):
         """Everybody with one of these embeddings, but for rounding."""
         with self._lock:
             seen = self.mirror.seen()
-            queries = float_from_rows(seen.ledger.stored(embeddings))  # as long as what is like it
+            queries = float_from_rows(seen.side.stored(embeddings))  # as long as what is like it
             limits = _SAME * np.einsum("ij,ij->i", queries, queries)
             best = seen.index.search(queries, _MOST_NAMED)
             return {
@@ -299,19 +320,14 @@ class Gallery(Closing):
             number, ledger = seen.number(name), seen.ledger
             if number is None:
                 raise _nobody(name, self.mirror.path)
-            templates = [
-                {
-                    "record": each.record,
-                    "enrolled": each.enrolled,
-                    "source": each.source,
-                    "embedding": ledger.plain(each.row[None])[0].tolist(),
-                }
-                for each in ledger.templates(connection, number)
-            ]
+            sides = seen.side, ledger.side(seen.state, hidden=True)
+            templates = [exported(each, *sides) for each in ledger.templates(connection, number)]
             who = pseudonym(seen.state, name)
             trail = [entry for entry in _trail(connection, seen) if entry["who"] == who]
-        contract = ledger.header.contract.to_json()
-        return {"person": name, "contract": contract, "templates": templates, "audit": trail}
+        told = {"person": name, "contract": sides[0].contract.to_json()}
+        if seen.state.crossing is not None and seen.state.crossing.kept:
+            told["other_contract"] = sides[1].contract.to_json()
+        return {**told, "templates": templates, "audit": trail}
 
     def audit(self) -> Iterator[dict[str, Any]]:
         """What was done and when. People appear as keyed pseudonyms, embeddings never."""
@@ -330,8 +346,8 @@ def require_count(count: int) -> None:
         )
 
 
-def _stored(ledger: Ledger, rows: Embeddings) -> Matrix:
-    matrix = ledger.stored(rows)
+def _stored(side: Side, rows: Embeddings) -> Matrix:
+    matrix = side.stored(rows)
     if is_unit(matrix):
         return matrix
     raise EmbedgeError(
@@ -351,10 +367,12 @@ def _grouped(
     ids, groups, now = [""] * len(names), [], now_in_utc()
     for name, places in of_person.items():
         person = seen.number(name)
-        known = [] if person is None else seen.ledger.templates(connection, person)
+        side = seen.side
+        before = [] if person is None else seen.ledger.templates(connection, person)
+        known = [each for each in before if each.at(across=side.across) is not None]
         old = len(known)
-        known += [Template(os.urandom(16).hex(), now, source, matrix[row]) for row in places]
-        like = first_like(matrix_of(known)) if len(known) > 1 else [0]
+        known += [side.template(os.urandom(16).hex(), now, source, matrix[row]) for row in places]
+        like = first_like(matrix_of(known, across=side.across)) if len(known) > 1 else [0]
         for row, place in enumerate(places, old):
             ids[place] = known[like[row]].record
         new = [known[row] for row in range(old, len(known)) if like[row] == row]

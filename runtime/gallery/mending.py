@@ -14,12 +14,13 @@ from embedge.errors import EmbedgeError
 from embedge.files import sync
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.keys import checked_key
+from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.mirror import Mirror
 from embedge.runtime.gallery.sealed.header import Header
 from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT
 from embedge.runtime.gallery.sealed.state import State
-from embedge.runtime.gallery.sealed.templates import Group, Template, matrix_of
+from embedge.runtime.gallery.sealed.templates import NATIVE, Group, Template, turned
 from embedge.runtime.gallery.storage.carving import RECOVERING, carved, headers
 from embedge.runtime.gallery.storage.database import Database, is_there
 from embedge.runtime.gallery.storage.failures import (
@@ -154,6 +155,8 @@ def _ledger(copy: Path, key: bytes | None, path: Path) -> Ledger:
 def _saved(copy: Path, ledger: Ledger, target: Path) -> Saved:
     state, known, trail = _state_people_trail(copy, ledger)
     people, lost = _templates(copy, ledger, known)
+    if state is None or state.crossing is None:
+        people = {name: old for name, some in people.items() if (old := _old_ones(some))}
     header, key = ledger.header, ledger.key
     with Gallery.create(
         target, header.contract, key=key, rows=header.rows, unencrypted=key is None
@@ -215,14 +218,39 @@ def _write(
     trail: list[Any],
 ) -> None:
     with new.mirror.writing() as (connection, seen):
-        again, groups = seen.ledger, []
-        for name, templates in people.items():
-            rows = again.stored(ledger.plain(matrix_of(templates)))
-            moved = [replace(each, row=row) for each, row in zip(templates, rows)]
-            groups.append(Group(None, name, moved))
+        again = seen.ledger
         secret = state.secret if state else seen.state.secret  # the same pseudonyms as before
-        saved = again.add(connection, replace(seen.state, secret=secret), groups)
+        crossing, searched = _crossing(state, people)
+        begun = replace(seen.state, secret=secret, crossing=crossing)
+        turns = ledger.turns_to(again, begun)
+        groups = [Group(None, name, turned(some, *turns)) for name, some in people.items()]
+        saved = replace(again.add(connection, begun, groups), templates=searched)
         for note in trail:
             saved = again.notes.append(connection, saved, note)
         counts = {name: len(templates) for name, templates in people.items()}
         new.mirror.put(connection, again.notes.record(connection, saved, "recover", counts))
+
+
+def _crossing(
+    state: State | None, people: dict[str, list[Template]]
+) -> tuple[Crossing | None, int]:
+    """(as it was, counted anew, how many templates are searched)
+
+    The records are numbered anew too, so that a migration looks at each of them again.
+    """
+    if state is None or state.crossing is None:
+        return None, sum(map(len, people.values()))
+    begun = replace(state.crossing, done=0, hidden=0, bridged=0)
+    found = [begun.counted(templates) for templates in people.values()]
+    hidden, bridged = sum(each.hidden for each in found), sum(each.bridged for each in found)
+    counted = replace(begun, hidden=hidden, bridged=bridged)
+    return counted, sum(each.searched for each in found)
+
+
+def _old_ones(templates: list[Template]) -> list[Template]:
+    """Where nothing says any more of which model a bridged template is, and how strict to be."""
+    return [
+        replace(each, across=None, mark=NATIVE)
+        for each in templates
+        if each.row is not None and (each.across is not None or each.mark == NATIVE)
+    ]

@@ -86,8 +86,16 @@ class MilvusGallery(Closing):
         self._ask("insert", data=data)
         return [str(row["record"]) for row in data]
 
+    def crossing(self) -> None:
+        """Nothing in Milvus is ever on its way to another model."""
+
     def identify(
-        self, embeddings: Embeddings, contract: EmbeddingContract, *, count: int = 5
+        self,
+        embeddings: Embeddings,
+        contract: EmbeddingContract,
+        *,
+        count: int = 5,
+        handicap: float = 0.0,  # noqa: ARG002  of bridged templates, which there are none of
     ) -> list[list[Ranked]]:
         """For each embedding the best `count` people by their best template."""
         queries = checked_rows(embeddings, contract, self.contract)

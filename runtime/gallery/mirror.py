@@ -8,6 +8,8 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from embedge.errors import EmbedgeError
+from embedge.runtime.gallery.migration.side import Side
+from embedge.runtime.gallery.migration.two_kinds import TwoKinds
 from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.search.index import TemplateIndex
@@ -28,7 +30,7 @@ class Seen:
     ledger: Ledger
     state: State
     version: tuple[int, int]
-    index: TemplateIndex
+    index: TemplateIndex | TwoKinds
     people: list[int]  # their numbers in the file, in the index's order
     process: int
 
@@ -36,6 +38,11 @@ class Seen:
         """The person's number in the file."""
         place = self.index.number(name)
         return None if place is None else self.people[place]
+
+    @property
+    def side(self) -> Side:
+        """The space that is searched."""
+        return self.ledger.side(self.state)
 
 
 class Mirror:
@@ -86,7 +93,7 @@ class Mirror:
             if self._intended is not None:
                 ledger, state = self._intended
                 self._newest = ledger.header.gallery, state
-                self._forget_version()  # the next look reads back what was written
+                self.forget_version()  # the next look reads back what was written
 
     def put(self, connection: Connection, state: State, ledger: Ledger | None = None) -> None:
         if ledger is None:
@@ -112,13 +119,13 @@ class Mirror:
             remedy = f"{error.remedy}; the next opening for writing wipes it"
             raise EmbedgeError(error.code, what, where=error.where, remedy=remedy) from error
 
-    def _forget_version(self) -> None:
+    def forget_version(self) -> None:
         if self._seen is not None:
             self._seen.version = _STALE
 
     def _how_it_stands(self) -> str:
         """Looked up after a commit has failed: it may have reached the file all the same."""
-        self._forget_version()
+        self.forget_version()
         if self._intended is None:
             return "nothing was changed"
         ledger, state = self._intended
@@ -140,7 +147,7 @@ class Mirror:
         self._require_no_older(ledger, state)
         if seen is None or not self._is_longer(seen, ledger, state):
             self._forget()
-            index = TemplateIndex(ledger.dim, ledger.header.rows, self._threads, self._search)
+            index = _empty_index(ledger.side(state), state, self._threads, self._search)
             seen = self._seen = Seen(ledger, State(), version, index, [], os.getpid())
         try:
             _grow(connection, seen, state)
@@ -185,11 +192,20 @@ class Mirror:
             self.database.close()
 
 
+def _empty_index(side: Side, state: State, threads: int, search: str) -> TemplateIndex | TwoKinds:
+    """Told apart by kind, where templates that are searched may be bridged ones."""
+    how = side.dim, "int8" if side.int8 else "float32", threads, search
+    marks = state.crossing is not None and state.crossing.marks
+    return TwoKinds(*how) if marks else TemplateIndex(*how)
+
+
 def _grow(connection: Connection, seen: Seen, state: State) -> None:
     """By what was enrolled since `seen.state`; then all of it adds up to `state`, or is damaged."""
     before, ledger, total = seen.state, seen.ledger, seen.state.rows
-    for part in ledger.parts(connection, before.next_record - 1, before.next_person - 1):
-        seen.index.add(part.names, part.matrix)
+    after = before.next_record - 1, before.next_person - 1
+    for part in ledger.parts(connection, *after, side=ledger.side(state)):
+        seen.index.know(part.met)
+        seen.index.add(part.names, part.matrix, part.bridged)
         seen.people += part.people
         total = ledger.sum_of.changed(total, part.tags)
     counts = len(seen.people), len(seen.index.names), len(seen.index)

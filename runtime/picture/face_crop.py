@@ -1,5 +1,6 @@
 """From a picture to the aligned crop of the one face that is meant, or a clear refusal."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -12,7 +13,13 @@ from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.picture.align import aligned_crop
 from embedge.runtime.picture.detect import Choice, Detector, Face, chosen_face
-from embedge.runtime.picture.images import Colour, Picture, RgbImage, rgb_from_picture
+from embedge.runtime.picture.images import (
+    Colour,
+    Picture,
+    RgbImage,
+    check_colour,
+    rgb_from_picture,
+)
 from embedge.runtime.picture.quality import (
     FaceRefused,
     Quality,
@@ -60,6 +67,9 @@ class FaceReader:
     require_detection: bool | None = None
     colour: Colour | None = None
 
+    def __post_init__(self) -> None:
+        check_colour(self.colour)
+
     @classmethod
     def for_bundle(
         cls,
@@ -76,7 +86,7 @@ class FaceReader:
         """What the caller gives comes first, what the bundle brings along second."""
         if limits is None and "quality" in bundle.extras:
             limits = QualityLimits.from_json(bundle.extras["quality"])
-        made = detector is None or isinstance(detector, str | Path | bytes)
+        made = detector is None or isinstance(detector, str | os.PathLike | bytes)
         if detector is None:
             found = _bundled_detector(bundle, threads)
         else:
@@ -84,7 +94,7 @@ class FaceReader:
         return cls(
             bundle.contract,
             found,
-            Choice(choice),
+            _choice(choice),
             limits,
             owns_detector=made,
             aligned=aligned,
@@ -107,8 +117,8 @@ class FaceReader:
     ) -> ReadFace:
         """`aligned` declares an aligned crop, or that it is none, `colour` the order of an array's
         channels; None leaves it to the reader."""
-        image = rgb_from_picture(picture, colour=colour or self.colour)
-        where = picture if isinstance(picture, str | Path) else None
+        image = self._image(picture, colour)
+        where = os.fsdecode(picture) if isinstance(picture, str | os.PathLike) else None
         try:
             declared = self.aligned if aligned is None else aligned
             face = self._read(image, landmarks, declared)
@@ -121,13 +131,16 @@ class FaceReader:
 
     def read_all(self, picture: Picture, *, colour: Colour | None = None) -> list[ReadFace]:
         """Every face of a picture, the largest first, the unfit ones too: see `reasons`."""
-        image = rgb_from_picture(picture, colour=colour or self.colour)
+        image = self._image(picture, colour)
         found = sorted(self._found(image), key=lambda face: -face.area)
         cut = [self._cut_or_none(image, face) for face in found]
         faces = [face for face in cut if face is not None]
         for face in faces[:1]:
             self._require_colour(picture, colour, face)
         return faces
+
+    def _image(self, picture: Picture, colour: Colour | None) -> RgbImage:
+        return rgb_from_picture(picture, colour=self.colour if colour is None else colour)
 
     def _require_colour(self, picture: Picture, colour: Colour | None, read: ReadFace) -> None:
         """Of a detected face in an array that nobody declared: skin is redder than it is blue."""
@@ -194,7 +207,7 @@ class FaceReader:
             remedy="Give a detector (--detector FILE.onnx), or declare aligned crops (--aligned)",
         )
 
-    def _accepted(self, face: ReadFace, where: str | Path | None) -> ReadFace:
+    def _accepted(self, face: ReadFace, where: str | None) -> ReadFace:
         reasons = self.reasons(face)
         if reasons:
             raise FaceRefused(reasons, face.quality, where)
@@ -218,11 +231,29 @@ def detector_from(source: Detector | str | Path | bytes, *, threads: int | None 
         from embedge.runtime.picture.detect.insightface import FaceAnalysisDetector
 
         return FaceAnalysisDetector(source)
-    if not isinstance(source, str | Path | bytes):
-        return source
+    if callable(getattr(source, "detect", None)):
+        return source  # type: ignore[return-value]
+    if not isinstance(source, str | os.PathLike | bytes):
+        raise EmbedgeError(
+            "E-DETECTOR",
+            f"a detector cannot be made from {source!r:.80}",
+            remedy="Give an ONNX file, its bytes, or an object with detect(image)",
+        )
     from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
 
-    return OnnxDetector(source, threads=threads)
+    file = Path(source) if isinstance(source, os.PathLike) else source
+    return OnnxDetector(file, threads=threads)
+
+
+def _choice(choice: Choice | str) -> Choice:
+    try:
+        return Choice(choice)
+    except ValueError as error:
+        raise EmbedgeError(
+            "E-OPTION",
+            f"choice is {choice!r:.80}",
+            remedy=f"Give one of {', '.join(Choice)}",
+        ) from error
 
 
 def _bundled_detector(bundle: Bundle, threads: int | None) -> Detector | None:

@@ -1,7 +1,9 @@
 """Pictures from anywhere, as uint8 RGB arrays: bounded in size, upright, whole."""
 
 import io
-from collections.abc import Callable
+import os
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -18,6 +20,7 @@ __all__ = [
     "Colour",
     "Picture",
     "RgbImage",
+    "check_colour",
     "is_one_picture",
     "picture_bytes",
     "rgb_from_picture",
@@ -25,13 +28,15 @@ __all__ = [
 
 RgbImage = NDArray[np.uint8]
 # any array: what OpenCV is typed to give is looked at when it is read
-Picture = str | Path | bytes | bytearray | memoryview | Image.Image | NDArray[Any]
+Picture = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[Any]
 Colour = Literal["RGB", "BGR", "GREY", "RGBA", "BGRA"]
 """what the channels of an array are; OpenCV's are BGR"""
 
 MAX_PIXELS = 50_000_000  # decoded, 150 MB as RGB: above any camera a device has
 _MAX_BYTES = 64 << 20
 _ORIENTATION = 0x0112
+# an image always has the same one: pillow reads its pixels when first asked, not for two at once
+_READING = tuple(threading.Lock() for _ in range(64))
 _WEIGHT = {"WEBP": 2}  # its decoder holds two canvases besides the frame
 # Formats that pillow decodes itself; others (EPS, for one) start foreign programs.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF")
@@ -45,13 +50,16 @@ def rgb_from_picture(
     Arrays are RGB, RGBA by four channels, grey by one, unless `colour` says otherwise; files know
     their own colours.
     """
+    check_colour(colour)
     match picture:
         case np.ndarray():
-            return _rgb_from_array(picture, colour)
+            # a matrix or another kind of array has rules of its own
+            return _rgb_from_array(np.asarray(picture), colour)
         case bytes() | bytearray() | memoryview():
-            return _rgb_from_bytes(bytes(picture), f"{len(picture)} bytes", max_pixels)
-        case str() | Path():
-            path = Path(picture)
+            data = bytes(picture)
+            return _rgb_from_bytes(data, f"{len(data)} bytes", max_pixels)
+        case str() | os.PathLike():
+            path = Path(os.fsdecode(picture))
             return _rgb_from_bytes(picture_bytes(path), str(path), max_pixels)
         case Image.Image():
             return _decoded(lambda: _rgb_from_image(picture, max_pixels), "a pillow image")
@@ -64,25 +72,31 @@ def rgb_from_picture(
     raise EmbedgeError(
         "E-IMAGE-ARRAY",
         f"a picture cannot be made from {type(picture).__name__}",
-        remedy="Give a path, the bytes of an image file, a pillow image or a uint8 array",
+        remedy="Give a path, the bytes of an image file, a pillow image or a uint8 array; of"
+        " several, a list",
     )
+
+
+def check_colour(colour: object) -> None:
+    """None leaves it to the picture; anything else must be an order that is known."""
+    if colour is None or (isinstance(colour, str) and colour in get_args(Colour)):
+        return
+    raise _bad_array(f"there is no colour order {colour!r:.80}")
 
 
 def is_one_picture(images: Any) -> bool:
     """One, not several; a batch of pictures is a list, or an array of four axes."""
     if isinstance(images, np.ndarray):
         return images.ndim < 4
-    return images is None or isinstance(
-        images, str | Path | bytes | bytearray | memoryview | Image.Image
-    )
+    single = (str, bytes, bytearray, memoryview, Mapping, Image.Image)
+    several = hasattr(images, "__len__") and hasattr(images, "__getitem__")
+    return isinstance(images, single) or not several
 
 
 _CHANNELS = {1: "GREY", 3: "RGB", 4: "RGBA"}
 
 
 def _rgb_from_array(array: NDArray[Any], colour: Colour | None) -> RgbImage:
-    if colour is not None and colour not in get_args(Colour):
-        raise _bad_array(f"there is no colour order {colour!r}")
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or not array.size:
         raise _bad_array(
             f"an image array must be uint8 of shape (H, W, 3), this one is {array.dtype} of shape"
@@ -137,7 +151,10 @@ def _rgb_from_bytes(data: bytes, where: str, max_pixels: int) -> RgbImage:
 
 def _rgb_from_image(image: Image.Image, max_pixels: int) -> RgbImage:
     _require_small(image, "a pillow image", max_pixels)
-    return _turned(image)
+    with _READING[hash(id(image)) % len(_READING)]:
+        image.load()
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    return upright(rgb_of(image), orientation)
 
 
 def _require_small(image: Image.Image, where: str, max_pixels: int) -> None:

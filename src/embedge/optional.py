@@ -26,8 +26,17 @@ def require(module: str, *, extra: str) -> ModuleType:
         raise _absent(module, error, extra) from error
 
 
+_ROOMS_OF_THE_WORKSHOP = ("embedge.export", "embedge.pipeline", "embedge.train")
+
+
 def absent_package(error: ImportError) -> EmbedgeError | None:
     """What to say of a workshop's package that a command imports as a matter of course."""
+    if (error.name or "").startswith(_ROOMS_OF_THE_WORKSHOP):
+        return EmbedgeError(
+            "E-EXTRA",
+            "this is the device's share of embedge (embedge-runtime), without the workshop",
+            remedy="Do this on another machine, after: pip install 'embedge[train,export]'",
+        )
     known = error.name and error.name.partition(".")[0] in _WORKSHOP
     return _absent(error.name or "", error, "train,export") if known else None
 

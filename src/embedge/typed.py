@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from numbers import Number
 from typing import (
     Annotated,
     Any,
@@ -23,9 +24,10 @@ from typing import (
     get_type_hints,
 )
 
+from embedge.errors import EmbedgeError
 from embedge.printed import printable
 
-__all__ = ["Bound", "Digest", "Mistakes", "Pattern", "Text", "plain", "structured"]
+__all__ = ["Bound", "Digest", "Mistakes", "Pattern", "Text", "argument", "plain", "structured"]
 
 T = TypeVar("T")
 _MOST_TOLD = 5
@@ -125,6 +127,16 @@ def structured(kind: type[T], value: Any, *, name: str = "") -> T:
         raise Mistakes(mistakes)
     result: T = found
     return result
+
+
+def argument(kind: Any, value: object, name: str, taken: str, *, code: str = "E-OPTION") -> Any:
+    """What a caller gave as a `kind`, numpy's numbers too; the error says what is `taken`."""
+    number = value.item() if isinstance(value, Number) and hasattr(value, "item") else value
+    try:
+        return structured(kind, number, name=name)
+    except Mistakes as error:
+        given = f"{name} is {value!r:.80}"
+        raise EmbedgeError(code, given, remedy=f"Give {taken}") from error
 
 
 def plain(value: Any) -> Any:

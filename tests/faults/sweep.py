@@ -18,15 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from two_galleries import NEW, OLD, bridge
+from two_galleries import carried as in_new_space
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.mending import check
+from embedge.runtime.gallery.migration.going import forget, go_back, migrate
 from embedge.runtime.gallery.storage import database
 
-DIM = 16
-CONTRACT = EmbeddingContract("s" * 64, "m" * 64, DIM)
+DIM, CONTRACT = OLD.dim, OLD
 KEY, NEW_KEY = bytes(range(32)), bytes(32)
 COUNT, FAIL, FAIL_ON, KILL_BEFORE, KILL_AFTER, TORN = range(6)
 OPEN, READ, WRITE, SYNC, TRUNCATE, UNLINK, LOCK, STAT = range(8)
@@ -79,6 +80,28 @@ def compact(path: Path) -> None:
         gallery.compact()
 
 
+def carry(path: Path) -> None:
+    """In three steps, each a transaction of its own."""
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        migrate(gallery, bridge(), NEW, records=1)
+
+
+def carried(path: Path) -> None:
+    """Where the next two begin."""
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        migrate(gallery, bridge(), NEW)
+
+
+def return_again(path: Path) -> None:
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        go_back(gallery)
+
+
+def stay(path: Path) -> None:
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        forget(gallery)
+
+
 def checked(path: Path) -> None:
     found = check(path, KEY)
     assert not found, f"a false alarm: {found}"
@@ -90,6 +113,9 @@ class Operation:
     before: State | None
     after: State
     must_vanish: bool = False  # whatever the file held of whom the operation took away
+    prepare: Callable[[Path], None] = lambda _: None
+    spaces: tuple[str, str] = (OLD.space, OLD.space)  # searched before, and after
+    again: bool = False  # an interrupted one goes on where it was
 
 
 OPERATIONS = {
@@ -99,19 +125,27 @@ OPERATIONS = {
     "renew": Operation(renew, BASE, BASE, must_vanish=True),
     "compact": Operation(compact, BASE, BASE),
     "check": Operation(checked, BASE, BASE),
+    "migrate": Operation(carry, BASE, BASE, spaces=(OLD.space, NEW.space), again=True),
+    "go back": Operation(return_again, BASE, BASE, False, carried, (NEW.space, OLD.space)),
+    "forget": Operation(stay, BASE, BASE, True, carried, (NEW.space, NEW.space)),
 }
+
+
+def _in_space(gallery: Gallery, templates: np.ndarray) -> np.ndarray:
+    return in_new_space(templates) if gallery.contract.space == NEW.space else templates
 
 
 class Sweep:
     def __init__(self, library: str, folder: Path, name: str) -> None:
         self.shim = ctypes.CDLL(library)
         self.folder, self.path = folder, folder / "g"
-        self.operation = OPERATIONS[name]
+        self.operation, self.space = OPERATIONS[name], OLD.space
         self.whole, self.secrets = self._base()
 
     def _base(self) -> tuple[bytes, list[bytes]]:
         """The gallery before, and the sealed bytes that must not be found after."""
         self._reset(None)
+        self.space = OLD.space
         if self.operation.before is None:
             return b"", []
         with Gallery.create(self.path, CONTRACT, key=KEY) as gallery:
@@ -119,15 +153,19 @@ class Sweep:
             for name in self.operation.before:
                 gallery.enroll(name, PEOPLE[name], CONTRACT)
             gallery.erase("gone")
-            with gallery.mirror.reading() as (connection, seen):
-                erased = "ann", "ben", "cem"
-                if self.operation.run is erase:
-                    erased = ("cem",)
-                sealed = [
-                    row
-                    for name in erased
-                    for row in seen.ledger.sealed_rows(connection, seen.number(name) or 0)
-                ]
+        self.operation.prepare(self.path)
+        with (
+            Gallery.open(self.path, key=KEY) as gallery,
+            gallery.mirror.reading() as (connection, seen),
+        ):
+            erased: tuple[str, ...] = ("ann", "ben", "cem")
+            if self.operation.run is erase:
+                erased = ("cem",)
+            sealed = [
+                row
+                for name in erased
+                for row in seen.ledger.sealed_rows(connection, seen.number(name) or 0)
+            ]
         return self.path.read_bytes(), [row[i : i + 24] for row in sealed for i in (0, 40)]
 
     def _reset(self, whole: bytes | None) -> None:
@@ -178,8 +216,10 @@ class Sweep:
                         name: len(gallery.export(name)["templates"]) for name in gallery.people()
                     }
                     self._require_matches(gallery, found)
-                    gallery.enroll("eve", rows(7, 1), CONTRACT)
-                    assert gallery.identify(rows(7, 1), CONTRACT)[0][0].person == "eve"
+                    eve = _in_space(gallery, rows(7, 1))
+                    gallery.enroll("eve", eve, gallery.contract)
+                    assert gallery.identify(eve, gallery.contract)[0][0].person == "eve"
+                    self.space = gallery.contract.space
                 assert check(self.path, key) == []
                 return found
             except EmbedgeError as error:
@@ -196,7 +236,8 @@ class Sweep:
             templates = np.concatenate([PEOPLE[name], MORE])[: found[name]]
             if name == "ann" and found[name] == 3:
                 templates = np.concatenate([PEOPLE["ann"], MORE])
-            for (best, *_), _ in zip(gallery.identify(templates, CONTRACT, count=1), templates):
+            asked = _in_space(gallery, templates)
+            for (best, *_), _ in zip(gallery.identify(asked, gallery.contract, count=1), asked):
                 assert best.person == name
                 assert best.cosine > 0.9999
 
@@ -213,12 +254,32 @@ class Sweep:
             return f"neither before nor after: {found}"
         if outcome == "done" and found != after:
             return f"acknowledged and not there: {found}"
+        spaces = self.operation.spaces
+        if self.space not in spaces or (outcome == "done" and self.space != spaces[1]):
+            return f"searched is {self.space}"
+        if self.operation.again and (problem := self._cannot_go_on()):
+            return problem
         unchanged = "nothing was changed" in said or "no gallery was created" in said
         if outcome == "refused" and unchanged and before != after and found != before:
             return f"not as it was before: {found}, {said}"
         if outcome == "refused" and "all of it is in the file" in said and found != after:
             return f"not there: {found}, {said}"
         return self._left_behind(outcome, found)
+
+    def _cannot_go_on(self) -> str:
+        """The same command again: everybody, those enrolled meanwhile too, is carried."""
+        try:
+            with Gallery.open(self.path, key=KEY, writable=True) as gallery:
+                migrate(gallery, bridge(), NEW, records=1)
+                self._require_matches(gallery, BASE)
+                assert gallery.contract == NEW
+                assert sorted(gallery.people()) == [*sorted(BASE), "eve"]
+                go_back(gallery)
+                self._require_matches(gallery, BASE)
+            assert check(self.path, KEY) == []
+        except (EmbedgeError, AssertionError):
+            return traceback.format_exc()
+        return ""
 
     def _left_behind(self, outcome: str, found: State | None) -> str:
         changed = found == self.operation.after != self.operation.before or outcome == "done"

@@ -54,8 +54,20 @@ def test_the_bundle_opens_and_holds_what_it_promises(finished):
         assert "hold" in timed["why"]
         assert bundle.contract.dim == 32
         assert bundle.contract.space.startswith("sha256:")
-        assert {"report.html", "report.json"} <= set(bundle.files)
+        assert {"report.html", "report.json", "golden.bin"} <= set(bundle.files)
         assert all(artifact.threshold is not None for artifact in bundle.artifacts.values())
+
+
+def test_the_bundle_proves_itself(finished):
+    out, _ = finished
+    for more in ((), ("--runtime", "openvino", "--artifact", "fp32")):
+        words = ("selftest", str(out / "tiny.embedge"), "--json", *more)
+        done = subprocess.run(
+            [sys.executable, "-m", "embedge", *words], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert json.loads(done.stdout)["passed"] is True
+    assert (out / "tiny.embedge" / "golden.bin").stat().st_size <= 300_000
 
 
 def test_the_report_tells_the_whole_story(finished):

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 from small_face import small_face, smooth_pictures
@@ -53,7 +54,8 @@ def test_a_foreign_model_is_quantised_with_figures(folder, tmp_path, target):
     assert ("measure it in TensorRT" in done.stdout) == (target != "cpu")
     found = json.loads(figures.read_text())
     assert found["parity"]["mean"] > 0.999
-    assert found["after"]["bytes"] < 0.8 * found["before"]["bytes"]
+    most = 1.2 if target == "trt8" else 0.8  # TensorRT 8 reads weights in float only
+    assert found["after"]["bytes"] < most * found["before"]["bytes"]
     chosen = json.loads(out.with_suffix(".calibration.json").read_text())
     assert len(chosen["pictures"]) == 24  # of the half of the people who calibrate
 
@@ -102,3 +104,55 @@ def test_a_missing_model_is_said(folder, tmp_path):
     assert done.returncode == 2
     assert "E-GRAPH" in done.stderr
     assert np.array_equal(sorted(tmp_path.iterdir()), [])
+
+
+def foreign(folder: Path, place: Path) -> Path:
+    """The same model without its contract."""
+    model = onnx.load(folder / "model.onnx")
+    del model.metadata_props[:]
+    onnx.save(model, place / "foreign.onnx")
+    return place / "foreign.onnx"
+
+
+def people(place: Path) -> Path:
+    """Twelve, each of whose pictures are alike: faces that can confirm a feeding."""
+    rng = np.random.default_rng(0)
+    for number, picture in enumerate(smooth_pictures(12)):
+        for turn in range(4):
+            path = place / "people" / f"p{number}" / f"{turn}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            noisy = np.clip(picture + rng.integers(-12, 13, picture.shape), 0, 255)
+            Image.fromarray(noisy.astype(np.uint8)).save(path)
+    return place / "people"
+
+
+def test_a_foreign_model_states_how_it_is_fed(folder, tmp_path):
+    model, out = foreign(folder, tmp_path), tmp_path / "q.onnx"
+    common = (model, "--calib", people(tmp_path), "--out", out, "--count", "24", "--no-figures")
+    done = quantize(*common)
+    assert done.returncode == 2
+    assert "E-FEEDING-UNSTATED" in done.stderr
+    assert not out.exists()
+    done = quantize(*common, "--mean", "127.5", "--std", "127.5", "--colour", "RGB")
+    assert done.returncode == 0, done.stderr
+    assert "fed rgb-scaled (stated)" in done.stdout
+    assert "in INT8: 11 of 12 convolutions and matrix products" in done.stdout
+
+
+def test_under_the_floor_nothing_is_written(folder, tmp_path):
+    out = tmp_path / "q.onnx"
+    options = ("--count", "24", "--no-figures", "--floor", "0.99999")
+    done = quantize(folder / "model.onnx", "--calib", folder / "faces", "--out", out, *options)
+    assert done.returncode == 3
+    assert "E-INT8-FLOOR" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_layer_that_is_not_there_is_not_kept(folder, tmp_path):
+    out = tmp_path / "q.onnx"
+    options = ("--count", "24", "--keep", "/inner/inner.2/inner.2.0/Konv")
+    done = quantize(folder / "model.onnx", "--calib", folder / "faces", "--out", out, *options)
+    assert done.returncode == 2
+    assert "E-KEEP" in done.stderr
+    assert "Did you mean /inner/inner.2/inner.2.0/Conv" in done.stderr
+    assert not out.exists()

@@ -1,4 +1,4 @@
-"""Every example of docs/runtime.md runs, in the order of the page."""
+"""Every example of the pages on the runtime runs, in the order of the page."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ from tiny_detectors import constant_onnx, yunet_outputs
 
 from embedge.runtime.picture.align import arcface_template
 
-GUIDE = Path(__file__).parents[2] / "docs" / "runtime.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +39,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def blocks(kind: str) -> list[str]:
-    found: list[str] = re.findall(rf"```{kind}\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+def blocks(kind: str, page: str = "runtime.md") -> list[str]:
+    text = (DOCS / page).read_text()
+    found: list[str] = re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)
     assert found
     return found
 
@@ -77,3 +78,15 @@ def test_the_commands(place: Path) -> None:
         )
         expected = 1 if "--exit-status" in arguments else 0
         assert done.returncode == expected, line + done.stderr
+
+
+PAGES = {"from-insightface.md": "True\n", "from-deepface.md": "True\nann\n"}
+
+
+@pytest.mark.parametrize(("page", "said"), PAGES.items())
+def test_the_pages_for_those_who_come_from_elsewhere(place: Path, page: str, said: str) -> None:
+    for example in blocks("python", page):
+        done = subprocess.run(
+            [sys.executable, "-c", example], cwd=place, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout) == (0, said), done.stderr

@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from embedge.calibration.intervals.bootstrap import resampled
-from embedge.calibration.intervals.rates import fmr_upper
+from embedge.calibration.intervals.dyads import Strangers
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import (
     EqualError,
@@ -74,14 +73,14 @@ def test_rates_fall_and_rise_with_the_threshold(scores):
 @settings(max_examples=30, deadline=None)
 @given(score_sets, st.sampled_from([0.3, 0.1]))
 def test_a_threshold_is_never_promised_without_its_bound(scores, target):
-    answer = threshold_at(scores, target, dataset="d", model="m", rounds=60)
+    answer = threshold_at(scores, target, dataset="d", model="m")
     if isinstance(answer, Threshold):
         assert answer.fmr <= answer.fmr_upper <= target
         assert answer.fmr == false_match_rate(scores, answer.value)
         return
     assert isinstance(answer, Insufficient)
     if len(scores.tail):
-        assert fmr_upper(resampled(scores, rounds=60), 0) > target
+        assert Strangers(scores).lumps(0).upper(0.95) > target
         assert answer.needs > answer.have
 
 

@@ -43,9 +43,7 @@ def test_another_makers_network_takes_over(real: Path) -> None:
     people = People(judged[0], judged[1], labels[some])
     fitted = fitted_bridge(*ends, Pairs([fit[0]], [fit[1]]))
     agreed = agreement(fitted.held_out, fitted.native, FMRS)
-    evidence = labelled_evidence(
-        fitted.bridge, people, FMRS, fmr=1e-3, dataset="lfw-dev", rounds=50
-    )
+    evidence = labelled_evidence(fitted.bridge, people, FMRS, fmr=1e-3, dataset="lfw-dev")
     found = verdict(fitted.bridge, agreed, evidence, DEMANDS)
     assert evidence.points[0].old > 0.95
     assert evidence.points[0].new > 0.95, "fed as ImageNet's networks are"

@@ -66,5 +66,7 @@ def test_all_pairs_reproduce_the_reference(real):
         result = found[name].comparison
         assert (result.genuine, result.impostor) == (5911, 4_869_092)
         assert 100 * result.eer.rate == pytest.approx(eer, abs=0.1)
-        measured = [100 * result.tar_at(fmr).tar for fmr in (1e-4, 1e-5, 1e-6)]
-        assert measured == pytest.approx(tars, abs=0.1)
+        measured = [100 * result.tar_at(fmr).tar for fmr in (1e-4, 1e-5)]
+        assert measured == pytest.approx(tars[:2], abs=0.1)
+        # the plain share exists at 1e-6 too; so few people are no evidence of such a rate
+        assert result.tar_at(1e-6).needs > 2_000

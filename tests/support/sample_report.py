@@ -19,11 +19,11 @@ from PIL import Image, ImageDraw, ImageFilter
 from embedge.bench.results import Latency, Percentiles
 from embedge.calibration.evaluation.figures import Acquisition, Side
 from embedge.calibration.evaluation.judge import Subject
+from embedge.pipeline.proving.judging import Views
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
 from embedge.pipeline.stages.ship.proof import findings_from_views
 from embedge.pipeline.stages.ship.reporting import Told, artifact_of, report_of
-from embedge.pipeline.stages.ship.views import Views
 from embedge.progress import Progress
 from embedge.report.model import Curve, Model, Provenance, Report, Skipped, Space
 from embedge.report.read import report_from_json
@@ -31,7 +31,7 @@ from embedge.report.render.pictures import without_pictures
 from embedge.train.data import FaceSet
 from embedge.typed import plain, structured
 
-PEOPLE, EACH, DIM = 100, 6, 64
+PEOPLE, EACH, DIM = 180, 6, 64
 ERRORS = {"fp32": 1e-5, "fp16": 3e-3, "int8-cpu": 0.27}  # against the student in torch
 WHOLE = ("end to end", 10.6)
 SIZES = {"fp32": 4_812_331, "fp16": 2_436_871, "int8-cpu": 1_402_117}

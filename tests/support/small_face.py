@@ -8,7 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from embedge.runtime.contract import EmbeddingContract
+
 SIZE, DIM = 112, 16
+CONTRACT = EmbeddingContract(space="s" * 64, model="m" * 64, dim=DIM)
 
 
 class SmallFace(nn.Module):

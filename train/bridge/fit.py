@@ -104,7 +104,8 @@ def fitted_bridge(
         judged.append((Candidate(name, setting, _cosine(left_out, pairs.new[0])), folded, solve))
         on_step(name)
     candidates = tuple(candidate for candidate, _, _ in judged)
-    enough = _NEARLY * max(candidate.cosine for candidate in candidates)
+    most = max(candidate.cosine for candidate in candidates)
+    enough = most - (1 - _NEARLY) * abs(most)  # of noise the best may be below nothing
     best, folded, solve = next(one for one in judged if one[0].cosine >= enough)
     return _finished(source, target, pairs, best, candidates, folded, solve)
 

@@ -16,6 +16,7 @@ from embedge.files import sha256_file, sha256_json
 from embedge.runtime.bridge import Bridge, End, read_bridge, write_bridge
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.models.cost import NetworkCost
+from embedge.train.teachers.onnx_teacher import OnnxTeacher
 from embedge.train.teachers.teacher import Placement, Rows, Teacher
 
 __all__ = ["MAP_FILE", "MappedTeacher", "principal_map", "save_map"]
@@ -37,7 +38,7 @@ class MappedTeacher(Teacher):
     @classmethod
     def load(cls, teacher: Teacher, path: Path) -> "MappedTeacher":
         bridge = read_bridge(path)
-        if (bridge.source.space, bridge.source.dim) != (teacher.space, teacher.dim):
+        if not _reads(bridge.source, teacher):
             raise EmbedgeError(
                 "E-TEACHER",
                 f"the map is of {bridge.source.space}, not of this teacher ({teacher.space})",
@@ -46,6 +47,11 @@ class MappedTeacher(Teacher):
             )
         digest = sha256_json({"teacher": teacher.digest, "map": sha256_file(path)})
         return cls(teacher, bridge, digest)
+
+    @property
+    def space(self) -> str:
+        """A gallery of the bridge's other end may be searched by whoever learns from this."""
+        return self.bridge.target.space
 
     @property
     def matrix(self) -> Tensor:
@@ -66,6 +72,16 @@ class MappedTeacher(Teacher):
 
     def cost(self) -> NetworkCost:
         return self.teacher.cost()
+
+
+def _reads(source: End, teacher: Teacher) -> bool:
+    """A bridge that was fitted to a teacher's file knows it by its contract."""
+    known = {(teacher.space, teacher.dim)}
+    if isinstance(teacher, OnnxTeacher):
+        if source.contract == teacher.contract.digest:
+            return True
+        known.add((teacher.contract.space, teacher.dim))
+    return (source.space, source.dim) in known
 
 
 def save_map(folder: Path, teacher: Teacher, matrix: Tensor) -> None:

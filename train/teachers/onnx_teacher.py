@@ -12,22 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.evaluation.subjects import opened_model
-from embedge.calibration.pairs import pairs_within
-from embedge.calibration.rates import EqualError, equal_error
+from embedge.calibration.feeding import better_feeding, feeding_rates
 from embedge.errors import EmbedgeError
-from embedge.files import sha256_file, sha256_json
+from embedge.files import sha256_file
 from embedge.optional import require
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
-from embedge.runtime.encoders.preprocessing import PREPROCESSING, Preprocessing
+from embedge.runtime.encoders.preprocessing import (
+    PREPROCESSING,
+    Preprocessing,
+    fed_digest,
+)
 from embedge.runtime.encoders.sessions import graph_facts
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.models.cost import NetworkCost
 from embedge.train.teachers.teacher import Rows, Teacher
 
 __all__ = ["PREPROCESSING", "OnnxTeacher", "confirm_preprocessing"]
-
-_TOLERATED = 0.02
 
 
 class OnnxTeacher(Teacher):
@@ -44,8 +45,7 @@ class OnnxTeacher(Teacher):
         self._encoder = OrtEncoder(path, contract, threads=threads)
         self.dim = contract.dim
         self.contract = contract
-        file = sha256_file(path)
-        self.digest = sha256_json({"file": file, "preprocessing": self.preprocessing})
+        self.digest = fed_digest(sha256_file(path), self.preprocessing)
 
     def features(self, images: RgbImage) -> Rows:
         return self._encoder.features(np.ascontiguousarray(images))
@@ -76,9 +76,14 @@ def confirm_preprocessing(
     A file that embedge wrote states its own, which is knowledge and not a convention: it is shown
     the same test and never refused by it.
     """
-    rates = {name: _rate(teacher, way, images, labels) for name, way in PREPROCESSING.items()}
-    best = min(rates, key=lambda name: rates[name])
-    if not teacher.stated and rates[teacher.preprocessing] > rates[best] + _TOLERATED:
+
+    def features(way: Preprocessing) -> Rows:
+        with OrtEncoder(teacher.path, way.of(teacher.contract)) as encoder:
+            return encoder.features(images)
+
+    rates = feeding_rates(features, PREPROCESSING, labels)
+    best = better_feeding(teacher.preprocessing, rates)
+    if not teacher.stated and best is not None:
         raise EmbedgeError(
             "E-TEACHER-INPUT",
             f"fed {teacher.preprocessing} this teacher has an equal error rate of"
@@ -88,11 +93,3 @@ def confirm_preprocessing(
             remedy=f"Set teacher.preprocessing to {best}, or check that the faces are aligned",
         )
     return rates
-
-
-def _rate(
-    teacher: OnnxTeacher, way: Preprocessing, images: RgbImage, labels: NDArray[np.int64]
-) -> float:
-    with OrtEncoder(teacher.path, way.of(teacher.contract)) as encoder:
-        rate = equal_error(pairs_within(encoder.embed(images), labels))
-    return rate.rate if isinstance(rate, EqualError) else 1.0

@@ -70,6 +70,13 @@ class PrecisionPlan:
     all_int8: Effect | None = None
     result: Effect | None = None
     kept: tuple[KeptLayer, ...] = ()
+    asked: frozenset[str] = frozenset()
+    """what its user keeps in float, whatever it costs or gives"""
+    layers: int = 0
+    """convolutions and matrix products, of which `integer` run in INT8"""
+    integer: int = 0
+    unknown: tuple[str, ...] = ()
+    """those of them whose weights are not constant"""
 
     @property
     def reached(self) -> bool:
@@ -84,7 +91,7 @@ class PrecisionPlan:
 
     def float_layers(self) -> tuple[FloatLayer, ...]:
         """Every layer in float."""
-        why = "writes the embedding and costs nothing"
+        why = "costs next to nothing, and nothing averages out what it would round"
         last = (FloatLayer(node, share, why) for node, share in self.last.items())
         return (*last, *map(self._reasoned, self.kept))
 
@@ -103,6 +110,10 @@ class PrecisionPlan:
             "format": "embedge.precision-plan/1",
             "target": self.target,
             "budget_points": self.budget,
+            "asked": sorted(self.asked),
+            "layers": self.layers,
+            "integer_layers": self.integer,
+            "without_constant_weights": list(self.unknown),
             "reached": self.reached,
             "all_int8": self.all_int8 and self.all_int8.to_json(),
             "result": self.result and self.result.to_json(),
@@ -131,7 +142,11 @@ def searched(plan: PrecisionPlan, graph: Graph, budget: Budget, trial: Trial) ->
     kept = list[KeptLayer]()
     if result.tar_loss > budget.points:
         shares = layer_macs(graph, faces[:1])
-        shares = {node: share for node, share in shares.items() if node not in plan.last}
+        shares = {
+            node: share
+            for node, share in shares.items()
+            if node not in plan.last and node not in plan.asked
+        }
         with budget.progress.task("trying layers in float", len(shares)) as task:
             candidates = list[KeptLayer]()
             for node, share in shares.items():

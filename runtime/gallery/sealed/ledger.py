@@ -6,7 +6,7 @@ sealed with that key. Every seal is bound to the header's digest, to its table a
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.keys import derived
+from embedge.runtime.gallery.migration.crossing import Counted
+from embedge.runtime.gallery.migration.side import Side
 from embedge.runtime.gallery.sealed.header import Header
 from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT, Notes, attempt_number
 from embedge.runtime.gallery.sealed.rotation import rotation_from_key
@@ -34,19 +36,23 @@ from embedge.runtime.gallery.sealed.sealing import (
 )
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.sealed.templates import (
+    PLAIN,
     Group,
+    Opened,
     Template,
     is_unit,
+    marked_rows,
     packed,
     turned,
     unpacked,
 )
-from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows, int8_from_float
+from embedge.runtime.gallery.search.int8 import Matrix
 from embedge.runtime.gallery.storage.failures import damage
 
-__all__ = ["KEY_BYTES", "Ledger", "Part", "wrapped_bytes"]
+__all__ = ["KEY_BYTES", "Change", "Ledger", "Part", "wrapped_bytes"]
 
 KEY_BYTES = 32  # of a person, at the start of what is wrapped
+Change = Callable[[list[Template]], list[Template]]
 _PART = 2048  # templates handed over together
 _LOAD = (
     "SELECT r.id, r.person, r.sealed, p.sealed FROM record r JOIN person p ON p.id = r.person"
@@ -61,10 +67,15 @@ def wrapped_bytes(name: str) -> int:
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """Templates in the order of their records; `people` are the ids of those newly met."""
+    """Templates in the order of their records; `people` and `met` are who is newly met.
+
+    `bridged` are the places of templates that were calculated.
+    """
 
     names: list[str] = field(default_factory=list)
     people: list[int] = field(default_factory=list)
+    met: list[str] = field(default_factory=list)
+    bridged: list[int] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     tags: list[bytes] = field(default_factory=list)
     matrix: Matrix = field(default_factory=lambda: np.empty((0, 0), np.float32))
@@ -91,8 +102,8 @@ class Ledger:
         self.sum_of = SumOfTags(secret("sum"))
         seals = {AUDIT: seal("audit"), ATTEMPTS: seal("attempts")}
         self.notes = Notes(self._root, seals, self.sum_of, path)
-        self._type = np.dtype("<f4" if header.rows == "float32" else "|i1")
-        self._width = self._type.itemsize * self.dim
+        self.kind = np.dtype("<f4" if header.rows == "float32" else "|i1")
+        self.width = self.kind.itemsize * self.dim
 
     @cached_property
     def rotation(self) -> Embeddings:
@@ -127,31 +138,43 @@ class Ledger:
         row = sealed(self._state, state.to_bytes(), place(self._root, "S"))
         connection.execute("INSERT OR REPLACE INTO state VALUES (1, ?)", (row,))
 
-    def stored(self, embeddings: Embeddings) -> Matrix:
-        rows = embeddings @ self.rotation.T
-        return int8_from_float(rows) if self._type.itemsize == 1 else rows
+    @cached_property
+    def _across(self) -> dict[int, Embeddings]:
+        return {}
 
-    def plain(self, matrix: Matrix) -> Embeddings:
-        plain: Embeddings = float_from_rows(matrix) @ self.rotation
-        return plain
+    def side(self, state: State, *, hidden: bool = False) -> Side:
+        """What is searched, or the other space that the gallery has templates in."""
+        crossing, int8 = state.crossing, self.kind.itemsize == 1
+        if crossing is None or crossing.across == hidden:
+            return Side(self.header.contract, False, self.rotation, int8)
+        dim = crossing.contract.dim
+        if dim not in self._across:
+            salt = hashlib.sha256(b"across" + bytes.fromhex(self.header.epoch)).digest()
+            eye = np.eye(dim, dtype=np.float32)
+            turn = eye if self.key is None else rotation_from_key(self.key, salt, dim)
+            self._across[dim] = turn
+        return Side(crossing.contract, True, self._across[dim], int8)
 
-    def parts(self, connection: Connection, after: int = 0, newest: int = 0) -> Iterator[Part]:
+    def parts(
+        self, connection: Connection, after: int = 0, newest: int = 0, side: Side | None = None
+    ) -> Iterator[Part]:
         """Every template of the records after `after`; people after `newest` are new.
 
         People and records are numbered as they come, so a new person's id is above all before.
         """
         rows = connection.execute(_LOAD, (after,))
+        across, dim = (side.across, side.dim) if side else (False, self.dim)
         while True:
             with noticing(self.path, f"a record after number {after}"):
-                part, after, newest = self._part(rows, after, newest)
-            if not part.names:
+                part, after, newest = self._part(rows, after, newest, across)
+            if not part.tags:
                 return
-            yield self._joined(part, after)
+            yield self._joined(part, after, dim)
 
-    def _part(self, rows: Cursor, after: int, newest: int) -> tuple[Part, int, int]:
+    def _part(self, rows: Cursor, after: int, newest: int, across: bool) -> tuple[Part, int, int]:
         """Opens a gallery of a million people: every line of the loop counts."""
-        part, width, owner = Part(), self._width, -1
-        names, bodies, tags = part.names, part.bodies, part.tags
+        part, width, owner = Part(), self.width, -1
+        names, bodies, tags, item = part.names, part.bodies, part.tags, self.kind.itemsize
         unwrap, seal_of, numbers = self._wrap.decrypt, self._seal_of, NUMBERS
         person_root, record_root = place(self._root, "P")[:-16], place(self._root, "R")[:-16]
         for record, person, row, wrapped in rows:
@@ -164,29 +187,52 @@ class Ledger:
                 name, unseal = named[KEY_BYTES:].decode(), seal_of(named[:KEY_BYTES]).decrypt
             body = unseal(row[:NONCE], row[NONCE:], record_root + numbers(record, person))
             count = int.from_bytes(body[:4], "little")
-            if count == 1:
-                names.append(name)
+            if across or count >= PLAIN:
+                found, marks = marked_rows(body, width, item, across=across)
+                part.bridged += [len(names) + place for place, mark in enumerate(marks) if mark]
+                names += [name] * len(marks)
+                bodies.append(found)
             else:
                 names += [name] * count
-            bodies.append(body[-count * width :])
+                bodies.append(body[-count * width :])
             tags.append(row[-TAG:])
             if person > newest:
                 newest = person
                 part.people.append(person)
+                part.met.append(name)
                 tags.append(wrapped[-TAG:])
             if len(names) >= _PART:
                 break
         return part, after, newest
 
-    def _joined(self, part: Part, record: int) -> Part:
+    def _joined(self, part: Part, record: int, dim: int) -> Part:
         with noticing(self.path, f"a record before number {record + 1}"):
-            part.matrix = np.frombuffer(b"".join(part.bodies), self._type).reshape(-1, self.dim)
+            part.matrix = np.frombuffer(b"".join(part.bodies), self.kind).reshape(-1, dim)
             if len(part.matrix) != len(part.names):
                 raise ValueError("rows of another length")
         part.bodies.clear()
         if not is_unit(part.matrix):
             raise damage(self.path, "a template is not of length one")
         return part
+
+    def opened_records(self, connection: Connection, after: int, most: int) -> list[Opened]:
+        """The next records, whoever they are of."""
+        found, owner, seal = list[Opened](), -1, self._wrap
+        rows = connection.execute(f"{_LOAD} LIMIT ?", (after, most))
+        for record, person, row, wrapped in rows:
+            with noticing(self.path, f"a record after number {after}"):
+                if person != owner:
+                    owner, (_, seal) = person, self._unwrapped(person, wrapped)
+                where = place(self._root, "R", record, person)
+                body = opened(seal, row, where)
+                count = int.from_bytes(body[:4], "little")
+            found.append(Opened(record, person, count, body, row[-TAG:], seal, where))
+        return found
+
+    def people(self, connection: Connection) -> Iterator[tuple[int, str]]:
+        """Everybody's number and name."""
+        for person, wrapped in connection.execute("SELECT id, sealed FROM person ORDER BY id"):
+            yield person, self.name(person, wrapped)
 
     def name(self, person: int, wrapped: bytes) -> str:
         with noticing(self.path, "a person"):
@@ -196,7 +242,7 @@ class Ledger:
         with noticing(self.path, "a person's templates"):
             _, seal = self._unwrapped(person, wrapped)
             body = opened(seal, row, place(self._root, "R", record, person))
-            return unpacked(body, self._type, self.dim)
+            return unpacked(body, self.kind, self.dim)
 
     def templates(self, connection: Connection, person: int) -> list[Template]:
         """Of one person, oldest first."""
@@ -250,7 +296,8 @@ class Ledger:
     def erase(self, connection: Connection, state: State, person: int, name: str) -> State:
         """SQLite overwrites what it deletes. Failed attempts under the name go too."""
         rows = self.sealed_rows(connection, person)
-        templates = len(self.templates(connection, person))
+        templates, crossing = self.templates(connection, person), state.crossing
+        gone = crossing.counted(templates) if crossing else Counted(len(templates))
         connection.execute("DELETE FROM record WHERE person = ?", (person,))
         connection.execute("DELETE FROM person WHERE id = ?", (person,))
         state = self.notes.put(connection, state, ATTEMPTS, attempt_number(state, name), None)
@@ -259,33 +306,78 @@ class Ledger:
             unscrubbed=1,
             people=state.people - 1,
             records=state.records - len(rows) + 1,
-            templates=state.templates - templates,
+            templates=state.templates - gone.searched,
+            crossing=crossing and crossing.without(gone),
             rows=self.sum_of.changed(state.rows, [], [each[-TAG:] for each in rows]),
         )
 
-    def reseal(self, connection: Connection, state: State, other: "Ledger") -> State:
-        """Everything again under another epoch's keys, in place; the ids stay."""
-        turn = other.rotation @ self.rotation.T
-        old: list[bytes] = []
-        new: list[bytes] = []
-        people = connection.execute("SELECT id, sealed FROM person ORDER BY id").fetchall()
-        for person, named in people:
-            name = self.name(person, named)
-            records = self._records(connection, person)
+    def reseal(
+        self,
+        connection: Connection,
+        state: State,
+        other: "Ledger",
+        changed: Change | None = None,
+    ) -> State:
+        """Everything again under another epoch's keys, in place; the ids stay.
+
+        What is `changed` to nothing goes, and whoever has nothing left.
+        """
+        changed = changed or self._turned_to(other, state)
+        old, new = list[bytes](), list[bytes]()
+        people = records = 0
+        for person, name in list(self.people(connection)):
+            before = self._records(connection, person)
             old += [row[-TAG:] for row in self.sealed_rows(connection, person)]
             wrapped, seal = other._new_key(person, name)
-            rows = []
-            for record, templates in records:
-                (body,) = packed(turned(templates, turn))
-                rows.append((sealed(seal, body, place(other._root, "R", record, person)), record))
+            rows, gone = [], []
+            for record, templates in before:
+                bodies = list(packed(changed(templates)))
+                where = place(other._root, "R", record, person)
+                rows += [(sealed(seal, body, where), record) for body in bodies]
+                gone += [] if bodies else [(record,)]
+            connection.executemany("DELETE FROM record WHERE id = ?", gone)
+            if gone and not rows:
+                connection.execute("DELETE FROM person WHERE id = ?", (person,))
+                continue
             connection.execute("UPDATE person SET sealed = ? WHERE id = ?", (wrapped, person))
             connection.executemany("UPDATE record SET sealed = ? WHERE id = ?", rows)
             new += [wrapped[-TAG:], *(row[-TAG:] for row, _ in rows)]
+            people, records = people + 1, records + len(rows)
         if self.sum_of.of(old) != state.rows:
             raise damage(self.path, "rows were dropped, added or put back")
         state = self.notes.move(connection, state, other.notes)
-        rewritings = state.rewritings + 1
-        return state.next(rewritings=rewritings, unscrubbed=1, rows=other.sum_of.of(new))
+        return state.next(
+            rewritings=state.rewritings + 1,
+            unscrubbed=1,
+            people=people,
+            records=records,
+            rows=other.sum_of.of(new),
+        )
+
+    def change(self, connection: Connection, state: State, person: int, changed: Change) -> State:
+        """A person's records anew, under the same key: as many templates as before."""
+        wrapped, *old = self.sealed_rows(connection, person)
+        _, seal = self._unwrapped(person, wrapped)
+        new = list[bytes]()
+        for record, templates in self._records(connection, person):
+            (body,) = packed(changed(templates))
+            row = sealed(seal, body, place(self._root, "R", record, person))
+            connection.execute("UPDATE record SET sealed = ? WHERE id = ?", (row, record))
+            new.append(row[-TAG:])
+        rows = self.sum_of.changed(state.rows, new, [row[-TAG:] for row in old])
+        return state.next(rows=rows, rewritings=state.rewritings + 1, unscrubbed=1)
+
+    def _turned_to(self, other: "Ledger", state: State) -> Change:
+        turns = self.turns_to(other, state)
+        return lambda templates: turned(templates, *turns)
+
+    def turns_to(self, other: "Ledger", state: State) -> tuple[Embeddings, Embeddings | None]:
+        """From this epoch's rotations to another's, on both sides."""
+        turn, crossing = other.rotation @ self.rotation.T, state.crossing
+        if crossing is None or not crossing.kept:
+            return turn, None
+        here, there = (each.side(state, hidden=not crossing.across) for each in (self, other))
+        return turn, there.rotation @ here.rotation.T
 
     def _new_key(self, person: int, name: str) -> tuple[bytes, Seal]:
         """(wrapped together with the name, what it seals)"""

@@ -5,6 +5,7 @@ import os
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any
 
+from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.sealed.header import Digits
 from embedge.typed import Bound, structured
 
@@ -37,6 +38,7 @@ class State:
     tries: Sum = 0
     mark: Digits = ""
     secret: Digits = field(default_factory=lambda: os.urandom(32).hex())
+    crossing: Crossing | None = None
 
     def next(self, **changes: Any) -> "State":
         """The state after one more writing."""
@@ -47,4 +49,7 @@ class State:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "State":
-        return structured(cls, json.loads(raw))
+        try:
+            return structured(cls, json.loads(raw))
+        except RecursionError as error:
+            raise ValueError("a state nested too deeply") from error

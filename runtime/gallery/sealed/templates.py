@@ -9,20 +9,50 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.runtime.gallery.sealed.sealing import Seal
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows, int8_from_float, int8_scale
 
-__all__ = ["Group", "Template", "is_unit", "matrix_of", "packed", "turned", "unpacked"]
+__all__ = [
+    "BRIDGED",
+    "NATIVE",
+    "PLAIN",
+    "UNCERTAIN",
+    "Group",
+    "Opened",
+    "Template",
+    "is_unit",
+    "marked_rows",
+    "matrix_of",
+    "packed",
+    "turned",
+    "unpacked",
+    "with_across",
+]
 
 _MOST_ROWS = 4096  # a record
 _HEAD = struct.Struct("<I32sH")  # templates, time, length of the source; then source, ids, rows
+_DIM = struct.Struct("<H")
+PLAIN = 1 << 24  # the count of a record is under it where it has one row a template, all native
+_MARKED, _ACROSS, _ROWLESS = 1, 2, 4  # over the count: marks follow the ids, then rows across
+NATIVE, BRIDGED, UNCERTAIN = range(3)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
+    """`row` is in the space of the gallery's header, `across` in the one it is carried to.
+
+    `mark` is of the newer of them: seen by that model, calculated, or calculated and doubtful.
+    """
+
     record: str
     enrolled: str
     source: str
-    row: Matrix
+    row: Matrix | None
+    across: Matrix | None = None
+    mark: int = NATIVE
+
+    def at(self, *, across: bool) -> Matrix | None:
+        return self.across if across else self.row
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,42 +64,138 @@ class Group:
     templates: Sequence[Template]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """A record to be written anew: `count` says too of what kind its body is."""
+
+    record: int
+    person: int
+    count: int
+    body: bytes
+    tag: bytes
+    seal: Seal
+    place: bytes
+
+
 def packed(templates: Sequence[Template]) -> Iterator[bytes]:
     """Records: what was enrolled at one time, from one source."""
-    for (time, source), alike in groupby(templates, lambda each: (each.enrolled, each.source)):
+    for (time, source, *_), alike in groupby(templates, _likeness):
         run = list(alike)
         for start in range(0, len(run), _MOST_ROWS):
             part = run[start : start + _MOST_ROWS]
-            head = _HEAD.pack(len(part), time.encode(), len(source.encode()))
+            kind = _kind(part)
+            head = _HEAD.pack(len(part) | kind * PLAIN, time.encode(), len(source.encode()))
             ids = bytes.fromhex("".join(each.record for each in part))
-            yield head + source.encode() + ids + b"".join(each.row.tobytes() for each in part)
+            yield b"".join([head, source.encode(), ids, *_marks(part, kind), *_rows(part)])
+
+
+def _likeness(each: Template) -> tuple[str, str, bool, bool]:
+    return each.enrolled, each.source, each.row is None, each.across is None
+
+
+def _kind(part: Sequence[Template]) -> int:
+    across, rowless = part[0].across is not None, part[0].row is None
+    if not across and not any(each.mark for each in part):
+        return 0
+    return _MARKED | (_ACROSS if across else 0) | (_ROWLESS if rowless else 0)
+
+
+def _marks(part: Sequence[Template], kind: int) -> Iterator[bytes]:
+    if kind:
+        yield bytes(each.mark for each in part)
+    if kind & _ACROSS:
+        across = [each.across for each in part if each.across is not None]
+        yield _DIM.pack(len(across[0]))
+        yield from (row.tobytes() for row in across)
+
+
+def _rows(part: Sequence[Template]) -> Iterator[bytes]:
+    return (each.row.tobytes() for each in part if each.row is not None)
+
+
+def with_across(body: bytes, width: int, marks: bytes, across: bytes, dim: int) -> bytes:
+    """A record of plain templates, with a bridged one beside each."""
+    count = len(marks)
+    head = (count | (_MARKED | _ACROSS) * PLAIN).to_bytes(4, "little")
+    rows = len(body) - count * width
+    return b"".join([head, body[4:rows], marks, _DIM.pack(dim), across, body[rows:]])
+
+
+def marked_rows(body: bytes, width: int, item: int, *, across: bool) -> tuple[bytes, bytes]:
+    """(the rows of one side, their marks) of a record: both empty, where it has none there."""
+    word = int.from_bytes(body[:4], "little")
+    count, kind = word % PLAIN, word // PLAIN
+    if (across and not kind & _ACROSS) or (not across and kind & _ROWLESS):
+        return b"", b""
+    if not kind:
+        return body[len(body) - count * width :], bytes(count)
+    place = _HEAD.size + _HEAD.unpack_from(body)[2] + 16 * count
+    marks, place = body[place : place + count], place + count
+    if not across:  # where both are there, the mark is of the one across
+        return body[len(body) - count * width :], bytes(count) if kind & _ACROSS else marks
+    (dim,) = _DIM.unpack_from(body, place)
+    rows = body[place + _DIM.size : place + _DIM.size + count * dim * item]
+    return rows, marks
 
 
 def unpacked(body: bytes, kind: np.dtype[Any], dim: int) -> list[Template]:
-    count, time, length = _HEAD.unpack(body[: _HEAD.size])
-    ids = _HEAD.size + length
-    matrix = np.frombuffer(body, kind, offset=ids + 16 * count).reshape(count, dim)
+    word, time, length = _HEAD.unpack(body[: _HEAD.size])
+    count, sides = word % PLAIN, word // PLAIN
+    ids, item = _HEAD.size + length, kind.itemsize
     enrolled, source = time.rstrip(b"\0").decode(), body[_HEAD.size : ids].decode()
-    places = range(ids, ids + 16 * count, 16)
+    names = [body[place : place + 16].hex() for place in range(ids, ids + 16 * count, 16)]
+    marks, end, across = bytes(count), ids + 16 * count, [None] * count
+    if sides:
+        marks, end = body[end : end + count], end + count
+    if sides & _ACROSS:
+        (wide,) = _DIM.unpack_from(body, end)
+        across = _matrix(body[end + _DIM.size :], kind, count, wide)
+        end += _DIM.size + count * wide * item
+    rows: Any = [None] * count if sides & _ROWLESS else _matrix(body[end:], kind, count, dim)
+    if len(body) != end + (0 if sides & _ROWLESS else count * dim * item):
+        raise ValueError("rows of another length")
+    parts = zip(names, rows, across, marks, strict=True)
+    return [Template(name, enrolled, source, row, other, mark) for name, row, other, mark in parts]
+
+
+def _matrix(data: bytes, kind: np.dtype[Any], count: int, dim: int) -> Any:
+    return np.frombuffer(data, kind, count * dim).reshape(count, dim)
+
+
+def turned(
+    templates: Sequence[Template],
+    turn: NDArray[np.float32],
+    across: NDArray[np.float32] | None = None,
+) -> list[Template]:
+    """The same ones, each side rotated; of length one again: int8 rounds anew each time."""
+    rows = _turned([each.row for each in templates], turn)
+    others = _turned([each.across for each in templates], across)
     return [
-        Template(body[place : place + 16].hex(), enrolled, source, row)
-        for place, row in zip(places, matrix)
+        replace(each, row=row, across=other)
+        for each, row, other in zip(templates, rows, others, strict=True)
     ]
 
 
-def turned(templates: Sequence[Template], turn: NDArray[np.float32]) -> list[Template]:
-    """The same ones, rotated; of length one again, since int8 rounds anew each time."""
-    if not templates:
-        return []
-    matrix = matrix_of(templates)
+def _turned(
+    sides: Sequence[Matrix | None], turn: NDArray[np.float32] | None
+) -> list[Matrix | None]:
+    places = [place for place, row in enumerate(sides) if row is not None]
+    found: list[Any] = [None] * len(sides)
+    if not places or turn is None:
+        return found
+    some: list[Any] = [sides[place] for place in places]
+    matrix = np.stack(some)
     rows = float_from_rows(matrix) @ turn.T
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     again = int8_from_float(rows) if matrix.dtype == np.int8 else rows
-    return [replace(each, row=row) for each, row in zip(templates, again)]
+    for place, row in zip(places, again, strict=True):
+        found[place] = row
+    return found
 
 
-def matrix_of(templates: Sequence[Template]) -> Matrix:
-    rows: list[Any] = [each.row for each in templates]
+def matrix_of(templates: Sequence[Template], *, across: bool = False) -> Matrix:
+    """Of those that have a row on that side."""
+    rows: list[Any] = [row for each in templates if (row := each.at(across=across)) is not None]
     matrix: Matrix = np.stack(rows)
     return matrix
 

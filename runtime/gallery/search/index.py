@@ -59,7 +59,12 @@ class TemplateIndex:
     def __len__(self) -> int:
         return self._rows
 
-    def add(self, people: Sequence[str], matrix: Matrix) -> None:
+    def know(self, people: Sequence[str]) -> None:
+        """They are numbered, whether or not a template of theirs follows."""
+        for name in people:
+            self._person(name)
+
+    def add(self, people: Sequence[str], matrix: Matrix, _bridged: Sequence[int] = ()) -> None:
         """Row i of `matrix` is a template of `people[i]`."""
         self._person_of.append(np.array([self._person(name) for name in people], np.int32))
         self._rows += len(people)

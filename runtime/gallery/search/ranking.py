@@ -14,11 +14,12 @@ Scored = tuple[NDArray[np.intp], list[float]]  # rows and their cosines
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A person, the cosine of their best template, and that template's row."""
+    """A person, the cosine of their best template, that template's row, and its kind."""
 
     person: str
     cosine: float
     row: int
+    bridged: bool = False
 
 
 def contenders(scores: NDArray[np.int32], step: float, wanted: int, slack: float) -> Scored:

@@ -31,6 +31,14 @@ class Traces:
     def __len__(self) -> int:
         return len(self.pieces) + len(self.numbers)
 
+    def joined(self, other: "Traces") -> "Traces":
+        return Traces(
+            tuple(dict.fromkeys([*self.forms, *other.forms])),
+            self.pieces | other.pieces,
+            np.concatenate([self.numbers, other.numbers]),
+            max(self.off, other.off),
+        )
+
     def hits(self, path: Path) -> Iterator[str]:
         """Every position of the file is looked at, whatever the alignment."""
         first_words = np.frombuffer(b"".join(piece[:8] for piece in self.pieces), "<u8")

@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from embedge import __version__
 from embedge.cli.output import accept_every_letter, ended, system_error
@@ -44,6 +45,18 @@ COMMANDS = {
         "hold a report against a policy, for continuous integration",
     ),
     "report": ("proof.report", "draw a report again, compare, merge, sign off"),
+    "certify": (
+        "proof.certify",
+        "prove that people enrolled by another model need not enrol again",
+    ),
+    "dossier": (
+        "proof.dossier",
+        "a technology test report: checklist, groups, shaped verdicts",
+    ),
+    "selftest": (
+        "proof.selftest",
+        "ask a bundle its golden vectors here; names what is wrong",
+    ),
     "sign": ("ship.sign", "sign a bundle, or check who signed it"),
     "plan": ("learn.plan", "memory and step time of a classifier, before training"),
     "verify": ("device.verify", "are these two pictures the same person?"),
@@ -60,6 +73,10 @@ COMMANDS = {
     "export-target": (
         "ship.export_target",
         "a bundle's network for ncnn or LiteRT, proven here",
+    ),
+    "bundle": (
+        "ship.bundle",
+        "ONNX embedder + aligned faces -> device bundle + report, no training",
     ),
     "bundle add-detector": ("ship.add_detector", "put a face detector into a bundle"),
     "completion": ("machine.completion", "completion of commands for bash, zsh, fish"),
@@ -102,9 +119,7 @@ def distill_and_export() -> int:
 
 def _run(command: str, arguments: list[str], prog: str) -> int:
     module = importlib.import_module(f"embedge.cli.{COMMANDS[command][0]}")
-    parser = argparse.ArgumentParser(prog=prog, description=module.__doc__, allow_abbrev=False)
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    module.configure(parser)
+    parser = parser_of(module, prog)
     arguments = getattr(module, "spelled_out", list)(arguments)
     # distill-and-export takes --section.key value, which only its recipe can name
     options, extra = parser.parse_known_args(arguments)
@@ -133,6 +148,13 @@ def _run(command: str, arguments: list[str], prog: str) -> int:
         if options.debug:
             raise
         return ended(2, f"{_speaker()}: {printable(system_error(error))}")
+
+
+def parser_of(module: ModuleType, prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=prog, description=module.__doc__, allow_abbrev=False)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    module.configure(parser)
+    return parser
 
 
 def _speaker() -> str:

@@ -13,7 +13,15 @@ __all__ = ["accept_every_letter", "ended", "system_error"]
 
 
 def accept_every_letter() -> None:
-    """Letters that the locale lacks are shown as escapes instead of ending the command."""
+    """Letters that the locale lacks are shown as escapes instead of ending the command.
+
+    Without an output (`>&-`) there is no command: its result would be lost, and the next file that
+    it opens would stand where the output was.
+    """
+    if sys.stderr is None:  # `2>&-`: print would write to the output instead
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - open to the end of the process
+    if sys.stdout is None:
+        raise SystemExit(ended(2, f"embedge: {_unwritable('it is closed')}"))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a test may have put something of its own there
             stream.reconfigure(errors="backslashreplace")
@@ -27,7 +35,7 @@ def ended(status: int, line: str | None = None) -> int:
     with suppress(OSError):
         if line is not None:
             print(line, file=sys.stderr, flush=True)
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()
         except OSError:
@@ -44,16 +52,20 @@ def system_error(error: OSError) -> EmbedgeError:
         errno.EBADF,
         errno.EFBIG,
     ):
-        return EmbedgeError(
-            "E-WRITE",
-            f"cannot write the output: {why}",
-            remedy="Free some space, or send the output elsewhere",
-        )
+        return _unwritable(why)
     return EmbedgeError(
         "E-SYSTEM",
         f"the system refused: {why}",
         where=error.filename,
         remedy="Check the path, its permissions and the space; --debug shows where it happened",
+    )
+
+
+def _unwritable(why: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-WRITE",
+        f"cannot write the output: {why}",
+        remedy="Free some space, or send the output elsewhere",
     )
 
 

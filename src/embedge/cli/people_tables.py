@@ -1,13 +1,16 @@
 """Who is on which picture: a folder of people's folders, or a table."""
 
 import csv
+import io
 from pathlib import Path
 
 from embedge.errors import EmbedgeError
+from embedge.runtime.reading import read_bytes
 
 __all__ = ["people_of_csv", "people_of_folder"]
 
 People = list[tuple[str, Path]]
+_LARGEST_TABLE = 64 << 20  # a million lines
 
 
 def people_of_folder(folder: Path) -> People:
@@ -28,9 +31,9 @@ def people_of_folder(folder: Path) -> People:
 def people_of_csv(table: Path) -> People:
     """Lines of `picture,person`; a relative path begins where the table lies."""
     try:
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            rows = [row for row in csv.reader(stream) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = read_bytes(table, _LARGEST_TABLE).decode("utf-8-sig")
+        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+    except (OSError, ValueError, csv.Error) as error:  # ValueError: no UTF-8; a null byte in names
         why = getattr(error, "strerror", None) or str(error)
         raise _unreadable(table, f"cannot be read: {why}") from error
     wrong = [number for number, row in enumerate(rows, 1) if len(row) != 2]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedge.optional import require
+from embedge.pipeline.proving.bounds import passing
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.checks import require_people, verification_sets
@@ -16,7 +17,7 @@ from embedge.pipeline.stages.ship.artifacts import (
     graphs_of,
     onnx_stage,
 )
-from embedge.pipeline.stages.ship.gates import passing
+from embedge.pipeline.stages.ship.gates import bounds_of
 from embedge.pipeline.stages.ship.int8 import int8_stage
 from embedge.pipeline.stages.ship.latency import bench_stage
 from embedge.pipeline.stages.ship.proof import parity_stage
@@ -108,5 +109,5 @@ def _measure(run: Run, recipe: Recipe, chain: Chain) -> None:
         chain.graphs,
         after,
     )
-    holding = passing(recipe, chain.findings)
+    holding = passing(bounds_of(recipe), chain.findings)
     chain.stages["bench"] = bench_stage(run, recipe, held_out, chain.graphs, after, holding)

@@ -131,6 +131,9 @@ class Distill(Weights):
     """how the student learns"""
     shape: Literal["network", "map"] = "network"
     """sh-kd: train the whole teacher again, or only a linear map behind it (any teacher can)"""
+    bridge: str | None = None
+    """a map that `embedge bridge` made from the teacher to another network: the student learns what
+    the teacher says in that network's space, and may serve a gallery of it"""
     shaping: Schedule = Schedule(steps=300, lr=5e-4)
     """sh-kd: how the teacher is trained to the student's head"""
     margin: Margin = _MARGIN

@@ -36,7 +36,7 @@ def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
         raise _readable(error, str(path)) from error
-    consistent(values, str(path))
+    consistent(values, str(path), Recipe(name=recipe.name).to_json())
     return recipe
 
 

@@ -26,9 +26,10 @@ def laid_over(base: Values, given: Values) -> Values:
     return _merged(base, given)
 
 
-def consistent(values: Values, where: str) -> None:
-    """Every contradiction at once, its key named."""
-    wrong = [f"{section}.{key}: {why}" for section, key, why in _dead(values)]
+def consistent(values: Values, where: str, defaults: Values) -> None:
+    """Every contradiction at once, its key named. A key that says what holds anyway says nothing:
+    a run's own recipe.json, which has all of them, is a recipe too."""
+    wrong = [f"{section}.{key}: {why}" for section, key, why in _dead(_said(values, defaults))]
     if wrong:
         raise EmbedgeError(
             "E-RECIPE-KEY",
@@ -36,6 +37,18 @@ def consistent(values: Values, where: str) -> None:
             where=where,
             remedy="Leave these keys out, or change the one that makes them meaningless",
         )
+
+
+def _said(values: Values, defaults: Values) -> Values:
+    """Without what the defaults say as well; what decides whether others are read stays."""
+    kept = {}
+    for key, value in values.items():
+        usual = defaults.get(key)
+        if isinstance(value, dict) and isinstance(usual, dict):
+            kept[key] = _said(value, usual)
+        elif value != usual:
+            kept[key] = value
+    return kept
 
 
 def _followed(values: Values) -> Values:

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from embedge.calibration.intervals.bootstrap import resampled
-from embedge.calibration.intervals.rates import fmr_upper
+from embedge.calibration.intervals.dyads import Strangers
 from embedge.calibration.pairs import pairs_within
-from embedge.calibration.rates import Insufficient
+from embedge.calibration.rates import Insufficient, people_for
 from embedge.calibration.scores import PairScores
 from embedge.calibration.thresholds import threshold_at
 
@@ -25,27 +24,50 @@ def test_the_bound_holds_and_one_more_error_would_break_it(scores):
     assert threshold.fmr < threshold.fmr_upper
     errors = scores.impostors_above(threshold.value)
     assert threshold.fmr == errors / scores.impostors
-    assert fmr_upper(resampled(scores), errors + 1) > 1e-2
+    assert Strangers(scores).lumps(errors + 1).upper(0.95) > 1e-2
     assert (threshold.impostors, threshold.subjects) == (scores.impostors, 60)
     assert (threshold.dataset, threshold.model) == ("data", "model")
 
 
-def test_a_target_the_data_cannot_carry_says_what_it_needs(scores):
+def test_a_target_the_people_cannot_carry_says_how_many_it_takes(scores):
     answer = threshold_at(scores, 1e-6, dataset="data", model="model")
     assert isinstance(answer, Insufficient)
-    assert answer.needs > 3_000_000
-    assert answer.have == scores.impostors
+    assert answer.needs >= people_for(1e-6)
+    assert (answer.have, answer.what) == (60, "people")
+    assert str(answer) == f"insufficient data: needs {answer.needs:,} people, has 60"
 
 
-def test_what_it_needs_is_what_suffices(scores):
-    """The needed count over the held one is the factor by which the zero-error bound is missed."""
-    target = 1e-5
+def test_what_it_needs_is_as_many_pairs_as_the_bound_is_missed_by(scores):
+    target = 1e-4
     answer = threshold_at(scores, target, dataset="data", model="model")
     assert isinstance(answer, Insufficient)
-    bound = fmr_upper(resampled(scores), 0)
-    assert answer.needs / answer.have == pytest.approx(bound / target, rel=1e-3)
+    bound = Strangers(scores).lumps(0).upper(0.95)
+    assert (answer.needs / 60) ** 2 == pytest.approx(bound / target, rel=0.02)
+
+
+def test_every_stricter_threshold_keeps_the_target_too(scores):
+    strangers = Strangers(scores)
+    allowed = strangers.errors_within(1e-2, 0.95)
+    bounds = [strangers.lumps(errors).upper(0.95) for errors in range(allowed + 1)]
+    assert max(bounds) <= 1e-2
+
+
+def test_no_more_pictures_but_more_people_carry_a_smaller_rate():
+    """30 people, each pictured 40 times, against 246 that were pictured twice."""
+    generator = np.random.default_rng(4)
+
+    def carried(people: int, pictures: int) -> bool:
+        rows = np.repeat(generator.normal(size=(people, 64)), pictures, 0)
+        rows += 0.1 * generator.normal(size=rows.shape)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        scores = pairs_within(rows.astype(np.float32), np.repeat(np.arange(people), pictures))
+        found = threshold_at(scores, 2e-4, dataset="d", model="m")
+        return not isinstance(found, Insufficient)
+
+    assert carried(246, 2)
+    assert not carried(30, 40)
 
 
 def test_no_impostors_no_threshold():
     alone = pairs_within(np.eye(3, dtype=np.float32), [0, 0, 0])
-    assert threshold_at(alone, 1e-2, dataset="d", model="m") == Insufficient(300, 0)
+    assert threshold_at(alone, 1e-2, dataset="d", model="m") == Insufficient(25, 1, "people")

@@ -1,5 +1,6 @@
 """Dataclasses from JSON: what fits is read, what does not is told with its place, all at once."""
 
+import math
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal
@@ -7,7 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import pytest
 
-from embedge.typed import Bound, Mistakes, Pattern, Text, plain, structured
+from embedge.errors import EmbedgeError
+from embedge.typed import Bound, Mistakes, Pattern, Text, argument, plain, structured
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +120,25 @@ def test_arrays_are_no_json() -> None:
     assert plain({"a": (1, Inner(0.5))}) == {"a": [1, {"share": 0.5, "name": "x"}]}
     with pytest.raises(Mistakes):
         structured(tuple[int, ...], np.arange(3))
+
+
+WHOLE, SHARE = Annotated[int, Bound(1)], Annotated[float, Bound(0, 1, above=True)]
+
+
+def test_arguments_may_be_numbers_of_numpy() -> None:
+    taken = [argument(WHOLE, value, "n", "") for value in (1, np.uint8(7), 10**30)]
+    assert (taken, type(taken[1])) == ([1, 7, 10**30], int)
+    assert [argument(SHARE, value, "p", "") for value in (1, np.float32(0.5))] == [1.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        *[(WHOLE, value) for value in (0, -1, 2.0, math.nan, None, "4", True, np.float64(2))],
+        *[(SHARE, value) for value in (0, 2, math.inf, math.nan, "0.5", None, True, 10**400, 1j)],
+    ],
+)
+def test_an_argument_that_is_none_of_its_kind(kind: object, value: object) -> None:
+    with pytest.raises(EmbedgeError) as caught:
+        argument(kind, value, "batch", "a whole number")
+    assert str(caught.value) == f"E-OPTION: batch is {value!r:.80}. Give a whole number"

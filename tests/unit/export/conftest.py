@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from small_face import DIM, SmallFace, small_face, smooth_pictures
+from small_face import CONTRACT, DIM, SmallFace, small_face, smooth_pictures
 
 from embedge.export.graph.canonical import canonical
-from embedge.export.graph.surgery import DEFAULT_CONTRACT, Graph
+from embedge.export.graph.surgery import Graph
 from embedge.export.student import onnx_from_student
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import tensor_from_crops
@@ -45,7 +45,7 @@ def student(student_file: Path) -> Graph:
 
 @pytest.fixture
 def tensor(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return tensor_from_crops(pictures[:4], DEFAULT_CONTRACT)
+    return tensor_from_crops(pictures[:4], CONTRACT)
 
 
 @pytest.fixture

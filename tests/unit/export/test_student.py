@@ -91,7 +91,7 @@ import sys
 
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"onnxscript", "onnx_ir"}:
+        if name.partition(".")[0] in {"onnxscript"}:
             raise ModuleNotFoundError(name, name=name)
 
 sys.meta_path.insert(0, Absent())

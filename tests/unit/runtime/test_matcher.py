@@ -1,5 +1,6 @@
 """The matcher decides at the artifact's threshold and says what it decided with."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from tiny_bundles import face_like, tiny_bundle, tiny_threshold
 
 from embedge.errors import EmbedgeError
-from embedge.runtime import FaceMatcher
+from embedge.runtime import FaceMatcher, Threshold
 from embedge.runtime.contract import ARCFACE_112
 from embedge.runtime.picture.align import aligned_crop, arcface_template
 
@@ -97,3 +98,83 @@ def test_a_closed_matcher_says_so(bundle):
         pass
     with pytest.raises(EmbedgeError, match="E-CLOSED"):
         matcher.embed(face_like(0))
+
+
+@pytest.mark.parametrize("batch", [0, -1, None, "4", 2.0, True])
+def test_a_stream_takes_batches_of_at_least_one(matcher, batch):
+    def pulled():
+        raise AssertionError("nothing is read before the batch is known")
+        yield
+
+    with pytest.raises(EmbedgeError, match="E-OPTION: batch is"):
+        matcher.stream(pulled(), batch=batch)
+    rows = matcher.stream((face_like(seed) for seed in range(3)), batch=2)
+    assert [row.shape for row in rows] == [(64,)] * 3
+
+
+@pytest.mark.parametrize("pictures", [None, 5, "1.png", b"1.png"])
+def test_a_stream_is_of_several(matcher, pictures):
+    with pytest.raises(EmbedgeError, match="E-OPTION: pictures is"):
+        matcher.stream(pictures)
+
+
+@pytest.mark.parametrize("fmr", [0, -1, 2, 1e400, math.inf, math.nan, "0.5", None, True])
+def test_a_rate_is_a_share(matcher, fmr):
+    if fmr is None:
+        assert matcher.threshold(fmr=None) == tiny_threshold()
+        return
+    with pytest.raises(EmbedgeError, match="E-OPTION: the false match rate"):
+        matcher.threshold(fmr=fmr)
+
+
+@pytest.mark.parametrize("value", ["0.5", None, math.nan, math.inf, [0.5]])
+def test_a_threshold_by_hand_is_a_number(value):
+    with pytest.raises(EmbedgeError, match="E-THRESHOLD: the threshold"):
+        Threshold.by_hand(value)
+    assert Threshold.by_hand(np.float32(0.5)).value == 0.5
+
+
+def test_a_threshold_of_something_else_decides_nothing(matcher):
+    with pytest.raises(EmbedgeError, match="E-THRESHOLD"):
+        matcher.decidable(tiny_threshold("0.5"))
+
+
+@pytest.mark.parametrize("picture", [5, np.uint8(3), object(), {}, (face for face in ())])
+def test_what_is_no_picture(matcher, picture):
+    with pytest.raises(EmbedgeError, match=r"E-IMAGE-ARRAY.*cannot be made from"):
+        matcher.embed(picture)
+
+
+@pytest.mark.parametrize("landmarks", [5, None, (None,), (None,) * 3])
+def test_two_pictures_take_two_sets_of_landmarks(matcher, landmarks):
+    faces = [face_like(1), face_like(1)]
+    if landmarks is None:
+        assert matcher.verify(*faces, landmarks=landmarks).match
+        return
+    with pytest.raises(EmbedgeError, match="E-LANDMARKS"):
+        matcher.verify(*faces, landmarks=landmarks)
+    with pytest.raises(EmbedgeError, match="E-LANDMARKS"):
+        matcher.embed(faces, landmarks)
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"colour": "bgr"}, "E-IMAGE-ARRAY: there is no colour order 'bgr'"),
+        ({"colour": ""}, "E-IMAGE-ARRAY"),
+        ({"colour": {}}, "E-IMAGE-ARRAY"),
+        ({"choice": "best"}, "E-OPTION: choice is 'best'"),
+        ({"detector": 5}, "E-DETECTOR"),
+        ({"threads": 2.5}, "E-THREADS"),
+        ({"threads": "2"}, "E-THREADS"),
+    ],
+)
+def test_mistakes_are_told_at_the_start(bundle, options, code):
+    with pytest.raises(EmbedgeError, match=code):
+        FaceMatcher.load(bundle, **options)
+
+
+@pytest.mark.parametrize("bundle", [None, 5, b"tiny.embedge", []])
+def test_what_is_no_path_is_no_bundle(bundle):
+    with pytest.raises(EmbedgeError, match=r"E-BUNDLE-MISSING.*cannot be opened from"):
+        FaceMatcher.load(bundle)

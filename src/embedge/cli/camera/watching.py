@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shlex
 import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,8 @@ from embedge.errors import EmbedgeError
 
 if TYPE_CHECKING:
     from embedge.runtime.camera.decisions import Look, Rules
+    from embedge.runtime.identification import SeenFace
+    from embedge.runtime.picture.images import RgbImage
 
 _PRINTING = threading.Lock()  # acts tell of their failures from another thread
 
@@ -50,11 +51,12 @@ def watch_camera(options: argparse.Namespace) -> int:
     from embedge.runtime.camera.frames import opened_frames
 
     rules, acts = _rules(options), _acts(options)
-    frames = opened_frames(options.source, every=options.every)
+    faults = _Faults()
+    frames = opened_frames(options.source, every=options.every, tell=faults.tell)
     with ExitStack() as held:
         look = _look(options, held)
         acting = held.enter_context(Acting(acts, lambda error: _say(_told(error))))
-        for event in watched(look, frames, rules):
+        for event in watched(faults.passing_over(look), frames, rules):
             _say(event.to_json())
             if acts:
                 acting.on(event)
@@ -74,7 +76,7 @@ def _acts(options: argparse.Namespace) -> list[Any]:
 
     acts = []
     if options.run is not None:
-        acts.append(by_command(shlex.split(options.run)))
+        acts.append(by_command(options.run))
     if options.webhook is not None:
         acts.append(by_webhook(options.webhook))
     return acts
@@ -83,7 +85,7 @@ def _acts(options: argparse.Namespace) -> list[Any]:
 def _look(options: argparse.Namespace, held: ExitStack) -> "Look":
     """Everybody in a frame; a camera without a detector would see nobody."""
     from embedge.runtime.identification import identify_all
-    from embedge.runtime.policy import NIST_800_63B
+    from embedge.runtime.policy import NIST_800_63B, identification_threshold
 
     matcher = held.enter_context(matcher_from(options))
     if matcher.reader.detector is None:
@@ -96,9 +98,36 @@ def _look(options: argparse.Namespace, held: ExitStack) -> "Look":
     gallery = held.enter_context(opened_gallery(options))
     policy = NIST_800_63B if options.policy else None
     chosen = decided_by(options, matcher)
+    known = matcher.thresholds() if chosen is None else (chosen,)
+    if policy is not None:  # what no frame can meet ends it before the first
+        identification_threshold(known, len(gallery), policy)
     return lambda image: identify_all(
         matcher, gallery, image, count=1, policy=policy, threshold=chosen, colour="RGB"
     )
+
+
+class _Faults:
+    """What goes wrong with a frame is told once, until a frame is fine again; watching goes on."""
+
+    def __init__(self) -> None:
+        self._last: str | None = None
+
+    def tell(self, error: EmbedgeError) -> None:
+        if str(error) != self._last:
+            _say(_told(error))
+        self._last = str(error)
+
+    def passing_over(self, look: "Look") -> "Look":
+        def looked(image: "RgbImage") -> "list[SeenFace]":
+            try:
+                seen = look(image)
+            except EmbedgeError as error:
+                self.tell(error)
+                return []
+            self._last = None
+            return seen
+
+        return looked
 
 
 def _told(error: EmbedgeError) -> dict[str, Any]:

@@ -48,8 +48,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    key = _key(options)
     if options.folder or options.csv:
-        return _many(options)
+        return _many(options, key)
     if not options.person or not options.pictures:
         raise EmbedgeError(
             "E-PERSON",
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         )
     with matcher_from(options) as matcher:
         embeddings = matcher.embed(options.pictures)  # before anything is written
-        with _gallery(options, matcher) as gallery:
+        with _gallery(options, matcher, key) as gallery:
             records = gallery.enroll(
                 options.person, embeddings, matcher.contract, source=matcher.artifact.name
             )
@@ -73,7 +74,22 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _many(options: argparse.Namespace) -> int:
+def _key(options: argparse.Namespace) -> bytes | None:
+    """The key; whoever has one and asks for none as well may mean either."""
+    from embedge.runtime.gallery.keys import KEY_VARIABLE, find_key
+
+    key = find_key(options.key_file)
+    if key is None or not options.unencrypted:
+        return key
+    given = "--key-file" if options.key_file else KEY_VARIABLE
+    raise EmbedgeError(
+        "E-KEY",
+        f"--unencrypted asks for a gallery without a key, and {given} gives one",
+        remedy=f"Leave out --unencrypted, or {given}",
+    )
+
+
+def _many(options: argparse.Namespace, key: bytes | None) -> int:
     from embedge.cli.people_tables import people_of_csv, people_of_folder
 
     if options.person:
@@ -87,7 +103,7 @@ def _many(options: argparse.Namespace) -> int:
     with matcher_from(options) as matcher:
         taken, rows = _embedded(lines, matcher)
         if taken:
-            with _gallery(options, matcher) as gallery:
+            with _gallery(options, matcher, key) as gallery:
                 records = gallery.enroll(
                     [line.person for line in taken],
                     rows,
@@ -134,14 +150,13 @@ def _tell(lines: list[_Line], *, as_json: bool) -> None:
         )
 
 
-def _gallery(options: argparse.Namespace, matcher: "FaceMatcher") -> "Gallery":
+def _gallery(options: argparse.Namespace, matcher: "FaceMatcher", key: bytes | None) -> "Gallery":
     from embedge.runtime.gallery.gallery import Gallery
-    from embedge.runtime.gallery.keys import find_key
 
     return Gallery.for_enrolment(
         options.gallery,
         matcher.contract,
-        key=find_key(options.key_file),
+        key=key,
         rows=options.rows,
         unencrypted=options.unencrypted,
     )

@@ -1,4 +1,6 @@
-"""Look after a gallery: info, people, export, audit, check, recover, compact, renew, new-key."""
+"""Look after a gallery: info, people, export, audit, check, recover, compact, renew, migrate,
+bridged, new-key.
+"""
 
 import argparse
 import json
@@ -6,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from embedge.cli.device.gallery_options import add_gallery_options, opened_gallery, say
+from embedge.cli.learn.migrate import add_migrate_options, run_bridged, run_migrate
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,12 +32,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     renew = actions.add_parser("renew", help="encrypt and rotate every template anew")
     add_gallery_options(renew)
     renew.add_argument("--new-key-file", type=Path, help="also change the key")
+    migrate = actions.add_parser("migrate", help="carry it to another model, back, or for good")
+    add_gallery_options(migrate)
+    add_migrate_options(migrate)
+    add_gallery_options(
+        actions.add_parser("bridged", help="who has no native template yet after a migration")
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     return {
         "new-key": _new_key,
         "info": _info,
+        "migrate": run_migrate,
+        "bridged": run_bridged,
         "people": _people,
         "audit": _audit,
         "check": _check,
@@ -68,6 +79,7 @@ def _info(options: argparse.Namespace) -> int:
         "contract": info.contract.digest,
         "gallery": info.gallery,
         "epoch": info.epoch,
+        "bridged": info.bridged,
     }
     if options.json:
         say(json.dumps(facts))

@@ -25,7 +25,11 @@ from embedge.cli.device.matcher_options import (
 from embedge.errors import EmbedgeError
 
 if TYPE_CHECKING:
+    from embedge.runtime.encoders import Embeddings
+    from embedge.runtime.gallery.gallery import Gallery
     from embedge.runtime.identification import Identification
+    from embedge.runtime.matcher import FaceMatcher
+    from embedge.runtime.threshold import Threshold
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,30 +42,70 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy", choices=("nist-800-63b",), help="bound the chance of a false identification"
     )
+    parser.add_argument(
+        "--replace-bridged",
+        action="store_true",
+        help="who is found gets a native template for a bridged one, if more than the bridge"
+        " vouches for them: a native template, or --confirmed",
+    )
+    parser.add_argument(
+        "--confirmed", metavar="NAME", help="another factor (a card, a PIN) says that it is NAME"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    from embedge.runtime.identification import identify, require_count
+    from embedge.runtime.identification import identify_row, require_count
     from embedge.runtime.policy import NIST_800_63B
 
     require_count(options.top)
     policy = NIST_800_63B if options.policy else None
     refused = 0
-    with matcher_from(options) as matcher, opened_gallery(options) as gallery:
+    writable = options.replace_bridged
+    with matcher_from(options) as matcher, opened_gallery(options, writable=writable) as gallery:
         chosen = decided_by(options, matcher)
         for picture in options.pictures:
             try:
-                result = identify(
-                    matcher, gallery, picture, count=options.top, policy=policy, threshold=chosen
+                row = matcher.embed(picture)
+                result = identify_row(
+                    matcher, gallery, row, count=options.top, policy=policy, threshold=chosen
                 )
-                as_json = [json.dumps(_record(picture, result))]
-                say(*(as_json if options.json else _lines(picture, result)))
+                replaced = options.replace_bridged and _replaced(
+                    options.confirmed, matcher, gallery, row, result, chosen
+                )
+                as_json = [json.dumps({**_record(picture, result), "replaced": replaced})]
+                say(*(as_json if options.json else _lines(picture, result, replaced)))
             except EmbedgeError as error:
                 if len(options.pictures) == 1 or not _is_of(error, picture):
                     raise
                 refused += 1
                 say(_refusal(picture, error, as_json=options.json))
     return 3 if refused else 0
+
+
+def _replaced(
+    confirmed: str | None,
+    matcher: "FaceMatcher",
+    gallery: "Gallery",
+    row: "Embeddings",
+    result: "Identification",
+    chosen: "Threshold | None",
+) -> bool:
+    """A number of one's own may make this stricter, never easier."""
+    from embedge.runtime.gallery.enrolment import checked_name
+    from embedge.runtime.gallery.migration.replacing import replace_bridged
+
+    name = None if confirmed is None else checked_name(confirmed)
+    if result.person is None or name not in (None, result.person):
+        return False
+    limits = [matcher.threshold(), *([chosen] if chosen else [])]
+    return replace_bridged(
+        gallery,
+        result.person,
+        row,
+        matcher.contract,
+        native=max(limits, key=lambda each: each.value),
+        other_factor=name is not None,
+    )
 
 
 def _is_of(error: EmbedgeError, picture: Path) -> bool:
@@ -80,9 +124,14 @@ def _record(picture: Path, result: "Identification") -> dict[str, Any]:
     return {"picture": str(picture), **result.to_json()}
 
 
-def _lines(picture: Path, result: "Identification") -> list[str]:
+def _lines(picture: Path, result: "Identification", replaced: bool) -> list[str]:
     lines = [f"{picture}: {result.person or 'NOBODY'}"]
-    lines += [f"  {each.cosine:+.4f}  {each.person}" for each in result.candidates]
+    lines += [
+        f"  {each.cosine:+.4f}  {each.person}{'  (bridged)' if each.bridged else ''}"
+        for each in result.candidates
+    ]
+    if replaced:
+        lines.append("  a bridged template was replaced by this picture's")
     chance = (
         f"a stranger is taken for somebody with a chance of at most {result.fpir:.2g} among"
         f" {result.templates:,} templates"

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from embedge.pipeline.recipe import Recipe
-    from embedge.report.model import Gate, Report, Verdict
 
 TAKES_OVERRIDES = True
 
@@ -83,6 +82,7 @@ def run(options: argparse.Namespace) -> int:
     from embedge.pipeline.chain import distill_and_export
     from embedge.pipeline.run import open_run
     from embedge.progress import Progress
+    from embedge.report.gate.text import bound_text, gate_lines, shortage_lines, value_text
     from embedge.train.loop import ranks
 
     recipe = _recipe(options)
@@ -109,19 +109,21 @@ def run(options: argparse.Namespace) -> int:
     if outcome is None:
         return 0
     if options.detector:
-        from embedge.pipeline.detector_in_bundle import detector_into_bundle
+        from embedge.pipeline.additions.detector_in_bundle import detector_into_bundle
 
         detector_into_bundle(outcome.bundle, options.detector)
     verdict = outcome.report.verdict
-    print(_summary(verdict))
-    for line in _shortages(outcome.report):
+    print(gate_lines(verdict))
+    for line in shortage_lines(outcome.report):
         print(line)
     print(f"report:  {outcome.bundle / 'report.html'}\nbundle:  {outcome.bundle}")
     if not verdict.passed:
         failed = [gate for gate in verdict.gates if not gate.passed]
         raise GateFailed(
             "E-GATE",
-            "; ".join(f"{gate.what} is {_value(gate)}, bound {_bound(gate)}" for gate in failed),
+            "; ".join(
+                f"{gate.what} is {value_text(gate)}, bound {bound_text(gate)}" for gate in failed
+            ),
             where=folder,
             remedy="See in the report where it is lost; change the recipe or its evaluate.gates",
         )
@@ -196,30 +198,3 @@ def _overrides(options: argparse.Namespace) -> list[str]:
 
 def _command() -> str:
     return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def _summary(verdict: "Verdict") -> str:
-    return "\n".join(
-        f"{'pass' if gate.passed else 'FAIL'}  {_value(gate):>14}  {_bound(gate):>12}  {gate.what}"
-        for gate in verdict.gates
-    )
-
-
-def _shortages(report: "Report") -> list[str]:
-    """Of thresholds looser than asked for, or of none at all."""
-    from embedge.calibration.people.shortage import shortage_text
-
-    return [
-        f"NOTE  {one.name}: {shortage_text(one.shortage, one.threshold)}"
-        for one in report.artifacts
-        if one.shortage is not None
-    ]
-
-
-def _value(gate: "Gate") -> str:
-    return "not measured" if gate.value is None else f"{gate.value:.5g} {gate.unit}".strip()
-
-
-def _bound(gate: "Gate") -> str:
-    sign = "≥" if gate.direction == "min" else "≤"
-    return f"{sign} {gate.bound:g} {gate.unit}".strip()

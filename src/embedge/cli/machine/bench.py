@@ -173,7 +173,14 @@ def _given(paths: list[Path], bundle: "Bundle") -> tuple[Any, Any]:
 def _rendered(bundle: "Bundle") -> tuple[Any, Any]:
     import numpy as np
 
-    from embedge.train.render import FaceRenderer
+    try:
+        from embedge.train.render import FaceRenderer
+    except ModuleNotFoundError as error:
+        raise EmbedgeError(
+            "E-BENCH",
+            "rendered faces are drawn by the whole toolkit, and this is its device's share",
+            remedy="Give aligned crops with --images",
+        ) from error
 
     if bundle.contract.size != 112:
         raise EmbedgeError(

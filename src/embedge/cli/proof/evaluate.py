@@ -358,14 +358,10 @@ def _one_measured(
         progress.task(f"embed with {side}", len(trial.faces)) as task,
     ):
         threshold = model.threshold.value if model.threshold else None
-        told = RunOptions(
-            options.fmrs,
-            options.cache,
-            task,
-            options.groups,
-            options.groups_fmr or GROUPS_FMR,
-            threshold,
-        )
+        # the artifacts of a bundle share a contract, by which a cache names its chunks
+        cache = options.cache and options.cache / model.digest
+        rate = options.groups_fmr or GROUPS_FMR
+        told = RunOptions(options.fmrs, cache, task, options.groups, rate, threshold)
         measured, evidence = trial.run(side, encoder, told)
         contract = encoder.contract
         result = ModelResult(

@@ -166,7 +166,7 @@ def _equal_error(found: EqualErrorRate | None) -> str:
 def _tar(point: TarPoint) -> str:
     label = f"  TAR@{point.fmr:<7.0e}"
     if point.needs is not None:
-        return f"{label}insufficient data: needs {point.needs:,} impostor comparisons"
+        return f"{label}{point.lacks}"
     return (
         f"{label}{_share(point.tar)}  [{_share(point.low)}, {_share(point.high)}]"
         f"  above {point.threshold:.4f}{_few(point)}"

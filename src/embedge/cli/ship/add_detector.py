@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from embedge.pipeline.detector_in_bundle import detector_into_bundle
+    from embedge.pipeline.additions.detector_in_bundle import detector_into_bundle
 
     kind = detector_into_bundle(
         options.bundle,

@@ -17,7 +17,7 @@ from embedge.errors import EmbedgeError
 if TYPE_CHECKING:
     from embedge.export.engines.options import EngineOptions
     from embedge.export.engines.tensorrt.progress import Progress
-    from embedge.pipeline.engine_in_bundle import BuiltEngine, Checking
+    from embedge.pipeline.additions.engine_in_bundle import BuiltEngine, Checking
     from embedge.progress import Task
     from embedge.runtime.picture.images import RgbImage
 
@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _of_bundle(options: argparse.Namespace, progress: "Progress") -> "BuiltEngine":
     from embedge.files import write_json
-    from embedge.pipeline.engine_in_bundle import engine_into_bundle
+    from embedge.pipeline.additions.engine_in_bundle import engine_into_bundle
     from embedge.typed import plain
 
     built = engine_into_bundle(
@@ -123,7 +123,7 @@ def _of_bundle(options: argparse.Namespace, progress: "Progress") -> "BuiltEngin
 
 
 def _of_onnx(options: argparse.Namespace, progress: "Progress") -> "BuiltEngine":
-    from embedge.pipeline.engine_of_onnx import engine_of_onnx, precision_of_onnx
+    from embedge.pipeline.additions.engine_of_onnx import engine_of_onnx, precision_of_onnx
 
     auto = options.precision == "auto"
     precision = precision_of_onnx(options.bundle) if auto else options.precision
@@ -183,7 +183,7 @@ def _engine_options(options: argparse.Namespace, precision: str) -> "EngineOptio
 
 
 def _checking(options: argparse.Namespace) -> "Checking":
-    from embedge.pipeline.engine_in_bundle import Checking
+    from embedge.pipeline.additions.engine_in_bundle import Checking
 
     return Checking(
         crops=_rendered if options.faces is None else lambda: _crops(options.faces),

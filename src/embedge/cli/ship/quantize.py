@@ -1,13 +1,21 @@
 """Quantise an ONNX embedding network to INT8, and show what it costs and gains.
 
-The model may be foreign: any float32 network from one aligned picture to one embedding.
-Pictures under --calib are aligned faces, PERSON/PICTURE or flat. Some are chosen for
-calibration; others measure cosine and latency before and after.
+The model may be foreign: any float network from one aligned picture to one embedding. How it is
+fed is stated or written in the file, and confirmed on faces. Pictures under --calib are aligned
+faces, PERSON/PICTURE or flat. Some are chosen for calibration; others measure cosine and latency
+before and after. Nothing is written where the cosine is under --floor.
 """
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from embedge.cli.ship.foreign_options import (
+    asked_of,
+    confirming_faces,
+    feeding_text,
+    foreign_options,
+)
 
 if TYPE_CHECKING:
     from embedge.export.int8.budget.before_after import BeforeAfter
@@ -47,48 +55,73 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--judge", type=int, default=600, metavar="N", help="pictures --budget is judged on"
     )
     parser.add_argument("--fmr", type=float, default=1e-3, help="operating point of --budget")
+    parser.add_argument(
+        "--floor",
+        type=float,
+        default=0.95,
+        metavar="COSINE",
+        help="write nothing where the first percentile of the cosine to float is under this",
+    )
     parser.add_argument("--seconds", type=float, default=6.0, help="time spent on the latency")
     parser.add_argument("--no-figures", action="store_true", help="only write the file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+    foreign_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    from embedge.export.int8.budget.before_after import before_after
+    from embedge.export.int8.budget.before_after import before_after, parity_of
     from embedge.export.int8.calibration_set import chosen_from_folder, decoded_pictures
-    from embedge.export.int8.qdq import qdq_from_onnx, quantisable_graph
-    from embedge.files import write_json
+    from embedge.export.int8.qdq import qdq_from_onnx
+    from embedge.export.intake.intake import looked_at, taken_in
+    from embedge.files import whole_file, write_json
     from embedge.optional import require
     from embedge.progress import Progress
 
     require("onnx", extra="export")
-    quantisable_graph(options.model)  # a wrong file is told before many pictures are read
+    asked = asked_of(options)
+    looked_at(options.model, asked)  # a wrong file is told before many pictures are read
     chosen = chosen_from_folder(options.calib, options.count, seed=options.seed)
     images, others = (decoded_pictures(chosen.root, some) for some in (chosen.names, chosen.spare))
+    taken = taken_in(options.model, images, asked, confirming_faces(options.calib))
+    print(feeding_text(taken.feeding))
     Progress().say(f"calibrating on {len(images)} of {chosen.offered} pictures …")
-    plan = qdq_from_onnx(
-        options.model,
-        images,
-        options.out,
-        target=options.target,
-        method=options.method,
-        kept=frozenset(options.keep),
-        weight_bits=options.weight_bits,
-        budget=None if options.budget is None else _budget(options, chosen),
-    )
+    with whole_file(options.out) as part:
+        plan = qdq_from_onnx(
+            taken.graph,
+            images,
+            part,
+            target=options.target,
+            method=options.method,
+            kept=frozenset(options.keep),
+            weight_bits=options.weight_bits,
+            budget=None if options.budget is None else _budget(options, chosen),
+        )
+        parity = parity_of(taken, part, others, floor=options.floor)
     plan.write(options.out.with_suffix(".plan.json"))
     chosen.write(options.out.with_suffix(".calibration.json"))
     if options.budget is not None:
         print(_plan_text(plan))
     print(f"{options.out}: INT8 for {options.target}, from {len(images)} pictures")
+    print(_layers_text(plan))
     if options.no_figures:
         return 0
-    figures = before_after(options.model, options.out, others, seconds=options.seconds)
+    size = options.model.stat().st_size
+    figures = before_after(taken, size, options.out, others, parity, seconds=options.seconds)
     print(_text(figures))
     if options.target != "cpu":
         print("the time is ONNX Runtime's, which this graph is not for: measure it in TensorRT")
     if options.json:
         write_json(options.json, figures.to_json())
     return 0
+
+
+def _layers_text(plan: "PrecisionPlan") -> str:
+    """What runs in INT8; a product that silently stays in float would be a surprise later."""
+    line = f"in INT8: {plan.integer} of {plan.layers} convolutions and matrix products"
+    if plan.unknown:
+        some = ", ".join(plan.unknown[:3]) + (" …" if len(plan.unknown) > 3 else "")
+        line += f"; {len(plan.unknown)} have no constant weights and stay in float ({some})"
+    return line
 
 
 def _budget(options: argparse.Namespace, chosen: "CalibrationSet") -> "Budget":

@@ -1,4 +1,4 @@
-"""Sign a bundle, or check who signed it: Ed25519, offline, keys as PEM files.
+"""Sign a bundle or a document, or check who signed it: Ed25519, offline, keys as PEM files.
 
 A locked private key is opened with the password in EMBEDGE_SIGNING_PASSWORD.
 """
@@ -24,6 +24,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--trust", type=Path, action="append", required=True, help="a public key (repeatable)"
     )
     check.add_argument("--at-least-version", type=int, help="refuse an older one")
+    document = actions.add_parser("document", help="sign a certificate.json or dossier.json")
+    document.add_argument("file", type=Path)
+    document.add_argument("--key", type=Path, required=True, help="the private key")
+    checked = actions.add_parser("check-document", help="who signed this document?")
+    checked.add_argument("file", type=Path)
+    checked.add_argument(
+        "--trust", type=Path, action="append", required=True, help="a public key (repeatable)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -56,4 +64,14 @@ def run(options: argparse.Namespace) -> int:
                 until = f", until {told.expires}" if told.expires else ""
                 print(f"{bundle.name}: every file as signed by key {found.key_id}")
                 print(f"{version}{until}")
+        case "document":
+            from embedge.report.papers.paper import sign_paper
+
+            signed = sign_paper(options.file, options.key, password)
+            print(f"signed by key {signed.key_id}")
+        case "check-document":
+            from embedge.report.papers.paper import require_signed
+
+            require_signed(options.file, options.trust)
+            print(f"{options.file}: every byte as signed by a key you trust")
     return 0

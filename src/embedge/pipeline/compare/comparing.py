@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.intervals.lead import lead
-from embedge.calibration.intervals.rates import clustered_interval
+from embedge.calibration.intervals.lead import clustered_interval, lead
 from embedge.files import write_json
 from embedge.pipeline.compare.judging import METRICS, Judge, Rounds, rounds_of
 from embedge.pipeline.recipe import Recipe

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 from embedge.calibration.evaluation.figures import Side
 from embedge.calibration.evaluation.judge import Subject, scores_of
 from embedge.calibration.intervals.bootstrap import resampled
-from embedge.calibration.intervals.rates import tar_rounds
+from embedge.calibration.intervals.lead import tar_rounds
 from embedge.calibration.people.splits import RULES, roles_of
 from embedge.calibration.rates import EqualError, OperatingPoint, equal_error, operating_point
 from embedge.calibration.scores import PairScores

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from embedge.calibration.people.carrying import carries, people_needed, strictest_carried
+from embedge.calibration.people.carrying import carries, strictest_carried
 from embedge.calibration.people.splits import Roles, roles_of
+from embedge.calibration.rates import people_for
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.stages.learn.checks import require_people, somebody_chooses
 
@@ -46,7 +47,7 @@ _WORK = {"threshold": "set thresholds", "judge": "are judged", "choose": "choose
 
 def _held_out(recipe: Recipe, role: str, fmr: float) -> int:
     """The fewest people of whom enough get this role."""
-    needed, count = people_needed(fmr), max(recipe.data.held_out, 3)
+    needed, count = people_for(fmr), max(recipe.data.held_out, 3)
     while True:
         roles = roles_of(np.arange(count), 0, choosing=somebody_chooses(recipe))
         short = needed - int(getattr(roles, role).sum())

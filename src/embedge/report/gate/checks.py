@@ -94,7 +94,7 @@ def _tar(report: Report, rule: TarRule) -> Check:
         return Check(title, False, f"the report has it at FMR {rates or 'none'} only")
     value = point.tar if rule.bound == "value" else point.low
     if value is None:
-        return Check(title, False, f"insufficient data: needs {point.needs} impostor pairs")
+        return Check(title, False, point.lacks)
     return _bounded(title, value, at_least=rule.at_least, label=rule.bound)
 
 

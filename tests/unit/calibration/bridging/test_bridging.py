@@ -10,8 +10,10 @@ from embedge.calibration.bridging.agreement import (
     unlabelled_threshold,
 )
 from embedge.calibration.bridging.attack import attack, looked_up
-from embedge.calibration.bridging.labelled import People, labelled_evidence
+from embedge.calibration.bridging.labelled import People, calibrated, drawn, labelled_evidence
+from embedge.calibration.bridging.report import judged_bridge
 from embedge.calibration.bridging.verdict import Demands, Partial, partial_of, verdict
+from embedge.calibration.people.splits import split_subjects
 from embedge.runtime.bridge import Bridge, End
 
 FMRS = (1e-1, 1e-2)
@@ -39,7 +41,7 @@ def naive_tar(gallery: np.ndarray, probe: np.ndarray, labels: np.ndarray, fmr: f
 def test_points_are_those_of_a_naive_count():
     group = known_people(dims=(40, 40))
     bridge = identity(40)
-    found = labelled_evidence(bridge, group, FMRS, fmr=1e-2, dataset="made up", rounds=20)
+    found = labelled_evidence(bridge, group, FMRS, fmr=1e-2, dataset="made up")
     for point in found.points:
         wanted = naive_tar(group.old, group.new, group.labels, point.fmr)
         assert point.bridged == pytest.approx(wanted, abs=1e-6)
@@ -104,7 +106,7 @@ def test_who_looks_up_what():
 def evidence():
     group = known_people(dims=(40, 40))
     agreed = agreement(group.new, group.new, FMRS)
-    found = labelled_evidence(identity(40), group, FMRS, fmr=1e-2, dataset="made up", rounds=20)
+    found = labelled_evidence(identity(40), group, FMRS, fmr=1e-2, dataset="made up")
     return agreed, found
 
 
@@ -163,8 +165,50 @@ def test_who_is_enrolled_again_is_whom_the_gauge_doubts():
     ends = End("a", "", 41), End("b", "", 40)
     bridge = replace(Bridge.from_matrix(*ends, np.eye(40, 41)), gauge=gauge)
     told = People(old, group.new, group.labels)
-    whole = labelled_evidence(bridge, told, (1e-2,), fmr=1e-2, dataset="made up", rounds=20)
+    whole = labelled_evidence(bridge, told, (1e-2,), fmr=1e-2, dataset="made up")
     found = partial_of(bridge, told, DEMANDS, dataset="made up")
     assert found.share == pytest.approx(0.2)
     assert found.kept > 0.99 > whole.points[0].kept
     assert partial_of(identity(40), group, DEMANDS, dataset="made up") is None
+
+
+def test_the_map_carries_stricter_thresholds_and_the_limit_of_a_partial_verdict():
+    group = known_people(dims=(40, 40))
+    strict = labelled_evidence(identity(40), group, FMRS, fmr=1e-1, dataset="made up")
+    assert strict.threshold is not None
+    (stricter,) = strict.stricter
+    assert stricter.fmr_upper <= 1e-2 < strict.threshold.fmr_upper
+    assert stricter.value > strict.threshold.value
+    held_out = group.old, group.new
+    asked = {"candidates": {}, "known": (), "datasets": ("strangers", "made up")}
+    bridge, report = judged_bridge(identity(40), held_out, group, Demands(1e-1, 0.5), **asked)
+    assert report.verdict.partial is None
+    assert "enrol_again_up_to" not in bridge.facts
+    assert [point.fmr_target for point in bridge.operating_points] == [1e-1, 1e-2]
+    gauged = replace(identity(40), gauge=np.eye(1, 41, 3, np.float32)[0])
+    kept = labelled_evidence(gauged, group, FMRS, fmr=1e-2, dataset="made up").point_at(1e-2)
+    best = partial_of(gauged, group, Demands(1e-2, 0.5), dataset="made up")
+    assert best is not None
+    assert kept is not None
+    demand = (kept.kept + best.kept) / 2
+    bridge, report = judged_bridge(gauged, held_out, group, Demands(1e-2, demand), **asked)
+    if best.kept > kept.kept:
+        assert report.verdict.decision == "partial"
+        assert bridge.facts["enrol_again_up_to"] == best.limit
+    else:
+        assert report.verdict.decision != "partial"
+
+
+def test_the_threshold_holds_for_templates_that_are_drawn_together_too():
+    group = known_people(dims=(40, 40))
+    moved = drawn(group.old, group.labels)
+    for row, label, old in zip(moved, group.labels, group.old, strict=True):
+        mean = group.old[group.labels == label].mean(axis=0)
+        np.testing.assert_allclose(row, old + mean, atol=1e-6)
+    found = labelled_evidence(identity(40), group, (1e-2,), fmr=1e-2, dataset="made up")
+    chosen, _ = split_subjects(group.labels, 0)
+    assert found.threshold is not None
+    for rows in (group.old, identity(40).apply(moved)):
+        limit, _ = calibrated(rows, group, chosen, 1e-2, dataset="made up")
+        assert limit is not None
+        assert found.threshold.value >= limit.value

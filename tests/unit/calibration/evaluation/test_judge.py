@@ -24,7 +24,7 @@ from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import unit_rows
 from embedge.typed import plain, structured
 
-FMRS = (1e-1, 1e-2, 1e-6)
+FMRS = (1e-1, 5e-2, 1e-6)
 LABELS = np.repeat(np.arange(20), 4)
 CONTRACT = EmbeddingContract("space", "0" * 64, 32)
 
@@ -79,7 +79,9 @@ def test_counts_and_same_image_cosines(teacher, student):
 
 def test_a_target_beyond_the_data_stays_a_reason(teacher):
     point = one(Asked(teacher, teacher)).tar_at(1e-6)
-    assert (point.tar, point.needs) == (None, 3_000_000)
+    assert (point.tar, point.have, point.of) == (None, 20, "people")
+    assert point.needs >= 2449  # whose pairs are as many as the rule of three asks for
+    assert point.lacks == f"insufficient data: FMR 1e-06 needs {point.needs:,} people; there are 20"
 
 
 @pytest.mark.parametrize("block", [2048, 9])
@@ -198,10 +200,9 @@ def test_every_tar_tells_the_errors_it_rests_on(teacher, student):
 
 def test_the_line_is_the_own_threshold_or_the_strictest_carried(teacher):
     alone = one(Asked(teacher, teacher))
-    assert (alone.line.value, alone.line.words) == (
-        alone.tar[1].threshold,
-        "FMR 1 % of these people",
-    )
+    strictest = [point for point in alone.tar if point.tar is not None][-1]
+    assert alone.line.value == strictest.threshold
+    assert alone.line.words == f"FMR {100 * strictest.fmr:g} % of these people"
     own = one(Asked(teacher, teacher, threshold=0.42))
     assert (own.line.value, own.line.words) == (0.42, "the threshold that was set beforehand")
     none = replace(alone, tar=(replace(alone.tar[2]),))

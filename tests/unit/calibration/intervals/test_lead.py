@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from embedge.calibration.intervals import bootstrap
 from embedge.calibration.intervals.bootstrap import resampled
-from embedge.calibration.intervals.lead import Lead, lead
-from embedge.calibration.intervals.rates import tar_rounds
+from embedge.calibration.intervals.lead import Lead, clustered_interval, lead, tar_rounds
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import operating_point
 
@@ -55,3 +55,42 @@ def test_its_width_is_students_quantile_of_the_spread_of_differences(people):
     width = stats.t.ppf(0.975, people - 1) * rounds.std() * (people / (people - 1)) ** 0.5
     assert found.high - 0.3 == pytest.approx(width, rel=0.01)
     assert found.high - 0.3 == pytest.approx(0.3 - found.low)
+
+
+@pytest.mark.parametrize(("people", "confidence"), [(12, 0.9), (40, 0.95), (400, 0.99)])
+def test_few_people_widen_an_interval_as_students_quantile_says(people, confidence):
+    from scipy import stats
+
+    rounds, rate = np.random.default_rng(0).normal(0.3, 0.03, 500), 0.3
+    z, t = (f.ppf((1 + confidence) / 2) for f in (stats.norm, stats.t(people - 1)))
+    effective = rate * (1 - rate) / np.var(rounds) * (z / t) ** 2 * (people - 1) / people
+    low, high = stats.beta.ppf(
+        [(1 - confidence) / 2, (1 + confidence) / 2],
+        [rate * effective, rate * effective + 1],
+        [(1 - rate) * effective + 1, (1 - rate) * effective],
+    )
+    untouched = 1 - ((1 - confidence) / 2) ** (1 / people)
+    found = clustered_interval(rate, rounds, people, confidence)
+    assert found.low == pytest.approx(min(low, 1 - untouched), rel=0.01)
+    assert found.high == pytest.approx(max(high, untouched), rel=0.01)
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_rounds_count_what_a_loop_counts(dense, monkeypatch):
+    if not dense:
+        monkeypatch.setattr(bootstrap, "_DENSE_SUBJECTS", 0)
+    generator = np.random.default_rng(5)
+    rows = np.repeat(generator.normal(size=(12, 8)), 3, 0) + generator.normal(size=(36, 8))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    scores = pairs_within(rows.astype(np.float32), np.repeat(np.arange(12), 3))
+    resampling, errors = resampled(scores, rounds=20, seed=4), 25
+    threshold = scores.tail[-errors - 1]
+    parts = list(resampling.curves(60))
+    fmr = np.concatenate([part.fmr[:, errors] for part in parts])
+    fnmr = np.concatenate([part.fnmr[:, errors] for part in parts])
+    left, right = scores.gallery_subjects[scores.tail_pairs].T
+    for number, drawn in enumerate(resampling.weights):
+        counts, own = drawn[left] * drawn[right], drawn[scores.genuine_subjects]
+        assert fmr[number] == pytest.approx(counts[scores.tail > threshold].sum() / counts.sum())
+        rejected = own[scores.genuine <= threshold].sum() / own.sum()
+        assert fnmr[number] == pytest.approx(rejected, abs=1e-6)

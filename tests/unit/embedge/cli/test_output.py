@@ -32,3 +32,27 @@ def test_nothing_is_left_for_python_to_complain_of_at_its_end() -> None:
             env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         )
     assert (done.returncode, done.stderr) == (3, "")
+
+
+@pytest.mark.parametrize(
+    ("command", "closed", "status", "told"),
+    [
+        ("embedge --version", ">&-", 2, "embedge: E-WRITE: cannot write the output: it is closed"),
+        ("embedge verify x a b --exit-status", ">&-", 2, "embedge: E-WRITE: "),
+        ("embedge verify x a b --exit-status", ">&- 2>&-", 2, ""),
+        ("embedge verify x a b", "2>&-", 2, ""),
+        ("embedge --version", "2>&-", 0, ""),
+    ],
+)
+def test_a_closed_output_is_a_mistake_and_no_decision(
+    command: str, closed: str, status: int, told: str
+) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"{sys.executable}" -m {command} {closed}'],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == status
+    assert done.stderr.startswith(told)
+    assert done.stderr.count("\n") == bool(told)
+    assert bool(done.stdout) == (status == 0)

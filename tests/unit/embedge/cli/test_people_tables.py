@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,15 @@ def test_what_is_no_table_is_refused(content: bytes, why: str, tmp_path: Path) -
     assert (caught.value.code, caught.value.where) == ("E-PEOPLE", str(table))
     with pytest.raises(EmbedgeError, match="no folder with pictures"):
         people_of_folder(tmp_path)
+
+
+def test_only_a_file_of_bounded_size_is_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe, large = tmp_path / "pipe", tmp_path / "large.csv"
+    os.mkfifo(pipe)
+    large.write_text("a.png,ann\n" * 3)
+    monkeypatch.setattr("embedge.cli.people_tables._LARGEST_TABLE", 20)
+    for table, why in ((Path("/dev/null"), "a device"), (pipe, "a pipe"), (large, "more than 20")):
+        with pytest.raises(EmbedgeError, match=f"E-PEOPLE.*{why}"):
+            people_of_csv(table)

@@ -123,5 +123,5 @@ def test_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
         apply = staticmethod(lambda rows: new)
 
     people = labelled.People(old, new, np.asarray(labels))
-    labelled.labelled_evidence(Same(), people, [0.1], fmr=0.1, dataset="d", rounds=20)  # type: ignore[arg-type]
+    labelled.labelled_evidence(Same(), people, [0.1], fmr=0.1, dataset="d")  # type: ignore[arg-type]
     apart(seen["threshold"], seen["judge"])

@@ -5,11 +5,10 @@ import onnx
 import pytest
 from graphs import graph_of, operators, run
 from onnx import helper
-from small_face import embed
+from small_face import CONTRACT, embed
 
 from embedge.errors import EmbedgeError
 from embedge.export.graph.surgery import (
-    DEFAULT_CONTRACT,
     Graph,
     attribute,
     batches_of,
@@ -103,14 +102,14 @@ def test_weights_in_a_second_file_are_refused(tmp_path):
     graph = graph_of([conv], {"w": np.ones((8, 3, 9, 9), np.float32)})
     model, path = graph.to_model(), tmp_path / "m.onnx"
     onnx.save(model, path, save_as_external_data=True, location="m.data", size_threshold=0)
-    with pytest.raises(EmbedgeError, match=r"E-GRAPH.*second file"):
+    with pytest.raises(EmbedgeError, match=r"E-EXTERNAL-DATA.*second file"):
         Graph.read(path)
 
 
 def test_inner_tensors_are_shown_batch_by_batch(pictures):
     nodes = [helper.make_node("Abs", ["x"], ["a"]), helper.make_node("Neg", ["a"], ["y"])]
     graph = graph_of(nodes, {})
-    seen = list(observe(graph, ["x", "a"], batches_of(pictures)))
+    seen = list(observe(graph, ["x", "a"], batches_of(pictures, CONTRACT)))
     assert [len(values["x"]) for values in seen] == [16, len(pictures) - 16]
     for values in seen:
         np.testing.assert_array_equal(values["a"], np.abs(values["x"]))
@@ -119,7 +118,7 @@ def test_inner_tensors_are_shown_batch_by_batch(pictures):
 
 def test_only_the_input_needs_no_session(pictures):
     graph = graph_of([helper.make_node("Abs", ["x"], ["y"])], {})
-    (values,) = observe(graph, ["x"], [next(batches_of(pictures))])
+    (values,) = observe(graph, ["x"], [next(batches_of(pictures, CONTRACT))])
     assert values["x"].min() >= -1
     assert values["x"].max() <= 1
 
@@ -130,9 +129,10 @@ def test_a_graph_a_file_and_its_bytes_embed_alike(student_file, pictures):
         np.testing.assert_allclose(embeddings_of(model, pictures), expected, atol=1e-5)
 
 
-def test_a_stamped_contract_is_read_and_a_foreign_graph_has_the_default():
+def test_a_stamped_contract_is_read_and_a_foreign_graph_has_none():
     graph = graph_of([helper.make_node("Abs", ["x"], ["y"])], {})
-    assert read_contract(graph) == DEFAULT_CONTRACT
+    with pytest.raises(EmbedgeError, match=r"E-FEEDING-UNSTATED.*--mean"):
+        read_contract(graph)
     contract = EmbeddingContract(space="s" * 64, model="m", dim=16, mean=128.0)
     stamp(graph, contract)
     assert read_contract(Graph.from_model(graph.to_model())) == contract

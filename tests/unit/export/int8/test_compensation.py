@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from graphs import run
-from small_face import small_face
+from small_face import CONTRACT, small_face
 
 from embedge.export.graph.canonical import canonical
-from embedge.export.graph.surgery import DEFAULT_CONTRACT, Graph, batches_of
+from embedge.export.graph.surgery import Graph, batches_of
 from embedge.export.int8.compensation import (
     channel_bounds,
     correct_biases,
@@ -22,9 +22,9 @@ from embedge.runtime.encoders import tensor_from_crops
 
 
 def test_every_grey_level_is_a_code(student):
-    ((name, bounds),) = exact_entrance(student, DEFAULT_CONTRACT).items()
+    ((name, bounds),) = exact_entrance(student, CONTRACT).items()
     greys = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
-    shifted = tensor_from_crops(greys, DEFAULT_CONTRACT) - np.float32(0.5 / 127.5)
+    shifted = tensor_from_crops(greys, CONTRACT) - np.float32(0.5 / 127.5)
     for symmetric, first in ((False, 0), (True, -128)):
         scale = activation_scale(bounds, symmetric=symmetric)
         codes = scale.codes(shifted)[0, 0].astype(int).ravel()
@@ -34,13 +34,13 @@ def test_every_grey_level_is_a_code(student):
 
 def test_the_shift_is_undone_in_the_bias(student, tensor):
     expected = run(student, tensor)
-    exact_entrance(student, DEFAULT_CONTRACT)
+    exact_entrance(student, CONTRACT)
     found = run(student, tensor)
     assert np.abs(found - expected).max() < 5e-3 * np.abs(expected).max()
 
 
 def test_three_scales_have_no_common_grid(student):
-    three = replace(DEFAULT_CONTRACT, std=(58.4, 57.1, 57.4))
+    three = replace(CONTRACT, std=(58.4, 57.1, 57.4))
     before = len(student.nodes)
     assert exact_entrance(student, three) == {}
     assert len(student.nodes) == before
@@ -55,7 +55,7 @@ def test_equalised_channels_have_one_range(student, pictures, tensor):
     )
     both = [inner, student.producer(inner).input[0]]  # the two ends of a PReLU
     before = _spread(student, both, pictures)
-    equalise(student, batches_of(pictures))
+    equalise(student, batches_of(pictures, CONTRACT))
     np.testing.assert_allclose(run(student, tensor), expected, atol=1e-5)
     assert before > 2.5
     assert _spread(student, both, pictures) < 1.01
@@ -63,7 +63,9 @@ def test_equalised_channels_have_one_range(student, pictures, tensor):
 
 def _spread(graph, names, pictures):
     """How much wider the widest channel is than most of the others."""
-    bounds = np.max([*channel_bounds(graph, names, batches_of(pictures)).values()], axis=0)
+    bounds = np.max(
+        [*channel_bounds(graph, names, batches_of(pictures, CONTRACT)).values()], axis=0
+    )
     return bounds.max() / np.quantile(bounds, 0.25)
 
 
@@ -72,7 +74,7 @@ def test_equalisation_respects_other_activations(tmp_path, contract, pictures, t
     onnx_from_student(small_face(activation), contract, tmp_path / "s.onnx")
     graph = canonical(Graph.read(tmp_path / "s.onnx"))
     expected = run(graph, tensor)
-    equalise(graph, batches_of(pictures))
+    equalise(graph, batches_of(pictures, CONTRACT))
     np.testing.assert_allclose(run(graph, tensor), expected, atol=1e-5)
 
 
@@ -83,7 +85,7 @@ def test_a_corrected_bias_gives_the_mean_of_float(student, pictures):
     wanted = wanted_tensors(student, "cpu", kept=everything)
     before = student.constants[layer.input[2]].copy()
     scale = activation_scale(Range(-1, 1), symmetric=False)
-    batch = next(batches_of(pictures))
+    batch = next(batches_of(pictures, CONTRACT))
     correct_biases(student, wanted, {"image": Range(-1, 1)}, "cpu", [batch], bits=4)
     moved = student.constants[layer.input[2]] - before
     assert np.abs(moved).max() > 1e-3

@@ -4,7 +4,7 @@ from small_face import DIM
 
 from embedge.export.graph.canonical import canonical
 from embedge.export.graph.surgery import Graph, attribute
-from embedge.export.int8.placement import last_layers, layer_macs
+from embedge.export.int8.placement import cheap_ends, layer_macs
 from embedge.export.student import onnx_from_student
 from embedge.train.models import mobilefacenet
 
@@ -32,7 +32,7 @@ def test_the_last_layers_of_a_mobilefacenet(contract, pictures, tmp_path):
     net = mobilefacenet(DIM, scale=1, width=0.25, activation="relu")
     onnx_from_student(net, contract, tmp_path / "s.onnx")
     graph = canonical(Graph.read(tmp_path / "s.onnx"))
-    found = last_layers(graph, pictures[:1])
+    found = cheap_ends(graph, pictures[:1], "trt")
     nodes = [node for node in graph.nodes if node.name in found]
     assert [node.op_type for node in nodes] == ["Conv", "Gemm"]
     assert graph.constants[nodes[0].input[1]].shape[2:] == (7, 7)
@@ -40,6 +40,6 @@ def test_the_last_layers_of_a_mobilefacenet(contract, pictures, tmp_path):
 
 
 def test_costly_last_layers_are_not_closing(student_file, pictures, shares):
-    found = last_layers(canonical(Graph.read(student_file)), pictures[:1])
+    found = cheap_ends(canonical(Graph.read(student_file)), pictures[:1], "trt")
     assert sum(found.values()) <= 0.005
     assert np.all([shares[name] == share for name, share in found.items()])

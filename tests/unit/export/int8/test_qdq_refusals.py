@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from graphs import graph_of
 from onnx import helper
+from small_face import CONTRACT
 
 from embedge.errors import EmbedgeError
-from embedge.export.graph.surgery import Graph
+from embedge.export.graph.surgery import Graph, stamp
 from embedge.export.int8.qdq import qdq_from_onnx
+from embedge.export.intake.intake import taken_in
 
 node = helper.make_node
 WEIGHT = {"w": np.ones((4, 3, 3, 3), np.float32)}
@@ -15,6 +17,7 @@ CONV = node("Conv", ["x", "w"], ["y"], name="first")
 
 
 def refusal(graph, pictures, tmp_path):
+    stamp(graph, CONTRACT)
     graph.write(tmp_path / "m.onnx")
     with pytest.raises(EmbedgeError) as caught:
         qdq_from_onnx(tmp_path / "m.onnx", pictures, tmp_path / "q.onnx")
@@ -23,10 +26,15 @@ def refusal(graph, pictures, tmp_path):
 
 
 def test_dynamic_sizes(pictures, tmp_path):
-    graph = graph_of([CONV], WEIGHT, shape=("batch", 3, "height", "width"))
-    message = refusal(graph, pictures, tmp_path)
-    assert "E-NOT-QUANTISABLE" in message
-    assert "height" in message
+    graph_of([CONV], WEIGHT, shape=("batch", 3, "height", "width")).write(tmp_path / "m.onnx")
+    with pytest.raises(EmbedgeError, match=r"E-NOT-QUANTISABLE.*'height'.*one size"):
+        taken_in(tmp_path / "m.onnx", pictures)
+
+
+def test_a_model_that_does_not_say_how_it_is_fed(pictures, tmp_path):
+    graph_of([CONV], WEIGHT).write(tmp_path / "m.onnx")
+    with pytest.raises(EmbedgeError, match=r"E-FEEDING-UNSTATED.*--mean"):
+        qdq_from_onnx(tmp_path / "m.onnx", pictures, tmp_path / "q.onnx")
 
 
 def test_quantised_already(student_file, pictures, tmp_path):

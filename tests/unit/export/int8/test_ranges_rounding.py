@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from graphs import graph_of, reference, run
 from onnx import helper
+from small_face import CONTRACT
 
-from embedge.export.graph.surgery import DEFAULT_CONTRACT, Graph
+from embedge.export.graph.surgery import Graph
 from embedge.export.int8.placement import dequantise, quantise
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.int8.ranges import (
@@ -77,7 +78,7 @@ def test_the_reference_evaluator_agrees_with_onnxruntime(student_file, pictures,
     for target in ("cpu", "trt"):
         path = tmp_path / f"{target}.onnx"
         qdq_from_onnx(student_file, pictures, path, target=target)
-        tensor = tensor_from_crops(pictures[:2], DEFAULT_CONTRACT)
+        tensor = tensor_from_crops(pictures[:2], CONTRACT)
         expected = reference(Graph.read(path), tensor)
         found = run(Graph.read(path), tensor)
         cosine = np.sum(found * expected, axis=1)

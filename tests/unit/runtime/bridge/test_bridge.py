@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,3 +85,24 @@ def test_arrays_that_do_not_fit_are_no_bridge():
         Bridge.from_matrix(OLD, NEW, rows(5, 3))
     with pytest.raises(ValueError, match="no activation"):
         wide_bridge("sign")
+
+
+def test_a_turned_bridge_answers_the_same_between_turned_spaces():
+    bridge, old = wide_bridge("tanh"), rows(20, 5, 30)
+    source, target = (np.float32(np.linalg.qr(rows(dim, dim, dim))[0]) for dim in (5, 3))
+    plain, turned = bridge.bridged(old), bridge.turned(source, target).bridged(old @ source.T)
+    np.testing.assert_allclose(turned.rows, plain.rows @ target.T, atol=1e-5)
+    np.testing.assert_allclose(turned.expected, plain.expected, atol=1e-5)
+
+
+def test_the_digest_is_of_the_map_and_of_nothing_else():
+    bridge = wide_bridge()
+    assert bridge.digest == wide_bridge().digest
+    assert bridge.with_threshold(None).digest == bridge.digest
+    seen = {bridge.digest, wide_bridge("tanh").digest}
+    for name in ("linear", "offset", "gauge"):
+        changed = getattr(bridge, name).copy()
+        changed.flat[0] += 1
+        seen.add(replace(bridge, **{name: changed}).digest)
+    seen.add(replace(bridge, target=End("other", "d" * 64, 3)).digest)
+    assert len(seen) == 6

@@ -1,6 +1,8 @@
 import json
+import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -97,6 +99,79 @@ def test_acts_never_hold_up_who_watches() -> None:
     assert len(failures) == 80
 
 
-def test_an_empty_command() -> None:
-    with pytest.raises(EmbedgeError, match="E-OPTION"):
-        by_command([])
+@pytest.mark.parametrize("command", [[], "", "it's", 'say "'])
+def test_what_is_no_command_is_refused_at_the_start(command: str | list[str]) -> None:
+    with pytest.raises(EmbedgeError, match="E-OPTION: --run"):
+        by_command(command)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://a b/", "http://[bad", "http://", "http://door:99999/", "http://é/", "http://a/\n"],
+)
+def test_what_is_no_address_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(EmbedgeError, match="E-OPTION: --webhook"):
+        by_webhook(url)
+
+
+@pytest.fixture
+def babbler() -> Iterator[str]:
+    """A server that answers what is no HTTP."""
+
+    def babble() -> None:
+        while True:
+            try:
+                asked, _ = listening.accept()
+            except OSError:
+                return
+            with asked:
+                asked.recv(65536)
+                asked.sendall(b"who is there?\r\n\r\n")
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=babble, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+
+
+def test_no_answer_ends_what_acts(babbler: str) -> None:
+    done: list[int] = []
+    failures: list[EmbedgeError] = []
+
+    def own(event: Event) -> None:
+        raise KeyError(event.track)
+
+    with Acting(
+        [by_webhook(babbler), own, lambda one: done.append(one.track)], failures.append
+    ) as acting:
+        for track in range(3):
+            acting.on(Event("stranger", None, None, 0.0, track, 1, EVENT.box))
+    assert done == [0, 1, 2]
+    assert [error.code for error in failures] == ["E-ACTION"] * 6
+    assert babbler in failures[0].what
+    assert "KeyError" in failures[1].what
+
+
+def test_failures_that_nobody_reads_end_nothing() -> None:
+    done: list[int] = []
+
+    def closed(error: EmbedgeError) -> None:
+        raise BrokenPipeError
+
+    with Acting(
+        [by_command(["no-such-program"]), lambda one: done.append(one.track)], closed
+    ) as acting:
+        for _ in range(2):
+            acting.on(EVENT)
+    assert done == [0, 0]
+
+
+def test_what_a_command_leaves_running_is_not_waited_for() -> None:
+    leaves = "import subprocess, sys; subprocess.Popen(['sleep', '4'])"
+    began = time.monotonic()
+    by_command([sys.executable, "-c", leaves], seconds=3.0)(EVENT)
+    with pytest.raises(EmbedgeError, match="ended with 1: jammed"):
+        by_command([sys.executable, "-c", f"{leaves}; sys.exit('jammed')"], seconds=3.0)(EVENT)
+    assert time.monotonic() - began < 6

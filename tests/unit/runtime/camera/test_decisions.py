@@ -33,6 +33,11 @@ def test_one_frame_is_not_enough_and_enough_are_told_once() -> None:
     assert event.time == pytest.approx(0.2)
 
 
+def test_a_cosine_is_at_most_one() -> None:
+    (event,) = told([[seen("ann", cosine=1.0000001)]], Rules(agree=1, among=1))
+    assert event.to_json()["cosine"] == 1.0
+
+
 def test_frames_that_name_two_people_name_nobody() -> None:
     rules = Rules(agree=3, among=5)
     mixed = [[seen(name)] for name in ("ann", "ben", "ann", "ann", "ben", "ann")]

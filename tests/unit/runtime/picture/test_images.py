@@ -1,6 +1,8 @@
 """Pictures: whole, upright, bounded, or refused with a code."""
 
 import io
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -137,8 +139,13 @@ def test_pictures_of_every_kind(picture, colour, expected):
 def test_a_colour_that_the_channels_contradict(array, colour):
     with pytest.raises(EmbedgeError, match=rf"E-IMAGE-ARRAY.*is not {colour}"):
         rgb_from_picture(array, colour=colour)
-    with pytest.raises(EmbedgeError, match="no colour order 'YUV'"):
-        rgb_from_picture(array, colour="YUV")
+
+
+@pytest.mark.parametrize("colour", ["YUV", "bgr", "", {}, 0, GRADIENT])
+def test_a_colour_that_there_is_not(colour):
+    for picture in (GRADIENT, encoded(Image.fromarray(GRADIENT))):
+        with pytest.raises(EmbedgeError, match="E-IMAGE-ARRAY: there is no colour order"):
+            rgb_from_picture(picture, colour=colour)
 
 
 def test_a_pillow_image_is_upright_and_bounded():
@@ -158,3 +165,29 @@ def rotated():
 def test_float_pictures_say_why():
     data = encoded(Image.fromarray(GRADIENT[..., 0].astype(np.float32)), "TIFF")
     assert code_of(data) == "E-IMAGE"
+
+
+def test_a_matrix_is_a_grey_picture_and_any_path_is_one(tmp_path):
+    class Named(os.PathLike):
+        def __fspath__(self):
+            return str(tmp_path / "a.png")
+
+    with pytest.warns(PendingDeprecationWarning):
+        matrix = np.asmatrix(GRADIENT[..., 0])
+    grey = rgb_from_picture(matrix)
+    assert np.array_equal(grey, GRADIENT[..., :1].repeat(3, 2))
+    Image.fromarray(GRADIENT).save(tmp_path / "a.png")
+    assert np.array_equal(rgb_from_picture(Named()), GRADIENT)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])
+def test_threads_share_an_image_that_is_not_read_yet(form, tmp_path):
+    random = np.random.default_rng(0)
+    noise = Image.fromarray(random.integers(0, 256, (400, 400, 3), np.uint8))
+    (tmp_path / "a").write_bytes(encoded(noise, form, exif=rotated()))
+    expected = rgb_from_picture(tmp_path / "a")
+    for _ in range(5):
+        shared = Image.open(tmp_path / "a")
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(rgb_from_picture, [shared] * 8))
+        assert all(np.array_equal(one, expected) for one in found)

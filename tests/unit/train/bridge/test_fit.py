@@ -2,10 +2,13 @@ import numpy as np
 import pytest
 from two_spaces import people, rotation, strangers, unit
 
+from embedge.calibration.bridging.agreement import agreement
+from embedge.calibration.bridging.verdict import Demands, verdict
 from embedge.runtime.bridge import End
 from embedge.train.bridge.aim import Aim
 from embedge.train.bridge.attacker import attacker_curve
 from embedge.train.bridge.fit import fitted_bridge
+from embedge.train.bridge.linear import Moments, orthogonal
 from embedge.train.bridge.pairs import Pairs
 
 OLD, NEW = End("old", "a", 48), End("new", "b", 40)
@@ -61,6 +64,36 @@ def test_one_space_is_recognised_and_left_alone():
     turned = np.float32(student @ rotation(40, 2).T)
     other = fitted_bridge(End("t", "a", 40), End("s", "b", 40), Pairs([teacher], [turned]))
     assert other.kind != "identity"
+
+
+@pytest.mark.parametrize("spoiled", ["shuffled", "mirrored axes", "axes in another order", "noise"])
+def test_what_only_looks_like_one_space_is_not_taken_for_one(spoiled):
+    random = np.random.default_rng(6)
+    teacher = unit(random.normal(size=(900, 40)))
+    student = unit(teacher + 0.1 * random.normal(size=teacher.shape))
+    decoy = {
+        "shuffled": student[random.permutation(900)],
+        "mirrored axes": student * np.where(np.arange(40) % 2, -1, 1).astype(np.float32),
+        "axes in another order": student[:, random.permutation(40)],
+        "noise": unit(random.normal(size=teacher.shape)),
+    }[spoiled]
+    fitted = fitted_bridge(End("t", "a", 40), End("s", "b", 40), Pairs([teacher], [decoy]))
+    assert fitted.kind != "identity"
+
+
+def test_the_identity_of_teacher_and_student_is_said_and_is_a_go():
+    random = np.random.default_rng(5)
+    teacher = unit(random.normal(size=(900, 40)))
+    student = unit(teacher + 0.1 * random.normal(size=teacher.shape))
+    fitted = fitted_bridge(End("t", "a", 40), End("s", "b", 40), Pairs([teacher], [student]))
+    agreed = agreement(fitted.held_out, fitted.native, (1e-3,))
+    told = verdict(fitted.bridge, agreed, None, Demands())
+    assert told.decision == "go"
+    assert "the identity within its error" in told.reasons[0]
+    own = Moments.of(teacher, student)
+    away = orthogonal(own).matrix - np.eye(40)
+    error = 2 * np.sqrt(40) * 0.1 / (np.sqrt(1 / 40) * np.sqrt(900))  # of a random matrix so noisy
+    assert np.linalg.norm(away, 2) < error
 
 
 def test_more_views_are_more_pairs_and_stay_in_one_fold():

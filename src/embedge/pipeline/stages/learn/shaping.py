@@ -30,8 +30,15 @@ from embedge.pipeline.stages.learn.head import (
 )
 from embedge.pipeline.stages.learn.students import OWN_HEAD, StudentFacts, student_stage
 from embedge.pipeline.stages.learn.teacher import TeacherFacts, teacher_of, teacher_stage
+from embedge.runtime.bridge import read_bridge, write_bridge
 from embedge.train.loop import ranks
-from embedge.train.teachers import MappedTeacher, TorchTeacher, save_map, save_teacher
+from embedge.train.teachers import (
+    MappedTeacher,
+    TorchTeacher,
+    open_teacher,
+    save_map,
+    save_teacher,
+)
 from embedge.train.teachers.making.shape import shaped_map, shaped_network
 from embedge.train.teachers.mapped import MAP_FILE, principal_map
 
@@ -41,11 +48,12 @@ __all__ = ["learning_stages", "school_of"]
 def school_of(run: Run, recipe: Recipe) -> tuple[School, Stage | None]:
     """Faces, teacher and head; and the original teacher where this one was made from it."""
     faces = train_faces_stage(run, recipe)
-    teacher = teacher_stage(run, recipe, faces)
+    own = teacher_stage(run, recipe, faces)
+    teacher = _bridged(run, recipe, own) if recipe.distill.bridge else own
     school = School(faces, teacher, head_stage(run, recipe, faces, teacher))
     dim = recipe.student.dim
     if recipe.student.dims != "pca" or dim is None or dim == head_of(school.head).shape[1]:
-        return school, None
+        return school, own if teacher is not own else None
     return _reduced(run, school, dim), teacher
 
 
@@ -67,6 +75,31 @@ def learning_stages(
     if original is not None:
         stages["original-teacher"] = original
     return {"faces": school.faces, "teacher": school.teacher, "head": school.head, **stages}
+
+
+def _bridged(run: Run, recipe: Recipe, teacher: Stage) -> Stage:
+    """The teacher as a network of the bridge's other end would have answered."""
+    path = Path(recipe.distill.bridge or "")
+    bridge = read_bridge(path)
+    if recipe.student.dims == "pca" or (
+        recipe.distill.method == "sh-kd" and recipe.distill.shape == "map"
+    ):
+        raise EmbedgeError(
+            "E-TEACHER-FROZEN",
+            "a teacher that is seen through a bridge is not mapped a second time",
+            where=path,
+            remedy="Leave student.dims and distill.shape as they are without distill.bridge",
+        )
+
+    def work(folder: Path) -> TeacherFacts:
+        _same_files(teacher, folder)
+        write_bridge(folder / MAP_FILE, bridge)
+        facts = teacher.read(TeacherFacts)
+        open_teacher(folder, facts.preprocessing)  # refuses a bridge of another network
+        return replace(facts, curves={})
+
+    inputs = {"bridge": bridge.digest}
+    return run.stage("teacher-bridged", inputs, [teacher], work, stand_in=work)
 
 
 def _reduced(run: Run, school: School, dim: int) -> School:

@@ -14,6 +14,7 @@ from embedge.bench.results import Latency
 from embedge.calibration.evaluation.figures import Acquisition, Key
 from embedge.calibration.evaluation.worst import ScoredPair
 from embedge.files import sha256_file
+from embedge.pipeline.golden_file import golden_file
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.faces import faces_of
@@ -53,6 +54,7 @@ from embedge.report.write import write_report
 from embedge.runtime.bundle.bundle import Artifact as Graph
 from embedge.runtime.bundle.writer import write_bundle
 from embedge.runtime.encoders.bundled import runtime_of
+from embedge.runtime.selftest.golden import GOLDEN
 from embedge.train.data import FaceSet
 from embedge.train.models import MobileFaceNet
 from embedge.train.models.cost import NetworkCost
@@ -196,12 +198,13 @@ def publish_bundle(run: Run, chain: Chain, report: Stage) -> Path:
     mixed = {path.name: path for path in chain["int8"].folder.glob("*.plan.json")}
     pages = {name: report.folder / name for name in ("report.html", "report.json")}
     contract = contract_of(chain["teacher"], chain["student"])
+    golden = {GOLDEN: golden_file(chain.graphs, contract)}
     return write_bundle(
         run.folder / f"{recipe.name}.embedge",
         name=recipe.name,
         contract=contract,
         artifacts=graphs,
-        files={**files, **mixed, **plans, **pages},
+        files={**files, **mixed, **plans, **pages, **golden},
         provenance=_provenance(chain).facts(),
         default_artifact=latency_of(chain["bench"]).verify_artifact or "fp32",
         extras=_thresholds(chain),

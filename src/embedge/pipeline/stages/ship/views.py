@@ -1,13 +1,11 @@
 """The held-out people through every network: what all proof is made from."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from embedge.calibration.evaluation.figures import Side
 from embedge.calibration.evaluation.judge import Subject
+from embedge.pipeline.proving.judging import Rows, Views
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Stage
 from embedge.pipeline.stages.learn.students import load_student, shares_space
@@ -18,9 +16,7 @@ from embedge.runtime.encoders.bundled import encoder_on, runtime_of
 from embedge.train.data import FaceSet
 from embedge.train.embed import embed_faces, rows_of
 
-__all__ = ["JudgedStages", "Rows", "Views", "views_of"]
-
-Rows = NDArray[np.float32]
+__all__ = ["JudgedStages", "views_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +34,6 @@ class JudgedStages:
     def stages(self) -> list[Stage]:
         some = (self.held_out, self.teacher, self.student, self.baseline, self.original)
         return [stage for stage in some if stage is not None]
-
-
-@dataclass(frozen=True, slots=True)
-class Views:
-    """The held-out pictures through every network; `student` is the one in torch."""
-
-    teacher: Subject
-    student: Rows
-    baseline: Subject | None
-    original: Subject | None
-    artifacts: dict[str, Subject]
-    providers: dict[str, str]
-    shared: bool
-    """whether the student speaks the teacher's language"""
-
-    def of(self, rows: NDArray[np.bool_]) -> "Views":
-        """Of some pictures only."""
-
-        def chosen(one: Subject) -> Subject:
-            return replace(one, rows=one.rows[rows])
-
-        return replace(
-            self,
-            teacher=chosen(self.teacher),
-            student=self.student[rows],
-            baseline=self.baseline and chosen(self.baseline),
-            original=self.original and chosen(self.original),
-            artifacts={name: chosen(one) for name, one in self.artifacts.items()},
-        )
 
 
 def views_of(

@@ -147,8 +147,7 @@ def _tar(point: TarPoint | None) -> dict[str, Any]:
     if point is None:
         return told
     if point.tar is None:
-        needs = f"insufficient data: needs {point.needs:,} impostor pairs"
-        return {**told, "text": "", "detail": needs}
+        return {**told, "text": "", "detail": point.lacks}
     detail = ""
     if point.low is not None and point.high is not None:
         detail = f"{bare_percent(point.low)} – {bare_percent(point.high)}"

@@ -1,5 +1,6 @@
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -65,10 +66,37 @@ def test_a_failing_command_is_a_line_of_its_own(
     assert sum(line.get("error") == "E-ACTION" for line in lines) == 2
 
 
+def test_a_gallery_that_is_away_for_a_moment_and_frames_that_are_none(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def frames() -> Iterator[np.ndarray]:
+        Path("door.gallery").rename("away")
+        yield from [scene(2)] * 3
+        Path("away").rename("door.gallery")
+        yield np.zeros((4, 4, 3), np.uint16)
+        yield np.zeros((0, 4, 3), np.uint8)
+        yield np.zeros(4, np.uint8)
+        yield from [scene(1)] * 6
+
+    monkeypatch.setitem(sys.modules, "cv2", fake_cv2(frames()))
+    assert main(SEES) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    *codes, found = [line.get("error") or line["person"] for line in lines]
+    assert codes == ["E-GALLERY-MISSING", *["E-IMAGE-ARRAY"] * 3]
+    assert found == "ann"
+
+
+def test_a_policy_that_no_frame_can_meet_ends_it_at_the_start(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*SEES, "--policy", "nist-800-63b", "--threshold", "0.5"]) == 2
+    assert "E-OPERATING-POINT" in capsys.readouterr().err
+
+
 def test_every_other_frame_and_a_threshold_of_ones_own(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*SEES, "--every", "2", "--agree", "1", "--among", "1", "--threshold", "-1"]) == 0
+    assert main([*SEES, "--every", "2", "--agree", "1", "--among", "1", "--threshold", "-0.9"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {line["person"] for line in lines} == {"ann"}
 
@@ -81,6 +109,8 @@ def test_every_other_frame_and_a_threshold_of_ones_own(
         ([*SEES, "--agree", "9"], "E-OPTION"),
         ([*SEES, "--every", "0"], "E-OPTION"),
         ([*SEES, "--webhook", "ftp://door"], "E-OPTION"),
+        ([*SEES, "--webhook", "http://[bad"], "E-OPTION"),
+        ([*SEES, "--run", "it's"], "E-OPTION"),
         ([*SEES[:4], "absent.mp4"], "E-CAMERA"),
     ],
 )

@@ -51,3 +51,15 @@ def test_an_empty_file_is_a_creation_that_was_interrupted(
     file.write_bytes(b"x")
     assert main(["enroll", "tiny.embedge", "new.gallery", "ann", "0.png"]) == 2
     assert file.read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("more", [["ann", "0.png"], ["--csv", "who.csv"]])
+def test_no_key_is_not_asked_for_beside_a_key(
+    more: list[str], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("who.csv").write_text("0.png,ann\n")
+    assert main([*ENROLL, *more, "--unencrypted"]) == 2
+    told = capsys.readouterr().err
+    assert "E-KEY: --unencrypted asks for" in told
+    assert "EMBEDGE_GALLERY_KEY gives one" in told
+    assert not Path("door.gallery").exists()

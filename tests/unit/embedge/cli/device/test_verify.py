@@ -48,7 +48,7 @@ def test_a_rate_or_a_number_of_ones_own(place: Path, capsys: pytest.CaptureFixtu
         "  evidence   your own number: no evidence, its false match rate is unknown"
     )
     assert main([*pair, "--threshold", "nan"]) == 2
-    assert "decides nothing" in capsys.readouterr().err
+    assert "E-THRESHOLD: the threshold (--threshold) is nan. Give" in capsys.readouterr().err
 
 
 def test_an_artifact_without_a_threshold_says_what_one_can_do(

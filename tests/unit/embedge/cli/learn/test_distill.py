@@ -7,6 +7,7 @@ import pytest
 from embedge.cli import main
 from embedge.cli.learn import distill
 from embedge.pipeline.recipe import MethodName
+from embedge.report.gate.text import gate_lines
 from embedge.report.model import Gate, Verdict
 from embedge.train.teachers import SHIPPED
 
@@ -24,7 +25,7 @@ def test_short_options_are_recipe_keys() -> None:
 
 def test_a_verdict_has_a_line_per_gate() -> None:
     gates = [Gate.of("g", "TAR lost", value, 1.0, "max", "points") for value in (0.25, None)]
-    text = distill._summary(Verdict.of(gates))
+    text = gate_lines(Verdict.of(gates))
     first, second = text.splitlines()
     assert first.split(maxsplit=3)[:3] == ["pass", "0.25", "points"]
     assert "≤ 1 points" in first

@@ -52,11 +52,11 @@ def test_the_matrix_is_of_the_lowest_fmr_that_every_cell_carries() -> None:
 
 
 def test_what_the_data_cannot_carry_is_said_with_what_it_takes() -> None:
-    poor = compared(OLD, OLD, TarPoint(1e-4, needs=123_456), eer=None)
+    poor = compared(OLD, OLD, TarPoint(1e-4, needs=246, have=9), eer=None)
     assert evaluate_text._verification(poor, None, None) == [
         "  pairs      1,200 genuine, 9 impostor",
         "  EER        insufficient data",
-        "  TAR@1e-04  insufficient data: needs 123,456 impostor comparisons",
+        "  TAR@1e-04  insufficient data: FMR 0.0001 needs 246 people; there are 9",
     ]
     assert "needs 5,000 searches by strangers" in evaluate_text._search(
         SearchPoint(1e-3, needs=5000, of="strangers")

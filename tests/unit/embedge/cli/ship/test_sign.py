@@ -32,3 +32,17 @@ def test_a_locked_key_says_so(tmp_path, monkeypatch, capsys):
     assert main(["sign", "new-key", str(tmp_path / "key.pem")]) == 0
     assert "(locked with the password; keep it)" in capsys.readouterr().out
     assert b"ENCRYPTED" in (tmp_path / "key.pem").read_bytes()
+
+
+def test_a_document_is_signed_and_checked(tmp_path, capsys):
+    key, paper = tmp_path / "key.pem", tmp_path / "dossier.json"
+    paper.write_text("{}\n")
+    assert main(["sign", "new-key", str(key)]) == 0
+    checked = ["sign", "check-document", str(paper), "--trust", f"{key}.pub"]
+    assert main(checked) == 2
+    assert "E-SIGNATURE" in capsys.readouterr().err
+    assert main(["sign", "document", str(paper), "--key", str(key)]) == 0
+    assert main(checked) == 0
+    paper.write_text("{ }\n")
+    assert main(checked) == 2
+    assert "does not fit it" in capsys.readouterr().err

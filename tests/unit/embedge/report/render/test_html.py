@@ -81,7 +81,7 @@ def test_everything_is_on_the_page(page: str, sample: Report) -> None:
         assert comparison.name in words
         for point in comparison.tar:
             missing = f"needs {point.needs or 0:,}"
-            told = missing if point.tar is None else f"{100 * point.tar:.1f} %"
+            told = missing if point.tar is None else percent(point.tar).replace("\xa0", " ")
             assert told in words
     for told in ("All 10 gates hold.", "TensorRT is not installed", "Apache-2.0"):
         assert told in words

@@ -5,11 +5,19 @@ import json
 import pytest
 
 from embedge.calibration.evaluation.figures import Cosines
-from embedge.export.int8.budget.before_after import BeforeAfter, FileFigures, before_after
+from embedge.export.int8.budget.before_after import (
+    BeforeAfter,
+    FileFigures,
+    before_after,
+    parity_of,
+)
+from embedge.export.intake.intake import taken_in
 
 
 def test_a_file_beside_itself(student_file, pictures):
-    found = before_after(student_file, student_file, pictures[:8], seconds=0.1)
+    taken, size = taken_in(student_file, pictures), student_file.stat().st_size
+    parity = parity_of(taken, student_file, pictures[:8], floor=0.999)
+    found = before_after(taken, size, student_file, pictures[:8], parity, seconds=0.1)
     assert found.parity.min == pytest.approx(1)
     assert found.parity.n == 8
     assert found.before.bytes == found.after.bytes == student_file.stat().st_size

@@ -5,11 +5,10 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from small_face import embed, smooth_pictures
+from small_face import CONTRACT, embed, smooth_pictures
 
 from embedge.calibration.evaluation.judge import cosines_of
 from embedge.errors import EmbedgeError
-from embedge.export.graph.surgery import DEFAULT_CONTRACT
 from embedge.export.int8.qdq import calibrated_graph, qdq_from_onnx, quantised
 from embedge.export.int8.training.fake_quant import FakeQuantised
 from embedge.export.int8.training.qat import trained_graph
@@ -34,7 +33,7 @@ def test_the_module_computes_what_the_file_computes(student_file, pictures, tmp_
     quantised(calibrated, pictures, "mse").write(tmp_path / "q.onnx")
     with torch.inference_mode():
         module = FakeQuantised(calibrated, pictures)
-        found = module(torch.from_numpy(tensor_from_crops(pictures, DEFAULT_CONTRACT))).numpy()
+        found = module(torch.from_numpy(tensor_from_crops(pictures, CONTRACT))).numpy()
     assert cosines_of(embed(tmp_path / "q.onnx", pictures), found).min > 0.9995
 
 
@@ -48,7 +47,7 @@ def test_training_under_the_frozen_head_recovers_half_of_the_loss(student_file, 
 
     def fit(module):
         optimizer = torch.optim.Adam(module.parameters(), 3e-4)
-        tensor = torch.from_numpy(tensor_from_crops(train, DEFAULT_CONTRACT))
+        tensor = torch.from_numpy(tensor_from_crops(train, CONTRACT))
         for step in range(24):
             index = torch.from_numpy(np.random.default_rng(step).permutation(80)[:32])
             loss = margin_ce(

@@ -14,7 +14,7 @@ from embedge.calibration.evaluation.figures import (
     TarPoint,
 )
 from embedge.pipeline.recipe import Recipe
-from embedge.pipeline.stages.ship.gates import gates_of, passing
+from embedge.pipeline.stages.ship.gates import gates_of
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
 from embedge.report.model import Gate
 
@@ -128,14 +128,3 @@ def test_a_student_with_a_space_of_its_own_is_asked_only_when_somebody_demands_i
     assert "no re-enrolment" not in gates(own)
     demanded = gates(own, gates={"cross_space_tar": 0.5})["no re-enrolment"]
     assert (demanded.value, demanded.bound, demanded.passed) == (None, 50, False)
-
-
-def test_an_artifact_passes_by_the_gates_that_are_its_own(findings: ParityResult) -> None:
-    def held(**bounds: float) -> frozenset[str]:
-        named = {name.replace("_", "-"): bound for name, bound in bounds.items()}
-        gates = {"cosine_p1": named, "tar_loss": 1.0, "eer": 0.0}
-        evaluate = {"fmrs": [0.01], "gate_fmr": 0.01, "gates": gates}
-        return passing(Recipe.model_validate({"name": "x", "evaluate": evaluate}), findings)
-
-    assert held(int8_cpu=0.5) == frozenset(findings.artifacts)
-    assert held(int8_cpu=1.1) == frozenset(findings.artifacts) - {"int8-cpu"}

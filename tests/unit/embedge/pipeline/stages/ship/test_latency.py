@@ -10,12 +10,13 @@ import pytest
 from face_sets import face_set
 from PIL import Image
 from sample_report import sample_latency
+from timings import timings
 from tiny_school import run_in, tiny_recipe
 
-from embedge.bench.results import ArtifactLatency, Latency
+from embedge.bench.results import Latency
+from embedge.pipeline.proving import timing
 from embedge.pipeline.run import Stage
-from embedge.pipeline.stages.ship import latency
-from embedge.pipeline.stages.ship.latency import bench_stage, fastest, latency_of
+from embedge.pipeline.stages.ship.latency import bench_stage, latency_of
 
 GRAPHS = {"fp32": Path("a.onnx"), "int8-cpu": Path("b.onnx")}
 
@@ -35,33 +36,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         calls.append({"graphs": graphs, **options})
         return sample_latency(np.random.default_rng(1))
 
-    monkeypatch.setattr(latency, "latency_section", section)
+    monkeypatch.setattr(timing, "latency_section", section)
     return calls
-
-
-def rows(**medians: float) -> list[ArtifactLatency]:
-    return [
-        ArtifactLatency(
-            artifact=name.replace("_", "-"), threads=1, provider="CPU", n=50, p50=ms, max=2 * ms
-        )
-        for name, ms in medians.items()
-    ]
-
-
-def test_a_narrower_graph_is_the_default_only_where_it_is_faster() -> None:
-    order = ["fp32", "fp16", "int8-cpu"]
-    assert fastest(rows(fp32=2.0, fp16=2.1, int8_cpu=1.0), order).artifact == "int8-cpu"
-    slow = fastest(rows(fp32=1.30, fp16=1.31, int8_cpu=1.28), order)
-    assert slow.artifact == "fp32"
-    assert "int8-cpu not faster than fp32" in slow.why
-
-
-def test_what_misses_a_gate_is_not_the_default_and_other_runtimes_are_only_told() -> None:
-    timed = rows(fp32=2.0, int8_cpu=1.0, int8_openvino=0.5)
-    chosen = fastest(timed, ["fp32"])
-    assert chosen.artifact == "fp32"
-    assert "with its own runtime int8-openvino 0.50" in chosen.why
-    assert "no artifact" in fastest(timed, []).why
 
 
 def test_faces_that_nobody_learnt_from_are_timed(
@@ -75,7 +51,7 @@ def test_faces_that_nobody_learnt_from_are_timed(
     assert "holds its gates" in found.why
     (call,) = asked
     assert (call["graphs"], call["seconds"]) == (GRAPHS, 0.5)
-    assert call["default"](rows(fp32=2.0, int8_cpu=1.0)) == "int8-cpu"
+    assert call["default"](timings(fp32=2.0, int8_cpu=1.0)) == "int8-cpu"
     np.testing.assert_array_equal(call["crops"], face_set().images)
 
 

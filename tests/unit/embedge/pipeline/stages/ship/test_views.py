@@ -11,9 +11,10 @@ from tiny_school import tiny_recipe
 
 from embedge.calibration.evaluation.figures import Side
 from embedge.calibration.evaluation.judge import Subject
+from embedge.pipeline.proving.judging import Views
 from embedge.pipeline.run import Stage
 from embedge.pipeline.stages.ship import views
-from embedge.pipeline.stages.ship.views import JudgedStages, Views, views_of
+from embedge.pipeline.stages.ship.views import JudgedStages, views_of
 from embedge.progress import Progress
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.train.loop.checkpoint import save_network

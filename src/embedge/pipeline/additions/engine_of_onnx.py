@@ -12,7 +12,12 @@ from embedge.export.engines.check import require_agreement
 from embedge.export.engines.options import EngineOptions
 from embedge.export.engines.tensorrt.progress import Progress
 from embedge.files import write_bytes
-from embedge.pipeline.engine_in_bundle import AHEAD_OF_TIME, BuiltEngine, Checking, engine_name
+from embedge.pipeline.additions.engine_in_bundle import (
+    AHEAD_OF_TIME,
+    BuiltEngine,
+    Checking,
+    engine_name,
+)
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
 from embedge.runtime.encoders.sessions import graph_facts, model_bytes, require_self_contained

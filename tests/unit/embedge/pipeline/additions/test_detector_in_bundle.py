@@ -7,7 +7,7 @@ from tiny_bundles import tiny_bundle
 from tiny_detectors import constant_onnx, scrfd_outputs
 
 from embedge.errors import EmbedgeError
-from embedge.pipeline.detector_in_bundle import detector_into_bundle
+from embedge.pipeline.additions.detector_in_bundle import detector_into_bundle
 from embedge.runtime import Bundle
 
 

@@ -7,8 +7,8 @@ from tiny_bundles import tiny_bundle
 
 from embedge.errors import EmbedgeError
 from embedge.export.engines import EngineOptions
-from embedge.pipeline import engine_in_bundle
-from embedge.pipeline.engine_in_bundle import (
+from embedge.pipeline.additions import engine_in_bundle
+from embedge.pipeline.additions.engine_in_bundle import (
     Checking,
     artifact_for,
     engine_into_bundle,

@@ -13,8 +13,12 @@ from embedge.errors import EmbedgeError, GateFailed
 from embedge.export.engines import EngineOptions
 from embedge.export.engines.check import EngineCheck
 from embedge.export.engines.race import Entrant
-from embedge.pipeline import engine_of_onnx as module
-from embedge.pipeline.engine_of_onnx import carried_contract, engine_of_onnx, precision_of_onnx
+from embedge.pipeline.additions import engine_of_onnx as module
+from embedge.pipeline.additions.engine_of_onnx import (
+    carried_contract,
+    engine_of_onnx,
+    precision_of_onnx,
+)
 from embedge.runtime.encoders.tensorrt.card import card_path
 
 FP32 = EngineOptions("fp32")

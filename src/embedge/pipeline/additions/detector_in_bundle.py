@@ -12,7 +12,7 @@ from embedge.runtime.bundle.manifest import BundledDetector
 from embedge.runtime.bundle.writer import write_bundle
 from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
 
-__all__ = ["detector_into_bundle"]
+__all__ = ["detector_into_bundle", "detector_kind"]
 
 _FILE = "detector.onnx"
 
@@ -27,7 +27,7 @@ def detector_into_bundle(
     drop_signature: bool = False,
 ) -> str:
     """The bundle is replaced whole, or left as it is. Says which kind of detector it was."""
-    kind = _kind(detector, size, score)
+    kind = detector_kind(detector, size, score)
     if not folder.is_dir():
         raise EmbedgeError(
             "E-BUNDLE-ZIP",
@@ -60,7 +60,7 @@ def detector_into_bundle(
     return kind
 
 
-def _kind(detector: Path, size: int, score: float) -> str:
+def detector_kind(detector: Path, size: int = 640, score: float = 0.5) -> str:
     """It is opened and asked once: a wrong file is told here, not at the door."""
     if not detector.is_file():
         raise EmbedgeError(

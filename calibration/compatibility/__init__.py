@@ -1,0 +1,1 @@
+"""Whether a new model may answer to people whom an old one enrolled."""

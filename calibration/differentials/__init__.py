@@ -1,0 +1,1 @@
+"""How differently a model treats groups of people, and how sure that is."""

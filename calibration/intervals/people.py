@@ -1,0 +1,63 @@
+"""How sure a rate over genuine comparisons is: the evidence is people, and one more could fail.
+
+The upper bound is Gaffke's (2005) for the mean of bounded quantities: people are weighted at
+random (the Bayesian bootstrap), together with one more who is rejected always. Where people fail
+wholly or not at all it is Clopper and Pearson's, without errors it is the rule of three on people,
+and an error more, whoever makes it, never lowers it. The lower bound mirrors it: one more person
+who is never rejected.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedge.calibration.intervals.binomial import rule_of_three
+from embedge.calibration.intervals.interval import CONFIDENCE, Interval
+
+__all__ = ["Mates"]
+
+_DRAWS = (1_000, 4_000)
+_CELLS = 16_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mates:
+    """`owners` says whose the comparisons are, the first to be rejected first.
+
+    `weights` holds a draw a row, its first column for the person who was not met.
+    """
+
+    owners: NDArray[np.int64]
+    comparisons: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, subjects: NDArray[np.integer], seed: int = 0) -> "Mates":
+        known, owners = np.unique(subjects, return_inverse=True)
+        draws = int(np.clip(_CELLS // (len(known) + 1), *_DRAWS))
+        generator = np.random.default_rng(seed)
+        weights = generator.standard_exponential((draws, len(known) + 1), np.float32)
+        counts = np.bincount(owners, minlength=len(known)).astype(np.float32)
+        return cls(owners.astype(np.int64), counts, weights)
+
+    @property
+    def people(self) -> int:
+        return len(self.comparisons)
+
+    def interval(self, rejected: int, confidence: float = CONFIDENCE) -> Interval:
+        """Of the share of comparisons that are rejected, where the first so many were."""
+        wrong = np.bincount(self.owners[:rejected], minlength=self.people).astype(np.float32)
+        return self.shared(wrong, confidence)
+
+    def shared(self, wrong: NDArray[np.float32], confidence: float = CONFIDENCE) -> Interval:
+        """The same, from what each person adds to the errors: at most all of his comparisons."""
+        side = (1 + confidence) / 2
+        met, errors = self.weights[:, 1:] @ self.comparisons, self.weights[:, 1:] @ wrong
+        other = self.weights[:, 0] * self.comparisons.mean()
+        untouched = rule_of_three(self.people, side)
+        high = float(np.quantile((errors + other) / (met + other), side)) if wrong.any() else 0.0
+        low = float(np.quantile(errors / (met + other), 1 - side))
+        if np.array_equal(wrong, self.comparisons):
+            return Interval(1 - untouched, 1.0)
+        return Interval(low, min(1.0, max(high, untouched)))

@@ -1,0 +1,162 @@
+/* Reads golden.bin (docs/reference/selftest.md) and names what is wrong with a network's answers.
+ * C99 and its library only: whichever runtime answers is somebody else's business. Little-endian. */
+#ifndef EMBEDGE_GOLDEN_H
+#define EMBEDGE_GOLDEN_H
+
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GOLDEN_HEAD = 32, GOLDEN_TABLE = 72, GOLDEN_NAME = 64 };
+
+typedef struct {
+    unsigned char *data; /* the whole file, owned */
+    size_t bytes;
+    uint32_t size, faces, dim, tables;
+} golden_t;
+
+typedef struct {
+    char name[GOLDEN_NAME + 1];
+    float number; /* the least cosine that is right, or the step of a fault's rows */
+    uint32_t kind;
+    const unsigned char *rows;
+} golden_table_t;
+
+/* 0, or -1 where the file is none of this format or is not whole. */
+static int golden_read(const char *path, golden_t *golden)
+{
+    FILE *file = fopen(path, "rb");
+    long bytes = -1;
+    memset(golden, 0, sizeof *golden);
+    if (!file)
+        return -1;
+    if (fseek(file, 0, SEEK_END) == 0 && (bytes = ftell(file)) >= GOLDEN_HEAD && bytes < 1L << 26) {
+        rewind(file);
+        golden->data = malloc((size_t)bytes);
+        golden->bytes = golden->data ? fread(golden->data, 1, (size_t)bytes, file) : 0;
+    }
+    fclose(file);
+    if (golden->bytes != (size_t)bytes || memcmp(golden->data, "embedge.golden/1", 16) != 0)
+        return -1;
+    memcpy(&golden->size, golden->data + 16, 4);
+    memcpy(&golden->faces, golden->data + 20, 4);
+    memcpy(&golden->dim, golden->data + 24, 4);
+    memcpy(&golden->tables, golden->data + 28, 4);
+    if (!golden->size || golden->size > 1024 || !golden->faces || golden->faces > 64)
+        return -1;
+    return golden->dim && golden->dim <= 16384 ? 0 : -1;
+}
+
+/* RGB bytes of one face, size x size x 3; NULL where the file ends before. */
+static const unsigned char *golden_face(const golden_t *golden, uint32_t face)
+{
+    size_t bytes = (size_t)golden->size * golden->size * 3;
+    size_t start = GOLDEN_HEAD + face * bytes;
+    return start + bytes <= golden->bytes ? golden->data + start : NULL;
+}
+
+/* The table that begins at *place, which moves behind it: 1, or 0 at the end or where it is cut. */
+static int golden_next(const golden_t *golden, size_t *place, golden_table_t *table)
+{
+    size_t rows = (size_t)golden->faces * golden->dim;
+    const unsigned char *head = golden->data + *place;
+    if (*place + GOLDEN_TABLE > golden->bytes)
+        return 0;
+    memcpy(table->name, head, GOLDEN_NAME);
+    table->name[GOLDEN_NAME] = '\0';
+    memcpy(&table->number, head + 64, 4);
+    memcpy(&table->kind, head + 68, 4);
+    table->rows = head + GOLDEN_TABLE;
+    *place += GOLDEN_TABLE + (table->kind == 0 ? 8 * rows : rows);
+    return table->kind <= 1 && *place <= golden->bytes;
+}
+
+static size_t golden_tables(const golden_t *golden)
+{
+    return GOLDEN_HEAD + (size_t)golden->faces * (golden->size * golden->size * 3 + 40);
+}
+
+static double golden_value(const golden_table_t *table, size_t place)
+{
+    float number;
+    if (table->kind == 1)
+        return (double)((const signed char *)table->rows)[place] * table->number;
+    memcpy(&number, table->rows + 4 * place, 4);
+    return number;
+}
+
+/* How far rows of length one are from a table's, all together; *least is the lowest cosine. */
+static double golden_distance(const golden_t *golden, const golden_table_t *table,
+                              const float *answers, double *least)
+{
+    double square = 0;
+    *least = 1;
+    for (uint32_t face = 0; face < golden->faces; face++) {
+        double dot = 0;
+        for (uint32_t i = 0; i < golden->dim; i++) {
+            size_t place = (size_t)face * golden->dim + i;
+            double right = golden_value(table, place);
+            square += (answers[place] - right) * (answers[place] - right);
+            dot += answers[place] * right;
+        }
+        *least = dot < *least ? dot : *least;
+    }
+    return sqrt(square);
+}
+
+static void golden_unit_rows(const golden_t *golden, float *answers)
+{
+    for (uint32_t face = 0; face < golden->faces; face++) {
+        float *row = answers + (size_t)face * golden->dim;
+        double square = 0;
+        for (uint32_t i = 0; i < golden->dim; i++)
+            square += (double)row[i] * row[i];
+        for (uint32_t i = 0; i < golden->dim; i++)
+            row[i] = (float)(row[i] / fmax(sqrt(square), 1e-12));
+    }
+}
+
+/* Turns `answers` (faces x dim) into rows of length one and names what is wrong with them:
+ * "" where nothing is, "unknown" where no fault explains it, NULL where the artifact is not known.
+ * The faults are those of the artifact, or of the first one where it has none of its own. */
+static const char *golden_fault(const golden_t *golden, const char *artifact, float *answers,
+                                double *cosine)
+{
+    static char best[GOLDEN_NAME + 1];
+    double wrong = -1, least = HUGE_VAL, ignored, nearest = 0;
+    golden_table_t table;
+    size_t place;
+    char first[GOLDEN_NAME + 1] = "";
+    golden_unit_rows(golden, answers);
+    best[0] = '\0';
+    for (place = golden_tables(golden); golden_next(golden, &place, &table);) {
+        if (table.kind == 0 && !first[0])
+            strcpy(first, table.name);
+        if (table.kind == 0 && strcmp(table.name, artifact) == 0) {
+            wrong = golden_distance(golden, &table, answers, cosine);
+            nearest = table.number;
+        }
+    }
+    if (wrong < 0)
+        return NULL;
+    for (place = golden_tables(golden); golden_next(golden, &place, &table);) {
+        char *fault = strchr(table.name, '|');
+        if (table.kind != 1 || !fault)
+            continue;
+        *fault++ = '\0';
+        if (strcmp(table.name, artifact) && strcmp(table.name, first))
+            continue;
+        double distance = golden_distance(golden, &table, answers, &ignored);
+        if (distance < least) {
+            least = distance;
+            strcpy(best, fault);
+        }
+    }
+    if (wrong > 1e-6 && least < 0.7 * wrong)
+        return best;
+    return *cosine >= nearest ? "" : "unknown";
+}
+
+#endif

@@ -1,0 +1,1 @@
+"""Foreign networks come in: brought to one form, fed as they want it, proven after every step."""

@@ -1,0 +1,212 @@
+"""How a foreign network is fed: stated, or written in its file, and confirmed on faces.
+
+There is no default. What is fed wrongly still answers, and its INT8 twin answers alike: nothing
+but faces of people can tell.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from embedge.calibration.feeding import better_feeding, feeding_rates, has_pairs
+from embedge.errors import EmbedgeError
+from embedge.export.intake.original import Door, Layout
+from embedge.runtime.contract import Colour, PerChannel
+from embedge.runtime.encoders.preprocessing import (
+    FEEDINGS,
+    PREPROCESSING,
+    Preprocessing,
+)
+
+__all__ = ["ConfirmedFeeding", "Faces", "Stated", "feeding_of", "flags_of", "named"]
+
+Span = Literal["0-255", "0-1"]
+Reach = Callable[[Preprocessing], float | None]
+Features = Callable[[Preprocessing], NDArray[np.float32]]
+_WHITE = 255.0
+_FAINT, _GLARING = 0.1, 20.0  # between black and white; networks are trained on about 2 to 5
+# the keys that OpenVINO's converter, TFLite's metadata and people write
+_MEAN = ("mean_values", "mean", "norm_mean")
+_STD = ("scale_values", "std", "norm_std", "scale")
+_COLOUR = ("channel_order", "color_space", "color", "colour")
+_REVERSED = "reverse_input_channels"
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What its user says of a network; `span` is the range of a pixel before mean and std."""
+
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    colour: Colour | None = None
+    layout: Layout | None = None
+    span: Span = "0-255"
+
+    @classmethod
+    def of(cls, way: Preprocessing) -> "Stated":
+        return cls(_numbers(way.mean), _numbers(way.std), way.colour)
+
+    @property
+    def nothing(self) -> bool:
+        return self.mean is None and self.std is None and self.colour is None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Faces:
+    """Labelled pictures: who is who tells how a network wants to be fed."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmedFeeding:
+    """`source` says where it was read; `rates` are empty where no faces could confirm it."""
+
+    way: Preprocessing
+    name: str
+    source: str
+    rates: dict[str, float]
+
+
+def feeding_of(
+    stated: Stated,
+    model: onnx.ModelProto,
+    door: Door,
+    features: Features,
+    reach: Reach,
+    faces: Faces | None,
+) -> ConfirmedFeeding:
+    """Stated or written, and as good on faces as any other way that networks are fed."""
+    written = _written(model, door, reach)
+    way, source = (
+        _joined(stated, written),
+        "stated" if not stated.nothing else "written in the file",
+    )
+    ways = {} if door.whole_numbers else dict(FEEDINGS)
+    if door.whole_numbers:
+        ways = {name: one for name, one in PREPROCESSING.items() if name.endswith("-plain")}
+    labelled = faces is not None and has_pairs(faces.labels)
+    if way is None:
+        rates = _rates(features, ways, faces) if labelled else {}
+        raise _unstated(ways, rates)
+    if door.whole_numbers and (way.mean, way.std) != (0.0, 1.0):
+        raise EmbedgeError(
+            "E-FEEDING",
+            "the input takes whole numbers, and a mean and std other than 0 and 1 were stated",
+            remedy="State --mean 0 --std 1: the network normalises inside",
+        )
+    if not labelled:
+        _agree(way, reach)
+        return ConfirmedFeeding(way, named(way), source, {})
+    chosen = named(way)
+    rates = _rates(features, {**ways, chosen: way}, faces)
+    best = better_feeding(chosen, rates)
+    if best is not None:
+        raise EmbedgeError(
+            "E-FEEDING",
+            f"fed {chosen}, as {source}, this network has an equal error rate of"
+            f" {rates[chosen]:.1%} on faces, fed {best} of {rates[best]:.1%}",
+            remedy=f"State {flags_of(ways[best])}, or check that the faces are aligned",
+        )
+    return ConfirmedFeeding(way, chosen, source, rates)
+
+
+def named(way: Preprocessing) -> str:
+    """Its common name, or the numbers."""
+    names = {one: name for name, one in FEEDINGS.items()}
+    return names.get(way) or f"{way.colour.lower()} (x - {way.mean}) / {way.std}"
+
+
+def flags_of(way: Preprocessing) -> str:
+    def told(value: PerChannel) -> str:
+        return " ".join(f"{one:g}" for one in _numbers(value))
+
+    return f"--mean {told(way.mean)} --std {told(way.std)} --colour {way.colour}"
+
+
+def _rates(
+    features: Features, ways: dict[str, Preprocessing], faces: Faces | None
+) -> dict[str, float]:
+    assert faces is not None  # whoever asks has looked
+    return feeding_rates(features, ways, faces.labels)
+
+
+def _joined(stated: Stated, written: Stated) -> Preprocessing | None:
+    """What is stated goes before what is written; None where a part is neither."""
+    mean, std = stated.mean or written.mean, stated.std or written.std
+    colour = stated.colour or written.colour
+    if mean is None or std is None or colour is None:
+        return None
+    unit = _WHITE if stated.span == "0-1" else 1.0
+    return Preprocessing(colour, _per_channel(mean, unit), _per_channel(std, unit))
+
+
+def _written(model: onnx.ModelProto, door: Door, reach: Reach) -> Stated:
+    """insightface: arithmetic at the beginning; OpenVINO and TFLite: keys of the metadata."""
+    facts = {item.key: item.value for item in model.metadata_props}
+    mean, std = (_listed(facts, keys) for keys in (_MEAN, _STD))
+    colour = next((_colour(facts[key]) for key in _COLOUR if key in facts), None)
+    if _REVERSED in facts and colour is None:
+        reversed_ = facts[_REVERSED].strip().lower() in {"true", "yes", "1"}
+        colour = "RGB" if reversed_ else "BGR"
+    if mean is None and std is None and door.whole_numbers:
+        return Stated((0.0,), (1.0,), colour)
+    if mean is None and std is None and _inside(reach):
+        return Stated((0.0,), (1.0,), colour or "RGB")
+    return Stated(mean, std, colour)
+
+
+def _inside(reach: Reach) -> bool:
+    """Arithmetic at the beginning that brings 0 to 255 to about one."""
+    found = reach(PREPROCESSING["rgb-plain"])
+    return found is not None and _FAINT < found < _GLARING
+
+
+def _listed(facts: dict[str, str], keys: tuple[str, ...]) -> tuple[float, ...] | None:
+    text = next((facts[key] for key in keys if key in facts), None)
+    found = tuple(map(float, re.findall(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?", text or "")))
+    return found if len(found) in (1, 3) else None
+
+
+def _colour(text: str) -> Colour | None:
+    known: dict[str, Colour] = {"rgb": "RGB", "bgr": "BGR"}
+    return known.get(text.strip().lower())
+
+
+def _agree(way: Preprocessing, reach: Reach) -> None:
+    """Where no face can tell: a network that normalises inside is not normalised twice."""
+    found = reach(way)
+    if found is not None and found < _FAINT:
+        raise EmbedgeError(
+            "E-FEEDING",
+            f"the network subtracts and scales inside: fed {named(way)}, black and white are only"
+            f" {found:.3f} apart where its first layer reads them",
+            remedy="State --mean 0 --std 1, or give faces as PERSON/PICTURE that confirm the other",
+        )
+
+
+def _unstated(ways: dict[str, Preprocessing], rates: dict[str, float]) -> EmbedgeError:
+    what, remedy = "this model does not say how it is fed", "State --mean, --std and --colour"
+    if rates:
+        best = min(rates, key=lambda name: rates[name])
+        told = ", ".join(f"{name} {rate:.1%}" for name, rate in rates.items())
+        what += f"; equal error rates on these faces: {told}"
+        remedy = f"State it as its makers do; on these faces {flags_of(ways[best])} is best"
+    return EmbedgeError("E-FEEDING-UNSTATED", what, remedy=remedy)
+
+
+def _numbers(value: PerChannel) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _per_channel(values: tuple[float, ...], unit: float) -> PerChannel:
+    numbers: list[Any] = [float(one) * unit for one in values]
+    if len(set(numbers)) == 1:
+        return float(numbers[0])
+    return numbers[0], numbers[1], numbers[2]

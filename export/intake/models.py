@@ -1,0 +1,145 @@
+"""Passes over a whole model before it becomes a graph: one output, float32, our opset."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+from onnx import AttributeProto, NodeProto, TensorProto, helper, numpy_helper, version_converter
+
+from embedge.errors import EmbedgeError
+from embedge.export.graph.surgery import node_place
+from embedge.export.intake.original import shape_of, unfit
+
+__all__ = ["OPSET", "in_float32", "in_opset", "quantisable", "wide_types", "with_one_output"]
+
+OPSET = 17
+_TAKEN = range(11, 25)
+_QUANTISED = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger", "QLinearMatMul"}
+_CONTROL = {"If", "Loop", "Scan"}
+_WIDE = {TensorProto.FLOAT16, TensorProto.DOUBLE}
+_IR = 8  # the oldest that carries OPSET
+
+
+def quantisable(model: onnx.ModelProto) -> None:
+    """A float network of standard operators of an opset that is known, without control flow."""
+    _known_opset(model)
+    inlined = {(item.domain, item.name) for item in model.functions}
+    for node in model.graph.node:
+        if node.op_type in _QUANTISED:
+            raise unfit(
+                f"the model is quantised already: {node_place(node)}",
+                "Give the float32 model it was made from",
+            )
+        own = (node.domain, node.op_type) in inlined
+        if node.op_type in _CONTROL or (node.domain not in ("", "ai.onnx") and not own):
+            kind = f"{node.domain}::{node.op_type}".removeprefix("::")
+            raise unfit(
+                f"{node_place(node)} is of a kind that cannot be quantised here: {kind}",
+                "Export the model without control flow and custom operators",
+            )
+        if node.op_type == "BatchNormalization" and _flag(node, "training_mode"):
+            raise unfit(
+                f"{node_place(node)} is in training mode",
+                "Export the model in evaluation mode: model.eval()",
+            )
+
+
+def with_one_output(model: onnx.ModelProto, wanted: str | None) -> onnx.ModelProto:
+    """Only the embedding; `wanted` names it where there are several."""
+    names = [item.name for item in model.graph.output]
+    if wanted is None and len(names) != 1:
+        told = ", ".join(f"{item.name} {shape_of(item)}" for item in model.graph.output)
+        raise EmbedgeError(
+            "E-OUTPUT",
+            f"the model has {len(names)} outputs: {told}",
+            remedy="Say which is the embedding: --output NAME",
+        )
+    if wanted is not None and wanted not in names:
+        raise EmbedgeError(
+            "E-OUTPUT",
+            f"the model has no output {wanted!r}; it has {', '.join(names)}",
+            remedy="Name one of them with --output",
+        )
+    kept = [item for item in model.graph.output if wanted in (None, item.name)]
+    del model.graph.output[:]
+    model.graph.output.extend(kept)
+    return model
+
+
+def wide_types(model: onnx.ModelProto) -> set["TensorProto.DataType"]:
+    """FLOAT16 and DOUBLE, where weights or ends of the model are of them."""
+    ends = [item.type.tensor_type.elem_type for item in (*model.graph.input, *model.graph.output)]
+    return _WIDE & {*ends, *(tensor.data_type for tensor in _tensors(model))}
+
+
+def in_float32(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Every half and double becomes a float32."""
+    twin = onnx.ModelProto()
+    twin.CopyFrom(model)
+    del twin.graph.value_info[:]
+    for item in (*twin.graph.input, *twin.graph.output):
+        if item.type.tensor_type.elem_type in _WIDE:
+            item.type.tensor_type.elem_type = TensorProto.FLOAT
+    for tensor in _tensors(twin):
+        if tensor.data_type in _WIDE:
+            value = numpy_helper.to_array(tensor).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
+    for node in twin.graph.node:
+        for item in node.attribute:
+            if item.name in ("to", "dtype") and item.i in _WIDE:
+                item.i = TensorProto.FLOAT
+    return twin
+
+
+def in_opset(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The opset that graphs are written in here, by onnx's own converter.
+
+    Most operators of a newer opset only take more types than before. Where the converter knows no
+    way down they are relabelled, if onnx.checker and the comparison that follows agree.
+    """
+    version = _known_opset(model)
+    if version == OPSET:
+        return model
+    try:
+        found = version_converter.convert_version(model, OPSET)
+    except Exception:  # the converter raises RuntimeError and its own, for each operator it lacks
+        found = onnx.ModelProto()
+        found.CopyFrom(model)
+        del found.opset_import[:]
+        found.opset_import.extend([helper.make_opsetid("", OPSET)])
+    found.ir_version = _IR
+    del found.graph.value_info[:]
+    try:
+        onnx.checker.check_model(found, full_check=True)
+    except Exception as error:  # the checker's and the shape inference's classes
+        said = " ".join(str(error).split())[:200]
+        raise EmbedgeError(
+            "E-OPSET",
+            f"the model cannot be brought from opset {version} to {OPSET}: {said}",
+            remedy=f"Export it again with opset {OPSET}",
+        ) from error
+    return found
+
+
+def _known_opset(model: onnx.ModelProto) -> int:
+    found = (item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
+    version = int(next(found, 0))
+    if version not in _TAKEN:
+        raise EmbedgeError(
+            "E-OPSET",
+            f"the model uses ONNX opset {version}, not one of {_TAKEN.start} to {_TAKEN.stop - 1}",
+            remedy=f"Export it again with opset {OPSET}",
+        )
+    return version
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
+    yield from model.graph.initializer
+    for node in model.graph.node:
+        for item in node.attribute:
+            if item.type == AttributeProto.TENSOR:
+                yield item.t
+
+
+def _flag(node: NodeProto, name: str) -> bool:
+    return any(item.name == name and item.i for item in node.attribute)

@@ -1,0 +1,85 @@
+"""A bridged template gives way to a native one at a visit that more than the bridge vouches for."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from embedge.errors import EmbedgeError
+from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.encoders import Embeddings
+from embedge.runtime.gallery.enrolment import checked_name, checked_rows
+from embedge.runtime.gallery.gallery import Gallery
+from embedge.runtime.gallery.migration.crossing import Counted
+from embedge.runtime.gallery.migration.side import Side
+from embedge.runtime.gallery.sealed.templates import BRIDGED, NATIVE, Template, is_unit
+from embedge.runtime.policy import NIST_800_63B, Policy
+from embedge.runtime.threshold import Threshold
+
+__all__ = ["replace_bridged"]
+
+
+def replace_bridged(
+    gallery: Gallery,
+    person: str,
+    embedding: Embeddings,
+    contract: EmbeddingContract,
+    *,
+    native: Threshold,
+    other_factor: bool = False,
+    policy: Policy = NIST_800_63B,
+) -> bool:
+    """Whether the person's bridged template that is most like this visit's was replaced by it.
+
+    The face has to be accepted, by any template at its own threshold; and a native template
+    accepts it too, or `other_factor`, which the caller has checked, says who it is. Old templates
+    stay as they are until they are erased.
+    """
+    name = checked_name(person)
+    with gallery.mirror.writing() as (connection, seen):
+        number, crossing = seen.number(name), seen.state.crossing
+        side = seen.side
+        (row,) = checked_rows(embedding, contract, side.contract)
+        if number is None or crossing is None or not crossing.marks:
+            return False
+        templates = seen.ledger.templates(connection, number)
+        cosines = _cosines(side, templates, row)
+        limits = [crossing.thresholds[0] if each.mark else native for each in templates]
+        matches = [cosine > limit.value for cosine, limit in zip(cosines, limits, strict=True)]
+        sure = any(match and not each.mark for match, each in zip(matches, templates, strict=True))
+        if not any(matches) or not _allowed(policy, native=sure, other_factor=other_factor):
+            return False
+        bridged = [place for place, each in enumerate(templates) if each.mark >= BRIDGED]
+        if not bridged:
+            return False
+        chosen = templates[max(bridged, key=lambda place: cosines[place])].record
+        stored, column = side.stored(row[None]), "across" if side.across else "row"
+        if not is_unit(stored):
+            raise EmbedgeError(
+                "E-EMBEDDING", "one byte a dimension cannot hold it", remedy="Use float32 rows"
+            )
+
+        def changed(some: list[Template]) -> list[Template]:
+            new = {column: stored[0], "mark": NATIVE}
+            return [replace(each, **new) if each.record == chosen else each for each in some]
+
+        state = seen.ledger.change(connection, seen.state, number, changed)
+        state = replace(state, crossing=crossing.without(Counted(bridged=1)))
+        state = seen.ledger.notes.record(connection, state, "replace", {name: 1})
+        gallery.mirror.put(connection, state)
+    gallery.mirror.scrub()
+    return True
+
+
+def _allowed(policy: Policy, *, native: bool, other_factor: bool) -> bool:
+    match policy.replaces:
+        case "never":
+            return False
+        case "other factor":
+            return other_factor
+        case "vouched":
+            return native or other_factor
+
+
+def _cosines(side: Side, templates: Sequence[Template], row: Embeddings) -> list[float]:
+    """-1 for what is not searched."""
+    rows = [each.at(across=side.across) for each in templates]
+    return [-1.0 if each is None else float(side.plain(each[None])[0] @ row) for each in rows]

@@ -1,0 +1,130 @@
+"""Certify that people whom another model enrolled need not be enrolled again.
+
+Thresholds are set on half of the people, everything else is counted on the other half. The exit
+status is 3 when the claim is not shown; the certificate is written all the same. --check measures
+again and refuses a certificate that says something else.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embedge.cli.proof.paper_options import (
+    add_paper_options,
+    require_measured_again,
+    require_rates,
+    signed_by,
+    stated_in,
+)
+from embedge.printed import printable
+
+if TYPE_CHECKING:
+    from embedge.report.certificate.certificate import Certificate
+    from embedge.report.certificate.certifying import Asked
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path, help="the new model: NAME.embedge or its .zip")
+    parser.add_argument("faces", type=Path, help="people nobody was trained on: PERSON/PICTURE")
+    parser.add_argument(
+        "--old", required=True, metavar="MODEL", help="what enrolled: .onnx, or BUNDLE:ARTIFACT"
+    )
+    add_paper_options(parser, "certificate")
+    parser.add_argument("--artifacts", nargs="+", default=(), metavar="NAME", help="default: all")
+    parser.add_argument(
+        "--criterion",
+        choices=("asymmetric", "backward"),
+        default="asymmetric",
+        help="instead of enrolling again with the new model, or of keeping the old one",
+    )
+    parser.add_argument(
+        "--margin", type=float, default=0.01, help="TAR that may be lost (default: 0.01)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    require_rates(options)
+    if options.check:
+        return _checked(options)
+    from embedge.optional import require
+    from embedge.progress import Progress
+    from embedge.report.certificate.certifying import certified
+    from embedge.report.certificate.page import certificate_page
+    from embedge.report.papers.paper import write_paper
+
+    require("jinja2", extra="export")
+    command = shlex.join(["embedge", *sys.argv[1:]])
+    found = certified(_asked(options), command, Progress())
+    path = write_paper(found, certificate_page(found), options.out, "certificate")
+    print(printable(_told(found), keep="\n"))
+    print(path)
+    if key := signed_by(path, options):
+        print(f"signed by key {key}")
+    return 0 if found.verdict.passed else 3
+
+
+def _checked(options: argparse.Namespace) -> int:
+    from embedge.progress import Progress
+    from embedge.report.certificate.certificate import Certificate
+    from embedge.report.certificate.certifying import certified
+
+    stated = stated_in(Certificate, options)
+    measured = certified(_asked_by(stated, options), stated.command, Progress())
+    require_measured_again(stated, measured, options.check)
+    print(f"every figure of {options.check} was measured again")
+    return 0 if stated.verdict.passed else 3
+
+
+def _asked(options: argparse.Namespace) -> "Asked":
+    from embedge.report.certificate.certifying import Asked
+
+    return Asked(
+        options.bundle,
+        options.faces,
+        options.old,
+        options.artifacts,
+        options.criterion,
+        options.fmr,
+        options.margin,
+        options.per_person,
+        options.seed,
+        options.trained_on,
+        options.cache,
+        options.threads,
+    )
+
+
+def _asked_by(stated: "Certificate", options: argparse.Namespace) -> "Asked":
+    """The same question as the certificate's, to the files that are given now."""
+    from dataclasses import replace
+
+    claim = stated.claim
+    return replace(
+        _asked(options),
+        artifacts=[one.side.artifact or "" for one in stated.artifacts],
+        criterion=claim.criterion,
+        fmr=claim.fmr,
+        margin=claim.margin,
+        per_person=claim.per_person,
+        seed=claim.seed,
+        cache=None,  # whoever edits figures may have edited embeddings
+    )
+
+
+def _told(found: "Certificate") -> str:
+    from embedge.report.certificate.certificate import replacement_of
+
+    lines = ["The claim is shown." if found.verdict.passed else "The claim is NOT shown."]
+    paragon = found.paragon.tar
+    lines.append(f"{found.paragon.key}: TAR {paragon.rate:.4f} at FMR {found.claim.fmr:g}")
+    for one in found.artifacts:
+        chosen = replacement_of(found.claim, one)
+        told, flips = chosen.difference, chosen.flips
+        lines.append(
+            f"{one.cross.key}: TAR {one.cross.tar.rate:.4f}, {told.value:+.4f}"
+            f" [{told.low:+.4f}, {told.high:+.4f}] against {chosen.replaced};"
+            f" {one.backward.flips.people_losing} of {flips.people} people lose something"
+        )
+    return "\n".join(lines)

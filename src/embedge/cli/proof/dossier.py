@@ -1,0 +1,106 @@
+"""File a technology test report: checklist, groups, and verdicts in the shape of two programmes.
+
+The threshold is the bundle's; a model without one gets it from half of the people and is judged on
+the other half. Nothing here is a certification. --check measures again and refuses a dossier that
+says something else.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embedge.cli.proof.paper_options import (
+    add_paper_options,
+    require_measured_again,
+    require_rates,
+    signed_by,
+    stated_in,
+)
+from embedge.printed import printable
+
+if TYPE_CHECKING:
+    from embedge.report.dossier.dossier import Dossier
+    from embedge.report.dossier.filing import Asked
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="an .onnx file, NAME.embedge, or NAME.embedge:ARTIFACT")
+    parser.add_argument("faces", type=Path, help="people nobody was trained on: PERSON/PICTURE")
+    parser.add_argument("--groups", type=Path, metavar="FILE", help="labels: NAME, ATTRIBUTE…")
+    parser.add_argument(
+        "--statement", type=Path, metavar="FILE", help="what only the tester knows, as JSON"
+    )
+    add_paper_options(parser, "dossier")
+
+
+def run(options: argparse.Namespace) -> int:
+    from embedge.optional import require
+    from embedge.progress import Progress
+    from embedge.report.dossier.dossier import Dossier
+    from embedge.report.dossier.filing import filed
+    from embedge.report.dossier.page import dossier_page
+    from embedge.report.papers.paper import write_paper
+
+    require_rates(options)
+    if options.check:
+        stated = stated_in(Dossier, options)
+        measured = filed(_asked_by(stated, options), stated.command, Progress())
+        require_measured_again(stated, measured, options.check)
+        print(f"every figure of {options.check} was measured again")
+        return 0
+    require("jinja2", extra="export")
+    found = filed(_asked(options), shlex.join(["embedge", *sys.argv[1:]]), Progress())
+    path = write_paper(found, dossier_page(found), options.out, "dossier")
+    print(printable(_told(found), keep="\n"))
+    print(path)
+    if key := signed_by(path, options):
+        print(f"signed by key {key}")
+    return 0
+
+
+def _asked(options: argparse.Namespace) -> "Asked":
+    from embedge.report.dossier.filing import Asked
+
+    return Asked(
+        options.model,
+        options.faces,
+        options.groups,
+        options.statement,
+        options.fmr,
+        options.per_person,
+        options.seed,
+        options.trained_on,
+        options.cache,
+        options.threads,
+    )
+
+
+def _asked_by(stated: "Dossier", options: argparse.Namespace) -> "Asked":
+    """The same question as the dossier's, to the files that are given now."""
+    from dataclasses import replace
+
+    return replace(
+        _asked(options),
+        fmr=stated.operation.threshold.fmr_target,
+        per_person=stated.faces.per_person,
+        seed=stated.faces.seed,
+        cache=None,  # whoever edits figures may have edited embeddings
+    )
+
+
+def _told(found: "Dossier") -> str:
+    at, of = found.operation, len(found.checklist)
+    lines = [
+        f"{found.system.side}: FMR {at.fmr.rate:.3g} [{at.fmr.low:.3g}, {at.fmr.high:.3g}],"
+        f" FNMR {at.fnmr.rate:.3g} [{at.fnmr.low:.3g}, {at.fnmr.high:.3g}]"
+        f" at {at.threshold.value:.4f}",
+        f"checklist: {of - found.missing} of {of} items told, {found.missing} missing",
+    ]
+    for one in found.shaped:
+        more = f": {one.more_people:,} more people are needed" if one.status == "refused" else ""
+        lines.append(f"{one.shape}: {one.status}{more}")
+    for annex in found.annex:
+        lines += [f"{ratio.words}" for ratio in annex.worst if ratio.words]
+    return "\n".join(lines)

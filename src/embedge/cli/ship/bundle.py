@@ -1,0 +1,78 @@
+"""Make a bundle from an embedder somebody already has: no training, the same proof.
+
+The network is brought to one form and compared with the original after every step; how it is fed
+is stated or written in the file, and confirmed on faces. A sixth of the people calibrate INT8, a
+third set the thresholds, half are judged. FACES is a folder of aligned crops, PERSON/PICTURE.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from embedge.cli.ship.foreign_options import asked_of, feeding_text, foreign_options
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL.onnx")
+    parser.add_argument("--faces", type=Path, required=True, metavar="DIR", help="PERSON/PICTURE")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="else MODEL.embedge here")
+    parser.add_argument("--int8", action="store_true", help="INT8 graphs for CPUs and TensorRT too")
+    parser.add_argument("--detector", type=Path, metavar="D.onnx", help="packed into the bundle")
+    parser.add_argument(
+        "--fmr", type=float, default=1e-3, help="false match rate that the thresholds keep"
+    )
+    parser.add_argument("--count", type=int, default=256, metavar="N", help="calibration pictures")
+    parser.add_argument(
+        "--most", type=int, default=4000, metavar="N", help="pictures that are read"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=20.0, help="time spent on the latency")
+    parser.add_argument("--space", metavar="ID", help="of the embeddings, if another model has it")
+    parser.add_argument("--licence", help="of the weights, for the report")
+    parser.add_argument("--quiet", action="store_true")
+    foreign_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from embedge.errors import GateFailed
+    from embedge.optional import require
+    from embedge.pipeline.foreign.bundling import Wanted, bundled
+    from embedge.progress import Progress
+    from embedge.report.gate.text import gate_lines, shortage_lines
+
+    require("onnx", extra="export")
+    outcome = bundled(
+        Wanted(
+            model=options.model,
+            faces=options.faces,
+            out=options.out or Path(f"{options.model.stem}.embedge"),
+            asked=replace(asked_of(options), space=options.space),
+            int8=options.int8,
+            detector=options.detector,
+            fmr=options.fmr,
+            count=options.count,
+            most=options.most,
+            seed=options.seed,
+            seconds=options.seconds,
+            licence=options.licence,
+            command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        ),
+        Progress(quiet=options.quiet),
+    )
+    verdict = outcome.report.verdict
+    print(feeding_text(outcome.feeding))
+    print(gate_lines(verdict))
+    for line in shortage_lines(outcome.report):
+        print(line)
+    print(f"report:  {outcome.bundle / 'report.html'}\nbundle:  {outcome.bundle}")
+    if not verdict.passed:
+        failed = ", ".join(gate.name for gate in verdict.gates if not gate.passed)
+        raise GateFailed(
+            "E-GATE",
+            f"missed: {failed}",
+            where=outcome.bundle,
+            remedy="See in the report where it is lost; give more faces, or a larger --fmr",
+        )
+    return 0

@@ -1,0 +1,87 @@
+"""What a user says of a foreign model, and the faces that confirm it."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from embedge.export.intake.feeding import ConfirmedFeeding, Faces
+    from embedge.export.intake.intake import Asked
+
+__all__ = ["asked_of", "confirming_faces", "feeding_text", "foreign_options"]
+
+_CONFIRMING = 128  # pictures
+_EACH = 4
+
+
+def foreign_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("a foreign model: how it is fed; there is no default")
+    numbers = {"type": float, "nargs": "+", "metavar": "X"}
+    group.add_argument("--mean", **numbers, help="subtracted: one number, or one for each colour")  # type: ignore[arg-type]
+    group.add_argument("--std", **numbers, help="then divided by")  # type: ignore[arg-type]
+    group.add_argument("--colour", choices=("RGB", "BGR"), help="the order of the colours")
+    group.add_argument("--layout", choices=("NCHW", "NHWC"), help="checked against the input")
+    group.add_argument(
+        "--range",
+        choices=("0-255", "0-1"),
+        default="0-255",
+        help="of a pixel, before mean and std",
+    )
+    group.add_argument("--output", metavar="NAME", help="which of several outputs is the embedding")
+    group.add_argument(
+        "--weights", type=Path, metavar="DIR", help="the folder that external data may be read from"
+    )
+
+
+def asked_of(options: argparse.Namespace) -> "Asked":
+    from embedge.errors import EmbedgeError
+    from embedge.export.intake.feeding import Stated
+    from embedge.export.intake.intake import Asked
+
+    for flag in ("mean", "std"):
+        values = getattr(options, flag)
+        if values is not None and len(values) not in (1, 3):
+            raise EmbedgeError(
+                "E-FEEDING",
+                f"--{flag} has {len(values)} numbers",
+                remedy="Give one number, or one for each of the three colours",
+            )
+    if options.std is not None and min(options.std) <= 0:
+        raise EmbedgeError(
+            "E-FEEDING", "--std is not above zero", remedy="Give what a pixel is divided by"
+        )
+    mean, std = (None if v is None else tuple(v) for v in (options.mean, options.std))
+    stated = Stated(mean, std, options.colour, options.layout, options.range)
+    return Asked(stated, options.output, options.weights)
+
+
+def confirming_faces(root: Path) -> "Faces | None":
+    """Some pictures of people who have several, where the folder says who is who."""
+    import numpy as np
+
+    from embedge.errors import EmbedgeError
+    from embedge.export.int8.calibration_set import (
+        comparable,
+        decoded_pictures,
+        person_of,
+        picture_files,
+    )
+    from embedge.export.intake.feeding import Faces
+
+    try:
+        names = comparable(picture_files(root), _CONFIRMING, each=_EACH)
+    except EmbedgeError as error:
+        if error.code != "E-CALIBRATION":
+            raise
+        return None
+    return Faces(decoded_pictures(root, names), np.array([person_of(name) for name in names]))
+
+
+def feeding_text(feeding: "ConfirmedFeeding") -> str:
+    """One line: how it is fed, who says so, whether faces agree."""
+    line = f"fed {feeding.name} ({feeding.source})"
+    if feeding.name in feeding.rates:
+        return f"{line}, confirmed on faces: equal error rate {feeding.rates[feeding.name]:.1%}"
+    if feeding.source == "the model's own metadata":
+        return line
+    return f"{line}; no two people have two pictures each, so no face confirms it"

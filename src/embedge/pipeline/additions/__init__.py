@@ -1,0 +1,1 @@
+"""What joins a bundle after it was made: engines of this device, a face detector."""

@@ -1,0 +1,1 @@
+"""An embedder that somebody already has becomes a bundle with its proof; nothing is trained."""

@@ -1,0 +1,1 @@
+"""How artifacts are proven, whether they were distilled or made from a network that was there."""

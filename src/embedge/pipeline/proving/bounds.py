@@ -1,0 +1,121 @@
+"""The bounds that every artifact has to hold, asked of the far ends of intervals."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from embedge.calibration.evaluation.figures import Comparison, Key
+from embedge.calibration.people.shortage import LOOSEST
+from embedge.pipeline.stages.ship.parity_result import ParityResult, student
+from embedge.report.model import Gate
+
+__all__ = ["Bounds", "comparison_of", "passing", "proof_gates"]
+
+_COSINES = {
+    "fp32": 0.9999,
+    "fp16": 0.999,
+    **dict.fromkeys(("int8-cpu", "int8-trt", "int8-openvino", "int8-qdq"), 0.95),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Stated by a recipe, or as recipes have them unless they say more.
+
+    `fmr` is what the gates look at; `looser`: a threshold may be set for a looser rate than the
+    one asked for, where too few people carry that. `whom` artifacts are near to, and who is judged
+    `alone`, are words for the report.
+    """
+
+    fmr: float
+    threshold_fmr: float
+    cosine_p1: Mapping[str, float] = field(default_factory=_COSINES.copy)
+    tar_loss: float = 0.01
+    eer: float = 0.05
+    looser: bool = True
+    whom: str
+    alone: str
+
+
+def proof_gates(bounds: Bounds, findings: ParityResult) -> list[Gate]:
+    """Every gate with its value; one that could not be measured has failed."""
+    return [
+        *_cosine_gates(bounds, findings),
+        *_loss_gates(bounds, findings),
+        _threshold_gate(bounds, findings),
+        _promise_gate(findings),
+        _data_gate(findings),
+        _student_gate(bounds, findings),
+    ]
+
+
+def passing(bounds: Bounds, findings: ParityResult) -> frozenset[str]:
+    """The artifacts whose own gates hold and that have a threshold to decide at."""
+    own = [*_cosine_gates(bounds, findings), *_loss_gates(bounds, findings)]
+    failed = {gate.name.partition(" ")[0] for gate in own if not gate.passed}
+    failed |= {name for name, one in findings.artifacts.items() if one.threshold is None}
+    return frozenset(findings.artifacts) - failed
+
+
+def _cosine_gates(bounds: Bounds, findings: ParityResult) -> Iterator[Gate]:
+    for name, facts in findings.artifacts.items():
+        if name in bounds.cosine_p1:
+            what = f"cosine of {name} to {bounds.whom}, first percentile"
+            yield Gate.of(f"{name} parity", what, facts.cosine.p1, bounds.cosine_p1[name], "min")
+
+
+def _loss_gates(bounds: Bounds, findings: ParityResult) -> Iterator[Gate]:
+    fmr, bound = bounds.fmr, bounds.tar_loss
+    for name, found in findings.artifacts.items():
+        if name != "fp32":
+            most = None if found.loss is None else 100 * found.loss.high
+            what = f"TAR that {name} may lose against fp32 at FMR {fmr:g}, upper end"
+            yield Gate.of(f"{name} accuracy", what, most, 100 * bound, "max", "points")
+
+
+def _threshold_gate(bounds: Bounds, findings: ParityResult) -> Gate:
+    asked = bounds.threshold_fmr
+    targets = [
+        None if one.threshold is None else one.threshold.fmr_target
+        for one in findings.artifacts.values()
+    ]
+    loosest = None if None in targets else 100 * max(target for target in targets if target)
+    bound = max(LOOSEST, asked) if bounds.looser else asked
+    what = f"FMR that the thresholds are set for; {100 * asked:g} % was asked for"
+    return Gate.of("thresholds", what, loosest, 100 * bound, "max", "%")
+
+
+def _promise_gate(findings: ParityResult) -> Gate:
+    """Of the comparison whose threshold keeps its promise worst; the data must not refute it."""
+    kept = dict[str, float]()
+    for one in findings.comparisons:
+        held = findings.artifacts.get(one.probe.artifact or "")
+        if one.at_threshold is not None and held is not None:
+            alone = one.gallery == one.probe
+            promised = held.threshold if alone else held.threshold_against_teacher
+            if promised is not None:
+                kept[one.name] = one.at_threshold.fmr.low / promised.fmr_target
+    worst = max(kept, key=lambda name: kept[name], default=None)
+    what = f"FMR of the people judged over the FMR promised, lower end (worst: {worst})"
+    return Gate.of(
+        "thresholds hold", what, None if worst is None else kept[worst], 1.0, "max", "times"
+    )
+
+
+def _data_gate(findings: ParityResult) -> Gate:
+    errors = [one.what for one in findings.findings if one.severity == "error"]
+    if findings.dataset.thresholds_on == "the same people":
+        errors.append("thresholds were set on people who are judged")
+    looked = "copies, shuffled labels and people with two roles were looked for"
+    what = f"faults that spoil the figures ({'; '.join(errors) or looked})"
+    return Gate.of("held-out people", what, float(len(errors)), 0.0, "max")
+
+
+def _student_gate(bounds: Bounds, findings: ParityResult) -> Gate:
+    alone = comparison_of(findings, Key(student("fp32"), student("fp32")))
+    most = 100 * alone.eer.high if alone is not None and alone.eer is not None else None
+    what = f"equal error rate of {bounds.alone} alone, upper end"
+    return Gate.of("equal error rate", what, most, 100 * bounds.eer, "max", "%")
+
+
+def comparison_of(findings: ParityResult, key: Key) -> Comparison | None:
+    return next((one for one in findings.comparisons if one.key == key), None)

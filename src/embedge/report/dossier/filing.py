@@ -1,0 +1,271 @@
+"""From a model, faces and what the tester states, to a dossier."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedge.calibration.compatibility.people_needed import require_people
+from embedge.calibration.compatibility.shares import false_match_upper, share_of_comparisons
+from embedge.calibration.compatibility.systems import People
+from embedge.calibration.differentials.annex import GroupAnnex, group_annex
+from embedge.calibration.evaluation.figures import Acquisition, AtThreshold, Comparison, Key
+from embedge.calibration.evaluation.judge import judged_scores
+from embedge.calibration.evaluation.slices import group_labels
+from embedge.calibration.evaluation.subjects import EvaluatedModel, opened_model
+from embedge.calibration.pairs import pairs_within
+from embedge.calibration.people.splits import split_subjects
+from embedge.calibration.rates import Insufficient, false_match_rate
+from embedge.calibration.scores import PairScores
+from embedge.calibration.thresholds import threshold_at
+from embedge.errors import EmbedgeError
+from embedge.progress import Progress
+from embedge.report.device import now
+from embedge.report.dossier.checklist import STATED, checklist
+from embedge.report.dossier.dossier import (
+    Dossier,
+    DossierFaces,
+    Operation,
+    TestedSystem,
+    generalised,
+)
+from embedge.report.dossier.shapes import Measured, shaped_verdicts
+from embedge.report.papers.faces import (
+    TestedFaces,
+    embed_all,
+    findings_of,
+    require_unleaked,
+    tested_faces,
+)
+from embedge.runtime.threshold import Threshold
+
+__all__ = ["Asked", "filed", "read_statement"]
+
+_PACKAGES = ("embedge", "numpy", "onnxruntime")
+_FMRS = (1e-2, 1e-3, 1e-4, 1e-5)
+
+
+_DIGITS = 1e-5  # of a cosine: what another batch or thread may change
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `embedge dossier` is told."""
+
+    model: str
+    faces: Path
+    groups: Path | None = None
+    statement: Path | None = None
+    fmr: float = 1e-4
+    per_person: int | None = 8
+    seed: int = 0
+    trained_on: Path | None = None
+    cache: Path | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    """Rows that are judged, by which threshold, and where that came from."""
+
+    rows: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    names: list[str]
+    scores: PairScores
+    threshold: Threshold
+    source: str
+
+
+def filed(asked: Asked, command: str, progress: Progress) -> Dossier:
+    """Measure, and fill in the checklist; what would prove nothing is refused."""
+    stated = read_statement(asked.statement)
+    model = opened_model(asked.model, threads=asked.threads)
+    tested = tested_faces(asked.faces, asked.per_person, progress)
+    checked = require_unleaked(tested, asked.trained_on)
+    provider = model.encoder.provider
+    (view,) = embed_all(tested, [model], asked.cache, progress)
+    findings = findings_of(tested, view.embeddings, view.acquired)
+    judged = _judged(asked, model, tested, view.embeddings, view.acquired)
+    faces = DossierFaces(
+        tested.faces.root.name,
+        tested.fingerprint,
+        len(np.unique(judged.labels)),
+        len(judged.labels),
+        asked.per_person,
+        asked.seed,
+        replace(Acquisition.of(len(view.acquired), view.failures), failures={}),
+        share_of_comparisons(tested.labels, ~view.acquired),
+        "checked" if checked else "not checked",
+        tuple(replace(one, examples=()) for one in findings),
+    )
+    comparison = judged_scores(
+        Key(model.side, model.side), judged.scores, _FMRS, judged.threshold.value
+    )
+    operation = _operation(judged, comparison, faces)
+    annex = _annex(asked, judged)
+    contract = model.encoder.contract
+    system = TestedSystem(model.side, model.digest, contract.digest, model.contract_from, provider)
+    answers = _answers(system, faces, operation, comparison, annex)
+    at = Measured(
+        comparison.subjects, operation.far, operation.fmr_upper, operation.frr, operation.frr_upper
+    )
+    return Dossier(
+        created=now(),
+        command=command,
+        system=system,
+        faces=faces,
+        operation=operation,
+        comparison=comparison,
+        annex=annex,
+        checklist=checklist(answers, stated),
+        shaped=shaped_verdicts(at),
+        versions={name: version(name) for name in _PACKAGES},
+    )
+
+
+def _judged(
+    asked: Asked,
+    model: EvaluatedModel,
+    tested: TestedFaces,
+    embeddings: NDArray[np.float32],
+    good: NDArray[np.bool_],
+) -> _Judged:
+    """By the threshold that the bundle brings, on everybody; else by one set on half of them."""
+    rows, labels = embeddings[good], tested.labels[good]
+    names = [name for name, kept in zip(tested.faces.names, good) if kept]
+    if model.threshold is not None:
+        scores = pairs_within(rows, labels)
+        require_other_people(model.threshold, scores, tested.fingerprint)
+        source = "the bundle, which set it beforehand"
+        return _Judged(rows, labels, names, scores, model.threshold, source)
+    calibrate, others = split_subjects(labels, asked.seed)
+    dataset = f"{tested.faces.root.name} {tested.fingerprint[:12]}, threshold people"
+    people = People(labels, calibrate, others, dataset)
+    threshold = _set_on(rows[calibrate], labels[calibrate], asked.fmr, people.dataset, model.digest)
+    kept = [name for name, chosen in zip(names, others) if chosen]
+    scores = pairs_within(rows[others], labels[others])
+    source = f"{threshold.subjects} other people of the same set, drawn at random"
+    return _Judged(rows[others], labels[others], kept, scores, threshold, source)
+
+
+def require_other_people(threshold: Threshold, scores: PairScores, fingerprint: str) -> None:
+    """Refuse a threshold that was chosen on the very people it is to be judged on.
+
+    Its own evidence gives it away: as many people and comparisons, and the same share of errors.
+    """
+    same = (threshold.subjects, threshold.impostors) == (scores.subjects, scores.impostors)
+    # the pair that it lies on is embedded again, to the last digits
+    above, below = (false_match_rate(scores, threshold.value + s * _DIGITS) for s in (1, -1))
+    if fingerprint[:12] in threshold.dataset or (same and above <= threshold.fmr <= below):
+        raise EmbedgeError(
+            "E-THRESHOLD-PEOPLE",
+            f"the threshold {threshold.value:.4f} was chosen on the people of this test",
+            remedy="Judge it on other people, or leave the bundle's threshold out",
+        )
+
+
+def _set_on(
+    rows: NDArray[np.float32], labels: NDArray[np.int64], fmr: float, dataset: str, model: str
+) -> Threshold:
+    require_people(len(np.unique(labels)), fmr, "set a threshold")
+    found = threshold_at(pairs_within(rows, labels), fmr, dataset=dataset, model=model)
+    if isinstance(found, Insufficient):
+        raise EmbedgeError(
+            "E-FEW-PEOPLE",
+            f"no threshold can be set for an FMR of {fmr:g}: {found}",
+            remedy="Bring more people, or ask for a higher --fmr",
+        )
+    return found
+
+
+def _operation(judged: _Judged, comparison: Comparison, faces: DossierFaces) -> Operation:
+    threshold = judged.threshold
+    at = comparison.at_threshold
+    assert at is not None, "everybody has two pictures, and there are two people"
+    wrong = judged.scores.impostors_above(threshold.value)
+    fta = faces.fta
+    return Operation(
+        threshold,
+        judged.source,
+        wrong,
+        at.fmr,
+        false_match_upper(judged.scores, threshold.value),
+        _rejected(at, comparison),
+        at.fnmr,
+        at.fmr.rate * (1 - fta.rate),
+        generalised(fta.rate, at.fnmr.rate),
+        generalised(fta.high, at.fnmr.high),
+    )
+
+
+def _rejected(at: AtThreshold, comparison: Comparison) -> int:
+    return round(at.fnmr.rate * comparison.genuine)
+
+
+def _annex(asked: Asked, judged: _Judged) -> tuple[GroupAnnex, ...]:
+    if asked.groups is None:
+        return ()
+    labels = group_labels(asked.groups, judged.names)
+    target = judged.threshold.fmr_target
+    return group_annex(judged.rows, judged.labels, labels, judged.threshold.value, target)
+
+
+def _answers(
+    system: TestedSystem,
+    faces: DossierFaces,
+    at: Operation,
+    comparison: Comparison,
+    annex: tuple[GroupAnnex, ...],
+) -> dict[str, str]:
+    """What the measurement itself can tell of the checklist."""
+    left_out = f"the first {faces.per_person} pictures of each person"
+    return {
+        "kind": "technology test: stored, aligned pictures; no person was present",
+        "system": f"{system.side}, sha256 {system.sha256}, on {system.provider}",
+        "corpus": f"{faces.name}, fingerprint {faces.fingerprint}",
+        "size": f"{faces.people:,} people, {faces.pictures:,} pictures, {comparison.genuine:,}"
+        f" genuine and {comparison.impostor:,} impostor comparisons (every pair once)",
+        "selection": f"people with two pictures or more, {left_out if faces.per_person else 'all'}",
+        "separation": "none is on the list of people trained on"
+        if faces.trained_on == "checked"
+        else "",
+        "threshold": f"{at.threshold.value:.4f} for an FMR of {at.threshold.fmr_target:g}, set on"
+        f" {at.threshold.subjects:,} people; from {at.threshold_from}",
+        "attempts": "one: every rate is per comparison",
+        "acquisition": f"{faces.acquisition.failed:,} of {faces.acquisition.attempted:,} pictures",
+        "matching": f"{at.false_matches:,} false matches, {at.rejected:,} false non-matches",
+        "system_rates": f"FAR {at.far:.3g}, FRR {at.frr:.3g}",
+        "curve": f"{len(comparison.det.fmr)} points" if comparison.det else "",
+        "uncertainty": "95 % intervals over resampled people; groups by the linearised rate",
+        "groups": ", ".join(one.attribute for one in annex),
+        "attacks": "not part of a technology test of comparison (ISO/IEC 30107-3 is about them)",
+        "deviations": "faces came aligned: detection is not part of the failure to acquire",
+    }
+
+
+def read_statement(path: Path | None) -> Mapping[str, str]:
+    """What the tester states: a JSON object of texts, each under the name of its item."""
+    if path is None:
+        return {}
+    try:
+        value = json.loads(path.read_bytes())
+        if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+            raise ValueError("it is no object of texts")
+    except (OSError, ValueError) as error:
+        raise _bad_statement(path, str(error)) from error
+    if unknown := sorted(value.keys() - STATED.keys()):
+        raise _bad_statement(path, f"there is no item {unknown[0]!r}")
+    return value
+
+
+def _bad_statement(path: Path, what: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-DOSSIER-STATEMENT",
+        f"the statement cannot be used: {what}",
+        where=path,
+        remedy=f"Write a JSON object with any of: {', '.join(STATED)}",
+    )

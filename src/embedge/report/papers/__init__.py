@@ -1,0 +1,1 @@
+"""Documents that are signed: how they are written, read, signed and measured again."""

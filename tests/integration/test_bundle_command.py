@@ -1,0 +1,115 @@
+"""`embedge bundle`: docs/bundle.md runs as it stands, and what is wrong is one sentence."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+from small_face import CONTRACT, small_face, smooth_pictures
+
+from embedge.export.student import onnx_from_student
+from embedge.runtime import FaceMatcher
+
+GUIDE = Path(__file__).parents[2] / "docs" / "bundle.md"
+WITHOUT_TORCH = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "onnxscript"}:
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Absent())
+from embedge.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network without a contract, and people whose pictures are alike."""
+    folder = tmp_path_factory.mktemp("bundle")
+    onnx_from_student(small_face(), CONTRACT, folder / "embedder.onnx", lower=False)
+    model = onnx.load(folder / "embedder.onnx")
+    del model.metadata_props[:]
+    onnx.save(model, folder / "embedder.onnx")
+    rng = np.random.default_rng(0)
+    for number, picture in enumerate(smooth_pictures(148)):
+        for turn in range(2):
+            noisy = np.clip(picture + rng.integers(-12, 13, picture.shape), 0, 255)
+            path = folder / "faces" / f"p{number:02}" / f"{turn}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(noisy.astype(np.uint8)).save(path)
+    return folder
+
+
+def ran(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    _, *words = shlex.split(command)
+    line = [sys.executable, "-c", WITHOUT_TORCH, *words]
+    return subprocess.run(
+        line, cwd=folder, capture_output=True, text=True, timeout=600, check=False
+    )
+
+
+def test_the_guide_runs_without_torch(place: Path) -> None:
+    blocks = re.findall(r"```\n(embedge .*?)```", GUIDE.read_text(), re.DOTALL)
+    commands = [line for block in blocks for line in block.splitlines()]
+    assert len(commands) == 3
+    for command in commands:
+        quick = " --seconds 1 --count 24" if command.startswith("embedge bundle") else ""
+        done = ran(place, command + quick)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+    with FaceMatcher.load(place / "door.embedge") as matcher:
+        assert matcher.contract.dim == 16
+    report = json.loads((place / "door.embedge" / "report.json").read_text())
+    assert report["verdict"]["passed"]
+    names = [one["name"] for one in report["artifacts"]]
+    assert names == ["fp32", "fp16", "int8-cpu", "int8-trt"]
+    assert all(one["threshold"]["fmr_target"] == 0.1 for one in report["artifacts"])
+    manifest = json.loads((place / "door.embedge" / "manifest.json").read_text())
+    feeding = manifest["provenance"]["feeding"]
+    assert (feeding["name"], feeding["source"]) == ("rgb-scaled", "stated")
+    assert manifest["contract"]["space"].startswith("sha256:")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("--faces faces", r"E-FEEDING-UNSTATED.*equal error rates.*--mean"),
+        ("--faces nobody --mean 0 --std 1 --colour RGB", "E-CALIBRATION.*no such folder"),
+        ("--faces faces --mean 1 2 --std 1 --colour RGB", "E-FEEDING.*2 numbers"),
+        ("--faces faces --output other", "E-OUTPUT.*'other'.*embedding"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(place: Path, more: str, said: str) -> None:
+    done = ran(place, f"embedge bundle embedder.onnx {more} --out none.embedge")
+    assert done.returncode == 2
+    assert re.search(said, done.stderr)
+    assert "Traceback" not in done.stderr
+    assert not (place / "none.embedge").exists()
+
+
+def test_a_rate_that_nobody_carries_is_no_bundle_to_ship(place: Path) -> None:
+    """It is written with thresholds that are carried, and the command says what was missed."""
+    fed = "--mean 127.5 --std 127.5 --colour RGB"
+    few = f"--faces faces --most 120 --fmr 1e-6 {fed} --seconds 0.5 --out few.embedge"
+    done = ran(place, f"embedge bundle embedder.onnx {few}")
+    assert done.returncode == 3
+    assert "E-GATE: missed: fp16 accuracy, equal error rate" in done.stderr
+    told = "NOTE  fp16: the threshold was to keep FMR 1e-06, which 20 people do not carry"
+    assert told in done.stdout
+    assert (place / "few.embedge" / "report.html").is_file()
+    manifest = json.loads((place / "few.embedge" / "manifest.json").read_text())
+    assert manifest["extras"]["threshold_shortages"]["fp32"]["people"] == 20
+    report = json.loads((place / "few.embedge" / "report.json").read_text())
+    assert report["evaluation"]["dataset"]["thresholds_on"] == "other people"
+    assert report["evaluation"]["dataset"]["identities"] == 30
+    fp32 = report["artifacts"][0]
+    assert 1e-6 < fp32["threshold"]["fmr_target"] <= 0.1
+    assert fp32["cosine_to_torch"]["n"] == 100  # nobody who chose

@@ -1,0 +1,84 @@
+"""The self-test as a program in C: compiled here, without Python, on OpenVINO's C interface."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_bundles import face_like, tiny_contract, tiny_onnx
+
+from embedge.export.golden import golden_from_graphs
+
+openvino = pytest.importorskip("openvino", reason="pip install 'embedge[openvino]'")
+HERE = Path(__file__).parents[2] / "examples" / "native"
+ENGINE = Path(openvino.__file__).parent
+LIBRARIES = sorted((ENGINE / "libs").glob("libopenvino_c.so*"))
+pytestmark = [
+    pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler"),
+    pytest.mark.skipif(not LIBRARIES, reason="this openvino brings no C library"),
+]
+FED = ("RGB", "127.5", "127.5")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("native")
+    contract = tiny_contract(64)
+    for name, seed, dim in (("right", 0, 64), ("stale", 9, 64), ("narrow", 0, 32)):
+        (folder / f"{name}.onnx").write_bytes(tiny_onnx(tiny_contract(dim), seed=seed))
+    faces = np.stack([face_like(seed) for seed in range(3)])
+    golden = golden_from_graphs({"fp32": folder / "right.onnx"}, contract, faces)
+    (folder / "golden.bin").write_bytes(golden)
+    (folder / "cut.bin").write_bytes(golden[: len(golden) // 3])
+    strict = ("-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=undefined")
+    engine = (f"-I{ENGINE / 'include'}", LIBRARIES[0], f"-Wl,-rpath,{ENGINE / 'libs'}", "-lm")
+    program = [HERE / "selftest.c", "-o", folder / "selftest"]
+    subprocess.run(["cc", *strict, *program, *engine], check=True)
+    return folder
+
+
+def asked(
+    place: Path,
+    *fed: str,
+    model: str = "right",
+    golden: str = "golden.bin",
+    artifact: str = "fp32",
+) -> tuple[int, str]:
+    done = subprocess.run(
+        ["./selftest", golden, f"{model}.onnx", artifact, *fed],
+        cwd=place,
+        capture_output=True,
+        text=True,
+    )
+    assert "runtime error" not in done.stderr
+    return done.returncode, done.stdout
+
+
+def test_a_healthy_network_passes(place: Path) -> None:
+    assert asked(place, *FED) == (0, "pass  fp32, cosine 1.00000\n")
+
+
+@pytest.mark.parametrize(
+    ("fed", "model", "fault"),
+    [
+        (("BGR", "127.5", "127.5"), "right", "colour-order"),
+        (("RGB", "0", "1"), "right", "missing-normalisation"),
+        (("RGB", "129.83", "148.46"), "right", "colour-range:16 to 235"),
+        (FED, "stale", "unknown"),
+    ],
+)
+def test_a_fault_is_named(place: Path, fed: tuple[str, ...], model: str, fault: str) -> None:
+    status, said = asked(place, *fed, model=model)
+    assert (status, said.split(": ", 1)[1]) == (3, f"{fault}\n")
+
+
+def test_another_width_is_another_output(place: Path) -> None:
+    assert asked(place, *FED, model="narrow") == (3, "FAIL  wrong-output: 32 numbers, not 64\n")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"golden": "right.onnx"}, {"golden": "cut.bin"}, {"artifact": "fp64"}]
+)
+def test_what_cannot_be_asked_ends_in_2(place: Path, wrong: dict[str, str]) -> None:
+    assert asked(place, *FED, **wrong) == (2, "")

@@ -1,0 +1,47 @@
+"""Errors that sit in a few people, lumps that nobody met: intervals hold where they are used."""
+
+import numpy as np
+import pytest
+
+from embedge.calibration.intervals.dyads import Lumps
+from embedge.calibration.intervals.people import Mates
+
+FNMR, TRIALS = 0.004, 200
+
+
+@pytest.mark.parametrize(("people", "pictures"), [(12, 40), (30, 20), (100, 8), (300, 8)])
+@pytest.mark.parametrize("unequal", [0.02, 0.3])
+def test_the_truth_is_held_when_most_people_never_err(people, pictures, unequal):
+    """Every person has a rate of his own: nearly none but for a few, and 0.4 % in the mean."""
+    generator = np.random.default_rng([people, pictures])
+    each = pictures * (pictures - 1) // 2
+    rates = generator.beta(unequal, unequal * (1 / FNMR - 1), (TRIALS, people))
+    mates = Mates.of(np.repeat(np.arange(people), each))
+    found = [mates.shared(wrong) for wrong in generator.binomial(each, rates).astype(np.float32)]
+    assert np.mean([one.high < FNMR for one in found]) <= 0.05
+    assert np.mean([one.low > FNMR for one in found]) <= 0.05
+
+
+def test_people_with_more_pictures_weigh_more_and_are_still_one_person():
+    """One of 20 people has half of all comparisons and no error: 19 others speak for the rest."""
+    owners = np.concatenate([np.zeros(190, int), np.repeat(np.arange(1, 20), 10)])
+    mates = Mates.of(owners)
+    assert mates.people == 20
+    alone = np.zeros(20, np.float32)
+    alone[0] = 190
+    others = np.zeros(20, np.float32)
+    others[1] = 10
+    assert mates.shared(alone).high > 0.65
+    assert mates.shared(others).high < 0.35
+    assert mates.shared(np.zeros(20, np.float32)).high == pytest.approx(1 - 0.025 ** (1 / 20))
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.975])
+def test_a_heavier_lump_is_a_higher_bound(confidence):
+    bounds = [
+        Lumps(1e-3, variance, heaviest).upper(confidence)
+        for variance, heaviest in ((1e-9, 1e-6), (1e-9, 1e-4), (1e-7, 1e-4), (1e-7, 1e-3))
+    ]
+    assert bounds == sorted(bounds)
+    assert bounds[0] > 1e-3
+    assert Lumps(1e-3, 1e-9, 1e-6).lower(confidence) < 1e-3

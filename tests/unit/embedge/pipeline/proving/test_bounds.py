@@ -1,0 +1,49 @@
+"""A network somebody already had is held to the bounds that a recipe has."""
+
+from dataclasses import replace
+
+from sample_report import sample_findings
+
+from embedge.pipeline.proving.bounds import Bounds, passing, proof_gates
+from embedge.pipeline.recipe import Gates
+
+BOUNDS = Bounds(fmr=0.01, threshold_fmr=0.01, whom="the network as it came", alone="fp32")
+
+
+def test_what_nobody_stated_is_as_recipes_have_it() -> None:
+    usual = Gates()
+    assert BOUNDS.cosine_p1 == usual.cosine_p1
+    assert (BOUNDS.tar_loss, BOUNDS.eer, BOUNDS.looser) == (usual.tar_loss, usual.eer, True)
+
+
+def test_a_gate_says_whom_it_is_near_to_and_needs_no_teachers_gallery() -> None:
+    gates = {gate.name: gate for gate in proof_gates(BOUNDS, sample_findings())}
+    assert gates["fp16 parity"].what.startswith("cosine of fp16 to the network as it came")
+    assert gates["equal error rate"].what == "equal error rate of fp32 alone, upper end"
+    assert {"thresholds", "thresholds hold", "held-out people"} < set(gates)
+    assert "no re-enrolment" not in gates
+
+
+def test_a_looser_threshold_passes_only_where_it_may() -> None:
+    strict = replace(BOUNDS, threshold_fmr=1e-3)
+    told = {gate.name: gate for gate in proof_gates(strict, sample_findings())}
+    assert told["thresholds"].passed
+    held = {
+        gate.name: gate for gate in proof_gates(replace(strict, looser=False), sample_findings())
+    }
+    assert not held["thresholds"].passed
+
+
+def test_an_artifact_passes_by_the_gates_that_are_its_own_and_by_its_threshold() -> None:
+    findings = sample_findings()
+
+    def held(least: float) -> frozenset[str]:
+        one = replace(BOUNDS, cosine_p1={"int8-cpu": least}, tar_loss=1.0, eer=0.0)
+        return passing(one, findings)
+
+    every = frozenset(findings.artifacts)
+    assert held(0.5) == every
+    assert held(1.1) == every - {"int8-cpu"}
+    blind = replace(findings.artifacts["fp16"], threshold=None)
+    findings = replace(findings, artifacts={**findings.artifacts, "fp16": blind})
+    assert held(0.5) == every - {"fp16"}

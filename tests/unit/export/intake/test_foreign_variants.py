@@ -1,0 +1,64 @@
+"""Every form of a foreign network is quantised as itself, or ends in one error with a remedy."""
+
+from dataclasses import replace
+
+import onnx
+import pytest
+from foreign_variants import NAMES, SCALED, Variant, tiny_vit, variants
+from small_face import CONTRACT, small_face, smooth_pictures
+
+from embedge.calibration.evaluation.judge import cosines_of
+from embedge.errors import EmbedgeError
+from embedge.export.graph.surgery import embeddings_of
+from embedge.export.int8.qdq import qdq_from_onnx
+from embedge.export.intake.intake import Asked, taken_in
+from embedge.export.student import onnx_from_student
+
+PICTURES, OTHERS = smooth_pictures(16), smooth_pictures(12, seed=9)
+NEAR = 0.98  # first percentile; halves and the rounding of tiny networks included
+
+
+def base_model(path) -> onnx.ModelProto:
+    """As somebody else would have exported it: without a contract."""
+    onnx_from_student(small_face(), CONTRACT, path, lower=False)
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    return model
+
+
+@pytest.fixture(scope="module")
+def every(tmp_path_factory) -> dict[str, Variant]:
+    return dict(variants(base_model(tmp_path_factory.mktemp("base") / "base.onnx")))
+
+
+def test_the_list_is_whole(every):
+    assert sorted(every) == sorted(NAMES)
+    assert sum(one.refusal is None for one in every.values()) >= 20
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_variant(every, tmp_path, name):
+    variant = every[name]
+    path, asked = variant.write(tmp_path), variant.asked
+    if asked.weights is not None:
+        asked = replace(asked, weights=tmp_path)
+    if variant.refusal is not None:
+        with pytest.raises(EmbedgeError, match=variant.refusal):
+            taken_in(path, PICTURES, asked)
+        return
+    taken = taken_in(path, PICTURES, asked)
+    plan = qdq_from_onnx(taken.graph, PICTURES, tmp_path / "q.onnx")
+    assert plan.integer >= 8
+    found = cosines_of(variant.answers(OTHERS), embeddings_of(tmp_path / "q.onnx", OTHERS))
+    assert found.p1 > NEAR
+
+
+@pytest.mark.parametrize("free", [True, False])
+def test_a_small_vit_is_quantised_in_its_matrix_products(tmp_path, free):
+    variant = Variant(tiny_vit(tmp_path / "vit.onnx", free=free), Asked(SCALED))
+    taken = taken_in(tmp_path / "vit.onnx", PICTURES, variant.asked)
+    plan = qdq_from_onnx(taken.graph, PICTURES, tmp_path / "q.onnx")
+    assert plan.integer >= 8
+    assert len(plan.unknown) == 4  # two products of activations in each block
+    found = cosines_of(variant.answers(OTHERS), embeddings_of(tmp_path / "q.onnx", OTHERS))
+    assert found.p1 > NEAR

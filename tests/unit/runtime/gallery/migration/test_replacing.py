@@ -1,0 +1,110 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from two_galleries import NEW, OLD, bridge, carried, rows, threshold
+
+from embedge.runtime import Gallery
+from embedge.runtime.gallery.mending import check
+from embedge.runtime.gallery.migration.going import forget, go_back, migrate
+from embedge.runtime.gallery.migration.replacing import replace_bridged
+from embedge.runtime.gallery.migration.standing import standing
+from embedge.runtime.policy import NIST_800_63B
+
+KEY = bytes(range(32))
+ANN = rows(1, 2)
+LIMIT = threshold(0.6)
+
+
+def near(row: np.ndarray, cosine: float, seed: int = 3) -> np.ndarray:
+    away = rows(seed, 1, len(row))[0]
+    away -= (away @ row) * row
+    return (cosine * row + np.sqrt(1 - cosine**2) * away / np.linalg.norm(away)).astype(np.float32)
+
+
+@pytest.fixture(params=["float32", "int8"])
+def gallery(tmp_path, request):
+    with Gallery.create(tmp_path / "g", OLD, key=KEY, rows=request.param) as gallery:
+        gallery.enroll("ann", ANN, OLD)
+        gallery.enroll("ben", rows(2, 1), OLD)
+        migrate(gallery, bridge(), NEW)
+        yield gallery
+    assert check(tmp_path / "g", KEY) == []
+
+
+def test_the_bridge_alone_replaces_nothing(gallery):
+    visit = near(carried(ANN)[1], 0.8)
+    assert not replace_bridged(gallery, "ann", visit, NEW, native=LIMIT)
+    assert gallery.info().bridged == 3
+    assert not replace_bridged(gallery, "nobody", visit, NEW, native=LIMIT, other_factor=True)
+
+
+def test_another_factor_replaces_the_nearest_one_if_the_face_is_accepted_too(gallery):
+    known = carried(ANN)
+    stranger = near(known[1], 0.4)
+    assert not replace_bridged(gallery, "ann", stranger, NEW, native=LIMIT, other_factor=True)
+    visit = near(known[1], 0.8)
+    assert replace_bridged(gallery, "ann", visit, NEW, native=LIMIT, other_factor=True)
+    assert gallery.info().bridged == 2
+    assert len(gallery) == 3
+    assert standing(gallery).bridged == ("ben",)
+    ((best, *_),) = gallery.identify(visit, NEW)
+    assert (best.person, best.bridged) == ("ann", False)
+    assert best.cosine > 0.98
+    ((best, *_),) = gallery.identify(known[0], NEW)
+    assert (best.person, best.bridged) == ("ann", True)
+    # from now on the native one vouches for her
+    second = near(visit, 0.7, seed=4)
+    assert replace_bridged(gallery, "ann", second, NEW, native=LIMIT)
+    assert gallery.info().bridged == 1
+    assert not replace_bridged(gallery, "ann", second, NEW, native=LIMIT, other_factor=True)
+
+
+def test_a_policy_may_forbid_it(gallery):
+    visit = near(carried(ANN)[0], 0.9)
+    never, factor = (replace(NIST_800_63B, replaces=how) for how in ("never", "other factor"))
+    ask = (gallery, "ann", visit, NEW)
+    assert not replace_bridged(*ask, native=LIMIT, other_factor=True, policy=never)
+    assert replace_bridged(*ask, native=LIMIT, other_factor=True, policy=factor)
+    assert not replace_bridged(*ask, native=LIMIT, policy=factor)
+
+
+def test_old_templates_stay_and_when_all_are_native_nothing_is_left_of_the_bridge(gallery):
+    for name, templates in (("ann", ANN), ("ben", rows(2, 1))):
+        for row in carried(templates):
+            ask = (gallery, name, near(row, 0.9), NEW)
+            assert replace_bridged(*ask, native=LIMIT, other_factor=True)
+    assert gallery.info().bridged == 0
+    go_back(gallery)
+    ((best, *_),) = gallery.identify(ANN[:1], OLD)
+    assert best.cosine > 0.98
+    migrate(gallery, bridge(), NEW)
+    assert gallery.info().bridged == 0
+    forget(gallery)
+    assert gallery.crossing() is None
+    ((best, *_),) = gallery.identify(near(carried(ANN)[0], 0.9), NEW)
+    assert (best.person, best.bridged) == ("ann", False)
+
+
+def test_after_the_old_ones_are_erased_it_goes_on(gallery):
+    forget(gallery)
+    visit = near(carried(ANN)[0], 0.9)
+    assert replace_bridged(gallery, "ann", visit, NEW, native=LIMIT, other_factor=True)
+    assert gallery.info().bridged == 2
+    ((best, *_),) = gallery.identify(visit, NEW)
+    assert (best.person, best.bridged) == ("ann", False)
+
+
+def test_uncertain_people_are_named(tmp_path):
+    with Gallery.create(tmp_path / "g", OLD, key=KEY) as gallery:
+        people = rows(7, 40)
+        gallery.enroll([f"p{n:02}" for n in range(40)], people, OLD)
+        expected = bridge().bridged(people).expected
+        limit = float(np.median(expected))
+        migrate(gallery, bridge(), NEW, limit=limit)
+        told = standing(gallery)
+        wanted = [f"p{n:02}" for n in np.flatnonzero(expected <= limit)]
+        assert list(told.enrol_again) == wanted
+        assert len(told.bridged) == 40
+        gallery.enroll(wanted[0], rows(8, 1, NEW.dim), NEW)
+        assert list(standing(gallery).enrol_again) == wanted[1:]

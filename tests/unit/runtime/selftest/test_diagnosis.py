@@ -1,0 +1,83 @@
+"""Names of faults from rows alone, without any network."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from embedge.runtime.encoders import unit_rows
+from embedge.runtime.selftest.asking import Answers
+from embedge.runtime.selftest.diagnosis import findings_in
+from embedge.runtime.selftest.golden import Expected, Rows
+
+DIM, FACES = 64, 3
+ORDER = (1, 2, 2, 1, 0)
+
+
+def rows(seed: int) -> Rows:
+    return unit_rows(np.random.default_rng(seed).normal(size=(FACES, DIM)).astype(np.float32))
+
+
+RIGHT = rows(0)
+ILL = unit_rows(RIGHT + 0.05 * rows(7))  # a weak fault: cosine 0.999
+EXPECTED = Expected(0.98, RIGHT, rows(1), {"colour-order": rows(2), "colour-range:video": ILL})
+
+
+def answers(alone: Rows, **changes: object) -> Answers:
+    told = Answers(alone, ORDER, alone[list(ORDER)], (alone, alone), EXPECTED.pictures)
+    return replace(told, **changes)
+
+
+def faults(told: Answers) -> list[str]:
+    return [finding.fault for finding in findings_in(told, EXPECTED)]
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-4, 0.05])
+def test_right_answers_are_right(noise: float) -> None:
+    near = unit_rows(RIGHT + noise * rows(9))
+    assert faults(answers(near)) == []
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_a_weak_fault_is_seen_within_the_tolerance(noise: float) -> None:
+    assert faults(answers(unit_rows(ILL + noise * rows(9)))) == ["colour-range"]
+
+
+def test_a_strong_fault_is_named_with_what_it_explains() -> None:
+    (finding,) = findings_in(answers(EXPECTED.faults["colour-order"]), EXPECTED)
+    assert finding.fault == "colour-order"
+    assert "explains 100%" in finding.evidence
+
+
+def test_two_faults_are_both_named() -> None:
+    assert faults(answers(3 * EXPECTED.faults["colour-order"])) == ["unnormalised", "colour-order"]
+
+
+@pytest.mark.parametrize(
+    ("rows_given", "name"),
+    [
+        (rows(30), "stale-weights"),
+        (unit_rows(RIGHT + 0.6 * rows(31)), "inexact"),
+        (unit_rows(np.repeat(rows(32)[:1], FACES, 0) + 0.05 * rows(33)), "collapse"),
+        (np.zeros((FACES, DIM), np.float32), "collapse"),
+        (np.full((FACES, DIM), np.nan, np.float32), "collapse"),
+        (RIGHT[[1, 2, 0]], "mix-up"),
+        (5 * RIGHT, "unnormalised"),
+        (RIGHT[:, :32], "wrong-output"),
+    ],
+)
+def test_each_kind_of_answers_has_its_name(rows_given: Rows, name: str) -> None:
+    assert faults(answers(rows_given)) == [name]
+
+
+def test_rows_that_depend_on_their_neighbours() -> None:
+    turned = np.roll(RIGHT[list(ORDER)], 1, axis=0)
+    assert faults(answers(RIGHT, together=turned)) == ["mix-up"]
+    assert faults(answers(RIGHT, together=RIGHT[:1])) == ["mix-up"]
+    assert faults(answers(RIGHT, threaded=(RIGHT, RIGHT[[0, 0, 2]]))) == ["mix-up"]
+
+
+def test_alignment_is_blamed_only_where_crops_are_right() -> None:
+    assert faults(answers(RIGHT, pictures=rows(40))) == ["template"]
+    assert faults(answers(RIGHT, pictures=None)) == []
+    assert faults(answers(rows(30), pictures=rows(40))) == ["stale-weights"]
