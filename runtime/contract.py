@@ -78,9 +78,11 @@ def require_same_space(gallery: EmbeddingContract, probe: EmbeddingContract) -> 
     """Refuse to compare embeddings of two spaces."""
     if gallery.space == probe.space and gallery.dim == probe.dim:
         return
+    spaces = f"{gallery.space} ({gallery.dim}-d) and {probe.space} ({probe.dim}-d)"
+    if gallery.space == probe.space:
+        spaces = f"{gallery.dim} and {probe.dim} dimensions, both named {gallery.space}"
     raise EmbedgeError(
         "E-SPACE",
-        f"these embeddings live in different spaces: {gallery.space} ({gallery.dim}-d) and"
-        f" {probe.space} ({probe.dim}-d)",
+        f"these embeddings live in different spaces: {spaces}",
         remedy="Compare embeddings of one teacher and its students only, or enrol again",
     )

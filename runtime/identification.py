@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, SupportsIndex
 
+from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.gallery import Gallery, require_count
+from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.search.ranking import Ranked
 from embedge.runtime.matcher import FaceMatcher
 from embedge.runtime.picture.detect import Face
@@ -102,9 +104,9 @@ def identify(
     taken instead of the artifact's own: for bridged templates the bridge's, of as low a rate, or
     a number by hand where that is stricter. `aligned` and `colour` are as in `FaceMatcher.embed`.
     """
-    limits = _limits(matcher, gallery, policy, threshold)
     face = matcher.reader.read(picture, aligned=aligned, colour=colour)
-    return _searched(matcher, gallery, matcher.embed_faces([face]), count, limits)[0]
+    row = matcher.embed_faces([face])
+    return _searched(matcher, gallery, row, count, policy, threshold)[0]
 
 
 def identify_row(
@@ -117,8 +119,7 @@ def identify_row(
     threshold: Threshold | None = None,
 ) -> Identification:
     """The same for an embedding of the matcher's."""
-    limits = _limits(matcher, gallery, policy, threshold)
-    return _searched(matcher, gallery, row, count, limits)[0]
+    return _searched(matcher, gallery, row, count, policy, threshold)[0]
 
 
 def identify_all(
@@ -132,12 +133,13 @@ def identify_all(
     colour: Colour | None = None,
 ) -> list[SeenFace]:
     """Every face in the picture, the largest first, each with a decision of its own."""
-    limits = _limits(matcher, gallery, policy, threshold)
     faces = matcher.reader.read_all(picture, colour=colour)
     refused = [matcher.reader.reasons(face) for face in faces]
     fit = [face for face, reasons in zip(faces, refused) if not reasons]
     rows = matcher.embed_faces(fit) if fit else None
-    found = iter([] if rows is None else _searched(matcher, gallery, rows, count, limits))
+    found = iter(
+        [] if rows is None else _searched(matcher, gallery, rows, count, policy, threshold)
+    )
     return [
         SeenFace(face.face, face.quality, reasons, None if reasons else next(found))
         for face, reasons in zip(faces, refused)
@@ -154,10 +156,22 @@ class _Limits:
     templates: int
 
 
+class _Look(Protocol):
+    """One state of a gallery, of whatever kind."""
+
+    @property
+    def templates(self) -> int: ...
+    @property
+    def crossing(self) -> Crossing | None: ...
+    def search(
+        self, embeddings: Embeddings, contract: EmbeddingContract, count: int, handicap: float
+    ) -> list[list[Ranked]]: ...
+
+
 def _limits(
-    matcher: FaceMatcher, gallery: Gallery, policy: Policy | None, threshold: Threshold | None
+    matcher: FaceMatcher, look: _Look, policy: Policy | None, threshold: Threshold | None
 ) -> _Limits:
-    templates, crossing = len(gallery), gallery.crossing()
+    templates, crossing = look.templates, look.crossing
     if policy is None:
         native = matcher.decidable(threshold)
     else:
@@ -182,13 +196,25 @@ def _of_bridge(
 
 
 def _searched(
-    matcher: FaceMatcher, gallery: Gallery, rows: Embeddings, count: int, limits: _Limits
+    matcher: FaceMatcher,
+    gallery: Gallery,
+    rows: Embeddings,
+    count: int,
+    policy: Policy | None,
+    threshold: Threshold | None,
 ) -> list[Identification]:
-    """Whoever is farthest above their own template's threshold is best."""
-    handicap = limits.bridged.value - limits.native.value
+    """Whoever is farthest above their own template's threshold is best.
+
+    Limits and search are of one look at the gallery: others may enrol before and after it.
+    """
+    if not isinstance(count, SupportsIndex) or count > 0:
+        require_count(count)
+    with gallery.look() as look:
+        limits = _limits(matcher, look, policy, threshold)
+        handicap = limits.bridged.value - limits.native.value
+        found = look.search(rows, matcher.contract, max(count, 1), handicap)
     worst = max(limits.native.fmr_upper, limits.bridged.fmr_upper)
     fpir = identification_rate(worst, limits.templates)
-    found = gallery.identify(rows, matcher.contract, count=max(count, 1), handicap=handicap)
     return [_decided(best, count, limits, fpir) for best in found]
 
 

@@ -302,11 +302,14 @@ class FaceMatcher(Closing):
 
 def _landmarks_each(landmarks: Any, pictures: int) -> list[ArrayLike | None]:
     """Of several pictures: a set of landmarks, or None, for each."""
-    points = [None] * pictures if landmarks is None else landmarks
-    sized = hasattr(points, "__len__") and hasattr(points, "__getitem__")
-    if sized and len(points) == pictures:
-        return list(points)
-    told = f"for {len(points)}" if sized else f"that are {landmarks!r:.80}"
+    try:
+        points = [None] * pictures if landmarks is None else list(landmarks)
+    except TypeError:  # no several of anything
+        told = f"that are {landmarks!r:.80}"
+    else:
+        if len(points) == pictures:
+            return points
+        told = f"for {len(points)}"
     raise EmbedgeError(
         "E-LANDMARKS",
         f"{pictures} pictures came with landmarks {told}",

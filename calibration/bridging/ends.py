@@ -56,7 +56,10 @@ class Mirrored:
 
 
 def pictures_under(root: Path) -> FaceFiles:
-    """Aligned pictures anywhere under a folder, in the order of their paths."""
+    """Aligned pictures anywhere under a folder, in the order of their paths.
+
+    Where people have folders, what lies beside those is no face: a contact sheet, say.
+    """
     found = sorted(
         path.relative_to(root).as_posix()
         for path in (root.rglob("*") if root.is_dir() else ())
@@ -69,7 +72,7 @@ def pictures_under(root: Path) -> FaceFiles:
             where=root,
             remedy="Give a folder of aligned faces; who they are need not be known",
         )
-    return FaceFiles(root, found)
+    return FaceFiles(root, [name for name in found if "/" in name] or found)
 
 
 def embedded_views(

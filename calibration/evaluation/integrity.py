@@ -95,7 +95,7 @@ def copied_pictures(
             kind.append(" = ".join(names[number] for number in numbers[:3]))
     return [
         *_finding("duplicate-picture", "error", "pictures are filed under two people", across),
-        *_finding("repeated-picture", "warning", "pictures are there twice", within),
+        *_finding("repeated-picture", "warning", "pictures are there more than once", within),
     ]
 
 

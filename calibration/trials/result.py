@@ -80,13 +80,17 @@ class ProtocolFacts:
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedData:
-    """Whose faces these are, and what is wrong with them before any model has looked."""
+    """Whose faces these are, and what is wrong with them before any model has looked.
+
+    `trained_on` says what the list of people trained on told, where there was one.
+    """
 
     images: Count
     subjects: Count
     findings: tuple[DataFault, ...]
     trained_on_known: bool
     fingerprint: str
+    trained_on: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,11 +97,15 @@ def _some(names: list[str], most: int, rng: np.random.Generator) -> list[str]:
 
 
 def picture_files(root: Path) -> list[str]:
-    """Pictures under a folder, as names relative to it, sorted."""
+    """Pictures under a folder, as names relative to it, sorted.
+
+    Where people have folders, what lies beside those is no face: a contact sheet, say.
+    """
     if not root.is_dir():
         raise _unusable("there is no such folder", "Give a folder of aligned faces", root)
     found = (p for p in root.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
-    return sorted(p.relative_to(root).as_posix() for p in found)
+    names = sorted(p.relative_to(root).as_posix() for p in found)
+    return [name for name in names if "/" in name] or names
 
 
 def decoded_pictures(root: Path, names: Sequence[str]) -> Images:
@@ -113,7 +117,7 @@ def decoded_pictures(root: Path, names: Sequence[str]) -> Images:
         if image.shape != images[0].shape:
             raise _unusable(
                 f"pictures differ in size: {images[0].shape[:2]} and {image.shape[:2]}",
-                "Align the faces first: all crops have the size of the model",
+                "Align the photos first: `embedge data align PHOTOS FACES --detector D.onnx`",
                 root / name,
             )
     return np.stack(images)

@@ -114,7 +114,7 @@ def _telling(act: Act, name: str) -> Act:
         except EmbedgeError:
             raise
         except Exception as error:  # a server may answer anything, and each layer raises its own
-            raise _failed(f"{name}: {str(error) or type(error).__name__}") from error
+            raise _failed(f"{name}: {str(error) or type(error).__name__:.200}") from error
 
     return told
 

@@ -17,6 +17,7 @@ from embedge.runtime.policy import Policy
 
 __all__ = ["AttemptGuard"]
 
+_LAST = 1e15  # seconds: beyond it a float does not count them singly
 _MOST = 1024  # subjects with failures that are remembered
 
 
@@ -34,7 +35,7 @@ class AttemptGuard:
         It counts as failed until `succeeded` says otherwise: whoever stops in between gains
         nothing, and of many at once no more pass than the policy allows.
         """
-        name, now = checked_name(subject), self.clock()
+        name, now = checked_name(subject), self._now()
         with self.gallery.mirror.writing() as (connection, seen):
             ledger, state = seen.ledger, seen.state
             notes = ledger.notes.read(connection, state, ATTEMPTS)
@@ -59,8 +60,21 @@ class AttemptGuard:
             state = seen.ledger.notes.put(connection, seen.state, ATTEMPTS, number, None)
             self.gallery.mirror.put(connection, state)
 
+    def _now(self) -> float:
+        """Compared with what is no number nobody would ever have to wait."""
+        now = self.clock()
+        if isinstance(now, int | float) and abs(now) < _LAST:
+            return now
+        raise EmbedgeError(
+            "E-ATTEMPTS",
+            f"no attempt is let through while the clock gives no time: {now!r:.40}",
+            remedy="Give a clock that counts seconds, as time.time does",
+        )
+
     def _wait(self, failures: int, since: float) -> float:
         delay = self._delay(failures)
+        if not math.isfinite(since):
+            return delay  # a note of a clock that gave no time
         return min(delay - since, delay)  # a clock that was set back makes nobody wait longer
 
     def _delay(self, failures: int) -> float:

@@ -1,8 +1,10 @@
 """What every gallery asks of embeddings and names before it takes them."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import SupportsIndex
 
 import numpy as np
 
@@ -11,9 +13,17 @@ from embedge.printed import printable
 from embedge.runtime.contract import EmbeddingContract, require_same_space
 from embedge.runtime.encoders import Embeddings
 
-__all__ = ["LONGEST_NAME", "checked_name", "checked_names", "checked_rows", "now_in_utc"]
+__all__ = [
+    "LONGEST_NAME",
+    "checked_name",
+    "checked_names",
+    "checked_rows",
+    "checked_source",
+    "now_in_utc",
+]
 
 LONGEST_NAME = 256  # bytes
+_LONGEST_SOURCE = 64  # letters
 
 
 def checked_rows(
@@ -34,19 +44,30 @@ def checked_rows(
 
 def checked_names(people: str | Sequence[str], rows: int) -> list[str]:
     """One name a row; a single name is everybody's. Spellings that look alike are one."""
-    names = [people] * rows if isinstance(people, str) else list(people)
+    if isinstance(people, str):
+        people = [people] * rows
+    names = list(people) if isinstance(people, Iterable) else [people]
     if len(names) != rows:
         raise EmbedgeError(
             "E-PERSON",
             f"{rows} embeddings came with {len(names)} names",
             remedy="Name each person, the same way every time",
         )
-    known = {name: checked_name(name) for name in set(names)}
+    known = dict[str, str]()
+    for name in names:
+        if not isinstance(name, str) or name not in known:
+            known[name] = checked_name(name)
     return [known[name] for name in names]
 
 
 def checked_name(name: str) -> str:
     """In the composed form (NFC), and fit to be printed."""
+    if not isinstance(name, str):
+        raise EmbedgeError(
+            "E-PERSON",
+            f"a name is text, not {type(name).__name__}",
+            remedy="Name each person, the same way every time",
+        )
     composed = unicodedata.normalize("NFC", name)
     if (
         printable(composed) == composed
@@ -60,6 +81,26 @@ def checked_name(name: str) -> str:
         f" not '{printable(name[:99])}'",
         remedy="Name each person, the same way every time",
     )
+
+
+def checked_source(source: str) -> str:
+    """Where templates come from, as much as is kept of it."""
+    with suppress(AttributeError, UnicodeEncodeError):
+        source.encode()
+        return source[:_LONGEST_SOURCE]
+    raise EmbedgeError(
+        "E-SOURCE",
+        f"where templates come from is told in text, not as {printable(repr(source))[:99]}",
+        remedy="Give `source` as text that UTF-8 can hold, or leave it out",
+    )
+
+
+def require_count(count: int) -> None:
+    """How many candidates are asked for."""
+    if not isinstance(count, SupportsIndex) or count < 1:
+        raise EmbedgeError(
+            "E-COUNT", f"{count} people cannot be listed", remedy="Ask for 1 or more"
+        )
 
 
 def now_in_utc() -> str:

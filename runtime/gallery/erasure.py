@@ -77,10 +77,10 @@ class ErasureProof:
         files = dict.fromkeys(_files_of(real.parent, unreadable), 0)
         ledgers = {ledger.raw: ledger}
         for path in files:
-            with _noting(path, unreadable):
+            with _noting(path, unreadable), while_quiet(path):
                 ledgers |= {} if path == real else _ledgers(path, ledger.key)
         for path in files:
-            with _noting(path, unreadable):
+            with _noting(path, unreadable), while_quiet(path):
                 files[path] = path.stat().st_size
                 found += self._traces.hits(path)
                 if path != real and _held(path, ledgers.values(), self.person):
@@ -131,8 +131,7 @@ def _plain_of(side: Side, templates: Sequence[Template]) -> tuple[Embeddings, Ma
 @contextmanager
 def _noting(path: Path, unreadable: dict[Path, str]) -> Iterator[None]:
     try:
-        with while_quiet(path):
-            yield
+        yield
     except OSError as error:
         unreadable.setdefault(path, str(error.strerror))
 

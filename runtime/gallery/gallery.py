@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
@@ -13,12 +14,18 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.closing import Closing
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.enrolment import checked_name, checked_names, checked_rows, now_in_utc
+from embedge.runtime.gallery.enrolment import (
+    checked_name,
+    checked_names,
+    checked_rows,
+    checked_source,
+    now_in_utc,
+    require_count,
+)
 from embedge.runtime.gallery.erasure import ErasureProof, proof_of
 from embedge.runtime.gallery.keys import checked_key
 from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.migration.side import Side, exported
-from embedge.runtime.gallery.migration.two_kinds import TwoKinds
 from embedge.runtime.gallery.mirror import Mirror, Seen
 from embedge.runtime.gallery.sealed.header import new_header
 from embedge.runtime.gallery.sealed.ledger import Ledger
@@ -34,7 +41,6 @@ from embedge.runtime.gallery.storage.failures import key_error
 
 __all__ = ["Gallery", "GalleryInfo", "require_count"]
 
-_LONGEST_SOURCE = 64  # letters
 _SAME = 0.999  # a cosine that rounding to one byte a dimension leaves the same picture
 _TRIES = 2  # before the last
 _MOST_NAMED = 20  # others with one template of somebody erased
@@ -127,7 +133,6 @@ class Gallery(Closing):
 
         `rows` and `unencrypted` are of a new one; a key demands that the old one is sealed.
         """
-
         tries = 0
         while True:
             try:
@@ -159,21 +164,26 @@ class Gallery(Closing):
 
     def crossing(self) -> Crossing | None:
         """How far the gallery is on its way to another model; None where it is on none."""
+        with self.look() as seen:
+            return seen.state.crossing
+
+    @contextmanager
+    def look(self) -> Iterator[Seen]:
+        """The gallery as it is now, and as it stays for the block."""
         with self._lock:
-            return self.mirror.seen().state.crossing
+            yield self.mirror.seen()
 
     def __len__(self) -> int:
         """The number of templates."""
-        with self._lock:
-            return len(self.mirror.seen().index)
+        with self.look() as seen:
+            return len(seen.index)
 
     def people(self) -> list[str]:
         with self._lock:
             return sorted(self.mirror.seen().index.names)
 
     def info(self) -> GalleryInfo:
-        with self._lock:
-            seen = self.mirror.seen()
+        with self.look() as seen:
             header = seen.ledger.header
             return GalleryInfo(
                 people=len(seen.index.names),
@@ -200,13 +210,13 @@ class Gallery(Closing):
         `contract` is that of the encoder: a gallery takes embeddings of its own space only. What
         a person has already, but for the last digits, is kept once: its old id is returned.
         """
-        rows = checked_rows(embeddings, contract, self.contract)
+        rows, source = checked_rows(embeddings, contract, self.contract), checked_source(source)
         names = checked_names(people, len(rows))
         if not names:
             return []
         with self.mirror.writing() as (connection, seen):
             matrix = _stored(seen.side, rows)
-            ids, groups = _grouped(connection, seen, names, matrix, source[:_LONGEST_SOURCE])
+            ids, groups = _grouped(connection, seen, names, matrix, source)
             if groups:
                 state = seen.ledger.add(connection, seen.state, groups)
                 counts = {group.name: len(group.templates) for group in groups}
@@ -228,12 +238,8 @@ class Gallery(Closing):
         is above that of native ones.
         """
         require_count(count)
-        with self._lock:
-            seen = self.mirror.seen()
-            queries = seen.side.turned(checked_rows(embeddings, contract, seen.side.contract))
-            if isinstance(seen.index, TwoKinds):
-                return seen.index.search(queries, count, handicap)
-            return seen.index.search(queries, count)
+        with self.look() as seen:
+            return seen.search(embeddings, contract, count, handicap)
 
     def erase(
         self, person: str, *, prove: bool = False, embeddings: Embeddings | None = None
@@ -268,8 +274,7 @@ class Gallery(Closing):
 
     def _who_has(self, embeddings: Embeddings) -> set[str]:
         """Everybody with one of these embeddings, but for rounding."""
-        with self._lock:
-            seen = self.mirror.seen()
+        with self.look() as seen:
             queries = float_from_rows(seen.side.stored(embeddings))  # as long as what is like it
             limits = _SAME * np.einsum("ij,ij->i", queries, queries)
             best = seen.index.search(queries, _MOST_NAMED)
@@ -336,14 +341,6 @@ class Gallery(Closing):
 
     def close(self) -> None:
         self.mirror.close()
-
-
-def require_count(count: int) -> None:
-    """How many candidates are asked for."""
-    if count < 1:
-        raise EmbedgeError(
-            "E-COUNT", f"{count} people cannot be listed", remedy="Ask for 1 or more"
-        )
 
 
 def _stored(side: Side, rows: Embeddings) -> Matrix:

@@ -59,6 +59,8 @@ def key_from_text(text: str, where: str | Path) -> bytes:
 
 def checked_key(key: bytes | None, where: str | Path | None = None) -> None:
     """No key at all is the caller's affair; a short or empty one is nobody's."""
+    if key is not None and not isinstance(key, bytes | bytearray):
+        raise _bad_key(f"a key is bytes, not {type(key).__name__}", where)
     if key is not None and len(key) != _BYTES:
         raise _bad_key(f"the key has {len(key)} bytes, not {_BYTES}", where)
 

@@ -4,9 +4,9 @@ import fcntl
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.mirror import Mirror
 from embedge.runtime.gallery.sealed.header import Header
 from embedge.runtime.gallery.sealed.ledger import Ledger
-from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT
+from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT, MOST_NAMED
+from embedge.runtime.gallery.sealed.sealing import TAG
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.sealed.templates import NATIVE, Group, Template, turned
 from embedge.runtime.gallery.storage.carving import RECOVERING, carved, headers
@@ -31,6 +32,12 @@ from embedge.runtime.gallery.storage.failures import (
     disk_error,
     exists_already,
     missing,
+)
+from embedge.runtime.gallery.storage.journal import (
+    journal_of,
+    require_own,
+    require_plain,
+    require_plain_name,
 )
 from embedge.runtime.gallery.storage.registry import while_quiet
 
@@ -53,6 +60,7 @@ def _wrong_with(path: Path, key: bytes | None) -> list[str]:
             found = [str(text) for (text,) in pages if text != "ok"]
         try:
             with mirror.reading() as (connection, seen):
+                found += _wrong_singles(connection, seen.ledger)
                 for table in (AUDIT, ATTEMPTS):
                     seen.ledger.notes.read(connection, seen.state, table)
         except EmbedgeError as error:
@@ -62,23 +70,45 @@ def _wrong_with(path: Path, key: bytes | None) -> list[str]:
     return found
 
 
+def _wrong_singles(connection: sqlite3.Connection, ledger: Ledger) -> Iterator[str]:
+    """Of the tables of one row: what no reading sees."""
+    for table in ("header", "state", "spare"):
+        if connection.execute(f"SELECT id FROM {table}").fetchall() != [(1,)]:
+            yield f"the table {table} has other rows than its one"
+    if connection.execute("SELECT value FROM spare WHERE id = 1").fetchone() != (ledger.raw,):
+        yield "the spare header is not the header"
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """`lost` names people of whom something is gone; the counts are of what nobody can name."""
+    """`lost` names people of whom something is gone; the counts are of what nobody can name.
+
+    `erased` were left out, as rows of theirs had been put back; `doubtful` are people of whom
+    nothing left says whether they were erased. `adds_up`: these are the rows that the gallery's
+    sealed state speaks of, all of them and no other.
+    """
 
     people: int
     templates: int
     lost: tuple[str, ...]
     lost_people: int
     lost_templates: int
+    erased: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+    adds_up: bool = True
 
     @property
     def whole(self) -> bool:
-        return not (self.lost or self.lost_people or self.lost_templates)
+        gone = self.lost or self.lost_people or self.lost_templates
+        return self.adds_up and not (gone or self.erased or self.doubtful)
 
 
-def recover(path: Path, target: Path, key: bytes | None) -> Saved:
-    """Write every person and template that still opens into a new gallery; `path` stays."""
+def recover(path: Path, target: Path, key: bytes | None, *, keep_doubtful: bool = False) -> Saved:
+    """Write every person and template that still opens into a new gallery; `path` stays.
+
+    Nobody who was erased comes back: where rows and audit trail are too damaged to tell, only
+    `keep_doubtful` takes what may be of somebody erased.
+    """
     checked_key(key, path)
     if not path.is_file():
         raise missing(path, "there is no such file", "Give the damaged gallery's file")
@@ -86,7 +116,7 @@ def recover(path: Path, target: Path, key: bytes | None) -> Saved:
     try:
         with _workplace(target) as folder:
             copy, new = _copied(path, folder), folder / "new"
-            saved = _saved(copy, _ledger(copy, key, path), new)
+            saved = _saved(copy, _ledger(copy, key, path), new, keep_doubtful)
             _published(new, target)
             return saved
     except OSError as error:
@@ -115,8 +145,11 @@ def _workplace(target: Path) -> Iterator[Path]:
 
 
 def _require_free(target: Path) -> None:
+    require_plain_name(target)
     if target.is_symlink() or is_there(target):
         raise exists_already(target)
+    require_plain(target, target)
+    require_own(target, target)
 
 
 def _published(new: Path, target: Path) -> None:
@@ -125,7 +158,7 @@ def _published(new: Path, target: Path) -> None:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
         _require_free(target)
-    target.with_name(f"{target.name}-journal").unlink(missing_ok=True)
+    journal_of(target).unlink(missing_ok=True)
     new.replace(target)
     sync(target.parent)
 
@@ -134,9 +167,12 @@ def _copied(path: Path, folder: Path) -> Path:
     """With the journal of an interrupted writing, which SQLite plays back where it can."""
     copy = folder / "g"
     with while_quiet(path):
+        real = Path(os.path.realpath(path))
+        require_plain(real, path)
+        require_own(real, path)
         shutil.copyfile(path, copy)
         with suppress(FileNotFoundError):
-            shutil.copyfile(f"{os.path.realpath(path)}-journal", f"{copy}-journal")
+            shutil.copyfile(journal_of(real), journal_of(copy))
     with suppress(*FAILURES), closing(sqlite3.connect(copy)) as connection:
         connection.execute("SELECT value FROM header").fetchone()
     return copy
@@ -152,62 +188,142 @@ def _ledger(copy: Path, key: bytes | None, path: Path) -> Ledger:
     raise damage(path, "neither of its two headers can be read, and without one nothing opens")
 
 
-def _saved(copy: Path, ledger: Ledger, target: Path) -> Saved:
-    state, known, trail = _state_people_trail(copy, ledger)
-    people, lost = _templates(copy, ledger, known)
+@dataclass(slots=True)
+class _Found:
+    """Everything that opens, by its number: a person's name and wrapped key, a record's owner,
+    templates and tag, an entry of the audit trail."""
+
+    state: State | None = None
+    people: dict[int, tuple[str, bytes]] = field(default_factory=dict)
+    records: dict[int, tuple[int, list[Template], bytes]] = field(default_factory=dict)
+    trail: dict[int, Any] = field(default_factory=dict)
+    tries: list[bytes] = field(default_factory=list)  # tags of the trail's rows
+    broken: set[int] = field(default_factory=set)  # people of whom a record does not open
+
+    def without(self, gone: Collection[int]) -> "_Found":
+        people = {number: each for number, each in self.people.items() if number not in gone}
+        records = {number: each for number, each in self.records.items() if each[0] not in gone}
+        return replace(self, people=people, records=records, broken=self.broken - set(gone))
+
+    def adds_up(self, ledger: Ledger) -> bool:
+        tags = [wrapped[-TAG:] for _, wrapped in self.people.values()]
+        tags += [tag for _, _, tag in self.records.values()]
+        return self.state is not None and ledger.sum_of.of(tags) == self.state.rows
+
+    def names(self, numbers: Iterable[int]) -> set[str]:
+        return {self.people[number][0] for number in numbers}
+
+    def templates(self) -> dict[str, list[Template]]:
+        people: dict[str, list[Template]] = {}
+        for owner, templates, _ in self.records.values():
+            people.setdefault(self.people[owner][0], []).extend(templates)
+        return people
+
+
+def _saved(copy: Path, ledger: Ledger, target: Path, keep_doubtful: bool) -> Saved:
+    found, erased, doubtful = _found(copy, ledger), set[str](), set[str]()
+    if not found.adds_up(ledger):
+        alive = _alive(found, ledger)
+        if alive is not None:
+            gone = set(found.people) - alive
+            erased, found = found.names(gone), found.without(gone)
+        else:
+            doubtful = found.names(found.people)
+            found = found if keep_doubtful else found.without(set(found.people))
+    state, adds_up = found.state, found.adds_up(ledger)
+    people = found.templates()
     if state is None or state.crossing is None:
         people = {name: old for name, some in people.items() if (old := _old_ones(some))}
     header, key = ledger.header, ledger.key
     with Gallery.create(
         target, header.contract, key=key, rows=header.rows, unencrypted=key is None
     ) as new:
-        _write(new, ledger, state, people, trail)
+        _write(new, ledger, state, people, [found.trail[each] for each in sorted(found.trail)])
     templates = sum(map(len, people.values()))
-    names = {name for name, _ in known.values()}
+    names = found.names(found.people)
+    known = len(names | doubtful)
     return Saved(
         people=len(people),
         templates=templates,
-        lost=tuple(sorted(lost | (names - set(people)))),
-        lost_people=max(0, state.people - len(names)) if state else 0,
+        lost=tuple(sorted(found.names(found.broken) | (names - set(people)))),
+        lost_people=max(0, state.people - known) if state else 0,
         lost_templates=max(0, state.templates - templates) if state else 0,
+        erased=tuple(sorted(erased)),
+        doubtful=tuple(sorted(doubtful)),
+        adds_up=adds_up,
     )
 
 
-def _state_people_trail(
-    copy: Path, ledger: Ledger
-) -> tuple[State | None, dict[int, tuple[str, bytes]], list[Any]]:
+def _found(copy: Path, ledger: Ledger) -> _Found:
     """A row says nothing of its table; it opens in one only."""
-    state, known, trail = None, {}, {}
+    found = _Found()
     for number, sealed, *more in carved(copy):
         if more or not isinstance(sealed, bytes) or not isinstance(number, int):
             continue
         with suppress(EmbedgeError):
-            known[number] = ledger.name(number, sealed), sealed
+            found.people[number] = ledger.name(number, sealed), sealed
             continue
         with suppress(EmbedgeError):
-            trail[number] = ledger.notes.opened(AUDIT, number, sealed)
+            entry = ledger.notes.opened(AUDIT, number, sealed)
+            if number not in found.trail:
+                found.tries.append(sealed[-TAG:])
+            found.trail[number] = entry
             continue
         with suppress(EmbedgeError):
             state = ledger.opened_state(sealed)
-    return state, known, [trail[number] for number in sorted(trail)]
+            if found.state is None or state.counter > found.state.counter:
+                found.state = state
+    _find_records(copy, ledger, found)
+    return found
 
 
-def _templates(
-    copy: Path, ledger: Ledger, known: dict[int, tuple[str, bytes]]
-) -> tuple[dict[str, list[Template]], set[str]]:
-    """(everybody's templates that open, those who have lost some)"""
-    people: dict[str, list[Template]] = {}
-    lost: set[str] = set()
+def _find_records(copy: Path, ledger: Ledger, found: _Found) -> None:
     for row in carved(copy):
         match row:
-            case (int(record), int(person), bytes(sealed)) if person in known:
-                name, wrapped = known[person]
+            case (int(record), int(person), bytes(sealed)) if person in found.people:
+                _, wrapped = found.people[person]
                 try:
-                    found = ledger.opened(record, person, wrapped, sealed)
-                    people.setdefault(name, []).extend(found)
+                    templates = ledger.opened(record, person, wrapped, sealed)
+                    found.records[record] = person, templates, sealed[-TAG:]
                 except EmbedgeError:
-                    lost.add(name)
-    return people, lost
+                    found.broken.add(person)
+
+
+def _alive(found: _Found, ledger: Ledger) -> set[int] | None:
+    """The numbers of the people who are enrolled and not erased; None where nothing tells.
+
+    People are numbered as they come, so the audit trail, gone through from its beginning, says
+    which number belongs to whom, and which were erased.
+    """
+    state, trail = found.state, found.trail
+    if state is not None and state.next_person == state.people + 1:
+        return set(range(1, state.next_person))  # nobody ever left
+    if sorted(trail) != list(range(1, len(trail) + 1)):
+        return None
+    if state is not None and not ledger.notes.adds_up(found.tries, state, AUDIT):
+        return None
+    alive, following = _replayed([trail[number] for number in sorted(trail)])
+    if state is None:
+        return set(alive.values())
+    if (len(alive), following) != (state.people, state.next_person):
+        return None
+    return set(alive.values())
+
+
+def _replayed(trail: Sequence[Any]) -> tuple[dict[str, int], int]:
+    """(everybody's number, the next one) after these entries."""
+    alive, following, goes_on = dict[str, int](), 1, False
+    for entry in trail:
+        event, who = entry["event"], [each for each, _ in entry["who"]]
+        if event == "recover" and not (goes_on and alive.keys().isdisjoint(who)):
+            alive, following = {}, 1  # they were numbered anew
+        goes_on = event == "recover" and len(who) == MOST_NAMED
+        for each in who if event in ("enrol", "recover") else ():
+            if each not in alive:
+                alive[each], following = following, following + 1
+        for each in who if event == "erase" else ():
+            alive.pop(each, None)
+    return alive, following
 
 
 def _write(

@@ -7,7 +7,9 @@ erasure that can be proven; where those matter, they are the server's administra
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +23,7 @@ from embedge.runtime.gallery.enrolment import (
     LONGEST_NAME,
     checked_names,
     checked_rows,
+    checked_source,
     now_in_utc,
 )
 from embedge.runtime.gallery.search.ranking import Ranked
@@ -28,6 +31,20 @@ from embedge.runtime.gallery.search.ranking import Ranked
 __all__ = ["MilvusGallery"]
 
 _LARGEST_ANSWER = 16384  # Milvus refuses to return more
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Nothing in Milvus is ever on its way to another model."""
+
+    gallery: "MilvusGallery"
+    templates: int
+    crossing: None = None
+
+    def search(
+        self, embeddings: Embeddings, contract: EmbeddingContract, count: int, handicap: float
+    ) -> list[list[Ranked]]:
+        return self.gallery.identify(embeddings, contract, count=count, handicap=handicap)
 
 
 class MilvusGallery(Closing):
@@ -78,7 +95,7 @@ class MilvusGallery(Closing):
                 "record": uuid4().hex,
                 "person": name,
                 "enrolled": now,
-                "source": source,
+                "source": checked_source(source),
                 "embedding": row,
             }
             for name, row in zip(names, rows)
@@ -86,8 +103,10 @@ class MilvusGallery(Closing):
         self._ask("insert", data=data)
         return [str(row["record"]) for row in data]
 
-    def crossing(self) -> None:
-        """Nothing in Milvus is ever on its way to another model."""
+    @contextmanager
+    def look(self) -> Iterator["_Look"]:
+        """As many templates as there are now: others may enrol some before the search."""
+        yield _Look(self, len(self))
 
     def identify(
         self,
@@ -134,7 +153,7 @@ class MilvusGallery(Closing):
                 consistency_level="Strong",
             )
             ranked = [
-                Ranked(hit["entity"]["person"], float(hit["distance"]), row)
+                Ranked(hit["entity"]["person"], float(hit["distance"]), row).rounded_in()
                 for row, hit in enumerate(hits)
             ]
             best: dict[str, Ranked] = {}

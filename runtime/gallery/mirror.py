@@ -8,11 +8,16 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from embedge.errors import EmbedgeError
+from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.encoders import Embeddings
+from embedge.runtime.gallery.enrolment import checked_rows
+from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.migration.side import Side
 from embedge.runtime.gallery.migration.two_kinds import TwoKinds
 from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.search.index import TemplateIndex
+from embedge.runtime.gallery.search.ranking import Ranked
 from embedge.runtime.gallery.storage.database import Database
 from embedge.runtime.gallery.storage.failures import damage
 
@@ -43,6 +48,25 @@ class Seen:
     def side(self) -> Side:
         """The space that is searched."""
         return self.ledger.side(self.state)
+
+    @property
+    def templates(self) -> int:
+        return len(self.index)
+
+    @property
+    def crossing(self) -> Crossing | None:
+        return self.state.crossing
+
+    def search(
+        self, embeddings: Embeddings, contract: EmbeddingContract, count: int, handicap: float
+    ) -> list[list[Ranked]]:
+        side = self.side
+        queries = side.turned(checked_rows(embeddings, contract, side.contract))
+        if isinstance(self.index, TwoKinds):
+            found = self.index.search(queries, count, handicap)
+        else:
+            found = self.index.search(queries, count)
+        return [[each.rounded_in() for each in best] for best in found]
 
 
 class Mirror:

@@ -88,9 +88,8 @@ def is_one_picture(images: Any) -> bool:
     """One, not several; a batch of pictures is a list, or an array of four axes."""
     if isinstance(images, np.ndarray):
         return images.ndim < 4
-    single = (str, bytes, bytearray, memoryview, Mapping, Image.Image)
-    several = hasattr(images, "__len__") and hasattr(images, "__getitem__")
-    return isinstance(images, single) or not several
+    single = (str, os.PathLike, bytes, bytearray, memoryview, Mapping, Image.Image)
+    return isinstance(images, single) or not hasattr(images, "__len__")
 
 
 _CHANNELS = {1: "GREY", 3: "RGB", 4: "RGBA"}
@@ -151,7 +150,7 @@ def _rgb_from_bytes(data: bytes, where: str, max_pixels: int) -> RgbImage:
 
 def _rgb_from_image(image: Image.Image, max_pixels: int) -> RgbImage:
     _require_small(image, "a pillow image", max_pixels)
-    with _READING[hash(id(image)) % len(_READING)]:
+    with _READING[hash((id(image),)) % len(_READING)]:
         image.load()
         orientation = image.getexif().get(_ORIENTATION, 1)
     return upright(rgb_of(image), orientation)

@@ -1,5 +1,6 @@
 """Files that are whole or absent: write, fsync, rename."""
 
+import errno
 import hashlib
 import json
 import os
@@ -32,6 +33,17 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
+
+
+def require_writable(path: Path) -> None:
+    """Told before the work that would end in this file."""
+    folder = next(one for one in path.absolute().parents if one.is_dir())
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise _disk_error(error, path) from error
 
 
 def sweep_parts(folder: Path) -> None:

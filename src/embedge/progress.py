@@ -94,11 +94,10 @@ class _Lines:
             return
         self._spoke = now
         pace = (now - self._began) / max(1, self._done - self._first)
-        left = pace * (self._total - self._done)
+        more = self._total - self._done  # below zero where it takes more than was foreseen
+        left = f"/{self._total}, about {pace * more:.0f} s left" if more >= 0 else ""
         note = f", {note}" if note else ""
-        self._progress.say(
-            f"  {self._what}: {self._done}/{self._total}, about {left:.0f} s left{note}"
-        )
+        self._progress.say(f"  {self._what}: {self._done}{left}{note}")
 
     def row(self, values: dict[str, str]) -> None:
         """Rows are for tables: the note of `advance` says what a log needs."""

@@ -112,6 +112,12 @@ def test_what_nobody_checked_is_said(place: Path) -> None:
     Path("trained.txt").write_text("somebody else\n")
     all_pairs("--trained-on", "trained.txt", model="tiny.embedge")
     words = page()
+    assert "Not checked Whether any of these people was trained on." in words
+    assert "not checked: leaks, as the list of --trained-on names nobody here" in words
+    Path("trained.txt").write_text("p99\n")
+    all_pairs("--trained-on", "trained.txt", model="tiny.embedge")
+    words = page()
+    assert "list of 1 name, 0 among these people" in words
     assert "not checked: leaks" not in words
     assert "they were fixed beforehand, on other people" in words
 

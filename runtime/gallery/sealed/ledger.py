@@ -114,20 +114,21 @@ class Ledger:
 
     @classmethod
     def read(cls, connection: Connection, key: bytes | None, path: Path) -> "Ledger":
-        row = connection.execute("SELECT value FROM header").fetchone()
+        row = connection.execute("SELECT value FROM header WHERE id = 1").fetchone()
         if row is None or not isinstance(row[0], bytes):
             raise damage(path, "its header is missing")
         return cls(Header.from_bytes(row[0], path), key, path)
 
     def is_current(self, connection: Connection) -> bool:
-        return bool(connection.execute("SELECT value FROM header").fetchone() == (self.raw,))
+        row = connection.execute("SELECT value FROM header WHERE id = 1").fetchone()
+        return bool(row == (self.raw,))
 
     def write_header(self, connection: Connection) -> None:
         for table in ("header", "spare"):
             connection.execute(f"INSERT OR REPLACE INTO {table} VALUES (1, ?)", (self.raw,))
 
     def state(self, connection: Connection) -> State:
-        row = connection.execute("SELECT sealed FROM state").fetchone()
+        row = connection.execute("SELECT sealed FROM state WHERE id = 1").fetchone()
         return self.opened_state(row[0] if row else b"")
 
     def opened_state(self, row: bytes) -> State:

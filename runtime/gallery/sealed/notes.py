@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from sqlite3 import Connection
@@ -21,11 +22,11 @@ from embedge.runtime.gallery.sealed.sealing import (
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.storage.failures import damage
 
-__all__ = ["ATTEMPTS", "AUDIT", "Notes", "attempt_number", "pseudonym"]
+__all__ = ["ATTEMPTS", "AUDIT", "MOST_NAMED", "Notes", "attempt_number", "pseudonym"]
 
 AUDIT, ATTEMPTS = "audit", "attempt"
 _SUMS = {AUDIT: "audits", ATTEMPTS: "tries"}  # what the state calls their sums
-_MOST_NAMED = 4096  # pseudonyms in an entry of the audit trail
+MOST_NAMED = 4096  # pseudonyms in an entry of the audit trail
 
 
 class Notes:
@@ -42,9 +43,13 @@ class Notes:
                 raise damage(self._path, f"the table {table} repeats itself")
             found[number] = self.opened(table, number, note)
             tags.append(note[-TAG:])
-        if self._tags.of(tags) != getattr(state, _SUMS[table]):
+        if not self.adds_up(tags, state, table):
             raise damage(self._path, f"rows of the table {table} were dropped or put back")
         return found
+
+    def adds_up(self, tags: Sequence[bytes], state: State, table: str) -> bool:
+        """Whether rows with these tags are all of the table's, and no others."""
+        return self._tags.of(tags) == int(getattr(state, _SUMS[table]))
 
     def opened(self, table: str, number: int, note: bytes) -> Any:
         with noticing(self._path, f"a row of the table {table}"):
@@ -81,8 +86,8 @@ class Notes:
     ) -> State:
         """An entry of the audit trail: people as pseudonyms, and how many templates of each."""
         listed = [[pseudonym(state, name), count] for name, count in people.items()]
-        for start in range(0, max(len(listed), 1), _MOST_NAMED):
-            who = listed[start : start + _MOST_NAMED]
+        for start in range(0, max(len(listed), 1), MOST_NAMED):
+            who = listed[start : start + MOST_NAMED]
             state = self.append(connection, state, {"at": now_in_utc(), "event": event, "who": who})
         return state
 

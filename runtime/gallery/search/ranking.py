@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,12 @@ class Ranked:
     cosine: float
     row: int
     bridged: bool = False
+
+    def rounded_in(self) -> "Ranked":
+        """What rounding has put beyond one is one."""
+        if abs(self.cosine) <= 1:
+            return self
+        return replace(self, cosine=math.copysign(1.0, self.cosine))
 
 
 def contenders(scores: NDArray[np.int32], step: float, wanted: int, slack: float) -> Scored:

@@ -25,12 +25,24 @@ from embedge.runtime.gallery.storage.failures import (
     exists_already,
     missing,
 )
-from embedge.runtime.gallery.storage.registry import register, unregister
+from embedge.runtime.gallery.storage.journal import (
+    PAGE,
+    journal_of,
+    require_own,
+    require_plain,
+    require_plain_name,
+    stamp,
+)
+from embedge.runtime.gallery.storage.registry import (
+    CONNECTING,
+    is_open_elsewhere,
+    register,
+    unregister,
+)
 from embedge.runtime.gallery.storage.turnstile import Turnstile
 
 __all__ = ["PAGE", "PRAGMAS", "Database", "is_there"]
 
-PAGE = 4096
 WAIT = 30.0  # seconds for other processes to finish
 _POLL = 0.02  # SQLite asks ever more seldom, and whoever asks seldom starves: it begins anew
 _TAKE_LOCK = "SELECT id FROM header"
@@ -81,6 +93,9 @@ class Database:
     @classmethod
     def create(cls, path: Path, fill: Callable[[sqlite3.Connection], None]) -> "Database":
         """A new file, or one whose creation was interrupted; any other is left alone."""
+        require_plain_name(path)
+        if not is_there(path):
+            require_own(Path(os.path.realpath(path)), path)
         try:
             _new_file(path)
         except ValueError as error:
@@ -89,7 +104,8 @@ class Database:
             raise database_error(error, path, "nothing was created") from error
         database = cls(path, writable=True)
         try:
-            database._connect(_identity(path), empty=True)
+            with database.lock:
+                database._connect(_identity(path), empty=True)
             with database.writing(lambda: _how_created(path)) as connection:
                 if _is_whole(connection, path):
                     raise exists_already(path)
@@ -110,6 +126,7 @@ class Database:
     def writing(self, stands: Callable[[], str]) -> Iterator[sqlite3.Connection]:
         """All of the block, or nothing of it. `stands` looks, where a commit failed."""
         with self._transaction("BEGIN IMMEDIATE", stands) as connection:
+            before = stamp(connection)
             self._require_in_place("nothing was changed")
             if self._real.stat().st_nlink > 1:
                 raise EmbedgeError(
@@ -121,6 +138,8 @@ class Database:
                 )
             yield connection
             self._require_in_place("nothing was changed")
+            if connection.total_changes == before:
+                connection.execute("ROLLBACK")  # of the stamp alone
         self._require_in_place("what was written is in the file that was moved away")
 
     @contextmanager
@@ -133,7 +152,8 @@ class Database:
                 _patiently(connection, begin, _TAKE_LOCK if begin == "BEGIN" else "")
                 yield connection
                 committing = True
-                _patiently(connection, "COMMIT")
+                if connection.in_transaction:
+                    _patiently(connection, "COMMIT")
             except FAILURES as error:
                 self._roll_back(connection)
                 told = stands() if committing else before
@@ -156,13 +176,19 @@ class Database:
         if self._connection is None or identity != self.identity:
             self.drop()
             self._connect(identity)
-        _require_plain_journal(self._real, self.path)
+        require_plain(self._real, self.path)
         assert self._connection is not None
         return self._connection
 
     def _connect(self, identity: tuple[int, int], *, empty: bool = False) -> None:
+        with CONNECTING:
+            self._really_connect(identity, empty)
+
+    def _really_connect(self, identity: tuple[int, int], empty: bool) -> None:
         self._real = Path(os.path.realpath(self.path))
-        _require_plain_journal(self._real, self.path)
+        require_plain(self._real, self.path)
+        if not is_open_elsewhere(self, identity):  # closing the file again would drop its locks
+            require_own(self._real, self.path)
         connection = None
         try:
             uri = f"file:{quote(os.fsencode(self._real))}?mode=rw"  # read-only where it must be
@@ -216,7 +242,7 @@ class Database:
             "BEGIN EXCLUSIVE", lambda: "the journal was not wiped", "the journal was not wiped"
         )
         with exclusively, suppress(FileNotFoundError):
-            journal = self._real.with_name(f"{self._real.name}-journal")
+            journal = journal_of(self._real)
             flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
             with os.fdopen(os.open(journal, flags), "r+b") as stream:
                 size = os.fstat(stream.fileno()).st_size
@@ -314,16 +340,6 @@ def _identity(path: Path) -> tuple[int, int]:
         kind = "it is a folder" if stat.S_ISDIR(found.st_mode) else "it is not a file"
         raise missing(path, kind, "Give the gallery's file")
     return found.st_dev, found.st_ino
-
-
-def _require_plain_journal(real: Path, path: Path) -> None:
-    """SQLite would wait for ever for somebody to write into a pipe."""
-    try:
-        mode = os.lstat(f"{real}-journal").st_mode
-    except OSError:
-        return
-    if not stat.S_ISREG(mode):
-        raise damage(path, "what lies beside it as its journal is not a file")
 
 
 def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:

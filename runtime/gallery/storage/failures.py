@@ -27,7 +27,10 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 def damage(path: Path, what: str) -> EmbedgeError:
     what = f"this gallery is damaged or was tampered with: {what}"
-    remedy = "Restore it from a copy, or salvage what is whole: embedge gallery recover"
+    remedy = (
+        "Bring its -journal along if it was moved; else restore it from a copy, removing the"
+        " -journal there, or salvage what is whole: embedge gallery recover"
+    )
     return EmbedgeError("E-GALLERY", what, where=path, remedy=remedy)
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from embedge.runtime.gallery.storage.turnstile import Turnstile
 
-__all__ = ["register", "unregister", "while_quiet"]
+__all__ = ["CONNECTING", "is_open_elsewhere", "register", "unregister", "while_quiet"]
 
 
 class _Database(Protocol):
@@ -28,6 +28,7 @@ class _Database(Protocol):
 _LIVE: weakref.WeakSet[_Database] = weakref.WeakSet()
 _LISTING = threading.Lock()  # held for moments only, and for the fork itself
 _FORKING = threading.RLock()
+CONNECTING = threading.RLock()  # held while a file is opened; its owner holds its database's lock
 _HELD: list[_Database] = []
 
 
@@ -39,6 +40,11 @@ def register(database: _Database) -> None:
 def unregister(database: _Database) -> None:
     with _LISTING:
         _LIVE.discard(database)
+
+
+def is_open_elsewhere(database: _Database, identity: tuple[int, int]) -> bool:
+    """Whether another connection of this process may have locks on the file."""
+    return any(each.identity == identity for each in _live() if each is not database)
 
 
 @contextmanager

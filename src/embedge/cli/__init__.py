@@ -5,9 +5,11 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from types import ModuleType
 
 from embedge import __version__
+from embedge.cli.apart import require_apart
 from embedge.cli.output import accept_every_letter, ended, system_error
 from embedge.errors import EmbedgeError
 from embedge.optional import absent_package
@@ -97,6 +99,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _answered(arguments: list[str]) -> int:
     parser = _overview()
+    if arguments and not arguments[0].startswith("-"):
+        near = get_close_matches(arguments[0], COMMANDS, n=1)
+        meant = f"; did you mean `embedge {near[0]}`?" if near else ", see `embedge --help`"
+        parser.error(f"there is no command '{printable(arguments[0])}'{meant}")
     options = parser.parse_args(arguments)
     if options.json and not options.version:
         parser.error("--json belongs to --version")
@@ -128,6 +134,8 @@ def _run(command: str, arguments: list[str], prog: str) -> int:
     elif extra:
         parser.error(f"unrecognized arguments: {' '.join(extra)}")
     try:
+        outside = getattr(module, "WRITES_OUTSIDE", False)
+        require_apart(options, getattr(module, "WRITES", ()), outside=outside)
         status = int(module.run(options))
         sys.stdout.flush()
         return status

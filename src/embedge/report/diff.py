@@ -1,5 +1,6 @@
 """What changed between two reports, and whether it got worse beyond what chance explains."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -16,6 +17,7 @@ Interval = tuple[float, float] | None
 Turn = Literal["better", "worse", "same", "changed"]
 _GATE = "gate "
 _MEANING = "the evaluation data"  # without it rates are of other people
+_FOUND = re.compile(r" \(.*\)$", re.DOTALL)
 _WORTH_TELLING = 0.01  # a change of one percent where there is no interval to ask
 
 
@@ -114,8 +116,9 @@ def _gate(name: str, old: Gate, new: Gate) -> Iterator[Change]:
 
 
 def _asked(gate: Gate) -> str:
+    """Its definition: what brackets end it with is what was found, and a result like any other."""
     side = "at least" if gate.direction == "min" else "at most"
-    return f"{gate.what}: {side} {gate.bound:g} {gate.unit}".rstrip()
+    return f"{_FOUND.sub('', gate.what)}: {side} {gate.bound:g} {gate.unit}".rstrip()
 
 
 def _thresholds(before: Report, after: Report) -> Iterator[Change]:

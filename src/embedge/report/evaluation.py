@@ -121,7 +121,8 @@ def eer_gates(result: EvaluationResult, most: float) -> list[Gate]:
         found = model.result.comparison
         if found is not None:
             high = None if found.eer is None else 100 * found.eer.high
-            what = f"equal error rate of {model.name}, upper end, over {found.subjects:,} people"
+            people = f"{found.subjects:,} {'person' if found.subjects == 1 else 'people'}"
+            what = f"equal error rate of {model.name}, upper end (of {people})"
             gates.append(Gate.of(f"accuracy: {model.name}", what, high, 100 * most, "max", "%"))
     return gates
 
@@ -138,7 +139,8 @@ def _looked_for(result: EvaluationResult) -> str:
     if result.protocol.name == "pairs":
         some.append("pairs and folds that contradict the people")
     looked = f"looked for: {', '.join(some)}" if some else "nothing was looked for"
-    leaks = "; not checked: leaks, as no --trained-on was given"
+    why = "the list of --trained-on names nobody here" if result.data.trained_on else ""
+    leaks = f"; not checked: leaks, as {why or 'no --trained-on was given'}"
     return looked + ("" if result.data.trained_on_known else leaks)
 
 
@@ -149,17 +151,21 @@ def _apart(data: EvaluatedData) -> bool:
 
 def _faults(findings: Sequence[DataFault], where: str, looked_for: str) -> Gate:
     errors = [finding for finding in findings if finding.severity == "error"]
-    told = "; ".join(finding.what for finding in errors) or looked_for
-    what = f"faults that spoil the figures ({told})"
+    told = f" ({'; '.join(finding.what for finding in errors)})" if errors else ""
+    what = f"faults that spoil the figures; {looked_for}{told}"
     return Gate.of(f"faults: {where}", what, float(len(errors)), 0.0, "max")
 
 
 def _people(data: EvaluatedData) -> str:
     if _apart(data):
-        return "people who are not on the list of those trained or calibrated on"
+        return f"people who are not on the list of those trained or calibrated on{_list(data)}"
     if data.trained_on_known:
         return "people of whom some were trained on"
-    return "the people given (not checked: whether any of them was trained on)"
+    return f"the people given (not checked: whether any of them was trained on){_list(data)}"
+
+
+def _list(data: EvaluatedData) -> str:
+    return f" ({data.trained_on})" if data.trained_on else ""
 
 
 def _comparisons(result: EvaluationResult) -> Iterator[Comparison]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from embedge.bench.results import Latency
 from embedge.errors import EmbedgeError
 from embedge.printed import printable
-from embedge.report.model import Artifact, Evaluation, Provenance, Report, Skipped, Verdict
+from embedge.report.model import Artifact, Evaluation, Gate, Provenance, Report, Skipped, Verdict
 
 __all__ = ["merged_report"]
 
@@ -73,13 +73,18 @@ def _verdict(base: Report, other: Report) -> Verdict:
     """A gate of the same name and numbers is one gate; otherwise both count, told apart."""
     gates = list(base.verdict.gates)
     for gate in other.verdict.gates:
-        if gate in gates:
-            continue
-        if gate.name in {known.name for known in gates}:
-            gate = replace(gate, name=f"{gate.name} ({_device(other)})")
-        if gate not in gates:  # as after an earlier merge of the same report
-            gates.append(gate)
+        if any(replace(gate, name=known) in gates for known in _names(gate, other, len(gates))):
+            continue  # as after an earlier merge of the same report
+        taken = {known.name for known in gates}
+        free = (name for name in _names(gate, other, len(gates)) if name not in taken)
+        gates.append(replace(gate, name=next(free)))
     return Verdict.of(gates)
+
+
+def _names(gate: Gate, other: Report, most: int) -> list[str]:
+    """What it may be called: measured again on one device, it is counted."""
+    named = f"{gate.name} ({_device(other)}"
+    return [gate.name, f"{named})", *(f"{named}, {number})" for number in range(2, most + 2))]
 
 
 def _skipped(base: Report, other: Report) -> tuple[Skipped, ...]:

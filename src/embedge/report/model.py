@@ -63,7 +63,10 @@ Direction = Literal["min", "max"]
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One bound. `value` is None when it could not be measured, and then the gate has failed."""
+    """One bound. `value` is None when it could not be measured, and then the gate has failed.
+
+    `what` defines it; brackets at its end tell what was found, and define nothing.
+    """
 
     name: str
     what: str

@@ -7,6 +7,7 @@ from embedge.errors import EmbedgeError
 from embedge.files import unreadable_file
 from embedge.optional import require
 from embedge.printed import printable
+from embedge.report.gate.contradictions import contradictions
 from embedge.report.model import SCHEMA, Report
 from embedge.strict.json_text import json_value
 from embedge.typed import Mistakes, structured
@@ -65,7 +66,7 @@ def report_from_json(value: Any, *, where: str | Path | None = None) -> Report:
     """The report that a JSON value is."""
     _require_version(value, where)
     try:
-        return structured(Report, value)
+        report = structured(Report, value)
     except Mistakes as mistakes:
         raise EmbedgeError(
             "E-REPORT",
@@ -73,6 +74,14 @@ def report_from_json(value: Any, *, where: str | Path | None = None) -> Report:
             where=where,
             remedy="docs/reference/report.md describes every field",
         ) from mistakes
+    if wrong := contradictions(report):
+        raise EmbedgeError(
+            "E-REPORT",
+            f"the report contradicts itself: {printable('; '.join(wrong))}",
+            where=where,
+            remedy="Write the report again, by the command that wrote it",
+        )
+    return report
 
 
 def _require_version(value: Any, where: str | Path | None) -> None:

@@ -143,3 +143,22 @@ def test_none_is_told(bundle: Path) -> None:
             matcher.embed(None)  # type: ignore[call-overload]
         with pytest.raises(EmbedgeError, match="E-IMAGE-NONE"):
             matcher.embed([None])  # type: ignore[list-item]
+
+
+def test_what_is_enrolled_meanwhile_counts_where_it_is_searched(bundle, gallery):
+    """The number of templates, on which a policy's bound rests, is of the search itself."""
+    with FaceMatcher.load(bundle, detector=Planted(0)) as matcher:
+        embed = matcher.embed_faces
+        others = matcher.embed([face_like(seed) for seed in (7, 8)], aligned=True)
+
+        def and_another_enrols(faces):
+            rows = embed(faces)
+            count = len(gallery)
+            gallery.enroll(f"new {count}", others[count - 2], matcher.contract)
+            return rows
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(matcher, "embed_faces", and_another_enrols)
+            assert identify(matcher, gallery, frame(1), colour="RGB").templates == 3
+            (seen,) = identify_all(matcher, gallery, frame(1), colour="RGB")
+            assert seen.found.templates == len(gallery) == 4

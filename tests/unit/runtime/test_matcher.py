@@ -51,6 +51,7 @@ def test_one_picture_gives_a_vector_several_a_matrix(matcher):
     assert rows.shape == (3, 64)
     assert np.allclose(matcher.embed(faces[1]), rows[1], atol=1e-6)
     assert np.allclose(matcher.embed(np.stack(faces)), rows, atol=1e-6)
+    assert np.array_equal(matcher.embed(dict(enumerate(faces)).values()), rows)
     assert matcher.embed([]).shape == (0, 64)
 
 
@@ -145,7 +146,7 @@ def test_what_is_no_picture(matcher, picture):
         matcher.embed(picture)
 
 
-@pytest.mark.parametrize("landmarks", [5, None, (None,), (None,) * 3])
+@pytest.mark.parametrize("landmarks", [5, np.array(5), None, (None,), (None,) * 3])
 def test_two_pictures_take_two_sets_of_landmarks(matcher, landmarks):
     faces = [face_like(1), face_like(1)]
     if landmarks is None:

@@ -2,11 +2,14 @@
 
 import fcntl
 import multiprocessing
+import shutil
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from embedge.errors import EmbedgeError
@@ -28,10 +31,11 @@ _POINTS = ("left-eye", "right-eye", "nose", "mouth-left", "mouth-right")
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """`reused` were cut before an earlier stop."""
+    """`people` are those of whom a face was kept; `reused` were cut before an earlier stop."""
 
     folder: Path
     photos: Photos
+    people: int
     faces: int
     refused: tuple[Cut, ...]
     reused: int
@@ -55,12 +59,17 @@ def align(cutting: Cutting, target: Path, progress: Progress, *, processes: int 
                 refused += bool(cut.code)
                 task.advance(note=f"{refused} refused" if refused else "")
         cuts = [journal.done[photo.name] for photo in photos.photos]
-        shown = _finished(part, cuts, cutting)
+        kept = [cut for cut in cuts if not cut.code]
+        if not kept:
+            shutil.rmtree(part)  # other options would be refused beside it
+            raise _no_face(cuts, cutting)
+        shown = _finished(part, cuts, kept)
         journal.remove()
     (part / ".lock").unlink()
     part.rename(target)
     refused_cuts = tuple(cut for cut in cuts if cut.code)
-    return Aligned(target, photos, len(cuts) - len(refused_cuts), refused_cuts, reused, shown)
+    people = 0 if photos.flat else len({cut.crop.partition("/")[0] for cut in kept})
+    return Aligned(target, photos, people, len(kept), refused_cuts, reused, shown)
 
 
 def _cuts(cutting: Cutting, part: Path, todo: Sequence[Photo], processes: int) -> Iterator[Cut]:
@@ -74,14 +83,19 @@ def _cuts(cutting: Cutting, part: Path, todo: Sequence[Photo], processes: int) -
         initializer=ready,
         initargs=(cutting, part),
     )
+    workers: list[BaseProcess] = []
     try:
         step = _WINDOW * processes
         for first in range(0, len(todo), step):
-            yield from pool.map(cut_here, todo[first : first + step], chunksize=4)
+            cuts = pool.map(cut_here, todo[first : first + step], chunksize=4)
+            workers = [*multiprocessing.active_children()]
+            yield from cuts
     except BrokenProcessPool as error:
+        killed = any(worker.exitcode == -signal.SIGKILL for worker in workers)
+        why = ": it was killed, most often for want of memory" if killed else " without a word"
         raise EmbedgeError(
             "E-ALIGN-PROCESS",
-            "a process that was aligning ended without a word, most often for want of memory",
+            f"a process that was aligning ended{why}",
             where=part,
             remedy="Run the same command with --processes 1: what was cut is kept",
         ) from error
@@ -89,19 +103,20 @@ def _cuts(cutting: Cutting, part: Path, todo: Sequence[Photo], processes: int) -
         pool.shutdown(cancel_futures=True)
 
 
-def _finished(part: Path, cuts: Sequence[Cut], cutting: Cutting) -> int:
-    """Tables, sheet, and all of it on the disk; an alignment without a face is an error."""
-    kept = [cut for cut in cuts if not cut.code]
-    if not kept:
-        codes = ", ".join(sorted({cut.code for cut in cuts}))
-        raise EmbedgeError(
-            "E-ALIGN-NONE",
-            f"of {len(cuts)} photos none gave a face ({codes}); the first: {cuts[0].photo}:"
-            f" {cuts[0].why}",
-            where=cutting.root,
-            remedy="Look at that photo; --face largest takes one of several, --min-eyes lets"
-            " smaller ones in",
-        )
+def _no_face(cuts: Sequence[Cut], cutting: Cutting) -> EmbedgeError:
+    codes = ", ".join(sorted({cut.code for cut in cuts}))
+    return EmbedgeError(
+        "E-ALIGN-NONE",
+        f"of {len(cuts)} photos none gave a face ({codes}); the first: {cuts[0].photo}:"
+        f" {cuts[0].why}",
+        where=cutting.root,
+        remedy="Look at that photo; --face largest takes one of several, --min-eyes lets"
+        " smaller ones in",
+    )
+
+
+def _finished(part: Path, cuts: Sequence[Cut], kept: Sequence[Cut]) -> int:
+    """Tables, sheet, and all of it on the disk."""
     write_text(part / LANDMARKS, _landmarks(kept))
     write_text(part / REFUSED, _refused([cut for cut in cuts if cut.code]))
     synced(part / cut.crop for cut in kept)

@@ -7,6 +7,8 @@ command again takes up nobody twice. Exit status 3 when any picture was refused.
 
 import argparse
 import json
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +16,14 @@ from typing import TYPE_CHECKING
 from embedge.cli.device.gallery_options import add_gallery_options, say
 from embedge.cli.device.matcher_options import add_matcher_options, matcher_from
 from embedge.errors import EmbedgeError
+from embedge.printed import printable
 
 if TYPE_CHECKING:
     from embedge.runtime.encoders import Embeddings
     from embedge.runtime.gallery.gallery import Gallery
     from embedge.runtime.matcher import FaceMatcher
+
+_SAME_PICTURE = 0.9999  # no two pictures of anybody are as near
 
 
 @dataclass(slots=True)
@@ -57,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
             "there is nobody to enrol",
             remedy="Give a name and pictures, or --folder PEOPLE, or --csv FILE",
         )
+    from embedge.runtime.gallery.enrolment import checked_name
+
     with matcher_from(options) as matcher:
         embeddings = matcher.embed(options.pictures)  # before anything is written
         with _gallery(options, matcher, key) as gallery:
@@ -64,6 +71,7 @@ def run(options: argparse.Namespace) -> int:
                 options.person, embeddings, matcher.contract, source=matcher.artifact.name
             )
             info = gallery.info()
+            _warn(gallery, [checked_name(options.person)] * len(embeddings), embeddings, matcher)
     if options.json:
         say(json.dumps({"person": options.person, "records": records}))
     else:
@@ -110,10 +118,27 @@ def _many(options: argparse.Namespace, key: bytes | None) -> int:
                     matcher.contract,
                     source=matcher.artifact.name,
                 )
+                _warn(gallery, [line.person for line in taken], rows, matcher)
             for line, record in zip(taken, records):
                 line.record = record
     _tell(lines, as_json=options.json)
     return 3 if len(taken) < len(lines) else 0
+
+
+def _warn(
+    gallery: "Gallery", people: Sequence[str], rows: "Embeddings", matcher: "FaceMatcher"
+) -> None:
+    """One picture under two names: whoever is asked for later, chance decides between them."""
+    told = set[frozenset[str]]()
+    for person, best in zip(people, gallery.identify(rows, matcher.contract, count=2)):
+        for found in best:
+            both = frozenset({person, found.person})
+            if found.person != person and found.cosine >= _SAME_PICTURE and both not in told:
+                told.add(both)
+                print(
+                    printable(f"embedge: {person} and {found.person} share one picture"),
+                    file=sys.stderr,
+                )
 
 
 def _embedded(lines: list[_Line], matcher: "FaceMatcher") -> tuple[list[_Line], "Embeddings"]:

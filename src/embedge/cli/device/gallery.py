@@ -10,6 +10,8 @@ from pathlib import Path
 from embedge.cli.device.gallery_options import add_gallery_options, opened_gallery, say
 from embedge.cli.learn.migrate import add_migrate_options, run_bridged, run_migrate
 
+WRITES = ("target",)  # options that name outputs
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -29,6 +31,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     recover = actions.add_parser("recover", help="save what still opens into a new gallery")
     add_gallery_options(recover)
     recover.add_argument("target", type=Path, help="the new gallery's file")
+    recover.add_argument(
+        "--keep-doubtful",
+        action="store_true",
+        help="take people too of whom nothing left says whether they were erased",
+    )
     renew = actions.add_parser("renew", help="encrypt and rotate every template anew")
     add_gallery_options(renew)
     renew.add_argument("--new-key-file", type=Path, help="also change the key")
@@ -131,7 +138,8 @@ def _recover(options: argparse.Namespace) -> int:
     from embedge.runtime.gallery.keys import find_key
     from embedge.runtime.gallery.mending import recover
 
-    saved = recover(options.gallery, options.target, find_key(options.key_file))
+    key, doubtful = find_key(options.key_file), options.keep_doubtful
+    saved = recover(options.gallery, options.target, key, keep_doubtful=doubtful)
     if options.json:
         say(json.dumps({**asdict(saved), "whole": saved.whole}))
         return 0 if saved.whole else 3
@@ -140,6 +148,13 @@ def _recover(options: argparse.Namespace) -> int:
         say(f"  lost, all or some of: {name}")
     if saved.lost_people or saved.lost_templates:
         say(f"  lost: {saved.lost_templates} template(s), and {saved.lost_people} people's names")
+    for name in saved.erased:
+        say(f"  left out, as they were erased and put back: {name}")
+    for name in saved.doubtful:
+        kept = "kept" if doubtful else "left out (--keep-doubtful takes them)"
+        say(f"  {kept}, though nothing tells whether they were erased: {name}")
+    if not saved.adds_up:
+        say("  what was saved is not what the gallery's sealed state speaks of, or that is gone")
     return 0 if saved.whole else 3
 
 

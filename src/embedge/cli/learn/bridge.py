@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from embedge.calibration.bridging.shores import Shore
 
 _FEEDINGS = ("rgb-scaled", "bgr-scaled", "rgb-plain", "bgr-plain", "rgb-imagenet")
+WRITES = ("out",)  # options that name outputs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

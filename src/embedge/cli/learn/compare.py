@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 TAKES_OVERRIDES = True
+WRITES = ("out", "json")  # options that name outputs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 from embedge.cli.learn import data_align
 
 FORMS = ("folder", "recordio", "shards", "pixels")
+WRITES = ("out", "target")  # options that name outputs
+WRITES_OUTSIDE = True  # what is written is searched for faces again
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -58,12 +58,19 @@ def run(options: argparse.Namespace) -> int:
     from embedge.train.data.align.aligning import align
     from embedge.train.data.align.cutting import Cutting
 
-    processes = options.processes or len(os.sched_getaffinity(0))
-    if processes < 1 or not 0 <= options.min_eyes <= 1000:
+    cores = len(os.sched_getaffinity(0))
+    processes = cores if options.processes is None else options.processes
+    if processes < 1:
         raise EmbedgeError(
             "E-OPTION",
-            f"--processes {processes} or --min-eyes {options.min_eyes:g} cannot be",
-            remedy="Give --processes 1 or more, and --min-eyes from 0 to 1000",
+            f"--processes {processes} would align nothing",
+            remedy="Give --processes 1 or more, or leave it out for one a core",
+        )
+    if not 0 <= options.min_eyes <= 1000:
+        raise EmbedgeError(
+            "E-OPTION",
+            f"--min-eyes {options.min_eyes:g} cannot be",
+            remedy="Give --min-eyes from 0 to 1000",
         )
     cutting = Cutting(
         options.photos,
@@ -81,7 +88,7 @@ def _record(done: "Aligned") -> dict[str, object]:
     return {
         "schema": "embedge.alignment/1",
         "faces": done.faces,
-        "people": done.photos.people,
+        "people": done.people,
         "reused": done.reused,
         "refused": [
             {"photo": cut.photo, "code": cut.code, "reason": cut.why} for cut in done.refused
@@ -91,8 +98,10 @@ def _record(done: "Aligned") -> dict[str, object]:
 
 
 def _lines(done: "Aligned") -> list[str]:
-    whose = f"of {done.photos.people:,} people" if done.photos.people else "of nobody by name"
-    lines = [f"{done.folder}: {done.faces:,} faces {whose}"]
+    people = "person" if done.people == 1 else "people"
+    whose = "of nobody by name" if done.photos.flat else f"of {done.people:,} {people}"
+    faces = "face" if done.faces == 1 else "faces"
+    lines = [f"{done.folder}: {done.faces:,} {faces} {whose}"]
     if done.reused:
         lines.append(f"  {done.reused:,} photos had been looked at before")
     lines += _refusals(done)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from embedge.pipeline.recipe import Recipe
 
 TAKES_OVERRIDES = True
+WRITES = ("out",)  # options that name outputs
 
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}$")  # what may name a bundle

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from embedge.train.head.machine import HeadMachine
 
 _DEVICES = ("this", "h100", "h200", "a100-80", "a100-40", "l4")
+WRITES = ("json", "save_machine")  # options that name outputs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

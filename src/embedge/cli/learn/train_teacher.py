@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 TAKES_OVERRIDES = True
+WRITES = ("out",)  # options that name outputs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

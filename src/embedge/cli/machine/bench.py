@@ -26,6 +26,7 @@ _FACES = 32
 _LONGEST_S = 86_400
 _MOST = 4096  # threads, streams or pictures at one time
 _SCENE = (480, 640)
+WRITES = ("out",)  # options that name outputs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from embedge.report.certificate.certificate import Certificate
     from embedge.report.certificate.certifying import Asked
 
+WRITES = ("out",)  # options that name outputs
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, help="the new model: NAME.embedge or its .zip")

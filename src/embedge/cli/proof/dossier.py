@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from embedge.report.dossier.dossier import Dossier
     from embedge.report.dossier.filing import Asked
 
+WRITES = ("out",)  # options that name outputs
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="an .onnx file, NAME.embedge, or NAME.embedge:ARTIFACT")

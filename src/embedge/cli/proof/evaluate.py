@@ -12,10 +12,12 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from embedge.cli.proof.evaluating.checks import check_options
+
 if TYPE_CHECKING:
     from embedge.calibration.evaluation.figures import Comparison, Side
-    from embedge.calibration.evaluation.integrity import DataFault
     from embedge.calibration.evaluation.subjects import EvaluatedModel
+    from embedge.calibration.protocols.trained_on import TrainedOn
     from embedge.calibration.trials.ijb import IjbTrial
     from embedge.calibration.trials.pairwise import Evidence, FolderTrial, PairTrial
     from embedge.calibration.trials.result import (
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 FLIP = "mirrored pictures: default sum for --bin and --ijb, else the model's own policy"
 FMRS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 EER, GROUPS_FMR = 0.05, 1e-3
+
+WRITES = ("output", "report")  # options that name outputs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -98,13 +102,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from embedge.calibration.trials.result import EvaluationResult
-    from embedge.cli.proof.evaluate_text import text_of
+    from embedge.cli.proof.evaluating.text import text_of
     from embedge.files import write_json
     from embedge.optional import available, require
     from embedge.progress import Progress
     from embedge.typed import plain
 
-    _check(options)
+    check_options(options)
     _require_one_space(options)
     progress = Progress()
     progress.terminal = progress.terminal and available("rich")
@@ -128,12 +132,14 @@ def run(options: argparse.Namespace) -> int:
 def _poor(result: "EvaluationResult", options: argparse.Namespace) -> bool:
     """Where a verdict is asked for: a report holds one, and so does the option."""
     from embedge.report.evaluation import eer_gates
+    from embedge.report.gate.text import bound_text, value_text
 
     if not options.report and options.eer_at_most is None:
         return False
     poor = [gate for gate in eer_gates(result, _most(options)) if not gate.passed]
     for gate in poor:
-        print(f"embedge: gate '{gate.name}' fails: {gate.what}", file=sys.stderr)
+        told = f"{value_text(gate)}, not {bound_text(gate)} (--eer-at-most)"
+        print(f"embedge: gate '{gate.name}' fails: {told}: {gate.what}", file=sys.stderr)
     return bool(poor)
 
 
@@ -173,12 +179,13 @@ def _data(options: argparse.Namespace, trial: "Trial", progress: "Progress") -> 
     from embedge.files import sha256_json
 
     names, people = names_of(trial.faces), trial.subjects.tolist()
-    leaks, digests = _leaks(options, names), _digests(trial, progress)
+    listed, digests = _listed(options, names), _digests(trial, progress)
     return EvaluatedData(
         images=len(names),
         subjects=len(set(people)),
-        findings=(*trial.findings(digests), *leaks),
-        trained_on_known=options.trained_on is not None,
+        findings=(*trial.findings(digests), *(listed.faults if listed else ())),
+        trained_on_known=listed is not None and listed.comparable,
+        trained_on=listed.words if listed else None,
         fingerprint=sha256_json([names, people, digests]),
     )
 
@@ -210,38 +217,6 @@ def _trial(options: argparse.Namespace) -> "Trial":
     if options.all_pairs:
         return FolderTrial(*people_in_folders(root, per_person=options.per_person, at_least=2))
     return PairTrial(pairs_from_list(options.pairs, root))
-
-
-def _check(options: argparse.Namespace) -> None:
-    from embedge.errors import EmbedgeError
-
-    if (options.matrix or options.groups) and not options.all_pairs:
-        raise EmbedgeError(
-            "E-EVALUATE-OPTIONS",
-            "--matrix and --groups compare all pairs",
-            remedy="Give --all-pairs and --root DIR",
-        )
-    if options.per_person is not None and options.per_person < 2:
-        raise EmbedgeError(
-            "E-EVALUATE-OPTIONS",
-            f"--per-person is {options.per_person}, which leaves no two pictures of a person",
-            remedy="Give --per-person 2 or more",
-        )
-    if options.groups_fmr is not None and options.groups is None:
-        raise EmbedgeError(
-            "E-EVALUATE-OPTIONS",
-            "--groups-fmr says nothing without groups",
-            remedy="Add --groups FILE, or leave --groups-fmr out",
-        )
-    rates = {"--fmrs": options.fmrs, "--groups-fmr": [options.groups_fmr]}
-    for name, given in {**rates, "--eer-at-most": [options.eer_at_most]}.items():
-        for rate in given:
-            if rate is not None and not (0 < rate < 1 or (name == "--eer-at-most" and rate == 1)):
-                raise EmbedgeError(
-                    "E-EVALUATE-OPTIONS",
-                    f"{name} {rate:g} is no rate",
-                    remedy="Give a number between 0 and 1, such as 0.001",
-                )
 
 
 def _require_one_space(options: argparse.Namespace) -> None:
@@ -279,24 +254,14 @@ def _root(options: argparse.Namespace) -> Path:
     return Path(options.root)
 
 
-def _leaks(options: argparse.Namespace, names: list[str]) -> "list[DataFault]":
+def _listed(options: argparse.Namespace, names: list[str]) -> "TrainedOn | None":
     """People of the test who are on the list of people trained on."""
-    from embedge.calibration.evaluation.integrity import leaking_subjects
-    from embedge.errors import EmbedgeError
+    from embedge.calibration.protocols.trained_on import trained_on_from
 
     if options.trained_on is None:
-        return []
-    try:
-        trained = options.trained_on.read_text().split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EmbedgeError(
-            "E-PEOPLE",
-            f"cannot read the list of people: {error}",
-            where=options.trained_on,
-            remedy="Give a text file with one name a line",
-        ) from error
+        return None
     people = {PurePosixPath(name).parent.as_posix() for name in names}
-    return leaking_subjects([name.strip() for name in trained], people)
+    return trained_on_from(options.trained_on, people)
 
 
 def _protocol(options: argparse.Namespace) -> "ProtocolFacts":

@@ -11,6 +11,8 @@ from embedge.printed import printable
 if TYPE_CHECKING:
     from embedge.report.diff import Change
 
+WRITES = ("out", "html")  # options that name outputs
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -46,9 +48,25 @@ def _render(options: argparse.Namespace) -> int:
     from embedge.report.write import write_report
 
     report = read_report(options.report)
+    _require_kept(options)
     page = write_report(without_pictures(report) if options.no_pictures else report, options.out)
     print(page)
     return 0
+
+
+def _require_kept(options: argparse.Namespace) -> None:
+    """Faces left out of the very file that holds them would be gone."""
+    from embedge.errors import EmbedgeError
+
+    written = options.out / "report.json"
+    read = options.report / "report.json" if options.report.is_dir() else options.report
+    if options.no_pictures and written.exists() and read.exists() and written.samefile(read):
+        raise EmbedgeError(
+            "E-OVERWRITE",
+            "the report would lose its pictures for good; nothing was changed",
+            where=written,
+            remedy="Choose another folder for --out",
+        )
 
 
 def _schema(_: argparse.Namespace) -> int:

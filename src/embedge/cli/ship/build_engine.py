@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _MOST_FACES = 256
 _RENDERED = 32
 _CACHE = Path("~/.cache/embedge/timings")
+WRITES = ("out", "report")  # options that name outputs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

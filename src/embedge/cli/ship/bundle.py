@@ -11,6 +11,8 @@ from pathlib import Path
 
 from embedge.cli.ship.foreign_options import asked_of, feeding_text, foreign_options
 
+WRITES = ("out",)  # options that name outputs
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")

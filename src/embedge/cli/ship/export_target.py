@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from embedge.pipeline.targets.into_bundle import Proven
 
 _FACES = 64
+WRITES = ("report",)  # options that name outputs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from embedge.export.int8.budget.precision_plan import Budget, PrecisionPlan
     from embedge.export.int8.calibration_set import CalibrationSet
 
+WRITES = ("out", "json")  # options that name outputs
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")
@@ -73,11 +75,12 @@ def run(options: argparse.Namespace) -> int:
     from embedge.export.int8.calibration_set import chosen_from_folder, decoded_pictures
     from embedge.export.int8.qdq import qdq_from_onnx
     from embedge.export.intake.intake import looked_at, taken_in
-    from embedge.files import whole_file, write_json
+    from embedge.files import require_writable, whole_file, write_json
     from embedge.optional import require
     from embedge.progress import Progress
 
     require("onnx", extra="export")
+    require_writable(options.out)
     asked = asked_of(options)
     looked_at(options.model, asked)  # a wrong file is told before many pictures are read
     chosen = chosen_from_folder(options.calib, options.count, seed=options.seed)

@@ -38,6 +38,7 @@ from embedge.report.render.pictures import worst_section
 from embedge.runtime.bundle.bundle import Artifact as Graph
 from embedge.runtime.bundle.writer import write_bundle
 from embedge.runtime.selftest.golden import GOLDEN
+from embedge.train.data.dataset import SIDE
 from embedge.typed import plain, structured
 
 __all__ = ["Told", "bounds_at", "bundle_from", "report_from"]
@@ -176,7 +177,8 @@ def bundle_from(told: Told, report: Report, folder: Path, out: Path) -> Path:
     files: dict[str, bytes | Path] = {path.name: path for path in told.graphs.values()}
     files |= {path.name: path for path in folder.glob("*.plan.json")}
     files |= {name: folder / name for name in ("report.html", "report.json")}
-    files[GOLDEN] = golden_file(told.graphs, told.taken.contract)
+    if told.taken.contract.size == SIDE:  # rendered faces have one size
+        files[GOLDEN] = golden_file(told.graphs, told.taken.contract)
     facts = told.findings.artifacts
     extras: dict[str, Any] = {
         "thresholds": {name: plain(found.thresholds) for name, found in facts.items()},

@@ -106,7 +106,8 @@ def _data_gate(findings: ParityResult) -> Gate:
     if findings.dataset.thresholds_on == "the same people":
         errors.append("thresholds were set on people who are judged")
     looked = "copies, shuffled labels and people with two roles were looked for"
-    what = f"faults that spoil the figures ({'; '.join(errors) or looked})"
+    told = f" ({'; '.join(errors)})" if errors else ""
+    what = f"faults that spoil the figures; {looked}{told}"
     return Gate.of("held-out people", what, float(len(errors)), 0.0, "max")
 
 

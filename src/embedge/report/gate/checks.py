@@ -13,6 +13,7 @@ from embedge.report.gate.policy import (
     TarRule,
     ThresholdRule,
 )
+from embedge.report.gate.text import bound_text, value_text
 from embedge.report.model import Artifact, Gate, Report
 
 __all__ = ["Check", "checks"]
@@ -28,8 +29,8 @@ class Check:
 
 
 def checks(report: Report, policy: GatePolicy) -> list[Check]:
-    """Every check the policy asks for, in the policy's order."""
-    return [
+    """Every check the policy asks for, in the policy's order; one that asks for none fails."""
+    found = [
         *_gates(report, policy),
         *_stages(report, policy),
         *(_tar(report, rule) for rule in policy.tar),
@@ -40,6 +41,8 @@ def checks(report: Report, policy: GatePolicy) -> list[Check]:
         *_quiet(report, policy),
         *_licences(report, policy),
     ]
+    nothing = "0 checks: it asks for nothing that this report could fail"
+    return found or [Check("policy", False, nothing)]
 
 
 def _gates(report: Report, policy: GatePolicy) -> Iterator[Check]:
@@ -60,9 +63,7 @@ def _gates(report: Report, policy: GatePolicy) -> Iterator[Check]:
 
 
 def _gate(gate: Gate) -> Check:
-    side = "≥" if gate.direction == "min" else "≤"
-    value = "not measured" if gate.value is None else f"{gate.value:g}"
-    why = f"{value} {side} {gate.bound:g} {gate.unit}".rstrip()
+    why = f"{value_text(gate)} {bound_text(gate)}"
     return Check(f"gate {gate.name}", gate.passed, why if gate.passed else f"not {why}")
 
 
@@ -175,7 +176,9 @@ def _bounded(
 ) -> Check:
     said = "" if label == "value" else f" ({label} end of the interval)"
     if at_least is not None:
-        return Check(title, value >= at_least, f"{value:g}{unit}{said}, at least {at_least:g}")
+        return Check(
+            title, value >= at_least, f"{value:g}{unit}{said}, at least {at_least:g}{unit}"
+        )
     assert at_most is not None, "a bound has one side"
     return Check(title, value <= at_most, f"{value:g}{unit}{said}, at most {at_most:g}{unit}")
 

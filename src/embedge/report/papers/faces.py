@@ -12,13 +12,13 @@ from embedge.calibration.evaluation.faces import FaceFiles
 from embedge.calibration.evaluation.integrity import (
     DataFault,
     copied_pictures,
-    leaking_subjects,
     likely_same_people,
     mislabelled,
 )
 from embedge.calibration.evaluation.subjects import EvaluatedModel
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.protocols.folders import people_in_folders
+from embedge.calibration.protocols.trained_on import trained_on_from
 from embedge.calibration.scores import Float32
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
@@ -57,17 +57,9 @@ def require_unleaked(tested: TestedFaces, trained_on: Path | None) -> bool:
     """Whether there was a list of people trained on; refused when they are in the test."""
     if trained_on is None:
         return False
-    try:
-        listed = trained_on.read_text().split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EmbedgeError(
-            "E-PEOPLE",
-            f"cannot read the list of people: {error}",
-            where=trained_on,
-            remedy="Give a text file with one name a line",
-        ) from error
-    _refuse(leaking_subjects([name.strip() for name in listed], tested.people), trained_on)
-    return True
+    found = trained_on_from(trained_on, tested.people)
+    _refuse(found.faults, trained_on)
+    return found.comparable
 
 
 def embed_all(

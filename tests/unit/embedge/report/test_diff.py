@@ -39,6 +39,7 @@ def test_a_lost_point_counts_only_beyond_its_interval(sample: Report) -> None:
             point = next(point for point in cross(value)["tar"] if point["fmr"] == 1e-3)
             for key in ("tar", "low", "high"):
                 point[key] -= shift
+            point["false_non_matches"] += round(shift * cross(value)["genuine"])
 
         after, figure = edited(sample, lose), f"{CROSS_INT8}: TAR at FMR 0.001"
         change = by_name(sample, after)[figure]
@@ -163,3 +164,17 @@ def test_other_people_prove_nothing(sample: Report) -> None:
         value["evaluation"]["dataset"]["fingerprint"] = "0" * 16
 
     assert any("evaluation data differs" in one for one in stands(sample, edited(sample, move)))
+
+
+def test_what_a_gate_found_is_no_part_of_what_it_asks(sample: Report) -> None:
+    def finds(told: str) -> Report:
+        def change(value: Any) -> None:
+            for gate in value["verdict"]["gates"]:
+                gate["what"] = gate["what"].split(" (")[0] + told
+
+        return edited(sample, change)
+
+    before, after = finds(" (60 pictures are there twice (or so))"), finds("")
+    changes = report_changes(before, after)
+    assert [one.what for one in changes if one.definition] == []
+    assert obstacles(before, after, changes) == []

@@ -117,3 +117,15 @@ def test_what_speaks_against_the_other_is_kept(sample: Report, device: Report) -
     assert merged.evaluation.findings == (*sample.evaluation.findings, fault)
     assert merged.evaluation.tested == (*sample.evaluation.tested, tested)
     assert "engine: 1 of 10 pictures could not be used" in html_from_report(merged)
+
+
+def test_gates_of_one_device_that_was_measured_thrice_are_told_apart(sample: Report) -> None:
+    def measured(value: float) -> Report:
+        gate = replace(sample.verdict.gates[0], value=value, passed=False)
+        return replace(sample, verdict=Verdict.of([gate]))
+
+    others = [measured(0.99), measured(0.98), measured(0.97), measured(0.98)]
+    merged = merged_report(sample, others)
+    names = [gate.name for gate in merged.verdict.gates]
+    assert len(names) == len(set(names)) == len(sample.verdict.gates) + 3
+    assert report_from_json(plain(merged)) == merged

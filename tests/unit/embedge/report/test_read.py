@@ -139,3 +139,65 @@ def test_a_folder_stands_for_the_report_in_it(tmp_path: Path) -> None:
         read_report(tmp_path / "run")
     (bundle / "report.json").write_text(json.dumps(smallest()))
     assert read_report(bundle) == read_report(tmp_path / "run") == report_from_json(smallest())
+
+
+def _first(value: Any) -> Any:
+    return value["evaluation"]["comparisons"][0]
+
+
+def _carried(value: Any) -> Any:
+    return next(one for one in _first(value)["tar"] if one["tar"] is not None)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda v: _carried(v).update(low=1.0, tar=0.5), "under the low end"),
+        (lambda v: _carried(v).update(high=0.01, low=0), "over the high end"),
+        (lambda v: _first(v)["eer"].update(high=0.0, rate=0.4), "over the high end"),
+        (lambda v: _first(v)["tar"].append(_carried(v)), "2 TAR entries of .* 'FMR 0.01'"),
+        (lambda v: v["verdict"]["gates"].append(v["verdict"]["gates"][0]), "2 gates are called"),
+        (lambda v: v["evaluation"]["comparisons"].append(_first(v)), "2 comparisons are called"),
+        (lambda v: _first(v).update(genuine=1, impostor=1), "of 1 pairs are not the rate"),
+        (lambda v: _carried(v).update(false_non_matches=999), "999 false non-matches of"),
+        (lambda v: v["verdict"]["gates"][0].update(bound=-1e9), "bound -1e\\+09 cannot be"),
+    ],
+)
+def test_what_nobody_can_have_measured_is_refused(
+    sample: Report, spoil: Any, complaint: str
+) -> None:
+    value = plain(sample)
+    spoil(value)
+    with pytest.raises(EmbedgeError, match=f"the report contradicts itself: .*{complaint}"):
+        report_from_json(value)
+
+
+def test_all_contradictions_are_told_at_once(sample: Report) -> None:
+    value = plain(sample)
+    value["verdict"]["gates"].append(value["verdict"]["gates"][0])
+    _first(value)["tar"].append(_carried(value))
+    with pytest.raises(EmbedgeError, match=r"2 gates are called.*; 2 TAR entries"):
+        report_from_json(value)
+
+
+@pytest.mark.parametrize(
+    ("gate_name", "value", "complaint"),
+    [
+        ("accuracy: teacher", 0.001, "and its comparison"),
+        ("faults: the data", 0.0, "and its findings are 1"),
+    ],
+)
+def test_gates_are_held_against_what_they_name(
+    sample: Report, gate_name: str, value: float, complaint: str
+) -> None:
+    def forged(found: Any) -> None:
+        unit = "%" if "accuracy" in gate_name else ""
+        asked = {"bound": 5.0 if unit else 0.0, "direction": "max", "unit": unit}
+        found["verdict"]["gates"].append(gate(name=gate_name, value=value, **asked))
+        fault = {"code": "x", "severity": "error", "what": "1 x", "count": 1, "examples": []}
+        found["evaluation"]["findings"] = [fault]
+
+    found = plain(sample)
+    forged(found)
+    with pytest.raises(EmbedgeError, match=complaint):
+        report_from_json(found)

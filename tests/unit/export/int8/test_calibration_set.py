@@ -170,3 +170,15 @@ def test_pictures_of_two_sizes_are_refused(tmp_path):
         decoded_pictures(tmp_path, ["a.png", "b.png"])
     with pytest.raises(EmbedgeError, match=r"E-CALIBRATION.*no picture"):
         decoded_pictures(tmp_path, [])
+
+
+def test_a_contact_sheet_beside_the_people_is_no_face(tmp_path):
+    from PIL import Image
+
+    for name in ("ann/1.png", "ben/1.png", "contact-sheet.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    assert picture_files(tmp_path) == ["ann/1.png", "ben/1.png"]
+    for name in ("ann", "ben"):
+        (tmp_path / name / "1.png").unlink()
+    assert picture_files(tmp_path) == ["contact-sheet.jpg"]  # a flat folder is all faces

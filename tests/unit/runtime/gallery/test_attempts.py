@@ -176,3 +176,20 @@ def test_a_gallery_opened_for_reading_cannot_count(gallery):
         pytest.raises(EmbedgeError, match="E-READ-ONLY"),
     ):
         AttemptGuard(reader, NIST_800_63B).begin("ann")
+
+
+@pytest.mark.parametrize("reading", [float("nan"), float("inf"), -float("inf"), 10**400, None, "1"])
+def test_a_clock_that_gives_no_time_lets_nobody_through(gallery, reading):
+    assert not passed(AttemptGuard(gallery, NIST_800_63B, clock=lambda: reading), "ann")
+
+
+def test_a_note_of_such_a_clock_blocks_until_the_next_wait_is_over(gallery, monkeypatch):
+    now = [float("nan")]
+    guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
+    monkeypatch.setattr(AttemptGuard, "_now", lambda self: self.clock())
+    for _ in range(5):
+        guard.begin("ann")
+    now[0] = 1000.0
+    assert not passed(guard, "ann")
+    now[0] = 1000.0 + NIST_800_63B.delay
+    assert passed(guard, "ann")

@@ -13,6 +13,7 @@ from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
+from embedge.runtime.gallery import erasure
 from embedge.runtime.gallery.storage.carving import RECOVERING
 from embedge.runtime.gallery.storage.database import Database
 
@@ -145,6 +146,17 @@ def test_a_place_that_cannot_be_read_is_no_proof(tmp_path):
         gallery.enroll("ann", unit(0), CONTRACT)
         proof = gallery.erase("ann", prove=True)
     assert len(proof.unreadable) == 1
+    assert not proof.proven
+
+
+def test_a_file_that_goes_meanwhile_is_named_and_the_search_goes_on(tmp_path, monkeypatch):
+    listed = erasure._files_of
+    monkeypatch.setattr(erasure, "_files_of", lambda *its: [tmp_path / "a gone one", *listed(*its)])
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(1), CONTRACT)
+        proof = gallery.erase("ann", prove=True)
+    assert proof.unreadable == (f"{tmp_path / 'a gone one'}: No such file or directory",)
+    assert str(tmp_path / "people.gallery") in proof.files
     assert not proof.proven
 
 

@@ -378,3 +378,42 @@ def test_a_key_file_without_a_key_is_none(tmp_path, text):
     (tmp_path / "key").chmod(0o600)
     with pytest.raises(EmbedgeError, match=r"E-KEY: the key (has|is not)"):
         key_from_file(tmp_path / "key")
+
+
+@pytest.mark.parametrize("name", [None, 5, b"ann", [None], [["ann"]], [b"ann"]])
+def test_what_is_no_name_is_refused_by_its_code(tmp_path, name):
+    with create(tmp_path) as gallery:
+        for call in (
+            lambda: gallery.enroll(name, unit(1), CONTRACT),
+            lambda: gallery.erase(name),
+            lambda: gallery.export(name),
+        ):
+            with pytest.raises(EmbedgeError, match="E-PERSON"):
+                call()
+
+
+@pytest.mark.parametrize("source", [None, 5, b"x", "\udc80"])
+def test_what_is_no_source_is_refused_by_its_code(tmp_path, source):
+    with create(tmp_path) as gallery:
+        with pytest.raises(EmbedgeError, match="E-SOURCE"):
+            gallery.enroll("ann", unit(1), CONTRACT, source=source)
+        assert gallery.people() == []
+
+
+@pytest.mark.parametrize("key", ["a" * 32, memoryview(KEY), 5, list(KEY)])
+def test_what_is_no_key_is_refused_by_its_code(tmp_path, key):
+    for call in (lambda: create(tmp_path, key), lambda: check(tmp_path / "g", key)):
+        with pytest.raises(EmbedgeError, match="E-KEY"):
+            call()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_count_is_refused_and_cosines_end_at_one(tmp_path):
+    with create(tmp_path, rows="int8") as gallery:
+        rows = unit(3, 200)
+        gallery.enroll([f"p{each}" for each in range(200)], rows, CONTRACT)
+        for count in (2.5, None, float("nan"), "3", 0):
+            with pytest.raises(EmbedgeError, match="E-COUNT"):
+                gallery.identify(rows[0], CONTRACT, count=count)
+        found = gallery.identify(rows, CONTRACT, count=1)
+        assert max(best.cosine for (best,) in found) == 1.0

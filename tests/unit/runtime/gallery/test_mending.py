@@ -1,6 +1,9 @@
 """Check finds what is wrong; recover saves what still opens, whatever page is gone."""
 
 import os
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -152,3 +155,92 @@ def test_two_recoveries_in_one_folder_wait_for_each_other(whole, tmp_path):
             recover(path, tmp_path / "new", key)
         assert (tmp_path / ".embedge-recovering").is_dir()
     assert recover(path, tmp_path / "new", key).whole
+
+
+def put_back(path: Path, old: Path, *then: str) -> None:
+    """As somebody does who has no key, but a copy from before."""
+    with closing(sqlite3.connect(path)) as there:
+        there.execute("ATTACH ? AS o", (str(old),))
+        for table in ("person", "record"):
+            there.execute(f"INSERT OR IGNORE INTO {table} SELECT * FROM o.{table}")
+        for statement in then:
+            there.execute(statement)
+        there.commit()
+
+
+@pytest.fixture
+def erased(tmp_path) -> Path:
+    """Ann stays, Bob is erased, Cid was erased and is back; `old` holds all of them."""
+    path = tmp_path / "g"
+    with Gallery.create(path, CONTRACT, key=KEY) as gallery:
+        for seed, name in enumerate(("ann", "bob", "cid")):
+            gallery.enroll(name, unit(seed), CONTRACT)
+        shutil.copy(path, tmp_path / "old")
+        gallery.erase("bob")
+        gallery.erase("cid")
+        gallery.enroll("cid", unit(9), CONTRACT)
+    return path
+
+
+@pytest.mark.parametrize(
+    "then",
+    [(), ("DELETE FROM person WHERE id = 1", "DELETE FROM record WHERE person = 1")],
+    ids=["more rows", "as many rows"],
+)
+@pytest.mark.parametrize("state", ["", "DELETE FROM state"])
+def test_nobody_who_was_erased_is_saved(erased, tmp_path, then, state):
+    put_back(erased, tmp_path / "old", *then, *([state] if state else []))
+    saved = recover(erased, tmp_path / "new", KEY)
+    assert not saved.whole
+    assert saved.erased == ("bob", "cid")
+    with Gallery.open(tmp_path / "new", key=KEY) as gallery:
+        assert gallery.people() == (["cid"] if then else ["ann", "cid"])
+        ((best, *_),) = gallery.identify(unit(2), CONTRACT, count=1)
+        assert best.cosine < 0.9  # what Cid had before
+
+
+def test_where_nothing_tells_who_was_erased_only_a_flag_saves(erased, tmp_path):
+    put_back(erased, tmp_path / "old", "DELETE FROM audit WHERE id = 4")
+    saved = recover(erased, tmp_path / "new", KEY)
+    assert (saved.people, saved.doubtful) == (0, ("ann", "bob", "cid"))
+    kept = recover(erased, tmp_path / "kept", KEY, keep_doubtful=True)
+    assert (kept.people, kept.whole, kept.doubtful) == (3, False, ("ann", "bob", "cid"))
+
+
+def test_after_a_recovery_the_trail_still_tells_who_was_erased(erased, tmp_path):
+    between, new = tmp_path / "between", tmp_path / "new"
+    assert recover(erased, between, KEY).whole
+    shutil.copy(between, tmp_path / "old")
+    with Gallery.open(between, key=KEY, writable=True) as gallery:
+        gallery.erase("ann")
+        gallery.enroll("dan", unit(7), CONTRACT)
+        gallery.compact()
+    put_back(between, tmp_path / "old")
+    saved = recover(between, new, KEY)
+    assert (saved.people, saved.erased, saved.lost) == (2, ("ann",), ())
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "INSERT INTO state SELECT -5, sealed FROM state",
+        "INSERT INTO header VALUES (-1, x'00')",
+        "INSERT INTO header SELECT 2, value FROM header",
+        "DELETE FROM spare",
+        "UPDATE spare SET value = x'00'",
+        "INSERT INTO spare SELECT 2, value FROM spare",
+    ],
+)
+def test_rows_beside_the_only_one_are_found_and_break_no_writing(tmp_path, forged):
+    path = tmp_path / "g"
+    with Gallery.create(path, CONTRACT, key=KEY) as gallery:
+        gallery.enroll("ann", unit(1), CONTRACT)
+    with closing(sqlite3.connect(path)) as there:
+        there.execute(forged)
+        there.commit()
+    assert check(path, KEY)
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        gallery.enroll("bob", unit(2), CONTRACT)
+        gallery.erase("ann")
+    with Gallery.open(path, key=KEY) as gallery:
+        assert gallery.people() == ["bob"]

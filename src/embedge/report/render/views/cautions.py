@@ -1,5 +1,6 @@
 """What speaks against a report, and what nobody checked: shown before anything else."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -8,11 +9,13 @@ from embedge.calibration.evaluation.figures import ENOUGH
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.calibration.people.shortage import shortage_text
 from embedge.report.model import Report, Tested
-from embedge.report.render.words import percent
+from embedge.report.render.words import bound_text, percent
 
 __all__ = ["Caution", "cautions_of"]
 
 _NAMED = 3
+_GUESSING = 0.5
+_WHOLE = {"%": (0.0, 100.0), "points": (-100.0, 100.0)}  # all that a value can be
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ def cautions_of(report: Report) -> list[Caution]:
 
 
 def _against(report: Report) -> Iterator[str]:
+    yield from _vacuous(report)
     evaluation = report.evaluation
     if evaluation is not None:
         yield from _failures(evaluation.tested)
@@ -43,6 +47,23 @@ def _against(report: Report) -> Iterator[str]:
             yield f"{artifact.name}: {shortage_text(artifact.shortage, artifact.threshold)}."
         elif artifact.threshold is None and evaluation is not None:
             yield f"{artifact.name} has no threshold."
+
+
+def _vacuous(report: Report) -> Iterator[str]:
+    """What held because nothing could have missed it."""
+    for gate in report.verdict.gates:
+        least, most = _WHOLE.get(gate.unit, (-1.0, math.inf))
+        free = gate.bound <= least if gate.direction == "min" else gate.bound >= most
+        if gate.passed and free:
+            bound = bound_text(gate.bound, gate.direction, gate.unit)
+            yield f"The gate '{gate.name}' cannot fail: its bound is {bound}."
+    for one in report.comparisons:
+        alone = one.gallery == one.probe  # strangers of two spaces are guessed, and may be
+        if alone and one.eer is not None and one.eer.high >= _GUESSING:
+            yield (
+                f"{one.key}: the interval of the equal error rate reaches {percent(one.eer.high)},"
+                " which is guessing."
+            )
 
 
 def _failures(tested: Sequence[Tested]) -> Iterator[str]:

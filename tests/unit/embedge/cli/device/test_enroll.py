@@ -63,3 +63,16 @@ def test_no_key_is_not_asked_for_beside_a_key(
     assert "E-KEY: --unencrypted asks for" in told
     assert "EMBEDGE_GALLERY_KEY gives one" in told
     assert not Path("door.gallery").exists()
+
+
+def test_one_picture_under_two_names_is_told(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*ENROLL, "ann", "0.png"]) == 0
+    assert main([*ENROLL, "cem", "1.png"]) == 0
+    assert "share one picture" not in capsys.readouterr().err
+    assert main([*ENROLL, "ben", "0.png"]) == 0
+    assert "embedge: ben and ann share one picture" in capsys.readouterr().err
+    Path("who.csv").write_text("2.png,dan\n2.png,eva\n")
+    assert main([*ENROLL, "--csv", "who.csv"]) == 0
+    assert "share one picture" in capsys.readouterr().err

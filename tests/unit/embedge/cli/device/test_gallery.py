@@ -39,3 +39,23 @@ def test_a_new_key_that_is_none_leaves_the_gallery_alone(
     assert main(["gallery", "renew", str(gallery), "--new-key-file", "absent"]) == 2
     assert "E-KEY" in capsys.readouterr().err
     assert gallery.read_bytes() == before
+
+
+def test_a_recovery_ends_with_3_and_names_who_was_erased_and_put_back(
+    gallery: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "saved"
+    old.write_bytes(gallery.read_bytes())
+    assert main(["gallery", "people", str(gallery), "--json"]) == 0
+    name, stays = json.loads(capsys.readouterr().out)
+    assert main(["erase", str(gallery), name]) == 0
+    with closing(sqlite3.connect(gallery)) as database:
+        database.execute("ATTACH ? AS old", (str(old),))
+        for table in ("person", "record"):
+            database.execute(f"INSERT OR IGNORE INTO {table} SELECT * FROM old.{table}")
+        database.commit()
+    capsys.readouterr()
+    assert main(["gallery", "recover", str(gallery), str(new)]) == 3
+    assert f"left out, as they were erased and put back: {name}" in capsys.readouterr().out
+    assert main(["gallery", "people", str(new), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [stays]

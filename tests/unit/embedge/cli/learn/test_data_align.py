@@ -41,15 +41,27 @@ def test_json_and_several_faces(place: Path, capsys: pytest.CaptureFixture[str])
     call = ["data", "align", "photos", "--detector", "two.onnx", "--processes", "1", "--quiet"]
     assert main([*call, "none"]) == 2
     assert "E-ALIGN-NONE" in capsys.readouterr().err
+    assert not Path("none.part").exists()
     assert main([*call, "out", "--face", "largest", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["faces"], record["people"], record["refused"]) == (2, 2, [])
 
 
-@pytest.mark.parametrize("options", [["--processes", "-1"], ["--min-eyes", "-3"]])
+@pytest.mark.parametrize(
+    "options", [["--processes", "-1"], ["--processes", "0"], ["--min-eyes", "-3"]]
+)
 def test_impossible_numbers(
     options: list[str], place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call = ["data", "align", "photos", "out", "--detector", "one.onnx", *options]
     assert main(call) == 2
-    assert "E-OPTION" in capsys.readouterr().err
+    assert f"E-OPTION: {' '.join(options)} " in capsys.readouterr().err
+
+
+def test_people_of_whom_no_face_was_kept_are_not_counted(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("photos/p1/a.png").write_bytes(b"spoilt")
+    call = ["data", "align", "photos", "out", "--detector", "one.onnx", "--processes", "1"]
+    assert main([*call, "--quiet"]) == 0
+    assert capsys.readouterr().out.startswith("out: 1 face of 1 person\n")

@@ -88,7 +88,7 @@ def test_it_is_measured_again_by_whoever_trusts_the_key(
 
 def test_one_artifact_against_keeping_the_old_model(made: Path, tmp_path: Path) -> None:
     chosen = ["--artifacts", "int8", "--criterion", "backward"]
-    certify(made, "--out", str(tmp_path), *chosen, "--trained-on", str(_list(tmp_path, "nobody")))
+    certify(made, "--out", str(tmp_path), *chosen, "--trained-on", str(_list(tmp_path, "p900")))
     found = read(tmp_path)
     assert [str(one.side) for one in found.artifacts] == ["door int8"]
     assert "less that of teacher" in found.verdict.gates[0].what

@@ -105,3 +105,32 @@ def test_a_matrix_of_two_spaces_is_refused_before_anything_is_embedded(
     said = capsys.readouterr().err
     assert "E-SPACE: --matrix compares models of one space" in said
     assert "--space NAME" in said
+
+
+def test_a_list_of_strangers_is_no_proof(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, listed = tmp_path / "a.onnx", tmp_path / "trained.txt"
+    model.write_bytes(tiny_onnx(tiny_contract(64)))
+    asked = ["evaluate", "--models", str(model), "--all-pairs", "--root", str(people(tmp_path))]
+    asked += ["--trained-on", str(listed), "--report", str(tmp_path / "out"), "--eer-at-most", "1"]
+    listed.write_text("somebody-else\n")
+    main(asked)
+    assert "not checked: the list of 1 name names nobody here" in capsys.readouterr().out
+    read = json.loads((tmp_path / "out" / "report.json").read_text())["evaluation"]["dataset"]
+    assert "not checked" in read["people"]
+    assert read["thresholds_on"] == "not checked"
+    listed.write_text("p77\n")
+    main(asked)
+    read = json.loads((tmp_path / "out" / "report.json").read_text())["evaluation"]["dataset"]
+    assert "list of 1 name, 0 among these people" in read["people"]
+
+
+def test_a_missed_gate_is_told_with_value_bound_and_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "a.onnx"
+    model.write_bytes(tiny_onnx(tiny_contract(64)))
+    asked = ["evaluate", "--models", str(model), "--all-pairs", "--root", str(people(tmp_path))]
+    assert main([*asked, "--eer-at-most", "0.001"]) == 3
+    assert ", not ≤ 0.1 % (--eer-at-most): equal error rate of" in capsys.readouterr().err

@@ -49,3 +49,15 @@ def test_only_a_stage_that_can_be_skipped_is_resolved(
     with pytest.raises(SystemExit):
         main([*merge, "--resolved", "training"])
     assert "invalid choice: 'training'" in capsys.readouterr().err
+
+
+def test_pictures_are_never_left_out_of_the_only_report_that_has_them(
+    good: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = good.rename(good.with_name("report.json"))
+    before = report.read_bytes()
+    assert (
+        main(["report", "render", str(report), "--out", str(report.parent), "--no-pictures"]) == 2
+    )
+    assert "E-OVERWRITE" in capsys.readouterr().err
+    assert report.read_bytes() == before

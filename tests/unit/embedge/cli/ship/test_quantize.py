@@ -4,12 +4,16 @@ import argparse
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from embedge.calibration.evaluation.figures import Cosines
+from embedge.cli import main
 from embedge.cli.ship.quantize import _plan_text, _text, configure
+from embedge.errors import EmbedgeError
 from embedge.export.int8.budget.before_after import BeforeAfter, FileFigures
 from embedge.export.int8.budget.precision_plan import KeptLayer, PrecisionPlan
 from embedge.export.int8.budget.verification_effect import Effect
+from embedge.export.int8.calibration_set import decoded_pictures
 
 
 def effect(loss: float) -> Effect:
@@ -45,3 +49,19 @@ def test_a_plan_says_what_is_in_float_and_whether_the_budget_holds():
     assert lines[2] == "the budget of 0.1 points is not reached"
     held = PrecisionPlan("cpu", {}, 0.1, effect(0.0), effect(0.0))
     assert _plan_text(held).endswith("the budget holds: nothing more stays in float")
+
+
+@pytest.mark.parametrize("where", ["/proc/q.onnx", "."])
+def test_a_place_nobody_can_write_to_is_told_before_anything_is_read(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["quantize", "absent.onnx", "--calib", "absent", "--out", where]) == 2
+    assert "E-WRITE" in capsys.readouterr().err
+
+
+def test_photos_are_told_how_to_become_faces(tmp_path: Path) -> None:
+    for name, side in (("a.png", 112), ("b.png", 200)):
+        Image.new("RGB", (side, side)).save(tmp_path / name)
+    with pytest.raises(EmbedgeError, match="embedge data align PHOTOS"):
+        decoded_pictures(tmp_path, ["a.png", "b.png"])

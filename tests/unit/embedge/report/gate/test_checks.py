@@ -140,3 +140,17 @@ def test_all_gates_of_a_report_without_any_is_no_pass(sample: Report) -> None:
         (False, "gates: the report has none; a policy for such reports says `gates: none`")
     ]
     assert outcome(report, gates="none") == []
+
+
+def test_a_policy_that_checks_nothing_fails(sample: Report) -> None:
+    report = replace(sample, provenance=replace(sample.provenance, weight_licence=None))
+    report = replace(report, provenance=replace(report.provenance, data_licence=None))
+    asked = {"gates": "none", "licences": {"required": []}}
+    ((passed, said),) = outcome(report, **asked)
+    assert not passed
+    assert "0 checks" in said
+
+
+def test_a_unit_stands_on_both_sides(sample: Report) -> None:
+    told = [said for _, said in outcome(sample, gates=["no re-enrolment"])]
+    assert told[0].count("%") == 2

@@ -12,7 +12,7 @@ from embedge.calibration.evaluation.figures import (
 )
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.calibration.identification import SearchPoint
-from embedge.cli.proof import evaluate_text
+from embedge.cli.proof.evaluating import text as evaluate_text
 
 OLD, NEW = Side("old"), Side("new", "fp32")
 

@@ -23,7 +23,9 @@ __all__ = ["text_of"]
 
 def text_of(result: EvaluationResult) -> str:
     data = result.data
-    lines = [f"{result.protocol.name}: {data.images:,} pictures of {data.subjects:,} people"]
+    people = "person" if data.subjects == 1 else "people"
+    lines = [f"{result.protocol.name}: {data.images:,} pictures of {data.subjects:,} {people}"]
+    lines += [f"trained on: {data.trained_on}"] if data.trained_on else []
     lines += _findings(data.findings, "")
     for model in result.models:
         lines += ["", *_model(model)]

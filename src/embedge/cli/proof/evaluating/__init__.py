@@ -1,0 +1,1 @@
+"""What the command that evaluates is made of."""

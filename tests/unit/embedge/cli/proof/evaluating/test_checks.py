@@ -1,0 +1,38 @@
+from argparse import Namespace
+
+import pytest
+
+from embedge.cli.proof.evaluating.checks import check_options
+from embedge.errors import EmbedgeError
+
+FINE = {
+    "matrix": False,
+    "groups": None,
+    "all_pairs": True,
+    "per_person": None,
+    "groups_fmr": None,
+    "fmrs": (1e-3,),
+    "eer_at_most": None,
+}
+
+
+def test_what_makes_sense_passes() -> None:
+    check_options(Namespace(**FINE))
+    check_options(Namespace(**{**FINE, "eer_at_most": 1.0}))
+
+
+@pytest.mark.parametrize(
+    ("changed", "remedy"),
+    [
+        ({"matrix": True, "all_pairs": False}, "--all-pairs"),
+        ({"per_person": 1}, "--per-person 2"),
+        ({"groups_fmr": 1e-3}, "--groups FILE"),
+        ({"fmrs": (0.0,)}, "between 0 and 1"),
+        ({"fmrs": (float("nan"),)}, "between 0 and 1"),
+        ({"eer_at_most": 1.5}, "between 0 and 1"),
+    ],
+)
+def test_what_does_not_is_refused_with_what_to_give(changed: dict, remedy: str) -> None:
+    with pytest.raises(EmbedgeError, match="E-EVALUATE-OPTIONS") as caught:
+        check_options(Namespace(**{**FINE, **changed}))
+    assert remedy in str(caught.value)

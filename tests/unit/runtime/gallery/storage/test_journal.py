@@ -1,0 +1,137 @@
+"""A journal is played back into its own file only, and nothing else is taken for a journal."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_bundles import tiny_contract
+
+from embedge.errors import EmbedgeError
+from embedge.runtime import Gallery
+from embedge.runtime.gallery.mending import check, recover
+from embedge.runtime.gallery.sealed.notes import Notes
+
+DIM = 16
+CONTRACT = tiny_contract(DIM)
+KEY = bytes(range(32))
+
+
+def unit(seed: int, count: int = 1) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def made(path: Path, *names: str) -> Path:
+    with Gallery.create(path, CONTRACT, key=KEY) as gallery:
+        for seed, name in enumerate(names):
+            gallery.enroll(name, unit(seed), CONTRACT)
+    return path
+
+
+def crash(path: Path) -> None:
+    """In the middle of a writing, of which the file has got a part already."""
+    child = os.fork()
+    if child == 0:
+        try:
+            Notes.record = lambda *_: os._exit(9)
+            gallery = Gallery.open(path, key=KEY, writable=True)
+            gallery.mirror.database._current().execute("PRAGMA cache_size=10")
+            gallery.enroll([f"n{each}" for each in range(900)], unit(7, 900), CONTRACT)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert Path(f"{path}-journal").read_bytes()[:1] == b"\xd9"
+
+
+def bytes_in(folder: Path) -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in folder.iterdir() if each.is_file()}
+
+
+def refused(folder: Path, *calls: Callable[[], object]) -> None:
+    before = bytes_in(folder)
+    for call in calls:
+        with pytest.raises(EmbedgeError, match=r"E-GALLERY: the journal beside it") as error:
+            call()
+        assert "Remove d-journal" in error.value.remedy
+        assert "bring d-journal along" in error.value.remedy
+    assert bytes_in(folder) == before
+
+
+def test_its_own_journal_is_played_back(tmp_path):
+    path = made(tmp_path / "d", "ann")
+    crash(path)
+    shutil.copy(path, tmp_path / "copy")
+    shutil.copy(f"{path}-journal", tmp_path / "copy-journal")
+    assert recover(path, tmp_path / "saved", KEY).whole
+    for each in (path, tmp_path / "copy"):
+        assert check(each, KEY) == []
+        with Gallery.open(each, key=KEY) as gallery:
+            assert gallery.people() == ["ann"]
+
+
+def test_not_into_a_backup(tmp_path):
+    path = made(tmp_path / "d", "ann")
+    shutil.copy(path, tmp_path / "backup")
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        gallery.enroll(["bob"] * 300, unit(5, 300), CONTRACT)
+    crash(path)
+    shutil.copy(tmp_path / "backup", path)
+    refused(
+        tmp_path,
+        lambda: check(path, KEY),
+        lambda: Gallery.open(path, key=KEY),
+        lambda: Gallery.open(path, key=KEY, writable=True),
+        lambda: recover(path, tmp_path / "new", KEY),
+    )
+    Path(f"{path}-journal").unlink()
+    assert check(path, KEY) == []
+
+
+def test_not_into_another_gallery_of_as_many_writings(tmp_path):
+    path = made(tmp_path / "d", "ann")
+    crash(path)
+    made(tmp_path / "other", "eve").replace(path)
+    refused(tmp_path, lambda: check(path, KEY))
+
+
+def test_not_into_a_new_gallery_where_one_was_moved_away(tmp_path):
+    path = made(tmp_path / "d", "ann")
+    crash(path)
+    path.rename(tmp_path / "moved")
+    refused(
+        tmp_path,
+        lambda: Gallery.create(path, CONTRACT, key=KEY),
+        lambda: recover(tmp_path / "moved", path, KEY),
+    )
+    Path(f"{path}-journal").rename(tmp_path / "moved-journal")
+    assert check(tmp_path / "moved", KEY) == []
+
+
+def test_no_gallery_is_taken_for_a_journal(tmp_path):
+    for ending in ("-journal", "-wal", "-shm"):
+        with pytest.raises(EmbedgeError, match="E-GALLERY-NAME"):
+            made(tmp_path / f"d{ending}")
+        with pytest.raises(EmbedgeError, match="E-GALLERY-NAME"):
+            recover(made(tmp_path / f"of {ending}."), tmp_path / f"d{ending}", KEY)
+    path = made(tmp_path / "d", "ann")
+    Path(f"{path}-journal").unlink(missing_ok=True)
+    made(tmp_path / "other", "eve").rename(f"{path}-journal")
+    before = bytes_in(tmp_path)
+    for call in (
+        lambda: Gallery.open(path, key=KEY, writable=True),
+        lambda: recover(tmp_path / "of -wal.", path.with_name("d"), KEY),
+    ):
+        with pytest.raises(EmbedgeError, match="E-GALLERY"):
+            call()
+    assert bytes_in(tmp_path) == before
+
+
+def test_what_writes_nothing_leaves_the_file_as_it_was(tmp_path):
+    path = made(tmp_path / "d", "ann")
+    before = path.read_bytes()
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        gallery.enroll("ann", unit(0), CONTRACT)
+    assert path.read_bytes() == before
