@@ -266,6 +266,6 @@ def test_every_rule_of_the_documented_policy_finds_its_subject(finished, tmp_pat
     assert not [why for why in whys if re.search("no such|only$|not measured", why)]
     # four people in pairs cannot carry one in a thousand, and are told so
     tar = found["TAR of teacher / student int8-cpu at FMR 0.001"]
-    assert tar["why"].startswith("insufficient data: needs")
+    assert tar["why"].startswith("insufficient data: FMR 0.001 needs")
     assert found["size of int8-cpu"]["passed"]
     assert len(found) >= 9
