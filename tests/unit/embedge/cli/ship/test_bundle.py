@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+
+from embedge.cli import main
+
+
+def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["bundle", *arguments]) == 2
+    return capsys.readouterr().err
+
+
+def test_a_network_that_is_not_there_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = told([str(tmp_path / "none.onnx"), "--faces", str(tmp_path)], capsys)
+    assert said.startswith("embedge: E-")
+    assert "none.onnx" in said
+
+
+def test_a_bundle_does_not_take_the_place_of_its_network(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "a.onnx"
+    model.write_bytes(b"x")
+    said = told([str(model), "--faces", str(tmp_path), "--out", str(model)], capsys)
+    assert "E-OVERWRITE" in said
+    assert model.read_bytes() == b"x"
+
+
+def test_feeding_is_checked_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = told([str(tmp_path / "a.onnx"), "--faces", "nowhere", "--std", "0"], capsys)
+    assert "--std is not above zero" in said
