@@ -23,7 +23,7 @@ from embedge.pipeline.foreign.people import People, people_of
 from embedge.pipeline.foreign.telling import Told, bounds_at, bundle_from, report_from
 from embedge.pipeline.proving.bounds import passing
 from embedge.pipeline.proving.judging import Operating, Rows, Views, findings
-from embedge.pipeline.proving.timing import EVERYWHERE, timed
+from embedge.pipeline.proving.timing import candidates, timed
 from embedge.progress import Progress
 from embedge.report.model import Report
 from embedge.report.write import write_report
@@ -78,8 +78,7 @@ def bundled(wanted: Wanted, progress: Progress) -> Outcome:
         views = _views(taken, people, graphs, progress)
         operating = Operating(_rates(wanted.fmr), wanted.fmr, wanted.fmr, wanted.seed, _PEOPLE)
         found = findings(operating, people.faces, people.roles, views, graphs, progress)
-        held = passing(bounds_at(wanted.fmr), found)
-        may = [name for name in graphs if name in held and name in EVERYWHERE]
+        may = candidates(graphs, passing(bounds_at(wanted.fmr), found))
         pictures, seconds = people.faces.images, wanted.seconds
         latency = timed(graphs, may, pictures, progress, seconds=seconds, seed=wanted.seed)
         told = Told(wanted.command, wanted.model, taken, people, graphs, plans, found, latency)

@@ -1,6 +1,6 @@
 """Every artifact timed side by side, and which of those that hold their gates a device runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from embedge.runtime.bundle.manifest import ONNX_RUNTIME
 from embedge.runtime.encoders.bundled import runtime_of
 from embedge.runtime.picture.images import RgbImage
 
-__all__ = ["EVERYWHERE", "Default", "fastest", "timed"]
+__all__ = ["Default", "candidates", "fastest", "timed"]
 
-EVERYWHERE = ("fp32", "fp16", "int8-cpu")  # the base install runs them well
+_EVERYWHERE = ("fp32", "fp16", "int8-cpu")  # the base install runs them well
 _NOISE = 0.03  # medians of interleaved rounds differ by so much between runs
 _CROPS = 64
 _ROUNDS = 5  # a disturbed round is repeated, so there can be more
@@ -42,6 +42,11 @@ def timed(
             on_round=task.advance,
         )
     return replace(section, why=fastest(section.artifacts, may).why)
+
+
+def candidates(artifacts: Iterable[str], passing: Collection[str]) -> list[str]:
+    """Those a device may be given: they hold their gates and need nothing but the base install."""
+    return [name for name in artifacts if name in passing and name in _EVERYWHERE]
 
 
 @dataclass(frozen=True, slots=True)

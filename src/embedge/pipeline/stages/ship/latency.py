@@ -7,7 +7,7 @@ from typing import Any
 
 from embedge.bench.results import Latency
 from embedge.files import write_json
-from embedge.pipeline.proving.timing import EVERYWHERE, timed
+from embedge.pipeline.proving.timing import candidates, timed
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
 from embedge.train.data import FaceSet
@@ -25,7 +25,7 @@ def bench_stage(
     passing: Collection[str],
 ) -> Stage:
     """`passing` artifacts hold their gates: of these a device is given the fastest."""
-    may = [name for name in graphs if name in passing and name in EVERYWHERE]
+    may = candidates(graphs, passing)
 
     def work(folder: Path) -> dict[str, Any]:
         pictures, seconds = FaceSet.load(held_out.folder).images, recipe.bench.seconds
