@@ -36,6 +36,7 @@ def faces(real: Path) -> Faces:
     return Faces(images, np.array([person_of(name) for name in names]))
 
 
+@pytest.mark.slow  # forty forms of two networks, minutes
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("network", ["w600k_mbf", "insightface_y1"])
 def test_every_form_is_quantised_or_refused(real, pictures, tmp_path, network, name):

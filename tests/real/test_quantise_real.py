@@ -12,6 +12,9 @@ from embedge.calibration.evaluation.judge import cosines_of
 from embedge.export.graph.surgery import embeddings_of
 from embedge.export.int8.calibration_set import picture_files
 from embedge.export.int8.qdq import qdq_from_onnx
+from embedge.export.intake.feeding import Stated
+from embedge.export.intake.intake import Asked, taken_in
+from embedge.runtime.encoders import normalised
 from embedge.runtime.picture.images import rgb_from_picture
 
 pytestmark = pytest.mark.real
@@ -25,14 +28,17 @@ def test_int8_of_a_trained_network(real: Path, tmp_path: Path, name: str) -> Non
     picked = np.random.default_rng(3).permutation(len(names))[:44]
     faces = np.stack([rgb_from_picture(real / "lfw-dev" / names[i]) for i in picked])
     model, out = real / "models" / f"{name}.onnx", tmp_path / "int8.onnx"
-    qdq_from_onnx(model, faces[:28], out)
-    found = cosines_of(embeddings_of(model, faces[28:]), embeddings_of(out, faces[28:]))
+    taken = taken_in(model, faces[:8], Asked(Stated((127.5,), (127.5,), "RGB")))
+    qdq_from_onnx(taken.graph, faces[:28], out)
+    found = cosines_of(normalised(taken.expected(faces[28:])), embeddings_of(out, faces[28:]))
     mean, lowest = BOUNDS[name]
     assert found.mean >= mean
     assert found.min >= lowest
     operators = _optimised(out, tmp_path)
-    assert operators["Conv"] == operators["FusedConv"] == operators["PRelu"] == 0
-    assert operators["QLinearConv"] >= 49
+    # layers at the ends that are cheap stay in float
+    assert operators["Conv"] + operators["FusedConv"] <= 4
+    assert operators["PRelu"] == 0
+    assert operators["QLinearConv"] >= 45
 
 
 def _optimised(path: Path, folder: Path) -> Counter[str]:

@@ -1,5 +1,6 @@
 """Three really trained networks, each with every fault on every runtime, and healthy."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from sick_encoders import (
 from embedge.export.golden import golden_from_graphs
 from embedge.export.int8.calibration_set import picture_files
 from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.encoders.ort import METADATA_KEY
 from embedge.runtime.encoders.preprocessing import FEEDINGS
 from embedge.runtime.picture.images import rgb_from_picture
 from embedge.runtime.selftest.asking import aligned_to
@@ -44,7 +46,10 @@ def trained(
     dim, feeding = NETWORKS[request.param]
     contract = FEEDINGS[feeding].of(EmbeddingContract("a space", "a model", dim))
     graph = folder / "float.onnx"
-    onnx.save(freed(onnx.load(real / "models" / f"{request.param}.onnx")), graph)
+    model = freed(onnx.load(real / "models" / f"{request.param}.onnx"))
+    said = model.metadata_props.add()
+    said.key, said.value = METADATA_KEY, json.dumps(contract.to_json())
+    onnx.save(model, graph)
     names = picture_files(real / "lfw-dev")
     picked = np.random.default_rng(3).permutation(len(names))[:28]
     crops = np.stack([rgb_from_picture(real / "lfw-dev" / names[i]) for i in picked])

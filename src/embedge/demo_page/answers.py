@@ -96,7 +96,7 @@ class Comparer:
             "picture": _data_uri(image),
         }
         try:
-            face = self.matcher.reader.read(image)
+            face = self.matcher.reader.read(image, colour="RGB")
         except EmbedgeError as error:
             return {**shown, "error": _told(error)}, None
         shown["crop"] = _data_uri(face.crop)
