@@ -9,7 +9,7 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.bundle.bundle import Artifact, Bundle
 from embedge.runtime.bundle.manifest import ONNX_RUNTIME, Runtime
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders import Encoder
+from embedge.runtime.encoders import Encoder, RowEncoder
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.runtime.selftest.first_load import proven
 
@@ -19,6 +19,7 @@ __all__ = [
     "encoder_from_bundle",
     "encoder_of_files",
     "encoder_on",
+    "files_of",
     "importable",
     "reads",
     "runtime_of",
@@ -88,15 +89,14 @@ def encoder_of_files(
     contract: EmbeddingContract,
     *,
     threads: int | None = None,
-) -> Encoder:
-    """`read` gives the bytes of a file by its name; ncnn's weights lie beside its layers."""
-    data = read(artifact.file)
+) -> RowEncoder:
+    """`read` gives the bytes of a file by its name."""
+    data, *beside = map(read, files_of(artifact))
     if artifact.runtime == "ncnn":
         from embedge.runtime.encoders.ncnn import NcnnEncoder
 
-        weights = read(f"{artifact.file.removesuffix('.param')}.bin")
         half = artifact.precision == "fp16"
-        return NcnnEncoder(data, weights, contract, half=half, threads=threads)
+        return NcnnEncoder(data, *beside, contract, half=half, threads=threads)
     if artifact.runtime == "litert":
         from embedge.runtime.encoders.litert import LiteRtEncoder
 
@@ -106,6 +106,13 @@ def encoder_of_files(
 
         return OpenVinoEncoder(data, contract, threads=threads)
     return OrtEncoder(data, contract, threads=threads)
+
+
+def files_of(artifact: Artifact) -> tuple[str, ...]:
+    """Of an artifact; ncnn's weights lie beside its layers."""
+    if artifact.runtime == "ncnn":
+        return artifact.file, f"{artifact.file.removesuffix('.param')}.bin"
+    return (artifact.file,)
 
 
 def runtime_of(artifact: str) -> Runtime:

@@ -48,8 +48,12 @@ class NcnnEncoder(Closing):
 
     def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
         """Aligned uint8 RGB crops (N, size, size, 3) to float32 (N, dim) rows of length one."""
+        return normalised(self.features(images))
+
+    def features(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
+        """The rows as the network gives them."""
         crops = checked_crops(images, self.contract.size)
-        return normalised(features_from_crops(crops, self.contract, self._run))
+        return features_from_crops(crops, self.contract, self._run)
 
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         """Picture by picture: ncnn knows no batch."""
@@ -60,7 +64,8 @@ class NcnnEncoder(Closing):
         if net is None:
             raise closed_error("encoder")
         extractor = net.create_extractor()
-        failed = extractor.input(self._input, self._mat(picture))
+        # a first layer that works in place asks its input who else holds it: numpy's memory crashes
+        failed = extractor.input(self._input, self._mat(picture).clone())
         wrong, found = extractor.extract(self._output)
         if failed or wrong:
             raise _refused(f"ncnn failed while running it ({failed or wrong})")

@@ -49,8 +49,12 @@ class OpenVinoEncoder(Closing):
 
     def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
         """Aligned uint8 RGB crops (N, size, size, 3) to float32 (N, dim) rows of length one."""
+        return normalised(self.features(images))
+
+    def features(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
+        """The rows as the network gives them."""
         crops = checked_crops(images, self.contract.size)
-        return normalised(features_from_crops(crops, self.contract, self._run))
+        return features_from_crops(crops, self.contract, self._run)
 
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         with self._request() as request:
