@@ -1,8 +1,8 @@
 """ncnn's INT8, written into its own two files: per channel, from the ranges of our own graph.
 
-Convolutions in groups, depthwise ones among them, stay in float: ncnn's INT8 kernels for those took
-three times as long. It rounds what a layer reads to S8 around zero and keeps codes between layers that follow each
-other. The weights of a layer tell which of our layers it is: its names are lost in conversion.
+ncnn rounds what a layer reads to S8 around zero and keeps codes between layers that follow each
+other. Convolutions in groups, depthwise ones among them, stay in float: its INT8 kernels for those
+took three times as long. The weights of a layer tell which of our layers it is: names are lost.
 """
 
 from collections.abc import Iterator

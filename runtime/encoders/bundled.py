@@ -91,12 +91,13 @@ def encoder_of_files(
     threads: int | None = None,
 ) -> RowEncoder:
     """`read` gives the bytes of a file by its name."""
-    data, *beside = map(read, files_of(artifact))
     if artifact.runtime == "ncnn":
         from embedge.runtime.encoders.ncnn import NcnnEncoder
 
+        layers, weights = map(read, files_of(artifact))
         half = artifact.precision == "fp16"
-        return NcnnEncoder(data, *beside, contract, half=half, threads=threads)
+        return NcnnEncoder(layers, weights, contract, half=half, threads=threads)
+    data = read(artifact.file)
     if artifact.runtime == "litert":
         from embedge.runtime.encoders.litert import LiteRtEncoder
 

@@ -67,7 +67,7 @@ def _some(faces: Faces, people: NDArray[np.int64]) -> "feeding.Faces":
     """Pictures of people who have several; what cannot be read is counted by whoever embeds."""
     from embedge.export.intake import feeding
 
-    images, labels = [], []
+    images, labels = list[NDArray[np.uint8]](), list[np.int64]()
     for person in np.unique(people):
         if len(set(labels)) == _PEOPLE:
             break
