@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.bundle.bundle import Artifact, Bundle
+from embedge.runtime.bundle.manifest import Runtime
 from embedge.runtime.closing import Closing
 from embedge.runtime.encoders import Embeddings, Encoder
-from embedge.runtime.encoders.bundled import encoder_from_bundle
+from embedge.runtime.encoders.bundled import chosen_artifact, encoder_from_bundle
 from embedge.runtime.picture.detect import Choice, Detector
 from embedge.runtime.picture.face_crop import FaceReader, ReadFace
 from embedge.runtime.picture.images import Colour, Picture, is_one_picture
@@ -79,6 +80,7 @@ class FaceMatcher(Closing):
         bundle: Bundle | str | os.PathLike[str],
         precision: str | None = None,
         *,
+        runtime: Runtime | None = None,
         require_provider: str | None = None,
         threads: int | None = None,
         detector: Detector | str | Path | bytes | None = None,
@@ -93,6 +95,7 @@ class FaceMatcher(Closing):
     ) -> Self:
         """Load an artifact of a bundle by its name (fp32, fp16, int8-cpu …), or the default.
 
+        It runs where it was made for: `runtime` ("openvino" …) takes the artifact of that one.
         `detector` (an ONNX file, or an object) and `limits` replace those the bundle brings.
         `require_provider="TensorRT"` runs the bundle's own engine for this device. `aligned`
         declares that all pictures are aligned crops, `colour` what the channels of all arrays are
@@ -105,6 +108,7 @@ class FaceMatcher(Closing):
                 return cls.load(
                     opened,
                     precision,
+                    runtime=runtime,
                     require_provider=require_provider,
                     threads=threads,
                     detector=detector,
@@ -121,7 +125,7 @@ class FaceMatcher(Closing):
                 "the bundle is open already, so it is too late to say whom to trust",
                 remedy="Give `trusted` and `at_least` to Bundle.open, or a path to load",
             )
-        artifact = bundle.artifact(precision)
+        artifact = chosen_artifact(bundle, precision, runtime)
         reader = FaceReader.for_bundle(
             bundle,
             detector=detector,
@@ -135,6 +139,7 @@ class FaceMatcher(Closing):
         encoder = encoder_from_bundle(
             bundle,
             artifact.name,
+            runtime=runtime,
             require_provider=require_provider,
             threads=threads,
             selftest=selftest,

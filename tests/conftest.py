@@ -6,11 +6,16 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 IN_A_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 
 # threads that wait by spinning make small tensors a hundred times slower on a busy machine
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# how long an example takes is the machine's business: pytest's own limit ends what hangs
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -6,14 +6,17 @@ from pathlib import Path
 
 from embedge.calibration.evaluation.figures import Side
 from embedge.errors import EmbedgeError
-from embedge.runtime.bundle.bundle import Bundle
+from embedge.runtime.bundle.bundle import Artifact, Bundle
+from embedge.runtime.bundle.manifest import ONNX_RUNTIME, Runtime
 from embedge.runtime.contract import EmbeddingContract, Flip
+from embedge.runtime.encoders import RowEncoder
+from embedge.runtime.encoders.bundled import chosen_artifact, encoder_of_files, files_of, reads
 from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
 from embedge.runtime.encoders.preprocessing import FEEDINGS
 from embedge.runtime.encoders.sessions import ort_session
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["STATED", "EvaluatedModel", "opened_model"]
+__all__ = ["STATED", "EvaluatedModel", "TakenModel", "opened_model"]
 
 STATED = ("the bundle's manifest", "the model's own metadata")
 
@@ -28,10 +31,19 @@ class EvaluatedModel:
     """A model by its bytes; `contract_from` says in words where its contract was read."""
 
     side: Side
-    encoder: OrtEncoder
+    encoder: RowEncoder
     digest: str
     contract_from: str
     threshold: Threshold | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TakenModel:
+    """A foreign file brought to our form: what runs in its place, and who says how it is fed."""
+
+    data: bytes
+    contract: EmbeddingContract
+    source: str
 
 
 def opened_model(
@@ -42,30 +54,43 @@ def opened_model(
     threads: int | None = None,
     require_provider: str | None = None,
     preprocessing: str | None = None,
+    runtime: Runtime | None = None,
+    taken: TakenModel | None = None,
 ) -> EvaluatedModel:
     """Open `FILE.onnx`, `NAME.embedge` or `NAME.embedge:ARTIFACT`.
 
     `space` names the space of foreign ONNX files, for those who know two of them to share it;
-    `preprocessing` (a name of `FEEDINGS`) says how to feed one that states nothing.
+    `preprocessing` (a name of `FEEDINGS`) says how to feed one that states nothing, and `taken`
+    runs in its place. `runtime` is another than the one it was made for.
     """
-    found = _found(path, space)
+    asked = runtime if require_provider is None else ONNX_RUNTIME  # whose provider it is
+    found = _found(path, space, asked, taken)
     if preprocessing is not None:
         found = _fed(found, preprocessing, space)
     contract = found.contract if flip is None else replace(found.contract, flip=flip)
-    encoder = OrtEncoder(found.data, contract, threads=threads, require_provider=require_provider)
-    digest = hashlib.sha256(found.data).hexdigest()
+    if require_provider is not None:
+        data = found.files[found.artifact.file]
+        encoder: RowEncoder = OrtEncoder(
+            data, contract, threads=threads, require_provider=require_provider
+        )
+    else:
+        read = found.files.__getitem__
+        encoder = encoder_of_files(found.artifact, read, contract, threads=threads)
     # a threshold holds for the embeddings it was measured on, mirrored pictures or not
-    threshold = found.threshold if contract == found.contract else None
-    return EvaluatedModel(found.side, encoder, digest, found.source, threshold)
+    threshold = found.artifact.threshold if contract == found.contract else None
+    return EvaluatedModel(found.side, encoder, found.digest, found.source, threshold)
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    data: bytes
+    """`files` are those of the artifact, which names the runtime that it is run on."""
+
+    artifact: Artifact
+    files: dict[str, bytes]
+    digest: str
     contract: EmbeddingContract
     side: Side
     source: str
-    threshold: Threshold | None = None
 
 
 def _fed(found: _Found, preprocessing: str, space: str | None) -> _Found:
@@ -81,19 +106,19 @@ def _fed(found: _Found, preprocessing: str, space: str | None) -> _Found:
     return replace(found, contract=contract, source=f"fed {preprocessing}, as was asked for")
 
 
-def _found(path: str, space: str | None) -> _Found:
+def _found(
+    path: str, space: str | None, runtime: Runtime | None, taken: TakenModel | None
+) -> _Found:
     folder, colon, artifact = path.rpartition(":")
     place = Path(folder if colon and not Path(path).exists() else path)
     if place.is_dir() or place.suffix == ".zip":
         with Bundle.open(place) as bundle:
-            chosen = bundle.artifact(artifact if colon else None)
-            return _Found(
-                bundle.read(chosen.file),
-                bundle.contract,
-                Side(bundle.name, chosen.name),
-                STATED[0],
-                chosen.threshold,
-            )
+            chosen = chosen_artifact(bundle, artifact if colon else None, runtime)
+            files = {name: bundle.read(name) for name in files_of(chosen)}
+            side = Side(bundle.name, chosen.name)
+            digest = hashlib.sha256(b"".join(files.values())).hexdigest()
+            run = replace(chosen, runtime=runtime or chosen.runtime)
+            return _Found(run, files, digest, bundle.contract, side, STATED[0])
     try:
         data = place.read_bytes()
     except OSError as error:
@@ -103,8 +128,24 @@ def _found(path: str, space: str | None) -> _Found:
             where=place,
             remedy="Give an .onnx file, a bundle NAME.embedge, or NAME.embedge:ARTIFACT",
         ) from error
-    contract, source = _contract(data, space)
-    return _Found(data, contract, Side(place.stem), source)
+    digest = hashlib.sha256(data).hexdigest()
+    if taken is None:
+        contract, source = _contract(data, space)
+    else:
+        data, contract, source = taken.data, taken.contract, taken.source
+    run = _onnx_file(place.name, runtime)
+    return _Found(run, {run.file: data}, digest, contract, Side(place.stem), source)
+
+
+def _onnx_file(name: str, runtime: Runtime | None) -> Artifact:
+    file = Artifact(name, name, "fp32", opset=17, threshold=None)
+    if runtime is None or reads(runtime, file):
+        return replace(file, runtime=runtime or ONNX_RUNTIME)
+    raise EmbedgeError(
+        "E-RUNTIME",
+        f"{name} is an ONNX file, which {runtime} does not read",
+        remedy="Leave --runtime out, or give a bundle with an artifact made for it",
+    )
 
 
 def _contract(data: bytes, space: str | None) -> tuple[EmbeddingContract, str]:

@@ -31,6 +31,7 @@ from embedge.export.int8.ranges import (
 )
 
 __all__ = [
+    "SYMMETRIC",
     "Target",
     "Wanted",
     "activation_scales",
@@ -41,7 +42,9 @@ __all__ = [
     "wanted_tensors",
 ]
 
-Target = Literal["cpu", "trt", "trt8"]
+Target = Literal["cpu", "qdq", "trt", "trt8"]
+"""ONNX Runtime; portable Q/DQ for NPU tools and converters; TensorRT; TensorRT 8"""
+SYMMETRIC: frozenset[Target] = frozenset({"trt", "trt8"})
 _MOVES_VALUES = {"Concat", "Flatten", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 _NEXT_TO_NOTHING, _LITTLE = 0.005, 0.01  # of all multiplications
 
@@ -92,6 +95,10 @@ def wanted_tensors(graph: Graph, target: Target, *, kept: frozenset[str] = froze
 
 def _extend_upwards(graph: Graph, node: NodeProto, wanted: Wanted, target: Target) -> None:
     """What writes a quantised tensor passes codes on, where it can: its ends share one range."""
+    if target == "qdq" and node.op_type == "PRelu" and node.input[1] in graph.constants:
+        wanted.nodes.append(node)  # an operator of its own there, each end with its own range
+        wanted.add(node.input[0])
+        return
     moves = node.op_type in _MOVES_VALUES
     prelu = target == "cpu" and node.op_type == "PRelu" and _is_integer_prelu(graph, node)
     if not moves and not prelu:
@@ -114,7 +121,7 @@ def _quantised_terms(graph: Graph, node: NodeProto, target: Target) -> list[str]
     float, if its output was not rounded first: only the skip branch carries a quantiser.
     """
     terms = list(dict.fromkeys(node.input))
-    if target == "cpu" or len(terms) < 2:
+    if target not in SYMMETRIC or len(terms) < 2:
         return terms
     for name in reversed(terms):
         maker = graph.producer(name)
@@ -132,24 +139,27 @@ def place(
     sources = [node.input[0] for node in wanted.nodes]
     readers = {name: graph.consumers(name) for name in scales}
     codes = {name: graph.fresh(f"{name}.q") for name in scales}
-    integer = {node.output[0] for node in wanted.nodes if node.op_type == "PRelu"}
+    prelus = [node for node in wanted.nodes if node.op_type == "PRelu"]
+    integer = {node.output[0] for node in prelus if target == "cpu"}
     for name, scale in scales.items():
         if name not in integer:
             quantise(graph, name, scale, output=codes[name])
         for reader in readers[name]:
             graph.rewire(name, dequantise(graph, codes[name], scale), [reader])
     for node, source in zip(wanted.nodes, sources):
-        if node.op_type == "PRelu":
+        if node.op_type == "PRelu" and target == "qdq":
+            _quantise_slope(graph, node)
+        elif node.op_type == "PRelu":
             _integer_prelu(graph, node, codes[source], scales[source], codes[node.output[0]])
         elif is_weighted(graph, node):
-            _quantise_weights(graph, node, scales[source], bits=bits, bias=target == "cpu")
+            _quantise_weights(graph, node, scales[source], bits=bits, bias=target not in SYMMETRIC)
     graph.tidy()
 
 
 def activation_scales(wanted: Wanted, ranges: dict[str, Range], target: Target) -> dict[str, Scale]:
     """The scale of each tensor: around zero for TensorRT."""
     return {
-        name: activation_scale(ranges[wanted.root(name)], symmetric=target != "cpu")
+        name: activation_scale(ranges[wanted.root(name)], symmetric=target in SYMMETRIC)
         for name in wanted.tensors
     }
 
@@ -186,6 +196,13 @@ def _integer_prelu(graph: Graph, node: NodeProto, codes: str, scale: Scale, outp
     product = graph.emit("Mul", [node.input[0], factor], hint=f"{node.output[0]}.linear")
     graph.remove(node)
     graph.emit("Max", [codes, quantise(graph, product, scale)], hint=output, output=output)
+
+
+def _quantise_slope(graph: Graph, node: NodeProto) -> None:
+    slope = graph.constants[node.input[1]]
+    grid = slope_scale(slope)
+    codes = graph.add_constant(f"{node.input[1]}.q", grid.codes(slope))
+    node.input[1] = dequantise(graph, codes, grid)
 
 
 def _quantise_weights(

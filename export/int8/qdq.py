@@ -31,7 +31,14 @@ from embedge.export.graph.weights import self_contained
 from embedge.export.int8.budget.precision_plan import Budget, PrecisionPlan, searched
 from embedge.export.int8.compensation import Means, correct_biases, equalise, exact_entrance
 from embedge.export.int8.layers import layer_count, named_layers, require_layers
-from embedge.export.int8.placement import Target, Wanted, cheap_ends, place, wanted_tensors
+from embedge.export.int8.placement import (
+    SYMMETRIC,
+    Target,
+    Wanted,
+    cheap_ends,
+    place,
+    wanted_tensors,
+)
 from embedge.export.int8.ranges import Method, Range, ValueCounts
 from embedge.export.intake.models import quantisable
 from embedge.runtime.contract import EmbeddingContract
@@ -81,7 +88,7 @@ class Calibrated:
         if name in self.fixed:
             return self.fixed[name]
         if (name, method) not in self.found:
-            options = {"symmetric": self.target != "cpu"} if method == "mse" else {}
+            options = {"symmetric": self.target in SYMMETRIC} if method == "mse" else {}
             self.found[name, method] = self.histograms[name].compute(method, **options)
         return self.found[name, method]
 
@@ -170,7 +177,7 @@ def write_for(graph: Graph, target: Target, path: Path) -> None:
     if target == "trt8":
         lower_opset(graph, TENSORRT_8_OPSET)
         float_weights(graph)
-    rules = {"cpu": None, "trt": require_tensorrt, "trt8": require_tensorrt_8}
+    rules = {"cpu": None, "qdq": None, "trt": require_tensorrt, "trt8": require_tensorrt_8}
     graph.write(path, check=rules[target])
 
 

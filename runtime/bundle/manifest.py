@@ -3,16 +3,27 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.threshold import Threshold
 from embedge.strict.json_text import json_value
 from embedge.typed import Bound, Digest, Text, plain, structured
 
-__all__ = ["FORMAT", "Artifact", "BundledDetector", "Extras", "FileFacts", "Manifest"]
+__all__ = [
+    "FORMAT",
+    "ONNX_RUNTIME",
+    "Artifact",
+    "BundledDetector",
+    "Extras",
+    "FileFacts",
+    "Manifest",
+    "Runtime",
+]
 
 FORMAT = "embedge.bundle/1"
+Runtime = Literal["onnxruntime", "openvino", "ncnn", "litert"]
+ONNX_RUNTIME: Runtime = "onnxruntime"  # of the base install, so what every device has
 _LARGEST_FILE = 2 << 30
 _LARGEST_BUNDLE = 4 << 30
 _LAST_VERSION = 2**53 - 1  # whole numbers that every JSON reader keeps
@@ -20,17 +31,22 @@ _LAST_VERSION = 2**53 - 1  # whole numbers that every JSON reader keeps
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One deployable graph of a bundle and the threshold measured on exactly this graph."""
+    """One deployable graph of a bundle and the threshold measured on exactly this graph.
+
+    `runtime` is the engine it was made for and measured on.
+    """
 
     name: Text
     file: Text
     precision: Text
     opset: Annotated[int, Bound(1, 100)]
     threshold: Threshold | None
+    runtime: Runtime = ONNX_RUNTIME
 
     def to_json(self) -> dict[str, Any]:
-        """What stands under its name."""
-        return {key: value for key, value in plain(self).items() if key != "name"}
+        """What stands under its name; the usual runtime goes unsaid, as in older bundles."""
+        unsaid = {"name"} | ({"runtime"} if self.runtime == ONNX_RUNTIME else set())
+        return {key: value for key, value in plain(self).items() if key not in unsaid}
 
 
 @dataclass(frozen=True, slots=True)

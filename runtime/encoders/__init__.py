@@ -14,6 +14,7 @@ __all__ = [
     "LARGEST_BATCH",
     "Embeddings",
     "Encoder",
+    "RowEncoder",
     "checked_crops",
     "features_from_crops",
     "normalised",
@@ -42,6 +43,12 @@ class Encoder(Protocol):
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
+
+
+class RowEncoder(Encoder, Protocol):
+    """An encoder that also hands out rows of their own length."""
+
+    def features(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings: ...
 
 
 def checked_crops(images: RgbImage | Sequence[RgbImage], size: int) -> RgbImage:

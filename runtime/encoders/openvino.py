@@ -50,8 +50,12 @@ class OpenVinoEncoder(Closing):
 
     def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
         """Aligned uint8 RGB crops (N, size, size, 3) to float32 (N, dim) rows of length one."""
+        return normalised(self.features(images))
+
+    def features(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
+        """The rows as the network gives them."""
         crops = checked_crops(images, self.contract.size)
-        return normalised(features_from_crops(crops, self.contract, self._run))
+        return features_from_crops(crops, self.contract, self._run)
 
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         with self._request() as request:
@@ -91,7 +95,11 @@ def compiled(model: bytes | Path, *, threads: int | None = None) -> Any:
     where = model if isinstance(model, Path) else None
     data = model if isinstance(model, bytes) else model_bytes(model)
     require_self_contained(data)
-    hints: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    hints: dict[str, object] = {
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+        "ENABLE_CPU_PINNING": False,  # a pinned thread waits for whoever else is on its core
+    }
     if threads is not None:
         hints["INFERENCE_NUM_THREADS"] = require_threads(threads)
     core = shared_core()

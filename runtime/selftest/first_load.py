@@ -25,7 +25,7 @@ __all__ = ["SWITCH", "cache_folder", "proven"]
 
 SWITCH = "EMBEDGE_SELFTEST"
 _MODES = ("first", "always", "off")
-_ENGINES = ("onnxruntime", "openvino", "tensorrt", "numpy")
+_ENGINES = ("onnxruntime", "openvino", "tensorrt", "ncnn", "ai-edge-litert", "numpy")
 
 
 def proven(encoder: "Encoder", bundle: "Bundle", artifact: str, *, mode: str | None = None) -> None:

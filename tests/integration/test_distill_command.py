@@ -49,7 +49,9 @@ def test_the_bundle_opens_and_holds_what_it_promises(finished):
     out, _ = finished
     with Bundle.open(out / "tiny.embedge") as bundle:
         assert set(bundle.artifacts) == {"fp32", "fp16", "int8-cpu", "int8-trt"}
-        assert bundle.default_artifact == "int8-cpu"
+        timed = json.loads(bundle.read("report.json"))["latency"]
+        assert bundle.default_artifact == timed["verify_artifact"]
+        assert "hold" in timed["why"]
         assert bundle.contract.dim == 32
         assert bundle.contract.space.startswith("sha256:")
         assert {"report.html", "report.json", "golden.bin"} <= set(bundle.files)

@@ -9,7 +9,7 @@ from embedge.bench.machine.facts import cores
 from embedge.bench.results import ArtifactLatency
 from embedge.errors import EmbedgeError
 from embedge.runtime.encoders import Encoder
-from embedge.runtime.encoders.ort import OrtEncoder
+from embedge.runtime.encoders.bundled import encoder_on, runtime_of
 from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["artifact_latency", "encoder_latency", "one_by_one", "thread_counts"]
@@ -28,7 +28,6 @@ def artifact_latency(
     seconds: float = 20.0,
     rounds: int = 5,
     repeats: float = 0.5,
-    require_provider: str | None = None,
     on_round: Callable[[], object] = lambda: None,
 ) -> tuple[ArtifactLatency, ...]:
     """One row per artifact and thread count; `seconds` are shared by all of them.
@@ -43,9 +42,7 @@ def artifact_latency(
             (
                 name,
                 count,
-                stack.enter_context(
-                    OrtEncoder(models[name], threads=count, require_provider=require_provider)
-                ),
+                stack.enter_context(encoder_on(runtime_of(name), models[name], threads=count)),
             )
             for name, count in pairs
         ]

@@ -206,6 +206,8 @@ class Latency:
     artifacts: tuple[ArtifactLatency, ...] = ()
     verify: tuple[StageLatency, ...] = ()
     verify_artifact: str | None = None
+    why: str | None = None
+    """that artifact is what a device runs"""
     cold_start: ColdStart | None = None
     scenarios: tuple[Scenario, ...] = ()
     energy: dict[str, Energy] | None = None

@@ -7,7 +7,7 @@ from embedge.bench.artifacts import artifact_latency, thread_counts
 from embedge.bench.cold.start import cold_start
 from embedge.bench.machine.facts import machine, peak_rss_bytes
 from embedge.bench.machine.pressure import LoadMeter
-from embedge.bench.results import Latency
+from embedge.bench.results import ArtifactLatency, Latency
 from embedge.bench.waterfall import Query, verification_waterfall
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.runtime.picture.images import RgbImage
@@ -20,14 +20,14 @@ _FOR_ARTIFACTS, _FOR_VERIFY = 0.8, 0.2
 def latency_section(
     models: Mapping[str, Path],
     *,
-    default: str,
+    default: Callable[[Sequence[ArtifactLatency]], str],
     crops: RgbImage,
     queries: Sequence[tuple[Query, Query]],
     seconds: float = 25.0,
     threads: Sequence[int] | None = None,
     on_round: Callable[[], object] = lambda: None,
 ) -> Latency:
-    """What `report.json` keeps under `latency`; `default` names the artifact a device would run.
+    """What `report.json` keeps under `latency`; `default` chooses what a device runs.
 
     `seconds` bounds the timed part: repeating disturbed rounds may add two fifths to it, and the
     cold starts take three short processes.
@@ -36,14 +36,15 @@ def latency_section(
     rows = artifact_latency(
         models, crops, seconds=seconds * _FOR_ARTIFACTS, threads=threads, on_round=on_round
     )
-    with OrtEncoder(models[default], threads=max(threads or thread_counts())) as encoder:
+    chosen = default(rows)
+    with OrtEncoder(models[chosen], threads=max(threads or thread_counts())) as encoder:
         verify = verification_waterfall(encoder, queries, seconds=seconds * _FOR_VERIFY)
     return Latency(
         machine=machine(),
         artifacts=rows,
         verify=verify,
-        verify_artifact=default,
-        cold_start=cold_start(models[default], crops[0], artifact=default),
+        verify_artifact=chosen,
+        cold_start=cold_start(models[chosen], crops[0], artifact=chosen),
         peak_rss_bytes=peak_rss_bytes(),
         pressure=watch.stop().told(),
     )

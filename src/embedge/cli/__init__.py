@@ -72,6 +72,10 @@ COMMANDS = {
         "ship.quantize",
         "ONNX model + aligned faces -> INT8 ONNX, with figures",
     ),
+    "export-target": (
+        "ship.export_target",
+        "a bundle's network for ncnn or LiteRT, proven here",
+    ),
     "bundle": (
         "ship.bundle",
         "ONNX embedder + aligned faces -> device bundle + report, no training",

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from embedge.optional import require
+from embedge.pipeline.proving.bounds import passing
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.checks import require_people, verification_sets
@@ -15,6 +17,7 @@ from embedge.pipeline.stages.ship.artifacts import (
     graphs_of,
     onnx_stage,
 )
+from embedge.pipeline.stages.ship.gates import bounds_of
 from embedge.pipeline.stages.ship.int8 import int8_stage
 from embedge.pipeline.stages.ship.latency import bench_stage
 from embedge.pipeline.stages.ship.proof import parity_stage
@@ -22,6 +25,7 @@ from embedge.pipeline.stages.ship.reporting import Chain, publish_bundle, report
 from embedge.pipeline.stages.ship.views import JudgedStages
 from embedge.report.model import Report
 from embedge.report.read import read_report
+from embedge.runtime.encoders.bundled import runtime_of
 from embedge.train.loop import ranks
 from embedge.train.loop.training import device_named
 
@@ -71,7 +75,9 @@ def _students(run: Run, recipe: Recipe) -> dict[str, Stage]:
 
 
 def _check_devices(recipe: Recipe) -> None:
-    """A GPU that is not there is told before the teacher's days, not after."""
+    """A GPU or a runtime that is not there is told before the teacher's days, not after."""
+    if any(runtime_of(name) == "openvino" for name in recipe.export.precisions):
+        require("openvino", extra="openvino")
     trained = (recipe.student.train, recipe.teacher.train, recipe.distill.shaping)
     for name in {recipe.teacher.device, *(one.device for one in trained)}:
         device_named(name)
@@ -103,4 +109,5 @@ def _measure(run: Run, recipe: Recipe, chain: Chain) -> None:
         chain.graphs,
         after,
     )
-    chain.stages["bench"] = bench_stage(run, recipe, held_out, chain.graphs, after)
+    holding = passing(bounds_of(recipe), chain.findings)
+    chain.stages["bench"] = bench_stage(run, recipe, held_out, chain.graphs, after, holding)

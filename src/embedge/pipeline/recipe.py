@@ -38,6 +38,7 @@ MethodName = Literal[
     "scratch", "kd", "l2e", "rkd", "proxyless", "th-kd", "sh-kd", "adadistill", "gkd"
 ]
 
+Precision = Literal["fp32", "fp16", "int8-cpu", "int8-trt", "int8-openvino", "int8-qdq"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fmr = Annotated[float, Field(gt=0, lt=1)]
 
@@ -146,13 +147,14 @@ class Export(Section):
     not embedge's own"""
     opset: Annotated[int, Field(ge=13, le=22)] = 17
     """of the ONNX graphs; TensorRT 8.5/8.6 reads up to 17"""
-    precisions: tuple[Literal["fp32", "fp16", "int8-cpu", "int8-trt"], ...] = (
+    precisions: tuple[Precision, ...] = (
         "fp32",
         "fp16",
         "int8-cpu",
         "int8-trt",
     )
-    """graphs of the bundle; fp32 is always there"""
+    """graphs of the bundle; fp32 is always there. int8-openvino runs there (and needs it installed
+    to be proven), int8-qdq is for the tools of NPUs"""
 
 
 class Qat(Section):
@@ -176,7 +178,11 @@ class Gates(Section):
     """The command fails (exit code 3) when one of these does not hold."""
 
     cosine_p1: dict[str, float] = Field(
-        default={"fp32": 0.9999, "fp16": 0.999, "int8-cpu": 0.95, "int8-trt": 0.95}
+        default={
+            "fp32": 0.9999,
+            "fp16": 0.999,
+            **dict.fromkeys(("int8-cpu", "int8-trt", "int8-openvino", "int8-qdq"), 0.95),
+        }
     )
     """artifact: smallest first percentile of the cosine to the student in torch"""
     tar_loss: Share = 0.01

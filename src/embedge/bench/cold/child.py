@@ -36,12 +36,13 @@ def _import_runtime() -> None:
 
 def _encoder(source: str, artifact: str | None) -> Any:
     from embedge.runtime.bundle.bundle import Bundle
+    from embedge.runtime.encoders.bundled import encoder_from_bundle
     from embedge.runtime.encoders.ort import OrtEncoder
 
     if source.endswith(".onnx"):
         return OrtEncoder(source)
     with Bundle.open(source) as bundle:
-        return OrtEncoder(bundle.read(bundle.artifact(artifact).file), bundle.contract)
+        return encoder_from_bundle(bundle, artifact)
 
 
 def _embed(encoder: Any, pixels: bytes, shape: list[int]) -> None:

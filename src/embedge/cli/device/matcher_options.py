@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def add_matcher_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, help="bundle folder NAME.embedge, or its .zip")
     parser.add_argument("--artifact", help="fp32, fp16, int8-cpu … (default: the bundle's choice)")
+    add_runtime_option(parser)
     parser.add_argument("--threads", type=int, help="threads of the models (default: all cores)")
     parser.add_argument(
         "--require-provider", metavar="NAME", help="fail unless this execution provider runs"
@@ -43,6 +44,14 @@ def add_matcher_options(parser: argparse.ArgumentParser) -> None:
         "--aligned",
         action="store_true",
         help="the pictures are aligned crops of the bundle's size: no face is looked for in them",
+    )
+
+
+def add_runtime_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runtime",
+        choices=("onnxruntime", "openvino", "ncnn", "litert"),
+        help="run the artifact made for this engine (default: the artifact's own)",
     )
 
 
@@ -91,6 +100,7 @@ def matcher_of(bundle: "Bundle", options: argparse.Namespace) -> "FaceMatcher":
     return FaceMatcher.load(
         bundle,
         options.artifact,
+        runtime=options.runtime,
         require_provider=options.require_provider,
         threads=options.threads,
         detector=options.detector,

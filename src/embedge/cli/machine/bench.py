@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedge.cli.device.matcher_options import add_runtime_option
 from embedge.errors import EmbedgeError
 from embedge.printed import printable
 
@@ -31,6 +32,7 @@ WRITES = ("out",)  # options that name outputs
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, help="bundle folder NAME.embedge, or its .zip")
     parser.add_argument("--artifact", action="append", help="measure only this one (repeatable)")
+    add_runtime_option(parser)
     parser.add_argument(
         "--engine", action="store_true", help="run the TensorRT engines built from the artifacts"
     )
@@ -67,12 +69,12 @@ def run(options: argparse.Namespace) -> int:
         found = bundle_latency(
             options.bundle,
             plan,
-            _opener(bundle, engine=options.engine),
+            _opener(bundle, options),
             crops=crops,
             queries=queries,
             tell=_silent if options.json else _tell,
         )
-        placed = None if options.engine else _placements(bundle, plan)
+        placed = None if options.engine or options.runtime else _placements(bundle, plan)
         latency = replace(found, placement=placed)
         if options.out:
             (_silent if options.json else _tell)(_written(bundle, plan, latency, options.out))
@@ -102,8 +104,15 @@ def _silent(_: str) -> None:
 def _plan(options: argparse.Namespace, bundle: "Bundle") -> "BenchOptions":
     from embedge.bench.artifacts import thread_counts
     from embedge.bench.bundle_bench import BenchOptions
+    from embedge.runtime.encoders.bundled import chosen_artifact, importable
 
-    runnable = [name for name in bundle.artifacts if options.engine or not name.endswith("-trt")]
+    runnable = [
+        name
+        for name, one in bundle.artifacts.items()
+        if (options.engine or not name.endswith("-trt")) and importable(one.runtime)
+    ]
+    if options.runtime is not None:
+        runnable = [chosen_artifact(bundle, None, options.runtime).name]
     chosen = options.artifact or sorted(runnable, key=lambda n: n != bundle.default_artifact)
     for name in chosen:
         bundle.artifact(name)
@@ -125,12 +134,16 @@ def _plan(options: argparse.Namespace, bundle: "Bundle") -> "BenchOptions":
     )
 
 
-def _opener(bundle: "Bundle", *, engine: bool) -> "OpenEncoder":
+def _opener(bundle: "Bundle", options: argparse.Namespace) -> "OpenEncoder":
     from embedge.runtime.encoders.bundled import TENSORRT, encoder_from_bundle
 
-    provider = TENSORRT if engine else None
+    provider = TENSORRT if options.engine else None
     return lambda artifact, threads: encoder_from_bundle(
-        bundle, artifact, require_provider=provider, threads=threads
+        bundle,
+        artifact,
+        runtime=options.runtime,
+        require_provider=provider,
+        threads=threads,
     )
 
 
@@ -194,10 +207,14 @@ def _jpeg(image: Any) -> bytes:
 
 
 def _placements(bundle: "Bundle", plan: "BenchOptions") -> dict[str, "Placement"]:
+    from embedge.runtime.bundle.manifest import ONNX_RUNTIME
     from embedge.runtime.encoders.placement import node_placement
 
+    artifacts = [bundle.artifact(name) for name in plan.artifacts]
     return {
-        name: node_placement(bundle.read(bundle.artifact(name).file)) for name in plan.artifacts
+        one.name: node_placement(bundle.read(one.file))
+        for one in artifacts
+        if one.runtime == ONNX_RUNTIME
     }
 
 

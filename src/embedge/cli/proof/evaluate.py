@@ -12,11 +12,15 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from embedge.cli.device.matcher_options import add_runtime_option
 from embedge.cli.proof.evaluating.checks import check_options
+from embedge.cli.ship.foreign_options import feeding_options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from embedge.calibration.evaluation.figures import Comparison, Side
-    from embedge.calibration.evaluation.subjects import EvaluatedModel
+    from embedge.calibration.evaluation.subjects import EvaluatedModel, TakenModel
     from embedge.calibration.protocols.trained_on import TrainedOn
     from embedge.calibration.trials.ijb import IjbTrial
     from embedge.calibration.trials.pairwise import Evidence, FolderTrial, PairTrial
@@ -27,12 +31,12 @@ if TYPE_CHECKING:
         ProtocolFacts,
     )
     from embedge.progress import Progress
-    from embedge.runtime.contract import Flip
 
     Trial = FolderTrial | PairTrial | IjbTrial
     Runs = list[tuple[ModelResult, Evidence | None]]
 
 FLIP = "mirrored pictures: default sum for --bin and --ijb, else the model's own policy"
+FOREIGN = "a foreign ONNX file: how it is fed, else by InsightFace's convention"
 FMRS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 EER, GROUPS_FMR = 0.05, 1e-3
 
@@ -84,8 +88,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-licence", metavar="TEXT", help="of the faces, told in the report")
     parser.add_argument("--flip", choices=("none", "sum"), help=FLIP)
     parser.add_argument("--space", help="name the space that foreign ONNX files share")
+    feeding_options(parser.add_argument_group(FOREIGN))
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep embeddings here")
     parser.add_argument("--threads", type=int, help="threads of the encoder (default: all cores)")
+    add_runtime_option(parser)
     parser.add_argument("--require-provider", metavar="NAME", help="fail unless this one runs")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the JSON here too")
@@ -102,6 +108,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from embedge.calibration.trials.result import EvaluationResult
+    from embedge.cli.proof.evaluating.models import require_one_space
+    from embedge.cli.proof.evaluating.stated import taken_models
     from embedge.cli.proof.evaluating.text import text_of
     from embedge.files import write_json
     from embedge.optional import available, require
@@ -109,14 +117,15 @@ def run(options: argparse.Namespace) -> int:
     from embedge.typed import plain
 
     check_options(options)
-    _require_one_space(options)
+    require_one_space(options)
     progress = Progress()
     progress.terminal = progress.terminal and available("rich")
     if options.report:
         require("jinja2", extra="export")
     trial = _trial(options)
+    taken = taken_models(options, trial.faces, trial.subjects)
     data = _data(options, trial, progress)
-    runs = _measured(options, trial, progress)
+    runs = _measured(options, trial, taken, progress)
     models, matrix = tuple(model for model, _ in runs), _matrix(runs, trial, options)
     result = EvaluationResult.of(_protocol(options), data, models, matrix)
     if options.output:
@@ -219,29 +228,6 @@ def _trial(options: argparse.Namespace) -> "Trial":
     return PairTrial(pairs_from_list(options.pairs, root))
 
 
-def _require_one_space(options: argparse.Namespace) -> None:
-    """Told before anything is embedded: what cannot be compared needs no embeddings."""
-    from embedge.errors import EmbedgeError
-
-    if not options.matrix:
-        return
-    spaces = {}
-    for path in options.models:
-        with _opened(path, options).encoder as encoder:
-            spaces[path] = (encoder.contract.space, encoder.contract.dim)
-    first, *others = spaces
-    for other in others:
-        if spaces[other] != spaces[first]:
-            (one, dim), (two, other_dim) = spaces[first], spaces[other]
-            raise EmbedgeError(
-                "E-SPACE",
-                f"--matrix compares models of one space, and {first} is of {one[:12]} ({dim}-d),"
-                f" {other} of {two[:12]} ({other_dim}-d)",
-                remedy="Leave --matrix out, or name with --space NAME the space that foreign ONNX"
-                " files share",
-            )
-
-
 def _root(options: argparse.Namespace) -> Path:
     from embedge.errors import EmbedgeError
 
@@ -266,46 +252,30 @@ def _listed(options: argparse.Namespace, names: list[str]) -> "TrainedOn | None"
 
 def _protocol(options: argparse.Namespace) -> "ProtocolFacts":
     from embedge.calibration.trials.result import ProtocolFacts
+    from embedge.cli.proof.evaluating.models import flip_of
 
     if options.all_pairs:
         return ProtocolFacts("all pairs", per_person=options.per_person, flip=options.flip)
     if options.ijb:
-        part, flip = options.ijb_protocol, _flip(options)
+        part, flip = options.ijb_protocol, flip_of(options)
         return ProtocolFacts("IJB", options.ijb.name, part=part, flip=flip)
-    return ProtocolFacts("pairs", (options.bin or options.pairs).name, flip=_flip(options))
+    return ProtocolFacts("pairs", (options.bin or options.pairs).name, flip=flip_of(options))
 
 
-def _flip(options: argparse.Namespace) -> "Flip | None":
-    """The published protocols add the embedding of the mirrored picture."""
-    published = options.bin is not None or options.ijb is not None
-    asked: Flip | None = options.flip
-    return asked or ("sum" if published else None)
+def _measured(
+    options: argparse.Namespace,
+    trial: "Trial",
+    taken: "Mapping[str, TakenModel]",
+    progress: "Progress",
+) -> "Runs":
+    from embedge.cli.proof.evaluating.models import opened, told_apart
 
-
-def _measured(options: argparse.Namespace, trial: "Trial", progress: "Progress") -> "Runs":
     runs: Runs = []
     for path in options.models:
-        model = _opened(path, options)
-        side = _told_apart(model, {known.side: known.sha256 for known, _ in runs}, path)
+        model = opened(path, options, taken.get(path))
+        side = told_apart(model, {known.side: known.sha256 for known, _ in runs}, path)
         runs.append(_one_measured(model, side, options, trial, progress))
     return runs
-
-
-def _told_apart(model: "EvaluatedModel", taken: "dict[Side, str]", path: str) -> "Side":
-    """Two files of one name are named by their bytes too."""
-    from dataclasses import replace
-
-    from embedge.errors import EmbedgeError
-
-    side, digest = model.side, model.digest[:8]
-    named = replace(side, model=f"{side.model}@{digest}") if side in taken else side
-    if named in taken or taken.get(side) == model.digest:
-        raise EmbedgeError(
-            "E-EVALUATE-OPTIONS",
-            f"{path} is given more than once",
-            remedy="Give every model once",
-        )
-    return named
 
 
 def _one_measured(
@@ -366,15 +336,3 @@ def _matrix(runs: "Runs", trial: "Trial", options: argparse.Namespace) -> "tuple
         if gallery is not subjects[0] or probe is not subjects[0]
     ]
     return judge([first, *wanted], trial.subjects[good], options.fmrs)
-
-
-def _opened(path: str, options: argparse.Namespace) -> "EvaluatedModel":
-    from embedge.calibration.evaluation.subjects import opened_model
-
-    return opened_model(
-        path,
-        space=options.space,
-        flip=_flip(options),
-        threads=options.threads,
-        require_provider=options.require_provider,
-    )

@@ -5,25 +5,31 @@ Exit status 0: every artifact that was asked answers as the bundle says it must.
 
 import argparse
 import json
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from embedge.errors import EmbedgeError, GateFailed
 from embedge.printed import printable
 
 if TYPE_CHECKING:
     from embedge.runtime.bundle.bundle import Bundle
+    from embedge.runtime.bundle.manifest import Runtime
     from embedge.runtime.selftest.result import SelfTest
 
-_PROVIDERS = {"onnxruntime": None, "openvino": "OpenVINO", "tensorrt": "TensorRT"}
+_TENSORRT = "tensorrt"  # an engine that the bundle brings, no runtime that reads its graphs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, help="bundle folder NAME.embedge, or its .zip")
     parser.add_argument(
-        "--runtime", choices=sorted(_PROVIDERS), default="onnxruntime", help="who answers"
+        "--runtime",
+        choices=("onnxruntime", "openvino", "ncnn", "litert", _TENSORRT),
+        help="who answers (default: what each artifact was made for)",
     )
-    parser.add_argument("--artifact", help="fp32, fp16, int8-cpu … (default: all of the bundle)")
+    parser.add_argument(
+        "--artifact", help="fp32, fp16, int8-cpu … (default: all that can be asked)"
+    )
     parser.add_argument("--threads", type=int, help="threads of the models (default: all cores)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -51,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _tested(bundle: "Bundle", options: argparse.Namespace) -> "list[SelfTest]":
-    from embedge.runtime.encoders.bundled import untested_encoder
+    from embedge.runtime.encoders.bundled import TENSORRT, untested_encoder
     from embedge.runtime.selftest.selftest import golden_of, tested_encoder
 
     golden = golden_of(bundle)
@@ -62,15 +68,35 @@ def _tested(bundle: "Bundle", options: argparse.Namespace) -> "list[SelfTest]":
             where=options.bundle,
             remedy="Make it again with this version of embedge",
         )
-    names = [options.artifact] if options.artifact else sorted(bundle.artifacts)
+    engine = options.runtime == _TENSORRT
     found = []
-    for name in names:
-        provider = _PROVIDERS[options.runtime]
+    for name in [options.artifact] if options.artifact else _asked(bundle, options.runtime):
         with untested_encoder(
-            bundle, name, require_provider=provider, threads=options.threads
+            bundle,
+            name,
+            runtime=None if engine else options.runtime,
+            require_provider=TENSORRT if engine else None,
+            threads=options.threads,
         ) as encoder:
             found.append(tested_encoder(encoder, golden, name))
     return found
+
+
+def _asked(bundle: "Bundle", runtime: str | None) -> list[str]:
+    """All that this runtime reads; without one, all whose own is installed, the others told."""
+    from embedge.runtime.encoders.bundled import chosen_artifact, importable, reads
+
+    every = [bundle.artifacts[name] for name in sorted(bundle.artifacts)]
+    if runtime is None:
+        for one in every:
+            if not importable(one.runtime):
+                print(f"not asked: {one.name}, {one.runtime} is not installed", file=sys.stderr)
+        return [one.name for one in every if importable(one.runtime)]
+    if runtime == _TENSORRT:
+        return [one.name for one in every if reads("onnxruntime", one)]
+    named = cast("Runtime", runtime)
+    chosen_artifact(bundle, None, named)  # a runtime without an artifact is refused
+    return [one.name for one in every if reads(named, one)]
 
 
 def _text(one: "SelfTest") -> str:

@@ -5,10 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from embedge.export.intake.feeding import ConfirmedFeeding, Faces
+    from embedge.export.intake.feeding import ConfirmedFeeding, Faces, Stated
     from embedge.export.intake.intake import Asked
 
-__all__ = ["asked_of", "confirming_faces", "feeding_text", "foreign_options"]
+__all__ = [
+    "asked_of",
+    "confirming_faces",
+    "feeding_options",
+    "feeding_text",
+    "foreign_options",
+    "stated_of",
+]
 
 _CONFIRMING = 128  # pictures
 _EACH = 4
@@ -16,6 +23,14 @@ _EACH = 4
 
 def foreign_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("a foreign model: how it is fed; there is no default")
+    feeding_options(group)
+    group.add_argument("--output", metavar="NAME", help="which of several outputs is the embedding")
+    group.add_argument(
+        "--weights", type=Path, metavar="DIR", help="the folder that external data may be read from"
+    )
+
+
+def feeding_options(group: argparse._ArgumentGroup) -> None:
     numbers = {"type": float, "nargs": "+", "metavar": "X"}
     group.add_argument("--mean", **numbers, help="subtracted: one number, or one for each colour")  # type: ignore[arg-type]
     group.add_argument("--std", **numbers, help="then divided by")  # type: ignore[arg-type]
@@ -27,16 +42,17 @@ def foreign_options(parser: argparse.ArgumentParser) -> None:
         default="0-255",
         help="of a pixel, before mean and std",
     )
-    group.add_argument("--output", metavar="NAME", help="which of several outputs is the embedding")
-    group.add_argument(
-        "--weights", type=Path, metavar="DIR", help="the folder that external data may be read from"
-    )
 
 
 def asked_of(options: argparse.Namespace) -> "Asked":
+    from embedge.export.intake.intake import Asked
+
+    return Asked(stated_of(options), options.output, options.weights)
+
+
+def stated_of(options: argparse.Namespace) -> "Stated":
     from embedge.errors import EmbedgeError
     from embedge.export.intake.feeding import Stated
-    from embedge.export.intake.intake import Asked
 
     for flag in ("mean", "std"):
         values = getattr(options, flag)
@@ -51,8 +67,7 @@ def asked_of(options: argparse.Namespace) -> "Asked":
             "E-FEEDING", "--std is not above zero", remedy="Give what a pixel is divided by"
         )
     mean, std = (None if v is None else tuple(v) for v in (options.mean, options.std))
-    stated = Stated(mean, std, options.colour, options.layout, options.range)
-    return Asked(stated, options.output, options.weights)
+    return Stated(mean, std, options.colour, options.layout, options.range)
 
 
 def confirming_faces(root: Path) -> "Faces | None":

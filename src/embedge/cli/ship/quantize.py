@@ -31,9 +31,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="INT8 ONNX file")
     parser.add_argument(
         "--target",
-        choices=("cpu", "trt", "trt8"),
+        choices=("cpu", "qdq", "trt", "trt8"),
         default="cpu",
-        help="cpu: U8S8 for ONNX Runtime; trt: symmetric S8; trt8: the same for TensorRT 8",
+        help="cpu: U8S8 for ONNX Runtime; qdq: U8S8 in plain operators, for NPU tools and"
+        " converters; trt: symmetric S8, for OpenVINO too; trt8: the same for TensorRT 8",
     )
     parser.add_argument(
         "--method", choices=("max", "percentile", "mse", "entropy"), default="mse", help="ranges"

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from embedge.bench.results import Latency
-from embedge.bench.suite import latency_section
 from embedge.calibration.evaluation.embed import Encode, feature_chunks
 from embedge.calibration.evaluation.figures import Side
 from embedge.calibration.evaluation.judge import Subject
@@ -22,9 +20,10 @@ from embedge.export.intake.feeding import ConfirmedFeeding
 from embedge.export.intake.intake import Asked, TakenIn, looked_at, taken_in
 from embedge.pipeline.additions.detector_in_bundle import detector_into_bundle, detector_kind
 from embedge.pipeline.foreign.people import People, people_of
-from embedge.pipeline.foreign.telling import Told, bundle_from, report_from
+from embedge.pipeline.foreign.telling import Told, bounds_at, bundle_from, report_from
+from embedge.pipeline.proving.bounds import passing
 from embedge.pipeline.proving.judging import Operating, Rows, Views, findings
-from embedge.pipeline.proving.queries import rendered_queries
+from embedge.pipeline.proving.timing import candidates, timed
 from embedge.progress import Progress
 from embedge.report.model import Report
 from embedge.report.write import write_report
@@ -79,7 +78,9 @@ def bundled(wanted: Wanted, progress: Progress) -> Outcome:
         views = _views(taken, people, graphs, progress)
         operating = Operating(_rates(wanted.fmr), wanted.fmr, wanted.fmr, wanted.seed, _PEOPLE)
         found = findings(operating, people.faces, people.roles, views, graphs, progress)
-        latency = _timed(wanted, people, graphs, progress)
+        may = candidates(graphs, passing(bounds_at(wanted.fmr), found))
+        pictures, seconds = people.faces.images, wanted.seconds
+        latency = timed(graphs, may, pictures, progress, seconds=seconds, seed=wanted.seed)
         told = Told(wanted.command, wanted.model, taken, people, graphs, plans, found, latency)
         report = report_from(told, wanted.fmr, wanted.licence, wanted.seed)
         write_report(report, folder)
@@ -133,15 +134,3 @@ def _rows(people: People, encode: Encode, what: str, progress: Progress) -> Rows
     with progress.task(f"people, {what}", len(people.faces)) as task:
         chunks = list(feature_chunks(people.faces, encode, size=_BATCH, ticker=task))
     return np.concatenate([chunk.rows for chunk in chunks])
-
-
-def _timed(wanted: Wanted, people: People, graphs: dict[str, Path], progress: Progress) -> Latency:
-    with progress.task(f"timing {len(graphs)} artifacts, rounds", 5) as task:
-        return latency_section(
-            graphs,
-            default="int8-cpu" if "int8-cpu" in graphs else "fp32",
-            crops=np.asarray(people.faces.images[:_CROPS]),
-            queries=rendered_queries(wanted.seed),
-            seconds=wanted.seconds,
-            on_round=task.advance,
-        )

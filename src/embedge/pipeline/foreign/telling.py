@@ -41,11 +41,10 @@ from embedge.runtime.selftest.golden import GOLDEN
 from embedge.train.data.dataset import SIDE
 from embedge.typed import plain, structured
 
-__all__ = ["Told", "bundle_from", "report_from"]
+__all__ = ["Told", "bounds_at", "bundle_from", "report_from"]
 
 _CAME = "the network as it came"
 _PACKAGES = ("onnx", "onnxruntime", "numpy", "pillow")
-_CPU_GRAPHS = ("fp32", "fp16", "int8-cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,27 +82,18 @@ class Told:
                 float_layers=structured(tuple[FloatLayer, ...], plain(layers)),
             )
 
-    def default_artifact(self, verdict: Verdict) -> str:
-        """The fastest on one thread of those that hold their bounds and have a threshold."""
-        failed = {one.name.partition(" ")[0] for one in verdict.gates if not one.passed}
-        failed |= {name for name, one in self.findings.artifacts.items() if one.threshold is None}
-        times = [
-            (row.mean, row.artifact)
-            for row in self.latency.artifacts
-            if row.threads == 1 and row.mean is not None and row.artifact in _CPU_GRAPHS
-        ]
-        held = [name for _, name in sorted(times) if name not in failed]
-        return held[0] if held else "fp32"
+
+def bounds_at(fmr: float) -> Bounds:
+    return Bounds(fmr=fmr, threshold_fmr=fmr, whom=_CAME, alone="fp32")
 
 
 def report_from(told: Told, fmr: float, licence: str | None, seed: int) -> Report:
     findings, contract = told.findings, told.taken.contract
-    bounds = Bounds(fmr=fmr, threshold_fmr=fmr, whom=_CAME, alone="fp32")
     return Report(
         created=now(),
         title=f"{told.name}: a network as it came, on {findings.dataset.name}",
         command=told.command,
-        verdict=Verdict.of(proof_gates(bounds, findings)),
+        verdict=Verdict.of(proof_gates(bounds_at(fmr), findings)),
         space=Space(contract.space, contract.model, contract.digest),
         models=(_model(told),),
         artifacts=tuple(told.artifacts()),
@@ -183,7 +173,7 @@ def _versions() -> dict[str, str]:
 
 
 def bundle_from(told: Told, report: Report, folder: Path, out: Path) -> Path:
-    """Seal graphs, plans and report."""
+    """Seal graphs, plans, golden vectors and report."""
     files: dict[str, bytes | Path] = {path.name: path for path in told.graphs.values()}
     files |= {path.name: path for path in folder.glob("*.plan.json")}
     files |= {name: folder / name for name in ("report.html", "report.json")}
@@ -206,6 +196,6 @@ def bundle_from(told: Told, report: Report, folder: Path, out: Path) -> Path:
         ],
         files=files,
         provenance=report.provenance.facts(),
-        default_artifact=told.default_artifact(report.verdict),
+        default_artifact=told.latency.verify_artifact or "fp32",
         extras=extras,
     )

@@ -8,9 +8,13 @@ from embedge.calibration.people.shortage import LOOSEST
 from embedge.pipeline.stages.ship.parity_result import ParityResult, student
 from embedge.report.model import Gate
 
-__all__ = ["Bounds", "comparison_of", "proof_gates"]
+__all__ = ["Bounds", "comparison_of", "passing", "proof_gates"]
 
-_COSINES = {"fp32": 0.9999, "fp16": 0.999, "int8-cpu": 0.95, "int8-trt": 0.95}
+_COSINES = {
+    "fp32": 0.9999,
+    "fp16": 0.999,
+    **dict.fromkeys(("int8-cpu", "int8-trt", "int8-openvino", "int8-qdq"), 0.95),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,14 @@ def proof_gates(bounds: Bounds, findings: ParityResult) -> list[Gate]:
         _data_gate(findings),
         _student_gate(bounds, findings),
     ]
+
+
+def passing(bounds: Bounds, findings: ParityResult) -> frozenset[str]:
+    """The artifacts whose own gates hold and that have a threshold to decide at."""
+    own = [*_cosine_gates(bounds, findings), *_loss_gates(bounds, findings)]
+    failed = {gate.name.partition(" ")[0] for gate in own if not gate.passed}
+    failed |= {name for name, one in findings.artifacts.items() if one.threshold is None}
+    return frozenset(findings.artifacts) - failed
 
 
 def _cosine_gates(bounds: Bounds, findings: ParityResult) -> Iterator[Gate]:

@@ -104,7 +104,11 @@ def test_a_cold_start_that_fails_says_why(tmp_path: Path, crops: np.ndarray) -> 
 
 def test_the_whole_section_fits_the_report(model: Path, crops: np.ndarray) -> None:
     section = latency_section(
-        {"fp32": model}, default="fp32", crops=crops, queries=queries(), seconds=1.0
+        {"fp32": model},
+        default=lambda rows: rows[0].artifact,
+        crops=crops,
+        queries=queries(),
+        seconds=1.0,
     )
     read = structured(Latency, plain(section))
     assert read.cold_start is not None

@@ -88,3 +88,22 @@ def test_the_contract_survives(student_file, cpu_file):
 def test_pictures_of_another_kind_are_refused(student_file, pictures, tmp_path):
     with pytest.raises(EmbedgeError, match="E-CALIBRATION"):
         qdq_from_onnx(student_file, pictures.astype(np.float32), tmp_path / "q.onnx")
+
+
+def test_the_portable_graph_has_plain_operators_between_quantisers(
+    student_file, pictures, tmp_path
+):
+    path = tmp_path / "q.onnx"
+    qdq_from_onnx(student_file, pictures, path, target="qdq")
+    graph = Graph.read(path)
+    prelus = [node for node in graph.nodes if node.op_type == "PRelu"]
+    assert len(prelus) == 4
+    for node in prelus:
+        assert [graph.producer(name).op_type for name in node.input] == ["DequantizeLinear"] * 2
+        assert graph.only_consumer(node.output[0]).op_type == "QuantizeLinear"
+    zeros = {
+        graph.constants[n.input[2]].dtype for n in graph.nodes if n.op_type == "QuantizeLinear"
+    }
+    assert zeros == {np.dtype(np.uint8)}
+    assert not {"Max", "Concat"} & {node.op_type for node in graph.nodes}
+    assert cosines_of(embed(student_file, pictures), embed(path, pictures)).min > 0.99

@@ -139,3 +139,20 @@ def test_a_bundle_without_golden_vectors_loads_as_before(
 ) -> None:
     FaceMatcher.load(tiny_bundle(tmp_path / "tiny.embedge")).close()
     assert tests_run == []
+
+
+def test_every_runtime_of_an_artifact_is_asked(
+    tmp_path: Path, golden: bytes, cache: Path, tests_run: list[str]
+) -> None:
+    pytest.importorskip("openvino", reason="pip install 'embedge[openvino]'")
+    stale = tiny_onnx(tiny_contract(64), seed=9)
+    with Bundle.open(with_golden(tmp_path / "tiny.embedge", golden)) as bundle:
+        for _ in range(2):
+            encoder_from_bundle(bundle, runtime="onnxruntime").close()
+            encoder_from_bundle(bundle, runtime="openvino").close()
+    assert tests_run == ["fp32", "fp32"]
+    with (
+        Bundle.open(with_golden(tmp_path / "stale.embedge", golden, stale)) as bundle,
+        pytest.raises(EmbedgeError, match="E-SELFTEST"),
+    ):
+        encoder_from_bundle(bundle, runtime="openvino")

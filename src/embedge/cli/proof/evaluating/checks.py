@@ -20,6 +20,12 @@ def check_options(options: argparse.Namespace) -> None:
             f"--per-person is {options.per_person}, which leaves no two pictures of a person",
             remedy="Give --per-person 2 or more",
         )
+    if options.require_provider is not None and options.runtime not in (None, "onnxruntime"):
+        raise EmbedgeError(
+            "E-EVALUATE-OPTIONS",
+            f"--require-provider is of ONNX Runtime, and --runtime asks for {options.runtime}",
+            remedy="Give one of the two",
+        )
     if options.groups_fmr is not None and options.groups is None:
         raise EmbedgeError(
             "E-EVALUATE-OPTIONS",

@@ -96,6 +96,6 @@ def engines_stage(run: Run, onnx: Stage, int8: Stage, calibration: Stage) -> Sta
 def graphs_of(*stages: Stage) -> dict[str, Path]:
     """Artifact name -> ONNX file, in the order of the recipe's stages."""
     files = [path for stage in stages for path in sorted(stage.folder.glob("student.*.onnx"))]
-    order = ("fp32", "fp16", "int8-cpu", "int8-trt")
+    order = ("fp32", "fp16", *INT8)
     graphs = {path.name.removeprefix("student.").removesuffix(".onnx"): path for path in files}
     return {name: graphs[name] for name in order if name in graphs}

@@ -8,17 +8,17 @@ from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
 from embedge.report.model import Gate
 
-__all__ = ["gates_of"]
+__all__ = ["bounds_of", "gates_of"]
 
 _CROSS_SPACE = 0.8  # of a student that shares its teacher's space, unless the recipe says more
 
 
 def gates_of(recipe: Recipe, findings: ParityResult) -> list[Gate]:
     """Every gate with its value; one that could not be measured has failed."""
-    return [*proof_gates(_bounds(recipe), findings), *_cross_space_gate(recipe, findings)]
+    return [*proof_gates(bounds_of(recipe), findings), *_cross_space_gate(recipe, findings)]
 
 
-def _bounds(recipe: Recipe) -> Bounds:
+def bounds_of(recipe: Recipe) -> Bounds:
     evaluate, gates = recipe.evaluate, recipe.evaluate.gates
     return Bounds(
         fmr=evaluate.gate_fmr,

@@ -33,7 +33,12 @@ from embedge.train.loop.training import Curves
 
 __all__ = ["INT8", "float_layers", "int8_stage", "short_lesson"]
 
-INT8: dict[str, Target] = {"int8-cpu": "cpu", "int8-trt": "trt"}
+INT8: dict[str, Target] = {
+    "int8-cpu": "cpu",
+    "int8-trt": "trt",
+    "int8-openvino": "trt",  # its int8 kernels want zero points of zero as well
+    "int8-qdq": "qdq",
+}
 
 
 def int8_stage(run: Run, recipe: Recipe, onnx: Stage, calibration: Stage, school: School) -> Stage:

@@ -23,7 +23,7 @@ from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.pipeline.stages.ship.artifacts import contract_of
 from embedge.pipeline.stages.ship.gates import gates_of
 from embedge.pipeline.stages.ship.int8 import float_layers
-from embedge.pipeline.stages.ship.latency import default_artifact, latency_of
+from embedge.pipeline.stages.ship.latency import latency_of
 from embedge.pipeline.stages.ship.parity_result import (
     ArtifactParity,
     ParityResult,
@@ -53,6 +53,7 @@ from embedge.report.render.pictures import worst_section
 from embedge.report.write import write_report
 from embedge.runtime.bundle.bundle import Artifact as Graph
 from embedge.runtime.bundle.writer import write_bundle
+from embedge.runtime.encoders.bundled import runtime_of
 from embedge.runtime.selftest.golden import GOLDEN
 from embedge.train.data import FaceSet
 from embedge.train.models import MobileFaceNet
@@ -189,7 +190,7 @@ def publish_bundle(run: Run, chain: Chain, report: Stage) -> Path:
     """Put bundle and report where the user looks for them: on top of the run folder."""
     recipe = chain.recipe
     graphs = [
-        Graph(one.name, one.file, one.precision, one.opset, one.threshold)
+        Graph(one.name, one.file, one.precision, one.opset, one.threshold, runtime_of(one.name))
         for one in chain.artifacts()
     ]
     files = {path.name: path for path in chain.graphs.values()}
@@ -205,7 +206,7 @@ def publish_bundle(run: Run, chain: Chain, report: Stage) -> Path:
         artifacts=graphs,
         files={**files, **mixed, **plans, **pages, **golden},
         provenance=_provenance(chain).facts(),
-        default_artifact=default_artifact(chain.graphs),
+        default_artifact=latency_of(chain["bench"]).verify_artifact or "fp32",
         extras=_thresholds(chain),
     )
 

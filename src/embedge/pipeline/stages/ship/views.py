@@ -12,7 +12,7 @@ from embedge.pipeline.stages.learn.students import load_student, shares_space
 from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.progress import Progress
 from embedge.runtime.encoders import unit_rows
-from embedge.runtime.encoders.ort import OrtEncoder
+from embedge.runtime.encoders.bundled import encoder_on, runtime_of
 from embedge.train.data import FaceSet
 from embedge.train.embed import embed_faces, rows_of
 
@@ -56,7 +56,7 @@ def views_of(
 
     artifacts, providers = {}, {}
     for name, path in graphs.items():
-        with OrtEncoder(path) as encoder:
+        with encoder_on(runtime_of(name), path) as encoder:
             rows = rows_of(faces, encoder.embed, what=_words(name), progress=progress)
             artifacts[name] = Subject(Side("student", name), rows, encoder.contract)
             providers[name] = encoder.provider

@@ -6,11 +6,9 @@ import pytest
 from PIL import Image
 from tiny_bundles import face_like, tiny_contract, tiny_onnx
 
-from embedge.calibration.evaluation.figures import Side
-from embedge.calibration.evaluation.subjects import opened_model
 from embedge.cli import main
 from embedge.cli.proof import evaluate
-from embedge.errors import EmbedgeError
+from embedge.cli.proof.evaluating.models import flip_of
 
 
 def options(*arguments: str) -> argparse.Namespace:
@@ -45,10 +43,10 @@ def test_mistakes_are_told_before_a_model_is_opened(
 
 
 def test_only_published_protocols_mirror_without_being_asked() -> None:
-    assert evaluate._flip(options("--bin", "lfw.bin")) == "sum"
-    assert evaluate._flip(options("--ijb", "IJBC")) == "sum"
-    assert evaluate._flip(options("--bin", "lfw.bin", "--flip", "none")) == "none"
-    assert evaluate._flip(options("--all-pairs")) is None
+    assert flip_of(options("--bin", "lfw.bin")) == "sum"
+    assert flip_of(options("--ijb", "IJBC")) == "sum"
+    assert flip_of(options("--bin", "lfw.bin", "--flip", "none")) == "none"
+    assert flip_of(options("--all-pairs")) is None
     facts = evaluate._protocol(options("--ijb", "data/IJBC", "--ijb-protocol", "1:N"))
     assert (facts.source, facts.part, facts.flip) == ("IJBC", "1:N", "sum")
 
@@ -79,18 +77,6 @@ def people(folder: Path) -> Path:
         for number, picture in enumerate((face, face - face // 16)):
             Image.fromarray(picture).save(home / f"{number}.png")
     return folder / "faces"
-
-
-def test_two_files_of_one_name_are_told_apart_by_their_bytes(tmp_path: Path) -> None:
-    path = tmp_path / "a.onnx"
-    path.write_bytes(tiny_onnx(tiny_contract(64)))
-    model = opened_model(str(path))
-    taken = {Side("a"): "another"}
-    assert evaluate._told_apart(model, {}, "a.onnx") == Side("a")
-    assert evaluate._told_apart(model, taken, "a.onnx") == Side(f"a@{model.digest[:8]}")
-    for again in ({Side("a"): model.digest}, {**taken, Side(f"a@{model.digest[:8]}"): "x"}):
-        with pytest.raises(EmbedgeError, match=r"a\.onnx is given more than once"):
-            evaluate._told_apart(model, again, "a.onnx")
 
 
 def test_a_matrix_of_two_spaces_is_refused_before_anything_is_embedded(

@@ -8,6 +8,9 @@ from tiny_bundles import tiny_bundle, tiny_contract, tiny_onnx
 
 from embedge.cli import main
 from embedge.pipeline.golden_file import golden_file
+from embedge.runtime.bundle.bundle import Artifact
+from embedge.runtime.bundle.writer import write_bundle
+from embedge.runtime.encoders import bundled
 from embedge.runtime.selftest.golden import GOLDEN
 
 
@@ -37,3 +40,45 @@ def test_json_tells_the_same(sick: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert one["artifact"] == "raw"
     assert [finding["fault"] for finding in one["findings"]] == ["stale-weights"]
     assert one["cosine"] < one["nearest"]
+
+
+def test_artifacts_for_a_runtime_are_asked_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino", reason="pip install 'embedge[openvino]'")
+    contract = tiny_contract(64)
+    graph, other = tmp_path / "a.onnx", tmp_path / "b.onnx"
+    graph.write_bytes(tiny_onnx(contract))
+    other.write_bytes(tiny_onnx(contract, seed=5))
+    named = {"fp32": graph, "int8-openvino": other}
+    folder = write_bundle(
+        tmp_path / "two.embedge",
+        name="two",
+        contract=contract,
+        artifacts=[
+            Artifact("fp32", "a.onnx", "fp32", 17, None),
+            Artifact("int8-openvino", "b.onnx", "int8", 17, None, "openvino"),
+        ],
+        files={
+            **{path.name: path for path in named.values()},
+            GOLDEN: golden_file(named, contract),
+        },
+        provenance={},
+        default_artifact="fp32",
+    )
+
+    def providers(*more: str) -> list[str]:
+        assert main(["selftest", str(folder), "--json", *more]) == 0
+        told = json.loads(capsys.readouterr().out)["artifacts"]
+        return [one["provider"] for one in told]
+
+    assert providers() == ["CPUExecutionProvider", "OpenVINO CPU"]
+    assert providers("--runtime", "openvino") == ["OpenVINO CPU"] * 2
+    assert providers("--runtime", "onnxruntime") == ["CPUExecutionProvider"] * 2
+    assert main(["selftest", str(folder), "--runtime", "ncnn"]) == 2
+    capsys.readouterr()
+    monkeypatch.setattr(bundled, "importable", lambda runtime: runtime == "onnxruntime")
+    assert main(["selftest", str(folder)]) == 0
+    said = capsys.readouterr()
+    assert said.err == "not asked: int8-openvino, openvino is not installed\n"
+    assert len(said.out.splitlines()) == 1

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sample_report import sample_findings
 
-from embedge.pipeline.proving.bounds import Bounds, proof_gates
+from embedge.pipeline.proving.bounds import Bounds, passing, proof_gates
 from embedge.pipeline.recipe import Gates
 
 BOUNDS = Bounds(fmr=0.01, threshold_fmr=0.01, whom="the network as it came", alone="fp32")
@@ -32,3 +32,18 @@ def test_a_looser_threshold_passes_only_where_it_may() -> None:
         gate.name: gate for gate in proof_gates(replace(strict, looser=False), sample_findings())
     }
     assert not held["thresholds"].passed
+
+
+def test_an_artifact_passes_by_the_gates_that_are_its_own_and_by_its_threshold() -> None:
+    findings = sample_findings()
+
+    def held(least: float) -> frozenset[str]:
+        one = replace(BOUNDS, cosine_p1={"int8-cpu": least}, tar_loss=1.0, eer=0.0)
+        return passing(one, findings)
+
+    every = frozenset(findings.artifacts)
+    assert held(0.5) == every
+    assert held(1.1) == every - {"int8-cpu"}
+    blind = replace(findings.artifacts["fp16"], threshold=None)
+    findings = replace(findings, artifacts={**findings.artifacts, "fp16": blind})
+    assert held(0.5) == every - {"fp16"}

@@ -13,6 +13,8 @@ FINE = {
     "groups_fmr": None,
     "fmrs": (1e-3,),
     "eer_at_most": None,
+    "require_provider": None,
+    "runtime": None,
 }
 
 
@@ -30,6 +32,7 @@ def test_what_makes_sense_passes() -> None:
         ({"fmrs": (0.0,)}, "between 0 and 1"),
         ({"fmrs": (float("nan"),)}, "between 0 and 1"),
         ({"eer_at_most": 1.5}, "between 0 and 1"),
+        ({"runtime": "ncnn", "require_provider": "CPUExecutionProvider"}, "one of the two"),
     ],
 )
 def test_what_does_not_is_refused_with_what_to_give(changed: dict, remedy: str) -> None:

@@ -1,6 +1,7 @@
 """The bench times the graphs of the run on held-out faces, and the report reads what it found."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,13 @@ import pytest
 from face_sets import face_set
 from PIL import Image
 from sample_report import sample_latency
+from timings import timings
 from tiny_school import run_in, tiny_recipe
 
 from embedge.bench.results import Latency
+from embedge.pipeline.proving import timing
 from embedge.pipeline.run import Stage
-from embedge.pipeline.stages.ship import latency
-from embedge.pipeline.stages.ship.latency import bench_stage, default_artifact, latency_of
+from embedge.pipeline.stages.ship.latency import bench_stage, latency_of
 
 GRAPHS = {"fp32": Path("a.onnx"), "int8-cpu": Path("b.onnx")}
 
@@ -34,30 +36,29 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         calls.append({"graphs": graphs, **options})
         return sample_latency(np.random.default_rng(1))
 
-    monkeypatch.setattr(latency, "latency_section", section)
+    monkeypatch.setattr(timing, "latency_section", section)
     return calls
-
-
-def test_the_integer_graph_is_what_a_device_runs() -> None:
-    assert default_artifact(GRAPHS) == "int8-cpu"
-    assert default_artifact({"fp32": Path("a"), "int8-trt": Path("b")}) == "fp32"
 
 
 def test_faces_that_nobody_learnt_from_are_timed(
     tmp_path: Path, held_out: Stage, asked: list[dict[str, Any]]
 ) -> None:
     recipe = tiny_recipe(bench__seconds=0.5)
-    stage = bench_stage(run_in(tmp_path / "run"), recipe, held_out, GRAPHS, [])
-    assert latency_of(stage) == sample_latency(np.random.default_rng(1))
+    stage = bench_stage(run_in(tmp_path / "run"), recipe, held_out, GRAPHS, [], GRAPHS)
+    found = latency_of(stage)
+    assert replace(found, why=None) == sample_latency(np.random.default_rng(1))
+    assert found.why is not None
+    assert "holds its gates" in found.why
     (call,) = asked
-    assert (call["graphs"], call["default"], call["seconds"]) == (GRAPHS, "int8-cpu", 0.5)
+    assert (call["graphs"], call["seconds"]) == (GRAPHS, 0.5)
+    assert call["default"](timings(fp32=2.0, int8_cpu=1.0)) == "int8-cpu"
     np.testing.assert_array_equal(call["crops"], face_set().images)
 
 
 def test_queries_are_two_pictures_of_a_scene_with_landmarks_in_it(
     tmp_path: Path, held_out: Stage, asked: list[dict[str, Any]]
 ) -> None:
-    bench_stage(run_in(tmp_path / "run"), tiny_recipe(), held_out, GRAPHS, [])
+    bench_stage(run_in(tmp_path / "run"), tiny_recipe(), held_out, GRAPHS, [], GRAPHS)
     for first, second in asked[0]["queries"]:
         assert first[0] != second[0]
         for jpeg, landmarks in (first, second):
@@ -72,5 +73,5 @@ def test_only_what_was_timed_times_it_again(
 ) -> None:
     run = run_in(tmp_path / "run")
     for seconds in (1, 1, 2):
-        bench_stage(run, tiny_recipe(bench__seconds=seconds), held_out, GRAPHS, [])
+        bench_stage(run, tiny_recipe(bench__seconds=seconds), held_out, GRAPHS, [], GRAPHS)
     assert [call["seconds"] for call in asked] == [1, 2]

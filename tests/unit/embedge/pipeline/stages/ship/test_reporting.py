@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from sample_report import sample_latency
 from tiny_bundles import tiny_contract, tiny_onnx, tiny_threshold
 from tiny_school import run_in, tiny_recipe
 
@@ -37,7 +39,8 @@ FOUND = {"fp32": parity(0.2), "int8-cpu": parity(None)}
 def chain_of(folder: Path, recipe: Recipe) -> Chain:
     """The finished stages of a run that exported two graphs and built one engine."""
     facts = {"calibrate": {"sha256": "c" * 64}}
-    names = ("faces", "teacher", "student", "onnx", "int8", "engines", "calibrate", "parity")
+    made = ("faces", "teacher", "student", "onnx", "int8", "engines", "calibrate")
+    names = (*made, "parity", "bench")
     stages = {name: Stage(name, name, folder / name, facts.get(name, {})) for name in names}
     for stage in stages.values():
         stage.folder.mkdir()
@@ -48,6 +51,8 @@ def chain_of(folder: Path, recipe: Recipe) -> Chain:
     dataset = Dataset("strangers", "d" * 64, identities=4, images=12)
     findings = ParityResult(dataset, FOUND, (), WorstPlaces((), ()))
     (stages["parity"].folder / "findings.json").write_text(json.dumps(plain(findings)))
+    timed = replace(sample_latency(np.random.default_rng(1)), verify_artifact="int8-cpu")
+    (stages["bench"].folder / "latency.json").write_text(json.dumps(plain(timed)))
     graphs = {name: folder / f"student.{name}.onnx" for name in FOUND}
     for seed, path in enumerate(graphs.values()):
         path.write_bytes(tiny_onnx(CONTRACT, seed=seed))

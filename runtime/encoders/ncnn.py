@@ -1,0 +1,109 @@
+"""The encoder on ncnn: optional, for phones and small boards. `pip install 'embedge[ncnn]'`."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedge.errors import EmbedgeError
+from embedge.optional import require
+from embedge.runtime.closing import Closing, closed_error
+from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.encoders import Embeddings, checked_crops, features_from_crops, normalised
+from embedge.runtime.encoders.sessions import require_threads
+from embedge.runtime.picture.images import RgbImage
+
+__all__ = ["NcnnEncoder"]
+
+
+class NcnnEncoder(Closing):
+    """A network of two files, layers and weights, as `export-target --target ncnn` writes them.
+
+    Safe to share between threads: a loaded network is only read, and each call has an extractor
+    to itself. `half` lets ncnn store and compute in 16 bits where the processor can; without it
+    everything is float32, by decision and not by what the processor offers.
+    """
+
+    def __init__(
+        self,
+        layers: bytes,
+        weights: bytes,
+        contract: EmbeddingContract,
+        *,
+        half: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        ncnn = require("ncnn", extra="ncnn")
+        self._mat = ncnn.Mat
+        self._net: Any = _loaded(ncnn.Net(), layers, weights, half=half, threads=threads)
+        self.contract = contract
+        self._input, self._output = _doors(self._net)
+        self.provider = "ncnn CPU"
+        rows = self._run(np.zeros((1, 3, contract.size, contract.size), np.float32))
+        if rows.shape != (1, contract.dim):
+            raise _refused(f"it answers with {rows.shape[1]} numbers, not {contract.dim}")
+
+    def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
+        """Aligned uint8 RGB crops (N, size, size, 3) to float32 (N, dim) rows of length one."""
+        return normalised(self.features(images))
+
+    def features(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
+        """The rows as the network gives them."""
+        crops = checked_crops(images, self.contract.size)
+        return features_from_crops(crops, self.contract, self._run)
+
+    def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Picture by picture: ncnn knows no batch."""
+        return np.stack([self._one(picture) for picture in tensor])
+
+    def _one(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+        net = self._net
+        if net is None:
+            raise closed_error("encoder")
+        extractor = net.create_extractor()
+        # a first layer that works in place asks its input who else holds it: numpy's memory crashes
+        failed = extractor.input(self._input, self._mat(picture).clone())
+        wrong, found = extractor.extract(self._output)
+        if failed or wrong:
+            raise _refused(f"ncnn failed while running it ({failed or wrong})")
+        return np.array(found, np.float32).reshape(-1)
+
+    def close(self) -> None:
+        """Let go of the network; calls under way end with their answer."""
+        self._net = None
+
+
+def _loaded(net: Any, layers: bytes, weights: bytes, *, half: bool, threads: int | None) -> Any:
+    options = net.opt
+    options.use_vulkan_compute = False
+    for name in ("packed", "storage", "arithmetic"):
+        setattr(options, f"use_fp16_{name}", half)
+    options.use_bf16_storage = options.use_bf16_packed = False
+    if threads is not None:
+        options.num_threads = require_threads(threads)
+    with tempfile.TemporaryDirectory() as folder:
+        # read from memory, ncnn asks nobody how long the weights are; from a file it notices
+        param, binary = Path(folder) / "net.param", Path(folder) / "net.bin"
+        param.write_bytes(layers)
+        binary.write_bytes(weights)
+        if net.load_param(str(param)) or net.load_model(str(binary)):
+            raise _refused("ncnn cannot read it")
+    return net
+
+
+def _doors(net: Any) -> tuple[str, str]:
+    inputs, outputs = net.input_names(), net.output_names()
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise _refused(f"it has {len(inputs)} inputs and {len(outputs)} outputs")
+    return inputs[0], outputs[0]
+
+
+def _refused(what: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-GRAPH",
+        f"this ncnn network is not the encoder its contract describes: {what}",
+        remedy="Make it again from the bundle: embedge export-target BUNDLE --target ncnn",
+    )

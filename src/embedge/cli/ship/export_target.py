@@ -1,0 +1,102 @@
+"""Convert a bundle's float graph for ncnn or LiteRT, prove it here, and add it to the bundle.
+
+The result is compared with the float graph on the same faces and timed beside it; the bundle is
+left as it is where they differ. `--runtime` of the other commands then runs it. INT8 takes
+`--faces`: some of these people calibrate it, others set its threshold, the rest judge.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from embedge.pipeline.targets.into_bundle import Proven
+
+_FACES = 64
+_MOST = 4000  # pictures that are read
+WRITES = ("report",)  # options that name outputs
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path, help="bundle folder NAME.embedge")
+    parser.add_argument("--target", choices=("ncnn", "litert"), required=True)
+    parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp16")
+    parser.add_argument("--faces", type=Path, metavar="DIR", help="for int8: PERSON/PICTURE")
+    parser.add_argument("--fmr", type=float, default=1e-3, help="for int8: of its threshold (1e-3)")
+    parser.add_argument("--count", type=int, default=256, metavar="N", help="calibration pictures")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=4.0, help="spent on timing (4)")
+    parser.add_argument("--report", type=Path, help="where to write a report.json to be merged")
+    parser.add_argument(
+        "--drop-signature", action="store_true", help="of a signed bundle: sign it again afterwards"
+    )
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    import numpy as np
+
+    from embedge.files import write_json
+    from embedge.pipeline.foreign.people import people_of
+    from embedge.pipeline.targets.into_bundle import target_into_bundle
+    from embedge.train.render import FaceRenderer
+    from embedge.typed import plain
+
+    drawn, people = np.arange(_FACES), None
+    if options.precision == "int8" and options.faces is not None:
+        people = people_of(options.faces, most=_MOST, count=options.count, seed=options.seed)
+    proven = target_into_bundle(
+        options.bundle,
+        options.target,
+        options.precision,
+        FaceRenderer().render(drawn, drawn % 3).images,
+        people=people,
+        fmr=options.fmr,
+        seconds=options.seconds,
+        drop_signature=options.drop_signature,
+    )
+    if options.report:
+        write_json(options.report, plain(proven.report))
+    print(json.dumps(_figures(proven), indent=2) if options.json else _text(proven))
+    return 0
+
+
+def _figures(proven: "Proven") -> dict[str, Any]:
+    from embedge.typed import plain
+
+    return {
+        "artifact": proven.artifact.name,
+        "file": proven.artifact.file,
+        "bytes": proven.bytes,
+        "cosine": plain(proven.parity),
+        "ms": {row.artifact: row.p50 for row in proven.latency.artifacts},
+    }
+
+
+def _text(proven: "Proven") -> str:
+    name, cosine = proven.artifact.name, proven.parity
+    times = ", ".join(
+        f"{row.artifact} {row.p50 or row.max:.2f} ms ({row.provider})"
+        for row in proven.latency.artifacts
+    )
+    return (
+        f"{name}  {proven.bytes:,} bytes, added to the bundle\n"
+        f"cosine to fp32 on {cosine.n} faces: p1 {cosine.p1:.6f}, lowest {cosine.min:.6f}\n"
+        f"median, one thread, interleaved: {times}{_slower(proven)}{_threshold(proven)}"
+    )
+
+
+def _slower(proven: "Proven") -> str:
+    before, after = (row.p50 or row.max for row in proven.latency.artifacts)
+    return "\nit gains no time over fp32 on ONNX Runtime here" if after >= before else ""
+
+
+def _threshold(proven: "Proven") -> str:
+    if proven.artifact.precision != "int8":
+        return ""
+    found = proven.artifact.threshold
+    if found is None:
+        return "\nthreshold: none, too few people to set one"
+    people, fmr = f"{found.subjects:,} people", f"{found.fmr_target:g}"
+    return f"\nthreshold {found.value:.4f} for FMR {fmr}, on {people}"

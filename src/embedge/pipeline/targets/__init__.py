@@ -1,0 +1,1 @@
+"""Artifacts for runtimes that do not read ONNX: converted, compared, timed, put into a bundle."""

@@ -1,0 +1,122 @@
+"""A converted network joins its bundle only where it agrees, with the float graph's thresholds."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_face import small_face, smooth_pictures
+from tiny_bundles import tiny_threshold
+
+from embedge.errors import EmbedgeError
+from embedge.export.student import onnx_from_student
+from embedge.pipeline.foreign.people import People, people_of
+from embedge.pipeline.targets import into_bundle
+from embedge.pipeline.targets.into_bundle import Target, target_into_bundle
+from embedge.runtime.bundle.bundle import Artifact, Bundle
+from embedge.runtime.bundle.writer import write_bundle
+from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.encoders.bundled import encoder_from_bundle, importable
+from embedge.runtime.matcher import FaceMatcher
+
+PICTURES = smooth_pictures(12)
+TARGETS: tuple[Target, ...] = ("ncnn", "litert")
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    contract = EmbeddingContract("s", "m", 16)
+    onnx_from_student(small_face(), contract, tmp_path / "s.onnx")
+    return write_bundle(
+        tmp_path / "small.embedge",
+        name="small",
+        contract=contract,
+        artifacts=[Artifact("fp32", "student.fp32.onnx", "fp32", 17, tiny_threshold(0.4))],
+        files={"student.fp32.onnx": tmp_path / "s.onnx"},
+        provenance={},
+        default_artifact="fp32",
+    )
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> People:
+    """Sixty people of two pictures, aligned."""
+    root = tmp_path_factory.mktemp("faces")
+    noise = np.random.default_rng(0)
+    for number, face in enumerate(smooth_pictures(60, seed=3)):
+        (root / f"p{number}").mkdir()
+        for picture in "ab":
+            seen = np.clip(face + noise.normal(0, 8, face.shape), 0, 255).astype(np.uint8)
+            Image.fromarray(seen).save(root / f"p{number}" / f"{picture}.png")
+    return people_of(root, most=200, count=16, seed=0)
+
+
+def require_here(target: Target) -> None:
+    if not importable(target):
+        pytest.skip(f"pip install 'embedge[{target}]'")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_it_runs_from_the_bundle_at_the_thresholds_of_its_graph(
+    bundle: Path, target: Target
+) -> None:
+    require_here(target)
+    done = target_into_bundle(bundle, target, "fp16", PICTURES, seconds=0.2)
+    assert done.parity.min > 0.999
+    assert [row.artifact for row in done.latency.artifacts] == ["fp32", f"fp16-{target}"]
+    assert done.report.verdict.passed
+    with Bundle.open(bundle) as opened:
+        assert opened.default_artifact == "fp32"
+        assert opened.artifact(f"fp16-{target}").threshold == tiny_threshold(0.4)
+        assert opened.provenance["targets"][f"fp16-{target}"]["of"] == "fp32"
+        with encoder_from_bundle(opened, "fp32", threads=1) as known:
+            expected = known.embed(PICTURES)
+    with FaceMatcher.load(bundle, runtime=target, threads=1, aligned=True) as matcher:
+        assert matcher.provider.lower().startswith(target)
+        assert np.sum(matcher.embed(list(PICTURES)) * expected, axis=1).min() > 0.999
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_int8_has_a_threshold_of_its_own(bundle: Path, target: Target, people: People) -> None:
+    """On people who did not calibrate it; and its parity is that of those who judge."""
+    require_here(target)
+    done = target_into_bundle(bundle, target, "int8", PICTURES, people=people, fmr=0.1, seconds=0.2)
+    assert done.artifact.name == f"int8-{target}"
+    assert done.parity.n == people.roles.judge.sum()
+    assert 0.95 < done.parity.p1 < 0.99999
+    threshold = done.artifact.threshold
+    assert threshold is not None
+    assert threshold.subjects == len(np.unique(people.faces.labels[people.roles.threshold]))
+    assert threshold.model != tiny_threshold(0.4).model
+    with FaceMatcher.load(bundle, f"int8-{target}", threads=1, aligned=True) as matcher:
+        assert matcher.provider.lower().startswith(target)
+
+
+def test_int8_wants_people(bundle: Path) -> None:
+    with pytest.raises(EmbedgeError, match="E-TARGET-FACES"):
+        target_into_bundle(bundle, "ncnn", "int8", PICTURES)
+
+
+def test_one_that_disagrees_is_not_added(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_here("ncnn")
+    before = (bundle / "manifest.json").read_bytes()
+    monkeypatch.setitem(into_bundle.BOUNDS, "fp32", 1.5)
+    with pytest.raises(EmbedgeError, match="E-TARGET-PARITY"):
+        target_into_bundle(bundle, "ncnn", "fp32", PICTURES, seconds=0.2)
+    assert (bundle / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_missing_package_is_told_with_its_extra(
+    bundle: Path, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("ncnn", "pnnx", "ai_edge_litert", "ai_edge_litert.interpreter"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(EmbedgeError, match=f"E-EXTRA.*embedge.{target}"):
+        target_into_bundle(bundle, target, "fp32", PICTURES, seconds=0.2)
+
+
+def test_a_zip_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EmbedgeError, match="E-BUNDLE-ZIP"):
+        target_into_bundle(tmp_path / "b.zip", "ncnn", "fp32", PICTURES)
