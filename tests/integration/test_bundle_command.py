@@ -29,6 +29,10 @@ sys.meta_path.insert(0, Absent())
 from embedge.cli import main
 sys.exit(main(sys.argv[1:]))
 """
+QUICK = {
+    "bundle": " --seconds 0.1 --count 24",
+    "bench": " --seconds 0.1 --sustained-seconds 0.1 --scenario single-stream --threads 1",
+}
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +66,7 @@ def test_the_guide_runs_without_torch(place: Path) -> None:
     commands = [line for block in blocks for line in block.splitlines()]
     assert len(commands) == 3
     for command in commands:
-        quick = " --seconds 1 --count 24" if command.startswith("embedge bundle") else ""
-        done = ran(place, command + quick)
+        done = ran(place, command + QUICK.get(command.split()[1], ""))
         assert done.returncode == 0, (command, done.stdout, done.stderr)
     with FaceMatcher.load(place / "door.embedge") as matcher:
         assert matcher.contract.dim == 16
