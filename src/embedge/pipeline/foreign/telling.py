@@ -84,8 +84,8 @@ class Told:
             )
 
     def default_artifact(self, verdict: Verdict) -> str:
-        """The fastest on one thread of those that hold their bounds and have a threshold."""
-        failed = {one.name.partition(" ")[0] for one in verdict.gates if not one.passed}
+        """The fastest on one thread of those that fail no bound and have a threshold."""
+        failed = {one.name.partition(" ")[0] for one in verdict.failed}
         failed |= {name for name, one in self.findings.artifacts.items() if one.threshold is None}
         times = [
             (row.mean, row.artifact)

@@ -23,6 +23,8 @@ def gate(**change: Any) -> dict[str, Any]:
         "direction": "max",
         "unit": "points",
         "passed": True,
+        "at_best": None,
+        "needs": None,
     } | change
 
 
