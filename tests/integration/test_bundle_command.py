@@ -14,6 +14,7 @@ from PIL import Image
 from small_face import CONTRACT, small_face, smooth_pictures
 
 from embedge.export.student import onnx_from_student
+from embedge.report.read import report_from_json
 from embedge.runtime import FaceMatcher
 
 GUIDE = Path(__file__).parents[2] / "docs" / "bundle.md"
@@ -68,7 +69,10 @@ def test_the_guide_runs_without_torch(place: Path) -> None:
     with FaceMatcher.load(place / "door.embedge") as matcher:
         assert matcher.contract.dim == 16
     report = json.loads((place / "door.embedge" / "report.json").read_text())
-    assert report["verdict"]["passed"]
+    verdict = report_from_json(report).verdict
+    assert not verdict.failed
+    short = {gate.name for gate in verdict.not_shown}
+    assert {"fp16 accuracy", "int8-cpu accuracy", "int8-trt accuracy"} <= short
     names = [one["name"] for one in report["artifacts"]]
     assert names == ["fp32", "fp16", "int8-cpu", "int8-trt"]
     assert all(one["threshold"]["fmr_target"] == 0.1 for one in report["artifacts"])
