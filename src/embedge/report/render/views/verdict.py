@@ -63,7 +63,8 @@ def _sentence(gates: Sequence[Gate], failed: Sequence[Gate], short: Sequence[Gat
         told.append(f"{len(failed)} of {count} gates {fails}: {names}.")
     if short:
         names = ", ".join(gate.name for gate in short)
-        told.append(f"Of {len(short)} of {count} gates too few people tell: {names}.")
+        are = "is" if len(short) == 1 else "are"
+        told.append(f"{len(short)} of {count} gates {are} not shown by so few people: {names}.")
     return " ".join(told)
 
 

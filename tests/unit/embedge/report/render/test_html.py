@@ -152,14 +152,14 @@ def test_what_too_few_people_tell_is_no_pass_on_the_page(sample: Report) -> None
     )
     page = html_from_report(replace(sample, verdict=Verdict.of([*others, short])))
     words = Tree(page).words
-    assert "Not shown Of 1 of 10 gates too few people tell: int8-cpu accuracy." in words
+    assert "Not shown 1 of 10 gates is not shown by so few people: int8-cpu accuracy." in words
     assert "0 points at best; it takes 369 people or more" in words
     assert words.index("it takes 369 people") < words.index("fp32 parity")
     assert 'aria-label="not shown"' in page
     assert "Passed" not in words
     both = [Gate.of(last.name, "", None, 1.0, "max"), short, *others]
     told = Tree(html_from_report(replace(sample, verdict=Verdict.of(both)))).words
-    assert "1 of 11 gates fails: no re-enrolment. Of 1 of 11 gates too few people tell" in told
+    assert "1 of 11 gates fails: no re-enrolment. 1 of 11 gates is not shown" in told
 
 
 def test_without_pictures_no_face_and_no_name_is_shown(sample: Report) -> None:
