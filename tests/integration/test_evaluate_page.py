@@ -168,7 +168,7 @@ def test_so_few_people_show_no_accuracy(place: Path, capsys: pytest.CaptureFixtu
     assert not verdict()["accuracy: known"]
     told = capsys.readouterr().err
     assert "gate 'accuracy: known' is NOT SHOWN to hold" in told
-    assert "0 % at best, needs at least 74 people" in told
+    assert "0 % seen, needs at least 74 people" in told
     assert "Not shown 1 of 3 gates is not shown by so few people: accuracy: known." in page()
     for rule, status in (("", 3), (', "not_shown": "told"', 0)):
         Path("policy.json").write_text(f'{{"policy": "embedge.policy/2"{rule}}}')

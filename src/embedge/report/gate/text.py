@@ -37,7 +37,7 @@ def not_shown_text(gate: Gate) -> str:
     """Why it has neither passed nor failed, and how many people it takes."""
     assert gate.at_best is not None, "only what is within its bound at best is not shown"
     best = value_text(gate, gate.at_best)
-    return f"{best} at best{f', needs at least {gate.needs:,} people' if gate.needs else ''}"
+    return f"{best} seen{f', needs at least {gate.needs:,} people' if gate.needs else ''}"
 
 
 def shortage_lines(report: Report) -> list[str]:

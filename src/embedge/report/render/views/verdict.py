@@ -83,7 +83,7 @@ def _margin(gate: Gate) -> str:
     if gate.value is None:
         return "counts as failed"
     if gate.outcome == "not shown":
-        best = f"{value_text(gate.at_best, gate.unit)} at best"
+        best = f"{value_text(gate.at_best, gate.unit)} seen"
         return f"{best}; it takes {gate.needs:,} people or more" if gate.needs else best
     apart, unit = abs(gate.value - gate.bound), gate.unit
     if apart == 0:

@@ -164,7 +164,7 @@ def test_what_too_few_people_show_fails_unless_the_policy_says_otherwise(
     policy = policy_from_json({"policy": "embedge.policy/2", "gates": ["loss"], **asked})
     check, *_ = checks(replace(sample, verdict=Verdict.of([short])), policy)
     assert (check.passed, check.failed) == (False, failed)
-    assert check.why == "not 6 points ≤ 1 points (0.2 points at best, needs at least 412 people)"
+    assert check.why == "not 6 points ≤ 1 points (0.2 points seen, needs at least 412 people)"
 
 
 def test_a_policy_that_only_wants_to_be_told_still_fails_what_failed(sample: Report) -> None:

@@ -153,7 +153,7 @@ def test_what_too_few_people_tell_is_no_pass_on_the_page(sample: Report) -> None
     page = html_from_report(replace(sample, verdict=Verdict.of([*others, short])))
     words = Tree(page).words
     assert "Not shown 1 of 10 gates is not shown by so few people: int8-cpu accuracy." in words
-    assert "0 points at best; it takes 369 people or more" in words
+    assert "0 points seen; it takes 369 people or more" in words
     assert words.index("it takes 369 people") < words.index("fp32 parity")
     assert 'aria-label="not shown"' in page
     assert "Passed" not in words
