@@ -104,6 +104,7 @@ def main() -> None:
         fine=(0, 3),
     )
     result = told(json.loads((paper / "certificate.json").read_text()))
+    result["model"] = options.model
     result["minutes"] = round((time.perf_counter() - began) / 60, 2)
     used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     result["peak_gb"] = round(used / 1e6, 3)
