@@ -69,3 +69,16 @@ def test_it_covers_the_truth_where_losses_are_rare_and_sit_in_few_people() -> No
         missed["low"] += low > truth
     assert missed["high"] <= 0.05 * trials
     assert missed["low"] <= 0.05 * trials
+
+
+@given(st.integers(5, 60), st.data())
+@settings(deadline=None, max_examples=20)
+def test_people_who_lose_everything_or_nothing_have_the_bound_of_clopper_and_pearson(
+    people: int, data: st.DataObject
+) -> None:
+    from scipy import stats
+
+    losing = data.draw(st.integers(0, people - 1))
+    net = np.where(np.arange(people) < losing, PICTURES, 0.0)
+    _, high = reached(net)
+    assert abs(high - stats.beta.ppf(0.975, losing + 1, people - losing)) < 0.03
