@@ -46,7 +46,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def spoil(value: Any) -> None:
-        value["verdict"]["gates"][-1].update(value=5.0, passed=False)
+        value["verdict"]["gates"][-1].update(value=5.0, passed=False, at_best=6.0)
         value["verdict"]["passed"] = False
 
     path = tmp_path_factory.mktemp("bad") / "report.json"
