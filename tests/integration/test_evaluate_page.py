@@ -176,7 +176,9 @@ def test_so_few_people_show_no_accuracy(place: Path, capsys: pytest.CaptureFixtu
     assert "NOT SHOWN  gate accuracy: known" in capsys.readouterr().out
 
 
-def test_a_rate_beyond_the_bound_fails_however_few_people_there_are(place: Path) -> None:
+def test_a_rate_beyond_the_bound_fails_however_few_people_there_are(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for person in range(0, PEOPLE, 2):
         for number in (1, 2):
             one, other = (
@@ -190,6 +192,9 @@ def test_a_rate_beyond_the_bound_fails_however_few_people_there_are(place: Path)
     gates = json.loads(Path("report/report.json").read_text())["verdict"]["gates"]
     (gate,) = (gate for gate in gates if gate["name"] == "accuracy: known")
     assert gate["at_best"] > gate["bound"]
+    assert re.search(
+        r"gate 'accuracy: known' fails: [\d.]+ %, not ≤ 5 % \(--eer", capsys.readouterr().err
+    )
 
 
 def test_a_licence_that_is_given_is_told(place: Path) -> None:
