@@ -1,5 +1,6 @@
 """How far one model is ahead of another on the same people, and how sure that is."""
 
+import math
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any
@@ -84,10 +85,8 @@ def lead(first: TarOfPeople, second: TarOfPeople, confidence: float = CONFIDENCE
 
 
 def _reach(first: TarOfPeople, second: TarOfPeople, confidence: float) -> float:
-    spread = (
-        float(np.std(first.rounds - second.rounds)) / few_people(first.people, confidence) ** 0.5
-    )
-    return NormalDist().inv_cdf((1 + confidence) / 2) * spread
+    spread, few = float(np.std(first.rounds - second.rounds)), few_people(first.people, confidence)
+    return NormalDist().inv_cdf((1 + confidence) / 2) * spread / math.sqrt(few)
 
 
 def tar_rounds(resampling: Resampled, fmr_target: float) -> NDArray[np.float64]:

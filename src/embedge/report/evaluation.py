@@ -122,7 +122,7 @@ def eer_gates(result: EvaluationResult, most: float) -> list[Gate]:
         found = model.result.comparison
         if found is not None:
             eer, many = found.eer, found.subjects
-            rate = eer and Estimate(eer.rate, eer.low, eer.high, many)
+            rate = None if eer is None else Estimate(eer.rate, eer.low, eer.high, many)
             people = f"{many:,} {'person' if many == 1 else 'people'}"
             what = f"equal error rate of {model.name}, upper end (of {people})"
             gates.append(gate_of_estimate(f"accuracy: {model.name}", what, rate, most, "max"))

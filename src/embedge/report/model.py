@@ -111,14 +111,9 @@ class Gate:
                 f"gate '{self.name}' says passed={self.passed}, but its value {self.value} against"
                 f" the bound ({self.direction} {self.bound}) says {holds}"
             )
-        if None not in (self.value, self.at_best):
-            ends = (
-                (self.value, self.at_best)
-                if self.direction == "min"
-                else (self.at_best, self.value)
-            )
-            if ends[0] > ends[1]:
-                raise ValueError(f"gate '{self.name}' is worse at best than at worst")
+        best = self.value if self.at_best is None else self.at_best
+        if self.value is not None and not _holds(best, self.value, self.direction):
+            raise ValueError(f"gate '{self.name}' is worse at best than at worst")
 
 
 def _holds(value: float | None, bound: float, direction: Direction) -> bool:

@@ -97,9 +97,11 @@ class Judge:
         return Subject(Side("student"), unit_rows(rows)[self._test(faces)])
 
     def _rounds(self, scores: dict[str, PairScores | None]) -> dict[str, NDArray[np.float64]]:
-        found = {}
+        found = dict[str, NDArray[np.float64]]()
         for metric, known in scores.items():
-            for fmr in self.recipe.evaluate.fmrs if known is not None else ():
+            if known is None:
+                continue
+            for fmr in self.recipe.evaluate.fmrs:
                 point = operating_point(known, fmr)
                 if isinstance(point, OperatingPoint):
                     one = tar_of_people(known, point)

@@ -59,7 +59,9 @@ def _loss_gates(bounds: Bounds, findings: ParityResult) -> Iterator[Gate]:
     for name, found in findings.artifacts.items():
         if name != "fp32":
             loss, bound = found.loss, bounds.tar_loss
-            most = loss and Estimate(loss.difference, loss.low, loss.high, people)
+            most = None
+            if loss is not None:
+                most = Estimate(loss.difference, loss.low, loss.high, people)
             what = f"TAR that {name} may lose against fp32 at FMR {bounds.fmr:g}, upper end"
             title, strict = f"{name} accuracy", bounds.strict
             yield gate_of_estimate(title, what, most, bound, "max", "points", strict=strict)
@@ -112,8 +114,9 @@ def _data_gate(findings: ParityResult) -> Gate:
 
 def _student_gate(bounds: Bounds, findings: ParityResult) -> Gate:
     alone = comparison_of(findings, Key(student("fp32"), student("fp32")))
-    eer = alone and alone.eer
-    found = eer and Estimate(eer.rate, eer.low, eer.high, findings.dataset.identities)
+    eer, found = None if alone is None else alone.eer, None
+    if eer is not None:
+        found = Estimate(eer.rate, eer.low, eer.high, findings.dataset.identities)
     what = f"equal error rate of {bounds.alone} alone, upper end"
     strict = bounds.strict
     return gate_of_estimate("equal error rate", what, found, bounds.eer, "max", strict=strict)

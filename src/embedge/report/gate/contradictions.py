@@ -84,8 +84,10 @@ def _accuracy(report: Report) -> Iterator[str]:
         if one is None:
             continue
         eer = one.eer
-        told = (gate.value, eer and 100 * eer.high), (gate.at_best, eer and 100 * eer.rate)
-        for said, found in told if gate.at_best is not None else told[:1]:
+        told = [(gate.value, None if eer is None else 100 * eer.high)]
+        if gate.at_best is not None:
+            told.append((gate.at_best, None if eer is None else 100 * eer.rate))
+        for said, found in told:
             if not _agree(said, found):
                 yield f"gate '{gate.name}' says {said}, and its comparison {found}"
 

@@ -49,6 +49,7 @@ def test_the_smallest_report_is_a_report() -> None:
         ({"value": None}, "says passed=True"),
         ({"direction": "min"}, "says passed=True"),
         ({"passed": False}, "says passed=False"),
+        ({"at_best": 0.6}, "is worse at best than at worst"),
         ({"value": float("nan")}, "finite"),
         ({"surprise": 1}, "surprise"),
     ],

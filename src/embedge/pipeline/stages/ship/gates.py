@@ -42,9 +42,9 @@ def _cross_space_gate(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
     if given or one is not None:
         point = one.tar_at(fmr) if one is not None else None
         found = None
-        if point is not None and None not in (point.tar, point.low, point.high):
-            people = findings.dataset.identities
-            found = Estimate(point.tar, point.low, point.high, people)
+        if point is not None and point.tar is not None:
+            low, high = point.low or 0.0, 1.0 if point.high is None else point.high
+            found = Estimate(point.tar, low, high, findings.dataset.identities)
         bound = _CROSS_SPACE if given is None else given
         what = f"TAR of student probes in the teacher's gallery at FMR {fmr:g}, lower end"
         strict = gates.not_shown == "fails"
