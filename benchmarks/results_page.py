@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance import RESULTS
+from results_evidence import evidence
 
 from embedge.files import write_text
 from embedge.pipeline.compare.comparison_table import legend, table, verdict
@@ -55,7 +56,7 @@ from a random start with four times the rate.
 
 
 def write_page() -> None:
-    sections = [HEAD, *filter(None, (_real(), _rendered(), _digits(), _bridges()))]
+    sections = [HEAD, *filter(None, (_real(), _rendered(), _digits(), _bridges(), evidence()))]
     write_text(DOCS / "results.md", "\n".join(sections))
     print(f"written: {DOCS / 'results.md'}")
 

@@ -1,5 +1,6 @@
 """How far one model is ahead of another on the same people, and how sure that is."""
 
+import math
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any
@@ -8,10 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.intervals.binomial import lower_bound, rule_of_three, upper_bound
-from embedge.calibration.intervals.bootstrap import Resampled
+from embedge.calibration.intervals.bootstrap import Resampled, resampled
 from embedge.calibration.intervals.interval import CONFIDENCE, Interval
+from embedge.calibration.intervals.people import net_interval
+from embedge.calibration.rates import OperatingPoint
+from embedge.calibration.scores import PairScores
 
-__all__ = ["Lead", "clustered_interval", "few_people", "lead", "tar_rounds"]
+__all__ = [
+    "Lead",
+    "TarOfPeople",
+    "clustered_interval",
+    "few_people",
+    "lead",
+    "tar_of_people",
+    "tar_rounds",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +42,51 @@ class Lead:
         return asdict(self)
 
 
-def lead(
-    difference: float,
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-    subjects: int,
-    confidence: float = CONFIDENCE,
-) -> Lead:
-    """Both models' rates in the same rounds of the bootstrap: what is hard for both cancels out."""
-    spread = float(np.std(first - second)) / few_people(subjects, confidence) ** 0.5
-    reach = NormalDist().inv_cdf((1 + confidence) / 2) * spread
-    return Lead(difference, difference - reach, difference + reach)
+@dataclass(frozen=True, slots=True, eq=False)
+class TarOfPeople:
+    """A TAR, from the accepted comparisons of each person; `rounds`: with other people."""
+
+    comparisons: NDArray[np.float64]
+    accepted: NDArray[np.float64]
+    rounds: NDArray[np.float64]
+
+    @property
+    def people(self) -> int:
+        return len(self.comparisons)
+
+    @property
+    def tar(self) -> float:
+        return float(self.accepted.sum() / self.comparisons.sum())
+
+
+def tar_of_people(scores: PairScores, point: OperatingPoint, *, seed: int = 0) -> TarOfPeople:
+    _, owners = np.unique(scores.genuine_subjects, return_inverse=True)
+    accepted = scores.genuine > np.float32(point.threshold)
+    return TarOfPeople(
+        np.bincount(owners).astype(np.float64),
+        np.bincount(owners, accepted).astype(np.float64),
+        tar_rounds(resampled(scores, seed=seed), point.fmr_target),
+    )
+
+
+def lead(first: TarOfPeople, second: TarOfPeople, confidence: float = CONFIDENCE) -> Lead:
+    """On the same people: what is hard for both cancels out.
+
+    The bootstrap knows that thresholds move with the people, and nothing of people in whom nothing
+    turned; Gaffke's bound knows these: the interval reaches as far as either.
+    """
+    difference, reach = first.tar - second.tar, _reach(first, second, confidence)
+    by_person = net_interval(first.comparisons, first.accepted - second.accepted, confidence)
+    return Lead(
+        difference,
+        max(-1.0, min(difference - reach, by_person.low)),
+        min(1.0, max(difference + reach, by_person.high)),
+    )
+
+
+def _reach(first: TarOfPeople, second: TarOfPeople, confidence: float) -> float:
+    spread, few = float(np.std(first.rounds - second.rounds)), few_people(first.people, confidence)
+    return NormalDist().inv_cdf((1 + confidence) / 2) * spread / math.sqrt(few)
 
 
 def tar_rounds(resampling: Resampled, fmr_target: float) -> NDArray[np.float64]:

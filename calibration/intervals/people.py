@@ -4,7 +4,8 @@ The upper bound is Gaffke's (2005) for the mean of bounded quantities: people ar
 random (the Bayesian bootstrap), together with one more who is rejected always. Where people fail
 wholly or not at all it is Clopper and Pearson's, without errors it is the rule of three on people,
 and an error more, whoever makes it, never lowers it. The lower bound mirrors it: one more person
-who is never rejected.
+who is never rejected. A difference of two rates on the same comparisons lies between -1 and 1: one
+more person loses everything, or gains everything.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from embedge.calibration.intervals.binomial import rule_of_three
 from embedge.calibration.intervals.interval import CONFIDENCE, Interval
 
-__all__ = ["Mates"]
+__all__ = ["Mates", "net_interval"]
 
 _DRAWS = (1_000, 4_000)
 _CELLS = 16_000_000
@@ -35,11 +36,8 @@ class Mates:
     @classmethod
     def of(cls, subjects: NDArray[np.integer], seed: int = 0) -> "Mates":
         known, owners = np.unique(subjects, return_inverse=True)
-        draws = int(np.clip(_CELLS // (len(known) + 1), *_DRAWS))
-        generator = np.random.default_rng(seed)
-        weights = generator.standard_exponential((draws, len(known) + 1), np.float32)
         counts = np.bincount(owners, minlength=len(known)).astype(np.float32)
-        return cls(owners.astype(np.int64), counts, weights)
+        return cls(owners.astype(np.int64), counts, _weights(len(known), seed))
 
     @property
     def people(self) -> int:
@@ -61,3 +59,33 @@ class Mates:
         if np.array_equal(wrong, self.comparisons):
             return Interval(1 - untouched, 1.0)
         return Interval(low, min(1.0, max(high, untouched)))
+
+
+def net_interval(
+    comparisons: NDArray[np.floating],
+    net: NDArray[np.floating],
+    confidence: float = CONFIDENCE,
+    *,
+    seed: int = 0,
+) -> Interval:
+    """Of a difference of two rates: each person's comparisons, and what of them went the other way.
+
+    Without any it reaches as far as the rule of three on people, on both sides.
+    """
+    people, side = len(comparisons), (1 + confidence) / 2
+    weights = _weights(people, seed)
+    moved, other = weights[:, 1:] @ net, weights[:, 0] * comparisons.mean()
+    total = weights[:, 1:] @ comparisons + other
+    low = float(np.quantile((moved - other) / total, 1 - side))
+    high = float(np.quantile((moved + other) / total, side))
+    untouched = rule_of_three(people, side)
+    return Interval(
+        max(-1.0, min(low, -untouched) if (net <= 0).all() else low),
+        min(1.0, max(high, untouched) if (net >= 0).all() else high),
+    )
+
+
+def _weights(people: int, seed: int) -> NDArray[np.float32]:
+    draws = int(np.clip(_CELLS // (people + 1), *_DRAWS))
+    generator = np.random.default_rng(seed)
+    return generator.standard_exponential((draws, people + 1), np.float32)

@@ -164,10 +164,31 @@ def test_searches_and_empty_templates_stand_on_the_page(place: Path) -> None:
 
 def test_so_few_people_show_no_accuracy(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without an error twelve people leave an equal error rate of a quarter open."""
-    assert all_pairs() == 3
+    assert all_pairs("--licence", "MIT") == 0
     assert not verdict()["accuracy: known"]
-    assert "gate 'accuracy: known' fails" in capsys.readouterr().err
-    assert main(["evaluate", "--models", "known.onnx", "--all-pairs", "--root", "faces"]) == 0
+    told = capsys.readouterr().err
+    assert "gate 'accuracy: known' is NOT SHOWN to hold" in told
+    assert "0 % seen, needs at least 74 people" in told
+    assert "Not shown 1 of 3 gates is not shown by so few people: accuracy: known." in page()
+    for rule, status in (("", 3), (', "not_shown": "told"', 0)):
+        Path("policy.json").write_text(f'{{"policy": "embedge.policy/2"{rule}}}')
+        assert main(["gate", "report/report.json", "--policy", "policy.json"]) == status
+    assert "NOT SHOWN  gate accuracy: known" in capsys.readouterr().out
+
+
+def test_a_rate_beyond_the_bound_fails_however_few_people_there_are(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("faces/p00/1.png").rename("moved")
+    Path("faces/p01/1.png").rename("faces/p00/1.png")
+    Path("moved").rename("faces/p01/1.png")
+    assert all_pairs("--eer-at-most", "0.01") == 3
+    gates = json.loads(Path("report/report.json").read_text())["verdict"]["gates"]
+    (gate,) = (gate for gate in gates if gate["name"] == "accuracy: known")
+    assert gate["at_best"] > gate["bound"]
+    assert re.search(
+        r"gate 'accuracy: known' fails: [\d.]+ %, not ≤ 1 % \(--eer", capsys.readouterr().err
+    )
 
 
 def test_a_licence_that_is_given_is_told(place: Path) -> None:

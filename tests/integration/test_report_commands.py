@@ -46,7 +46,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def spoil(value: Any) -> None:
-        value["verdict"]["gates"][-1].update(value=5.0, passed=False)
+        value["verdict"]["gates"][-1].update(value=5.0, passed=False, at_best=6.0)
         value["verdict"]["passed"] = False
 
     path = tmp_path_factory.mktemp("bad") / "report.json"
@@ -128,7 +128,7 @@ def test_gate_passes_and_fails(good: Path, bad: Path, policy: Path) -> None:
     assert "E-GATE" in done.stderr
     told = json.loads(embedge("gate", bad, "--policy", policy, "--json").stdout)
     assert not told["passed"]
-    assert told["checks"][-1].keys() == {"rule", "passed", "why"}
+    assert told["checks"][-1].keys() == {"rule", "passed", "why", "told"}
 
 
 def test_gate_and_diff_run_on_the_base_install(good: Path, bad: Path, policy: Path) -> None:

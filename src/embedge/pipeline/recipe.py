@@ -175,7 +175,10 @@ class Int8(Section):
 
 
 class Gates(Section):
-    """The command fails (exit code 3) when one of these does not hold."""
+    """The command fails (exit code 3) when one of these does not hold.
+
+    Bounds are asked of the far ends of intervals; a gate whose rate is beyond its bound has failed.
+    """
 
     cosine_p1: dict[str, float] = Field(
         default={
@@ -192,6 +195,9 @@ class Gates(Section):
     interval: 0.8 unless given; a student with a space of its own is asked only if it is given"""
     eer: Share = 0.05
     """largest equal error rate of the student alone, at the upper end of the interval"""
+    not_shown: Literal["told", "fails"] = "told"
+    """where the rate is within its bound and the end of its interval is not, too few people tell:
+    say so and how many it takes, or fail as well"""
 
 
 class Evaluate(Section):

@@ -16,6 +16,7 @@ V = TypeVar("V")
 Interval = tuple[float, float] | None
 Turn = Literal["better", "worse", "same", "changed"]
 _GATE = "gate "
+_RANKS = {"failed": 0, "not shown": 1, "passed": 2}
 _MEANING = "the evaluation data"  # without it rates are of other people
 _FOUND = re.compile(r" \(.*\)$", re.DOTALL)
 _WORTH_TELLING = 0.01  # a change of one percent where there is no interval to ask
@@ -106,13 +107,12 @@ def _gate(name: str, old: Gate, new: Gate) -> Iterator[Change]:
     asked = [_asked(gate) for gate in (old, new)]
     if asked[0] != asked[1]:  # another question: neither answer is better
         yield Change(f"gate {name} asks", asked[0], asked[1], "", "changed", True, definition=True)
-        if new.passed or not old.passed:
+        if _RANKS[new.outcome] >= _RANKS[old.outcome]:
             return
     turn: Turn = "same"
-    if old.passed != new.passed:
-        turn = "better" if new.passed else "worse"
-    words = [("passed" if gate.passed else "failed") for gate in (old, new)]
-    yield Change(f"gate {name}", words[0], words[1], "", turn, turn != "same")
+    if old.outcome != new.outcome:
+        turn = "better" if _RANKS[new.outcome] > _RANKS[old.outcome] else "worse"
+    yield Change(f"gate {name}", old.outcome, new.outcome, "", turn, turn != "same")
 
 
 def _asked(gate: Gate) -> str:

@@ -16,6 +16,7 @@ from embedge.calibration.people.zoo import Zoo, zoo_of
 from embedge.calibration.scores import PairScores
 from embedge.calibration.trials.pairwise import Evidence
 from embedge.calibration.trials.result import EvaluatedData, EvaluationResult, ModelResult
+from embedge.report.gate.ends import Estimate, gate_of_estimate
 from embedge.report.model import (
     Dataset,
     Evaluation,
@@ -120,10 +121,11 @@ def eer_gates(result: EvaluationResult, most: float) -> list[Gate]:
     for model in result.models:
         found = model.result.comparison
         if found is not None:
-            high = None if found.eer is None else 100 * found.eer.high
-            people = f"{found.subjects:,} {'person' if found.subjects == 1 else 'people'}"
+            eer, many = found.eer, found.subjects
+            rate = None if eer is None else Estimate(eer.rate, eer.low, eer.high, many)
+            people = f"{many:,} {'person' if many == 1 else 'people'}"
             what = f"equal error rate of {model.name}, upper end (of {people})"
-            gates.append(Gate.of(f"accuracy: {model.name}", what, high, 100 * most, "max", "%"))
+            gates.append(gate_of_estimate(f"accuracy: {model.name}", what, rate, most, "max"))
     return gates
 
 

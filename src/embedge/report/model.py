@@ -4,7 +4,7 @@ docs/reference/report.md explains it; `embedge report schema` prints the JSON Sc
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from embedge.bench.results import Latency
@@ -59,13 +59,16 @@ Image = Annotated[
 
 
 Direction = Literal["min", "max"]
+Outcome = Literal["passed", "not shown", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
     """One bound. `value` is None when it could not be measured, and then the gate has failed.
 
-    `what` defines it; brackets at its end tell what was found, and define nothing.
+    `what` defines it; brackets at its end tell what was found, and define nothing. Where `value` is
+    the far end of an interval, `at_best` is what fails the gate: the rate itself, say. As long as
+    only the value is beyond the bound, too few people tell: it takes `needs` of them, or more.
     """
 
     name: str
@@ -75,6 +78,8 @@ class Gate:
     direction: Direction
     passed: bool
     unit: str = ""
+    at_best: float | None = None
+    needs: Count | None = None
 
     @classmethod
     def of(
@@ -85,8 +90,19 @@ class Gate:
         bound: float,
         side: Direction,
         unit: str = "",
+        *,
+        at_best: float | None = None,
+        needs: int | None = None,
     ) -> "Gate":
-        return cls(name, what, value, bound, side, _holds(value, bound, side), unit)
+        """`needs` is kept where it is asked for."""
+        found = cls(name, what, value, bound, side, _holds(value, bound, side), unit, at_best)
+        return replace(found, needs=needs) if found.outcome == "not shown" else found
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.passed:
+            return "passed"
+        return "not shown" if _holds(self.at_best, self.bound, self.direction) else "failed"
 
     def __post_init__(self) -> None:
         holds = _holds(self.value, self.bound, self.direction)
@@ -95,6 +111,9 @@ class Gate:
                 f"gate '{self.name}' says passed={self.passed}, but its value {self.value} against"
                 f" the bound ({self.direction} {self.bound}) says {holds}"
             )
+        best = self.value if self.at_best is None else self.at_best
+        if self.value is not None and not _holds(best, self.value, self.direction):
+            raise ValueError(f"gate '{self.name}' is worse at best than at worst")
 
 
 def _holds(value: float | None, bound: float, direction: Direction) -> bool:
@@ -105,6 +124,8 @@ def _holds(value: float | None, bound: float, direction: Direction) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
+    """`passed`: every gate is shown to hold."""
+
     passed: bool
     gates: tuple[Gate, ...]
 
@@ -112,6 +133,15 @@ class Verdict:
     def of(cls, gates: Iterable[Gate]) -> "Verdict":
         every = tuple(gates)
         return cls(all(gate.passed for gate in every), every)
+
+    @property
+    def failed(self) -> tuple[Gate, ...]:
+        return tuple(gate for gate in self.gates if gate.outcome == "failed")
+
+    @property
+    def not_shown(self) -> tuple[Gate, ...]:
+        """What too few people tell: neither passed nor failed."""
+        return tuple(gate for gate in self.gates if gate.outcome == "not shown")
 
     def __post_init__(self) -> None:
         if self.passed != all(gate.passed for gate in self.gates):

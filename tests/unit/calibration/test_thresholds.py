@@ -68,6 +68,33 @@ def test_no_more_pictures_but_more_people_carry_a_smaller_rate():
     assert not carried(30, 40)
 
 
+def drawn(generator: np.random.Generator, people: int, pictures: int) -> np.ndarray:
+    """Two in a hundred resemble each other: every picture is of somebody's own face otherwise."""
+    faces, centre = generator.normal(size=(people, 32)), np.random.default_rng(6).normal(size=32)
+    alike = generator.random(people) < 0.02
+    faces[alike] = np.sqrt(0.5) * (centre + faces[alike])
+    rows = np.repeat(faces, pictures, 0)
+    rows += 0.3 * generator.normal(size=rows.shape)
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.slow
+def test_with_a_group_of_look_alikes_the_true_rate_is_seldom_above_the_target():
+    """Of 200 calibrations on 200 people; it was in one of six."""
+    many = drawn(np.random.default_rng(99), 12_000, 1)
+    scores = pairs_within(many, np.arange(len(many)), tail_limit=400_000)
+    above, set_, labels = 0, 0, np.repeat(np.arange(200), 5)
+    for seed in range(200):
+        mine = pairs_within(drawn(np.random.default_rng(seed), 200, 5), labels)
+        found = threshold_at(mine, 1e-3, dataset="d", model="m")
+        if isinstance(found, Insufficient):
+            continue
+        set_ += 1
+        above += scores.impostors_above(found.value) > 1e-3 * scores.impostors
+    assert set_ >= 180
+    assert above <= 0.075 * set_ + 2 * (0.075 * set_) ** 0.5  # two deviations of chance
+
+
 def test_no_impostors_no_threshold():
     alone = pairs_within(np.eye(3, dtype=np.float32), [0, 0, 0])
     assert threshold_at(alone, 1e-2, dataset="d", model="m") == Insufficient(25, 1, "people")

@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     from embedge.pipeline.chain import distill_and_export
     from embedge.pipeline.run import open_run
     from embedge.progress import Progress
-    from embedge.report.gate.text import bound_text, gate_lines, shortage_lines, value_text
+    from embedge.report.gate.text import failure_text, gate_lines, shortage_lines
     from embedge.train.loop import ranks
 
     recipe = _recipe(options)
@@ -118,13 +118,10 @@ def run(options: argparse.Namespace) -> int:
     for line in shortage_lines(outcome.report):
         print(line)
     print(f"report:  {outcome.bundle / 'report.html'}\nbundle:  {outcome.bundle}")
-    if not verdict.passed:
-        failed = [gate for gate in verdict.gates if not gate.passed]
+    if verdict.failed:
         raise GateFailed(
             "E-GATE",
-            "; ".join(
-                f"{gate.what} is {value_text(gate)}, bound {bound_text(gate)}" for gate in failed
-            ),
+            failure_text(verdict.failed),
             where=folder,
             remedy="See in the report where it is lost; change the recipe or its evaluate.gates",
         )

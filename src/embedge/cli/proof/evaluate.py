@@ -141,15 +141,19 @@ def run(options: argparse.Namespace) -> int:
 def _poor(result: "EvaluationResult", options: argparse.Namespace) -> bool:
     """Where a verdict is asked for: a report holds one, and so does the option."""
     from embedge.report.evaluation import eer_gates
-    from embedge.report.gate.text import bound_text, value_text
+    from embedge.report.gate.text import bound_text, not_shown_text, value_text
+    from embedge.report.model import Verdict
 
     if not options.report and options.eer_at_most is None:
         return False
-    poor = [gate for gate in eer_gates(result, _most(options)) if not gate.passed]
-    for gate in poor:
+    verdict = Verdict.of(eer_gates(result, _most(options)))
+    for gate in verdict.failed + verdict.not_shown:
         told = f"{value_text(gate)}, not {bound_text(gate)} (--eer-at-most)"
-        print(f"embedge: gate '{gate.name}' fails: {told}: {gate.what}", file=sys.stderr)
-    return bool(poor)
+        word = "fails"
+        if gate in verdict.not_shown:
+            word, told = "is NOT SHOWN to hold", f"{told}; {not_shown_text(gate)}"
+        print(f"embedge: gate '{gate.name}' {word}: {told}: {gate.what}", file=sys.stderr)
+    return bool(verdict.failed)
 
 
 def _most(options: argparse.Namespace) -> float:

@@ -69,11 +69,10 @@ def run(options: argparse.Namespace) -> int:
     for line in shortage_lines(outcome.report):
         print(line)
     print(f"report:  {outcome.bundle / 'report.html'}\nbundle:  {outcome.bundle}")
-    if not verdict.passed:
-        failed = ", ".join(gate.name for gate in verdict.gates if not gate.passed)
+    if verdict.failed:
         raise GateFailed(
             "E-GATE",
-            f"missed: {failed}",
+            f"missed: {', '.join(gate.name for gate in verdict.failed)}",
             where=outcome.bundle,
             remedy="See in the report where it is lost; give more faces, or a larger --fmr",
         )

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from embedge.calibration.intervals.lead import clustered_interval, lead
+from embedge.calibration.intervals.lead import TarOfPeople, clustered_interval, lead
 from embedge.files import write_json
 from embedge.pipeline.compare.judging import METRICS, Judge, Rounds, rounds_of
 from embedge.pipeline.recipe import Recipe
@@ -43,9 +42,14 @@ class _Result:
         known = [float(tar) for tar in found if tar is not None]
         return known if len(known) == len(found) else None
 
-    def mean_rounds(self, metric: str, key: str) -> NDArray[np.float64]:
-        mean: NDArray[np.float64] = np.mean([one[f"{metric}/{key}"] for one in self.rounds], axis=0)
-        return mean
+    def mean(self, metric: str, key: str) -> TarOfPeople:
+        """Of the seeds: they share the comparisons."""
+        found = [one[f"{metric}/{key}"] for one in self.rounds]
+        return TarOfPeople(
+            found[0].comparisons,
+            np.mean([one.accepted for one in found], axis=0),
+            np.mean([one.rounds for one in found], axis=0),
+        )
 
 
 def compare_methods(
@@ -127,7 +131,7 @@ def _spread(result: _Result, metric: str, key: str) -> dict[str, Any] | None:
     if not tars:
         return None
     mean, people = statistics.fmean(tars), result.runs[0][metric]["people"]
-    interval = clustered_interval(mean, result.mean_rounds(metric, key), people)
+    interval = clustered_interval(mean, result.mean(metric, key).rounds, people)
     return {
         "mean": mean,
         "sd": statistics.stdev(tars) if len(tars) > 1 else None,
@@ -143,11 +147,6 @@ def _behind(result: _Result, best: _Result | None, metric: str, key: str) -> dic
     if best is None or best is result or not tars:
         return None
     ahead = best.tars(metric, key) or []
-    found = lead(
-        statistics.fmean(ahead) - statistics.fmean(tars),
-        best.mean_rounds(metric, key),
-        result.mean_rounds(metric, key),
-        result.runs[0][metric]["people"],
-    )
+    found = lead(best.mean(metric, key), result.mean(metric, key))
     seeds = sum(first > second for first, second in zip(ahead, tars))
     return {**found.to_json(), "seeds": seeds, "certain": found.certain and seeds == len(tars)}

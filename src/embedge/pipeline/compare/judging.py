@@ -10,8 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 from embedge.calibration.evaluation.figures import Side
 from embedge.calibration.evaluation.judge import Subject, scores_of
-from embedge.calibration.intervals.bootstrap import resampled
-from embedge.calibration.intervals.lead import tar_rounds
+from embedge.calibration.intervals.lead import TarOfPeople, tar_of_people
 from embedge.calibration.people.splits import RULES, roles_of
 from embedge.calibration.rates import EqualError, OperatingPoint, equal_error, operating_point
 from embedge.calibration.scores import PairScores
@@ -30,10 +29,11 @@ METRICS = {
     "student": "student's gallery, student's probe",
 }
 
-# TAR of every round of the bootstrap, by metric and FMR; a round has the same people in all
-Rounds = dict[str, NDArray[np.float64]]
+# By metric and FMR; a round of the bootstrap has the same people in all
+Rounds = dict[str, TarOfPeople]
 
 _ROUNDS = "rounds.safetensors"
+_KEPT = ("comparisons", "accepted", "rounds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Judge:
             return {metric: known and self._rates(known) for metric, known in scores.items()}
 
         after = [self.held_out, student, teacher]
-        return self.run.stage(f"judged-{name}", {**self._inputs(), "rounds": 1}, after, work)
+        return self.run.stage(f"judged-{name}", {**self._inputs(), "rounds": 2}, after, work)
 
     def _inputs(self) -> dict[str, Any]:
         fmrs = list(self.recipe.evaluate.fmrs)
@@ -96,15 +96,16 @@ class Judge:
         rows = embed_faces(network, faces, what=what, progress=self.run.progress)
         return Subject(Side("student"), unit_rows(rows)[self._test(faces)])
 
-    def _rounds(self, scores: dict[str, PairScores | None]) -> Rounds:
-        found = {}
+    def _rounds(self, scores: dict[str, PairScores | None]) -> dict[str, NDArray[np.float64]]:
+        found = dict[str, NDArray[np.float64]]()
         for metric, known in scores.items():
             if known is None:
                 continue
-            resampling = resampled(known)
             for fmr in self.recipe.evaluate.fmrs:
-                if isinstance(operating_point(known, fmr), OperatingPoint):
-                    found[f"{metric}/{fmr:g}"] = tar_rounds(resampling, fmr)
+                point = operating_point(known, fmr)
+                if isinstance(point, OperatingPoint):
+                    one = tar_of_people(known, point)
+                    found |= {f"{metric}/{fmr:g}/{name}": getattr(one, name) for name in _KEPT}
         return found
 
     def _rates(self, scores: PairScores) -> dict[str, Any]:
@@ -120,4 +121,6 @@ class Judge:
 
 
 def rounds_of(judged: Stage) -> Rounds:
-    return load_file(judged.folder / _ROUNDS)
+    kept = load_file(judged.folder / _ROUNDS)
+    keys = {key.rpartition("/")[0] for key in kept}
+    return {key: TarOfPeople(**{name: kept[f"{key}/{name}"] for name in _KEPT}) for key in keys}

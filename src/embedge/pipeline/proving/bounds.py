@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from embedge.calibration.evaluation.figures import Comparison, Key
 from embedge.calibration.people.shortage import LOOSEST
 from embedge.pipeline.stages.ship.parity_result import ParityResult, student
+from embedge.report.gate.ends import Estimate, gate_of_estimate
 from embedge.report.model import Gate
 
 __all__ = ["Bounds", "comparison_of", "passing", "proof_gates"]
@@ -22,7 +23,8 @@ class Bounds:
     """Stated by a recipe, or as recipes have them unless they say more.
 
     `fmr` is what the gates look at; `looser`: a threshold may be set for a looser rate than the
-    one asked for, where too few people carry that. `whom` artifacts are near to, and who is judged
+    one asked for, where too few people carry that. `strict`: what too few people show has failed.
+    `whom` artifacts are near to, and who is judged
     `alone`, are words for the report.
     """
 
@@ -32,6 +34,7 @@ class Bounds:
     tar_loss: float = 0.01
     eer: float = 0.05
     looser: bool = True
+    strict: bool = False
     whom: str
     alone: str
 
@@ -49,9 +52,9 @@ def proof_gates(bounds: Bounds, findings: ParityResult) -> list[Gate]:
 
 
 def passing(bounds: Bounds, findings: ParityResult) -> frozenset[str]:
-    """The artifacts whose own gates hold and that have a threshold to decide at."""
+    """The artifacts that fail no gate of their own and have a threshold to decide at."""
     own = [*_cosine_gates(bounds, findings), *_loss_gates(bounds, findings)]
-    failed = {gate.name.partition(" ")[0] for gate in own if not gate.passed}
+    failed = {gate.name.partition(" ")[0] for gate in own if gate.outcome == "failed"}
     failed |= {name for name, one in findings.artifacts.items() if one.threshold is None}
     return frozenset(findings.artifacts) - failed
 
@@ -64,12 +67,16 @@ def _cosine_gates(bounds: Bounds, findings: ParityResult) -> Iterator[Gate]:
 
 
 def _loss_gates(bounds: Bounds, findings: ParityResult) -> Iterator[Gate]:
-    fmr, bound = bounds.fmr, bounds.tar_loss
+    people = findings.dataset.identities
     for name, found in findings.artifacts.items():
         if name != "fp32":
-            most = None if found.loss is None else 100 * found.loss.high
-            what = f"TAR that {name} may lose against fp32 at FMR {fmr:g}, upper end"
-            yield Gate.of(f"{name} accuracy", what, most, 100 * bound, "max", "points")
+            loss, bound = found.loss, bounds.tar_loss
+            most = None
+            if loss is not None:
+                most = Estimate(loss.difference, loss.low, loss.high, people)
+            what = f"TAR that {name} may lose against fp32 at FMR {bounds.fmr:g}, upper end"
+            title, strict = f"{name} accuracy", bounds.strict
+            yield gate_of_estimate(title, what, most, bound, "max", "points", strict=strict)
 
 
 def _threshold_gate(bounds: Bounds, findings: ParityResult) -> Gate:
@@ -85,7 +92,10 @@ def _threshold_gate(bounds: Bounds, findings: ParityResult) -> Gate:
 
 
 def _promise_gate(findings: ParityResult) -> Gate:
-    """Of the comparison whose threshold keeps its promise worst; the data must not refute it."""
+    """Of the comparison whose threshold keeps its promise worst; the data must not refute it.
+
+    It is the people who set a threshold that the promise rests on: those judged are asked again.
+    """
     kept = dict[str, float]()
     for one in findings.comparisons:
         held = findings.artifacts.get(one.probe.artifact or "")
@@ -95,7 +105,10 @@ def _promise_gate(findings: ParityResult) -> Gate:
             if promised is not None:
                 kept[one.name] = one.at_threshold.fmr.low / promised.fmr_target
     worst = max(kept, key=lambda name: kept[name], default=None)
-    what = f"FMR of the people judged over the FMR promised, lower end (worst: {worst})"
+    what = (
+        "FMR of the people judged over the FMR promised, lower end: past the bound the promise is"
+        f" refuted (worst: {worst})"
+    )
     return Gate.of(
         "thresholds hold", what, None if worst is None else kept[worst], 1.0, "max", "times"
     )
@@ -113,9 +126,12 @@ def _data_gate(findings: ParityResult) -> Gate:
 
 def _student_gate(bounds: Bounds, findings: ParityResult) -> Gate:
     alone = comparison_of(findings, Key(student("fp32"), student("fp32")))
-    most = 100 * alone.eer.high if alone is not None and alone.eer is not None else None
+    eer, found = None if alone is None else alone.eer, None
+    if eer is not None:
+        found = Estimate(eer.rate, eer.low, eer.high, findings.dataset.identities)
     what = f"equal error rate of {bounds.alone} alone, upper end"
-    return Gate.of("equal error rate", what, most, 100 * bounds.eer, "max", "%")
+    strict = bounds.strict
+    return gate_of_estimate("equal error rate", what, found, bounds.eer, "max", strict=strict)
 
 
 def comparison_of(findings: ParityResult, key: Key) -> Comparison | None:

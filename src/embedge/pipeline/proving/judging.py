@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from embedge.calibration.evaluation.figures import Comparison, Key
 from embedge.calibration.evaluation.judge import Asked, Subject, cosines_of, judge, scores_of
 from embedge.calibration.evaluation.worst import ScoredPair, worst_pairs
-from embedge.calibration.intervals.bootstrap import resampled
-from embedge.calibration.intervals.lead import Lead, lead, tar_rounds
+from embedge.calibration.intervals.lead import Lead, TarOfPeople, lead, tar_of_people
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.people.shortage import carried_threshold, shortage_text
 from embedge.calibration.people.splits import Roles
@@ -136,19 +135,15 @@ def _zoo(
 
 def _losses(operating: Operating, views: Views, labels: NDArray[np.int64]) -> dict[str, Lead]:
     """Against the first artifact, in the same rounds of the bootstrap, where TAR is known."""
-    fmr = operating.gate_fmr
-    found = dict[str, tuple[float, NDArray[np.float64]]]()
+    found = dict[str, TarOfPeople]()
     for name, one in views.artifacts.items():
         scores = scores_of(one, one, labels)
-        point = operating_point(scores, fmr)
+        point = operating_point(scores, operating.gate_fmr)
         if isinstance(point, OperatingPoint):
-            found[name] = point.tar, tar_rounds(resampled(scores, seed=operating.seed), fmr)
+            found[name] = tar_of_people(scores, point, seed=operating.seed)
     first, *others = views.artifacts
-    people = len(np.unique(labels))
     return {
-        name: lead(found[first][0] - found[name][0], found[first][1], found[name][1], people)
-        for name in others
-        if first in found and name in found
+        name: lead(found[first], found[name]) for name in others if first in found and name in found
     }
 
 

@@ -13,7 +13,7 @@ from embedge.report.gate.policy import (
     TarRule,
     ThresholdRule,
 )
-from embedge.report.gate.text import bound_text, value_text
+from embedge.report.gate.text import bound_text, not_shown_text, value_text
 from embedge.report.model import Artifact, Gate, Report
 
 __all__ = ["Check", "checks"]
@@ -21,11 +21,16 @@ __all__ = ["Check", "checks"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One rule's answer in words."""
+    """One rule's answer in words. What is only `told` has not passed, and fails nothing."""
 
     rule: str
     passed: bool
     why: str
+    told: bool = False
+
+    @property
+    def failed(self) -> bool:
+        return not (self.passed or self.told)
 
 
 def checks(report: Report, policy: GatePolicy) -> list[Check]:
@@ -49,22 +54,26 @@ def _gates(report: Report, policy: GatePolicy) -> Iterator[Check]:
     """Merged reports may have gates of one name: each counts."""
     gates = report.verdict.gates
     if isinstance(policy.gates, str):
-        yield from map(_gate, gates if policy.gates == "all" else ())
+        yield from (_gate(gate, policy) for gate in (gates if policy.gates == "all" else ()))
         if policy.gates == "all" and not gates:
             why = "the report has none; a policy for such reports says `gates: none`"
             yield Check("gates", False, why)
         return
     for name in policy.gates:
         found = [gate for gate in gates if gate.name == name]
-        yield from map(_gate, found)
+        yield from (_gate(gate, policy) for gate in found)
         if not found:
             known = dict.fromkeys(gate.name for gate in gates)
             yield Check(f"gate {name}", False, _absent("gate", known))
 
 
-def _gate(gate: Gate) -> Check:
+def _gate(gate: Gate, policy: GatePolicy) -> Check:
     why = f"{value_text(gate)} {bound_text(gate)}"
-    return Check(f"gate {gate.name}", gate.passed, why if gate.passed else f"not {why}")
+    if gate.passed:
+        return Check(f"gate {gate.name}", True, why)
+    short = gate.outcome == "not shown"
+    told = f"not {why}{f' ({not_shown_text(gate)})' if short else ''}"
+    return Check(f"gate {gate.name}", False, told, short and policy.not_shown == "told")
 
 
 def _stages(report: Report, policy: GatePolicy) -> Iterator[Check]:

@@ -35,7 +35,7 @@ def _twice(what: str, names: Iterable[Hashable]) -> Iterator[str]:
 
 def _impossible(gate: Gate) -> Iterator[str]:
     low, high = _LIMITS.get(gate.unit, (-_ELSE, _ELSE))
-    for word, number in (("bound", gate.bound), ("value", gate.value)):
+    for word, number in (("bound", gate.bound), ("value", gate.value), ("best", gate.at_best)):
         if number is not None and not low - _ROUNDED <= number <= high + _ROUNDED:
             yield f"gate '{gate.name}': its {word} {number:g} {gate.unit}".rstrip() + " cannot be"
     if gate.name.startswith("faults: ") and gate.bound != 0:
@@ -83,13 +83,19 @@ def _accuracy(report: Report) -> Iterator[str]:
         one = known.get(gate.name)
         if one is None:
             continue
-        high = None if one.eer is None else 100 * one.eer.high
-        if high is None or gate.value is None:
-            agree = high is gate.value
-        else:
-            agree = abs(high - gate.value) <= _ROUNDED
-        if not agree:
-            yield f"gate '{gate.name}' says {gate.value}, and its comparison {high}"
+        eer = one.eer
+        told = [(gate.value, None if eer is None else 100 * eer.high)]
+        if gate.at_best is not None:
+            told.append((gate.at_best, None if eer is None else 100 * eer.rate))
+        for said, found in told:
+            if not _agree(said, found):
+                yield f"gate '{gate.name}' says {said}, and its comparison {found}"
+
+
+def _agree(said: float | None, found: float | None) -> bool:
+    if said is None or found is None:
+        return said is found
+    return abs(said - found) <= _ROUNDED
 
 
 def _faults(report: Report) -> Iterator[str]:

@@ -99,6 +99,7 @@ class Licences:
 class GatePolicy:
     policy: Literal["embedge.policy/2"]
     gates: Literal["all", "none"] | tuple[str, ...] = "all"
+    not_shown: Literal["fails", "told"] = "fails"
     must_run: tuple[Skippable, ...] = ()
     tar: tuple[TarRule, ...] = ()
     threshold: tuple[ThresholdRule, ...] = ()

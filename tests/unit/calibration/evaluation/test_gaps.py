@@ -2,32 +2,9 @@
 
 import numpy as np
 import pytest
+from two_groups import NOISE, RUNS, THRICE, flagged
 
-from embedge.calibration.evaluation.slices import GroupLabels, sliced
 from embedge.calibration.intervals.interval import Interval, ratio_at_least
-
-DIM, PEOPLE, PICTURES, RUNS = 32, 300, 4, 100
-THRESHOLD, NOISE = 0.5185, 0.46  # FMR 0.1 %, FNMR 2.6 %
-# of the other group: three times the FMR, or three times the FNMR, in a large draw
-THRICE = {"fmr": (0.092, NOISE), "fnmr": (0.0, 1.23 * NOISE)}
-
-
-def drawn(generator: np.random.Generator, alike: float, noise: float) -> np.ndarray:
-    centre = np.random.default_rng(7).normal(size=DIM)
-    people = np.sqrt(1 - alike) * generator.normal(size=(PEOPLE, DIM)) + np.sqrt(alike) * centre
-    spread = noise * generator.lognormal(0, 0.3, PEOPLE).repeat(PICTURES)[:, None]
-    rows = people.repeat(PICTURES, 0) + spread * generator.normal(size=(PEOPLE * PICTURES, DIM))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
-def flagged(seed: int, alike: float, noise: float) -> dict[str, bool]:
-    generator = np.random.default_rng(seed)
-    rows = np.concatenate([drawn(generator, 0.0, NOISE), drawn(generator, alike, noise)])
-    subjects = np.arange(2 * PEOPLE).repeat(PICTURES)
-    groups = GroupLabels({"group": np.repeat(["a", "b"], PEOPLE * PICTURES).tolist()})
-    return {
-        one.rate: one.words is not None for one in sliced(rows, subjects, groups, THRESHOLD).worst
-    }
 
 
 @pytest.mark.slow

@@ -5,7 +5,13 @@ import pytest
 
 from embedge.calibration.intervals import bootstrap
 from embedge.calibration.intervals.bootstrap import resampled
-from embedge.calibration.intervals.lead import Lead, clustered_interval, lead, tar_rounds
+from embedge.calibration.intervals.lead import (
+    Lead,
+    TarOfPeople,
+    clustered_interval,
+    lead,
+    tar_of_people,
+)
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import operating_point
 
@@ -18,14 +24,18 @@ def two_models(seed: int, noise: tuple[float, float]) -> Lead:
     people = np.repeat(generator.normal(size=(PEOPLE, 16)), PICTURES, 0)
     pictures = people + 0.6 * generator.normal(size=people.shape)
     labels = np.repeat(np.arange(PEOPLE), PICTURES)
-    tars, rounds = [], []
+    found = []
     for own in noise:
         rows = pictures + own * generator.normal(size=people.shape)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         scores = pairs_within(rows.astype(np.float32), labels)
-        tars.append(operating_point(scores, FMR).tar)
-        rounds.append(tar_rounds(resampled(scores, rounds=200), FMR))
-    return lead(tars[0] - tars[1], *rounds, PEOPLE)
+        found.append(tar_of_people(scores, operating_point(scores, FMR)))
+    return lead(*found)
+
+
+def shares(people: int, rounds: np.ndarray, rate: float = 0.5) -> TarOfPeople:
+    """Everybody alike: what is said of them is what the rounds say."""
+    return TarOfPeople(np.full(people, 6.0), np.full(people, 6 * rate), rounds)
 
 
 def test_equal_models_are_seldom_told_apart():
@@ -40,9 +50,10 @@ def test_a_better_model_is_seen_to_be_better():
 
 def test_what_is_hard_for_both_cancels_out():
     generator = np.random.default_rng(0)
-    hard, own = generator.normal(size=500), 0.1 * generator.normal(size=(2, 500))
-    paired = lead(0.0, hard + own[0], hard + own[1], 50)
-    apart = lead(0.0, hard + own[0], generator.permutation(hard) + own[1], 50)
+    hard, own = generator.normal(size=500), 0.01 * generator.normal(size=(2, 500))
+    paired = lead(shares(5000, 0.1 * hard + own[0]), shares(5000, 0.1 * hard + own[1]))
+    other = 0.1 * generator.permutation(hard)
+    apart = lead(shares(5000, 0.1 * hard + own[0]), shares(5000, other + own[1]))
     assert paired.high < apart.high / 5
 
 
@@ -50,11 +61,21 @@ def test_what_is_hard_for_both_cancels_out():
 def test_its_width_is_students_quantile_of_the_spread_of_differences(people):
     from scipy import stats
 
-    rounds = np.random.default_rng(1).normal(size=400)
-    found = lead(0.3, rounds, np.zeros(400), people)
+    rounds = 0.2 * np.random.default_rng(1).normal(size=400)
+    found = lead(shares(people, rounds, 0.6), shares(people, np.zeros(400), 0.5))
     width = stats.t.ppf(0.975, people - 1) * rounds.std() * (people / (people - 1)) ** 0.5
-    assert found.high - 0.3 == pytest.approx(width, rel=0.01)
-    assert found.high - 0.3 == pytest.approx(0.3 - found.low)
+    assert found.high - 0.1 == pytest.approx(width, rel=0.01)
+    assert found.high - 0.1 == pytest.approx(0.1 - found.low) or found.low < -0.4
+
+
+@pytest.mark.parametrize("people", [2, 12, 30, 300])
+def test_where_nothing_turned_as_much_may_be_lost_as_the_rule_of_three_says(people):
+    same = shares(people, np.zeros(200))
+    found, most = lead(same, same), 1 - 0.025 ** (1 / people)
+    assert found.difference == 0
+    assert found.high == pytest.approx(most, rel=0.05)
+    assert found.high >= most - 1e-12
+    assert found.low <= -most + 1e-12
 
 
 @pytest.mark.parametrize(("people", "confidence"), [(12, 0.9), (40, 0.95), (400, 0.99)])

@@ -5,6 +5,9 @@ import pytest
 
 from embedge.calibration.intervals.dyads import Lumps
 from embedge.calibration.intervals.people import Mates
+from embedge.calibration.intervals.rates import carried_point, evidence_of, tar_interval
+from embedge.calibration.pairs import pairs_within
+from embedge.calibration.rates import OperatingPoint
 
 FNMR, TRIALS = 0.004, 200
 
@@ -45,3 +48,18 @@ def test_a_heavier_lump_is_a_higher_bound(confidence):
     assert bounds == sorted(bounds)
     assert bounds[0] > 1e-3
     assert Lumps(1e-3, 1e-9, 1e-6).lower(confidence) < 1e-3
+
+
+def test_at_one_in_a_hundred_thousand_807_people_still_say_something():
+    """The interval of the TAR reached once from 30 to 100 %, of the same size of test."""
+    generator = np.random.default_rng(12)
+    people, labels = generator.normal(size=(807, 48)), np.repeat(np.arange(807), 3)
+    spread = 0.32 * generator.lognormal(0, 0.3, 807)[labels, None]
+    rows = people[labels] + spread * generator.normal(size=(len(labels), 48))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    evidence = evidence_of(pairs_within(rows.astype(np.float32), labels, tail_limit=40_000))
+    point = carried_point(evidence, 1e-5)
+    assert isinstance(point, OperatingPoint)
+    found = tar_interval(evidence, point)
+    assert found.low <= point.tar <= found.high
+    assert found.low > point.tar - 0.1

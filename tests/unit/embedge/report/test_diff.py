@@ -178,3 +178,27 @@ def test_what_a_gate_found_is_no_part_of_what_it_asks(sample: Report) -> None:
     changes = report_changes(before, after)
     assert [one.what for one in changes if one.definition] == []
     assert obstacles(before, after, changes) == []
+
+
+def test_what_is_no_longer_shown_is_worse_than_passed_and_better_than_failed(
+    sample: Report,
+) -> None:
+    def missed(value: Any, at_best: float) -> None:
+        gate = value["verdict"]["gates"][-1]  # no re-enrolment, at least 50 %
+        gate.update(value=40.0, passed=False, at_best=at_best)
+        value["verdict"]["passed"] = False
+
+    def short(value: Any) -> None:
+        missed(value, 60.0)
+
+    def failed(value: Any) -> None:
+        missed(value, 45.0)
+
+    fewer, lost = edited(sample, short), edited(sample, failed)
+    for before, after, turn in (
+        (sample, fewer, "worse"),
+        (fewer, lost, "worse"),
+        (lost, fewer, "better"),
+    ):
+        assert by_name(before, after)["gate no re-enrolment"].turn == turn
+    assert by_name(sample, fewer)["gate no re-enrolment"].after == "not shown"

@@ -23,6 +23,8 @@ def gate(**change: Any) -> dict[str, Any]:
         "direction": "max",
         "unit": "points",
         "passed": True,
+        "at_best": None,
+        "needs": None,
     } | change
 
 
@@ -47,6 +49,7 @@ def test_the_smallest_report_is_a_report() -> None:
         ({"value": None}, "says passed=True"),
         ({"direction": "min"}, "says passed=True"),
         ({"passed": False}, "says passed=False"),
+        ({"at_best": 0.6}, "is worse at best than at worst"),
         ({"value": float("nan")}, "finite"),
         ({"surprise": 1}, "surprise"),
     ],

@@ -6,6 +6,7 @@ from embedge.calibration.evaluation.figures import Key
 from embedge.pipeline.proving.bounds import Bounds, comparison_of, proof_gates
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
+from embedge.report.gate.ends import Estimate, gate_of_estimate
 from embedge.report.model import Gate
 
 __all__ = ["bounds_of", "gates_of"]
@@ -27,6 +28,7 @@ def bounds_of(recipe: Recipe) -> Bounds:
         tar_loss=gates.tar_loss,
         eer=gates.eer,
         looser=evaluate.threshold_shortage == "looser",
+        strict=gates.not_shown == "fails",
         whom="the student in torch",
         alone="the student",
     )
@@ -34,11 +36,16 @@ def bounds_of(recipe: Recipe) -> Bounds:
 
 def _cross_space_gate(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
     """Absent where the student has a space of its own and nobody asked for more."""
-    fmr, given = recipe.evaluate.gate_fmr, recipe.evaluate.gates.cross_space_tar
+    fmr, gates = recipe.evaluate.gate_fmr, recipe.evaluate.gates
+    given = gates.cross_space_tar
     one = comparison_of(findings, Key(TEACHER, student("fp32")))
     if given or one is not None:
         point = one.tar_at(fmr) if one is not None else None
-        least = None if point is None or point.low is None else 100 * point.low
-        bound = 100 * (_CROSS_SPACE if given is None else given)
+        found = None
+        if point is not None and point.tar is not None:
+            low, high = point.low or 0.0, 1.0 if point.high is None else point.high
+            found = Estimate(point.tar, low, high, findings.dataset.identities)
+        bound = _CROSS_SPACE if given is None else given
         what = f"TAR of student probes in the teacher's gallery at FMR {fmr:g}, lower end"
-        yield Gate.of("no re-enrolment", what, least, bound, "min", "%")
+        strict = gates.not_shown == "fails"
+        yield gate_of_estimate("no re-enrolment", what, found, bound, "min", strict=strict)

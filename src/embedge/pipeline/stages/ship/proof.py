@@ -18,7 +18,7 @@ from embedge.typed import plain, structured
 
 __all__ = ["findings_from_views", "findings_of", "parity_stage"]
 
-_FORM = 4  # of the findings on disk
+_FORM = 5  # of the findings on disk
 
 
 def parity_stage(

@@ -21,8 +21,8 @@ __all__ = ["headline_view", "verdict_view"]
 
 def verdict_view(report: Report) -> dict[str, Any]:
     gates = report.verdict.gates
-    failed = [gate for gate in gates if not gate.passed]
-    kind = "passed" if report.verdict.passed else "failed"
+    failed, short = report.verdict.failed, report.verdict.not_shown
+    kind = "failed" if failed else "undecided" if short else "passed"
     if not gates:  # a device's bench, say: nothing was asked, so nothing was passed
         kind = "measured"
     cautions = cautions_of(report)
@@ -32,15 +32,16 @@ def verdict_view(report: Report) -> dict[str, Any]:
     return {
         "kind": kind,
         "word": _WORDS.get(kind, kind.capitalize()),
-        "sentence": _sentence(gates, failed) + _but(len(against)),
+        "sentence": _sentence(gates, failed, short) + _but(len(against)),
         "against": against,
         "unchecked": [one.text for one in cautions if one.kind == "unchecked"],
         "few": [one.text for one in cautions if one.kind == "few"],
-        "gates": [_gate(gate) for gate in [*failed, *(g for g in gates if g.passed)]],
+        "gates": [_gate(one) for one in [*failed, *short, *(g for g in gates if g.passed)]],
     }
 
 
-_WORDS = {"reserved": "Passed with reservations"}
+_WORDS = {"reserved": "Passed with reservations", "undecided": "Not shown"}
+_MARKS = {"passed": "pass", "not shown": "short", "failed": "fail"}
 
 
 def _but(facts: int) -> str:
@@ -49,21 +50,29 @@ def _but(facts: int) -> str:
     return f" {facts} fact{'s speak' if facts > 1 else ' speaks'} against it."
 
 
-def _sentence(gates: Sequence[Gate], failed: Sequence[Gate]) -> str:
+def _sentence(gates: Sequence[Gate], failed: Sequence[Gate], short: Sequence[Gate]) -> str:
     count = len(gates)
     if not count:
         return "No gate was set: the figures stand for themselves."
-    if not failed:
+    if not failed and not short:
         return "Its only gate holds." if count == 1 else f"All {count} gates hold."
-    names = ", ".join(gate.name for gate in failed)
-    return f"{len(failed)} of {count} gates {'fails' if len(failed) == 1 else 'fail'}: {names}."
+    told = []
+    if failed:
+        names = ", ".join(gate.name for gate in failed)
+        fails = "fails" if len(failed) == 1 else "fail"
+        told.append(f"{len(failed)} of {count} gates {fails}: {names}.")
+    if short:
+        names = ", ".join(gate.name for gate in short)
+        are = "is" if len(short) == 1 else "are"
+        told.append(f"{len(short)} of {count} gates {are} not shown by so few people: {names}.")
+    return " ".join(told)
 
 
 def _gate(gate: Gate) -> dict[str, Any]:
     return {
         "name": gate.name,
         "what": gate.what,
-        "passed": gate.passed,
+        "mark": _MARKS[gate.outcome],
         "value": value_text(gate.value, gate.unit),
         "bound": bound_text(gate.bound, gate.direction, gate.unit),
         "margin": _margin(gate),
@@ -73,6 +82,9 @@ def _gate(gate: Gate) -> dict[str, Any]:
 def _margin(gate: Gate) -> str:
     if gate.value is None:
         return "counts as failed"
+    if gate.outcome == "not shown":
+        best = f"{value_text(gate.at_best, gate.unit)} seen"
+        return f"{best}; it takes {gate.needs:,} people or more" if gate.needs else best
     apart, unit = abs(gate.value - gate.bound), gate.unit
     if apart == 0:
         return "exactly at the bound" if gate.bound else "as it must be"

@@ -32,6 +32,15 @@ def test_a_verdict_has_a_line_per_gate() -> None:
     assert second.startswith("FAIL    not measured")
 
 
+def test_what_is_not_shown_is_told_twice_and_never_called_a_pass() -> None:
+    short = Gate.of("loss", "TAR lost", 6.0, 1.0, "max", "points", at_best=0.0, needs=369)
+    fine = Gate.of("g", "TAR lost", 0.25, 1.0, "max", "points")
+    _, line, last = gate_lines(Verdict.of([fine, short])).splitlines()
+    assert line.startswith("NOT SHOWN")
+    assert line.endswith("TAR lost (0 points seen, needs at least 369 people)")
+    assert last == "NOT SHOWN: too few people are judged to tell of 1 of 2 gates: loss"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

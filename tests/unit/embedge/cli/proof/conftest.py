@@ -20,7 +20,7 @@ def good(tmp_path: Path) -> Path:
 @pytest.fixture
 def bad(tmp_path: Path) -> Path:
     def spoil(value: Any) -> None:
-        value["verdict"]["gates"][-1].update(value=5.0, passed=False)
+        value["verdict"]["gates"][-1].update(value=5.0, passed=False, at_best=6.0)
         value["verdict"]["passed"] = False
 
     path = tmp_path / "bad.json"

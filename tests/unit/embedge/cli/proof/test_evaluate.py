@@ -112,11 +112,13 @@ def test_a_list_of_strangers_is_no_proof(
     assert "list of 1 name, 0 among these people" in read["people"]
 
 
-def test_a_missed_gate_is_told_with_value_bound_and_option(
+def test_a_gate_that_is_not_shown_is_told_with_value_bound_option_and_people(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = tmp_path / "a.onnx"
     model.write_bytes(tiny_onnx(tiny_contract(64)))
     asked = ["evaluate", "--models", str(model), "--all-pairs", "--root", str(people(tmp_path))]
-    assert main([*asked, "--eer-at-most", "0.001"]) == 3
-    assert ", not ≤ 0.1 % (--eer-at-most): equal error rate of" in capsys.readouterr().err
+    assert main([*asked, "--eer-at-most", "0.001"]) == 0
+    told = capsys.readouterr().err
+    assert "is NOT SHOWN to hold" in told
+    assert ", not ≤ 0.1 % (--eer-at-most); 0 % seen, needs at least 3,689 people: equal" in told

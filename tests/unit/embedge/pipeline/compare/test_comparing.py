@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny_school import run_in, tiny_recipe
 
+from embedge.calibration.intervals.lead import TarOfPeople
 from embedge.pipeline.compare import comparing
 from embedge.pipeline.compare.comparing import Contestant, compare_methods, shown_fmr
 from embedge.pipeline.recipe import Recipe
@@ -38,10 +39,12 @@ class FakeJudge:
         return Stage(f"judged-{name}", name, self.folder, facts)
 
 
-def rounds(judged: Stage) -> dict[str, np.ndarray]:
+def rounds(judged: Stage) -> dict[str, TarOfPeople]:
     noise = np.random.default_rng(0).normal(0, 0.01, 200)
     return {
-        f"{metric}/{KEY}": found["tar"][KEY] + noise
+        f"{metric}/{KEY}": TarOfPeople(
+            np.full(200, 5.0), np.full(200, 5 * found["tar"][KEY]), found["tar"][KEY] + noise
+        )
         for metric, found in judged.facts.items()
         if found["tar"][KEY] is not None
     }

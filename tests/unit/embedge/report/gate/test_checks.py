@@ -154,3 +154,21 @@ def test_a_policy_that_checks_nothing_fails(sample: Report) -> None:
 def test_a_unit_stands_on_both_sides(sample: Report) -> None:
     told = [said for _, said in outcome(sample, gates=["no re-enrolment"])]
     assert told[0].count("%") == 2
+
+
+@pytest.mark.parametrize(("asked", "failed"), [({}, True), ({"not_shown": "told"}, False)])
+def test_what_too_few_people_show_fails_unless_the_policy_says_otherwise(
+    sample: Report, asked: dict[str, Any], failed: bool
+) -> None:
+    short = Gate.of("loss", "TAR lost", 6.0, 1.0, "max", "points", at_best=0.2, needs=412)
+    policy = policy_from_json({"policy": "embedge.policy/2", "gates": ["loss"], **asked})
+    check, *_ = checks(replace(sample, verdict=Verdict.of([short])), policy)
+    assert (check.passed, check.failed) == (False, failed)
+    assert check.why == "not 6 points ≤ 1 points (0.2 points seen, needs at least 412 people)"
+
+
+def test_a_policy_that_only_wants_to_be_told_still_fails_what_failed(sample: Report) -> None:
+    lost = Gate.of("loss", "TAR lost", 6.0, 1.0, "max", "points", at_best=1.2)
+    policy = policy_from_json({"policy": "embedge.policy/2", "not_shown": "told"})
+    check, *_ = checks(replace(sample, verdict=Verdict.of([lost])), policy)
+    assert check.failed

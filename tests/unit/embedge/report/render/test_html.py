@@ -145,6 +145,23 @@ def test_a_failed_report_names_the_failures_first(sample: Report) -> None:
     assert words.index("not measured") < words.index("fp32 parity")
 
 
+def test_what_too_few_people_tell_is_no_pass_on_the_page(sample: Report) -> None:
+    *others, last = sample.verdict.gates
+    short = Gate.of(
+        "int8-cpu accuracy", "TAR lost", 6.0, 1.0, "max", "points", at_best=0.0, needs=369
+    )
+    page = html_from_report(replace(sample, verdict=Verdict.of([*others, short])))
+    words = Tree(page).words
+    assert "Not shown 1 of 10 gates is not shown by so few people: int8-cpu accuracy." in words
+    assert "0 points seen; it takes 369 people or more" in words
+    assert words.index("it takes 369 people") < words.index("fp32 parity")
+    assert 'aria-label="not shown"' in page
+    assert "Passed" not in words
+    both = [Gate.of(last.name, "", None, 1.0, "max"), short, *others]
+    told = Tree(html_from_report(replace(sample, verdict=Verdict.of(both)))).words
+    assert "1 of 11 gates fails: no re-enrolment. 1 of 11 gates is not shown" in told
+
+
 def test_without_pictures_no_face_and_no_name_is_shown(sample: Report) -> None:
     page = html_from_report(without_pictures(sample))
     assert "<img" not in page

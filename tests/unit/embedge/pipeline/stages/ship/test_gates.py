@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from sample_report import sample_findings, sample_recipe, sample_report
 
@@ -13,6 +14,7 @@ from embedge.calibration.evaluation.figures import (
     Side,
     TarPoint,
 )
+from embedge.calibration.intervals.lead import Lead, TarOfPeople, lead
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.stages.ship.gates import gates_of
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
@@ -91,7 +93,7 @@ def test_a_promise_that_the_people_judged_refute_fails(findings: ParityResult) -
     """As of a threshold that was lowered afterwards."""
     assert gates(findings)["thresholds hold"].passed
     broken = gates(at_threshold(findings, 0.011))["thresholds hold"]
-    assert (broken.value, broken.passed) == (pytest.approx(1.1), False)
+    assert (broken.value, broken.outcome) == (pytest.approx(1.1), "failed")
 
 
 def test_thresholds_set_on_people_who_are_judged_fail(findings: ParityResult) -> None:
@@ -111,13 +113,37 @@ def test_a_student_of_a_foreign_head_does_not_pass(findings: ParityResult) -> No
 
 def test_the_default_policy_fails_a_useless_student(findings: ParityResult) -> None:
     """One whose scores say nothing: equal error near a half, accepted as often as a stranger."""
-    useless = replace(compared(findings, ALONE), eer=EqualErrorRate(0.09, 0.07, 0.11, 0.3))
+    useless = replace(compared(findings, ALONE), eer=EqualErrorRate(0.09, 0.01, 0.11, 0.3))
     others = tuple(one for one in findings.comparisons if one.key != ALONE)
-    assert not gates(replace(findings, comparisons=(*others, useless)))["equal error rate"].passed
+    told = gates(replace(findings, comparisons=(*others, useless)))["equal error rate"]
+    assert told.outcome == "failed"
     point = TarPoint(0.01, tar=0.79, low=0.7, high=0.85, threshold=0.2)
     lost = replace(compared(findings, ACROSS), tar=(point,))
     others = tuple(one for one in findings.comparisons if one.key != ACROSS)
-    assert not gates(replace(findings, comparisons=(*others, lost)))["no re-enrolment"].passed
+    told = gates(replace(findings, comparisons=(*others, lost)))["no re-enrolment"]
+    assert told.outcome == "failed"
+
+
+@pytest.mark.parametrize(("strict", "outcome"), [("told", "not shown"), ("fails", "failed")])
+def test_sixty_people_cannot_show_that_a_point_is_kept_however_alike_the_answers_are(
+    findings: ParityResult, strict: str, outcome: str
+) -> None:
+    """Nothing turned: up to the rule of three on people may be lost all the same."""
+    same = TarOfPeople(np.full(60, 45.0), np.full(60, 45.0), np.ones(200))
+    fp16 = replace(findings.artifacts["fp16"], loss=lead(same, same))
+    dataset = replace(findings.dataset, identities=60)
+    sure = replace(findings, dataset=dataset, artifacts={**findings.artifacts, "fp16": fp16})
+    gate = gates(sure, gates={"not_shown": strict})["fp16 accuracy"]
+    assert (gate.outcome, gate.passed) == (outcome, False)
+    assert gate.value == pytest.approx(100 * (1 - 0.025 ** (1 / 60)), rel=0.05)
+    if outcome == "not shown":
+        assert (gate.at_best, gate.needs) == (0, 369)
+
+
+def test_a_rate_beyond_its_bound_fails_however_wide_its_interval_is(findings: ParityResult) -> None:
+    fp16 = replace(findings.artifacts["fp16"], loss=Lead(0.02, -0.5, 0.5))
+    lost = replace(findings, artifacts={**findings.artifacts, "fp16": fp16})
+    assert gates(lost)["fp16 accuracy"].outcome == "failed"
 
 
 def test_a_student_with_a_space_of_its_own_is_asked_only_when_somebody_demands_it(
