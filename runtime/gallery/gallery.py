@@ -262,7 +262,7 @@ class Gallery(Closing):
             if number is not None:
                 state = ledger.erase(connection, seen.state, number, name)
                 count = {name: proof.templates}
-                state = ledger.notes.record(connection, state, "erase", count)
+                state = ledger.notes.record(connection, state, "erase", count, [number])
                 self.mirror.put(connection, state)
         self.mirror.scrub()
         if not prove:
@@ -294,10 +294,7 @@ class Gallery(Closing):
         self.mirror.scrub()
 
     def renew(self, new_key: bytes | None = None) -> None:
-        """New encryption and new rotated templates: older copies match nothing any more.
-
-        What it is not: protection of templates from somebody who has file and key.
-        """
+        """New keys for everybody: under a `new_key` no older copy opens."""
         checked_key(new_key, self.mirror.path)
         with self._lock:
             key = new_key or self.mirror.key
@@ -325,13 +322,15 @@ class Gallery(Closing):
             number, ledger = seen.number(name), seen.ledger
             if number is None:
                 raise _nobody(name, self.mirror.path)
-            sides = seen.side, ledger.side(seen.state, hidden=True)
-            templates = [exported(each, *sides) for each in ledger.templates(connection, number)]
+            across, other = seen.side.across, ledger.side(seen.state, hidden=True)
+            templates = [
+                exported(each, across=across) for each in ledger.templates(connection, number)
+            ]
             who = pseudonym(seen.state, name)
             trail = [entry for entry in _trail(connection, seen) if entry["who"] == who]
-        told = {"person": name, "contract": sides[0].contract.to_json()}
+        told = {"person": name, "contract": seen.side.contract.to_json()}
         if seen.state.crossing is not None and seen.state.crossing.kept:
-            told["other_contract"] = sides[1].contract.to_json()
+            told["other_contract"] = other.contract.to_json()
         return {**told, "templates": templates, "audit": trail}
 
     def audit(self) -> Iterator[dict[str, Any]]:

@@ -60,8 +60,7 @@ class Seen:
     def search(
         self, embeddings: Embeddings, contract: EmbeddingContract, count: int, handicap: float
     ) -> list[list[Ranked]]:
-        side = self.side
-        queries = side.turned(checked_rows(embeddings, contract, side.contract))
+        queries = checked_rows(embeddings, contract, self.side.contract)
         if isinstance(self.index, TwoKinds):
             found = self.index.search(queries, count, handicap)
         else:

@@ -67,8 +67,7 @@ def test_what_is_packed_is_unpacked(kind, data, dim, wide):
         for across in (False, True):
             sides = [each.at(across=across) for each in run]
             wanted = b"".join(side.tobytes() for side in sides if side is not None)
-            width = dim * dtype.itemsize
-            stored, marks = marked_rows(body, width, dtype.itemsize, across=across)
+            stored, marks = marked_rows(body, dtype.itemsize, across=across)
             assert stored == wanted
             newer = across or run[0].across is None
             told = bytes(each.mark if newer else 0 for each in run)

@@ -11,6 +11,7 @@ from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.migration.crossing import Counted
 from embedge.runtime.gallery.migration.side import Side
 from embedge.runtime.gallery.sealed.templates import BRIDGED, NATIVE, Template, is_unit
+from embedge.runtime.gallery.search.int8 import float_from_rows
 from embedge.runtime.policy import NIST_800_63B, Policy
 from embedge.runtime.threshold import Threshold
 
@@ -61,7 +62,7 @@ def replace_bridged(
             new = {column: stored[0], "mark": NATIVE}
             return [replace(each, **new) if each.record == chosen else each for each in some]
 
-        state = seen.ledger.change(connection, seen.state, number, changed)
+        state = seen.ledger.reseal(connection, seen.state, seen.ledger, changed, number)
         state = replace(state, crossing=crossing.without(Counted(bridged=1)))
         state = seen.ledger.notes.record(connection, state, "replace", {name: 1})
         gallery.mirror.put(connection, state)
@@ -82,4 +83,4 @@ def _allowed(policy: Policy, *, native: bool, other_factor: bool) -> bool:
 def _cosines(side: Side, templates: Sequence[Template], row: Embeddings) -> list[float]:
     """-1 for what is not searched."""
     rows = [each.at(across=side.across) for each in templates]
-    return [-1.0 if each is None else float(side.plain(each[None])[0] @ row) for each in rows]
+    return [-1.0 if each is None else float(float_from_rows(each[None])[0] @ row) for each in rows]

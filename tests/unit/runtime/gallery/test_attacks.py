@@ -291,8 +291,8 @@ def test_things_that_are_not_galleries(tmp_path):
 
 
 def test_a_later_format(path):
-    sql(path, "PRAGMA user_version=3")
-    refused(path, "E-GALLERY-FORMAT", "format 3")
+    sql(path, "PRAGMA user_version=260")
+    refused(path, "E-GALLERY-FORMAT", "format 4")
 
 
 def test_a_page_that_lists_its_rows_without_an_end(path):

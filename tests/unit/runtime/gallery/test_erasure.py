@@ -134,7 +134,7 @@ def test_the_proof_says_what_for_where_and_what_it_cannot_know(tmp_path):
     with create(tmp_path) as gallery:
         gallery.enroll("ann", unit(0), CONTRACT)
         said = gallery.erase("ann", prove=True).to_json()
-    for form in ("as stored (float32)", "float16", "int8", "wrapped key"):
+    for form in ("the templates (float32)", "float16", "int8", "wrapped key"):
         assert any(form in text for text in said["forms"])
     assert any("snapshots" in text for text in said["unknown"])
     assert said["proven"] is True
