@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -396,3 +397,13 @@ def test_a_device_as_key_file_has_no_end():
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=20
     )
     assert "E-KEY" in done.stderr
+
+
+def test_every_test_that_keeps_an_attack_out_exists():
+    root = Path(__file__).parents[4]
+    page, file = (root / "docs/reference/attacks.md").read_text(), ""
+    named = re.findall(r"`(tests/[\w/.]+)?::(\w+)`", page)
+    assert len(named) > 50
+    for where, name in named:
+        file = where or file
+        assert f"def {name}(" in (root / file).read_text(), (file, name)
