@@ -140,6 +140,7 @@ class Sweep:
         self.shim = ctypes.CDLL(library)
         self.folder, self.path = folder, folder / "g"
         self.operation, self.space = OPERATIONS[name], OLD.space
+        self.untouched: tuple[State | None, str, str] | None = None
         self.whole, self.secrets = self._base()
 
     def _base(self) -> tuple[bytes, list[bytes]]:
@@ -204,6 +205,19 @@ class Sweep:
         outcome, text = json.loads(heard)
         return outcome, text
 
+    def _looked(self, outcome: str) -> tuple[State | None, str, str]:
+        """(what is in the file, the space searched, why it cannot go on); once only for all the
+        points that have left every byte as it was."""
+        files = [(file.name, file.read_bytes()) for file in self.folder.iterdir()]
+        untouched = outcome != "done" and files == ([("g", self.whole)] if self.whole else [])
+        if untouched and self.untouched is not None:
+            return self.untouched
+        found = self._found()
+        stuck = self._cannot_go_on() if self.operation.again else ""
+        if untouched:
+            self.untouched = found, self.space, stuck
+        return found, self.space, stuck
+
     def _found(self) -> State | None:
         """What is in the file afterwards; None where no gallery was created."""
         if not self.path.exists() or not self.path.stat().st_size:
@@ -247,7 +261,7 @@ class Sweep:
         if outcome == "crashed":
             return said
         try:
-            found = self._found()
+            found, self.space, stuck = self._looked(outcome)
         except (EmbedgeError, AssertionError):
             return traceback.format_exc()
         if found not in (before, after):
@@ -257,8 +271,8 @@ class Sweep:
         spaces = self.operation.spaces
         if self.space not in spaces or (outcome == "done" and self.space != spaces[1]):
             return f"searched is {self.space}"
-        if self.operation.again and (problem := self._cannot_go_on()):
-            return problem
+        if stuck:
+            return stuck
         unchanged = "nothing was changed" in said or "no gallery was created" in said
         if outcome == "refused" and unchanged and before != after and found != before:
             return f"not as it was before: {found}, {said}"

@@ -9,11 +9,11 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from in_memory import memory_folder
 
 HERE = Path(__file__).parent
 FEWEST_POINTS = {
@@ -43,10 +43,8 @@ def shim(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """In memory where there is room: thousands of small files come and go."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=memory) as name:
-        yield Path(name)
+    with memory_folder() as name:
+        yield name
 
 
 @pytest.mark.parametrize("operation", FEWEST_POINTS)
