@@ -61,10 +61,7 @@ class Seen:
         self, embeddings: Embeddings, contract: EmbeddingContract, count: int, handicap: float
     ) -> list[list[Ranked]]:
         queries = checked_rows(embeddings, contract, self.side.contract)
-        if isinstance(self.index, TwoKinds):
-            found = self.index.search(queries, count, handicap)
-        else:
-            found = self.index.search(queries, count)
+        found = self.index.search(queries, count, handicap)
         return [[each.rounded_in() for each in best] for best in found]
 
 

@@ -50,6 +50,7 @@ __all__ = ["KEY_BYTES", "Change", "Ledger", "Part", "wrapped_bytes"]
 KEY_BYTES = 32  # of a person, at the start of what is wrapped
 Change = Callable[[list[Template]], list[Template]]
 _PART = 2048  # templates handed over together
+_PEOPLE = "SELECT id, sealed FROM person WHERE id BETWEEN ? AND ? ORDER BY id"
 _OF_PERSON = "SELECT id, sealed FROM record WHERE person = ? ORDER BY id"
 _LOAD = (
     "SELECT r.id, r.person, r.sealed, p.sealed FROM record r JOIN person p ON p.id = r.person"
@@ -279,20 +280,12 @@ class Ledger:
 
     def erase(self, connection: Connection, state: State, person: int, name: str) -> State:
         """SQLite overwrites what it deletes. Failed attempts under the name go too."""
-        rows = self.sealed_rows(connection, person)
         templates, crossing = self.templates(connection, person), state.crossing
         gone = crossing.counted(templates) if crossing else Counted(len(templates))
-        connection.execute("DELETE FROM record WHERE person = ?", (person,))
-        connection.execute("DELETE FROM person WHERE id = ?", (person,))
+        state = self.reseal(connection, state, self, lambda _: [], person)
         state = self.notes.put(connection, state, ATTEMPTS, attempt_number(state, name), None)
         return state.next(
-            rewritings=state.rewritings + 1,
-            unscrubbed=1,
-            people=state.people - 1,
-            records=state.records - len(rows) + 1,
-            templates=state.templates - gone.searched,
-            crossing=crossing and crossing.without(gone),
-            rows=self.sum_of.changed(state.rows, [], [each[-TAG:] for each in rows]),
+            templates=state.templates - gone.searched, crossing=crossing and crossing.without(gone)
         )
 
     def reseal(
@@ -307,9 +300,9 @@ class Ledger:
 
         What is `changed` to nothing goes, and whoever has nothing left.
         """
-        query = "SELECT id, sealed FROM person WHERE ? IN (id, -1) ORDER BY id"
         old, new, people, records = list[bytes](), list[bytes](), 0, 0
-        for number, key in connection.execute(query, (person or -1,)).fetchall():
+        one = (0, 1 << 62) if person is None else (person, person)
+        for number, key in connection.execute(_PEOPLE, one).fetchall():
             before = self._records(connection, number, key)
             old += [key[-TAG:], *(each.tag for each in before)]
             wrapped, seal = other._new_key(number, self.name(number, key))
