@@ -25,14 +25,14 @@ from embedge.runtime.gallery.enrolment import (
 from embedge.runtime.gallery.erasure import ErasureProof, proof_of
 from embedge.runtime.gallery.keys import checked_key
 from embedge.runtime.gallery.migration.crossing import Crossing
-from embedge.runtime.gallery.migration.side import Side, exported
+from embedge.runtime.gallery.migration.side import exported
 from embedge.runtime.gallery.mirror import Mirror, Seen
 from embedge.runtime.gallery.sealed.header import new_header
 from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.notes import AUDIT, pseudonym
 from embedge.runtime.gallery.sealed.repeats import first_like
 from embedge.runtime.gallery.sealed.state import State
-from embedge.runtime.gallery.sealed.templates import Group, is_unit, matrix_of
+from embedge.runtime.gallery.sealed.templates import Group, matrix_of
 from embedge.runtime.gallery.search.index import require_search
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows
 from embedge.runtime.gallery.search.ranking import Ranked
@@ -215,7 +215,7 @@ class Gallery(Closing):
         if not names:
             return []
         with self.mirror.writing() as (connection, seen):
-            matrix = _stored(seen.side, rows)
+            matrix = seen.side.kept(rows)
             ids, groups = _grouped(connection, seen, names, matrix, source)
             if groups:
                 state = seen.ledger.add(connection, seen.state, groups)
@@ -340,17 +340,6 @@ class Gallery(Closing):
 
     def close(self) -> None:
         self.mirror.close()
-
-
-def _stored(side: Side, rows: Embeddings) -> Matrix:
-    matrix = side.stored(rows)
-    if is_unit(matrix):
-        return matrix
-    raise EmbedgeError(
-        "E-EMBEDDING",
-        "an embedding has numbers so large that one byte a dimension cannot hold them",
-        remedy="Use a gallery of float32 rows",
-    )
 
 
 def _grouped(

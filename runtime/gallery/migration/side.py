@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.sealed.templates import Template
+from embedge.runtime.gallery.sealed.templates import Template, is_unit
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows, int8_from_float
 
 __all__ = ["Side", "exported"]
@@ -25,6 +26,17 @@ class Side:
 
     def stored(self, embeddings: Embeddings) -> Matrix:
         return int8_from_float(embeddings) if self.int8 else embeddings
+
+    def kept(self, embeddings: Embeddings) -> Matrix:
+        """As they are stored, or refused where a byte a dimension holds too little of them."""
+        matrix = self.stored(embeddings)
+        if is_unit(matrix):
+            return matrix
+        raise EmbedgeError(
+            "E-EMBEDDING",
+            "an embedding has numbers so large that one byte a dimension cannot hold them",
+            remedy="Use a gallery of float32 rows",
+        )
 
     def template(self, record: str, enrolled: str, source: str, row: Matrix) -> Template:
         """A native one, of this side only."""
