@@ -1,8 +1,8 @@
 """Runs under `faults.c`: each operation once for every call it makes, which fails or is its last.
 
-    LD_PRELOAD=faults.so python sweep.py faults.so FOLDER [OPERATION ...]
+    LD_PRELOAD=faults.so python sweep.py faults.so FOLDER OPERATION [PART PARTS]
 
-Prints one JSON line an operation: how many calls and points there were, and what went wrong.
+Prints one JSON line: how many calls and points there were, and what went wrong.
 """
 
 import ctypes
@@ -305,30 +305,34 @@ class Sweep:
                 return f"erased bytes are in {file.name}"
         return ""
 
-    def run(self) -> dict[str, object]:
+    def run(self, part: int, parts: int) -> dict[str, object]:
+        """Every point; of several parts every so many."""
         outcome, text = self._child(-1, COUNT, 0)
         assert outcome == "done", text
         kinds: list[int] = json.loads(text)
         outcomes: Counter[str] = Counter()
         wrong: list[str] = []
-        for action, number, applies in ACTIONS:
-            for point, kind in enumerate(kinds):
-                if kind in applies:
-                    outcome, said = self._child(point, action, number)
-                    outcomes[outcome] += 1
-                    if problem := self._wrong(outcome, said):
-                        wrong.append(f"call {point} kind {kind} {action=} {number=}: {problem}")
+        todo = [
+            (point, kind, action, number)
+            for action, number, applies in ACTIONS
+            for point, kind in enumerate(kinds)
+            if kind in applies
+        ]
+        for point, kind, action, number in todo[part::parts]:
+            outcome, said = self._child(point, action, number)
+            outcomes[outcome] += 1
+            if problem := self._wrong(outcome, said):
+                wrong.append(f"call {point} kind {kind} {action=} {number=}: {problem}")
         points = sum(outcomes.values())
         return {"calls": len(kinds), "points": points, **outcomes, "wrong": wrong}
 
 
 def main() -> None:
-    library, folder, *names = sys.argv[1:]
+    library, folder, name, *share = sys.argv[1:]
     database.WAIT = 0.2
-    for name in names or OPERATIONS:
-        print(
-            json.dumps({"operation": name, **Sweep(library, Path(folder), name).run()}), flush=True
-        )
+    part, parts = map(int, share or (0, 1))
+    found = Sweep(library, Path(folder), name).run(part, parts)
+    print(json.dumps({"operation": name, **found}), flush=True)
 
 
 if __name__ == "__main__":
