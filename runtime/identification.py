@@ -6,7 +6,8 @@ from typing import Any, Protocol, SupportsIndex
 
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.gallery import Gallery, require_count
+from embedge.runtime.gallery.enrolment import require_count
+from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.search.ranking import Ranked
 from embedge.runtime.matcher import FaceMatcher

@@ -39,7 +39,7 @@ from embedge.runtime.gallery.search.ranking import Ranked
 from embedge.runtime.gallery.storage.database import Database, is_there
 from embedge.runtime.gallery.storage.failures import key_error
 
-__all__ = ["Gallery", "GalleryInfo", "require_count"]
+__all__ = ["Gallery", "GalleryInfo"]
 
 _SAME = 0.999  # a cosine that rounding to one byte a dimension leaves the same picture
 _TRIES = 2  # before the last

@@ -130,17 +130,16 @@ def _is_own(journal: Path, real: Path) -> bool:
         return True  # finished meanwhile, by its writer
     if size and not start.startswith(_SQLITE):
         return True  # too damaged to tell
-    if not pages:
-        return _counter(start) <= 1  # it creates the file
-    if not size:
-        return False  # created anew, where another was moved away
+    here, before = (int.from_bytes(each[_USER_VERSION], "big") for each in (start, first))
+    tied = here >> 8 == _tie(head[_NONCE])
+    if not pages or not size:  # it creates the file; or another was moved away from here
+        return not pages and (tied or not size)
     if not count:  # the file was not written yet: played back, it is cut to its length
         return size == pages * PAGE
     if page != PAGE or number != b"\0\0\0\1":
-        return True  # not written by this version
-    here, before = (int.from_bytes(each[_USER_VERSION], "big") for each in (start, first))
+        return False  # no gallery's
     compacted = here == before and _counter(start) == _counter(first) + 1  # which ties nothing
-    return start == first or compacted or here >> 8 == _tie(head[_NONCE])
+    return start == first or tied or compacted
 
 
 def _counter(page: bytes) -> int:

@@ -113,6 +113,16 @@ def test_not_into_a_copy_that_went_another_way(tmp_path):
         assert gallery.people() == ["ann", "eve"]
 
 
+@pytest.mark.parametrize("at", [24, 512], ids=["size of its pages", "its first page"])
+def test_not_one_that_no_gallery_writes(tmp_path, at):
+    path = made(tmp_path / "d", "ann")
+    crash(path)
+    journal = bytearray(Path(f"{path}-journal").read_bytes())
+    journal[at : at + 4] = (8192).to_bytes(4, "big")
+    Path(f"{path}-journal").write_bytes(journal)
+    refused(tmp_path, lambda: check(path, KEY))
+
+
 def test_not_into_a_new_gallery_where_one_was_moved_away(tmp_path):
     path = made(tmp_path / "d", "ann")
     crash(path)
