@@ -6,7 +6,8 @@ from typing import Any, Protocol, SupportsIndex
 
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.gallery import Gallery, require_count
+from embedge.runtime.gallery.enrolment import require_count
+from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.search.ranking import Ranked
 from embedge.runtime.matcher import FaceMatcher
@@ -30,11 +31,16 @@ __all__ = [
     "require_count",
 ]
 
+_EQUAL = 1e-4  # of cosine: what batches and bytes make of one picture; no two pictures are as near
+_RIVALS = 5  # people looked for, however few are to be told: as many may share a picture
+
 
 @dataclass(frozen=True, slots=True)
 class Identification:
     """`person` is the best candidate if strictly above the threshold, else None.
 
+    `tied` are people who are accepted and equally like the face, but for rounding: one picture
+    enrolled under two names, most likely. Nothing chooses between them, so `person` is None.
     `threshold` is the one of the best candidate's template: bridged templates have their own.
     `fpir` is the upper bound of the chance that a search of `templates` templates takes a
     stranger for somebody, had the comparisons been independent.
@@ -46,11 +52,13 @@ class Identification:
     templates: int
     fpir: float
     by_bridge: bool = False
+    tied: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         best = f", best {self.candidates[0]}" if self.candidates else ""
+        said = self.person or (f"one of {', '.join(self.tied)}" if self.tied else "nobody")
         return (
-            f"<Identification: {self.person or 'nobody'}{best}, threshold"
+            f"<Identification: {said}{best}, threshold"
             f" {self.threshold.value:.4f}, {self.templates} templates, fpir {self.fpir:.2g}>"
         )
 
@@ -65,6 +73,7 @@ class Identification:
             "templates": self.templates,
             "fpir": self.fpir,
             "by_bridge": self.by_bridge,
+            "tied": list(self.tied),
         }
 
 
@@ -155,6 +164,9 @@ class _Limits:
     bridged: Threshold
     templates: int
 
+    def of(self, found: Ranked) -> Threshold:
+        return self.bridged if found.bridged else self.native
+
 
 class _Look(Protocol):
     """One state of a gallery, of whatever kind."""
@@ -212,21 +224,23 @@ def _searched(
     with gallery.look() as look:
         limits = _limits(matcher, look, policy, threshold)
         handicap = limits.bridged.value - limits.native.value
-        found = look.search(rows, matcher.contract, max(count, 1), handicap)
+        found = look.search(rows, matcher.contract, max(count, _RIVALS), handicap)
     worst = max(limits.native.fmr_upper, limits.bridged.fmr_upper)
     fpir = identification_rate(worst, limits.templates)
     return [_decided(best, count, limits, fpir) for best in found]
 
 
 def _decided(best: Sequence[Ranked], count: int, limits: _Limits, fpir: float) -> Identification:
-    by_bridge = bool(best) and best[0].bridged
-    threshold = limits.bridged if by_bridge else limits.native
-    accepted = bool(best) and best[0].cosine > threshold.value
+    above = [each.cosine - limits.of(each).value for each in best]
+    equal = [each for each, margin in zip(best, above) if margin > max(0.0, above[0] - _EQUAL)]
+    accepted, by_bridge = len(equal) == 1, bool(best) and best[0].bridged
+    threshold = limits.of(best[0]) if best else limits.native
     return Identification(
-        person=best[0].person if accepted else None,
+        person=equal[0].person if accepted else None,
         candidates=tuple(best[: max(count, 0)]),
         threshold=threshold,
         templates=limits.templates,
         fpir=fpir,
         by_bridge=accepted and by_bridge,
+        tied=() if accepted else tuple(each.person for each in equal),
     )

@@ -136,20 +136,6 @@ class Bridge:
         unit = self._checked(rows)
         return self._mapped(unit, self._units(unit))
 
-    def turned(self, source: Float32, target: Float32) -> "Bridge":
-        """The same between rotated spaces: of rows `@ source.T`, and answers `@ target.T`."""
-        hidden, gauge = self.hidden, self.gauge
-        if hidden is not None:
-            inward, outward = hidden.inward @ source.T, target @ hidden.outward
-            hidden = replace(hidden, inward=inward, outward=outward)
-        if gauge is not None:
-            ends = 1, 1 + self.source.dim
-            middle = source @ gauge[slice(*ends)]
-            gauge = np.concatenate([gauge[: ends[0]], middle, gauge[ends[1] :]])
-        linear = np.asarray(target @ self.linear @ source.T, np.float32)
-        offset = target @ self.offset
-        return replace(self, linear=linear, offset=offset, hidden=hidden, gauge=gauge)
-
     @property
     def digest(self) -> str:
         """Of the map itself: the spaces it joins, and every number of it."""

@@ -42,9 +42,11 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`cosine` is the best of the agreeing frames; a stranger is who `among` frames name nobody."""
+    """`cosine` is the best of the agreeing frames; a stranger is who `among` frames name nobody,
+    unless they are equally like several people.
+    """
 
-    kind: Literal["person", "stranger"]
+    kind: Literal["person", "stranger", "ambiguous"]
     person: str | None
     cosine: float | None
     time: float
@@ -91,7 +93,10 @@ def _decided(track: Track, time: float, rules: Rules) -> Event | None:
         best = min(1.0, max(one.candidates[0].cosine for one in named if one.candidates))
         return Event("person", named[0].person, best, time, track.number, len(named), track.box)
     if not named and len(found) >= rules.among:
-        return Event("stranger", None, None, time, track.number, len(found), track.box)
+        kind: Literal["stranger", "ambiguous"] = "stranger"
+        if any(one.tied for one in found):
+            kind = "ambiguous"
+        return Event(kind, None, None, time, track.number, len(found), track.box)
     return None
 
 

@@ -48,11 +48,7 @@ def checked_names(people: str | Sequence[str], rows: int) -> list[str]:
         people = [people] * rows
     names = list(people) if isinstance(people, Iterable) else [people]
     if len(names) != rows:
-        raise EmbedgeError(
-            "E-PERSON",
-            f"{rows} embeddings came with {len(names)} names",
-            remedy="Name each person, the same way every time",
-        )
+        raise _unfit(f"{rows} embeddings came with {len(names)} names")
     known = dict[str, str]()
     for name in names:
         if not isinstance(name, str) or name not in known:
@@ -63,24 +59,17 @@ def checked_names(people: str | Sequence[str], rows: int) -> list[str]:
 def checked_name(name: str) -> str:
     """In the composed form (NFC), and fit to be printed."""
     if not isinstance(name, str):
-        raise EmbedgeError(
-            "E-PERSON",
-            f"a name is text, not {type(name).__name__}",
-            remedy="Name each person, the same way every time",
-        )
+        raise _unfit(f"a name is text, not {type(name).__name__}")
     composed = unicodedata.normalize("NFC", name)
-    if (
-        printable(composed) == composed
-        and composed.strip()
-        and len(composed.encode()) <= LONGEST_NAME
-    ):
+    plain = printable(composed) == composed and composed.strip()
+    if plain and len(composed.encode()) <= LONGEST_NAME:
         return composed
-    raise EmbedgeError(
-        "E-PERSON",
-        f"a name has 1 to {LONGEST_NAME} bytes and no control characters,"
-        f" not '{printable(name[:99])}'",
-        remedy="Name each person, the same way every time",
-    )
+    told = f"a name has 1 to {LONGEST_NAME} bytes and no control characters"
+    raise _unfit(f"{told}, not '{printable(name[:99])}'")
+
+
+def _unfit(what: str) -> EmbedgeError:
+    return EmbedgeError("E-PERSON", what, remedy="Name each person, the same way every time")
 
 
 def checked_source(source: str) -> str:

@@ -19,7 +19,7 @@ from embedge.runtime.gallery.sealed.header import Header
 from embedge.runtime.gallery.sealed.ledger import KEY_BYTES, Ledger, wrapped_bytes
 from embedge.runtime.gallery.sealed.sealing import NONCE
 from embedge.runtime.gallery.sealed.templates import Template
-from embedge.runtime.gallery.search.int8 import Matrix
+from embedge.runtime.gallery.search.int8 import float_from_rows
 from embedge.runtime.gallery.storage.carving import RECOVERING, carved, headers
 from embedge.runtime.gallery.storage.registry import while_quiet
 from embedge.runtime.gallery.storage.traces import Traces, traces_of
@@ -109,23 +109,22 @@ def proof_of(
     sealed = [] if number is None else ledger.sealed_rows(connection, number)
     if ledger.key is None:  # then the rows are there as they are, beside what others have too
         sealed = [row[: NONCE + KEY_BYTES] for row in sealed[:1]]
-    plain, stored = _plain_of(side, old)
-    traces = traces_of(stored, plain, own, sealed)
+    plain = _plain_of(side, old)
+    traces = traces_of(plain, own, sealed, rounded=side.int8)
     if seen.state.crossing is not None and seen.state.crossing.kept:
-        other, kept = _plain_of(ledger.side(seen.state, hidden=True), old)
-        traces = traces.joined(traces_of(kept, other, None, []))
+        other = _plain_of(ledger.side(seen.state, hidden=True), old)
+        traces = traces.joined(traces_of(other, None, [], rounded=side.int8))
     unknown = _UNKNOWN if own is not None else (*_UNKNOWN, _OWN_UNKNOWN)
     counts = len(old), len(traces)
     proof = ErasureProof(name, *counts, traces.forms, unknown=unknown, _traces=traces)
     return proof, plain if own is None else np.concatenate([plain, own])
 
 
-def _plain_of(side: Side, templates: Sequence[Template]) -> tuple[Embeddings, Matrix]:
-    """What the templates have on this side, and how it is stored."""
-    none = side.stored(np.empty((0, side.dim), np.float32))
+def _plain_of(side: Side, templates: Sequence[Template]) -> Embeddings:
+    """What the templates have on this side."""
     rows = [row for each in templates if (row := each.at(across=side.across)) is not None]
-    stored = np.concatenate([none, *(row[None] for row in rows)])
-    return side.plain(stored), stored
+    none = np.empty((0, side.dim), np.float32)
+    return np.concatenate([none, *(float_from_rows(row[None]) for row in rows)])
 
 
 @contextmanager

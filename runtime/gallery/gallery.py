@@ -25,21 +25,21 @@ from embedge.runtime.gallery.enrolment import (
 from embedge.runtime.gallery.erasure import ErasureProof, proof_of
 from embedge.runtime.gallery.keys import checked_key
 from embedge.runtime.gallery.migration.crossing import Crossing
-from embedge.runtime.gallery.migration.side import Side, exported
+from embedge.runtime.gallery.migration.side import exported
 from embedge.runtime.gallery.mirror import Mirror, Seen
 from embedge.runtime.gallery.sealed.header import new_header
 from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.notes import AUDIT, pseudonym
 from embedge.runtime.gallery.sealed.repeats import first_like
 from embedge.runtime.gallery.sealed.state import State
-from embedge.runtime.gallery.sealed.templates import Group, is_unit, matrix_of
+from embedge.runtime.gallery.sealed.templates import Group, matrix_of
 from embedge.runtime.gallery.search.index import require_search
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows
 from embedge.runtime.gallery.search.ranking import Ranked
 from embedge.runtime.gallery.storage.database import Database, is_there
 from embedge.runtime.gallery.storage.failures import key_error
 
-__all__ = ["Gallery", "GalleryInfo", "require_count"]
+__all__ = ["Gallery", "GalleryInfo"]
 
 _SAME = 0.999  # a cosine that rounding to one byte a dimension leaves the same picture
 _TRIES = 2  # before the last
@@ -215,7 +215,7 @@ class Gallery(Closing):
         if not names:
             return []
         with self.mirror.writing() as (connection, seen):
-            matrix = _stored(seen.side, rows)
+            matrix = seen.side.kept(rows)
             ids, groups = _grouped(connection, seen, names, matrix, source)
             if groups:
                 state = seen.ledger.add(connection, seen.state, groups)
@@ -262,7 +262,7 @@ class Gallery(Closing):
             if number is not None:
                 state = ledger.erase(connection, seen.state, number, name)
                 count = {name: proof.templates}
-                state = ledger.notes.record(connection, state, "erase", count)
+                state = ledger.notes.record(connection, state, "erase", count, [number])
                 self.mirror.put(connection, state)
         self.mirror.scrub()
         if not prove:
@@ -294,10 +294,7 @@ class Gallery(Closing):
         self.mirror.scrub()
 
     def renew(self, new_key: bytes | None = None) -> None:
-        """New encryption and new rotated templates: older copies match nothing any more.
-
-        What it is not: protection of templates from somebody who has file and key.
-        """
+        """New keys for everybody: under a `new_key` no older copy opens."""
         checked_key(new_key, self.mirror.path)
         with self._lock:
             key = new_key or self.mirror.key
@@ -325,13 +322,15 @@ class Gallery(Closing):
             number, ledger = seen.number(name), seen.ledger
             if number is None:
                 raise _nobody(name, self.mirror.path)
-            sides = seen.side, ledger.side(seen.state, hidden=True)
-            templates = [exported(each, *sides) for each in ledger.templates(connection, number)]
+            across, other = seen.side.across, ledger.side(seen.state, hidden=True)
+            templates = [
+                exported(each, across=across) for each in ledger.templates(connection, number)
+            ]
             who = pseudonym(seen.state, name)
             trail = [entry for entry in _trail(connection, seen) if entry["who"] == who]
-        told = {"person": name, "contract": sides[0].contract.to_json()}
+        told = {"person": name, "contract": seen.side.contract.to_json()}
         if seen.state.crossing is not None and seen.state.crossing.kept:
-            told["other_contract"] = sides[1].contract.to_json()
+            told["other_contract"] = other.contract.to_json()
         return {**told, "templates": templates, "audit": trail}
 
     def audit(self) -> Iterator[dict[str, Any]]:
@@ -341,17 +340,6 @@ class Gallery(Closing):
 
     def close(self) -> None:
         self.mirror.close()
-
-
-def _stored(side: Side, rows: Embeddings) -> Matrix:
-    matrix = side.stored(rows)
-    if is_unit(matrix):
-        return matrix
-    raise EmbedgeError(
-        "E-EMBEDDING",
-        "an embedding has numbers so large that one byte a dimension cannot hold them",
-        remedy="Use a gallery of float32 rows",
-    )
 
 
 def _grouped(

@@ -39,12 +39,8 @@ def key_from_file(path: Path) -> bytes:
         why = getattr(error, "strerror", None) or error
         raise _bad_key(f"the key file cannot be read: {why}", path) from error
     if stat.S_IMODE(mode) & 0o077:
-        raise EmbedgeError(
-            "E-KEY",
-            "other users may read the key file",
-            where=path,
-            remedy=f"Restrict it: chmod 600 {path}",
-        )
+        remedy = f"Restrict it: chmod 600 {path}"
+        raise EmbedgeError("E-KEY", "other users may read the key file", where=path, remedy=remedy)
     return key_from_text(text.decode("ascii", "replace"), path)
 
 
@@ -74,12 +70,9 @@ def new_key_file(path: Path) -> None:
             stream.flush()
             os.fsync(stream.fileno())
     except (OSError, ValueError) as error:
-        raise EmbedgeError(
-            "E-WRITE",
-            f"cannot write the key file: {getattr(error, 'strerror', None) or error}",
-            where=path,
-            remedy="Choose a new file; an existing key is never overwritten",
-        ) from error
+        what = f"cannot write the key file: {getattr(error, 'strerror', None) or error}"
+        remedy = "Choose a new file; an existing key is never overwritten"
+        raise EmbedgeError("E-WRITE", what, where=path, remedy=remedy) from error
 
 
 def derived(key: bytes, salt: bytes, purpose: str, length: int = _BYTES) -> bytes:
@@ -92,9 +85,5 @@ def derived(key: bytes, salt: bytes, purpose: str, length: int = _BYTES) -> byte
 
 
 def _bad_key(what: str, where: str | Path | None) -> EmbedgeError:
-    return EmbedgeError(
-        "E-KEY",
-        what,
-        where=where,
-        remedy="A key is 64 hexadecimal digits; make one with: embedge gallery new-key FILE",
-    )
+    remedy = "A key is 64 hexadecimal digits; make one with: embedge gallery new-key FILE"
+    return EmbedgeError("E-KEY", what, where=where, remedy=remedy)

@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,10 +18,10 @@ from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.mirror import Mirror
 from embedge.runtime.gallery.sealed.header import Header
 from embedge.runtime.gallery.sealed.ledger import Ledger
-from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT, MOST_NAMED
+from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT
 from embedge.runtime.gallery.sealed.sealing import TAG
 from embedge.runtime.gallery.sealed.state import State
-from embedge.runtime.gallery.sealed.templates import NATIVE, Group, Template, turned
+from embedge.runtime.gallery.sealed.templates import NATIVE, Group, Template
 from embedge.runtime.gallery.storage.carving import RECOVERING, carved, headers
 from embedge.runtime.gallery.storage.database import Database, is_there
 from embedge.runtime.gallery.storage.failures import (
@@ -71,12 +71,14 @@ def _wrong_with(path: Path, key: bytes | None) -> list[str]:
 
 
 def _wrong_singles(connection: sqlite3.Connection, ledger: Ledger) -> Iterator[str]:
-    """Of the tables of one row: what no reading sees."""
-    for table in ("header", "state", "spare"):
+    """Of the tables of one row, and of their copies: what no reading sees."""
+    for table in ("header", "state"):
         if connection.execute(f"SELECT id FROM {table}").fetchall() != [(1,)]:
             yield f"the table {table} has other rows than its one"
-    if connection.execute("SELECT value FROM spare WHERE id = 1").fetchone() != (ledger.raw,):
-        yield "the spare header is not the header"
+    (state,) = connection.execute("SELECT sealed FROM state WHERE id = 1").fetchone()
+    spare = connection.execute("SELECT id, value FROM spare ORDER BY id").fetchall()
+    if spare != [(1, ledger.raw), (2, state)]:
+        yield "the spare header and state are not the header and the state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,8 @@ class Saved:
     """`lost` names people of whom something is gone; the counts are of what nobody can name.
 
     `erased` were left out, as rows of theirs had been put back; `doubtful` are people of whom
-    nothing left says whether they were erased. `adds_up`: these are the rows that the gallery's
-    sealed state speaks of, all of them and no other.
+    nothing left says whether they were erased: everybody, once both copies of the gallery's state
+    are gone. `adds_up`: these are the rows that the state speaks of, all of them and no other.
     """
 
     people: int
@@ -106,8 +108,8 @@ class Saved:
 def recover(path: Path, target: Path, key: bytes | None, *, keep_doubtful: bool = False) -> Saved:
     """Write every person and template that still opens into a new gallery; `path` stays.
 
-    Nobody who was erased comes back: where rows and audit trail are too damaged to tell, only
-    `keep_doubtful` takes what may be of somebody erased.
+    Nobody who was erased comes back: where state, rows and audit trail are too damaged to tell,
+    only `keep_doubtful` takes what may be of somebody erased.
     """
     checked_key(key, path)
     if not path.is_file():
@@ -223,10 +225,9 @@ class _Found:
 def _saved(copy: Path, ledger: Ledger, target: Path, keep_doubtful: bool) -> Saved:
     found, erased, doubtful = _found(copy, ledger), set[str](), set[str]()
     if not found.adds_up(ledger):
-        alive = _alive(found, ledger)
-        if alive is not None:
-            gone = set(found.people) - alive
-            erased, found = found.names(gone), found.without(gone)
+        gone = _erased(found, ledger)
+        if gone is not None:
+            erased, found = found.names(gone & found.people.keys()), found.without(gone)
         else:
             doubtful = found.names(found.people)
             found = found if keep_doubtful else found.without(set(found.people))
@@ -238,7 +239,7 @@ def _saved(copy: Path, ledger: Ledger, target: Path, keep_doubtful: bool) -> Sav
     with Gallery.create(
         target, header.contract, key=key, rows=header.rows, unencrypted=key is None
     ) as new:
-        _write(new, ledger, state, people, [found.trail[each] for each in sorted(found.trail)])
+        _write(new, state, people, [found.trail[each] for each in sorted(found.trail)])
     templates = sum(map(len, people.values()))
     names = found.names(found.people)
     known = len(names | doubtful)
@@ -289,46 +290,27 @@ def _find_records(copy: Path, ledger: Ledger, found: _Found) -> None:
                     found.broken.add(person)
 
 
-def _alive(found: _Found, ledger: Ledger) -> set[int] | None:
-    """The numbers of the people who are enrolled and not erased; None where nothing tells.
+def _erased(found: _Found, ledger: Ledger) -> set[int] | None:
+    """The numbers of people who are not enrolled any more; None where nothing tells.
 
-    People are numbered as they come, so the audit trail, gone through from its beginning, says
-    which number belongs to whom, and which were erased.
+    Only the state says that the audit trail has its end still.
     """
-    state, trail = found.state, found.trail
-    if state is not None and state.next_person == state.people + 1:
-        return set(range(1, state.next_person))  # nobody ever left
-    if sorted(trail) != list(range(1, len(trail) + 1)):
-        return None
-    if state is not None and not ledger.notes.adds_up(found.tries, state, AUDIT):
-        return None
-    alive, following = _replayed([trail[number] for number in sorted(trail)])
+    state, entries = found.state, [found.trail[each] for each in sorted(found.trail)]
     if state is None:
-        return set(alive.values())
-    if (len(alive), following) != (state.people, state.next_person):
         return None
-    return set(alive.values())
-
-
-def _replayed(trail: Sequence[Any]) -> tuple[dict[str, int], int]:
-    """(everybody's number, the next one) after these entries."""
-    alive, following, goes_on = dict[str, int](), 1, False
-    for entry in trail:
-        event, who = entry["event"], [each for each, _ in entry["who"]]
-        if event == "recover" and not (goes_on and alive.keys().isdisjoint(who)):
-            alive, following = {}, 1  # they were numbered anew
-        goes_on = event == "recover" and len(who) == MOST_NAMED
-        for each in who if event in ("enrol", "recover") else ():
-            if each not in alive:
-                alive[each], following = following, following + 1
-        for each in who if event == "erase" else ():
-            alive.pop(each, None)
-    return alive, following
+    gone = set[int]()
+    if state.next_person > state.people + 1:  # somebody has left
+        if not ledger.notes.adds_up(found.tries, state, AUDIT):
+            return None
+        for entry in entries:  # a recovery numbers people anew
+            gone = set() if entry["event"] == "recover" else gone | set(entry.get("gone", ()))
+    known = state.next_person == state.people + 1 + len(gone)
+    beyond = {number for number in found.people if number >= state.next_person}
+    return gone | beyond if known else None
 
 
 def _write(
     new: Gallery,
-    ledger: Ledger,
     state: State | None,
     people: dict[str, list[Template]],
     trail: list[Any],
@@ -338,8 +320,7 @@ def _write(
         secret = state.secret if state else seen.state.secret  # the same pseudonyms as before
         crossing, searched = _crossing(state, people)
         begun = replace(seen.state, secret=secret, crossing=crossing)
-        turns = ledger.turns_to(again, begun)
-        groups = [Group(None, name, turned(some, *turns)) for name, some in people.items()]
+        groups = [Group(None, name, some) for name, some in people.items()]
         saved = replace(again.add(connection, begun, groups), templates=searched)
         for note in trail:
             saved = again.notes.append(connection, saved, note)

@@ -60,12 +60,8 @@ class Seen:
     def search(
         self, embeddings: Embeddings, contract: EmbeddingContract, count: int, handicap: float
     ) -> list[list[Ranked]]:
-        side = self.side
-        queries = side.turned(checked_rows(embeddings, contract, side.contract))
-        if isinstance(self.index, TwoKinds):
-            found = self.index.search(queries, count, handicap)
-        else:
-            found = self.index.search(queries, count)
+        queries = checked_rows(embeddings, contract, self.side.contract)
+        found = self.index.search(queries, count, handicap)
         return [[each.rounded_in() for each in best] for best in found]
 
 

@@ -1,6 +1,7 @@
 """Records with templates in two spaces, and galleries that hold them: whole, or refused by name."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from in_memory import memory_folder
 from two_galleries import NEW, OLD, bridge, rows, threshold
 
 from embedge.errors import EmbedgeError
@@ -67,8 +69,7 @@ def test_what_is_packed_is_unpacked(kind, data, dim, wide):
         for across in (False, True):
             sides = [each.at(across=across) for each in run]
             wanted = b"".join(side.tobytes() for side in sides if side is not None)
-            width = dim * dtype.itemsize
-            stored, marks = marked_rows(body, width, dtype.itemsize, across=across)
+            stored, marks = marked_rows(body, dtype.itemsize, across=across)
             assert stored == wanted
             newer = across or run[0].across is None
             told = bytes(each.mark if newer else 0 for each in run)
@@ -120,14 +121,18 @@ def test_a_state_nested_too_deeply_is_refused():
 
 
 @pytest.fixture(scope="module", params=["over", "for good"])
-def whole(request, tmp_path_factory) -> tuple[Path, bytes]:
-    path = tmp_path_factory.mktemp("fuzz") / "people.gallery"
+def whole(request) -> Iterator[tuple[Path, bytes]]:
+    with memory_folder() as folder:
+        yield made(folder / "people.gallery", request.param)
+
+
+def made(path: Path, kind: str) -> tuple[Path, bytes]:
     with Gallery.create(path, OLD, key=KEY) as gallery:
         for number, row in enumerate(rows(0, 6)):
             gallery.enroll(f"p{number}", row, OLD)
         migrate(gallery, bridge(), NEW)
         gallery.enroll("new", rows(1, 40, NEW.dim), NEW)
-        if request.param == "for good":
+        if kind == "for good":
             forget(gallery)
     return path, path.read_bytes()
 

@@ -1,5 +1,6 @@
 """Whatever happens to the bytes of a gallery, it opens as it was or is refused by name."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from in_memory import memory_folder
 from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
@@ -48,9 +50,12 @@ def state_of(path: Path, key: bytes | None) -> State:
 
 
 @pytest.fixture(scope="module", params=[KEY, None], ids=["encrypted", "plain"])
-def whole(request, tmp_path_factory) -> Whole:
-    path = tmp_path_factory.mktemp("fuzz") / "people.gallery"
-    key = request.param
+def whole(request) -> Iterator[Whole]:
+    with memory_folder() as folder:
+        yield made(folder / "people.gallery", request.param)
+
+
+def made(path: Path, key: bytes | None) -> Whole:
     with Gallery.create(path, CONTRACT, key=key, unencrypted=key is None) as gallery:
         for number, row in enumerate(rows(0, 4)):
             gallery.enroll(f"p{number}", row, CONTRACT)
@@ -139,13 +144,14 @@ def test_swapped_and_repeated_pages(whole, one, other):
 
 @FUZZ
 @given(data=st.data())
-def test_whatever_is_recovered_of_flipped_bytes_is_true(whole, data, tmp_path_factory):
+def test_whatever_is_recovered_of_flipped_bytes_is_true(whole, data):
     path, key, content, _ = whole
     broken = bytearray(content)
     for _ in range(data.draw(st.integers(1, 30))):
         broken[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
     path.write_bytes(broken)
-    target = tmp_path_factory.mktemp("new") / "g"
+    target = path.with_name("saved")
+    target.unlink(missing_ok=True)
     try:
         recover(path, target, key)
     except EmbedgeError as error:

@@ -5,11 +5,13 @@ import random
 import resource
 import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+from in_memory import memory_folder
 from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
@@ -52,9 +54,15 @@ def broken(dice: random.Random, whole: bytes) -> bytes:
     return bytes(data)
 
 
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    with memory_folder() as folder:
+        yield folder
+
+
 @pytest.mark.parametrize("key", [KEY, None], ids=["encrypted", "plain"])
-def test_a_thousand_hostile_galleries(tmp_path, key):
-    path = tmp_path / "g"
+def test_a_thousand_hostile_galleries(memory, key):
+    path = memory / "g"
     with Gallery.create(path, CONTRACT, key=key, unencrypted=key is None) as gallery:
         for number in range(3):
             gallery.enroll(f"p{number}", rows(number, 2), CONTRACT)

@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from sqlite3 import Connection
-from typing import Self
 
 import numpy as np
 
@@ -33,17 +32,10 @@ _SCATTERED = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Carrier:
-    """A bridge that reads templates as they are stored, and answers as they will be."""
-
     ledger: Ledger
     bridge: Bridge
     there: Side
     limit: float
-
-    @classmethod
-    def of(cls, ledger: Ledger, bridge: Bridge, here: Side, there: Side, limit: float) -> Self:
-        """Both keyed rotations become part of the map, so that neither costs a product."""
-        return cls(ledger, bridge.turned(here.rotation, there.rotation), there, limit)
 
     def step(self, connection: Connection, state: State, records: int) -> tuple[State, bool]:
         """(the state after this many records more, whether none is left)"""

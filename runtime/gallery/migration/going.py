@@ -13,7 +13,7 @@ from embedge.runtime.gallery.mirror import Mirror, Seen
 from embedge.runtime.gallery.sealed.header import new_header
 from embedge.runtime.gallery.sealed.ledger import Change, Ledger
 from embedge.runtime.gallery.sealed.state import State
-from embedge.runtime.gallery.sealed.templates import NATIVE, Template, turned
+from embedge.runtime.gallery.sealed.templates import NATIVE
 
 __all__ = ["forget", "go_back", "migrate"]
 
@@ -45,11 +45,8 @@ def migrate(
         if crossing is not seen.state.crossing:
             mirror.put(connection, seen.state.next(crossing=crossing))
         ledger, state = seen.ledger, replace(seen.state, crossing=crossing)
-    sides = (
-        ledger.side(state, hidden=crossing.across),
-        ledger.side(state, hidden=not crossing.across),
-    )
-    carrier = Carrier.of(ledger, bridge, *sides, limit)
+    there = ledger.side(state, hidden=not crossing.across)
+    carrier = Carrier(ledger, bridge, there, limit)
     while not crossing.across:
         with rewriting(mirror, ledger) as (connection, state):
             if state.crossing is None or state.crossing.bridge != crossing.bridge:
@@ -106,29 +103,24 @@ def forget(gallery: Gallery, *, new: bool = False) -> None:
             seen.side.contract, old.header.rows, old.key, gallery=old.header.gallery
         )
         ledger = Ledger(header, old.key, mirror.path)
-        state = old.reseal(connection, seen.state, ledger, _only(seen, ledger))
+        state = old.reseal(connection, seen.state, ledger, _only(seen.side.across))
         kept = replace(crossing, across=False, kept=False, hidden=0)
         state = replace(state, crossing=kept if crossing.across and kept.bridged else None)
         ledger.write_header(connection)
-        state = ledger.notes.record(connection, state, "forget", {})
+        left = {number for (number,) in connection.execute("SELECT id FROM person")}
+        gone = sorted(set(seen.people) - left)
+        state = ledger.notes.record(connection, state, "forget", {}, gone)
         mirror.put(connection, state, ledger)
     mirror.scrub()
 
 
-def _only(seen: Seen, ledger: Ledger) -> Change:
+def _only(across: bool) -> Change:
     """What is searched, in the space of the new header; its marks come along."""
-    side = seen.side
-    turn = ledger.rotation @ side.rotation.T
-
-    def changed(templates: list[Template]) -> list[Template]:
-        kept = [
-            replace(each, row=row, across=None, mark=each.mark if side.across else NATIVE)
-            for each in templates
-            if (row := each.at(across=side.across)) is not None
-        ]
-        return turned(kept, turn)
-
-    return changed
+    return lambda templates: [
+        replace(each, row=row, across=None, mark=each.mark if across else NATIVE)
+        for each in templates
+        if (row := each.at(across=across)) is not None
+    ]
 
 
 def _flipped(state: State) -> State:

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.enrolment import checked_name, checked_rows
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.migration.crossing import Counted
 from embedge.runtime.gallery.migration.side import Side
-from embedge.runtime.gallery.sealed.templates import BRIDGED, NATIVE, Template, is_unit
+from embedge.runtime.gallery.sealed.templates import BRIDGED, NATIVE, Template
+from embedge.runtime.gallery.search.int8 import float_from_rows
 from embedge.runtime.policy import NIST_800_63B, Policy
 from embedge.runtime.threshold import Threshold
 
@@ -51,17 +51,13 @@ def replace_bridged(
         if not bridged:
             return False
         chosen = templates[max(bridged, key=lambda place: cosines[place])].record
-        stored, column = side.stored(row[None]), "across" if side.across else "row"
-        if not is_unit(stored):
-            raise EmbedgeError(
-                "E-EMBEDDING", "one byte a dimension cannot hold it", remedy="Use float32 rows"
-            )
+        stored, column = side.kept(row[None]), "across" if side.across else "row"
 
         def changed(some: list[Template]) -> list[Template]:
             new = {column: stored[0], "mark": NATIVE}
             return [replace(each, **new) if each.record == chosen else each for each in some]
 
-        state = seen.ledger.change(connection, seen.state, number, changed)
+        state = seen.ledger.reseal(connection, seen.state, seen.ledger, changed, number)
         state = replace(state, crossing=crossing.without(Counted(bridged=1)))
         state = seen.ledger.notes.record(connection, state, "replace", {name: 1})
         gallery.mirror.put(connection, state)
@@ -82,4 +78,4 @@ def _allowed(policy: Policy, *, native: bool, other_factor: bool) -> bool:
 def _cosines(side: Side, templates: Sequence[Template], row: Embeddings) -> list[float]:
     """-1 for what is not searched."""
     rows = [each.at(across=side.across) for each in templates]
-    return [-1.0 if each is None else float(side.plain(each[None])[0] @ row) for each in rows]
+    return [-1.0 if each is None else float(float_from_rows(each[None])[0] @ row) for each in rows]

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.sealed.templates import Template
+from embedge.runtime.gallery.sealed.templates import Template, is_unit
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows, int8_from_float
 
 __all__ = ["Side", "exported"]
@@ -17,23 +18,25 @@ class Side:
 
     contract: EmbeddingContract
     across: bool
-    rotation: Embeddings
     int8: bool
 
     @property
     def dim(self) -> int:
         return self.contract.dim
 
-    def turned(self, embeddings: Embeddings) -> Embeddings:
-        return embeddings @ self.rotation.T
-
     def stored(self, embeddings: Embeddings) -> Matrix:
-        rows = self.turned(embeddings)
-        return int8_from_float(rows) if self.int8 else rows
+        return int8_from_float(embeddings) if self.int8 else embeddings
 
-    def plain(self, matrix: Matrix) -> Embeddings:
-        plain: Embeddings = float_from_rows(matrix) @ self.rotation
-        return plain
+    def kept(self, embeddings: Embeddings) -> Matrix:
+        """As they are stored, or refused where a byte a dimension holds too little of them."""
+        matrix = self.stored(embeddings)
+        if is_unit(matrix):
+            return matrix
+        raise EmbedgeError(
+            "E-EMBEDDING",
+            "an embedding has numbers so large that one byte a dimension cannot hold them",
+            remedy="Use a gallery of float32 rows",
+        )
 
     def template(self, record: str, enrolled: str, source: str, row: Matrix) -> Template:
         """A native one, of this side only."""
@@ -42,18 +45,16 @@ class Side:
         return Template(record, enrolled, source, row)
 
 
-def exported(each: Template, side: Side, other: Side) -> dict[str, Any]:
+def exported(each: Template, *, across: bool) -> dict[str, Any]:
     """`embedding` is what is searched; what is kept of the other model stands beside it."""
     told: dict[str, Any] = {
         "record": each.record,
         "enrolled": each.enrolled,
         "source": each.source,
     }
-    rows = each.at(across=side.across), each.at(across=not side.across)
-    if rows[0] is not None:
-        told["embedding"] = side.plain(rows[0][None])[0].tolist()
-    if rows[1] is not None:
-        told["other_embedding"] = other.plain(rows[1][None])[0].tolist()
+    for name, side in (("embedding", across), ("other_embedding", not across)):
+        if (row := each.at(across=side)) is not None:
+            told[name] = float_from_rows(row[None])[0].tolist()
     if each.mark:
         told["bridged"] = True
     return told

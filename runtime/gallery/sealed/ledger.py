@@ -8,20 +8,17 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from sqlite3 import Connection, Cursor
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.keys import derived
 from embedge.runtime.gallery.migration.crossing import Counted
 from embedge.runtime.gallery.migration.side import Side
 from embedge.runtime.gallery.sealed.header import Header
 from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT, Notes, attempt_number
-from embedge.runtime.gallery.sealed.rotation import rotation_from_key
 from embedge.runtime.gallery.sealed.sealing import (
     NONCE,
     NUMBERS,
@@ -43,7 +40,6 @@ from embedge.runtime.gallery.sealed.templates import (
     is_unit,
     marked_rows,
     packed,
-    turned,
     unpacked,
 )
 from embedge.runtime.gallery.search.int8 import Matrix
@@ -54,6 +50,8 @@ __all__ = ["KEY_BYTES", "Change", "Ledger", "Part", "wrapped_bytes"]
 KEY_BYTES = 32  # of a person, at the start of what is wrapped
 Change = Callable[[list[Template]], list[Template]]
 _PART = 2048  # templates handed over together
+_PEOPLE = "SELECT id, sealed FROM person WHERE id BETWEEN ? AND ? ORDER BY id"
+_OF_PERSON = "SELECT id, sealed FROM record WHERE person = ? ORDER BY id"
 _LOAD = (
     "SELECT r.id, r.person, r.sealed, p.sealed FROM record r JOIN person p ON p.id = r.person"
     " WHERE r.id > ? ORDER BY r.id"
@@ -105,13 +103,6 @@ class Ledger:
         self.kind = np.dtype("<f4" if header.rows == "float32" else "|i1")
         self.width = self.kind.itemsize * self.dim
 
-    @cached_property
-    def rotation(self) -> Embeddings:
-        """Made once the state has opened: until then anybody may have written the dimension."""
-        if self.key is None:
-            return np.eye(self.dim, dtype=np.float32)
-        return rotation_from_key(self.key, bytes.fromhex(self.header.epoch), self.dim)
-
     @classmethod
     def read(cls, connection: Connection, key: bytes | None, path: Path) -> "Ledger":
         row = connection.execute("SELECT value FROM header WHERE id = 1").fetchone()
@@ -138,23 +129,14 @@ class Ledger:
     def put_state(self, connection: Connection, state: State) -> None:
         row = sealed(self._state, state.to_bytes(), place(self._root, "S"))
         connection.execute("INSERT OR REPLACE INTO state VALUES (1, ?)", (row,))
-
-    @cached_property
-    def _across(self) -> dict[int, Embeddings]:
-        return {}
+        connection.execute("INSERT OR REPLACE INTO spare VALUES (2, ?)", (row,))
 
     def side(self, state: State, *, hidden: bool = False) -> Side:
         """What is searched, or the other space that the gallery has templates in."""
         crossing, int8 = state.crossing, self.kind.itemsize == 1
         if crossing is None or crossing.across == hidden:
-            return Side(self.header.contract, False, self.rotation, int8)
-        dim = crossing.contract.dim
-        if dim not in self._across:
-            salt = hashlib.sha256(b"across" + bytes.fromhex(self.header.epoch)).digest()
-            eye = np.eye(dim, dtype=np.float32)
-            turn = eye if self.key is None else rotation_from_key(self.key, salt, dim)
-            self._across[dim] = turn
-        return Side(crossing.contract, True, self._across[dim], int8)
+            return Side(self.header.contract, False, int8)
+        return Side(crossing.contract, True, int8)
 
     def parts(
         self, connection: Connection, after: int = 0, newest: int = 0, side: Side | None = None
@@ -189,7 +171,7 @@ class Ledger:
             body = unseal(row[:NONCE], row[NONCE:], record_root + numbers(record, person))
             count = int.from_bytes(body[:4], "little")
             if across or count >= PLAIN:
-                found, marks = marked_rows(body, width, item, across=across)
+                found, marks = marked_rows(body, item, across=across)
                 part.bridged += [len(names) + place for place, mark in enumerate(marks) if mark]
                 names += [name] * len(marks)
                 bodies.append(found)
@@ -219,16 +201,18 @@ class Ledger:
     def opened_records(self, connection: Connection, after: int, most: int) -> list[Opened]:
         """The next records, whoever they are of."""
         found, owner, seal = list[Opened](), -1, self._wrap
-        rows = connection.execute(f"{_LOAD} LIMIT ?", (after, most))
-        for record, person, row, wrapped in rows:
+        for record, person, row, wrapped in connection.execute(f"{_LOAD} LIMIT ?", (after, most)):
             with noticing(self.path, f"a record after number {after}"):
                 if person != owner:
                     owner, (_, seal) = person, self._unwrapped(person, wrapped)
-                where = place(self._root, "R", record, person)
-                body = opened(seal, row, where)
-                count = int.from_bytes(body[:4], "little")
-            found.append(Opened(record, person, count, body, row[-TAG:], seal, where))
+                found.append(self._opened(seal, record, person, row))
         return found
+
+    def _opened(self, seal: Seal, record: int, person: int, row: bytes) -> Opened:
+        where = place(self._root, "R", record, person)
+        body = opened(seal, row, where)
+        count = int.from_bytes(body[:4], "little")
+        return Opened(record, person, count, body, row[-TAG:], seal, where)
 
     def people(self, connection: Connection) -> Iterator[tuple[int, str]]:
         """Everybody's number and name."""
@@ -247,22 +231,22 @@ class Ledger:
 
     def templates(self, connection: Connection, person: int) -> list[Template]:
         """Of one person, oldest first."""
-        return [each for _, some in self._records(connection, person) for each in some]
+        some = self._records(connection, person, self._wrapped(connection, person))
+        return [each for one in some for each in self._unpacked(one.body)]
 
-    def _records(self, connection: Connection, person: int) -> list[tuple[int, list[Template]]]:
-        """(number, templates) of one person's records."""
-        wrapped, *rows = self.sealed_rows(connection, person)
-        query = "SELECT id FROM record WHERE person = ? ORDER BY id"
-        numbers = connection.execute(query, (person,)).fetchall()
-        return [
-            (record, self.opened(record, person, wrapped, row))
-            for (record,), row in zip(numbers, rows)
-        ]
+    def _unpacked(self, body: bytes) -> list[Template]:
+        with noticing(self.path, "a person's templates"):
+            return unpacked(body, self.kind, self.dim)
+
+    def _records(self, connection: Connection, person: int, wrapped: bytes) -> list[Opened]:
+        with noticing(self.path, "a person's templates"):
+            _, seal = self._unwrapped(person, wrapped)
+            rows = connection.execute(_OF_PERSON, (person,))
+            return [self._opened(seal, record, person, row) for record, row in rows]
 
     def sealed_rows(self, connection: Connection, person: int) -> list[bytes]:
         """The very bytes that hold a person in the file: the wrapped key and name, the records."""
-        query = "SELECT sealed FROM record WHERE person = ? ORDER BY id"
-        rows = [row for (row,) in connection.execute(query, (person,))]
+        rows = [row for _, row in connection.execute(_OF_PERSON, (person,))]
         return [self._wrapped(connection, person), *rows]
 
     def add(self, connection: Connection, state: State, groups: Iterable[Group]) -> State:
@@ -296,20 +280,12 @@ class Ledger:
 
     def erase(self, connection: Connection, state: State, person: int, name: str) -> State:
         """SQLite overwrites what it deletes. Failed attempts under the name go too."""
-        rows = self.sealed_rows(connection, person)
         templates, crossing = self.templates(connection, person), state.crossing
         gone = crossing.counted(templates) if crossing else Counted(len(templates))
-        connection.execute("DELETE FROM record WHERE person = ?", (person,))
-        connection.execute("DELETE FROM person WHERE id = ?", (person,))
+        state = self.reseal(connection, state, self, lambda _: [], person)
         state = self.notes.put(connection, state, ATTEMPTS, attempt_number(state, name), None)
         return state.next(
-            rewritings=state.rewritings + 1,
-            unscrubbed=1,
-            people=state.people - 1,
-            records=state.records - len(rows) + 1,
-            templates=state.templates - gone.searched,
-            crossing=crossing and crossing.without(gone),
-            rows=self.sum_of.changed(state.rows, [], [each[-TAG:] for each in rows]),
+            templates=state.templates - gone.searched, crossing=crossing and crossing.without(gone)
         )
 
     def reseal(
@@ -318,67 +294,47 @@ class Ledger:
         state: State,
         other: "Ledger",
         changed: Change | None = None,
+        person: int | None = None,
     ) -> State:
-        """Everything again under another epoch's keys, in place; the ids stay.
+        """Everything, or one person, again under other keys, in place; the ids stay.
 
         What is `changed` to nothing goes, and whoever has nothing left.
         """
-        changed = changed or self._turned_to(other, state)
-        old, new = list[bytes](), list[bytes]()
-        people = records = 0
-        for person, name in list(self.people(connection)):
-            before = self._records(connection, person)
-            old += [row[-TAG:] for row in self.sealed_rows(connection, person)]
-            wrapped, seal = other._new_key(person, name)
-            rows, gone = [], []
-            for record, templates in before:
-                bodies = list(packed(changed(templates)))
-                where = place(other._root, "R", record, person)
-                rows += [(sealed(seal, body, where), record) for body in bodies]
-                gone += [] if bodies else [(record,)]
+        old, new, people, records = list[bytes](), list[bytes](), 0, 0
+        one = (0, 1 << 62) if person is None else (person, person)
+        for number, key in connection.execute(_PEOPLE, one).fetchall():
+            before = self._records(connection, number, key)
+            old += [key[-TAG:], *(each.tag for each in before)]
+            wrapped, seal = other._new_key(number, self.name(number, key))
+            rows, gone = list[tuple[bytes, int]](), list[tuple[int]]()
+            for each in before:
+                bodies = [each.body]
+                if changed is not None:
+                    bodies = list(packed(changed(self._unpacked(each.body))))
+                where = place(other._root, "R", each.record, number)
+                rows += [(sealed(seal, body, where), each.record) for body in bodies]
+                gone += [] if bodies else [(each.record,)]
             connection.executemany("DELETE FROM record WHERE id = ?", gone)
+            records -= len(gone)
             if gone and not rows:
-                connection.execute("DELETE FROM person WHERE id = ?", (person,))
+                connection.execute("DELETE FROM person WHERE id = ?", (number,))
+                people -= 1
                 continue
-            connection.execute("UPDATE person SET sealed = ? WHERE id = ?", (wrapped, person))
+            connection.execute("UPDATE person SET sealed = ? WHERE id = ?", (wrapped, number))
             connection.executemany("UPDATE record SET sealed = ? WHERE id = ?", rows)
             new += [wrapped[-TAG:], *(row[-TAG:] for row, _ in rows)]
-            people, records = people + 1, records + len(rows)
-        if self.sum_of.of(old) != state.rows:
-            raise damage(self.path, "rows were dropped, added or put back")
-        state = self.notes.move(connection, state, other.notes)
+        left = self.sum_of.changed(state.rows, [], old)
+        if person is None:
+            if left:
+                raise damage(self.path, "rows were dropped, added or put back")
+            state = self.notes.move(connection, state, other.notes)
         return state.next(
             rewritings=state.rewritings + 1,
             unscrubbed=1,
-            people=people,
-            records=records,
-            rows=other.sum_of.of(new),
+            people=state.people + people,
+            records=state.records + records,
+            rows=other.sum_of.changed(left, new),
         )
-
-    def change(self, connection: Connection, state: State, person: int, changed: Change) -> State:
-        """A person's records anew, under the same key: as many templates as before."""
-        wrapped, *old = self.sealed_rows(connection, person)
-        _, seal = self._unwrapped(person, wrapped)
-        new = list[bytes]()
-        for record, templates in self._records(connection, person):
-            (body,) = packed(changed(templates))
-            row = sealed(seal, body, place(self._root, "R", record, person))
-            connection.execute("UPDATE record SET sealed = ? WHERE id = ?", (row, record))
-            new.append(row[-TAG:])
-        rows = self.sum_of.changed(state.rows, new, [row[-TAG:] for row in old])
-        return state.next(rows=rows, rewritings=state.rewritings + 1, unscrubbed=1)
-
-    def _turned_to(self, other: "Ledger", state: State) -> Change:
-        turns = self.turns_to(other, state)
-        return lambda templates: turned(templates, *turns)
-
-    def turns_to(self, other: "Ledger", state: State) -> tuple[Embeddings, Embeddings | None]:
-        """From this epoch's rotations to another's, on both sides."""
-        turn, crossing = other.rotation @ self.rotation.T, state.crossing
-        if crossing is None or not crossing.kept:
-            return turn, None
-        here, there = (each.side(state, hidden=not crossing.across) for each in (self, other))
-        return turn, there.rotation @ here.rotation.T
 
     def _new_key(self, person: int, name: str) -> tuple[bytes, Seal]:
         """(wrapped together with the name, what it seals)"""

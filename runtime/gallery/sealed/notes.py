@@ -22,11 +22,11 @@ from embedge.runtime.gallery.sealed.sealing import (
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.storage.failures import damage
 
-__all__ = ["ATTEMPTS", "AUDIT", "MOST_NAMED", "Notes", "attempt_number", "pseudonym"]
+__all__ = ["ATTEMPTS", "AUDIT", "Notes", "attempt_number", "pseudonym"]
 
 AUDIT, ATTEMPTS = "audit", "attempt"
 _SUMS = {AUDIT: "audits", ATTEMPTS: "tries"}  # what the state calls their sums
-MOST_NAMED = 4096  # pseudonyms in an entry of the audit trail
+_MOST_NAMED = 4096  # pseudonyms in an entry of the audit trail
 
 
 class Notes:
@@ -82,13 +82,22 @@ class Notes:
         return state
 
     def record(
-        self, connection: Connection, state: State, event: str, people: dict[str, int]
+        self,
+        connection: Connection,
+        state: State,
+        event: str,
+        people: dict[str, int],
+        gone: Sequence[int] = (),
     ) -> State:
-        """An entry of the audit trail: people as pseudonyms, and how many templates of each."""
+        """An entry of the audit trail: people as pseudonyms, and how many templates of each.
+
+        `gone` are the numbers of those who left: so a damaged file is known to hold them wrongly.
+        """
         listed = [[pseudonym(state, name), count] for name, count in people.items()]
-        for start in range(0, max(len(listed), 1), MOST_NAMED):
-            who = listed[start : start + MOST_NAMED]
-            state = self.append(connection, state, {"at": now_in_utc(), "event": event, "who": who})
+        for start in range(0, max(len(listed), 1), _MOST_NAMED):
+            who = listed[start : start + _MOST_NAMED]
+            entry = {"at": now_in_utc(), "event": event, "who": who}
+            state = self.append(connection, state, {**entry, "gone": gone} if gone else entry)
         return state
 
     def append(self, connection: Connection, state: State, entry: Any) -> State:

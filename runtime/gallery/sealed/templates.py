@@ -2,15 +2,14 @@
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from embedge.runtime.gallery.sealed.sealing import Seal
-from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows, int8_from_float, int8_scale
+from embedge.runtime.gallery.search.int8 import Matrix, int8_scale
 
 __all__ = [
     "BRIDGED",
@@ -24,7 +23,6 @@ __all__ = [
     "marked_rows",
     "matrix_of",
     "packed",
-    "turned",
     "unpacked",
     "with_across",
 ]
@@ -121,76 +119,44 @@ def with_across(body: bytes, width: int, marks: bytes, across: bytes, dim: int) 
     return b"".join([head, body[4:rows], marks, _DIM.pack(dim), across, body[rows:]])
 
 
-def marked_rows(body: bytes, width: int, item: int, *, across: bool) -> tuple[bytes, bytes]:
+def marked_rows(body: bytes, item: int, *, across: bool) -> tuple[bytes, bytes]:
     """(the rows of one side, their marks) of a record: both empty, where it has none there."""
-    word = int.from_bytes(body[:4], "little")
-    count, kind = word % PLAIN, word // PLAIN
-    if (across and not kind & _ACROSS) or (not across and kind & _ROWLESS):
+    marks, wide, others, rows = _sides(body, item)
+    found = others if across else rows
+    if not found:
         return b"", b""
-    if not kind:
-        return body[len(body) - count * width :], bytes(count)
-    place = _HEAD.size + _HEAD.unpack_from(body)[2] + 16 * count
-    marks, place = body[place : place + count], place + count
-    if not across:  # where both are there, the mark is of the one across
-        return body[len(body) - count * width :], bytes(count) if kind & _ACROSS else marks
-    (dim,) = _DIM.unpack_from(body, place)
-    rows = body[place + _DIM.size : place + _DIM.size + count * dim * item]
-    return rows, marks
+    # where both are there, the mark is of the one across
+    return found, marks if across or not wide else bytes(len(marks))
 
 
 def unpacked(body: bytes, kind: np.dtype[Any], dim: int) -> list[Template]:
-    word, time, length = _HEAD.unpack(body[: _HEAD.size])
-    count, sides = word % PLAIN, word // PLAIN
-    ids, item = _HEAD.size + length, kind.itemsize
+    _, time, length = _HEAD.unpack_from(body)
+    marks, wide, others, rows = _sides(body, kind.itemsize)
+    count, ids = len(marks), _HEAD.size + length
     enrolled, source = time.rstrip(b"\0").decode(), body[_HEAD.size : ids].decode()
     names = [body[place : place + 16].hex() for place in range(ids, ids + 16 * count, 16)]
-    marks, end, across = bytes(count), ids + 16 * count, [None] * count
-    if sides:
-        marks, end = body[end : end + count], end + count
-    if sides & _ACROSS:
-        (wide,) = _DIM.unpack_from(body, end)
-        across = _matrix(body[end + _DIM.size :], kind, count, wide)
-        end += _DIM.size + count * wide * item
-    rows: Any = [None] * count if sides & _ROWLESS else _matrix(body[end:], kind, count, dim)
-    if len(body) != end + (0 if sides & _ROWLESS else count * dim * item):
-        raise ValueError("rows of another length")
-    parts = zip(names, rows, across, marks, strict=True)
+    sides: list[Any] = [
+        np.frombuffer(data, kind).reshape(count, width) if data else [None] * count
+        for data, width in ((rows, dim), (others, wide))
+    ]
+    parts = zip(names, *sides, marks, strict=True)
     return [Template(name, enrolled, source, row, other, mark) for name, row, other, mark in parts]
 
 
-def _matrix(data: bytes, kind: np.dtype[Any], count: int, dim: int) -> Any:
-    return np.frombuffer(data, kind, count * dim).reshape(count, dim)
-
-
-def turned(
-    templates: Sequence[Template],
-    turn: NDArray[np.float32],
-    across: NDArray[np.float32] | None = None,
-) -> list[Template]:
-    """The same ones, each side rotated; of length one again: int8 rounds anew each time."""
-    rows = _turned([each.row for each in templates], turn)
-    others = _turned([each.across for each in templates], across)
-    return [
-        replace(each, row=row, across=other)
-        for each, row, other in zip(templates, rows, others, strict=True)
-    ]
-
-
-def _turned(
-    sides: Sequence[Matrix | None], turn: NDArray[np.float32] | None
-) -> list[Matrix | None]:
-    places = [place for place, row in enumerate(sides) if row is not None]
-    found: list[Any] = [None] * len(sides)
-    if not places or turn is None:
-        return found
-    some: list[Any] = [sides[place] for place in places]
-    matrix = np.stack(some)
-    rows = float_from_rows(matrix) @ turn.T
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    again = int8_from_float(rows) if matrix.dtype == np.int8 else rows
-    for place, row in zip(places, again, strict=True):
-        found[place] = row
-    return found
+def _sides(body: bytes, item: int) -> tuple[bytes, int, bytes, bytes]:
+    """(marks, the dimension across, the rows across, the others) of a record."""
+    word, _, length = _HEAD.unpack_from(body)
+    count, kind = word % PLAIN, word // PLAIN
+    place, wide, marks = _HEAD.size + length + 16 * count, 0, bytes(count)
+    if kind:
+        marks, place = body[place : place + count], place + count
+    if kind & _ACROSS:
+        (wide,) = _DIM.unpack_from(body, place)
+        place += _DIM.size
+    end = place + count * wide * item
+    if len(marks) != count or bool(kind & _ROWLESS) != (end == len(body)):
+        raise ValueError("rows of another length")
+    return marks, wide, body[place:end], body[end:]
 
 
 def matrix_of(templates: Sequence[Template], *, across: bool = False) -> Matrix:

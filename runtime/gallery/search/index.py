@@ -82,7 +82,7 @@ class TemplateIndex:
         """People are numbered in the order in which they came."""
         return self._number.get(name)
 
-    def search(self, queries: Embeddings, count: int) -> list[list[Ranked]]:
+    def search(self, queries: Embeddings, count: int, _handicap: float = 0) -> list[list[Ranked]]:
         """For each query the `count` best people, best first."""
         if not len(self) or count < 1:
             return [[] for _ in queries]

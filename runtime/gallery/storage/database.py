@@ -27,6 +27,8 @@ from embedge.runtime.gallery.storage.failures import (
 )
 from embedge.runtime.gallery.storage.journal import (
     PAGE,
+    VERSION,
+    format_of,
     journal_of,
     require_own,
     require_plain,
@@ -46,7 +48,7 @@ __all__ = ["PAGE", "PRAGMAS", "Database", "is_there"]
 WAIT = 30.0  # seconds for other processes to finish
 _POLL = 0.02  # SQLite asks ever more seldom, and whoever asks seldom starves: it begins anew
 _TAKE_LOCK = "SELECT id FROM header"
-_APPLICATION, _VERSION = 0x454D4247, 2
+_APPLICATION = 0x454D4247
 _LARGEST_VALUE = 64 << 20
 _OLD_MAGIC = b"EMBEDGE-GALLERY"
 _CHUNK = 1 << 20
@@ -126,7 +128,7 @@ class Database:
     def writing(self, stands: Callable[[], str]) -> Iterator[sqlite3.Connection]:
         """All of the block, or nothing of it. `stands` looks, where a commit failed."""
         with self._transaction("BEGIN IMMEDIATE", stands) as connection:
-            before = stamp(connection)
+            before = stamp(connection, self._real)
             self._require_in_place("nothing was changed")
             if self._real.stat().st_nlink > 1:
                 raise EmbedgeError(
@@ -284,7 +286,6 @@ def _make_tables(connection: sqlite3.Connection) -> None:
     for statement in _SCHEMA:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id={_APPLICATION}")
-    connection.execute(f"PRAGMA user_version={_VERSION}")
 
 
 def _patiently(connection: sqlite3.Connection, statement: str, then: str = "") -> sqlite3.Cursor:
@@ -351,8 +352,8 @@ def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
         return False
     if application != _APPLICATION:
         raise _not_a_gallery(path)
-    if version != _VERSION:
-        raise _format(path, f"it has the format {version}, this version reads {_VERSION}")
+    if (format_number := format_of(version)) != VERSION:
+        raise _format(path, f"it has the format {format_number}, this version reads {VERSION}")
     if found != sorted(_SCHEMA):
         raise damage(path, "its tables are not those of a gallery")
     return True

@@ -2,29 +2,37 @@
 
 SQLite knows a journal by its name alone, and plays one into whatever file now has that name. The
 format is https://www.sqlite.org/fileformat.html#the_rollback_journal. A writing saves first the
-page with the counter of changes, then the one with the gallery's header: `stamp`. While its
-journal is hot, the file's counter is the saved one, or one more.
+file's first page, and writes into it the journal's own random number: `stamp`. While its journal
+is hot, the file begins as was saved, or with that number.
 """
 
 import errno
 import os
-import re
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.gallery.storage.failures import damage, disk_error
 
-__all__ = ["PAGE", "journal_of", "require_own", "require_plain", "require_plain_name", "stamp"]
+__all__ = [
+    "PAGE",
+    "VERSION",
+    "format_of",
+    "journal_of",
+    "require_own",
+    "require_plain",
+    "require_plain_name",
+    "stamp",
+]
 
 PAGE = 4096
+VERSION = 3
 _MAGIC = bytes.fromhex("d9d505f920a163d7")
 _SQLITE = b"SQLite format 3"
-_GALLERY = re.compile(rb'"gallery": "([0-9a-f]{32})"')
-_SEARCHED = 16 << 20  # bytes of the journal in which the two pages are looked for
+_HEAD, _NONCE = 28, slice(12, 16)  # of a journal
+_FIRST, _USER_VERSION = 100, slice(60, 64)  # of an SQLite file: its own header
 _SUFFIXES = ("-journal", "-wal", "-shm")
 
 
@@ -86,79 +94,52 @@ def require_own(real: Path, path: Path) -> None:
     )
 
 
-def _is_own(journal: Path, real: Path) -> bool:
-    saved = _Saved.of(journal)
-    if saved is None:
-        return True
-    there = real.exists()
-    start, size = (_start(real, 2 * PAGE), real.stat().st_size) if there else (b"", 0)
-    finished = _start(journal, len(saved.head)) != saved.head  # meanwhile, by its writer
-    return finished or saved.fits(start, size)
-
-
-def stamp(connection: Connection) -> int:
-    """The first two pages that a writing saves; how many changes the connection has made then."""
-    if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-        return connection.total_changes  # a new file, which has no such pages
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    row = connection.execute("SELECT value FROM header WHERE id = 1").fetchone()
-    connection.execute(f"PRAGMA user_version={version}")
-    if row is not None:  # in its place again: an update to the same would save nothing
-        connection.execute("DELETE FROM header WHERE id = 1")
-        connection.execute("INSERT INTO header VALUES (1, ?)", row)
+def stamp(connection: Connection, real: Path) -> int:
+    """Tie the first page, which is the first that a writing saves, to the journal that saves it;
+    how many changes the connection has made then."""
+    (before,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute(f"PRAGMA user_version={before or VERSION}")  # the journal begins
+    nonce = _start(journal_of(real), _HEAD)[_NONCE]
+    connection.execute(f"PRAGMA user_version={VERSION | _tie(nonce) << 8}")
     return connection.total_changes
 
 
-@dataclass(frozen=True, slots=True)
-class _Saved:
-    """`pages` before the writing (0: it creates the file), the first two where they were saved;
-    `synced` once the file itself may have been written."""
+def format_of(version: int) -> int:
+    """Of SQLite's `user_version`, whose upper bits are the last writing's tie."""
+    return version & 0xFF
 
-    head: bytes
-    synced: bool
-    pages: int
-    first: bytes
-    second: bytes
 
-    @classmethod
-    def of(cls, journal: Path) -> "_Saved | None":
-        """None where nothing would be played back."""
-        head = _start(journal, 28)
-        if len(head) < 28 or not head.startswith(_MAGIC):
-            return None
-        count, _, pages, sector, size = (
-            int.from_bytes(head[at : at + 4], "big") for at in range(8, 28, 4)
-        )
-        found, synced = dict[int, bytes](), count > 0
-        with journal.open("rb") as stream:
-            stream.seek(sector)
-            while count and size == PAGE and len(found) < 2 and stream.tell() < _SEARCHED:
-                record = stream.read(4 + PAGE + 4)
-                if len(record) < 4 + PAGE + 4:
-                    break
-                number, count = int.from_bytes(record[:4], "big"), count - 1
-                if number in (1, 2):
-                    found[number] = record[4 : 4 + PAGE]
-        return cls(head, synced, pages, found.get(1, b""), found.get(2, b""))
+def _tie(nonce: bytes) -> int:
+    return int.from_bytes(nonce, "big") & 0x7FFFFF
 
-    def fits(self, start: bytes, size: int) -> bool:
-        """Whether a file that begins like this, so long, is the one that was written to."""
-        if size and not start.startswith(_SQLITE):
-            return True  # too damaged to tell
-        counter = _counter(start)
-        if not self.pages:
-            return counter <= 1
-        if not size:
-            return False  # created anew, where another was moved away
-        if not self.synced:  # playing it back does nothing but cut the file to its length
-            return size == self.pages * PAGE
-        here, there = _GALLERY.search(start[PAGE:]), _GALLERY.search(self.second)
-        if here and there and here[1] != there[1]:
-            return False
-        if not self.first:
-            return True  # not written by this version
-        before = _counter(self.first)
-        return start[:PAGE] == self.first if counter == before else counter == before + 1
+
+def _is_own(journal: Path, real: Path) -> bool:
+    """Whether nothing would be played back, or into the file that was written to."""
+    head = _start(journal, _HEAD)
+    if len(head) < _HEAD or not head.startswith(_MAGIC):
+        return True
+    count, pages, sector, page = (
+        int.from_bytes(head[at : at + 4], "big") for at in (8, 16, 20, 24)
+    )
+    with journal.open("rb") as stream:
+        stream.seek(sector)
+        number, first = stream.read(4), stream.read(_FIRST)
+    there = real.exists()
+    start, size = (_start(real, _FIRST), real.stat().st_size) if there else (b"", 0)
+    if _start(journal, _HEAD) != head:
+        return True  # finished meanwhile, by its writer
+    if size and not start.startswith(_SQLITE):
+        return True  # too damaged to tell
+    here, before = (int.from_bytes(each[_USER_VERSION], "big") for each in (start, first))
+    tied = here >> 8 == _tie(head[_NONCE])
+    if not pages or not size:  # it creates the file; or another was moved away from here
+        return not pages and (tied or not size)
+    if not count:  # the file was not written yet: played back, it is cut to its length
+        return size == pages * PAGE
+    if page != PAGE or number != b"\0\0\0\1":
+        return False  # no gallery's
+    compacted = here == before and _counter(start) == _counter(first) + 1  # which ties nothing
+    return start == first or tied or compacted
 
 
 def _counter(page: bytes) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.search.int8 import Matrix, int8_from_float, int8_scale
+from embedge.runtime.gallery.search.int8 import int8_from_float, int8_scale
 
 __all__ = ["Traces", "traces_of"]
 
@@ -58,12 +58,10 @@ class Traces:
 
 
 def traces_of(
-    stored: Matrix, plain: Embeddings, own: Embeddings | None, sealed: Sequence[bytes]
+    plain: Embeddings, own: Embeddings | None, sealed: Sequence[bytes], *, rounded: bool
 ) -> Traces:
-    """Of templates as stored, turned back, as the encoder gave them, and sealed in the file."""
-    rounded = stored.dtype == np.int8
-    forms = [f"as stored ({stored.dtype})", *_names("turned back")]
-    data = [stored.tobytes(), *_encoded(plain)]
+    """Of templates as they are kept, as the encoder gave them, and sealed in the file."""
+    forms, data = _names("the templates"), _encoded(plain)
     if own is not None:
         forms += _names("the pictures' own embeddings")
         data += _encoded(own)

@@ -76,6 +76,28 @@ def test_each_face_has_its_decision_the_largest_first(bundle: Path, gallery: Gal
         assert identify_all(matcher, gallery, frame(2)) == []
 
 
+@pytest.mark.parametrize("rows", ["float32", "int8"])
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_one_picture_under_two_names_is_neither(
+    bundle: Path, tmp_path: Path, rows: str, count: int
+) -> None:
+    with FaceMatcher.load(bundle, aligned=True) as matcher:
+        path, contract = tmp_path / "tied.gallery", matcher.contract
+        with Gallery.create(path, contract, key=bytes(32), rows=rows) as gallery:
+            gallery.enroll("eve", matcher.embed(face_like(1)), contract)
+            gallery.enroll(["ann", "ben"], matcher.embed([face_like(1), face_like(2)]), contract)
+            found = identify(matcher, gallery, face_like(1), count=count)
+            assert (found.person, found.tied) == (None, ("ann", "eve"))
+            assert repr(found).startswith("<Identification: one of ann, eve")
+            assert found.to_json()["tied"] == ["ann", "eve"]
+            other = identify(matcher, gallery, face_like(2), count=count)
+            assert (other.person, other.tied) == ("ben", ())
+            strict = Threshold.by_hand(0.99999999)
+            assert identify(matcher, gallery, face_like(3), threshold=strict).tied == ()
+            gallery.erase("eve")
+            assert identify(matcher, gallery, face_like(1), count=count).person == "ann"
+
+
 def test_unfit_faces_are_refused_and_the_others_decided(bundle: Path, gallery: Gallery) -> None:
     picture = frame(1, 2)
     picture[:, 112:] //= 12

@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="take people too of whom nothing left says whether they were erased",
     )
-    renew = actions.add_parser("renew", help="encrypt and rotate every template anew")
+    renew = actions.add_parser("renew", help="encrypt every template anew")
     add_gallery_options(renew)
     renew.add_argument("--new-key-file", type=Path, help="also change the key")
     migrate = actions.add_parser("migrate", help="carry it to another model, back, or for good")
@@ -153,6 +153,11 @@ def _recover(options: argparse.Namespace) -> int:
     for name in saved.doubtful:
         kept = "kept" if doubtful else "left out (--keep-doubtful takes them)"
         say(f"  {kept}, though nothing tells whether they were erased: {name}")
+    if saved.doubtful:
+        say(
+            "  somebody erased may be among these, where their old bytes were put back: ask who"
+            " should be there, and erase the others"
+        )
     if not saved.adds_up:
         say("  what was saved is not what the gallery's sealed state speaks of, or that is gone")
     return 0 if saved.whole else 3

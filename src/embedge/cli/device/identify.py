@@ -1,8 +1,9 @@
 """Who of a gallery is this? Nobody, where no score is above the threshold.
 
 A search compares with everybody, so strangers are more often taken for somebody the more people
-are enrolled: the chance is printed, and with --policy it is bounded. Of several pictures each is
-reported, those that cannot be read too: then the exit status is 3.
+are enrolled: the chance is printed, and with --policy it is bounded. Where two people are equally
+like the face (one picture enrolled under two names), it is AMBIGUOUS and nobody is chosen. Of
+several pictures each is reported, those that cannot be read too: then the exit status is 3.
 """
 
 import argparse
@@ -125,7 +126,13 @@ def _record(picture: Path, result: "Identification") -> dict[str, Any]:
 
 
 def _lines(picture: Path, result: "Identification", replaced: bool) -> list[str]:
-    lines = [f"{picture}: {result.person or 'NOBODY'}"]
+    said = "AMBIGUOUS" if result.tied else "NOBODY"
+    lines = [f"{picture}: {result.person or said}"]
+    if result.tied:
+        lines.append(
+            f"  {' and '.join(result.tied)} are equally like it, so none of them was chosen: one"
+            " picture may be enrolled under two names (embedge erase the wrong one)"
+        )
     lines += [
         f"  {each.cosine:+.4f}  {each.person}{'  (bridged)' if each.bridged else ''}"
         for each in result.candidates

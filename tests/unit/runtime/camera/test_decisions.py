@@ -1,6 +1,7 @@
 """On made-up looks each rule alone; on rendered people who walk past, all of it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,14 @@ def test_refused_frames_count_for_nobody() -> None:
     blurred = [seen("ann", refused=True)]
     assert told([[seen("ann")], blurred, blurred, [seen("ann")]], rules) == []
     assert told([blurred] * 9, rules) == []
+
+
+def test_who_is_equally_like_two_people_is_no_stranger() -> None:
+    face = seen(None)
+    assert face.found is not None
+    tied = replace(face, found=replace(face.found, tied=("ann", "ben")))
+    (event,) = told([[seen(None)], [tied], [seen(None)], [tied]], Rules(agree=2, among=4))
+    assert (event.kind, event.person) == ("ambiguous", None)
 
 
 def test_a_stranger_is_told_after_all_frames_and_once() -> None:

@@ -160,3 +160,21 @@ def test_whatever_the_file_is_called_it_lives(tmp_path, name, monkeypatch):
         gallery.renew()
     assert check(Path(name), KEY) == []
     assert recover(Path(name), Path("saved"), KEY).people == 1
+
+
+def test_a_full_disk_keeps_nothing_of_a_bulk_enrolment(tmp_path):
+    count = 20_000
+    rows = np.random.default_rng(2).normal(size=(count, DIM)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    with Gallery.create(tmp_path / "g", CONTRACT, key=KEY) as gallery:
+        gallery.enroll("ann", row_of("1"), CONTRACT)
+        names = [f"p{each}" for each in range(count)]
+        database = gallery.mirror.database
+        database._current().execute("PRAGMA max_page_count=1000")
+        with pytest.raises(EmbedgeError, match=r"E-WRITE.*disk is full; nothing was changed"):
+            gallery.enroll(names, rows, CONTRACT)
+        assert gallery.people() == ["ann"]
+        assert check(tmp_path / "g", KEY) == []
+        database._current().execute("PRAGMA max_page_count=1000000")
+        assert len(set(gallery.enroll(names, rows, CONTRACT))) == count
+        assert len(gallery) == count + 1

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny_bundles import tiny_contract
+from two_galleries import NEW, OLD, bridge
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
 from embedge.runtime.gallery import mending
 from embedge.runtime.gallery.mending import check, recover
+from embedge.runtime.gallery.migration.going import forget, go_back, migrate
 from embedge.runtime.gallery.storage.database import PAGE
 
 DIM = 64
@@ -22,8 +24,8 @@ KEY = bytes(range(32))
 PEOPLE = 30
 
 
-def unit(seed: int, count: int = 1) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
+def unit(seed: int, count: int = 1, dim: int = DIM) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
@@ -187,7 +189,7 @@ def erased(tmp_path) -> Path:
     [(), ("DELETE FROM person WHERE id = 1", "DELETE FROM record WHERE person = 1")],
     ids=["more rows", "as many rows"],
 )
-@pytest.mark.parametrize("state", ["", "DELETE FROM state"])
+@pytest.mark.parametrize("state", ["", "DELETE FROM state", "DELETE FROM spare"])
 def test_nobody_who_was_erased_is_saved(erased, tmp_path, then, state):
     put_back(erased, tmp_path / "old", *then, *([state] if state else []))
     saved = recover(erased, tmp_path / "new", KEY)
@@ -205,6 +207,34 @@ def test_where_nothing_tells_who_was_erased_only_a_flag_saves(erased, tmp_path):
     assert (saved.people, saved.doubtful) == (0, ("ann", "bob", "cid"))
     kept = recover(erased, tmp_path / "kept", KEY, keep_doubtful=True)
     assert (kept.people, kept.whole, kept.doubtful) == (3, False, ("ann", "bob", "cid"))
+
+
+STATELESS = "DELETE FROM state", "DELETE FROM spare WHERE id = 2"
+
+
+def test_without_a_state_a_trail_that_was_cut_brings_nobody_back(erased, tmp_path):
+    """The rest of the trail looks whole, and says that Bob is enrolled."""
+    put_back(erased, tmp_path / "old", *STATELESS, "DELETE FROM audit WHERE id > 3")
+    saved = recover(erased, tmp_path / "new", KEY)
+    assert (saved.people, saved.adds_up) == (0, False)
+    assert saved.doubtful == ("ann", "bob", "cid")
+
+
+def test_who_leaves_with_the_old_model_is_known_to_have_left(tmp_path):
+    path = tmp_path / "g"
+    with Gallery.create(path, OLD, key=KEY) as gallery:
+        gallery.enroll("ann", unit(1, dim=OLD.dim), OLD)
+        migrate(gallery, bridge(), NEW)
+        gallery.enroll("bob", unit(2, dim=NEW.dim), NEW)
+        go_back(gallery)
+        forget(gallery, new=True)
+        gallery.enroll("cid", unit(3, dim=OLD.dim), OLD)
+        assert gallery.people() == ["ann", "cid"]
+        with gallery.mirror.reading() as (connection, seen):
+            row = seen.ledger.sealed_rows(connection, 1)[1]
+    path.write_bytes(path.read_bytes().replace(row[-8:], bytes(8)))
+    saved = recover(path, tmp_path / "new", KEY)
+    assert (saved.people, saved.lost, saved.doubtful) == (1, ("ann",), ())
 
 
 def test_after_a_recovery_the_trail_still_tells_who_was_erased(erased, tmp_path):
@@ -228,7 +258,8 @@ def test_after_a_recovery_the_trail_still_tells_who_was_erased(erased, tmp_path)
         "INSERT INTO header SELECT 2, value FROM header",
         "DELETE FROM spare",
         "UPDATE spare SET value = x'00'",
-        "INSERT INTO spare SELECT 2, value FROM spare",
+        "INSERT INTO spare SELECT 3, value FROM spare WHERE id = 2",
+        "UPDATE spare SET value = x'00' WHERE id = 2",
     ],
 )
 def test_rows_beside_the_only_one_are_found_and_break_no_writing(tmp_path, forged):

@@ -20,6 +20,20 @@ def test_a_bad_picture_among_several_is_a_line_and_status_3(
     assert capsys.readouterr().out.startswith(f"bad.png: REFUSED {refused['error']}: ")
 
 
+def test_one_picture_under_two_names_is_ambiguous(
+    gallery: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["enroll", "tiny.embedge", "door.gallery", "twin", "1.png"]) == 0
+    capsys.readouterr()
+    assert main([*IDENTIFY, "1.png"]) == 0
+    first, told, *_ = capsys.readouterr().out.splitlines()
+    assert first == "1.png: AMBIGUOUS"
+    assert told.startswith("  ben and twin are equally like it, so none of them was chosen")
+    assert main([*IDENTIFY, "1.png", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["person"], found["tied"]) == (None, ["ben", "twin"])
+
+
 def test_alone_it_is_an_error(gallery: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*IDENTIFY, "absent.png"]) == 2
     told = capsys.readouterr()

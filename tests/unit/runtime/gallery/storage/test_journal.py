@@ -97,6 +97,32 @@ def test_not_into_another_gallery_of_as_many_writings(tmp_path):
     refused(tmp_path, lambda: check(path, KEY))
 
 
+def test_not_into_a_copy_that_went_another_way(tmp_path):
+    """After one writing elsewhere it counts as many as the file under the journal does."""
+    path, away = made(tmp_path / "d", "ann"), tmp_path / "away"
+    shutil.copy(path, away)
+    crash(path)
+    before = int.from_bytes(Path(f"{path}-journal").read_bytes()[512 + 28 : 512 + 32], "big")
+    with Gallery.open(away, key=KEY, writable=True) as gallery:
+        gallery.enroll("eve", unit(20), CONTRACT)
+    assert int.from_bytes(away.read_bytes()[24:28], "big") == before + 1
+    away.replace(path)
+    refused(tmp_path, lambda: check(path, KEY), lambda: Gallery.open(path, key=KEY))
+    Path(f"{path}-journal").unlink()
+    with Gallery.open(path, key=KEY) as gallery:
+        assert gallery.people() == ["ann", "eve"]
+
+
+@pytest.mark.parametrize("at", [24, 512], ids=["size of its pages", "its first page"])
+def test_not_one_that_no_gallery_writes(tmp_path, at):
+    path = made(tmp_path / "d", "ann")
+    crash(path)
+    journal = bytearray(Path(f"{path}-journal").read_bytes())
+    journal[at : at + 4] = (8192).to_bytes(4, "big")
+    Path(f"{path}-journal").write_bytes(journal)
+    refused(tmp_path, lambda: check(path, KEY))
+
+
 def test_not_into_a_new_gallery_where_one_was_moved_away(tmp_path):
     path = made(tmp_path / "d", "ann")
     crash(path)
