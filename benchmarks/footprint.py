@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from provenance import provenance, write_result
 
@@ -127,7 +128,7 @@ def _run(python: Path, code: str, *arguments: str) -> str:
 def _rendered_face() -> Any:
     from embedge.train.render import FaceRenderer
 
-    return Image.fromarray(FaceRenderer(0).render([1], [0]).images[0])
+    return Image.fromarray(FaceRenderer(0).render(np.array([1]), np.array([0])).images[0])
 
 
 if __name__ == "__main__":
