@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from embedge.cli.learn import data_align
+from embedge.printed import counted
 
 FORMS = ("folder", "recordio", "shards", "pixels")
 _SHOWN = 10  # --json lists all of them
@@ -105,7 +106,10 @@ def _convert(options: argparse.Namespace) -> int:
             quality=options.quality,
             per_shard=options.per_shard,
         )
-        print(f"{target}: {done.written} pictures of {part.classes} people as {options.form}")
+        print(
+            f"{target}: {counted(done.written, 'picture')} of"
+            f" {counted(part.classes, 'person', 'people')} as {options.form}"
+        )
         for error in done.left_out:
             print(f"  left out: {error}")
     return 0
