@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from embedge.calibration.evaluation.figures import Count
 from embedge.calibration.rates import EqualError, equal_error
 from embedge.calibration.scores import Float32, PairScores
+from embedge.printed import counted
 
 __all__ = [
     "DataFault",
@@ -27,6 +28,10 @@ _SHUFFLED = 0.05
 # A model this poor cannot judge labels
 _BLIND = 0.10
 _SHOWN = 20
+_STRAY = (
+    "picture resembles another person more than its own",
+    "pictures resemble another person more than their own",
+)
 _ROWS = 4096
 
 
@@ -44,8 +49,9 @@ class DataFault:
 def leaking_subjects(trained_on: Iterable[str], tested_on: Iterable[str]) -> list[DataFault]:
     """People who are in the training set and in the test."""
     both = sorted(set(trained_on) & set(tested_on))
-    what = "people of the test were trained or calibrated on"
-    return _finding("leaking-split", "error", what, both)
+    one = "person of the test was trained or calibrated on"
+    many = "people of the test were trained or calibrated on"
+    return _finding("leaking-split", "error", (one, many), both)
 
 
 def leaking_folds(
@@ -63,7 +69,8 @@ def leaking_folds(
     people, counts = np.unique(np.unique(rows, axis=0)[:, 0], return_counts=True)
     leaking = [f"subject {number}" for number in people[counts > 1]]
     severity: Literal["error", "warning"] = "error" if certain else "warning"
-    return _finding("leaking-folds", severity, "people appear in more than one fold", leaking)
+    words = "person appears in more than one fold", "people appear in more than one fold"
+    return _finding("leaking-folds", severity, words, leaking)
 
 
 def contradicted_pairs(
@@ -76,7 +83,13 @@ def contradicted_pairs(
     equal = subjects[pairs[:, 0]] == subjects[pairs[:, 1]]
     wrong = [f"{names[a]} and {names[b]}" for a, b in pairs[equal != same]]
     return _finding(
-        "contradicted-pairs", "error", "pairs contradict the folders their pictures lie in", wrong
+        "contradicted-pairs",
+        "error",
+        (
+            "pair contradicts the folders its pictures lie in",
+            "pairs contradict the folders their pictures lie in",
+        ),
+        wrong,
     )
 
 
@@ -94,8 +107,18 @@ def copied_pictures(
             kind = across if len(set(subjects[numbers])) > 1 else within
             kind.append(" = ".join(names[number] for number in numbers[:3]))
     return [
-        *_finding("duplicate-picture", "error", "pictures are filed under two people", across),
-        *_finding("repeated-picture", "warning", "pictures are there more than once", within),
+        *_finding(
+            "duplicate-picture",
+            "error",
+            ("picture is filed under two people", "pictures are filed under two people"),
+            across,
+        ),
+        *_finding(
+            "repeated-picture",
+            "warning",
+            ("picture is there more than once", "pictures are there more than once"),
+            within,
+        ),
     ]
 
 
@@ -113,11 +136,9 @@ def mislabelled(
     examples = [f"{names[a]} resembles {names[b]}" for a, b in zip(strays, others)]
     judged = int((np.bincount(subjects)[subjects] > 1).sum())
     if len(strays) > _SHUFFLED * judged:
-        what = "pictures resemble another person more than their own: the labels look shuffled"
-        return _finding("shuffled-labels", "error", what, examples)
-    return _finding(
-        "mislabelled", "warning", "pictures resemble another person more than their own", examples
-    )
+        shuffled = f"{_STRAY[1]}: the labels look shuffled"
+        return _finding("shuffled-labels", "error", (shuffled, shuffled), examples)
+    return _finding("mislabelled", "warning", _STRAY, examples)
 
 
 def likely_same_people(
@@ -137,9 +158,8 @@ def likely_same_people(
         for a, b in zip(*np.nonzero(block >= typical)):
             if start + a < b:
                 found.append(f"{names[first[start + a]]} and {names[first[b]]}")
-    return _finding(
-        "duplicate-subject", "warning", "pairs of subjects match like one person", found
-    )
+    words = "pair of subjects matches like one person", "pairs of subjects match like one person"
+    return _finding("duplicate-subject", "warning", words, found)
 
 
 def _strays(
@@ -177,12 +197,15 @@ def _sums(
 
 
 def _finding(
-    code: str, severity: Literal["error", "warning"], what: str, examples: Sequence[str]
+    code: str,
+    severity: Literal["error", "warning"],
+    words: tuple[str, str],
+    examples: Sequence[str],
 ) -> list[DataFault]:
     if not examples:
         return []
     return [
         DataFault(
-            code, severity, f"{len(examples)} {what}", len(examples), tuple(examples[:_SHOWN])
+            code, severity, counted(len(examples), *words), len(examples), tuple(examples[:_SHOWN])
         )
     ]

@@ -129,7 +129,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise _bad(path, f"cannot read it: {error}") from error
+        raise _bad(path, f"cannot read it: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _number_blocks(path: Path, columns: int) -> Iterator[NDArray[np.int64]]:

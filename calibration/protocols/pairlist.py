@@ -47,7 +47,7 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise _bad(path, f"cannot read it: {error}") from error
+        raise _bad(path, f"cannot read it: {getattr(error, 'strerror', None) or error}") from error
     lines = enumerate(text.splitlines(), 1)
     return [(number, line) for number, line in lines if line.strip() and line[0] != "#"]
 

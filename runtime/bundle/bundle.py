@@ -122,6 +122,8 @@ def seal_of(manifest: bytes) -> bytes:
 def _store_of(path: Path) -> Store:
     if path.is_dir():
         _require_no_run(path)
+        if not (path / MANIFEST).exists() and not (path / SEAL).exists():
+            raise _no_bundle(f"this folder is no bundle, it holds no {MANIFEST}", path)
         return FolderStore(path)
     if path.is_file():
         return ZipStore(path)

@@ -27,13 +27,11 @@ from embedge.runtime.picture.quality import (
     Reason,
     measured_quality,
 )
+from embedge.runtime.picture.skin import BLUER_THAN_SKIN, cheeks_of
 
 __all__ = ["FaceReader", "ReadFace", "detector_from"]
 
 
-_CHEEKS = (0.36, 0.8, 0.27, 0.73)  # top, bottom, left, right on the template
-# in grey levels; of 11,500 faces of three sets 6 were as blue in RGB, and 97.8 % of them in BGR
-_BLUER_THAN_SKIN = 10.0
 _LEAST_CONTRAST = 2.0  # grey levels; a lens cap with its sensor's noise has less, a face more
 
 
@@ -146,9 +144,8 @@ class FaceReader:
         """Of a detected face in an array that nobody declared: skin is redder than it is blue."""
         if read.face is None or colour or self.colour or not isinstance(picture, np.ndarray):
             return
-        top, bottom, left, right = (round(share * self.contract.size) for share in _CHEEKS)
-        red, _, blue = read.crop[top:bottom, left:right].reshape(-1, 3).mean(axis=0)
-        if blue - red > _BLUER_THAN_SKIN:
+        red, blue = cheeks_of(read.crop)
+        if blue - red > BLUER_THAN_SKIN:
             raise EmbedgeError(
                 "E-COLOUR",
                 f"the face is bluer than skin is (blue {blue:.0f}, red {red:.0f}): this array looks"

@@ -1,6 +1,6 @@
 """Text that strangers may have written, made safe to print: control characters are shown."""
 
-__all__ = ["printable"]
+__all__ = ["counted", "printable"]
 
 
 def printable(text: object, *, keep: str = "") -> str:
@@ -13,3 +13,8 @@ def printable(text: object, *, keep: str = "") -> str:
         char if char.isprintable() or char in keep else char.encode("unicode_escape").decode()
         for char in str(text)
     )
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """`1 person`, `1,200 people`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 from face_sets import encoded, face, face_folder
+from PIL import Image
+
+from embedge.train.render import FaceRenderer
 
 
 def embedge(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -40,6 +43,30 @@ def test_corrupt_records_end_verify_with_3(tmp_path: Path) -> None:
     done = embedge("verify", folder)
     assert done.returncode == 3
     assert "p2/1.jpg" in done.stdout
+
+
+def test_photos_are_looked_into_and_told_how_to_become_faces(tmp_path: Path) -> None:
+    for number in range(30):
+        path = tmp_path / "photos" / f"p{number}" / "0.png"
+        path.parent.mkdir(parents=True)
+        Image.new("RGB", (250, 250), (9 * number % 255, 90, 90)).save(path)
+    for action in ("inspect", "verify"):
+        done = embedge(action, tmp_path / "photos")
+        assert done.returncode == 2
+        assert "identities" in done.stdout or "corrupt" in done.stdout
+        assert "… 20 more" in done.stdout
+        assert "embedge data align PHOTOS FACES --detector DETECTOR.onnx" in done.stderr
+        assert done.stderr.count("embedge: E-NOT-ALIGNED") == 1
+
+
+def test_faces_in_bgr_are_seen_when_looked_into(tmp_path: Path) -> None:
+    for person, picture in enumerate(FaceRenderer(0).render(list(range(8)), [0] * 8).images):
+        for form, channels in (("rgb", picture), ("bgr", picture[..., ::-1])):
+            path = tmp_path / form / f"p{person}" / "0.png"
+            path.parent.mkdir(parents=True)
+            Image.fromarray(channels).save(path)
+    assert "look like BGR" in embedge("inspect", tmp_path / "bgr").stdout
+    assert "BGR" not in embedge("inspect", tmp_path / "rgb").stdout
 
 
 def test_mistakes_are_one_line_and_2(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_a_picture_under_two_people_spoils_the_figures(place):
     shutil.copy(place / "faces" / picture(0, 1), place / "faces" / picture(5, 1))
     done = embedge(place, "--models", "known.onnx", "--all-pairs", "--root", "faces")
     assert done.returncode == 3
-    assert "ERROR duplicate-picture: 1 pictures are filed under two people" in done.stdout
+    assert "ERROR duplicate-picture: 1 picture is filed under two people" in done.stdout
     assert "spoil these figures" in done.stderr
 
 
@@ -187,7 +187,7 @@ def test_people_trained_on_spoil_the_figures(place):
     arguments = ("--models", "known.onnx", "--pairs", "pairs.tsv", "--root", "faces")
     done = embedge(place, *arguments, "--trained-on", "trained.txt")
     assert done.returncode == 3
-    assert "ERROR leaking-split: 1 people of the test were trained" in done.stdout
+    assert "ERROR leaking-split: 1 person of the test was trained" in done.stdout
     assert "  p03\n" in done.stdout
 
 
@@ -301,7 +301,7 @@ def test_people_in_two_folds_spoil_the_accuracy(place):
     (place / "leak.tsv").write_text("\n".join(lines))
     done = embedge(place, "--models", "known.onnx", "--pairs", "leak.tsv", "--root", "faces")
     assert done.returncode == 3
-    assert "ERROR leaking-folds: 1 people appear in more than one fold" in done.stdout
+    assert "ERROR leaking-folds: 1 person appears in more than one fold" in done.stdout
 
 
 def test_a_report_on_spoiled_data_fails(place):

@@ -66,6 +66,16 @@ def test_a_wrong_path(place: Path) -> None:
     assert "Give a folder NAME.embedge or its .zip" in said
 
 
+def test_several_wrong_paths_are_told_at_once(place: Path) -> None:
+    said = embedge(
+        place, *("distill-and-export", "faecs", "--teacher", "t.onnx", "--detector", "x.onnx")
+    )
+    assert said == (
+        "embedge: E-FILES: these are not there: FACES faecs, --teacher t.onnx, --detector x.onnx."
+        " Check the paths"
+    )
+
+
 def test_photos_that_were_never_aligned(place: Path) -> None:
     said = embedge(place, "distill-and-export", "photos", "--teacher", SHIPPED, "--out", "run")
     assert "E-NOT-ALIGNED: these are photos, not aligned faces of 112×112 pixels: " in said

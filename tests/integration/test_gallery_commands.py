@@ -177,7 +177,7 @@ def test_many_people_at_once(place):
         assert "E-PERSON" in done.stdout
         assert "bad\\nname" in done.stdout
         assert expected in done.stdout
-        assert "4 picture(s) of 2 people taken, 2 refused" in done.stdout
+        assert "4 pictures of 2 people taken, 2 refused" in done.stdout
         info = json.loads(works(place, "gallery", "info", "g", "--json"))
         assert (info["people"], info["templates"]) == (2, 3)
     (place / "table.csv").write_text("3.png,ben\n0.png,dan\n")
@@ -205,7 +205,7 @@ def test_a_damaged_gallery_is_looked_over_and_saved(place):
     data[:4096] = bytes(4096)
     (place / "g").write_bytes(data)
     assert "E-GALLERY" in embedge(place, "gallery", "check", "g").stderr
-    assert "saved 2 template(s) of 2 people" in works(place, "gallery", "recover", "g", "saved")
+    assert "saved 2 templates of 2 people" in works(place, "gallery", "recover", "g", "saved")
     assert works(place, "gallery", "people", "saved") == "ann\nben\n"
 
 

@@ -1,12 +1,12 @@
 """The tutorial, command by command, on real photos and models."""
 
-import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from shown_commands import commands_of
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -14,18 +14,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
 SHORT = "embedge bundle "  # sixty people leave the equal error rate open
 
 
-def commands() -> list[str]:
-    blocks = re.findall(r"```console\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line.startswith("embedge ")]
-
-
 def test_every_command_in_the_order_of_the_page(real: Path, tmp_path: Path) -> None:
     (tmp_path / "photos").symlink_to(real / "photos")
     (tmp_path / "embedder.onnx").symlink_to(real / "models" / "w600k_mbf.onnx")
     (tmp_path / "detector.onnx").symlink_to(real / "models" / "scrfd_2.5g_bnkps.onnx")
-    assert len(commands()) == 10
-    for line in commands():
+    assert len(commands_of(PAGE)) == 10
+    for line in commands_of(PAGE):
         done = subprocess.run(
             [sys.executable, "-m", *shlex.split(line)],
             cwd=tmp_path,

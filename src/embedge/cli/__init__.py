@@ -11,6 +11,7 @@ from types import ModuleType
 from embedge import __version__
 from embedge.cli.apart import require_apart
 from embedge.cli.output import accept_every_letter, ended, system_error
+from embedge.cli.parser import Parser, choices_of
 from embedge.errors import EmbedgeError
 from embedge.optional import absent_package
 from embedge.printed import printable
@@ -90,6 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `embedge`."""
     accept_every_letter()
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
     for words in (2, 1):  # a command of two words may begin like one of one
         command = " ".join(arguments[:words])
         if command in COMMANDS:
@@ -100,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _answered(arguments: list[str]) -> int:
     parser = _overview()
     if arguments and not arguments[0].startswith("-"):
-        near = get_close_matches(arguments[0], COMMANDS, n=1)
+        near = _commands_like(arguments[0])
         meant = f"; did you mean `embedge {near[0]}`?" if near else ", see `embedge --help`"
         parser.error(f"there is no command '{printable(arguments[0])}'{meant}")
     options = parser.parse_args(arguments)
@@ -115,6 +118,20 @@ def _answered(arguments: list[str]) -> int:
     else:
         print(f"embedge {__version__}")
     return 0
+
+
+def _commands_like(word: str) -> list[str]:
+    """A word may be one of a command of two, as `migrate` is of `gallery migrate`."""
+    modules = {
+        name: importlib.import_module(f"embedge.cli.{COMMANDS[name][0]}") for name in COMMANDS
+    }
+    actions = [
+        f"{name} {action}"
+        for name, module in modules.items()
+        for action in choices_of(parser_of(module, name))
+    ]
+    whole = [action for action in actions if action.split()[1] == word]
+    return whole or get_close_matches(word, [*COMMANDS, *actions], n=1)
 
 
 def distill_and_export() -> int:
@@ -132,7 +149,7 @@ def _run(command: str, arguments: list[str], prog: str) -> int:
     if getattr(module, "TAKES_OVERRIDES", False):
         options.overrides = extra
     elif extra:
-        parser.error(f"unrecognized arguments: {' '.join(extra)}")
+        parser.refuse(extra)
     try:
         outside = getattr(module, "WRITES_OUTSIDE", False)
         require_apart(options, getattr(module, "WRITES", ()), outside=outside)
@@ -158,8 +175,8 @@ def _run(command: str, arguments: list[str], prog: str) -> int:
         return ended(2, f"{_speaker()}: {printable(system_error(error))}")
 
 
-def parser_of(module: ModuleType, prog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=prog, description=module.__doc__, allow_abbrev=False)
+def parser_of(module: ModuleType, prog: str) -> Parser:
+    parser = Parser(prog=prog, description=module.__doc__, allow_abbrev=False)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     module.configure(parser)
     return parser

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedge.errors import EmbedgeError
+from embedge.printed import counted
 from embedge.train.data import FaceDataset, open_faces
 from embedge.train.inherit import folded_teacher
 from embedge.train.teachers import open_teacher
@@ -84,9 +85,9 @@ def _start(teacher: str | None) -> dict[str, object]:
 def _too_few(faces: FaceDataset) -> EmbedgeError:
     return EmbedgeError(
         "E-DATA-FEW",
-        f"{faces.classes} people are too few: {FEWEST} are needed to learn from some and to prove"
-        " on others",
+        f"{counted(faces.classes, 'person is', 'people are')} too few: {FEWEST} are"
+        " needed to learn from some and to prove on others",
         where=faces.name,
-        remedy=f"Bring {FEWEST - faces.classes} more people, or say how many are held out"
-        " (--data.held_out N) and live without the proof",
+        remedy=f"Bring {counted(FEWEST - faces.classes, 'more person', 'more people')}, or say"
+        " how many are held out (--data.held_out N) and live without the proof",
     )

@@ -1,6 +1,6 @@
 import pytest
 
-from embedge.printed import printable
+from embedge.printed import counted, printable
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,9 @@ def test_what_a_terminal_would_obey_is_shown(text: object, shown: str) -> None:
 
 def test_the_lines_of_a_message_may_be_kept() -> None:
     assert printable("two\nlines\t\x07", keep="\n") == "two\nlines\\t\\x07"
+
+
+def test_one_is_not_many():
+    assert counted(1, "person", "people") == "1 person"
+    assert counted(1200, "person", "people") == "1,200 people"
+    assert counted(0, "picture") == "0 pictures"

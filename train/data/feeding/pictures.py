@@ -15,6 +15,7 @@ from embedge.train.data.dataset import (
     Pictures,
     UnalignedRecord,
 )
+from embedge.train.data.fingerprint import sampled
 
 __all__ = ["CorruptLog", "FacesRead", "LazyPictures", "StoredFaces", "read_faces", "unaligned"]
 
@@ -95,6 +96,22 @@ def _too_many(faces: FaceDataset, corrupt: list[CorruptRecord], what: str) -> Em
         remedy="`embedge data verify` lists them all: replace them, or leave them out with"
         " `embedge data convert --skip-corrupt`",
     )
+
+
+def require_aligned(faces: FaceDataset) -> None:
+    """By a few records, spread over the set: where most are photos, it is one of photos."""
+    seen = [_fault(faces, index) for index in sampled(len(faces))]
+    photos = [fault for fault in seen if isinstance(fault, UnalignedRecord)]
+    if 2 * len(photos) > len(seen):
+        raise unaligned(faces, photos[0])
+
+
+def _fault(faces: FaceDataset, index: int) -> CorruptRecord | None:
+    try:
+        faces.read(index)
+    except CorruptRecord as error:
+        return error
+    return None
 
 
 def unaligned(faces: FaceDataset, record: CorruptRecord) -> EmbedgeError:

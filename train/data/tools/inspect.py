@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from embedge.calibration.evaluation.channels import channel_faults
 from embedge.train.data.dataset import SIDE, CorruptRecord, FaceDataset
 from embedge.train.data.fingerprint import sampled
 
@@ -41,10 +42,11 @@ def _spread(counts: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, float]:
 
 def _sample(faces: FaceDataset) -> dict[str, Any]:
     """Records spread over the set: do they decode, how large are they, how bright?"""
-    sizes, levels, corrupt = [], [], []
+    sizes, levels, corrupt, read = [], [], [], []
     for index in sampled(len(faces), _SAMPLES):
         try:
-            levels.append(float(faces.read(index).mean()))
+            read.append(faces.read(index))
+            levels.append(float(read[-1].mean()))
             stored = faces.encoded(index)
         except CorruptRecord as error:
             corrupt.append(str(error))
@@ -52,7 +54,8 @@ def _sample(faces: FaceDataset) -> dict[str, Any]:
         sizes.append(len(stored) if stored is not None else SIDE * SIDE * 3)
     return {
         "read": len(levels),
-        "corrupt": corrupt,
+        "faults": [fault.what for fault in channel_faults(read, len(faces))],
         "mean_bytes": round(float(np.mean(sizes))) if sizes else None,
         "mean_level": round(float(np.mean(levels)), 1) if levels else None,
+        "corrupt": corrupt,
     }

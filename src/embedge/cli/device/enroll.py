@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from embedge.cli.device.gallery_options import add_gallery_options, say
 from embedge.cli.device.matcher_options import add_matcher_options, matcher_from
 from embedge.errors import EmbedgeError
-from embedge.printed import printable
+from embedge.printed import counted, printable
 
 if TYPE_CHECKING:
     from embedge.runtime.encoders import Embeddings
@@ -76,8 +76,9 @@ def run(options: argparse.Namespace) -> int:
         say(json.dumps({"person": options.person, "records": records}))
     else:
         say(
-            f"enrolled {options.person}: {len(set(records))} template(s); the gallery holds"
-            f" {info.templates} of {info.people} people ({info.rows}, cipher {info.cipher})"
+            f"enrolled {options.person}: {counted(len(set(records)), 'template')}; the gallery"
+            f" holds {info.templates} of {counted(info.people, 'person', 'people')}"
+            f" ({info.rows}, cipher {info.cipher})"
         )
     return 0
 
@@ -170,7 +171,8 @@ def _tell(lines: list[_Line], *, as_json: bool) -> None:
     if not as_json:
         taken = [line for line in lines if not line.refusal]
         say(
-            f"{len(taken)} picture(s) of {len({line.person for line in taken})} people taken,"
+            f"{counted(len(taken), 'picture')} of"
+            f" {counted(len({line.person for line in taken}), 'person', 'people')} taken,"
             f" {len(lines) - len(taken)} refused"
         )
 

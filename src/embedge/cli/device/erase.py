@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from embedge.cli.device.gallery_options import add_gallery_options, opened_gallery, say
 from embedge.errors import EmbedgeError
+from embedge.printed import counted
 
 if TYPE_CHECKING:
     from embedge.runtime.contract import EmbeddingContract
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         say(json.dumps(proof.to_json()))
     else:
-        say(f"erased {proof.person}: {proof.templates} template(s)")
+        say(f"erased {proof.person}: {counted(proof.templates, 'template')}")
         if options.prove:
             say(*_lines(proof))
     return 0 if proof.proven or not options.prove else 3
@@ -67,7 +68,7 @@ def _own_embeddings(
 
 def _lines(proof: "ErasureProof") -> list[str]:
     return [
-        f"searched {len(proof.files)} file(s), {proof.searched_bytes:,} bytes, for"
+        f"searched {counted(len(proof.files), 'file')}, {proof.searched_bytes:,} bytes, for"
         f" {proof.patterns:,} pieces: {len(proof.found)} found",
         *(f"  in: {file}" for file in proof.files),
         *(f"  for: {form}" for form in proof.forms),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from embedge.cli.device.gallery_options import add_gallery_options, opened_gallery, say
 from embedge.cli.learn.migrate import add_migrate_options, run_bridged, run_migrate
+from embedge.printed import counted
 
 WRITES = ("target",)  # options that name outputs
 
@@ -143,11 +144,14 @@ def _recover(options: argparse.Namespace) -> int:
     if options.json:
         say(json.dumps({**asdict(saved), "whole": saved.whole}))
         return 0 if saved.whole else 3
-    say(f"saved {saved.templates} template(s) of {saved.people} people into {options.target}")
+    say(
+        f"saved {counted(saved.templates, 'template')} of"
+        f" {counted(saved.people, 'person', 'people')} into {options.target}"
+    )
     for name in saved.lost:
         say(f"  lost, all or some of: {name}")
     if saved.lost_people or saved.lost_templates:
-        say(f"  lost: {saved.lost_templates} template(s), and {saved.lost_people} people's names")
+        say(f"  lost: {counted(saved.lost_templates, 'template')} and {saved.lost_people} names")
     for name in saved.erased:
         say(f"  left out, as they were erased and put back: {name}")
     for name in saved.doubtful:

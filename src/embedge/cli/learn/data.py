@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from embedge.cli.learn import data_align
+from embedge.printed import counted
 
 FORMS = ("folder", "recordio", "shards", "pixels")
+_SHOWN = 10  # --json lists all of them
 WRITES = ("out", "target")  # options that name outputs
 WRITES_OUTSIDE = True  # what is written is searched for faces again
 
@@ -52,21 +54,26 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
+    from embedge.train.data.feeding.pictures import require_aligned
     from embedge.train.data.open import open_faces
     from embedge.train.data.tools.inspect import inspect
 
-    facts = inspect(open_faces(options.source))
-    _show(options, facts)
+    faces = open_faces(options.source)
+    _show(options, inspect(faces))
+    require_aligned(faces)
     return 0
 
 
 def _verify(options: argparse.Namespace) -> int:
     from embedge.progress import Progress
+    from embedge.train.data.feeding.pictures import require_aligned
     from embedge.train.data.open import open_faces
     from embedge.train.data.tools.verify import verify
 
-    facts = verify(open_faces(options.source), Progress())
+    faces = open_faces(options.source)
+    facts = verify(faces, Progress())
     _show(options, facts)
+    require_aligned(faces)
     return 3 if facts["corrupt"] else 0
 
 
@@ -99,7 +106,10 @@ def _convert(options: argparse.Namespace) -> int:
             quality=options.quality,
             per_shard=options.per_shard,
         )
-        print(f"{target}: {done.written} pictures of {part.classes} people as {options.form}")
+        print(
+            f"{target}: {counted(done.written, 'picture')} of"
+            f" {counted(part.classes, 'person', 'people')} as {options.form}"
+        )
         for error in done.left_out:
             print(f"  left out: {error}")
     return 0
@@ -109,9 +119,10 @@ def _show(options: argparse.Namespace, facts: dict[str, Any]) -> None:
     if options.json:
         print(json.dumps(facts, allow_nan=False))
         return
-    width = max(map(len, facts))
-    for key, value in facts.items():
-        print(f"{key.replace('_', ' '):<{width}}  {_text(value)}")
+    told = {key.replace("_", " "): value for key, value in facts.items() if key != "schema"}
+    width = max(map(len, told))
+    for key, value in told.items():
+        print(f"{key:<{width}}  {_text(value)}")
 
 
 def _text(value: Any) -> str:
@@ -122,6 +133,12 @@ def _text(value: Any) -> str:
             )
         case [] | None:
             return "none"
+        case [int(width), int(height)]:
+            return f"{width}×{height}"
         case list():
-            return "".join(f"\n    {_text(part)}" for part in value)
+            shown = [_text(part) for part in value[:_SHOWN]]
+            more = len(value) - len(shown)
+            return "".join(
+                f"\n    {line}" for line in [*shown, *([f"… {more} more"] if more else [])]
+            )
     return str(value)

@@ -86,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
     from embedge.report.gate.text import failure_text, gate_lines, shortage_lines
     from embedge.train.loop import ranks
 
+    _require_files(options)
     recipe = _recipe(options)
     if options.detector and not options.detector.is_file():
         raise EmbedgeError(
@@ -126,6 +127,29 @@ def run(options: argparse.Namespace) -> int:
             remedy="See in the report where it is lost; change the recipe or its evaluate.gates",
         )
     return 0
+
+
+def _require_files(options: argparse.Namespace) -> None:
+    """Of one that is missing its reader tells more; of several all are told at once."""
+    from embedge.errors import EmbedgeError
+
+    given = dict(zip(options.overrides[::2], options.overrides[1::2]))
+    paths = {
+        "FACES": options.faces or given.get("--data.source"),
+        "--teacher": options.teacher or given.get("--teacher.file"),
+        "--detector": options.detector,
+    }
+    missing = [
+        f"{name} {path}"
+        for name, path in paths.items()
+        if path and not re.search(r"^\w+:|\{", str(path)) and not Path(path).exists()
+    ]
+    if len(missing) > 1:
+        raise EmbedgeError(
+            "E-FILES",
+            f"these are not there: {', '.join(missing)}",
+            remedy="Check the paths",
+        )
 
 
 def _rehearse(folder: Path, recipe: "Recipe", options: argparse.Namespace) -> int:

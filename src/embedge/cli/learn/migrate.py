@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from embedge.cli.device.gallery_options import opened_gallery, say
 from embedge.errors import EmbedgeError
+from embedge.printed import counted
 
 if TYPE_CHECKING:
     from embedge.runtime.gallery.gallery import Gallery
@@ -105,7 +106,8 @@ def _tell(found: "Standing", *, as_json: bool) -> None:
         return
     native = found.people - len(found.bridged)
     say(
-        f"searched: {found.templates:,} templates of {found.people:,} people"
+        f"searched: {counted(found.templates, 'template')} of"
+        f" {counted(found.people, 'person', 'people')}"
         f" ({facts['searched']} model)",
         f"backfill: {native:,} of {found.people:,} people have a native template;"
         f" {facts['bridged_templates']:,} templates are bridged",

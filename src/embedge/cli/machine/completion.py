@@ -8,6 +8,8 @@ embedge completion fish | source        in ~/.config/fish/config.fish
 import argparse
 import importlib
 
+from embedge.cli.parser import choices_of, options_of
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -30,21 +32,10 @@ def _words(module: str) -> list[str]:
     """What may follow a command: its actions, and all of its options."""
     parser = argparse.ArgumentParser(add_help=True)
     importlib.import_module(f"embedge.cli.{module}").configure(parser)
-    return sorted(set(_of(parser)))
+    return sorted({*options_of(parser), *choices_of(parser)})
 
 
-def _of(parser: argparse.ArgumentParser) -> list[str]:
-    found: list[str] = []
-    for action in parser._actions:  # argparse tells its options nowhere else
-        if action.help != argparse.SUPPRESS:
-            found += action.option_strings
-        if isinstance(action, argparse._SubParsersAction):
-            found += action.choices
-            for inner in action.choices.values():
-                found += _of(inner)
-    return found
-
-
+_PROGRAM = "distill-and-export"  # is called by itself too
 _SCRIPT = """_embedge() {{
     local words="{commands}"
     case "${{COMP_WORDS[1]}} ${{COMP_WORDS[2]}} " in
@@ -53,7 +44,8 @@ _SCRIPT = """_embedge() {{
     [ "$COMP_CWORD" -gt 1 ] || words="{commands}"
     COMPREPLY=($(compgen -W "$words" -- "${{COMP_WORDS[COMP_CWORD]}}"))
 }}
-complete -o default -F _embedge embedge"""
+complete -o default -F _embedge embedge
+complete -o default -W "{own}" distill-and-export"""
 
 
 def _bash(words: dict[str, list[str]]) -> str:
@@ -61,7 +53,8 @@ def _bash(words: dict[str, list[str]]) -> str:
         f'        "{command} "*) words="{" ".join(found)}" ;;'
         for command, found in sorted(words.items(), key=lambda one: -len(one[0].split()))
     )
-    return _SCRIPT.format(commands=" ".join(words), cases=cases)
+    own = " ".join(words[_PROGRAM])
+    return _SCRIPT.format(commands=" ".join(words), cases=cases, own=own)
 
 
 def _zsh(words: dict[str, list[str]]) -> str:
@@ -73,4 +66,4 @@ def _fish(words: dict[str, list[str]]) -> str:
     for command, found in words.items():
         seen = f"__fish_seen_subcommand_from {command}"
         lines.append(f"complete -c embedge -n '{seen}' -a '{' '.join(found)}'")
-    return "\n".join(lines)
+    return "\n".join([*lines, f"complete -c {_PROGRAM} -a '{' '.join(words[_PROGRAM])}'"])

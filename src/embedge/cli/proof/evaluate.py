@@ -187,16 +187,18 @@ def _write_report(
 
 def _data(options: argparse.Namespace, trial: "Trial", progress: "Progress") -> "EvaluatedData":
     """The fingerprint is of names, people and content: the same faces elsewhere have the same."""
+    from embedge.calibration.evaluation.channels import channel_faults, some_of
     from embedge.calibration.trials.pairwise import names_of
     from embedge.calibration.trials.result import EvaluatedData
     from embedge.files import sha256_json
 
     names, people = names_of(trial.faces), trial.subjects.tolist()
     listed, digests = _listed(options, names), _digests(trial, progress)
+    seen = channel_faults(some_of(trial.faces), len(names))
     return EvaluatedData(
         images=len(names),
         subjects=len(set(people)),
-        findings=(*trial.findings(digests), *(listed.faults if listed else ())),
+        findings=(*trial.findings(digests), *seen, *(listed.faults if listed else ())),
         trained_on_known=listed is not None and listed.comparable,
         trained_on=listed.words if listed else None,
         fingerprint=sha256_json([names, people, digests]),

@@ -17,6 +17,7 @@ from embedge.export.int8.calibration_set import (
 )
 from embedge.export.intake.feeding import Faces
 from embedge.files import sha256_file, sha256_json
+from embedge.printed import counted
 from embedge.train.data import FaceSet
 
 __all__ = ["People", "people_of"]
@@ -45,8 +46,8 @@ def people_of(root: Path, *, most: int, count: int, seed: int) -> People:
     if several.sum() < _FEWEST:
         raise EmbedgeError(
             "E-FACES-FEW",
-            f"{several.sum()} people have two pictures or more; at least {_FEWEST} are needed to"
-            " confirm the feeding, set a threshold and judge it",
+            f"{counted(int(several.sum()), 'person has', 'people have')} two pictures or more;"
+            f" at least {_FEWEST} are needed to confirm the feeding, set a threshold and judge it",
             where=root,
             remedy="Give a folder of aligned faces, PERSON/PICTURE",
         )

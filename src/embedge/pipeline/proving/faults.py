@@ -7,6 +7,7 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.calibration.evaluation.channels import channel_faults
 from embedge.calibration.evaluation.integrity import (
     DataFault,
     copied_pictures,
@@ -38,6 +39,7 @@ def faults_of(faces: FaceSet, digests: list[str], rows: NDArray[np.float32]) -> 
     """Of the held-out faces, as the teacher's `rows` show them."""
     names = [f"{faces.identities[label]} #{n}" for n, label in enumerate(faces.labels)]
     yield from copied_pictures(names, digests, faces.labels)
+    yield from channel_faults(faces.images, len(names))
     scores = pairs_within(rows, faces.labels)
     for fault in mislabelled(names, rows, faces.labels, scores):
         # where all of them are suspect, the teacher may be the poor one: the gates ask the student

@@ -245,7 +245,11 @@ def test_a_misstated_manifest_is_refused(folder, change):
 
 def test_no_bundle_at_all(tmp_path):
     assert refusal(tmp_path / "absent").code == "E-BUNDLE-MISSING"
-    assert refusal(tmp_path).code == "E-BUNDLE"
+    told = refusal(tmp_path)
+    assert (told.code, told.what) == (
+        "E-BUNDLE-MISSING",
+        "this folder is no bundle, it holds no manifest.json",
+    )
     (tmp_path / "note.zip").write_text("hello")
     assert refusal(tmp_path / "note.zip").code == "E-BUNDLE"
 

@@ -16,6 +16,7 @@ from embedge.calibration.evaluation.slices import Slices
 from embedge.calibration.identification import IdentificationRates, SearchPoint
 from embedge.calibration.tenfold import FoldedAccuracy
 from embedge.calibration.trials.result import EvaluationResult, ModelResult, Templates
+from embedge.printed import counted
 from embedge.report.render.words import bare_percent
 
 __all__ = ["text_of"]
@@ -23,8 +24,8 @@ __all__ = ["text_of"]
 
 def text_of(result: EvaluationResult) -> str:
     data = result.data
-    people = "person" if data.subjects == 1 else "people"
-    lines = [f"{result.protocol.name}: {data.images:,} pictures of {data.subjects:,} {people}"]
+    faces = f"{counted(data.images, 'picture')} of {counted(data.subjects, 'person', 'people')}"
+    lines = [f"{result.protocol.name}: {faces}"]
     lines += [f"trained on: {data.trained_on}"] if data.trained_on else []
     lines += _findings(data.findings, "")
     for model in result.models:

@@ -23,7 +23,7 @@ def test_a_copy_beside_the_gallery_ends_a_proof_with_3(
     Path("copy.gallery").write_bytes(gallery.read_bytes())
     assert main(["erase", str(gallery), "ann", "--prove"]) == 3
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "erased ann: 1 template(s)"
+    assert said[0] == "erased ann: 1 template"
     assert any(line.startswith("  still opens and holds the person") for line in said)
     assert said[-1] == "NOT PROVEN"
 
@@ -31,5 +31,5 @@ def test_a_copy_beside_the_gallery_ends_a_proof_with_3(
 def test_no_more_than_twenty_places_are_listed() -> None:
     found = tuple(f"place {number}" for number in range(30))
     lines = _lines(ErasureProof("ann", 1, 9, ("float32",), ("a",), 1234, found=found, unknown=()))
-    assert lines[0] == "searched 1 file(s), 1,234 bytes, for 9 pieces: 30 found"
+    assert lines[0] == "searched 1 file, 1,234 bytes, for 9 pieces: 30 found"
     assert [line for line in lines if "found: place" in line][-1] == "  found: place 19"

@@ -23,6 +23,8 @@ def test_bash_completes_commands_and_their_options(capsys: pytest.CaptureFixture
     assert completed(script, "embedge", "dist") == ["distill-and-export"]
     assert completed(script, "embedge", "verify", "--thr") == ["--threads", "--threshold"]
     assert completed(script, "embedge", "data", "ali") == ["align"]
+    assert '"--' in script.splitlines()[-1]
+    assert script.endswith(" distill-and-export\n")
     assert "--drop-signature" in completed(script, "embedge", "bundle", "add-detector", "--d")
 
 
