@@ -26,12 +26,16 @@ class CachedTeacher:
 
     plain: NDArray[np.float16]
     flipped: NDArray[np.float16] | None = None
+    rows: NDArray[np.int64] | None = None
+    """where only some pictures are learnt from: which row is whose"""
 
     def __call__(self, batch: Batch) -> Tensor:
-        rows = self.plain[batch.index.numpy()]
+        index = batch.index.numpy()
+        index = index if self.rows is None else self.rows[index]
+        rows = self.plain[index]
         if self.flipped is not None:
             mirrored = batch.flipped.numpy()
-            rows[mirrored] = self.flipped[batch.index.numpy()[mirrored]]
+            rows[mirrored] = self.flipped[index[mirrored]]
         return torch.from_numpy(rows.astype(np.float32))
 
 

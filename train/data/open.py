@@ -5,14 +5,16 @@ from pathlib import Path
 from embedge.errors import EmbedgeError
 from embedge.train.data.dataset import FaceDataset
 from embedge.train.data.face_set import FaceSet
-from embedge.train.data.sources.folder import ImageFolder
+from embedge.train.data.sources.folder import ImageFolder, PictureFolder
 from embedge.train.data.sources.joined import JoinedFaces
 from embedge.train.data.sources.mxnet import MxnetFaces
 from embedge.train.data.sources.people import RenderedPeople
 from embedge.train.data.sources.shards import TarFaces, shard_paths
 from embedge.train.data.view import View, check_unchanged
 
-__all__ = ["open_faces"]
+__all__ = ["PICTURES", "nameless", "open_faces"]
+
+PICTURES = "pictures:"
 
 
 def open_faces(source: str | Path) -> FaceDataset:
@@ -20,10 +22,34 @@ def open_faces(source: str | Path) -> FaceDataset:
     text, path = str(source), Path(source)
     if text.startswith("rendered:"):
         return RenderedPeople.named(text)
+    if text.startswith(PICTURES):
+        return PictureFolder(_there(Path(text.removeprefix(PICTURES))))
     if "{" in text or path.suffix == ".tar":
         return TarFaces(shard_paths(text))
     if path.suffix == ".rec":
         return MxnetFaces(path)
+    if not _there(path).is_dir():
+        raise _unknown(path)
+    return _open_folder(path)
+
+
+def nameless(source: str) -> str:
+    """How to open this source without asking who is who, where it is a folder of pictures."""
+    path = Path(source)
+    plain = path.is_dir() and type(_opened_or_none(path)) in (ImageFolder, type(None))
+    return f"{PICTURES}{path}" if plain else source
+
+
+def _opened_or_none(path: Path) -> FaceDataset | None:
+    try:
+        return _open_folder(path)
+    except EmbedgeError as error:
+        if error.code != "E-DATA-EMPTY":
+            raise
+        return None
+
+
+def _there(path: Path) -> Path:
     if not path.exists():
         raise EmbedgeError(
             "E-DATA-MISSING",
@@ -31,9 +57,7 @@ def open_faces(source: str | Path) -> FaceDataset:
             where=path,
             remedy="Give a folder of people, a .rec file, tar shards, or a converted face set",
         )
-    if not path.is_dir():
-        raise _unknown(path)
-    return _open_folder(path)
+    return path
 
 
 def _open_folder(path: Path) -> FaceDataset:

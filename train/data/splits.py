@@ -11,7 +11,7 @@ from embedge.files import sha256_json
 from embedge.train.data.dataset import FaceDataset, Pictures
 from embedge.train.data.feeding.pictures import StoredFaces
 
-__all__ = ["Subset", "split_by_identity"]
+__all__ = ["Regrouped", "Subset", "split_by_identity"]
 
 
 class Subset(StoredFaces):
@@ -58,6 +58,21 @@ class Subset(StoredFaces):
         place[self.rows] = np.arange(len(self.rows))
         visited = place[self.whole.order(rng)]
         return visited[visited >= 0]
+
+
+class Regrouped(Subset):
+    """Some records of a data set, in classes that follow from no name."""
+
+    kind: ClassVar[str] = "regrouped"
+
+    def __init__(
+        self, whole: FaceDataset, rows: NDArray[np.int64], labels: NDArray[np.int64]
+    ) -> None:
+        super().__init__(whole, rows, "without names")
+        self.labels = labels
+        self.identities = tuple(f"class {n}" for n in range(int(labels.max()) + 1))
+        digest = hashlib.sha256(np.ascontiguousarray(labels, "<i8").tobytes()).hexdigest()
+        self.fingerprint = sha256_json({"of": self.fingerprint, "labels": digest})
 
 
 def split_by_identity(

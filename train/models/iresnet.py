@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from embedge.train.models.quick.norm import normed
+
 __all__ = ["IResNet", "iresnet"]
 
 DEPTHS = {
@@ -35,9 +37,8 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = self.prelu(self.bn2(self.conv1(self.bn1(x))))
-        features: Tensor = self.bn3(self.conv2(x)) + shortcut
-        return features
+        x = normed(self.conv1(normed(x, self.bn1, None)), self.bn2, self.prelu)
+        return normed(self.conv2(x), self.bn3, None, shortcut)
 
 
 class IResNet(nn.Module):
@@ -68,7 +69,7 @@ class IResNet(nn.Module):
         self.apply(_initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.prelu(self.bn1(self.conv1(x)))
+        x = normed(self.conv1(x), self.bn1, self.prelu)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         features: Tensor = self.features(self.fc(self.bn2(x).flatten(1)))
         return features

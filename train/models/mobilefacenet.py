@@ -8,6 +8,9 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
+from embedge.train.models.quick.filters import filtered
+from embedge.train.models.quick.norm import normed
+
 __all__ = ["Activation", "Depthwise", "MobileFaceNet", "mobilefacenet"]
 
 Activation = Literal["prelu", "relu", "relu6"]
@@ -72,9 +75,35 @@ class _ConvBlock(nn.Module):
             layers.append(_activation(activation, outputs))
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = self.layers(x)
-        return features
+    @property
+    def parts(self) -> tuple[nn.Conv2d, nn.Module, nn.Module | None]:
+        """Convolution, norm and activation."""
+        convolution, norm, *activation = self.layers
+        assert isinstance(convolution, nn.Conv2d)
+        return convolution, norm, activation[0] if activation else None
+
+    def forward(self, x: Tensor, more: Tensor | None = None) -> Tensor:
+        """With `more`, that is added to what comes out."""
+        convolution, norm, activation = self.parts
+        return normed(convolution(x), norm, activation, more)
+
+
+def _block(module: nn.Module) -> _ConvBlock:
+    assert isinstance(module, _ConvBlock)
+    return module
+
+
+def _chained(x: Tensor, first: _ConvBlock, depthwise: _ConvBlock) -> Tensor:
+    """depthwise(first(x)), and what lies between them never in memory where that can be trained."""
+    convolution, norm, activation = first.parts
+    filters, norm_after, activation_after = depthwise.parts
+    mapped = convolution(x)
+    found = filtered(mapped, norm, activation, filters, norm_after)
+    if found is None:
+        y: Tensor = depthwise(normed(mapped, norm, activation))
+        return y
+    y, moments = found
+    return normed(y, norm_after, activation_after, known=moments)
 
 
 class _Bottleneck(nn.Module):
@@ -92,7 +121,8 @@ class _Bottleneck(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = x + self.layers(x) if self.residual else self.layers(x)
+        expand, depthwise, project = map(_block, self.layers)
+        features: Tensor = project(_chained(x, expand, depthwise), x if self.residual else None)
         return features
 
 
@@ -167,7 +197,9 @@ class MobileFaceNet(nn.Module):
         self.apply(_initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        for layer in self.layers:
+        stem, depthwise, *trunk = self.layers
+        x = _chained(x, _block(stem), _block(depthwise))
+        for layer in trunk:
             x = layer(x)
         features: Tensor = self.features(self.conv_sep(x))
         return features

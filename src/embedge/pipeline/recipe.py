@@ -48,6 +48,13 @@ class Data(Section):
     """`rendered`, or a path: a folder of people, train.rec, tar shards, a converted face set"""
     extra: tuple[str, ...] = ()
     """beside a data set: more of them to learn from, none of whose people is ever judged on"""
+    labels: Literal["people", "none"] = "people"
+    """`none`: learn without names. Every picture that is learnt from is a class of its own, with
+    the teacher's embedding as its row of the head; `extra` may then hold pictures that nobody
+    sorted. Those who are judged on still have names"""
+    alike: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """labels none: pictures whose embeddings have at least this cosine are one class: duplicates
+    at 0.95, pictures of a person at less"""
     seed: Seed = 0
     """which world of rendered people; of a data set, which people are held out"""
     identities: Positive = 500

@@ -1,4 +1,4 @@
-"""A folder of folders: one folder per person, pictures inside."""
+"""Folders of pictures: one folder per person, or pictures that nobody named."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from embedge.train.data.feeding.jpeg import face_from_bytes
 from embedge.train.data.feeding.pictures import StoredFaces
 from embedge.train.data.fingerprint import fingerprint_of, sampled
 
-__all__ = ["PICTURE_SUFFIXES", "ImageFolder"]
+__all__ = ["PICTURE_SUFFIXES", "ImageFolder", "PictureFolder"]
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
@@ -51,6 +51,31 @@ class ImageFolder(StoredFaces):
 
     def _sample(self) -> list[int]:
         return sampled(len(self._files))
+
+
+class PictureFolder(ImageFolder):
+    """Pictures at any depth, in alphabetical order; nobody says who is on them."""
+
+    kind: ClassVar[str] = "pictures"
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._files = sorted(
+            path.relative_to(root).as_posix()
+            for path in root.rglob("*")
+            if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+        )
+        if not self._files:
+            raise EmbedgeError(
+                "E-DATA-EMPTY",
+                "it holds no pictures",
+                where=root,
+                remedy="Give a folder of aligned 112×112 pictures",
+            )
+        self.name = root.resolve().name
+        self.identities = tuple(self._files)
+        self.labels = np.arange(len(self._files))
+        self.fingerprint = fingerprint_of("pictures", self.labels, (), self._facts())
 
 
 def _bytes_or_nothing(path: Path) -> bytes:

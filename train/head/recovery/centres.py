@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from embedge.runtime.encoders import unit_rows
 
-__all__ = ["TRIM", "CentreReport", "class_centres", "recovered_centres"]
+__all__ = ["TRIM", "CentreReport", "class_centres", "recovered_centres", "strays"]
 
 Rows = NDArray[np.float32]
 
@@ -30,7 +30,7 @@ def class_centres(embeddings: Rows, labels: NDArray[np.int64], classes: int, tri
     rows = unit_rows(embeddings)
     first = _means(rows, labels, classes)
     closeness = (rows * first[labels]).sum(axis=1)
-    keep = _closest(closeness, labels, trim) | ~_strays(closeness)
+    keep = _closest(closeness, labels, trim) | ~strays(closeness)
     return _means(rows[keep], labels[keep], classes)
 
 
@@ -140,11 +140,12 @@ def _alike(centres: Rows, identities: Sequence[str]) -> list[Alike]:
     return [Alike(identities[a], identities[b], cosine) for cosine, a, b in sorted(found)[::-1]]
 
 
-def _strays(closeness: NDArray[np.float32]) -> NDArray[np.bool_]:
+def strays(closeness: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Those that are far below what is usual."""
     middle = np.median(closeness)
     spread = 1.4826 * np.median(np.abs(closeness - middle))
-    strays: NDArray[np.bool_] = closeness < middle - _FAR * spread
-    return strays
+    far: NDArray[np.bool_] = closeness < middle - _FAR * spread
+    return far
 
 
 def _means(rows: Rows, labels: NDArray[np.int64], classes: int) -> Rows:

@@ -16,6 +16,7 @@ from embedge.train.loop.checks import TrainingChecks
 from embedge.train.loop.schedule import Schedule
 from embedge.train.methods import Ingredients, Weights, method_named
 from embedge.train.models.mobilefacenet import mobilefacenet
+from embedge.train.models.quick.compiled import switched_off
 from embedge.train.seeds import seeded
 
 STEPS, BATCH, PEOPLE, DIM = 12, 8, 6, 16
@@ -86,7 +87,8 @@ def agree(log, other):
 def test_it_learns_there_what_it_learns_here(faces, tmp_path, monkeypatch, method):
     monkeypatch.setattr(training, "_RECORDED_EVERY", 1)
     few = SCHEDULE.model_copy(update={"steps": 3})
-    here = trained(faces, tmp_path / "cpu", "cpu", monkeypatch, method=method, schedule=few)
+    with switched_off():  # kernels of the CPU alone add up in another order
+        here = trained(faces, tmp_path / "cpu", "cpu", monkeypatch, method=method, schedule=few)
     there = trained(faces, tmp_path / "far", PRETEND, monkeypatch, method=method, schedule=few)
     agree(here[1], there[1])
     for name, value in here[0].items():

@@ -10,6 +10,7 @@ from embedge.pipeline.recipe import Data, Recipe
 from embedge.pipeline.run import Run, Stage, nothing
 from embedge.train.data import FaceDataset, FaceSet, open_faces
 from embedge.train.data.feeding.pictures import CorruptLog, read_faces
+from embedge.train.data.open import PICTURES, nameless
 from embedge.train.data.sources.rendered import render_face_set, rendered_fingerprint
 from embedge.train.data.view import View, side_of
 
@@ -67,7 +68,8 @@ def _rendered(
 def _noted(run: Run, data: Data) -> Stage:
     """Faces to learn from stay where they are, however many: the stage keeps a note of them."""
     whole = open_faces(data.source)
-    extra = {_lasting(source): open_faces(source).fingerprint for source in data.extra}
+    beside = [nameless(one) if data.labels == "none" else one for one in data.extra]
+    extra = {_lasting(source): open_faces(source).fingerprint for source in beside}
     view = View(
         source=_lasting(data.source),
         side="learn",
@@ -94,6 +96,8 @@ def _noted(run: Run, data: Data) -> Stage:
 
 def _lasting(source: str) -> str:
     """A path that means the same from any folder; other names as they are."""
+    if source.startswith(PICTURES):
+        return f"{PICTURES}{Path(source.removeprefix(PICTURES)).resolve()}"
     return str(Path(source).resolve()) if Path(source).exists() else source
 
 

@@ -1,10 +1,11 @@
 """The classifier that teacher and students share: the teacher's own rows, or class centres."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -16,8 +17,9 @@ from embedge.pipeline.stages.learn.cache import cache_stage, cached
 from embedge.pipeline.stages.learn.faces import faces_of
 from embedge.pipeline.stages.learn.teacher import LOOKED_AT, classes_of, teacher_of
 from embedge.train.data import FaceDataset
-from embedge.train.data.splits import Subset
+from embedge.train.data.splits import Regrouped, Subset
 from embedge.train.head.recovery.centres import TRIM, recovered_centres
+from embedge.train.head.recovery.grouping import grouped
 from embedge.train.head.recovery.refinement import probed_head
 from embedge.train.seeds import seeded
 from embedge.train.teachers import Teacher
@@ -27,12 +29,14 @@ __all__ = [
     "School",
     "head_of",
     "head_stage",
+    "lesson_faces",
     "save_any_head",
     "save_head",
     "school_cache",
 ]
 
 _RECOGNISED = 0.5
+_GROUPS = "groups.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class School:
 
 def head_stage(run: Run, recipe: Recipe, faces: Stage, teacher: Stage) -> Stage:
     known, pictures = teacher_of(teacher), faces_of(faces)
+    if recipe.data.labels == "none":
+        return _grouped(run, recipe, faces, teacher, known)
     rows = _own_rows(known, pictures)
     if rows is None:
         return _recovered(run, recipe, faces, teacher, known)
@@ -92,6 +98,42 @@ def save_any_head(folder: Path, classes: int, dim: int) -> HeadFacts:
 
 def head_of(stage: Stage, name: str = "head") -> Tensor:
     return load_file(stage.folder / f"{name}.safetensors")["head"]
+
+
+def lesson_faces(school: School) -> tuple[FaceDataset, NDArray[np.int64] | None]:
+    """What is learnt from, and where names were not asked for: its rows of the cache."""
+    faces, note = faces_of(school.faces), school.head.folder / _GROUPS
+    if not note.is_file():
+        return faces, None
+    found = load_file(note)
+    rows, labels = found["rows"].numpy(), found["labels"].numpy()
+    return Regrouped(faces, rows, labels), rows
+
+
+def _grouped(run: Run, recipe: Recipe, faces: Stage, teacher: Stage, known: Teacher) -> Stage:
+    """Without names: every picture's embedding is a row, but for those that are alike."""
+    cache = cache_stage(run, faces, teacher, recipe.teacher.placement, dim=known.dim, flip=True)
+
+    def work(folder: Path) -> HeadFacts:
+        both = cached(cache)
+        found = grouped(both.plain, both.flipped, recipe.data.alike)
+        save_head(folder, torch.from_numpy(found.centres))
+        _save_groups(folder, found.rows, found.labels)
+        run.progress.say(f"  {found.summary()}")
+        source = "the teacher's embeddings of the pictures, without names"
+        return HeadFacts(source, len(found.centres), found.summary())
+
+    def any_head(folder: Path) -> HeadFacts:
+        every = np.arange(len(faces_of(faces)))
+        _save_groups(folder, every, every)
+        return replace(save_any_head(folder, len(every), known.dim), recovered="")
+
+    return run.stage("head", {"alike": recipe.data.alike}, [cache], work, stand_in=any_head)
+
+
+def _save_groups(folder: Path, rows: NDArray[np.int64], labels: NDArray[np.int64]) -> None:
+    with whole_file(folder / _GROUPS) as part:
+        save_file({"rows": torch.from_numpy(rows), "labels": torch.from_numpy(labels)}, part)
 
 
 def _recovered(run: Run, recipe: Recipe, faces: Stage, teacher: Stage, known: Teacher) -> Stage:

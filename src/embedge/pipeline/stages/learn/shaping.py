@@ -47,6 +47,12 @@ __all__ = ["learning_stages", "school_of"]
 
 def school_of(run: Run, recipe: Recipe) -> tuple[School, Stage | None]:
     """Faces, teacher and head; and the original teacher where this one was made from it."""
+    if recipe.data.labels == "none" and recipe.distill.method == "sh-kd":
+        raise EmbedgeError(
+            "E-RECIPE-KEY",
+            "distill.method sh-kd shapes the teacher to people, and data.labels is none",
+            remedy="Choose th-kd, proxyless or l2e, or give the people their names",
+        )
     faces = train_faces_stage(run, recipe)
     own = teacher_stage(run, recipe, faces)
     teacher = _bridged(run, recipe, own) if recipe.distill.bridge else own

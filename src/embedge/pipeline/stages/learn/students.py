@@ -1,6 +1,6 @@
 """The student stages: one per method, whatever it takes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,14 @@ from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage, Training
 from embedge.pipeline.stages.learn.cache import cached
 from embedge.pipeline.stages.learn.checks import checks_of, verification_sets
-from embedge.pipeline.stages.learn.faces import faces_of, held_out_stage
-from embedge.pipeline.stages.learn.head import School, head_of, save_head, school_cache
+from embedge.pipeline.stages.learn.faces import held_out_stage
+from embedge.pipeline.stages.learn.head import (
+    School,
+    head_of,
+    lesson_faces,
+    save_head,
+    school_cache,
+)
 from embedge.pipeline.stages.learn.start import begun, start_stage
 from embedge.train.distil import Lesson, train_student
 from embedge.train.loop import ranks
@@ -152,15 +158,17 @@ class Teaching:
 
     @property
     def stages(self) -> list[Stage]:
-        head = [self.school.head] if METHODS[self.method].borrows else []
+        nameless = lesson_faces(self.school)[1] is not None
+        head = [self.school.head] if METHODS[self.method].borrows or nameless else []
         return [self.school.faces, *head, *([self.cache] if self.cache else [])]
 
     def lesson(self) -> Lesson:
+        faces, rows = lesson_faces(self.school)
         return Lesson(
             self.method,
             self.ingredients,
-            faces_of(self.school.faces),
-            cached(self.cache) if self.cache else None,
+            faces,
+            replace(cached(self.cache), rows=rows) if self.cache else None,
             self.flip,
             self.lift_from,
         )
