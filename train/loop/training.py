@@ -55,6 +55,8 @@ def fit(
     method.to(device)
     if schedule.channels_last:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if schedule.fp32_tail and hasattr(network, "fp32_tail"):
+        network.fp32_tail = True
     trained = synced(network) if schedule.sync_norm and ranks.world() > 1 else network
     state = TrainingState(
         trained,
@@ -267,14 +269,19 @@ def device_named(name: str) -> torch.device:
 
 
 def _optimizer(network: nn.Module, method: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
-    """Weight decay pulls on matrices only: on norms and slopes it would do harm."""
+    """Weight decay pulls on matrices; on norms and slopes, where it does harm, only if asked to."""
     parameters = [p for m in (network, method) for p in m.parameters() if p.requires_grad]
+    decay = schedule.weight_decay
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": schedule.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+        {
+            "params": [p for p in parameters if p.ndim <= 1],
+            "weight_decay": decay if schedule.decay_norms else 0.0,
+        },
     ]
     if schedule.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=schedule.lr, momentum=0.9, nesterov=True)
+        momentum, ahead = schedule.momentum, schedule.nesterov
+        return torch.optim.SGD(groups, lr=schedule.lr, momentum=momentum, nesterov=ahead)
     return torch.optim.AdamW(groups, lr=schedule.lr, fused=schedule.device == "cuda")
 
 

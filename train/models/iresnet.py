@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from embedge.train.models.tail import with_tail
+
 __all__ = ["IResNet", "iresnet"]
 
 DEPTHS = {
@@ -52,6 +54,7 @@ class IResNet(nn.Module):
     ):
         super().__init__()
         self.dim = dim
+        self.fp32_tail = False
         self.conv1 = nn.Conv2d(3, channels[0], 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels[0])
         self.prelu = nn.PReLU(channels[0])
@@ -70,8 +73,8 @@ class IResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.prelu(self.bn1(self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        features: Tensor = self.features(self.fc(self.bn2(x).flatten(1)))
-        return features
+        x = self.bn2(x).flatten(1)
+        return with_tail(x, lambda y: self.features(self.fc(y)), full=self.fp32_tail)
 
 
 def _stage(inputs: int, outputs: int, count: int) -> nn.Sequential:

@@ -8,6 +8,8 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
+from embedge.train.models.tail import with_tail
+
 __all__ = ["Activation", "Depthwise", "MobileFaceNet", "mobilefacenet"]
 
 Activation = Literal["prelu", "relu", "relu6"]
@@ -143,6 +145,7 @@ class MobileFaceNet(nn.Module):
     ):
         super().__init__()
         self.dim = dim
+        self.fp32_tail = False
 
         def channels(base: int) -> int:
             return max(8, round(base * width / 8) * 8)
@@ -169,8 +172,7 @@ class MobileFaceNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:
             x = layer(x)
-        features: Tensor = self.features(self.conv_sep(x))
-        return features
+        return with_tail(x, lambda y: self.features(self.conv_sep(y)), full=self.fp32_tail)
 
 
 def _initialise(module: nn.Module) -> None:

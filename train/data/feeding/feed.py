@@ -13,7 +13,7 @@ from embedge.train.data.dataset import SIDE
 from embedge.train.data.feeding.batches import Batch, Batches, share_of
 from embedge.train.data.feeding.pictures import CorruptLog
 
-__all__ = ["Source", "feed", "share_with"]
+__all__ = ["Source", "ahead_of", "feed", "share_with"]
 
 _FACE_BYTES = SIDE * SIDE * 3
 _PREPARED_BYTES = 1 << 30
@@ -91,7 +91,7 @@ def _made(batches: Batches, first: int, last: int, workers: int) -> Iterator[Bat
         sampler=range(first, last),
         batch_size=None,
         num_workers=workers,
-        prefetch_factor=_ahead_of(batches, workers),
+        prefetch_factor=ahead_of(batches.size // batches.world, workers),
         # it draws a number of its own, which must not come out of the training's stream
         generator=torch.Generator(),
         # one thread each: the workers are the parallelism
@@ -103,9 +103,8 @@ def _made(batches: Batches, first: int, last: int, workers: int) -> Iterator[Bat
         yield batch
 
 
-def _ahead_of(batches: Batches, workers: int) -> int:
-    """Batches that each worker prepares: as many as fit, but one and no more than a few."""
-    rows = batches.size // batches.world
+def ahead_of(rows: int, workers: int) -> int:
+    """Batches of so many rows that each worker prepares: as many as fit, one to a few."""
     return max(1, min(4, _PREPARED_BYTES // (workers * rows * _FACE_BYTES)))
 
 

@@ -26,7 +26,9 @@ def trained(processes, method, out):
     return load_file(out / "end.safetensors")
 
 
-@pytest.mark.parametrize("method", ["th-kd", pytest.param("adadistill", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "method", ["th-kd", "rkd", pytest.param("adadistill", marks=pytest.mark.slow)]
+)
 def test_two_ranks_equal_one_after_twenty_steps(tmp_path, method):
     one, two = (trained(n, method, tmp_path / str(n)) for n in (1, 2))
     assert one.keys() == two.keys()
