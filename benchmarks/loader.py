@@ -64,7 +64,7 @@ def main() -> int:
 def _recordio(folder: Path, count: int, workers: int) -> Any:
     """Rendered faces, stored as JPEGs of quality 95 with halved colours, as training sets are."""
     people = np.arange(count) // 8
-    parts = render_stream(FaceRenderer(), people, np.arange(count) % 8, workers=workers, say=print)
+    parts = render_stream(FaceRenderer(), people, np.arange(count) % 8, workers=workers)
     images = np.concatenate([part.images for part in parts])
     stored = folder / "stored"
     for number, image in enumerate(images):
@@ -139,7 +139,7 @@ def _pillow(data: bytes) -> np.ndarray:
 
 def _fed(faces: Any, workers: int, batches: int) -> dict[str, Any]:
     """Clocked from the tenth batch on: starting the workers does not count."""
-    stream = feed(Batches(faces, BATCH, seed=0, flip=True), 0, batches, workers=workers, say=print)
+    stream = feed(Batches(faces, BATCH, seed=0, flip=True), 0, batches, workers=workers)
     for _ in range(10):
         next(stream)
     began = time.perf_counter()

@@ -172,7 +172,9 @@ class _Work:
 
     def memory(self) -> dict[str, float]:
         recipe, gpus = self.recipe, self.fleet.gpus
-        trained = [(self.student, recipe.student.train, self.recipe.distill.method != "proxyless")]
+        own = recipe.distill.method != "proxyless"
+        trained: list[tuple[PictureCost, Schedule, bool]]
+        trained = [(self.student, recipe.student.train, own)]
         if recipe.distill.method == "sh-kd":
             trained.append((self.teacher, recipe.distill.shaping, False))
         if recipe.teacher.source == "train":
