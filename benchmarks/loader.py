@@ -139,7 +139,7 @@ def _pillow(data: bytes) -> np.ndarray:
 
 def _fed(faces: Any, workers: int, batches: int) -> dict[str, Any]:
     """Clocked from the tenth batch on: starting the workers does not count."""
-    stream = feed(Batches(faces, BATCH, seed=0, flip=True), 0, batches, workers=workers)
+    stream = feed(Batches(faces, BATCH, seed=0, flip=True), 0, batches, workers=workers, say=print)
     for _ in range(10):
         next(stream)
     began = time.perf_counter()
