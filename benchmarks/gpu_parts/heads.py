@@ -17,18 +17,17 @@ _KEPT_MB = 1 << 20
 
 
 def triton(sizes: Sizes) -> dict[str, Any]:
-    """Gradient error of each precision; where Triton cannot run, of the torch kernel."""
+    """Gradient error of each precision that gets it unasked; without a GPU, of the torch kernel."""
     on_gpu = sizes.device == "cuda"
     found: dict[str, Any] = {"kernel": "triton" if on_gpu else "torch"}
-    kinds = (torch.bfloat16, torch.float16, torch.float32)
-    for kind in kinds:
+    for kind in (torch.bfloat16, torch.float16):
         problem = problem_of(sizes, sizes.classes[1], kind)
         exact = _gradient(problem, torch.float64, "torch")
         ours = _gradient(problem, torch.float32, found["kernel"])
         error = float((ours - exact).norm() / exact.norm())
         seconds = timed(lambda p=problem: _gradient(p, torch.float32, found["kernel"]), sizes)
         found[str(kind).removeprefix("torch.")] = {"error": error, "seconds": seconds}
-        if error > (1e-4 if kind == torch.float32 else 2e-2):
+        if error > 2e-2:
             raise RuntimeError(f"{kind}: a gradient error of {error:.1e}")
     return found
 

@@ -35,8 +35,8 @@ def device(sizes: Sizes) -> dict[str, Any]:
 
 def suite(_: Sizes) -> dict[str, Any]:
     """Without a GPU all of them are skipped, and that is what comes out."""
-    tests = ["tests/gpu", "tests/unit/train/head/triton"]
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", *tests]
+    options = ["-q", "-m", "gpu", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *options, "tests/gpu"]
     environment = {**os.environ, "EMBEDGE_GPU_SECONDS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     told = done.stdout.strip().splitlines()[-1:] or [done.stderr[-300:]]
