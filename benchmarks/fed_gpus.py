@@ -23,7 +23,7 @@ from embedge.train.data.feeding.feed import ahead_of
 
 PCIE = 64e9 * 0.8  # bytes/s one way: PCIe 5.0 ×16 as published, of which 80 % is assumed
 FACE = 112 * 112 * 3
-STEPS = 400
+STEPS, WARM = 400, 100  # queues are empty at first: what is told begins behind that
 SPREAD = 0.15  # deviation of a batch's decoding time, assumed
 CORES = (16, 32, 64, 96, 128, 192)
 MS1MV3 = Faces(5_179_510, 93_431)
@@ -84,8 +84,11 @@ def fed(times: Times, gpus: int, readers: int, batch: int) -> dict[str, object]:
     room = readers * ahead_of(batch, readers)
     free = np.zeros((gpus, readers))  # when each worker can begin its next batch
     began = np.zeros((STEPS, gpus))  # when each step began: a place in the queue is free then
-    ended, waited = 0.0, {"decoding": 0.0, "copying": 0.0}
+    ended = warm = 0.0
+    waited = {"decoding": 0.0, "copying": 0.0}
     for step in range(STEPS):
+        if step == WARM:
+            warm, waited = ended, dict.fromkeys(waited, 0.0)
         reader = step % readers
         opened = began[step - room] if step >= room else np.zeros(gpus)
         took = times.decode * np.maximum(draw.normal(1, SPREAD, gpus), 0.3)
@@ -98,11 +101,11 @@ def fed(times: Times, gpus: int, readers: int, batch: int) -> dict[str, object]:
         waited["copying"] += max(0.0, start - max(ended, decoded))
         began[step] = start
         ended = start + times.step
-    lost = sum(waited.values()) / ended
+    lost = float(sum(waited.values()) / (ended - warm))
     worst = max(waited, key=lambda name: waited[name])
     return {
         "readers_a_gpu": readers,
-        "pictures_per_second": round(STEPS * batch * gpus / ended),
+        "pictures_per_second": round((STEPS - WARM) * batch * gpus / (ended - warm)),
         "waiting": round(lost, 3),
         "bottleneck": "the GPUs' own steps" if lost < 0.02 else worst,
     }

@@ -24,6 +24,7 @@ __all__ = [
     "launched",
     "local_rank",
     "rank",
+    "together_here",
     "unsent",
     "world",
     "wrapped",
@@ -75,6 +76,11 @@ def launched() -> int:
 def local_rank() -> int:
     """Which of this machine's GPUs is mine."""
     return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def together_here() -> int:
+    """How many of the processes that train together share this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if world() > 1 else 1
 
 
 def barrier() -> None:

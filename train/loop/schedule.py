@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
+from embedge.train.data.feeding.feed import readers
 from embedge.train.section import Section
 
 __all__ = ["Schedule", "rate_at"]
@@ -104,7 +105,7 @@ class Schedule(Section):
         """How many processes read ahead for one of `processes` that train on this machine."""
         if self.workers is not None:
             return self.workers
-        return max(1, (cores - processes) // processes) if self.device == "cuda" else 0
+        return readers(self.device, cores, processes)
 
 
 def rate_at(

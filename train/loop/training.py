@@ -25,6 +25,7 @@ from embedge.train.loop.curves import Curves, Journal
 from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.synced_norm import synced
 from embedge.train.methods.parts.method import Loss, Sample
+from embedge.train.models.tail import Tailed
 
 __all__ = ["Curves", "device_named", "device_of", "fit"]
 
@@ -55,8 +56,8 @@ def fit(
     method.to(device)
     if schedule.channels_last:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if schedule.fp32_tail and hasattr(network, "fp32_tail"):
-        network.fp32_tail = True
+    if isinstance(network, Tailed):
+        network.fp32_tail = schedule.fp32_tail
     trained = synced(network) if schedule.sync_norm and ranks.world() > 1 else network
     state = TrainingState(
         trained,
@@ -140,12 +141,11 @@ class _Training:
 
     def fed(self, batches: Source, progress: Progress) -> Iterator[Batch]:
         """What is left of this rank's batches."""
-        here = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if ranks.world() > 1 else 1
         return feed(
             share_with(batches, ranks.rank(), ranks.world()),
             self.state.step,
             self.state.step if self.stopped else self.schedule.steps,
-            workers=self.schedule.readers(os.cpu_count() or 1, here),
+            workers=self.schedule.readers(os.cpu_count() or 1, ranks.together_here()),
             say=progress.say,
             pin=self.device.type == "cuda",
         )

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from embedge.train.models.tail import with_tail
+from embedge.train.models.tail import Tailed, with_tail
 
 __all__ = ["IResNet", "iresnet"]
 
@@ -42,7 +42,7 @@ class _Block(nn.Module):
         return features
 
 
-class IResNet(nn.Module):
+class IResNet(Tailed):
     """112x112 pictures in [-1, 1] to embeddings that are not yet normalised."""
 
     def __init__(
@@ -54,7 +54,6 @@ class IResNet(nn.Module):
     ):
         super().__init__()
         self.dim = dim
-        self.fp32_tail = False
         self.conv1 = nn.Conv2d(3, channels[0], 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels[0])
         self.prelu = nn.PReLU(channels[0])

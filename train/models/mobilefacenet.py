@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from embedge.train.models.tail import with_tail
+from embedge.train.models.tail import Tailed, with_tail
 
 __all__ = ["Activation", "Depthwise", "MobileFaceNet", "mobilefacenet"]
 
@@ -128,7 +128,7 @@ class _GlobalDepthwise(nn.Module):
         return features
 
 
-class MobileFaceNet(nn.Module):
+class MobileFaceNet(Tailed):
     """112x112 pictures in [-1, 1] to embeddings that are not yet normalised.
 
     `scale` widens the trunk but not the bottlenecks, as insightface does; `width` scales all
@@ -145,7 +145,6 @@ class MobileFaceNet(nn.Module):
     ):
         super().__init__()
         self.dim = dim
-        self.fp32_tail = False
 
         def channels(base: int) -> int:
             return max(8, round(base * width / 8) * 8)

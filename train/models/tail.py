@@ -3,9 +3,15 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["with_tail"]
+__all__ = ["Tailed", "with_tail"]
+
+
+class Tailed(nn.Module):
+    """A network that makes its embedding in a tail behind the trunk."""
+
+    fp32_tail = False
 
 
 def with_tail(x: Tensor, tail: Callable[[Tensor], Tensor], *, full: bool) -> Tensor:

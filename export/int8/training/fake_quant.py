@@ -95,7 +95,8 @@ class FakeQuantised(nn.Module):
         if name in values:
             return values[name]
         if name in self.keys:
-            return self.trained[self.keys[name]]
+            trained: Tensor = self.trained[self.keys[name]]
+            return trained
         fixed = self.fixed[name]
         return self.get_buffer(fixed) if isinstance(fixed, str) else fixed
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from embedge.pipeline.budget.networks import PictureCost, student_cost, teacher_cost
 from embedge.pipeline.budget.rates import RATES, Gpu
 from embedge.pipeline.recipe import Recipe
+from embedge.train.data.feeding.feed import readers
 from embedge.train.head.passes import kept_bytes
 from embedge.train.loop.schedule import Schedule
 from embedge.train.methods import METHODS
@@ -160,7 +161,9 @@ class _Work:
         )
 
     def _decoding(self) -> dict[str, float]:
-        return {"decoding": self.fleet.cores * RATES["decode"].value}
+        """By the processes that a training on GPUs takes to read ahead."""
+        gpus = self.fleet.gpus
+        return {"decoding": gpus * readers("cuda", self.fleet.cores, gpus) * RATES["decode"].value}
 
     def _evaluated(self) -> Stretch:
         """Teacher, student and every artifact embed the held-out faces on the processor."""
