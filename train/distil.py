@@ -64,6 +64,7 @@ def train_student(
     watch: TrainingChecks | None = None,
 ) -> tuple[Curves, Tensor | None]:
     """Train `network` in place; return the curves and the head it trained for itself, if any."""
+    schedule = schedule.over(len(lesson.faces))
     with seeded(seed):
         method: Method = method_named(lesson.method, lesson.ingredients)
         if lesson.lift_from is not None:

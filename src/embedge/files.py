@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import mmap
 import os
 import tempfile
 from collections.abc import Iterator
@@ -114,3 +115,10 @@ def _disk_error(error: OSError, path: Path) -> EmbedgeError:
         where=path,
         remedy="Free some space or choose a folder you may write to; nothing half-written was left",
     )
+
+
+def let_go(mapped: object) -> None:
+    """Give back the memory of a mapped array's pages; they are read again when they are wanted."""
+    pages = getattr(mapped, "_mmap", None)
+    if pages is not None:
+        pages.madvise(mmap.MADV_DONTNEED)

@@ -56,3 +56,22 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     done = plan("--classes", "5", "--batch", "16", "--machine", str(tmp_path / "m.json"))
     assert done.returncode == 2
     assert "E-PLAN-MACHINE" in done.stderr
+
+
+def test_a_recipe_is_planned_with_its_keys(tmp_path: Path) -> None:
+    out = tmp_path / "plan.json"
+    keys = ("--student.train.epochs", "2", "--json", str(out))
+    done = plan("ms1mv3-th-kd", "--gpus", "8", "--gpu", "h200", *keys)
+    assert done.returncode == 0, done.stderr
+    assert "predicted, not yet run" in done.stdout
+    students = [one for one in json.loads(out.read_text())["stretches"] if one["what"] == "student"]
+    assert abs(students[0]["pictures"] - 2 * 5_179_510) < 1024
+    too_much = plan("ms1mv3-sh-kd", "--gpu", "l4", "--gpus", "1")
+    assert too_much.returncode == 3
+    assert "does NOT fit" in too_much.stdout
+
+
+def test_without_recipe_or_size_it_says_what_it_wants() -> None:
+    done = plan("--gpus", "2")
+    assert done.returncode == 2
+    assert "--classes and --batch" in done.stderr

@@ -23,7 +23,7 @@ from embedge.train.head.streamed.blocks import (
 from embedge.train.head.streamed.kl import head_kl
 from embedge.train.head.streamed.margin_ce import margin_ce
 
-__all__ = ["HeadPass", "read_head"]
+__all__ = ["HeadPass", "kept_bytes", "read_head"]
 
 _COPIES = 10  # of a (B, C) matrix that the losses of a step and their gradients hold at a time
 _FLOAT = 4
@@ -46,10 +46,14 @@ class HeadPass(Protocol):
         """KL of each sample's class distribution from the teacher's, of cosines × factor."""
 
 
+def kept_bytes(batch: int, classes: int) -> int:
+    """What the logits of a step take where they are kept."""
+    return batch * classes * _FLOAT * _COPIES
+
+
 def read_head(embeddings: Tensor, weight: Tensor, budget_mb: int) -> HeadPass:
-    needed = len(embeddings) * len(weight) * _FLOAT * _COPIES
-    kind = _Kept if needed <= budget_mb << 20 else _Streamed
-    return kind(embeddings, weight)
+    fits = kept_bytes(len(embeddings), len(weight)) <= budget_mb << 20
+    return (_Kept if fits else _Streamed)(embeddings, weight)
 
 
 @dataclass(frozen=True)

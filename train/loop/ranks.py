@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.nn.functional import all_gather
 from torch.nn.parallel import DistributedDataParallel
 
 from embedge.errors import EmbedgeError
@@ -17,11 +18,13 @@ __all__ = [
     "barrier",
     "dismiss",
     "equalised",
+    "everybodys",
     "gathered",
     "joined",
     "launched",
     "local_rank",
     "rank",
+    "together_here",
     "unsent",
     "world",
     "wrapped",
@@ -75,6 +78,11 @@ def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
+def together_here() -> int:
+    """How many of the processes that train together share this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if world() > 1 else 1
+
+
 def barrier() -> None:
     """Wait until every rank is here."""
     if world() > 1:
@@ -121,6 +129,12 @@ def gathered(rows: Tensor) -> Tensor:
     parts = [torch.empty_like(rows) for _ in range(world())]
     distributed.all_gather(parts, rows)
     return torch.cat(parts)
+
+
+def everybodys(rows: Tensor) -> Tensor:
+    """Every rank's rows, with gradient: a loss that each rank computes of all of them counts once
+    when the ranks' gradients are averaged, as one process with the whole batch has it."""
+    return rows if world() == 1 else torch.cat(all_gather(rows.contiguous()))
 
 
 def wrapped(module: nn.Module, device: torch.device) -> nn.Module:

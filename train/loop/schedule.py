@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
+from embedge.train.data.feeding.feed import readers
 from embedge.train.section import Section
 
 __all__ = ["Schedule", "rate_at"]
@@ -13,28 +14,41 @@ _FLOOR = 0.01
 
 Positive = Annotated[int, Field(gt=0)]
 Natural = Annotated[int, Field(ge=0)]
-Fall = Literal["cosine", "polynomial"]
+Part = Annotated[float, Field(gt=0, lt=1)]
+Fall = Literal["cosine", "polynomial", "stairs"]
 
 
 class Schedule(Section):
     steps: Positive = 600
     """optimizer steps"""
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    """how often every picture is learnt from, instead of a number of steps"""
     batch: Annotated[int, Field(ge=2)] = 64
     """pictures a step"""
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    """AdamW, or SGD with Nesterov momentum 0.9"""
+    """AdamW, or SGD with momentum"""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """of SGD"""
+    nesterov: bool = False
+    """SGD: look ahead along the momentum"""
     lr: Annotated[float, Field(gt=0)] = 2e-3
     """peak learning rate; the schedule takes it down to a hundredth"""
     schedule: Fall = "cosine"
-    """how it falls: half a cosine, or a polynomial of degree two"""
+    """how it falls: half a cosine, a polynomial of degree two, or stairs of a tenth each"""
+    stairs: tuple[Part, ...] = (1 / 3, 2 / 3, 5 / 6)
+    """shares of the training after which it falls by stairs"""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-2
-    """on matrices only, never on norms and slopes"""
+    """on matrices"""
+    decay_norms: bool = False
+    """weight decay on norms and slopes too, as arcface_torch does it"""
     warmup: Natural = 50
     """steps of linear warm-up"""
     clip: Annotated[float, Field(gt=0)] = 5.0
     """largest norm of the network's gradient"""
     amp: Literal["fp32", "bf16", "fp16"] = "bf16"
     """arithmetic of the network's trunk"""
+    fp32_tail: bool = False
+    """the layers behind the trunk, which make the embedding, are computed in fp32 whatever amp"""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """decay of the averaged weights that are exported; 0 exports the last ones"""
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 5.0
@@ -66,25 +80,44 @@ class Schedule(Section):
 
     def rate(self, step: int) -> float:
         """The learning rate at `step`."""
-        return self.lr * rate_at(step, self.steps, self.warmup, self.schedule)
+        return self.lr * rate_at(step, self.steps, self.warmup, self.schedule, self.stairs)
+
+    @property
+    def length(self) -> str:
+        """As it was asked for."""
+        return f"{self.steps} steps" if self.epochs is None else f"{self.epochs:g} epochs"
+
+    def over(self, pictures: int) -> Self:
+        """The same with the steps that its epochs are for so many pictures."""
+        if self.epochs is None:
+            return self
+        steps = max(1, round(self.epochs * pictures / self.batch))
+        return self.model_copy(update={"steps": steps, "epochs": None})
 
     def trial(self, steps: int) -> Self:
         """A few steps of the same training, for the clock: nothing is evaluated or told."""
         quiet = {"evaluate_every": 0, "patience": 0, "tensorboard": False}
-        return self.model_copy(update={**quiet, "steps": steps, "checkpoint_every": 10**9})
+        return self.model_copy(
+            update={**quiet, "steps": steps, "epochs": None, "checkpoint_every": 10**9}
+        )
 
     def readers(self, cores: int, processes: int) -> int:
         """How many processes read ahead for one of `processes` that train on this machine."""
         if self.workers is not None:
             return self.workers
-        return max(1, (cores - processes) // processes) if self.device == "cuda" else 0
+        return readers(self.device, cores, processes)
 
 
-def rate_at(step: int, steps: int, warmup: int, fall: Fall) -> float:
+def rate_at(
+    step: int, steps: int, warmup: int, fall: Fall, stairs: tuple[float, ...] = ()
+) -> float:
     """The factor on the peak learning rate at `step`: a linear warm-up, then down to a hundredth
-    by half a cosine, or by a polynomial of the second degree as arcface_torch does."""
+    by half a cosine, or by a polynomial of the second degree as arcface_torch does; or to a tenth
+    at each of the stairs."""
     if step < warmup:
         return (step + 1) / warmup
+    if fall == "stairs":
+        return 0.1 ** sum(step >= share * steps for share in stairs)
     done = min(1.0, (step - warmup) / max(1, steps - warmup))
     left = 0.5 * (1 + math.cos(math.pi * done)) if fall == "cosine" else (1 - done) ** 2
     return _FLOOR + (1 - _FLOOR) * left

@@ -25,6 +25,7 @@ from embedge.train.loop.curves import Curves, Journal
 from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.synced_norm import synced
 from embedge.train.methods.parts.method import Loss, Sample
+from embedge.train.models.tail import Tailed
 
 __all__ = ["Curves", "device_named", "device_of", "fit"]
 
@@ -55,6 +56,8 @@ def fit(
     method.to(device)
     if schedule.channels_last:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if isinstance(network, Tailed):
+        network.fp32_tail = schedule.fp32_tail
     trained = synced(network) if schedule.sync_norm and ranks.world() > 1 else network
     state = TrainingState(
         trained,
@@ -138,12 +141,11 @@ class _Training:
 
     def fed(self, batches: Source, progress: Progress) -> Iterator[Batch]:
         """What is left of this rank's batches."""
-        here = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if ranks.world() > 1 else 1
         return feed(
             share_with(batches, ranks.rank(), ranks.world()),
             self.state.step,
             self.state.step if self.stopped else self.schedule.steps,
-            workers=self.schedule.readers(os.cpu_count() or 1, here),
+            workers=self.schedule.readers(os.cpu_count() or 1, ranks.together_here()),
             say=progress.say,
             pin=self.device.type == "cuda",
         )
@@ -267,14 +269,19 @@ def device_named(name: str) -> torch.device:
 
 
 def _optimizer(network: nn.Module, method: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
-    """Weight decay pulls on matrices only: on norms and slopes it would do harm."""
+    """Weight decay pulls on matrices; on norms and slopes, where it does harm, only if asked to."""
     parameters = [p for m in (network, method) for p in m.parameters() if p.requires_grad]
+    decay = schedule.weight_decay
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": schedule.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+        {
+            "params": [p for p in parameters if p.ndim <= 1],
+            "weight_decay": decay if schedule.decay_norms else 0.0,
+        },
     ]
     if schedule.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=schedule.lr, momentum=0.9, nesterov=True)
+        momentum, ahead = schedule.momentum, schedule.nesterov
+        return torch.optim.SGD(groups, lr=schedule.lr, momentum=momentum, nesterov=ahead)
     return torch.optim.AdamW(groups, lr=schedule.lr, fused=schedule.device == "cuda")
 
 

@@ -24,7 +24,7 @@ _LOG_NOTHING = -1e4
 
 
 class Grouped(Method):
-    settings = ("alpha", "temperature", "tau", "head_dtype")
+    settings = ("alpha", "temperature", "softmax_scale", "tau", "head_dtype")
     shares_space = False
     needs_teacher = True
 
@@ -45,7 +45,7 @@ class Grouped(Method):
         )
 
     def _log_shares(self, embeddings: Tensor, rows: Tensor) -> Tensor:
-        factor = self.margin.scale / self.weights.temperature
+        factor = self.weights.softmax_scale / self.weights.temperature
         return log_softmax(factor * normalize(embeddings) @ rows.to(embeddings.dtype).T, dim=1)
 
 

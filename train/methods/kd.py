@@ -13,7 +13,7 @@ __all__ = ["Softened"]
 
 
 class Softened(Method):
-    settings = ("alpha", "temperature", "head_dtype")
+    settings = ("alpha", "temperature", "softmax_scale", "head_dtype")
     shares_space = False
     needs_teacher = True
 

@@ -3,13 +3,15 @@
     L = CE(own) + λ_D·huber(d_s/mean d_s, d_t/mean d_t) + λ_A·huber(cos∠_s, cos∠_t)
 
 over all pairs and all triplets of normalised embeddings. The student's space may be turned
-against the teacher's: this is no way to speak the teacher's language, only a baseline.
+against the teacher's: this is no way to speak the teacher's language, only a baseline. Pairs and
+triplets are those of the whole batch, however many processes share it.
 """
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize, pdist, smooth_l1_loss
 
+from embedge.train.loop.ranks import everybodys, gathered
 from embedge.train.methods.parts.heads import own_head
 from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
 
@@ -30,7 +32,8 @@ class Relations(Method):
 
     def forward(self, sample: Sample) -> Loss:
         ce = self.own_ce(sample, self.head)
-        student, teacher = normalize(sample.student), normalize(sample.target)
+        student = everybodys(normalize(sample.student))
+        teacher = gathered(normalize(sample.target))
         distance = smooth_l1_loss(_distances(student), _distances(teacher))
         some = slice(_MOST_IN_TRIPLETS)
         angle = smooth_l1_loss(_angles(student[some]), _angles(teacher[some]))

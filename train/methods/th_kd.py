@@ -22,7 +22,15 @@ _Terms = dict[str, tuple[float, Tensor]]
 
 
 class TeacherHead(Method):
-    settings = ("a", "alpha", "beta", "temperature", "head_dtype", "adapt_from")
+    settings = (
+        "a",
+        "alpha",
+        "beta",
+        "temperature",
+        "softmax_scale",
+        "head_dtype",
+        "adapt_from",
+    )
 
     def __init__(self, ingredients: Ingredients):
         super().__init__(ingredients)

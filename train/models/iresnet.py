@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from embedge.train.models.quick.norm import normed
+from embedge.train.models.tail import Tailed, with_tail
 
 __all__ = ["IResNet", "iresnet"]
 
@@ -41,7 +42,7 @@ class _Block(nn.Module):
         return normed(self.conv2(x), self.bn3, None, shortcut)
 
 
-class IResNet(nn.Module):
+class IResNet(Tailed):
     """112x112 pictures in [-1, 1] to embeddings that are not yet normalised."""
 
     def __init__(
@@ -71,8 +72,8 @@ class IResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = normed(self.conv1(x), self.bn1, self.prelu)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        features: Tensor = self.features(self.fc(self.bn2(x).flatten(1)))
-        return features
+        x = self.bn2(x).flatten(1)
+        return with_tail(x, lambda y: self.features(self.fc(y)), full=self.fp32_tail)
 
 
 def _stage(inputs: int, outputs: int, count: int) -> nn.Sequential:

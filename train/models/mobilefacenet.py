@@ -10,6 +10,7 @@ from torch.nn.functional import conv2d
 
 from embedge.train.models.quick.filters import filtered
 from embedge.train.models.quick.norm import normed
+from embedge.train.models.tail import Tailed, with_tail
 
 __all__ = ["Activation", "Depthwise", "MobileFaceNet", "mobilefacenet"]
 
@@ -156,7 +157,7 @@ class _GlobalDepthwise(nn.Module):
         return features
 
 
-class MobileFaceNet(nn.Module):
+class MobileFaceNet(Tailed):
     """112x112 pictures in [-1, 1] to embeddings that are not yet normalised.
 
     `scale` widens the trunk but not the bottlenecks, as insightface does; `width` scales all
@@ -201,8 +202,7 @@ class MobileFaceNet(nn.Module):
         x = _chained(x, _block(stem), _block(depthwise))
         for layer in trunk:
             x = layer(x)
-        features: Tensor = self.features(self.conv_sep(x))
-        return features
+        return with_tail(x, lambda y: self.features(self.conv_sep(y)), full=self.fp32_tail)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -1,20 +1,23 @@
 """A teacher's embeddings of a face set on disk: half precision, mapped, resumable."""
 
 import json
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.lib.format import open_memmap
+from torch import Tensor
 
-from embedge.calibration.evaluation.embed import feature_chunks
 from embedge.files import write_json
 from embedge.progress import Progress
-from embedge.runtime.picture.images import RgbImage
-from embedge.train.data.dataset import FaceDataset
+from embedge.train.data.dataset import CorruptRecord, FaceDataset
 from embedge.train.data.feeding.batches import share_of
-from embedge.train.embed import StandIns
+from embedge.train.data.feeding.feed import made_ahead, readers
+from embedge.train.data.feeding.pictures import CorruptLog, read_faces
 from embedge.train.loop import ranks
-from embedge.train.teachers.teacher import Rows, Teacher
+from embedge.train.teachers.teacher import Teacher
 
 __all__ = ["write_cache"]
 
@@ -35,24 +38,42 @@ def write_cache(
     done = json.loads(mark.read_text())["rows"] if mark.is_file() else part.start
     rows = open_memmap(path, "r+")
     what = "teacher's view, mirrored" if flip else "teacher's view"
-
-    def encode(images: RgbImage) -> Rows:
-        return teacher.features(images[:, :, ::-1] if flip else images)
-
+    mine, log = _Rows(faces, done, part.stop, teacher.batch), CorruptLog(faces)
+    workers = readers(teacher.device, os.cpu_count() or 1, ranks.together_here())
     with progress.task(what, part.stop - part.start, done - part.start) as task:
-        mine, stop = StandIns(faces), part.stop
-        chunks = feature_chunks(
-            mine, encode, size=teacher.batch, start=done, stop=stop, ticker=task
-        )
-        for turn, chunk in enumerate(chunks):
-            last = chunk.first + len(chunk.rows)
-            rows[chunk.first : last] = chunk.rows
+        read = made_ahead(mine, 0, mine.batches, workers=workers, rows=teacher.batch)
+        for turn, (images, corrupt) in enumerate(read):
+            log.add(corrupt)
+            shown = images.numpy()
+            last = done + len(shown)
+            rows[done:last] = teacher.features(shown[:, :, ::-1] if flip else shown)
+            done = last
+            task.advance(len(shown))
             if turn % _BATCHES_BETWEEN_MARKS == _BATCHES_BETWEEN_MARKS - 1:
                 rows.flush()
                 write_json(mark, {"rows": last})
     rows.flush()
     write_json(mark, {"rows": part.stop})
     ranks.barrier()
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Pictures first … stop−1 in their order, read while the teacher looks at those before."""
+
+    faces: FaceDataset
+    first: int
+    stop: int
+    size: int
+
+    @property
+    def batches(self) -> int:
+        return -(-(self.stop - self.first) // self.size)
+
+    def at(self, step: int) -> tuple[Tensor, tuple[CorruptRecord, ...]]:
+        begin = self.first + step * self.size
+        read = read_faces(self.faces, np.arange(begin, min(begin + self.size, self.stop)))
+        return torch.from_numpy(read.images), read.corrupt
 
 
 def _begun(path: Path, count: int, dim: int) -> None:

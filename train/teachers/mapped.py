@@ -60,7 +60,7 @@ class MappedTeacher(Teacher):
 
     def placed(self, where: Placement) -> Self:
         self.teacher.placed(where)
-        self.batch = self.teacher.batch
+        self.batch, self.device = self.teacher.batch, self.teacher.device
         return self
 
     def features(self, images: RgbImage) -> Rows:

@@ -39,6 +39,8 @@ class Teacher(ABC):
     identities: tuple[str, ...] = ()
     batch = BATCH
     """pictures that it is asked about at a time"""
+    device = "cpu"
+    """where it is asked"""
 
     @property
     def space(self) -> str:

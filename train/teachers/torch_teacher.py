@@ -58,7 +58,7 @@ class TorchTeacher(Teacher):
         self.network.to(where.device)
         if where.device != "cpu":
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.where, self.batch = where, where.batch
+        self.where, self.batch, self.device = where, where.batch, where.device
         return self
 
     def features(self, images: RgbImage) -> Rows:

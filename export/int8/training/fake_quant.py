@@ -60,21 +60,28 @@ class FakeQuantised(nn.Module):
             if is_weighted(graph, node):
                 for name in node.input[1:3]:
                     self._adopt(name)
-        self.fixed = {
-            name: torch.from_numpy(np.array(value))
-            for name, value in graph.constants.items()
-            if name not in self.keys
-        }
+        self.fixed: dict[str, Tensor | str] = {}
+        constants = {name: v for name, v in graph.constants.items() if name not in self.keys}
         for node in wanted.nodes:
             if node.op_type == "PRelu":
                 grid = slope_scale(slope_of(graph, node))
-                rounded = grid.values(grid.codes(slope_of(graph, node)))
-                self.fixed[node.input[1]] = torch.from_numpy(rounded)
+                constants[node.input[1]] = grid.values(grid.codes(slope_of(graph, node)))
+        for name, value in constants.items():
+            self._fix(name, torch.from_numpy(np.array(value)))
 
     def _adopt(self, name: str) -> None:
         key = f"p{len(self.keys)}"  # a parameter's name may not hold the dots of an ONNX name
         self.keys[name] = key
         self.trained[key] = nn.Parameter(torch.from_numpy(self.graph.constants[name].copy()))
+
+    def _fix(self, name: str, value: Tensor) -> None:
+        """Where the module goes its constants go; single numbers are read on the host."""
+        if value.ndim == 0:
+            self.fixed[name] = value
+            return
+        key = f"f{len(self.fixed)}"
+        self.fixed[name] = key
+        self.register_buffer(key, value, persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         source = self.graph.inputs[0].name
@@ -87,7 +94,11 @@ class FakeQuantised(nn.Module):
     def _value(self, name: str, values: Values) -> Tensor:
         if name in values:
             return values[name]
-        return self.trained[self.keys[name]] if name in self.keys else self.fixed[name]
+        if name in self.keys:
+            trained: Tensor = self.trained[self.keys[name]]
+            return trained
+        fixed = self.fixed[name]
+        return self.get_buffer(fixed) if isinstance(fixed, str) else fixed
 
     def _rounded(self, name: str, value: Tensor) -> Tensor:
         scale = self.scales.get(name)

@@ -51,6 +51,8 @@ def own_overrides(source: str, teacher: str | None, given: list[str]) -> list[st
         "student.train.steps": sizes.steps,
         **start,
     }
+    if "student.train.epochs" in said:
+        del keys["student.train.steps"]
     return [
         part for key, value in keys.items() if key not in said for part in (f"--{key}", f"{value}")
     ]

@@ -23,21 +23,49 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
-def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe:
-    """Read a recipe by name or path and apply `--section.key value` pairs."""
+def load_recipe(
+    name_or_path: str, overrides: list[str] | None = None, *, planned: bool = False
+) -> Recipe:
+    """Read a recipe by name or path and apply `--section.key value` pairs.
+
+    A recipe may name keys that only its user knows (`needs`); a plan can do without them.
+    """
     path = _recipe_path(name_or_path)
     base = _placed(_yaml(path.read_bytes(), str(path)), path.parent)
+    needs = base.pop("needs", None) or {}
     base.setdefault("name", path.stem)
     given: dict[str, Any] = {}
     for key, value in _pairs(overrides or []):
         _put(given, key, value)
     values = laid_over(base, given)
+    if not planned:
+        _require(needs, values, str(path))
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
         raise _readable(error, str(path)) from error
     consistent(values, str(path), Recipe(name=recipe.name).to_json())
     return recipe
+
+
+def _require(needs: dict[str, str], values: dict[str, Any], where: str) -> None:
+    """All that is missing, at once."""
+    missing = [key for key in needs if not _at(values, key)]
+    if missing:
+        raise EmbedgeError(
+            "E-RECIPE-KEY",
+            "this recipe needs "
+            + " and ".join(f"{key} ({needs[key]})" for key in missing)
+            + ", which nobody gave",
+            where=where,
+            remedy="Add " + " ".join(f"--{key} PATH" for key in missing),
+        )
+
+
+def _at(values: Any, dotted: str) -> Any:
+    for part in dotted.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
 
 
 def _recipe_path(name_or_path: str) -> Path:

@@ -11,6 +11,7 @@ Values = dict[str, Any]
 
 _TRAINED = ("depth", "channels", "dim", "margin", "train")
 _BROUGHT = ("file", "head_shards", "preprocessing", "probe_steps")
+_SCHEDULES = (("teacher", "train"), ("student", "train"), ("distill", "shaping"))
 _SWITCHES = (("teacher", "source"), ("teacher", "file"), ("data", "source"))
 
 
@@ -21,6 +22,7 @@ def laid_over(base: Values, given: Values) -> Values:
     belong to what was switched away from. What it says itself must make sense.
     """
     base, given = _followed(base), _followed(given)
+    base = _of_the_given_length(base, given)
     if any(_within(given, *switch) is not None for switch in _SWITCHES):
         base = _without_dead(base, given)
     return _merged(base, given)
@@ -68,6 +70,17 @@ def _without_dead(base: Values, given: Values) -> Values:
     dead = [(section, key) for section, key, _ in _dead(_merged(base, given))]
     for section, key in dead:
         base = _dropped(base, section, key)
+    return base
+
+
+def _of_the_given_length(base: Values, given: Values) -> Values:
+    """Epochs let go of the steps that a recipe states, and steps of the epochs."""
+    for section, key in _SCHEDULES:
+        said = _section(_section(given, section), key)
+        for mine, other in (("epochs", "steps"), ("steps", "epochs")):
+            if said.get(mine) is not None and other not in said:
+                inside = _dropped(_section(base, section), key, other)
+                base = {**base, section: inside} if section in base else base
     return base
 
 
@@ -120,11 +133,25 @@ def _dead(values: Values) -> Iterator[tuple[str, str, str]]:
     student = _section(values, "student")
     if student.get("dims", "same") != "same" and student.get("dim") is None:
         yield "student", "dims", "it says how student.dim is reached, and that is not given"
+    yield from _dead_of_schedules(values)
     qat = _section(_section(values, "int8"), "qat")
     if not qat.get("steps"):
         for key in ("batch", "lr"):
             if key in qat:
                 yield "int8", f"qat.{key}", "int8.qat.steps is 0: nothing is trained in INT8"
+
+
+def _dead_of_schedules(values: Values) -> Iterator[tuple[str, str, str]]:
+    for section, key in _SCHEDULES:
+        said = _section(_section(values, section), key)
+        if said.get("epochs") is not None and said.get("steps") is not None:
+            yield section, f"{key}.steps", f"{section}.{key}.epochs says how long is trained"
+        if said.get("optimizer", "adamw") != "sgd":
+            for name in ("momentum", "nesterov"):
+                if name in said:
+                    yield section, f"{key}.{name}", "it is of SGD, and the optimizer is adamw"
+        if said.get("schedule", "cosine") != "stairs" and "stairs" in said:
+            yield section, f"{key}.stairs", "the rate does not fall by stairs"
 
 
 def _dead_of_teacher(teacher: Values) -> Iterator[tuple[str, str, str]]:

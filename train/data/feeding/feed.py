@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -13,12 +13,13 @@ from embedge.train.data.dataset import SIDE
 from embedge.train.data.feeding.batches import Batch, Batches, share_of
 from embedge.train.data.feeding.pictures import CorruptLog
 
-__all__ = ["Source", "feed", "share_with"]
+__all__ = ["Source", "ahead_of", "feed", "made_ahead", "readers", "share_with"]
 
 _FACE_BYTES = SIDE * SIDE * 3
 _PREPARED_BYTES = 1 << 30
 
 Say = Callable[[str], None]
+Item = TypeVar("Item", covariant=True)
 
 
 class Source(Protocol):
@@ -76,49 +77,58 @@ def _checked(source: Source, first: int, last: int, workers: int, say: Say) -> I
         yield from _ahead(source, first, last)
         return
     log = CorruptLog(source.faces)
-    for batch in _made(source, first, last, workers):
+    rows = source.size // source.world
+    for batch in made_ahead(source, first, last, workers=workers, rows=rows):
         for error in log.add(batch.corrupt):
             say(f"  passed over a corrupt record: {error}")
         yield batch
 
 
-def _made(batches: Batches, first: int, last: int, workers: int) -> Iterator[Batch]:
+def made_ahead(
+    source: "Made[Item]", first: int, last: int, *, workers: int, rows: int
+) -> Iterator[Item]:
+    """`source.at(step)` of steps first … last−1, of `rows` pictures each, made while others are
+    used: by a thread, or by worker processes that `source` travels to."""
     if workers == 0:
-        yield from _ahead(batches, first, last)
+        yield from _ahead(source, first, last)
         return
     loader = DataLoader(
-        _Steps(batches),
+        _Steps(source),
         sampler=range(first, last),
         batch_size=None,
         num_workers=workers,
-        prefetch_factor=_ahead_of(batches, workers),
+        prefetch_factor=ahead_of(rows, workers),
         # it draws a number of its own, which must not come out of the training's stream
         generator=torch.Generator(),
         # one thread each: the workers are the parallelism
         worker_init_fn=_one_thread,
     )
-    for batch in loader:
-        if isinstance(batch, EmbedgeError):
-            raise batch
-        yield batch
+    for item in loader:
+        if isinstance(item, EmbedgeError):
+            raise item
+        yield item
 
 
-def _ahead_of(batches: Batches, workers: int) -> int:
-    """Batches that each worker prepares: as many as fit, but one and no more than a few."""
-    rows = batches.size // batches.world
+def readers(device: str, cores: int, processes: int) -> int:
+    """How many processes read ahead for one of `processes` that a machine's GPUs are fed by."""
+    return max(1, (cores - processes) // processes) if device == "cuda" else 0
+
+
+def ahead_of(rows: int, workers: int) -> int:
+    """Batches of so many rows that each worker prepares: as many as fit, one to a few."""
     return max(1, min(4, _PREPARED_BYTES // (workers * rows * _FACE_BYTES)))
 
 
-def _ahead(batches: Source, first: int, last: int) -> Iterator[Batch]:
+def _ahead(source: "Made[Item]", first: int, last: int) -> Iterator[Item]:
     """One more than asked for is ever made, while the network works on the one before."""
     if first >= last:
         return
     with ThreadPoolExecutor(1, "batches") as thread:
-        coming = thread.submit(batches.at, first)
+        coming = thread.submit(source.at, first)
         for step in range(first + 1, last):
-            batch = coming.result()
-            coming = thread.submit(batches.at, step)
-            yield batch
+            item = coming.result()
+            coming = thread.submit(source.at, step)
+            yield item
         yield coming.result()
 
 
@@ -126,14 +136,20 @@ def _one_thread(_: int) -> None:
     torch.set_num_threads(1)
 
 
+class Made(Protocol[Item]):
+    """Anything as a function of the step."""
+
+    def at(self, step: int) -> Item: ...
+
+
 @dataclass(frozen=True, slots=True)
-class _Steps(Dataset[Batch | EmbedgeError]):
+class _Steps(Dataset[Item | EmbedgeError]):
     """A data set whose items are whole batches."""
 
-    batches: Batches
+    source: Made[Item]
 
-    def __getitem__(self, step: int) -> Batch | EmbedgeError:
+    def __getitem__(self, step: int) -> Item | EmbedgeError:
         try:
-            return self.batches.at(step)
+            return self.source.at(step)
         except EmbedgeError as error:
             return error  # raised again where the user is listening

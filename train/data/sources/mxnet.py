@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
+from embedge.files import let_go
 from embedge.train.data.dataset import CorruptRecord, Labels, Pictures
 from embedge.train.data.feeding.jpeg import face_from_bytes
 from embedge.train.data.feeding.pictures import StoredFaces
@@ -23,6 +24,7 @@ __all__ = ["MxnetFaces"]
 
 # words of four bytes: frame of two, then flag, label, two numbers of two; then array labels
 _FLAG, _LABEL, _ARRAY = 2, 3, 8
+_LOOKED_AT = 1 << 16  # records whose labels are read before their pages are given back
 
 Offsets = NDArray[np.int64]
 
@@ -135,7 +137,20 @@ def _first_identity(data: NDArray[np.uint8], head: int, path: Path) -> int | Non
 
 
 def _labels_at(data: NDArray[np.uint8], offsets: Offsets) -> Labels:
-    """The first label of every record, for all at once; −1 where no label can be read."""
+    """The first label of every record; −1 where no label can be read.
+
+    Each of them brings a page of the file along: these are given back from time to time.
+    """
+    labels = np.empty(len(offsets), np.int64)
+    for first in range(0, len(offsets), _LOOKED_AT):
+        part = slice(first, first + _LOOKED_AT)
+        labels[part] = _labels_of(data, offsets[part])
+        let_go(data)
+    return labels
+
+
+def _labels_of(data: NDArray[np.uint8], offsets: Offsets) -> Labels:
+    """Of some records, all at once."""
     words = data[: len(data) // 4 * 4].view("<u4")
     first = offsets // 4
     whole = (offsets >= 0) & (offsets % 4 == 0) & (first + _ARRAY < len(words))

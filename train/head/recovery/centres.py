@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.runtime.encoders import unit_rows
+from embedge.train.head.recovery.classwise import (
+    Classwise,
+    SecondLook,
+    first_look,
+    second_look,
+)
 
 __all__ = ["TRIM", "CentreReport", "class_centres", "recovered_centres", "strays"]
 
@@ -18,20 +23,20 @@ TRIM = 0.1
 _ALIKE = 0.7
 _FAR = 4.0
 _NAMED = 20
-_BLOCK = 4096
+_BLOCK = 2048
 
 
-def class_centres(embeddings: Rows, labels: NDArray[np.int64], classes: int, trim: float) -> Rows:
+def class_centres(
+    embeddings: NDArray[np.floating[Any]], labels: NDArray[np.int64], classes: int, trim: float
+) -> Rows:
     """Unit mean direction of every class, without strays: at most the `trim` share of a class.
 
     A stray is far from a first mean as pictures of any class go. Clean classes lose nothing, which
     matters: the farthest of a person's own pictures say most about where the centre is.
     """
-    rows = unit_rows(embeddings)
-    first = _means(rows, labels, classes)
-    closeness = (rows * first[labels]).sum(axis=1)
-    keep = _closest(closeness, labels, trim) | ~strays(closeness)
-    return _means(rows[keep], labels[keep], classes)
+    seen = Classwise.of([embeddings], labels, classes)
+    keep = _kept(first_look(seen).plain, seen.labels, trim)
+    return second_look(seen, keep, mirrored=False).centres
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,29 +96,27 @@ def recovered_centres(
 
     A teacher that was never shown mirrored faces answers them elsewhere: its mirrored side would
     pull the centres away and is left out, by what it answers and not by what is known of it.
+    The sides are looked at twice, a few classes at a time, and may lie in mapped files.
     """
-    units = [unit_rows(np.asarray(side, np.float32)) for side in sides]
-    mirrored = len(units) > 1 and _agree(units[0], units[1], labels, len(identities))
-    rows = np.sum(units, axis=0) if mirrored else units[0]
-    centres = class_centres(rows, labels, len(identities), TRIM)
-    return centres, _report(unit_rows(rows), labels, centres, identities, mirrored)
+    seen = Classwise.of(sides, labels, len(identities))
+    first = first_look(seen)
+    closeness = first.both if first.mirrored else first.plain
+    keep = _kept(closeness, seen.labels, TRIM)
+    found = second_look(seen, keep, mirrored=first.mirrored)
+    return found.centres, _report(seen.labels, found, identities, first.mirrored)
 
 
-def _agree(plain: Rows, mirrored: Rows, labels: NDArray[np.int64], classes: int) -> bool:
-    """Whether a picture is as close to its mirror image as to its class."""
-    centres = _means(plain, labels, classes)
-    return bool((plain * mirrored).sum(1).mean() >= (plain * centres[labels]).sum(1).mean())
+def _kept(
+    closeness: NDArray[np.float32], labels: NDArray[np.int64], trim: float
+) -> NDArray[np.bool_]:
+    return _closest(closeness, labels, trim) | ~strays(closeness)
 
 
 def _report(
-    rows: Rows,
-    labels: NDArray[np.int64],
-    centres: Rows,
-    identities: Sequence[str],
-    mirrored: bool,
+    labels: NDArray[np.int64], found: SecondLook, identities: Sequence[str], mirrored: bool
 ) -> CentreReport:
+    centres, distance = found.centres, found.distance
     counts = np.bincount(labels, minlength=len(centres))
-    distance = 1 - (rows * centres[labels]).sum(axis=1)
     of_class = np.bincount(labels, distance, len(centres)) / np.maximum(counts, 1)
     worst = np.argsort(-of_class)[:_NAMED]
     spread = (np.median(distance), np.percentile(distance, 95), of_class.max())
@@ -146,12 +149,6 @@ def strays(closeness: NDArray[np.float32]) -> NDArray[np.bool_]:
     spread = 1.4826 * np.median(np.abs(closeness - middle))
     far: NDArray[np.bool_] = closeness < middle - _FAR * spread
     return far
-
-
-def _means(rows: Rows, labels: NDArray[np.int64], classes: int) -> Rows:
-    sums = np.zeros((classes, rows.shape[1]), np.float32)
-    np.add.at(sums, labels, rows)
-    return unit_rows(sums)
 
 
 def _closest(

@@ -86,6 +86,8 @@ def _obstacle(
         return "the package triton is not installed"
     if arithmetic != torch.float32 or head not in (torch.float32, *_HALVES):
         return f"Triton's kernel does not compute in {str(arithmetic).removeprefix('torch.')}"
+    if asked == "auto" and head == torch.float32:
+        return "its tiles of a float32 head spill registers: cuBLAS block by block is faster"
     if dim > _WIDEST:
         return f"{dim} dimensions are more than the {_WIDEST} of Triton's kernel"
     return None

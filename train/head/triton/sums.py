@@ -7,7 +7,7 @@ from torch import Tensor
 from embedge.train.head.streamed.blocks import ClassBlocks, NegativeSums, join_sums
 from embedge.train.head.triton.kernel import negatives_kernel, tuned_kernel
 
-__all__ = ["triton_sums"]
+__all__ = ["needs_rest", "triton_sums"]
 
 _NARROWEST = 16  # the smallest side of a matrix product on tensor cores
 _TILE = 64
@@ -21,7 +21,8 @@ def triton_sums(unit: Tensor, blocks: ClassBlocks, labels: Tensor, scale: float)
     weight = blocks.weight.contiguous()
     rounded = unit.to(weight.dtype).contiguous()
     lost = unit - rounded
-    rest = lost.to(weight.dtype) if _needs_rest(weight) else None
+    half = weight.dtype == torch.bfloat16
+    rest = lost.to(weight.dtype) if needs_rest(half, unit.shape[1]) else None
     batch, dim = unit.shape
     parts, share = _shares(unit, len(weight))
     largest, total = unit.new_empty(parts, batch), unit.new_empty(parts, batch)
@@ -57,9 +58,9 @@ def _interpreted() -> bool:
     return bool(triton.knobs.runtime.interpret)
 
 
-def _needs_rest(weight: Tensor) -> bool:
+def needs_rest(bfloat16: bool, dim: int) -> bool:
     """Rounding errors of a logit fall with the root of the dimension; few need a second product."""
-    return weight.dtype == torch.bfloat16 and weight.shape[1] <= _WIDEST_WITH_REST
+    return bfloat16 and dim <= _WIDEST_WITH_REST
 
 
 def _without_rounding(sums: NegativeSums, lost: Tensor, scale: float) -> NegativeSums:

@@ -16,5 +16,5 @@ def gap(sample: Sample) -> Tensor:
 
 def divergence(mine: HeadPass, theirs: HeadPass, ingredients: Ingredients) -> Tensor:
     """Mean KL from the teacher's class distribution to the student's, at the temperature."""
-    factor = ingredients.margin.scale / ingredients.weights.temperature
+    factor = ingredients.weights.softmax_scale / ingredients.weights.temperature
     return mine.kl_from(theirs, factor).mean()

@@ -64,6 +64,9 @@ class Weights(Section):
     """th-kd, sh-kd, l2e: weight of the distance between the two embeddings"""
     temperature: Annotated[float, Field(gt=0)] = 1.0
     """th-kd, sh-kd, kd, gkd: divides the logits of both distributions"""
+    softmax_scale: Annotated[float, Field(gt=0)] = 32.0
+    """th-kd, sh-kd, kd, gkd: multiplies every cosine in the two class distributions that are
+    compared, whatever distill.margin.scale is"""
     tau: Annotated[float, Field(gt=0, le=1)] = 0.99
     """gkd: classes count until they have collected this share of the student's prediction"""
     relation_distance: Annotated[float, Field(ge=0)] = 25.0

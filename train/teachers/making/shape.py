@@ -62,6 +62,7 @@ def shaped_network(
     progress: Progress,
 ) -> Curves:
     """Train the teacher, in place, against the frozen head."""
+    schedule = schedule.over(len(faces))
     method = Proxyless(Ingredients.of_frozen_head(head, margin))
     batches = Batches(faces, schedule.batch, seed, flip=flip, jitter=schedule.jitter)
     return fit(
@@ -87,6 +88,6 @@ def shaped_map(
     method = Proxyless(Ingredients.of_frozen_head(head, margin))
     batches = RowBatches(teacher.plain, teacher.flipped, labels, schedule.batch, seed)
     plain = {"amp": "fp32", "channels_last": False, "compile": False}
-    schedule = schedule.model_copy(update=plain)
+    schedule = schedule.over(len(labels)).model_copy(update=plain)
     curves = fit("shaping map", linear, method, batches, schedule, folder=folder, progress=progress)
     return linear.weight.detach(), curves

@@ -32,6 +32,7 @@ def train_teacher(
     progress: Progress,
 ) -> dict[str, list[float]]:
     """Write the teacher to `out` and return its training curves."""
+    schedule = schedule.over(len(faces))
     with seeded(seed):
         network = iresnet(depth, dim, channels=channels)
         method = Scratch(Ingredients.without_teacher(faces.classes, dim, margin))

@@ -1,7 +1,10 @@
-"""Predict the memory and the step time of a classifier before training with it.
+"""Predict what a recipe would take on GPUs, or the memory and step time of a classifier alone.
 
-With --device this (the default) a few seconds of measuring come first. Exit code 3 says that the
-head does not fit.
+    embedge plan ms1mv3-th-kd --gpus 8 --gpu h200
+
+tells teacher pass, loading, steps, evaluation, memory and disk from a table of rates. Without a
+recipe the head alone is planned; with --device this (the default) a few seconds of measuring come
+first. Exit code 3 says that it does not fit.
 """
 
 import argparse
@@ -18,11 +21,27 @@ if TYPE_CHECKING:
 
 _DEVICES = ("this", "h100", "h200", "a100-80", "a100-40", "l4")
 WRITES = ("json", "save_machine")  # options that name outputs
+TAKES_OVERRIDES = True
+_MS1MV3 = (5_179_510, 93_431)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--classes", type=int, required=True, help="identities in the head")
-    parser.add_argument("--batch", type=int, required=True, help="samples per rank and step")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("recipe", nargs="?", help="a recipe's name or file; keys of it may follow")
+    parser.add_argument(
+        "--gpu", choices=_DEVICES[1:], default="h200", help="of a recipe: which GPU"
+    )
+    parser.add_argument(
+        "--cores", type=int, default=96, help="of a recipe: processor cores of the machine"
+    )
+    parser.add_argument(
+        "--pictures", type=int, default=_MS1MV3[0], help="of a recipe (default: those of MS1MV3)"
+    )
+    parser.add_argument(
+        "--people", type=int, default=_MS1MV3[1], help="of a recipe (default: those of MS1MV3)"
+    )
+    parser.add_argument("--classes", type=int, help="identities in the head, without a recipe")
+    parser.add_argument("--batch", type=int, help="samples per rank and step, without a recipe")
     parser.add_argument("--gpus", type=int, default=1, help="ranks that share the classes")
     parser.add_argument("--dim", type=int, default=512, help="dimension of the embeddings")
     parser.add_argument(
@@ -43,6 +62,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.recipe is not None:
+        return _whole_recipe(options)
     from embedge.train.head.cost import head_cost
 
     _check(options)
@@ -68,8 +89,41 @@ def run(options: argparse.Namespace) -> int:
     return 0 if costs[0].total <= free else 3
 
 
+def _whole_recipe(options: argparse.Namespace) -> int:
+    from embedge.pipeline.budget.predicting import Faces, Fleet, budget_of
+    from embedge.pipeline.budget.rates import GPUS
+    from embedge.pipeline.budget.telling import budget_json, budget_text
+    from embedge.pipeline.recipe_file import load_recipe
+
+    _positive(options, "gpus", "cores", "pictures", "people")
+    recipe = load_recipe(options.recipe, options.overrides, planned=True)
+    fleet = Fleet(GPUS[options.gpu], options.gpus, options.cores)
+    faces = Faces(options.pictures, options.people)
+    budget = budget_of(recipe, fleet, faces)
+    print(budget_text(budget, recipe, fleet, faces))
+    if options.json:
+        write_json(options.json, budget_json(budget, recipe, fleet, faces))
+    return 0 if budget.total_memory <= fleet.gpu.memory else 3
+
+
 def _check(options: argparse.Namespace) -> None:
-    for name in ("classes", "batch", "gpus", "dim"):
+    if options.overrides:
+        raise EmbedgeError(
+            "E-OPTION",
+            f"unknown option '{options.overrides[0]}'",
+            remedy="See --help; keys of a recipe follow a recipe",
+        )
+    if options.classes is None or options.batch is None:
+        raise EmbedgeError(
+            "E-OPTION",
+            "neither a recipe nor the size of a head was given",
+            remedy="Give a recipe, or --classes and --batch",
+        )
+    _positive(options, "classes", "batch", "gpus", "dim")
+
+
+def _positive(options: argparse.Namespace, *names: str) -> None:
+    for name in names:
         if getattr(options, name) < 1:
             raise EmbedgeError(
                 "E-PLAN-SIZE",

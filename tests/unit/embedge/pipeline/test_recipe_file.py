@@ -9,7 +9,14 @@ from embedge.pipeline.recipe_file import load_recipe, recipe_names
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_shipped_recipe_is_valid(name):
-    assert load_recipe(name).name == name
+    assert load_recipe(name, planned=True).name == name
+
+
+def test_what_a_recipe_needs_is_asked_for_at_once():
+    with pytest.raises(EmbedgeError, match=r"E-RECIPE-KEY.*data.source.*teacher.file"):
+        load_recipe("ms1mv3-th-kd")
+    given = ["--data.source", "faces", "--teacher.file", "t.pth"]
+    assert load_recipe("ms1mv3-th-kd", given).data.source == "faces"
 
 
 def test_overrides_are_typed():

@@ -55,6 +55,9 @@ def test_a_switch_drops_what_belongs_to_the_other_side() -> None:
         (["--data.extra", "[more]"], "data.extra"),
         (["--student.dims", "pca"], "student.dims"),
         (["--int8.qat.lr", "0.1"], "int8.qat.lr"),
+        (["--student.train.epochs", "2", "--student.train.steps", "7"], "student.train.steps"),
+        (["--student.train.momentum", "0.5"], "student.train.momentum"),
+        (["--student.train.stairs", "[0.5]"], "student.train.stairs"),
     ],
 )
 def test_a_dead_key_is_named(arguments: list[str], key: str) -> None:
@@ -74,3 +77,15 @@ def test_dead_keys_of_a_recipe_are_named_all_at_once(tmp_path: Path) -> None:
 def test_a_section_over_a_value_is_refused() -> None:
     with pytest.raises(EmbedgeError, match=r"E-RECIPE-KEY: 'data\.seed' is a value"):
         laid_over({"data": {"seed": 1}}, {"data": {"seed": {"more": 1}}})
+
+
+def test_epochs_of_the_command_line_let_go_of_a_recipes_steps(tmp_path: Path) -> None:
+    by_epochs = load_recipe("demo", ["--student.train.epochs", "2"]).student.train
+    assert (by_epochs.epochs, by_epochs.steps) == (2, 600)
+    file = tmp_path / "r.yaml"
+    file.write_text("student: {train: {epochs: 3}}\n")
+    by_steps = load_recipe(str(file), ["--student.train.steps", "7"]).student.train
+    assert (by_steps.epochs, by_steps.steps) == (None, 7)
+    file.write_text("student: {train: {epochs: 3, steps: 7}}\n")
+    with pytest.raises(EmbedgeError, match=r"student.train.steps: .*epochs says how long"):
+        load_recipe(str(file))

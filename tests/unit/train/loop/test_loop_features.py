@@ -11,7 +11,9 @@ from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.train.data.face_set import FaceSet
 from embedge.train.data.feeding.batches import Batches
+from embedge.train.distil import Lesson, train_student
 from embedge.train.head.margins import Margin
+from embedge.train.loop import training
 from embedge.train.loop.checks import TrainingChecks
 from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.training import fit
@@ -209,3 +211,29 @@ def test_a_gpu_is_never_replaced_silently(faces, tmp_path):
         pytest.skip("there is a GPU")
     with pytest.raises(EmbedgeError, match="E-NO-GPU"):
         trained(faces, tmp_path, changed(device="cuda"))
+
+
+def test_sgd_has_the_momentum_and_the_decay_that_it_is_told(faces, tmp_path):
+    plain = changed(momentum=0.5, nesterov=True, weight_decay=0.1, decay_norms=True)
+    for wanted in (plain, changed(weight_decay=0.1)):
+        made = training._optimizer(Tiny(), nn.Module(), wanted)
+        assert [group["momentum"] for group in made.param_groups] == [wanted.momentum] * 2
+        assert made.param_groups[0]["nesterov"] is wanted.nesterov
+        decays = [group["weight_decay"] for group in made.param_groups]
+        assert decays == [0.1, 0.1 if wanted.decay_norms else 0.0]
+
+
+def test_epochs_see_every_picture_so_often(faces, tmp_path):
+    with seeded(3):
+        ingredients = Ingredients.without_teacher(faces.classes, 16, Margin(m2=0.2, scale=16.0))
+    lesson = Lesson("scratch", ingredients, faces, None)
+    curves, _ = train_student(
+        "s",
+        Tiny(),
+        lesson,
+        changed(epochs=3, steps=1),
+        seed=1,
+        folder=tmp_path,
+        progress=Progress(quiet=True),
+    )
+    assert curves["step"][-1] == 3 * len(faces) // SCHEDULE.batch

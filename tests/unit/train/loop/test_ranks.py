@@ -1,4 +1,4 @@
-"""Two processes train as one does: gradients, batch statistics and adaptive centres agree."""
+"""Several processes train as one does: gradients, statistics, centres and relations agree."""
 
 import os
 import subprocess
@@ -26,13 +26,21 @@ def trained(processes, method, out):
     return load_file(out / "end.safetensors")
 
 
-@pytest.mark.parametrize("method", ["th-kd", pytest.param("adadistill", marks=pytest.mark.slow)])
-def test_two_ranks_equal_one_after_twenty_steps(tmp_path, method):
-    one, two = (trained(n, method, tmp_path / str(n)) for n in (1, 2))
-    assert one.keys() == two.keys()
+@pytest.mark.parametrize(
+    ("method", "ranks"),
+    [
+        ("th-kd", 2),
+        ("rkd", 2),
+        pytest.param("adadistill", 2, marks=pytest.mark.slow),
+        pytest.param("th-kd", 4, marks=pytest.mark.slow),
+    ],
+)
+def test_several_ranks_equal_one_after_twenty_steps(tmp_path, method, ranks):
+    one, several = (trained(n, method, tmp_path / str(n)) for n in (1, ranks))
+    assert one.keys() == several.keys()
     for name in one:
         if one[name].is_floating_point():
             allowed = 1e-5 * max(1.0, one[name].abs().max().item())
-            assert (two[name] - one[name]).abs().max() <= allowed, name
+            assert (several[name] - one[name]).abs().max() <= allowed, name
         else:
-            assert torch.equal(two[name], one[name]), name
+            assert torch.equal(several[name], one[name]), name

@@ -1,6 +1,6 @@
 import pytest
 
-from embedge.train.loop.schedule import rate_at
+from embedge.train.loop.schedule import Schedule, rate_at
 
 
 def test_warm_up_then_down_to_a_hundredth():
@@ -13,3 +13,21 @@ def test_warm_up_then_down_to_a_hundredth():
 
 def test_no_warm_up_starts_at_the_peak():
     assert rate_at(0, 10, 0, "cosine") == pytest.approx(1.0)
+
+
+def test_stairs_of_a_tenth_each():
+    schedule = Schedule(steps=30, warmup=0, lr=0.1, schedule="stairs")
+    rates = [schedule.rate(step) for step in range(30)]
+    assert rates[:10] == [0.1] * 10
+    assert rates[10:20] == pytest.approx([0.01] * 10)
+    assert rates[20:25] == pytest.approx([1e-3] * 5)
+    assert rates[25:] == pytest.approx([1e-4] * 5)
+
+
+def test_epochs_are_steps_of_so_many_pictures():
+    schedule = Schedule(epochs=2.5, batch=16)
+    assert (schedule.over(1000).steps, schedule.over(1000).epochs) == (156, None)
+    assert schedule.over(3).steps == 1
+    assert schedule.length == "2.5 epochs"
+    assert Schedule(steps=7).over(1000).steps == 7
+    assert schedule.trial(4).over(1000).steps == 4

@@ -78,6 +78,23 @@ def test_th_kd_is_the_published_sum(sample, temperature):
         torch.testing.assert_close(ours, oracle.to(ours.dtype), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["th-kd", "kd", "gkd"])
+def test_the_margins_scale_is_not_that_of_the_teachers_softmax(sample, name):
+    """A sharper margin loss must not silently sharpen what is imitated."""
+
+    def imitated(scale, **changes):
+        with seeded(1):
+            head = normalize(torch.randn(CLASSES, DIM))
+            margin = Margin(m2=0.3, scale=scale)
+            method = method_named(name, Ingredients(CLASSES, DIM, head, margin, Weights(**changes)))
+        return {k: v.item() for k, v in method(sample).parts.items() if k.startswith("kl")}
+
+    usual = imitated(32.0)
+    assert usual
+    assert imitated(64.0) == usual == imitated(64.0, softmax_scale=32.0)
+    assert imitated(64.0, softmax_scale=64.0) == imitated(32.0, softmax_scale=64.0) != usual
+
+
 def test_scratch_knows_no_teacher(sample):
     method = method_named("scratch", ingredients())
     loss = method(sample)

@@ -6,9 +6,11 @@ import pytest
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.train.data.face_set import FaceSet
+from embedge.train.data.feeding.feed import made_ahead
+from embedge.train.data.splits import Subset
 from embedge.train.loop import ranks
 from embedge.train.models.cost import NetworkCost
-from embedge.train.teachers import SHIPPED, Teacher, open_teacher
+from embedge.train.teachers import SHIPPED, Teacher, cache, open_teacher
 from embedge.train.teachers.cache import write_cache
 from embedge.train.teachers.teacher import Placement
 
@@ -35,7 +37,8 @@ class Counting(Teacher):
 
 @pytest.fixture(scope="module")
 def faces():
-    images = np.random.default_rng(0).integers(0, 255, (3000, 8, 8, 3)).astype(np.uint8)
+    images = np.random.default_rng(0).integers(0, 255, (3000, 1, 1, 3)).astype(np.uint8)
+    images = np.broadcast_to(images, (3000, 112, 112, 3))
     return FaceSet("noise", images, np.arange(3000), tuple(map(str, range(3000))), "f")
 
 
@@ -69,6 +72,25 @@ def test_ranks_fill_one_array_between_them(faces, tmp_path, monkeypatch):
         shown.append(teacher.shown)
     assert shown == [1000, 1000, 1000]
     assert np.array_equal(np.load(path), Counting().features(faces.images).astype(np.float16))
+
+
+def test_worker_processes_read_ahead_for_a_teacher_on_a_gpu(faces, tmp_path, monkeypatch):
+    """One process would decode what eight GPUs wait for; order and answers stay the same."""
+    asked = []
+
+    def noted(source, first, last, *, workers, rows):
+        asked.append(workers)
+        return made_ahead(source, first, last, workers=min(workers, 2), rows=rows)
+
+    monkeypatch.setattr(cache, "made_ahead", noted)
+    monkeypatch.setattr(cache.os, "cpu_count", lambda: 16)
+    few = Subset(faces, np.arange(200), "few")
+    for device in ("cpu", "cuda"):
+        teacher = Counting()
+        teacher.device = device
+        write_cache(tmp_path / f"{device}.npy", teacher, few, flip=True, progress=SILENT)
+    assert asked == [0, 15]
+    assert np.array_equal(np.load(tmp_path / "cpu.npy"), np.load(tmp_path / "cuda.npy"))
 
 
 def test_a_teacher_on_another_device_answers_the_same(tmp_path):

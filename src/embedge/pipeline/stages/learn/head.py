@@ -17,6 +17,7 @@ from embedge.pipeline.stages.learn.cache import cache_stage, cached
 from embedge.pipeline.stages.learn.faces import faces_of
 from embedge.pipeline.stages.learn.teacher import LOOKED_AT, classes_of, teacher_of
 from embedge.train.data import FaceDataset
+from embedge.train.data.sources.joined import JoinedFaces
 from embedge.train.data.splits import Regrouped, Subset
 from embedge.train.head.recovery.centres import TRIM, recovered_centres
 from embedge.train.head.recovery.grouping import grouped
@@ -61,9 +62,10 @@ def head_stage(run: Run, recipe: Recipe, faces: Stage, teacher: Stage) -> Stage:
     known, pictures = teacher_of(teacher), faces_of(faces)
     if recipe.data.labels == "none":
         return _grouped(run, recipe, faces, teacher, known)
-    rows = _own_rows(known, pictures)
-    if rows is None:
-        return _recovered(run, recipe, faces, teacher, known)
+    own = pictures.parts[0] if isinstance(pictures, JoinedFaces) else pictures
+    rows = _own_rows(known, own)
+    if rows is None or own is not pictures:
+        return _recovered(run, recipe, faces, teacher, known, rows)
 
     def work(folder: Path) -> HeadFacts:
         if not known.identities:
@@ -136,10 +138,20 @@ def _save_groups(folder: Path, rows: NDArray[np.int64], labels: NDArray[np.int64
         save_file({"rows": torch.from_numpy(rows), "labels": torch.from_numpy(labels)}, part)
 
 
-def _recovered(run: Run, recipe: Recipe, faces: Stage, teacher: Stage, known: Teacher) -> Stage:
-    """Class centres from the teacher's embeddings, refined if the recipe says so."""
-    pictures = faces_of(faces)
-    if known.head is not None:
+def _recovered(
+    run: Run,
+    recipe: Recipe,
+    faces: Stage,
+    teacher: Stage,
+    known: Teacher,
+    own: Tensor | None,
+) -> Stage:
+    """Class centres from the teacher's embeddings, refined if the recipe says so.
+
+    With `own` rows for the first people, only of those who were added beside them.
+    """
+    pictures, begin = faces_of(faces), 0 if own is None else len(own)
+    if known.head is not None and own is None:
         run.progress.say(
             f"  the teacher's classifier of {len(known.head)} classes is not of these"
             f" {pictures.classes} people: centres are recovered from its embeddings"
@@ -149,13 +161,22 @@ def _recovered(run: Run, recipe: Recipe, faces: Stage, teacher: Stage, known: Te
 
     def work(folder: Path) -> HeadFacts:
         both = cached(cache)
-        sides = [side for side in (both.plain, both.flipped) if side is not None]
-        centres, report = recovered_centres(sides, pictures.labels, pictures.identities)
-        head = torch.from_numpy(centres)
+        first = int((pictures.labels < begin).sum())  # the added ones come after them
+        sides = [side[first:] for side in (both.plain, both.flipped) if side is not None]
+        names = pictures.identities[begin:]
+        if own is not None and isinstance(pictures, JoinedFaces) and not known.identities:
+            _confirm_order(own, known, pictures.parts[0])
+        centres, report = recovered_centres(sides, pictures.labels[first:] - begin, names)
+        head = torch.cat(
+            [own if own is not None else torch.empty(0, known.dim), torch.from_numpy(centres)]
+        )
         source = "class centres recovered from the teacher's embeddings"
         if steps:
-            head = probed_head(both.plain, pictures.labels, head, margin, steps, recipe.seed)
+            refined = probed_head(both.plain, pictures.labels, head, margin, steps, recipe.seed)
+            head = torch.cat([head[:begin], refined[begin:]])
             source += f", refined by {steps} steps of a margin softmax"
+        if begin:
+            source = f"the teacher's own classifier of {begin} people; of {len(names)}, {source}"
         save_head(folder, head)
         write_json(folder / "centres.json", report.to_json())
         run.progress.say(f"  {report.summary()}")
@@ -166,7 +187,7 @@ def _recovered(run: Run, recipe: Recipe, faces: Stage, teacher: Stage, known: Te
         return HeadFacts(facts.source, facts.classes, recovered="")
 
     probe = {"steps": steps, "margin": margin.model_dump()} if steps else None
-    inputs = {"trim": TRIM, "probe": probe}
+    inputs = {"trim": TRIM, "probe": probe, **({"own": begin} if begin else {})}
     return run.stage("head", inputs, [cache], work, stand_in=any_head)
 
 

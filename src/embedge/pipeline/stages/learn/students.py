@@ -97,7 +97,7 @@ def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stag
         together=True,
         stand_in=lambda _: StudentFacts(dim, shares),
         training=Training(
-            recipe.student.train,
+            recipe.student.train.over(school.faces.facts["images"]),
             lambda folder, schedule: train(folder, schedule, _new_student(recipe, dim)),
         ),
     )

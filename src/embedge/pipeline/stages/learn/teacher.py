@@ -13,6 +13,7 @@ from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage, Training
 from embedge.pipeline.stages.learn.faces import faces_of
 from embedge.train.data import FaceDataset
+from embedge.train.data.sources.joined import JoinedFaces
 from embedge.train.data.splits import Subset
 from embedge.train.loop.curves import Curves
 from embedge.train.loop.schedule import Schedule
@@ -52,7 +53,10 @@ def teacher_of(stage: Stage) -> Teacher:
 
 
 def classes_of(faces: FaceDataset) -> int:
-    """Of the whole data set: a classifier knows those too who are held out here."""
+    """Of the whole data set: a classifier knows those too who are held out here, and nobody of
+    what was added beside it."""
+    if isinstance(faces, JoinedFaces):
+        return classes_of(faces.parts[0])
     return faces.whole.classes if isinstance(faces, Subset) else faces.classes
 
 
@@ -96,7 +100,7 @@ def _trained_teacher(run: Run, recipe: Recipe, faces: Stage) -> Stage:
         lambda folder: train(folder, wanted.train),
         together=True,
         stand_in=lambda folder: train(folder, wanted.train.trial(0)),
-        training=Training(wanted.train, train),
+        training=Training(wanted.train.over(faces.facts["images"]), train),
     )
 
 

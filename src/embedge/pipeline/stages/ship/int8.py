@@ -127,6 +127,7 @@ def short_lesson(
         amp="fp32",
         checkpoint_every=student.checkpoint_every,
         workers=student.workers,
+        device=student.device,
     )
 
     def fit(module: nn.Module) -> None:

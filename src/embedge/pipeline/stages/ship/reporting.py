@@ -258,7 +258,7 @@ def _skipped(chain: Chain) -> list[Skipped]:
 
 def _models(chain: Chain) -> list[Model]:
     recipe = chain.recipe
-    steps = f"{recipe.student.train.steps} steps of {recipe.student.train.batch}"
+    steps = f"{recipe.student.train.length} of {recipe.student.train.batch}"
     network = load_student(recipe, chain["student"])
     source = f"shared head: {chain['head'].facts['source']}"
     models = [

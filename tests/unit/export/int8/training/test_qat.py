@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from pretend_device import PRETEND
 from small_face import CONTRACT, embed, smooth_pictures
 
 from embedge.calibration.evaluation.judge import cosines_of
@@ -12,9 +13,16 @@ from embedge.errors import EmbedgeError
 from embedge.export.int8.qdq import calibrated_graph, qdq_from_onnx, quantised
 from embedge.export.int8.training.fake_quant import FakeQuantised
 from embedge.export.int8.training.qat import trained_graph
+from embedge.progress import Progress
 from embedge.runtime.encoders import tensor_from_crops
+from embedge.train.data.face_set import FaceSet
+from embedge.train.data.feeding.batches import Batches
 from embedge.train.head.margins import Margin
 from embedge.train.head.streamed.margin_ce import margin_ce
+from embedge.train.loop import training
+from embedge.train.loop.schedule import Schedule
+from embedge.train.methods import Ingredients
+from embedge.train.methods.proxyless import Proxyless
 
 COARSE = 4  # bits of weight: few enough that quantisation after training costs something
 
@@ -89,3 +97,29 @@ def test_an_operator_that_cannot_be_trained_is_named(student_file, pictures):
     module = FakeQuantised(calibrated, pictures)
     with pytest.raises(EmbedgeError, match=r"E-NOT-QUANTISABLE.*Sigmoid"):
         module(torch.zeros(1, 3, 112, 112))
+
+
+def test_on_another_device_it_learns_what_it_learns_here(student_file, tmp_path, monkeypatch):
+    """Constants of the graph move with the module, and what comes back lies on the host."""
+    images = smooth_pictures(8, seed=3)
+    few = FaceSet("few", images, np.arange(8), tuple("abcdefgh"), "f")
+    calibrated = calibrated_graph(student_file, images, "trt")
+    draw = torch.Generator().manual_seed(0)
+    head = torch.nn.functional.normalize(torch.randn(8, CONTRACT.dim, generator=draw))
+    schedule = Schedule(steps=2, batch=4, lr=1e-4, warmup=0, amp="fp32", jitter=False)
+    learnt = []
+    for device in ("cpu", PRETEND):
+        monkeypatch.setattr(training, "device_of", lambda _, device=device: torch.device(device))
+        module = FakeQuantised(calibrated, images)
+        training.fit(
+            "int8",
+            module,
+            Proxyless(Ingredients.of_frozen_head(head, Margin(m2=0.2))),
+            Batches(few, 4, 0, jitter=False),
+            schedule,
+            folder=tmp_path / torch.device(device).type,
+            progress=Progress(quiet=True),
+        )
+        learnt.append(module.to_calibrated().graph.constants)
+    for name, value in learnt[0].items():
+        np.testing.assert_allclose(learnt[1][name], value, rtol=5e-2, atol=1e-3, err_msg=name)

@@ -103,9 +103,9 @@ def test_what_is_made_whole_is_shared_out_too(images):
 
 
 def test_prefetched_batches_are_bounded_in_bytes(images):
-    from embedge.train.data.feeding.feed import _ahead_of
+    from embedge.train.data.feeding.feed import ahead_of
 
     faces = FaceSet("f", images, np.zeros(9, np.int64), ("a",), "f")
-    assert _ahead_of(Batches(faces, 64, 0), 2) == 4
-    assert _ahead_of(Batches(faces, 4096, 0), 8) == 1
+    assert ahead_of(64, 2) == 4
+    assert ahead_of(4096, 8) == 1
     assert list(feed(Batches(faces, 4, 0), 0, 2, workers=0, say=print))

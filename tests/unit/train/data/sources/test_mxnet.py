@@ -10,6 +10,7 @@ from face_sets import encoded, face
 
 from embedge.errors import EmbedgeError
 from embedge.train.data.dataset import CorruptRecord
+from embedge.train.data.sources import mxnet
 from embedge.train.data.sources.mxnet import MxnetFaces
 
 LABELS = [0, 0, 1, 2, 2, 2]
@@ -184,3 +185,15 @@ def test_a_file_of_something_else(tmp_path: Path) -> None:
     (tmp_path / "train.rec").write_bytes(b"\x89PNG" * 100)
     with pytest.raises(EmbedgeError, match="E-DATA-FORMAT"):
         MxnetFaces(tmp_path / "train.rec")
+
+
+def test_labels_are_read_a_part_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pages of a set of millions of pictures are not all held at once."""
+    path = write(tmp_path)
+    given_back = []
+    monkeypatch.setattr(mxnet, "let_go", given_back.append)
+    whole = MxnetFaces(path)
+    assert len(given_back) == 1
+    monkeypatch.setattr(mxnet, "_LOOKED_AT", 2)
+    assert np.array_equal(MxnetFaces(path).labels, whole.labels)
+    assert len(given_back) == 1 + -(-len(whole) // 2)

@@ -6,7 +6,8 @@ import torch
 from tiny_school import PEOPLE, run_in, tiny_recipe
 
 from embedge.pipeline.recipe import Recipe
-from embedge.pipeline.stages.learn.faces import train_faces_stage
+from embedge.pipeline.stages.learn import head
+from embedge.pipeline.stages.learn.faces import faces_of, train_faces_stage
 from embedge.pipeline.stages.learn.head import (
     HeadFacts,
     School,
@@ -65,3 +66,37 @@ def test_centres_are_recovered_and_refined_where_there_are_none(
 def test_any_head_has_the_right_size(tmp_path: Path) -> None:
     assert save_any_head(tmp_path, 7, 3).classes == 7
     assert (tmp_path / "head.safetensors").is_file()
+
+
+def test_people_from_beside_get_centres_next_to_the_classifier_of_the_data_set(
+    tmp_path: Path, headless: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shards name the people of the data set, held-out ones included, and none of the others."""
+    with seeded(4):
+        rows = torch.nn.functional.normalize(torch.randn(5, 8))
+    torch.save({"state_dict_softmax_fc": {"weight": rows}}, tmp_path / "checkpoint_gpu_0.pt")
+    monkeypatch.setattr(head, "_RECOGNISED", 0.0)  # a teacher that learnt nothing
+    run = run_in(tmp_path / "run")
+    recipe = Recipe.model_validate(
+        {
+            "name": "tiny",
+            "data": {"source": "rendered:5x3", "extra": ["rendered:2x4@9"], "held_out": 2},
+            "teacher": {
+                "source": "file",
+                "file": str(headless),
+                "head_shards": [str(tmp_path / "checkpoint_gpu_0.pt")],
+            },
+        }
+    )
+    faces = train_faces_stage(run, recipe)
+    teacher = teacher_stage(run, recipe, faces)
+    stage = head_stage(run, recipe, faces, teacher)
+    found = head_of(stage)
+    assert found.shape == (3 + 2, 8)
+    kept = faces_of(faces).parts[0].kept
+    torch.testing.assert_close(found[:3], rows[kept], rtol=0, atol=1e-3)
+    torch.testing.assert_close(found[3:].norm(dim=1), torch.ones(2))
+    facts = stage.read(HeadFacts)
+    assert (facts.classes, "own classifier of 3 people" in facts.source) == (5, True)
+    assert facts.recovered is not None
+    assert facts.recovered.startswith("2 classes of 4 to 4")

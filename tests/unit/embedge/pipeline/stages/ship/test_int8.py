@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from small_face import DIM, small_face, smooth_pictures
 
 from embedge.export.int8.qdq import qdq_from_onnx
@@ -16,6 +17,9 @@ from embedge.pipeline.stages.ship import int8
 from embedge.pipeline.stages.ship.int8 import float_layers, int8_stage
 from embedge.progress import Progress
 from embedge.runtime.contract import EmbeddingContract
+from embedge.train.distil import Lesson
+from embedge.train.head.margins import Margin
+from embedge.train.methods import Ingredients
 
 PICTURES = smooth_pictures(24)
 
@@ -63,3 +67,20 @@ def test_a_budget_is_judged_on_people_who_choose_only(made, tmp_path, monkeypatc
     assert (plan["budget_points"], plan["reached"]) == (50, True)
     assert plan["all_int8"]["fmr"] == 0.1
     assert plan["all_int8"]["comparisons"] < 64 * 63 / 2  # not everybody
+
+
+def test_training_inside_int8_goes_where_the_student_went(monkeypatch, tmp_path):
+    recipe = load_recipe("demo", ["--int8.qat.steps", "5", "--student.train.device", "cuda"])
+    learnt = []
+
+    def noted(*given, **named):
+        learnt.append(given[3])
+        return {}, None
+
+    monkeypatch.setattr(int8, "train_student", noted)
+    head = torch.eye(3)
+    lesson = Lesson("th-kd", Ingredients(3, 3, head, Margin(), recipe.distill), None, None)
+    run = SimpleNamespace(progress=Progress(quiet=True))
+    int8.short_lesson(run, recipe, lesson, "INT8", tmp_path, {})(torch.nn.Linear(2, 2))
+    (schedule,) = learnt
+    assert (schedule.device, schedule.steps, schedule.epochs) == ("cuda", 5, None)

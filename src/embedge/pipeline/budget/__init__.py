@@ -1,0 +1,1 @@
+"""What a recipe would take on GPUs, from rates: predicted, not run."""

@@ -1,0 +1,67 @@
+"""A budget follows from its rates, and from the recipe."""
+
+import pytest
+
+from embedge.pipeline.budget.predicting import Faces, Fleet, budget_of
+from embedge.pipeline.budget.rates import GPUS, RATES
+from embedge.pipeline.recipe_file import load_recipe
+
+MS1MV3 = Faces(5_179_510, 93_431)
+
+
+def planned(name, *overrides, gpus=8, cores=96, faces=MS1MV3):
+    recipe = load_recipe(name, list(overrides), planned=True)
+    fleet = Fleet(GPUS["h200"], gpus, cores)
+    return budget_of(recipe, fleet, faces), recipe, fleet
+
+
+def stretch(budget, what):
+    (found,) = [one for one in budget.stretches if one.what == what]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("method", "stretches"),
+    [
+        ("th-kd", ["teacher's embeddings", "student", "evaluation"]),
+        ("proxyless", ["student", "evaluation"]),
+        ("scratch", ["student", "evaluation"]),
+        (
+            "sh-kd",
+            ["first student", "teacher, shaped", "teacher's embeddings", "student", "evaluation"],
+        ),
+    ],
+)
+def test_a_method_takes_its_stretches(method, stretches):
+    budget, _, _ = planned(f"ms1mv3-{method}")
+    assert [one.what for one in budget.stretches] == stretches
+    assert stretch(budget, "student").pictures == pytest.approx(30 * MS1MV3.pictures, rel=1e-4)
+
+
+def test_both_sides_are_asked_where_pictures_are_mirrored():
+    both, _, _ = planned("ms1mv3-th-kd")
+    one, _, _ = planned("ms1mv3-th-kd", "--data.flip", "false")
+    assert stretch(both, "teacher's embeddings").pictures == 2 * MS1MV3.pictures
+    assert one.disk["teacher's embeddings"] == MS1MV3.pictures * 512 * 2
+
+
+def test_few_cores_are_what_holds_it_up():
+    budget, _, _ = planned("ms1mv3-th-kd", cores=8)
+    student = stretch(budget, "student")
+    assert student.bound == "decoding"
+    assert student.rate == 8 * RATES["decode"].value
+
+
+def test_memory_grows_with_what_a_gpu_holds():
+    eight, _, _ = planned("ms1mv3-th-kd")
+    one, _, _ = planned("ms1mv3-th-kd", gpus=1)
+    assert one.memory["activations"] == 8 * eight.memory["activations"]
+    proxyless, _, _ = planned("ms1mv3-proxyless")
+    key = "weights, gradients, optimizer"
+    own = eight.memory[key] - proxyless.memory[key]
+    assert own == pytest.approx(3 * MS1MV3.people * 512 * 4), "an own head, and what learns it"
+
+
+def test_an_ordinary_recipe_is_planned_too():
+    budget, _, _ = planned("rendered", gpus=1, faces=Faces(80_000, 2_000))
+    assert next(one.what for one in budget.stretches) == "teacher"

@@ -1,0 +1,28 @@
+"""The page of a budget, and the same as JSON."""
+
+from embedge.pipeline.budget.predicting import Faces, Fleet, budget_of
+from embedge.pipeline.budget.rates import GPUS, RATES
+from embedge.pipeline.budget.telling import budget_json, budget_text
+from embedge.pipeline.recipe_file import load_recipe
+
+FEW, FLEET = Faces(5_179_510, 93_431), Fleet(GPUS["h200"], 8, 96)
+
+
+def test_it_says_that_nobody_ran_it_and_where_every_rate_is_from():
+    recipe = load_recipe("ms1mv3-sh-kd", planned=True)
+    budget = budget_of(recipe, FLEET, FEW)
+    text = budget_text(budget, recipe, FLEET, FEW)
+    assert text.splitlines()[0].endswith("predicted, not yet run")
+    for name, rate in RATES.items():
+        assert f"  {name}: {rate.value:g} {rate.unit}; {rate.source}" in text
+    for one in budget.stretches:
+        assert one.what in text
+        assert one.bound in text
+
+
+def test_the_json_adds_up():
+    recipe = load_recipe("ms1mv3-th-kd", planned=True)
+    budget = budget_of(recipe, FLEET, FEW)
+    found = budget_json(budget, recipe, FLEET, FEW)
+    assert (found["state"], found["fits"]) == ("predicted, not yet run", True)
+    assert found["seconds"] == sum(one["seconds"] for one in found["stretches"])
