@@ -95,7 +95,7 @@ def _write(name: str, path: Path, faces: Faces) -> None:
     with torch.no_grad():
         for _ in range(10):
             network(torch.from_numpy(tensor_from_crops(faces, CONTRACT)))
-    onnx_from_student(network.eval(), CONTRACT, path)
+    onnx_from_student(network.eval(), CONTRACT, path, lower=not instead)
     if not instead:
         return
     model = onnx.load(path)

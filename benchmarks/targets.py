@@ -1,11 +1,12 @@
 """Every target of a network on this machine: size, likeness to float, accuracy, time.
 
-    python benchmarks/targets.py NETWORK.onnx [NETWORK.onnx ...] [--seconds 40] [--page]
+    python benchmarks/targets.py NETWORK.onnx [...] [--seconds 40] [--only litert ncnn] [--page]
 
 The networks are float exports of embedge, or foreign ones fed as insightface's are. One process,
 one thread, batch 1, interleaved rounds, medians, rendered faces. `cosine_p1` is to the float graph
 on ONNX Runtime, `tar_loss` in points at FMR 1e-3 on rendered people. What is not installed here is
-listed as not run. `--page` writes the table of docs/targets.md from what was stored.
+listed as not run. `--only` takes the targets whose names hold one of its words, beside float on
+ONNX Runtime. `--page` writes the table of docs/targets.md from what was stored.
 """
 
 import argparse
@@ -29,10 +30,12 @@ from embedge.calibration.evaluation.judge import Subject, cosines_of, scores_of
 from embedge.calibration.rates import OperatingPoint, operating_point
 from embedge.errors import EmbedgeError
 from embedge.export.fp16 import fp16_from_onnx
+from embedge.export.graph.surgery import Graph, stamp
 from embedge.export.int8.placement import Target
 from embedge.export.int8.qdq import qdq_from_onnx
-from embedge.export.targets.litert import litert_from_onnx
+from embedge.export.targets.litert import litert_from_onnx, litert_int8_from_graph
 from embedge.export.targets.ncnn import ncnn_from_onnx
+from embedge.export.targets.ncnn_int8 import ncnn_int8_from_graph
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Encoder
 from embedge.runtime.encoders.litert import LiteRtEncoder
@@ -46,6 +49,7 @@ FMR = 1e-3
 FLOAT = "onnxruntime fp32"
 PAGE = Path(__file__).parents[1] / "docs" / "targets.md"
 NOT_YET = {
+    "ExecuTorch": "not converted: its wheel takes a network in torch 2.13's own export",
     "TensorRT": "engines are built from `int8-trt` and `fp16`; see docs/jetson.md",
     "QNN": "`int8-qdq` is made for onnxruntime-qnn; no Snapdragon here",
     "RKNN": "`int8-qdq` and `fp32` are what rknn-toolkit2 takes; not converted",
@@ -65,10 +69,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("networks", type=Path, nargs="*")
     parser.add_argument("--seconds", type=float, default=40.0, help="of timing, for each network")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="WORD", help="some targets")
     parser.add_argument("--page", action="store_true", help="write docs/targets.md's table")
     options = parser.parse_args()
     if options.networks:
-        rows = [row for path in options.networks for row in _measured(path, options.seconds)]
+        rows = [row for path in options.networks for row in _measured(path, options)]
         facts = provenance("onnxruntime", "openvino", "ncnn", "pnnx", "ai-edge-litert", "nncf")
         write_result("targets", {"provenance": facts, "rows": rows, "not_yet_run": NOT_YET})
     if options.page:
@@ -78,7 +83,7 @@ def main() -> int:
     return 0
 
 
-def _measured(path: Path, seconds: float) -> list[dict[str, Any]]:
+def _measured(path: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     people = np.repeat(np.arange(PEOPLE), EACH)
     faces = FaceRenderer(seed=7).render(people, np.tile(np.arange(EACH), PEOPLE)).images
     learnt = FaceRenderer(seed=8).render(np.arange(128), np.zeros(128, np.int64)).images
@@ -86,6 +91,8 @@ def _measured(path: Path, seconds: float) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         opened = dict[str, tuple[Made, Encoder]]()
         for name, make in _targets(path, Path(folder), learnt).items():
+            if name != FLOAT and not any(word in name for word in options.only):
+                continue
             try:
                 made = make()
                 opened[name] = made, stack.enter_context(made.opened())
@@ -95,7 +102,7 @@ def _measured(path: Path, seconds: float) -> list[dict[str, Any]]:
         before = 100 * _tar(known[FLOAT], people)
         timed = single_stream(
             [Timed(name, _call(encoder, faces)) for name, (_, encoder) in opened.items()],
-            seconds=seconds,
+            seconds=options.seconds,
             rounds=7,
         )
         for one in timed:
@@ -119,7 +126,9 @@ def _measured(path: Path, seconds: float) -> list[dict[str, Any]]:
 
 def _targets(path: Path, folder: Path, faces: Any) -> dict[str, Callable[[], Made]]:
     contract = _contract(path)
-    model, size = path.read_bytes(), contract.size
+    model, size, graph = path.read_bytes(), contract.size, Graph.read(path)
+    if METADATA_KEY.encode() not in model:
+        stamp(graph, contract)
 
     def onnx_file(engine: type[Any], file: Path) -> Made:
         return Made(file.stat().st_size, lambda: engine(file.read_bytes(), contract, threads=1))
@@ -131,21 +140,24 @@ def _targets(path: Path, folder: Path, faces: Any) -> dict[str, Callable[[], Mad
     def quantised(engine: type[Any], target: Target) -> Made:
         file = folder / f"{target}.onnx"
         if not file.exists():
-            qdq_from_onnx(path, faces, file, target=target)
+            qdq_from_onnx(graph, faces, file, target=target)
         return onnx_file(engine, file)
 
     def nncf() -> Made:
         return _nncf(path, contract, faces, folder / "nncf")
 
-    def ncnn(*, half: bool) -> Made:
-        layers, weights = ncnn_from_onnx(model, size, half=half).files.values()
+    def ncnn(*, half: bool = False, int8: bool = False) -> Made:
+        made = ncnn_int8_from_graph(graph, faces) if int8 else None
+        made = made or ncnn_from_onnx(model, size, half=half)
+        layers, weights = made.files.values()
         return Made(
             len(layers) + len(weights),
             lambda: NcnnEncoder(layers, weights, contract, half=half, threads=1),
         )
 
-    def litert(*, half: bool) -> Made:
-        (data,) = litert_from_onnx(model, half=half).files.values()
+    def litert(*, half: bool = False, int8: bool = False) -> Made:
+        made = litert_int8_from_graph(graph, faces) if int8 else litert_from_onnx(model, half=half)
+        (data,) = made.files.values()
         return Made(len(data), lambda: LiteRtEncoder(data, contract, threads=1))
 
     return {
@@ -158,10 +170,12 @@ def _targets(path: Path, folder: Path, faces: Any) -> dict[str, Callable[[], Mad
         "openvino int8-cpu": partial(quantised, OpenVinoEncoder, "cpu"),
         "openvino int8-qdq": partial(quantised, OpenVinoEncoder, "qdq"),
         "peer: openvino int8 by NNCF": nncf,
-        "ncnn fp32": partial(ncnn, half=False),
+        "ncnn fp32": ncnn,
         "ncnn fp16": partial(ncnn, half=True),
-        "litert fp32": partial(litert, half=False),
+        "ncnn int8": partial(ncnn, int8=True),
+        "litert fp32": litert,
         "litert fp16": partial(litert, half=True),
+        "litert int8": partial(litert, int8=True),
     }
 
 

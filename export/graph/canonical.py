@@ -42,6 +42,7 @@ def canonical(graph: Graph, watch: Watch = unwatched) -> Graph:
         _raise_prelu_from_max,
         _raise_prelu_from_relu,
         _raise_prelu_from_ratio,
+        _raise_hard_swish,
         _fold_factor_before,
         gemm_from_matmul,
         gemm_form,
@@ -121,6 +122,24 @@ def _raise_prelu_from_max(graph: Graph) -> bool:
             slope = _factor(graph, scaled, source)
             if slope is not None and np.all(slope <= 1):
                 _become_prelu(graph, node, source, slope)
+                return True
+    return False
+
+
+def _raise_hard_swish(graph: Graph) -> bool:
+    """x · HardSigmoid(x), which exporters write before opset 14, is HardSwish."""
+    for node in graph.nodes:
+        if node.op_type != "Mul":
+            continue
+        for source, gate in (node.input, reversed(node.input)):
+            maker = graph.producer(gate)
+            if maker is None or maker.op_type != "HardSigmoid" or maker.input[0] != source:
+                continue
+            slope, offset = attribute(maker, "alpha", 0.2), attribute(maker, "beta", 0.5)
+            if abs(slope - 1 / 6) < 1e-6 and offset == 0.5:
+                result = node.output[0]
+                graph.remove(node)
+                graph.emit("HardSwish", [source], hint=result, output=result)
                 return True
     return False
 

@@ -40,7 +40,7 @@ __all__ = [
 
 Floats = NDArray[np.floating]
 Indices = NDArray[np.int64]
-_ELEMENTWISE = {"PRelu", "Relu", "LeakyRelu", "Clip"}
+_ELEMENTWISE = {"PRelu", "Relu", "LeakyRelu", "Clip", "HardSwish"}
 _NEAR_ONE = 1e-3  # a ratio a/(1−a) of a thousand would cost float32 its last digits
 _WIDE_ENOUGH = 32
 

@@ -36,6 +36,7 @@ __all__ = [
     "Wanted",
     "activation_scales",
     "cheap_ends",
+    "is_hard_swish",
     "layer_macs",
     "place",
     "slope_scale",
@@ -99,6 +100,10 @@ def _extend_upwards(graph: Graph, node: NodeProto, wanted: Wanted, target: Targe
         wanted.nodes.append(node)  # an operator of its own there, each end with its own range
         wanted.add(node.input[0])
         return
+    if target not in SYMMETRIC and is_hard_swish(graph, node):
+        wanted.nodes.append(node)
+        wanted.add(node.input[0])
+        return
     moves = node.op_type in _MOVES_VALUES
     prelu = target == "cpu" and node.op_type == "PRelu" and _is_integer_prelu(graph, node)
     if not moves and not prelu:
@@ -107,6 +112,16 @@ def _extend_upwards(graph: Graph, node: NodeProto, wanted: Wanted, target: Targe
     sources = node.input if node.op_type == "Concat" else node.input[:1]
     for name in sources:
         wanted.share(name, node.output[0])
+
+
+def is_hard_swish(graph: Graph, node: NodeProto) -> bool:
+    """One that alone reads a range that nobody shares, so that what it ignores needs no codes."""
+    maker = graph.producer(node.input[0]) if node.op_type == "HardSwish" else None
+    if maker is None or graph.only_consumer(node.input[0]) is not node:
+        return False
+    joined = maker.input if maker.op_type == "Concat" else ()
+    alone = all(graph.only_consumer(name) is maker for name in joined)
+    return alone and (maker.op_type == "Concat" or maker.op_type not in _MOVES_VALUES)
 
 
 def _is_integer_prelu(graph: Graph, node: NodeProto) -> bool:
@@ -151,6 +166,8 @@ def place(
             _quantise_slope(graph, node)
         elif node.op_type == "PRelu":
             _integer_prelu(graph, node, codes[source], scales[source], codes[node.output[0]])
+        elif node.op_type == "HardSwish" and target == "cpu":
+            _integer_hard_swish(graph, node, codes[source], scales[source])
         elif is_weighted(graph, node):
             _quantise_weights(graph, node, scales[source], bits=bits, bias=target not in SYMMETRIC)
     graph.tidy()
@@ -196,6 +213,18 @@ def _integer_prelu(graph: Graph, node: NodeProto, codes: str, scale: Scale, outp
     product = graph.emit("Mul", [node.input[0], factor], hint=f"{node.output[0]}.linear")
     graph.remove(node)
     graph.emit("Max", [codes, quantise(graph, product, scale)], hint=output, output=output)
+
+
+def _integer_hard_swish(graph: Graph, node: NodeProto, codes: str, scale: Scale) -> None:
+    """x · clip(x + 3, 0, 6) / 6 by an addition whose codes saturate where the clip does."""
+    output = node.output[0]
+    three = Scale(np.float32(3 / 255), 0, np.uint8)
+    name = graph.add_constant(f"{output}.three", np.uint8(255))
+    total = graph.emit("Add", [node.input[0], dequantise(graph, name, three)], hint=f"{output}.sum")
+    gate = quantise(graph, total, Scale(np.float32(6 / 255), 0, np.uint8))
+    sixth = dequantise(graph, gate, Scale(np.float32(1 / 255), 0, np.uint8))
+    graph.remove(node)
+    graph.emit("Mul", [dequantise(graph, codes, scale), sixth], hint=output, output=output)
 
 
 def _quantise_slope(graph: Graph, node: NodeProto) -> None:

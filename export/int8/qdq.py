@@ -82,6 +82,10 @@ class Calibrated:
         for name in wanted.tensors:
             root, found = wanted.root(name), self._range(name, method)
             ranges[root] = found.union(ranges[root]) if root in ranges else found
+        for node in wanted.nodes:
+            if node.op_type == "HardSwish":  # zero below −3, whatever it reads
+                root = wanted.root(node.input[0])
+                ranges[root] = Range(max(ranges[root].low, -3.0), ranges[root].high)
         return ranges
 
     def _range(self, name: str, method: Method) -> Range:

@@ -86,6 +86,20 @@ def test_the_scaled_form_is_recognised(student, tensor):
     np.testing.assert_allclose(run(student, tensor), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(("slope", "raised"), [(1 / 6, True), (0.2, False)])
+def test_an_input_times_its_hard_sigmoid_is_hard_swish(rng, slope, raised):
+    nodes = [
+        node("HardSigmoid", ["x"], ["gate"], alpha=slope, beta=0.5),
+        node("Mul", ["gate", "x"], ["y"]),
+    ]
+    graph = graph_of(nodes, {}, shape=("batch", 3, 4, 4))
+    x = rng.normal(0, 4, (2, 3, 4, 4)).astype(np.float32)
+    before = run(graph, x)
+    canonical(graph)
+    assert (operators(graph) == ["HardSwish"]) == raised
+    np.testing.assert_allclose(run(graph, x), before, atol=1e-5)
+
+
 def test_a_sum_that_is_no_prelu_stays():
     nodes = [
         node("Relu", ["x"], ["r"]),

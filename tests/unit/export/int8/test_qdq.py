@@ -9,6 +9,7 @@ from small_face import embed, small_face
 from embedge.calibration.evaluation.judge import cosines_of
 from embedge.errors import EmbedgeError
 from embedge.export.graph.surgery import Graph, attribute
+from embedge.export.int8.placement import wanted_tensors
 from embedge.export.int8.qdq import calibrated_graph, qdq_from_onnx, quantised
 from embedge.export.student import onnx_from_student
 
@@ -49,6 +50,41 @@ def test_relu_melts_into_the_convolution(contract, pictures, tmp_path, activatio
     assert operators["Relu"] == operators["Clip"] == 0
     assert operators["QLinearConcat"] == 1
     assert operators["Add"] == 1  # the half grey level of the picture; all others are in codes
+
+
+@pytest.fixture(scope="module")
+def hard_swish(net, contract, tmp_path_factory):
+    path = tmp_path_factory.mktemp("swish") / "s.onnx"
+    onnx_from_student(net, contract, path, lower=False)
+    model = onnx.load(path)
+    for node in model.graph.node:
+        if node.op_type == "PRelu":
+            node.op_type = "HardSwish"
+            del node.input[1:]
+    onnx.save(model, path)
+    return path
+
+
+def test_hard_swish_is_an_addition_and_a_product_of_codes(hard_swish, pictures, tmp_path):
+    """In float it would take longer than what INT8 saves."""
+    qdq_from_onnx(hard_swish, pictures, tmp_path / "q.onnx")
+    operators = fused_operators(tmp_path / "q.onnx", tmp_path)
+    assert operators["HardSwish"] == operators["HardSigmoid"] == operators["Mul"] == 0
+    assert operators["QLinearMul"] == 4 + 1  # one for each, the second being of two parts
+    assert operators["Add"] <= 1  # the half grey level of the picture
+    parity = cosines_of(embed(hard_swish, pictures), embed(tmp_path / "q.onnx", pictures))
+    assert parity.min > 0.98
+
+
+def test_what_hard_swish_ignores_takes_no_codes(hard_swish, pictures):
+    calibrated = calibrated_graph(hard_swish, pictures, "cpu")
+    wanted = wanted_tensors(calibrated.graph, "cpu", kept=frozenset(calibrated.last))
+    found = [node.input[0] for node in wanted.nodes if node.op_type == "HardSwish"]
+    assert len(found) == 4 + 1  # the second is of two parts
+    for name in found:
+        calibrated.histograms[name].collect(np.array([[-9, 8]], np.float32))
+    ranges = calibrated.ranges(wanted, "max")
+    assert {(one.low, one.high) for one in map(ranges.get, map(wanted.root, found))} == {(-3, 8)}
 
 
 @pytest.mark.parametrize("target", ["cpu", "trt"])
