@@ -33,8 +33,9 @@ class Schedule(Section):
     """steps of linear warm-up"""
     clip: Annotated[float, Field(gt=0)] = 5.0
     """largest norm of the network's gradient"""
-    amp: Literal["fp32", "bf16", "fp16"] = "bf16"
-    """arithmetic of the network's trunk"""
+    amp: Literal["fp32", "bf16", "fp16", "auto"] = "bf16"
+    """arithmetic of the network's trunk; `auto` is bf16 where the processor multiplies it, and
+    fp32 where it would only imitate that"""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """decay of the averaged weights that are exported; 0 exports the last ones"""
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 5.0
