@@ -68,7 +68,7 @@ def _recipe(path: Path, real: Path) -> Recipe:
 def _compared(
     folder: Path, recipe: Recipe, methods: list[str], options: argparse.Namespace
 ) -> None:
-    recipe = _with_steps(folder, recipe, options.minutes_per_method)
+    recipe = with_steps(folder, recipe, options.minutes_per_method)
     seeds, sliced = range(options.seeds), Contestant("th-kd, slice", "th-kd", _sliced(recipe))
     with open_run(folder, recipe.to_json(), Progress(), update=False) as run:
         for count in range(1, len(methods) + 1):
@@ -94,7 +94,7 @@ def _begun(recipe: Recipe, start: str, lr: float) -> Recipe:
 
 
 def _long(folder: Path, recipe: Recipe, options: argparse.Namespace) -> None:
-    recipe, name = _with_steps(folder, recipe, options.minutes), options.long
+    recipe, name = with_steps(folder, recipe, options.minutes), options.long
     both = [
         Contestant(f"{name}, slice", name, recipe),
         Contestant(f"{name}, random start", name, _at_random(recipe)),
@@ -110,7 +110,7 @@ def _say(result: dict[str, Any], recipe: Recipe) -> None:
     print(f"{table(result, fmr)}\n\n{verdict(result, fmr)}")
 
 
-def _with_steps(folder: Path, recipe: Recipe, minutes: float | None) -> Recipe:
+def with_steps(folder: Path, recipe: Recipe, minutes: float | None) -> Recipe:
     """As many steps as take so long here; measured once, so that a resumed run has as many."""
     if minutes is None:
         return recipe

@@ -1,6 +1,6 @@
 """Pictures a second of training a MobileFaceNet on this machine's CPU, lever by lever.
 
-    python benchmarks/training_speed.py [--rounds 5] [--batch 64] [--threads 2] [--compile]
+    python benchmarks/training_speed.py [--rounds 5] [--seconds 600] [--batch 64] [--compile]
 
 Every way takes its turn in every round; a way's figure is the median of its rounds. Beside the
 wall clock stands the processors' own time, which neighbours on a busy machine disturb less.
@@ -96,6 +96,7 @@ def _never(_: nn.Conv2d) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=600, help="after which no round begins")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true", help="whole networks too; minutes more")
@@ -109,7 +110,7 @@ def main() -> None:
         "kernels": prepared(),
         "batch": options.batch,
         "threads": options.threads,
-        "rounds": options.rounds,
+        "rounds": min(len(way["rounds"]) for way in measured.values()),
         "ways": measured,
         "times_plain": {kind: _gain(measured, kind) for kind in ("fp32", "bf16")},
         "largest_loss_gap": {kind: _gap(measured, kind) for kind in ("fp32", "bf16")},
@@ -120,7 +121,10 @@ def main() -> None:
 def _measured(trainees: list[Trainee], options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     wall, own = ({one.way.name: [] for one in trainees} for _ in range(2))
     losses: dict[str, list[float]] = {one.way.name: [one.step()] for one in trainees}
+    until = time.monotonic() + options.seconds
     for _ in range(options.rounds):
+        if time.monotonic() > until:
+            break
         for one in trainees:
             began = time.perf_counter(), time.process_time()
             losses[one.way.name].append(one.step())

@@ -45,8 +45,9 @@ class Schedule(Section):
     """steps of linear warm-up"""
     clip: Annotated[float, Field(gt=0)] = 5.0
     """largest norm of the network's gradient"""
-    amp: Literal["fp32", "bf16", "fp16"] = "bf16"
-    """arithmetic of the network's trunk"""
+    amp: Literal["fp32", "bf16", "fp16", "auto"] = "bf16"
+    """arithmetic of the network's trunk; `auto` is bf16 where the processor multiplies it, and
+    fp32 where it would only imitate that"""
     fp32_tail: bool = False
     """the layers behind the trunk, which make the embedding, are computed in fp32 whatever amp"""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0

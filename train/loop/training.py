@@ -195,7 +195,7 @@ class _Training:
         return loss
 
     def _loss(self, batch: Batch) -> Loss:
-        kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.schedule.amp)
+        kind = _arithmetic(self.schedule)
         layout = torch.channels_last if self.schedule.channels_last else torch.contiguous_format
         images = batch.on(self.device, layout)
         with torch.autocast(self.device.type, kind) if kind else nullcontext():
@@ -266,6 +266,19 @@ def device_named(name: str) -> torch.device:
             remedy="Set train.device and teacher.device to cpu, or install a torch for your GPU",
         )
     return torch.device(f"{name}:{ranks.local_rank()}" if name == "cuda" else name)
+
+
+def _arithmetic(schedule: Schedule) -> torch.dtype | None:
+    """None is the network's own."""
+    amp = schedule.amp
+    if amp == "auto":
+        amp = "bf16" if schedule.device == "cuda" or _multiplies_bf16() else "fp32"
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(amp)
+
+
+def _multiplies_bf16() -> bool:
+    cpu = torch.cpu
+    return cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported()
 
 
 def _optimizer(network: nn.Module, method: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:

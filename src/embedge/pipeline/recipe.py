@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -145,7 +145,9 @@ class Distill(Weights):
     """sh-kd: how the teacher is trained to the student's head"""
     margin: Margin = _MARGIN
     baseline: bool = True
-    """also train a student from scratch for as many steps, to stand beside it in the report"""
+    """also train a student from scratch, to stand beside it in the report"""
+    baseline_part: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """of the student's steps, how many that one takes"""
 
 
 class Export(Section):
@@ -240,6 +242,13 @@ class Recipe(Section):
     int8: Int8 = Int8()
     evaluate: Evaluate = Evaluate()
     bench: Bench = Bench()
+
+    def of_baseline(self) -> Self:
+        """That by which the student from scratch is trained."""
+        steps = max(1, round(self.student.train.steps * self.distill.baseline_part))
+        train = self.student.train.model_copy(update={"steps": steps})
+        student = self.student.model_copy(update={"train": train})
+        return self.model_copy(update={"student": student})
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")

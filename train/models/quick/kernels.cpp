@@ -274,12 +274,49 @@ void filtered(const T *x, Before b, const float *weight, const float *shift, Fil
     });
 }
 
+// One row of filters: dy times the row above goes to the filters' sums, dy times the filters is added
+// to the gradient of that row. What falls on later places is carried along in registers.
+template <int STRIDE, class T>
+void spread(const T *dy, const float *row, const float *weight, long width, long places,
+            float *back, double *total) {
+    Lane w0 = read(weight), w1 = read(weight + width), w2 = read(weight + 2 * width);
+    Lane s0 = {}, s1 = {}, s2 = {}, next = {}, after = {};
+    Lane here = read(row), right = read(row + LANES);
+    for (long p = 0; p < places; p++) {
+        Lane d = read(dy + p * width);
+        const float *place = row + p * STRIDE * LANES;
+        float *to = back + p * STRIDE * LANES;
+        if (STRIDE == 2) right = read(place + LANES);
+        Lane last = read(place + 2 * LANES);
+        s0 += d * here;
+        s1 += d * right;
+        s2 += d * last;
+        write(to, read(to) + next + d * w0);
+        if (STRIDE == 1) {
+            next = after + d * w1;
+            after = d * w2;
+            here = right;
+            right = last;
+        } else {
+            write(to + LANES, read(to + LANES) + d * w1);
+            next = d * w2;
+            here = last;
+        }
+    }
+    float *end = back + places * STRIDE * LANES;
+    write(end, read(end) + next);
+    if (STRIDE == 1) write(end + LANES, read(end + LANES) + after);
+    add(total, s0);
+    add(total + width, s1);
+    add(total + 2 * width, s2);
+}
+
 // The gradient of norm(x), before its activation, as g. total: that of the nine rows of weights,
 // then what the norm's own gradients need (see `pulled`).
 template <class T>
 void unfiltered(const T *dy, const T *x, Before b, const float *weight, Filter f, int threads,
                 T *g, double *total) {
-    long outs = f.out_height(), places = f.out_side(), step = f.stride * LANES;
+    long outs = f.out_height(), places = f.out_side();
     shared(f.count, 12 * f.width, threads, total, [=](long n, double *mine) {
         Rows rows(f), back(f);
         const T *picture = x + n * f.size(), *given = dy + n * f.out_size();
@@ -292,26 +329,18 @@ void unfiltered(const T *dy, const T *x, Before b, const float *weight, Filter f
                 fill(rows, picture, next, b);
                 back.clear(next);
             }
-            for (long c = 0; c < f.width; c += LANES) {
-                Lane w[9], sums[9] = {};
-                const float *tops[3];
-                float *backs[3];
-                for (int k = 0; k < 9; k++) w[k] = read(weight + k * f.width + c);
+            for (long c = 0; c < f.width; c += LANES)
                 for (int k = 0; k < 3; k++) {
-                    tops[k] = rows.at(r * f.stride + k - 1, c);
-                    backs[k] = back.at(r * f.stride + k - 1, c);
+                    const float *top = rows.at(r * f.stride + k - 1, c);
+                    float *there = back.at(r * f.stride + k - 1, c);
+                    const float *taps = weight + 3 * k * f.width + c;
+                    const T *d = given + r * places * f.width + c;
+                    double *sums = mine + 3 * k * f.width + c;
+                    if (f.stride == 1)
+                        spread<1>(d, top, taps, f.width, places, there, sums);
+                    else
+                        spread<2>(d, top, taps, f.width, places, there, sums);
                 }
-                for (long p = 0; p < places; p++) {
-                    Lane d = read(given + (r * places + p) * f.width + c);
-#pragma GCC unroll 9
-                    for (int k = 0; k < 9; k++) {
-                        long there = p * step + (k % 3) * LANES;
-                        sums[k] += d * read(tops[k / 3] + there);
-                        write(backs[k / 3] + there, read(backs[k / 3] + there) + d * w[k]);
-                    }
-                }
-                for (int k = 0; k < 9; k++) add(mine + k * f.width + c, sums[k]);
-            }
         }
         for (long row = next - 3; row < next; row++) emit(back, picture, made, row, b, norms);
     });

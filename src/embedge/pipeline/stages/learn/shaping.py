@@ -77,7 +77,7 @@ def learning_stages(
     else:
         stages["student"] = student_stage(run, recipe, method, school)
         if recipe.distill.baseline and method != "scratch":
-            stages["baseline"] = student_stage(run, recipe, "scratch", school)
+            stages["baseline"] = student_stage(run, recipe.of_baseline(), "scratch", school)
     if original is not None:
         stages["original-teacher"] = original
     return {"faces": school.faces, "teacher": school.teacher, "head": school.head, **stages}

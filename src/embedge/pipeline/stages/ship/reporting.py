@@ -258,7 +258,7 @@ def _skipped(chain: Chain) -> list[Skipped]:
 
 def _models(chain: Chain) -> list[Model]:
     recipe = chain.recipe
-    steps = f"{recipe.student.train.length} of {recipe.student.train.batch}"
+    steps = _steps(recipe)
     network = load_student(recipe, chain["student"])
     source = f"shared head: {chain['head'].facts['source']}"
     models = [
@@ -269,8 +269,13 @@ def _models(chain: Chain) -> list[Model]:
         models.append(_teacher(chain, "original-teacher", "the one above was made from it"))
     if "baseline" in chain.stages:
         cost = _cost(load_student(recipe, chain["baseline"]))
-        models.append(Model("scratch", "baseline", "scratch", *cost, steps))
+        shorter = recipe if recipe.distill.method == "sh-kd" else recipe.of_baseline()
+        models.append(Model("scratch", "baseline", "scratch", *cost, _steps(shorter)))
     return models
+
+
+def _steps(recipe: Recipe) -> str:
+    return f"{recipe.student.train.length} of {recipe.student.train.batch}"
 
 
 def _teacher(chain: Chain, stage: str, note: str) -> Model:

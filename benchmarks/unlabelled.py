@@ -1,0 +1,103 @@
+"""Learning without names from a black box: one command, the committed recipe, people never seen.
+
+    python benchmarks/unlabelled.py REAL_FOLDER [--minutes 60] [--seeds 3] [--pictures N]
+
+REAL_FOLDER holds utk (faces without identities), lfw-dev (aligned faces by person) and
+models/w600k_mbf.onnx, which is only asked for embeddings. The recipe is `unlabelled`: all of utk
+and four fifths of lfw-dev's people are learnt from without labels, the other people are judged on.
+--minutes are those of a student's training; --pictures takes a part of utk, for a trial. A stopped
+call goes on where it was.
+"""
+
+import argparse
+import json
+import os
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+from methods_real import with_steps
+from provenance import provenance, write_result
+
+from embedge.pipeline.compare.comparing import compare_methods
+from embedge.pipeline.compare.comparison_table import table
+from embedge.pipeline.recipe import Recipe
+from embedge.pipeline.recipe_file import load_recipe
+from embedge.pipeline.run import open_run
+from embedge.progress import Progress
+from embedge.train.models.quick.compiled import prepared
+
+HELD_OUT, EACH = 590, 8
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("real", type=Path)
+    parser.add_argument("--minutes", type=float, default=60, help="of training, for each seed")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--pictures", type=int, help="of utk; all unless given")
+    parser.add_argument("--out", type=Path, default=Path("runs/unlabelled"))
+    options = parser.parse_args()
+    facts = provenance("torch", "onnxruntime")
+    facts["command"] = f"python benchmarks/unlabelled.py REAL_FOLDER {_said(options)}"
+    recipe = _recipe(options)
+    recipe = with_steps(options.out / "students", recipe, options.minutes)
+    began = time.monotonic()
+    with open_run(options.out / "students", recipe.to_json(), Progress(), update=False) as run:
+        result = compare_methods(run, recipe, [recipe.distill.method], range(options.seeds))
+        trained = _trainings(options.out / "students", recipe)
+    print(table(result, recipe.evaluate.gate_fmr))
+    data, teacher = result["recipe"]["data"], result["recipe"]["teacher"]
+    data["source"], data["extra"] = "lfw-dev", ["utk"]
+    teacher["file"] = Path(teacher["file"]).name
+    told = {"minutes": options.minutes, "pictures_of_utk": options.pictures or "all"}
+    told |= {"kernels": prepared(), "trainings": trained, "wall_s": time.monotonic() - began}
+    write_result("methods-unlabelled", {"provenance": facts, **told, **result})
+
+
+def _said(options: argparse.Namespace) -> str:
+    some = f" --pictures {options.pictures}" if options.pictures else ""
+    return f"--minutes {options.minutes:g} --seeds {options.seeds}{some}"
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    real, extra = options.real, options.real / "utk"
+    if options.pictures:
+        extra = _some(extra, options.pictures, options.out)
+    return load_recipe(
+        "unlabelled",
+        [
+            *("--data.source", str(real / "lfw-dev"), "--data.extra", f"[{extra.resolve()}]"),
+            *("--data.held_out", str(HELD_OUT), "--data.held_out_per_identity", str(EACH)),
+            *("--teacher.file", str(real / "models/w600k_mbf.onnx")),
+            *("--teacher.preprocessing", "rgb-scaled"),
+        ],
+    )
+
+
+def _some(folder: Path, count: int, out: Path) -> Path:
+    """The first so many pictures, as links."""
+    some = out / f"utk-{count}"
+    some.mkdir(parents=True, exist_ok=True)
+    for path in islice(sorted(folder.glob("*.jpg")), count):
+        link = some / path.name
+        if not link.is_symlink():
+            link.symlink_to(path.resolve())
+    return some
+
+
+def _trainings(folder: Path, recipe: Recipe) -> list[dict[str, Any]]:
+    """Minutes and pictures a second of every student that this folder holds."""
+    pictures = recipe.student.train.steps * recipe.student.train.batch
+    found = []
+    for path in sorted(folder.glob("stages/student-*/stage.json")):
+        seconds = float(json.loads(path.read_text())["seconds"])
+        found.append({"minutes": seconds / 60, "images_a_second": pictures / seconds})
+    return found
+
+
+if __name__ == "__main__":
+    main()
