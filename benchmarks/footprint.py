@@ -2,8 +2,8 @@
 
     python benchmarks/footprint.py BUNDLE
 
-Builds the wheel of `embedge-runtime`, installs it alone into two new environments, with the dependencies that were
-tested together and with the newest, and measures there.
+Builds the wheel of `embedge-runtime`, installs it alone into two new environments, with the
+dependencies that were tested together and with the newest, and measures there.
 """
 
 import json
@@ -111,8 +111,8 @@ def _megabytes(python: Path, *only: str) -> float:
     code = (
         "import json, importlib.metadata as m;"
         f"only, skip = set({only!r}), {{'pip', 'setuptools'}};"
-        "files = {str(f.locate()) for d in m.distributions() if d.name not in skip and (not only or d.name in only)"
-        " for f in d.files or []};"
+        "wanted = [d for d in m.distributions() if d.name in (only or {d.name} - skip)];"
+        "files = {str(f.locate()) for d in wanted for f in d.files or []};"
         "print(json.dumps(sorted(files)))"
     )
     paths = map(Path, json.loads(_run(python, code)))
