@@ -12,9 +12,12 @@ from embedge.calibration.evaluation.figures import Count
 from embedge.calibration.rates import EqualError, equal_error
 from embedge.calibration.scores import Float32, PairScores
 from embedge.printed import counted
+from embedge.runtime.picture.images import RgbImage
+from embedge.runtime.picture.skin import BLUER_THAN_SKIN, cheeks_of
 
 __all__ = [
     "DataFault",
+    "channel_faults",
     "contradicted_pairs",
     "copied_pictures",
     "leaking_folds",
@@ -120,6 +123,21 @@ def copied_pictures(
             within,
         ),
     ]
+
+
+def channel_faults(pictures: Iterable[RgbImage], count: int) -> list[DataFault]:
+    """One face may stand in blue light; half of them do not. `count`: of the whole set."""
+    cheeks = [cheeks_of(picture) for picture in pictures]
+    if not cheeks:
+        return []
+    blue = float(np.median([blue - red for red, blue in cheeks]))
+    if blue <= BLUER_THAN_SKIN:
+        return []
+    what = (
+        f"the faces are bluer than skin is (by {blue:.0f} grey levels, median of {len(cheeks)}):"
+        " their channels look like BGR; write them as RGB"
+    )
+    return [DataFault("channel-order", "warning", what, count)]
 
 
 def mislabelled(

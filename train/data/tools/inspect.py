@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from embedge.calibration.evaluation.channels import channel_faults
+from embedge.calibration.evaluation.integrity import channel_faults
 from embedge.train.data.dataset import SIDE, CorruptRecord, FaceDataset
 from embedge.train.data.fingerprint import sampled
 

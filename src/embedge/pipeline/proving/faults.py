@@ -7,9 +7,9 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.evaluation.channels import channel_faults
 from embedge.calibration.evaluation.integrity import (
     DataFault,
+    channel_faults,
     copied_pictures,
     likely_same_people,
     mislabelled,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from embedge.calibration.evaluation.channels import channel_faults, some_of
-from embedge.calibration.evaluation.faces import CorruptRecord
+from embedge.calibration.evaluation.faces import CorruptRecord, some_of
+from embedge.calibration.evaluation.integrity import channel_faults
 from embedge.train.render import FaceRenderer
 
 
