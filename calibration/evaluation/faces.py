@@ -1,7 +1,7 @@
 """Faces, whoever reads them: a training, a test, or a watch over either."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -16,10 +16,13 @@ from embedge.runtime.contract import ARCFACE_112, EmbeddingContract
 from embedge.runtime.picture.align import aligned_crop
 from embedge.runtime.picture.images import Picture, RgbImage, rgb_from_picture
 
-__all__ = ["CorruptRecord", "FaceBytes", "FaceFiles", "Faces", "StampedFaces"]
+__all__ = ["CorruptRecord", "FaceBytes", "FaceFiles", "Faces", "StampedFaces", "some_of"]
 
 # A picture that cannot be decoded is one record less; anything else is the user's mistake
 _UNREADABLE = {"E-IMAGE", "E-IMAGE-MISSING", "E-IMAGE-SIZE", "E-LANDMARKS"}
+
+
+_SOME = 64  # pictures
 
 
 class CorruptRecord(Exception):
@@ -46,6 +49,16 @@ class Faces(Protocol):
     @abstractmethod
     def record_name(self, index: int) -> str:
         """What a person would look for: a path, a key, an offset."""
+
+
+def some_of(faces: Faces) -> Iterator[RgbImage]:
+    """Pictures spread evenly over the set; those that cannot be read are told elsewhere."""
+    spread = np.linspace(0, len(faces) - 1, min(_SOME, len(faces))).astype(int)
+    for index in spread:
+        try:
+            yield faces.read(int(index))
+        except CorruptRecord:
+            continue
 
 
 class StampedFaces(Faces, Protocol):

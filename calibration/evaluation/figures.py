@@ -134,8 +134,12 @@ class TarPoint:
     @property
     def lacks(self) -> str:
         """Why there is no TAR."""
+        return f"insufficient data: FMR {self.fmr:g} {self.shortage}"
+
+    @property
+    def shortage(self) -> str:
         there_are = "" if self.have is None else f"; there are {self.have:,}"
-        return f"insufficient data: FMR {self.fmr:g} needs {self.needs or 0:,} {self.of}{there_are}"
+        return f"needs {self.needs or 0:,} {self.of}{there_are}"
 
     def __post_init__(self) -> None:
         if (self.tar is None) == (self.needs is None):
@@ -156,6 +160,11 @@ class DetCurve:
         series = (self.threshold, self.fmr, self.fnmr, self.low, self.high)
         if len(set(map(len, series))) > 1:
             raise ValueError("the series of the DET curve differ in length")
+
+    @property
+    def drawable(self) -> bool:
+        """Whether both axes, which are logarithmic, have anything of it."""
+        return any(fmr > 0 and fnmr > 0 for fmr, fnmr in zip(self.fmr, self.fnmr))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.evaluation.faces import CorruptRecord, Faces
 from embedge.calibration.evaluation.figures import Count
 from embedge.calibration.rates import EqualError, equal_error
 from embedge.calibration.scores import Float32, PairScores
@@ -25,7 +24,6 @@ __all__ = [
     "leaking_subjects",
     "likely_same_people",
     "mislabelled",
-    "some_of",
 ]
 
 # Beyond this share of strays the labels as a whole cannot be trusted
@@ -33,7 +31,6 @@ _SHUFFLED = 0.05
 # A model this poor cannot judge labels
 _BLIND = 0.10
 _SHOWN = 20
-_LOOKED_AT = 64
 _STRAY = (
     "picture resembles another person more than its own",
     "pictures resemble another person more than their own",
@@ -50,31 +47,6 @@ class DataFault:
     what: str
     count: Count
     examples: tuple[str, ...] = ()
-
-
-def channel_faults(pictures: Iterable[RgbImage], count: int) -> list[DataFault]:
-    """One face may stand in blue light; half of them do not. `count`: of the whole set."""
-    cheeks = [cheeks_of(picture) for picture in pictures]
-    if not cheeks:
-        return []
-    blue = float(np.median([blue - red for red, blue in cheeks]))
-    if blue <= BLUER_THAN_SKIN:
-        return []
-    what = (
-        f"the faces are bluer than skin is (by {blue:.0f} grey levels, median of {len(cheeks)}):"
-        " their channels look like BGR; write them as RGB"
-    )
-    return [DataFault("channel-order", "warning", what, count)]
-
-
-def some_of(faces: Faces) -> Iterable[RgbImage]:
-    """Pictures spread evenly over the set; those that cannot be read are told elsewhere."""
-    spread = np.linspace(0, len(faces) - 1, min(_LOOKED_AT, len(faces))).astype(int)
-    for index in spread:
-        try:
-            yield faces.read(int(index))
-        except CorruptRecord:
-            continue
 
 
 def leaking_subjects(trained_on: Iterable[str], tested_on: Iterable[str]) -> list[DataFault]:
@@ -151,6 +123,21 @@ def copied_pictures(
             within,
         ),
     ]
+
+
+def channel_faults(pictures: Iterable[RgbImage], count: int) -> list[DataFault]:
+    """One face may stand in blue light; half of them do not. `count`: of the whole set."""
+    cheeks = [cheeks_of(picture) for picture in pictures]
+    if not cheeks:
+        return []
+    blue = float(np.median([blue - red for red, blue in cheeks]))
+    if blue <= BLUER_THAN_SKIN:
+        return []
+    what = (
+        f"the faces are bluer than skin is (by {blue:.0f} grey levels, median of {len(cheeks)}):"
+        " their channels look like BGR; write them as RGB"
+    )
+    return [DataFault("channel-order", "warning", what, count)]
 
 
 def mislabelled(

@@ -179,7 +179,7 @@ def test_a_contradicting_pair_list_spoils_the_figures(place):
     (place / "pairs.tsv").write_text("\n".join(text))
     done = embedge(place, "--models", "known.onnx", "--pairs", "pairs.tsv", "--root", "faces")
     assert done.returncode == 3
-    assert "ERROR contradicted-pairs: 1 pairs contradict" in done.stdout
+    assert "ERROR contradicted-pairs: 1 pair contradicts" in done.stdout
 
 
 def test_people_trained_on_spoil_the_figures(place):

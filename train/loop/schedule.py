@@ -95,6 +95,13 @@ class Schedule(Section):
         steps = max(1, round(self.epochs * pictures / self.batch))
         return self.model_copy(update={"steps": steps, "epochs": None})
 
+    def part(self, share: float) -> Self:
+        """The same, for a share of its length."""
+        epochs = None if self.epochs is None else self.epochs * share
+        return self.model_copy(
+            update={"steps": max(1, round(self.steps * share)), "epochs": epochs}
+        )
+
     def trial(self, steps: int) -> Self:
         """A few steps of the same training, for the clock: nothing is evaluated or told."""
         quiet = {"evaluate_every": 0, "patience": 0, "tensorboard": False}

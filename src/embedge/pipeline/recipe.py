@@ -245,8 +245,7 @@ class Recipe(Section):
 
     def of_baseline(self) -> Self:
         """That by which the student from scratch is trained."""
-        steps = max(1, round(self.student.train.steps * self.distill.baseline_part))
-        train = self.student.train.model_copy(update={"steps": steps})
+        train = self.student.train.part(self.distill.baseline_part)
         student = self.student.model_copy(update={"train": train})
         return self.model_copy(update={"student": student})
 

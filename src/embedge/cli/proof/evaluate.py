@@ -187,7 +187,8 @@ def _write_report(
 
 def _data(options: argparse.Namespace, trial: "Trial", progress: "Progress") -> "EvaluatedData":
     """The fingerprint is of names, people and content: the same faces elsewhere have the same."""
-    from embedge.calibration.evaluation.integrity import channel_faults, some_of
+    from embedge.calibration.evaluation.faces import some_of
+    from embedge.calibration.evaluation.integrity import channel_faults
     from embedge.calibration.trials.pairwise import names_of
     from embedge.calibration.trials.result import EvaluatedData
     from embedge.files import sha256_json

@@ -68,7 +68,7 @@ def _tar(found: Dossier) -> list[dict[str, str]]:
     for point in found.comparison.tar:
         cell = {"fmr": rate_text(point.fmr), "text": "", "detail": ""}
         if point.tar is None:
-            cell["detail"] = f"insufficient data: needs {point.needs:,} impostor comparisons"
+            cell["detail"] = f"insufficient data: {point.shortage}"
         else:
             assert point.low is not None
             assert point.high is not None

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from embedge.calibration.evaluation.faces import CorruptRecord
+from embedge.calibration.evaluation.faces import CorruptRecord, some_of
 from embedge.calibration.evaluation.integrity import (
     channel_faults,
     contradicted_pairs,
@@ -12,7 +12,6 @@ from embedge.calibration.evaluation.integrity import (
     leaking_subjects,
     likely_same_people,
     mislabelled,
-    some_of,
 )
 from embedge.calibration.pairs import pairs_within
 from embedge.train.render import FaceRenderer

@@ -68,10 +68,10 @@ _DECIDED = {
 
 def _uncarried(points: Sequence[TarPoint], rates: Sequence[float]) -> list[str]:
     """What nobody's comparisons carry: a column of its own would say nothing else."""
-    needs = {point.fmr: point.needs or 0 for point in points if point.fmr not in rates}
+    lacking = {point.fmr: point for point in points if point.fmr not in rates}
     return [
-        f"TAR at FMR {rate_text(fmr)}: insufficient data: needs {needs[fmr]:,} impostor pairs."
-        for fmr in sorted(needs, reverse=True)
+        f"TAR at FMR {rate_text(fmr)}: insufficient data: {lacking[fmr].shortage}."
+        for fmr in sorted(lacking, reverse=True)
     ]
 
 
@@ -102,6 +102,7 @@ def _dets(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
                     "title": f"Error trade-off, {title}",
                     "svg": det_plot(chosen, name=f"det{name}", bands=bands),
                     "bands": bands,
+                    "drawable": any(one.det and one.det.drawable for _, one in chosen),
                     "lines": [{"style": style, "name": one.name} for style, one in chosen],
                 }
             )

@@ -40,6 +40,10 @@ def test_one_line_says_who_says_so_and_whether_faces_agree() -> None:
     assert feeding_text(found) == (
         "fed rgb-scaled (stated), confirmed on faces: equal error rate 1.2%"
     )
+    poor = feeding_text(ConfirmedFeeding(SCALED, "rgb-scaled", "stated", {"rgb-scaled": 0.118}))
+    assert poor.endswith(
+        "11.8%; that is much: if these are photos, first embedge data align PHOTOS FACES"
+    )
     assert "no face confirms it" in feeding_text(
         ConfirmedFeeding(SCALED, "rgb-scaled", "stated", {})
     )

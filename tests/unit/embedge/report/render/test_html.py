@@ -261,3 +261,20 @@ def test_a_report_without_gates_claims_nothing(sample: Report) -> None:
     words = Tree(html_from_report(report)).words
     assert "Measured" in words
     assert "Passed" not in words
+
+
+def test_a_network_that_came_as_it_is_was_not_distilled(sample: Report) -> None:
+    distilled = html_from_report(sample)
+    assert "What was distilled" in distilled
+    assert "Cosine to the student" in distilled
+    teacher = tuple(model for model in sample.models if model.role == "teacher")
+    came = html_from_report(replace(sample, models=teacher))
+    assert "What was taken in" in came
+    assert "Cosine to the original" in came
+    assert "distilled" not in came.partition('id="networks"')[2].partition("</section>")[0]
+
+
+def test_a_rate_that_cannot_be_carried_says_how_many_people_it_takes(sample: Report) -> None:
+    page = html_from_report(sample)
+    assert re.search(r"insufficient data: needs [\d,]+ people; there are \d+\.", page)
+    assert "impostor pairs.<" not in page
