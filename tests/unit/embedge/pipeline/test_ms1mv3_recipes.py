@@ -18,7 +18,7 @@ PEOPLE, EACH = 9, 4
 METHODS = ("th-kd", "sh-kd", "proxyless", "scratch")
 HERE = "--teacher.device cpu --teacher.amp fp32 --student.train.device cpu --student.train.amp fp32"
 SMALL = "--data.held_out 6 --student.width 0.125 --student.train.batch 4 --teacher.batch 8"
-SHAPING = "--distill.shaping.device cpu --distill.shaping.batch 4"
+SHAPING = "--distill.shaping.device cpu --distill.shaping.amp fp32 --distill.shaping.batch 4"
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def given(tmp_path_factory):
     faces = FaceSet("few", images.astype(np.uint8), labels, names, "f")
     convert(faces, folder / "rec", "recordio", Progress(quiet=True))
     with seeded(0):
-        teacher = iresnet(18, 8, channels=(8, 8, 8, 8))
+        teacher = iresnet(18, 8, channels=(16, 16, 16, 16))
     torch.save(teacher.state_dict(), folder / "backbone.pth")
     return ["--data.source", str(folder / "rec"), "--teacher.file", str(folder / "backbone.pth")]
 
