@@ -113,6 +113,10 @@ class _Work:
         return self.recipe.distill.method not in ("scratch", "proxyless")
 
     @property
+    def borrows(self) -> bool:
+        return self.recipe.distill.method != "scratch"
+
+    @property
     def sides(self) -> int:
         return 1 + self.recipe.data.flip
 
@@ -196,7 +200,7 @@ class _Work:
         logits = kept_bytes(int(batch), people)
         return {
             "weights, gradients, optimizer": trained * _FLOAT * (copies + (schedule.ema > 0)),
-            "shared head": people * network.dim * size,
+            "shared head": people * network.dim * size * self.borrows,
             "activations": network.numbers * batch * (_FLOAT if schedule.amp == "fp32" else _HALF),
             "logits": min(logits, self.recipe.distill.logits_mb << 20),
             "CUDA and libraries": RATES["context"].value,

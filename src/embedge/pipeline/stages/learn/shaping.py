@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe import Recipe
-from embedge.pipeline.run import Run, Stage
+from embedge.pipeline.run import Run, Stage, Training
 from embedge.pipeline.stages.learn.cache import cached
 from embedge.pipeline.stages.learn.faces import faces_of, train_faces_stage
 from embedge.pipeline.stages.learn.head import (
@@ -31,7 +32,10 @@ from embedge.pipeline.stages.learn.head import (
 from embedge.pipeline.stages.learn.students import OWN_HEAD, StudentFacts, student_stage
 from embedge.pipeline.stages.learn.teacher import TeacherFacts, teacher_of, teacher_stage
 from embedge.runtime.bridge import read_bridge, write_bridge
+from embedge.train.data import FaceDataset
 from embedge.train.loop import ranks
+from embedge.train.loop.curves import Curves
+from embedge.train.loop.schedule import Schedule
 from embedge.train.teachers import (
     MappedTeacher,
     TorchTeacher,
@@ -142,13 +146,14 @@ def _shaped(run: Run, recipe: Recipe, school: School, first: Stage) -> School:
         "seed": recipe.seed,
         "flip": recipe.data.flip,
     }
-    after = [school.faces, school.teacher, first]
+    after, training = [school.faces, school.teacher, first], None
     if wanted.shape == "map":
         cache = school_cache(run, recipe, school)
         after, work = [*after, cache], _shaping_map(run, recipe, school, first, cache)
     else:
         work = _shaping_network(run, recipe, school, first)
-    teacher = run.stage("teacher-shaped", inputs, after, work, together=True)
+        training = _trial_shaping(run, recipe, school)
+    teacher = run.stage("teacher-shaped", inputs, after, work, together=True, training=training)
 
     def head(folder: Path) -> HeadFacts:
         rows = normalize(head_of(first, OWN_HEAD))
@@ -175,24 +180,49 @@ def _shaping_network(
                 remedy="Set distill.shape to map: a linear map behind it is trained instead",
             )
         network: nn.Module = copy.deepcopy(teacher.network)
-        faces = faces_of(school.faces)
-        curves = shaped_network(
-            network,
-            head,
-            faces,
-            recipe.distill.shaping,
-            recipe.distill.margin,
-            seed=recipe.seed,
-            flip=recipe.data.flip,
-            folder=folder,
-            progress=run.progress,
-        )
+        faces, shaping = faces_of(school.faces), recipe.distill.shaping
+        curves = _reshaped(run, recipe, network, head, faces, shaping, folder)
         facts = {**teacher.facts, "identities": list(faces.identities), "shaped": True}
         if ranks.rank() == 0:
             save_teacher(folder / "teacher.safetensors", network, head, facts)
         return TeacherFacts(curves)
 
     return work
+
+
+def _reshaped(
+    run: Run,
+    recipe: Recipe,
+    network: nn.Module,
+    head: Tensor,
+    faces: FaceDataset,
+    schedule: Schedule,
+    folder: Path,
+) -> Curves:
+    return shaped_network(
+        network,
+        head,
+        faces,
+        schedule,
+        recipe.distill.margin,
+        seed=recipe.seed,
+        flip=recipe.data.flip,
+        folder=folder,
+        progress=run.progress,
+    )
+
+
+def _trial_shaping(run: Run, recipe: Recipe, school: School) -> Training:
+    """For the clock any head will do; a teacher that cannot be shaped is told by the stage."""
+
+    def trial(folder: Path, schedule: Schedule) -> None:
+        teacher, faces = teacher_of(school.teacher), faces_of(school.faces)
+        if isinstance(teacher, TorchTeacher):
+            network, head = copy.deepcopy(teacher.network), torch.eye(teacher.dim)
+            head = head[torch.arange(faces.classes) % teacher.dim]
+            _reshaped(run, recipe, network, head, faces, schedule, folder)
+
+    return Training(recipe.distill.shaping.over(school.faces.facts["images"]), trial)
 
 
 def _shaping_map(

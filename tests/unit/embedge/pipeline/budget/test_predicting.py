@@ -65,3 +65,10 @@ def test_memory_grows_with_what_a_gpu_holds():
 def test_an_ordinary_recipe_is_planned_too():
     budget, _, _ = planned("rendered", gpus=1, faces=Faces(80_000, 2_000))
     assert next(one.what for one in budget.stretches) == "teacher"
+
+
+def test_from_scratch_nothing_is_borrowed():
+    alone, _, _ = planned("ms1mv3-scratch")
+    taught, _, _ = planned("ms1mv3-th-kd")
+    assert alone.memory["shared head"] == 0
+    assert taught.memory["shared head"] == MS1MV3.people * 512 * 2
