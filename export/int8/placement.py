@@ -219,7 +219,7 @@ def _integer_hard_swish(graph: Graph, node: NodeProto, codes: str, scale: Scale)
     """x · clip(x + 3, 0, 6) / 6 by an addition whose codes saturate where the clip does."""
     output = node.output[0]
     three = Scale(np.float32(3 / 255), 0, np.uint8)
-    name = graph.add_constant(f"{output}.three", np.uint8(255))
+    name = graph.add_constant(f"{output}.three", np.array(255, np.uint8))
     total = graph.emit("Add", [node.input[0], dequantise(graph, name, three)], hint=f"{output}.sum")
     gate = quantise(graph, total, Scale(np.float32(6 / 255), 0, np.uint8))
     sixth = dequantise(graph, gate, Scale(np.float32(1 / 255), 0, np.uint8))
