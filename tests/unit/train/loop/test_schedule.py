@@ -31,3 +31,9 @@ def test_epochs_are_steps_of_so_many_pictures():
     assert schedule.length == "2.5 epochs"
     assert Schedule(steps=7).over(1000).steps == 7
     assert schedule.trial(4).over(1000).steps == 4
+
+
+def test_a_part_of_it_is_a_part_of_what_was_asked_for():
+    assert Schedule(steps=10).part(0.25).steps == 2
+    assert Schedule(epochs=2.0, batch=10).part(0.25).over(100).steps == 5
+    assert Schedule(steps=3).part(0.01).steps == 1
