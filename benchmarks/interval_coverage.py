@@ -142,8 +142,11 @@ def truth_of(population: Population, block: int = 2000) -> Truth:
     subjects = 24_000 if population.fmr <= 1e-3 else 8_000
     generator = np.random.default_rng(99)
     rows, _ = population.drawn(generator, subjects, 1, exact=True)
-    some = rows[:3000] @ rows[:3000].T
-    floor = np.quantile(some[np.triu_indices(len(some), 1)], 1 - min(20 * population.fmr, 0.3))
+    pairs = population.drawn(generator, 400_000, 2, exact=True)[0].reshape(-1, 2, _DIM)
+    genuine = np.sort(np.einsum("nd,nd->n", pairs[:, 0], pairs[:, 1]))
+    some = (rows[:3000] @ rows[:3000].T)[np.triu_indices(3000, 1)]
+    share = max(20 * population.fmr, 2 * _near_equal(some, genuine))
+    floor = np.quantile(some, 1 - min(share, 0.3))
     kept = []
     for top in range(0, subjects, block):
         for left in range(top, subjects, block):
@@ -152,8 +155,6 @@ def truth_of(population: Population, block: int = 2000) -> Truth:
             kept.append(scores[scores > floor])
     impostors, comparisons = np.sort(np.concatenate(kept)), subjects * (subjects - 1) // 2
     threshold = float(impostors[-int(comparisons * population.fmr) - 1])
-    pairs = population.drawn(generator, 400_000, 2, exact=True)[0].reshape(-1, 2, _DIM)
-    genuine = np.sort(np.einsum("nd,nd->n", pairs[:, 0], pairs[:, 1]))
     grid = np.linspace(float(floor), 0.95, 4000)
     fmrs = (len(impostors) - np.searchsorted(impostors, grid, "right")) / comparisons
     fnmrs = np.searchsorted(genuine, grid, "right") / len(genuine)
@@ -161,6 +162,13 @@ def truth_of(population: Population, block: int = 2000) -> Truth:
     fnmr = float(np.searchsorted(genuine, threshold, "right") / len(genuine))
     eer = float((fmrs[cross] + fnmrs[cross]) / 2)
     return Truth(threshold, population.fmr, fnmr, eer, impostors, comparisons)
+
+
+def _near_equal(impostors: Float32, genuine: Float32) -> float:
+    """About the EER: so much of the tail has to be kept, at least."""
+    shares = np.geomspace(1e-5, 0.3, 200)
+    rejected = np.searchsorted(genuine, np.quantile(impostors, 1 - shares)) / len(genuine)
+    return float(shares[np.abs(rejected - shares).argmin()])
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ truth, at least, and the most of them that miss it on one side; the median width
 in brackets that of the method used before, with the least that it held; and thresholds: how often
 the true FMR is above the target, how often none is set, and the median of true FMR over target.
 
-| people | FMR | holds | one side | width (before) | before | above target | none | median |
+| people (trials) | FMR | holds | one side | width (before) | before | above target | none | median |
 |---|---|---|---|---|---|---|---|---|
 """
 
@@ -79,9 +79,9 @@ def _regime(name: str, one: dict[str, Any]) -> str:
     shares = [limit["misses"], limit["refused"], limit["median_of_target"]]
     told = ["–" if share is None else f"{share:.1%}" for share in shares[:2]]
     median = "–" if shares[2] is None else f"{shares[2]:.2f}"
-    fmr = f"{one['truth']['fmr']:g}"
+    row, fmr = f"{name} ({one['trials']})", f"{one['truth']['fmr']:g}"
     return (
-        f"| {' | '.join([name, fmr, f'{holds:.1%}', f'{side:.1%}', width, held, *told, median])} |"
+        f"| {' | '.join([row, fmr, f'{holds:.1%}', f'{side:.1%}', width, held, *told, median])} |"
     )
 
 
