@@ -99,11 +99,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600, help="after which no round begins")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--few", action="store_true", help="plain and all kernels alone, prelu")
     parser.add_argument("--compile", action="store_true", help="whole networks too; minutes more")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
     facts, ways = provenance("torch"), WAYS + (COMPILED if options.compile else ())
+    if options.few:
+        ways = tuple(w for w in ways if w.kernels != "norm" and w.activation == "prelu")
     measured = _measured([Trainee(way, options.batch) for way in ways], options)
     result = {
         "provenance": facts,

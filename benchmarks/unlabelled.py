@@ -30,7 +30,7 @@ from embedge.pipeline.run import open_run
 from embedge.progress import Progress
 from embedge.train.models.quick.compiled import prepared
 
-HELD_OUT, EACH = 590, 8
+EACH = 8
 
 
 def main() -> None:
@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60, help="of training, for each seed")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--pictures", type=int, help="of utk; all unless given")
+    parser.add_argument("--held-out", type=int, default=590, help="people of lfw-dev, to judge on")
     parser.add_argument("--out", type=Path, default=Path("runs/unlabelled"))
     options = parser.parse_args()
     facts = provenance("torch", "onnxruntime")
@@ -71,7 +72,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         "unlabelled",
         [
             *("--data.source", str(real / "lfw-dev"), "--data.extra", f"[{extra.resolve()}]"),
-            *("--data.held_out", str(HELD_OUT), "--data.held_out_per_identity", str(EACH)),
+            *("--data.held_out", str(options.held_out), "--data.held_out_per_identity", str(EACH)),
             *("--teacher.file", str(real / "models/w600k_mbf.onnx")),
             *("--teacher.preprocessing", "rgb-scaled"),
         ],

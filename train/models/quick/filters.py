@@ -46,8 +46,10 @@ def filtered(
 ) -> tuple[Tensor, Moments] | None:
     """filters(activation(norm(x))) and its moments for the norm `after` it; None where only the
     plain layers can do it."""
+    if not quick(x, norm) or not _fits(filters) or type(after) is not type(norm):
+        return None
     slope = slope_of(activation, x)
-    if slope is None or not quick(x, norm) or not _fits(filters) or type(after) is not type(norm):
+    if slope is None:
         return None
     assert isinstance(norm, nn.BatchNorm2d)
     assert isinstance(after, nn.BatchNorm2d)

@@ -78,9 +78,12 @@ def normed(
     known: Moments | None = None,
 ) -> Tensor:
     """activation(norm(x)), or norm(x) + more; `known` are x's moments where somebody has them."""
-    slope = None if activation is None else slope_of(activation, x)
-    odd = activation is not None and (slope is None or more is not None)
-    if odd or not quick(x, norm) or not _alike(x, more):
+    slope = None
+    fits = quick(x, norm) and _alike(x, more)
+    if fits and activation is not None:
+        slope = slope_of(activation, x)
+        fits = slope is not None and more is None
+    if not fits:
         y: Tensor = norm(x)
         y = y if activation is None else activation(y)
         return y if more is None else more + y

@@ -7,6 +7,7 @@ from embedge.progress import Progress
 from embedge.train.data.face_set import FaceSet
 from embedge.train.data.feeding.batches import Batches
 from embedge.train.head.margins import Margin
+from embedge.train.loop import training
 from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.training import fit
 from embedge.train.methods import Ingredients, method_named
@@ -108,3 +109,18 @@ def test_a_batch_is_a_function_of_its_step(faces):
 def test_training_leaves_subnormal_numbers_to_others(faces, tmp_path):
     trained(faces, tmp_path, changed(steps=1))
     assert torch.tensor([1e-40]).mul(0.5).item() > 0
+
+
+@pytest.mark.parametrize(
+    ("amp", "has", "kind"),
+    [
+        ("auto", True, torch.bfloat16),
+        ("auto", False, None),
+        ("bf16", False, torch.bfloat16),
+        ("fp32", True, None),
+    ],
+)
+def test_arithmetic_goes_by_what_the_processor_multiplies(monkeypatch, amp, has, kind):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    assert training._arithmetic(changed(amp=amp)) == kind
