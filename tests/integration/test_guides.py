@@ -48,6 +48,10 @@ BEFORE = {  # what a page takes for granted
         "embedge bundle add-detector lock/lock.embedge D.onnx",
         "embedge enroll OLD GALLERY ann ann.png",
     ],
+    "docs/changing-the-model.md": [
+        "embedge gallery new-key KEY",
+        "embedge enroll OLD GALLERY ann ann.png --key-file KEY",
+    ],
     "docs/camera.md": [
         "embedge bundle add-detector LOCK.embedge D.onnx",
         "embedge enroll LOCK.embedge door.gallery ann ann.png",
@@ -120,7 +124,14 @@ def _bundle(folder: Path, seed: int, **changes: object) -> None:
 
 
 def _tables(folder: Path) -> None:
-    for name in ("A", "B", "report", "before/report", "after/report", "device/report"):
+    for name in (
+        "report",
+        "A/report",
+        "B/report",
+        "before/report",
+        "after/report",
+        "device/report",
+    ):
         path = folder / f"{name}.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(plain(sample_report())))
