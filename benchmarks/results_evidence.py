@@ -15,7 +15,7 @@ truth, at least, and the most of them that miss it on one side; the median width
 in brackets that of the method used before, with the least that it held; and thresholds: how often
 the true FMR is above the target, how often none is set, and the median of true FMR over target.
 
-| people (trials) | FMR | holds | one side | width (before) | held | above target | none | median |
+| people (trials) | FMR | holds | one side | width (before) | held | above | none | median |
 |---|---|---|---|---|---|---|---|---|
 """
 
