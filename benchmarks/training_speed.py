@@ -118,7 +118,7 @@ def main() -> None:
         "times_plain": {kind: _gain(measured, kind) for kind in ("fp32", "bf16")},
         "largest_loss_gap": {kind: _gap(measured, kind) for kind in ("fp32", "bf16")},
     }
-    write_result("training_speed", result)
+    write_result("training_speed_few" if options.few else "training_speed", result)
 
 
 def _measured(trainees: list[Trainee], options: argparse.Namespace) -> dict[str, dict[str, Any]]:
