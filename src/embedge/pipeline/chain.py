@@ -20,7 +20,7 @@ from embedge.pipeline.stages.ship.artifacts import (
 from embedge.pipeline.stages.ship.gates import bounds_of
 from embedge.pipeline.stages.ship.int8 import int8_stage
 from embedge.pipeline.stages.ship.latency import bench_stage
-from embedge.pipeline.stages.ship.proof import parity_stage
+from embedge.pipeline.stages.ship.proof import measured, parity_stage
 from embedge.pipeline.stages.ship.reporting import Chain, publish_bundle, report_stage
 from embedge.pipeline.stages.ship.views import JudgedStages
 from embedge.report.model import Report
@@ -109,5 +109,7 @@ def _measure(run: Run, recipe: Recipe, chain: Chain) -> None:
         chain.graphs,
         after,
     )
-    holding = passing(bounds_of(recipe), chain.findings)
+    # a rehearsal of what is still to be measured takes it that everything holds
+    known = measured(chain["parity"])
+    holding = passing(bounds_of(recipe), chain.findings) if known else frozenset(chain.graphs)
     chain.stages["bench"] = bench_stage(run, recipe, held_out, chain.graphs, after, holding)

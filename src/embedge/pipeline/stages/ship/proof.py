@@ -16,8 +16,9 @@ from embedge.progress import Progress
 from embedge.train.data import FaceSet
 from embedge.typed import plain, structured
 
-__all__ = ["findings_from_views", "findings_of", "parity_stage"]
+__all__ = ["findings_from_views", "findings_of", "measured", "parity_stage"]
 
+_FINDINGS = "findings.json"
 _FORM = 5  # of the findings on disk
 
 
@@ -30,7 +31,7 @@ def parity_stage(
         faces = FaceSet.load(subjects.held_out.folder)
         views = views_of(recipe, faces, subjects, graphs, run.progress)
         found = findings_from_views(recipe, faces, views, graphs, run.progress)
-        write_json(folder / "findings.json", plain(found))
+        write_json(folder / _FINDINGS, plain(found))
         return {}
 
     evaluate = recipe.evaluate.model_dump(mode="json")
@@ -39,8 +40,12 @@ def parity_stage(
     return run.stage("parity", inputs, [*subjects.stages, *after], work)
 
 
+def measured(stage: Stage) -> bool:
+    return (stage.folder / _FINDINGS).is_file()
+
+
 def findings_of(stage: Stage) -> ParityResult:
-    return structured(ParityResult, json.loads((stage.folder / "findings.json").read_text()))
+    return structured(ParityResult, json.loads((stage.folder / _FINDINGS).read_text()))
 
 
 def findings_from_views(
