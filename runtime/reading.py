@@ -15,15 +15,16 @@ class TooLarge(OSError):
 
 def opened(path: Path, *, follow: bool = True) -> BinaryIO:
     """A regular file to read; a pipe, a device or a folder is an OSError and is not waited for."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-    descriptor = os.open(path, flags if follow else flags | getattr(os, "O_NOFOLLOW", 0))
+    more = getattr(os, "O_NONBLOCK", 0) | (0 if follow else getattr(os, "O_NOFOLLOW", 0))
+    # whoever is interrupted meanwhile leaves one owner of the descriptor, which closes it once
+    stream = open(path, "rb", opener=lambda name, flags: os.open(name, flags | more))
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it is a folder, a pipe or a device, not a file", str(path))
-        return os.fdopen(descriptor, "rb")
     except BaseException:
-        os.close(descriptor)
+        stream.close()
         raise
+    return stream
 
 
 def read_bytes(path: Path, most: int, *, follow: bool = True) -> bytes:

@@ -1,4 +1,5 @@
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -44,3 +45,24 @@ def test_descriptors_are_given_back(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="not a file"):
             read_bytes(tmp_path / "pipe", 100)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_an_interrupt_while_it_opens_stays_an_interrupt(tmp_path: Path) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "file").write_bytes(b"x")
+    before = signal.signal(signal.SIGALRM, interrupted)
+    left = signal.getitimer(signal.ITIMER_REAL)  # of the suite's own limit
+    seen = 0
+    try:
+        for number in range(4000):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-6 * (1 + number % 60))
+                opened(tmp_path / "file").close()
+            except KeyboardInterrupt:
+                seen += 1
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *left)
+    assert seen > 1000
