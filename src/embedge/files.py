@@ -19,6 +19,7 @@ _CHUNK = 1 << 20
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path that becomes `path` on success and vanishes on failure."""
+    path = _own_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     os.close(handle)
@@ -38,6 +39,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def require_writable(path: Path) -> None:
     """Told before the work that would end in this file."""
+    path = _own_place(path)
     folder = next(one for one in path.absolute().parents if one.is_dir())
     try:
         if path.is_dir():
@@ -45,6 +47,19 @@ def require_writable(path: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise _disk_error(error, path) from error
+
+
+def _own_place(path: Path) -> Path:
+    """Where a link leads. What a rename would replace and is no file, as /dev/null, is refused."""
+    place = path.resolve() if path.is_symlink() else path
+    if place.exists() and not (place.is_file() or place.is_dir()):
+        raise EmbedgeError(
+            "E-WRITE",
+            "it is a device or a pipe, which a file would replace",
+            where=path,
+            remedy="Choose a file to write to",
+        )
+    return place
 
 
 def sweep_parts(folder: Path) -> None:

@@ -1,9 +1,11 @@
 import json
+import os
+import stat
 
 import pytest
 
 from embedge.errors import EmbedgeError
-from embedge.files import sha256_json, whole_file, write_json, write_text
+from embedge.files import require_writable, sha256_json, whole_file, write_json, write_text
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -39,3 +41,21 @@ def test_digest_ignores_key_order():
     value = {"b": [1, 2], "a": "ö"}
     assert sha256_json(value) == sha256_json(json.loads(json.dumps(dict(reversed(value.items())))))
     assert sha256_json(value) != sha256_json({"b": [2, 1], "a": "ö"})
+
+
+@pytest.mark.parametrize("through_a_link", [False, True])
+def test_a_pipe_or_a_device_is_not_replaced(tmp_path, through_a_link):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    place = tmp_path / ("link" if through_a_link else "pipe")
+    for ask in (require_writable, lambda path: write_text(path, "x")):
+        with pytest.raises(EmbedgeError, match="E-WRITE.*a device or a pipe"):
+            ask(place)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_a_link_is_written_through(tmp_path):
+    (tmp_path / "link").symlink_to("later")
+    write_text(tmp_path / "link", "x")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "later").read_text() == "x"
