@@ -17,7 +17,7 @@ def opened(path: Path, *, follow: bool = True) -> BinaryIO:
     """A regular file to read; a pipe, a device or a folder is an OSError and is not waited for."""
     more = getattr(os, "O_NONBLOCK", 0) | (0 if follow else getattr(os, "O_NOFOLLOW", 0))
     # whoever is interrupted meanwhile leaves one owner of the descriptor, which closes it once
-    stream = open(path, "rb", opener=lambda name, flags: os.open(name, flags | more))
+    stream = open(path, "rb", opener=lambda name, flags: os.open(name, flags | more))  # noqa: SIM115
     try:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it is a folder, a pipe or a device, not a file", str(path))

@@ -95,7 +95,7 @@ def test_mislabelled_pictures_stand_on_the_page(place: Path) -> None:
     shutil.move("faces/p00/0.png", "faces/p01/from_p00.png")
     assert all_pairs("--eer-at-most", "1") == 0
     words = page()
-    assert "1 pictures resemble another person more than their own: p01/from_p00.png" in words
+    assert "1 picture resembles another person more than its own: p01/from_p00.png" in words
     assert "Passed with reservations" in words
     all_pairs("--eer-at-most", "1", "--no-pictures")
     assert "1 pictures resemble another person more than their own." in page()

@@ -49,7 +49,7 @@ def test_a_pipe_or_a_device_is_not_replaced(tmp_path, through_a_link):
     (tmp_path / "link").symlink_to("pipe")
     place = tmp_path / ("link" if through_a_link else "pipe")
     for ask in (require_writable, lambda path: write_text(path, "x")):
-        with pytest.raises(EmbedgeError, match="E-WRITE.*a device or a pipe"):
+        with pytest.raises(EmbedgeError, match=r"E-WRITE.*a device or a pipe"):
             ask(place)
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 

@@ -53,9 +53,9 @@ def test_who_is_interrupted_leaves_nothing_open(
         raise KeyboardInterrupt
 
     (tmp_path / "file").write_bytes(b"x")
-    before = sorted(os.listdir("/dev/fd"))
+    before = sorted(one.name for one in Path("/dev/fd").iterdir())
     monkeypatch.setattr(os, "fstat", interrupted)
     with pytest.raises(KeyboardInterrupt):
         opened(tmp_path / "file")
     monkeypatch.undo()
-    assert sorted(os.listdir("/dev/fd")) == before
+    assert sorted(one.name for one in Path("/dev/fd").iterdir()) == before
