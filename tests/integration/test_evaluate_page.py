@@ -98,7 +98,7 @@ def test_mislabelled_pictures_stand_on_the_page(place: Path) -> None:
     assert "1 picture resembles another person more than its own: p01/from_p00.png" in words
     assert "Passed with reservations" in words
     all_pairs("--eer-at-most", "1", "--no-pictures")
-    assert "1 pictures resemble another person more than their own." in page()
+    assert "1 picture resembles another person more than its own." in page()
     assert "from_p00" not in page()
 
 
