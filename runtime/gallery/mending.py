@@ -18,7 +18,7 @@ from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.mirror import Mirror
 from embedge.runtime.gallery.sealed.header import Header
 from embedge.runtime.gallery.sealed.ledger import Ledger
-from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT
+from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT, digest_of
 from embedge.runtime.gallery.sealed.sealing import TAG
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.sealed.templates import NATIVE, Group, Template
@@ -207,10 +207,23 @@ class _Found:
         records = {number: each for number, each in self.records.items() if each[0] not in gone}
         return replace(self, people=people, records=records, broken=self.broken - set(gone))
 
+    @property
+    def trusted(self) -> bool:
+        """Not where the audit trail goes on after the state, or ends otherwise: it was put back.
+
+        A trail that ends too early is damage, or a copy of the whole from before.
+        """
+        if self.state is None:
+            return False
+        number, digest = self.state.next_audit - 1, self.state.newest
+        ends = {digest_of(entry) for at, entry in self.trail.items() if at == number}
+        return max(self.trail, default=0) <= number and ends <= {digest}
+
     def adds_up(self, ledger: Ledger) -> bool:
         tags = [wrapped[-TAG:] for _, wrapped in self.people.values()]
         tags += [tag for _, _, tag in self.records.values()]
-        return self.state is not None and ledger.sum_of.of(tags) == self.state.rows
+        trusted = self.state if self.trusted else None
+        return trusted is not None and ledger.sum_of.of(tags) == trusted.rows
 
     def names(self, numbers: Iterable[int]) -> set[str]:
         return {self.people[number][0] for number in numbers}
@@ -243,12 +256,13 @@ def _saved(copy: Path, ledger: Ledger, target: Path, keep_doubtful: bool) -> Sav
     templates = sum(map(len, people.values()))
     names = found.names(found.people)
     known = len(names | doubtful)
+    told = state if found.trusted else None
     return Saved(
         people=len(people),
         templates=templates,
         lost=tuple(sorted(found.names(found.broken) | (names - set(people)))),
-        lost_people=max(0, state.people - known) if state else 0,
-        lost_templates=max(0, state.templates - templates) if state else 0,
+        lost_people=max(0, told.people - known) if told else 0,
+        lost_templates=max(0, told.templates - templates) if told else 0,
         erased=tuple(sorted(erased)),
         doubtful=tuple(sorted(doubtful)),
         adds_up=adds_up,
@@ -296,7 +310,7 @@ def _erased(found: _Found, ledger: Ledger) -> set[int] | None:
     Only the state says that the audit trail has its end still.
     """
     state, entries = found.state, [found.trail[each] for each in sorted(found.trail)]
-    if state is None:
+    if state is None or not found.trusted:
         return None
     gone = set[int]()
     if state.next_person > state.people + 1:  # somebody has left

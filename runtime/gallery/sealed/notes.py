@@ -22,7 +22,7 @@ from embedge.runtime.gallery.sealed.sealing import (
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.storage.failures import damage
 
-__all__ = ["ATTEMPTS", "AUDIT", "Notes", "attempt_number", "pseudonym"]
+__all__ = ["ATTEMPTS", "AUDIT", "Notes", "attempt_number", "digest_of", "pseudonym"]
 
 AUDIT, ATTEMPTS = "audit", "attempt"
 _SUMS = {AUDIT: "audits", ATTEMPTS: "tries"}  # what the state calls their sums
@@ -47,6 +47,31 @@ class Notes:
             raise damage(self._path, f"rows of the table {table} were dropped or put back")
         return found
 
+    def require_end(self, connection: Connection, state: State, seen: State) -> None:
+        """The trail ends where the state says, and goes on from where it was `seen` to end."""
+        last, query = (
+            seen.next_audit - 1,
+            f"SELECT id, sealed FROM {AUDIT} WHERE id >= ? ORDER BY id",
+        )
+        numbers, digests = list[int](), list[str]()
+        for number, note in connection.execute(query, (last or 1,)):
+            entry = self.opened(AUDIT, number, note)
+            with noticing(self._path, f"a row of the table {AUDIT}"):
+                goes_on = not digests or entry["after"] == digests[-1]
+            if not goes_on or number >= state.next_audit:
+                break
+            numbers.append(number)
+            digests.append(digest_of(entry))
+        else:
+            begins = digests[:1] == [seen.newest] or not last
+            ends = ["", *digests][-1] == state.newest
+            if begins and ends and numbers == list(range(last or 1, state.next_audit)):
+                return
+        what = "its audit trail and its state are not of one time: one was put back"
+        if seen is not state:
+            what = "its audit trail does not go on from where it was: a copy was put in its place"
+        raise damage(self._path, what)
+
     def adds_up(self, tags: Sequence[bytes], state: State, table: str) -> bool:
         """Whether rows with these tags are all of the table's, and no others."""
         return self._tags.of(tags) == int(getattr(state, _SUMS[table]))
@@ -65,8 +90,7 @@ class Notes:
             total = self._tags.changed(getattr(state, _SUMS[table]), [], before)
         connection.execute(f"DELETE FROM {table} WHERE id = ?", (number,))
         if note is not None:
-            text = json.dumps(note, separators=(",", ":")).encode()
-            row = sealed(self._seals[table], text, place(self._root, table, number))
+            row = sealed(self._seals[table], _text(note), place(self._root, table, number))
             connection.execute(f"INSERT INTO {table} VALUES (?, ?)", (number, row))
             total = self._tags.changed(total, [row[-TAG:]])
         return state.next(**{_SUMS[table]: total})
@@ -101,8 +125,18 @@ class Notes:
         return state
 
     def append(self, connection: Connection, state: State, entry: Any) -> State:
+        entry = {**entry, "after": state.newest}
         state = self.put(connection, state, AUDIT, state.next_audit, entry)
-        return replace(state, next_audit=state.next_audit + 1)
+        return replace(state, next_audit=state.next_audit + 1, newest=digest_of(entry))
+
+
+def digest_of(entry: Any) -> str:
+    """Of an entry of the audit trail: the same ones under other keys."""
+    return hashlib.sha256(_text(entry)).hexdigest()[:32]
+
+
+def _text(note: Any) -> bytes:
+    return json.dumps(note, separators=(",", ":")).encode()
 
 
 def pseudonym(state: State, person: str) -> str:

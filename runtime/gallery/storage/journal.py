@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 PAGE = 4096
-VERSION = 3
+VERSION = 4
 _MAGIC = bytes.fromhex("d9d505f920a163d7")
 _SQLITE = b"SQLite format 3"
 _HEAD, _NONCE = 28, slice(12, 16)  # of a journal

@@ -220,6 +220,24 @@ def test_without_a_state_a_trail_that_was_cut_brings_nobody_back(erased, tmp_pat
     assert saved.doubtful == ("ann", "bob", "cid")
 
 
+@pytest.mark.parametrize("then", [(), ("DELETE FROM person", "DELETE FROM record")])
+def test_an_older_state_under_a_trail_that_goes_on_is_not_believed(erased, tmp_path, then):
+    """Not even that nobody was ever there; and it does not say who was erased."""
+    with closing(sqlite3.connect(erased)) as there:
+        there.execute("ATTACH ? AS o", (str(tmp_path / "old"),))
+        for table in ("person", "record", "state", "spare"):
+            there.execute(f"DELETE FROM main.{table}")
+            there.execute(f"INSERT INTO main.{table} SELECT * FROM o.{table}")
+        for statement in then:
+            there.execute(statement)
+        there.commit()
+    saved, everybody = recover(erased, tmp_path / "new", KEY), ("ann", "bob", "cid")
+    assert (saved.people, saved.erased, saved.whole, saved.adds_up) == (0, (), False, False)
+    assert saved.doubtful == (() if then else everybody)
+    kept = recover(erased, tmp_path / "kept", KEY, keep_doubtful=True)
+    assert (kept.people, kept.whole, kept.doubtful) == (len(saved.doubtful), False, saved.doubtful)
+
+
 def test_who_leaves_with_the_old_model_is_known_to_have_left(tmp_path):
     path = tmp_path / "g"
     with Gallery.create(path, OLD, key=KEY) as gallery:
