@@ -16,6 +16,7 @@ __all__ = [
     "exists_already",
     "key_error",
     "missing",
+    "not_a_gallery",
     "write_error",
 ]
 
@@ -41,6 +42,12 @@ def key_error(path: str | Path, what: str, remedy: str) -> EmbedgeError:
 def missing(path: Path, what: str, remedy: str) -> EmbedgeError:
     what = f"the gallery cannot be opened: {what}"
     return EmbedgeError("E-GALLERY-MISSING", what, where=path, remedy=remedy)
+
+
+def not_a_gallery(path: Path) -> EmbedgeError:
+    return EmbedgeError(
+        "E-GALLERY", "this file is not a gallery", where=path, remedy="Give a gallery's file"
+    )
 
 
 def exists_already(path: Path) -> EmbedgeError:
