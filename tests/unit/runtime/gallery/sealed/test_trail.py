@@ -118,7 +118,7 @@ def test_a_running_process_follows_whatever_others_do(path, tmp_path):
 @pytest.mark.parametrize("value", ["5", "'text'"])
 def test_a_row_in_the_way_of_the_next_note(path, value):
     sql(path, f"INSERT INTO audit SELECT max(id) + 1, {value} FROM audit")
-    refused(path, "E-GALLERY", "audit")
+    refused(path, "audit")
 
 
 def test_a_dropped_entry_of_the_audit_trail(path):
