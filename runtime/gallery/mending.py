@@ -88,6 +88,7 @@ class Saved:
     `erased` were left out, as rows of theirs had been put back; `doubtful` are people of whom
     nothing left says whether they were erased: everybody, once both copies of the gallery's state
     are gone. `adds_up`: these are the rows that the state speaks of, all of them and no other.
+    `attempts`: the failed attempts too, so that whoever had to wait still has to.
     """
 
     people: int
@@ -98,11 +99,12 @@ class Saved:
     erased: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
     adds_up: bool = True
+    attempts: bool = True
 
     @property
     def whole(self) -> bool:
         gone = self.lost or self.lost_people or self.lost_templates
-        return self.adds_up and not (gone or self.erased or self.doubtful)
+        return self.adds_up and self.attempts and not (gone or self.erased or self.doubtful)
 
 
 def recover(path: Path, target: Path, key: bytes | None, *, keep_doubtful: bool = False) -> Saved:
@@ -200,6 +202,7 @@ class _Found:
     records: dict[int, tuple[int, list[Template], bytes]] = field(default_factory=dict)
     trail: dict[int, Any] = field(default_factory=dict)
     tries: list[bytes] = field(default_factory=list)  # tags of the trail's rows
+    attempts: dict[int, tuple[Any, bytes]] = field(default_factory=dict)  # and their rows' tags
     broken: set[int] = field(default_factory=set)  # people of whom a record does not open
 
     def without(self, gone: Collection[int]) -> "_Found":
@@ -252,9 +255,10 @@ def _saved(copy: Path, ledger: Ledger, target: Path, keep_doubtful: bool) -> Sav
     with Gallery.create(
         target, header.contract, key=key, rows=header.rows, unencrypted=key is None
     ) as new:
-        _write(new, state, people, [found.trail[each] for each in sorted(found.trail)])
+        _write(new, found, people)
     templates = sum(map(len, people.values()))
     names = found.names(found.people)
+    tries = [tag for _, tag in found.attempts.values()]
     known = len(names | doubtful)
     told = state if found.trusted else None
     return Saved(
@@ -266,6 +270,7 @@ def _saved(copy: Path, ledger: Ledger, target: Path, keep_doubtful: bool) -> Sav
         erased=tuple(sorted(erased)),
         doubtful=tuple(sorted(doubtful)),
         adds_up=adds_up,
+        attempts=told is not None and ledger.notes.adds_up(tries, told, ATTEMPTS),
     )
 
 
@@ -283,6 +288,9 @@ def _found(copy: Path, ledger: Ledger) -> _Found:
             if number not in found.trail:
                 found.tries.append(sealed[-TAG:])
             found.trail[number] = entry
+            continue
+        with suppress(EmbedgeError):
+            found.attempts[number] = ledger.notes.opened(ATTEMPTS, number, sealed), sealed[-TAG:]
             continue
         with suppress(EmbedgeError):
             state = ledger.opened_state(sealed)
@@ -323,12 +331,8 @@ def _erased(found: _Found, ledger: Ledger) -> set[int] | None:
     return gone | beyond if known else None
 
 
-def _write(
-    new: Gallery,
-    state: State | None,
-    people: dict[str, list[Template]],
-    trail: list[Any],
-) -> None:
+def _write(new: Gallery, found: _Found, people: dict[str, list[Template]]) -> None:
+    state = found.state
     with new.mirror.writing() as (connection, seen):
         again = seen.ledger
         secret = state.secret if state else seen.state.secret  # the same pseudonyms as before
@@ -336,8 +340,10 @@ def _write(
         begun = replace(seen.state, secret=secret, crossing=crossing)
         groups = [Group(None, name, some) for name, some in people.items()]
         saved = replace(again.add(connection, begun, groups), templates=searched)
-        for note in trail:
+        for _, note in sorted(found.trail.items()):
             saved = again.notes.append(connection, saved, note)
+        for number, (note, _) in found.attempts.items() if state else ():
+            saved = again.notes.put(connection, saved, ATTEMPTS, number, note)
         counts = {name: len(templates) for name, templates in people.items()}
         new.mirror.put(connection, again.notes.record(connection, saved, "recover", counts))
 
