@@ -280,7 +280,7 @@ def is_there(path: str | Path) -> bool:
     """Not where there is nothing, or an empty file: an interrupted creation can be had again."""
     try:
         found = os.stat(path)  # noqa: PTH116
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return False
     return found.st_size > 0 or not stat.S_ISREG(found.st_mode)
 
