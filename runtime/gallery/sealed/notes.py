@@ -49,24 +49,18 @@ class Notes:
 
     def require_end(self, connection: Connection, state: State, seen: State) -> None:
         """The trail ends where the state says, and goes on from where it was `seen` to end."""
-        last, query = (
-            seen.next_audit - 1,
-            f"SELECT id, sealed FROM {AUDIT} WHERE id >= ? ORDER BY id",
-        )
-        numbers, digests = list[int](), list[str]()
-        for number, note in connection.execute(query, (last or 1,)):
-            entry = self.opened(AUDIT, number, note)
-            with noticing(self._path, f"a row of the table {AUDIT}"):
-                goes_on = not digests or entry["after"] == digests[-1]
-            if not goes_on or number >= state.next_audit:
-                break
-            numbers.append(number)
-            digests.append(digest_of(entry))
-        else:
-            begins = digests[:1] == [seen.newest] or not last
-            ends = ["", *digests][-1] == state.newest
-            if begins and ends and numbers == list(range(last or 1, state.next_audit)):
-                return
+        first, known = max(seen.next_audit - 1, 1), [seen.newest][: seen.next_audit - 1]
+        query = f"SELECT id, sealed FROM {AUDIT} WHERE id >= ? ORDER BY id LIMIT ?"
+        most = max(state.next_audit - first, 0) + 1
+        rows = connection.execute(query, (first, most)).fetchall()
+        entries = [self.opened(AUDIT, *row) for row in rows]
+        digests = [digest_of(entry) for entry in entries]
+        with noticing(self._path, f"a row of the table {AUDIT}"):
+            links = [entry["after"] for entry in entries]
+        numbered = [number for number, _ in rows] == list(range(first, state.next_audit))
+        linked = digests[: len(known)] == known and links[1:] == digests[:-1]
+        if numbered and linked and ["", *digests][-1] == state.newest:
+            return
         what = "its audit trail and its state are not of one time: one was put back"
         if seen is not state:
             what = "its audit trail does not go on from where it was: a copy was put in its place"
