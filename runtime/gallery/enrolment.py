@@ -30,14 +30,22 @@ def checked_rows(
     embeddings: Embeddings, contract: EmbeddingContract, gallery: EmbeddingContract
 ) -> Embeddings:
     """float32 (N, dim) of length one, in the gallery's own space."""
+    if not isinstance(contract, EmbeddingContract):
+        what = f"a contract says which space embeddings are of, {type(contract).__name__} does not"
+        raise EmbedgeError("E-SPACE", what, remedy="Give the contract of the bundle or encoder")
     require_same_space(gallery, contract)
-    rows = np.atleast_2d(np.asarray(embeddings, np.float32))
-    fits = rows.ndim == 2 and rows.shape[1] == gallery.dim
-    if fits and (np.abs(np.linalg.norm(rows, axis=1) - 1) < 1e-3).all():
-        return rows
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            rows = np.atleast_2d(np.asarray(embeddings, np.float32))
+            fits = rows.ndim == 2 and rows.shape[1] == gallery.dim
+            if fits and (np.abs(np.linalg.norm(rows, axis=1) - 1) < 1e-3).all():
+                return rows
+        got = f"shape {rows.shape}"
+    except (TypeError, ValueError):
+        got = f"{type(embeddings).__name__} that is no array of numbers"
     raise EmbedgeError(
         "E-EMBEDDING",
-        f"expected embeddings (N, {gallery.dim}) of length one, got shape {rows.shape}",
+        f"expected embeddings (N, {gallery.dim}) of length one, got {got}",
         remedy="Give what FaceMatcher.embed returns",
     )
 
@@ -61,10 +69,10 @@ def checked_name(name: str) -> str:
     if not isinstance(name, str):
         raise _unfit(f"a name is text, not {type(name).__name__}")
     composed = unicodedata.normalize("NFC", name)
-    plain = printable(composed) == composed and composed.strip()
+    plain = printable(composed) == composed and composed.strip(" ") == composed != ""
     if plain and len(composed.encode()) <= LONGEST_NAME:
         return composed
-    told = f"a name has 1 to {LONGEST_NAME} bytes and no control characters"
+    told = f"a name has 1 to {LONGEST_NAME} bytes, no blanks around it and no control characters"
     raise _unfit(f"{told}, not '{printable(name[:99])}'")
 
 

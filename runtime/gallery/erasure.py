@@ -82,7 +82,7 @@ class ErasureProof:
         for path in files:
             with _noting(path, unreadable), while_quiet(path):
                 files[path] = path.stat().st_size
-                found += self._traces.hits(path)
+                found += dict.fromkeys(self._traces.hits(path))
                 if path != real and _held(path, ledgers.values(), self.person):
                     copies.append(str(path))
         return replace(

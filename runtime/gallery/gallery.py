@@ -37,7 +37,7 @@ from embedge.runtime.gallery.search.index import require_search
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows
 from embedge.runtime.gallery.search.ranking import Ranked
 from embedge.runtime.gallery.storage.database import Database, is_there
-from embedge.runtime.gallery.storage.failures import key_error
+from embedge.runtime.gallery.storage.failures import as_path, key_error
 
 __all__ = ["Gallery", "GalleryInfo"]
 
@@ -93,13 +93,13 @@ class Gallery(Closing):
                 "a gallery holds personal data and no key was given to encrypt it",
                 "Make a key with: embedge gallery new-key FILE, and give --key-file FILE",
             )
-        ledger = Ledger(new_header(contract, rows, key), key, Path(path))
+        ledger = Ledger(new_header(contract, rows, key), key, as_path(path))
 
         def fill(connection: Connection) -> None:
             ledger.write_header(connection)
             ledger.put_state(connection, State())
 
-        return cls._ready(Mirror(Database.create(Path(path), fill), key, threads, search))
+        return cls._ready(Mirror(Database.create(as_path(path), fill), key, threads, search))
 
     @classmethod
     def open(
@@ -117,7 +117,7 @@ class Gallery(Closing):
         """
         require_search(search)
         checked_key(key, path)
-        return cls._ready(Mirror(Database(Path(path), writable=writable), key, threads, search))
+        return cls._ready(Mirror(Database(as_path(path), writable=writable), key, threads, search))
 
     @classmethod
     def for_enrolment(

@@ -2,9 +2,11 @@
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from embedge.errors import EmbedgeError
+from embedge.files import sync
 
 __all__ = [
     "KEY_VARIABLE",
@@ -65,10 +67,16 @@ def new_key_file(path: Path) -> None:
     """Write a fresh random key, readable by its owner only; nothing is overwritten."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(os.urandom(_BYTES).hex() + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+        try:
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(os.urandom(_BYTES).hex() + "\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+            sync(path.parent)
+        except BaseException:
+            with suppress(OSError):  # the first failure is told
+                path.unlink()
+            raise
     except (OSError, ValueError) as error:
         what = f"cannot write the key file: {getattr(error, 'strerror', None) or error}"
         remedy = "Choose a new file; an existing key is never overwritten"

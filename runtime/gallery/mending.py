@@ -18,7 +18,7 @@ from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.mirror import Mirror
 from embedge.runtime.gallery.sealed.header import Header
 from embedge.runtime.gallery.sealed.ledger import Ledger
-from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT
+from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT, digest_of
 from embedge.runtime.gallery.sealed.sealing import TAG
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.sealed.templates import NATIVE, Group, Template
@@ -88,6 +88,7 @@ class Saved:
     `erased` were left out, as rows of theirs had been put back; `doubtful` are people of whom
     nothing left says whether they were erased: everybody, once both copies of the gallery's state
     are gone. `adds_up`: these are the rows that the state speaks of, all of them and no other.
+    `attempts`: the failed attempts too, so that whoever had to wait still has to.
     """
 
     people: int
@@ -98,11 +99,12 @@ class Saved:
     erased: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
     adds_up: bool = True
+    attempts: bool = True
 
     @property
     def whole(self) -> bool:
         gone = self.lost or self.lost_people or self.lost_templates
-        return self.adds_up and not (gone or self.erased or self.doubtful)
+        return self.adds_up and self.attempts and not (gone or self.erased or self.doubtful)
 
 
 def recover(path: Path, target: Path, key: bytes | None, *, keep_doubtful: bool = False) -> Saved:
@@ -200,6 +202,7 @@ class _Found:
     records: dict[int, tuple[int, list[Template], bytes]] = field(default_factory=dict)
     trail: dict[int, Any] = field(default_factory=dict)
     tries: list[bytes] = field(default_factory=list)  # tags of the trail's rows
+    attempts: dict[int, tuple[Any, bytes]] = field(default_factory=dict)  # and their rows' tags
     broken: set[int] = field(default_factory=set)  # people of whom a record does not open
 
     def without(self, gone: Collection[int]) -> "_Found":
@@ -207,10 +210,23 @@ class _Found:
         records = {number: each for number, each in self.records.items() if each[0] not in gone}
         return replace(self, people=people, records=records, broken=self.broken - set(gone))
 
+    @property
+    def trusted(self) -> bool:
+        """Not where the audit trail goes on after the state, or ends otherwise: it was put back.
+
+        A trail that ends too early is damage, or a copy of the whole from before.
+        """
+        if self.state is None:
+            return False
+        number, digest = self.state.next_audit - 1, self.state.newest
+        ends = {digest_of(entry) for at, entry in self.trail.items() if at == number}
+        return max(self.trail, default=0) <= number and ends <= {digest}
+
     def adds_up(self, ledger: Ledger) -> bool:
         tags = [wrapped[-TAG:] for _, wrapped in self.people.values()]
         tags += [tag for _, _, tag in self.records.values()]
-        return self.state is not None and ledger.sum_of.of(tags) == self.state.rows
+        trusted = self.state if self.trusted else None
+        return trusted is not None and ledger.sum_of.of(tags) == trusted.rows
 
     def names(self, numbers: Iterable[int]) -> set[str]:
         return {self.people[number][0] for number in numbers}
@@ -239,19 +255,22 @@ def _saved(copy: Path, ledger: Ledger, target: Path, keep_doubtful: bool) -> Sav
     with Gallery.create(
         target, header.contract, key=key, rows=header.rows, unencrypted=key is None
     ) as new:
-        _write(new, state, people, [found.trail[each] for each in sorted(found.trail)])
+        _write(new, found, people)
     templates = sum(map(len, people.values()))
     names = found.names(found.people)
+    tries = [tag for _, tag in found.attempts.values()]
     known = len(names | doubtful)
+    told = state if found.trusted else None
     return Saved(
         people=len(people),
         templates=templates,
         lost=tuple(sorted(found.names(found.broken) | (names - set(people)))),
-        lost_people=max(0, state.people - known) if state else 0,
-        lost_templates=max(0, state.templates - templates) if state else 0,
+        lost_people=max(0, told.people - known) if told else 0,
+        lost_templates=max(0, told.templates - templates) if told else 0,
         erased=tuple(sorted(erased)),
         doubtful=tuple(sorted(doubtful)),
         adds_up=adds_up,
+        attempts=told is not None and ledger.notes.adds_up(tries, told, ATTEMPTS),
     )
 
 
@@ -269,6 +288,9 @@ def _found(copy: Path, ledger: Ledger) -> _Found:
             if number not in found.trail:
                 found.tries.append(sealed[-TAG:])
             found.trail[number] = entry
+            continue
+        with suppress(EmbedgeError):
+            found.attempts[number] = ledger.notes.opened(ATTEMPTS, number, sealed), sealed[-TAG:]
             continue
         with suppress(EmbedgeError):
             state = ledger.opened_state(sealed)
@@ -296,7 +318,7 @@ def _erased(found: _Found, ledger: Ledger) -> set[int] | None:
     Only the state says that the audit trail has its end still.
     """
     state, entries = found.state, [found.trail[each] for each in sorted(found.trail)]
-    if state is None:
+    if state is None or not found.trusted:
         return None
     gone = set[int]()
     if state.next_person > state.people + 1:  # somebody has left
@@ -309,12 +331,8 @@ def _erased(found: _Found, ledger: Ledger) -> set[int] | None:
     return gone | beyond if known else None
 
 
-def _write(
-    new: Gallery,
-    state: State | None,
-    people: dict[str, list[Template]],
-    trail: list[Any],
-) -> None:
+def _write(new: Gallery, found: _Found, people: dict[str, list[Template]]) -> None:
+    state = found.state
     with new.mirror.writing() as (connection, seen):
         again = seen.ledger
         secret = state.secret if state else seen.state.secret  # the same pseudonyms as before
@@ -322,8 +340,10 @@ def _write(
         begun = replace(seen.state, secret=secret, crossing=crossing)
         groups = [Group(None, name, some) for name, some in people.items()]
         saved = replace(again.add(connection, begun, groups), templates=searched)
-        for note in trail:
+        for _, note in sorted(found.trail.items()):
             saved = again.notes.append(connection, saved, note)
+        for number, (note, _) in found.attempts.items() if state else ():
+            saved = again.notes.put(connection, saved, ATTEMPTS, number, note)
         counts = {name: len(templates) for name, templates in people.items()}
         new.mirror.put(connection, again.notes.record(connection, saved, "recover", counts))
 

@@ -165,6 +165,7 @@ class Mirror:
         ledger = self._ledger(connection)
         state = ledger.state(connection)
         self._require_no_older(ledger, state)
+        ledger.notes.require_end(connection, state, self._newest[1] if self._newest else state)
         if seen is None or not self._is_longer(seen, ledger, state):
             self._forget()
             index = _empty_index(ledger.side(state), state, self._threads, self._search)

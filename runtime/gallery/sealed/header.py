@@ -29,7 +29,7 @@ class Header:
     rows: Literal["float32", "int8"]
     cipher: Literal["AES-256-GCM", "none"]
     key_check: Digits
-    format: Literal["embedge.gallery/3"] = "embedge.gallery/3"
+    format: Literal["embedge.gallery/4"] = "embedge.gallery/4"
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self), sort_keys=True).encode()

@@ -22,7 +22,7 @@ from embedge.runtime.gallery.sealed.sealing import (
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.storage.failures import damage
 
-__all__ = ["ATTEMPTS", "AUDIT", "Notes", "attempt_number", "pseudonym"]
+__all__ = ["ATTEMPTS", "AUDIT", "Notes", "attempt_number", "digest_of", "pseudonym"]
 
 AUDIT, ATTEMPTS = "audit", "attempt"
 _SUMS = {AUDIT: "audits", ATTEMPTS: "tries"}  # what the state calls their sums
@@ -47,6 +47,25 @@ class Notes:
             raise damage(self._path, f"rows of the table {table} were dropped or put back")
         return found
 
+    def require_end(self, connection: Connection, state: State, seen: State) -> None:
+        """The trail ends where the state says, and goes on from where it was `seen` to end."""
+        first, known = max(seen.next_audit - 1, 1), [seen.newest][: seen.next_audit - 1]
+        query = f"SELECT id, sealed FROM {AUDIT} WHERE id >= ? ORDER BY id LIMIT ?"
+        most = max(state.next_audit - first, 0) + 1
+        rows = connection.execute(query, (first, most)).fetchall()
+        entries = [self.opened(AUDIT, *row) for row in rows]
+        digests = [digest_of(entry) for entry in entries]
+        with noticing(self._path, f"a row of the table {AUDIT}"):
+            links = [entry["after"] for entry in entries]
+        numbered = [number for number, _ in rows] == list(range(first, state.next_audit))
+        linked = digests[: len(known)] == known and links[1:] == digests[:-1]
+        if numbered and linked and ["", *digests][-1] == state.newest:
+            return
+        what = "its audit trail and its state are not of one time: one was put back"
+        if seen is not state:
+            what = "its audit trail does not go on from where it was: a copy was put in its place"
+        raise damage(self._path, what)
+
     def adds_up(self, tags: Sequence[bytes], state: State, table: str) -> bool:
         """Whether rows with these tags are all of the table's, and no others."""
         return self._tags.of(tags) == int(getattr(state, _SUMS[table]))
@@ -65,8 +84,7 @@ class Notes:
             total = self._tags.changed(getattr(state, _SUMS[table]), [], before)
         connection.execute(f"DELETE FROM {table} WHERE id = ?", (number,))
         if note is not None:
-            text = json.dumps(note, separators=(",", ":")).encode()
-            row = sealed(self._seals[table], text, place(self._root, table, number))
+            row = sealed(self._seals[table], _text(note), place(self._root, table, number))
             connection.execute(f"INSERT INTO {table} VALUES (?, ?)", (number, row))
             total = self._tags.changed(total, [row[-TAG:]])
         return state.next(**{_SUMS[table]: total})
@@ -101,8 +119,18 @@ class Notes:
         return state
 
     def append(self, connection: Connection, state: State, entry: Any) -> State:
+        entry = {**entry, "after": state.newest}
         state = self.put(connection, state, AUDIT, state.next_audit, entry)
-        return replace(state, next_audit=state.next_audit + 1)
+        return replace(state, next_audit=state.next_audit + 1, newest=digest_of(entry))
+
+
+def digest_of(entry: Any) -> str:
+    """Of an entry of the audit trail: the same ones under other keys."""
+    return hashlib.sha256(_text(entry)).hexdigest()[:32]
+
+
+def _text(note: Any) -> bytes:
+    return json.dumps(note, separators=(",", ":")).encode()
 
 
 def pseudonym(state: State, person: str) -> str:

@@ -21,7 +21,8 @@ class State:
 
     `unscrubbed` is 1 while the journal may still hold what was erased. `secret` makes pseudonyms,
     the same ones for as long as the gallery lives. `mark` tells two writings of one number apart.
-    `rows`, `audits` and `tries` are sums of tags.
+    `rows`, `audits` and `tries` are sums of tags. `newest` is the digest of the audit trail's last
+    entry, which holds that of the one before.
     """
 
     counter: Count = 0
@@ -36,6 +37,7 @@ class State:
     rows: Sum = 0
     audits: Sum = 0
     tries: Sum = 0
+    newest: Digits = ""
     mark: Digits = ""
     secret: Digits = field(default_factory=lambda: os.urandom(32).hex())
     crossing: Crossing | None = None

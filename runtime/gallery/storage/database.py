@@ -24,12 +24,15 @@ from embedge.runtime.gallery.storage.failures import (
     database_error,
     exists_already,
     missing,
+    not_a_gallery,
 )
 from embedge.runtime.gallery.storage.journal import (
+    APPLICATION,
     PAGE,
     VERSION,
     format_of,
     journal_of,
+    require_no_foreign,
     require_own,
     require_plain,
     require_plain_name,
@@ -48,7 +51,6 @@ __all__ = ["PAGE", "PRAGMAS", "Database", "is_there"]
 WAIT = 30.0  # seconds for other processes to finish
 _POLL = 0.02  # SQLite asks ever more seldom, and whoever asks seldom starves: it begins anew
 _TAKE_LOCK = "SELECT id FROM header"
-_APPLICATION = 0x454D4247
 _LARGEST_VALUE = 64 << 20
 _OLD_MAGIC = b"EMBEDGE-GALLERY"
 _CHUNK = 1 << 20
@@ -190,6 +192,7 @@ class Database:
         self._real = Path(os.path.realpath(self.path))
         require_plain(self._real, self.path)
         if not is_open_elsewhere(self, identity):  # closing the file again would drop its locks
+            require_no_foreign(self._real, self.path)
             require_own(self._real, self.path)
         connection = None
         try:
@@ -277,7 +280,7 @@ def is_there(path: str | Path) -> bool:
     """Not where there is nothing, or an empty file: an interrupted creation can be had again."""
     try:
         found = os.stat(path)  # noqa: PTH116
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return False
     return found.st_size > 0 or not stat.S_ISREG(found.st_mode)
 
@@ -285,7 +288,7 @@ def is_there(path: str | Path) -> bool:
 def _make_tables(connection: sqlite3.Connection) -> None:
     for statement in _SCHEMA:
         connection.execute(statement)
-    connection.execute(f"PRAGMA application_id={_APPLICATION}")
+    connection.execute(f"PRAGMA application_id={APPLICATION}")
 
 
 def _patiently(connection: sqlite3.Connection, statement: str, then: str = "") -> sqlite3.Cursor:
@@ -350,8 +353,8 @@ def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if not found and not application:
         return False
-    if application != _APPLICATION:
-        raise _not_a_gallery(path)
+    if application != APPLICATION:
+        raise not_a_gallery(path)
     if (format_number := format_of(version)) != VERSION:
         raise _format(path, f"it has the format {format_number}, this version reads {VERSION}")
     if found != sorted(_SCHEMA):
@@ -372,14 +375,8 @@ def _open_error(error: Failure, path: Path) -> EmbedgeError:
             if start.startswith(_OLD_MAGIC):
                 return _format(path, "it was written in a format that is no longer read")
             if not start.startswith(b"SQLite format 3"):
-                return _not_a_gallery(path)
+                return not_a_gallery(path)
     return database_error(error, path, "nothing was changed")
-
-
-def _not_a_gallery(path: Path) -> EmbedgeError:
-    return EmbedgeError(
-        "E-GALLERY", "this file is not a gallery", where=path, remedy="Give a gallery's file"
-    )
 
 
 def _format(path: Path, what: str) -> EmbedgeError:

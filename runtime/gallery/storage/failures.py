@@ -9,6 +9,7 @@ from embedge.errors import EmbedgeError
 __all__ = [
     "FAILURES",
     "Failure",
+    "as_path",
     "busy",
     "damage",
     "database_error",
@@ -16,6 +17,7 @@ __all__ = [
     "exists_already",
     "key_error",
     "missing",
+    "not_a_gallery",
     "write_error",
 ]
 
@@ -41,6 +43,19 @@ def key_error(path: str | Path, what: str, remedy: str) -> EmbedgeError:
 def missing(path: Path, what: str, remedy: str) -> EmbedgeError:
     what = f"the gallery cannot be opened: {what}"
     return EmbedgeError("E-GALLERY-MISSING", what, where=path, remedy=remedy)
+
+
+def not_a_gallery(path: Path) -> EmbedgeError:
+    return EmbedgeError(
+        "E-GALLERY", "this file is not a gallery", where=path, remedy="Give a gallery's file"
+    )
+
+
+def as_path(path: object) -> Path:
+    if isinstance(path, str | Path):
+        return Path(path)
+    what = f"a file's name is text or a Path, not {type(path).__name__}"
+    raise missing(Path(str(path)), what, "Give the gallery's file")
 
 
 def exists_already(path: Path) -> EmbedgeError:

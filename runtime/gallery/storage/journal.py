@@ -14,13 +14,15 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.gallery.storage.failures import damage, disk_error
+from embedge.runtime.gallery.storage.failures import damage, disk_error, not_a_gallery
 
 __all__ = [
+    "APPLICATION",
     "PAGE",
     "VERSION",
     "format_of",
     "journal_of",
+    "require_no_foreign",
     "require_own",
     "require_plain",
     "require_plain_name",
@@ -28,11 +30,16 @@ __all__ = [
 ]
 
 PAGE = 4096
-VERSION = 3
+VERSION = 4
+APPLICATION = 0x454D4247
 _MAGIC = bytes.fromhex("d9d505f920a163d7")
 _SQLITE = b"SQLite format 3"
 _HEAD, _NONCE = 28, slice(12, 16)  # of a journal
-_FIRST, _USER_VERSION = 100, slice(60, 64)  # of an SQLite file: its own header
+_FIRST, _USER_VERSION, _PROGRAM = (
+    100,
+    slice(60, 64),
+    slice(68, 72),
+)  # of an SQLite file: its own header
 _SUFFIXES = ("-journal", "-wal", "-shm")
 
 
@@ -71,6 +78,15 @@ def require_plain(real: Path, path: Path) -> None:
             where=path,
             remedy=f"Rename {journal_of(real).name}; nothing was changed",
         )
+
+
+def require_no_foreign(real: Path, path: Path) -> None:
+    """Before SQLite opens another program's database, plays back its journal or ends its log."""
+    start = b""
+    with suppress(OSError):  # which SQLite meets too, and tells of
+        start = _start(real, _FIRST)
+    if start.startswith(_SQLITE) and start[_PROGRAM] != APPLICATION.to_bytes(4, "big"):
+        raise not_a_gallery(path)
 
 
 def require_own(real: Path, path: Path) -> None:

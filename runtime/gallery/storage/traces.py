@@ -1,5 +1,6 @@
 """Raw files, searched for every form in which a person's templates may lie in them."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +17,26 @@ _WINDOW = 16  # bytes: a template is found even where only a part of it survived
 _NUMBERS = 8  # neighbouring floats that must all be right
 _PLACES = 8  # in a template, where such neighbours are looked for
 _CHUNK = 1 << 22
+_OVERLAP = 1 << 10  # bytes: eight numbers as text, with the blanks between them
+_BLANKS = b" \t\r\n"
+_TEXTS = "all of these as text, in JSON's numbers (embedge gallery export)"
 _LOW_BITS = np.uint64((1 << 20) - 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Traces:
-    """`pieces` are looked for byte by byte, `numbers` (N, 8) as float32 that may be `off`."""
+    """`pieces` are looked for byte by byte, `numbers` (N, 8) as float32 that may be `off`, and
+    `texts`, without blanks, in what is left of a file without its blanks.
+    """
 
     forms: tuple[str, ...]
     pieces: frozenset[bytes]
     numbers: Embeddings
     off: float
+    texts: frozenset[bytes]
 
     def __len__(self) -> int:
-        return len(self.pieces) + len(self.numbers)
+        return len(self.pieces) + len(self.numbers) + len(self.texts)
 
     def joined(self, other: "Traces") -> "Traces":
         return Traces(
@@ -37,24 +44,38 @@ class Traces:
             self.pieces | other.pieces,
             np.concatenate([self.numbers, other.numbers]),
             max(self.off, other.off),
+            self.texts | other.texts,
         )
 
     def hits(self, path: Path) -> Iterator[str]:
         """Every position of the file is looked at, whatever the alignment."""
-        first_words = np.frombuffer(b"".join(piece[:8] for piece in self.pieces), "<u8")
-        wanted, overlap = np.sort(first_words), 4 * _NUMBERS - 1
+        wanted, words = _first_words(self.pieces), _first_words(self.texts)
         with path.open("rb") as stream:
             start, tail = 0, b""
             while chunk := stream.read(_CHUNK):
                 data = tail + chunk
                 found = {at for at in _candidates(data, wanted) if self._is_piece(data, at)}
                 found |= set(_close_numbers(data, self.numbers, self.off))
+                found |= self._found_texts(data, words)
                 yield from (f"{path}: byte {start - len(tail) + at}" for at in sorted(found))
                 start += len(chunk)
-                tail = data[-overlap:]
+                tail = data[-_OVERLAP:]
 
     def _is_piece(self, data: bytes, at: int) -> bool:
         return data[at : at + _WINDOW] in self.pieces
+
+    def _found_texts(self, data: bytes, words: NDArray[np.uint64]) -> set[int]:
+        dense = data.translate(None, _BLANKS)
+        places = _candidates(dense, words)
+        found = [at for at in places if any(dense.startswith(text, at) for text in self.texts)]
+        if not found:
+            return set()
+        kept = np.flatnonzero(~np.isin(np.frombuffer(data, np.uint8), list(_BLANKS)))
+        return set(kept[found].tolist())
+
+
+def _first_words(texts: frozenset[bytes]) -> NDArray[np.uint64]:
+    return np.sort(np.frombuffer(b"".join(text[:8] for text in texts), "<u8"))
 
 
 def traces_of(
@@ -69,8 +90,10 @@ def traces_of(
     forms.append("the sealed rows and the person's wrapped key")
     pieces = {piece for form in [*data, *sealed] for piece in _pieces(form)}
     off = 1 / int8_scale(plain.shape[1]) if rounded else 1e-5
-    forms.append(f"float32 numbers up to {off:.0e} off")
-    return Traces(tuple(forms), frozenset(pieces), _windows(plain), off)
+    forms += [f"float32 numbers up to {off:.0e} off", _TEXTS]
+    windows = _windows(plain)
+    texts = [json.dumps(window, separators=(",", ":"))[1:-1] for window in windows.tolist()]
+    return Traces(tuple(forms), frozenset(pieces), windows, off, frozenset(map(str.encode, texts)))
 
 
 def _names(whose: str) -> list[str]:

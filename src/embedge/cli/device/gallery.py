@@ -163,7 +163,12 @@ def _recover(options: argparse.Namespace) -> int:
             " should be there, and erase the others"
         )
     if not saved.adds_up:
-        say("  what was saved is not what the gallery's sealed state speaks of, or that is gone")
+        say(
+            "  what was saved is not what the gallery's sealed state speaks of, or"
+            " that is gone, or older than the audit trail"
+        )
+    if not saved.attempts:
+        say("  failed attempts are not all there: some who had to wait may try again at once")
     return 0 if saved.whole else 3
 
 

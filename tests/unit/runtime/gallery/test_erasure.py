@@ -1,5 +1,6 @@
 """Erasure: nothing stays in the folder, and the proof says what it looked for and where."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -128,6 +129,26 @@ def test_from_one_byte_a_dimension_floats_are_recognised(tmp_path, given):
         assert not proof.proven
         assert all("cache.npy" in hit for hit in proof.found)
         assert any("give the pictures" in text for text in proof.unknown) is not given
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("rows", ["float32", "int8"])
+def test_the_gallerys_own_export_is_found(tmp_path, rows, indent):
+    with create(tmp_path, rows=rows) as gallery:
+        gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
+        for name in ("ann", "ben"):
+            text = " " * ((1 << 22) - 900) + json.dumps(gallery.export(name), indent=indent)
+            (tmp_path / f"{name}.json").write_text(text)
+        proof = gallery.erase("ann", prove=True)
+        (tmp_path / "ann.json").unlink()
+        assert not proof.proven
+        assert any("embedge gallery export" in form for form in proof.forms)
+        assert proof.found
+        for hit in proof.found:
+            place, at = hit.split(": byte ")
+            assert place.endswith("ann.json")
+            assert text.index("embedding") - 20 < int(at) < len(text)
+        assert not gallery.erase("ben", prove=True).proven
 
 
 def test_the_proof_says_what_for_where_and_what_it_cannot_know(tmp_path):

@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from tiny_bundles import tiny_contract
 from two_galleries import NEW, OLD, bridge
 
 from embedge.errors import EmbedgeError
-from embedge.runtime import Gallery
+from embedge.runtime import NIST_800_63B, Gallery
 from embedge.runtime.gallery import mending
+from embedge.runtime.gallery.attempts import AttemptGuard
 from embedge.runtime.gallery.mending import check, recover
 from embedge.runtime.gallery.migration.going import forget, go_back, migrate
 from embedge.runtime.gallery.storage.database import PAGE
@@ -218,6 +220,45 @@ def test_without_a_state_a_trail_that_was_cut_brings_nobody_back(erased, tmp_pat
     saved = recover(erased, tmp_path / "new", KEY)
     assert (saved.people, saved.adds_up) == (0, False)
     assert saved.doubtful == ("ann", "bob", "cid")
+
+
+@pytest.mark.parametrize("then", [(), ("DELETE FROM person", "DELETE FROM record")])
+def test_an_older_state_under_a_trail_that_goes_on_is_not_believed(erased, tmp_path, then):
+    """Not even that nobody was ever there; and it does not say who was erased."""
+    with closing(sqlite3.connect(erased)) as there:
+        there.execute("ATTACH ? AS o", (str(tmp_path / "old"),))
+        for table in ("person", "record", "state", "spare"):
+            there.execute(f"DELETE FROM main.{table}")
+            there.execute(f"INSERT INTO main.{table} SELECT * FROM o.{table}")
+        for statement in then:
+            there.execute(statement)
+        there.commit()
+    saved, everybody = recover(erased, tmp_path / "new", KEY), ("ann", "bob", "cid")
+    assert (saved.people, saved.erased, saved.whole, saved.adds_up) == (0, (), False, False)
+    assert saved.doubtful == (() if then else everybody)
+    kept = recover(erased, tmp_path / "kept", KEY, keep_doubtful=True)
+    assert (kept.people, kept.whole, kept.doubtful) == (len(saved.doubtful), False, saved.doubtful)
+
+
+def test_whoever_had_to_wait_still_has_to(erased, tmp_path):
+    clock, policy = (lambda: 1000.0), replace(NIST_800_63B, attempts=2)
+    with Gallery.open(erased, key=KEY, writable=True) as gallery:
+        guard = AttemptGuard(gallery, policy, clock)
+        for subject in ("ann", "ann", "cid"):
+            guard.begin(subject)
+    lost = tmp_path / "lost"
+    shutil.copy(erased, lost)
+    assert recover(erased, tmp_path / "new", KEY).whole
+    with Gallery.open(tmp_path / "new", key=KEY, writable=True) as gallery:
+        guard = AttemptGuard(gallery, policy, clock)
+        with pytest.raises(EmbedgeError, match="E-ATTEMPTS: 2 attempts"):
+            guard.begin("ann")
+        guard.begin("cid")
+    with closing(sqlite3.connect(lost)) as there:
+        there.execute("DELETE FROM attempt WHERE id = (SELECT max(id) FROM attempt)")
+        there.commit()
+    saved = recover(lost, tmp_path / "newer", KEY)
+    assert (saved.people, saved.adds_up, saved.attempts, saved.whole) == (2, True, False, False)
 
 
 def test_who_leaves_with_the_old_model_is_known_to_have_left(tmp_path):

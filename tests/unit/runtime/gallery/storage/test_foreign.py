@@ -1,0 +1,47 @@
+"""A database of another program stays as it is."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tiny_bundles import tiny_contract
+
+from embedge.errors import EmbedgeError
+from embedge.runtime import Gallery
+from embedge.runtime.gallery.mending import check
+
+DIM = 32
+CONTRACT = tiny_contract(DIM)
+KEY = bytes(range(32))
+
+
+def refused(path: Path, key: bytes | None) -> None:
+    for writable in (False, True):
+        with pytest.raises(EmbedgeError, match="E-GALLERY: this file is not a gallery"):
+            Gallery.open(path, key=key, writable=writable)
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_another_programs_database_is_not_touched(tmp_path, mode):
+    """Nor its log, nor a journal of its own that waits to be played back."""
+    folder, source = tmp_path / "there", tmp_path / "source"
+    folder.mkdir()
+    with closing(sqlite3.connect(source)) as there:
+        there.execute(f"PRAGMA journal_mode={mode}")
+        there.execute("PRAGMA cache_size=1")
+        there.execute("CREATE TABLE cookies (id INTEGER PRIMARY KEY, value TEXT)")
+        there.commit()
+        there.executemany("INSERT INTO cookies VALUES (?, ?)", ((n, "x" * 999) for n in range(99)))
+        for each in tmp_path.glob("source*"):
+            shutil.copy(each, folder)
+    before = {each: each.read_bytes() for each in folder.iterdir()}
+    assert len(before) >= 2
+    for key in (KEY, None):
+        refused(folder / "source", key)
+        with pytest.raises(EmbedgeError, match="not a gallery"):
+            check(folder / "source", key)
+        with pytest.raises(EmbedgeError, match="not a gallery"):
+            Gallery.for_enrolment(folder / "source", CONTRACT, key=KEY)
+    assert {each: each.read_bytes() for each in folder.iterdir()} == before
