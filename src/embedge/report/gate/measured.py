@@ -62,7 +62,7 @@ def _tar(gate: Gate, one: Comparison) -> Measured | None:
 
 def _loss(gate: Gate, first: Comparison | None, other: Comparison | None) -> Measured | None:
     """Points of TAR; where too few people carry the rate, the report does not tell it."""
-    before, after = (one and _tar(gate, one) for one in (first, other))
+    before, after = (None if one is None else _tar(gate, one) for one in (first, other))
     if before is None or after is None or before.best is None or after.best is None:
         return None
     return Measured(None, before.best - after.best, whole=False)
