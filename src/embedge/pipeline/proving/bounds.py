@@ -1,4 +1,4 @@
-"""The bounds that every artifact has to hold, asked of the far ends of intervals but for promises."""
+"""The bounds of every artifact, asked of far ends of intervals; only a promise is refuted."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
