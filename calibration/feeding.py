@@ -1,6 +1,8 @@
 """How a network wants to be fed, confirmed on faces: fed wrongly, it tells people apart worse."""
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +13,47 @@ from embedge.calibration.scores import Float32
 from embedge.runtime.encoders import unit_rows
 from embedge.runtime.encoders.preprocessing import Preprocessing
 
-__all__ = ["better_feeding", "feeding_rates", "has_pairs"]
+__all__ = [
+    "Seen",
+    "better_feeding",
+    "farther_apart",
+    "feeding_rates",
+    "has_pairs",
+    "seen_fed",
+    "untold_from",
+]
 
 _TOLERATED = 0.02
 _DIRECTIONLESS = 1e-6
+_POOR = 0.10  # an equal error rate
+_CERTAIN = 3.0  # standard errors, of which the other ways have several chances
+_ENOUGH = 6  # people, for a standard error to mean anything
+_FARTHER = 0.05  # of the gap: what a network learnt with another order of colours loses is more
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What faces say of one way: `gaps` has one number of every person with two pictures.
+
+    It is by how much they resemble themselves more than strangers, in spreads of the strangers'
+    scores: where no error is left to count, that still differs. Empty where a row has no direction.
+    """
+
+    rate: float
+    gaps: NDArray[np.float64]
+
+    @property
+    def blind(self) -> bool:
+        """People are not told apart more than by chance."""
+        return self.rate > _POOR and not _above_zero(self.gaps, enough=2)
+
+
+def seen_fed(
+    features: Callable[[Preprocessing], Float32],
+    ways: Mapping[str, Preprocessing],
+    labels: NDArray[np.generic],
+) -> dict[str, Seen]:
+    return {name: _seen(features(way), labels) for name, way in ways.items()}
 
 
 def feeding_rates(
@@ -23,7 +62,7 @@ def feeding_rates(
     labels: NDArray[np.generic],
 ) -> dict[str, float]:
     """Equal error rate of every way; one that gives rows without a direction has the worst."""
-    return {name: _rate(features(way), labels) for name, way in ways.items()}
+    return {name: seen.rate for name, seen in seen_fed(features, ways, labels).items()}
 
 
 def better_feeding(chosen: str, rates: Mapping[str, float]) -> str | None:
@@ -32,13 +71,55 @@ def better_feeding(chosen: str, rates: Mapping[str, float]) -> str | None:
     return best if rates[chosen] > rates[best] + _TOLERATED else None
 
 
+def farther_apart(chosen: Seen, other: Seen) -> bool:
+    """Whether the other way keeps the same people farther apart, certainly and not by a little."""
+    if not len(chosen.gaps) or not len(other.gaps):
+        return False
+    more = other.gaps - chosen.gaps
+    return _above_zero(more) and float(more.mean()) > _FARTHER * float(chosen.gaps.mean())
+
+
+def untold_from(chosen: str, seen: Mapping[str, Seen]) -> list[str]:
+    """The other ways that these people do not show to be worse."""
+    mine = seen[chosen].gaps
+    return [
+        name
+        for name, one in seen.items()
+        if name != chosen and len(one.gaps) and not _above_zero(mine - one.gaps)
+    ]
+
+
 def has_pairs(labels: NDArray[np.generic]) -> bool:
     """Whether two people have two pictures or more, so that anything can be told."""
     return int((np.unique(labels, return_counts=True)[1] > 1).sum()) > 1
 
 
-def _rate(rows: Float32, labels: NDArray[np.generic]) -> float:
+def _seen(rows: Float32, labels: NDArray[np.generic]) -> Seen:
+    none = np.empty(0)
     if not np.isfinite(rows).all() or (np.linalg.norm(rows, axis=1) < _DIRECTIONLESS).any():
-        return 1.0
-    rate = equal_error(pairs_within(unit_rows(rows), labels))
-    return rate.rate if isinstance(rate, EqualError) else 1.0
+        return Seen(1.0, none)
+    rows = unit_rows(rows)
+    rate = equal_error(pairs_within(rows, labels))
+    if not isinstance(rate, EqualError):
+        return Seen(1.0, none)
+    return Seen(rate.rate, _gaps(rows, labels))
+
+
+def _gaps(rows: Float32, labels: NDArray[np.generic]) -> NDArray[np.float64]:
+    scores, own = rows.astype(np.float64) @ rows.T, labels[:, None] == labels
+    spread = max(float(scores[~own].std()), _DIRECTIONLESS)
+    np.fill_diagonal(scores, np.nan)
+    people, counts = np.unique(labels, return_counts=True)
+    found = [
+        np.nanmean(scores[np.ix_(labels == one, labels == one)])
+        - scores[np.ix_(labels == one, labels != one)].mean()
+        for one in people[counts > 1]
+    ]
+    return np.array(found) / spread
+
+
+def _above_zero(gaps: NDArray[np.float64], enough: int = _ENOUGH) -> bool:
+    """Of people to come, too."""
+    if len(gaps) < enough:
+        return False
+    return float(gaps.mean()) > _CERTAIN * float(gaps.std(ddof=1)) / math.sqrt(len(gaps))

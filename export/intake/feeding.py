@@ -13,7 +13,14 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from embedge.calibration.feeding import better_feeding, feeding_rates, has_pairs
+from embedge.calibration.feeding import (
+    Seen,
+    better_feeding,
+    farther_apart,
+    has_pairs,
+    seen_fed,
+    untold_from,
+)
 from embedge.errors import EmbedgeError
 from embedge.export.intake.original import Door, Layout
 from embedge.runtime.contract import Colour, PerChannel
@@ -66,12 +73,16 @@ class Faces:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedFeeding:
-    """`source` says where it was read; `rates` are empty where no faces could confirm it."""
+    """`source` says where it was read; `rates` are empty where no faces could confirm it.
+
+    `untold` are the ways that the faces do not show to be worse.
+    """
 
     way: Preprocessing
     name: str
     source: str
     rates: dict[str, float]
+    untold: tuple[str, ...] = ()
 
 
 def feeding_of(
@@ -93,8 +104,7 @@ def feeding_of(
         ways = {name: one for name, one in PREPROCESSING.items() if name.endswith("-plain")}
     labelled = faces is not None and has_pairs(faces.labels)
     if way is None:
-        rates = _rates(features, ways, faces) if labelled else {}
-        raise _unstated(ways, rates)
+        raise _unstated(ways, _seen(features, ways, faces) if labelled else {})
     if door.whole_numbers and (way.mean, way.std) != (0.0, 1.0):
         raise EmbedgeError(
             "E-FEEDING",
@@ -104,17 +114,45 @@ def feeding_of(
     if not labelled:
         _agree(way, reach)
         return ConfirmedFeeding(way, named(way), source, {})
-    chosen = named(way)
-    rates = _rates(features, {**ways, chosen: way}, faces)
-    best = better_feeding(chosen, rates)
+    twin, chosen = _other_order(way), named(way)
+    ways |= {chosen: way, named(twin): twin}
+    seen = _seen(features, ways, faces)
+    _require_best(chosen, source, ways, seen)
+    rates = {name: one.rate for name, one in seen.items()}
+    return ConfirmedFeeding(way, chosen, source, rates, tuple(untold_from(chosen, seen)))
+
+
+def _require_best(
+    chosen: str, source: str, ways: dict[str, Preprocessing], seen: dict[str, Seen]
+) -> None:
+    """Refuse where another way is clearly better, and where nobody is told apart."""
+    mine, twin = seen[chosen], named(_other_order(ways[chosen]))
+    best = better_feeding(chosen, {name: one.rate for name, one in seen.items()})
+    told = f"has an equal error rate of {mine.rate:.1%} on faces"
     if best is not None:
-        raise EmbedgeError(
-            "E-FEEDING",
-            f"fed {chosen}, as {source}, this network has an equal error rate of"
-            f" {rates[chosen]:.1%} on faces, fed {best} of {rates[best]:.1%}",
-            remedy=f"State {flags_of(ways[best])}, or check that the faces are aligned",
-        )
-    return ConfirmedFeeding(way, chosen, source, rates)
+        told += f", fed {best} of {seen[best].rate:.1%}"
+    elif farther_apart(mine, seen[twin]):
+        best = twin
+        told = f"keeps {len(mine.gaps)} people less far apart than fed {twin}"
+    if best is not None:
+        remedy = f"State {flags_of(ways[best])}, or check that the faces are aligned"
+    elif mine.blind:
+        told += ": it does not tell people apart, so nothing confirms how it is fed"
+        remedy = "Check the network, its --output, and that every folder is one person"
+    else:
+        return
+    what = f"fed {chosen}, as {source}, this network {told}"
+    raise EmbedgeError("E-FEEDING", what, remedy=remedy)
+
+
+def _other_order(way: Preprocessing) -> Preprocessing:
+    """Red and blue change places, each with its own numbers."""
+
+    def turned(value: PerChannel) -> PerChannel:
+        return (value[2], value[1], value[0]) if isinstance(value, tuple) else value
+
+    colour: Colour = "BGR" if way.colour == "RGB" else "RGB"
+    return Preprocessing(colour, turned(way.mean), turned(way.std))
 
 
 def named(way: Preprocessing) -> str:
@@ -130,11 +168,11 @@ def flags_of(way: Preprocessing) -> str:
     return f"--mean {told(way.mean)} --std {told(way.std)} --colour {way.colour}"
 
 
-def _rates(
+def _seen(
     features: Features, ways: dict[str, Preprocessing], faces: Faces | None
-) -> dict[str, float]:
+) -> dict[str, Seen]:
     assert faces is not None  # whoever asks has looked
-    return feeding_rates(features, ways, faces.labels)
+    return seen_fed(features, ways, faces.labels)
 
 
 def _joined(stated: Stated, written: Stated) -> Preprocessing | None:
@@ -191,14 +229,23 @@ def _agree(way: Preprocessing, reach: Reach) -> None:
         )
 
 
-def _unstated(ways: dict[str, Preprocessing], rates: dict[str, float]) -> EmbedgeError:
+def _unstated(ways: dict[str, Preprocessing], seen: dict[str, Seen]) -> EmbedgeError:
     what, remedy = "this model does not say how it is fed", "State --mean, --std and --colour"
-    if rates:
-        best = min(rates, key=lambda name: rates[name])
-        told = ", ".join(f"{name} {rate:.1%}" for name, rate in rates.items())
+    if seen:
+        told = ", ".join(f"{name} {one.rate:.1%}" for name, one in seen.items())
         what += f"; equal error rates on these faces: {told}"
-        remedy = f"State it as its makers do; on these faces {flags_of(ways[best])} is best"
+        remedy += f" as its makers do; {_liked(ways, seen)}"
     return EmbedgeError("E-FEEDING-UNSTATED", what, remedy=remedy)
+
+
+def _liked(ways: dict[str, Preprocessing], seen: dict[str, Seen]) -> str:
+    best = min(seen, key=lambda name: (seen[name].rate, -seen[name].gaps.sum()))
+    if seen[best].blind:
+        return "these faces are not told apart, whatever it is"
+    others = untold_from(best, seen)
+    if others:
+        return f"these faces cannot tell {flags_of(ways[best])} from {', '.join(others)}"
+    return f"on these faces {flags_of(ways[best])} is best"
 
 
 def _numbers(value: PerChannel) -> tuple[float, ...]:

@@ -46,7 +46,8 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def spoil(value: Any) -> None:
-        value["verdict"]["gates"][-1].update(value=5.0, passed=False, at_best=6.0)
+        gates = {gate["name"]: gate for gate in value["verdict"]["gates"]}
+        gates["thresholds hold"].update(value=5.0, passed=False)
         value["verdict"]["passed"] = False
 
     path = tmp_path_factory.mktemp("bad") / "report.json"
@@ -84,7 +85,7 @@ def test_diff_says_what_got_worse(good: Path, bad: Path, tmp_path: Path) -> None
     page = tmp_path / "diff.html"
     done = embedge("report", "diff", good, bad, "--html", page)
     assert done.returncode == 0, done.stderr
-    assert "worse   gate no re-enrolment: passed → failed" in done.stdout
+    assert "worse   gate thresholds hold: passed → failed" in done.stdout
     assert "1 regression<" in page.read_text()
     assert embedge("report", "diff", good, bad, "--fail").returncode == 3
     assert embedge("report", "diff", bad, good, "--fail").returncode == 0
@@ -97,7 +98,7 @@ def test_diff_says_what_got_worse(good: Path, bad: Path, tmp_path: Path) -> None
     assert "E-INCOMPARABLE" in done.stderr
     assert "no comparison is in both reports" in done.stderr
     told = json.loads(embedge("report", "diff", good, bad, "--json").stdout)
-    assert [one["what"] for one in told["changes"] if one["regression"]] == ["gate no re-enrolment"]
+    assert [one["what"] for one in told["changes"] if one["regression"]] == ["gate thresholds hold"]
 
 
 def test_merge_of_a_report_with_itself_adds_a_device(good: Path, tmp_path: Path) -> None:
@@ -124,7 +125,7 @@ def test_gate_passes_and_fails(good: Path, bad: Path, policy: Path) -> None:
     assert "FAIL" not in done.stdout
     done = embedge("gate", bad, "--policy", policy)
     assert done.returncode == 3
-    assert "FAIL  gate no re-enrolment" in done.stdout
+    assert "FAIL  gate thresholds hold" in done.stdout
     assert "E-GATE" in done.stderr
     told = json.loads(embedge("gate", bad, "--policy", policy, "--json").stdout)
     assert not told["passed"]
@@ -135,7 +136,7 @@ def test_gate_and_diff_run_on_the_base_install(good: Path, bad: Path, policy: Pa
     assert on_a_device("gate", good, "--policy", policy).returncode == 0
     assert on_a_device("gate", bad, "--policy", policy).returncode == 3
     done = on_a_device("report", "diff", good, bad)
-    assert "worse   gate no re-enrolment: passed → failed" in done.stdout, done.stderr
+    assert "worse   gate thresholds hold: passed → failed" in done.stdout, done.stderr
 
 
 def test_a_device_on_the_base_install_benches_and_writes_its_figures(tmp_path: Path) -> None:

@@ -106,7 +106,10 @@ def feeding_text(feeding: "ConfirmedFeeding") -> str:
     line = f"fed {feeding.name} ({feeding.source})"
     if feeding.name in feeding.rates:
         rate = feeding.rates[feeding.name]
-        return f"{line}, confirmed on faces: equal error rate {rate:.1%}{_doubt(rate)}"
+        told = ", confirmed on faces: "
+        if feeding.untold:
+            told = f"; these faces cannot tell it from {', '.join(feeding.untold)}; "
+        return f"{line}{told}equal error rate {rate:.1%}{_doubt(rate)}"
     if feeding.source == "the model's own metadata":
         return line
     return f"{line}; no two people have two pictures each, so no face confirms it"

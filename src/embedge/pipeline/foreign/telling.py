@@ -15,6 +15,7 @@ from embedge.bench.results import Latency
 from embedge.calibration.evaluation.figures import Acquisition, Key
 from embedge.calibration.evaluation.worst import ScoredPair
 from embedge.export.int8.budget.precision_plan import PrecisionPlan
+from embedge.export.intake.feeding import named
 from embedge.export.intake.intake import TakenIn
 from embedge.files import sha256_file
 from embedge.pipeline.foreign.people import People
@@ -37,6 +38,7 @@ from embedge.report.model import (
 from embedge.report.render.pictures import worst_section
 from embedge.runtime.bundle.bundle import Artifact as Graph
 from embedge.runtime.bundle.writer import write_bundle
+from embedge.runtime.encoders.preprocessing import fed_digest
 from embedge.runtime.selftest.golden import GOLDEN
 from embedge.train.data.dataset import SIDE
 from embedge.typed import plain, structured
@@ -63,6 +65,11 @@ class Told:
     @property
     def name(self) -> str:
         return re.sub(r"[^A-Za-z0-9._-]", "-", self.model.stem).strip(".-") or "model"
+
+    @property
+    def digest(self) -> str:
+        """What a teacher made from this file and feeding is named by."""
+        return fed_digest(sha256_file(self.model), named(self.taken.feeding.way))
 
     def artifacts(self) -> Iterator[Artifact]:
         for name, path in self.graphs.items():
@@ -94,7 +101,7 @@ def report_from(told: Told, fmr: float, licence: str | None, seed: int) -> Repor
         title=f"{told.name}: a network as it came, on {findings.dataset.name}",
         command=told.command,
         verdict=Verdict.of(proof_gates(bounds_at(fmr), findings)),
-        space=Space(contract.space, contract.model, contract.digest),
+        space=Space(contract.space, told.digest, contract.digest),
         models=(_model(told),),
         artifacts=tuple(told.artifacts()),
         evaluation=_evaluation(told),
@@ -145,7 +152,7 @@ def _provenance(told: Told, licence: str | None, seed: int) -> Provenance:
     feeding = told.taken.feeding
     return Provenance(
         versions={"embedge": __version__, "python": platform.python_version(), **_versions()},
-        teacher_digest=told.taken.contract.model,
+        teacher_digest=told.digest,
         data_fingerprint=told.people.faces.fingerprint,
         held_out_fingerprint=told.findings.dataset.fingerprint,
         calibration_sha256=told.people.calibration_sha256,

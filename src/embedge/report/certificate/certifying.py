@@ -17,7 +17,7 @@ from embedge.calibration.evaluation.subjects import STATED, EvaluatedModel, open
 from embedge.calibration.intervals.rates import CONFIDENCE
 from embedge.calibration.people.splits import split_subjects
 from embedge.errors import EmbedgeError
-from embedge.files import sha256_file, sha256_json
+from embedge.files import sha256_file
 from embedge.progress import Progress
 from embedge.report.certificate.certificate import (
     Certificate,
@@ -37,7 +37,7 @@ from embedge.report.papers.faces import (
 )
 from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.contract import require_same_space
-from embedge.runtime.encoders.preprocessing import FEEDINGS
+from embedge.runtime.encoders.preprocessing import FEEDINGS, fed_digest
 
 __all__ = ["Asked", "certified"]
 
@@ -154,7 +154,7 @@ def _old_model(bundle: Bundle, asked: Asked) -> tuple[EvaluatedModel, str]:
 def _named_by(bundle: Bundle, old: Path) -> str:
     stated, file = bundle.provenance.get("teacher_digest"), sha256_file(old)
     for name in FEEDINGS:
-        if stated == sha256_json({"file": file, "preprocessing": name}):
+        if stated == fed_digest(file, name):
             return name
     raise EmbedgeError(
         "E-CERTIFY-TEACHER",

@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from embedge.calibration.evaluation.figures import Comparison, TarPoint
 from embedge.calibration.evaluation.integrity import DataFault
+from embedge.report.gate.measured import measured_of
 from embedge.report.model import Gate, Report
 
 __all__ = ["contradictions"]
@@ -22,7 +23,7 @@ def contradictions(report: Report) -> list[str]:
         *_twice("artifacts", (one.name for one in report.artifacts)),
         *(line for gate in report.verdict.gates for line in _impossible(gate)),
         *(line for one in report.comparisons for line in _comparison(one)),
-        *_accuracy(report),
+        *_figures(report),
         *_faults(report),
     ]
 
@@ -77,19 +78,28 @@ def _point(what: str, point: TarPoint, one: Comparison) -> Iterator[str]:
             yield f"{what}: {count:,} {kind} of {pairs:,} pairs are not the rate {rate:g}"
 
 
-def _accuracy(report: Report) -> Iterator[str]:
-    known = {f"accuracy: {one.key}": one for one in report.comparisons}
+def _figures(report: Report) -> Iterator[str]:
+    """Gates that say something else than what they are of."""
     for gate in report.verdict.gates:
-        one = known.get(gate.name)
-        if one is None:
+        found = measured_of(gate, report)
+        if found is None:
             continue
-        eer = one.eer
-        told = [(gate.value, None if eer is None else 100 * eer.high)]
+        told = [(gate.value, found.value)] if found.whole else []
         if gate.at_best is not None:
-            told.append((gate.at_best, None if eer is None else 100 * eer.rate))
-        for said, found in told:
-            if not _agree(said, found):
-                yield f"gate '{gate.name}' says {said}, and its comparison {found}"
+            told.append((gate.at_best, found.best))
+        for said, measured in told:
+            if not _agree(said, measured):
+                yield f"gate '{gate.name}' says {said}, and its comparison {measured}"
+        if not found.whole and _better(gate, found.best):
+            yield f"gate '{gate.name}' says {gate.value}, better than its comparison {found.best}"
+
+
+def _better(gate: Gate, best: float | None) -> bool:
+    """Whether the far end is nearer than the rate itself."""
+    if gate.value is None or best is None:
+        return gate.value is None
+    sign = 1 if gate.direction == "max" else -1
+    return sign * gate.value < sign * best - _ROUNDED
 
 
 def _agree(said: float | None, found: float | None) -> bool:

@@ -61,15 +61,18 @@ def test_slower_is_worse_and_larger_is_worse(sample: Report) -> None:
     assert found["verification, end to end: p50"].turn == "same"
 
 
+def _gate(value: Any, name: str) -> Any:
+    return next(gate for gate in value["verdict"]["gates"] if gate["name"] == name)
+
+
 def test_a_gate_that_fails_now_is_a_regression(sample: Report) -> None:
     def fail(value: Any) -> None:
-        gate = value["verdict"]["gates"][-1]
-        gate.update(value=3.0, passed=False)
+        _gate(value, "thresholds hold").update(value=3.0, passed=False)
         value["verdict"]["passed"] = False
 
     after = edited(sample, fail)
-    assert by_name(sample, after)["gate no re-enrolment"].regression
-    assert by_name(after, sample)["gate no re-enrolment"].turn == "better"
+    assert by_name(sample, after)["gate thresholds hold"].regression
+    assert by_name(after, sample)["gate thresholds hold"].turn == "better"
 
 
 def test_what_vanished_is_told(sample: Report) -> None:
@@ -184,15 +187,15 @@ def test_what_is_no_longer_shown_is_worse_than_passed_and_better_than_failed(
     sample: Report,
 ) -> None:
     def missed(value: Any, at_best: float) -> None:
-        gate = value["verdict"]["gates"][-1]  # no re-enrolment, at least 50 %
-        gate.update(value=40.0, passed=False, at_best=at_best)
+        gate = _gate(value, "thresholds hold")  # at most 1
+        gate.update(value=2.0, passed=False, at_best=at_best)
         value["verdict"]["passed"] = False
 
     def short(value: Any) -> None:
-        missed(value, 60.0)
+        missed(value, 0.9)
 
     def failed(value: Any) -> None:
-        missed(value, 45.0)
+        missed(value, 1.5)
 
     fewer, lost = edited(sample, short), edited(sample, failed)
     for before, after, turn in (
@@ -200,5 +203,5 @@ def test_what_is_no_longer_shown_is_worse_than_passed_and_better_than_failed(
         (fewer, lost, "worse"),
         (lost, fewer, "better"),
     ):
-        assert by_name(before, after)["gate no re-enrolment"].turn == turn
-    assert by_name(sample, fewer)["gate no re-enrolment"].after == "not shown"
+        assert by_name(before, after)["gate thresholds hold"].turn == turn
+    assert by_name(sample, fewer)["gate thresholds hold"].after == "not shown"

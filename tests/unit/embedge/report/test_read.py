@@ -204,3 +204,28 @@ def test_gates_are_held_against_what_they_name(
     forged(found)
     with pytest.raises(EmbedgeError, match=complaint):
         report_from_json(found)
+
+
+def _edited_gate(name: str, change: dict[str, Any], value: Any) -> None:
+    (found,) = [one for one in value["verdict"]["gates"] if one["name"] == name]
+    found.update(at_best=None, needs=None, passed=True, **change)
+    value["verdict"]["passed"] = all(one["passed"] for one in value["verdict"]["gates"])
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("equal error rate", {"value": 5.0, "bound": 5.0}),
+        ("no re-enrolment", {"value": 99.5, "bound": 50.0}),
+        ("int8-cpu parity", {"value": 0.9999, "bound": 0.95}),
+        ("int8-cpu accuracy", {"value": -50.0, "bound": 1.0}),
+    ],
+)
+def test_a_gate_is_held_against_the_figure_in_its_own_report(
+    sample: Report, name: str, change: dict[str, Any]
+) -> None:
+    value = plain(sample)
+    assert report_from_json(value) == sample
+    _edited_gate(name, change, value)
+    with pytest.raises(EmbedgeError, match=f"gate '{name}' says {change['value']}, "):
+        report_from_json(value)

@@ -20,7 +20,8 @@ def good(tmp_path: Path) -> Path:
 @pytest.fixture
 def bad(tmp_path: Path) -> Path:
     def spoil(value: Any) -> None:
-        value["verdict"]["gates"][-1].update(value=5.0, passed=False, at_best=6.0)
+        gates = {gate["name"]: gate for gate in value["verdict"]["gates"]}
+        gates["thresholds hold"].update(value=5.0, passed=False)
         value["verdict"]["passed"] = False
 
     path = tmp_path / "bad.json"

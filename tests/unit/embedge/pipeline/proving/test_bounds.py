@@ -2,10 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 from sample_report import sample_findings
 
+from embedge.calibration.evaluation.integrity import DataFault
 from embedge.pipeline.proving.bounds import Bounds, passing, proof_gates
+from embedge.pipeline.proving.faults import faults_of, picture_digests
 from embedge.pipeline.recipe import Gates
+from embedge.train.data import FaceSet
 
 BOUNDS = Bounds(fmr=0.01, threshold_fmr=0.01, whom="the network as it came", alone="fp32")
 
@@ -47,3 +51,20 @@ def test_an_artifact_passes_by_the_gates_that_are_its_own_and_by_its_threshold()
     blind = replace(findings.artifacts["fp16"], threshold=None)
     findings = replace(findings, artifacts={**findings.artifacts, "fp16": blind})
     assert held(0.5) == every - {"fp16"}
+
+
+def test_labels_that_a_poor_network_cannot_judge_are_not_said_to_be_looked_at() -> None:
+    """What faults_of finds of rows that tell nobody apart, in the gate that tells of it."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (24, 8, 8, 3)).astype(np.uint8)
+    labels, names = np.repeat(np.arange(8), 3), tuple(f"p{n}" for n in range(8))
+    faces = FaceSet("f", images, labels, names, "f" * 64)
+    rows = np.full((24, 4), 0.5, np.float32)
+    poor = tuple(faults_of(faces, picture_digests(faces), rows))
+
+    def told(*faults: DataFault) -> str:
+        gates = proof_gates(BOUNDS, replace(sample_findings(), findings=faults))
+        return next(gate.what for gate in gates if gate.name == "held-out people")
+
+    assert "shuffled labels and people with two roles were looked for" in told()
+    assert "shuffled labels were not: the teacher tells people apart too poorly" in told(*poor)

@@ -69,7 +69,7 @@ def test_a_network_of_another_form_answers_as_its_twin_with_a_contract(
         np.testing.assert_allclose(ours.features(faces), expected.features(faces), rtol=1e-4)
         assert ours.contract.space == "shared"
     assert "stated" in found.contract_from
-    assert "confirmed on faces" in found.contract_from
+    assert "these faces cannot tell it from" in found.contract_from  # four people
     assert found.digest == sha256_file(model)
     assert found.digest != known.digest
 

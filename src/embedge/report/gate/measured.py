@@ -1,0 +1,68 @@
+"""What a gate's value is of, where that stands in the same report."""
+
+import re
+from dataclasses import dataclass
+
+from embedge.calibration.evaluation.figures import Comparison, Key, Side
+from embedge.report.model import Gate, Report
+
+__all__ = ["Measured", "measured_of"]
+
+_AT_RATE = re.compile(r"at FMR ([0-9.e+-]+)")
+_TEACHER, _FLOAT = Side("teacher"), Side("student", "fp32")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A gate's `value` and the rate itself; None was not measured.
+
+    A loss is told without its interval: then only the rate is known, and `whole` is False.
+    """
+
+    value: float | None
+    best: float | None
+    whole: bool = True
+
+
+def measured_of(gate: Gate, report: Report) -> Measured | None:
+    """None where the report does not hold it."""
+    known = {one.key: one for one in report.comparisons}
+    for key, one in known.items():
+        if gate.name == f"accuracy: {key}":
+            return _equal_error(one)
+    if gate.name == "equal error rate" and (alone := known.get(Key(_FLOAT, _FLOAT))):
+        return _equal_error(alone)
+    if gate.name == "no re-enrolment" and (across := known.get(Key(_TEACHER, _FLOAT))):
+        return _tar(gate, across)
+    for artifact in report.artifacts:
+        nearness = artifact.cosine_to_torch
+        # a gate of one runtime against another is called alike, and is of other figures
+        to_torch = gate.what.startswith(f"cosine of {artifact.name} to ")
+        if gate.name == f"{artifact.name} parity" and to_torch and nearness is not None:
+            return Measured(nearness.p1, nearness.p1)
+        if gate.name == f"{artifact.name} accuracy":
+            side = Side("student", artifact.name)
+            return _loss(gate, known.get(Key(_FLOAT, _FLOAT)), known.get(Key(side, side)))
+    return None
+
+
+def _equal_error(one: Comparison) -> Measured:
+    if one.eer is None:
+        return Measured(None, None)
+    return Measured(100 * one.eer.high, 100 * one.eer.rate)
+
+
+def _tar(gate: Gate, one: Comparison) -> Measured | None:
+    rate = _AT_RATE.search(gate.what)
+    point = one.tar_at(float(rate[1])) if rate else None
+    if point is None or point.tar is None:
+        return None
+    return Measured(100 * (point.low or 0.0), 100 * point.tar)
+
+
+def _loss(gate: Gate, first: Comparison | None, other: Comparison | None) -> Measured | None:
+    """Points of TAR; where too few people carry the rate, the report does not tell it."""
+    before, after = (None if one is None else _tar(gate, one) for one in (first, other))
+    if before is None or after is None or before.best is None or after.best is None:
+        return None
+    return Measured(None, before.best - after.best, whole=False)
