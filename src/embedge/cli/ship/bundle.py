@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from embedge.cli.numbers import COUNT, RATE, SECONDS, SEED
 from embedge.cli.ship.foreign_options import asked_of, feeding_text, foreign_options
 
 WRITES = ("out",)  # options that name outputs
@@ -21,14 +22,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--int8", action="store_true", help="INT8 graphs for CPUs and TensorRT too")
     parser.add_argument("--detector", type=Path, metavar="D.onnx", help="packed into the bundle")
     parser.add_argument(
-        "--fmr", type=float, default=1e-3, help="false match rate that the thresholds keep"
+        "--fmr", type=RATE, default=1e-3, help="false match rate that the thresholds keep"
     )
-    parser.add_argument("--count", type=int, default=256, metavar="N", help="calibration pictures")
+    parser.add_argument("--count", type=COUNT, default=256, metavar="N", help="to calibrate on")
     parser.add_argument(
-        "--most", type=int, default=4000, metavar="N", help="pictures that are read"
+        "--most", type=COUNT, default=4000, metavar="N", help="pictures that are read"
     )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=20.0, help="time spent on the latency")
+    parser.add_argument("--seed", type=SEED, default=0)
+    parser.add_argument("--seconds", type=SECONDS, default=20.0, help="time spent on the latency")
     parser.add_argument("--space", metavar="ID", help="of the embeddings, if another model has it")
     parser.add_argument("--licence", help="of the weights, for the report")
     parser.add_argument("--quiet", action="store_true")

@@ -26,10 +26,3 @@ def test_a_bundle_does_not_take_the_place_of_its_network(
     said = told([str(model), "--faces", str(tmp_path), "--out", str(model)], capsys)
     assert "E-OVERWRITE" in said
     assert model.read_bytes() == b"x"
-
-
-def test_feeding_is_checked_before_anything_is_read(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    said = told([str(tmp_path / "a.onnx"), "--faces", "nowhere", "--std", "0"], capsys)
-    assert "--std is not above zero" in said
