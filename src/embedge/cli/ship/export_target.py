@@ -77,6 +77,8 @@ def _figures(proven: "Proven") -> dict[str, Any]:
 
 
 def _text(proven: "Proven") -> str:
+    from embedge.report.gate.text import shortage_lines
+
     name, cosine = proven.artifact.name, proven.parity
     times = ", ".join(
         f"{row.artifact} {row.p50 or row.max:.2f} ms ({row.provider})"
@@ -86,6 +88,7 @@ def _text(proven: "Proven") -> str:
         f"{name}  {proven.bytes:,} bytes, added to the bundle\n"
         f"cosine to fp32 on {cosine.n} faces: p1 {cosine.p1:.6f}, lowest {cosine.min:.6f}\n"
         f"median, one thread, interleaved: {times}{_slower(proven)}{_threshold(proven)}"
+        + "".join(f"\n{line}" for line in shortage_lines(proven.report))
     )
 
 
