@@ -92,7 +92,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-licence", metavar="TEXT", help="of the faces, told in the report")
     parser.add_argument("--flip", choices=("none", "sum"), help=FLIP)
     parser.add_argument("--space", help="name the space that foreign ONNX files share")
-    feeding_options(parser.add_argument_group(FOREIGN))
+    foreign = parser.add_argument_group(FOREIGN)
+    feeding_options(foreign)
+    foreign.add_argument(
+        "--embedding", metavar="NAME", help="which of several outputs is it; state the feeding too"
+    )
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep embeddings here")
     parser.add_argument("--threads", type=THREADS, help="of the encoder (default: all cores)")
     add_runtime_option(parser)

@@ -6,6 +6,7 @@ third set the thresholds, half are judged. FACES is a folder of aligned crops, P
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")
     parser.add_argument("--faces", type=Path, required=True, metavar="DIR", help="PERSON/PICTURE")
     parser.add_argument("--out", type=Path, metavar="DIR", help="else MODEL.embedge here")
+    parser.add_argument("--update", action="store_true", help="replace the bundle that is there")
     parser.add_argument("--int8", action="store_true", help="INT8 graphs for CPUs and TensorRT too")
     parser.add_argument("--detector", type=Path, metavar="D.onnx", help="packed into the bundle")
     parser.add_argument(
@@ -39,18 +41,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from embedge.errors import GateFailed
+    from embedge.errors import EmbedgeError, GateFailed
     from embedge.optional import require
     from embedge.pipeline.foreign.bundling import Wanted, bundled
     from embedge.progress import Progress
     from embedge.report.gate.text import gate_lines, shortage_lines
 
     require("onnx", extra="export")
+    out = options.out or Path(f"{options.model.stem}.embedge")
+    if not options.update and os.path.lexists(out) and not _empty(out):
+        raise EmbedgeError(
+            "E-BUNDLE-EXISTS",
+            "there is something here already; nothing was changed",
+            where=out,
+            remedy="Choose another --out, or add --update to replace the bundle",
+        )
     outcome = bundled(
         Wanted(
             model=options.model,
             faces=options.faces,
-            out=options.out or Path(f"{options.model.stem}.embedge"),
+            out=out,
             asked=replace(asked_of(options), space=options.space),
             int8=options.int8,
             detector=options.detector,
@@ -78,3 +88,7 @@ def run(options: argparse.Namespace) -> int:
             remedy="See in the report where it is lost; give more faces, or a larger --fmr",
         )
     return 0
+
+
+def _empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from tiny_bundles import tiny_bundle
 
 from embedge.cli import main
 
@@ -16,6 +17,19 @@ def test_a_network_that_is_not_there_is_one_sentence(
     said = told([str(tmp_path / "none.onnx"), "--faces", str(tmp_path)], capsys)
     assert said.startswith("embedge: E-")
     assert "none.onnx" in said
+
+
+def test_a_bundle_that_is_there_is_replaced_only_when_told_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tiny_bundle(tmp_path / "tiny.embedge")
+    manifest = (there / "manifest.json").read_bytes()
+    asked = [str(tmp_path / "none.onnx"), "--faces", str(tmp_path / "f"), "--out", str(there)]
+    assert "E-BUNDLE-EXISTS" in (said := told(asked, capsys))
+    assert "--update" in said
+    assert "E-BUNDLE-EXISTS" not in told([*asked, "--update"], capsys)
+    assert "E-BUNDLE-EXISTS" not in told([*asked[:-1], str(tmp_path / "new")], capsys)
+    assert (there / "manifest.json").read_bytes() == manifest
 
 
 def test_a_bundle_does_not_take_the_place_of_its_network(
