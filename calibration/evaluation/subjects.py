@@ -79,7 +79,7 @@ def opened_model(
         read = found.files.__getitem__
         encoder = encoder_of_files(found.artifact, read, contract, threads=threads)
     if found.source not in STATED:
-        require_steady(encoder.features, contract.size)
+        require_steady(encoder.features, contract.size, path)
     # a threshold holds for the embeddings it was measured on, mirrored pictures or not
     threshold = found.artifact.threshold if contract == found.contract else None
     return EvaluatedModel(found.side, encoder, found.digest, found.source, threshold)

@@ -110,7 +110,9 @@ def unit_rows(rows: NDArray[Real]) -> NDArray[Real]:
     return np.asarray(rows / np.maximum(lengths, 1e-12), rows.dtype)
 
 
-def require_steady(features: Callable[[RgbImage], Embeddings], size: int) -> None:
+def require_steady(
+    features: Callable[[RgbImage], Embeddings], size: int, where: str | None = None
+) -> None:
     """Refuse a network whose answer to a picture hangs on chance, or on what comes beside it."""
     pictures = np.random.default_rng(0).integers(0, 256, (4, size, size, 3), np.uint8)
     with np.errstate(invalid="ignore"):  # whoever embeds refuses what is no number
@@ -121,5 +123,6 @@ def require_steady(features: Callable[[RgbImage], Embeddings], size: int) -> Non
             raise EmbedgeError(
                 "E-UNSTEADY",
                 f"the network answers one picture differently {what}",
+                where=where,
                 remedy="Export it in evaluation mode (model.eval()), without what mixes a batch",
             )

@@ -64,8 +64,9 @@ def test_an_answer_that_hangs_on_more_than_the_picture_is_refused(
     foreign: str, nodes: list[onnx.NodeProto], what: str
 ) -> None:
     opened_model(foreign).encoder.close()
-    with pytest.raises(EmbedgeError, match=f"E-UNSTEADY.*{what}"):
+    with pytest.raises(EmbedgeError, match=f"E-UNSTEADY.*{what}") as caught:
         opened_model(mixing(foreign, *nodes))
+    assert caught.value.where == foreign
     crops = np.stack([face_like(seed) for seed in range(3)])
     stated = Asked(Stated((127.5,), (127.5,), "RGB"))
     with pytest.raises(EmbedgeError, match=f"E-UNSTEADY.*{what}"):
