@@ -9,7 +9,7 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.bundle.bundle import Artifact, Bundle
 from embedge.runtime.bundle.manifest import ONNX_RUNTIME, Runtime
 from embedge.runtime.contract import EmbeddingContract, Flip
-from embedge.runtime.encoders import RowEncoder
+from embedge.runtime.encoders import RowEncoder, require_steady
 from embedge.runtime.encoders.bundled import chosen_artifact, encoder_of_files, files_of, reads
 from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
 from embedge.runtime.encoders.preprocessing import FEEDINGS
@@ -18,6 +18,8 @@ from embedge.runtime.threshold import Threshold
 
 __all__ = ["STATED", "EvaluatedModel", "TakenModel", "opened_model"]
 
+_ONE_PICTURE = "Give an embedding network: one picture in, one embedding out"
+_ONE_ROW = "Name the embedding: embedge evaluate --embedding NAME, or embedge bundle --output NAME"
 STATED = ("the bundle's manifest", "the model's own metadata")
 
 _CONVENTION = (
@@ -76,6 +78,8 @@ def opened_model(
     else:
         read = found.files.__getitem__
         encoder = encoder_of_files(found.artifact, read, contract, threads=threads)
+    if found.source not in STATED:
+        require_steady(encoder.features, contract.size, path)
     # a threshold holds for the embeddings it was measured on, mirrored pictures or not
     threshold = found.artifact.threshold if contract == found.contract else None
     return EvaluatedModel(found.side, encoder, found.digest, found.source, threshold)
@@ -130,7 +134,7 @@ def _found(
         ) from error
     digest = hashlib.sha256(data).hexdigest()
     if taken is None:
-        contract, source = _contract(data, space)
+        contract, source = _contract(data, space, place)
     else:
         data, contract, source = taken.data, taken.contract, taken.source
     run = _onnx_file(place.name, runtime)
@@ -148,19 +152,31 @@ def _onnx_file(name: str, runtime: Runtime | None) -> Artifact:
     )
 
 
-def _contract(data: bytes, space: str | None) -> tuple[EmbeddingContract, str]:
+def _contract(data: bytes, space: str | None, place: Path) -> tuple[EmbeddingContract, str]:
     session = ort_session(data)
     if METADATA_KEY in session.get_modelmeta().custom_metadata_map:
         return OrtEncoder(data).contract, STATED[1]
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    shape = inputs[0].shape if len(inputs) == 1 else []
-    dim = outputs[0].shape[-1] if len(outputs) == 1 else None
-    if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3] or not isinstance(dim, int):
+    for kind, ends, remedy in (("inputs", inputs, _ONE_PICTURE), ("outputs", outputs, _ONE_ROW)):
+        if len(ends) != 1:
+            told = ", ".join(f"{end.name} {end.shape}" for end in ends)
+            raise EmbedgeError(
+                "E-CONTRACT",
+                f"the model has {len(ends)} {kind}: {told}",
+                where=place,
+                remedy=remedy,
+            )
+    shape, row = inputs[0].shape, outputs[0].shape
+    square = len(shape) == 4 and shape[1] == 3 and shape[2] == shape[3]
+    if not square or len(row) != 2 or not isinstance(row[1], int):
         raise EmbedgeError(
             "E-CONTRACT",
-            f"no contract can be read from this model: input {shape}, embedding of length {dim}",
-            remedy="Export it with embedge, or with a fixed image size and embedding length",
+            f"no contract can be read from this model: input {shape}, output {row}, not one square"
+            " picture in and one row of numbers out",
+            where=place,
+            remedy="Export it with a fixed image size and embedding length",
         )
+    dim = row[1]
     digest = hashlib.sha256(data).hexdigest()
     size = shape[2] if isinstance(shape[2], int) else 112
     return EmbeddingContract(space or f"foreign:{digest[:16]}", digest, dim, size), _CONVENTION

@@ -30,7 +30,7 @@ from embedge.export.intake.models import (
 from embedge.export.intake.original import Door, Original, door_of
 from embedge.files import sha256_file
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders import unit_rows
+from embedge.runtime.encoders import require_steady, unit_rows
 from embedge.runtime.encoders.ort import METADATA_KEY
 from embedge.runtime.encoders.preprocessing import Preprocessing, fed_digest
 
@@ -107,6 +107,8 @@ def _taken_in(path: Path, images: Images, asked: Asked, faces: Faces | None) -> 
     few = _few(images, door)
     model, door = _in_float32(model, door, few)
     original = Original.of(model, door)
+    blank = original.contract("unknown")
+    require_steady(lambda some: original.features(some, blank), door.size)
     contract, feeding = _fed(path, asked, original, faces)
     steps = _Steps(Proof(few, original.features(few, contract)), door, contract)
     model = steps.model("plain form", plain_model(model))

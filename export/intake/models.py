@@ -52,13 +52,13 @@ def with_one_output(model: onnx.ModelProto, wanted: str | None) -> onnx.ModelPro
         raise EmbedgeError(
             "E-OUTPUT",
             f"the model has {len(names)} outputs: {told}",
-            remedy="Say which is the embedding: --output NAME",
+            remedy="Say which is the embedding: --output NAME, of evaluate --embedding NAME",
         )
     if wanted is not None and wanted not in names:
         raise EmbedgeError(
             "E-OUTPUT",
             f"the model has no output {wanted!r}; it has {', '.join(names)}",
-            remedy="Name one of them with --output",
+            remedy="Name one of them with --output, of evaluate with --embedding",
         )
     kept = [item for item in model.graph.output if wanted in (None, item.name)]
     del model.graph.output[:]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from embedge.errors import EmbedgeError
+from embedge.printed import counted
 from embedge.runtime.contract import ARCFACE_112, EmbeddingContract
 from embedge.runtime.encoders import tensor_from_crops
 from embedge.runtime.encoders.sessions import ort_session, run_session
@@ -21,6 +22,7 @@ Rows = NDArray[np.float32]
 _DOORS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.UINT8}
 _LAYERS = {"Conv", "Gemm", "MatMul"}
 _BATCH = 16
+_NAME_ONE = "Name an embedding with --output, of evaluate with --embedding"
 _TEMPLATE_SIZE = 112
 
 
@@ -146,7 +148,7 @@ class Original:
         if rows.shape[1] < 2:
             raise unfit(
                 f"the output has shape {shape}",
-                "Name an embedding with --output: one row a picture",
+                f"{_NAME_ONE}: one row a picture",
             )
         return replace(blank, dim=rows.shape[1])
 
@@ -154,8 +156,8 @@ class Original:
 def _as_rows(found: NDArray[Any], count: int) -> Rows:
     if len(found) != count or found.size != found.shape[0] * max(found.shape[1:], default=0):
         raise unfit(
-            f"the output has shape {found.shape} for {count} pictures",
-            "Name an embedding with --output: one row for each picture",
+            f"the output has shape {found.shape} for {counted(count, 'picture')}",
+            f"{_NAME_ONE}: one row for each picture",
         )
     return found.reshape(count, -1).astype(np.float32)
 

@@ -18,10 +18,12 @@ __all__ = [
     "checked_crops",
     "features_from_crops",
     "normalised",
+    "require_steady",
     "tensor_from_crops",
     "unit_rows",
 ]
 
+_UNSTEADY = 0.05  # of unit length; graphs quantised by what they see move a little
 LARGEST_BATCH = 32  # keeps the working memory flat however many crops are given
 
 Embeddings = NDArray[np.float32]
@@ -106,3 +108,21 @@ def unit_rows(rows: NDArray[Real]) -> NDArray[Real]:
     """Rows of length one; a row without a direction stays as short as it is."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(lengths, 1e-12), rows.dtype)
+
+
+def require_steady(
+    features: Callable[[RgbImage], Embeddings], size: int, where: str | None = None
+) -> None:
+    """Refuse a network whose answer to a picture hangs on chance, or on what comes beside it."""
+    pictures = np.random.default_rng(0).integers(0, 256, (4, size, size, 3), np.uint8)
+    with np.errstate(invalid="ignore"):  # whoever embeds refuses what is no number
+        together, again = unit_rows(features(pictures)), unit_rows(features(pictures))
+        alone = unit_rows(np.concatenate([features(one[None]) for one in pictures]))
+    for other, what in ((again, "when asked twice"), (alone, "alone and beside others")):
+        if np.linalg.norm(together - other, axis=1).max() > _UNSTEADY:
+            raise EmbedgeError(
+                "E-UNSTEADY",
+                f"the network answers one picture differently {what}",
+                where=where,
+                remedy="Export it in evaluation mode (model.eval()), without what mixes a batch",
+            )

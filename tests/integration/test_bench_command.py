@@ -49,7 +49,6 @@ def test_mistakes_are_one_sentence(bundle: Path, tmp_path: Path) -> None:
     Image.fromarray(face_like(1, 200)).save(large)
     for arguments, code in (
         ((bundle, "--artifact", "int4"), "E-ARTIFACT"),
-        ((bundle, "--seconds", 0), "E-OPTION"),
         ((bundle, "--images", large), "E-NOT-ALIGNED"),
         ((tmp_path / "absent.embedge",), "E-BUNDLE-MISSING"),
     ):

@@ -152,7 +152,6 @@ def test_wrong_words(given: Path, tmp_path: Path) -> None:
     refused(bridge(*few, *out), "50 pictures are too few")
     refused(bridge(tmp_path / "none.npy", new, *out), "E-BRIDGE-MATRIX")
     refused(bridge(tmp_path / "none.onnx", new, *out), "E-MODEL-MISSING")
-    refused(bridge(old, new, *out, "--fmr", 2), "E-OPTION")
     refused(bridge(old, new, *out, "--names", given / "names.txt"), "--labelled-old")
     short = tmp_path / "short.txt"
     short.write_text("only one")

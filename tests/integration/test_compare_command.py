@@ -90,7 +90,7 @@ def test_more_methods_train_only_what_is_new(finished):
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(["--methods", "magic"], "E-METHOD"), (["--seeds", "0"], "E-OPTION")],
+    [(["--methods", "magic"], "E-METHOD")],
 )
 def test_mistakes_are_answered(tmp_path, arguments, code):
     result = compare(tmp_path / "x", *arguments)

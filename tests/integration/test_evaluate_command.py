@@ -363,7 +363,6 @@ def test_ijb_both_ways(place):
         (["--pairs", "pairs.tsv", "--root", "elsewhere"], "E-NO-FACES"),
         (["--bin", "pairs.tsv"], "E-BIN"),
         (["--bin", "pairs.tsv", "--matrix"], "E-EVALUATE-OPTIONS"),
-        (["--all-pairs", "--root", "faces", "--per-person", "-3"], "E-EVALUATE-OPTIONS"),
         (["--all-pairs", "--root", "faces", "--groups", "pairs.tsv"], "E-SLICES"),
         (["--ijb", "faces"], "E-IJB"),
     ],

@@ -112,7 +112,6 @@ def test_mistakes_are_one_sentence_each(place):
         ("E-PERSON", ("erase", "g", "zoe", "--key-file", "key")),
         ("E-SPACE", ("identify", "narrow.embedge", "g", "0.png", "--key-file", "key")),
         ("E-IMAGE-MISSING", ("enroll", "tiny.embedge", "g", "x", "no.png", "--key-file", "key")),
-        ("E-COUNT", ("identify", "tiny.embedge", "g", "0.png", "--top", "0", "--key-file", "key")),
         ("E-GALLERY-MISSING", ("gallery", "info", ".", "--key-file", "key")),
         ("E-GALLERY-MISSING", ("enroll", "tiny.embedge", ".", "x", "0.png", "--key-file", "key")),
         ("E-PERSON", ("enroll", "tiny.embedge", "g", "a\nb", "0.png", "--key-file", "key")),

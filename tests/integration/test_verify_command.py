@@ -65,7 +65,6 @@ def test_exit_status(place):
         (["1.png", "large.png"], "E-NOT-ALIGNED"),
         (["1.png", "2.png", "--artifact", "int8"], "E-ARTIFACT"),
         (["1.png", "2.png", "--artifact", "raw"], "E-THRESHOLD"),
-        (["1.png", "2.png", "--threads", "0"], "E-THREADS"),
         (["1.png", "2.png", "--require-provider", "CUDAExecutionProvider"], "E-PROVIDER"),
     ],
 )

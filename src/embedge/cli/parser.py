@@ -2,20 +2,36 @@
 
 import argparse
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import NoReturn
+from typing import Any, NoReturn
 
 __all__ = ["Parser", "choices_of", "options_of"]
 
+_REQUIRED = "the following arguments are required: "
 _CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)$")
 
 
 class Parser(argparse.ArgumentParser):
+    _given: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._given = args or ()
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
+        if message.startswith(_REQUIRED):
+            message += self._misspelt(message.removeprefix(_REQUIRED).split(", "))
         if found := _CHOICE.search(message):
             message += meant(found[1], found[2].replace("'", "").split(", "))
         super().error(message)
+
+    def _misspelt(self, required: list[str]) -> str:
+        """What is required may be there under nearly its name."""
+        known = options_of(self)
+        words = [word.partition("=")[0] for word in self._given if word.startswith("--")]
+        told = [meant(word, required) for word in words if word not in known]
+        return next(filter(None, told), "")
 
     def refuse(self, extra: list[str]) -> NoReturn:
         """What is no option of this command, nor of any of its actions."""

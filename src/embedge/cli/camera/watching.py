@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedge.cli.device.gallery_options import opened_gallery
 from embedge.cli.device.matcher_options import decided_by, matcher_from
+from embedge.cli.numbers import AMOUNT, COUNT
 from embedge.errors import EmbedgeError
 
 if TYPE_CHECKING:
@@ -30,14 +31,14 @@ def add_camera_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="SOURCE is a camera's number, a stream's URL, or a video file, no folder",
     )
-    camera.add_argument("--agree", type=int, default=3, metavar="N", help="frames (3)")
-    camera.add_argument("--among", type=int, default=5, metavar="N", help="frames (5)")
-    camera.add_argument("--again", type=float, default=30.0, metavar="SECONDS", help="(30)")
+    camera.add_argument("--agree", type=COUNT, default=3, metavar="N", help="frames (3)")
+    camera.add_argument("--among", type=COUNT, default=5, metavar="N", help="frames (5)")
+    camera.add_argument("--again", type=AMOUNT, default=30.0, metavar="SECONDS", help="(30)")
     camera.add_argument(
-        "--lost", type=float, default=1.0, metavar="SECONDS", help="out of view: a new face (1)"
+        "--lost", type=AMOUNT, default=1.0, metavar="SECONDS", help="out of view: a new face (1)"
     )
     camera.add_argument(
-        "--every", type=int, default=1, metavar="N", help="of a video file: each N-th frame (1)"
+        "--every", type=COUNT, default=1, metavar="N", help="of a video file: each N-th frame (1)"
     )
     camera.add_argument(
         "--run", metavar="COMMAND", help="for each event; it reads the event as JSON, no shell"
@@ -66,8 +67,6 @@ def watch_camera(options: argparse.Namespace) -> int:
 def _rules(options: argparse.Namespace) -> "Rules":
     from embedge.runtime.camera.decisions import Rules
 
-    if options.every < 1:
-        raise EmbedgeError("E-OPTION", f"--every is {options.every}", remedy="Give 1 or more")
     return Rules(options.agree, options.among, options.again, options.lost)
 
 

@@ -23,6 +23,7 @@ from embedge.cli.device.matcher_options import (
     decided_by,
     matcher_from,
 )
+from embedge.cli.numbers import COUNT
 from embedge.errors import EmbedgeError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_decision_options(parser)
     add_search_option(parser)
     parser.add_argument("pictures", type=Path, nargs="+", help="one or more pictures")
-    parser.add_argument("--top", type=int, default=3, help="how many candidates to list")
+    parser.add_argument("--top", type=COUNT, default=3, help="how many candidates to list")
     parser.add_argument(
         "--policy", choices=("nist-800-63b",), help="bound the chance of a false identification"
     )

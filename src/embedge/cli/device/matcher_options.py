@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedge.cli.numbers import COSINE, RATE, THREADS, WHOLE
+
 if TYPE_CHECKING:
     from embedge.runtime.bundle.bundle import Bundle
     from embedge.runtime.matcher import FaceMatcher
@@ -14,7 +16,7 @@ def add_matcher_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, help="bundle folder NAME.embedge, or its .zip")
     parser.add_argument("--artifact", help="fp32, fp16, int8-cpu … (default: the bundle's choice)")
     add_runtime_option(parser)
-    parser.add_argument("--threads", type=int, help="threads of the models (default: all cores)")
+    parser.add_argument("--threads", type=THREADS, help="of the models (default: all cores)")
     parser.add_argument(
         "--require-provider", metavar="NAME", help="fail unless this execution provider runs"
     )
@@ -36,7 +38,7 @@ def add_matcher_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--at-least-version",
-        type=int,
+        type=WHOLE,
         metavar="N",
         help="with --trust: refuse a bundle that was signed with a lower version, or with none",
     )
@@ -59,13 +61,13 @@ def add_decision_options(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--fmr",
-        type=float,
+        type=RATE,
         metavar="RATE",
         help="decide at the loosest threshold that is proven for this false match rate (1e-4)",
     )
     which.add_argument(
         "--threshold",
-        type=float,
+        type=COSINE,
         metavar="COSINE",
         help="decide at a number of your own, of which nothing is proven",
     )

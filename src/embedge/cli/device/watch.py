@@ -22,6 +22,7 @@ from embedge.cli.device.matcher_options import (
     decided_by,
     matcher_from,
 )
+from embedge.cli.numbers import AMOUNT, COUNT
 from embedge.errors import EmbedgeError
 
 
@@ -31,9 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_search_option(parser)
     add_decision_options(parser)
     parser.add_argument("source", metavar="SOURCE", help="the folder to watch; see --camera")
-    parser.add_argument("--interval", type=float, default=0.5, help="seconds between looks")
+    parser.add_argument("--interval", type=AMOUNT, default=0.5, help="seconds between looks")
     parser.add_argument("--once", action="store_true", help="stop when the folder has been read")
-    parser.add_argument("--top", type=int, default=1, help="how many candidates to list")
+    parser.add_argument("--top", type=COUNT, default=1, help="how many candidates to list")
     parser.add_argument(
         "--policy", choices=("nist-800-63b",), help="bound the chance of a false identification"
     )

@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedge.cli.numbers import PART, RATE, SEED, SEVERAL, THREADS
+
 if TYPE_CHECKING:
     from embedge.calibration.bridging.report import BridgeReport
     from embedge.calibration.bridging.shores import Shore
@@ -52,16 +54,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="default: what foretells left-out pictures best",
     )
-    parser.add_argument("--fmr", type=float, default=1e-4, help="default 1e-4")
+    parser.add_argument("--fmr", type=RATE, default=1e-4, help="default 1e-4")
     parser.add_argument(
-        "--keep", type=float, default=0.95, help="least share of the weaker model's TAR: .95"
+        "--keep", type=PART, default=0.95, help="least share of the weaker model's TAR: .95"
     )
-    parser.add_argument("--per-person", type=int, default=8, metavar="N", help="default 8")
+    parser.add_argument("--per-person", type=SEVERAL, default=8, metavar="N", help="default 8")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep embeddings here")
-    parser.add_argument("--threads", type=int, help="threads of the encoders (default: all cores)")
+    parser.add_argument("--threads", type=THREADS, help="of the encoders (default: all cores)")
     parser.add_argument("--plain", action="store_true", help="no mirrored views: half the time")
     parser.add_argument("--sign", type=Path, metavar="KEY", help="sign the map with this key")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=SEED, default=0)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 

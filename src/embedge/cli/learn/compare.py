@@ -7,6 +7,8 @@ import argparse
 import os
 from pathlib import Path
 
+from embedge.cli.numbers import COUNT
+
 TAKES_OVERRIDES = True
 WRITES = ("out", "json")  # options that name outputs
 
@@ -16,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--methods", default="scratch,l2e,proxyless,th-kd,sh-kd", help="names with commas between"
     )
-    parser.add_argument("--seeds", type=int, default=3, help="students of each method")
+    parser.add_argument("--seeds", type=COUNT, default=3, help="students of each method")
     parser.add_argument("--out", type=Path, help="run folder (default: runs/RECIPE)")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--plot", type=Path, help="where the SVG goes (default: in the run folder)")
@@ -42,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     from embedge.report.render.methods_plot import methods_plot
 
     methods = _methods(options.methods)
-    seeds = range(_at_least_one(options.seeds))
+    seeds = range(options.seeds)
     recipe = load_recipe(options.recipe, options.overrides)
     folder = options.out or Path("runs") / recipe.name
     progress = Progress(quiet=options.quiet)
@@ -74,11 +76,3 @@ def _methods(text: str) -> list[str]:
             remedy=f"Give some of: {', '.join(known)}",
         )
     return names
-
-
-def _at_least_one(seeds: int) -> int:
-    from embedge.errors import EmbedgeError
-
-    if seeds < 1:
-        raise EmbedgeError("E-OPTION", f"--seeds is {seeds}", remedy="Give --seeds 1 or more")
-    return seeds

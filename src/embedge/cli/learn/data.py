@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from embedge.cli.learn import data_align
+from embedge.cli.numbers import COUNT, RATE, SEED
 from embedge.printed import counted
 
 FORMS = ("folder", "recordio", "shards", "pixels")
@@ -31,10 +32,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     copy.add_argument("target", type=Path, help="a folder that does not exist yet")
     copy.add_argument("--to", choices=FORMS, required=True, dest="form")
     copy.add_argument("--skip-corrupt", action="store_true", help="leave corrupt records out")
-    copy.add_argument("--held-out", type=float, metavar="SHARE", help="split by identity: two sets")
-    copy.add_argument("--seed", type=int, default=0, help="of the split")
+    copy.add_argument("--held-out", type=RATE, metavar="SHARE", help="split by identity: two sets")
+    copy.add_argument("--seed", type=SEED, default=0, help="of the split")
     copy.add_argument("--quality", type=_quality, default=95, help="of JPEGs made of pixels")
-    copy.add_argument("--per-shard", type=int, default=4096, metavar="N", help="faces per shard")
+    copy.add_argument("--per-shard", type=COUNT, default=4096, metavar="N", help="faces per shard")
 
 
 def _quality(text: str) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedge.cli.device.gallery_options import say
+from embedge.cli.numbers import AMOUNT, COUNT
 
 if TYPE_CHECKING:
     from embedge.train.data.align.aligning import Aligned
@@ -35,43 +36,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--detector-size",
-        type=int,
+        type=COUNT,
         default=640,
         metavar="PIXELS",
         help="side of the detector's input (640); smaller where faces fill the photos",
     )
     parser.add_argument(
         "--min-eyes",
-        type=float,
+        type=AMOUNT,
         default=12.0,
         metavar="PIXELS",
         help="refuse faces whose eyes are closer together in the photo (12)",
     )
-    parser.add_argument("--processes", type=int, help="default: one for each core")
+    parser.add_argument("--processes", type=COUNT, help="default: one for each core")
     parser.add_argument("--quiet", action="store_true", help="say nothing but the outcome")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
-    from embedge.errors import EmbedgeError
     from embedge.progress import Progress
     from embedge.train.data.align.aligning import align
     from embedge.train.data.align.cutting import Cutting
 
     cores = len(os.sched_getaffinity(0))
     processes = cores if options.processes is None else options.processes
-    if processes < 1:
-        raise EmbedgeError(
-            "E-OPTION",
-            f"--processes {processes} would align nothing",
-            remedy="Give --processes 1 or more, or leave it out for one a core",
-        )
-    if not 0 <= options.min_eyes <= 1000:
-        raise EmbedgeError(
-            "E-OPTION",
-            f"--min-eyes {options.min_eyes:g} cannot be",
-            remedy="Give --min-eyes from 0 to 1000",
-        )
     cutting = Cutting(
         options.photos,
         options.detector,

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedge.cli.numbers import AMOUNT, COUNT
 from embedge.errors import EmbedgeError
 from embedge.files import write_json
 
@@ -32,18 +33,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--gpu", choices=_DEVICES[1:], default="h200", help="of a recipe: which GPU"
     )
     parser.add_argument(
-        "--cores", type=int, default=96, help="of a recipe: processor cores of the machine"
+        "--cores", type=COUNT, default=96, help="of a recipe: processor cores of the machine"
     )
     parser.add_argument(
-        "--pictures", type=int, default=_MS1MV3[0], help="of a recipe (default: those of MS1MV3)"
+        "--pictures", type=COUNT, default=_MS1MV3[0], help="of a recipe (default: those of MS1MV3)"
     )
     parser.add_argument(
-        "--people", type=int, default=_MS1MV3[1], help="of a recipe (default: those of MS1MV3)"
+        "--people", type=COUNT, default=_MS1MV3[1], help="of a recipe (default: those of MS1MV3)"
     )
-    parser.add_argument("--classes", type=int, help="identities in the head, without a recipe")
-    parser.add_argument("--batch", type=int, help="samples per rank and step, without a recipe")
-    parser.add_argument("--gpus", type=int, default=1, help="ranks that share the classes")
-    parser.add_argument("--dim", type=int, default=512, help="dimension of the embeddings")
+    parser.add_argument("--classes", type=COUNT, help="identities in the head, without a recipe")
+    parser.add_argument("--batch", type=COUNT, help="samples per rank and step, without a recipe")
+    parser.add_argument("--gpus", type=COUNT, default=1, help="ranks that share the classes")
+    parser.add_argument("--dim", type=COUNT, default=512, help="dimension of the embeddings")
     parser.add_argument(
         "--dtype", choices=("fp32", "fp16", "bf16"), default="fp32", help="of a frozen head"
     )
@@ -54,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--save-machine", type=Path, help="keep what was measured in this file")
     parser.add_argument(
         "--reserve-gib",
-        type=float,
+        type=AMOUNT,
         default=0.0,
         help="memory that the backbone and its activations need on each rank",
     )
@@ -95,7 +96,6 @@ def _whole_recipe(options: argparse.Namespace) -> int:
     from embedge.pipeline.budget.telling import budget_json, budget_text
     from embedge.pipeline.recipe_file import load_recipe
 
-    _positive(options, "gpus", "cores", "pictures", "people")
     recipe = load_recipe(options.recipe, options.overrides, planned=True)
     fleet = Fleet(GPUS[options.gpu], options.gpus, options.cores)
     faces = Faces(options.pictures, options.people)
@@ -119,17 +119,6 @@ def _check(options: argparse.Namespace) -> None:
             "neither a recipe nor the size of a head was given",
             remedy="Give a recipe, or --classes and --batch",
         )
-    _positive(options, "classes", "batch", "gpus", "dim")
-
-
-def _positive(options: argparse.Namespace, *names: str) -> None:
-    for name in names:
-        if getattr(options, name) < 1:
-            raise EmbedgeError(
-                "E-PLAN-SIZE",
-                f"--{name} must be at least 1, not {getattr(options, name)}",
-                remedy=f"Give --{name} a positive number",
-            )
 
 
 def _machine(options: argparse.Namespace) -> "HeadMachine":

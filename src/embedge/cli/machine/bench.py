@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedge.cli.device.matcher_options import add_runtime_option
+from embedge.cli.numbers import SECONDS
 from embedge.errors import EmbedgeError
 from embedge.printed import printable
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 _SCENARIOS = ("single-stream", "multi-stream", "offline", "server", "sustained")
 _FACES = 32
-_LONGEST_S = 86_400
 _MOST = 4096  # threads, streams or pictures at one time
 _SCENE = (480, 640)
 WRITES = ("out",)  # options that name outputs
@@ -45,8 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scenario", action="append", choices=_SCENARIOS, help="only this one (repeatable)"
     )
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
-    parser.add_argument("--sustained-seconds", type=float, default=30.0)
+    parser.add_argument("--seconds", type=SECONDS, default=4.0, help="of each measurement")
+    parser.add_argument("--sustained-seconds", type=SECONDS, default=30.0)
     parser.add_argument(
         "--out", type=Path, help="folder for report.json, and report.html where it can be drawn"
     )
@@ -116,13 +116,6 @@ def _plan(options: argparse.Namespace, bundle: "Bundle") -> "BenchOptions":
     chosen = options.artifact or sorted(runnable, key=lambda n: n != bundle.default_artifact)
     for name in chosen:
         bundle.artifact(name)
-    for seconds in (options.seconds, options.sustained_seconds):
-        if not 0 < seconds <= _LONGEST_S:
-            raise EmbedgeError(
-                "E-OPTION",
-                f"a measurement cannot take {seconds:g} seconds",
-                remedy=f"Give more than 0 and at most {_LONGEST_S:,} seconds",
-            )
     return BenchOptions(
         artifacts=tuple(chosen),
         threads=(1,) if options.engine else options.threads or thread_counts(),

@@ -3,11 +3,12 @@
 import argparse
 
 from embedge.cli.device.matcher_options import add_matcher_options, bundle_from, matcher_of
+from embedge.cli.numbers import WHOLE
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_matcher_options(parser)
-    parser.add_argument("--port", type=int, default=8377, help="0 takes any free port")
+    parser.add_argument("--port", type=WHOLE, default=8377, help="0 takes any free port")
 
 
 def run(options: argparse.Namespace) -> int:

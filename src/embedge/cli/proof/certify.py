@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedge.cli.numbers import MARGIN
 from embedge.cli.proof.paper_options import (
     add_paper_options,
     require_measured_again,
-    require_rates,
     signed_by,
     stated_in,
 )
@@ -42,12 +42,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="instead of enrolling again with the new model, or of keeping the old one",
     )
     parser.add_argument(
-        "--margin", type=float, default=0.01, help="TAR that may be lost (default: 0.01)"
+        "--margin", type=MARGIN, default=0.01, help="TAR that may be lost (default: 0.01)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    require_rates(options)
     if options.check:
         return _checked(options)
     from embedge.optional import require

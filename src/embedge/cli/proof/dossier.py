@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from embedge.cli.proof.paper_options import (
     add_paper_options,
     require_measured_again,
-    require_rates,
     signed_by,
     stated_in,
 )
@@ -45,7 +44,6 @@ def run(options: argparse.Namespace) -> int:
     from embedge.report.dossier.page import dossier_page
     from embedge.report.papers.paper import write_paper
 
-    require_rates(options)
     if options.check:
         stated = stated_in(Dossier, options)
         measured = filed(_asked_by(stated, options), stated.command, Progress())

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from embedge.cli.device.matcher_options import add_runtime_option
+from embedge.cli.numbers import PART, RATE, SEVERAL, THREADS
 from embedge.cli.proof.evaluating.checks import check_options
 from embedge.cli.ship.foreign_options import feeding_options
 
@@ -63,7 +64,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--root", type=Path, help="folder of the pictures: PERSON/PICTURE")
     parser.add_argument(
-        "--per-person", type=int, metavar="N", help="with --all-pairs: the first N of each person"
+        "--per-person",
+        type=SEVERAL,
+        metavar="N",
+        help="with --all-pairs: the first N of each",
     )
     parser.add_argument(
         "--trained-on", type=Path, metavar="FILE", help="names of people trained on, one a line"
@@ -75,12 +79,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--groups", type=Path, metavar="FILE", help="with --all-pairs: rates of labelled groups"
     )
     parser.add_argument(
-        "--groups-fmr", type=float, metavar="FMR", help="their common threshold: default 0.001"
+        "--groups-fmr", type=RATE, metavar="FMR", help="their common threshold: default 0.001"
     )
-    parser.add_argument("--fmrs", type=float, nargs="+", default=FMRS, metavar="FMR")
+    parser.add_argument("--fmrs", type=RATE, nargs="+", default=FMRS, metavar="FMR")
     parser.add_argument(
         "--eer-at-most",
-        type=float,
+        type=PART,
         metavar="RATE",
         help="gate: the upper end of every model's equal error rate; in a report 0.05 unless given",
     )
@@ -88,9 +92,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-licence", metavar="TEXT", help="of the faces, told in the report")
     parser.add_argument("--flip", choices=("none", "sum"), help=FLIP)
     parser.add_argument("--space", help="name the space that foreign ONNX files share")
-    feeding_options(parser.add_argument_group(FOREIGN))
+    foreign = parser.add_argument_group(FOREIGN)
+    feeding_options(foreign)
+    foreign.add_argument(
+        "--embedding", metavar="NAME", help="which of several outputs is it; state the feeding too"
+    )
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep embeddings here")
-    parser.add_argument("--threads", type=int, help="threads of the encoder (default: all cores)")
+    parser.add_argument("--threads", type=THREADS, help="of the encoder (default: all cores)")
     add_runtime_option(parser)
     parser.add_argument("--require-provider", metavar="NAME", help="fail unless this one runs")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

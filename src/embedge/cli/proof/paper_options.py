@@ -5,7 +5,9 @@ import os
 from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = ["add_paper_options", "require_measured_again", "require_rates", "signed_by", "stated_in"]
+from embedge.cli.numbers import RATE, SEED, SEVERAL, THREADS
+
+__all__ = ["add_paper_options", "require_measured_again", "signed_by", "stated_in"]
 
 T = TypeVar("T")
 
@@ -14,30 +16,17 @@ def add_paper_options(parser: argparse.ArgumentParser, name: str) -> None:
     end = parser.add_mutually_exclusive_group(required=True)
     end.add_argument("--out", type=Path, metavar="DIR", help=f"{name}.json and .html go here")
     end.add_argument("--check", type=Path, metavar="FILE", help=f"measure this {name} again")
-    parser.add_argument("--fmr", type=float, default=1e-4, help="default: 1e-4")
-    parser.add_argument("--per-person", type=int, default=8, metavar="N", help="default: 8")
-    parser.add_argument("--seed", type=int, default=0, help="of the split into two groups")
+    parser.add_argument("--fmr", type=RATE, default=1e-4, help="default: 1e-4")
+    parser.add_argument("--per-person", type=SEVERAL, default=8, metavar="N", help="default: 8")
+    parser.add_argument("--seed", type=SEED, default=0, help="of the split into two groups")
     parser.add_argument(
         "--trained-on", type=Path, metavar="FILE", help="names of people trained on, one a line"
     )
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep embeddings here")
-    parser.add_argument("--threads", type=int, help="threads of the encoder (default: all cores)")
+    parser.add_argument("--threads", type=THREADS, help="of the encoder (default: all cores)")
     parser.add_argument("--key", type=Path, help=f"sign the {name} with this private key")
     parser.add_argument(
         "--trust", type=Path, action="append", help="with --check: a key that must have signed it"
-    )
-
-
-def require_rates(options: argparse.Namespace) -> None:
-    from embedge.errors import EmbedgeError
-
-    margin = getattr(options, "margin", 0.0)
-    if 0 < options.fmr < 1 and 0 <= margin < 1 and options.per_person >= 2:
-        return
-    raise EmbedgeError(
-        "E-CERTIFY-OPTIONS",
-        "--fmr must lie between 0 and 1, --margin from 0 to 1, --per-person must be 2 or more",
-        remedy="Give --fmr 1e-4 or the like",
     )
 
 

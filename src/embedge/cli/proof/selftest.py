@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from embedge.cli.numbers import THREADS
 from embedge.errors import EmbedgeError, GateFailed
 from embedge.printed import printable
 
@@ -30,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--artifact", help="fp32, fp16, int8-cpu … (default: all that can be asked)"
     )
-    parser.add_argument("--threads", type=int, help="threads of the models (default: all cores)")
+    parser.add_argument("--threads", type=THREADS, help="of the models (default: all cores)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

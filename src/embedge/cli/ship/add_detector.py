@@ -6,12 +6,14 @@ embedge ships none: docs/detectors.md says where to get one, and under which lic
 import argparse
 from pathlib import Path
 
+from embedge.cli.numbers import COUNT, PART
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, help="bundle folder NAME.embedge")
     parser.add_argument("detector", type=Path, help="ONNX face detector with five landmarks")
-    parser.add_argument("--size", type=int, default=640, help="side of its input (640)")
-    parser.add_argument("--score", type=float, default=0.5, help="least score of a face (0.5)")
+    parser.add_argument("--size", type=COUNT, default=640, help="side of its input (640)")
+    parser.add_argument("--score", type=PART, default=0.5, help="least score of a face (0.5)")
     parser.add_argument("--licence", help="of the detector, told in the bundle's provenance")
     parser.add_argument(
         "--drop-signature", action="store_true", help="of a signed bundle: sign it again afterwards"

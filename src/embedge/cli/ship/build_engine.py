@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedge.cli.numbers import COUNT, PART, SECONDS, WHOLE, whole
 from embedge.errors import EmbedgeError
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ def _configure_build(parser: argparse.ArgumentParser) -> None:
         default="fp16",
         help="precision of an INT8 engine outside its quantised layers (default: fp16)",
     )
-    build.add_argument("--workspace", type=int, default=1024, metavar="MIB")
-    build.add_argument("--level", type=int, help="builder optimisation level, 0 to 5")
-    build.add_argument("--dla", type=int, metavar="CORE", help="run on this DLA core")
+    build.add_argument("--workspace", type=COUNT, default=1024, metavar="MIB")
+    build.add_argument("--level", type=whole(0, 5), help="builder optimisation level, 0 to 5")
+    build.add_argument("--dla", type=WHOLE, metavar="CORE", help="run on this DLA core")
     build.add_argument("--tf32", action="store_true", help="let FP32 layers use TF32")
     build.add_argument(
         "--version-compatible",
@@ -73,7 +74,7 @@ def _configure_build(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--hardware", choices=("ampere-plus", "same-capability"))
     build.add_argument(
         "--sm",
-        type=int,
+        type=COUNT,
         action="append",
         default=[],
         help="rtx: build ahead of time for this compute capability (may be repeated)",
@@ -84,8 +85,8 @@ def _configure_build(parser: argparse.ArgumentParser) -> None:
 def _configure_check(parser: argparse.ArgumentParser) -> None:
     check = parser.add_argument_group("check")
     check.add_argument("--faces", type=Path, metavar="DIR", help="aligned crops to check with")
-    check.add_argument("--seconds", type=float, default=20.0, help="time to measure latency for")
-    check.add_argument("--bound", type=float, help="lowest cosine to the graph that passes")
+    check.add_argument("--seconds", type=SECONDS, default=20.0, help="time to measure latency for")
+    check.add_argument("--bound", type=PART, help="lowest cosine to the graph that passes")
     check.add_argument("--memory", choices=("pycuda", "cuda-bindings"), help="CUDA memory layer")
     check.add_argument("--report", type=Path, help="where to write the device's report.json")
     parser.add_argument("--json", action="store_true", help="print the sidecar as JSON")

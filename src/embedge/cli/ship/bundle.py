@@ -6,9 +6,11 @@ third set the thresholds, half are judged. FACES is a folder of aligned crops, P
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
+from embedge.cli.numbers import COUNT, RATE, SECONDS, SEED
 from embedge.cli.ship.foreign_options import asked_of, feeding_text, foreign_options
 
 WRITES = ("out",)  # options that name outputs
@@ -18,17 +20,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")
     parser.add_argument("--faces", type=Path, required=True, metavar="DIR", help="PERSON/PICTURE")
     parser.add_argument("--out", type=Path, metavar="DIR", help="else MODEL.embedge here")
+    parser.add_argument("--update", action="store_true", help="replace the bundle that is there")
     parser.add_argument("--int8", action="store_true", help="INT8 graphs for CPUs and TensorRT too")
     parser.add_argument("--detector", type=Path, metavar="D.onnx", help="packed into the bundle")
     parser.add_argument(
-        "--fmr", type=float, default=1e-3, help="false match rate that the thresholds keep"
+        "--fmr", type=RATE, default=1e-3, help="false match rate that the thresholds keep"
     )
-    parser.add_argument("--count", type=int, default=256, metavar="N", help="calibration pictures")
+    parser.add_argument("--count", type=COUNT, default=256, metavar="N", help="to calibrate on")
     parser.add_argument(
-        "--most", type=int, default=4000, metavar="N", help="pictures that are read"
+        "--most", type=COUNT, default=4000, metavar="N", help="pictures that are read"
     )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=20.0, help="time spent on the latency")
+    parser.add_argument("--seed", type=SEED, default=0)
+    parser.add_argument("--seconds", type=SECONDS, default=20.0, help="time spent on the latency")
     parser.add_argument("--space", metavar="ID", help="of the embeddings, if another model has it")
     parser.add_argument("--licence", help="of the weights, for the report")
     parser.add_argument("--quiet", action="store_true")
@@ -38,18 +41,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from embedge.errors import GateFailed
+    from embedge.errors import EmbedgeError, GateFailed
     from embedge.optional import require
     from embedge.pipeline.foreign.bundling import Wanted, bundled
     from embedge.progress import Progress
     from embedge.report.gate.text import gate_lines, shortage_lines
 
     require("onnx", extra="export")
+    out = options.out or Path(f"{options.model.stem}.embedge")
+    if not options.update and os.path.lexists(out) and not _empty(out):
+        raise EmbedgeError(
+            "E-BUNDLE-EXISTS",
+            "there is something here already; nothing was changed",
+            where=out,
+            remedy="Choose another --out, or add --update to replace the bundle",
+        )
     outcome = bundled(
         Wanted(
             model=options.model,
             faces=options.faces,
-            out=options.out or Path(f"{options.model.stem}.embedge"),
+            out=out,
             asked=replace(asked_of(options), space=options.space),
             int8=options.int8,
             detector=options.detector,
@@ -77,3 +88,7 @@ def run(options: argparse.Namespace) -> int:
             remedy="See in the report where it is lost; give more faces, or a larger --fmr",
         )
     return 0
+
+
+def _empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())

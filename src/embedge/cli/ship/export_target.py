@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedge.cli.numbers import COUNT, RATE, SECONDS, SEED
+
 if TYPE_CHECKING:
     from embedge.pipeline.targets.into_bundle import Proven
 
@@ -23,10 +25,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", choices=("ncnn", "litert"), required=True)
     parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp16")
     parser.add_argument("--faces", type=Path, metavar="DIR", help="for int8: PERSON/PICTURE")
-    parser.add_argument("--fmr", type=float, default=1e-3, help="for int8: of its threshold (1e-3)")
-    parser.add_argument("--count", type=int, default=256, metavar="N", help="calibration pictures")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=4.0, help="spent on timing (4)")
+    parser.add_argument("--fmr", type=RATE, default=1e-3, help="for int8: of its threshold (1e-3)")
+    parser.add_argument("--count", type=COUNT, default=256, metavar="N", help="to calibrate on")
+    parser.add_argument("--seed", type=SEED, default=0)
+    parser.add_argument("--seconds", type=SECONDS, default=4.0, help="spent on timing (4)")
     parser.add_argument("--report", type=Path, help="where to write a report.json to be merged")
     parser.add_argument(
         "--drop-signature", action="store_true", help="of a signed bundle: sign it again afterwards"
@@ -75,6 +77,8 @@ def _figures(proven: "Proven") -> dict[str, Any]:
 
 
 def _text(proven: "Proven") -> str:
+    from embedge.report.gate.text import shortage_lines
+
     name, cosine = proven.artifact.name, proven.parity
     times = ", ".join(
         f"{row.artifact} {row.p50 or row.max:.2f} ms ({row.provider})"
@@ -84,6 +88,7 @@ def _text(proven: "Proven") -> str:
         f"{name}  {proven.bytes:,} bytes, added to the bundle\n"
         f"cosine to fp32 on {cosine.n} faces: p1 {cosine.p1:.6f}, lowest {cosine.min:.6f}\n"
         f"median, one thread, interleaved: {times}{_slower(proven)}{_threshold(proven)}"
+        + "".join(f"\n{line}" for line in shortage_lines(proven.report))
     )
 
 

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedge.cli.numbers import DIVISOR, FINITE
+
 if TYPE_CHECKING:
     from embedge.export.intake.feeding import ConfirmedFeeding, Faces, Stated
     from embedge.export.intake.intake import Asked
@@ -33,9 +35,9 @@ def foreign_options(parser: argparse.ArgumentParser) -> None:
 
 
 def feeding_options(group: argparse._ArgumentGroup) -> None:
-    numbers = {"type": float, "nargs": "+", "metavar": "X"}
-    group.add_argument("--mean", **numbers, help="subtracted: one number, or one for each colour")  # type: ignore[arg-type]
-    group.add_argument("--std", **numbers, help="then divided by")  # type: ignore[arg-type]
+    mean = "subtracted: one number, or one for each colour"
+    group.add_argument("--mean", type=FINITE, nargs="+", metavar="X", help=mean)
+    group.add_argument("--std", type=DIVISOR, nargs="+", metavar="X", help="then divided by")
     group.add_argument("--colour", choices=("RGB", "BGR"), help="the order of the colours")
     group.add_argument("--layout", choices=("NCHW", "NHWC"), help="checked against the input")
     group.add_argument(
@@ -64,10 +66,6 @@ def stated_of(options: argparse.Namespace) -> "Stated":
                 f"--{flag} has {len(values)} numbers",
                 remedy="Give one number, or one for each of the three colours",
             )
-    if options.std is not None and min(options.std) <= 0:
-        raise EmbedgeError(
-            "E-FEEDING", "--std is not above zero", remedy="Give what a pixel is divided by"
-        )
     mean, std = (None if v is None else tuple(v) for v in (options.mean, options.std))
     return Stated(mean, std, options.colour, options.layout, options.range)
 

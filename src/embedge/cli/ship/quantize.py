@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedge.cli.numbers import COUNT, PART, POINTS, RATE, SECONDS, SEED
 from embedge.cli.ship.foreign_options import (
     asked_of,
     confirming_faces,
@@ -39,8 +40,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method", choices=("max", "percentile", "mse", "entropy"), default="mse", help="ranges"
     )
-    parser.add_argument("--count", type=int, default=256, metavar="N", help="calibration pictures")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--count", type=COUNT, default=256, metavar="N", help="to calibrate on")
+    parser.add_argument("--seed", type=SEED, default=0)
     parser.add_argument(
         "--weight-bits", type=int, choices=(7, 8), default=8, help="7: x86 without VNNI saturates"
     )
@@ -49,22 +50,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--budget",
-        type=float,
+        type=POINTS,
         metavar="POINTS",
         help="keep layers in float until TAR at --fmr loses at most this; needs PERSON/PICTURE",
     )
     parser.add_argument(
-        "--judge", type=int, default=600, metavar="N", help="pictures --budget is judged on"
+        "--judge", type=COUNT, default=600, metavar="N", help="pictures --budget is judged on"
     )
-    parser.add_argument("--fmr", type=float, default=1e-3, help="operating point of --budget")
+    parser.add_argument("--fmr", type=RATE, default=1e-3, help="operating point of --budget")
     parser.add_argument(
         "--floor",
-        type=float,
+        type=PART,
         default=0.95,
         metavar="COSINE",
         help="write nothing where the first percentile of the cosine to float is under this",
     )
-    parser.add_argument("--seconds", type=float, default=6.0, help="time spent on the latency")
+    parser.add_argument("--seconds", type=SECONDS, default=6.0, help="time spent on the latency")
     parser.add_argument("--no-figures", action="store_true", help="only write the file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
     foreign_options(parser)

@@ -8,6 +8,8 @@ import os
 from datetime import date
 from pathlib import Path
 
+from embedge.cli.numbers import WHOLE
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -16,14 +18,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sign = actions.add_parser("bundle", help="sign a bundle folder")
     sign.add_argument("bundle", type=Path)
     sign.add_argument("--key", type=Path, required=True, help="the private key")
-    sign.add_argument("--version", type=int, help="counts up from release to release")
+    sign.add_argument("--version", type=WHOLE, help="counts up from release to release")
     sign.add_argument("--expires", type=date.fromisoformat, help="the last day, as 2027-12-31")
     check = actions.add_parser("check", help="who signed this bundle, and is the key trusted?")
     check.add_argument("bundle", type=Path, help="a bundle folder or its .zip")
     check.add_argument(
         "--trust", type=Path, action="append", required=True, help="a public key (repeatable)"
     )
-    check.add_argument("--at-least-version", type=int, help="refuse an older one")
+    check.add_argument("--at-least-version", type=WHOLE, help="refuse an older one")
     document = actions.add_parser("document", help="sign a certificate.json or dossier.json")
     document.add_argument("file", type=Path)
     document.add_argument("--key", type=Path, required=True, help="the private key")

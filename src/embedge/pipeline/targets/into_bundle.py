@@ -11,7 +11,7 @@ from embedge.bench.machine.facts import machine
 from embedge.bench.results import Latency
 from embedge.calibration.evaluation.figures import Cosines, Side
 from embedge.calibration.evaluation.judge import Subject, cosines_of, scores_of
-from embedge.calibration.people.shortage import carried_threshold
+from embedge.calibration.people.shortage import Shortage, carried_threshold
 from embedge.errors import EmbedgeError, GateFailed
 from embedge.export.engines.check import BOUNDS
 from embedge.export.targets import Converted
@@ -77,8 +77,10 @@ def target_into_bundle(
         artifact = replace(
             source, name=name, file=next(iter(files)), precision=precision, runtime=_RUNTIME[target]
         )
+        shortage = None
         if people is not None and precision == "int8":
-            artifact = replace(artifact, threshold=_own(bundle, artifact, files, people, fmr))
+            threshold, shortage = _own(bundle, artifact, files, people, fmr)
+            artifact = replace(artifact, threshold=threshold)
         parity, latency = _proof(bundle, artifact, files, crops, seconds)
         gate = _gate(artifact, parity)
         if not gate.passed:
@@ -90,7 +92,7 @@ def target_into_bundle(
             )
         _add(folder, bundle, artifact, files, parity, made)
     with Bundle.open(folder) as bundle:
-        report = _report(bundle, artifact, parity, gate, latency)
+        report = _report(bundle, artifact, parity, gate, latency, shortage)
     return Proven(artifact, sum(map(len, files.values())), parity, latency, report)
 
 
@@ -140,7 +142,7 @@ def _judges(people: People | None) -> RgbImage:
 
 def _own(
     bundle: Bundle, artifact: Artifact, files: Mapping[str, bytes], people: People, fmr: float
-) -> Threshold | None:
+) -> tuple[Threshold | None, Shortage | None]:
     """On people who neither calibrate nor judge; None where there are too few for any rate."""
     some, faces = people.roles.threshold, people.faces
     with encoder_of_files(artifact, files.__getitem__, bundle.contract) as encoder:
@@ -148,8 +150,7 @@ def _own(
     scores = scores_of(subject, subject, faces.labels[some])
     digest = sha256(b"".join(files.values())).hexdigest()
     dataset = f"{faces.name} {faces.fingerprint[:12]}"
-    found, _ = carried_threshold(scores, fmr, dataset=dataset, model=digest)
-    return found
+    return carried_threshold(scores, fmr, dataset=dataset, model=digest)
 
 
 def _writable(folder: Path, *, drop_signature: bool) -> Bundle:
@@ -228,7 +229,12 @@ def _gate(artifact: Artifact, parity: Cosines) -> Gate:
 
 
 def _report(
-    bundle: Bundle, artifact: Artifact, parity: Cosines, gate: Gate, latency: Latency
+    bundle: Bundle,
+    artifact: Artifact,
+    parity: Cosines,
+    gate: Gate,
+    latency: Latency,
+    shortage: Shortage | None,
 ) -> Report:
     """To be merged into the bundle's own."""
     report = device_report(bundle, (artifact.name,), latency)
@@ -238,6 +244,6 @@ def _report(
     return replace(
         report,
         verdict=Verdict.of([gate]),
-        artifacts=(replace(row, note=note, provider=provider),),
+        artifacts=(replace(row, note=note, provider=provider, shortage=shortage),),
         title=f"{bundle.name}: {artifact.name}",
     )

@@ -3,10 +3,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper
 from tiny_bundles import face_like, tiny_bundle, tiny_contract, tiny_onnx
 
 from embedge.calibration.evaluation.subjects import opened_model
 from embedge.errors import EmbedgeError
+from embedge.export.intake.feeding import Stated
+from embedge.export.intake.intake import Asked, taken_in
 
 
 @pytest.fixture
@@ -27,6 +30,79 @@ def test_a_foreign_network_is_fed_as_told_and_then_speaks_another_language(forei
     assert same == plain
     named = opened_model(foreign, space="ours", preprocessing="bgr-plain").encoder.contract
     assert (named.space, named.colour) == ("ours", "BGR")
+
+
+def mixing(path: str, *nodes: onnx.NodeProto) -> str:
+    """What `nodes` make of the embedding takes its place."""
+    model = onnx.load(path)
+    model.graph.node[-1].output[0] = "own"
+    model.graph.node.extend(nodes)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("nodes", "what"),
+    [
+        (
+            [
+                helper.make_node("ReduceMean", ["own"], ["mean"], axes=[0], keepdims=1),
+                helper.make_node("Sub", ["own", "mean"], ["embedding"]),
+            ],
+            "alone and beside others",
+        ),
+        (
+            [
+                helper.make_node("RandomNormalLike", ["own"], ["chance"], scale=1e4),
+                helper.make_node("Add", ["own", "chance"], ["embedding"]),
+            ],
+            "when asked twice",
+        ),
+    ],
+)
+def test_an_answer_that_hangs_on_more_than_the_picture_is_refused(
+    foreign: str, nodes: list[onnx.NodeProto], what: str
+) -> None:
+    opened_model(foreign).encoder.close()
+    with pytest.raises(EmbedgeError, match=f"E-UNSTEADY.*{what}") as caught:
+        opened_model(mixing(foreign, *nodes))
+    assert caught.value.where == foreign
+    crops = np.stack([face_like(seed) for seed in range(3)])
+    stated = Asked(Stated((127.5,), (127.5,), "RGB"))
+    with pytest.raises(EmbedgeError, match=f"E-UNSTEADY.*{what}"):
+        taken_in(Path(foreign), crops, stated)
+
+
+def ended_with(path: str, name: str, shape: list[object], *, beside: bool) -> str:
+    model = onnx.load(path)
+    ends = model.graph.output
+    if not beside:
+        del ends[:]
+    ends.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    onnx.save(model, path)
+    return path
+
+
+def test_a_network_of_two_outputs_names_both(foreign: str) -> None:
+    with pytest.raises(EmbedgeError, match="E-CONTRACT") as caught:
+        opened_model(ended_with(foreign, "flat", ["batch", 392], beside=True))
+    assert "2 outputs: embedding ['batch', 24], flat ['batch', 392]" in str(caught.value)
+    assert "--embedding NAME" in caught.value.remedy
+    assert caught.value.where == foreign
+
+
+def test_a_network_without_one_row_a_picture_tells_its_shape(foreign: str) -> None:
+    with pytest.raises(EmbedgeError, match="E-CONTRACT") as caught:
+        opened_model(ended_with(foreign, "maps", ["batch", 8, 7, 7], beside=False))
+    assert "output ['batch', 8, 7, 7]" in str(caught.value)
+
+
+def test_a_network_of_two_inputs_names_both(foreign: str) -> None:
+    model = onnx.load(foreign)
+    model.graph.input.append(helper.make_tensor_value_info("age", TensorProto.FLOAT, [1]))
+    onnx.save(model, foreign)
+    with pytest.raises(EmbedgeError, match=r"2 inputs: image \['batch', 3, 112, 112\], age \[1\]"):
+        opened_model(foreign)
 
 
 def test_a_network_that_says_how_it_is_fed_is_not_fed_otherwise(tmp_path: Path) -> None:

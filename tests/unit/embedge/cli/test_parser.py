@@ -14,6 +14,8 @@ from embedge.cli import main
         ("doctor --jsn", "unrecognized arguments: --jsn; did you mean --json?"),
         ("gallery info g --kye-file=k", "did you mean --key-file?"),
         ("completion bsh", "did you mean bash?"),
+        ("data align p o --detecter=d", "required: --detector; did you mean --detector?"),
+        ("data align p o --face one", "required: --detector"),
     ],
 )
 def test_a_wrong_word_is_answered_with_the_right_one(typed, meant, capsys):

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["feeding_stated", "states_nothing", "taken_models"]
 
 _PEOPLE, _EACH = 32, 4
+_STATED = ("mean", "std", "colour", "layout", "embedding")
 
 
 def feeding_stated(options: argparse.Namespace) -> bool:
     """`--range` alone says nothing."""
-    return any(getattr(options, name) is not None for name in ("mean", "std", "colour", "layout"))
+    return any(getattr(options, name) is not None for name in _STATED)
 
 
 def states_nothing(path: str) -> bool:
@@ -47,7 +48,7 @@ def taken_models(
         raise EmbedgeError(
             "E-FEEDING",
             "every model given states how it is fed, and something was stated beside it",
-            remedy="Leave --mean, --std, --colour and --layout out",
+            remedy="Leave --mean, --std, --colour, --layout and --embedding out",
         )
     require("onnx", extra="export")
     some = _some(faces, people)
@@ -57,7 +58,7 @@ def taken_models(
 def _taken(path: Path, options: argparse.Namespace, some: "feeding.Faces") -> TakenModel:
     from embedge.export.intake.intake import Asked, taken_in
 
-    asked = Asked(stated_of(options), space=options.space)
+    asked = Asked(stated_of(options), options.embedding, space=options.space)
     taken = taken_in(path, some.images, asked, some)
     model = taken.graph.to_model().SerializeToString()
     return TakenModel(model, taken.contract, feeding_text(taken.feeding))

@@ -107,7 +107,6 @@ def test_every_other_frame_and_a_threshold_of_ones_own(
         (WATCH, "E-NOT-ALIGNED"),
         (["watch", "tiny.embedge", "door.gallery", "door.mp4"], "E-FOLDER"),
         ([*SEES, "--agree", "9"], "E-OPTION"),
-        ([*SEES, "--every", "0"], "E-OPTION"),
         ([*SEES, "--webhook", "ftp://door"], "E-OPTION"),
         ([*SEES, "--webhook", "http://[bad"], "E-OPTION"),
         ([*SEES, "--run", "it's"], "E-OPTION"),

@@ -47,8 +47,6 @@ def test_a_rate_or_a_number_of_ones_own(place: Path, capsys: pytest.CaptureFixtu
     assert lines[3] == (
         "  evidence   your own number: no evidence, its false match rate is unknown"
     )
-    assert main([*pair, "--threshold", "nan"]) == 2
-    assert "E-THRESHOLD: the threshold (--threshold) is nan. Give" in capsys.readouterr().err
 
 
 def test_an_artifact_without_a_threshold_says_what_one_can_do(

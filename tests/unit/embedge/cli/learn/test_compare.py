@@ -12,7 +12,6 @@ def test_names_are_separated_by_commas_and_said_once() -> None:
     ("arguments", "message"),
     [
         (["--methods", "kd,unkown"], "E-METHOD: there is no method 'unkown'"),
-        (["--seeds", "0"], "E-OPTION: --seeds is 0"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_trained(

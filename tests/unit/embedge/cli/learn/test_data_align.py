@@ -47,17 +47,6 @@ def test_json_and_several_faces(place: Path, capsys: pytest.CaptureFixture[str])
     assert (record["faces"], record["people"], record["refused"]) == (2, 2, [])
 
 
-@pytest.mark.parametrize(
-    "options", [["--processes", "-1"], ["--processes", "0"], ["--min-eyes", "-3"]]
-)
-def test_impossible_numbers(
-    options: list[str], place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    call = ["data", "align", "photos", "out", "--detector", "one.onnx", *options]
-    assert main(call) == 2
-    assert f"E-OPTION: {' '.join(options)} " in capsys.readouterr().err
-
-
 def test_people_of_whom_no_face_was_kept_are_not_counted(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

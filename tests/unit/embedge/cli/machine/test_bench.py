@@ -31,14 +31,6 @@ def test_the_plan_begins_with_the_default_artifact(bundle: Bundle) -> None:
     assert (chosen.artifacts, chosen.scenarios, chosen.threads) == (("raw",), ("server",), (1,))
 
 
-@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "86401"])
-@pytest.mark.parametrize("name", ["--seconds", "--sustained-seconds"])
-def test_a_measurement_has_a_length(name: str, seconds: str, bundle: Bundle) -> None:
-    with pytest.raises(EmbedgeError, match="a measurement cannot take") as caught:
-        bench._plan(options(f"{name}={seconds}"), bundle)
-    assert caught.value.code == "E-OPTION"
-
-
 @pytest.mark.parametrize("counts", ["0", "1,4097", "1,,2", "many"])
 def test_counts_are_numbers_from_1(counts: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

@@ -103,12 +103,6 @@ def test_a_claim_that_is_not_shown_is_written_down_and_exits_with_3(
     assert not read(tmp_path).verdict.passed
 
 
-@pytest.mark.parametrize("wrong", [["--fmr", "0"], ["--margin", "1"], ["--per-person", "1"]])
-def test_a_claim_of_nothing_is_refused(made: Path, wrong: list[str], capsys: Told) -> None:
-    assert certify(made, "--out", "nowhere", *wrong) == 2
-    assert "E-CERTIFY-OPTIONS" in capsys.readouterr().err
-
-
 def test_artifacts_of_one_contract_are_not_taken_for_one_another_in_a_cache(
     made: Path, tmp_path: Path
 ) -> None:

@@ -22,15 +22,7 @@ def options(*arguments: str) -> argparse.Namespace:
     [
         (["--pairs", "p", "--matrix"], "E-EVALUATE-OPTIONS: --matrix and --groups"),
         (["--bin", "p", "--groups", "g"], "E-EVALUATE-OPTIONS: --matrix and --groups"),
-        (["--all-pairs", "--per-person", "1"], "E-EVALUATE-OPTIONS: --per-person is 1"),
-        (["--all-pairs", "--fmrs", "0"], "E-EVALUATE-OPTIONS: --fmrs 0 is no rate"),
-        (["--all-pairs", "--fmrs", "0.1", "nan"], "E-EVALUATE-OPTIONS: --fmrs nan is no rate"),
-        (["--all-pairs", "--eer-at-most", "2"], "E-EVALUATE-OPTIONS: --eer-at-most 2 is no rate"),
         (["--all-pairs", "--groups-fmr", "0.1"], "--groups-fmr says nothing without groups"),
-        (
-            ["--all-pairs", "--groups", "g", "--groups-fmr", "0"],
-            "E-EVALUATE-OPTIONS: --groups-fmr 0 is no rate",
-        ),
         (["--all-pairs"], "E-EVALUATE-ROOT"),
         (["--pairs", "p"], "E-EVALUATE-ROOT"),
     ],

@@ -8,7 +8,6 @@ import pytest
 from embedge.cli.proof.paper_options import (
     add_paper_options,
     require_measured_again,
-    require_rates,
     signed_by,
     stated_in,
 )
@@ -38,13 +37,6 @@ def test_either_a_place_to_write_to_or_a_document_to_check(
         with pytest.raises(SystemExit):
             asked(*arguments)
     assert "--check" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("wrong", [["--fmr", "1"], ["--fmr", "-1"], ["--per-person", "1"]])
-def test_rates_that_are_none(wrong: list[str]) -> None:
-    require_rates(asked("--out", "a"))
-    with pytest.raises(EmbedgeError, match="E-CERTIFY-OPTIONS"):
-        require_rates(asked("--out", "a", *wrong))
 
 
 def test_signed_where_a_key_was_given_and_read_by_whoever_trusts_it(paper: Path) -> None:

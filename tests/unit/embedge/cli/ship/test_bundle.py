@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from tiny_bundles import tiny_bundle
 
 from embedge.cli import main
 
@@ -18,6 +19,19 @@ def test_a_network_that_is_not_there_is_one_sentence(
     assert "none.onnx" in said
 
 
+def test_a_bundle_that_is_there_is_replaced_only_when_told_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tiny_bundle(tmp_path / "tiny.embedge")
+    manifest = (there / "manifest.json").read_bytes()
+    asked = [str(tmp_path / "none.onnx"), "--faces", str(tmp_path / "f"), "--out", str(there)]
+    assert "E-BUNDLE-EXISTS" in (said := told(asked, capsys))
+    assert "--update" in said
+    assert "E-BUNDLE-EXISTS" not in told([*asked, "--update"], capsys)
+    assert "E-BUNDLE-EXISTS" not in told([*asked[:-1], str(tmp_path / "new")], capsys)
+    assert (there / "manifest.json").read_bytes() == manifest
+
+
 def test_a_bundle_does_not_take_the_place_of_its_network(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -26,10 +40,3 @@ def test_a_bundle_does_not_take_the_place_of_its_network(
     said = told([str(model), "--faces", str(tmp_path), "--out", str(model)], capsys)
     assert "E-OVERWRITE" in said
     assert model.read_bytes() == b"x"
-
-
-def test_feeding_is_checked_before_anything_is_read(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    said = told([str(tmp_path / "a.onnx"), "--faces", "nowhere", "--std", "0"], capsys)
-    assert "--std is not above zero" in said

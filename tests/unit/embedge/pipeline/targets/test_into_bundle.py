@@ -9,8 +9,10 @@ from PIL import Image
 from small_face import small_face, smooth_pictures
 from tiny_bundles import tiny_threshold
 
+from embedge.cli.ship.export_target import _text
 from embedge.errors import EmbedgeError
 from embedge.export.student import onnx_from_student
+from embedge.export.targets import Converted
 from embedge.pipeline.foreign.people import People, people_of
 from embedge.pipeline.targets import into_bundle
 from embedge.pipeline.targets.into_bundle import Target, target_into_bundle
@@ -89,8 +91,28 @@ def test_int8_has_a_threshold_of_its_own(bundle: Path, target: Target, people: P
     assert threshold is not None
     assert threshold.subjects == len(np.unique(people.faces.labels[people.roles.threshold]))
     assert threshold.model != tiny_threshold(0.4).model
+    assert [row.shortage for row in done.report.artifacts] == [None]
     with FaceMatcher.load(bundle, f"int8-{target}", threads=1, aligned=True) as matcher:
         assert matcher.provider.lower().startswith(target)
+
+
+def test_a_rate_that_too_few_people_carry_is_told(
+    bundle: Path, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime stands in for ncnn."""
+    same = (bundle / "student.fp32.onnx").read_bytes()
+    made = Converted({".ncnn.onnx": same})
+    monkeypatch.setitem(into_bundle._CONVERTERS, "ncnn", lambda *_: made)
+    monkeypatch.setitem(into_bundle._RUNTIME, "ncnn", "onnxruntime")
+    done = target_into_bundle(
+        bundle, "ncnn", "int8", PICTURES, people=people, fmr=1e-9, seconds=0.2
+    )
+    (row,) = done.report.artifacts
+    assert row.shortage is not None
+    assert row.shortage.asked == 1e-9
+    said = _text(done)
+    assert "NOTE  int8-ncnn: the threshold was to keep FMR 1e-09, which 20 people do not" in said
+    assert said.endswith("it is set for 0.05")
 
 
 def test_int8_wants_people(bundle: Path) -> None:

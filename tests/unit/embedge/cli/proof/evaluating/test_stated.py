@@ -74,6 +74,17 @@ def test_a_network_of_another_form_answers_as_its_twin_with_a_contract(
     assert found.digest != known.digest
 
 
+def test_of_two_outputs_the_embedding_is_named(model: Path, trial: FolderTrial) -> None:
+    two = onnx.load(model)
+    end = helper.make_tensor_value_info("flat", TensorProto.FLOAT, [None, 392])
+    two.graph.output.append(end)
+    onnx.save(two, model)
+    with pytest.raises(EmbedgeError, match=r"E-OUTPUT.*of evaluate --embedding NAME"):
+        taken_models(asked(model, *FED), trial.faces, trial.subjects)
+    taken = taken_models(asked(model, *FED, "--embedding", "flat"), trial.faces, trial.subjects)
+    assert taken[str(model)].contract.dim == 392
+
+
 def test_a_part_that_nobody_states_is_asked_for(model: Path, trial: FolderTrial) -> None:
     options = asked(model, "--mean", "127.5")
     with pytest.raises(EmbedgeError, match="E-FEEDING-UNSTATED"):
