@@ -48,7 +48,7 @@ def faults_of(faces: FaceSet, digests: list[str], rows: NDArray[np.float32]) -> 
     for fault in mislabelled(names, rows, faces.labels, scores):
         # where all of them are suspect, the teacher may be the poor one: the gates ask the student
         blind = fault.count == len(names)
-        yield _seen(replace(fault, severity=UNJUDGED[1]) if blind else fault)
+        yield _seen(replace(fault, severity="warning") if blind else fault)
     yield from map(_seen, likely_same_people(names, rows, faces.labels, scores))
 
 
