@@ -147,10 +147,13 @@ def test_a_signed_bundle_is_left_alone_unless_told(bundle: Path, tmp_path: Path,
         assert any(file.endswith(".plan") for file in opened.files)
 
 
-def test_an_engine_that_disagrees_stays_out(bundle: Path, tmp_path: Path, embedge) -> None:
+def test_an_engine_that_disagrees_stays_out(
+    bundle: Path, tmp_path: Path, embedge, monkeypatch
+) -> None:
+    monkeypatch.setitem(BOUNDS, "fp32", 1.1)
     before = {path.name: path.read_bytes() for path in bundle.iterdir() if path.is_file()}
     code, _, err = embedge(
-        *("build-engine", bundle, "--precision", "fp32", "--seconds", 0.1, "--bound", 1.1),
+        *("build-engine", bundle, "--precision", "fp32", "--seconds", 0.1),
         *("--faces", faces(tmp_path / "faces"), "--timing-cache", tmp_path / "timings"),
     )
     assert code == 3
@@ -258,10 +261,14 @@ def test_an_onnx_file_gets_its_engine_beside_it(tmp_path: Path, embedge) -> None
     assert (tmp_path / "a.plan").is_file()
 
 
-def test_an_onnx_file_whose_engine_disagrees_gets_none(tmp_path: Path, embedge) -> None:
+def test_an_onnx_file_whose_engine_disagrees_gets_none(
+    tmp_path: Path, embedge, monkeypatch
+) -> None:
+    for precision in BOUNDS:
+        monkeypatch.setitem(BOUNDS, precision, 1.1)
     ours = graph_file(tmp_path / "ours.onnx")
     code, _, err = embedge(
-        *("build-engine", ours, "--bound", 1.1, "--seconds", 0.1),
+        *("build-engine", ours, "--seconds", 0.1),
         *("--faces", faces(tmp_path / "faces"), "--timing-cache", tmp_path / "timings"),
     )
     assert (code, "E-ENGINE-PARITY" in err) == (3, True), err
