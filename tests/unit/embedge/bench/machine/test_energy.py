@@ -67,7 +67,8 @@ def test_energy_beyond_idle_is_told_apart(tmp_path: Path) -> None:
     assert found is not None
     told = found["VDD_IN"]
     assert told.idle_watts == pytest.approx(5, rel=0.05)
-    assert told.joules_per_call * told.calls == pytest.approx(5 * 0.4, rel=0.5)
+    # 5 W over the 0.4 s asked for, or longer where others hold the processor
+    assert 5 * 0.2 < told.joules_per_call * told.calls < 5 * 4
     assert abs(told.above_idle) < 0.1 * told.joules_per_call
 
 
