@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import EqualError, equal_error
 from embedge.calibration.scores import Float32
+from embedge.runtime.contract import Colour, PerChannel
 from embedge.runtime.encoders import unit_rows
 from embedge.runtime.encoders.preprocessing import Preprocessing
 
 __all__ = [
     "Seen",
     "better_feeding",
-    "farther_apart",
-    "feeding_rates",
+    "clearly_better",
     "has_pairs",
+    "in_other_order",
     "seen_fed",
     "untold_from",
 ]
@@ -53,16 +54,8 @@ def seen_fed(
     ways: Mapping[str, Preprocessing],
     labels: NDArray[np.generic],
 ) -> dict[str, Seen]:
+    """A way that gives rows without a direction has the worst rate."""
     return {name: _seen(features(way), labels) for name, way in ways.items()}
-
-
-def feeding_rates(
-    features: Callable[[Preprocessing], Float32],
-    ways: Mapping[str, Preprocessing],
-    labels: NDArray[np.generic],
-) -> dict[str, float]:
-    """Equal error rate of every way; one that gives rows without a direction has the worst."""
-    return {name: seen.rate for name, seen in seen_fed(features, ways, labels).items()}
 
 
 def better_feeding(chosen: str, rates: Mapping[str, float]) -> str | None:
@@ -71,7 +64,29 @@ def better_feeding(chosen: str, rates: Mapping[str, float]) -> str | None:
     return best if rates[chosen] > rates[best] + _TOLERATED else None
 
 
-def farther_apart(chosen: Seen, other: Seen) -> bool:
+def clearly_better(chosen: str, twin: str, seen: Mapping[str, Seen]) -> tuple[str, str] | None:
+    """The way to prefer, and what is wrong with the chosen one; `twin` swaps its red and blue."""
+    mine = seen[chosen]
+    told = f"has an equal error rate of {mine.rate:.1%} on faces"
+    best = better_feeding(chosen, {name: one.rate for name, one in seen.items()})
+    if best is not None:
+        return best, f"{told}, fed {best} of {seen[best].rate:.1%}"
+    if _farther_apart(mine, seen[twin]):
+        return twin, f"keeps {len(mine.gaps)} people less far apart than fed {twin}"
+    return None
+
+
+def in_other_order(way: Preprocessing) -> Preprocessing:
+    """Red and blue change places, each with its own numbers."""
+
+    def turned(value: PerChannel) -> PerChannel:
+        return (value[2], value[1], value[0]) if isinstance(value, tuple) else value
+
+    colour: Colour = "BGR" if way.colour == "RGB" else "RGB"
+    return Preprocessing(colour, turned(way.mean), turned(way.std))
+
+
+def _farther_apart(chosen: Seen, other: Seen) -> bool:
     """Whether the other way keeps the same people farther apart, certainly and not by a little."""
     if not len(chosen.gaps) or not len(other.gaps):
         return False

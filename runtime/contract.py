@@ -19,6 +19,8 @@ ARCFACE_112 = (
 
 Colour = Literal["RGB", "BGR"]
 Flip = Literal["none", "sum"]
+# how foreign networks are fed, by common name
+Feeding = Literal["rgb-scaled", "bgr-scaled", "rgb-plain", "bgr-plain", "rgb-imagenet"]
 # one number for all colours, or one for each, in the contract's colour order
 PerChannel = float | tuple[float, float, float]
 _Mean = Annotated[float, Bound(-1e4, 1e4)]

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from embedge.calibration.feeding import (
     Seen,
-    better_feeding,
-    farther_apart,
+    clearly_better,
     has_pairs,
+    in_other_order,
     seen_fed,
     untold_from,
 )
@@ -114,7 +114,7 @@ def feeding_of(
     if not labelled:
         _agree(way, reach)
         return ConfirmedFeeding(way, named(way), source, {})
-    twin, chosen = _other_order(way), named(way)
+    twin, chosen = in_other_order(way), named(way)
     ways |= {chosen: way, named(twin): twin}
     seen = _seen(features, ways, faces)
     _require_best(chosen, source, ways, seen)
@@ -126,33 +126,20 @@ def _require_best(
     chosen: str, source: str, ways: dict[str, Preprocessing], seen: dict[str, Seen]
 ) -> None:
     """Refuse where another way is clearly better, and where nobody is told apart."""
-    mine, twin = seen[chosen], named(_other_order(ways[chosen]))
-    best = better_feeding(chosen, {name: one.rate for name, one in seen.items()})
-    told = f"has an equal error rate of {mine.rate:.1%} on faces"
-    if best is not None:
-        told += f", fed {best} of {seen[best].rate:.1%}"
-    elif farther_apart(mine, seen[twin]):
-        best = twin
-        told = f"keeps {len(mine.gaps)} people less far apart than fed {twin}"
-    if best is not None:
+    mine = seen[chosen]
+    if better := clearly_better(chosen, named(in_other_order(ways[chosen])), seen):
+        best, told = better
         remedy = f"State {flags_of(ways[best])}, or check that the faces are aligned"
     elif mine.blind:
-        told += ": it does not tell people apart, so nothing confirms how it is fed"
+        told = (
+            f"has an equal error rate of {mine.rate:.1%} on faces: it does not tell people apart,"
+            " so nothing confirms how it is fed"
+        )
         remedy = "Check the network, its --output, and that every folder is one person"
     else:
         return
     what = f"fed {chosen}, as {source}, this network {told}"
     raise EmbedgeError("E-FEEDING", what, remedy=remedy)
-
-
-def _other_order(way: Preprocessing) -> Preprocessing:
-    """Red and blue change places, each with its own numbers."""
-
-    def turned(value: PerChannel) -> PerChannel:
-        return (value[2], value[1], value[0]) if isinstance(value, tuple) else value
-
-    colour: Colour = "BGR" if way.colour == "RGB" else "RGB"
-    return Preprocessing(colour, turned(way.mean), turned(way.std))
 
 
 def named(way: Preprocessing) -> str:

@@ -19,13 +19,13 @@ class Preprocessing:
 
 
 # what face networks are fed by convention: a teacher is tried with each of them
-PREPROCESSING = {
+PREPROCESSING: dict[str, Preprocessing] = {
     "rgb-scaled": Preprocessing("RGB", 127.5, 127.5),
     "bgr-scaled": Preprocessing("BGR", 127.5, 127.5),
     "rgb-plain": Preprocessing("RGB", 0.0, 1.0),
     "bgr-plain": Preprocessing("BGR", 0.0, 1.0),
 }
-FEEDINGS = {
+FEEDINGS: dict[str, Preprocessing] = {
     **PREPROCESSING,
     "rgb-imagenet": Preprocessing("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
 }

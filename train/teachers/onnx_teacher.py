@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.evaluation.subjects import opened_model
-from embedge.calibration.feeding import better_feeding, feeding_rates
+from embedge.calibration.feeding import clearly_better, in_other_order, seen_fed
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file
 from embedge.optional import require
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
 from embedge.runtime.encoders.preprocessing import (
-    PREPROCESSING,
+    FEEDINGS,
     Preprocessing,
     fed_digest,
 )
@@ -28,11 +28,11 @@ from embedge.runtime.picture.images import RgbImage
 from embedge.train.models.cost import NetworkCost
 from embedge.train.teachers.teacher import Rows, Teacher
 
-__all__ = ["PREPROCESSING", "OnnxTeacher", "confirm_preprocessing"]
+__all__ = ["OnnxTeacher", "confirm_preprocessing"]
 
 
 class OnnxTeacher(Teacher):
-    """`preprocessing` is a name from PREPROCESSING, or None to go by the file."""
+    """`preprocessing` is a name from FEEDINGS, or None to go by the file."""
 
     kind = "onnx"
 
@@ -41,7 +41,7 @@ class OnnxTeacher(Teacher):
         self.stated = preprocessing is None and METADATA_KEY.encode() in path.read_bytes()
         opened = opened_model(str(path), threads=threads)
         self.preprocessing = preprocessing or _conventional(path, opened.encoder.contract)
-        contract = PREPROCESSING[self.preprocessing].of(opened.encoder.contract)
+        contract = FEEDINGS[self.preprocessing].of(opened.encoder.contract)
         self._encoder = OrtEncoder(path, contract, threads=threads)
         self.dim = contract.dim
         self.contract = contract
@@ -61,7 +61,7 @@ class OnnxTeacher(Teacher):
 def _conventional(path: Path, contract: EmbeddingContract) -> str:
     """What the file says: our own metadata, or arithmetic on the picture inside the graph."""
     known = Preprocessing(contract.colour, contract.mean, contract.std)
-    named = {value: name for name, value in PREPROCESSING.items()}
+    named = {value: name for name, value in FEEDINGS.items()}
     data = path.read_bytes()
     if METADATA_KEY.encode() in data:
         return named[known]
@@ -81,15 +81,17 @@ def confirm_preprocessing(
         with OrtEncoder(teacher.path, way.of(teacher.contract)) as encoder:
             return encoder.features(images)
 
-    rates = feeding_rates(features, PREPROCESSING, labels)
-    best = better_feeding(teacher.preprocessing, rates)
-    if not teacher.stated and best is not None:
+    chosen = teacher.preprocessing
+    twin = in_other_order(FEEDINGS[chosen])
+    named = {way: name for name, way in FEEDINGS.items()}
+    seen = seen_fed(features, FEEDINGS | {named.get(twin, "swapped"): twin}, labels)
+    better = clearly_better(chosen, named.get(twin, "swapped"), seen)
+    if better is not None and not teacher.stated:
+        best, told = better
         raise EmbedgeError(
             "E-TEACHER-INPUT",
-            f"fed {teacher.preprocessing} this teacher has an equal error rate of"
-            f" {rates[teacher.preprocessing]:.1%} on {len(images)} faces, fed {best} of"
-            f" {rates[best]:.1%}",
+            f"fed {chosen} this teacher {told}",
             where=teacher.path,
             remedy=f"Set teacher.preprocessing to {best}, or check that the faces are aligned",
         )
-    return rates
+    return {name: one.rate for name, one in seen.items()}

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
+from embedge.runtime.contract import Feeding
 from embedge.train.head.margins import Margin
 from embedge.train.loop.schedule import Positive, Schedule
 from embedge.train.methods.parts.method import Share, Weights
@@ -90,7 +91,7 @@ class Teacher(Section):
     """an .onnx, a .safetensors of ours, a checkpoint of arcface_torch, or `insightface:PACK`"""
     head_shards: tuple[str, ...] = ()
     """arcface_torch's classifier beside its checkpoint, one file per rank"""
-    preprocessing: Literal["rgb-scaled", "bgr-scaled", "rgb-plain", "bgr-plain"] | None = None
+    preprocessing: Feeding | None = None
     """what an .onnx wants to be fed; read from the file unless given, and confirmed on faces"""
     device: Literal["cpu", "cuda"] = "cpu"
     """where it is asked about the training pictures; with torchrun each process asks its share"""

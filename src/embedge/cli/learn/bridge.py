@@ -9,15 +9,15 @@ import argparse
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from embedge.cli.numbers import PART, RATE, SEED, SEVERAL, THREADS
+from embedge.runtime.contract import Feeding
 
 if TYPE_CHECKING:
     from embedge.calibration.bridging.report import BridgeReport
     from embedge.calibration.bridging.shores import Shore
 
-_FEEDINGS = ("rgb-scaled", "bgr-scaled", "rgb-plain", "bgr-plain", "rgb-imagenet")
 WRITES = ("out",)  # options that name outputs
 
 
@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for shore in ("old", "new"):
         parser.add_argument(
             f"--{shore}-preprocessing",
-            choices=_FEEDINGS,
+            choices=get_args(Feeding),
             help=f"how the {shore} ONNX file is to be fed, if it does not say",
         )
         parser.add_argument(f"--{shore}-space", metavar="NAME", help="name the space of a matrix")

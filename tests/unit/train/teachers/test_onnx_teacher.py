@@ -6,8 +6,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from embedge.errors import EmbedgeError
+from embedge.runtime.encoders.preprocessing import FEEDINGS
 from embedge.train.teachers import OnnxTeacher
-from embedge.train.teachers.onnx_teacher import PREPROCESSING, confirm_preprocessing
+from embedge.train.teachers.onnx_teacher import confirm_preprocessing
 
 
 def encoder(path, *, inside=False):
@@ -56,7 +57,7 @@ def test_the_convention_is_read_and_confirmed(tmp_path, people, inside, expected
     teacher = OnnxTeacher(encoder(tmp_path / "m.onnx", inside=inside))
     assert teacher.preprocessing == expected
     rates = confirm_preprocessing(teacher, *people)
-    assert rates.keys() == PREPROCESSING.keys()
+    assert rates.keys() == FEEDINGS.keys()
     assert rates[expected] == min(rates.values()) < 0.05
 
 
@@ -77,6 +78,6 @@ def test_it_embeds_what_the_graph_says(tmp_path, people):
 
 def test_the_space_depends_on_file_and_preprocessing(tmp_path):
     path = encoder(tmp_path / "m.onnx")
-    spaces = {OnnxTeacher(path, name).space for name in PREPROCESSING}
-    assert len(spaces) == 4
+    spaces = {OnnxTeacher(path, name).space for name in FEEDINGS}
+    assert len(spaces) == len(FEEDINGS)
     assert OnnxTeacher(path).space == OnnxTeacher(path, "rgb-scaled").space
