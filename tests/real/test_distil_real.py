@@ -117,6 +117,7 @@ def test_the_report_judges_on_people_it_did_not_learn_from(finished: Path) -> No
     assert "teacher / student fp32" in rows
 
 
+@pytest.mark.slow  # two minutes: every layer is fitted to the one it stands for
 def test_a_student_that_begins_as_a_slice_is_near_the_teacher_untrained(
     real: Path, tmp_path: Path
 ) -> None:
