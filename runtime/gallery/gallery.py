@@ -38,6 +38,7 @@ from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows
 from embedge.runtime.gallery.search.ranking import Ranked
 from embedge.runtime.gallery.storage.database import Database, is_there
 from embedge.runtime.gallery.storage.failures import as_path, key_error
+from embedge.typed import argument
 
 __all__ = ["Gallery", "GalleryInfo"]
 
@@ -238,6 +239,7 @@ class Gallery(Closing):
         is above that of native ones.
         """
         require_count(count)
+        handicap = argument(float, handicap, "handicap", "a finite number")
         with self.look() as seen:
             return seen.search(embeddings, contract, count, handicap)
 

@@ -81,3 +81,10 @@ def test_a_key_that_could_not_be_written_leaves_no_file(tmp_path, step, monkeypa
     with pytest.raises(EmbedgeError, match="E-WRITE"):
         new_key_file(path)
     assert len(path.read_text()) == 65
+
+
+@pytest.mark.parametrize("handicap", [float("nan"), float("inf"), None, "0.1", True])
+def test_a_handicap_that_ranks_nobody(gallery, handicap):
+    gallery.enroll("ann", ROW, CONTRACT)
+    with pytest.raises(EmbedgeError, match="E-OPTION"):
+        gallery.identify(ROW, CONTRACT, handicap=handicap)
