@@ -29,9 +29,10 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def bare_percent(share: float, digits: int = 1) -> str:
-    """The figure without its sign: only what is all or nothing is written so."""
+    """The figure without its sign: two leading figures at least, and only what is all or nothing
+    is written so."""
     value = 100 * share
-    if 0 < abs(value) < 10**-digits:
+    if 0 < abs(value) < 10 ** (1 - digits):
         return f"{value:.2g}"
     return never_whole(value, 100, digits)
 

@@ -10,7 +10,14 @@ from embedge.report.papers.words import between, points, rate_cell, share_text, 
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(1.0, "100.00"), (0.9999, "99.99"), (0.99996, "99.996"), (0.9999999, "99.99999"), (0, "0.00")],
+    [
+        (1.0, "100.00"),
+        (0.9999, "99.99"),
+        (0.99996, "99.996"),
+        (0.9999999, "99.99999"),
+        (1.41e-4, "0.014"),
+        (0, "0.00"),
+    ],
 )
 def test_only_what_is_perfect_is_called_so(share: float, text: str) -> None:
     assert share_text(share) == f"{text}\N{NO-BREAK SPACE}%"
