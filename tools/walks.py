@@ -55,7 +55,7 @@ def gradient(_: Path) -> list[str]:
     """One batch against the frozen shared head, from the pictures to the student's gradient."""
     import torch
 
-    from embedge.train.data.face_set import FaceSet
+    from embedge.train.data.dataset import FaceSet
     from embedge.train.data.feeding.batches import Batches
     from embedge.train.head.margins import Margin
     from embedge.train.methods import Ingredients, Sample, method_named
