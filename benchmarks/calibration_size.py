@@ -17,7 +17,8 @@ import numpy as np
 from provenance import provenance, write_result
 
 from embedge.calibration.evaluation.judge import cosines_of
-from embedge.export.graph.surgery import Graph, embeddings_of
+from embedge.export.graph.running import embeddings_of
+from embedge.export.graph.surgery import Graph
 from embedge.export.int8.calibration_set import choose, picture_features, picture_files
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.intake.feeding import Stated

@@ -156,9 +156,9 @@ def _detector_outputs(folder: Path) -> Target:
 def _planted() -> list[dict[str, Any]]:
     from tiny_detectors import retinaface_outputs, scrfd_outputs, yunet_outputs
 
-    from embedge.runtime.picture.align import arcface_template
+    from embedge.runtime.contract import ARCFACE_112
 
-    face = (np.array([8.0, 8.0, 120.0, 120.0]), np.array(arcface_template(112)) + 8, 0.9)
+    face = (np.array([8.0, 8.0, 120.0, 120.0]), np.array(ARCFACE_112) + 8, 0.9)
     scrfd = [
         scrfd_outputs([face], levels=levels, landmarks=landmarks, rank=rank)
         for levels in (3, 5)

@@ -32,7 +32,7 @@ from embedge.calibration.protocols.folders import people_in_folders
 from embedge.calibration.protocols.pairlist import PairProtocol, pairs_from_list
 from embedge.calibration.rates import operating_point
 from embedge.calibration.tenfold import folded_accuracy
-from embedge.export.graph.surgery import batches_of, embeddings_of
+from embedge.export.graph.running import batches_of, embeddings_of
 from embedge.export.int8.budget.before_after import BeforeAfter, before_after, parity_of
 from embedge.export.int8.budget.precision_plan import Budget
 from embedge.export.int8.calibration_set import choose, person_of, picture_features

@@ -35,7 +35,7 @@ from embedge.calibration.evaluation.judge import cosines_of
 from embedge.calibration.pairs import pairs_between, pairs_within
 from embedge.calibration.rates import Insufficient, operating_point
 from embedge.calibration.scores import PairScores
-from embedge.export.graph.surgery import embeddings_of
+from embedge.export.graph.running import embeddings_of
 from embedge.export.int8.qdq import calibrated_graph, quantised, write_for
 from embedge.export.int8.training.qat import trained_graph
 from embedge.pipeline.recipe import Recipe

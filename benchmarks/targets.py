@@ -30,7 +30,8 @@ from embedge.calibration.evaluation.judge import Subject, cosines_of, scores_of
 from embedge.calibration.rates import OperatingPoint, operating_point
 from embedge.errors import EmbedgeError
 from embedge.export.fp16 import fp16_from_onnx
-from embedge.export.graph.surgery import Graph, stamp
+from embedge.export.graph.running import stamp
+from embedge.export.graph.surgery import Graph
 from embedge.export.int8.placement import Target
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.targets.litert import litert_from_onnx, litert_int8_from_graph

@@ -23,7 +23,7 @@ from provenance import provenance, write_result
 from torch import Tensor, nn
 
 from embedge.train.models import mobilefacenet
-from embedge.train.models.quick import filters
+from embedge.train.models.quick import layers
 from embedge.train.models.quick.compiled import prepared, switched_off
 
 Kernels = Literal["none", "norm", "all"]
@@ -81,12 +81,12 @@ class Trainee:
 
 @contextmanager
 def _kernels(which: Kernels) -> Iterator[None]:
-    fits, filters._fits = filters._fits, filters._fits if which == "all" else _never
+    fits, layers._fits = layers._fits, layers._fits if which == "all" else _never
     try:
         with switched_off() if which == "none" else nullcontext():
             yield
     finally:
-        filters._fits = fits
+        layers._fits = fits
 
 
 def _never(_: nn.Conv2d) -> bool:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from embedge.export.graph.canonical import canonical
-from embedge.export.graph.surgery import Graph, Images, batches_of, observe, read_contract
+from embedge.export.graph.running import Images, batches_of, observe, read_contract
+from embedge.export.graph.surgery import Graph
 
 __all__ = ["fp16_from_onnx", "overflowing_nodes"]
 

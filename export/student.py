@@ -12,7 +12,8 @@ from torch import nn
 from embedge.errors import EmbedgeError
 from embedge.export.graph.canonical import canonical
 from embedge.export.graph.channels import lower_prelu
-from embedge.export.graph.surgery import Graph, stamp
+from embedge.export.graph.running import stamp
+from embedge.export.graph.surgery import Graph
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.sessions import ort_session
 

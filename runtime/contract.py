@@ -1,13 +1,19 @@
-"""The embedding contract: everything two embeddings must share before they may be compared."""
+"""The embedding contract: everything two embeddings must share before they may be compared.
+
+It says how an aligned crop becomes what a network is fed.
+"""
 
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
 from embedge.typed import Bound, Text, structured
 
-__all__ = ["EmbeddingContract", "PerChannel", "require_same_space"]
+__all__ = ["EmbeddingContract", "PerChannel", "require_same_space", "tensor_from_crops"]
 
 ARCFACE_112 = (
     (38.2946, 51.6963),
@@ -74,6 +80,20 @@ class EmbeddingContract:
                 f"the embedding contract is not right: {error}",
                 remedy="Export the model again with this version of embedge",
             ) from error
+
+
+def tensor_from_crops(crops: NDArray[np.uint8], contract: EmbeddingContract) -> NDArray[np.float32]:
+    """NCHW float32, mean and scale applied, in the contract's colour order."""
+    if contract.colour == "BGR":
+        crops = crops[..., ::-1]
+    planes = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), dtype=np.float32)
+    planes -= _for_each_plane(contract.mean)
+    planes *= 1 / _for_each_plane(contract.std)
+    return planes
+
+
+def _for_each_plane(value: PerChannel) -> NDArray[np.float32]:
+    return np.asarray(value, np.float32).reshape(-1, 1, 1)
 
 
 def require_same_space(gallery: EmbeddingContract, probe: EmbeddingContract) -> None:

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self, overload
@@ -103,49 +104,37 @@ class FaceMatcher(Closing):
         goes, for `trusted` and `at_least`. `selftest` ("first", "always", "off") says when the
         bundle's golden vectors are asked for.
         """
-        if not isinstance(bundle, Bundle):
-            with Bundle.open(bundle, trusted=trusted, at_least=at_least) as opened:
-                return cls.load(
-                    opened,
-                    precision,
-                    runtime=runtime,
-                    require_provider=require_provider,
-                    threads=threads,
-                    detector=detector,
-                    choice=choice,
-                    limits=limits,
-                    aligned=aligned,
-                    require_detection=require_detection,
-                    colour=colour,
-                    selftest=selftest,
-                )
-        if trusted or at_least is not None:
+        if isinstance(bundle, Bundle) and (trusted or at_least is not None):
             raise EmbedgeError(
                 "E-OPTION",
                 "the bundle is open already, so it is too late to say whom to trust",
                 remedy="Give `trusted` and `at_least` to Bundle.open, or a path to load",
             )
-        artifact = chosen_artifact(bundle, precision, runtime)
-        reader = FaceReader.for_bundle(
-            bundle,
-            detector=detector,
-            choice=choice,
-            limits=limits,
-            threads=threads,
-            aligned=aligned,
-            require_detection=require_detection,
-            colour=colour,
-        )
-        encoder = encoder_from_bundle(
-            bundle,
-            artifact.name,
-            runtime=runtime,
-            require_provider=require_provider,
-            threads=threads,
-            selftest=selftest,
-        )
-        points = bundle.declared.known.thresholds.get(artifact.name, ())
-        return cls(encoder, artifact, reader, points)
+        with ExitStack() as stack:
+            if not isinstance(bundle, Bundle):
+                opened = Bundle.open(bundle, trusted=trusted, at_least=at_least)
+                bundle = stack.enter_context(opened)
+            artifact = chosen_artifact(bundle, precision, runtime)
+            reader = FaceReader.for_bundle(
+                bundle,
+                detector=detector,
+                choice=choice,
+                limits=limits,
+                threads=threads,
+                aligned=aligned,
+                require_detection=require_detection,
+                colour=colour,
+            )
+            encoder = encoder_from_bundle(
+                bundle,
+                artifact.name,
+                runtime=runtime,
+                require_provider=require_provider,
+                threads=threads,
+                selftest=selftest,
+            )
+            points = bundle.declared.known.thresholds.get(artifact.name, ())
+            return cls(encoder, artifact, reader, points)
 
     def __repr__(self) -> str:
         looks = "no detector" if self.reader.detector is None else "with a detector"

@@ -55,7 +55,7 @@ def gradient(_: Path) -> list[str]:
     """One batch against the frozen shared head, from the pictures to the student's gradient."""
     import torch
 
-    from embedge.train.data.face_set import FaceSet
+    from embedge.train.data.dataset import FaceSet
     from embedge.train.data.feeding.batches import Batches
     from embedge.train.head.margins import Margin
     from embedge.train.methods import Ingredients, Sample, method_named
@@ -101,9 +101,9 @@ def int8(folder: Path) -> list[str]:
 
 WALKS = (
     Walk("decision", "picture → decision", 15, decision),
-    Walk("gradient", "picture → gradient", 16, gradient),
+    Walk("gradient", "picture → gradient", 12, gradient),
     Walk("key", f"the recipe key `distill.{KEY}` → its use", 3, key_to_use),
-    Walk("int8", "float ONNX → INT8", 18, int8),
+    Walk("int8", "float ONNX → INT8", 12, int8),
 )
 
 

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from embedge.train.data.face_set import FaceSet
+    from embedge.train.data.dataset import FaceSet
     from embedge.train.data.open import open_faces
     from embedge.train.data.splits import split_by_identity
     from embedge.train.distil import Lesson, train_student
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from embedge.train.teachers.teacher import Teacher
 else:  # a type checker that saw this would take every name for one, of any type
     _HOMES = {
-        "FaceSet": "data.face_set",
+        "FaceSet": "data.dataset",
         "open_faces": "data.open",
         "split_by_identity": "data.splits",
         "MobileFaceNet": "models.mobilefacenet",

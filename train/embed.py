@@ -12,8 +12,8 @@ from embedge.calibration.evaluation.faces import CorruptRecord, Faces
 from embedge.progress import Progress
 from embedge.runtime.picture.images import RgbImage
 from embedge.train.data.dataset import FaceDataset
+from embedge.train.data.feeding.batches import pixels
 from embedge.train.data.feeding.pictures import CorruptLog, read_faces
-from embedge.train.data.feeding.variation import pixels
 
 __all__ = ["BATCH", "StandIns", "embed_faces", "rows_of"]
 

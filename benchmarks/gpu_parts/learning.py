@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 
 from embedge.progress import Progress
 from embedge.train.data import open_faces
-from embedge.train.data.face_set import FaceSet
+from embedge.train.data.dataset import FaceSet
 from embedge.train.data.feeding.batches import Batch, Batches
 from embedge.train.data.feeding.feed import feed
 from embedge.train.data.tools.convert import convert

@@ -102,7 +102,10 @@ def group_labels(path: Path, names: Sequence[str]) -> GroupLabels:
             raise _bad(path, f"line {number} has {len(values)} values, not {len(attributes)}")
         known[name.strip()] = [value.strip() for value in values]
     absent = [""] * len(attributes)
-    rows = [known.get(name) or known.get(_person(name)) or absent for name in names]
+    rows = [
+        known.get(name) or known.get(PurePosixPath(name).parent.as_posix()) or absent
+        for name in names
+    ]
     if all(row is absent for row in rows):
         raise _bad(path, "it names none of the people or pictures of this test")
     columns = zip(*rows)
@@ -178,10 +181,6 @@ def _worst(parts: Sequence[_Part], label: str, rate: Literal["fmr", "fnmr"]) -> 
             most, worst.interval(rate, confidence), least, best.interval(rate, confidence)
         ),
     )
-
-
-def _person(name: str) -> str:
-    return PurePosixPath(name).parent.as_posix()
 
 
 def _bad(path: Path, what: str) -> EmbedgeError:

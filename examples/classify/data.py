@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from embedge.train.data.feeding.batches import Batch
-from embedge.train.data.feeding.variation import Variation
+from embedge.train.data.feeding.batches import Batch, Variation
 
 __all__ = ["PictureBatches", "Pictures"]
 

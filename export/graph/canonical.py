@@ -1,31 +1,26 @@
 """One shape for every graph: what exporters write in many ways is brought to one way.
 
-After `canonical` constants are folded, every Conv and Gemm carries its own bias, one number for
-each output, no BatchNormalization follows one, and a PReLU or LeakyRelu is a PRelu node.
-`fold_entrance` folds what foreign graphs do to a picture (colour order, scale, offset) into the
-first convolution. Each rewriting is exact up to float32 rounding.
+After `canonical` constants are folded, a matrix product is a Gemm with weights stored as (out, in),
+every Conv and Gemm carries its own bias, one number for each output, no BatchNormalization follows
+one, and a PReLU or LeakyRelu is a PRelu node. Each rewriting is exact up to float32 rounding.
 """
 
 from collections.abc import Callable
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from embedge.export.graph.channels import absorb_picks, pick_channels, scale_input_channels
-from embedge.export.graph.products import gemm_form, gemm_from_matmul
+from embedge.export.graph.channels import scale_input_channels
 from embedge.export.graph.surgery import Graph, attribute, group_count, is_conv, is_weighted
 
-__all__ = ["Watch", "canonical", "fold_constants", "fold_entrance", "unwatched"]
+__all__ = ["affine_from", "canonical", "channel_vector", "fold_constants"]
 
 Floats = NDArray[np.floating]
 Watch = Callable[[str, Graph], None]
 """Told the name of a pass that changed the graph."""
-_COMMUTATIVE = {"Add", "Mul"}
-_AFFINE = {*_COMMUTATIVE, "Sub", "Div"}
-_COLOURS = 3
-_NOTHING_ADDED = 1e-6  # of the picture's range: what float32 leaves of an offset that cancels
 
 
 def unwatched(name: str, graph: Graph) -> None:
@@ -44,8 +39,8 @@ def canonical(graph: Graph, watch: Watch = unwatched) -> Graph:
         _raise_prelu_from_ratio,
         _raise_hard_swish,
         _fold_factor_before,
-        gemm_from_matmul,
-        gemm_form,
+        _gemm_from_matmul,
+        _gemm_form,
         _fold_affine_after,
     )
     while sum(_exhausted(graph, rewrite, watch) for rewrite in passes):
@@ -197,7 +192,7 @@ def _fold_factor_before(graph: Graph) -> bool:
             continue
         weight = graph.constants[readers[0].input[1]]
         channels = weight.shape[1] * group_count(readers[0])
-        factor = _channel_vector(graph, node.input[1], channels, 4)
+        factor = channel_vector(graph, node.input[1], channels, 4)
         if factor is None:
             continue
         for reader in readers:
@@ -249,14 +244,15 @@ def _affine_of(graph: Graph, node: NodeProto, maker: NodeProto) -> tuple[Floats,
         factor = gamma / np.sqrt(variance + attribute(node, "epsilon", 1e-5))
         return factor, beta - mean * factor
     turned = node.input[0] != maker.output[0]
-    if node.op_type not in (_COMMUTATIVE if turned else _AFFINE):
+    if len(node.input) != 2 or (turned and node.op_type not in {"Add", "Mul"}):
         return None
     rank = 4 if maker.op_type == "Conv" else 2
-    vector = _channel_vector(graph, node.input[0 if turned else 1], channels, rank)
-    return _affine_from(node.op_type, vector) if vector is not None else None
+    vector = channel_vector(graph, node.input[0 if turned else 1], channels, rank)
+    return affine_from(node.op_type, vector) if vector is not None else None
 
 
-def _affine_from(op: str, vector: Floats) -> tuple[Floats, Floats]:
+def affine_from(op: str, vector: Floats) -> tuple[Floats, Floats] | None:
+    """(factor, offset) of an operator whose second input is this; None for any other."""
     one, zero = np.ones_like(vector), np.zeros_like(vector)
     match op:
         case "Add":
@@ -265,11 +261,12 @@ def _affine_from(op: str, vector: Floats) -> tuple[Floats, Floats]:
             return one, -vector
         case "Mul":
             return vector, zero
-        case _:
+        case "Div":
             return 1 / vector, zero
+    return None
 
 
-def _channel_vector(graph: Graph, name: str, channels: int, rank: int) -> Floats | None:
+def channel_vector(graph: Graph, name: str, channels: int, rank: int) -> Floats | None:
     """A constant that is one number per channel (axis 1 of a tensor of this rank), as float64."""
     value = graph.constants.get(name)
     if value is None or value.ndim > rank:
@@ -294,52 +291,91 @@ def _scale_outputs(graph: Graph, node: NodeProto, factor: Floats, offset: Floats
     node.input[:] = [*node.input[:2], bias_name]
 
 
-def fold_entrance(graph: Graph) -> None:
-    """Fold per-channel arithmetic on the input into the first convolution."""
-    source = graph.inputs[0].name
-    factor, offset = np.ones(_COLOURS), np.zeros(_COLOURS)
-    order = np.arange(_COLOURS)
-    chain = list[NodeProto]()
-    node = graph.only_consumer(source)
-    while node is not None and not is_weighted(graph, node):
-        if (step := _affine_on_colours(graph, node)) is not None:
-            factor, offset = factor * step[0], offset * step[0] + step[1]
-        elif (picked := _reordering(graph, node)) is not None:
-            order, factor, offset = order[picked], factor[picked], offset[picked]
+def _gemm_from_matmul(graph: Graph) -> bool:
+    """A product with a constant matrix is a Gemm, weights stored as (out, in).
+
+    Where the other factor has more than two axes, as tokens of a picture do, its rows are brought
+    together before and taken apart after; an addition that follows becomes the bias.
+    """
+    found = [n for n in graph.nodes if n.op_type == "MatMul" and _is_matrix(graph, n.input[1])]
+    if not found:
+        return False
+    model = onnx.shape_inference.infer_shapes(graph.copy().to_model())
+    shapes = {
+        item.name: [dim.dim_value or -1 for dim in item.type.tensor_type.shape.dim]
+        for item in (*model.graph.value_info, *model.graph.input, *model.graph.output)
+    }
+    for node in found:
+        shape, weight = shapes.get(node.input[0], []), graph.constants[node.input[1]].T
+        if len(shape) == 2:
+            _become_gemm(graph, node, weight, None)
         else:
-            return
-        chain.append(node)
-        node = graph.only_consumer(node.output[0])
-    if not chain or node is None or not is_conv(graph, node) or group_count(node) != 1:
-        return
-    if np.any(np.abs(offset) > _NOTHING_ADDED):
-        return  # an offset does not commute with zero padding
-    scale_input_channels(graph, node, factor)
-    graph.remove(*chain)
-    node.input[0] = pick_channels(graph, source, order, hint="image.order")
-    absorb_picks(graph)
+            _become_rows(graph, node, shape, weight)
+    return True
 
 
-def _affine_on_colours(graph: Graph, node: NodeProto) -> tuple[Floats, Floats] | None:
-    if node.op_type not in _AFFINE or node.input[1] not in graph.constants:
-        return None
-    value = graph.constants[node.input[1]].astype(np.float64)
-    if value.size not in (1, _COLOURS):
-        return None
-    return _affine_from(node.op_type, np.broadcast_to(value.reshape(-1), (_COLOURS,)))
+def _is_matrix(graph: Graph, name: str) -> bool:
+    return name in graph.constants and graph.constants[name].ndim == 2
 
 
-def _reordering(graph: Graph, node: NodeProto) -> NDArray[np.int64] | None:
-    """The channels that a Slice along axis 1 keeps, when it keeps all of them."""
-    if node.op_type != "Slice" or any(name not in graph.constants for name in node.input[1:]):
-        return None
-    start, stop, axes, steps = (graph.constants[name].reshape(-1) for name in node.input[1:5])
-    if axes.tolist() != [1]:
-        return None
-    picked = np.arange(_COLOURS)[slice(int(start[0]), _stop(int(stop[0])), int(steps[0]))]
-    return picked if picked.size == _COLOURS else None
+def _become_rows(graph: Graph, node: NodeProto, shape: list[int], weight: Floats) -> None:
+    result, bias = node.output[0], None
+    after = graph.only_consumer(result)
+    if after is not None and after.op_type == "Add":
+        added = next((value for _, value in graph.constant_inputs(after)), None)
+        if added is not None and added.shape == (len(weight),):
+            bias, result = added, after.output[0]
+            graph.remove(after)
+    together = graph.add_constant(f"{result}.together", np.array([-1, weight.shape[1]], np.int64))
+    apart = _taken_apart(graph, node.input[0], shape, len(weight), result)
+    node.input[0] = graph.emit("Reshape", [node.input[0], together], hint=f"{result}.rows")
+    node.output[0] = graph.fresh(f"{result}.matrix")
+    _become_gemm(graph, node, weight, bias)
+    graph.emit("Reshape", [node.output[0], apart], hint=result, output=result)
 
 
-def _stop(value: int) -> int | None:
-    """ONNX says "to the very beginning" with a number below every index."""
-    return None if value < -_COLOURS else value
+def _taken_apart(graph: Graph, source: str, shape: list[int], width: int, hint: str) -> str:
+    """The shape of the result: a constant where only the batch is free, else worked out."""
+    if len(shape) > 2 and min(shape[1:-1]) > 0:
+        return graph.add_constant(f"{hint}.apart", np.array([-1, *shape[1:-1], width], np.int64))
+    first, last, one = (
+        graph.add_constant(f"{hint}.{name}", np.array([number], np.int64))
+        for name, number in (("first", 0), ("last", -1), ("width", width))
+    )
+    whole = graph.emit("Shape", [source], hint=f"{hint}.whole")
+    rows = graph.emit("Slice", [whole, first, last], hint=f"{hint}.lengths")
+    return graph.emit("Concat", [rows, one], hint=f"{hint}.apart", axis=0)
+
+
+def _gemm_form(graph: Graph) -> bool:
+    """alpha, beta and the bias's shape go into the constants; weights are stored as (out, in)."""
+    for node in graph.nodes:
+        if node.op_type != "Gemm" or attribute(node, "transA", 0):
+            continue
+        weight = graph.constants.get(node.input[1])
+        bias = graph.constants.get(node.input[2]) if len(node.input) > 2 else None
+        if weight is None or (bias is None and len(node.input) > 2):
+            continue
+        rows = weight if attribute(node, "transB", 0) else weight.T
+        if is_weighted(graph, node) and (bias is None or bias.shape == (len(rows),)):
+            continue
+        if bias is not None:
+            if bias.size not in (1, len(rows)):
+                continue  # one number for each picture of a batch that is not free
+            scaled = bias.reshape(-1) * float(attribute(node, "beta", 1.0))
+            bias = np.broadcast_to(scaled, (len(rows),))
+        _become_gemm(graph, node, rows * float(attribute(node, "alpha", 1.0)), bias)
+        return True
+    return False
+
+
+def _become_gemm(graph: Graph, node: NodeProto, weight: Floats, bias: Floats | None) -> None:
+    hint = node.output[0]
+    inputs = [node.input[0]]
+    for part, value in (("weight", weight), ("bias", bias)):
+        if value is not None:
+            plain = np.ascontiguousarray(value, np.float32)
+            inputs.append(graph.add_constant(f"{hint}.{part}", plain))
+    graph.emit("Gemm", inputs, hint=hint, output=hint, transB=1)
+    graph.nodes[-1].name = node.name  # the name under which its user knows it
+    graph.remove(node)

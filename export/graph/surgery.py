@@ -1,52 +1,49 @@
-"""An ONNX graph in memory: read, edited, run on pictures, written."""
+"""An ONNX graph in memory: read from a whole file in one plain form, edited, written."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 from numpy.typing import NDArray
-from onnx import NodeProto, ValueInfoProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx_ir.passes import Sequential
+from onnx_ir.passes import common as passes
 
 from embedge import __version__
 from embedge.errors import EmbedgeError
-from embedge.export.graph.plain import plain_model
-from embedge.export.graph.weights import self_contained
 from embedge.files import whole_file
-from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders import tensor_from_crops
-from embedge.runtime.encoders.ort import METADATA_KEY
-from embedge.runtime.encoders.sessions import ort_session, run_session
 
 __all__ = [
+    "FOREIGN_OPSETS",
     "Graph",
-    "Images",
     "attribute",
-    "batches_of",
     "copy_message",
-    "embeddings_of",
     "group_count",
     "is_conv",
     "is_weighted",
+    "kept_outside",
     "node_place",
-    "observe",
-    "read_contract",
-    "stamp",
+    "opset_of",
+    "parsed_model",
+    "plain_model",
+    "quantisable",
+    "whole_model",
 ]
 
 Array = NDArray[Any]
-Float32 = NDArray[np.float32]
-Images = NDArray[np.uint8]  # (N, H, W, 3), RGB
 _Message = TypeVar("_Message", NodeProto, ValueInfoProto)
 
 # The oldest IR that carries the opset; readers refuse files of a newer IR than they know.
 _IR_OF_OPSET = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
-OPSETS = range(13, 24)
+_OPSETS = range(13, 24)
+FOREIGN_OPSETS = range(11, 25)  # the intake brings these to one of ours
 _MICROSOFT = "com.microsoft"
-_BATCH = 16
+_QUANTISED = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger", "QLinearMatMul"}
+_CONTROL = {"If", "Loop", "Scan"}
 
 
 @dataclass(slots=True)
@@ -62,16 +59,15 @@ class Graph:
     outputs: list[ValueInfoProto]
     opset: int
     metadata: dict[str, str] = field(default_factory=dict)
-    name: str = "embedge"
     _taken: set[str] = field(default_factory=set)
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        return cls.from_model(self_contained(path, None), where=path)
+        return cls.from_model(whole_model(path), where=path)
 
     @classmethod
     def from_model(cls, model: onnx.ModelProto, where: Path | None = None) -> Self:
-        opset = _standard_opset(model, where)
+        opset = opset_of(model, _OPSETS, where)
         graph = plain_model(model).graph
         constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
         taken = set(constants)
@@ -81,7 +77,7 @@ class Graph:
         taken.update(item.name for item in inputs)
         metadata = {item.key: item.value for item in model.metadata_props}
         nodes = [copy_message(node) for node in graph.node]
-        return cls(nodes, constants, inputs, list(graph.output), opset, metadata, "embedge", taken)
+        return cls(nodes, constants, inputs, list(graph.output), opset, metadata, taken)
 
     def copy(self) -> "Graph":
         """An independent copy; the arrays are shared because no pass writes into one."""
@@ -92,7 +88,6 @@ class Graph:
             [copy_message(item) for item in self.outputs],
             self.opset,
             dict(self.metadata),
-            self.name,
             set(self._taken),
         )
 
@@ -136,13 +131,12 @@ class Graph:
         *,
         hint: str,
         output: str | None = None,
-        domain: str = "",
         **attributes: Any,
     ) -> str:
         """Append a node; its place is found by the sort. Returns the name of its output."""
         result = output or self.fresh(hint)
         name = self.fresh(f"{hint}/{op}")
-        node = helper.make_node(op, list(inputs), [result], name=name, domain=domain, **attributes)
+        node = helper.make_node(op, list(inputs), [result], name=name, **attributes)
         self.nodes.append(node)
         return result
 
@@ -212,7 +206,7 @@ class Graph:
     def to_model(self) -> onnx.ModelProto:
         self.tidy()
         tensors = [numpy_helper.from_array(value, name) for name, value in self.constants.items()]
-        graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, tensors)
+        graph = helper.make_graph(self.nodes, "embedge", self.inputs, self.outputs, tensors)
         domains = {node.domain for node in self.nodes} - {"", "ai.onnx"}
         opsets = [helper.make_opsetid("", self.opset)]
         opsets += [helper.make_opsetid(domain, 1) for domain in sorted(domains)]
@@ -273,74 +267,109 @@ def group_count(node: NodeProto) -> int:
     return int(attribute(node, "group", 1)) if node.op_type == "Conv" else 1
 
 
-def stamp(graph: Graph, contract: EmbeddingContract) -> None:
-    """Write the contract into the metadata."""
-    graph.metadata[METADATA_KEY] = json.dumps(contract.to_json(), sort_keys=True)
-
-
-def read_contract(graph: Graph, where: Path | None = None) -> EmbeddingContract:
-    """How the graph is fed, as it says itself: there is no default for one that does not."""
-    return _contract_in(graph.metadata, where)
-
-
-def _contract_in(metadata: Mapping[str, str], where: Path | None = None) -> EmbeddingContract:
-    text = metadata.get(METADATA_KEY)
-    if text is None:
+def whole_model(path: Path) -> onnx.ModelProto:
+    """A file that holds all its weights itself."""
+    model = parsed_model(path)
+    if kept_outside(model):
         raise EmbedgeError(
-            "E-FEEDING-UNSTATED",
-            "this model does not say how it is fed",
-            where=where,
-            remedy="State it: --mean, --std, --colour (and --layout, --range), or take the model in"
-            " with embedge.export.intake.taken_in",
+            "E-EXTERNAL-DATA",
+            "the weights of this model lie in a second file",
+            where=path,
+            remedy="State the folder they may be read from: --weights FOLDER",
         )
-    return EmbeddingContract.from_json(json.loads(text))
+    return model
 
 
-def batches_of(images: Images, contract: EmbeddingContract) -> Iterator[Float32]:
-    """Pictures as float32 (n,3,H,W), normalised."""
-    for start in range(0, len(images), _BATCH):
-        yield tensor_from_crops(images[start : start + _BATCH], contract)
+def parsed_model(path: Path) -> onnx.ModelProto:
+    """The file's message; weights beside it are not read."""
+    if not path.is_file():
+        raise EmbedgeError(
+            "E-GRAPH",
+            "there is no such ONNX file",
+            where=path,
+            remedy="Check the path of the model",
+        )
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except Exception as error:  # protobuf raises its own, undocumented classes
+        raise EmbedgeError(
+            "E-GRAPH",
+            "this is not an ONNX model (it does not parse)",
+            where=path,
+            remedy="Export the model again, or fetch the file again if the copy was cut short",
+        ) from error
+    if not model.graph.node:
+        raise EmbedgeError(
+            "E-GRAPH", "this ONNX model has no nodes", where=path, remedy="Export the model again"
+        )
+    return model
 
 
-def embeddings_of(model: bytes | Path | Graph, images: Images) -> Float32:
-    """What a graph writes for pictures, fed as its contract says, not normalised."""
-    data = model.copy().to_model().SerializeToString() if isinstance(model, Graph) else model
-    session = ort_session(data)
-    contract = _contract_in(session.get_modelmeta().custom_metadata_map)
-    name = session.get_inputs()[0].name
-    feeds = ({name: batch} for batch in batches_of(images, contract))
-    return np.concatenate([run_session(session, None, feed)[0] for feed in feeds])
+def kept_outside(model: onnx.ModelProto) -> list[TensorProto]:
+    """The tensors whose values lie in another file."""
+    inner = [item.t for node in model.graph.node for item in node.attribute if item.HasField("t")]
+    every = (*model.graph.initializer, *inner)
+    return [one for one in every if one.data_location == TensorProto.EXTERNAL]
 
 
-def observe(
-    graph: Graph, tensors: Sequence[str], batches: Iterable[Float32]
-) -> Iterator[dict[str, Float32]]:
-    """The values of the named tensors, batch by batch."""
-    feed = graph.inputs[0].name
-    inner = [name for name in tensors if name != feed]
-    session = _session_showing(graph, inner)
-    for batch in batches:
-        values = dict(zip(inner, session.run(inner, {feed: batch}), strict=True)) if inner else {}
-        yield {name: batch if name == feed else values[name] for name in tensors}
+def plain_model(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Functions inlined, constants among the initialisers and these no inputs, no Identity, every
+    node with a name of its own, nothing that nobody reads."""
+    every = Sequential(
+        passes.InlinePass(),
+        passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        passes.RemoveInitializersFromInputsPass(),
+        passes.IdentityEliminationPass(),
+        passes.RemoveUnusedNodesPass(),
+        passes.NameFixPass(),
+    )
+    try:
+        return ir.to_proto(every(ir.from_proto(model)).model)
+    except Exception as error:  # onnx-ir raises whatever its reader meets
+        raise EmbedgeError(
+            "E-GRAPH",
+            f"the graph cannot be read: {str(error).strip().splitlines()[0][:200]}",
+            remedy="Check the file with onnx.checker.check_model, and export it again",
+        ) from error
 
 
-def _session_showing(graph: Graph, tensors: Sequence[str]) -> Any:
-    model = graph.copy().to_model()
-    present = {item.name for item in model.graph.output}
-    extra = [name for name in tensors if name not in present]
-    typed = {item.name: item for item in onnx.shape_inference.infer_shapes(model).graph.value_info}
-    model.graph.output.extend(typed[name] for name in extra)
-    return ort_session(model.SerializeToString())
-
-
-def _standard_opset(model: onnx.ModelProto, where: Path | None) -> int:
+def opset_of(model: onnx.ModelProto, known: range, where: Path | None = None) -> int:
+    """The opset of the standard operators, which must be one of the `known`."""
     versions = {item.domain: item.version for item in model.opset_import}
     opset: int = versions.get("", versions.get("ai.onnx", 0))
-    if opset not in OPSETS:
+    if opset not in known:
         raise EmbedgeError(
             "E-OPSET",
-            f"the model uses ONNX opset {opset}, not one of {OPSETS.start} to {OPSETS.stop - 1}",
+            f"the model uses ONNX opset {opset}, not one of {known.start} to {known.stop - 1}",
             where=where,
             remedy="Export it again with opset 17, or take it in with embedge quantize",
         )
     return opset
+
+
+def quantisable(model: onnx.ModelProto) -> None:
+    """A float network of standard operators of an opset that is known, without control flow."""
+    opset_of(model, FOREIGN_OPSETS)
+    inlined = {(item.domain, item.name) for item in model.functions}
+    for node in model.graph.node:
+        if node.op_type in _QUANTISED:
+            raise _unfit(
+                f"the model is quantised already: {node_place(node)}",
+                "Give the float32 model it was made from",
+            )
+        own = (node.domain, node.op_type) in inlined
+        if node.op_type in _CONTROL or (node.domain not in ("", "ai.onnx") and not own):
+            kind = f"{node.domain}::{node.op_type}".removeprefix("::")
+            raise _unfit(
+                f"{node_place(node)} is of a kind that cannot be quantised here: {kind}",
+                "Export the model without control flow and custom operators",
+            )
+        if node.op_type == "BatchNormalization" and attribute(node, "training_mode"):
+            raise _unfit(
+                f"{node_place(node)} is in training mode",
+                "Export the model in evaluation mode: model.eval()",
+            )
+
+
+def _unfit(what: str, remedy: str) -> EmbedgeError:
+    return EmbedgeError("E-NOT-QUANTISABLE", what, remedy=remedy)

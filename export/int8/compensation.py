@@ -1,10 +1,11 @@
 """What INT8 would lose is taken back while the graph is in float.
 
-Before ranges are chosen, the picture is shifted onto the 8-bit grid, and every channel of a tensor
-is given the same range, since all of them will share one scale. Convolution, addition, PReLU and
-ReLU commute with a positive factor per channel: a factor on what a layer writes is undone in what
-the next layers read, and a depthwise layer absorbs it without loss because its weights have a
-scale per channel anyway. The function of the graph stays the same.
+What foreign graphs do to a picture (colour order, scale, offset) is folded into the first
+convolution. Then, before ranges are chosen, the picture is shifted onto the 8-bit grid, and every
+channel of a tensor is given the same range, since all of them will share one scale. Convolution,
+addition, PReLU and ReLU commute with a positive factor per channel: a factor on what a layer writes
+is undone in what the next layers read, and a depthwise layer absorbs it without loss because its
+weights have a scale per channel anyway. The function of the graph stays the same.
 
 Once scales are known, what rounding does to a layer's mean output is taken off its bias. A layer
 computes W·x and will compute Q(W)·Q(x): the difference of the means is known per output channel
@@ -19,19 +20,30 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
+from embedge.export.graph.canonical import affine_from, channel_vector
 from embedge.export.graph.channels import (
+    absorb_picks,
     is_depthwise,
+    pick_channels,
     read_channels,
     scale_input_channels,
     scale_output_channels,
     shift_bias,
 )
-from embedge.export.graph.surgery import Graph, is_conv, is_weighted, observe
+from embedge.export.graph.running import observe
+from embedge.export.graph.surgery import Graph, group_count, is_conv, is_weighted
 from embedge.export.int8.placement import Target, Wanted, activation_scales
 from embedge.export.int8.ranges import Range, Scale, weight_codes, weight_scales
 from embedge.runtime.contract import EmbeddingContract
 
-__all__ = ["Means", "channel_bounds", "correct_biases", "equalise", "exact_entrance"]
+__all__ = [
+    "Means",
+    "channel_bounds",
+    "correct_biases",
+    "equalise",
+    "exact_entrance",
+    "fold_entrance",
+]
 
 Floats = NDArray[np.floating]
 # The means of a tensor's channels before and after a scale rounds it.
@@ -39,7 +51,53 @@ Means = dict[tuple[str, Scale], tuple[Floats, Floats]]
 _HOMOGENEOUS = {"PRelu", "Relu", "LeakyRelu", "Add"}
 _DENSE_SHARE = 0.5
 _WHITE = 255
+_COLOURS = 3
+_NOTHING_ADDED = 1e-6  # of the picture's range: what float32 leaves of an offset that cancels
 _SPREAD = 32.0  # no channel is stretched or shrunk by more: dead ones would take all the room
+
+
+def fold_entrance(graph: Graph) -> None:
+    """Fold per-channel arithmetic on the input into the first convolution."""
+    source = graph.inputs[0].name
+    factor, offset = np.ones(_COLOURS), np.zeros(_COLOURS)
+    order = np.arange(_COLOURS)
+    chain = list[NodeProto]()
+    node = graph.only_consumer(source)
+    while node is not None and not is_weighted(graph, node):
+        if (step := _affine_on_colours(graph, node)) is not None:
+            factor, offset = factor * step[0], offset * step[0] + step[1]
+        elif (picked := _reordering(graph, node)) is not None:
+            order, factor, offset = order[picked], factor[picked], offset[picked]
+        else:
+            return
+        chain.append(node)
+        node = graph.only_consumer(node.output[0])
+    if not chain or node is None or not is_conv(graph, node) or group_count(node) != 1:
+        return
+    if np.any(np.abs(offset) > _NOTHING_ADDED):
+        return  # an offset does not commute with zero padding
+    scale_input_channels(graph, node, factor)
+    graph.remove(*chain)
+    node.input[0] = pick_channels(graph, source, order, hint="image.order")
+    absorb_picks(graph)
+
+
+def _affine_on_colours(graph: Graph, node: NodeProto) -> tuple[Floats, Floats] | None:
+    vector = channel_vector(graph, node.input[1], _COLOURS, 4) if len(node.input) == 2 else None
+    return None if vector is None else affine_from(node.op_type, vector)
+
+
+def _reordering(graph: Graph, node: NodeProto) -> NDArray[np.int64] | None:
+    """The channels that a Slice along axis 1 keeps, when it keeps all of them."""
+    if node.op_type != "Slice" or any(name not in graph.constants for name in node.input[1:]):
+        return None
+    start, stop, axes, steps = (graph.constants[name].reshape(-1) for name in node.input[1:5])
+    if axes.tolist() != [1]:
+        return None
+    # ONNX says "to the very beginning" with a number below every index
+    end = None if stop[0] < -_COLOURS else int(stop[0])
+    picked = np.arange(_COLOURS)[slice(int(start[0]), end, int(steps[0]))]
+    return picked if picked.size == _COLOURS else None
 
 
 def exact_entrance(graph: Graph, contract: EmbeddingContract) -> dict[str, Range]:

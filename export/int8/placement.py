@@ -13,14 +13,8 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from embedge.export.graph.channels import is_depthwise, slope_of
-from embedge.export.graph.surgery import (
-    Graph,
-    Images,
-    batches_of,
-    is_weighted,
-    observe,
-    read_contract,
-)
+from embedge.export.graph.running import Images, batches_of, observe, read_contract
+from embedge.export.graph.surgery import Graph, is_weighted
 from embedge.export.int8.ranges import (
     Range,
     Scale,

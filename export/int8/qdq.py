@@ -4,6 +4,7 @@ A file that cannot be quantised, and pictures that cannot calibrate, are refused
 """
 
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
@@ -17,20 +18,18 @@ from embedge.export.engines.tensorrt.rules import (
     require_tensorrt,
     require_tensorrt_8,
 )
-from embedge.export.graph.canonical import canonical, fold_entrance
+from embedge.export.graph.canonical import canonical
 from embedge.export.graph.channels import lower_prelu, tame_slopes, widen_groups
-from embedge.export.graph.proof import Proof
-from embedge.export.graph.surgery import (
-    Graph,
-    Images,
-    batches_of,
-    observe,
-    read_contract,
-)
-from embedge.export.graph.weights import self_contained
+from embedge.export.graph.running import Images, Proof, batches_of, observe, read_contract
+from embedge.export.graph.surgery import Graph, is_weighted, quantisable, whole_model
 from embedge.export.int8.budget.precision_plan import Budget, PrecisionPlan, searched
-from embedge.export.int8.compensation import Means, correct_biases, equalise, exact_entrance
-from embedge.export.int8.layers import layer_count, named_layers, require_layers
+from embedge.export.int8.compensation import (
+    Means,
+    correct_biases,
+    equalise,
+    exact_entrance,
+    fold_entrance,
+)
 from embedge.export.int8.placement import (
     SYMMETRIC,
     Target,
@@ -40,7 +39,6 @@ from embedge.export.int8.placement import (
     wanted_tensors,
 )
 from embedge.export.int8.ranges import Method, Range, ValueCounts
-from embedge.export.intake.models import quantisable
 from embedge.runtime.contract import EmbeddingContract
 
 __all__ = [
@@ -56,6 +54,8 @@ __all__ = [
 FEW = 128  # pictures that suffice for means and for the extremes of channels
 _VALUES_PER_PICTURE = 1 << 14
 _FEWEST = 8
+_SOME = 8
+_LAYERS = {"Conv", "Gemm", "MatMul"}
 # the picture's border is padded by the code nearest to zero, half a grey level beside it
 _BORDER = 2e-3
 
@@ -156,7 +156,7 @@ def qdq_from_onnx(
     `path_out` nothing is written: that is for all ranks of a distributed training but one.
     """
     calibrated = calibrated_graph(model, calibration_images, target)
-    kept = named_layers(calibrated.graph, kept)
+    kept = _named_layers(calibrated.graph, kept)
     plan = PrecisionPlan(target, calibrated.last, asked=kept)
     if budget is not None:
 
@@ -168,7 +168,7 @@ def qdq_from_onnx(
 
         plan = searched(plan, calibrated.graph, budget, trial)
         kept |= plan.nodes
-    count, integer, unknown = layer_count(calibrated.graph, kept | calibrated.last.keys())
+    count, integer, unknown = _layer_count(calibrated.graph, kept | calibrated.last.keys())
     plan = replace(plan, layers=count, integer=integer, unknown=unknown)
     graph = quantise(calibrated, calibration_images, method, kept=kept, weight_bits=weight_bits)
     if path_out is not None:
@@ -199,7 +199,7 @@ def calibrated_graph(model: Path | Graph, images: Images, target: Target) -> Cal
         proof.watch("tame slopes", graph)
         widen_groups(graph)
         proof.watch("widen groups", graph)
-    require_layers(graph)
+    _require_layers(graph)
     graph, fixed = _with_exact_entrance(graph, contract, proof)
     proof = Proof.of_graph(graph, images)
     equalise(graph, batches_of(images[:FEW], contract))
@@ -226,11 +226,54 @@ def _with_exact_entrance(
 
 
 def _own(path: Path) -> Graph:
-    model = self_contained(path, None)
+    model = whole_model(path)
     quantisable(model)
     graph = Graph.from_model(model, where=path)
     read_contract(graph, path)
     return graph
+
+
+def _named_layers(graph: Graph, names: frozenset[str]) -> frozenset[str]:
+    """The nodes of those names. A layer that was split is all of its parts."""
+    known = [node.name for node in graph.nodes]
+    found = set[str]()
+    for name in sorted(names):
+        mine = {one for one in known if one == name or one.startswith(f"{name}.part")}
+        if not mine:
+            raise _unknown(name, [node.name for node in graph.nodes if is_weighted(graph, node)])
+        found |= mine
+    return frozenset(found)
+
+
+def _require_layers(graph: Graph) -> None:
+    """A network without one convolution or matrix product of known weights has no INT8."""
+    if any(is_weighted(graph, node) for node in graph.nodes):
+        return
+    products = sum(node.op_type in _LAYERS for node in graph.nodes)
+    raise EmbedgeError(
+        "E-NOT-QUANTISABLE",
+        f"0 of {products} convolutions and matrix products have weights that are known",
+        remedy="Export the model with its weights as initialisers",
+    )
+
+
+def _layer_count(graph: Graph, kept: frozenset[str]) -> tuple[int, int, tuple[str, ...]]:
+    """(convolutions and matrix products, how many run in INT8, which have no constant weights)"""
+    layers = [node for node in graph.nodes if node.op_type in _LAYERS]
+    known = [node for node in layers if is_weighted(graph, node)]
+    integer = sum(node.name not in kept for node in known)
+    unknown = tuple(node.name for node in layers if not is_weighted(graph, node))
+    return len(layers), integer, unknown
+
+
+def _unknown(name: str, layers: list[str]) -> EmbedgeError:
+    near = get_close_matches(name, layers, n=3, cutoff=0.5)
+    remedy = (
+        f"Did you mean {' or '.join(near)}?" if near else f"Some are: {', '.join(layers[:_SOME])}"
+    )
+    return EmbedgeError(
+        "E-KEEP", f"the network has no layer {name!r} to keep in float", remedy=remedy
+    )
 
 
 def _require_pictures(images: Images, size: int) -> None:

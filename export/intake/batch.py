@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper
 
 from embedge.export.graph.canonical import fold_constants
-from embedge.export.graph.proof import Proof
+from embedge.export.graph.running import Proof
 from embedge.export.graph.surgery import Graph
 from embedge.export.intake.original import shape_of
 from embedge.runtime.contract import EmbeddingContract

@@ -12,22 +12,14 @@ from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
 from embedge.errors import EmbedgeError
-from embedge.export.graph.plain import plain_model
-from embedge.export.graph.proof import FEW_PICTURES, Proof
-from embedge.export.graph.surgery import Graph, Images, read_contract, stamp
-from embedge.export.graph.weights import self_contained
+from embedge.export.graph.running import FEW_PICTURES, Images, Proof, read_contract, stamp
+from embedge.export.graph.surgery import Graph, plain_model, quantisable
 from embedge.export.intake.batch import free_batch, prove_batches
 from embedge.export.intake.entrance import enter_float, enter_planes, leave_rows, without_length
 from embedge.export.intake.feeding import ConfirmedFeeding, Faces, Stated, feeding_of
-from embedge.export.intake.models import (
-    OPSET,
-    in_float32,
-    in_opset,
-    quantisable,
-    wide_types,
-    with_one_output,
-)
+from embedge.export.intake.models import OPSET, in_float32, in_opset, wide_types, with_one_output
 from embedge.export.intake.original import Door, Original, door_of
+from embedge.export.intake.weights import model_with_weights
 from embedge.files import sha256_file
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import require_steady, unit_rows
@@ -85,7 +77,7 @@ def looked_at(path: Path, asked: Asked) -> None:
 
 
 def _opened(path: Path, asked: Asked) -> tuple[onnx.ModelProto, Door]:
-    model = self_contained(path, asked.weights)
+    model = model_with_weights(path, asked.weights)
     quantisable(model)
     model = with_one_output(model, asked.output)
     return model, door_of(model, asked.stated.layout)

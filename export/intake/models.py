@@ -4,44 +4,17 @@ from collections.abc import Iterator
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, NodeProto, TensorProto, helper, numpy_helper, version_converter
+from onnx import AttributeProto, TensorProto, helper, numpy_helper, version_converter
 
 from embedge.errors import EmbedgeError
-from embedge.export.graph.surgery import node_place
-from embedge.export.intake.original import shape_of, unfit
+from embedge.export.graph.surgery import FOREIGN_OPSETS, opset_of
+from embedge.export.intake.original import shape_of
 
-__all__ = ["OPSET", "in_float32", "in_opset", "quantisable", "wide_types", "with_one_output"]
+__all__ = ["OPSET", "in_float32", "in_opset", "wide_types", "with_one_output"]
 
 OPSET = 17
-_TAKEN = range(11, 25)
-_QUANTISED = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger", "QLinearMatMul"}
-_CONTROL = {"If", "Loop", "Scan"}
 _WIDE = {TensorProto.FLOAT16, TensorProto.DOUBLE}
 _IR = 8  # the oldest that carries OPSET
-
-
-def quantisable(model: onnx.ModelProto) -> None:
-    """A float network of standard operators of an opset that is known, without control flow."""
-    _known_opset(model)
-    inlined = {(item.domain, item.name) for item in model.functions}
-    for node in model.graph.node:
-        if node.op_type in _QUANTISED:
-            raise unfit(
-                f"the model is quantised already: {node_place(node)}",
-                "Give the float32 model it was made from",
-            )
-        own = (node.domain, node.op_type) in inlined
-        if node.op_type in _CONTROL or (node.domain not in ("", "ai.onnx") and not own):
-            kind = f"{node.domain}::{node.op_type}".removeprefix("::")
-            raise unfit(
-                f"{node_place(node)} is of a kind that cannot be quantised here: {kind}",
-                "Export the model without control flow and custom operators",
-            )
-        if node.op_type == "BatchNormalization" and _flag(node, "training_mode"):
-            raise unfit(
-                f"{node_place(node)} is in training mode",
-                "Export the model in evaluation mode: model.eval()",
-            )
 
 
 def with_one_output(model: onnx.ModelProto, wanted: str | None) -> onnx.ModelProto:
@@ -97,7 +70,7 @@ def in_opset(model: onnx.ModelProto) -> onnx.ModelProto:
     Most operators of a newer opset only take more types than before. Where the converter knows no
     way down they are relabelled, if onnx.checker and the comparison that follows agree.
     """
-    version = _known_opset(model)
+    version = opset_of(model, FOREIGN_OPSETS)
     if version == OPSET:
         return model
     try:
@@ -121,25 +94,9 @@ def in_opset(model: onnx.ModelProto) -> onnx.ModelProto:
     return found
 
 
-def _known_opset(model: onnx.ModelProto) -> int:
-    found = (item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
-    version = int(next(found, 0))
-    if version not in _TAKEN:
-        raise EmbedgeError(
-            "E-OPSET",
-            f"the model uses ONNX opset {version}, not one of {_TAKEN.start} to {_TAKEN.stop - 1}",
-            remedy=f"Export it again with opset {OPSET}",
-        )
-    return version
-
-
 def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
     yield from model.graph.initializer
     for node in model.graph.node:
         for item in node.attribute:
             if item.type == AttributeProto.TENSOR:
                 yield item.t
-
-
-def _flag(node: NodeProto, name: str) -> bool:
-    return any(item.name == name and item.i for item in node.attribute)

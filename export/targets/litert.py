@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from embedge.errors import EmbedgeError
-from embedge.export.graph.canonical import canonical, fold_entrance
-from embedge.export.graph.surgery import Graph, Images, attribute, node_place
+from embedge.export.graph.canonical import canonical
+from embedge.export.graph.running import Images
+from embedge.export.graph.surgery import Graph, attribute, node_place
+from embedge.export.int8.compensation import fold_entrance
 from embedge.export.int8.qdq import calibrated_graph, quantised
 from embedge.export.targets import Converted
 from embedge.export.targets.flatbuffer import Flatbuffer

@@ -12,14 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
-from embedge.export.graph.surgery import (
-    Graph,
-    Images,
-    batches_of,
-    group_count,
-    is_weighted,
-    read_contract,
-)
+from embedge.export.graph.running import Images, batches_of, read_contract
+from embedge.export.graph.surgery import Graph, group_count, is_weighted
 from embedge.export.int8.compensation import correct_biases
 from embedge.export.int8.placement import activation_scales, wanted_tensors
 from embedge.export.int8.qdq import FEW, calibrated_graph

@@ -1,5 +1,6 @@
 """Encoders turn aligned crops into embeddings: one module per engine, imported when asked for."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Protocol, Self, TypeVar
 
@@ -7,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.contract import EmbeddingContract, PerChannel
+from embedge.runtime.closing import Closing
+from embedge.runtime.contract import EmbeddingContract, tensor_from_crops
 from embedge.runtime.picture.images import RgbImage
 
 __all__ = [
     "LARGEST_BATCH",
+    "CropEncoder",
     "Embeddings",
     "Encoder",
     "RowEncoder",
@@ -53,6 +56,26 @@ class RowEncoder(Encoder, Protocol):
     def features(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings: ...
 
 
+class CropEncoder(Closing):
+    """What every engine's encoder does around `_run`, which is never given more than `_batch`."""
+
+    contract: EmbeddingContract
+    _batch = LARGEST_BATCH
+
+    def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
+        """Aligned uint8 RGB crops (N, size, size, 3) to float32 (N, dim) rows of length one."""
+        return normalised(self.features(images))
+
+    def features(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
+        """The rows as the network gives them: template protocols weigh faces by their length."""
+        crops = checked_crops(images, self.contract.size)
+        return features_from_crops(crops, self.contract, self._run, batch=self._batch)
+
+    @abstractmethod
+    def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The network's rows for (n, 3, size, size)."""
+
+
 def checked_crops(images: RgbImage | Sequence[RgbImage], size: int) -> RgbImage:
     """A uint8 array (N, size, size, 3), or a clear refusal."""
     shapes = {image.shape for image in images}
@@ -63,20 +86,6 @@ def checked_crops(images: RgbImage | Sequence[RgbImage], size: int) -> RgbImage:
         f"expected aligned uint8 RGB crops ({size}, {size}, 3), got {sorted(shapes)}",
         remedy="Align the faces first: embedge.runtime.picture.align.aligned_crop",
     )
-
-
-def tensor_from_crops(crops: RgbImage, contract: EmbeddingContract) -> NDArray[np.float32]:
-    """NCHW float32, mean and scale applied, in the contract's colour order."""
-    if contract.colour == "BGR":
-        crops = crops[..., ::-1]
-    planes = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), dtype=np.float32)
-    planes -= _for_each_plane(contract.mean)
-    planes *= 1 / _for_each_plane(contract.std)
-    return planes
-
-
-def _for_each_plane(value: PerChannel) -> NDArray[np.float32]:
-    return np.asarray(value, np.float32).reshape(-1, 1, 1)
 
 
 def features_from_crops(

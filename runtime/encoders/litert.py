@@ -1,8 +1,5 @@
 """The encoder on LiteRT (TensorFlow Lite): optional. `pip install 'embedge[litert]'`."""
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,16 +7,15 @@ from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
 from embedge.optional import require
-from embedge.runtime.closing import Closing, closed_error
+from embedge.runtime.closing import Spares
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders import Embeddings, checked_crops, features_from_crops, normalised
+from embedge.runtime.encoders import CropEncoder
 from embedge.runtime.encoders.sessions import require_threads
-from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["LiteRtEncoder"]
 
 
-class LiteRtEncoder(Closing):
+class LiteRtEncoder(CropEncoder):
     """A `.tflite` file that takes one picture (1, size, size, 3) in float32.
 
     Safe to share between threads: an interpreter holds the tensors of one call, so each call has
@@ -29,53 +25,30 @@ class LiteRtEncoder(Closing):
     def __init__(
         self, model: bytes, contract: EmbeddingContract, *, threads: int | None = None
     ) -> None:
-        self._interpreter: Any = require("ai_edge_litert.interpreter", extra="litert").Interpreter
-        self._model: bytes | None = model
-        self._threads = None if threads is None else require_threads(threads)
-        self._idle: deque[Any] = deque()
+        kind = require("ai_edge_litert.interpreter", extra="litert").Interpreter
+        count = None if threads is None else require_threads(threads)
+        self._spare = Spares(lambda: _opened(kind, model, count))
         self.contract = contract
         self.provider = "LiteRT CPU"
-        with self._one() as interpreter:
+        with self._spare.lent() as interpreter:
             _require_doors(interpreter, contract)
 
-    def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
-        """Aligned uint8 RGB crops (N, size, size, 3) to float32 (N, dim) rows of length one."""
-        return normalised(self.features(images))
-
-    def features(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
-        """The rows as the network gives them."""
-        crops = checked_crops(images, self.contract.size)
-        return features_from_crops(crops, self.contract, self._run)
-
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
-        with self._one() as interpreter:
+        with self._spare.lent() as interpreter:
             return np.concatenate([_answer(interpreter, picture) for picture in tensor])
-
-    @contextmanager
-    def _one(self) -> Iterator[Any]:
-        model, idle = self._model, self._idle
-        if model is None:
-            raise closed_error("encoder")
-        try:
-            interpreter = idle.pop()
-        except IndexError:
-            interpreter = self._opened(model)
-        try:
-            yield interpreter
-        finally:
-            idle.append(interpreter)
-
-    def _opened(self, model: bytes) -> Any:
-        try:
-            interpreter = self._interpreter(model_content=model, num_threads=self._threads)
-            interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise _refused(f"LiteRT cannot read it ({str(error)[:200]})") from error
-        return interpreter
 
     def close(self) -> None:
         """Let go of the network; calls under way end with their answer."""
-        self._model, self._idle = None, deque()
+        self._spare.close()
+
+
+def _opened(kind: Any, model: bytes, threads: int | None) -> Any:
+    try:
+        interpreter = kind(model_content=model, num_threads=threads)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise _refused(f"LiteRT cannot read it ({str(error)[:200]})") from error
+    return interpreter
 
 
 def _answer(interpreter: Any, picture: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,6 @@
 """The encoder on ncnn: optional, for phones and small boards. `pip install 'embedge[ncnn]'`."""
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +9,15 @@ from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
 from embedge.optional import require
-from embedge.runtime.closing import Closing, closed_error
+from embedge.runtime.closing import closed_error
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders import Embeddings, checked_crops, features_from_crops, normalised
+from embedge.runtime.encoders import CropEncoder
 from embedge.runtime.encoders.sessions import require_threads
-from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["NcnnEncoder"]
 
 
-class NcnnEncoder(Closing):
+class NcnnEncoder(CropEncoder):
     """A network of two files, layers and weights, as `export-target --target ncnn` writes them.
 
     Safe to share between threads: a loaded network is only read, and each call has an extractor
@@ -45,15 +43,6 @@ class NcnnEncoder(Closing):
         rows = self._run(np.zeros((1, 3, contract.size, contract.size), np.float32))
         if rows.shape != (1, contract.dim):
             raise _refused(f"it answers with {rows.shape[1]} numbers, not {contract.dim}")
-
-    def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
-        """Aligned uint8 RGB crops (N, size, size, 3) to float32 (N, dim) rows of length one."""
-        return normalised(self.features(images))
-
-    def features(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
-        """The rows as the network gives them."""
-        crops = checked_crops(images, self.contract.size)
-        return features_from_crops(crops, self.contract, self._run)
 
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         """Picture by picture: ncnn knows no batch."""

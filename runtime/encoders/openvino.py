@@ -4,9 +4,6 @@ It reads the same ONNX files. Arithmetic outside Q/DQ stays in float32 by an exp
 left alone, OpenVINO computes in bfloat16 where the processor can, and parity is gone.
 """
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,17 +13,16 @@ from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
 from embedge.optional import require
-from embedge.runtime.closing import Closing, closed_error
+from embedge.runtime.closing import Spares
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders import Embeddings, checked_crops, features_from_crops, normalised
+from embedge.runtime.encoders import CropEncoder
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.runtime.encoders.sessions import model_bytes, require_self_contained, require_threads
-from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["OpenVinoEncoder", "compiled", "shared_core"]
 
 
-class OpenVinoEncoder(Closing):
+class OpenVinoEncoder(CropEncoder):
     """An ONNX student on OpenVINO's CPU device; the same interface as OrtEncoder.
 
     Safe to share between threads: each call has an inference request to itself, because a request
@@ -44,21 +40,12 @@ class OpenVinoEncoder(Closing):
         data = model if isinstance(model, bytes) else model_bytes(Path(model))
         with OrtEncoder(data, contract, threads=1) as checked:
             self.contract = checked.contract
-        self._compiled: Any = compiled(data, threads=threads)
-        self._idle: deque[Any] = deque()
-        self.provider = f"OpenVINO {self._compiled.get_property('EXECUTION_DEVICES')[0]}"
-
-    def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
-        """Aligned uint8 RGB crops (N, size, size, 3) to float32 (N, dim) rows of length one."""
-        return normalised(self.features(images))
-
-    def features(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
-        """The rows as the network gives them."""
-        crops = checked_crops(images, self.contract.size)
-        return features_from_crops(crops, self.contract, self._run)
+        network = compiled(data, threads=threads)
+        self._spare: Spares[Any] = Spares(network.create_infer_request)
+        self.provider = f"OpenVINO {network.get_property('EXECUTION_DEVICES')[0]}"
 
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
-        with self._request() as request:
+        with self._spare.lent() as request:
             try:
                 return np.array(request.infer([tensor])[0], np.float32)
             except RuntimeError as error:
@@ -68,23 +55,9 @@ class OpenVinoEncoder(Closing):
                     remedy="Run it on ONNX Runtime, or export it again",
                 ) from error
 
-    @contextmanager
-    def _request(self) -> Iterator[Any]:
-        network, idle = self._compiled, self._idle
-        if network is None:
-            raise closed_error("encoder")
-        try:
-            request = idle.pop()
-        except IndexError:
-            request = network.create_infer_request()
-        try:
-            yield request
-        finally:
-            idle.append(request)
-
     def close(self) -> None:
         """Let go of the network; calls under way end with their answer."""
-        self._compiled, self._idle = None, deque()
+        self._spare.close()
 
 
 def compiled(model: bytes | Path, *, threads: int | None = None) -> Any:

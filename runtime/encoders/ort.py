@@ -9,24 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.closing import Closing, closed_error
+from embedge.runtime.closing import closed_error
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders import (
-    LARGEST_BATCH,
-    Embeddings,
-    checked_crops,
-    features_from_crops,
-    normalised,
-)
+from embedge.runtime.encoders import LARGEST_BATCH, CropEncoder
 from embedge.runtime.encoders.sessions import ort_session, run_session
-from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["METADATA_KEY", "OrtEncoder"]
 
 METADATA_KEY = "embedge.contract"
 
 
-class OrtEncoder(Closing):
+class OrtEncoder(CropEncoder):
     """An ONNX student on ONNX Runtime; safe to share between threads.
 
     `provider` is the execution provider that really runs the graph. With `require_provider`
@@ -52,15 +45,6 @@ class OrtEncoder(Closing):
     @property
     def provider(self) -> str:
         return str(self._open.get_providers()[0])
-
-    def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
-        """Aligned uint8 RGB crops (N, size, size, 3) to float32 (N, dim) rows of length one."""
-        return normalised(self.features(images))
-
-    def features(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
-        """The rows as the network gives them: template protocols weigh faces by their length."""
-        crops = checked_crops(images, self.contract.size)
-        return features_from_crops(crops, self.contract, self._run, batch=self._batch)
 
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         (rows,) = run_session(self._open, self._output, {self._input: tensor})

@@ -12,15 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from embedge.errors import EmbedgeError
 from embedge.runtime.encoders.sessions import ort_session, run_session
 
-__all__ = ["Placement", "node_placement", "require_placement"]
+__all__ = ["Placement", "node_placement"]
 
 Placement = dict[str, dict[str, int]]  # provider -> operator -> nodes
-
-# Shape arithmetic on a few integers runs on the CPU by design and costs no transfer of pictures.
-_SHAPE_WORK = frozenset({"Shape", "Gather", "Unsqueeze", "Concat", "Cast", "Slice", "Reshape"})
 
 
 def node_placement(
@@ -43,22 +39,6 @@ def node_placement(
         run_session(session, None, _feeds(session))
         events = json.loads(Path(session.end_profiling()).read_text())
     return _placement(events)
-
-
-def require_placement(placement: Placement, provider: str) -> None:
-    """Every node but shape arithmetic ran on `provider`, or an error that names the others."""
-    strangers = {
-        f"{count} {operator} on {other}"
-        for other, operators in placement.items()
-        for operator, count in operators.items()
-        if other != provider and operator not in _SHAPE_WORK
-    }
-    if strangers or provider not in placement:
-        raise EmbedgeError(
-            "E-PLACEMENT",
-            f"not all of the graph ran on {provider}: {', '.join(sorted(strangers)) or 'nothing'}",
-            remedy="Use the graph made for this provider (fp16 for CUDA, int8-trt for TensorRT)",
-        )
 
 
 def _placement(events: list[dict[str, Any]]) -> Placement:

@@ -4,30 +4,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.contract import ARCFACE_112
 from embedge.runtime.picture.images import RgbImage
 
-__all__ = ["aligned_crop", "arcface_template", "similarity", "warped"]
+__all__ = ["aligned_crop", "similarity", "warped"]
 
-Points = NDArray[np.float64]
 
 _MIN_SPREAD = 2.0  # pixels, RMS distance of the landmarks from their mean
 _MAX_UNEXPLAINED = 0.5  # share of the template's variance that no similarity can explain
-
-
-def arcface_template(size: int) -> tuple[tuple[float, float], ...]:
-    """The five ArcFace points at `size`: multiples of 112, or of 128 (8 pixels more each side)."""
-    if size % 112 == 0:
-        scale, shift = size / 112, 0.0
-    elif size % 128 == 0:
-        scale, shift = size / 128, 8.0
-    else:
-        raise EmbedgeError(
-            "E-TEMPLATE",
-            f"the five-point template is defined for multiples of 112 and 128, not {size}",
-            remedy="Choose 112 or 128",
-        )
-    return tuple((scale * (x + shift), scale * y) for x, y in ARCFACE_112)
 
 
 def similarity(source: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:

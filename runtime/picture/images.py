@@ -1,4 +1,7 @@
-"""Pictures from anywhere, as uint8 RGB arrays: bounded in size, upright, whole."""
+"""Pictures from anywhere, as uint8 RGB arrays: bounded in size, upright, whole.
+
+They are decoded a band at a time: memory and time are bounded beforehand.
+"""
 
 import io
 import os
@@ -12,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.picture.decoding import require_quick, rgb_of, upright
 from embedge.runtime.reading import TooLarge, read_bytes
 
 __all__ = [
@@ -24,6 +26,8 @@ __all__ = [
     "is_one_picture",
     "picture_bytes",
     "rgb_from_picture",
+    "rgb_of",
+    "upright",
 ]
 
 RgbImage = NDArray[np.uint8]
@@ -38,6 +42,10 @@ _ORIENTATION = 0x0112
 # an image always has the same one: pillow reads its pixels when first asked, not for two at once
 _READING = tuple(threading.Lock() for _ in range(64))
 _WEIGHT = {"WEBP": 2}  # its decoder holds two canvases besides the frame
+_BAND_PIXELS = 1 << 20
+_MOST_SCANS = 64  # a progressive JPEG has ten or so; each is a pass over all of its pixels
+_LARGEST_TEXT = 4 << 20  # pixels written as words are read by a loop in Python
+_TILE_SIDES = (322, 323)  # TIFF: libtiff reserves a whole tile however small the picture is
 # Formats that pillow decodes itself; others (EPS, for one) start foreign programs.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF")
 
@@ -142,7 +150,7 @@ def _rgb_from_bytes(data: bytes, where: str, max_pixels: int) -> RgbImage:
     def decoded() -> RgbImage:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _require_small(image, where, max_pixels)
-            require_quick(image, data)
+            _require_quick(image, data)
             return _turned(image)
 
     return _decoded(decoded, where, max_pixels)
@@ -177,6 +185,68 @@ def _decoded(decode: Callable[[], RgbImage], where: str, max_pixels: int = MAX_P
         raise _undecodable("not a picture of a known format", where) from error
     except Exception as error:  # pillow's parsers raise nearly every class on a broken file
         raise _undecodable(str(error) or type(error).__name__, where) from error
+
+
+def _require_quick(image: Image.Image, data: bytes) -> None:
+    """Refuse what takes minutes or gigabytes for the pixels it has; a ValueError says why."""
+    if image.format == "JPEG" and data.count(b"\xff\xda") > _MOST_SCANS:
+        raise ValueError("it is coded in more passes than any camera writes")
+    if data[:2] in (b"P1", b"P2", b"P3") and len(data) > _LARGEST_TEXT:
+        raise ValueError("its pixels are written as text")
+    tags = getattr(image, "tag_v2", {})
+    sides = [tags.get(side) for side in _TILE_SIDES]
+    if any(isinstance(side, int) and side > 2 * max(image.size) + 1024 for side in sides):
+        raise ValueError("its tiles are larger than the picture")
+
+
+def rgb_of(image: Image.Image) -> RgbImage:
+    """Any mode to (height, width, 3); grey of 16 bits is scaled, where pillow would clip it."""
+    if image.mode == "F":
+        raise ValueError("it holds floating-point values of unknown range")
+    image.load()
+    shift = _grey_shift(image)
+    out = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        part = image.crop((0, top, image.width, min(top + rows, image.height)))
+        if shift is None:
+            out[top : top + rows] = np.asarray(part.convert("RGB"))
+        else:
+            grey = np.clip(np.asarray(part).astype(np.int64) >> shift, 0, 255)
+            out[top : top + rows] = grey[:, :, None]
+    return out
+
+
+def _grey_shift(image: Image.Image) -> int | None:
+    """How far to shift a grey of more than 8 bits; None where pillow converts rightly."""
+    if not image.mode.startswith("I"):
+        return None
+    if image.mode.startswith("I;16"):
+        return 8
+    _, highest = image.getextrema()
+    return 8 if float(highest) > 255 else 0  # type: ignore[arg-type]
+
+
+def upright(image: RgbImage, orientation: object) -> RgbImage:
+    """The picture as EXIF says it was held."""
+    match orientation:
+        case 2:
+            turned = image[:, ::-1]
+        case 3:
+            turned = image[::-1, ::-1]
+        case 4:
+            turned = image[::-1]
+        case 5:
+            turned = image.transpose(1, 0, 2)
+        case 6:
+            turned = np.rot90(image, -1)
+        case 7:
+            turned = np.rot90(image, 2).transpose(1, 0, 2)
+        case 8:
+            turned = np.rot90(image)
+        case _:
+            turned = image
+    return np.ascontiguousarray(turned)
 
 
 def _undecodable(why: str, where: str) -> EmbedgeError:

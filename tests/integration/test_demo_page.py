@@ -21,7 +21,7 @@ from sample_report import sample_report
 from tiny_bundles import face_like, tiny_bundle
 from tiny_detectors import constant_onnx, yunet_outputs
 
-from embedge.runtime.picture.align import arcface_template
+from embedge.runtime.contract import ARCFACE_112
 from embedge.typed import plain
 
 
@@ -30,7 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle with a detector that finds the face planted in every scene, and pictures."""
     folder = tmp_path_factory.mktemp("demo")
     box = np.array([8.0, 8.0, 120.0, 120.0])
-    planted = (box, np.array(arcface_template(112)) + 8, 0.9)
+    planted = (box, np.array(ARCFACE_112) + 8, 0.9)
     tiny_bundle(
         folder / "tiny.embedge",
         files={

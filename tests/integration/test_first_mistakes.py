@@ -11,7 +11,7 @@ from PIL import Image
 from tiny_bundles import face_like, tiny_bundle
 from tiny_detectors import constant_onnx, yunet_outputs
 
-from embedge.runtime.picture.align import arcface_template
+from embedge.runtime.contract import ARCFACE_112
 from embedge.train.teachers import SHIPPED
 
 
@@ -20,7 +20,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle, a detector, a photo, and photos of a hundred people who were never aligned."""
     folder = tmp_path_factory.mktemp("first")
     tiny_bundle(folder / "lock.embedge")
-    planted = (np.array([8.0, 8, 120, 120]), np.array(arcface_template(112)) + 8, 0.9)
+    planted = (np.array([8.0, 8, 120, 120]), np.array(ARCFACE_112) + 8, 0.9)
     (folder / "d.onnx").write_bytes(constant_onnx(yunet_outputs([planted])))
     photo = np.full((128, 128, 3), (200, 150, 120), np.uint8)
     photo[20:110, 40:60] -= 60

@@ -25,7 +25,7 @@ from two_spaces import people, strangers
 
 from embedge.cli import main
 from embedge.runtime import Artifact, write_bundle
-from embedge.runtime.picture.align import arcface_template
+from embedge.runtime.contract import ARCFACE_112
 from embedge.typed import plain
 
 ELSEWHERE = {  # their own tests run all of them
@@ -95,7 +95,7 @@ def _models(folder: Path) -> None:
     for name in ("T", "a", "b", "student"):
         teacher_onnx(folder / f"{name}.onnx", seed=name == "b")
     without_metadata(teacher_onnx(folder / "MODEL.onnx"))
-    planted = (np.array([8.0, 8, 120, 120]), np.array(arcface_template(112)) + 8, 0.9)
+    planted = (np.array([8.0, 8, 120, 120]), np.array(ARCFACE_112) + 8, 0.9)
     detector = constant_onnx(yunet_outputs([planted]))
     for name in ("D", "DETECTOR"):
         (folder / f"{name}.onnx").write_bytes(detector)

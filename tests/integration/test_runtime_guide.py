@@ -12,7 +12,7 @@ from PIL import Image
 from tiny_bundles import face_like, tiny_bundle, tiny_threshold
 from tiny_detectors import constant_onnx, yunet_outputs
 
-from embedge.runtime.picture.align import arcface_template
+from embedge.runtime.contract import ARCFACE_112
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -34,7 +34,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     for name, picture in pictures.items():
         Image.fromarray(np.asarray(picture, np.uint8)).save(folder / f"{name}.png")
-    planted = (np.array([8.0, 8, 120, 120]), np.array(arcface_template(112)) + 8, 0.9)
+    planted = (np.array([8.0, 8, 120, 120]), np.array(ARCFACE_112) + 8, 0.9)
     (folder / "detector.onnx").write_bytes(constant_onnx(yunet_outputs([planted])))
     return folder
 

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from margin_oracle import Psi
 
 from embedge.train.head import head_kl, margin_ce
 from embedge.train.head.margins import Margin
@@ -23,21 +24,9 @@ SEEDS = st.integers(0, 2**31)
 QUICK = settings(max_examples=60, deadline=None)
 
 
-class _Psi(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, cosine, margin):
-        psi, slope = margin.on_target(cosine)
-        ctx.save_for_backward(slope)
-        return psi
-
-    @staticmethod
-    def backward(ctx, upstream):
-        return upstream * ctx.saved_tensors[0], None
-
-
 def full(embeddings, rows, labels, margin):
     cosine = F.normalize(embeddings) @ rows.T
-    psi = _Psi.apply(cosine.gather(1, labels[:, None]), margin)
+    psi = Psi.apply(cosine.gather(1, labels[:, None]), margin)
     logits = margin.scale * cosine.scatter(1, labels[:, None], psi)
     return F.cross_entropy(logits, labels, reduction="none")
 

@@ -20,7 +20,7 @@ from embedge.pipeline.stages.learn.start import begun, start_stage
 from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.progress import Progress
 from embedge.report.read import read_report
-from embedge.train.data.feeding.variation import pixels
+from embedge.train.data.feeding.batches import pixels
 from embedge.train.models import mobilefacenet
 
 pytestmark = pytest.mark.real

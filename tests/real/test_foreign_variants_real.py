@@ -10,7 +10,7 @@ from foreign_variants import NAMES, SCALED, variants
 
 from embedge.calibration.evaluation.judge import cosines_of
 from embedge.errors import EmbedgeError
-from embedge.export.graph.surgery import embeddings_of
+from embedge.export.graph.running import embeddings_of
 from embedge.export.int8.calibration_set import comparable, person_of, picture_files
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.intake.feeding import Faces, Stated

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 
 from embedge.calibration.evaluation.judge import cosines_of
-from embedge.export.graph.surgery import embeddings_of
+from embedge.export.graph.running import embeddings_of
 from embedge.export.int8.calibration_set import picture_files
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.intake.feeding import Stated

@@ -10,7 +10,8 @@ import pytest
 
 from embedge.files import sha256_file
 from embedge.runtime import Artifact, EmbeddingContract, FaceMatcher, Threshold, write_bundle
-from embedge.runtime.picture.align import aligned_crop, arcface_template
+from embedge.runtime.contract import ARCFACE_112
+from embedge.runtime.picture.align import aligned_crop
 from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
 from embedge.runtime.picture.images import rgb_from_picture
 
@@ -104,7 +105,7 @@ def test_the_pipeline_agrees_with_insightface(real, bundle):
             reference = recogniser.get_feat([crop])[0]
             reference /= np.linalg.norm(reference)
             cosines.append(float(reference @ matcher.embed_faces([face])[0]))
-            ours = aligned_crop(image, points, arcface_template(112), 112)
+            ours = aligned_crop(image, points, ARCFACE_112, 112)
             grey.append(np.abs(ours.astype(int) - crop[..., ::-1]).mean())
             pair = matcher.embed([ours, crop[..., ::-1].copy()], aligned=True)
             crops.append(float(pair[0] @ pair[1]))
@@ -114,13 +115,14 @@ def test_the_pipeline_agrees_with_insightface(real, bundle):
     assert min(crops) >= 0.999
 
 
-@pytest.mark.parametrize("size", [112, 128])
-def test_crops_equal_norm_crop(real, size):
+@pytest.mark.parametrize(("size", "margin"), [(112, 0), (128, 8)])
+def test_crops_equal_norm_crop(real, size, margin):
     face_align = pytest.importorskip(
         "insightface.utils.face_align", reason="embedge[zoo] not installed"
     )
     for image, points in list(photos(real).values())[:40]:
-        ours = aligned_crop(image, points, arcface_template(size), size).astype(int)
+        template = np.array(ARCFACE_112) + np.array([margin, 0])
+        ours = aligned_crop(image, points, template, size).astype(int)
         assert np.abs(ours - face_align.norm_crop(image, points, size)).mean() < 0.1
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from embedge.train.data.face_set import FaceSet
+from embedge.train.data.dataset import FaceSet
 
 PEOPLE, EACH = 5, 4
 

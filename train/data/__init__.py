@@ -1,7 +1,6 @@
 """Faces to learn from and to be judged on."""
 
-from embedge.train.data.dataset import CorruptRecord, FaceDataset
-from embedge.train.data.face_set import FaceSet
+from embedge.train.data.dataset import CorruptRecord, FaceDataset, FaceSet
 from embedge.train.data.open import open_faces
 from embedge.train.data.splits import Subset, split_by_identity
 

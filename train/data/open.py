@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from embedge.errors import EmbedgeError
-from embedge.train.data.dataset import FaceDataset
-from embedge.train.data.face_set import FaceSet
+from embedge.train.data.dataset import FaceDataset, FaceSet
 from embedge.train.data.sources.folder import ImageFolder, PictureFolder
 from embedge.train.data.sources.joined import JoinedFaces
 from embedge.train.data.sources.mxnet import MxnetFaces

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax, normalize
 
-from embedge.train.methods.parts.heads import SharedHead, own_head
-from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
+from embedge.train.methods.kd import Softened
+from embedge.train.methods.parts.method import Loss, Sample
 
 __all__ = ["Grouped"]
 
@@ -23,15 +23,8 @@ __all__ = ["Grouped"]
 _LOG_NOTHING = -1e4
 
 
-class Grouped(Method):
+class Grouped(Softened):
     settings = ("alpha", "temperature", "softmax_scale", "tau", "head_dtype")
-    shares_space = False
-    needs_teacher = True
-
-    def __init__(self, ingredients: Ingredients):
-        super().__init__(ingredients)
-        self.shared = SharedHead.of(ingredients, follows=False)
-        self.head = own_head(ingredients)
 
     def forward(self, sample: Sample) -> Loss:
         ce = self.own_ce(sample, self.head)

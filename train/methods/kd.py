@@ -5,9 +5,15 @@
 T² keeps the two gradients in proportion whatever the temperature.
 """
 
-from embedge.train.methods.parts.heads import SharedHead, own_head
 from embedge.train.methods.parts.imitation import divergence
-from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.method import (
+    Ingredients,
+    Loss,
+    Method,
+    Sample,
+    SharedHead,
+    own_head,
+)
 
 __all__ = ["Softened"]
 

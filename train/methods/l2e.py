@@ -3,9 +3,8 @@
 L = CE(own) + β·‖ẑ_s − ẑ_t‖²
 """
 
-from embedge.train.methods.parts.heads import own_head
 from embedge.train.methods.parts.imitation import gap
-from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample, own_head
 
 __all__ = ["EmbeddingDistance"]
 

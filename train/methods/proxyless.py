@@ -3,8 +3,7 @@
 Labels only: while that head is frozen the teacher's backbone is never run.
 """
 
-from embedge.train.methods.parts.heads import SharedHead
-from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample, SharedHead
 
 __all__ = ["Proxyless"]
 

@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize, pdist, smooth_l1_loss
 
 from embedge.train.loop.ranks import everybodys, gathered
-from embedge.train.methods.parts.heads import own_head
-from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample, own_head
 
 __all__ = ["Relations"]
 

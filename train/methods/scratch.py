@@ -1,7 +1,6 @@
 """From scratch: the student and a head of its own, no teacher. The baseline of every report."""
 
-from embedge.train.methods.parts.heads import own_head
-from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample, own_head
 
 __all__ = ["Scratch"]
 

@@ -12,9 +12,15 @@ zero is not computed: with a=1, α=β=0 this is ProxylessKD to the last bit.
 from torch import Tensor
 
 from embedge.train.head.passes import HeadPass
-from embedge.train.methods.parts.heads import SharedHead, own_head
 from embedge.train.methods.parts.imitation import divergence, gap
-from embedge.train.methods.parts.method import Ingredients, Loss, Method, Sample
+from embedge.train.methods.parts.method import (
+    Ingredients,
+    Loss,
+    Method,
+    Sample,
+    SharedHead,
+    own_head,
+)
 
 __all__ = ["TeacherHead"]
 

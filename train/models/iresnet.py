@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from embedge.train.models.quick.norm import normed
+from embedge.train.models.quick.layers import normed
 from embedge.train.models.tail import Tailed, with_tail
 
 __all__ = ["IResNet", "iresnet"]

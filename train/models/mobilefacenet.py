@@ -8,8 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from embedge.train.models.quick.filters import filtered
-from embedge.train.models.quick.norm import normed
+from embedge.train.models.quick.layers import filtered, normed
 from embedge.train.models.tail import Tailed, with_tail
 
 __all__ = ["Activation", "Depthwise", "MobileFaceNet", "mobilefacenet"]

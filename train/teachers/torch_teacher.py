@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, whole_file
 from embedge.runtime.picture.images import RgbImage
-from embedge.train.data.feeding.variation import pixels
+from embedge.train.data.feeding.batches import pixels
 from embedge.train.models import MobileFaceNet
 from embedge.train.models.cost import NetworkCost
 from embedge.train.models.iresnet import DEPTHS, IResNet

@@ -11,7 +11,7 @@ from embedge.bench.core import Measured, Timed, single_stream
 from embedge.calibration.evaluation.figures import Cosines
 from embedge.calibration.evaluation.judge import cosines_of
 from embedge.errors import GateFailed
-from embedge.export.graph.surgery import Images, embeddings_of
+from embedge.export.graph.running import Images, embeddings_of
 from embedge.export.intake.intake import TakenIn
 from embedge.runtime.encoders import tensor_from_crops
 from embedge.runtime.encoders.sessions import ort_session

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.export.graph.surgery import Graph, Images, embeddings_of
+from embedge.export.graph.running import Images, embeddings_of
+from embedge.export.graph.surgery import Graph
 from embedge.export.int8.budget.verification_effect import Effect, VerificationReference
 from embedge.export.int8.placement import layer_macs
 from embedge.files import write_json

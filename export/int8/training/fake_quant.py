@@ -14,14 +14,8 @@ from torch.nn import functional
 
 from embedge.errors import EmbedgeError
 from embedge.export.graph.channels import slope_of
-from embedge.export.graph.surgery import (
-    Images,
-    attribute,
-    batches_of,
-    is_weighted,
-    node_place,
-    read_contract,
-)
+from embedge.export.graph.running import Images, batches_of, read_contract
+from embedge.export.graph.surgery import attribute, is_weighted, node_place
 from embedge.export.int8.compensation import correct_biases
 from embedge.export.int8.placement import activation_scales, slope_scale, wanted_tensors
 from embedge.export.int8.qdq import FEW, Calibrated

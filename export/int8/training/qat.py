@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from torch import nn
 
-from embedge.export.graph.surgery import Graph, Images
+from embedge.export.graph.running import Images
+from embedge.export.graph.surgery import Graph
 from embedge.export.int8.qdq import Calibrated, quantised
 from embedge.export.int8.ranges import Method
 from embedge.export.int8.training.fake_quant import FakeQuantised

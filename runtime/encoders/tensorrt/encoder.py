@@ -1,15 +1,15 @@
 """The encoder on a TensorRT engine: a pool of lanes, shared safely between threads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.closing import Closing, closed_error
+from embedge.runtime.closing import closed_error
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders import Embeddings, checked_crops, features_from_crops, normalised
+from embedge.runtime.encoders import CropEncoder
 from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.cuda.driver import CudaDevice, cuda_driver
 from embedge.runtime.encoders.tensorrt.cuda.failures import CudaFailure
@@ -18,12 +18,11 @@ from embedge.runtime.encoders.tensorrt.cuda.memory import CudaMemory
 from embedge.runtime.encoders.tensorrt.engine import engine_from_plan
 from embedge.runtime.encoders.tensorrt.lane import TensorRTLane
 from embedge.runtime.encoders.tensorrt.lanes import LanePool
-from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["TensorRTEncoder"]
 
 
-class TensorRTEncoder(Closing):
+class TensorRTEncoder(CropEncoder):
     """An engine as an encoder. `contexts` callers run at the same time, further ones wait.
 
     `plan` and `card` must come from a verified bundle (`encoder_from_bundle`). `memory` names the
@@ -45,7 +44,7 @@ class TensorRTEncoder(Closing):
         if contexts < 1:
             raise EmbedgeError("E-CONTEXTS", f"{contexts} contexts", remedy="Give 1 or more")
         self.contract = contract
-        self.card = card
+        self.card, self._batch = card, card.batches[2]
         self._gpu = _gpu(device)
         self._lost: CudaFailure | None = None
         self._lanes: list[TensorRTLane] = []
@@ -73,12 +72,6 @@ class TensorRTEncoder(Closing):
         if refusals:
             return f", plain launches: capturing them failed, {refusals[0]}"
         return ", CUDA graph" if any(lane.uses_graph for lane in self._lanes) else ""
-
-    def embed(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings:
-        """Aligned uint8 RGB crops (N, size, size, 3) to float32 (N, dim) rows of length one."""
-        crops = checked_crops(images, self.contract.size)
-        most = self.card.batches[2]
-        return normalised(features_from_crops(crops, self.contract, self._run, batch=most))
 
     def close(self) -> None:
         """Free everything on the device, once the calls under way have ended.

@@ -1,6 +1,5 @@
 """Every record gets a bridged template beside its old one, some thousand at a time."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from sqlite3 import Connection
 
@@ -65,7 +64,8 @@ class Carrier:
         for each in plain:
             places.setdefault(each.person, []).extend(range(start, start + each.count))
             start += each.count
-        scattered = {person for (person,) in connection.execute(_SCATTERED, _ends(places))}
+        ends = min(places), max(places)
+        scattered = {person for (person,) in connection.execute(_SCATTERED, ends)}
         for person, own in places.items():
             if person in scattered:
                 templates = self.ledger.templates(connection, person)
@@ -90,7 +90,3 @@ class Carrier:
             found.append((sealed(each.seal, body, each.place), each.record))
             start = end
         return found
-
-
-def _ends(people: Collection[int]) -> tuple[int, int]:
-    return min(people), max(people)

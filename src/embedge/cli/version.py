@@ -2,9 +2,9 @@
 
 import json
 import platform
-from importlib.metadata import PackageNotFoundError, version
 
 from embedge import __version__
+from embedge.doctor.packages import installed
 
 __all__ = ["version_json"]
 
@@ -18,13 +18,6 @@ def version_json() -> str:
         "python": platform.python_version(),
         "system": platform.system(),
         "machine": platform.machine(),
-        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+        "packages": dict(installed(_PACKAGES)),
     }
     return json.dumps(facts)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

@@ -2,13 +2,16 @@
 
 import importlib.metadata
 import importlib.util
+import platform
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["ORT_DISTRIBUTIONS", "Package", "packages"]
+from embedge import __version__
+
+__all__ = ["ORT_DISTRIBUTIONS", "Package", "installed", "packages", "versions_of"]
 
 # module -> distributions that bring it
 _MODULES = {
@@ -73,6 +76,12 @@ def installed(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return tuple(found)
+
+
+def versions_of(names: tuple[str, ...]) -> dict[str, str]:
+    """What made a report: embedge, Python, and these distributions, be they installed or not."""
+    ours = {"embedge": __version__, "python": platform.python_version()}
+    return ours | dict.fromkeys(names, "not installed") | dict(installed(names))
 
 
 def _package(module: str) -> Package:

@@ -14,7 +14,7 @@ from tiny_bundles import face_like, tiny_bundle
 from tiny_detectors import constant_onnx, scrfd_outputs
 
 from embedge.runtime import FaceMatcher, Gallery
-from embedge.runtime.picture.align import arcface_template
+from embedge.runtime.contract import ARCFACE_112
 
 REPOSITORY = Path(__file__).parents[3]
 EXAMPLES = REPOSITORY / "examples" / "device"
@@ -34,7 +34,7 @@ def scene(seed: int, noise: int = 0) -> np.ndarray:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EMBEDGE_GALLERY_KEY", KEY)
-    planted = (np.array([10.0, 10, 120, 120]), np.array(arcface_template(112)) + 8, 0.9)
+    planted = (np.array([10.0, 10, 120, 120]), np.array(ARCFACE_112) + 8, 0.9)
     Path("D.onnx").write_bytes(constant_onnx(scrfd_outputs([planted])))
     tiny_bundle(Path("LOCK.embedge"))
     for name, seed, noise in (("ann-1", 1, 0), ("ann-2", 1, 5), ("ben-1", 2, 0)):

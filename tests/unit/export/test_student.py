@@ -12,7 +12,8 @@ from small_face import DIM, SmallFace, embed, small_face
 from torch import nn
 
 from embedge.errors import EmbedgeError
-from embedge.export.graph.surgery import Graph, read_contract
+from embedge.export.graph.running import read_contract
+from embedge.export.graph.surgery import Graph
 from embedge.export.student import onnx_from_student
 from embedge.runtime.contract import EmbeddingContract
 

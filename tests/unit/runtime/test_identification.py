@@ -18,9 +18,9 @@ from embedge.runtime import (
     identify,
     identify_all,
 )
-from embedge.runtime.picture.align import arcface_template
+from embedge.runtime.contract import ARCFACE_112
 
-TEMPLATE = np.array(arcface_template(112), np.float32)
+TEMPLATE = np.array(ARCFACE_112, np.float32)
 
 
 class Planted:

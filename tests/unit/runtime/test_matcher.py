@@ -10,7 +10,7 @@ from tiny_bundles import face_like, tiny_bundle, tiny_threshold
 from embedge.errors import EmbedgeError
 from embedge.runtime import FaceMatcher, Threshold
 from embedge.runtime.contract import ARCFACE_112
-from embedge.runtime.picture.align import aligned_crop, arcface_template
+from embedge.runtime.picture.align import aligned_crop
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_a_larger_picture_needs_landmarks(matcher):
     with pytest.raises(EmbedgeError, match=r"E-NOT-ALIGNED.*300×300.*landmarks"):
         matcher.embed(scene)
     points = np.array(ARCFACE_112) * 2 + 30
-    crop = aligned_crop(scene, points, arcface_template(112), 112)
+    crop = aligned_crop(scene, points, ARCFACE_112, 112)
     assert np.allclose(matcher.embed(scene, points), matcher.embed(crop), atol=1e-6)
     result = matcher.verify(scene, crop, landmarks=(points, None))
     assert result.cosine == pytest.approx(1, abs=1e-6)

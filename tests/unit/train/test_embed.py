@@ -11,7 +11,7 @@ from torch import nn
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.train import embed as module
-from embedge.train.data.feeding.variation import pixels
+from embedge.train.data.feeding.batches import pixels
 from embedge.train.data.sources.folder import ImageFolder
 from embedge.train.embed import embed_faces, rows_of
 

@@ -21,6 +21,7 @@ from embedge.train.data.align.cutting import Cut, Cutter, Cutting, cut_here, rea
 from embedge.train.data.align.journal import Journal, synced
 from embedge.train.data.align.photos import Photo, Photos, found_photos
 from embedge.train.data.align.sheet import write_sheet
+from embedge.train.data.tools.writers import require_new
 
 __all__ = ["LANDMARKS", "REFUSED", "SHEET", "Aligned", "align"]
 
@@ -44,7 +45,7 @@ class Aligned:
 
 def align(cutting: Cutting, target: Path, progress: Progress, *, processes: int = 1) -> Aligned:
     """Cut every photo. The unfinished lies in `TARGET.part`, and the same call goes on there."""
-    _require_new(target)
+    require_new(target)
     photos = found_photos(cutting.root)
     _require_detector(cutting)
     part = target.with_name(target.name + ".part")
@@ -137,16 +138,6 @@ def _landmarks(cuts: Sequence[Cut]) -> str:
 def _refused(cuts: Sequence[Cut]) -> str:
     lines = (f"{printable(cut.photo)}\t{cut.code}\t{printable(cut.why)}\n" for cut in cuts)
     return "photo\tcode\treason\n" + "".join(lines)
-
-
-def _require_new(target: Path) -> None:
-    if target.exists():
-        raise EmbedgeError(
-            "E-DATA-EXISTS",
-            "there is something at the target already; nothing was changed",
-            where=target,
-            remedy="Choose a new folder, or remove that one first",
-        )
 
 
 def _require_detector(cutting: Cutting) -> None:

@@ -8,7 +8,7 @@ from numpy.lib import format as npy
 
 from embedge.files import sha256_json, whole_file
 from embedge.progress import Progress
-from embedge.train.data.face_set import FaceSet
+from embedge.train.data.dataset import FaceSet
 from embedge.train.render import FaceRenderer, render_stream
 
 __all__ = ["render_face_set", "rendered_fingerprint"]

@@ -13,7 +13,7 @@ from embedge.files import sha256_json
 from embedge.progress import Progress, Task
 from embedge.train.data.dataset import CorruptRecord, FaceDataset, UnalignedRecord
 from embedge.train.data.feeding.pictures import unaligned
-from embedge.train.data.tools.writers import WRITERS, Face, Options
+from embedge.train.data.tools.writers import WRITERS, Face, Options, require_new
 
 __all__ = ["Converted", "convert"]
 
@@ -35,7 +35,7 @@ def convert(
     per_shard: int = 4096,
 ) -> Converted:
     """Write `faces` into the new folder `target`. Corrupt records end it, or are left out."""
-    _require_new(target)
+    require_new(target)
     left_out = _corrupt(faces, progress) if skip_corrupt else {}
     kept = [index for index in _order(faces, form) if index not in left_out]
     options = Options(
@@ -97,16 +97,6 @@ def _corrupt(faces: FaceDataset, progress: Progress) -> dict[int, CorruptRecord]
                 found[index] = error
             task.advance()
     return found
-
-
-def _require_new(target: Path) -> None:
-    if target.exists():
-        raise EmbedgeError(
-            "E-DATA-EXISTS",
-            "there is something at the target already; nothing was changed",
-            where=target,
-            remedy="Choose a new folder, or remove that one first",
-        )
 
 
 def _stopped(faces: FaceDataset, error: CorruptRecord) -> EmbedgeError:

@@ -20,7 +20,7 @@ from embedge.train.data.feeding.jpeg import jpeg_from_face
 from embedge.train.data.sources.folder import PICTURE_SUFFIXES
 from embedge.train.data.sources.recordio import packed, write_record
 
-__all__ = ["WRITERS", "Face", "Options", "Writer"]
+__all__ = ["WRITERS", "Face", "Options", "Writer", "require_new"]
 
 _MAX_NUMBER = 1 << 24  # RecordIO keeps record numbers and labels as 32-bit floats
 
@@ -175,3 +175,14 @@ WRITERS: dict[str, Writer] = {
     "shards": write_shards,
     "pixels": write_pixels,
 }
+
+
+def require_new(target: Path) -> None:
+    """Data sets are written where nothing is."""
+    if target.exists():
+        raise EmbedgeError(
+            "E-DATA-EXISTS",
+            "there is something at the target already; nothing was changed",
+            where=target,
+            remedy="Choose a new folder, or remove that one first",
+        )

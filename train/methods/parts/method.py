@@ -2,6 +2,15 @@
 
 A method is a module called with a `Sample`. What it trains beside the student are its parameters;
 what it borrows from the teacher are buffers that no checkpoint holds. Neither is exported.
+
+There are two classifiers: the student's own, and the one it borrows. That one is frozen, or its
+rows follow the teacher (AdaDistill, arXiv 2407.01332):
+
+    w_y ← α'·w_y + (1−α')·f_t,    α' = clip(cos(f_s, f_t)·cos(w_y, f_t), 0, 1)
+
+A student that agrees with its teacher leaves the centres alone; one that does not yet is led by
+single pictures. Where a class is in the batch several times its centre moves to the mean of what
+they propose, which no order and no division into ranks can change. Rows stay of length one.
 """
 
 from dataclasses import dataclass
@@ -10,13 +19,24 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from embedge.train.head.margins import Margin, TargetMargin
 from embedge.train.head.passes import HeadPass, read_head
 from embedge.train.head.quality import UsualLength
+from embedge.train.loop.ranks import gathered
 from embedge.train.section import Section
 
-__all__ = ["Ingredients", "Loss", "Method", "Sample", "Share", "Weights"]
+__all__ = [
+    "Ingredients",
+    "Loss",
+    "Method",
+    "Sample",
+    "Share",
+    "SharedHead",
+    "Weights",
+    "own_head",
+]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -100,6 +120,54 @@ class Ingredients:
     @classmethod
     def of_frozen_head(cls, head: Tensor, margin: Margin) -> "Ingredients":
         return cls(len(head), head.shape[1], head, margin, Weights(adapt_from=None))
+
+
+def own_head(ingredients: Ingredients) -> nn.Parameter:
+    """A trainable classifier, drawn as arcface_torch draws it."""
+    return nn.Parameter(torch.randn(ingredients.classes, ingredients.dim) * 0.01)
+
+
+class SharedHead(nn.Module):
+    """The teacher's classifier: a buffer, stored by no checkpoint unless its rows adapt."""
+
+    rows: Tensor
+
+    def __init__(self, rows: Tensor, adapt_from: float | None = None):
+        super().__init__()
+        self.adapt_from = adapt_from
+        adapts = adapt_from is not None
+        self.register_buffer("rows", rows.clone() if adapts else rows, persistent=adapts)
+
+    @classmethod
+    def of(cls, ingredients: Ingredients, *, follows: bool = True) -> "SharedHead":
+        """As the weights say: rows that adapt stay in full precision, or they would not move."""
+        weights = ingredients.weights
+        start = weights.adapt_from if follows else None
+        half = weights.head_dtype == "bf16" and start is None
+        return cls(ingredients.head.to(torch.bfloat16) if half else ingredients.head, start)
+
+    @property
+    def adapts(self) -> bool:
+        return self.adapt_from is not None
+
+    def forward(self, sample: Sample) -> Tensor:
+        """The rows to use for this batch."""
+        if self.adapt_from is not None and sample.done >= self.adapt_from:
+            self._follow(sample)
+        return self.rows
+
+    @torch.no_grad()
+    def _follow(self, sample: Sample) -> None:
+        labels = gathered(sample.labels)
+        student = gathered(normalize(sample.student.detach().to(self.rows.dtype)))
+        teacher = gathered(normalize(sample.target.to(self.rows.dtype)))
+        seen, place = labels.unique(return_inverse=True)
+        centres = self.rows[labels]
+        trust = (student * teacher).sum(1) * (centres * teacher).sum(1)
+        keep = trust.clamp(0, 1)[:, None]
+        proposed = keep * centres + (1 - keep) * teacher
+        sums = torch.zeros(len(seen), proposed.shape[1], dtype=proposed.dtype, device=labels.device)
+        self.rows[seen] = normalize(sums.index_add_(0, place, proposed))
 
 
 class Method(nn.Module):

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from embedge.progress import Progress
 from embedge.train.data.dataset import FaceDataset
-from embedge.train.data.feeding.batches import Batch, Batches
-from embedge.train.data.feeding.variation import Variation
+from embedge.train.data.feeding.batches import Batch, Batches, Variation
 from embedge.train.distil import CachedTeacher
 from embedge.train.head.margins import Margin
 from embedge.train.loop.schedule import Schedule

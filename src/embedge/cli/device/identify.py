@@ -9,7 +9,7 @@ several pictures each is reported, those that cannot be read too: then the exit 
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from embedge.cli.device.gallery_options import (
     add_gallery_options,
@@ -74,7 +74,9 @@ def run(options: argparse.Namespace) -> int:
                 replaced = options.replace_bridged and _replaced(
                     options.confirmed, matcher, gallery, row, result, chosen
                 )
-                as_json = [json.dumps({**_record(picture, result), "replaced": replaced})]
+                as_json = [
+                    json.dumps({"picture": str(picture), **result.to_json(), "replaced": replaced})
+                ]
                 say(*(as_json if options.json else _lines(picture, result, replaced)))
             except EmbedgeError as error:
                 if len(options.pictures) == 1 or not _is_of(error, picture):
@@ -120,10 +122,6 @@ def _refusal(picture: Path, error: EmbedgeError, *, as_json: bool) -> str:
         return f"{picture}: REFUSED {error.code}: {error.what}"
     fields = {"error": error.code, "what": error.what, "remedy": error.remedy}
     return json.dumps({"picture": str(picture), **fields})
-
-
-def _record(picture: Path, result: "Identification") -> dict[str, Any]:
-    return {"picture": str(picture), **result.to_json()}
 
 
 def _lines(picture: Path, result: "Identification", replaced: bool) -> list[str]:

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 from embedge.cli.numbers import MARGIN
 from embedge.cli.proof.paper_options import (
     add_paper_options,
+    file_paper,
     require_measured_again,
-    signed_by,
     stated_in,
 )
-from embedge.printed import printable
 
 if TYPE_CHECKING:
     from embedge.report.certificate.certificate import Certificate
@@ -53,16 +52,11 @@ def run(options: argparse.Namespace) -> int:
     from embedge.progress import Progress
     from embedge.report.certificate.certifying import certified
     from embedge.report.certificate.page import certificate_page
-    from embedge.report.papers.paper import write_paper
 
     require("jinja2", extra="export")
     command = shlex.join(["embedge", *sys.argv[1:]])
     found = certified(_asked(options), command, Progress())
-    path = write_paper(found, certificate_page(found), options.out, "certificate")
-    print(printable(_told(found), keep="\n"))
-    print(path)
-    if key := signed_by(path, options):
-        print(f"signed by key {key}")
+    file_paper(found, certificate_page(found), "certificate", _told(found), options)
     return 0 if found.verdict.passed else 3
 
 
@@ -74,7 +68,6 @@ def _checked(options: argparse.Namespace) -> int:
     stated = stated_in(Certificate, options)
     measured = certified(_asked_by(stated, options), stated.command, Progress())
     require_measured_again(stated, measured, options.check)
-    print(f"every figure of {options.check} was measured again")
     return 0 if stated.verdict.passed else 3
 
 

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 from embedge.cli.proof.paper_options import (
     add_paper_options,
+    file_paper,
     require_measured_again,
-    signed_by,
     stated_in,
 )
-from embedge.printed import printable
 
 if TYPE_CHECKING:
     from embedge.report.dossier.dossier import Dossier
@@ -42,21 +41,15 @@ def run(options: argparse.Namespace) -> int:
     from embedge.report.dossier.dossier import Dossier
     from embedge.report.dossier.filing import filed
     from embedge.report.dossier.page import dossier_page
-    from embedge.report.papers.paper import write_paper
 
     if options.check:
         stated = stated_in(Dossier, options)
         measured = filed(_asked_by(stated, options), stated.command, Progress())
         require_measured_again(stated, measured, options.check)
-        print(f"every figure of {options.check} was measured again")
         return 0
     require("jinja2", extra="export")
     found = filed(_asked(options), shlex.join(["embedge", *sys.argv[1:]]), Progress())
-    path = write_paper(found, dossier_page(found), options.out, "dossier")
-    print(printable(_told(found), keep="\n"))
-    print(path)
-    if key := signed_by(path, options):
-        print(f"signed by key {key}")
+    file_paper(found, dossier_page(found), "dossier", _told(found), options)
     return 0
 
 

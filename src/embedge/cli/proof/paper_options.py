@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from embedge.cli.numbers import RATE, SEED, SEVERAL, THREADS
+from embedge.printed import printable
 
-__all__ = ["add_paper_options", "require_measured_again", "signed_by", "stated_in"]
+__all__ = ["add_paper_options", "file_paper", "require_measured_again", "signed_by", "stated_in"]
 
 T = TypeVar("T")
 
@@ -28,6 +29,17 @@ def add_paper_options(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument(
         "--trust", type=Path, action="append", help="with --check: a key that must have signed it"
     )
+
+
+def file_paper(paper: T, page: str, name: str, told: str, options: argparse.Namespace) -> None:
+    """Write it, tell what it says and where it is, and sign it where there is a key."""
+    from embedge.report.papers.paper import write_paper
+
+    path = write_paper(paper, page, options.out, name)
+    print(printable(told, keep="\n"))
+    print(path)
+    if key := signed_by(path, options):
+        print(f"signed by key {key}")
 
 
 def signed_by(paper: Path, options: argparse.Namespace) -> str | None:
@@ -56,6 +68,7 @@ def require_measured_again(stated: Any, measured: Any, path: Path) -> None:
 
     places = differing(stated, measured)
     if not places:
+        print(f"every figure of {path} was measured again")
         return
     raise EmbedgeError(
         "E-PAPER-DIFFERS",

@@ -12,7 +12,7 @@ from embedge.calibration.evaluation.judge import Subject
 from embedge.export.fp16 import fp16_from_onnx
 from embedge.export.graph.canonical import canonical
 from embedge.export.graph.channels import lower_prelu
-from embedge.export.graph.proof import Proof
+from embedge.export.graph.running import Proof
 from embedge.export.int8.budget.precision_plan import PrecisionPlan
 from embedge.export.int8.placement import Target
 from embedge.export.int8.qdq import qdq_from_onnx

@@ -1,19 +1,17 @@
 """The report and the bundle of a network that somebody already had."""
 
-import platform
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from embedge import __version__
 from embedge.bench.results import Latency
 from embedge.calibration.evaluation.figures import Acquisition, Key
 from embedge.calibration.evaluation.worst import ScoredPair
+from embedge.doctor.packages import versions_of
 from embedge.export.int8.budget.precision_plan import PrecisionPlan
 from embedge.export.intake.feeding import named
 from embedge.export.intake.intake import TakenIn
@@ -151,7 +149,7 @@ def _worst(told: Told) -> Worst:
 def _provenance(told: Told, licence: str | None, seed: int) -> Provenance:
     feeding = told.taken.feeding
     return Provenance(
-        versions={"embedge": __version__, "python": platform.python_version(), **_versions()},
+        versions=versions_of(_PACKAGES),
         teacher_digest=told.digest,
         data_fingerprint=told.people.faces.fingerprint,
         held_out_fingerprint=told.findings.dataset.fingerprint,
@@ -167,16 +165,6 @@ def _provenance(told: Told, licence: str | None, seed: int) -> Provenance:
             },
         },
     )
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def bundle_from(told: Told, report: Report, folder: Path, out: Path) -> Path:

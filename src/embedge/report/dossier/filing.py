@@ -13,7 +13,7 @@ from embedge.calibration.compatibility.people_needed import require_people
 from embedge.calibration.compatibility.shares import false_match_upper, share_of_comparisons
 from embedge.calibration.compatibility.systems import People
 from embedge.calibration.differentials.annex import GroupAnnex, group_annex
-from embedge.calibration.evaluation.figures import Acquisition, AtThreshold, Comparison, Key
+from embedge.calibration.evaluation.figures import Acquisition, Comparison, Key
 from embedge.calibration.evaluation.judge import judged_scores
 from embedge.calibration.evaluation.slices import group_labels
 from embedge.calibration.evaluation.subjects import EvaluatedModel, opened_model
@@ -194,16 +194,12 @@ def _operation(judged: _Judged, comparison: Comparison, faces: DossierFaces) -> 
         wrong,
         at.fmr,
         false_match_upper(judged.scores, threshold.value),
-        _rejected(at, comparison),
+        round(at.fnmr.rate * comparison.genuine),
         at.fnmr,
         at.fmr.rate * (1 - fta.rate),
         generalised(fta.rate, at.fnmr.rate),
         generalised(fta.high, at.fnmr.high),
     )
-
-
-def _rejected(at: AtThreshold, comparison: Comparison) -> int:
-    return round(at.fnmr.rate * comparison.genuine)
 
 
 def _annex(asked: Asked, judged: _Judged) -> tuple[GroupAnnex, ...]:

@@ -9,7 +9,7 @@ import torch
 from embedge.pipeline.dry_run.preview import preview_of
 from embedge.pipeline.recipe_file import load_recipe
 from embedge.progress import Progress
-from embedge.train.data.face_set import FaceSet
+from embedge.train.data.dataset import FaceSet
 from embedge.train.data.tools.convert import convert
 from embedge.train.models.iresnet import iresnet
 from embedge.train.seeds import seeded

@@ -5,7 +5,7 @@ import pytest
 from graphs import graph_of, operators, random_floats, run
 from onnx import helper
 
-from embedge.export.graph.canonical import canonical, fold_entrance
+from embedge.export.graph.canonical import canonical
 from embedge.export.graph.channels import lower_prelu, slope_of
 from embedge.export.graph.surgery import Graph
 from embedge.export.student import onnx_from_student
@@ -110,47 +110,3 @@ def test_a_sum_that_is_no_prelu_stays():
     half = np.full((3, 1, 1), 0.4, np.float32)
     graph = canonical(graph_of(nodes, {"a": half, "rest": half}, shape=("batch", 3, 4, 4)))
     assert "PRelu" not in operators(graph)
-
-
-def foreign_entrance(rng, offset):
-    """What a converted network does first: back to bytes, BGR, another normalisation."""
-    return graph_of(
-        [
-            node("Mul", ["x", "up"], ["a"]),
-            node("Add", ["a", "up"], ["b"]),
-            node("Slice", ["b", "start", "stop", "axis", "step"], ["bgr"]),
-            node("Sub", ["bgr", "zero"], ["c"]),
-            node("Div", ["c", "one"], ["d"]),
-            node("Mul", ["d", "small"], ["e"]),
-            node("Add", ["e", "back"], ["f"]),
-            node("Conv", ["f", "w"], ["y"], pads=[1, 1, 1, 1]),
-        ],
-        {
-            "up": np.float32([127.5]),
-            "start": np.int64([-1]),
-            "stop": np.int64([-(2**63)]),
-            "axis": np.int64([1]),
-            "step": np.int64([-1]),
-            "zero": np.zeros((1, 3, 1, 1), np.float32),
-            "one": np.ones((1, 3, 1, 1), np.float32),
-            "small": np.float32([1 / 128]),
-            "back": np.float32([offset]),
-            "w": random_floats(rng, 4, 3, 3, 3),
-        },
-    )
-
-
-def test_a_foreign_entrance_melts_into_the_first_layer(rng, tensor):
-    graph = foreign_entrance(rng, -127.5 / 128)
-    expected = run(graph, tensor)
-    fold_entrance(graph)
-    assert operators(graph) == ["Conv"]
-    np.testing.assert_allclose(run(graph, tensor), expected, atol=1e-4)
-
-
-def test_an_offset_that_padding_would_see_stays(rng, tensor):
-    graph = foreign_entrance(rng, 0.25)
-    expected = run(graph, tensor)
-    fold_entrance(graph)
-    assert operators(graph).count("Add") == 2
-    np.testing.assert_array_equal(run(graph, tensor), expected)

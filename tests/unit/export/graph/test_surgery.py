@@ -1,24 +1,13 @@
-"""The graph in memory: edited, run on pictures, written; and files that are refused."""
+"""The graph in memory: edited, copied, written; and files that are refused."""
 
 import numpy as np
 import onnx
 import pytest
 from graphs import graph_of, operators, run
 from onnx import helper
-from small_face import CONTRACT, embed
 
 from embedge.errors import EmbedgeError
-from embedge.export.graph.surgery import (
-    Graph,
-    attribute,
-    batches_of,
-    embeddings_of,
-    node_place,
-    observe,
-    read_contract,
-    stamp,
-)
-from embedge.runtime.contract import EmbeddingContract
+from embedge.export.graph.surgery import Graph, attribute, node_place
 
 node = helper.make_node
 
@@ -104,35 +93,3 @@ def test_weights_in_a_second_file_are_refused(tmp_path):
     onnx.save(model, path, save_as_external_data=True, location="m.data", size_threshold=0)
     with pytest.raises(EmbedgeError, match=r"E-EXTERNAL-DATA.*second file"):
         Graph.read(path)
-
-
-def test_inner_tensors_are_shown_batch_by_batch(pictures):
-    nodes = [helper.make_node("Abs", ["x"], ["a"]), helper.make_node("Neg", ["a"], ["y"])]
-    graph = graph_of(nodes, {})
-    seen = list(observe(graph, ["x", "a"], batches_of(pictures, CONTRACT)))
-    assert [len(values["x"]) for values in seen] == [16, len(pictures) - 16]
-    for values in seen:
-        np.testing.assert_array_equal(values["a"], np.abs(values["x"]))
-    assert [item.name for item in graph.outputs] == ["y"]  # the graph stays as it was
-
-
-def test_only_the_input_needs_no_session(pictures):
-    graph = graph_of([helper.make_node("Abs", ["x"], ["y"])], {})
-    (values,) = observe(graph, ["x"], [next(batches_of(pictures, CONTRACT))])
-    assert values["x"].min() >= -1
-    assert values["x"].max() <= 1
-
-
-def test_a_graph_a_file_and_its_bytes_embed_alike(student_file, pictures):
-    expected = embed(student_file, pictures)
-    for model in (student_file, student_file.read_bytes(), Graph.read(student_file)):
-        np.testing.assert_allclose(embeddings_of(model, pictures), expected, atol=1e-5)
-
-
-def test_a_stamped_contract_is_read_and_a_foreign_graph_has_none():
-    graph = graph_of([helper.make_node("Abs", ["x"], ["y"])], {})
-    with pytest.raises(EmbedgeError, match=r"E-FEEDING-UNSTATED.*--mean"):
-        read_contract(graph)
-    contract = EmbeddingContract(space="s" * 64, model="m", dim=16, mean=128.0)
-    stamp(graph, contract)
-    assert read_contract(Graph.from_model(graph.to_model())) == contract

@@ -4,21 +4,26 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from graphs import run
+from graphs import graph_of, operators, random_floats, run
+from onnx import helper
 from small_face import CONTRACT, small_face
 
 from embedge.export.graph.canonical import canonical
-from embedge.export.graph.surgery import Graph, batches_of
+from embedge.export.graph.running import batches_of
+from embedge.export.graph.surgery import Graph
 from embedge.export.int8.compensation import (
     channel_bounds,
     correct_biases,
     equalise,
     exact_entrance,
+    fold_entrance,
 )
 from embedge.export.int8.placement import wanted_tensors
 from embedge.export.int8.ranges import Range, activation_scale
 from embedge.export.student import onnx_from_student
 from embedge.runtime.encoders import tensor_from_crops
+
+node = helper.make_node
 
 
 def test_every_grey_level_is_a_code(student):
@@ -99,3 +104,47 @@ def test_a_corrected_bias_gives_the_mean_of_float(student, pictures):
     coarse = np.rint(weight / steps) * steps
     rounded = scale.values(scale.codes(batch))
     np.testing.assert_allclose(moved, means(weight, batch) - means(coarse, rounded), atol=1e-4)
+
+
+def foreign_entrance(rng, offset):
+    """What a converted network does first: back to bytes, BGR, another normalisation."""
+    return graph_of(
+        [
+            node("Mul", ["x", "up"], ["a"]),
+            node("Add", ["a", "up"], ["b"]),
+            node("Slice", ["b", "start", "stop", "axis", "step"], ["bgr"]),
+            node("Sub", ["bgr", "zero"], ["c"]),
+            node("Div", ["c", "one"], ["d"]),
+            node("Mul", ["d", "small"], ["e"]),
+            node("Add", ["e", "back"], ["f"]),
+            node("Conv", ["f", "w"], ["y"], pads=[1, 1, 1, 1]),
+        ],
+        {
+            "up": np.float32([127.5]),
+            "start": np.int64([-1]),
+            "stop": np.int64([-(2**63)]),
+            "axis": np.int64([1]),
+            "step": np.int64([-1]),
+            "zero": np.zeros((1, 3, 1, 1), np.float32),
+            "one": np.ones((1, 3, 1, 1), np.float32),
+            "small": np.float32([1 / 128]),
+            "back": np.float32([offset]),
+            "w": random_floats(rng, 4, 3, 3, 3),
+        },
+    )
+
+
+def test_a_foreign_entrance_melts_into_the_first_layer(rng, tensor):
+    graph = foreign_entrance(rng, -127.5 / 128)
+    expected = run(graph, tensor)
+    fold_entrance(graph)
+    assert operators(graph) == ["Conv"]
+    np.testing.assert_allclose(run(graph, tensor), expected, atol=1e-4)
+
+
+def test_an_offset_that_padding_would_see_stays(rng, tensor):
+    graph = foreign_entrance(rng, 0.25)
+    expected = run(graph, tensor)
+    fold_entrance(graph)
+    assert operators(graph).count("Add") == 2
+    np.testing.assert_array_equal(run(graph, tensor), expected)

@@ -7,7 +7,8 @@ from onnx import helper
 from small_face import CONTRACT
 
 from embedge.errors import EmbedgeError
-from embedge.export.graph.surgery import Graph, stamp
+from embedge.export.graph.running import stamp
+from embedge.export.graph.surgery import Graph
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.intake.intake import taken_in
 

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import onnx
 import pytest
-from foreign_variants import NAMES, SCALED, Variant, tiny_vit, variants
+from foreign_variants import NAMES, SCALED, Variant, variants
 from small_face import CONTRACT, small_face, smooth_pictures
+from tiny_vit import tiny_vit
 
 from embedge.calibration.evaluation.judge import cosines_of
 from embedge.errors import EmbedgeError
-from embedge.export.graph.surgery import embeddings_of
+from embedge.export.graph.running import embeddings_of
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.intake.intake import Asked, taken_in
 from embedge.export.student import onnx_from_student

@@ -13,7 +13,7 @@ from embedge.errors import EmbedgeError
 from embedge.runtime import Face, FaceMatcher, Gallery, SeenFace, Threshold, identify_all
 from embedge.runtime.camera.decisions import Event, Rules, watched
 from embedge.runtime.camera.frames import Frame
-from embedge.runtime.picture.align import arcface_template
+from embedge.runtime.contract import ARCFACE_112
 from embedge.train.render import FaceRenderer
 
 BLACK = np.zeros((1, 1, 3), np.uint8)
@@ -103,7 +103,7 @@ class Truth:
 
 def walk(renderer: FaceRenderer, truth: Truth) -> Iterator[Frame]:
     """Person 0 walks through the picture, then a stranger does."""
-    template = np.array(arcface_template(112), np.float32)
+    template = np.array(ARCFACE_112, np.float32)
     for number in range(24):
         person, step = (0, number) if number < 10 else (7, number - 14)
         scene = np.full((160, 400, 3), 90, np.uint8)

@@ -9,11 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gallery_rows
 import numpy as np
 import pytest
+from gallery_rows import KEY, enrolled, sql
 from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
@@ -21,35 +24,14 @@ from embedge.runtime import Gallery
 from embedge.runtime.gallery.sealed.templates import Group, Template
 
 DIM = 32
+unit = partial(gallery_rows.unit, dim=DIM)
 CONTRACT = tiny_contract(DIM)
-KEY = bytes(range(32))
 Rows = list[tuple[object, ...]]
-
-
-def unit(seed: int, count: int = 1) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 @pytest.fixture
 def path(tmp_path) -> Path:
-    path = tmp_path / "people.gallery"
-    with Gallery.create(path, CONTRACT, key=KEY) as gallery:
-        for number in range(4):
-            gallery.enroll(f"p{number}", unit(number, 2), CONTRACT)
-    return path
-
-
-def sql(path: Path, *statements: str) -> Rows:
-    connection = sqlite3.connect(path)
-    try:
-        found: Rows = []
-        for statement in statements:
-            found += connection.execute(statement).fetchall()
-        connection.commit()
-    finally:
-        connection.close()
-    return found
+    return enrolled(tmp_path, CONTRACT)
 
 
 def refused(path: Path, code: str, words: str = "", key: bytes | None = KEY) -> None:

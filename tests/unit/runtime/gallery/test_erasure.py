@@ -10,27 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_bundles import tiny_contract
+from gallery_rows import CONTRACT, DIM, KEY, create, unit
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
 from embedge.runtime.gallery import erasure
 from embedge.runtime.gallery.storage.carving import RECOVERING
 from embedge.runtime.gallery.storage.database import Database
-
-DIM = 64
-CONTRACT = tiny_contract(DIM)
-KEY = bytes(range(32))
-
-
-def unit(seed: int, count: int = 1) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def create(folder: Path, key: bytes | None = KEY, rows: str = "float32") -> Gallery:
-    path = folder / "people.gallery"
-    return Gallery.create(path, CONTRACT, key=key, rows=rows, unencrypted=key is None)
 
 
 @pytest.mark.parametrize("rows", ["float32", "int8"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_bundles import tiny_contract
+from gallery_rows import CONTRACT, KEY, unit
 from two_galleries import NEW, OLD, bridge
 
 from embedge.errors import EmbedgeError
@@ -20,15 +20,7 @@ from embedge.runtime.gallery.mending import check, recover
 from embedge.runtime.gallery.migration.going import forget, go_back, migrate
 from embedge.runtime.gallery.storage.database import PAGE
 
-DIM = 64
-CONTRACT = tiny_contract(DIM)
-KEY = bytes(range(32))
 PEOPLE = 30
-
-
-def unit(seed: int, count: int = 1, dim: int = DIM) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 @pytest.fixture(params=[KEY, None], ids=["encrypted", "plain"])

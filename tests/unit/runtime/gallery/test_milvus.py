@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from gallery_rows import CONTRACT, DIM, unit
 from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
@@ -12,13 +13,6 @@ pytest.importorskip("milvus_lite", reason="embedge[milvus] not installed")
 from embedge.runtime.gallery.milvus import MilvusGallery
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the client's own
-DIM = 64
-CONTRACT = tiny_contract(DIM)
-
-
-def unit(seed: int, count: int) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def test_a_gallery_on_milvus(tmp_path):

@@ -9,10 +9,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
-import numpy as np
+import gallery_rows
 import pytest
+from gallery_rows import KEY
 from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
@@ -20,13 +22,8 @@ from embedge.runtime import Gallery
 from embedge.runtime.gallery.storage import database
 
 DIM = 32
+unit = partial(gallery_rows.unit, dim=DIM)
 CONTRACT = tiny_contract(DIM)
-KEY = bytes(range(32))
-
-
-def unit(seed: int, count: int = 1) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.picture.align import aligned_crop, arcface_template, similarity, warped
+from embedge.runtime.contract import ARCFACE_112
+from embedge.runtime.picture.align import aligned_crop, similarity, warped
 
-TEMPLATE = np.array(arcface_template(112))
+TEMPLATE = np.array(ARCFACE_112)
 
 
 def umeyama(source, target):
@@ -79,13 +80,6 @@ def test_a_flipped_picture_gives_the_flipped_crop():
     one = aligned_crop(image, points, symmetric, 112).astype(int)
     other = aligned_crop(image[:, ::-1], mirrored, symmetric, 112)[:, ::-1]
     assert np.abs(one - other).max() <= 1
-
-
-def test_templates():
-    assert np.allclose(arcface_template(128), TEMPLATE + np.array([8, 0]))
-    assert np.allclose(arcface_template(224), TEMPLATE * 2)
-    with pytest.raises(EmbedgeError, match="E-TEMPLATE"):
-        arcface_template(100)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from tiny_bundles import face_like, tiny_contract
 from tiny_detectors import constant_onnx, yunet_outputs
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.picture.align import arcface_template
+from embedge.runtime.contract import ARCFACE_112
 from embedge.runtime.picture.detect import Choice
 from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
 from embedge.runtime.picture.face_crop import FaceReader
@@ -22,7 +22,7 @@ from embedge.runtime.picture.quality import (
     measured_quality,
 )
 
-TEMPLATE = np.array(arcface_template(112))
+TEMPLATE = np.array(ARCFACE_112)
 LIMITS = QualityLimits()
 CRISP = np.random.default_rng(0).integers(60, 200, (112, 112, 3)).astype(np.uint8)
 

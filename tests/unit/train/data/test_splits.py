@@ -3,7 +3,7 @@ import pytest
 from face_sets import face_set
 
 from embedge.errors import EmbedgeError
-from embedge.train.data.face_set import FaceSet
+from embedge.train.data.dataset import FaceSet
 from embedge.train.data.splits import Subset, split_by_identity
 
 

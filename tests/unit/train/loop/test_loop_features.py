@@ -9,7 +9,7 @@ from torch import nn
 
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
-from embedge.train.data.face_set import FaceSet
+from embedge.train.data.dataset import FaceSet
 from embedge.train.data.feeding.batches import Batches
 from embedge.train.distil import Lesson, train_student
 from embedge.train.head.margins import Margin
@@ -153,7 +153,7 @@ def test_the_best_is_kept_and_training_stops_when_nothing_improves(faces, strang
 def test_watching_measures_across_spaces_and_alone(strangers):
     network = Tiny().eval()
     with torch.inference_mode():
-        from embedge.train.data.feeding.variation import pixels
+        from embedge.train.data.feeding.batches import pixels
 
         rows = network(pixels(strangers.images)).numpy()
     found = TrainingChecks(strangers, rows, every=1)(network)

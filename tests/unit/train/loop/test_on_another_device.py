@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch.nn.functional import normalize
 
 from embedge.progress import Progress
-from embedge.train.data.face_set import FaceSet
+from embedge.train.data.dataset import FaceSet
 from embedge.train.data.feeding.batches import Batches
 from embedge.train.head.margins import Margin
 from embedge.train.loop import training

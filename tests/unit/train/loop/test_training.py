@@ -4,7 +4,7 @@ import torch
 
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
-from embedge.train.data.face_set import FaceSet
+from embedge.train.data.dataset import FaceSet
 from embedge.train.data.feeding.batches import Batches
 from embedge.train.head.margins import Margin
 from embedge.train.loop import training

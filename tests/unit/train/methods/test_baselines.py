@@ -15,16 +15,6 @@ CLASSES, DIM, BATCH = 11, 16, 9
 MARGIN = Margin(m2=0.3, scale=32.0)
 
 
-@pytest.fixture
-def sample():
-    with seeded(0):
-        return Sample(
-            torch.randn(BATCH, DIM, requires_grad=True),
-            torch.randint(0, CLASSES, (BATCH,)),
-            torch.randn(BATCH, DIM),
-        )
-
-
 def method_and_recipe(name, **changes):
     with seeded(1):
         head = normalize(torch.randn(CLASSES, DIM))

@@ -9,16 +9,6 @@ from embedge.train.seeds import seeded
 CLASSES, DIM, BATCH = 11, 16, 9
 
 
-@pytest.fixture
-def sample():
-    with seeded(0):
-        return Sample(
-            torch.randn(BATCH, DIM, requires_grad=True),
-            torch.randint(0, CLASSES, (BATCH,)),
-            torch.randn(BATCH, DIM),
-        )
-
-
 def ingredients(**changes):
     with seeded(1):
         head = normalize(torch.randn(CLASSES, DIM))

@@ -5,7 +5,7 @@ import pytest
 
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
-from embedge.train.data.face_set import FaceSet
+from embedge.train.data.dataset import FaceSet
 from embedge.train.data.feeding.feed import made_ahead
 from embedge.train.data.splits import Subset
 from embedge.train.loop import ranks

@@ -14,7 +14,7 @@ from embedge.pipeline.stages.learn.cache import cached
 from embedge.pipeline.stages.learn.faces import faces_of
 from embedge.pipeline.stages.learn.head import School, school_cache
 from embedge.pipeline.stages.learn.teacher import teacher_of
-from embedge.train.data.feeding.variation import pixels
+from embedge.train.data.feeding.batches import pixels
 from embedge.train.inherit import folded_teacher, slice_into
 from embedge.train.loop.checkpoint import save_network
 from embedge.train.models import MobileFaceNet, mobilefacenet

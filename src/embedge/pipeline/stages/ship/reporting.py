@@ -1,9 +1,7 @@
 """The last stages: the gates, the report, the bundle."""
 
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from embedge import __version__
 from embedge.bench.results import Latency
 from embedge.calibration.evaluation.figures import Acquisition, Key
 from embedge.calibration.evaluation.worst import ScoredPair
+from embedge.doctor.packages import versions_of
 from embedge.files import sha256_file
 from embedge.pipeline.golden_file import golden_file
 from embedge.pipeline.recipe import Recipe
@@ -325,7 +324,7 @@ def _data_licence(recipe: Recipe) -> str | None:
 def _provenance(chain: Chain) -> Provenance:
     recipe = chain.recipe
     return Provenance(
-        versions={"embedge": __version__, "python": platform.python_version(), **_versions()},
+        versions=versions_of(_PACKAGES),
         teacher_digest=teacher_of(chain["teacher"]).digest,
         data_fingerprint=faces_of(chain["faces"]).fingerprint,
         held_out_fingerprint=chain.findings.dataset.fingerprint,
@@ -335,13 +334,3 @@ def _provenance(chain: Chain) -> Provenance:
         data_licence=_data_licence(recipe),
         recipe=recipe.to_json(),
     )
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found

@@ -11,8 +11,8 @@ from tiny_detectors import constant_onnx, scrfd_outputs
 
 from embedge.cli import main
 from embedge.runtime import FaceMatcher, Gallery
+from embedge.runtime.contract import ARCFACE_112
 from embedge.runtime.gallery.keys import KEY_VARIABLE
-from embedge.runtime.picture.align import arcface_template
 
 
 def scene(seed: int) -> np.ndarray:
@@ -27,7 +27,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A door that knows ann, and a camera before which ann stands, then a stranger."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(KEY_VARIABLE, "5a" * 32)
-    planted = (np.array([10.0, 10, 120, 120]), np.array(arcface_template(112)) + 8, 0.9)
+    planted = (np.array([10.0, 10, 120, 120]), np.array(ARCFACE_112) + 8, 0.9)
     Path("detector.onnx").write_bytes(constant_onnx(scrfd_outputs([planted])))
     tiny_bundle(Path("tiny.embedge"))
     with (

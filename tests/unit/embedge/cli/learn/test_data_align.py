@@ -8,9 +8,9 @@ from tiny_bundles import face_like
 from tiny_detectors import constant_onnx, scrfd_outputs
 
 from embedge.cli import main
-from embedge.runtime.picture.align import arcface_template
+from embedge.runtime.contract import ARCFACE_112
 
-POINTS = np.array(arcface_template(112)) + 8
+POINTS = np.array(ARCFACE_112) + 8
 
 
 @pytest.fixture

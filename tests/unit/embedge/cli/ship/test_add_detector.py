@@ -11,7 +11,7 @@ from embedge.files import sha256_file
 from embedge.runtime import Bundle, FaceMatcher
 from embedge.runtime.bundle.signature import sign_bundle
 from embedge.runtime.bundle.signing_keys import new_signing_key
-from embedge.runtime.picture.align import arcface_template
+from embedge.runtime.contract import ARCFACE_112
 
 CALL = ["bundle", "add-detector", "tiny.embedge", "d.onnx"]
 
@@ -20,7 +20,7 @@ CALL = ["bundle", "add-detector", "tiny.embedge", "d.onnx"]
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     tiny_bundle(Path("tiny.embedge"))
-    planted = (np.array([8.0, 8, 120, 120]), np.array(arcface_template(112)) + 8, 0.9)
+    planted = (np.array([8.0, 8, 120, 120]), np.array(ARCFACE_112) + 8, 0.9)
     Path("d.onnx").write_bytes(constant_onnx(yunet_outputs([planted])))
     return tmp_path
 

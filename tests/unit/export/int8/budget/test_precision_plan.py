@@ -10,7 +10,7 @@ from small_face import CONTRACT, smooth_pictures
 
 from embedge.calibration.evaluation.judge import cosines_of
 from embedge.errors import EmbedgeError
-from embedge.export.graph.surgery import embeddings_of
+from embedge.export.graph.running import embeddings_of
 from embedge.export.int8.budget.precision_plan import Budget, PrecisionPlan, searched
 from embedge.export.int8.budget.verification_effect import VerificationReference
 from embedge.export.int8.qdq import calibrated_graph, quantised

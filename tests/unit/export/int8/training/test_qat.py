@@ -15,7 +15,7 @@ from embedge.export.int8.training.fake_quant import FakeQuantised
 from embedge.export.int8.training.qat import trained_graph
 from embedge.progress import Progress
 from embedge.runtime.encoders import tensor_from_crops
-from embedge.train.data.face_set import FaceSet
+from embedge.train.data.dataset import FaceSet
 from embedge.train.data.feeding.batches import Batches
 from embedge.train.head.margins import Margin
 from embedge.train.head.streamed.margin_ce import margin_ce

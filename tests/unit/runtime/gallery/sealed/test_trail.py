@@ -1,12 +1,12 @@
 """The audit trail, the state and what a running process saw are of one history."""
 
 import shutil
-import sqlite3
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+import gallery_rows
 import pytest
+from gallery_rows import KEY, enrolled, sql
 from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
@@ -14,34 +14,13 @@ from embedge.runtime import Gallery
 from embedge.runtime.gallery.mending import check
 
 DIM = 32
+unit = partial(gallery_rows.unit, dim=DIM)
 CONTRACT = tiny_contract(DIM)
-KEY = bytes(range(32))
-
-
-def unit(seed: int, count: int = 1) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 @pytest.fixture
 def path(tmp_path) -> Path:
-    path = tmp_path / "people.gallery"
-    with Gallery.create(path, CONTRACT, key=KEY) as gallery:
-        for number in range(4):
-            gallery.enroll(f"p{number}", unit(number, 2), CONTRACT)
-    return path
-
-
-def sql(path: Path, *statements: str) -> list[tuple[Any, ...]]:
-    connection = sqlite3.connect(path)
-    try:
-        found: list[tuple[Any, ...]] = []
-        for statement in statements:
-            found += connection.execute(statement).fetchall()
-        connection.commit()
-    finally:
-        connection.close()
-    return found
+    return enrolled(tmp_path, CONTRACT)
 
 
 def refused(path: Path, words: str) -> None:

@@ -4,19 +4,10 @@ import importlib
 
 import numpy as np
 import pytest
-from tiny_bundles import tiny_contract
+from gallery_rows import CONTRACT, DIM, KEY, unit
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
-
-DIM = 64
-CONTRACT = tiny_contract(DIM)
-KEY = bytes(range(32))
-
-
-def unit(seed: int, count: int, dim: int = DIM) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 class TestWithFaiss:

@@ -1,5 +1,8 @@
 """The scan: whatever the order and size of what is appended, the scores are those of the rows."""
 
+from functools import partial
+
+import gallery_rows
 import numpy as np
 import pytest
 
@@ -11,11 +14,7 @@ from embedge.runtime.gallery.search.scan import Int8Scan
 from embedge.runtime.gallery.search.segment import HIGH, MIDDLE, Segment
 
 DIM = 48
-
-
-def unit(seed: int, count: int, dim: int = DIM) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+unit = partial(gallery_rows.unit, dim=DIM)
 
 
 def scores(scan: Int8Scan, queries: np.ndarray) -> np.ndarray:
@@ -112,7 +111,8 @@ def test_a_query_is_what_its_bytes_say():
 
 
 def test_the_stated_error_is_kept_at_512_dimensions():
-    queries, codes = unit(1, 8, 512), int8_from_float(unit(2, 300, 512))
+    queries = gallery_rows.unit(1, 8, 512)
+    codes = int8_from_float(gallery_rows.unit(2, 300, 512))
     scan = Int8Scan(512)
     scan.append(np.concatenate([codes] * 8))  # more than stays loose
     exact = queries.astype(np.float64) @ float_from_int8(codes).T

@@ -3,10 +3,12 @@
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import numpy as np
+import gallery_rows
 import pytest
+from gallery_rows import KEY
 from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
@@ -15,13 +17,8 @@ from embedge.runtime.gallery.mending import check, recover
 from embedge.runtime.gallery.sealed.notes import Notes
 
 DIM = 16
+unit = partial(gallery_rows.unit, dim=DIM)
 CONTRACT = tiny_contract(DIM)
-KEY = bytes(range(32))
-
-
-def unit(seed: int, count: int = 1) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def made(path: Path, *names: str) -> Path:

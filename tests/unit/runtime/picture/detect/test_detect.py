@@ -9,13 +9,13 @@ from shared_encoder import closes_under_running_calls
 from tiny_detectors import constant_onnx, retinaface_outputs, scrfd_outputs, yunet_outputs
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.picture.align import arcface_template
+from embedge.runtime.contract import ARCFACE_112
 from embedge.runtime.picture.detect import Choice, Face, chosen_face
 from embedge.runtime.picture.detect.candidates import Candidates, suppressed
 from embedge.runtime.picture.detect.insightface import FaceAnalysisDetector
 from embedge.runtime.picture.detect.onnx_detector import OnnxDetector, letterbox
 
-TEMPLATE = np.array(arcface_template(112))
+TEMPLATE = np.array(ARCFACE_112)
 PICTURE = np.full((128, 128, 3), 90, np.uint8)
 
 

@@ -11,7 +11,7 @@ from tiny_detectors import constant_onnx, scrfd_outputs
 
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
-from embedge.runtime.picture.align import arcface_template
+from embedge.runtime.contract import ARCFACE_112
 from embedge.train.data import open_faces
 from embedge.train.data.align import aligning
 from embedge.train.data.align.aligning import LANDMARKS, REFUSED, SHEET, align
@@ -19,7 +19,7 @@ from embedge.train.data.align.cutting import Cutter, Cutting
 from embedge.train.data.align.photos import found_photos
 
 SIDE = 128
-POINTS = np.array(arcface_template(112)) + 8
+POINTS = np.array(ARCFACE_112) + 8
 QUIET = Progress(quiet=True)
 
 

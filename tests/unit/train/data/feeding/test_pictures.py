@@ -9,7 +9,7 @@ from face_sets import face_folder
 from PIL import Image
 
 from embedge.errors import EmbedgeError
-from embedge.train.data.face_set import FaceSet
+from embedge.train.data.dataset import FaceSet
 from embedge.train.data.feeding.batches import Batches
 from embedge.train.data.feeding.feed import feed
 from embedge.train.data.feeding.pictures import CorruptLog, read_faces

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from margin_oracle import Psi
 
 from embedge.errors import EmbedgeError
 from embedge.train.head import margin_ce
@@ -17,25 +18,11 @@ VARIANTS = [
 ]
 
 
-class _Psi(torch.autograd.Function):
-    """The margin as autograd sees it: psi forward, its stated slope backward."""
-
-    @staticmethod
-    def forward(ctx, cosine, margin):
-        psi, slope = margin.on_target(cosine)
-        ctx.save_for_backward(slope)
-        return psi
-
-    @staticmethod
-    def backward(ctx, upstream):
-        return upstream * ctx.saved_tensors[0], None
-
-
 def naive(embeddings, weight, labels, margin):
     """Full logits, float64, autograd."""
     cosine = F.normalize(embeddings.double()) @ F.normalize(weight.double()).T
     own = cosine.gather(1, labels[:, None])[:, 0]
-    logits = cosine.scatter(1, labels[:, None], _Psi.apply(own, margin)[:, None])
+    logits = cosine.scatter(1, labels[:, None], Psi.apply(own, margin)[:, None])
     return F.cross_entropy(margin.scale * logits, labels, reduction="none")
 
 
@@ -43,7 +30,7 @@ def joined(embeddings, weight, labels, margin):
     """The same in float64 with the target kept out of the sum, where 1 − p has no digits left."""
     cosine = F.normalize(embeddings.double()) @ F.normalize(weight.double()).T
     others = cosine.masked_fill(F.one_hot(labels, len(weight)).bool(), -torch.inf)
-    own = _Psi.apply(cosine.gather(1, labels[:, None])[:, 0], margin)
+    own = Psi.apply(cosine.gather(1, labels[:, None])[:, 0], margin)
     lse = (margin.scale * others).logsumexp(1)
     return F.softplus(lse - margin.scale * own, threshold=700.0)
 
@@ -102,7 +89,7 @@ def test_half_precision_head_is_exact_on_its_own_rows(dtype):
     def raw(z):
         cosine = F.normalize(z.double()) @ weight.double().T
         own = cosine.gather(1, labels[:, None])
-        logits = cosine.scatter(1, labels[:, None], _Psi.apply(own, ARC))
+        logits = cosine.scatter(1, labels[:, None], Psi.apply(own, ARC))
         return F.cross_entropy(64 * logits, labels, reduction="none")
 
     loss, (got,) = gradients(lambda z: margin_ce(z, weight, labels, ARC), embeddings)

@@ -13,7 +13,7 @@ from torch import nn
 
 from embedge.train.loop.synced_norm import synced
 from embedge.train.models import iresnet, mobilefacenet
-from embedge.train.models.quick import compiled, filters, norm
+from embedge.train.models.quick import compiled, layers
 from embedge.train.models.quick.compiled import prepared, switched_off
 
 needs_compiler = pytest.mark.skipif(not prepared(), reason="no C++ compiler here")
@@ -75,7 +75,7 @@ def test_a_norm_with_its_activation(activation, dtype, channels, side, residual,
     modules = [before] if act is None else [before, act]
 
     def function(mine, x, more=None):
-        return norm.normed(x, mine[0], mine[1] if act else None, more)
+        return layers.normed(x, mine[0], mine[1] if act else None, more)
 
     compared(function, x, others, modules, dtype, torch.randn(x.shape, generator=draw).to(dtype))
 
@@ -102,8 +102,8 @@ def test_depthwise_filters_behind_a_norm(activation, dtype, channels, height, si
         before, act, taps, after = mine
         if x.dtype == torch.float64:
             return after(taps(act(before(x))))
-        y, moments = filters.filtered(x, before, act, taps, after)
-        return norm.normed(y, after, None, known=moments)
+        y, moments = layers.filtered(x, before, act, taps, after)
+        return layers.normed(y, after, None, known=moments)
 
     shape = taps(x.float()).shape
     upstream = torch.randn(shape, generator=draw).to(dtype)
@@ -171,8 +171,7 @@ def test_evaluation_and_names_are_those_of_the_plain_layers(kind):
 @needs_compiler
 def test_the_kernels_are_what_trains(monkeypatch):
     used = []
-    monkeypatch.setattr(norm, "call", lambda *a: (used.append(a[0]), compiled.call(*a)))
-    monkeypatch.setattr(filters, "call", lambda *a: (used.append(a[0]), compiled.call(*a)))
+    monkeypatch.setattr(layers, "call", lambda *a: (used.append(a[0]), compiled.call(*a)))
     losses(made("mobilefacenet"), False, 1)
     assert set(used) == {"moments", "normed", "pulled", "pushed", "filtered", "unfiltered"}
 
@@ -194,8 +193,7 @@ def test_the_same_threads_give_the_same_bits():
 def test_other_networks_take_the_plain_layers(spoil, monkeypatch):
     network = spoil(made("mobilefacenet"))
     x = torch.randn(2, 3, 112, 112, dtype=next(network.parameters()).dtype)
-    monkeypatch.setattr(norm, "call", lambda *a: pytest.fail("a kernel was called"))
-    monkeypatch.setattr(filters, "call", lambda *a: pytest.fail("a kernel was called"))
+    monkeypatch.setattr(layers, "call", lambda *a: pytest.fail("a kernel was called"))
     network(x)
 
 
@@ -203,7 +201,7 @@ def test_norms_of_several_processes_take_the_plain_layers():
     twin = synced(made("mobilefacenet"))
     kinds = {type(m) for m in twin.modules()}
     assert nn.BatchNorm2d not in kinds
-    assert not any(norm.quick(torch.zeros(2, 8, 4, 4), m) for m in twin.modules())
+    assert not any(layers.quick(torch.zeros(2, 8, 4, 4), m) for m in twin.modules())
 
 
 @pytest.mark.parametrize("change", [{"EMBEDGE_KERNELS": "0"}, {"CXX": "no-such-compiler"}])

@@ -14,7 +14,7 @@ from embedge.pipeline.stages.learn.head import School
 from embedge.pipeline.stages.learn.shaping import school_of
 from embedge.pipeline.stages.learn.start import begun, start_stage
 from embedge.pipeline.stages.learn.teacher import teacher_of
-from embedge.train.data.feeding.variation import pixels
+from embedge.train.data.feeding.batches import pixels
 from embedge.train.models import mobilefacenet
 from embedge.train.seeds import seeded
 

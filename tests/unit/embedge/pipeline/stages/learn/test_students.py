@@ -15,7 +15,7 @@ from embedge.pipeline.stages.learn.students import (
     shares_space,
     student_stage,
 )
-from embedge.train.data.feeding.variation import pixels
+from embedge.train.data.feeding.batches import pixels
 
 
 def test_a_student_from_scratch_brings_weights_and_a_head_of_its_own(

@@ -13,8 +13,7 @@ from PIL import Image, ImageOps
 from tiny_bundles import face_like
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.picture.decoding import rgb_of, upright
-from embedge.runtime.picture.images import rgb_from_picture
+from embedge.runtime.picture.images import rgb_from_picture, rgb_of, upright
 
 MEASURE = """
 import sys

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from embedge.train.data.face_set import FaceSet
-from embedge.train.data.feeding.batches import Batches
+from embedge.train.data.dataset import FaceSet
+from embedge.train.data.feeding.batches import Batches, Variation, pixels
 from embedge.train.data.feeding.feed import feed, share_with
-from embedge.train.data.feeding.variation import Variation, pixels
 
 
 @pytest.fixture
