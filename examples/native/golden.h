@@ -182,9 +182,7 @@ static const char *golden_fault(const golden_t *golden, const char *artifact, fl
     }
     if (wrong > 1e-6 && least < 0.7 * wrong)
         return best;
-    if (hidden[0])
-        return hidden;
-    return *cosine >= nearest ? "" : "unknown";
+    return *cosine >= nearest ? hidden : "unknown";
 }
 
 #endif

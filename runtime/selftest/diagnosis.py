@@ -74,10 +74,8 @@ def _direction(rows: Rows, expected: Expected) -> Finding | None:
         told = f"{detail}; " if detail else ""
         told += f"explains {1 - left:.0%} of the distance, cosine {cosine:.4f}"
         return Finding(cast(Fault, fault), told)
-    if (hidden := _hidden(rows, expected)) is not None:
-        return hidden
     if cosine >= expected.nearest:
-        return None
+        return _hidden(rows, expected)
     return _permuted(rows, expected) or _unexplained(rows, right, cosine)
 
 
