@@ -107,7 +107,8 @@ static double golden_distance(const golden_t *golden, const golden_table_t *tabl
 }
 
 /* Whether answers within the tolerance are moved as a fault moves those of the first artifact: by
- * half to twice of that, and that eight times farther than in directions that no fault knows. */
+ * half to twice of that, five times farther than in directions that no fault knows, and with little
+ * left. How many times farther, or 0. */
 static double golden_hidden(const golden_t *golden, const golden_table_t *first,
                             const golden_table_t *ill, const golden_table_t *right,
                             const float *answers)
@@ -122,9 +123,10 @@ static double golden_hidden(const golden_t *golden, const golden_table_t *first,
         all += moved * moved;
     }
     double share = known > 0 ? both / known : 0;
-    double noise = sqrt(fmax(all - share * both, 0) / (double)count);
-    double sigmas = share * sqrt(known) / fmax(noise, 1e-12);
-    return share >= 0.5 && share <= 2 && sigmas > 8 ? sigmas : 0;
+    double rest = fmax(all - share * both, 0);
+    double sigmas = share * sqrt(known) / fmax(sqrt(rest / (double)count), 1e-12);
+    int little = rest / golden->faces / 2 <= 0.25 * (1 - right->number);
+    return little && share >= 0.5 && share <= 2 && sigmas > 5 ? sigmas : 0;
 }
 
 static void golden_unit_rows(const golden_t *golden, float *answers)

@@ -49,7 +49,7 @@ Target = Literal["cpu", "qdq", "trt", "trt8"]
 """ONNX Runtime; portable Q/DQ for NPU tools and converters; TensorRT; TensorRT 8"""
 SYMMETRIC: frozenset[Target] = frozenset({"trt", "trt8"})
 _MOVES_VALUES = {"Concat", "Flatten", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
-_NEXT_TO_NOTHING, _VERY_LITTLE, _LITTLE = 0.005, 0.01, 0.1  # of all multiplications
+_NEXT_TO_NOTHING, _VERY_LITTLE, _LITTLE = 0.005, 0.01, 0.2  # of all multiplications
 
 
 @dataclass(slots=True)

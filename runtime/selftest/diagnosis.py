@@ -16,7 +16,8 @@ _EXPLAINED = 0.7  # what an explanation may leave of the distance to the right a
 _EXPLAINED_WELL = 0.3
 _TIE = 0.02  # of that distance
 _WHOLE = (0.5, 2.0)  # how much of a hidden fault's move is found where it is one
-_SIGMAS = 8.0  # of what is found in directions that no fault knows
+_SIGMAS = 5.0  # of what is found in directions that no fault knows
+_REST = 0.25  # of the tolerance; more is arithmetic that saturates, and looks like less contrast
 _LENGTH = 2e-3  # half precision rounds a length of one so
 _SPREAD = 0.35  # of the distance between faces: less of it is a collapse
 _ROUNDED, _ROUNDED_INT8 = 1e-3, 2e-2  # for pixels that another processor rounds the other way
@@ -103,9 +104,10 @@ def _hidden(rows: Rows, expected: Expected) -> Finding | None:
     for name, move in expected.moves.items():
         known = move.astype(np.float64).ravel()
         share = float(moved @ known / (known @ known))
-        noise = float(np.linalg.norm(moved - share * known) / np.sqrt(moved.size))
-        sigmas = share * float(np.linalg.norm(known)) / max(noise, 1e-12)
-        if _WHOLE[0] <= share <= _WHOLE[1] and sigmas > most:
+        rest = float(np.square(moved - share * known).sum())
+        sigmas = share * float(np.linalg.norm(known)) / max(np.sqrt(rest / moved.size), 1e-12)
+        little = rest / len(rows) / 2 <= _REST * (1 - expected.nearest)
+        if little and _WHOLE[0] <= share <= _WHOLE[1] and sigmas > most:
             fault, _, detail = name.partition(":")
             told = f"{detail}; " if detail else ""
             told += f"{share:.0%} of its move, {sigmas:.0f} times the noise in other directions"

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,10 @@ import pytest
 from tiny_bundles import face_like, tiny_contract, tiny_onnx
 
 from embedge.export.golden import golden_from_graphs
+from embedge.runtime.encoders import unit_rows
+from embedge.runtime.selftest.asking import Answers
+from embedge.runtime.selftest.diagnosis import findings_in
+from embedge.runtime.selftest.golden import Expected, Golden, Rows
 
 openvino = pytest.importorskip("openvino", reason="pip install 'embedge[openvino]'")
 HERE = Path(__file__).parents[2] / "examples" / "native"
@@ -71,6 +76,31 @@ def test_a_healthy_network_passes(place: Path) -> None:
 def test_a_fault_is_named(place: Path, fed: tuple[str, ...], model: str, fault: str) -> None:
     status, said = asked(place, *fed, model=model)
     assert (status, said.split(": ", 1)[1]) == (3, f"{fault}\n")
+
+
+@pytest.mark.parametrize(
+    ("fed", "said"), [(FED, ""), (("RGB", "129.83", "148.46"), "colour-range:16 to 235")]
+)
+def test_a_fault_below_the_noise_of_an_artifact_is_named(
+    place: Path, fed: tuple[str, ...], said: str
+) -> None:
+    """Its right answers are as uncertain as the fault is large; the tolerance is wider."""
+    golden = Golden.parsed((place / "golden.bin").read_bytes())
+    right = golden.of("fp32")
+    noise = np.random.default_rng(0).normal(size=right.crops.shape).astype(np.float32)
+    size = np.linalg.norm(right.moves["colour-range:16 to 235"]) / np.linalg.norm(noise)
+    rough = replace(right, nearest=0.2, crops=unit_rows(right.crops + size * noise), faults={})
+    both = replace(golden, artifacts={**golden.artifacts, "int8": rough})
+    (place / "rough.bin").write_bytes(both.to_bytes())
+    status, told = asked(place, *fed, golden="rough.bin", artifact="int8")
+    assert (status, told.partition(": ")[2].strip()) == (3 if said else 0, said)
+    found = findings_in(_answered(right.moves["colour-range:16 to 235"], right), both.of("int8"))
+    assert [finding.fault for finding in found] == ["colour-range"]
+
+
+def _answered(move: Rows, right: Expected) -> Answers:
+    rows = right.crops + move
+    return Answers(rows, (0, 1, 2), rows, (), None)
 
 
 def test_another_width_is_another_output(place: Path) -> None:

@@ -67,6 +67,12 @@ def test_noise_alone_is_no_hidden_fault(seed: int, size: float) -> None:
     assert not findings_in(answers(rough(seed, size)), ROUGH)
 
 
+def test_sums_that_saturate_look_like_less_contrast_but_leave_more() -> None:
+    """A fault leaves what rounding leaves; they leave several times that."""
+    assert not findings_in(answers(rough(3, 0.13, WEAK)), ROUGH)
+    assert findings_in(answers(rough(3, 0.09, WEAK)), ROUGH)
+
+
 @pytest.mark.parametrize("share", [0.3, -1.0, 3.0])
 def test_another_length_than_the_fault_has_is_not_that_fault(share: float) -> None:
     assert not findings_in(answers(rough(0, 0.02, share * WEAK)), ROUGH)
