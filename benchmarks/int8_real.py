@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from peers import ort_default
 from provenance import RESULTS, provenance
 
 from embedge.calibration.evaluation.judge import cosines_of
@@ -41,9 +42,7 @@ from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.intake.feeding import Stated
 from embedge.export.intake.intake import Asked, taken_in
 from embedge.files import write_json
-from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import normalised
-from embedge.runtime.encoders.sessions import ort_session
 from embedge.runtime.picture.images import rgb_from_picture
 
 MODELS = ("w600k_mbf", "insightface_y1")
@@ -215,20 +214,8 @@ class Bench:
         return Budget(wanted.budget, wanted.budget_fmr, faces, labels)
 
     def _theirs(self, out: Path) -> None:
-        from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
-
         taken = np.random.default_rng(0).permutation(len(self.pool))[: self.options.count]
-        quantize_static(
-            str(self.model),
-            str(out),
-            _Feed(
-                ort_session(self.model).get_inputs()[0].name, self.pool[taken], self.taken.contract
-            ),
-            quant_format=QuantFormat.QDQ,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-        )
+        ort_default(self.model, batches_of(self.pool[taken], self.taken.contract), out)
 
     def _embedded(self, path: Path) -> Rows:
         rows: Rows = normalised(embeddings_of(path, self.measured.images))
@@ -251,16 +238,6 @@ class Bench:
             "times_as_fast": {"ratio": speed.speedup, "disturbed": speed.disturbed},
         }
         return _told(name, after, facts)
-
-
-class _Feed:
-    """ONNX Runtime's reader of calibration pictures."""
-
-    def __init__(self, name: str, images: Images, contract: EmbeddingContract) -> None:
-        self.feeds = iter([{name: batch} for batch in batches_of(images, contract)])
-
-    def get_next(self) -> dict[str, Any] | None:
-        return next(self.feeds, None)
 
 
 def _decoded(root: Path, names: list[str]) -> Images:

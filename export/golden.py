@@ -1,6 +1,7 @@
 """Golden vectors of a bundle's graphs: their right answers, and those under every known fault."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders import tensor_from_crops, unit_rows
+from embedge.runtime.encoders import Encoder, tensor_from_crops, unit_rows
 from embedge.runtime.encoders.sessions import ort_session
 from embedge.runtime.picture.align import aligned_crop
 from embedge.runtime.picture.images import RgbImage
 from embedge.runtime.selftest.golden import Expected, Golden, Rows
 
-__all__ = ["golden_from_graphs", "tilted"]
+__all__ = ["golden_from_graphs", "golden_with", "tilted"]
 
 Tensor = NDArray[np.float32]
 Run = Callable[[Tensor], Rows]
@@ -36,19 +37,32 @@ def golden_from_graphs(
     """The golden file for these ONNX graphs by artifact name; `faces` are a few aligned crops."""
     landmarks = np.stack([tilted(contract.template, row) for row in range(len(faces))])
     golden = Golden(faces, landmarks * (faces.shape[1] / contract.size), {})
-    crops = golden.crops(contract.size)
-    pictures = np.stack(
-        [
-            aligned_crop(*pair, contract.template, contract.size)
-            for pair in zip(faces, golden.landmarks)
-        ]
-    )
+    asked = _asked(golden, contract)
     found: dict[str, Expected] = {}
     for name, path in graphs.items():
         # half precision errs as float does, so the first graph's faults are enough for both
         known = next(iter(found.values())).faults if found and name in _FLOORS else None
-        found[name] = _expected(path.read_bytes(), name, contract, (crops, pictures), known)
+        found[name] = _expected(path.read_bytes(), name, contract, asked, known)
     return Golden(faces, golden.landmarks, found).to_bytes()
+
+
+def golden_with(golden: Golden, name: str, precision: str, encoder: Encoder) -> Golden:
+    """The golden vectors, and what an artifact made for another runtime answers to the same faces.
+
+    It has no faults of its own: what those of the first artifact move its rows by moves these too.
+    """
+    contract = encoder.contract
+    crops, pictures = _asked(golden, contract)
+    floor = _FLOORS.get(precision, _FLOOR)
+    expected = Expected(1 - floor, encoder.embed(crops), encoder.embed(pictures), {})
+    return replace(golden, artifacts={**golden.artifacts, name: expected})
+
+
+def _asked(golden: Golden, contract: EmbeddingContract) -> tuple[RgbImage, RgbImage]:
+    """The faces as crops, and aligned as pictures by their landmarks."""
+    pairs = zip(golden.faces, golden.landmarks)
+    aligned = [aligned_crop(*pair, contract.template, contract.size) for pair in pairs]
+    return golden.crops(contract.size), np.stack(aligned)
 
 
 def tilted(template: Sequence[Sequence[float]], row: int) -> Rows:

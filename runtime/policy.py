@@ -3,16 +3,21 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal, get_args, get_type_hints
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.threshold import Share, Threshold
-from embedge.typed import argument
+from embedge.typed import Bound, Text, argument
 
 __all__ = ["NIST_800_63B", "Policy", "identification_threshold", "loosest", "require_fmr"]
 
 
 Replaces = Literal["vouched", "other factor", "never"]
+Seconds = Annotated[float, Bound(0)]
+_TAKEN = (
+    "rates above 0 and at most 1, one attempt or more, seconds from 0 on, and how a bridged"
+    " template is replaced: " + ", ".join(get_args(Replaces))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +31,24 @@ class Policy:
     or never. A decision that the bridge alone made replaces nothing.
     """
 
-    name: str
-    max_fmr: float
-    max_fpir: float
-    attempts: int
-    delay: float
-    longest_delay: float
+    name: Text
+    max_fmr: Share
+    max_fpir: Share
+    attempts: Annotated[int, Bound(1)]
+    delay: Seconds
+    longest_delay: Seconds
     replaces: Replaces = "vouched"
+
+    def __post_init__(self) -> None:
+        """A number that is none would compare as if there were no limit."""
+        for name, kind in get_type_hints(Policy, include_extras=True).items():
+            argument(kind, getattr(self, name), f"{name} of a policy", _TAKEN)
+        if self.longest_delay < self.delay:
+            raise EmbedgeError(
+                "E-OPTION",
+                f"longest_delay is {self.longest_delay:g} and delay is {self.delay:g}",
+                remedy="Give a longest delay that is no shorter than the first",
+            )
 
 
 # SP 800-63B: FMR of 1 in 10,000 or better; without presentation attack detection no more than

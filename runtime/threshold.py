@@ -1,5 +1,6 @@
 """A decision threshold and the evidence it rests on."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Self
 
@@ -31,6 +32,19 @@ class Threshold:
     subjects: Count
     dataset: Text
     model: Text
+
+    def __post_init__(self) -> None:
+        """What cannot be is refused wherever a threshold is read: nobody has to have made it up."""
+        if not self.proven:
+            return
+        if self.fmr > self.fmr_upper:
+            raise ValueError(f"measured {self.fmr:g} is above its upper bound {self.fmr_upper:g}")
+        pairs = min(self.impostors, self.subjects * (self.subjects - 1) // 2)
+        if pairs < 1 or math.log1p(-self.fmr_upper) * pairs > math.log1p(-self.confidence) + 1e-6:
+            raise ValueError(
+                f"{self.subjects:,} people and {self.impostors:,} pairs cannot show a rate of at"
+                f" most {self.fmr_upper:g}"
+            )
 
     @classmethod
     def by_hand(cls, value: float) -> Self:

@@ -11,6 +11,14 @@ static int failed(const char *what)
     return 2;
 }
 
+/* 1 where all of the word is a finite number. */
+static int number(const char *word, float *value)
+{
+    char *end;
+    *value = strtof(word, &end);
+    return end != word && !*end && isfinite(*value);
+}
+
 /* One face as the network wants it: planes, in this order of colours, mean and scale taken off. */
 static void prepare(const golden_t *golden, const unsigned char *face, int bgr, float mean,
                     float std, float *planes)
@@ -63,8 +71,14 @@ int main(int count, char **words)
     ov_compiled_model_t *compiled;
     ov_infer_request_t *request;
     double cosine = 0;
+    float mean, std;
     if (count != 7) {
         fprintf(stderr, "usage: selftest GOLDEN MODEL ARTIFACT RGB|BGR MEAN STD\n");
+        return 2;
+    }
+    if (!number(words[5], &mean) || !number(words[6], &std) || std == 0
+        || (strcmp(words[4], "RGB") && strcmp(words[4], "BGR"))) {
+        fprintf(stderr, "selftest: say RGB or BGR, then mean and std as numbers, std not 0\n");
         return 2;
     }
     if (golden_read(words[1], &golden)) {
@@ -84,8 +98,7 @@ int main(int count, char **words)
         const unsigned char *pixels = golden_face(&golden, face);
         if (!pixels)
             return failed("the golden file is cut short");
-        prepare(&golden, pixels, !strcmp(words[4], "BGR"), strtof(words[5], NULL),
-                strtof(words[6], NULL), planes);
+        prepare(&golden, pixels, !strcmp(words[4], "BGR"), mean, std, planes);
         int status = embed(request, &golden, planes, rows + (size_t)face * golden.dim);
         if (status)
             return status;

@@ -5,6 +5,7 @@ known weights, residual additions, PReLU. A tensor is quantised once, where it i
 its maker can write codes; every reader gets a DequantizeLinear of its own.
 """
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -30,6 +31,7 @@ __all__ = [
     "Wanted",
     "activation_scales",
     "cheap_ends",
+    "enters_in_float",
     "is_hard_swish",
     "layer_macs",
     "place",
@@ -41,7 +43,7 @@ Target = Literal["cpu", "qdq", "trt", "trt8"]
 """ONNX Runtime; portable Q/DQ for NPU tools and converters; TensorRT; TensorRT 8"""
 SYMMETRIC: frozenset[Target] = frozenset({"trt", "trt8"})
 _MOVES_VALUES = {"Concat", "Flatten", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
-_NEXT_TO_NOTHING, _LITTLE = 0.005, 0.01  # of all multiplications
+_NEXT_TO_NOTHING, _VERY_LITTLE, _LITTLE = 0.005, 0.01, 0.2  # of all multiplications
 
 
 @dataclass(slots=True)
@@ -276,20 +278,44 @@ def cheap_ends(graph: Graph, picture: Images, target: Target) -> dict[str, float
 
     In a face network a convolution over the whole map and a matrix product write the embedding:
     what they round nothing averages out any more, and 8 bits cannot make them noticeably faster.
-    On the other end the first depthwise convolution has nine products to a sum, and everything
-    behind it sees what it rounds: of all layers none costs a network in U8 more of its nearness.
+    On the other end a convolution reads three channels, too few for INT8's dot products of four,
+    and a depthwise one has nine products to a sum: ONNX Runtime is slower there in 8 bits than in
+    float, and of all layers none costs a network in U8 more of its nearness.
     """
     shares = layer_macs(graph, picture)
-    return _last(graph, shares) | (_first_depthwise(graph, shares) if target == "cpu" else {})
+    return _last(graph, shares) | (_first(graph, shares) if target == "cpu" else {})
 
 
-def _first_depthwise(graph: Graph, shares: dict[str, float]) -> dict[str, float]:
+def enters_in_float(graph: Graph, kept: Collection[str]) -> bool:
+    """Whether every layer that reads the picture stays in float."""
+    return all(reader.name in kept for reader in graph.consumers(graph.inputs[0].name))
+
+
+def _first(graph: Graph, shares: dict[str, float]) -> dict[str, float]:
+    """What reads the picture, and the depthwise convolution: one that was split is its parts."""
     first = next((n for n in graph.nodes if n.name in shares and is_depthwise(graph, n)), None)
     if first is None:
         return {}
-    layer = first.name.partition(".part")[0]  # one that was split is all of its parts
-    found = {name: share for name, share in shares.items() if name.partition(".part")[0] == layer}
-    return found if sum(found.values()) <= _LITTLE else {}
+    readers = {reader.name for reader in graph.consumers(graph.inputs[0].name)}
+    before = shares.keys() & set(_upstream(graph, first))
+    behind = {name: share for name, share in shares.items() if _layer(name) == _layer(first.name)}
+    both = {name: shares[name] for name in readers & shares.keys()} | behind
+    if before <= readers and sum(both.values()) <= _LITTLE:
+        return both
+    return behind if sum(behind.values()) <= _VERY_LITTLE else {}
+
+
+def _layer(name: str) -> str:
+    return name.partition(".part")[0]
+
+
+def _upstream(graph: Graph, node: NodeProto) -> Iterator[str]:
+    """The nodes that a node is computed from."""
+    for name in node.input:
+        maker = graph.producer(name)
+        if maker is not None:
+            yield maker.name
+            yield from _upstream(graph, maker)
 
 
 def _last(graph: Graph, shares: dict[str, float]) -> dict[str, float]:

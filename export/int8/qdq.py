@@ -3,6 +3,7 @@
 A file that cannot be quantised, and pictures that cannot calibrate, are refused before any work.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -35,6 +36,7 @@ from embedge.export.int8.placement import (
     Target,
     Wanted,
     cheap_ends,
+    enters_in_float,
     place,
     wanted_tensors,
 )
@@ -200,7 +202,8 @@ def calibrated_graph(model: Path | Graph, images: Images, target: Target) -> Cal
         widen_groups(graph)
         proof.watch("widen groups", graph)
     _require_layers(graph)
-    graph, fixed = _with_exact_entrance(graph, contract, proof)
+    ends = cheap_ends(graph, images[:1], target)
+    graph, fixed = _with_exact_entrance(graph, contract, proof, ends)
     proof = Proof.of_graph(graph, images)
     equalise(graph, batches_of(images[:FEW], contract))
     graph.tidy()
@@ -210,16 +213,19 @@ def calibrated_graph(model: Path | Graph, images: Images, target: Target) -> Cal
     for values in observe(graph, wanted.tensors, batches_of(images, contract)):
         for name, value in values.items():
             histograms[name].collect(value, name, most=_VALUES_PER_PICTURE)
-    return Calibrated(graph, target, histograms, fixed, cheap_ends(graph, images[:1], target))
+    return Calibrated(graph, target, histograms, fixed, ends)
 
 
 def _with_exact_entrance(
-    graph: Graph, contract: EmbeddingContract, proof: Proof
+    graph: Graph, contract: EmbeddingContract, proof: Proof, ends: Collection[str]
 ) -> tuple[Graph, dict[str, Range]]:
     """Grey levels fall on the steps of INT8, at the price of half a level at a padded border.
 
-    A network whose answers hang on its border keeps its entrance, whose range is then observed.
+    A network whose answers hang on its border keeps its entrance, whose range is then observed; one
+    that is entered in float needs no steps.
     """
+    if enters_in_float(graph, ends):
+        return graph, {}
     moved = graph.copy()
     fixed = exact_entrance(moved, contract)
     return (moved, fixed) if proof.distance(moved) <= _BORDER else (graph, {})

@@ -15,6 +15,9 @@ __all__ = ["findings_in", "lowest_cosine"]
 _EXPLAINED = 0.7  # what an explanation may leave of the distance to the right answers
 _EXPLAINED_WELL = 0.3
 _TIE = 0.02  # of that distance
+_WHOLE = (0.5, 2.0)  # how much of a hidden fault's move is found where it is one
+_SIGMAS = 5.0  # of what is found in directions that no fault knows
+_REST = 0.25  # of the tolerance; more is arithmetic that saturates, and looks like less contrast
 _LENGTH = 2e-3  # half precision rounds a length of one so
 _SPREAD = 0.35  # of the distance between faces: less of it is a collapse
 _ROUNDED, _ROUNDED_INT8 = 1e-3, 2e-2  # for pixels that another processor rounds the other way
@@ -73,7 +76,7 @@ def _direction(rows: Rows, expected: Expected) -> Finding | None:
         told += f"explains {1 - left:.0%} of the distance, cosine {cosine:.4f}"
         return Finding(cast(Fault, fault), told)
     if cosine >= expected.nearest:
-        return None
+        return _hidden(rows, expected)
     return _permuted(rows, expected) or _unexplained(rows, right, cosine)
 
 
@@ -88,6 +91,28 @@ def _best(rows: Rows, right: Rows, faults: Mapping[str, Rows]) -> tuple[str, flo
     alike = [name for name, rest in left.items() if rest <= least]
     name = min(alike, key=lambda one: (one.startswith("wrong-output"), left[one]))
     return name, left[name] / distance
+
+
+def _hidden(rows: Rows, expected: Expected) -> Finding | None:
+    """A fault that moves answers by less than rounding may.
+
+    Rounding moves them anywhere among some hundred directions, all faces together; a fault moves
+    them by a length and in a direction that are known, and so is seen far below the noise.
+    """
+    moved = (rows - expected.crops).astype(np.float64).ravel()
+    most, found = _SIGMAS, None
+    for name, move in expected.moves.items():
+        known = move.astype(np.float64).ravel()
+        share = float(moved @ known / (known @ known))
+        rest = float(np.square(moved - share * known).sum())
+        sigmas = share * float(np.linalg.norm(known)) / max(np.sqrt(rest / moved.size), 1e-12)
+        little = rest / len(rows) / 2 <= _REST * (1 - expected.nearest)
+        if little and _WHOLE[0] <= share <= _WHOLE[1] and sigmas > most:
+            fault, _, detail = name.partition(":")
+            told = f"{detail}; " if detail else ""
+            told += f"{share:.0%} of its move, {sigmas:.0f} times the noise in other directions"
+            most, found = sigmas, Finding(cast(Fault, fault), told)
+    return found
 
 
 def _permuted(rows: Rows, expected: Expected) -> Finding | None:

@@ -5,7 +5,7 @@ One flat little-endian file without compression, so that a small program in C re
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NoReturn, Self
 
 import numpy as np
@@ -30,12 +30,14 @@ Rows = NDArray[np.float32]
 @dataclass(frozen=True, slots=True, eq=False)
 class Expected:
     """One artifact's rows of length one: for the crops, for the same pictures aligned by their
-    landmarks, and for the crops under each fault. `nearest` is the least cosine allowed."""
+    landmarks, and for the crops under each fault. `nearest` is the least cosine allowed; `moves`
+    is by what each fault moves the rows of the first artifact, which rounds least."""
 
     nearest: float
     crops: Rows
     pictures: Rows
     faults: dict[str, Rows]
+    moves: dict[str, Rows] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,11 +57,12 @@ class Golden:
         The first artifact's faults stand for those that have none of their own.
         """
         first = next(iter(self.artifacts.values()))
+        moves = {name: ill - first.crops for name, ill in first.faults.items()}
         if artifact in self.artifacts:
             known = self.artifacts[artifact]
-            return replace(known, faults={**first.faults, **known.faults})
+            return replace(known, faults={**first.faults, **known.faults}, moves=moves)
         loose = _LOOSE["int8" in artifact]
-        return Expected(min(loose, first.nearest), first.crops, first.pictures, first.faults)
+        return replace(first, nearest=min(loose, first.nearest), moves=moves)
 
     def to_bytes(self) -> bytes:
         count, size = self.faces.shape[:2]

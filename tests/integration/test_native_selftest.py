@@ -2,13 +2,20 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 from tiny_bundles import face_like, tiny_contract, tiny_onnx
 
 from embedge.export.golden import golden_from_graphs
+from embedge.runtime.encoders import unit_rows
+from embedge.runtime.selftest.asking import Answers
+from embedge.runtime.selftest.diagnosis import findings_in
+from embedge.runtime.selftest.golden import Expected, Golden, Rows
 
 openvino = pytest.importorskip("openvino", reason="pip install 'embedge[openvino]'")
 HERE = Path(__file__).parents[2] / "examples" / "native"
@@ -21,6 +28,17 @@ pytestmark = [
 FED = ("RGB", "127.5", "127.5")
 
 
+def numberless(model: Path, value: float, out: Path) -> None:
+    """Every answer times `value`."""
+    graph = onnx.load(model)
+    name = graph.graph.output[0].name
+    for node in graph.graph.node:
+        node.output[:] = ["before" if one == name else one for one in node.output]
+    graph.graph.initializer.append(numpy_helper.from_array(np.float32(value), "value"))
+    graph.graph.node.append(helper.make_node("Mul", ["before", "value"], [name]))
+    onnx.save(graph, out)
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("native")
@@ -31,6 +49,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     golden = golden_from_graphs({"fp32": folder / "right.onnx"}, contract, faces)
     (folder / "golden.bin").write_bytes(golden)
     (folder / "cut.bin").write_bytes(golden[: len(golden) // 3])
+    (folder / "last table cut.bin").write_bytes(golden[:-40])
+    (folder / "longer.bin").write_bytes(golden + b"x")
+    (folder / "empty.bin").write_bytes(b"")
+    for name, value in (("nan", np.nan), ("infinite", np.inf), ("nothing", 0.0)):
+        numberless(folder / "right.onnx", value, folder / f"{name}.onnx")
     strict = ("-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=undefined")
     engine = (f"-I{ENGINE / 'include'}", LIBRARIES[0], f"-Wl,-rpath,{ENGINE / 'libs'}", "-lm")
     program = [HERE / "selftest.c", "-o", folder / "selftest"]
@@ -73,12 +96,58 @@ def test_a_fault_is_named(place: Path, fed: tuple[str, ...], model: str, fault: 
     assert (status, said.split(": ", 1)[1]) == (3, f"{fault}\n")
 
 
+@pytest.mark.parametrize(
+    ("fed", "said"), [(FED, ""), (("RGB", "129.83", "148.46"), "colour-range:16 to 235")]
+)
+def test_a_fault_below_the_noise_of_an_artifact_is_named(
+    place: Path, fed: tuple[str, ...], said: str
+) -> None:
+    """Its right answers are as uncertain as the fault is large; the tolerance is wider."""
+    golden = Golden.parsed((place / "golden.bin").read_bytes())
+    right = golden.of("fp32")
+    noise = np.random.default_rng(0).normal(size=right.crops.shape).astype(np.float32)
+    size = np.linalg.norm(right.moves["colour-range:16 to 235"]) / np.linalg.norm(noise)
+    rough = replace(right, nearest=0.2, crops=unit_rows(right.crops + size * noise), faults={})
+    both = replace(golden, artifacts={**golden.artifacts, "int8": rough})
+    (place / "rough.bin").write_bytes(both.to_bytes())
+    status, told = asked(place, *fed, golden="rough.bin", artifact="int8")
+    assert (status, told.partition(": ")[2].strip()) == (3 if said else 0, said)
+    found = findings_in(_answered(right.moves["colour-range:16 to 235"], right), both.of("int8"))
+    assert [finding.fault for finding in found] == ["colour-range"]
+
+
+def _answered(move: Rows, right: Expected) -> Answers:
+    rows = right.crops + move
+    return Answers(rows, (0, 1, 2), rows, (), None)
+
+
+@pytest.mark.parametrize("model", ["nan", "infinite", "nothing"])
+def test_answers_without_a_direction_are_a_collapse(place: Path, model: str) -> None:
+    assert asked(place, *FED, model=model) == (3, "FAIL  fp32, cosine 0.00000: collapse\n")
+
+
 def test_another_width_is_another_output(place: Path) -> None:
     assert asked(place, *FED, model="narrow") == (3, "FAIL  wrong-output: 32 numbers, not 64\n")
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"golden": "right.onnx"}, {"golden": "cut.bin"}, {"artifact": "fp64"}]
+    "fed", [("bgr", "127.5", "127.5"), ("RGB", "x", "1"), ("RGB", "0", "0"), ("RGB", "nan", "1")]
+)
+def test_a_feeding_that_is_none_is_refused(place: Path, fed: tuple[str, ...]) -> None:
+    assert asked(place, *fed) == (2, "")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"golden": "right.onnx"},
+        {"golden": "cut.bin"},
+        {"golden": "last table cut.bin"},
+        {"golden": "longer.bin"},
+        {"golden": "empty.bin"},
+        {"golden": "/dev/null"},
+        {"artifact": "fp64"},
+    ],
 )
 def test_what_cannot_be_asked_ends_in_2(place: Path, wrong: dict[str, str]) -> None:
     assert asked(place, *FED, **wrong) == (2, "")

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,18 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from embedge.export.fp16 import fp16_from_onnx
-from embedge.export.golden import golden_from_graphs
+from embedge.export.golden import golden_from_graphs, golden_with
+from embedge.export.graph.running import read_contract
+from embedge.export.graph.surgery import Graph
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.student import onnx_from_student
+from embedge.export.targets.litert import litert_from_onnx, litert_int8_from_graph
+from embedge.export.targets.ncnn import ncnn_from_onnx
+from embedge.export.targets.ncnn_int8 import ncnn_int8_from_graph
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import tensor_from_crops, unit_rows
+from embedge.runtime.encoders.litert import LiteRtEncoder
+from embedge.runtime.encoders.ncnn import NcnnEncoder
 from embedge.runtime.selftest.asking import Align, Embed, aligned_to
 from embedge.runtime.selftest.golden import Golden
 from embedge.train.models.mobilefacenet import mobilefacenet
@@ -26,6 +34,7 @@ from embedge.train.render import FaceRenderer
 Run = Callable[[np.ndarray], np.ndarray]
 DIM = 64
 RUNTIMES = ("fp32", "fp16", "int8-cpu", "openvino")
+CONVERTED = ("fp32-ncnn", "fp32-litert", "int8-ncnn", "int8-litert")
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,15 @@ class Embedder:
     golden: Golden
 
     def graph(self, runtime: str) -> bytes:
-        return self.graphs[artifact_of(runtime)].read_bytes()
+        return self.graphs[_made_from(runtime)].read_bytes()
+
+    def converted(self) -> "Embedder":
+        """The same, its golden file as it is once the network was exported for other runtimes."""
+        golden = self.golden
+        for name in CONVERTED:
+            with converted_encoder(self.graph(name), name) as encoder:
+                golden = golden_with(golden, name, name[:4], encoder)
+        return replace(self, golden=Golden.parsed(golden.to_bytes()))
 
 
 @dataclass(frozen=True)
@@ -52,6 +69,10 @@ class Sick:
 
 def artifact_of(runtime: str) -> str:
     return "fp32" if runtime == "openvino" else runtime
+
+
+def _made_from(runtime: str) -> str:
+    return "fp32" if runtime in CONVERTED else artifact_of(runtime)
 
 
 def faces(count: int, seed: int) -> np.ndarray:
@@ -105,6 +126,8 @@ def runner(
     make ONNX Runtime go another way through it, as it does on another processor."""
     if runtime == "openvino":
         return _openvino_runner(model, threads, flush=flush)
+    if runtime in CONVERTED:
+        return converted_encoder(model, runtime, threads)._run
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -127,6 +150,29 @@ def _openvino_runner(model: bytes, threads: int, *, flush: bool) -> Run:
     core = shared_core()
     compiled = core.compile_model(core.read_model(model, b""), "CPU", hints)
     return lambda tensor: np.array(compiled.create_infer_request().infer([tensor])[0])
+
+
+def converted_encoder(model: bytes, runtime: str, threads: int = 1) -> NcnnEncoder | LiteRtEncoder:
+    """A float ONNX file as `export-target` would convert it, whatever the width of its answer."""
+    contract = read_contract(Graph.from_model(onnx.load_model_from_string(model)))
+    answer = runner(model, "fp32")(np.zeros((1, 3, contract.size, contract.size), np.float32))
+    contract, files = replace(contract, dim=answer.size), _converted_files(model, runtime)
+    if runtime.endswith("ncnn"):
+        return NcnnEncoder(*files, contract, threads=threads)
+    return LiteRtEncoder(*files, contract, threads=threads)
+
+
+@lru_cache(maxsize=64)
+def _converted_files(model: bytes, runtime: str) -> tuple[bytes, ...]:
+    graph = Graph.from_model(onnx.load_model_from_string(model))
+    size = read_contract(graph).size
+    made = {
+        "fp32-ncnn": lambda: ncnn_from_onnx(model, size, half=False),
+        "fp32-litert": lambda: litert_from_onnx(model, half=False),
+        "int8-ncnn": lambda: ncnn_int8_from_graph(graph, faces(16, 90)),
+        "int8-litert": lambda: litert_int8_from_graph(graph, faces(16, 90)),
+    }[runtime]()
+    return tuple(made.files.values())
 
 
 def healthy(run: Run, contract: EmbeddingContract) -> Embed:
@@ -291,11 +337,12 @@ def _scaled(graph: onnx.ModelProto, names: set[str], factor: float) -> None:
 
 
 def _tapped(model: bytes) -> bytes:
-    """What the last layer reads: the pooled features, flat or not."""
+    """What the last layer reads: the pooled features, laid flat."""
     graph = onnx.load_from_string(model)
     layers = [n for n in graph.graph.node if n.op_type in ("Gemm", "MatMul", "Conv")]
+    graph.graph.node.append(helper.make_node("Flatten", [layers[-1].input[0]], ["flat"]))
     del graph.graph.output[:]
-    graph.graph.output.append(onnx.ValueInfoProto(name=layers[-1].input[0]))
+    graph.graph.output.append(helper.make_tensor_value_info("flat", 1, None))
     return graph.SerializeToString()
 
 
@@ -328,7 +375,7 @@ def _with_denormal_tail(model: bytes, dim: int) -> bytes:
 def _other(who: Embedder, runtime: str) -> bytes:
     """Another network of this shape; of a real one, with its last layer shuffled."""
     if who.others:
-        return who.others[artifact_of(runtime)].read_bytes()
+        return who.others[_made_from(runtime)].read_bytes()
     graph = onnx.load_from_string(who.graph(runtime))
     layer = [node for node in graph.graph.node if node.op_type in ("Gemm", "MatMul", "Conv")][-1]
     known = {tensor.name: tensor for tensor in graph.graph.initializer}

@@ -23,8 +23,8 @@ def tiny_threshold(value: float = 0.3) -> Threshold:
         fmr=6e-5,
         fmr_upper=9.5e-5,
         confidence=0.95,
-        impostors=100_000,
-        subjects=450,
+        impostors=10_000_000,
+        subjects=4_500,
         dataset="a test set",
         model="m" * 64,
     )

@@ -16,7 +16,7 @@ from embedge.runtime.policy import (
 
 
 def point(value: float, fmr_upper: float):
-    return replace(tiny_threshold(value), fmr_upper=fmr_upper)
+    return replace(tiny_threshold(value), fmr=0.0, fmr_upper=fmr_upper)
 
 
 def test_the_rate_of_a_search_is_that_of_independent_comparisons():
@@ -42,3 +42,28 @@ def test_a_loose_threshold_is_refused():
     require_fmr(point(0.3, 1e-4), NIST_800_63B)
     with pytest.raises(EmbedgeError, match="E-OPERATING-POINT"):
         require_fmr(point(0.3, 1.1e-4), NIST_800_63B)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"attempts": float("nan")},
+        {"attempts": 0},
+        {"attempts": "5"},
+        {"attempts": True},
+        {"delay": -1},
+        {"delay": float("nan")},
+        {"delay": "x"},
+        {"longest_delay": float("inf")},
+        {"longest_delay": 0},
+        {"max_fmr": 0},
+        {"max_fpir": "0.01"},
+        {"max_fpir": 2},
+        {"replaces": "zz"},
+        {"name": None},
+    ],
+)
+def test_a_policy_of_impossible_numbers_is_refused(wrong):
+    """Each of them switched a limit off, or ended in a traceback at the first failure."""
+    with pytest.raises(EmbedgeError, match="E-OPTION"):
+        replace(NIST_800_63B, **wrong)

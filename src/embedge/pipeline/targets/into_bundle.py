@@ -14,6 +14,7 @@ from embedge.calibration.evaluation.judge import Subject, cosines_of, scores_of
 from embedge.calibration.people.shortage import Shortage, carried_threshold
 from embedge.errors import EmbedgeError, GateFailed
 from embedge.export.engines.check import BOUNDS
+from embedge.export.golden import golden_with
 from embedge.export.targets import Converted
 from embedge.pipeline.foreign.people import People
 from embedge.report.device import device_report
@@ -24,6 +25,8 @@ from embedge.runtime.bundle.writer import write_bundle
 from embedge.runtime.encoders import Encoder
 from embedge.runtime.encoders.bundled import encoder_from_bundle, encoder_of_files
 from embedge.runtime.picture.images import RgbImage
+from embedge.runtime.selftest.golden import GOLDEN
+from embedge.runtime.selftest.selftest import golden_of
 from embedge.runtime.threshold import Threshold
 from embedge.typed import plain
 
@@ -82,6 +85,7 @@ def target_into_bundle(
             threshold, shortage = _own(bundle, artifact, files, people, fmr)
             artifact = replace(artifact, threshold=threshold)
         parity, latency = _proof(bundle, artifact, files, crops, seconds)
+        golden = _golden(bundle, artifact, files)
         gate = _gate(artifact, parity)
         if not gate.passed:
             raise GateFailed(
@@ -90,7 +94,7 @@ def target_into_bundle(
                 f" bound {gate.bound}",
                 remedy="Try --precision fp32; the bundle was left as it is",
             )
-        _add(folder, bundle, artifact, files, parity, made)
+        _add(folder, bundle, artifact, {**files, **golden}, parity, made)
     with Bundle.open(folder) as bundle:
         report = _report(bundle, artifact, parity, gate, latency, shortage)
     return Proven(artifact, sum(map(len, files.values())), parity, latency, report)
@@ -189,6 +193,16 @@ def _proof(
         pair: list[tuple[str, int, Encoder]] = [(_FLOAT, 1, known), (artifact.name, 1, new)]
         rows = encoder_latency(pair, crops, seconds=seconds)
     return parity, Latency(machine=machine(), artifacts=rows)
+
+
+def _golden(bundle: Bundle, artifact: Artifact, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The bundle's golden vectors with the artifact's own answers beside the others'."""
+    golden = golden_of(bundle)
+    if golden is None:
+        return {}
+    with encoder_of_files(artifact, files.__getitem__, bundle.contract, threads=1) as encoder:
+        told = golden_with(golden, artifact.name, artifact.precision, encoder)
+    return {GOLDEN: told.to_bytes()}
 
 
 def _add(

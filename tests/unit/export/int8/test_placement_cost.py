@@ -4,7 +4,9 @@ from small_face import DIM
 
 from embedge.export.graph.canonical import canonical
 from embedge.export.graph.surgery import Graph, attribute
-from embedge.export.int8.placement import cheap_ends, layer_macs
+from embedge.export.int8 import placement
+from embedge.export.int8.placement import cheap_ends, enters_in_float, layer_macs
+from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.student import onnx_from_student
 from embedge.train.models import mobilefacenet
 
@@ -37,6 +39,36 @@ def test_the_last_layers_of_a_mobilefacenet(contract, pictures, tmp_path):
     assert [node.op_type for node in nodes] == ["Conv", "Gemm"]
     assert graph.constants[nodes[0].input[1]].shape[2:] == (7, 7)
     assert 0 < sum(found.values()) <= 0.005
+
+
+@pytest.fixture
+def narrow(contract, tmp_path):
+    net = mobilefacenet(DIM, scale=1, width=0.25, activation="prelu")
+    onnx_from_student(net, contract, tmp_path / "s.onnx", lower=False)
+    return tmp_path / "s.onnx"
+
+
+def test_what_reads_the_picture_stays_in_float_for_onnxruntime(narrow, pictures, tmp_path):
+    """With the depthwise convolution behind it; then the picture needs no grid and no shift."""
+    graph = canonical(Graph.read(narrow))
+    kept = cheap_ends(graph, pictures[:1], "cpu").keys() - cheap_ends(graph, pictures[:1], "trt")
+    layers = [node for node in graph.nodes if node.name in kept]
+    assert [attribute(node, "group", 1) for node in layers] == [1, 16]
+    assert layers[0].input[0] == graph.inputs[0].name
+    for target, first in (("cpu", {"Conv"}), ("trt", {"Add"})):
+        qdq_from_onnx(narrow, pictures, tmp_path / "q.onnx", target=target)
+        made = Graph.read(tmp_path / "q.onnx")
+        assert {node.op_type for node in made.consumers(made.inputs[0].name)} == first
+    made = qdq_from_onnx(narrow, pictures, tmp_path / "q.onnx")
+    assert kept <= made.last.keys()
+
+
+def test_an_entrance_that_costs_much_is_quantised(narrow, pictures, monkeypatch):
+    monkeypatch.setattr(placement, "_LITTLE", 0.01)
+    graph = canonical(Graph.read(narrow))
+    first = graph.consumers(graph.inputs[0].name)
+    assert not enters_in_float(graph, cheap_ends(graph, pictures[:1], "cpu"))
+    assert enters_in_float(graph, [node.name for node in first])
 
 
 def test_costly_last_layers_are_not_closing(student_file, pictures, shares):

@@ -43,6 +43,41 @@ def test_a_weak_fault_is_seen_within_the_tolerance(noise: float) -> None:
     assert faults(answers(unit_rows(ILL + noise * rows(9)))) == ["colour-range"]
 
 
+WEAK = 0.04 * rows(7)  # of the first artifact: a cosine of 0.9992, far within this one's tolerance
+ROUGH = replace(EXPECTED, faults={}, moves={"colour-range:video": WEAK, "shift:+4,+0": rows(8)})
+
+
+def rough(seed: int, size: float, move: Rows | float = 0.0) -> Rows:
+    """The right answers, moved, and as uncertain as rounding makes them."""
+    noise = np.random.default_rng(1_000 + seed).normal(size=RIGHT.shape).astype(np.float32)
+    return unit_rows(RIGHT + move + size * unit_rows(noise))
+
+
+@pytest.mark.parametrize("size", [0.0, 0.04, 0.06])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_fault_below_the_noise_is_seen_by_its_direction(seed: int, size: float) -> None:
+    (finding,) = findings_in(answers(rough(seed, size, WEAK)), ROUGH)
+    assert finding.fault == "colour-range"
+    assert "of its move" in finding.evidence
+
+
+@pytest.mark.parametrize("size", [0.001, 0.04, 0.15])
+@pytest.mark.parametrize("seed", range(50))
+def test_noise_alone_is_no_hidden_fault(seed: int, size: float) -> None:
+    assert not findings_in(answers(rough(seed, size)), ROUGH)
+
+
+def test_sums_that_saturate_look_like_less_contrast_but_leave_more() -> None:
+    """A fault leaves what rounding leaves; they leave several times that."""
+    assert not findings_in(answers(rough(3, 0.13, WEAK)), ROUGH)
+    assert findings_in(answers(rough(3, 0.09, WEAK)), ROUGH)
+
+
+@pytest.mark.parametrize("share", [0.3, -1.0, 3.0])
+def test_another_length_than_the_fault_has_is_not_that_fault(share: float) -> None:
+    assert not findings_in(answers(rough(0, 0.02, share * WEAK)), ROUGH)
+
+
 def test_a_strong_fault_is_named_with_what_it_explains() -> None:
     (finding,) = findings_in(answers(EXPECTED.faults["colour-order"]), EXPECTED)
     assert finding.fault == "colour-order"

@@ -11,6 +11,7 @@ from tiny_bundles import tiny_threshold
 
 from embedge.cli.ship.export_target import _text
 from embedge.errors import EmbedgeError
+from embedge.export.golden import golden_from_graphs
 from embedge.export.student import onnx_from_student
 from embedge.export.targets import Converted
 from embedge.pipeline.foreign.people import People, people_of
@@ -21,6 +22,8 @@ from embedge.runtime.bundle.writer import write_bundle
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.bundled import encoder_from_bundle, importable
 from embedge.runtime.matcher import FaceMatcher
+from embedge.runtime.selftest.golden import GOLDEN
+from embedge.runtime.selftest.selftest import golden_of, self_test, tested_encoder
 
 PICTURES = smooth_pictures(12)
 TARGETS: tuple[Target, ...] = ("ncnn", "litert")
@@ -54,6 +57,23 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> People:
     return people_of(root, most=200, count=16, seed=0)
 
 
+@pytest.fixture
+def golden_bundle(tmp_path: Path) -> Path:
+    """It proves itself: three of the pictures, and what the float graph answers to them."""
+    contract = EmbeddingContract("s", "m", 16)
+    onnx_from_student(small_face(), contract, tmp_path / "s.onnx")
+    golden = golden_from_graphs({"fp32": tmp_path / "s.onnx"}, contract, PICTURES[:3])
+    return write_bundle(
+        tmp_path / "golden.embedge",
+        name="golden",
+        contract=contract,
+        artifacts=[Artifact("fp32", "student.fp32.onnx", "fp32", 17, tiny_threshold(0.4))],
+        files={"student.fp32.onnx": tmp_path / "s.onnx", GOLDEN: golden},
+        provenance={},
+        default_artifact="fp32",
+    )
+
+
 def require_here(target: Target) -> None:
     if not importable(target):
         pytest.skip(f"pip install 'embedge[{target}]'")
@@ -77,6 +97,25 @@ def test_it_runs_from_the_bundle_at_the_thresholds_of_its_graph(
     with FaceMatcher.load(bundle, runtime=target, threads=1, aligned=True) as matcher:
         assert matcher.provider.lower().startswith(target)
         assert np.sum(matcher.embed(list(PICTURES)) * expected, axis=1).min() > 0.999
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_int8_is_asked_for_its_own_answers(
+    golden_bundle: Path, target: Target, people: People
+) -> None:
+    """The golden file learns them; the faults that it knew stay those of the float graph."""
+    require_here(target)
+    name = f"int8-{target}"
+    target_into_bundle(golden_bundle, target, "int8", PICTURES, people=people, fmr=0.1, seconds=0.2)
+    with Bundle.open(golden_bundle) as opened:
+        golden = golden_of(opened)
+        assert golden is not None
+        assert sorted(golden.artifacts) == ["fp32", name]
+        with encoder_from_bundle(opened, name, threads=1, selftest="off") as encoder:
+            np.testing.assert_array_equal(golden.of(name).crops, encoder.embed(PICTURES[:3]))
+            assert tested_encoder(encoder, golden, name).findings == ()
+            swapped = self_test(lambda crops: encoder.embed(crops[..., ::-1]), golden, name)
+    assert [finding.fault for finding in swapped.findings] == ["colour-order"]
 
 
 @pytest.mark.parametrize("target", TARGETS)
