@@ -1,15 +1,14 @@
 """How fast the exported graphs are beside the peer default.
 
-    python benchmarks/latency.py [--faces DIR] [--models A.onnx B.onnx] [--seconds 120]
+    python benchmarks/latency.py [--faces DIR] [--models A.onnx B.onnx] [--scale 1] [--seconds 120]
 
 One process, one thread, batch 1, interleaved rounds, medians; rounds during which other processes
 used the processor are measured again. The pictures are faces: rendered ones, or aligned ones under
---faces. The peer is an insightface-style `mbf` (scale 2, PReLU nodes) in FP32 on ONNX Runtime, and
-beside it the same network quantised by ONNX Runtime's own `quantize_static`. Time does not depend
-on what was learnt, so our own networks have random weights here; foreign networks are given with
---models. Claims, as ratios to the peer or to the model's own FP32 file:
-FP32 shipped at least 1.6, INT8 with ReLU at least 5 and by the best encoder 7.5, INT8 of a foreign
-PReLU network at least 2.5.
+--faces. The peer is an insightface-style `mbf` (PReLU nodes) in FP32 on ONNX Runtime, and beside it
+the same network quantised by ONNX Runtime's own `quantize_static`. Time does not depend on what was
+learnt, so our own networks have random weights here; foreign networks are given with --models.
+Claims, as ratios to the peer or to the model's own FP32 file: FP32 shipped at least 1.6, INT8 with
+ReLU at least 5 and by the best encoder 7.5, INT8 of a foreign PReLU network at least 2.5.
 """
 
 import argparse
@@ -48,15 +47,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--faces", type=Path, help="aligned faces instead of rendered ones")
     parser.add_argument("--models", type=Path, nargs="*", default=[], help="foreign FP32 networks")
+    parser.add_argument("--scale", type=int, choices=(1, 2), default=2, help="of peer and ours")
     parser.add_argument("--seconds", type=float, default=120.0)
     options = parser.parse_args()
     faces = _faces(options.faces)
     with tempfile.TemporaryDirectory() as folder:
-        rows = _measured(_graphs(Path(folder), faces, options.models), faces, options.seconds)
+        graphs = _graphs(Path(folder), faces, options.models, options.scale)
+        rows = _measured(graphs, faces, options.seconds)
     facts = provenance("onnxruntime", "torch", "onnx", "openvino")
     result = {
         "provenance": facts,
         "faces": str(options.faces.name) if options.faces else "rendered",
+        "scale": options.scale,
         "claims": {**CLAIMS, "foreign int8": FOREIGN},
         "rows": rows,
     }
@@ -75,14 +77,16 @@ def _faces(folder: Path | None) -> Any:
     return np.stack([rgb_from_picture(folder / names[i]) for i in picked])
 
 
-def _graphs(folder: Path, faces: Any, models: list[Path]) -> dict[str, tuple[Path, str]]:
+def _graphs(
+    folder: Path, faces: Any, models: list[Path], scale: int
+) -> dict[str, tuple[Path, str]]:
     """name -> (file, name of what it is compared with)."""
-    graphs = {PEER: (_student(folder, "prelu", lower=False), PEER)}
+    graphs = {PEER: (_student(folder, "prelu", scale, lower=False), PEER)}
     static = folder / "static.onnx"
     ort_default(graphs[PEER][0], _tensors(faces), static)
     graphs["peer: mbf PReLU int8 by quantize_static"] = (static, PEER)
-    graphs["ours: mbf PReLU fp32"] = (_student(folder, "prelu", lower=True), PEER)
-    relu = _student(folder, "relu", lower=True)
+    graphs["ours: mbf PReLU fp32"] = (_student(folder, "prelu", scale, lower=True), PEER)
+    relu = _student(folder, "relu", scale, lower=True)
     graphs["ours: mbf ReLU fp32"] = (relu, PEER)
     prelu = graphs["ours: mbf PReLU fp32"][0]
     for name, source in (("PReLU", prelu), ("ReLU", relu)):
@@ -99,9 +103,9 @@ def _graphs(folder: Path, faces: Any, models: list[Path]) -> dict[str, tuple[Pat
     return graphs
 
 
-def _student(folder: Path, activation: Activation, *, lower: bool) -> Path:
+def _student(folder: Path, activation: Activation, scale: int, *, lower: bool) -> Path:
     torch.manual_seed(0)
-    net = mobilefacenet(activation=activation)
+    net = mobilefacenet(scale=scale, activation=activation)
     for module in net.modules():
         if isinstance(module, torch.nn.PReLU):
             torch.nn.init.uniform_(module.weight, 0.0, 0.5)  # slopes as training leaves them

@@ -342,7 +342,7 @@ def _tapped(model: bytes) -> bytes:
     layers = [n for n in graph.graph.node if n.op_type in ("Gemm", "MatMul", "Conv")]
     graph.graph.node.append(helper.make_node("Flatten", [layers[-1].input[0]], ["flat"]))
     del graph.graph.output[:]
-    graph.graph.output.append(helper.make_tensor_value_info("flat", 1, None))
+    graph.graph.output.append(onnx.ValueInfoProto(name="flat"))
     return graph.SerializeToString()
 
 

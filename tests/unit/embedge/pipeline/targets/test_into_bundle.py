@@ -22,8 +22,9 @@ from embedge.runtime.bundle.writer import write_bundle
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.bundled import encoder_from_bundle, importable
 from embedge.runtime.matcher import FaceMatcher
+from embedge.runtime.selftest import selftest
 from embedge.runtime.selftest.golden import GOLDEN
-from embedge.runtime.selftest.selftest import golden_of, self_test, tested_encoder
+from embedge.runtime.selftest.selftest import golden_of, self_test
 
 PICTURES = smooth_pictures(12)
 TARGETS: tuple[Target, ...] = ("ncnn", "litert")
@@ -113,7 +114,7 @@ def test_int8_is_asked_for_its_own_answers(
         assert sorted(golden.artifacts) == ["fp32", name]
         with encoder_from_bundle(opened, name, threads=1, selftest="off") as encoder:
             np.testing.assert_array_equal(golden.of(name).crops, encoder.embed(PICTURES[:3]))
-            assert tested_encoder(encoder, golden, name).findings == ()
+            assert selftest.tested_encoder(encoder, golden, name).findings == ()
             swapped = self_test(lambda crops: encoder.embed(crops[..., ::-1]), golden, name)
     assert [finding.fault for finding in swapped.findings] == ["colour-order"]
 
