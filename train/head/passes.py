@@ -76,9 +76,13 @@ class _Kept:
     weight: Tensor
 
     @cached_property
+    def unit(self) -> Tensor:
+        return unit_rows(self.embeddings)
+
+    @cached_property
     def cosines(self) -> Tensor:
         check_dimensions(self.embeddings, self.weight)
-        unit, rows = unit_rows(self.embeddings), self.weight
+        unit, rows = self.unit, self.weight
         with full_precision(unit):
             if rows.dtype in _HALVES:  # products in half precision, everything after in full
                 return (unit.to(rows.dtype) @ rows.T).to(unit.dtype)
@@ -89,11 +93,17 @@ class _Kept:
         """With the target apart from the others nothing cancels where a loss is nearly zero."""
         check_labels(labels, len(self.weight))
         place = labels[:, None]
-        target = self.cosines.gather(1, place)[:, 0]
+        target = self._on_target(labels)
         psi, slope = margin.on_target(target.detach())
         joined = psi + slope * (target - target.detach())
         others = (margin.scale * self.cosines).scatter(1, place, _NEVER)
         return F.softplus(others.logsumexp(1) - margin.scale * joined)
+
+    def _on_target(self, labels: Tensor) -> Tensor:
+        """The one cosine that a margin is put on keeps its digits: bfloat16 has two of them."""
+        if self.weight.dtype not in _HALVES:
+            return self.cosines.gather(1, labels[:, None])[:, 0]
+        return (self.unit * self.weight[labels].to(self.unit.dtype)).sum(1)
 
     def kl_from(self, teacher: HeadPass, factor: float) -> Tensor:
         assert isinstance(teacher, _Kept)  # equally many samples and classes: as large as this one

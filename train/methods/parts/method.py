@@ -94,12 +94,18 @@ class Ingredients:
     weights: Weights
 
     @classmethod
-    def without_teacher(cls, classes: int, dim: int, margin: Margin) -> "Ingredients":
-        return cls(classes, dim, torch.empty(0, dim), margin, Weights())
+    def without_teacher(
+        cls, classes: int, dim: int, margin: Margin, weights: Weights | None = None
+    ) -> "Ingredients":
+        return cls(classes, dim, torch.empty(0, dim), margin, weights or Weights())
 
     @classmethod
-    def of_frozen_head(cls, head: Tensor, margin: Margin) -> "Ingredients":
-        return cls(len(head), head.shape[1], head, margin, Weights(adapt_from=None))
+    def of_frozen_head(
+        cls, head: Tensor, margin: Margin, weights: Weights | None = None
+    ) -> "Ingredients":
+        """`weights` say how the head is held; its rows stay where they are, whatever they say."""
+        held = (weights or Weights()).model_copy(update={"adapt_from": None})
+        return cls(len(head), head.shape[1], head, margin, held)
 
 
 class Method(nn.Module):

@@ -13,6 +13,19 @@ class Rate:
     unit: str
     source: str
 
+    @property
+    def told(self) -> str:
+        """As one would say it."""
+        if self.unit.startswith("of the"):
+            return f"{100 * self.value:g} % {self.unit}"
+        head, _, rest = self.unit.partition(" ")
+        sizes = {"s": (1e-6, "µs"), "FLOP/s": (1e9, "GFLOP/s")}
+        if head == "bytes" and self.value >= 2**30:
+            sizes["bytes"] = (2**30, "GiB")
+        factor, name = sizes.get(head, (1.0, head))
+        value = self.value / factor
+        return f"{value:,.0f} {name} {rest}" if value >= 1000 else f"{value:g} {name} {rest}"
+
 
 @dataclass(frozen=True, slots=True)
 class Gpu:

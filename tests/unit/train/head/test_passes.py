@@ -83,3 +83,19 @@ def test_a_head_in_half_precision_is_near():
     assert half(sample()).total.item() == pytest.approx(whole(sample()).total.item(), rel=0.02)
     adapting = made("adadistill", KEPT, head_dtype="bf16")
     assert adapting.shared.rows.dtype == torch.float32
+
+
+def test_the_cosine_with_the_margin_is_not_rounded():
+    """As exact as with the same rows in full precision, where nobody else is near."""
+    draw = torch.Generator().manual_seed(1)
+    rows = normalize(torch.randn(CLASSES, DIM, generator=draw)).bfloat16()
+    labels = torch.arange(BATCH)
+    near = rows[:BATCH].float() + 0.3 * torch.randn(BATCH, DIM, generator=draw)
+    found = []
+    for head in (rows, rows.double()):
+        leaf = near.to(torch.float64 if head.dtype == torch.float64 else torch.float32)
+        target = read_head(leaf, head, KEPT)._on_target(labels)
+        found.append(target.double())
+    assert (found[0] - found[1]).abs().max() < 1e-6
+    rounded = read_head(near, rows, KEPT).cosines.gather(1, labels[:, None])[:, 0]
+    assert (rounded - found[1]).abs().max() > 1e-4, "what the products in half precision give"

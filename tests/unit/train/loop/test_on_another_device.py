@@ -54,12 +54,14 @@ def trained(
     source=Batches,
     watch=None,
     schedule=SCHEDULE,
+    quality=0.0,
 ):
     monkeypatch.setattr(training, "device_of", lambda schedule: torch.device(device))
     with seeded(1):
         rows, head = torch.randn(len(faces), DIM), normalize(torch.randn(PEOPLE, DIM))
         network = mobilefacenet(DIM, scale=1, width=0.125)
-        margin, weights = Margin(m2=0.2, scale=16.0), Weights(a=0.5, beta=1.0, temperature=2.0)
+        margin = Margin(m2=0.2, scale=16.0, quality=quality)
+        weights = Weights(a=0.5, beta=1.0, temperature=2.0)
         chosen = method_named(method, Ingredients(PEOPLE, DIM, head, margin, weights))
     log = training.fit(
         "s",
@@ -83,7 +85,10 @@ def agree(log, other):
             assert values == pytest.approx(other[name], rel=2e-3, abs=1e-3), name
 
 
-@pytest.mark.parametrize("method", ["scratch", "kd", "l2e", "rkd", "proxyless", "th-kd", "gkd"])
+METHODS = ["scratch", "kd", "l2e", "rkd", "proxyless", "th-kd", "gkd", "adadistill"]
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_it_learns_there_what_it_learns_here(faces, tmp_path, monkeypatch, method):
     monkeypatch.setattr(training, "_RECORDED_EVERY", 1)
     few = SCHEDULE.model_copy(update={"steps": 3})
@@ -103,6 +108,15 @@ def test_the_host_waits_for_figures_alone(faces, tmp_path, monkeypatch):
     pictures = STEPS * BATCH * 112 * 112 * 3
     parameters = 1_500_000
     assert pictures <= transfers["to the device"] <= pictures + parameters, "bytes, not floats"
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("quality", [0.0, 0.4])
+def test_no_method_makes_the_host_wait(faces, tmp_path, monkeypatch, method, quality):
+    few = SCHEDULE.model_copy(update={"steps": 2, "checkpoint_every": 9})
+    waits.clear()
+    trained(*(faces, tmp_path, PRETEND, monkeypatch), method=method, schedule=few, quality=quality)
+    assert not waits
 
 
 def test_killed_with_an_average_it_resumes_there(faces, tmp_path, monkeypatch):
