@@ -57,3 +57,12 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
     told = pytest.raises(EmbedgeError, match=r"E-NO-GPU: process 3 .*: 2 are .*per-node 2")
     with told, ranks.joined("cuda"):
         pass
+
+
+def test_whoever_loses_another_says_so(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(ranks.distributed, "init_process_group", lambda *_, **__: None)
+    with pytest.raises(EmbedgeError, match="E-RANK: another process stopped"), ranks.joined():
+        raise RuntimeError("[pair.cc:547] Connection closed by peer [127.0.0.1]:5")
+    with pytest.raises(RuntimeError, match="a fault of ours"), ranks.joined():
+        raise RuntimeError("a fault of ours")
