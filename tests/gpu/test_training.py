@@ -135,7 +135,7 @@ def test_the_host_never_waits_for_a_step(tmp_path: Path, device: str, amp: str) 
 
 
 def test_fp16_scales_its_loss_and_learns(tmp_path: Path, device: str) -> None:
-    _, log = learnt(tmp_path, device, Teacher(), amp="fp16", steps=20)
+    _, log = learnt(tmp_path, device, Teacher(stop=30), amp="fp16", steps=30)
     assert log["loss"][-1] < log["loss"][0]
 
 
