@@ -87,4 +87,4 @@ def shaped_map(
     plain = {"amp": "fp32", "channels_last": False, "compile": False}
     schedule = schedule.over(len(labels)).model_copy(update=plain)
     curves = fit("shaping map", linear, method, batches, schedule, folder=folder, progress=progress)
-    return linear.weight.detach(), curves
+    return linear.weight.detach().cpu(), curves

@@ -10,6 +10,7 @@ from torch.nn.functional import normalize
 from embedge.progress import Progress
 from embedge.train.data.face_set import FaceSet
 from embedge.train.data.feeding.batches import Batches
+from embedge.train.distil import CachedTeacher
 from embedge.train.head.margins import Margin
 from embedge.train.loop import training
 from embedge.train.loop.checks import TrainingChecks
@@ -18,6 +19,7 @@ from embedge.train.methods import Ingredients, Weights, method_named
 from embedge.train.models.mobilefacenet import mobilefacenet
 from embedge.train.models.quick.compiled import switched_off
 from embedge.train.seeds import seeded
+from embedge.train.teachers.making.shape import shaped_map
 
 STEPS, BATCH, PEOPLE, DIM = 12, 8, 6, 16
 SCHEDULE = Schedule(
@@ -135,6 +137,21 @@ def test_watched_there_it_keeps_the_same_best(faces, tmp_path, monkeypatch):
     best = load_file(tmp_path / "s.best.safetensors")
     assert log["watch"]["step"] == [4, 8, 12]
     assert all(torch.equal(best[name], there[name]) for name in there)
+
+
+def test_a_map_that_was_shaped_there_comes_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "device_of", lambda schedule: PRETEND)
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(24, DIM)).astype(np.float16)
+    with seeded(1):
+        frozen = Ingredients.of_frozen_head(normalize(torch.randn(PEOPLE, 4)), Margin(m2=0.2))
+    matrix, _ = shaped_map(
+        *(CachedTeacher(rows), frozen, np.arange(24) % PEOPLE, SCHEDULE),
+        seed=1,
+        folder=tmp_path,
+        progress=Progress(quiet=True),
+    )
+    assert matrix.numpy().shape == (4, DIM)
 
 
 def test_a_mixture_of_devices_is_noticed():
