@@ -83,16 +83,18 @@ def network_from_onnx(path: Path) -> GraphNetwork:
 
 
 def _asked(node: Any) -> tuple[str, ...]:
-    """A reshaping's shape is known beforehand: nobody waits for the device to tell it."""
-    return tuple(name for name in node.input if name)[: 1 if node.op_type == "Reshape" else None]
+    """Shapes and bounds are known beforehand: nobody waits for the device to tell them."""
+    return tuple(name for name in node.input if name)[: 1 if node.op_type in _TOLD else None]
 
 
 def _attributes(node: Any, arrays: dict[str, Any], onnx: Any) -> dict[str, Any]:
-    if node.op_type == "Reshape":
-        if node.input[1] not in arrays:
-            raise NotUnderstood("a shape that is computed")
-        return {"shape": tuple(arrays[node.input[1]].tolist())}
-    return {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+    found = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+    for key, name in zip(_TOLD.get(node.op_type, ()), node.input[1:]):
+        if name and name not in arrays:
+            raise NotUnderstood(f"{node.op_type}, whose {key} is computed")
+        if name:
+            found[key] = arrays[name].tolist()
+    return found
 
 
 def _is_constant(node: Any, arrays: dict[str, Any], onnx: Any) -> bool:
@@ -146,14 +148,36 @@ def _flatten(image: Tensor, axis: int = 1) -> Tensor:
     return image.flatten(1)
 
 
-def _reshape(image: Tensor, shape: tuple[int, ...]) -> Tensor:
+def _reshape(image: Tensor, shape: list[int], **_: Any) -> Tensor:
     """The batch is kept, whatever stands for it."""
     return image.reshape(len(image), *shape[1:])
 
 
+def _slice(
+    image: Tensor,
+    starts: list[int],
+    ends: list[int],
+    axes: list[int] | None = None,
+    steps: list[int] | None = None,
+) -> Tensor:
+    parts = [slice(None)] * image.ndim
+    axes, steps = axes or list(range(len(starts))), steps or [1] * len(starts)
+    for axis, start, end, step in zip(axes, starts, ends, steps):
+        if step < 1 or axis % image.ndim == 0:
+            raise NotUnderstood("a slice backwards, or of the batch")
+        parts[axis] = slice(start, end, step)
+    return image[tuple(parts)]
+
+
+_TOLD = {
+    "Clip": ("min", "max"),
+    "Reshape": ("shape",),
+    "Slice": ("starts", "ends", "axes", "steps"),
+}
 _OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Add": torch.add,
     "BatchNormalization": _norm,
+    "Clip": torch.clamp,
     "Conv": _conv,
     "Div": torch.div,
     "Dropout": lambda image, *_, **__: image,
@@ -166,5 +190,6 @@ _OPERATORS: dict[str, Callable[..., Tensor]] = {
     "PRelu": _prelu,
     "Relu": functional.relu,
     "Reshape": _reshape,
+    "Slice": _slice,
     "Sub": torch.sub,
 }

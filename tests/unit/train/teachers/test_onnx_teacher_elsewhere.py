@@ -50,8 +50,10 @@ def small(path, *, middle=("Relu", {}), rows=-1):
         ("PRelu", ["d", "slope"], "e", {}),
         ("Conv", ["e", "dw"], "f", {"group": 4, "pads": [1, 1, 1, 1]}),
         ("Add", ["e", "f"], "g0", {}),
-        (op, ["g0"], "g1", attributes),
-        ("GlobalAveragePool", ["g1"], "i", {}),
+        ("Clip", ["g0", "", "six"], "g1", {}),
+        ("Slice", ["g1", "from", "to", "along"], "g2", {}),
+        (op, ["g2"], "g3", attributes),
+        ("GlobalAveragePool", ["g3"], "i", {}),
         ("Reshape", ["i", "shape"], "j", {}),
         ("Dropout", ["j"], "k", {}),
         ("Gemm", ["k", "full", "bias"], "row", {"transB": 1}),
@@ -69,6 +71,11 @@ def small(path, *, middle=("Relu", {}), rows=-1):
         "slope": drawn(4, 1, 1),
         "full": drawn(6, 4),
         "bias": drawn(6),
+        "six": np.float32(0.8),
+        **{
+            name: np.array(v)
+            for name, v in {"from": [1, 2], "to": [99, -1], "along": [2, 3]}.items()
+        },
         "shape": np.array([rows, 4], np.int64),
     }
     return graph_of(path, nodes, constants)
@@ -129,5 +136,5 @@ def test_a_shape_that_is_computed_is_not_guessed(tmp_path):
     with pytest.raises(NotUnderstood, match="Shape"):
         network_from_onnx(graph_of(tmp_path / "m.onnx", nodes, {}))
     path = graph_of(tmp_path / "n.onnx", [("Reshape", ["image", "image"], "row", {})], {})
-    with pytest.raises(NotUnderstood, match="a shape that is computed"):
+    with pytest.raises(NotUnderstood, match="Reshape, whose shape is computed"):
         network_from_onnx(path)
