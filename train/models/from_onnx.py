@@ -160,13 +160,19 @@ def _slice(
     axes: list[int] | None = None,
     steps: list[int] | None = None,
 ) -> Tensor:
-    parts = [slice(None)] * image.ndim
     axes, steps = axes or list(range(len(starts))), steps or [1] * len(starts)
     for axis, start, end, step in zip(axes, starts, ends, steps):
-        if step < 1 or axis % image.ndim == 0:
-            raise NotUnderstood("a slice backwards, or of the batch")
-        parts[axis] = slice(start, end, step)
-    return image[tuple(parts)]
+        if axis % image.ndim == 0:
+            raise NotUnderstood("a slice of the batch")
+        # torch has no steps backwards: the places are named, on the host
+        places = range(image.shape[axis])[start : end if end >= -image.shape[axis] else None : step]
+        if step == 1:
+            image = image.narrow(axis, places.start, len(places))
+        elif len(places) == image.shape[axis]:
+            image = image.flip(axis)
+        else:
+            raise NotUnderstood("a slice with steps")
+    return image
 
 
 _TOLD = {

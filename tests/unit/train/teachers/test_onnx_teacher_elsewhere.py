@@ -43,7 +43,8 @@ def small(path, *, middle=("Relu", {}), rows=-1):
     """Every operator that published recognisers are made of; pads on two sides alone."""
     op, attributes = middle
     nodes = [
-        ("Sub", ["image", "centre"], "a", {}),
+        ("Slice", ["image", "last", "before", "channel", "back"], "bgr", {}),
+        ("Sub", ["bgr", "centre"], "a", {}),
         ("Mul", ["a", "step"], "b", {}),
         ("Conv", ["b", "w", "wb"], "c", {"strides": [4, 4], "pads": [1, 0, 2, 1]}),
         ("BatchNormalization", ["c", "g", "h", "m", "v"], "d", {"epsilon": 1e-3}),
@@ -72,10 +73,13 @@ def small(path, *, middle=("Relu", {}), rows=-1):
         "full": drawn(6, 4),
         "bias": drawn(6),
         "six": np.float32(0.8),
-        **{
-            name: np.array(v)
-            for name, v in {"from": [1, 2], "to": [99, -1], "along": [2, 3]}.items()
-        },
+        "last": np.array([-1]),
+        "before": np.array([-(2**63) + 1]),
+        "channel": np.array([1]),
+        "back": np.array([-1]),
+        "from": np.array([1, 2]),
+        "to": np.array([99, -1]),
+        "along": np.array([2, 3]),
         "shape": np.array([rows, 4], np.int64),
     }
     return graph_of(path, nodes, constants)
