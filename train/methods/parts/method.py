@@ -74,7 +74,8 @@ class Weights(Section):
     relation_angle: Annotated[float, Field(ge=0)] = 50.0
     """rkd: weight of the angles of triplets"""
     head_dtype: Literal["fp32", "bf16"] = "fp32"
-    """how the borrowed head is held and multiplied; bf16 takes half the memory"""
+    """how heads are multiplied, and the borrowed one held: bf16 takes half the memory, and of a GPU
+    a fraction of the time. A head that is trained stays in fp32 itself"""
     logits_mb: Annotated[int, Field(ge=0)] = 256
     """memory for the logits of a step; a batch and head that would take more are streamed over the
     classes, which needs next to none and computes each product again for each loss"""
@@ -131,7 +132,8 @@ class Method(nn.Module):
 
     def reading(self, embeddings: Tensor, weight: Tensor) -> HeadPass:
         """Of a head by embeddings; to be asked for once a step for each pair of them."""
-        return read_head(embeddings, weight, self.weights.logits_mb)
+        half = self.weights.head_dtype == "bf16"
+        return read_head(embeddings, weight, self.weights.logits_mb, half=half)
 
     def own_ce(self, sample: Sample, head: Tensor) -> Tensor:
         """Mean cross-entropy of the batch against the student's own head."""

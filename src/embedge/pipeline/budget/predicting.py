@@ -157,11 +157,13 @@ class _Work:
         gpu, people = self.fleet.gpu, self.faces.people
         bandwidth = gpu.bandwidth * RATES["memory"].value
         products = sum(_TWO_SIDES[one] for one in readings)
+        half = self.recipe.distill.head_dtype == "bf16"
+        multiplied = gpu.peak * RATES["head"].value * (1 if half else RATES["fp32"].value)
         trained = network.parameters + ("own" in readings) * people * network.dim
         parts = (
             6 * network.macs * batch / (gpu.peak * RATES["iresnet training"].value),
             network.numbers * batch * _HALF * _TRAFFIC / bandwidth,
-            2 * products * batch * people * network.dim / (gpu.peak * RATES["head"].value),
+            2 * products * batch * people * network.dim / multiplied,
             kept_bytes(int(batch), people) / bandwidth,
             trained * _FLOAT * _UPDATE / bandwidth,
             self._exchanged(trained),

@@ -68,6 +68,11 @@ RATES = {
     ),
     "iresnet training": Rate(0.12, "of the peak", "assumed, between the two readings above"),
     "head": Rate(ASSUMED_SHARE, "of the peak", "assumed for the products through cuBLAS"),
+    "fp32": Rate(
+        0.06,
+        "of the peak",
+        "published: 67 of an H200's 989 TFLOP/s, 19.5 of an A100's 312; with head_dtype fp32",
+    ),
     "memory": Rate(0.6, "of the bandwidth", "assumed for elementwise work and small convolutions"),
     "link": Rate(0.6, "of the bandwidth", "assumed for an all-reduce"),
     "launch": Rate(6e-6, "s a kernel", "assumed for eager PyTorch; torch.compile launches fewer"),

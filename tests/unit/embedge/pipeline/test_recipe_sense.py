@@ -67,7 +67,6 @@ def test_a_switch_drops_what_belongs_to_the_other_side() -> None:
         (["--distill.tau", "0.5"], "distill.tau"),
         (["--distill.a", "0.5", "--distill.method", "proxyless"], "distill.a"),
         (["--distill.adapt_from", "0.5", "--distill.method", "l2e"], "distill.adapt_from"),
-        (["--distill.head_dtype", "bf16", "--distill.method", "rkd"], "distill.head_dtype"),
         (
             ["--distill.baseline_part", "0.5", "--distill.baseline", "false"],
             "distill.baseline_part",

@@ -96,6 +96,8 @@ def _trained_teacher(run: Run, recipe: Recipe, faces: Stage) -> Stage:
     foreign |= {"device", "amp", "batch"}
     inputs = {"teacher": wanted.model_dump(mode="json", exclude=foreign), "seed": recipe.seed}
     inputs |= {"flip": True} if recipe.data.flip else {}
+    half = recipe.distill.head_dtype
+    inputs |= {} if half == "fp32" else {"head_dtype": half}
     return run.stage(
         "teacher",
         inputs,
