@@ -53,16 +53,17 @@ def main() -> None:
     methods = [name for name in options.methods.split(",") if name]
     if methods:
         work = options.out / "equal-steps"
-        _compared(work, _recipe(RECIPE, options.real), methods, options)
+        _compared(work, _recipe(RECIPE, options.real, methods), methods, options)
     if options.long:
         work = options.out / f"long-{options.long}"
-        _long(work, _recipe(LONG, options.real), options)
+        _long(work, _recipe(LONG, options.real, [options.long]), options)
     write_page()
 
 
-def _recipe(path: Path, real: Path) -> Recipe:
+def _recipe(path: Path, real: Path, methods: list[str]) -> Recipe:
     places = ["--data.source", str(real / "lfw-dev"), "--data.extra", f"[{real / 'omi'}]"]
-    return load_recipe(str(path), [*places, "--teacher.file", str(real / "models/w600k_mbf.onnx")])
+    places += ["--teacher.file", str(real / "models/w600k_mbf.onnx")]
+    return load_recipe(str(path), places, methods=[*methods, "sh-kd"])  # it shapes a map
 
 
 def _compared(

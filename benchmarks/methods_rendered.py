@@ -28,9 +28,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/methods-rendered"))
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
-    recipe = load_recipe("compare")
+    methods = get_args(MethodName)
+    recipe = load_recipe("compare", methods=methods)
     with open_run(options.out, recipe.to_json(), Progress(), update=False) as run:
-        result = compare_methods(run, recipe, get_args(MethodName), range(options.seeds))
+        result = compare_methods(run, recipe, methods, range(options.seeds))
     fmr = recipe.evaluate.gate_fmr
     print(f"{table(result, fmr)}\n\n{verdict(result, fmr)}")
     write_result("methods-rendered", {"provenance": provenance("torch"), **result})

@@ -1,6 +1,5 @@
 """Asking teachers, feeding, training, and resuming, on faces that nobody has to decode."""
 
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from embedge.progress import Progress
 from embedge.train.data import open_faces
 from embedge.train.data.dataset import FaceSet
 from embedge.train.data.feeding.batches import Batch, Batches
-from embedge.train.data.feeding.feed import feed
+from embedge.train.data.feeding.feed import cores, feed, readers
 from embedge.train.data.tools.convert import convert
 from embedge.train.head.margins import Margin
 from embedge.train.loop.schedule import Schedule
@@ -31,6 +30,7 @@ from gpu_parts.machine import wait
 from gpu_parts.sizes import Sizes
 
 QUIET = Progress(quiet=True)
+_WAYS = ("eager", "compiled")
 
 
 def teacher(sizes: Sizes) -> dict[str, Any]:
@@ -56,8 +56,8 @@ def teacher(sizes: Sizes) -> dict[str, Any]:
 
 def loader(sizes: Sizes) -> dict[str, Any]:
     """RecordIO on disk to batches of bytes, by as many workers as a training takes."""
-    cores = os.cpu_count() or 1
-    workers = max(1, cores - 1) if sizes.device == "cuda" else 0
+    mine = cores()
+    workers = readers(sizes.device, mine, 1)
     with tempfile.TemporaryDirectory() as name:
         convert(few_faces(sizes, 2048), Path(name) / "rec", "recordio", QUIET)
         stored = Batches(open_faces(Path(name) / "rec"), sizes.batch, 0, jitter=False)
@@ -68,31 +68,36 @@ def loader(sizes: Sizes) -> dict[str, Any]:
         began = time.perf_counter()
         count = sum(len(batch.images) for batch in stream)
         seconds = time.perf_counter() - began
-    return {"workers": workers, "cores": cores, "pictures_per_second": count / seconds}
+    return {"workers": workers, "cores": mine, "pictures_per_second": count / seconds}
 
 
 def training(sizes: Sizes) -> dict[str, Any]:
     """Pictures a second between steps, and what its products and its memory would allow."""
     most = ceilings(sizes)
-    found: dict[str, Any] = {"ceilings": most}
-    for name, compiled in (("eager", False), ("compiled", True)):
-        if compiled and sizes.device != "cuda":
-            found[name] = "not tried on a processor"
-            continue
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                clock = _trained(sizes, Path(folder), sizes.steps, compiled=compiled)
-        except Exception as error:  # the eager figure must not be lost with the compiled one
-            found[name] = f"{type(error).__name__}: {str(error)[:300]}"
-            continue
-        rate = clock.rate()
-        head = 6 * 2 * sizes.people * sizes.dim  # FLOP a picture: six products
-        found[name] = {
-            "pictures_per_second": rate,
-            "head_share_of_matmul": rate * head / most["matmul_flops"],
-            "peak_bytes": torch.cuda.max_memory_allocated() if sizes.device == "cuda" else None,
-        }
-    return found
+    return {"ceilings": most, "eager": _paced(sizes, most, compiled=False)}
+
+
+def compiled(sizes: Sizes) -> dict[str, Any]:
+    """The same through torch.compile; its first steps, in which it compiles, are not counted."""
+    if sizes.device != "cuda":
+        return {"skipped": "benchmarks/training_speed.py --compile tries it on a processor"}
+    most = ceilings(sizes)
+    both = {name: _paced(sizes, most, compiled=name == "compiled") for name in _WAYS}
+    eager, fast = (both[name]["pictures_per_second"] for name in _WAYS)
+    return {**both, "gain": fast / eager}
+
+
+def _paced(sizes: Sizes, most: dict[str, Any], *, compiled: bool) -> dict[str, Any]:
+    if sizes.device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    with tempfile.TemporaryDirectory() as folder:
+        rate = _trained(sizes, Path(folder), sizes.steps, compiled=compiled).rate()
+    head = 6 * 2 * sizes.people * sizes.dim  # FLOP a picture: six products
+    return {
+        "pictures_per_second": rate,
+        "head_share_of_matmul": rate * head / most["matmul_flops"],
+        "peak_bytes": torch.cuda.max_memory_allocated() if sizes.device == "cuda" else None,
+    }
 
 
 def resume(sizes: Sizes) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import torch
 from gpu_parts.sizes import Sizes
 
 ROOT = Path(__file__).parents[2]
+_KERNEL = "tests/unit/train/head/triton/test_triton.py"
 
 
 def device(sizes: Sizes) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def device(sizes: Sizes) -> dict[str, Any]:
 def suite(_: Sizes) -> dict[str, Any]:
     """Without a GPU all of them are skipped, and that is what comes out."""
     options = ["-q", "-m", "gpu", "-p", "no:cacheprovider"]
-    command = [sys.executable, "-m", "pytest", *options, "tests/gpu"]
+    command = [sys.executable, "-m", "pytest", *options, "tests/gpu", _KERNEL]
     environment = {**os.environ, "EMBEDGE_GPU_SECONDS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     told = done.stdout.strip().splitlines()[-1:] or [done.stderr[-300:]]

@@ -1,6 +1,6 @@
 """Text that strangers may have written, made safe to print: control characters are shown."""
 
-__all__ = ["counted", "printable"]
+__all__ = ["counted", "printable", "spoken"]
 
 
 def printable(text: object, *, keep: str = "") -> str:
@@ -18,3 +18,12 @@ def printable(text: object, *, keep: str = "") -> str:
 def counted(number: int, one: str, many: str | None = None) -> str:
     """`1 person`, `1,200 people`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def spoken(seconds: float) -> str:
+    """As long as it is worth knowing: `40 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 2 * 86400 else f"{seconds / 86400:.1f} days"

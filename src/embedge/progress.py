@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Protocol
 
+from embedge.printed import spoken
+
 __all__ = ["Progress", "TableTask", "Task"]
 
 _SECONDS_BETWEEN_LINES = 15.0
@@ -95,7 +97,7 @@ class _Lines:
         self._spoke = now
         pace = (now - self._began) / max(1, self._done - self._first)
         more = self._total - self._done  # below zero where it takes more than was foreseen
-        left = f"/{self._total}, about {pace * more:.0f} s left" if more >= 0 else ""
+        left = f"/{self._total}, about {spoken(pace * more)} left" if more >= 0 else ""
         note = f", {note}" if note else ""
         self._progress.say(f"  {self._what}: {self._done}{left}{note}")
 

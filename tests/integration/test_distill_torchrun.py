@@ -70,8 +70,14 @@ def test_a_mistake_ends_both_processes_with_its_reason(tmp_path: Path, mistake: 
     assert "torch.distributed.DistBackendError" not in done.stderr
 
 
-def test_a_gpu_that_is_not_there_is_told_before_anything_is_made(tmp_path: Path) -> None:
-    done = distill(tmp_path / "run", "--teacher.device", "cuda")
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("embedge: E-NO-GPU")
+@pytest.mark.parametrize(
+    ("key", "processes"), [("--teacher.device", 1), ("--student.train.device", 2)]
+)
+def test_a_gpu_that_is_not_there_is_told_before_anything_is_made(
+    tmp_path: Path, key: str, processes: int
+) -> None:
+    done = distill(tmp_path / "run", key, "cuda", processes=processes)
+    assert done.returncode == (2 if processes == 1 else 1)
+    assert "\nembedge: E-NO-GPU" in f"\n{done.stderr}"
+    assert "Traceback" not in done.stderr.partition("embedge: E-NO-GPU")[0]
     assert not (tmp_path / "run" / "stages").exists()

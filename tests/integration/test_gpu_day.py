@@ -27,7 +27,7 @@ def day(out: Path, *arguments: str) -> tuple[int, dict[str, dict[str, object]]]:
     [
         ["device", "triton", "teacher", "loader"],
         pytest.param(
-            ["suite", "heads", "training", "resume", "recipes", "onnxruntime"],
+            ["suite", "heads", "training", "compiled", "resume", "recipes", "onnxruntime"],
             marks=pytest.mark.slow,
         ),
     ],

@@ -15,7 +15,12 @@ from torch.utils._pytree import tree_flatten, tree_map
 __all__ = ["PRETEND", "Held", "transfers", "waits"]
 
 _aten = torch.ops.aten
-_READS = {_aten._local_scalar_dense.default, _aten.equal.default, _aten.nonzero.default}
+_READS = {
+    _aten._local_scalar_dense.default,
+    _aten.equal.default,
+    *(_aten.nonzero.default, _aten.masked_select.default),
+    *(_aten._unique2.default, _aten.unique_dim.default, _aten.unique_consecutive.default),
+}
 _COPIES = {_aten._to_copy.default, _aten.copy_.default, _aten._foreach_copy_.default}
 
 waits: Counter[str] = Counter()

@@ -51,9 +51,14 @@ def kept_bytes(batch: int, classes: int) -> int:
     return batch * classes * _FLOAT * _COPIES
 
 
-def read_head(embeddings: Tensor, weight: Tensor, budget_mb: int) -> HeadPass:
-    fits = kept_bytes(len(embeddings), len(weight)) <= budget_mb << 20
-    return (_Kept if fits else _Streamed)(embeddings, weight)
+def read_head(
+    embeddings: Tensor, weight: Tensor, budget_mb: int, *, half: bool = False
+) -> HeadPass:
+    """`half` multiplies a head in full precision in bfloat16, where its logits are kept; the head
+    itself and its gradient stay as they are."""
+    if kept_bytes(len(embeddings), len(weight)) > budget_mb << 20:
+        return _Streamed(embeddings, weight)
+    return _Kept(embeddings, weight, half)
 
 
 @dataclass(frozen=True)
@@ -74,26 +79,48 @@ class _Streamed:
 class _Kept:
     embeddings: Tensor
     weight: Tensor
+    half: bool = False
+
+    @cached_property
+    def unit(self) -> Tensor:
+        return unit_rows(self.embeddings)
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """Of length one, a trained head's in full precision."""
+        if not self.weight.requires_grad:
+            return self.weight
+        return F.normalize(self.weight.to(self.unit.dtype))
+
+    @property
+    def kind(self) -> torch.dtype:
+        """Of the products; everything after them is in full precision."""
+        if self.rows.dtype in _HALVES:
+            return self.rows.dtype
+        return torch.bfloat16 if self.half else self.unit.dtype
 
     @cached_property
     def cosines(self) -> Tensor:
         check_dimensions(self.embeddings, self.weight)
-        unit, rows = unit_rows(self.embeddings), self.weight
+        unit, kind = self.unit, self.kind
         with full_precision(unit):
-            if rows.dtype in _HALVES:  # products in half precision, everything after in full
-                return (unit.to(rows.dtype) @ rows.T).to(unit.dtype)
-            rows = F.normalize(rows.to(unit.dtype)) if rows.requires_grad else rows.to(unit.dtype)
-            return unit @ rows.T
+            return (unit.to(kind) @ self.rows.to(kind).T).to(unit.dtype)
 
     def ce(self, labels: Tensor, margin: TargetMargin) -> Tensor:
         """With the target apart from the others nothing cancels where a loss is nearly zero."""
         check_labels(labels, len(self.weight))
         place = labels[:, None]
-        target = self.cosines.gather(1, place)[:, 0]
+        target = self._on_target(labels)
         psi, slope = margin.on_target(target.detach())
         joined = psi + slope * (target - target.detach())
         others = (margin.scale * self.cosines).scatter(1, place, _NEVER)
         return F.softplus(others.logsumexp(1) - margin.scale * joined)
+
+    def _on_target(self, labels: Tensor) -> Tensor:
+        """The one cosine that a margin is put on keeps its digits: bfloat16 has two of them."""
+        if self.kind not in _HALVES:
+            return self.cosines.gather(1, labels[:, None])[:, 0]
+        return (self.unit * self.rows[labels].to(self.unit.dtype)).sum(1)
 
     def kl_from(self, teacher: HeadPass, factor: float) -> Tensor:
         assert isinstance(teacher, _Kept)  # equally many samples and classes: as large as this one

@@ -36,7 +36,7 @@ class UsualLength(nn.Module):
         return QualityMargin.of_norms(lengths, self.mean, self.deviation, margin)
 
     def _remember(self, lengths: Tensor) -> None:
-        share = 1.0 if self.seen == 0 else _FORGET
+        share = torch.where(self.seen == 0, 1.0, _FORGET)  # read on the device: nobody waits
         self.mean.lerp_(lengths.mean(), share)
         self.deviation.lerp_(lengths.std(), share)
         self.seen.add_(1)

@@ -12,6 +12,7 @@ from torch.distributed.nn.functional import all_gather
 from torch.nn.parallel import DistributedDataParallel
 
 from embedge.errors import EmbedgeError
+from embedge.printed import counted
 
 __all__ = [
     "agreed",
@@ -38,19 +39,39 @@ _PATIENCE = timedelta(days=2)
 
 @contextmanager
 def joined(device: str = "cpu") -> Iterator[None]:
-    """Be one of the processes that torchrun started; alone where it started none."""
+    """Be one of the processes that torchrun started; alone where it started none.
+
+    Without a GPU nobody is refused here: whoever asks for one is told by `device_named`.
+    """
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
         yield
         return
-    if device == "cuda":
-        torch.cuda.set_device(local_rank())
+    gpus = torch.cuda.device_count() if device == "cuda" else 0
+    if gpus:
+        _take_gpu(local_rank(), gpus)
     # gloo beside nccl: what ranks tell each other about their work lies in ordinary memory
-    backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if gpus else "gloo"
     distributed.init_process_group(backend, timeout=_PATIENCE)
     try:
         yield
+    except RuntimeError as error:
+        if not _is_of_others(error):
+            raise
+        raise _alone(error) from error
     finally:
         dismiss()
+
+
+def _take_gpu(mine: int, there: int) -> None:
+    """Each process has one of its own."""
+    if there <= mine:
+        raise EmbedgeError(
+            "E-NO-GPU",
+            f"process {mine + 1} of this machine has no GPU of its own:"
+            f" {counted(there, 'is', 'are')} there",
+            remedy=f"Start {there} with torchrun --nproc-per-node {there}",
+        )
+    torch.cuda.set_device(mine)
 
 
 def dismiss() -> None:
@@ -118,6 +139,20 @@ def _lost(error: BaseException) -> EmbedgeError:
         "E-RANK",
         f"the first process stopped: {type(error).__name__}: {error}",
         remedy="Read its own message, then run the same command: it resumes what was finished",
+    )
+
+
+def _is_of_others(error: RuntimeError) -> bool:
+    """gloo tells only by its words that the other end is gone."""
+    gone = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
+    return isinstance(error, distributed.DistError) or any(one in str(error) for one in gone)
+
+
+def _alone(error: RuntimeError) -> EmbedgeError:
+    return EmbedgeError(
+        "E-RANK",
+        f"another process stopped while this one waited for it: {str(error).partition(chr(10))[0]}",
+        remedy="Read that one's message, then run the same command: it resumes what was finished",
     )
 
 

@@ -4,7 +4,6 @@ A step is a function of (seed, step number): batches, augmentation and dropout d
 run that was killed and resumed ends in the same weights as one that was not.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.train.data.feeding.batches import Batch, share_of
-from embedge.train.data.feeding.feed import Source, feed, share_with
+from embedge.train.data.feeding.feed import Source, cores, feed, share_with
 from embedge.train.loop import ranks
 from embedge.train.loop.average import Average
 from embedge.train.loop.checkpoint import Checkpoints, TrainingState, load_network, save_network
@@ -70,7 +69,7 @@ def fit(
     run.resume()
     with (
         closing(run.checkpoints),
-        torch.random.fork_rng(),
+        torch.random.fork_rng([device] if device.type == "cuda" else []),
         _without_subnormals(),
         progress.table(f"training {name}", schedule.steps, state.step) as task,
     ):
@@ -145,7 +144,7 @@ class _Training:
             share_with(batches, ranks.rank(), ranks.world()),
             self.state.step,
             self.state.step if self.stopped else self.schedule.steps,
-            workers=self.schedule.readers(os.cpu_count() or 1, ranks.together_here()),
+            workers=self.schedule.readers(cores(), ranks.together_here()),
             say=progress.say,
             pin=self.device.type == "cuda",
         )
@@ -207,7 +206,9 @@ class _Training:
         return loss
 
     def _there(self, rows: Tensor) -> Tensor:
-        return rows.to(self.device, non_blocking=True)
+        """Behind what the device has still to do; from ordinary memory the host would wait."""
+        held = rows.pin_memory() if self.device.type == "cuda" else rows
+        return held.to(self.device, non_blocking=True)
 
     def _update(self) -> None:
         state = self.state
@@ -284,7 +285,7 @@ def _multiplies_bf16() -> bool:
 def _optimizer(network: nn.Module, method: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     """Weight decay pulls on matrices; on norms and slopes, where it does harm, only if asked to."""
     parameters = [p for m in (network, method) for p in m.parameters() if p.requires_grad]
-    decay = schedule.weight_decay
+    decay, fused = schedule.weight_decay, schedule.device == "cuda"
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
         {
@@ -294,8 +295,10 @@ def _optimizer(network: nn.Module, method: nn.Module, schedule: Schedule) -> tor
     ]
     if schedule.optimizer == "sgd":
         momentum, ahead = schedule.momentum, schedule.nesterov
-        return torch.optim.SGD(groups, lr=schedule.lr, momentum=momentum, nesterov=ahead)
-    return torch.optim.AdamW(groups, lr=schedule.lr, fused=schedule.device == "cuda")
+        return torch.optim.SGD(
+            groups, lr=schedule.lr, momentum=momentum, nesterov=ahead, fused=fused
+        )
+    return torch.optim.AdamW(groups, lr=schedule.lr, fused=fused)
 
 
 def _check_division(schedule: Schedule) -> None:

@@ -10,7 +10,7 @@ __all__ = ["EmbeddingDistance"]
 
 
 class EmbeddingDistance(Method):
-    settings = ("beta",)
+    settings = ("beta", "head_dtype")
     needs_teacher = True
 
     def __init__(self, ingredients: Ingredients):

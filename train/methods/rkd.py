@@ -21,7 +21,7 @@ _MOST_IN_TRIPLETS = 128
 
 
 class Relations(Method):
-    settings = ("relation_distance", "relation_angle")
+    settings = ("relation_distance", "relation_angle", "head_dtype")
     shares_space = False
     needs_teacher = True
 

@@ -6,6 +6,7 @@ __all__ = ["Scratch"]
 
 
 class Scratch(Method):
+    settings = ("head_dtype",)
     borrows = False
     shares_space = False
 

@@ -20,7 +20,7 @@ from embedge.train.models.cost import NetworkCost
 from embedge.train.models.iresnet import DEPTHS, IResNet
 from embedge.train.teachers.teacher import Placement, Rows, Teacher
 
-__all__ = ["TorchTeacher", "network_from_facts", "save_teacher"]
+__all__ = ["TorchTeacher", "answered", "network_from_facts", "save_teacher"]
 
 _FORMAT = "embedge.teacher/1"
 
@@ -62,16 +62,21 @@ class TorchTeacher(Teacher):
         return self
 
     def features(self, images: RgbImage) -> Rows:
-        kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.where.amp)
-        device = torch.device(self.where.device)
-        half = torch.autocast(device.type, kind) if kind else nullcontext()
-        with torch.inference_mode(), half:
-            rows: Tensor = self.network(pixels(torch.from_numpy(np.array(images)).to(device)))
-        found: Rows = rows.float().cpu().numpy()
-        return found
+        there = torch.from_numpy(np.array(images)).to(self.where.device)
+        return answered(self.network, pixels(there), self.where)
 
     def cost(self) -> NetworkCost:
         return NetworkCost.of(self.network)
+
+
+def answered(network: nn.Module, images: Tensor, where: Placement) -> Rows:
+    """Rows in ordinary memory, computed in the precision that was asked for."""
+    kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(where.amp)
+    half = torch.autocast(images.device.type, kind) if kind else nullcontext()
+    with torch.inference_mode(), half:
+        rows: Tensor = network(images)
+    found: Rows = rows.float().cpu().numpy()
+    return found
 
 
 def network_from_facts(facts: dict[str, Any]) -> nn.Module:

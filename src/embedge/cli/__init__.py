@@ -61,7 +61,7 @@ COMMANDS = {
         "ask a bundle its golden vectors here; names what is wrong",
     ),
     "sign": ("ship.sign", "sign a bundle, or check who signed it"),
-    "plan": ("learn.plan", "memory and step time of a classifier, before training"),
+    "plan": ("learn.plan", "what a recipe takes on GPUs, or a classifier alone, before training"),
     "verify": ("device.verify", "are these two pictures the same person?"),
     "enroll": ("device.enroll", "add a person's pictures to a gallery"),
     "identify": ("device.identify", "who of a gallery is this?"),

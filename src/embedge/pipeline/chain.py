@@ -78,8 +78,7 @@ def _check_devices(recipe: Recipe) -> None:
     """A GPU or a runtime that is not there is told before the teacher's days, not after."""
     if any(runtime_of(name) == "openvino" for name in recipe.export.precisions):
         require("openvino", extra="openvino")
-    trained = (recipe.student.train, recipe.teacher.train, recipe.distill.shaping)
-    for name in {recipe.teacher.device, *(one.device for one in trained)}:
+    for name in recipe.devices:
         device_named(name)
 
 

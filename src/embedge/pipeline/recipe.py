@@ -244,6 +244,12 @@ class Recipe(Section):
     evaluate: Evaluate = Evaluate()
     bench: Bench = Bench()
 
+    @property
+    def devices(self) -> frozenset[str]:
+        """Wherever something is trained or a teacher is asked."""
+        trained = (self.student.train, self.teacher.train, self.distill.shaping)
+        return frozenset([self.teacher.device, *(one.device for one in trained)])
+
     def of_baseline(self) -> Self:
         """That by which the student from scratch is trained."""
         train = self.student.train.part(self.distill.baseline_part)

@@ -1,6 +1,7 @@
 """Reading a recipe: YAML, overrides, and an answer to every mistake before anything runs."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,16 @@ def recipe_names() -> list[str]:
 
 
 def load_recipe(
-    name_or_path: str, overrides: list[str] | None = None, *, planned: bool = False
+    name_or_path: str,
+    overrides: list[str] | None = None,
+    *,
+    planned: bool = False,
+    methods: Sequence[str] = (),
 ) -> Recipe:
     """Read a recipe by name or path and apply `--section.key value` pairs.
 
-    A recipe may name keys that only its user knows (`needs`); a plan can do without them.
+    A recipe may name keys that only its user knows (`needs`); a plan can do without them. It is for
+    the method that it names, unless `methods` are to be compared by it.
     """
     path = _recipe_path(name_or_path)
     base = _placed(_yaml(path.read_bytes(), str(path)), path.parent)
@@ -37,14 +43,14 @@ def load_recipe(
     given: dict[str, Any] = {}
     for key, value in _pairs(overrides or []):
         _put(given, key, value)
-    values = laid_over(base, given)
+    values = laid_over(base, given, methods, shipped=path.parent == RECIPES)
     if not planned:
         _require(needs, values, str(path))
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
         raise _readable(error, str(path)) from error
-    consistent(values, str(path), Recipe(name=recipe.name).to_json())
+    consistent(values, str(path), Recipe(name=recipe.name).to_json(), methods)
     return recipe
 
 

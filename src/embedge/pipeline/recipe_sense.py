@@ -1,37 +1,56 @@
 """What the keys of a recipe say of one another: what follows, what contradicts, what is dead."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from embedge.errors import EmbedgeError
+from embedge.pipeline.recipe_dead import dead_keys
 
 __all__ = ["consistent", "laid_over"]
 
 Values = dict[str, Any]
 
-_TRAINED = ("depth", "channels", "dim", "margin", "train")
-_BROUGHT = ("file", "head_shards", "preprocessing", "probe_steps")
 _SCHEDULES = (("teacher", "train"), ("student", "train"), ("distill", "shaping"))
-_SWITCHES = (("teacher", "source"), ("teacher", "file"), ("data", "source"))
+_INSTEAD = (
+    ("epochs", "steps"),
+    ("steps", "epochs"),
+    ("checkpoint_minutes", "checkpoint_every"),
+    ("checkpoint_every", "checkpoint_minutes"),
+)
+_SWITCHES = (
+    "teacher.source",
+    "teacher.file",
+    "data.source",
+    "distill.method",
+    "distill.baseline",
+    "distill.margin.quality",
+    "teacher.margin.quality",
+)
 
 
-def laid_over(base: Values, given: Values) -> Values:
+def laid_over(
+    base: Values, given: Values, methods: Sequence[str] = (), *, shipped: bool = False
+) -> Values:
     """The recipe's keys with those of the command line over them.
 
     Where the command line turns a switch, the keys of the recipe that this kills go silently: they
-    belong to what was switched away from. What it says itself must make sense.
+    belong to what was switched away from. So do those of a recipe that is `shipped` for several
+    methods. What the command line says itself must make sense.
     """
     base, given = _followed(base), _followed(given)
-    base = _of_the_given_length(base, given)
-    if any(_within(given, *switch) is not None for switch in _SWITCHES):
-        base = _without_dead(base, given)
+    base = _without_others(base, given)
+    if shipped or any(_within(given, switch) is not None for switch in _SWITCHES):
+        base = _without_dead(base, given, methods)
     return _merged(base, given)
 
 
-def consistent(values: Values, where: str, defaults: Values) -> None:
+def consistent(values: Values, where: str, defaults: Values, methods: Sequence[str] = ()) -> None:
     """Every contradiction at once, its key named. A key that says what holds anyway says nothing:
-    a run's own recipe.json, which has all of them, is a recipe too."""
-    wrong = [f"{section}.{key}: {why}" for section, key, why in _dead(_said(values, defaults))]
+    a run's own recipe.json, which has all of them, is a recipe too.
+
+    What one of `methods` reads is alive; unless they are given the recipe's own is asked.
+    """
+    wrong = [f"{key}: {why}" for key, why in dead_keys(_said(values, defaults), methods)]
     if wrong:
         raise EmbedgeError(
             "E-RECIPE-KEY",
@@ -61,34 +80,33 @@ def _followed(values: Values) -> Values:
     return {**values, "teacher": {"source": "file", **teacher}}
 
 
-def _without_dead(base: Values, given: Values) -> Values:
+def _without_dead(base: Values, given: Values, methods: Sequence[str]) -> Values:
     """A switch to another source lets go of the file too, and a file of its shards."""
-    if _within(given, "teacher", "source") not in (None, "file"):
-        base = _dropped(base, "teacher", "file")
-    if _within(given, "teacher", "file") and _within(base, "teacher", "file"):
-        base = _dropped(_dropped(base, "teacher", "head_shards"), "teacher", "preprocessing")
-    dead = [(section, key) for section, key, _ in _dead(_merged(base, given))]
-    for section, key in dead:
-        base = _dropped(base, section, key)
+    if _within(given, "teacher.source") not in (None, "file"):
+        base = _dropped(base, "teacher.file")
+    if _within(given, "teacher.file") and _within(base, "teacher.file"):
+        base = _dropped(_dropped(base, "teacher.head_shards"), "teacher.preprocessing")
+    for key, _ in list(dead_keys(_merged(base, given), methods)):
+        base = _dropped(base, key)
     return base
 
 
-def _of_the_given_length(base: Values, given: Values) -> Values:
-    """Epochs let go of the steps that a recipe states, and steps of the epochs."""
+def _without_others(base: Values, given: Values) -> Values:
+    """Of two keys that say one thing in two ways, that of the command line holds."""
     for section, key in _SCHEDULES:
-        said = _section(_section(given, section), key)
-        for mine, other in (("epochs", "steps"), ("steps", "epochs")):
-            if said.get(mine) is not None and other not in said:
-                inside = _dropped(_section(base, section), key, other)
-                base = {**base, section: inside} if section in base else base
+        for mine, other in _INSTEAD:
+            path = f"{section}.{key}"
+            if _within(given, f"{path}.{mine}") and not _within(given, f"{path}.{other}"):
+                base = _dropped(base, f"{path}.{other}")
     return base
 
 
-def _dropped(values: Values, section: str, key: str) -> Values:
-    inside = values.get(section)
-    if not isinstance(inside, dict):
-        return values
-    return {**values, section: {name: one for name, one in inside.items() if name != key}}
+def _dropped(values: Values, key: str) -> Values:
+    name, _, rest = key.partition(".")
+    inside = values.get(name)
+    if rest:
+        return {**values, name: _dropped(inside, rest)} if isinstance(inside, dict) else values
+    return {other: one for other, one in values.items() if other != name}
 
 
 def _merged(base: Values, given: Values, path: str = "") -> Values:
@@ -112,68 +130,8 @@ def _no_section(name: str) -> EmbedgeError:
     )
 
 
-def _within(values: Mapping[str, Any], section: str, key: str) -> Any:
-    inside = values.get(section)
-    return inside.get(key) if isinstance(inside, dict) else None
-
-
-def _dead(values: Values) -> Iterator[tuple[str, str, str]]:
-    """(section, key, why) of every key that is given and that nothing would read."""
-    yield from _dead_of_teacher(_section(values, "teacher"))
-    data = _section(values, "data")
-    source = data.get("source", "rendered")
-    if source == "rendered":
-        if data.get("extra"):
-            yield "data", "extra", "it stands beside a data set, and data.source is rendered"
-    else:
-        for key in ("identities", "per_identity"):
-            if key in data:
-                why = f"it says how many people are rendered, and data.source is {source}"
-                yield "data", key, why
-    student = _section(values, "student")
-    if student.get("dims", "same") != "same" and student.get("dim") is None:
-        yield "student", "dims", "it says how student.dim is reached, and that is not given"
-    yield from _dead_of_schedules(values)
-    qat = _section(_section(values, "int8"), "qat")
-    if not qat.get("steps"):
-        for key in ("batch", "lr"):
-            if key in qat:
-                yield "int8", f"qat.{key}", "int8.qat.steps is 0: nothing is trained in INT8"
-
-
-def _dead_of_schedules(values: Values) -> Iterator[tuple[str, str, str]]:
-    for section, key in _SCHEDULES:
-        said = _section(_section(values, section), key)
-        if said.get("epochs") is not None and said.get("steps") is not None:
-            yield section, f"{key}.steps", f"{section}.{key}.epochs says how long is trained"
-        if said.get("optimizer", "adamw") != "sgd":
-            for name in ("momentum", "nesterov"):
-                if name in said:
-                    yield section, f"{key}.{name}", "it is of SGD, and the optimizer is adamw"
-        if said.get("schedule", "cosine") != "stairs" and "stairs" in said:
-            yield section, f"{key}.stairs", "the rate does not fall by stairs"
-
-
-def _dead_of_teacher(teacher: Values) -> Iterator[tuple[str, str, str]]:
-    source, file = teacher.get("source", "train"), str(teacher.get("file") or "")
-    if source in ("shipped", "file"):
-        for key in _TRAINED:
-            if key in teacher:
-                why = f"it shapes a teacher that is trained, and teacher.source is {source}"
-                yield "teacher", key, why
-    if source in ("shipped", "train"):
-        kept = ("probe_steps",) if source == "shipped" else ()
-        for key in _BROUGHT:
-            if teacher.get(key) and key not in kept:
-                why = f"it is for a teacher from a file, and teacher.source is {source}"
-                yield "teacher", key, why
-        return
-    if teacher.get("preprocessing") and file.endswith((".safetensors", ".pt", ".pth")):
-        yield "teacher", "preprocessing", f"it is for an .onnx, and teacher.file is {file}"
-    if teacher.get("head_shards") and file.endswith((".safetensors", ".onnx")):
-        yield "teacher", "head_shards", f"they lie beside a .pt, and teacher.file is {file}"
-
-
-def _section(values: Values, name: str) -> Values:
-    inside = values.get(name)
-    return inside if isinstance(inside, dict) else {}
+def _within(values: Mapping[str, Any], key: str) -> Any:
+    inside: Any = values
+    for part in key.split("."):
+        inside = inside.get(part) if isinstance(inside, dict) else None
+    return inside

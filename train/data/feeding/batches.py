@@ -127,8 +127,9 @@ class Batches:
         total = len(self.faces)
         epoch, offset = divmod(step * self.size, total)
         order = self._order(epoch)[offset : offset + self.size]
-        if len(order) < self.size:
-            order = np.concatenate([order, self._order(epoch + 1)[: self.size - len(order)]])
+        while len(order) < self.size:
+            epoch += 1
+            order = np.concatenate([order, self._order(epoch)[: self.size - len(order)]])
         return order
 
     def _order(self, epoch: int) -> NDArray[np.int64]:

@@ -1,5 +1,6 @@
 """Batches made ahead of time, by a thread or by worker processes, in the order of the steps."""
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from embedge.train.data.dataset import SIDE
 from embedge.train.data.feeding.batches import Batch, Batches, share_of
 from embedge.train.data.feeding.pictures import CorruptLog
 
-__all__ = ["Source", "ahead_of", "feed", "made_ahead", "readers", "share_with"]
+__all__ = ["Source", "ahead_of", "cores", "feed", "made_ahead", "readers", "share_with"]
 
 _FACE_BYTES = SIDE * SIDE * 3
 _PREPARED_BYTES = 1 << 30
@@ -103,10 +104,21 @@ def made_ahead(
         # one thread each: the workers are the parallelism
         worker_init_fn=_one_thread,
     )
-    for item in loader:
-        if isinstance(item, EmbedgeError):
-            raise item
-        yield item
+    try:
+        for item in loader:
+            if isinstance(item, EmbedgeError):
+                raise item
+            yield item
+    except RuntimeError as error:
+        if "DataLoader worker (pid" not in str(error):
+            raise
+        raise _reader_died(str(error)) from error
+
+
+def cores() -> int:
+    """Those that this process may use: a scheduler may have given it a part of the machine."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def readers(device: str, cores: int, processes: int) -> int:
@@ -117,6 +129,16 @@ def readers(device: str, cores: int, processes: int) -> int:
 def ahead_of(rows: int, workers: int) -> int:
     """Batches of so many rows that each worker prepares: as many as fit, one to a few."""
     return max(1, min(4, _PREPARED_BYTES // (workers * rows * _FACE_BYTES)))
+
+
+def _reader_died(what: str) -> EmbedgeError:
+    """As the kernel ends one that finds no memory, or no room in /dev/shm for its batches."""
+    return EmbedgeError(
+        "E-READER",
+        f"a process that reads ahead has ended: {what.partition(chr(10))[0]}",
+        remedy="Set train.workers to fewer of them, or give the container more shared memory"
+        " (docker run --shm-size); what was trained is kept, and the same command goes on",
+    )
 
 
 def _ahead(source: "Made[Item]", first: int, last: int) -> Iterator[Item]:

@@ -94,7 +94,8 @@ class Weights(Section):
     relation_angle: Annotated[float, Field(ge=0)] = 50.0
     """rkd: weight of the angles of triplets"""
     head_dtype: Literal["fp32", "bf16"] = "fp32"
-    """how the borrowed head is held and multiplied; bf16 takes half the memory"""
+    """how heads are multiplied, and the borrowed one held: bf16 takes half the memory, and of a GPU
+    a fraction of the time. A head that is trained stays in fp32 itself"""
     logits_mb: Annotated[int, Field(ge=0)] = 256
     """memory for the logits of a step; a batch and head that would take more are streamed over the
     classes, which needs next to none and computes each product again for each loss"""
@@ -114,12 +115,18 @@ class Ingredients:
     weights: Weights
 
     @classmethod
-    def without_teacher(cls, classes: int, dim: int, margin: Margin) -> "Ingredients":
-        return cls(classes, dim, torch.empty(0, dim), margin, Weights())
+    def without_teacher(
+        cls, classes: int, dim: int, margin: Margin, weights: Weights | None = None
+    ) -> "Ingredients":
+        return cls(classes, dim, torch.empty(0, dim), margin, weights or Weights())
 
     @classmethod
-    def of_frozen_head(cls, head: Tensor, margin: Margin) -> "Ingredients":
-        return cls(len(head), head.shape[1], head, margin, Weights(adapt_from=None))
+    def of_frozen_head(
+        cls, head: Tensor, margin: Margin, weights: Weights | None = None
+    ) -> "Ingredients":
+        """`weights` say how the head is held; its rows stay where they are, whatever they say."""
+        held = (weights or Weights()).model_copy(update={"adapt_from": None})
+        return cls(len(head), head.shape[1], head, margin, held)
 
 
 def own_head(ingredients: Ingredients) -> nn.Parameter:
@@ -161,13 +168,13 @@ class SharedHead(nn.Module):
         labels = gathered(sample.labels)
         student = gathered(normalize(sample.student.detach().to(self.rows.dtype)))
         teacher = gathered(normalize(sample.target.to(self.rows.dtype)))
-        seen, place = labels.unique(return_inverse=True)
         centres = self.rows[labels]
         trust = (student * teacher).sum(1) * (centres * teacher).sum(1)
         keep = trust.clamp(0, 1)[:, None]
         proposed = keep * centres + (1 - keep) * teacher
-        sums = torch.zeros(len(seen), proposed.shape[1], dtype=proposed.dtype, device=labels.device)
-        self.rows[seen] = normalize(sums.index_add_(0, place, proposed))
+        # every picture of a class brings the same row: to count classes the host would wait
+        same = (labels[:, None] == labels).to(proposed.dtype)
+        self.rows[labels] = normalize(same @ proposed)
 
 
 class Method(nn.Module):
@@ -193,7 +200,8 @@ class Method(nn.Module):
 
     def reading(self, embeddings: Tensor, weight: Tensor) -> HeadPass:
         """Of a head by embeddings; to be asked for once a step for each pair of them."""
-        return read_head(embeddings, weight, self.weights.logits_mb)
+        half = self.weights.head_dtype == "bf16"
+        return read_head(embeddings, weight, self.weights.logits_mb, half=half)
 
     def own_ce(self, sample: Sample, head: Tensor) -> Tensor:
         """Mean cross-entropy of the batch against the student's own head."""

@@ -12,7 +12,6 @@ from embedge.progress import Progress
 from embedge.train.data.dataset import FaceDataset
 from embedge.train.data.feeding.batches import Batch, Batches, Variation
 from embedge.train.distil import CachedTeacher
-from embedge.train.head.margins import Margin
 from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.training import Curves, fit
 from embedge.train.methods.parts.method import Ingredients
@@ -50,10 +49,9 @@ class RowBatches:
 
 def shaped_network(
     network: nn.Module,
-    head: Tensor,
+    frozen: Ingredients,
     faces: FaceDataset,
     schedule: Schedule,
-    margin: Margin,
     *,
     seed: int,
     flip: bool,
@@ -62,7 +60,7 @@ def shaped_network(
 ) -> Curves:
     """Train the teacher, in place, against the frozen head."""
     schedule = schedule.over(len(faces))
-    method = Proxyless(Ingredients.of_frozen_head(head, margin))
+    method = Proxyless(frozen)
     batches = Batches(faces, schedule.batch, seed, flip=flip, jitter=schedule.jitter)
     return fit(
         "shaped teacher", network, method, batches, schedule, folder=folder, progress=progress
@@ -71,10 +69,9 @@ def shaped_network(
 
 def shaped_map(
     teacher: CachedTeacher,
-    head: Tensor,
+    frozen: Ingredients,
     labels: NDArray[np.int64],
     schedule: Schedule,
-    margin: Margin,
     *,
     seed: int,
     folder: Path,
@@ -82,11 +79,11 @@ def shaped_map(
 ) -> tuple[Tensor, Curves]:
     """The matrix (dim of the head, dim of the teacher) that suits the head best, and the curves."""
     with seeded(seed):
-        linear = nn.Linear(teacher.plain.shape[1], head.shape[1], bias=False)
+        linear = nn.Linear(teacher.plain.shape[1], frozen.dim, bias=False)
         nn.init.orthogonal_(linear.weight)
-    method = Proxyless(Ingredients.of_frozen_head(head, margin))
+    method = Proxyless(frozen)
     batches = RowBatches(teacher.plain, teacher.flipped, labels, schedule.batch, seed)
     plain = {"amp": "fp32", "channels_last": False, "compile": False}
     schedule = schedule.over(len(labels)).model_copy(update=plain)
     curves = fit("shaping map", linear, method, batches, schedule, folder=folder, progress=progress)
-    return linear.weight.detach(), curves
+    return linear.weight.detach().cpu(), curves

@@ -10,7 +10,7 @@ from embedge.train.head.margins import Margin
 from embedge.train.loop import ranks
 from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.training import fit
-from embedge.train.methods.parts.method import Ingredients
+from embedge.train.methods.parts.method import Ingredients, Weights
 from embedge.train.methods.scratch import Scratch
 from embedge.train.models import iresnet
 from embedge.train.seeds import seeded
@@ -30,13 +30,16 @@ def train_teacher(
     seed: int,
     out: Path,
     progress: Progress,
+    flip: bool = False,
+    weights: Weights | None = None,
 ) -> dict[str, list[float]]:
-    """Write the teacher to `out` and return its training curves."""
+    """Write the teacher to `out` and return its training curves; `weights` say how much memory
+    the logits may take."""
     schedule = schedule.over(len(faces))
     with seeded(seed):
         network = iresnet(depth, dim, channels=channels)
-        method = Scratch(Ingredients.without_teacher(faces.classes, dim, margin))
-    batches = Batches(faces, schedule.batch, seed, jitter=schedule.jitter)
+        method = Scratch(Ingredients.without_teacher(faces.classes, dim, margin, weights))
+    batches = Batches(faces, schedule.batch, seed, flip=flip, jitter=schedule.jitter)
     curves = fit(
         "teacher", network, method, batches, schedule, folder=out.parent, progress=progress
     )

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
 
     methods = _methods(options.methods)
     seeds = range(options.seeds)
-    recipe = load_recipe(options.recipe, options.overrides)
+    recipe = load_recipe(options.recipe, options.overrides, methods=methods)
     folder = options.out or Path("runs") / recipe.name
     progress = Progress(quiet=options.quiet)
     with open_run(folder, recipe.to_json(), progress, update=options.update) as work:

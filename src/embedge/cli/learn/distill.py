@@ -99,10 +99,10 @@ def run(options: argparse.Namespace) -> int:
     if options.allow_download and ranks.launched() == 0:
         _fetch(recipe.teacher.file, progress.say)
     folder = options.out or Path("runs") / recipe.name
-    if options.dry_run:
-        return _rehearse(folder, recipe, options)
+    if options.dry_run:  # one process tells
+        return 0 if ranks.launched() else _rehearse(folder, recipe, options)
     with (
-        ranks.joined(recipe.student.train.device),
+        ranks.joined("cuda" if "cuda" in recipe.devices else "cpu"),
         open_run(folder, recipe.to_json(), progress, update=options.update) as work,
     ):
         outcome = distill_and_export(work, recipe, _command())

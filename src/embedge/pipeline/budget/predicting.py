@@ -65,6 +65,8 @@ class Budget:
     memory: dict[str, float]
     """bytes a GPU of the hungriest training"""
     disk: dict[str, float]
+    recovers: bool
+    """whether class centres are recovered, for want of the teacher's classifier"""
 
     @property
     def seconds(self) -> float:
@@ -79,7 +81,8 @@ def budget_of(recipe: Recipe, fleet: Fleet, faces: Faces) -> Budget:
     teacher = teacher_cost(recipe)
     student = student_cost(recipe, recipe.student.dim or teacher.dim)
     work = _Work(recipe, fleet, faces, teacher, student)
-    return Budget(teacher, student, tuple(work.stretches()), work.memory(), work.disk())
+    parts = tuple(work.stretches()), work.memory(), work.disk()
+    return Budget(teacher, student, *parts, work.recovers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +99,15 @@ class _Work:
             yield self._taught(
                 "teacher", self.teacher, self.recipe.teacher.train, _readings("scratch")
             )
+        if self.recovers:
+            yield self._asked("teacher's embeddings", 2)
         if method == "sh-kd":
             yield self._taught("first student", self.student, schedule, _readings("scratch"))
             shaping = self.recipe.distill.shaping
             yield self._taught("teacher, shaped", self.teacher, shaping, ("shared",))
         if self.asks:
-            yield self._asked()
+            what = "shaped teacher's embeddings" if method == "sh-kd" else "teacher's embeddings"
+            yield self._asked(what, 1 + self.recipe.data.flip)
         readings = _readings(method, self.recipe.distill.a)
         yield self._taught("student", self.student, schedule, readings)
         if self.recipe.distill.baseline and method not in ("scratch", "sh-kd"):
@@ -109,8 +115,16 @@ class _Work:
         yield self._evaluated()
 
     @property
+    def recovers(self) -> bool:
+        """Whether class centres are needed: both sides of every picture are then looked at."""
+        wanted = self.recipe.teacher
+        return wanted.source == "file" and not wanted.head_shards
+
+    @property
     def asks(self) -> bool:
-        return self.recipe.distill.method not in ("scratch", "proxyless")
+        """Whether a teacher teaches who was not asked for the centres already."""
+        method = self.recipe.distill.method
+        return method == "sh-kd" or (method not in ("scratch", "proxyless") and not self.recovers)
 
     @property
     def borrows(self) -> bool:
@@ -118,13 +132,14 @@ class _Work:
 
     @property
     def sides(self) -> int:
-        return 1 + self.recipe.data.flip
+        """Of all pictures, that teachers are asked about."""
+        return 2 * self.recovers + (1 + self.recipe.data.flip) * self.asks
 
-    def _asked(self) -> Stretch:
+    def _asked(self, what: str, sides: int) -> Stretch:
         gpu, gpus = self.fleet.gpu, self.fleet.gpus
         speed = gpu.peak * RATES["iresnet forward"].value
         rates = {"products": gpus * speed / (2 * self.teacher.macs), **self._decoding()}
-        return Stretch("teacher's embeddings", self.sides * self.faces.pictures, rates)
+        return Stretch(what, sides * self.faces.pictures, rates)
 
     def _taught(
         self, what: str, network: PictureCost, schedule: Schedule, readings: tuple[str, ...]
@@ -142,11 +157,13 @@ class _Work:
         gpu, people = self.fleet.gpu, self.faces.people
         bandwidth = gpu.bandwidth * RATES["memory"].value
         products = sum(_TWO_SIDES[one] for one in readings)
+        half = self.recipe.distill.head_dtype == "bf16"
+        multiplied = gpu.peak * RATES["head"].value * (1 if half else RATES["fp32"].value)
         trained = network.parameters + ("own" in readings) * people * network.dim
         parts = (
             6 * network.macs * batch / (gpu.peak * RATES["iresnet training"].value),
             network.numbers * batch * _HALF * _TRAFFIC / bandwidth,
-            2 * products * batch * people * network.dim / (gpu.peak * RATES["head"].value),
+            2 * products * batch * people * network.dim / multiplied,
             kept_bytes(int(batch), people) / bandwidth,
             trained * _FLOAT * _UPDATE / bandwidth,
             self._exchanged(trained),
@@ -212,7 +229,7 @@ class _Work:
         rows = self.sides * self.faces.pictures * self.teacher.dim
         return {
             "data set (yours)": self.faces.pictures * RATES["record"].value,
-            "teacher's embeddings": rows * _HALF * self.asks,
+            "teacher's embeddings": rows * _HALF,
             "head and checkpoints": (head + 3 * (self.student.parameters + own * head)) * _FLOAT,
         }
 

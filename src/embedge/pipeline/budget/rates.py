@@ -13,6 +13,19 @@ class Rate:
     unit: str
     source: str
 
+    @property
+    def told(self) -> str:
+        """As one would say it."""
+        if self.unit.startswith("of the"):
+            return f"{100 * self.value:g} % {self.unit}"
+        head, _, rest = self.unit.partition(" ")
+        sizes = {"s": (1e-6, "µs"), "FLOP/s": (1e9, "GFLOP/s")}
+        if head == "bytes" and self.value >= 2**30:
+            sizes["bytes"] = (2**30, "GiB")
+        factor, name = sizes.get(head, (1.0, head))
+        value = self.value / factor
+        return f"{value:,.0f} {name} {rest}" if value >= 1000 else f"{value:g} {name} {rest}"
+
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
@@ -55,6 +68,11 @@ RATES = {
     ),
     "iresnet training": Rate(0.12, "of the peak", "assumed, between the two readings above"),
     "head": Rate(ASSUMED_SHARE, "of the peak", "assumed for the products through cuBLAS"),
+    "fp32": Rate(
+        0.06,
+        "of the peak",
+        "published: 67 of an H200's 989 TFLOP/s, 19.5 of an A100's 312; with head_dtype fp32",
+    ),
     "memory": Rate(0.6, "of the bandwidth", "assumed for elementwise work and small convolutions"),
     "link": Rate(0.6, "of the bandwidth", "assumed for an all-reduce"),
     "launch": Rate(6e-6, "s a kernel", "assumed for eager PyTorch; torch.compile launches fewer"),

@@ -17,28 +17,45 @@ def budget_text(budget: Budget, recipe: Recipe, fleet: Fleet, faces: Faces) -> s
 
 
 def _lines(budget: Budget, recipe: Recipe, fleet: Fleet, faces: Faces) -> Iterator[str]:
-    teacher, student = budget.teacher, budget.student
+    student = budget.student
     yield (f"{recipe.name} on {fleet.gpus} × {fleet.gpu.name} and {fleet.cores} cores: {_UNRUN}")
     yield (
-        f"{faces.pictures:,} pictures of {faces.people:,} people; teacher {teacher.name},"
-        f" {teacher.macs / 1e9:.1f} GMAC; student {student.name}, {student.macs / 1e9:.2f} GMAC,"
+        f"{faces.pictures:,} pictures of {faces.people:,} people; teacher"
+        f" {_teacher(budget, recipe)}; student {student.name}, {student.macs / 1e9:.2f} GMAC,"
         f" {student.parameters / 1e6:.2f} M parameters"
     )
-    yield f"\n{'':<22}{'pictures':>14}{'pictures/s':>13}{'time':>10}  bound by"
+    unit, name, digits = (3600, "hours", 2) if budget.seconds >= 7200 else (60, "minutes", 1)
+    yield f"\n{'':<28}{'pictures':>14}{'pictures/s':>13}{name:>10}  bound by"
     for one in budget.stretches:
         yield (
-            f"{one.what:<22}{one.pictures:>14,.0f}{one.rate:>13,.0f}"
-            f"{_spoken(one.seconds):>10}  {one.bound}"
+            f"{one.what:<28}{one.pictures:>14,.0f}{one.rate:>13,.0f}"
+            f"{one.seconds / unit:>10.{digits}f}  {one.bound}"
         )
-    yield f"{'together':<22}{'':>27}{_spoken(budget.seconds):>10}"
+    yield f"{'together':<28}{'':>27}{budget.seconds / unit:>10.{digits}f}"
+    if budget.recovers:
+        yield "with teacher.head_shards nobody is asked for class centres"
     room = fleet.gpu.memory / 2**30
     fits = "fits" if budget.total_memory <= fleet.gpu.memory else "does NOT fit"
     yield f"\nmemory a GPU: {_size(budget.total_memory)} of {room:.0f} GiB, {fits}"
-    yield from (f"  {name:<32}{_size(size):>12}" for name, size in budget.memory.items())
+    yield from _sizes(budget.memory)
     yield f"disk: {_size(sum(budget.disk.values()))}"
-    yield from (f"  {name:<32}{_size(size):>12}" for name, size in budget.disk.items())
+    yield from _sizes(budget.disk)
     yield "rates (src/embedge/pipeline/budget/rates.py)"
-    yield from (f"  {name}: {one.value:g} {one.unit}; {one.source}" for name, one in RATES.items())
+    gpu = fleet.gpu
+    yield (
+        f"  {gpu.name}: {gpu.peak / 1e12:.0f} TFLOP/s in bfloat16, {gpu.bandwidth / 1e12:g} TB/s of"
+        f" memory, {gpu.link / 1e9:g} GB/s to another; published: its maker's data sheet"
+    )
+    yield from (f"  {name}: {one.told}; {one.source}" for name, one in RATES.items())
+
+
+def _teacher(budget: Budget, recipe: Recipe) -> str:
+    assumed = " (taken for the file's)" if recipe.teacher.source == "file" else ""
+    return f"{budget.teacher.name}{assumed}, {budget.teacher.macs / 1e9:.1f} GMAC"
+
+
+def _sizes(parts: dict[str, float]) -> Iterator[str]:
+    yield from (f"  {name:<32}{_size(size):>12}" for name, size in parts.items() if size)
 
 
 def budget_json(budget: Budget, recipe: Recipe, fleet: Fleet, faces: Faces) -> dict[str, object]:
@@ -58,12 +75,6 @@ def budget_json(budget: Budget, recipe: Recipe, fleet: Fleet, faces: Faces) -> d
         "disk": budget.disk,
         "rates": {name: asdict(one) for name, one in RATES.items()},
     }
-
-
-def _spoken(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _size(count: float) -> str:

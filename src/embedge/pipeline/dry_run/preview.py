@@ -19,6 +19,7 @@ from embedge.pipeline.run import check_recipe
 from embedge.pipeline.stages.learn.faces import faces_of
 from embedge.pipeline.stages.learn.shaping import school_of
 from embedge.pipeline.stages.learn.teacher import some_people, teacher_of
+from embedge.printed import spoken
 from embedge.progress import Progress
 from embedge.runtime.encoders import unit_rows
 from embedge.train.data import FaceDataset
@@ -42,7 +43,7 @@ def preview_of(folder: Path, recipe: Recipe, *, update: bool) -> str:
 def _told(run: Rehearsal, recipe: Recipe) -> str:
     school, original = school_of(run, recipe)
     first = original or school.teacher
-    faces, teacher = faces_of(school.faces), teacher_of(first)
+    faces, teacher = faces_of(school.faces), teacher_of(first).placed(recipe.teacher.placement)
     trained = _to_train(run.foreseen[first.key])
     test = _TeacherTest.of(teacher, faces, trained=trained)
     paces = {
@@ -60,7 +61,7 @@ def _told(run: Rehearsal, recipe: Recipe) -> str:
             f"step      {_steps_text(run, paces)}; this process took at most {_gigabytes():.1f} GB",
             "stages",
             *_stage_lines(run.foreseen.values(), seconds),
-            f"trainings and teacher together about {_spoken(sum(seconds.values()))};"
+            f"trainings and teacher together about {spoken(sum(seconds.values()))};"
             " nothing was written",
         ]
     )
@@ -88,7 +89,7 @@ def _stage_lines(foreseen: Iterable[Foreseen], seconds: dict[str, float]) -> Ite
         name = f"{name}-again" if name in names else name
         names.add(name)
         expected = seconds[found.stage.key]
-        about = f"about {_spoken(expected)}" if expected else ""
+        about = f"about {spoken(expected)}" if expected else ""
         yield f"  {name:<18} {found.state:<8} {about}".rstrip()
 
 
@@ -120,6 +121,7 @@ class _TeacherTest:
     def of(cls, teacher: Teacher, faces: FaceDataset, *, trained: bool) -> "_TeacherTest":
         some = some_people(faces.labels, _LOOKED_AT)
         images = np.asarray(faces.images[some])
+        teacher.features(images[:8])  # a device starts up, and chooses its kernels
         began = time.perf_counter()
         rows = teacher.features(images)
         speed = len(images) / (time.perf_counter() - began)
@@ -137,9 +139,3 @@ class _TeacherTest:
             f"{self.teacher.kind}, {size}, {pace}; self-test on {self.pictures} of the faces:"
             f" equal error rate {rate}"
         )
-
-
-def _spoken(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -6,6 +6,8 @@ from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe_file import load_recipe
 from embedge.pipeline.recipe_sense import laid_over
 
+SH_KD = ("--distill.method", "sh-kd")
+
 
 def test_the_source_follows_from_the_file() -> None:
     """A teacher that was named and not used: the whole run would be of another."""
@@ -58,6 +60,24 @@ def test_a_switch_drops_what_belongs_to_the_other_side() -> None:
         (["--student.train.epochs", "2", "--student.train.steps", "7"], "student.train.steps"),
         (["--student.train.momentum", "0.5"], "student.train.momentum"),
         (["--student.train.stairs", "[0.5]"], "student.train.stairs"),
+        (["--student.train.patience", "3"], "student.train.patience"),
+        (["--distill.shaping.evaluate_every", "5", *SH_KD], "distill.shaping.evaluate_every"),
+        (["--distill.shaping.steps", "5"], "distill.shaping"),
+        (["--distill.shape", "map"], "distill.shape"),
+        (["--distill.tau", "0.5"], "distill.tau"),
+        (["--distill.a", "0.5", "--distill.method", "proxyless"], "distill.a"),
+        (["--distill.adapt_from", "0.5", "--distill.method", "l2e"], "distill.adapt_from"),
+        (
+            ["--distill.baseline_part", "0.5", "--distill.baseline", "false"],
+            "distill.baseline_part",
+        ),
+        (["--distill.margin.quality", "0.4", "--distill.margin.m2", "0.5"], "distill.margin.m2"),
+        (["--data.alike", "0.9"], "data.alike"),
+        (["--int8.budget", "0.1", "--export.precisions", "[fp32, fp16]"], "int8.budget"),
+        (
+            [*(f"--student.train.checkpoint_{name}" for name in ("every=3", "minutes=2"))],
+            "student.train.checkpoint_minutes",
+        ),
     ],
 )
 def test_a_dead_key_is_named(arguments: list[str], key: str) -> None:
@@ -89,3 +109,34 @@ def test_epochs_of_the_command_line_let_go_of_a_recipes_steps(tmp_path: Path) ->
     file.write_text("student: {train: {epochs: 3, steps: 7}}\n")
     with pytest.raises(EmbedgeError, match=r"student.train.steps: .*epochs says how long"):
         load_recipe(str(file))
+
+
+def test_another_method_lets_go_of_what_the_recipes_own_read(tmp_path: Path) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text("distill: {method: th-kd, a: 0.5, temperature: 2, margin: {m2: 0.5}}\n")
+    switched = load_recipe(str(file), ["--distill.method", "kd"]).distill
+    assert (switched.a, switched.temperature) == (0.9, 2)
+    average = load_recipe(str(file), ["--distill.margin.quality", "0.4"]).distill.margin
+    assert (average.quality, average.m2) == (0.4, 0.0)
+    demo = load_recipe("demo", ["--distill.baseline", "false"]).distill
+    assert (demo.baseline, demo.baseline_part) == (False, 1.0)
+
+
+def test_what_one_of_several_methods_reads_is_alive(tmp_path: Path) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text("distill: {shape: map, tau: 0.5}\n")
+    several = load_recipe(str(file), methods=("th-kd", "gkd", "sh-kd")).distill
+    assert (several.shape, several.tau) == ("map", 0.5)
+    with pytest.raises(EmbedgeError, match=r"distill\.tau: it is of gkd, and distill\.method is"):
+        load_recipe(str(file), methods=("th-kd", "sh-kd"))
+
+
+def test_a_shipped_recipe_for_several_methods_serves_one() -> None:
+    assert load_recipe("compare").distill.shaping.steps == 300  # the default: nobody reads it
+    assert load_recipe("compare", list(SH_KD)).distill.shaping.steps == 100
+    assert load_recipe("compare", methods=("th-kd", "sh-kd")).distill.shaping.steps == 100
+
+
+def test_minutes_of_the_command_line_let_go_of_a_recipes_steps_between_checkpoints() -> None:
+    train = load_recipe("demo", ["--student.train.checkpoint_minutes", "2"]).student.train
+    assert (train.checkpoint_minutes, train.checkpoint_every) == (2, 0)

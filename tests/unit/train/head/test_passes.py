@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch.nn.functional import normalize
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from embedge.train.head.margins import Margin
@@ -83,3 +84,48 @@ def test_a_head_in_half_precision_is_near():
     assert half(sample()).total.item() == pytest.approx(whole(sample()).total.item(), rel=0.02)
     adapting = made("adadistill", KEPT, head_dtype="bf16")
     assert adapting.shared.rows.dtype == torch.float32
+
+
+def test_the_cosine_with_the_margin_is_not_rounded():
+    """As exact as with the same rows in full precision, where nobody else is near."""
+    draw = torch.Generator().manual_seed(1)
+    rows = normalize(torch.randn(CLASSES, DIM, generator=draw)).bfloat16()
+    labels = torch.arange(BATCH)
+    near = rows[:BATCH].float() + 0.3 * torch.randn(BATCH, DIM, generator=draw)
+    found = []
+    for head in (rows, rows.double()):
+        leaf = near.to(torch.float64 if head.dtype == torch.float64 else torch.float32)
+        target = read_head(leaf, head, KEPT)._on_target(labels)
+        found.append(target.double())
+    assert (found[0] - found[1]).abs().max() < 1e-6
+    rounded = read_head(near, rows, KEPT).cosines.gather(1, labels[:, None])[:, 0]
+    assert (rounded - found[1]).abs().max() > 1e-4, "what the products in half precision give"
+
+
+@pytest.mark.parametrize("name", ["scratch", "th-kd"])
+def test_a_head_that_is_trained_is_multiplied_in_half_and_learns_in_full(name):
+    found = []
+    for kind in ("fp32", "bf16"):
+        method, asked = made(name, KEPT, head_dtype=kind), sample()
+        with seeded(7):
+            torch.nn.init.normal_(method.head)
+        with _Products() as products:
+            method(asked).total.backward()
+        assert products.kinds == {torch.float32 if kind == "fp32" else torch.bfloat16}
+        assert method.head.dtype == method.head.grad.dtype == torch.float32
+        found.append((asked.student.grad, method.head.grad))
+    for whole, half in zip(*found):
+        assert 0 < (half - whole).norm() <= 3e-2 * whole.norm()
+
+
+class _Products(TorchDispatchMode):
+    """What kinds of numbers are multiplied."""
+
+    def __init__(self):
+        super().__init__()
+        self.kinds = set()
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        if op is torch.ops.aten.mm.default:
+            self.kinds.add(args[0].dtype)
+        return op(*args, **(kwargs or {}))

@@ -1,6 +1,7 @@
 """What the loop offers beside its steps: parts of a batch, watching, stopping early, curves."""
 
 import csv
+import threading
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from embedge.train.data.dataset import FaceSet
 from embedge.train.data.feeding.batches import Batches
 from embedge.train.distil import Lesson, train_student
 from embedge.train.head.margins import Margin
-from embedge.train.loop import training
+from embedge.train.loop import checkpoint, training
 from embedge.train.loop.checks import TrainingChecks
 from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.training import fit
@@ -221,6 +222,48 @@ def test_sgd_has_the_momentum_and_the_decay_that_it_is_told(faces, tmp_path):
         assert made.param_groups[0]["nesterov"] is wanted.nesterov
         decays = [group["weight_decay"] for group in made.param_groups]
         assert decays == [0.1, 0.1 if wanted.decay_norms else 0.0]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_on_a_gpu_the_optimizer_takes_one_kernel_for_all(optimizer, device):
+    made = training._optimizer(Tiny(), nn.Module(), changed(optimizer=optimizer, device=device))
+    assert [bool(group["fused"]) for group in made.param_groups] == [device == "cuda"] * 2
+
+
+def test_a_checkpoint_is_written_while_steps_go_on(faces, tmp_path, monkeypatch):
+    later, write = threading.Event(), checkpoint.HeldState.write
+
+    def slow(self, path):
+        assert later.wait(20), "the training waited for the disk"
+        write(self, path)
+
+    class Source(Batches):
+        def at(self, step):
+            if step == 4:
+                later.set()
+            return super().at(step)
+
+    monkeypatch.setattr(checkpoint.HeldState, "write", slow)
+    trained(faces, tmp_path, changed(checkpoint_every=2), source=Source)
+    assert (tmp_path / "s.training.safetensors").is_file()
+
+
+def test_checkpoints_go_by_minutes(faces, tmp_path, monkeypatch):
+    """A step takes a minute here: of twelve every fifth is due, and the last."""
+    now, saved, forward = [0.0], [], Tiny.forward
+
+    def minute(self, x):
+        now[0] += 60.0
+        return forward(self, x)
+
+    monkeypatch.setattr(Tiny, "forward", minute)
+    monkeypatch.setattr(training.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(
+        training.Checkpoints, "write", lambda self, state, log: saved.append(state.step)
+    )
+    trained(faces, tmp_path, changed(steps=12, checkpoint_every=0))
+    assert saved == [5, 10, 12]
 
 
 def test_epochs_see_every_picture_so_often(faces, tmp_path):

@@ -10,6 +10,7 @@ from torch.nn.functional import normalize
 from embedge.progress import Progress
 from embedge.train.data.dataset import FaceSet
 from embedge.train.data.feeding.batches import Batches
+from embedge.train.distil import CachedTeacher
 from embedge.train.head.margins import Margin
 from embedge.train.loop import training
 from embedge.train.loop.checks import TrainingChecks
@@ -18,6 +19,7 @@ from embedge.train.methods import Ingredients, Weights, method_named
 from embedge.train.models.mobilefacenet import mobilefacenet
 from embedge.train.models.quick.compiled import switched_off
 from embedge.train.seeds import seeded
+from embedge.train.teachers.making.shape import shaped_map
 
 STEPS, BATCH, PEOPLE, DIM = 12, 8, 6, 16
 SCHEDULE = Schedule(
@@ -54,12 +56,14 @@ def trained(
     source=Batches,
     watch=None,
     schedule=SCHEDULE,
+    quality=0.0,
 ):
     monkeypatch.setattr(training, "device_of", lambda schedule: torch.device(device))
     with seeded(1):
         rows, head = torch.randn(len(faces), DIM), normalize(torch.randn(PEOPLE, DIM))
         network = mobilefacenet(DIM, scale=1, width=0.125)
-        margin, weights = Margin(m2=0.2, scale=16.0), Weights(a=0.5, beta=1.0, temperature=2.0)
+        margin = Margin(m2=0.2, scale=16.0, quality=quality)
+        weights = Weights(a=0.5, beta=1.0, temperature=2.0)
         chosen = method_named(method, Ingredients(PEOPLE, DIM, head, margin, weights))
     log = training.fit(
         "s",
@@ -83,7 +87,10 @@ def agree(log, other):
             assert values == pytest.approx(other[name], rel=2e-3, abs=1e-3), name
 
 
-@pytest.mark.parametrize("method", ["scratch", "kd", "l2e", "rkd", "proxyless", "th-kd", "gkd"])
+METHODS = ["scratch", "kd", "l2e", "rkd", "proxyless", "th-kd", "gkd", "adadistill"]
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_it_learns_there_what_it_learns_here(faces, tmp_path, monkeypatch, method):
     monkeypatch.setattr(training, "_RECORDED_EVERY", 1)
     few = SCHEDULE.model_copy(update={"steps": 3})
@@ -105,6 +112,15 @@ def test_the_host_waits_for_figures_alone(faces, tmp_path, monkeypatch):
     assert pictures <= transfers["to the device"] <= pictures + parameters, "bytes, not floats"
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("quality", [0.0, 0.4])
+def test_no_method_makes_the_host_wait(faces, tmp_path, monkeypatch, method, quality):
+    few = SCHEDULE.model_copy(update={"steps": 2, "checkpoint_every": 9})
+    waits.clear()
+    trained(*(faces, tmp_path, PRETEND, monkeypatch), method=method, schedule=few, quality=quality)
+    assert not waits
+
+
 def test_killed_with_an_average_it_resumes_there(faces, tmp_path, monkeypatch):
     few = SCHEDULE.model_copy(update={"steps": 6, "checkpoint_every": 3})
     whole, log = trained(faces, tmp_path / "whole", PRETEND, monkeypatch, schedule=few)
@@ -121,6 +137,21 @@ def test_watched_there_it_keeps_the_same_best(faces, tmp_path, monkeypatch):
     best = load_file(tmp_path / "s.best.safetensors")
     assert log["watch"]["step"] == [4, 8, 12]
     assert all(torch.equal(best[name], there[name]) for name in there)
+
+
+def test_a_map_that_was_shaped_there_comes_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "device_of", lambda schedule: PRETEND)
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(24, DIM)).astype(np.float16)
+    with seeded(1):
+        frozen = Ingredients.of_frozen_head(normalize(torch.randn(PEOPLE, 4)), Margin(m2=0.2))
+    matrix, _ = shaped_map(
+        *(CachedTeacher(rows), frozen, np.arange(24) % PEOPLE, SCHEDULE),
+        seed=1,
+        folder=tmp_path,
+        progress=Progress(quiet=True),
+    )
+    assert matrix.numpy().shape == (4, DIM)
 
 
 def test_a_mixture_of_devices_is_noticed():

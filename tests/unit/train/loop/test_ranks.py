@@ -9,6 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from embedge.errors import EmbedgeError
+from embedge.train.loop import ranks
+
 CHILD = Path(__file__).parents[3] / "support" / "rank_child.py"
 
 
@@ -27,16 +30,17 @@ def trained(processes, method, out):
 
 
 @pytest.mark.parametrize(
-    ("method", "ranks"),
+    ("method", "many"),
     [
         ("th-kd", 2),
         ("rkd", 2),
         pytest.param("adadistill", 2, marks=pytest.mark.slow),
+        pytest.param("adadistill", 4, marks=pytest.mark.slow),
         pytest.param("th-kd", 4, marks=pytest.mark.slow),
     ],
 )
-def test_several_ranks_equal_one_after_twenty_steps(tmp_path, method, ranks):
-    one, several = (trained(n, method, tmp_path / str(n)) for n in (1, ranks))
+def test_several_ranks_equal_one_after_twenty_steps(tmp_path, method, many):
+    one, several = (trained(n, method, tmp_path / str(n)) for n in (1, many))
     assert one.keys() == several.keys()
     for name in one:
         if one[name].is_floating_point():
@@ -44,3 +48,21 @@ def test_several_ranks_equal_one_after_twenty_steps(tmp_path, method, ranks):
             assert (several[name] - one[name]).abs().max() <= allowed, name
         else:
             assert torch.equal(several[name], one[name]), name
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    for name, value in {"WORLD_SIZE": "3", "RANK": "2", "LOCAL_RANK": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    told = pytest.raises(EmbedgeError, match=r"E-NO-GPU: process 3 .*: 2 are .*per-node 2")
+    with told, ranks.joined("cuda"):
+        pass
+
+
+def test_whoever_loses_another_says_so(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(ranks.distributed, "init_process_group", lambda *_, **__: None)
+    with pytest.raises(EmbedgeError, match="E-RANK: another process stopped"), ranks.joined():
+        raise RuntimeError("[pair.cc:547] Connection closed by peer [127.0.0.1]:5")
+    with pytest.raises(RuntimeError, match="a fault of ours"), ranks.joined():
+        raise RuntimeError("a fault of ours")

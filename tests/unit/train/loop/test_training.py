@@ -100,6 +100,13 @@ def test_every_picture_is_seen_once_an_epoch(faces):
     assert sorted(seen.tolist()) == list(range(20))
 
 
+def test_a_batch_of_several_epochs_is_whole(faces):
+    """Twenty pictures in batches of fifty-four: each comes as often as any other, but for one."""
+    seen = torch.cat([Batches(faces, 54, seed=1).at(step).index for step in range(2)])
+    assert len(seen) == 108
+    assert set(torch.bincount(seen).tolist()) == {5, 6}
+
+
 def test_a_batch_is_a_function_of_its_step(faces):
     first, again = (Batches(faces, 6, 2, flip=True).at(9) for _ in range(2))
     assert torch.equal(first.images, again.images)

@@ -83,7 +83,7 @@ def test_worker_processes_read_ahead_for_a_teacher_on_a_gpu(faces, tmp_path, mon
         return made_ahead(source, first, last, workers=min(workers, 2), rows=rows)
 
     monkeypatch.setattr(cache, "made_ahead", noted)
-    monkeypatch.setattr(cache.os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(cache, "cores", lambda: 16)
     few = Subset(faces, np.arange(200), "few")
     for device in ("cpu", "cuda"):
         teacher = Counting()
@@ -106,3 +106,22 @@ def test_a_teacher_on_another_device_answers_the_same(tmp_path):
 def test_a_teacher_that_only_runs_here_says_so():
     with pytest.raises(EmbedgeError, match=r"E-NO-GPU.*counting"):
         Counting().placed(Placement("cuda"))
+
+
+def test_a_teacher_of_days_says_so_after_its_first_batch(faces, tmp_path, monkeypatch, capsys):
+    told = Progress()
+    write_cache(tmp_path / "short.npy", Counting(), faces, flip=False, progress=told)
+    assert "about" not in capsys.readouterr().err
+    monkeypatch.setattr(cache, "_LONG", 0.0)
+    write_cache(tmp_path / "long.npy", Counting(), faces, flip=False, progress=told)
+    assert "s on this processor, by its first batch; teacher.device cuda" in capsys.readouterr().err
+
+
+def test_marks_of_an_array_that_is_gone_say_nothing(faces, tmp_path):
+    path = tmp_path / "rows.npy"
+    with pytest.raises(KeyboardInterrupt):
+        write_cache(path, Counting(2500), faces, flip=False, progress=SILENT)
+    path.unlink()
+    again = Counting()
+    write_cache(path, again, faces, flip=False, progress=SILENT)
+    assert again.shown == 3000

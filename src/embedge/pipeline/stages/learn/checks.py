@@ -64,7 +64,7 @@ def checks_of(
     strangers, train = _watched(FaceSet.load(held_out.folder), recipe), recipe.student.train
     rows = None
     if shares:
-        teacher = teacher_of(school.teacher)
+        teacher = teacher_of(school.teacher).placed(recipe.teacher.placement)
 
         def embed(faces: FaceDataset) -> np.ndarray:
             return teacher.embed(faces, what=f"{faces.name}, teacher", progress=run.progress)

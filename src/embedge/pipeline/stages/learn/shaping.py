@@ -36,6 +36,7 @@ from embedge.train.data import FaceDataset
 from embedge.train.loop import ranks
 from embedge.train.loop.curves import Curves
 from embedge.train.loop.schedule import Schedule
+from embedge.train.methods import Ingredients
 from embedge.train.teachers import (
     MappedTeacher,
     TorchTeacher,
@@ -145,6 +146,7 @@ def _shaped(run: Run, recipe: Recipe, school: School, first: Stage) -> School:
         "margin": wanted.margin.model_dump(mode="json"),
         "seed": recipe.seed,
         "flip": recipe.data.flip,
+        **({} if wanted.head_dtype == "fp32" else {"head_dtype": wanted.head_dtype}),
     }
     after, training = [school.faces, school.teacher, first], None
     if wanted.shape == "map":
@@ -201,15 +203,18 @@ def _reshaped(
 ) -> Curves:
     return shaped_network(
         network,
-        head,
+        _frozen(recipe, head),
         faces,
         schedule,
-        recipe.distill.margin,
         seed=recipe.seed,
         flip=recipe.data.flip,
         folder=folder,
         progress=run.progress,
     )
+
+
+def _frozen(recipe: Recipe, head: Tensor) -> Ingredients:
+    return Ingredients.of_frozen_head(head, recipe.distill.margin, recipe.distill)
 
 
 def _trial_shaping(run: Run, recipe: Recipe, school: School) -> Training:
@@ -237,10 +242,9 @@ def _shaping_map(
             )
         matrix, curves = shaped_map(
             cached(cache),
-            normalize(head_of(first, OWN_HEAD)),
+            _frozen(recipe, normalize(head_of(first, OWN_HEAD))),
             faces_of(school.faces).labels,
             recipe.distill.shaping,
-            recipe.distill.margin,
             seed=recipe.seed,
             folder=folder,
             progress=run.progress,

@@ -87,12 +87,17 @@ def _trained_teacher(run: Run, recipe: Recipe, faces: Stage) -> Stage:
             seed=recipe.seed,
             out=folder / "teacher.safetensors",
             progress=run.progress,
+            flip=recipe.data.flip,
+            weights=recipe.distill,
         )
         return TeacherFacts(curves)
 
     foreign = {"source", "file", "head_shards", "preprocessing", "probe_steps"}
     foreign |= {"device", "amp", "batch"}
     inputs = {"teacher": wanted.model_dump(mode="json", exclude=foreign), "seed": recipe.seed}
+    inputs |= {"flip": True} if recipe.data.flip else {}
+    half = recipe.distill.head_dtype
+    inputs |= {} if half == "fp32" else {"head_dtype": half}
     return run.stage(
         "teacher",
         inputs,

@@ -20,29 +20,36 @@ def stretch(budget, what):
     return found
 
 
+SHARDS = ("--teacher.head_shards", "[w.pt]")
+ASKED, TAUGHT = "teacher's embeddings", ["student", "evaluation"]
+
+
 @pytest.mark.parametrize(
-    ("method", "stretches"),
+    ("method", "more", "stretches"),
     [
-        ("th-kd", ["teacher's embeddings", "student", "evaluation"]),
-        ("proxyless", ["student", "evaluation"]),
-        ("scratch", ["student", "evaluation"]),
-        (
-            "sh-kd",
-            ["first student", "teacher, shaped", "teacher's embeddings", "student", "evaluation"],
-        ),
+        ("th-kd", SHARDS, [ASKED, *TAUGHT]),
+        ("th-kd", (), [ASKED, *TAUGHT]),
+        ("proxyless", SHARDS, TAUGHT),
+        ("proxyless", (), [ASKED, *TAUGHT]),
+        ("scratch", SHARDS, TAUGHT),
+        ("sh-kd", SHARDS, ["first student", "teacher, shaped", f"shaped {ASKED}", *TAUGHT]),
+        ("sh-kd", (), [ASKED, "first student", "teacher, shaped", f"shaped {ASKED}", *TAUGHT]),
     ],
 )
-def test_a_method_takes_its_stretches(method, stretches):
-    budget, _, _ = planned(f"ms1mv3-{method}")
+def test_a_method_takes_its_stretches(method, more, stretches):
+    budget, _, _ = planned(f"ms1mv3-{method}", *more)
     assert [one.what for one in budget.stretches] == stretches
     assert stretch(budget, "student").pictures == pytest.approx(30 * MS1MV3.pictures, rel=1e-4)
+    asked = sum(one.pictures for one in budget.stretches if ASKED in one.what)
+    assert budget.disk[ASKED] == asked * 512 * 2
 
 
 def test_both_sides_are_asked_where_pictures_are_mirrored():
-    both, _, _ = planned("ms1mv3-th-kd")
-    one, _, _ = planned("ms1mv3-th-kd", "--data.flip", "false")
-    assert stretch(both, "teacher's embeddings").pictures == 2 * MS1MV3.pictures
-    assert one.disk["teacher's embeddings"] == MS1MV3.pictures * 512 * 2
+    both, _, _ = planned("ms1mv3-th-kd", *SHARDS)
+    one, _, _ = planned("ms1mv3-th-kd", "--data.flip", "false", *SHARDS)
+    assert stretch(both, ASKED).pictures == 2 * stretch(one, ASKED).pictures
+    centres, _, _ = planned("ms1mv3-th-kd", "--data.flip", "false")
+    assert stretch(centres, ASKED).pictures == 2 * MS1MV3.pictures
 
 
 def test_few_cores_are_what_holds_it_up():

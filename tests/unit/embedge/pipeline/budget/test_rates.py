@@ -10,6 +10,16 @@ def test_every_rate_has_a_source_of_a_known_kind():
         assert rate.source.split()[0].rstrip(":,.;") in ("measured", "published", "assumed"), name
 
 
+def test_they_are_told_as_one_would_say_them():
+    told = {name: rate.told for name, rate in RATES.items()}
+    assert told["launch"] == "6 µs a kernel"
+    assert told["context"] == "1.5 GiB a GPU"
+    assert told["compute"] == "30 GFLOP/s a core"
+    assert told["decode"] == "2,145 faces/s a core"
+    assert told["record"] == "5,000 bytes a picture"
+    assert told["head"] == "60 % of the peak"
+
+
 def test_shares_are_shares():
     for name, rate in RATES.items():
         if rate.unit.startswith("of the"):

@@ -1,5 +1,9 @@
 """The page of a budget, and the same as JSON."""
 
+import re
+
+import pytest
+
 from embedge.pipeline.budget.predicting import Faces, Fleet, budget_of
 from embedge.pipeline.budget.rates import GPUS, RATES
 from embedge.pipeline.budget.telling import budget_json, budget_text
@@ -14,7 +18,12 @@ def test_it_says_that_nobody_ran_it_and_where_every_rate_is_from():
     text = budget_text(budget, recipe, FLEET, FEW)
     assert text.splitlines()[0].endswith("predicted, not yet run")
     for name, rate in RATES.items():
-        assert f"  {name}: {rate.value:g} {rate.unit}; {rate.source}" in text
+        assert f"  {name}: {rate.told}; {rate.source}" in text
+    assert "989 TFLOP/s in bfloat16, 4.8 TB/s of memory, 450 GB/s to another; published" in text
+    told = re.findall(r"^.{28} *[\d,]* *[\d,]* +(\d+\.\d+)(?:  |$)", text, re.MULTILINE)
+    *each, together = map(float, told)
+    assert len(each) == len(budget.stretches)
+    assert sum(each) == pytest.approx(together, abs=0.005 * len(told)), "in one unit, to add up"
     for one in budget.stretches:
         assert one.what in text
         assert one.bound in text

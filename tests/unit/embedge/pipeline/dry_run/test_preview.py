@@ -13,6 +13,8 @@ from embedge.pipeline.run import Run, Stage, Training, open_run
 from embedge.pipeline.stages.learn.teacher import TeacherFacts
 from embedge.progress import Progress
 from embedge.train.loop.schedule import Schedule
+from embedge.train.teachers import TorchTeacher
+from embedge.train.teachers.teacher import Placement
 
 
 def with_another(run: Run, recipe: Recipe) -> dict[str, Stage]:
@@ -38,6 +40,23 @@ def test_a_new_stage_is_foreseen_without_more(
     names = [line.split()[0] for line in lines]
     assert names[:4] == ["faces", "teacher", "head", "student-proxyless"]
     assert text.endswith("nothing was written")
+
+
+def test_the_teacher_is_timed_where_it_will_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed, asked = TorchTeacher.placed, []
+
+    def noted(self: TorchTeacher, where: Placement) -> TorchTeacher:
+        asked.append(where)
+        return placed(self, where)
+
+    monkeypatch.setattr(TorchTeacher, "placed", noted)
+    recipe = tiny_recipe(
+        distill__method="proxyless", distill__baseline=False, teacher__amp="bf16", teacher__batch=7
+    )
+    preview_of(tmp_path / "run", recipe, update=False)
+    assert asked == [Placement("cpu", "bf16", 7)]
 
 
 def test_a_folder_of_another_recipe_is_refused(tmp_path: Path) -> None:

@@ -1,8 +1,12 @@
+import os
+import signal
 import threading
 
 import pytest
 
-from embedge.train.data.feeding.feed import feed
+from embedge.errors import EmbedgeError
+from embedge.train.data.feeding import feed as feeding
+from embedge.train.data.feeding.feed import cores, feed
 
 
 def made_ahead(source, first, last):
@@ -42,3 +46,30 @@ def test_a_failure_reaches_the_loop_at_its_own_step():
     assert [next(stream), next(stream)] == [0, 1]
     with pytest.raises(RuntimeError, match="a broken picture"):
         next(stream)
+
+
+class Dies:
+    """In a worker, as one does for which there is no memory."""
+
+    def at(self, step):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_reader_that_was_ended_is_told_with_what_to_do():
+    with pytest.raises(EmbedgeError, match=r"E-READER: .*worker .pid.*--shm-size"):
+        list(feeding.made_ahead(Dies(), 0, 3, workers=1, rows=1))
+
+
+class Fails:
+    def at(self, step):
+        raise RuntimeError("a fault of ours")
+
+
+def test_a_fault_of_ours_in_a_reader_is_no_users_mistake():
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        list(feeding.made_ahead(Fails(), 0, 3, workers=1, rows=1))
+
+
+def test_only_cores_that_the_process_may_use_are_counted(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 5, 7}, raising=False)
+    assert cores() == 3

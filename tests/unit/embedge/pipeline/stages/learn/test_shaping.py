@@ -12,6 +12,9 @@ from embedge.pipeline.stages.learn.head import HeadFacts, School, head_of
 from embedge.pipeline.stages.learn.shaping import learning_stages, school_of
 from embedge.pipeline.stages.learn.students import OWN_HEAD
 from embedge.pipeline.stages.learn.teacher import TeacherFacts, teacher_of
+from embedge.train.loop.curves import Curves
+from embedge.train.methods import Method
+from embedge.train.teachers.making import shape
 
 
 def test_a_reduced_school_keeps_most_of_the_head(run: Run) -> None:
@@ -42,6 +45,26 @@ def test_the_shaped_teacher_speaks_through_the_first_students_head(
     shaped, before = (teacher_of(stages[name]) for name in ("teacher", "original-teacher"))
     assert shaped.kind == ("mapped torch" if shape == "map" else "torch")
     assert not np.allclose(shaped.features(images), before.features(images))
+
+
+@pytest.mark.parametrize("wanted", ["map", "network"])
+def test_it_is_shaped_against_the_head_as_the_recipe_holds_it(
+    run: Run, school: School, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, seen = shape.fit, []
+
+    def noted(
+        name: str, network: object, method: Method, *given: object, **named: object
+    ) -> Curves:
+        seen.append(method)
+        return plain(name, network, method, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(shape, "fit", noted)
+    recipe = tiny_recipe(distill__shape=wanted, distill__head_dtype="bf16", distill__logits_mb=7)
+    learning_stages(run, recipe, "sh-kd", school)
+    (method,) = seen
+    assert method.shared.rows.dtype == torch.bfloat16
+    assert method.weights.logits_mb == 7
 
 
 def test_a_teacher_behind_a_map_is_not_mapped_again(tmp_path: Path) -> None:

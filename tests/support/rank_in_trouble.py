@@ -1,0 +1,106 @@
+"""One rank of a training that is watched and stops early: `torchrun rank_in_trouble.py WHAT OUT`.
+
+WHAT befalls one of them: `nothing`, `loader` (the second cannot read), `killed` (the second, as by
+an operator), `disk` (the first has no room for a checkpoint).
+"""
+
+import errno
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch.nn.functional import normalize
+
+from embedge.errors import EmbedgeError
+from embedge.progress import Progress
+from embedge.train.data.face_set import FaceSet
+from embedge.train.data.feeding.batches import Batches
+from embedge.train.head.margins import Margin
+from embedge.train.loop import checkpoint, ranks, synced_norm
+from embedge.train.loop.checks import TrainingChecks
+from embedge.train.loop.schedule import Schedule
+from embedge.train.loop.training import fit
+from embedge.train.methods import Ingredients, Weights, method_named
+from embedge.train.models import mobilefacenet
+from embedge.train.seeds import seeded
+
+STEPS, BATCH, PEOPLE, EACH, DIM = 50, 8, 6, 4, 16
+RATES = (0.3, 0.2, 0.25, 0.2, 0.1)
+WHAT, OUT = sys.argv[1], Path(sys.argv[2])
+
+
+class Watched(TrainingChecks):
+    """Improves once: with patience for two, the fourth look ends the training."""
+
+    def __call__(self, network: torch.nn.Module) -> dict[str, float]:
+        assert ranks.rank() == 0, "the first one looks for all"
+        return {"eer": next(rates)}
+
+
+class Read(Batches):
+    """Notes which pictures this rank decoded."""
+
+    def at(self, step):
+        second = ranks.rank() == 1
+        if second and WHAT == "loader" and step == 2:
+            raise EmbedgeError("E-DATA-CORRUPT", "the second cannot read", remedy="Mend it")
+        if second and WHAT == "killed" and step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        batch = super().at(step)
+        with (OUT / f"decoded-{ranks.rank()}.txt").open("a") as file:
+            print(step, *batch.index.tolist(), file=file)
+        return batch
+
+
+def unasked(*_: object) -> None:
+    raise AssertionError("batch norms look at their own rank's batch unless asked")
+
+
+def full_disk(self, path: Path) -> None:
+    if int(self.facts["step"]) >= 4:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    written(self, path)
+
+
+def main() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(PEOPLE), EACH)
+    images = rng.integers(0, 256, (len(labels), 112, 112, 3)).astype(np.uint8)
+    faces = FaceSet("patches", images, labels, tuple("abcdef"), "f")
+    with seeded(1):
+        head, rows = normalize(torch.randn(PEOPLE, DIM)), torch.randn(len(labels), DIM)
+        network = mobilefacenet(DIM, scale=1, width=0.125)
+        ingredients = Ingredients(PEOPLE, DIM, head, Margin(m2=0.2, scale=16.0), Weights(a=0.5))
+        method = method_named("th-kd", ingredients)
+    # plain steps: AdamW would magnify the order in which a norm of all gradients is added up
+    schedule = Schedule(steps=STEPS, batch=BATCH, optimizer="sgd", lr=1e-3, warmup=0, amp="fp32")
+    schedule = schedule.model_copy(update={"ema": 0.9, "checkpoint_every": 1})
+    log = fit(
+        "student",
+        network,
+        method,
+        Read(faces, BATCH, 3),
+        schedule,
+        folder=OUT,
+        progress=Progress(quiet=True),
+        teacher=lambda batch: rows[batch.index],
+        watch=Watched(faces, None, every=5, patience=2),
+    )
+    assert log["watch"]["step"] == [5, 10, 15, 20], log["watch"]
+    if ranks.rank() == 0:
+        weights = {k: v.contiguous() for k, v in network.state_dict().items()}
+        save_file(weights, OUT / "end.safetensors")
+
+
+if __name__ == "__main__":
+    rates = iter(RATES)
+    written = checkpoint.HeldState.write
+    synced_norm.all_reduce = unasked
+    if WHAT == "disk":
+        checkpoint.HeldState.write = full_disk
+    with ranks.joined():
+        main()
