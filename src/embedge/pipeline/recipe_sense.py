@@ -54,11 +54,15 @@ def _said(values: Values, defaults: Values) -> Values:
 
 
 def _followed(values: Values) -> Values:
-    """A teacher's file says that the teacher comes from a file."""
-    teacher = values.get("teacher")
-    if not isinstance(teacher, dict) or not teacher.get("file") or "source" in teacher:
-        return values
-    return {**values, "teacher": {"source": "file", **teacher}}
+    """A teacher's file says that the teacher comes from a file, and a number of steps that they
+    are no share of the student's."""
+    teacher, distill = values.get("teacher"), values.get("distill")
+    if isinstance(teacher, dict) and teacher.get("file") and "source" not in teacher:
+        values = {**values, "teacher": {"source": "file", **teacher}}
+    shaping = _section(_section(values, "distill"), "shaping")
+    if isinstance(distill, dict) and any(shaping.get(key) for key in ("steps", "epochs")):
+        values = {**values, "distill": {"shaping_part": None, **distill}}
+    return values
 
 
 def _without_dead(base: Values, given: Values) -> Values:
@@ -133,6 +137,8 @@ def _dead(values: Values) -> Iterator[tuple[str, str, str]]:
     student = _section(values, "student")
     if student.get("dims", "same") != "same" and student.get("dim") is None:
         yield "student", "dims", "it says how student.dim is reached, and that is not given"
+    if "scale" in student and student.get("architecture", "mobilefacenet") != "mobilefacenet":
+        yield "student", "scale", f"it is MobileFaceNet's, not of {student['architecture']}"
     yield from _dead_of_schedules(values)
     qat = _section(_section(values, "int8"), "qat")
     if not qat.get("steps"):

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,28 @@ def test_epochs_of_the_command_line_let_go_of_a_recipes_steps(tmp_path: Path) ->
     file.write_text("student: {train: {epochs: 3, steps: 7}}\n")
     with pytest.raises(EmbedgeError, match=r"student.train.steps: .*epochs says how long"):
         load_recipe(str(file))
+
+
+def test_the_teacher_is_shaped_for_as_many_pictures_as_the_student_sees() -> None:
+    asked = ["--student.train.steps", "100", "--student.train.batch", "32"]
+    recipe = load_recipe("rendered", [*asked, "--distill.shaping.batch", "64"])
+    assert (recipe.shaping.steps, recipe.shaping.batch) == (50, 64)
+    half = load_recipe("rendered", ["--student.train.epochs", "3", "--distill.shaping_part", "0.5"])
+    assert half.shaping.epochs == 1.5
+    longer = load_recipe("rendered", [*asked, "--distill.first_part", "2"])
+    assert longer.of_first().student.train.steps == 200
+
+
+def test_steps_of_the_shaping_are_no_share_of_the_students(tmp_path: Path) -> None:
+    named = load_recipe("rendered", ["--distill.shaping.steps", "7"])
+    assert (named.distill.shaping_part, named.shaping.steps) == (None, 7)
+    file = tmp_path / "again.yaml"
+    for recipe in (named, load_recipe("rendered")):
+        file.write_text(json.dumps(recipe.to_json()))
+        assert load_recipe(str(file)).shaping == recipe.shaping
+
+
+def test_a_scale_is_of_mobilefacenet() -> None:
+    with pytest.raises(EmbedgeError, match=r"student\.scale.*not of repface"):
+        load_recipe("rendered", ["--student.architecture", "repface", "--student.scale", "2"])
+    assert load_recipe("rendered", ["--student.architecture", "repface"]).student.scale == 1
