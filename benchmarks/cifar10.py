@@ -35,6 +35,7 @@ from classify.residual import residual
 from numpy.typing import NDArray
 from PIL import Image
 from provenance import provenance, write_result
+from results_cifar10 import told_of
 from results_page import write_page
 from torch import nn
 from torch.nn.functional import cosine_similarity
@@ -87,7 +88,7 @@ def main() -> None:
             told = study.told(options.seeds, options.methods)
             if not (options.trial or options.held_out):
                 write_result("classification-cifar10", {"provenance": facts, **told})
-    print(json.dumps(told["accuracy"], indent=1))
+    print(told_of(told))
     if not (options.trial or options.held_out):
         write_page()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from provenance import RESULTS
 
-__all__ = ["cifar10"]
+__all__ = ["cifar10", "told_of"]
 
 HEAD = """## CIFAR-10
 
@@ -33,7 +33,14 @@ def cifar10() -> str | None:
     if not path.is_file():
         return None
     found = json.loads(path.read_text())
-    runs = found["runs"]
+    facts = found["provenance"]
+    made = f"`{facts['command']}`, {facts['date'][:10]}, {facts['cores']} cores ({facts['cpu']})."
+    return f"{told_of(found)}\n{PUBLISHED}\n{made}\n"
+
+
+def told_of(found: dict[str, Any]) -> str:
+    """What was found, of every method that is through."""
+    runs = {name: each for name, each in found["runs"].items() if each}
     some = next(iter(runs.values()))
     known = next((each[0]["teacher"] for name, each in runs.items() if name != "sh-kd"), 0.0)
     head = HEAD.format(
@@ -47,9 +54,7 @@ def cifar10() -> str | None:
     ranked = sorted(found["accuracy"].items(), key=lambda item: -item[1]["mean"])
     rows = "\n".join(_row(name, spread, runs[name]) for name, spread in ranked)
     told = "\n".join(filter(None, (_apart(found["pairs"]), _heads(runs))))
-    facts = found["provenance"]
-    made = f"`{facts['command']}`, {facts['date'][:10]}, {facts['cores']} cores ({facts['cpu']})."
-    return f"{head}{rows}\n\n{told}\n{PUBLISHED}\n{made}\n"
+    return f"{head}{rows}\n\n{told}"
 
 
 def _row(name: str, spread: dict[str, float], runs: list[dict[str, Any]]) -> str:
@@ -91,7 +96,7 @@ def _pair(one: dict[str, Any]) -> str:
 
 def _heads(runs: dict[str, list[dict[str, Any]]]) -> str:
     """What the head that SH-KD shares is worth, by whom it is spoken through."""
-    if "sh-kd" not in runs or "scratch" not in runs or not runs["sh-kd"]:
+    if "sh-kd" not in runs or "scratch" not in runs:
         return ""
     first, shaped = _mean(runs["scratch"], "accuracy"), _mean(runs["sh-kd"], "teacher")
     other = next((each for name, each in runs.items() if name not in ("sh-kd", "scratch")), None)
