@@ -56,7 +56,7 @@ class RepConv(nn.Module):
     def folded(self) -> nn.Sequential:
         """The one convolution, as it is in evaluation, and the activation."""
         weight, bias = (sum(parts) for parts in zip(*self._branches()))
-        inputs, outputs, stride = self.wide.in_channels, self.wide.out_channels, self.wide.stride
+        inputs, outputs, stride = self.wide.in_channels, self.wide.out_channels, self.wide.stride[0]
         convolution = nn.Conv2d(inputs, outputs, 3, stride, 1)
         convolution.load_state_dict({"weight": weight, "bias": bias})
         return nn.Sequential(convolution, copy.deepcopy(self.activation))

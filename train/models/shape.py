@@ -15,7 +15,7 @@ Architecture = Literal["mobilefacenet", "repface"]
 @dataclass(frozen=True, slots=True)
 class StudentShape:
     architecture: Architecture = "mobilefacenet"
-    scale: int = 1
+    scale: Literal[1, 2, 4] = 1
     """MobileFaceNet's"""
     width: float = 1.0
     depth: float = 1.0
