@@ -1,6 +1,8 @@
 """Shapes and times cross between machines whole, and a device times what it was given."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -89,3 +91,27 @@ def test_a_shape_says_its_keys_of_the_recipe():
         "depth": 1.0,
         "activation": "relu",
     }
+
+
+FORBID = """
+import sys
+class Forbid:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "onnx", "pydantic", "yaml", "rich", "safetensors"}:
+            raise ImportError(f"{name} is not part of the base install")
+        if name.startswith(("embedge.train", "embedge.export", "embedge.pipeline")):
+            raise ImportError(f"{name} is not on the device")
+sys.meta_path.insert(0, Forbid())
+from embedge.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_device_with_the_base_install_measures(folder, tmp_path):
+    out = tmp_path / "device.json"
+    arguments = ["fit-to", "--measure", str(folder), "--device", str(out), "--seconds", "0.4"]
+    done = subprocess.run(
+        [sys.executable, "-c", FORBID, *arguments], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(DeviceTimes.read(out).times) == 2
