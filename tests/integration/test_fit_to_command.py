@@ -57,6 +57,19 @@ def test_the_shape_it_finds_is_within_the_limit_and_fits_a_recipe(device, tmp_pa
     assert again.stdout == done.stdout
 
 
+def test_this_machine_is_measured_once_for_a_run_folder(tmp_path):
+    grid = ["--widths", "0.125", "--depths", "0.5", "--activations", "relu", "--dim", "32"]
+    asked = ["--latency", "5000ms", "--recipe", TINY, "--steps", "2", "--train", "1", *grid]
+    asked += ["--architectures", "repface", "--seconds", "0.5", "--out", tmp_path / "run"]
+    done = fit_to(*asked)
+    assert done.returncode == 0, done.stderr
+    assert "repface-w0.125-d0.5-relu-32 errs least" in done.stdout
+    times = (tmp_path / "run" / "device.json").read_bytes()
+    again = fit_to(*asked)
+    assert again.stdout == done.stdout
+    assert (tmp_path / "run" / "device.json").read_bytes() == times
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

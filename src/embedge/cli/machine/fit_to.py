@@ -85,15 +85,12 @@ def _fit(options: argparse.Namespace, progress: "Progress") -> None:
 
     overrides = ["--student.train.steps", str(options.steps), *options.overrides]
     recipe = load_recipe(options.recipe, overrides)
-    if options.device is None:
-        folder = options.out / "shapes"
-        _written(folder, options, recipe.student.dim or options.dim, progress)
-        device = _measured(folder, options, progress)
-    else:
-        device = DeviceTimes.read(options.device)
-    wanted = shortlist(device, options.latency, options.train, options.precision or ())
-    progress.say(f"learning: {', '.join(fit.shape.name for fit in wanted)}")
+    given = None if options.device is None else DeviceTimes.read(options.device)
     with open_run(options.out, recipe.to_json(), progress, update=True) as work:
+        dim = recipe.student.dim or options.dim
+        device = given or _this_machine(work.folder, options, dim, progress)
+        wanted = shortlist(device, options.latency, options.train, options.precision or ())
+        progress.say(f"learning: {', '.join(fit.shape.name for fit in wanted)}")
         found = fitted(work, recipe, wanted, range(options.seeds))
         figures, keys = keep(work, found, device, options.latency), fragment(work, found[0])
     print(told(found, device, shown_fmr(recipe)))
@@ -102,6 +99,19 @@ def _fit(options: argparse.Namespace, progress: "Progress") -> None:
         f"\n{best.shape.name} errs least within {options.latency:g} ms ({best.timing.ms:.2f} ms)."
     )
     print(f"its keys: {keys}\nfigures:  {figures}")
+
+
+def _this_machine(
+    folder: Path, options: argparse.Namespace, dim: int, progress: "Progress"
+) -> "DeviceTimes":
+    """Measured once for a run folder: a second call chooses by the same times."""
+    from embedge.bench.fitting.shapes import DeviceTimes
+
+    kept = folder / "device.json"
+    if not kept.is_file():
+        _written(folder / "shapes", options, dim, progress)
+        _measured(folder / "shapes", options, progress).write(kept)
+    return DeviceTimes.read(kept)
 
 
 def _written(folder: Path, options: argparse.Namespace, dim: int, progress: "Progress") -> None:
