@@ -249,16 +249,16 @@ def _paces(out: Path) -> tuple[float, float, float]:
 
 
 def _pace(make: Callable[[], nn.Module], views: Views) -> float:
-    """Of eighteen steps: what twenty take longer than two."""
-    taken = []
-    for steps in (2, 20):
+    """Of twenty steps, once a few have warmed everything up."""
+    seconds = 0.0
+    for steps in (3, 20):
         schedule, quiet = SCHEDULE.trial(steps), Progress(quiet=True)
         with TemporaryDirectory(prefix="embedge-pace-") as name:
             contest = Contest(views, make, make, schedule, 0, Path(name), quiet)
             began = time.perf_counter()
             contest.trained_teacher()
-            taken.append(time.perf_counter() - began)
-    return 18 * SCHEDULE.batch / (taken[1] - taken[0])
+            seconds = time.perf_counter() - began
+    return 20 * SCHEDULE.batch / seconds
 
 
 def _size(network: nn.Module) -> dict[str, int]:
