@@ -1,4 +1,4 @@
-"""TH-KD, SH-KD and ProxylessKD against KD on scikit-learn's digits: offline, minutes, many seeds.
+"""TH-KD, SH-KD, L2E, ProxylessKD and KD on scikit-learn's digits: offline, minutes, many seeds.
 
     python benchmarks/classification_digits.py [--teacher PATH --student PATH --seeds N]
 
@@ -51,7 +51,7 @@ def main() -> None:
     runs = [_run(options, seed) for seed in range(options.seeds)]
     accuracy = {name: _spread([run[name] for run in runs]) for name in runs[0]}
     for name, found in accuracy.items():
-        print(f"{name:<8} {100 * found['mean']:6.2f} ± {100 * found['sd']:.2f} %")
+        print(f"{name:<24} {100 * found['mean']:6.2f} ± {100 * found['sd']:.2f} %")
     more = {"learn": LEARN, "seeds": options.seeds, "accuracy": accuracy, "runs": runs}
     write_result(
         "classification-digits", {"provenance": provenance("torch", "scikit-learn"), **more}
@@ -72,7 +72,8 @@ def _run(options: argparse.Namespace, seed: int) -> dict[str, float]:
             Progress(quiet=True),
         )
         teacher = contest.trained_teacher()
-        found = {"teacher": accuracy_of(teacher, judge)}
+        shaped = accuracy_of(contest.shaped(teacher), judge)
+        found = {"teacher": accuracy_of(teacher, judge), "teacher shaped for sh-kd": shaped}
         for method in CLASSIFY_METHODS:
             found[method] = accuracy_of(contest.distilled(method, teacher), judge)
     return found

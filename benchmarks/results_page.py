@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance import RESULTS
+from results_cifar10 import cifar10
 from results_evidence import evidence
 
 from embedge.files import write_text
@@ -56,7 +57,8 @@ from a random start with four times the rate.
 
 
 def write_page() -> None:
-    sections = [HEAD, *filter(None, (_real(), _rendered(), _digits(), _bridges(), evidence()))]
+    parts = (_real(), _rendered(), cifar10(), _digits(), _bridges(), evidence())
+    sections = [HEAD, *filter(None, parts)]
     write_text(DOCS / "results.md", "\n".join(sections))
     print(f"written: {DOCS / 'results.md'}")
 

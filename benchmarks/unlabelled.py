@@ -44,7 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     facts = provenance("torch", "onnxruntime")
     facts["command"] = f"python benchmarks/unlabelled.py REAL_FOLDER {_said(options)}"
-    recipe = _recipe(options)
+    recipe = recipe_of(options)
     recipe = with_steps(options.out / "students", recipe, options.minutes)
     began = time.monotonic()
     with open_run(options.out / "students", recipe.to_json(), Progress(), update=False) as run:
@@ -64,7 +64,7 @@ def _said(options: argparse.Namespace) -> str:
     return f"--minutes {options.minutes:g} --seeds {options.seeds}{some}"
 
 
-def _recipe(options: argparse.Namespace) -> Recipe:
+def recipe_of(options: argparse.Namespace) -> Recipe:
     real, extra = options.real, options.real / "utk"
     if options.pictures:
         extra = _some(extra, options.pictures, options.out)

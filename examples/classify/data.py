@@ -1,14 +1,35 @@
 """Labelled pictures as tensors, and batches of them by step."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from embedge.train.data.feeding.batches import Batch, Variation
+from embedge.train.data.feeding.feed import Source
 
-__all__ = ["PictureBatches", "Pictures"]
+__all__ = ["Course", "Features", "PictureBatches", "Pictures"]
+
+Features = Callable[[Batch], Tensor]
+
+
+class Course(Protocol):
+    """What there is to learn, and what a teacher says about it."""
+
+    @property
+    def classes(self) -> int: ...
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one picture, as a network is fed."""
+        ...
+
+    def batches(self, size: int, seed: int) -> Source: ...
+    def seen_by(self, name: str, backbone: nn.Module) -> Features:
+        """The teacher of that name's features of a batch."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +45,23 @@ class Pictures:
     @property
     def classes(self) -> int:
         return int(self.labels.max()) + 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.images.shape[1:])
+
+    def batches(self, size: int, seed: int) -> Source:
+        return PictureBatches(self, size, seed)
+
+    def seen_by(self, _: str, backbone: nn.Module) -> Features:
+        """Asked anew about every batch, which no two steps share."""
+
+        def features(batch: Batch) -> Tensor:
+            with torch.no_grad():
+                seen: Tensor = backbone.eval()(batch.images)
+            return seen
+
+        return features
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class MixedHeads(nn.Module):
     def forward(self, sample: Sample) -> Loss:
         terms: dict[str, tuple[float, Tensor]] = {}
         lifted = self._lifted(sample.student)
-        for name, share, logits in self._answers(sample.student, lifted):
+        for name, share, logits in self.answers(sample.student, lifted):
             terms[f"ce-{name}"] = (share, cross_entropy(logits, sample.labels))
             if self.alpha > 0:
                 weight = share * self.alpha * self.temperature**2
@@ -60,12 +60,15 @@ class MixedHeads(nn.Module):
 
     def log_shares(self, features: Tensor) -> Tensor:
         """log p', mixed after the softmax and without leaving the logarithms."""
-        answers = self._answers(features, self._lifted(features))
+        answers = self.answers(features)
         shares = [log_softmax(logits, dim=1) + math.log(share) for _, share, logits in answers]
         return torch.stack(shares).logsumexp(dim=0)
 
-    def _answers(self, features: Tensor, lifted: Tensor) -> list[tuple[str, float, Tensor]]:
+    def answers(
+        self, features: Tensor, lifted: Tensor | None = None
+    ) -> list[tuple[str, float, Tensor]]:
         """Every head that has a share: its name, the share, and its logits."""
+        lifted = self._lifted(features) if lifted is None else lifted
         answers = [("own", 1 - self.a, self.head(features))] if self.a < 1 else []
         if self.a > 0:
             assert self.teacher is not None

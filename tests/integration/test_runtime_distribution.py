@@ -17,6 +17,7 @@ WORKSHOP = (
     "bridge a.onnx b.onnx --faces faces --out m.bridge",
     "compare --methods th-kd --seeds 1 --out run",
     "distill-and-export --recipe rendered --out run",
+    "fit-to --latency 4ms --out run",
     "plan --classes 100 --batch 10",
     "quantize a.onnx --calib faces --target cpu --out b.onnx",
     "train-teacher --recipe rendered --out run",

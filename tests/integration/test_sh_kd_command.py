@@ -120,3 +120,14 @@ def test_a_narrow_student(finished, dims, crossed):
     assert ("cross-space" in {row.stage for row in report.skipped}) is not crossed
     with Bundle.open(out / "tiny.embedge") as bundle:
         assert bundle.contract.dim == 8
+
+
+def test_the_first_student_may_be_taught_and_be_of_the_other_architecture(tmp_path):
+    more = ["--distill.first", "l2e", "--student.architecture", "repface"]
+    done = distill(tmp_path / "run", *more, "--bench.seconds", "0.3")
+    assert done.returncode == 0, done.stderr
+    assert "the shared head names" in done.stdout + done.stderr
+    models = read_report(tmp_path / "run" / "tiny.embedge" / "report.json").models
+    assert [model.name for model in models if model.role == "baseline"] == ["l2e"]
+    names = stage(tmp_path / "run", "head-shaped")["facts"]["names"]
+    assert list(names) == ["first student", "teacher before", "teacher shaped"]

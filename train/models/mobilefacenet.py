@@ -11,12 +11,22 @@ from torch.nn.functional import conv2d
 from embedge.train.models.quick.layers import filtered, normed
 from embedge.train.models.tail import Tailed, with_tail
 
-__all__ = ["Activation", "Depthwise", "MobileFaceNet", "mobilefacenet"]
+__all__ = [
+    "Activation",
+    "ConvBlock",
+    "Depthwise",
+    "GlobalDepthwise",
+    "MobileFaceNet",
+    "activation_of",
+    "initialise",
+    "mobilefacenet",
+    "repeated",
+]
 
 Activation = Literal["prelu", "relu", "relu6"]
 
 
-def _activation(kind: Activation, channels: int) -> nn.Module:
+def activation_of(kind: Activation, channels: int) -> nn.Module:
     match kind:
         case "prelu":
             return nn.PReLU(channels)
@@ -51,7 +61,7 @@ class Depthwise(nn.Conv2d):
         return single and x.shape[2:] == self.kernel_size and self.padding == (0, 0)
 
 
-class _ConvBlock(nn.Module):
+class ConvBlock(nn.Module):
     """Convolution, batch norm and, unless it is linear, an activation."""
 
     def __init__(
@@ -72,7 +82,7 @@ class _ConvBlock(nn.Module):
             nn.BatchNorm2d(outputs),
         ]
         if activation is not None:
-            layers.append(_activation(activation, outputs))
+            layers.append(activation_of(activation, outputs))
         self.layers = nn.Sequential(*layers)
 
     @property
@@ -88,12 +98,12 @@ class _ConvBlock(nn.Module):
         return normed(convolution(x), norm, activation, more)
 
 
-def _block(module: nn.Module) -> _ConvBlock:
-    assert isinstance(module, _ConvBlock)
+def _block(module: nn.Module) -> ConvBlock:
+    assert isinstance(module, ConvBlock)
     return module
 
 
-def _chained(x: Tensor, first: _ConvBlock, depthwise: _ConvBlock) -> Tensor:
+def _chained(x: Tensor, first: ConvBlock, depthwise: ConvBlock) -> Tensor:
     """depthwise(first(x)), and what lies between them never in memory where that can be trained."""
     convolution, norm, activation = first.parts
     filters, norm_after, activation_after = depthwise.parts
@@ -113,11 +123,11 @@ class _Bottleneck(nn.Module):
         super().__init__()
         self.residual = stride == 1
         self.layers = nn.Sequential(
-            _ConvBlock(inputs, hidden, activation=activation),
-            _ConvBlock(
+            ConvBlock(inputs, hidden, activation=activation),
+            ConvBlock(
                 hidden, hidden, 3, stride=stride, padding=1, groups=hidden, activation=activation
             ),
-            _ConvBlock(hidden, outputs, activation=None),
+            ConvBlock(hidden, outputs, activation=None),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -139,13 +149,13 @@ class _Stack(nn.Module):
         return features
 
 
-class _GlobalDepthwise(nn.Module):
+class GlobalDepthwise(nn.Module):
     """A 7x7 depthwise convolution weighs the places of the face, then a linear embedding."""
 
     def __init__(self, channels: int, dim: int):
         super().__init__()
         self.layers = nn.Sequential(
-            _ConvBlock(channels, channels, 7, groups=channels, activation=None),
+            ConvBlock(channels, channels, 7, groups=channels, activation=None),
             nn.Flatten(),
             nn.Linear(channels, dim, bias=False),
             nn.BatchNorm1d(dim),
@@ -160,7 +170,8 @@ class MobileFaceNet(Tailed):
     """112x112 pictures in [-1, 1] to embeddings that are not yet normalised.
 
     `scale` widens the trunk but not the bottlenecks, as insightface does; `width` scales all
-    channels, bottlenecks and tail too, for students smaller than the published ones.
+    channels, bottlenecks and tail too, for students smaller than the published ones; `depth` the
+    number of residual bottlenecks.
     """
 
     def __init__(
@@ -169,6 +180,7 @@ class MobileFaceNet(Tailed):
         *,
         scale: int = 2,
         width: float = 1.0,
+        depth: float = 1.0,
         activation: Activation = "prelu",
     ):
         super().__init__()
@@ -180,21 +192,19 @@ class MobileFaceNet(Tailed):
         narrow, wide, tail = channels(64 * scale), channels(128 * scale), channels(512)
         self.layers = nn.ModuleList(
             [
-                _ConvBlock(3, narrow, 3, stride=2, padding=1, activation=activation),
-                _ConvBlock(
-                    narrow, narrow, 3, padding=1, groups=channels(64), activation=activation
-                ),
+                ConvBlock(3, narrow, 3, stride=2, padding=1, activation=activation),
+                ConvBlock(narrow, narrow, 3, padding=1, groups=channels(64), activation=activation),
                 _Bottleneck(narrow, narrow, channels(128), 2, activation),
-                _Stack(4, narrow, channels(128), activation),
+                _Stack(repeated(4, depth), narrow, channels(128), activation),
                 _Bottleneck(narrow, wide, channels(256), 2, activation),
-                _Stack(6, wide, channels(256), activation),
+                _Stack(repeated(6, depth), wide, channels(256), activation),
                 _Bottleneck(wide, wide, channels(512), 2, activation),
-                _Stack(2, wide, channels(256), activation),
+                _Stack(repeated(2, depth), wide, channels(256), activation),
             ]
         )
-        self.conv_sep = _ConvBlock(wide, tail, activation=activation)
-        self.features = _GlobalDepthwise(tail, dim)
-        self.apply(_initialise)
+        self.conv_sep = ConvBlock(wide, tail, activation=activation)
+        self.features = GlobalDepthwise(tail, dim)
+        self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
         stem, depthwise, *trunk = self.layers
@@ -204,7 +214,12 @@ class MobileFaceNet(Tailed):
         return with_tail(x, lambda y: self.features(self.conv_sep(y)), full=self.fp32_tail)
 
 
-def _initialise(module: nn.Module) -> None:
+def repeated(blocks: int, depth: float) -> int:
+    """At least one is left."""
+    return max(1, round(blocks * depth))
+
+
+def initialise(module: nn.Module) -> None:
     """By what a filter reads: counted by what it feeds, as arcface_torch does, depthwise filters
     begin so small that the first steps of AdamW, which knows no scale, drown them."""
     if isinstance(module, nn.Conv2d | nn.Linear):
@@ -212,7 +227,12 @@ def _initialise(module: nn.Module) -> None:
 
 
 def mobilefacenet(
-    dim: int = 512, *, scale: int = 2, width: float = 1.0, activation: Activation = "prelu"
+    dim: int = 512,
+    *,
+    scale: int = 2,
+    width: float = 1.0,
+    depth: float = 1.0,
+    activation: Activation = "prelu",
 ) -> MobileFaceNet:
     """The published `mbf` (scale 2: 2.06 M parameters, 437 M MACs) and its smaller relatives."""
-    return MobileFaceNet(dim, scale=scale, width=width, activation=activation)
+    return MobileFaceNet(dim, scale=scale, width=width, depth=depth, activation=activation)

@@ -1,6 +1,7 @@
 """The last layers of a network, which may be computed in full precision behind a rounded trunk."""
 
 from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,12 @@ class Tailed(nn.Module):
     """A network that makes its embedding in a tail behind the trunk."""
 
     fp32_tail = False
+    dim: int
+    """of the embedding"""
+
+    def folded(self) -> Self:
+        """The network for use only, where it learns in another form."""
+        return self
 
 
 def with_tail(x: Tensor, tail: Callable[[Tensor], Tensor], *, full: bool) -> Tensor:

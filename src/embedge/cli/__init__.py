@@ -43,6 +43,7 @@ COMMANDS = {
         "machine.bench",
         "latency, throughput and load patterns of a bundle here",
     ),
+    "fit-to": ("machine.fit_to", "a student's shape from the milliseconds a device allows"),
     "gate": (
         "proof.gate",
         "hold a report against a policy, for continuous integration",

@@ -12,6 +12,7 @@ from embedge.runtime.contract import Feeding
 from embedge.train.head.margins import Margin
 from embedge.train.loop.schedule import Positive, Schedule
 from embedge.train.methods.parts.method import Share, Weights
+from embedge.train.models.shape import Architecture, StudentShape
 from embedge.train.section import Section
 from embedge.train.teachers.teacher import Placement
 
@@ -111,15 +112,24 @@ class Teacher(Section):
     train: Schedule = Schedule(steps=3000)
 
     @property
+    def opens(self) -> bool:
+        """Whether it is a network that can be trained again, and no graph."""
+        return self.source != "file" or str(self.file).endswith((".safetensors", ".pt", ".pth"))
+
+    @property
     def placement(self) -> Placement:
         return Placement(self.device, self.amp, self.batch)
 
 
 class Student(Section):
+    architecture: Architecture = "mobilefacenet"
+    """or `repface`: plain convolutions that learn as three each, for processors that run INT8"""
     scale: Literal[1, 2, 4] = 1
     """MobileFaceNet's: 1 has 1.20 M parameters, 2 is insightface's `mbf` with 2.06 M (at 512-d)"""
     width: Annotated[float, Field(gt=0, le=1)] = 1.0
     """scales every channel, for students smaller than the published ones"""
+    depth: Annotated[float, Field(gt=0, le=2)] = 1.0
+    """scales the number of blocks"""
     dim: Positive | None = None
     """of its embedding; the teacher's unless given"""
     dims: Literal["same", "pca", "projection"] = "same"
@@ -128,20 +138,33 @@ class Student(Section):
     start: Literal["random", "teacher"] = "random"
     """`teacher`: begin as a slice of a teacher that is a MobileFaceNet at least as wide, its
     filters in fewer directions and fitted by least squares; far ahead of a random start, most of
-    all with prelu; needs width 1"""
+    all with prelu; needs width and depth 1"""
     activation: Literal["prelu", "relu", "relu6"] = "prelu"
     """ReLU is the one that INT8 engines run fastest"""
     train: StudentSchedule = StudentSchedule()
+
+    @property
+    def shape(self) -> StudentShape:
+        return StudentShape(self.architecture, self.scale, self.width, self.depth, self.activation)
 
 
 class Distill(Weights):
     method: MethodName = "th-kd"
     """how the student learns"""
-    shape: Literal["network", "map"] = "network"
-    """sh-kd: train the whole teacher again, or only a linear map behind it (any teacher can)"""
+    first: Literal["scratch", "kd", "l2e"] = "scratch"
+    """sh-kd: how the first student learns, whose head the teacher is shaped to"""
+    first_part: Annotated[float, Field(gt=0)] = 1.0
+    """sh-kd: of the student's steps, how many that one takes; a head is worth sharing once its
+    student has learnt to the end"""
+    shape: Literal["auto", "network", "map"] = "auto"
+    """sh-kd: train the whole teacher again, or only a linear map behind it, which any teacher can;
+    `auto` takes the whole one where it is a network of ours in the student's dimension"""
     bridge: str | None = None
     """a map that `embedge bridge` made from the teacher to another network: the student learns what
     the teacher says in that network's space, and may serve a gallery of it"""
+    shaping_part: Annotated[float, Field(gt=0)] | None = 1.0
+    """sh-kd: for how many of the student's pictures the teacher is shaped; null goes by
+    shaping.steps or shaping.epochs, and so does naming one of them"""
     shaping: Schedule = Schedule(steps=300, lr=5e-4)
     """sh-kd: how the teacher is trained to the student's head"""
     margin: Margin = _MARGIN
@@ -252,9 +275,30 @@ class Recipe(Section):
 
     def of_baseline(self) -> Self:
         """That by which the student from scratch is trained."""
-        train = self.student.train.part(self.distill.baseline_part)
-        student = self.student.model_copy(update={"train": train})
+        return self._for_a_part(self.distill.baseline_part)
+
+    @property
+    def beside(self) -> str:
+        """The method of the student that stands beside in the report."""
+        return self.distill.first if self.distill.method == "sh-kd" else "scratch"
+
+    def of_first(self) -> Self:
+        """That by which SH-KD's first student is trained."""
+        return self._for_a_part(self.distill.first_part)
+
+    def _for_a_part(self, share: float) -> Self:
+        student = self.student.model_copy(update={"train": self.student.train.part(share)})
         return self.model_copy(update={"student": student})
+
+    @property
+    def shaping(self) -> Schedule:
+        """How, and for how long, SH-KD's teacher is trained."""
+        part, own, student = self.distill.shaping_part, self.distill.shaping, self.student.train
+        if part is None:
+            return own
+        steps = max(1, round(student.steps * student.batch * part / own.batch))
+        epochs = None if student.epochs is None else student.epochs * part
+        return own.model_copy(update={"steps": steps, "epochs": epochs})
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")

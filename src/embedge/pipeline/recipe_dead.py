@@ -12,7 +12,7 @@ Dead = Iterator[tuple[str, str]]
 
 _TRAINED = ("depth", "channels", "dim", "margin", "train")
 _BROUGHT = ("file", "head_shards", "preprocessing", "probe_steps")
-_SHAPING = ("shape", "shaping")
+_SHAPING = ("first", "first_part", "shape", "shaping", "shaping_part")
 _WATCHED = ("evaluate_every", "patience")
 
 
@@ -23,6 +23,8 @@ def dead_keys(values: Values, methods: Sequence[str] = ()) -> Dead:
     yield from _of_data(_section(values, "data"))
     if student.get("dims", "same") != "same" and student.get("dim") is None:
         yield "student.dims", "it says how student.dim is reached, and that is not given"
+    if "scale" in student and student.get("architecture", "mobilefacenet") != "mobilefacenet":
+        yield "student.scale", f"it is MobileFaceNet's, not of {student['architecture']}"
     yield from _of_distill(distill, methods or (str(distill.get("method", "th-kd")),))
     yield from _of_schedule("teacher.train", _section(_section(values, "teacher"), "train"))
     yield from _of_schedule("student.train", _section(student, "train"), watched=True)

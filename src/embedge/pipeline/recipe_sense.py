@@ -73,11 +73,15 @@ def _said(values: Values, defaults: Values) -> Values:
 
 
 def _followed(values: Values) -> Values:
-    """A teacher's file says that the teacher comes from a file."""
-    teacher = values.get("teacher")
-    if not isinstance(teacher, dict) or not teacher.get("file") or "source" in teacher:
-        return values
-    return {**values, "teacher": {"source": "file", **teacher}}
+    """A teacher's file says that the teacher comes from a file, and a number of steps that they
+    are no share of the student's."""
+    teacher, distill = values.get("teacher"), values.get("distill")
+    if isinstance(teacher, dict) and teacher.get("file") and "source" not in teacher:
+        values = {**values, "teacher": {"source": "file", **teacher}}
+    shaping = _section(_section(values, "distill"), "shaping")
+    if isinstance(distill, dict) and any(shaping.get(key) for key in ("steps", "epochs")):
+        values = {**values, "distill": {"shaping_part": None, **distill}}
+    return values
 
 
 def _without_dead(base: Values, given: Values, methods: Sequence[str]) -> Values:
@@ -135,3 +139,8 @@ def _within(values: Mapping[str, Any], key: str) -> Any:
     for part in key.split("."):
         inside = inside.get(part) if isinstance(inside, dict) else None
     return inside
+
+
+def _section(values: Values, name: str) -> Values:
+    inside = values.get(name)
+    return inside if isinstance(inside, dict) else {}

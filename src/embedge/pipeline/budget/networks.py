@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from embedge.pipeline.recipe import Recipe
-from embedge.train.models import mobilefacenet
 from embedge.train.models.cost import macs_of, parameters_of
 from embedge.train.models.iresnet import iresnet
 
@@ -55,9 +54,6 @@ def teacher_cost(recipe: Recipe) -> PictureCost:
 
 
 def student_cost(recipe: Recipe, dim: int) -> PictureCost:
-    wanted = recipe.student
     with torch.device("meta"):
-        network = mobilefacenet(
-            dim, scale=wanted.scale, width=wanted.width, activation=wanted.activation
-        )
-    return PictureCost.of("MobileFaceNet", dim, network)
+        network = recipe.student.shape.network(dim)
+    return PictureCost.of(type(network).__name__, dim, network)

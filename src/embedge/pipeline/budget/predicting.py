@@ -102,9 +102,9 @@ class _Work:
         if self.recovers:
             yield self._asked("teacher's embeddings", 2)
         if method == "sh-kd":
-            yield self._taught("first student", self.student, schedule, _readings("scratch"))
-            shaping = self.recipe.distill.shaping
-            yield self._taught("teacher, shaped", self.teacher, shaping, ("shared",))
+            first, how = self.recipe.of_first().student.train, self.recipe.distill.first
+            yield self._taught("first student", self.student, first, _readings(how))
+            yield self._taught("teacher, shaped", self.teacher, self.recipe.shaping, ("shared",))
         if self.asks:
             what = "shaped teacher's embeddings" if method == "sh-kd" else "teacher's embeddings"
             yield self._asked(what, 1 + self.recipe.data.flip)
@@ -200,7 +200,7 @@ class _Work:
         trained: list[tuple[PictureCost, Schedule, bool]]
         trained = [(self.student, recipe.student.train, own)]
         if recipe.distill.method == "sh-kd":
-            trained.append((self.teacher, recipe.distill.shaping, False))
+            trained.append((self.teacher, recipe.shaping, False))
         if recipe.teacher.source == "train":
             trained.append((self.teacher, recipe.teacher.train, True))
         return max(

@@ -74,7 +74,10 @@ def compare_methods(
             own = _with_seed(one.recipe, seed, recipe)
             stages = learning_stages(run, own, one.method, school, original)
             judged = judge.student(one.method, own, stages["student"], stages["teacher"])
-            runs.append({"seed": seed, **judged.facts, "train_s": _seconds(stages["student"])})
+            names = stages["head"].facts.get("names") if "head" in stages else None
+            shared = {"shared_head": names} if names else {}
+            seconds = _seconds(stages["student"])
+            runs.append({"seed": seed, **judged.facts, **shared, "train_s": seconds})
             rounds.append(rounds_of(judged))
         results[one.name] = _Result(runs, rounds)
     found = {

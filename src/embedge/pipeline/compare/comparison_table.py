@@ -14,6 +14,8 @@ _LEGEND = (
 )
 _SHAPED = {
     "map": "sh-kd trains two students; its gallery is taken through its teacher's linear map.",
+    "auto": "sh-kd trains two students; its gallery is taken through a linear map where the teacher"
+    " is only a graph, and must be enrolled anew where it is not.",
     "network": "sh-kd trains two students, and a new teacher, which must enrol its gallery anew.",
 }
 

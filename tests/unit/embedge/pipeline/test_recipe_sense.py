@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,28 @@ def test_a_shipped_recipe_for_several_methods_serves_one() -> None:
 def test_minutes_of_the_command_line_let_go_of_a_recipes_steps_between_checkpoints() -> None:
     train = load_recipe("demo", ["--student.train.checkpoint_minutes", "2"]).student.train
     assert (train.checkpoint_minutes, train.checkpoint_every) == (2, 0)
+
+
+def test_the_teacher_is_shaped_for_as_many_pictures_as_the_student_sees() -> None:
+    asked = ["--student.train.steps", "100", "--student.train.batch", "32"]
+    recipe = load_recipe("rendered", [*asked, "--distill.shaping.batch", "64"])
+    assert (recipe.shaping.steps, recipe.shaping.batch) == (50, 64)
+    half = load_recipe("rendered", ["--student.train.epochs", "3", "--distill.shaping_part", "0.5"])
+    assert half.shaping.epochs == 1.5
+    longer = load_recipe("rendered", [*asked, "--distill.first_part", "2"])
+    assert longer.of_first().student.train.steps == 200
+
+
+def test_steps_of_the_shaping_are_no_share_of_the_students(tmp_path: Path) -> None:
+    named = load_recipe("rendered", ["--distill.shaping.steps", "7"])
+    assert (named.distill.shaping_part, named.shaping.steps) == (None, 7)
+    file = tmp_path / "again.yaml"
+    for recipe in (named, load_recipe("rendered")):
+        file.write_text(json.dumps(recipe.to_json()))
+        assert load_recipe(str(file)).shaping == recipe.shaping
+
+
+def test_a_scale_is_of_mobilefacenet() -> None:
+    with pytest.raises(EmbedgeError, match=r"student\.scale.*not of repface"):
+        load_recipe("rendered", ["--student.architecture", "repface", "--student.scale", "2"])
+    assert load_recipe("rendered", ["--student.architecture", "repface"]).student.scale == 1

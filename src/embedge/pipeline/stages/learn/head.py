@@ -47,6 +47,8 @@ class HeadFacts:
     recovered: str | None = None
     """what the class centres look like, where the teacher had no classifier"""
     reduced: int | None = None
+    names: dict[str, float] | None = None
+    """of a shared head that was made here: which share of pictures it names, and by whom"""
 
 
 @dataclass(frozen=True, slots=True)

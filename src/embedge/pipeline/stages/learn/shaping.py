@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -29,10 +31,17 @@ from embedge.pipeline.stages.learn.head import (
     save_head,
     school_cache,
 )
-from embedge.pipeline.stages.learn.students import OWN_HEAD, StudentFacts, student_stage
+from embedge.pipeline.stages.learn.students import (
+    OWN_HEAD,
+    StudentFacts,
+    load_student,
+    student_stage,
+)
 from embedge.pipeline.stages.learn.teacher import TeacherFacts, teacher_of, teacher_stage
 from embedge.runtime.bridge import read_bridge, write_bridge
 from embedge.train.data import FaceDataset
+from embedge.train.data.splits import Subset
+from embedge.train.embed import embed_faces
 from embedge.train.loop import ranks
 from embedge.train.loop.curves import Curves
 from embedge.train.loop.schedule import Schedule
@@ -48,6 +57,8 @@ from embedge.train.teachers.making.shape import shaped_map, shaped_network
 from embedge.train.teachers.mapped import MAP_FILE, principal_map
 
 __all__ = ["learning_stages", "school_of"]
+
+_LOOKED_AT = 2048
 
 
 def school_of(run: Run, recipe: Recipe) -> tuple[School, Stage | None]:
@@ -74,7 +85,7 @@ def learning_stages(
     """All stages up to the student, by the names that the report knows."""
     stages: dict[str, Stage] = {}
     if method == "sh-kd":
-        first = student_stage(run, recipe, "scratch", school)
+        first = student_stage(run, recipe.of_first(), recipe.distill.first, school)
         stages["baseline"] = first
         original = original or school.teacher
         school = _shaped(run, recipe, school, first)
@@ -93,7 +104,7 @@ def _bridged(run: Run, recipe: Recipe, teacher: Stage) -> Stage:
     path = Path(recipe.distill.bridge or "")
     bridge = read_bridge(path)
     if recipe.student.dims == "pca" or (
-        recipe.distill.method == "sh-kd" and recipe.distill.shape == "map"
+        recipe.distill.method == "sh-kd" and recipe.distill.shape != "network"
     ):
         raise EmbedgeError(
             "E-TEACHER-FROZEN",
@@ -139,17 +150,17 @@ def _reduced(run: Run, school: School, dim: int) -> School:
 
 def _shaped(run: Run, recipe: Recipe, school: School, first: Stage) -> School:
     """The teacher that speaks through the first student's classifier."""
-    wanted = recipe.distill
+    wanted, mapped = recipe.distill, _by_map(recipe, school, first)
     inputs = {
-        "shape": wanted.shape,
-        "shaping": wanted.shaping.model_dump(mode="json"),
+        "shape": "map" if mapped else "network",
+        "shaping": recipe.shaping.model_dump(mode="json"),
         "margin": wanted.margin.model_dump(mode="json"),
         "seed": recipe.seed,
         "flip": recipe.data.flip,
         **({} if wanted.head_dtype == "fp32" else {"head_dtype": wanted.head_dtype}),
     }
     after, training = [school.faces, school.teacher, first], None
-    if wanted.shape == "map":
+    if mapped:
         cache = school_cache(run, recipe, school)
         after, work = [*after, cache], _shaping_map(run, recipe, school, first, cache)
     else:
@@ -160,13 +171,49 @@ def _shaped(run: Run, recipe: Recipe, school: School, first: Stage) -> School:
     def head(folder: Path) -> HeadFacts:
         rows = normalize(head_of(first, OWN_HEAD))
         save_head(folder, rows)
-        return HeadFacts("the first student's own classifier", len(rows))
+        names = _named(run, recipe, school, first, teacher, rows)
+        told = ", ".join(f"{share:.1%} ({who})" for who, share in names.items())
+        run.progress.say(f"  of pictures learnt from, the shared head names {told}")
+        return HeadFacts("the first student's own classifier", len(rows), names=names)
 
     def any_head(folder: Path) -> HeadFacts:
         return save_any_head(folder, len(head_of(school.head)), first.read(StudentFacts).dim)
 
-    shaped = run.stage("head-shaped", {}, [first], head, stand_in=any_head)
+    after = [school.faces, school.teacher, first, teacher]
+    shaped = run.stage("head-shaped", {}, after, head, stand_in=any_head)
     return School(school.faces, teacher, shaped)
+
+
+def _named(
+    run: Run, recipe: Recipe, school: School, first: Stage, shaped: Stage, rows: Tensor
+) -> dict[str, float]:
+    """Of some pictures, the share whose person is the head's nearest row: is it worth sharing?"""
+    faces = faces_of(school.faces)
+    some = np.random.default_rng((recipe.data.seed, 5)).permutation(len(faces))[:_LOOKED_AT]
+    looked_at = Subset(faces, np.sort(some), "looked at")
+    labels, what = torch.from_numpy(faces.labels[looked_at.rows]), "the shared head"
+
+    def share(embeddings: NDArray[np.float32]) -> float:
+        nearest = (normalize(torch.from_numpy(embeddings)) @ rows.T).argmax(1)
+        return float((nearest == labels).float().mean())
+
+    found = {}
+    student = load_student(recipe, first)
+    found["first student"] = share(
+        embed_faces(student, looked_at, what=what, progress=run.progress)
+    )
+    for who, stage in (("teacher before", school.teacher), ("teacher shaped", shaped)):
+        known = teacher_of(stage)
+        if known.dim == rows.shape[1]:
+            found[who] = share(known.embed(looked_at, what=what, progress=run.progress))
+    return found
+
+
+def _by_map(recipe: Recipe, school: School, first: Stage) -> bool:
+    if recipe.distill.shape != "auto":
+        return recipe.distill.shape == "map"
+    dim = first.read(StudentFacts).dim
+    return not (recipe.teacher.opens and dim == head_of(school.head).shape[1])
 
 
 def _shaping_network(
@@ -182,7 +229,7 @@ def _shaping_network(
                 remedy="Set distill.shape to map: a linear map behind it is trained instead",
             )
         network: nn.Module = copy.deepcopy(teacher.network)
-        faces, shaping = faces_of(school.faces), recipe.distill.shaping
+        faces, shaping = faces_of(school.faces), recipe.shaping
         curves = _reshaped(run, recipe, network, head, faces, shaping, folder)
         facts = {**teacher.facts, "identities": list(faces.identities), "shaped": True}
         if ranks.rank() == 0:
@@ -227,7 +274,7 @@ def _trial_shaping(run: Run, recipe: Recipe, school: School) -> Training:
             head = head[torch.arange(faces.classes) % teacher.dim]
             _reshaped(run, recipe, network, head, faces, schedule, folder)
 
-    return Training(recipe.distill.shaping.over(school.faces.facts["images"]), trial)
+    return Training(recipe.shaping.over(school.faces.facts["images"]), trial)
 
 
 def _shaping_map(
@@ -244,7 +291,7 @@ def _shaping_map(
             cached(cache),
             _frozen(recipe, normalize(head_of(first, OWN_HEAD))),
             faces_of(school.faces).labels,
-            recipe.distill.shaping,
+            recipe.shaping,
             seed=recipe.seed,
             folder=folder,
             progress=run.progress,

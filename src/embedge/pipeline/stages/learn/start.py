@@ -17,7 +17,8 @@ from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.train.data.feeding.batches import pixels
 from embedge.train.inherit import folded_teacher, slice_into
 from embedge.train.loop.checkpoint import save_network
-from embedge.train.models import MobileFaceNet, mobilefacenet
+from embedge.train.models import MobileFaceNet
+from embedge.train.models.tail import Tailed
 
 __all__ = ["begun", "start_stage"]
 
@@ -51,7 +52,7 @@ def start_stage(run: Run, recipe: Recipe, school: School, dim: int) -> Stage | N
     return run.stage("start", inputs, [school.faces, school.teacher, cache], work)
 
 
-def begun(network: MobileFaceNet, start: Stage | None) -> MobileFaceNet:
+def begun(network: Tailed, start: Stage | None) -> Tailed:
     if start is not None:
         network.load_state_dict(load_file(start.folder / _FILE))
     return network
@@ -59,14 +60,19 @@ def begun(network: MobileFaceNet, start: Stage | None) -> MobileFaceNet:
 
 def _plain(recipe: Recipe, dim: int) -> MobileFaceNet:
     wanted = recipe.student
-    if wanted.width != 1:
-        raise _unfit(f"student.width is {wanted.width:g}")
-    return mobilefacenet(dim, scale=wanted.scale, activation=wanted.activation)
+    for key in ("width", "depth"):
+        if getattr(wanted, key) != 1:
+            raise _unfit(f"student.{key} is {getattr(wanted, key):g}")
+    network = wanted.shape.network(dim)
+    if not isinstance(network, MobileFaceNet):
+        raise _unfit(f"student.architecture is {wanted.architecture}")
+    return network
 
 
 def _unfit(why: str) -> EmbedgeError:
     return EmbedgeError(
         "E-START",
         f"this student cannot begin as a slice of its teacher: {why}",
-        remedy="Give it width 1 and the teacher's dimension, or set student.start to random",
+        remedy="Make it a MobileFaceNet of width and depth 1 and of the teacher's dimension, or set"
+        " student.start to random",
     )

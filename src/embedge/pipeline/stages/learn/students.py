@@ -29,7 +29,7 @@ from embedge.train.loop.checks import TrainingChecks
 from embedge.train.loop.curves import Curves
 from embedge.train.loop.schedule import Schedule
 from embedge.train.methods import METHODS, Ingredients
-from embedge.train.models import MobileFaceNet, mobilefacenet
+from embedge.train.models.tail import Tailed
 from embedge.train.seeds import seeded
 
 __all__ = ["OWN_HEAD", "StudentFacts", "Teaching", "load_student", "shares_space", "student_stage"]
@@ -64,7 +64,7 @@ def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stag
     def train(
         folder: Path,
         schedule: Schedule,
-        network: MobileFaceNet,
+        network: Tailed,
         watch: TrainingChecks | None = None,
     ) -> tuple[Curves, Tensor | None]:
         return train_student(
@@ -192,15 +192,13 @@ def shares_space(student: Stage) -> bool:
     return student.read(StudentFacts).shares_space
 
 
-def load_student(recipe: Recipe, stage: Stage) -> MobileFaceNet:
+def load_student(recipe: Recipe, stage: Stage) -> Tailed:
+    """As it is used: what learnt as several layers is one."""
     network = _new_student(recipe, stage.read(StudentFacts).dim)
     network.load_state_dict(load_file(stage.folder / "student.safetensors"))
-    return network.eval()
+    return network.eval().folded()
 
 
-def _new_student(recipe: Recipe, dim: int) -> MobileFaceNet:
-    wanted = recipe.student
+def _new_student(recipe: Recipe, dim: int) -> Tailed:
     with seeded(recipe.seed):
-        return mobilefacenet(
-            dim, scale=wanted.scale, width=wanted.width, activation=wanted.activation
-        )
+        return recipe.student.shape.network(dim)

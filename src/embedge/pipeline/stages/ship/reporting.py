@@ -55,8 +55,8 @@ from embedge.runtime.bundle.writer import write_bundle
 from embedge.runtime.encoders.bundled import runtime_of
 from embedge.runtime.selftest.golden import GOLDEN
 from embedge.train.data import FaceSet
-from embedge.train.models import MobileFaceNet
 from embedge.train.models.cost import NetworkCost
+from embedge.train.models.tail import Tailed
 from embedge.train.teachers.teacher import Teacher
 from embedge.typed import plain, structured
 
@@ -268,8 +268,9 @@ def _models(chain: Chain) -> list[Model]:
         models.append(_teacher(chain, "original-teacher", "the one above was made from it"))
     if "baseline" in chain.stages:
         cost = _cost(load_student(recipe, chain["baseline"]))
-        shorter = recipe if recipe.distill.method == "sh-kd" else recipe.of_baseline()
-        models.append(Model("scratch", "baseline", "scratch", *cost, _steps(shorter)))
+        shared = recipe.distill.method == "sh-kd"
+        steps = _steps(recipe.of_first() if shared else recipe.of_baseline())
+        models.append(Model(recipe.beside, "baseline", recipe.beside, *cost, steps))
     return models
 
 
@@ -282,7 +283,7 @@ def _teacher(chain: Chain, stage: str, note: str) -> Model:
     return Model(stage.replace("-", " "), "teacher", teacher.kind, *_cost(teacher), note)
 
 
-def _cost(network: MobileFaceNet | Teacher) -> tuple[int, int, int | None]:
+def _cost(network: Tailed | Teacher) -> tuple[int, int, int | None]:
     cost = network.cost() if isinstance(network, Teacher) else NetworkCost.of(network)
     return cost.parameters, network.dim, cost.macs
 
@@ -292,7 +293,7 @@ def _curves(chain: Chain) -> list[Curve]:
         "original-teacher": "original teacher",
         "teacher": "teacher",
         "student": chain.recipe.distill.method,
-        "baseline": "scratch",
+        "baseline": chain.recipe.beside,
     }
     curves = []
     for stage, name in named.items():

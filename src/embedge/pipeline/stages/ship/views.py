@@ -51,8 +51,8 @@ def views_of(
         network = load_student(recipe, stage)
         return unit_rows(embed_faces(network, faces, what=_words(what), progress=progress))
 
-    def scratch(stage: Stage) -> Subject:
-        return Subject(Side("scratch"), learnt(stage, "from scratch"))
+    def beside(stage: Stage) -> Subject:
+        return Subject(Side(recipe.beside), learnt(stage, recipe.beside))
 
     artifacts, providers = {}, {}
     for name, path in graphs.items():
@@ -63,7 +63,7 @@ def views_of(
     return Views(
         teacher=taught(subjects.teacher, "teacher"),
         student=learnt(subjects.student, "student"),
-        baseline=scratch(subjects.baseline) if subjects.baseline else None,
+        baseline=beside(subjects.baseline) if subjects.baseline else None,
         original=taught(subjects.original, "original teacher") if subjects.original else None,
         artifacts=artifacts,
         providers=providers,

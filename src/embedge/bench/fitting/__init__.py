@@ -1,0 +1,1 @@
+"""Networks of many shapes, and how long a device takes for each."""

@@ -1,0 +1,1 @@
+"""A student's shape from the milliseconds that a device allows."""

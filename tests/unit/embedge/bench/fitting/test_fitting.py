@@ -1,0 +1,117 @@
+"""Shapes and times cross between machines whole, and a device times what it was given."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from embedge.bench.fitting.shapes import FACES, LIST, DeviceTimes, Shape, Shapes
+from embedge.bench.fitting.timing import device_times
+from embedge.errors import EmbedgeError
+from embedge.pipeline.fitting.candidates import Grid, write_candidates
+from embedge.progress import Progress
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("shapes")
+    write_candidates(out, Grid(("repface",), (0.25,), (0.5,), ("relu",)), 16, Progress(quiet=True))
+    return out
+
+
+def test_every_combination_is_a_candidate():
+    grid = Grid(widths=(0.25, 1), depths=(1,))
+    assert len(grid.shapes()) == 2 * 2 * 1 * 2
+    assert len(set(grid.shapes())) == len(grid.shapes())
+
+
+def test_what_is_written_is_listed_with_its_cost(folder):
+    (shape,) = Shapes.read(folder / LIST).shapes
+    assert shape.bytes.keys() == {"fp32", "int8-cpu"}
+    for precision, size in shape.bytes.items():
+        assert (folder / f"{shape.name}.{precision}.onnx").stat().st_size == size
+    assert shape.bytes["int8-cpu"] < shape.bytes["fp32"]
+    assert 4 * shape.parameters < shape.bytes["fp32"] < 5 * shape.parameters + 50_000
+    assert np.load(folder / FACES).shape == (16, 112, 112, 3)
+
+
+def test_a_device_times_every_precision_and_its_file_comes_back_the_same(folder, tmp_path):
+    found = device_times(folder, seconds=0.5)
+    assert {one.precision for one in found.times} == {"fp32", "int8-cpu"}
+    assert all(one.ms > 0 and one.runs > 0 for one in found.times)
+    assert found.provider == "CPUExecutionProvider"
+    found.write(tmp_path / "device.json")
+    assert DeviceTimes.read(tmp_path / "device.json") == found
+
+
+def test_what_is_there_already_is_kept(folder):
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("*.onnx")}
+    grid = Grid(("repface",), (0.25,), (0.5,), ("relu",))
+    write_candidates(folder, grid, 16, Progress(quiet=True))
+    assert before == {path: path.stat().st_mtime_ns for path in folder.glob("*.onnx")}
+
+
+@pytest.mark.parametrize(
+    "change", [{"width": 0}, {"width": 2}, {"architecture": "vit"}, {"activation": "gelu"}]
+)
+def test_a_strange_shape_is_refused_with_its_place(folder, tmp_path, change):
+    value = json.loads((folder / LIST).read_text())
+    value["shapes"][0] |= change
+    (tmp_path / LIST).write_text(json.dumps(value))
+    with pytest.raises(EmbedgeError, match=f"E-FIT.*{next(iter(change))}"):
+        Shapes.read(tmp_path / LIST)
+
+
+def test_no_file_and_no_faces_are_told(folder, tmp_path):
+    with pytest.raises(EmbedgeError, match=r"E-FIT.*no such file"):
+        DeviceTimes.read(tmp_path / "device.json")
+    (tmp_path / LIST).write_bytes((folder / LIST).read_bytes())
+    with pytest.raises(EmbedgeError, match=r"E-FIT.*faces"):
+        device_times(tmp_path, seconds=1)
+
+
+def test_a_shape_says_its_keys_of_the_recipe():
+    shape = Shape(
+        name="x",
+        architecture="repface",
+        scale=1,
+        width=0.5,
+        depth=1.0,
+        activation="relu",
+        parameters=1,
+        macs=1,
+        bytes={},
+    )
+    assert shape.student == {
+        "architecture": "repface",
+        "scale": 1,
+        "width": 0.5,
+        "depth": 1.0,
+        "activation": "relu",
+    }
+
+
+FORBID = """
+import sys
+class Forbid:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "onnx", "pydantic", "yaml", "rich", "safetensors"}:
+            raise ImportError(f"{name} is not part of the base install")
+        if name.startswith(("embedge.train", "embedge.export", "embedge.pipeline")):
+            raise ImportError(f"{name} is not on the device")
+sys.meta_path.insert(0, Forbid())
+from embedge.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_device_with_the_base_install_measures(folder, tmp_path):
+    out = tmp_path / "device.json"
+    arguments = ["fit-to", "--measure", str(folder), "--device", str(out), "--seconds", "0.4"]
+    done = subprocess.run(
+        [sys.executable, "-c", FORBID, *arguments], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(DeviceTimes.read(out).times) == 2
