@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{shore}-space", metavar="NAME", help="name the space of a matrix")
     parser.add_argument(
         "--kind",
-        choices=("auto", "orthogonal", "low-rank", "ridge", "kernel"),
+        choices=("auto", "orthogonal", "ridge", "kernel"),
         default="auto",
         help="default: what foretells left-out pictures best",
     )
