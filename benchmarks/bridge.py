@@ -1,6 +1,6 @@
 """Bridges between every two of three real networks: what is kept, the verdicts, the decoys.
 
-    python benchmarks/bridge.py REAL_FOLDER [--cache DIR]
+    python benchmarks/bridge.py REAL_FOLDER [--cache DIR] [--part "OLD > NEW"] [--part decoys]
 
 Fitted on the unlabelled faces of `utk`, judged on all pairs of `lfw-dev`, at most 8 pictures a
 person. Constants of the method were chosen on a third of these people ("chosen on"); the rest, and
@@ -11,6 +11,7 @@ import argparse
 import json
 import time
 from dataclasses import asdict
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,7 @@ def main() -> None:
     parser.add_argument(
         "--keep-labelled", action="store_true", help="measure again only what needs no labels"
     )
+    parser.add_argument("--part", action="append", help="measure this anew, keep the rest")
     options = parser.parse_args()
     real, cache = options.real, options.cache
     unlabelled = pictures_under(real / "utk")
@@ -256,22 +258,25 @@ def main() -> None:
     utk = {name: rows_of(real, name, "utk", unlabelled, cache) for name in MODELS}
     lfw = {name: rows_of(real, name, "lfw", faces, cache) for name in MODELS}
     chosen, _ = split_subjects(labels, 7, share=1 / 3)
-    known = {}
-    if options.keep_labelled:
-        known = json.loads((RESULTS / "bridge.json").read_text())["pairs"]
+    stored = RESULTS / "bridge.json"
+    before = json.loads(stored.read_text()) if options.keep_labelled or options.part else {}
     result: dict[str, Any] = {"provenance": provenance("torch", "onnxruntime"), "pairs": {}}
     result |= {"images": len(labels), "unlabelled": len(unlabelled.names)}
-    for old in MODELS:
-        for new in MODELS:
-            if old == new:
-                continue
-            pairs = Pairs([utk[old]], [utk[new]])
-            people = People(lfw[old], lfw[new], labels)
-            before = known.get(f"{old} > {new}")
-            told = judged((old, new), pairs, people, chosen, before)
-            result["pairs"][f"{old} > {new}"] = told
-            print(old, new, json.dumps(told["labelled"]["points"]), told["verdict"], flush=True)
-            write_result("bridge", result)
+    if options.part:
+        result = {**before, **result, "pairs": before["pairs"]}
+    for old, new in permutations(MODELS, 2):
+        name = f"{old} > {new}"
+        if options.part and name not in options.part:
+            continue
+        pairs = Pairs([utk[old]], [utk[new]])
+        people = People(lfw[old], lfw[new], labels)
+        kept = before["pairs"].get(name) if options.keep_labelled else None
+        told = judged((old, new), pairs, people, chosen, kept)
+        result["pairs"][name] = told
+        print(name, json.dumps(told["labelled"]["points"]), told["verdict"], flush=True)
+        write_result("bridge", result)
+    if options.part and "decoys" not in options.part:
+        return
     some = slice(None, None, max(1, len(unlabelled.names) // options.decoy_pictures))
     few = np.flatnonzero(chosen)
     spoiled = spoiled_rows(

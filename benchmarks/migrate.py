@@ -96,6 +96,8 @@ def main() -> None:
     parser.add_argument("--new-dim", type=int, default=128)
     parser.add_argument("--folder", type=Path, help="where there is room for ten times the rows")
     options = parser.parse_args()
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         measured(Path(folder) / "g", options)
 

@@ -141,8 +141,8 @@ def _digits() -> str | None:
 BRIDGES = """A gallery of one network carried to another by `embedge bridge`, probes from the new:
 fitted on {unlabelled:,} faces of nobody in particular (`utk`), judged on all pairs of {images:,}
 pictures of LFW's development part. "kept" is the share of the weaker network's own TAR. The
-constants of the method were chosen on a third of these people, for w600k and y1 in both directions;
-the last column leaves that third out. The interval is that of the TAR over people ({rounds}
+constants of the method were chosen on a third of these people; the last column leaves that third
+out. The interval is that of the TAR over people ({rounds}
 rounds).
 
 | gallery > probe | FMR | old alone | new alone | across the bridge | kept | goal | others: kept |

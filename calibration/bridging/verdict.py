@@ -27,7 +27,7 @@ class Demands:
     """At this FMR the bridge must keep this share of the weaker model's own TAR."""
 
     fmr: float = 1e-4
-    keep: float = 0.95
+    keep: float = 0.96
 
 
 @dataclass(frozen=True, slots=True)

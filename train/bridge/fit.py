@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from embedge.runtime.bridge import Bridge, End
 from embedge.train.bridge.aim import Aim
 from embedge.train.bridge.kernel import Features
-from embedge.train.bridge.linear import Affine, Moments, low_rank, orthogonal, ridge, summed
+from embedge.train.bridge.linear import Affine, Moments, averaged, orthogonal, ridge, summed
 from embedge.train.bridge.pairs import Pairs
 
 __all__ = ["KINDS", "Candidate", "Fitted", "fitted_bridge"]
@@ -18,16 +18,15 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Solve = Callable[[Moments], Affine]
 
-KINDS = ("identity", "orthogonal", "low-rank", "ridge", "kernel")
+KINDS = ("identity", "orthogonal", "ridge", "kernel")
 # rows that a rotation fitted to both hardly moves live in one space already
 _SAME_SPACE = 0.9
 _CENTRES = 1500
 _PICTURES_PER_CENTRE = 8
-# stiffest first: of maps that are nearly as good the stiffest travels best to other faces
-_LINEAR = (1e-1, 1e-2, 1e-3)
+# looser linear parts foretell faces like those of the fit better, and all others worse
+_LINEAR = (1.0, 0.1)
+# averaged: which of them is best differs from pair to pair, and no cosine tells
 _KERNEL = (1e-3, 1e-4, 1e-5)
-_NEARLY = 0.99
-_RANK = 64
 _GAUGE = 3.0
 
 
@@ -104,9 +103,7 @@ def fitted_bridge(
         judged.append((Candidate(name, setting, _cosine(left_out, pairs.new[0])), folded, solve))
         on_step(name)
     candidates = tuple(candidate for candidate, _, _ in judged)
-    most = max(candidate.cosine for candidate in candidates)
-    enough = most - (1 - _NEARLY) * abs(most)  # of noise the best may be below nothing
-    best, folded, solve = next(one for one in judged if one[0].cosine >= enough)
+    best, folded, solve = max(judged, key=lambda one: one[0].cosine)
     return _finished(source, target, pairs, best, candidates, folded, solve)
 
 
@@ -114,9 +111,6 @@ def _ways(
     plain: _Folded, pairs: Pairs, kind: str, on_step: Callable[[str], object]
 ) -> list[tuple[str, str, _Folded, Solve]]:
     found: list[tuple[str, str, _Folded, Solve]] = [("orthogonal", "", plain, orthogonal)]
-    rank = min(_RANK, *pairs.old[0].shape[1:], *pairs.new[0].shape[1:])
-    middle = _penalty(plain, _LINEAR[1], 0.0)
-    found.append(("low-rank", f"{rank}", plain, lambda m: low_rank(m, middle, rank)))
     for linear in _LINEAR:
         penalty = _penalty(plain, linear, 0.0)
         found.append(("ridge", f"{linear:g}", plain, _ridge(penalty)))
@@ -124,14 +118,13 @@ def _ways(
     if kind in ("auto", "kernel"):
         features = Features.with_centres(pairs.old[0], centres, pairs.seed)
         bent = _Folded.of(features, pairs, lambda: on_step("kernel sums"))
-        for strength in _KERNEL:
-            penalty = _penalty(bent, _LINEAR[1], strength)
-            found.append(("kernel", f"{centres} centres, {strength:g}", bent, _ridge(penalty)))
+        penalties = [_penalty(bent, _LINEAR[-1], strength) for strength in _KERNEL]
+        found.append(("kernel", f"{centres} centres", bent, _ridge(*penalties)))
     return [way for way in found if kind in ("auto", way[0])]
 
 
-def _ridge(penalty: Float64) -> Solve:
-    return lambda moments: ridge(moments, penalty)
+def _ridge(*penalties: Float64) -> Solve:
+    return lambda moments: averaged([ridge(moments, penalty) for penalty in penalties])
 
 
 def _penalty(folded: _Folded, linear: float, kernel: float) -> Float64:
@@ -149,11 +142,9 @@ def _finished(
     folded: _Folded,
     solve: Solve,
 ) -> Fitted:
-    native, regressed = pairs.new[0], folded.left_out(solve)
-    aim = Aim.at(native, regressed) if best.kind != "orthogonal" else None
-    aimed = _unit(_aimed(regressed, aim))
-    regression = solve(folded.whole)
-    affine = aim.taken(regression) if aim else regression
+    native = pairs.new[0]
+    aimed_at = _aimed(solve, folded.features, native) if best.kind != "orthogonal" else solve
+    aimed, affine = _unit(folded.left_out(aimed_at)), aimed_at(folded.whole)
     dim = source.dim
     facts: dict[str, str | bool | int | float] = {
         "kind": best.kind,
@@ -174,11 +165,9 @@ def _finished(
     return Fitted(bridge, candidates, aimed, native)
 
 
-def _aimed(regressed: Float32, aim: Aim | None) -> Float32:
-    if aim is None:
-        return regressed
-    dim = regressed.shape[1]
-    return aim.taken(Affine(np.eye(dim), np.zeros(dim)))(regressed)
+def _aimed(solve: Solve, features: Features, native: Float32) -> Solve:
+    aim = Aim.at(native, features)
+    return lambda moments: aim.taken(solve(moments))
 
 
 def _gauge(features: Features, old: Float32, cosines: Float32) -> Float32:

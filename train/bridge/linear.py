@@ -4,7 +4,7 @@ The sums of a part of the pictures are taken off those of all, so cross-validati
 factorisation a fold and never a second look at the rows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Self
@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Affine", "Moments", "low_rank", "orthogonal", "ridge", "summed"]
+__all__ = ["Affine", "Moments", "averaged", "orthogonal", "ridge", "summed"]
 
 Float64 = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -78,14 +78,7 @@ def ridge(moments: Moments, penalty: Float64) -> Affine:
     return Affine(weights.T, new - old @ weights)
 
 
-def low_rank(moments: Moments, penalty: Float64, rank: int) -> Affine:
-    """A scaled rotation and a correction in the `rank` directions where ridge differs most."""
-    start, full = orthogonal(moments).matrix, ridge(moments, penalty)
-    old, _, covariance, _ = moments.centred()
-    size = np.sum(full.matrix * (start @ covariance)) / np.sum(start * (start @ covariance))
-    strengths, turn = np.linalg.eigh(covariance)
-    root = (turn * np.sqrt(np.maximum(strengths, 0))) @ turn.T
-    rest = full.matrix - size * start
-    left = np.linalg.svd(rest @ root, full_matrices=False)[0][:, :rank]
-    matrix = size * start + left @ left.T @ rest
-    return Affine(matrix, full.offset + (full.matrix - matrix) @ old)
+def averaged(maps: Sequence[Affine]) -> Affine:
+    matrix: Float64 = sum((each.matrix for each in maps), np.zeros(1)) / len(maps)
+    offset: Float64 = sum((each.offset for each in maps), np.zeros(1)) / len(maps)
+    return Affine(matrix, offset)

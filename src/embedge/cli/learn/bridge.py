@@ -50,13 +50,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{shore}-space", metavar="NAME", help="name the space of a matrix")
     parser.add_argument(
         "--kind",
-        choices=("auto", "orthogonal", "low-rank", "ridge", "kernel"),
+        choices=("auto", "orthogonal", "ridge", "kernel"),
         default="auto",
         help="default: what foretells left-out pictures best",
     )
     parser.add_argument("--fmr", type=RATE, default=1e-4, help="default 1e-4")
     parser.add_argument(
-        "--keep", type=PART, default=0.95, help="least share of the weaker model's TAR: .95"
+        "--keep", type=PART, default=0.96, help="least share of the weaker model's TAR: .96"
     )
     parser.add_argument("--per-person", type=SEVERAL, default=8, metavar="N", help="default 8")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep embeddings here")

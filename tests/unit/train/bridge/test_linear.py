@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from two_spaces import rotation, strangers, unit
 
-from embedge.train.bridge.linear import Moments, low_rank, orthogonal, ridge, summed
+from embedge.train.bridge.linear import Affine, Moments, averaged, orthogonal, ridge, summed
 
 
 def test_sums_of_parts_are_the_sums_of_the_whole():
@@ -48,14 +48,9 @@ def test_between_dimensions_a_part_of_a_rotation(dims):
     assert np.allclose(small, np.eye(7), atol=1e-6)
 
 
-def test_low_rank_goes_from_the_rotation_to_ridge():
-    old, new = strangers(400, (10, 8))
-    moments, penalty = Moments.of(old, new), 1e-3 * np.eye(10)
-    full = ridge(moments, penalty)
-    every = low_rank(moments, penalty, 8)
-    assert np.allclose(every.matrix, full.matrix, atol=1e-9)
-    errors = [((low_rank(moments, penalty, r)(old) - new) ** 2).sum() for r in (0, 2, 4, 8)]
-    assert errors == sorted(errors, reverse=True)
-    none = low_rank(moments, penalty, 0).matrix
-    turn = orthogonal(moments).matrix
-    assert np.allclose(none / np.linalg.norm(none), turn / np.linalg.norm(turn), atol=1e-9)
+def test_averaged_maps_answer_with_the_mean_of_their_answers():
+    random = np.random.default_rng(4)
+    maps = [Affine(random.normal(size=(3, 5)), random.normal(size=3)) for _ in range(3)]
+    rows = np.float32(random.normal(size=(20, 5)))
+    wanted = np.mean([each(rows) for each in maps], axis=0)
+    assert np.allclose(averaged(maps)(rows), wanted, atol=1e-5)
