@@ -4,8 +4,9 @@ Every norm is followed by an activation or a sum, never by both: that is what th
 train in one pass over memory. The stream between blocks is linear.
 """
 
-from embedge.train.models.quick.norm import normed
 from torch import Tensor, nn
+
+from embedge.train.models.quick.layers import normed
 
 __all__ = ["residual"]
 

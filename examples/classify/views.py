@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from embedge.train.data.feeding.variation import Variation, pixels
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from classify.data import Features
 from embedge.files import whole_file
-from embedge.train.data.feeding.batches import Batch
+from embedge.train.data.feeding.batches import Batch, Variation, pixels
 
 __all__ = ["ViewBatches", "Views", "looked"]
 
