@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from embedge.train.data.face_set import FaceSet
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
 from embedge.progress import Progress
+from embedge.train.data.dataset import FaceSet
 from embedge.train.data.feeding.batches import Batch, Batches
 from embedge.train.head.margins import Margin
 from embedge.train.head.passes import read_head

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from embedge.train.data.face_set import FaceSet
 from safetensors.torch import save_file
 from torch.nn.functional import normalize
 
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
+from embedge.train.data.dataset import FaceSet
 from embedge.train.data.feeding.batches import Batches
 from embedge.train.head.margins import Margin
 from embedge.train.loop import checkpoint, ranks, synced_norm

@@ -5,10 +5,10 @@ import pytest
 import torch
 from classify import Contest, Views, looked
 from classify.residual import residual
-from embedge.train.data.feeding.variation import pixels
 from torch import nn
 
 from embedge.progress import Progress
+from embedge.train.data.feeding.batches import pixels
 from embedge.train.loop.schedule import Schedule
 
 COUNT, SIZE = 64, 16

@@ -5,9 +5,9 @@ import functools
 import numpy as np
 import pytest
 import torch
-from embedge.train.data.face_set import FaceSet
 
 from embedge.progress import Progress
+from embedge.train.data.dataset import FaceSet
 from embedge.train.data.feeding.batches import Batches
 from embedge.train.head.margins import Margin
 from embedge.train.loop import training
