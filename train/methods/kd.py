@@ -5,6 +5,8 @@
 T² keeps the two gradients in proportion whatever the temperature.
 """
 
+from typing import ClassVar
+
 from embedge.train.methods.parts.imitation import divergence
 from embedge.train.methods.parts.method import (
     Ingredients,
@@ -19,7 +21,7 @@ __all__ = ["Softened"]
 
 
 class Softened(Method):
-    settings = ("alpha", "temperature", "softmax_scale", "head_dtype")
+    settings: ClassVar[tuple[str, ...]] = ("alpha", "temperature", "softmax_scale", "head_dtype")
     shares_space = False
     needs_teacher = True
 
