@@ -20,19 +20,17 @@ from embedge.runtime.encoders.ort import METADATA_KEY
 from embedge.runtime.encoders.sessions import ort_session, run_session
 
 __all__ = [
-    "AGREED",
     "FEW_PICTURES",
     "Images",
     "Proof",
     "batches_of",
     "embeddings_of",
-    "furthest",
     "observe",
     "read_contract",
     "stamp",
 ]
 
-AGREED = 1e-4  # of a row's length: float32 rounding through fifty layers, nothing more
+_AGREED = 1e-4  # of a row's length: float32 rounding through fifty layers, nothing more
 FEW_PICTURES = 8
 _BATCH = 16
 _DIRECTIONLESS = 1e-12
@@ -101,7 +99,7 @@ def _session_showing(graph: Graph, tensors: Sequence[str]) -> Any:
     return ort_session(model.SerializeToString())
 
 
-def furthest(expected: Rows, found: Rows) -> float:
+def _furthest(expected: Rows, found: Rows) -> float:
     """The largest distance of two rows, as a share of the expected one's length."""
     if expected.shape != found.shape or not np.isfinite(found).all():
         return float("inf")
@@ -130,22 +128,22 @@ class Proof:
         few = images[:: max(len(images) // FEW_PICTURES, 1)][:FEW_PICTURES]
         return cls(few, embeddings_of(graph, few))
 
-    def watch(self, name: str, graph: Graph, agreed: float = AGREED) -> None:
+    def watch(self, name: str, graph: Graph) -> None:
         """Refuse a pass that changed the function."""
-        self.holds(name, lambda: embeddings_of(graph, self.images), agreed)
+        self.holds(name, lambda: embeddings_of(graph, self.images))
 
     def distance(self, graph: Graph) -> float:
         """How far its answers are from the original's at most, in lengths of an embedding."""
-        return furthest(self.expected, embeddings_of(graph, self.images))
+        return _furthest(self.expected, embeddings_of(graph, self.images))
 
-    def holds(self, name: str, answers: Callable[[], Rows], agreed: float = AGREED) -> None:
+    def holds(self, name: str, answers: Callable[[], Rows], agreed: float = _AGREED) -> None:
         try:
             found = answers()
         except EmbedgeError as error:
             if error.code != "E-GRAPH":
                 raise
             raise _changed(name, f"does not run: {error.what}") from error
-        distance = furthest(self.expected, found)
+        distance = _furthest(self.expected, found)
         if not distance <= agreed:
             raise _changed(
                 name,

@@ -136,7 +136,7 @@ class Graph:
         """Append a node; its place is found by the sort. Returns the name of its output."""
         result = output or self.fresh(hint)
         name = self.fresh(f"{hint}/{op}")
-        node = helper.make_node(op, list(inputs), [result], name=name, **attributes)
+        node = helper.make_node(op, list(inputs), [result], name=name, domain="", **attributes)
         self.nodes.append(node)
         return result
 
@@ -338,11 +338,12 @@ def opset_of(model: onnx.ModelProto, known: range, where: Path | None = None) ->
     versions = {item.domain: item.version for item in model.opset_import}
     opset: int = versions.get("", versions.get("ai.onnx", 0))
     if opset not in known:
+        other = ", or take it in with embedge quantize" if opset in FOREIGN_OPSETS else ""
         raise EmbedgeError(
             "E-OPSET",
             f"the model uses ONNX opset {opset}, not one of {known.start} to {known.stop - 1}",
             where=where,
-            remedy="Export it again with opset 17, or take it in with embedge quantize",
+            remedy=f"Export it again with opset 17{other}",
         )
     return opset
 
