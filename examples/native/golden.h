@@ -137,7 +137,7 @@ static double golden_hidden(const golden_t *golden, const golden_table_t *first,
     double share = known > 0 ? both / known : 0;
     double rest = fmax(all - share * both, 0);
     double sigmas = share * sqrt(known) / fmax(sqrt(rest / (double)count), 1e-12);
-    int little = rest / golden->faces / 2 <= 0.25 * (1 - right->number);
+    int little = rest / golden->faces / 2 <= 0.35 * (1 - right->number);
     return little && share >= 0.5 && share <= 2 && sigmas > 5 ? sigmas : 0;
 }
 

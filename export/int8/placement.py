@@ -5,7 +5,7 @@ known weights, residual additions, PReLU. A tensor is quantised once, where it i
 its maker can write codes; every reader gets a DequantizeLinear of its own.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -297,7 +297,7 @@ def _first(graph: Graph, shares: dict[str, float]) -> dict[str, float]:
     if first is None:
         return {}
     readers = {reader.name for reader in graph.consumers(graph.inputs[0].name)}
-    before = shares.keys() & set(_upstream(graph, first))
+    before = shares.keys() & _upstream(graph, first)
     behind = {name: share for name, share in shares.items() if _layer(name) == _layer(first.name)}
     both = {name: shares[name] for name in readers & shares.keys()} | behind
     if before <= readers and sum(both.values()) <= _LITTLE:
@@ -309,13 +309,15 @@ def _layer(name: str) -> str:
     return name.partition(".part")[0]
 
 
-def _upstream(graph: Graph, node: NodeProto) -> Iterator[str]:
+def _upstream(graph: Graph, node: NodeProto) -> set[str]:
     """The nodes that a node is computed from."""
-    for name in node.input:
-        maker = graph.producer(name)
-        if maker is not None:
-            yield maker.name
-            yield from _upstream(graph, maker)
+    found, open_ends = set[str](), list(node.input)
+    while open_ends:
+        maker = graph.producer(open_ends.pop())
+        if maker is not None and maker.name not in found:
+            found.add(maker.name)
+            open_ends += maker.input
+    return found
 
 
 def _last(graph: Graph, shares: dict[str, float]) -> dict[str, float]:

@@ -71,6 +71,21 @@ def test_an_entrance_that_costs_much_is_quantised(narrow, pictures, monkeypatch)
     assert enters_in_float(graph, [node.name for node in first])
 
 
+def test_a_depthwise_convolution_far_from_the_picture_is_quantised(narrow, pictures):
+    """Behind other layers, and behind more ways through additions than anybody could walk."""
+    graph = canonical(Graph.read(narrow))
+    source = graph.inputs[0].name
+    stem = graph.consumers(source)[0]
+    square = np.zeros((3, 3, 1, 1), np.float32)
+    square[range(3), range(3)] = 1
+    tensor = graph.emit("Conv", [source, graph.add_constant("same", square)], hint="before")
+    for _ in range(64):
+        tensor = graph.emit("Add", [tensor, tensor], hint="twice")
+    stem.input[0] = tensor
+    kept = cheap_ends(graph, pictures[:1], "cpu").keys() - cheap_ends(graph, pictures[:1], "trt")
+    assert kept == set()
+
+
 def test_costly_last_layers_are_not_closing(student_file, pictures, shares):
     found = cheap_ends(canonical(Graph.read(student_file)), pictures[:1], "trt")
     assert sum(found.values()) <= 0.005
