@@ -16,14 +16,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from typing import get_args
+
     from embedge.files import write_bytes
+    from embedge.pipeline.recipe import MethodName
     from embedge.pipeline.recipe_file import load_recipe
     from embedge.pipeline.run import open_run
     from embedge.pipeline.stages.learn.faces import train_faces_stage
     from embedge.pipeline.stages.learn.teacher import teacher_stage
     from embedge.progress import Progress
 
-    recipe = load_recipe(options.recipe, options.overrides)
+    # no student learns here: its method says nothing
+    recipe = load_recipe(options.recipe, options.overrides, methods=get_args(MethodName))
     progress = Progress(quiet=options.quiet)
     folder = options.work or Path("runs") / recipe.name
     with open_run(folder, recipe.to_json(), progress, update=False) as run:

@@ -2,7 +2,7 @@
 
 What the training stages read is seen while trainings of every kind are rehearsed; of the other
 sections, that the product asks for the key at all. Keys that a recipe's other keys kill are refused
-(test_recipe_sense.py).
+(test_recipe_dead.py).
 """
 
 import ast
