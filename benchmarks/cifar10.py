@@ -79,7 +79,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/cifar10"))
     options = parser.parse_args()
     facts = provenance("torch", "pillow")
-    facts["command"] = f"python benchmarks/cifar10.py REAL_FOLDER --minutes {options.minutes:g}"
+    length = f"--epochs {options.epochs}" if options.epochs else f"--minutes {options.minutes:g}"
+    length += f" --seeds {options.seeds}"
+    facts["command"] = f"python benchmarks/cifar10.py REAL_FOLDER {length}"
     options.methods = [name for name in options.methods.split(",") if name]
     study = _opened(options)
     for seed in range(options.seeds):
