@@ -22,7 +22,7 @@ from embedge.runtime.gallery.enrolment import (
     now_in_utc,
     require_count,
 )
-from embedge.runtime.gallery.erasure import ErasureProof, proof_of
+from embedge.runtime.gallery.erasure import SAME, ErasureProof, proof_of
 from embedge.runtime.gallery.keys import checked_key
 from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.migration.side import exported
@@ -42,7 +42,6 @@ from embedge.typed import argument
 
 __all__ = ["Gallery", "GalleryInfo"]
 
-_SAME = 0.999  # a cosine that rounding to one byte a dimension leaves the same picture
 _TRIES = 2  # before the last
 _MOST_NAMED = 20  # others with one template of somebody erased
 
@@ -278,7 +277,7 @@ class Gallery(Closing):
         """Everybody with one of these embeddings, but for rounding."""
         with self.look() as seen:
             queries = float_from_rows(seen.side.stored(embeddings))  # as long as what is like it
-            limits = _SAME * np.einsum("ij,ij->i", queries, queries)
+            limits = SAME * np.einsum("ij,ij->i", queries, queries)
             best = seen.index.search(queries, _MOST_NAMED)
             return {
                 each.person

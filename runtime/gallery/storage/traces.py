@@ -22,7 +22,10 @@ _CHUNK = 1 << 22
 _OVERLAP = 1 << 10  # bytes: eight numbers as text, with the blanks between them
 _LOW_BITS = np.uint64((1 << 20) - 1)
 _FLOATS = ("<f4", ">f4", "<f8", ">f8")
-_DECIMAL = re.compile(rb"[-+]?(?:\d{1,9}\.?\d{0,40}|\.\d{1,40})(?:[eE][-+]?\d{1,3})?")
+# not the digits of "np.float32(0.5)"
+_DECIMAL = re.compile(
+    rb"(?<!oat)(?<!oat\d)[-+]?(?:\d{1,9}\.?\d{0,40}|\.\d{1,40})(?:[eE][-+]?\d{1,3})?"
+)
 _WRITTEN = 6e-4  # what three decimals miss a number by, and a little
 
 
