@@ -117,7 +117,7 @@ class AttemptGuard:
 
 def _number(seen: Seen, name: str) -> int:
     known = seen.number(name) is not None
-    return attempt_number(seen.state, name if known else _STRANGERS)
+    return attempt_number(seen.state, seen.named(name) if known else _STRANGERS)
 
 
 def _too_many(failures: int, wait: float) -> EmbedgeError:

@@ -253,7 +253,7 @@ class Gallery(Closing):
         """
         name = checked_name(person)
         with self.mirror.writing() as (connection, seen):
-            number, ledger = seen.number(name), seen.ledger
+            name, number, ledger = seen.named(name), seen.number(name), seen.ledger
             if number is None and embeddings is None:
                 raise _nobody(name, self.mirror.path)
             own = None
@@ -320,7 +320,7 @@ class Gallery(Closing):
         """Everything the gallery knows about one person, in plain JSON values."""
         name = checked_name(person)
         with self.mirror.reading() as (connection, seen):
-            number, ledger = seen.number(name), seen.ledger
+            name, number, ledger = seen.named(name), seen.number(name), seen.ledger
             if number is None:
                 raise _nobody(name, self.mirror.path)
             across, other = seen.side.across, ledger.side(seen.state, hidden=True)
@@ -349,7 +349,7 @@ def _grouped(
     """(every row's record id, for each person what is new)"""
     of_person: dict[str, list[int]] = {}
     for row, name in enumerate(names):
-        of_person.setdefault(name, []).append(row)
+        of_person.setdefault(seen.named(name), []).append(row)
     ids, groups, now = [""] * len(names), [], now_in_utc()
     for name, places in of_person.items():
         person = seen.number(name)

@@ -1,6 +1,8 @@
 """Text that strangers may have written, made safe to print: control characters are shown."""
 
-__all__ = ["counted", "printable"]
+__all__ = ["JOINERS", "counted", "printable"]
+
+JOINERS = "\u200c\u200d"  # invisible; Persian names and some emoji are spelled with them
 
 
 def printable(text: object, *, keep: str = "") -> str:

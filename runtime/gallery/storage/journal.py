@@ -55,8 +55,8 @@ def require_plain_name(path: Path) -> None:
     if path.name.endswith(_SUFFIXES):
         raise EmbedgeError(
             "E-GALLERY-NAME",
-            f"no gallery's name ends in {', '.join(_SUFFIXES)}: it would be taken for the journal"
-            " of another one, and deleted",
+            f"no gallery's or key's name ends in {', '.join(_SUFFIXES)}: it would be taken for the"
+            " journal of a gallery",
             where=path,
             remedy="Choose another name",
         )

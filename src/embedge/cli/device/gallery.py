@@ -193,7 +193,10 @@ def _renew(options: argparse.Namespace) -> int:
 
     new_key = None if options.new_key_file is None else key_from_file(options.new_key_file)
     with opened_gallery(options, writable=True) as gallery:
+        old = gallery.info().epoch
         gallery.renew(new_key)
         info = gallery.info()
-    say(json.dumps({"gallery": info.gallery}) if options.json else f"renewed as {info.gallery}")
+    facts = {"gallery": info.gallery, "old_epoch": old, "epoch": info.epoch}
+    told = f"renewed {info.gallery}: epoch {old} → {info.epoch}"
+    say(json.dumps(facts) if options.json else told)
     return 0
