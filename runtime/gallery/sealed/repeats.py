@@ -38,7 +38,8 @@ def first_like(rows: Matrix) -> list[int]:
 
 def marks_of(rows: Matrix) -> Marks:
     """(N, 4), of each quarter: rows that differ in the last digits only have one in common."""
-    codes = (rows if rows.dtype == np.int8 else int8_from_float(rows)).astype(np.uint64)
+    exact = rows.astype(np.float32, copy=False)
+    codes = (rows if rows.dtype == np.int8 else int8_from_float(exact)).astype(np.uint64)
     weights = np.random.default_rng(0).integers(1, 1 << 64, codes.shape[1], np.uint64)
     quarters = np.array_split(np.arange(len(weights)), _QUARTERS)
     return np.stack([codes[:, each] @ weights[each] for each in quarters], axis=1)

@@ -66,9 +66,9 @@ def require_alone(real: Path, path: Path) -> None:
     """SQLite writes what lies beside a file as its log into the file, or deletes it: no gallery of
     ours has one. Its journal is one.
     """
-    for name in logs_beside(real):
-        what = f"{name} lies beside it, the log of another file or of another program's writings"
-        remedy = f"Close every program that has the gallery open, then move {name} away"
+    if names := " and ".join(logs_beside(real)):
+        what = f"{names} beside it: a log of another file, or of another program's writings"
+        remedy = f"Close every program that has the gallery open, then move {names} away"
         raise EmbedgeError("E-GALLERY", f"{what}; nothing was changed", where=path, remedy=remedy)
     require_plain(real, path)
 

@@ -72,7 +72,7 @@ def test_a_log_beside_it_is_refused_and_stays(path, tmp_path, kind, ending):
         lambda: Gallery.open(path, key=KEY, writable=True),
         lambda: Gallery.for_enrolment(path, CONTRACT, key=KEY),
     ):
-        with pytest.raises(EmbedgeError, match=f"E-GALLERY: d{ending} lies beside") as error:
+        with pytest.raises(EmbedgeError, match=f"E-GALLERY: d{ending} beside it") as error:
             call()
         assert f"move d{ending} away" in error.value.remedy
     saved = recover(path, tmp_path / "saved", KEY)
@@ -87,7 +87,7 @@ def test_one_that_comes_while_the_gallery_is_open(path):
         Path(f"{path}-wal").write_text("my notes")
         before = bytes_in(path.parent)
         for call in (gallery.people, lambda: gallery.enroll("cid", unit(3), CONTRACT)):
-            with pytest.raises(EmbedgeError, match="E-GALLERY: d-wal lies beside"):
+            with pytest.raises(EmbedgeError, match="E-GALLERY: d-wal beside it"):
                 call()
         assert bytes_in(path.parent) == before
         Path(f"{path}-wal").unlink()
@@ -99,7 +99,7 @@ def test_one_that_comes_while_the_gallery_is_open(path):
 def test_whatever_it_is(path, tmp_path, kind):
     log = Path(f"{path}-wal")
     {"fifo": os.mkfifo, "folder": os.mkdir, "link": partial(os.symlink, tmp_path / "no")}[kind](log)
-    with pytest.raises(EmbedgeError, match="E-GALLERY: d-wal lies beside"):
+    with pytest.raises(EmbedgeError, match="E-GALLERY: d-wal beside it"):
         check(path, KEY)
 
 
@@ -109,7 +109,7 @@ def test_beside_the_file_that_a_link_leads_to(path, tmp_path):
     Path(f"{link}-wal").write_text("nothing that SQLite looks for")
     assert check(link, KEY) == []
     Path(f"{path}-wal").write_text("my notes")
-    with pytest.raises(EmbedgeError, match="E-GALLERY: d-wal lies beside"):
+    with pytest.raises(EmbedgeError, match="E-GALLERY: d-wal beside it"):
         check(link, KEY)
 
 
@@ -121,7 +121,7 @@ def test_where_a_new_one_is_to_be(tmp_path):
         lambda: Gallery.create(tmp_path / "new", CONTRACT, key=KEY),
         lambda: recover(tmp_path / "d", tmp_path / "new", KEY),
     ):
-        with pytest.raises(EmbedgeError, match="E-GALLERY: new-wal lies beside"):
+        with pytest.raises(EmbedgeError, match="E-GALLERY: new-wal beside it"):
             call()
     assert not (tmp_path / "new").exists()
     assert (tmp_path / "new-wal").read_text() == "my notes"
