@@ -10,6 +10,7 @@ from typing import Any
 from embedge.errors import EmbedgeError
 from embedge.runtime.gallery.enrolment import checked_name
 from embedge.runtime.gallery.gallery import Gallery
+from embedge.runtime.gallery.mirror import Seen
 from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.notes import ATTEMPTS, attempt_number
 from embedge.runtime.gallery.sealed.state import State
@@ -18,12 +19,17 @@ from embedge.runtime.policy import Policy
 __all__ = ["AttemptGuard"]
 
 _LAST = 1e15  # seconds: beyond it a float does not count them singly
-_MOST = 1024  # subjects with failures that are remembered
+_MOST = 16_384  # people with failures that are remembered
+_STRANGERS = ""  # nobody's name: the count of all whom nobody is enrolled as
 
 
 @dataclass(slots=True)
 class AttemptGuard:
-    """One count for all threads and processes that share the gallery, and for after a restart."""
+    """One count for all threads and processes that share the gallery, and for after a restart.
+
+    Each person enrolled has a count of their own. All other names share one: however many are
+    tried, nobody's failures are forgotten for them.
+    """
 
     gallery: Gallery  # opened writable
     policy: Policy
@@ -39,7 +45,7 @@ class AttemptGuard:
         with self.gallery.mirror.writing() as (connection, seen):
             ledger, state = seen.ledger, seen.state
             notes = ledger.notes.read(connection, state, ATTEMPTS)
-            number = attempt_number(state, name)
+            number = _number(seen, name)
             failures, last = notes.get(number, (0, now))
             wait = self._wait(failures, now - last)
             if wait > 0 and last <= now:
@@ -56,7 +62,7 @@ class AttemptGuard:
     def succeeded(self, subject: str) -> None:
         """Success forgets the failures before it."""
         with self.gallery.mirror.writing() as (connection, seen):
-            number = attempt_number(seen.state, checked_name(subject))
+            number = _number(seen, checked_name(subject))
             state = seen.ledger.notes.put(connection, seen.state, ATTEMPTS, number, None)
             self.gallery.mirror.put(connection, state)
 
@@ -91,19 +97,27 @@ class AttemptGuard:
         notes: dict[int, Any],
         now: float,
     ) -> State:
-        """The oldest that nobody is waiting for; where all are, nobody new may try."""
+        """The oldest that counts no more; where all do, nobody new may try.
+
+        After the longest delay for each failure a guess is as rare as where all had been kept.
+        """
         free = [
             (last, number)
             for number, (failures, last) in notes.items()
-            if now - last >= self._delay(failures)
+            if now - last >= self.policy.longest_delay * failures
         ]
         if free:
             return ledger.notes.put(connection, state, ATTEMPTS, min(free)[1], None)
         raise EmbedgeError(
             "E-ATTEMPTS",
-            f"{len(notes)} others have to wait after failed attempts",
+            f"{len(notes)} others have failed attempts that still count",
             remedy="Try again later, or use another way to log in",
         )
+
+
+def _number(seen: Seen, name: str) -> int:
+    known = seen.number(name) is not None
+    return attempt_number(seen.state, seen.named(name) if known else _STRANGERS)
 
 
 def _too_many(failures: int, wait: float) -> EmbedgeError:

@@ -9,7 +9,7 @@ from typing import SupportsIndex
 import numpy as np
 
 from embedge.errors import EmbedgeError
-from embedge.printed import printable
+from embedge.printed import JOINERS, printable
 from embedge.runtime.contract import EmbeddingContract, require_same_space
 from embedge.runtime.encoders import Embeddings
 
@@ -19,11 +19,13 @@ __all__ = [
     "checked_names",
     "checked_rows",
     "checked_source",
+    "folded",
     "now_in_utc",
 ]
 
 LONGEST_NAME = 256  # bytes
 _LONGEST_SOURCE = 64  # letters
+_SYMBOLS = ("So", "Sk")
 
 
 def checked_rows(
@@ -57,10 +59,11 @@ def checked_names(people: str | Sequence[str], rows: int) -> list[str]:
     names = list(people) if isinstance(people, Iterable) else [people]
     if len(names) != rows:
         raise _unfit(f"{rows} embeddings came with {len(names)} names")
-    known = dict[str, str]()
+    known, first = dict[str, str](), dict[str, str]()
     for name in names:
         if not isinstance(name, str) or name not in known:
-            known[name] = checked_name(name)
+            composed = checked_name(name)
+            known[name] = first.setdefault(folded(composed), composed)
     return [known[name] for name in names]
 
 
@@ -69,11 +72,30 @@ def checked_name(name: str) -> str:
     if not isinstance(name, str):
         raise _unfit(f"a name is text, not {type(name).__name__}")
     composed = unicodedata.normalize("NFC", name)
-    plain = printable(composed) == composed and composed.strip(" ") == composed != ""
-    if plain and len(composed.encode()) <= LONGEST_NAME:
+    plain = printable(composed, keep=JOINERS) == composed and composed.strip(" ") == composed != ""
+    if plain and _joins(composed) and len(composed.encode()) <= LONGEST_NAME:
         return composed
     told = f"a name has 1 to {LONGEST_NAME} bytes, no blanks around it and no control characters"
     raise _unfit(f"{told}, not '{printable(name[:99])}'")
+
+
+def _joins(name: str) -> bool:
+    """Whether every joiner is between letters, or between emoji."""
+    kinds = [unicodedata.category(char) for char in f" {name} "]
+    fits = [kind[0] == "L" or kind in _SYMBOLS for kind in kinds]
+    return all(
+        (fits[at] or kinds[at][0] == "M") and fits[at + 2]
+        for at, char in enumerate(name)
+        if char in JOINERS
+    )
+
+
+def folded(name: str) -> str:
+    """Equal for names that look alike: joiners are not seen."""
+    if name.isascii():
+        return name
+    seen = name.translate(dict.fromkeys(map(ord, JOINERS)))
+    return unicodedata.normalize("NFC", seen)
 
 
 def _unfit(what: str) -> EmbedgeError:

@@ -16,21 +16,23 @@ from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.migration.side import Side
 from embedge.runtime.gallery.mirror import Seen
 from embedge.runtime.gallery.sealed.header import Header
-from embedge.runtime.gallery.sealed.ledger import KEY_BYTES, Ledger, wrapped_bytes
+from embedge.runtime.gallery.sealed.ledger import KEY_BYTES, Ledger
 from embedge.runtime.gallery.sealed.sealing import NONCE
 from embedge.runtime.gallery.sealed.templates import Template
-from embedge.runtime.gallery.search.int8 import float_from_rows
+from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows
 from embedge.runtime.gallery.storage.carving import RECOVERING, carved, headers
 from embedge.runtime.gallery.storage.registry import while_quiet
 from embedge.runtime.gallery.storage.traces import Traces, traces_of
 
-__all__ = ["ErasureProof", "proof_of"]
+__all__ = ["SAME", "ErasureProof", "proof_of"]
+
+SAME = 0.999  # a cosine that rounding to one byte a dimension leaves the same picture
 
 _UNKNOWN = (
     "copies elsewhere: backups, snapshots, other folders (subfolders too), other machines",
     "bytes that the disk or the file system keeps out of every file's reach; with the gallery's"
     " key an old wrapped key opens there until the gallery is renewed under a new key",
-    "copies that were packed, encrypted or written in another form than those listed",
+    "copies that were compressed, encrypted, scaled or written in another form than those listed",
 )
 _OWN_UNKNOWN = "floats as the encoder gave them, where rounding hides them: give the pictures"
 _MOST_GALLERIES = 100  # in one file
@@ -56,6 +58,7 @@ class ErasureProof:
     still_listed: bool = False
     unknown: tuple[str, ...] = _UNKNOWN
     _traces: Traces | None = field(default=None, repr=False)  # biometric data
+    _rows: tuple[Embeddings, ...] = field(default=(), repr=False)  # and this
 
     @property
     def proven(self) -> bool:
@@ -70,6 +73,7 @@ class ErasureProof:
         `others` are people of the gallery who have a template of the person.
         """
         assert self._traces is not None
+        alike = _Alike(self.person, self._rows)
         real = Path(os.path.realpath(gallery))
         found = [f"{gallery}: enrolled also as '{name}'" for name in others]
         copies: list[str] = []
@@ -83,8 +87,10 @@ class ErasureProof:
             with _noting(path, unreadable), while_quiet(path):
                 files[path] = path.stat().st_size
                 found += dict.fromkeys(self._traces.hits(path))
-                if path != real and _held(path, ledgers.values(), self.person):
-                    copies.append(str(path))
+                names = _held(path, ledgers.values(), alike) if path != real else set()
+                copies += [str(path)] if self.person in names else []
+                for name in sorted(names - {self.person}):
+                    found.append(f"{path}: a template of theirs under the name '{name}'")
         return replace(
             self,
             files=tuple(str(path) for path in files if path not in unreadable),
@@ -111,13 +117,22 @@ def proof_of(
         sealed = [row[: NONCE + KEY_BYTES] for row in sealed[:1]]
     plain = _plain_of(side, old)
     traces = traces_of(plain, own, sealed, rounded=side.int8)
+    rows = plain if own is None else np.concatenate([plain, own])
+    spaces = [rows]
     if seen.state.crossing is not None and seen.state.crossing.kept:
-        other = _plain_of(ledger.side(seen.state, hidden=True), old)
-        traces = traces.joined(traces_of(other, None, [], rounded=side.int8))
+        spaces.append(_plain_of(ledger.side(seen.state, hidden=True), old))
+        traces = traces.joined(traces_of(spaces[1], None, [], rounded=side.int8))
     unknown = _UNKNOWN if own is not None else (*_UNKNOWN, _OWN_UNKNOWN)
-    counts = len(old), len(traces)
-    proof = ErasureProof(name, *counts, traces.forms, unknown=unknown, _traces=traces)
-    return proof, plain if own is None else np.concatenate([plain, own])
+    proof = ErasureProof(
+        name,
+        len(old),
+        len(traces),
+        traces.forms,
+        unknown=unknown,
+        _traces=traces,
+        _rows=tuple(each / np.linalg.norm(each, axis=1, keepdims=True) for each in spaces),
+    )
+    return proof, rows
 
 
 def _plain_of(side: Side, templates: Sequence[Template]) -> Embeddings:
@@ -165,15 +180,40 @@ def _ledgers(path: Path, key: bytes | None) -> dict[bytes, Ledger]:
     return found
 
 
-def _held(path: Path, ledgers: Collection[Ledger], person: str) -> bool:
-    """Whether a row for the person still opens: the file's own, or one that a rollback puts back
-    into the file that it belongs to."""
-    length = wrapped_bytes(person)
+def _held(path: Path, ledgers: Collection[Ledger], like: "_Alike") -> set[str]:
+    """Whose rows there still open that have the person's name or one of their templates: the
+    file's own, or rows that a rollback puts back into the file that they belong to."""
+    wrapped: dict[int, list[tuple[Ledger, str, bytes]]] = {}
     for row in carved(path, anywhere=True):
         match row:
-            case (int(number), bytes(sealed)) if len(sealed) == length:
+            case (int(number), bytes(sealed)):
                 for ledger in ledgers:
-                    with suppress(EmbedgeError):  # of another gallery, or of another person
-                        if ledger.name(number, sealed) == person:
-                            return True
-    return False
+                    with suppress(EmbedgeError):  # of another gallery, or no person's
+                        one = ledger, ledger.name(number, sealed), sealed
+                        wrapped.setdefault(number, []).append(one)
+    found = {name for some in wrapped.values() for _, name, _ in some} & {like.person}
+    for row in carved(path, anywhere=True):
+        match row:
+            case (int(record), int(number), bytes(sealed)):
+                for ledger, name, key in wrapped.get(number, ()):
+                    with suppress(EmbedgeError):
+                        templates = ledger.opened(record, number, key, sealed)
+                        found |= {name} if like.any_of(templates) else set()
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Alike:
+    """A person, and the templates they had, in each space that they had some in."""
+
+    person: str
+    rows: tuple[Embeddings, ...]
+
+    def any_of(self, templates: Sequence[Template]) -> bool:
+        sides = [side for each in templates for side in (each.row, each.across)]
+        return any(self._has(side) for side in sides if side is not None)
+
+    def _has(self, row: Matrix) -> bool:
+        (kept,) = float_from_rows(row[None])
+        some = [rows for rows in self.rows if rows.shape[1] == len(kept)]
+        return any((rows @ kept > SAME * np.linalg.norm(kept)).any() for rows in some)

@@ -22,7 +22,7 @@ from embedge.runtime.gallery.enrolment import (
     now_in_utc,
     require_count,
 )
-from embedge.runtime.gallery.erasure import ErasureProof, proof_of
+from embedge.runtime.gallery.erasure import SAME, ErasureProof, proof_of
 from embedge.runtime.gallery.keys import checked_key
 from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.migration.side import exported
@@ -42,7 +42,6 @@ from embedge.typed import argument
 
 __all__ = ["Gallery", "GalleryInfo"]
 
-_SAME = 0.999  # a cosine that rounding to one byte a dimension leaves the same picture
 _TRIES = 2  # before the last
 _MOST_NAMED = 20  # others with one template of somebody erased
 
@@ -254,7 +253,7 @@ class Gallery(Closing):
         """
         name = checked_name(person)
         with self.mirror.writing() as (connection, seen):
-            number, ledger = seen.number(name), seen.ledger
+            name, number, ledger = seen.named(name), seen.number(name), seen.ledger
             if number is None and embeddings is None:
                 raise _nobody(name, self.mirror.path)
             own = None
@@ -278,7 +277,7 @@ class Gallery(Closing):
         """Everybody with one of these embeddings, but for rounding."""
         with self.look() as seen:
             queries = float_from_rows(seen.side.stored(embeddings))  # as long as what is like it
-            limits = _SAME * np.einsum("ij,ij->i", queries, queries)
+            limits = SAME * np.einsum("ij,ij->i", queries, queries)
             best = seen.index.search(queries, _MOST_NAMED)
             return {
                 each.person
@@ -321,7 +320,7 @@ class Gallery(Closing):
         """Everything the gallery knows about one person, in plain JSON values."""
         name = checked_name(person)
         with self.mirror.reading() as (connection, seen):
-            number, ledger = seen.number(name), seen.ledger
+            name, number, ledger = seen.named(name), seen.number(name), seen.ledger
             if number is None:
                 raise _nobody(name, self.mirror.path)
             across, other = seen.side.across, ledger.side(seen.state, hidden=True)
@@ -350,7 +349,7 @@ def _grouped(
     """(every row's record id, for each person what is new)"""
     of_person: dict[str, list[int]] = {}
     for row, name in enumerate(names):
-        of_person.setdefault(name, []).append(row)
+        of_person.setdefault(seen.named(name), []).append(row)
     ids, groups, now = [""] * len(names), [], now_in_utc()
     for name, places in of_person.items():
         person = seen.number(name)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from embedge.errors import EmbedgeError
 from embedge.files import sync
+from embedge.runtime.gallery.storage.journal import require_plain_name
 
 __all__ = [
     "KEY_VARIABLE",
@@ -65,6 +66,7 @@ def checked_key(key: bytes | None, where: str | Path | None = None) -> None:
 
 def new_key_file(path: Path) -> None:
     """Write a fresh random key, readable by its owner only; nothing is overwritten."""
+    require_plain_name(path)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:

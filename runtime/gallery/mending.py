@@ -26,6 +26,7 @@ from embedge.runtime.gallery.storage.carving import RECOVERING, carved, headers
 from embedge.runtime.gallery.storage.database import Database, is_there
 from embedge.runtime.gallery.storage.failures import (
     FAILURES,
+    as_path,
     busy,
     damage,
     database_error,
@@ -35,6 +36,8 @@ from embedge.runtime.gallery.storage.failures import (
 )
 from embedge.runtime.gallery.storage.journal import (
     journal_of,
+    logs_beside,
+    require_alone,
     require_own,
     require_plain,
     require_plain_name,
@@ -44,8 +47,9 @@ from embedge.runtime.gallery.storage.registry import while_quiet
 __all__ = ["Saved", "check", "recover"]
 
 
-def check(path: Path, key: bytes | None) -> list[str]:
+def check(path: str | Path, key: bytes | None) -> list[str]:
     """What is wrong with the gallery, all of it read: nothing, where the list is empty."""
+    path = as_path(path)
     checked_key(key, path)
     found = _wrong_with(path, key)
     if found and not _wrong_with(path, key):  # SQLite calls a failing disk's pages malformed too
@@ -88,7 +92,9 @@ class Saved:
     `erased` were left out, as rows of theirs had been put back; `doubtful` are people of whom
     nothing left says whether they were erased: everybody, once both copies of the gallery's state
     are gone. `adds_up`: these are the rows that the state speaks of, all of them and no other.
-    `attempts`: the failed attempts too, so that whoever had to wait still has to.
+    `attempts`: the failed attempts too, so that whoever had to wait still has to; `trail`: every
+    entry of the audit trail. `unopened` rows are there that the key and the header do not open.
+    `unread` are files beside it that are no part of a gallery.
     """
 
     people: int
@@ -100,19 +106,26 @@ class Saved:
     doubtful: tuple[str, ...] = ()
     adds_up: bool = True
     attempts: bool = True
+    trail: bool = True
+    unopened: int = 0
+    unread: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
-        gone = self.lost or self.lost_people or self.lost_templates
-        return self.adds_up and self.attempts and not (gone or self.erased or self.doubtful)
+        gone = self.lost or self.lost_people or self.lost_templates or self.unopened
+        there = self.adds_up and self.attempts and self.trail
+        return there and not (gone or self.erased or self.doubtful)
 
 
-def recover(path: Path, target: Path, key: bytes | None, *, keep_doubtful: bool = False) -> Saved:
+def recover(
+    path: str | Path, target: str | Path, key: bytes | None, *, keep_doubtful: bool = False
+) -> Saved:
     """Write every person and template that still opens into a new gallery; `path` stays.
 
     Nobody who was erased comes back: where state, rows and audit trail are too damaged to tell,
     only `keep_doubtful` takes what may be of somebody erased.
     """
+    path, target = as_path(path), as_path(target)
     checked_key(key, path)
     if not path.is_file():
         raise missing(path, "there is no such file", "Give the damaged gallery's file")
@@ -122,7 +135,7 @@ def recover(path: Path, target: Path, key: bytes | None, *, keep_doubtful: bool 
             copy, new = _copied(path, folder), folder / "new"
             saved = _saved(copy, _ledger(copy, key, path), new, keep_doubtful)
             _published(new, target)
-            return saved
+            return replace(saved, unread=tuple(logs_beside(Path(os.path.realpath(path)))))
     except OSError as error:
         raise database_error(error, target, "nothing was recovered") from error
 
@@ -152,7 +165,7 @@ def _require_free(target: Path) -> None:
     require_plain_name(target)
     if target.is_symlink() or is_there(target):
         raise exists_already(target)
-    require_plain(target, target)
+    require_alone(target, target)
     require_own(target, target)
 
 
@@ -204,6 +217,7 @@ class _Found:
     tries: list[bytes] = field(default_factory=list)  # tags of the trail's rows
     attempts: dict[int, tuple[Any, bytes]] = field(default_factory=dict)  # and their rows' tags
     broken: set[int] = field(default_factory=set)  # people of whom a record does not open
+    unopened: int = 0
 
     def without(self, gone: Collection[int]) -> "_Found":
         people = {number: each for number, each in self.people.items() if number not in gone}
@@ -239,14 +253,10 @@ class _Found:
 
 
 def _saved(copy: Path, ledger: Ledger, target: Path, keep_doubtful: bool) -> Saved:
-    found, erased, doubtful = _found(copy, ledger), set[str](), set[str]()
-    if not found.adds_up(ledger):
-        gone = _erased(found, ledger)
-        if gone is not None:
-            erased, found = found.names(gone & found.people.keys()), found.without(gone)
-        else:
-            doubtful = found.names(found.people)
-            found = found if keep_doubtful else found.without(set(found.people))
+    found = _found(copy, ledger)
+    gone, unsure = _left(found, ledger)
+    erased, doubtful = found.names(gone), found.names(unsure)
+    found = found.without(gone if keep_doubtful else gone | unsure)
     state, adds_up = found.state, found.adds_up(ledger)
     people = found.templates()
     if state is None or state.crossing is None:
@@ -271,6 +281,8 @@ def _saved(copy: Path, ledger: Ledger, target: Path, keep_doubtful: bool) -> Sav
         doubtful=tuple(sorted(doubtful)),
         adds_up=adds_up,
         attempts=told is not None and ledger.notes.adds_up(tries, told, ATTEMPTS),
+        trail=told is not None and ledger.notes.adds_up(found.tries, told, AUDIT),
+        unopened=found.unopened,
     )
 
 
@@ -296,6 +308,8 @@ def _found(copy: Path, ledger: Ledger) -> _Found:
             state = ledger.opened_state(sealed)
             if found.state is None or state.counter > found.state.counter:
                 found.state = state
+            continue
+        found.unopened += sealed != ledger.raw
     _find_records(copy, ledger, found)
     return found
 
@@ -303,32 +317,35 @@ def _found(copy: Path, ledger: Ledger) -> _Found:
 def _find_records(copy: Path, ledger: Ledger, found: _Found) -> None:
     for row in carved(copy):
         match row:
-            case (int(record), int(person), bytes(sealed)) if person in found.people:
-                _, wrapped = found.people[person]
+            case (int(record), int(person), bytes(sealed)):
+                _, wrapped = found.people.get(person, ("", b""))
                 try:
                     templates = ledger.opened(record, person, wrapped, sealed)
                     found.records[record] = person, templates, sealed[-TAG:]
                 except EmbedgeError:
-                    found.broken.add(person)
+                    found.broken |= {person} & found.people.keys()
+                    found.unopened += 1
 
 
-def _erased(found: _Found, ledger: Ledger) -> set[int] | None:
-    """The numbers of people who are not enrolled any more; None where nothing tells.
+def _left(found: _Found, ledger: Ledger) -> tuple[set[int], set[int]]:
+    """The numbers of those who are not enrolled any more, and of those of whom nothing tells.
 
-    Only the state says that the audit trail has its end still.
+    Only the state says that the audit trail has its end still, and it knows nobody newer.
     """
-    state, entries = found.state, [found.trail[each] for each in sorted(found.trail)]
+    state, everybody = found.state, set(found.people)
+    if found.adds_up(ledger):
+        return set(), set()
     if state is None or not found.trusted:
-        return None
+        return set(), everybody
     gone = set[int]()
     if state.next_person > state.people + 1:  # somebody has left
         if not ledger.notes.adds_up(found.tries, state, AUDIT):
-            return None
-        for entry in entries:  # a recovery numbers people anew
+            return set(), everybody
+        for _, entry in sorted(found.trail.items()):  # a recovery numbers people anew
             gone = set() if entry["event"] == "recover" else gone | set(entry.get("gone", ()))
-    known = state.next_person == state.people + 1 + len(gone)
-    beyond = {number for number in found.people if number >= state.next_person}
-    return gone | beyond if known else None
+    if state.next_person != state.people + 1 + len(gone):
+        return set(), everybody
+    return gone & everybody, {number for number in everybody if number >= state.next_person}
 
 
 def _write(new: Gallery, found: _Found, people: dict[str, list[Template]]) -> None:

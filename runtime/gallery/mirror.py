@@ -44,6 +44,11 @@ class Seen:
         place = self.index.number(name)
         return None if place is None else self.people[place]
 
+    def named(self, name: str) -> str:
+        """As whoever looks like that was spelled first."""
+        place = self.index.number(name)
+        return name if place is None else self.index.names[place]
+
     @property
     def side(self) -> Side:
         """The space that is searched."""

@@ -1,6 +1,8 @@
 """Text that strangers may have written, made safe to print: control characters are shown."""
 
-__all__ = ["counted", "printable", "spoken"]
+__all__ = ["JOINERS", "counted", "printable", "spoken"]
+
+JOINERS = "\u200c\u200d"  # invisible; Persian names and some emoji are spelled with them
 
 
 def printable(text: object, *, keep: str = "") -> str:

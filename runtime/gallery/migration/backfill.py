@@ -9,6 +9,7 @@ from embedge.runtime.bridge import Bridge
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.migration.side import Side
 from embedge.runtime.gallery.sealed.ledger import Ledger
+from embedge.runtime.gallery.sealed.repeats import Marks, marks_of
 from embedge.runtime.gallery.sealed.sealing import TAG, sealed
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.sealed.templates import (
@@ -35,6 +36,7 @@ class Carrier:
     bridge: Bridge
     there: Side
     limit: float
+    shared: Marks  # of old templates that several people have
 
     def step(self, connection: Connection, state: State, records: int) -> tuple[State, bool]:
         """(the state after this many records more, whether none is left)"""
@@ -56,10 +58,16 @@ class Carrier:
         return state, len(found) < records
 
     def _drawn(self, connection: Connection, plain: list[Opened]) -> Embeddings:
-        """Old templates, each drawn to the mean of its person's: what they share crosses best."""
+        """Old templates, each drawn to the mean of its person's: what they share crosses best.
+
+        Not those that somebody else has too: equal before, they must be equal after.
+        """
         width, dim = self.ledger.width, self.ledger.dim
         stored = b"".join(each.body[len(each.body) - each.count * width :] for each in plain)
-        rows = np.array(float_from_rows(np.frombuffer(stored, self.ledger.kind).reshape(-1, dim)))
+        matrix = np.frombuffer(stored, self.ledger.kind).reshape(-1, dim)
+        alike = np.isin(marks_of(matrix), self.shared).any(axis=1)
+        rows = np.array(float_from_rows(matrix))
+        whole = rows[alike]
         start, places = 0, dict[int, list[int]]()
         for each in plain:
             places.setdefault(each.person, []).extend(range(start, start + each.count))
@@ -72,6 +80,7 @@ class Carrier:
                 rows[own] += float_from_rows(matrix_of(templates)).mean(axis=0)
             elif len(own) > 1:
                 rows[own] += rows[own].mean(axis=0)
+        rows[alike] = whole
         return rows
 
     def _rewritten(self, connection: Connection, plain: list[Opened]) -> list[tuple[bytes, int]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Annotated
 
 from embedge.runtime.bridge import Bridge
 from embedge.runtime.contract import EmbeddingContract
@@ -12,12 +13,15 @@ from embedge.runtime.gallery.migration.rewriting import refused, rewriting
 from embedge.runtime.gallery.mirror import Mirror, Seen
 from embedge.runtime.gallery.sealed.header import new_header
 from embedge.runtime.gallery.sealed.ledger import Change, Ledger
+from embedge.runtime.gallery.sealed.repeats import shared_marks
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.sealed.templates import NATIVE
+from embedge.typed import Bound, argument
 
 __all__ = ["forget", "go_back", "migrate"]
 
 RECORDS = 32_768  # of one step: some seconds, and what a killed one has to do again
+_Records = Annotated[int, Bound(1, 1 << 40)]
 Ticker = Callable[[int, int], object]
 
 
@@ -39,14 +43,18 @@ def migrate(
     interrupted migration goes on where it was. `limit` is the foretold cosine up to which a
     bridged template is marked as uncertain. `on_step` hears how many templates of how many.
     """
+    limit = argument(float, limit, "limit", "a finite number")
+    records = argument(_Records, records, "records", "a whole number of 1 or more")
     mirror = gallery.mirror
     with mirror.writing() as (connection, seen):
         crossing = _begun(mirror, seen, bridge, contract)
         if crossing is not seen.state.crossing:
             mirror.put(connection, seen.state.next(crossing=crossing))
         ledger, state = seen.ledger, replace(seen.state, crossing=crossing)
+        parts = () if crossing.across else ledger.parts(connection, side=seen.side)
+        shared = shared_marks((part.names, part.matrix) for part in parts)
     there = ledger.side(state, hidden=not crossing.across)
-    carrier = Carrier(ledger, bridge, there, limit)
+    carrier = Carrier(ledger, bridge, there, limit, shared)
     while not crossing.across:
         with rewriting(mirror, ledger) as (connection, state):
             if state.crossing is None or state.crossing.bridge != crossing.bridge:

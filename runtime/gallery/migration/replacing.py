@@ -35,7 +35,7 @@ def replace_bridged(
     """
     name = checked_name(person)
     with gallery.mirror.writing() as (connection, seen):
-        number, crossing = seen.number(name), seen.state.crossing
+        name, number, crossing = seen.named(name), seen.number(name), seen.state.crossing
         side = seen.side
         (row,) = checked_rows(embedding, contract, side.contract)
         if number is None or crossing is None or not crossing.marks:

@@ -45,7 +45,7 @@ from embedge.runtime.gallery.sealed.templates import (
 from embedge.runtime.gallery.search.int8 import Matrix
 from embedge.runtime.gallery.storage.failures import damage
 
-__all__ = ["KEY_BYTES", "Change", "Ledger", "Part", "wrapped_bytes"]
+__all__ = ["KEY_BYTES", "Change", "Ledger", "Part"]
 
 KEY_BYTES = 32  # of a person, at the start of what is wrapped
 Change = Callable[[list[Template]], list[Template]]
@@ -56,11 +56,6 @@ _LOAD = (
     "SELECT r.id, r.person, r.sealed, p.sealed FROM record r JOIN person p ON p.id = r.person"
     " WHERE r.id > ? ORDER BY r.id"
 )
-
-
-def wrapped_bytes(name: str) -> int:
-    """How long a person's wrapped key is, the name with it."""
-    return NONCE + KEY_BYTES + len(name.encode()) + TAG
 
 
 @dataclass(slots=True, eq=False)

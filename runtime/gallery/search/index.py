@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from embedge.errors import EmbedgeError
 from embedge.optional import require
 from embedge.runtime.encoders import Embeddings
+from embedge.runtime.gallery.enrolment import folded
 from embedge.runtime.gallery.search.faiss_scan import FaissScan
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_int8, int8_from_float
 from embedge.runtime.gallery.search.ranking import Ranked, best_people
@@ -47,6 +48,7 @@ class TemplateIndex:
     names: list[str] = field(default_factory=list)
     _rows: int = 0
     _number: dict[str, int] = field(default_factory=dict)
+    _spelled: dict[str, str] = field(default_factory=dict)  # of folded names, where they differ
     _person_of: list[NDArray[np.int32]] = field(default_factory=list)
     _float: list[Embeddings] = field(default_factory=list)
     _most: int = 0  # templates of one person
@@ -79,8 +81,9 @@ class TemplateIndex:
         self._scan.append(codes)
 
     def number(self, name: str) -> int | None:
-        """People are numbered in the order in which they came."""
-        return self._number.get(name)
+        """People are numbered in the order in which they came, however they were spelled."""
+        plain = folded(name)
+        return self._number.get(self._spelled.get(plain, plain))
 
     def search(self, queries: Embeddings, count: int, _handicap: float = 0) -> list[list[Ranked]]:
         """For each query the `count` best people, best first."""
@@ -108,6 +111,8 @@ class TemplateIndex:
         if name not in self._number:
             self._number[name] = len(self.names)
             self.names.append(name)
+            if (plain := folded(name)) != name:
+                self._spelled[plain] = name
         return self._number[name]
 
     def _join(self) -> None:

@@ -32,9 +32,9 @@ from embedge.runtime.gallery.storage.journal import (
     VERSION,
     format_of,
     journal_of,
+    require_alone,
     require_no_foreign,
     require_own,
-    require_plain,
     require_plain_name,
     stamp,
 )
@@ -99,7 +99,9 @@ class Database:
         """A new file, or one whose creation was interrupted; any other is left alone."""
         require_plain_name(path)
         if not is_there(path):
-            require_own(Path(os.path.realpath(path)), path)
+            real = Path(os.path.realpath(path))
+            require_alone(real, path)
+            require_own(real, path)
         try:
             _new_file(path)
         except ValueError as error:
@@ -180,7 +182,7 @@ class Database:
         if self._connection is None or identity != self.identity:
             self.drop()
             self._connect(identity)
-        require_plain(self._real, self.path)
+        require_alone(self._real, self.path)  # SQLite looks at every beginning
         assert self._connection is not None
         return self._connection
 
@@ -190,9 +192,11 @@ class Database:
 
     def _really_connect(self, identity: tuple[int, int], empty: bool) -> None:
         self._real = Path(os.path.realpath(self.path))
-        require_plain(self._real, self.path)
-        if not is_open_elsewhere(self, identity):  # closing the file again would drop its locks
+        alone = not is_open_elsewhere(self, identity)  # else closing it would drop its locks
+        if alone:
             require_no_foreign(self._real, self.path)
+        require_alone(self._real, self.path)
+        if alone:
             require_own(self._real, self.path)
         connection = None
         try:

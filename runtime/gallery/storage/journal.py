@@ -1,4 +1,4 @@
-"""The journal beside a gallery: played back only into the file that it was written for.
+"""What lies beside a gallery: its journal, played back only into its own file; nothing else.
 
 SQLite knows a journal by its name alone, and plays one into whatever file now has that name. The
 format is https://www.sqlite.org/fileformat.html#the_rollback_journal. A writing saves first the
@@ -22,6 +22,8 @@ __all__ = [
     "VERSION",
     "format_of",
     "journal_of",
+    "logs_beside",
+    "require_alone",
     "require_no_foreign",
     "require_own",
     "require_plain",
@@ -40,7 +42,8 @@ _FIRST, _USER_VERSION, _PROGRAM = (
     slice(60, 64),
     slice(68, 72),
 )  # of an SQLite file: its own header
-_SUFFIXES = ("-journal", "-wal", "-shm")
+_LOGS = ("-wal", "-shm")
+_SUFFIXES = ("-journal", *_LOGS)
 
 
 def journal_of(path: Path) -> Path:
@@ -52,31 +55,47 @@ def require_plain_name(path: Path) -> None:
     if path.name.endswith(_SUFFIXES):
         raise EmbedgeError(
             "E-GALLERY-NAME",
-            f"no gallery's name ends in {', '.join(_SUFFIXES)}: it would be taken for the journal"
-            " of another one, and deleted",
+            f"no gallery's or key's name ends in {', '.join(_SUFFIXES)}: it would be taken for the"
+            " journal of a gallery",
             where=path,
             remedy="Choose another name",
         )
 
 
+def require_alone(real: Path, path: Path) -> None:
+    """SQLite writes what lies beside a file as its log into the file, or deletes it: no gallery of
+    ours has one. Its journal is one.
+    """
+    if names := " and ".join(logs_beside(real)):
+        what = f"{names} beside it: a log of another file, or of another program's writings"
+        remedy = f"Close every program that has the gallery open, then move {names} away"
+        raise EmbedgeError("E-GALLERY", f"{what}; nothing was changed", where=path, remedy=remedy)
+    require_plain(real, path)
+
+
+def logs_beside(real: Path) -> list[str]:
+    return [each.name for end in _LOGS if os.path.lexists(each := Path(f"{real}{end}"))]
+
+
 def require_plain(real: Path, path: Path) -> None:
     """SQLite would wait for ever for somebody to write into a pipe, and empties what is no
     journal."""
+    journal = journal_of(real)
     try:
-        found = os.lstat(f"{real}-journal")
+        found = journal.lstat()
     except OSError:
         return
     if not stat.S_ISREG(found.st_mode):
         raise damage(path, "what lies beside it as its journal is not a file")
     start = b""
     with suppress(OSError):  # which SQLite meets too, and tells of
-        start = _start(journal_of(real), len(_SQLITE))
-    if start == _SQLITE:
+        start = _start(journal, len(_MAGIC))
+    if not _MAGIC.startswith(start.rstrip(b"\0")):  # a journal, one at rest, or a torn beginning
         raise EmbedgeError(
             "E-GALLERY",
-            f"what lies beside it as its journal, {journal_of(real).name}, is a database",
+            f"what lies beside it as its journal, {journal.name}, is none; nothing was changed",
             where=path,
-            remedy=f"Rename {journal_of(real).name}; nothing was changed",
+            remedy=f"Move {journal.name} away",
         )
 
 
@@ -132,6 +151,8 @@ def _tie(nonce: bytes) -> int:
 def _is_own(journal: Path, real: Path) -> bool:
     """Whether nothing would be played back, or into the file that was written to."""
     head = _start(journal, _HEAD)
+    if head[:1] == _MAGIC[:1] and _names_another(journal):
+        return False
     if len(head) < _HEAD or not head.startswith(_MAGIC):
         return True
     count, pages, sector, page = (
@@ -156,6 +177,14 @@ def _is_own(journal: Path, real: Path) -> bool:
         return False  # no gallery's
     compacted = here == before and _counter(start) == _counter(first) + 1  # which ties nothing
     return start == first or tied or compacted
+
+
+def _names_another(journal: Path) -> bool:
+    """Whether it ends in the name of a file that SQLite would read, and delete (-mj...)."""
+    with journal.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(size - len(_MAGIC), 1))
+        return stream.read() == _MAGIC
 
 
 def _counter(page: bytes) -> int:

@@ -1,9 +1,11 @@
 """Raw files, searched for every form in which a person's templates may lie in them."""
 
-import json
+import re
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,25 +20,28 @@ _NUMBERS = 8  # neighbouring floats that must all be right
 _PLACES = 8  # in a template, where such neighbours are looked for
 _CHUNK = 1 << 22
 _OVERLAP = 1 << 10  # bytes: eight numbers as text, with the blanks between them
-_BLANKS = b" \t\r\n"
-_TEXTS = "all of these as text, in JSON's numbers (embedge gallery export)"
 _LOW_BITS = np.uint64((1 << 20) - 1)
+_FLOATS = ("<f4", ">f4", "<f8", ">f8")
+# not the digits of "np.float32(0.5)"
+_DECIMAL = re.compile(
+    rb"(?<!oat)(?<!oat\d)[-+]?(?:\d{1,9}\.?\d{0,40}|\.\d{1,40})(?:[eE][-+]?\d{1,3})?"
+)
+_WRITTEN = 6e-4  # what three decimals miss a number by, and a little
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Traces:
-    """`pieces` are looked for byte by byte, `numbers` (N, 8) as float32 that may be `off`, and
-    `texts`, without blanks, in what is left of a file without its blanks.
+    """`pieces` are looked for byte by byte, `numbers` (N, 8) as floats, or as decimal numbers in
+    text, that may be `off`.
     """
 
     forms: tuple[str, ...]
     pieces: frozenset[bytes]
     numbers: Embeddings
     off: float
-    texts: frozenset[bytes]
 
     def __len__(self) -> int:
-        return len(self.pieces) + len(self.numbers) + len(self.texts)
+        return len(self.pieces) + len(self.numbers)
 
     def joined(self, other: "Traces") -> "Traces":
         return Traces(
@@ -44,19 +49,18 @@ class Traces:
             self.pieces | other.pieces,
             np.concatenate([self.numbers, other.numbers]),
             max(self.off, other.off),
-            self.texts | other.texts,
         )
 
     def hits(self, path: Path) -> Iterator[str]:
         """Every position of the file is looked at, whatever the alignment."""
-        wanted, words = _first_words(self.pieces), _first_words(self.texts)
+        wanted = np.sort(np.frombuffer(b"".join(each[:8] for each in self.pieces), "<u8"))
         with path.open("rb") as stream:
             start, tail = 0, b""
             while chunk := stream.read(_CHUNK):
                 data = tail + chunk
                 found = {at for at in _candidates(data, wanted) if self._is_piece(data, at)}
-                found |= set(_close_numbers(data, self.numbers, self.off))
-                found |= self._found_texts(data, words)
+                found |= set(self._floats(data))
+                found |= set(self._texts(data))
                 yield from (f"{path}: byte {start - len(tail) + at}" for at in sorted(found))
                 start += len(chunk)
                 tail = data[-_OVERLAP:]
@@ -64,18 +68,23 @@ class Traces:
     def _is_piece(self, data: bytes, at: int) -> bool:
         return data[at : at + _WINDOW] in self.pieces
 
-    def _found_texts(self, data: bytes, words: NDArray[np.uint64]) -> set[int]:
-        dense = data.translate(None, _BLANKS)
-        places = _candidates(dense, words)
-        found = [at for at in places if any(dense.startswith(text, at) for text in self.texts)]
-        if not found:
-            return set()
-        kept = np.flatnonzero(~np.isin(np.frombuffer(data, np.uint8), list(_BLANKS)))
-        return set(kept[found].tolist())
+    def _floats(self, data: bytes) -> Iterator[int]:
+        for kind in map(np.dtype, _FLOATS):
+            size = kind.itemsize
+            for shift in range(size):
+                words = np.frombuffer(data, kind, max(0, (len(data) - shift) // size), shift)
+                yield from (at * size + shift for at in _close(words, self.numbers, self.off))
 
-
-def _first_words(texts: frozenset[bytes]) -> NDArray[np.uint64]:
-    return np.sort(np.frombuffer(b"".join(text[:8] for text in texts), "<u8"))
+    def _texts(self, data: bytes) -> Iterator[int]:
+        """UTF-16 is text with zeros between; some write a comma for the point, and then `;`."""
+        text = data.replace(b"\0", b"")
+        for read in (text, text.replace(b",", b".")) if b";" in text else (text,):
+            values = np.fromiter(map(float, _DECIMAL.findall(read)), np.float64)
+            found = _close(values, self.numbers, self.off + _WRITTEN)
+            if found:
+                kept = np.flatnonzero(np.frombuffer(data, np.uint8))
+                places = [match.start() for match in _DECIMAL.finditer(read)]
+                yield from (int(kept[places[at]]) for at in found)
 
 
 def traces_of(
@@ -90,18 +99,24 @@ def traces_of(
     forms.append("the sealed rows and the person's wrapped key")
     pieces = {piece for form in [*data, *sealed] for piece in _pieces(form)}
     off = 1 / int8_scale(plain.shape[1]) if rounded else 1e-5
-    forms += [f"float32 numbers up to {off:.0e} off", _TEXTS]
-    windows = _windows(plain)
-    texts = [json.dumps(window, separators=(",", ":"))[1:-1] for window in windows.tolist()]
-    return Traces(tuple(forms), frozenset(pieces), windows, off, frozenset(map(str.encode, texts)))
+    forms += [
+        f"float32 and float64 numbers, of either byte order, up to {off:.0e} off",
+        f"decimal numbers in text up to {off + _WRITTEN:.0e} off (embedge gallery export, CSV,"
+        " numpy's print; UTF-16 too)",
+    ]
+    return Traces(tuple(forms), frozenset(pieces), _windows(plain), off)
 
 
 def _names(whose: str) -> list[str]:
-    return [f"{whose} ({kind})" for kind in ("float32", "float16", "int8")]
+    kinds = ("float32", "float16", "int8", "float32 in base64 or hexadecimal digits")
+    return [f"{whose} ({kind})" for kind in kinds]
 
 
 def _encoded(rows: Embeddings) -> list[bytes]:
-    return [rows.tobytes(), rows.astype(np.float16).tobytes(), int8_from_float(rows).tobytes()]
+    raw = rows.tobytes()
+    texts = [b64encode(bytes(before) + raw)[4:-4] for before in range(3)]
+    texts += [raw.hex().encode(), raw.hex().upper().encode()]
+    return [raw, rows.astype(np.float16).tobytes(), int8_from_float(rows).tobytes(), *texts]
 
 
 def _pieces(form: bytes) -> list[bytes]:
@@ -133,17 +148,20 @@ def _candidates(data: bytes, wanted: NDArray[np.uint64]) -> list[int]:
     return found
 
 
-def _close_numbers(data: bytes, numbers: Embeddings, off: float) -> Iterator[int]:
-    for shift in range(4):
-        words = np.frombuffer(data, "<f4", max(0, (len(data) - shift) // 4), shift)
-        if len(words) < _NUMBERS:
-            continue
-        with np.errstate(invalid="ignore", over="ignore"):
-            for window in numbers:
-                anchor = int(np.abs(window).argmax())  # large ones are rare
-                last = len(words) - _NUMBERS + anchor + 1
-                near = np.abs(words[anchor:last] - window[anchor]) <= off
-                at = np.flatnonzero(near)
-                for place, value in enumerate(window):
-                    at = at[np.abs(words[at + place] - value) <= off]
-                yield from (int(row) * 4 + shift for row in at)
+def _close(values: NDArray[Any], numbers: Embeddings, off: float) -> list[int]:
+    """Where neighbours are those of one of the rows of `numbers`, but for `off`."""
+    if len(values) < _NUMBERS or not len(numbers):
+        return []
+    peaks, found = np.abs(numbers).max(axis=1), list[int]()
+    with np.errstate(invalid="ignore", over="ignore"):
+        sizes = np.abs(values)
+        likely = np.flatnonzero((sizes >= peaks.min() - off) & (sizes <= peaks.max() + off))
+        peaked = values[likely]
+        for window in numbers:
+            anchor = int(np.abs(window).argmax())  # large ones are rare
+            at = likely[np.abs(peaked - window[anchor]) <= off] - anchor
+            at = at[(at >= 0) & (at <= len(values) - _NUMBERS)]
+            for place, value in enumerate(window):
+                at = at[np.abs(values[at + place] - value) <= off]
+            found += at.tolist()
+    return found

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 from embedge.cli.device.gallery_options import add_gallery_options, say
 from embedge.cli.device.matcher_options import add_matcher_options, matcher_from
 from embedge.errors import EmbedgeError
-from embedge.printed import counted, printable
+from embedge.printed import JOINERS, counted, printable
 
 if TYPE_CHECKING:
     from embedge.runtime.encoders import Embeddings
     from embedge.runtime.gallery.gallery import Gallery
     from embedge.runtime.matcher import FaceMatcher
 
-_SAME_PICTURE = 0.9999  # no two pictures of anybody are as near
+_SAME_PICTURE = 0.9999  # of cosine: no two pictures of anybody are as near
 
 
 @dataclass(slots=True)
@@ -34,6 +34,7 @@ class _Line:
     picture: Path
     record: str = ""
     refusal: str = ""
+    matches: Sequence[str] = ()
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -71,9 +72,11 @@ def run(options: argparse.Namespace) -> int:
                 options.person, embeddings, matcher.contract, source=matcher.artifact.name
             )
             info = gallery.info()
-            _warn(gallery, [checked_name(options.person)] * len(embeddings), embeddings, matcher)
+            people = [checked_name(options.person)] * len(embeddings)
+            matches = _matches(gallery, people, embeddings, matcher)
     if options.json:
-        say(json.dumps({"person": options.person, "records": records}))
+        others = sorted({name for some in matches for name in some})
+        say(json.dumps({"person": options.person, "records": records, "matches": others}))
     else:
         say(
             f"enrolled {options.person}: {counted(len(set(records)), 'template')}; the gallery"
@@ -119,27 +122,33 @@ def _many(options: argparse.Namespace, key: bytes | None) -> int:
                     matcher.contract,
                     source=matcher.artifact.name,
                 )
-                _warn(gallery, [line.person for line in taken], rows, matcher)
-            for line, record in zip(taken, records):
-                line.record = record
+                matches = _matches(gallery, [line.person for line in taken], rows, matcher)
+            for line, record, others in zip(taken, records, matches):
+                line.record, line.matches = record, others
     _tell(lines, as_json=options.json)
     return 3 if len(taken) < len(lines) else 0
 
 
-def _warn(
+def _matches(
     gallery: "Gallery", people: Sequence[str], rows: "Embeddings", matcher: "FaceMatcher"
-) -> None:
-    """One picture under two names: whoever is asked for later, chance decides between them."""
-    told = set[frozenset[str]]()
+) -> list[list[str]]:
+    """Who else each row is taken for; told on stderr, as whoever is asked for may be either."""
+    from embedge.runtime.gallery.enrolment import folded
+
+    own, told, found = matcher.artifact.threshold, set[frozenset[str]](), list[list[str]]()
+    limit = min(own.value, _SAME_PICTURE) if own else _SAME_PICTURE
     for person, best in zip(people, gallery.identify(rows, matcher.contract, count=2)):
-        for found in best:
-            both = frozenset({person, found.person})
-            if found.person != person and found.cosine >= _SAME_PICTURE and both not in told:
-                told.add(both)
-                print(
-                    printable(f"embedge: {person} and {found.person} share one picture"),
-                    file=sys.stderr,
-                )
+        others = [each for each in best if folded(each.person) != folded(person)]
+        others = [each for each in others if each.cosine > limit]
+        found.append([each.person for each in others])
+        for each in others:
+            same = each.cosine >= _SAME_PICTURE
+            what = f"{person} and {each.person} share one picture"
+            what = what if same else f"the face of {person} matches '{each.person}' already"
+            if frozenset({person, each.person}) not in told:
+                told.add(frozenset({person, each.person}))
+                print(printable(f"embedge: {what}", keep=JOINERS), file=sys.stderr)
+    return found
 
 
 def _embedded(lines: list[_Line], matcher: "FaceMatcher") -> tuple[list[_Line], "Embeddings"]:
@@ -165,7 +174,8 @@ def _tell(lines: list[_Line], *, as_json: bool) -> None:
         if as_json:
             record = line.record or None
             fields = {"person": line.person, "picture": str(line.picture), "record": record}
-            say(json.dumps({**fields, "refused": line.refusal or None}))
+            refused = line.refusal or None
+            say(json.dumps({**fields, "refused": refused, "matches": list(line.matches)}))
         else:
             say(f"{line.person}  {line.picture}  {outcome}")
     if not as_json:

@@ -167,8 +167,17 @@ def _recover(options: argparse.Namespace) -> int:
             "  what was saved is not what the gallery's sealed state speaks of, or"
             " that is gone, or older than the audit trail"
         )
+    if saved.unopened:
+        say(
+            f"  {counted(saved.unopened, 'row')} did not open: damaged, of another gallery, or from"
+            " before or after a renewal"
+        )
+    if not saved.trail:
+        say("  the audit trail is not all there: entries are gone, or were put back")
     if not saved.attempts:
         say("  failed attempts are not all there: some who had to wait may try again at once")
+    for name in saved.unread:
+        say(f"  not read: {name}, which is no part of a gallery")
     return 0 if saved.whole else 3
 
 
@@ -184,7 +193,10 @@ def _renew(options: argparse.Namespace) -> int:
 
     new_key = None if options.new_key_file is None else key_from_file(options.new_key_file)
     with opened_gallery(options, writable=True) as gallery:
+        old = gallery.info().epoch
         gallery.renew(new_key)
         info = gallery.info()
-    say(json.dumps({"gallery": info.gallery}) if options.json else f"renewed as {info.gallery}")
+    facts = {"gallery": info.gallery, "old_epoch": old, "epoch": info.epoch}
+    told = f"renewed {info.gallery}: epoch {old} → {info.epoch}"
+    say(json.dumps(facts) if options.json else told)
     return 0

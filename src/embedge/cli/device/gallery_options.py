@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedge.printed import printable
+from embedge.printed import JOINERS, printable
 
 if TYPE_CHECKING:
     from embedge.runtime.gallery.gallery import Gallery
@@ -40,4 +40,4 @@ def opened_gallery(options: argparse.Namespace, *, writable: bool = False) -> "G
 
 def say(*lines: str) -> None:
     """Print names that somebody else chose."""
-    print("\n".join(map(printable, lines)), flush=True)
+    print("\n".join(printable(line, keep=JOINERS) for line in lines), flush=True)

@@ -275,9 +275,15 @@ def test_a_page_that_lists_its_rows_without_an_end(path):
 
 
 def test_rubbish_as_its_journal(path):
-    Path(f"{path}-journal").write_bytes(os.urandom(8192))
-    with Gallery.open(path, key=KEY, writable=True) as gallery:
-        assert len(gallery.people()) == 4
+    journal = Path(f"{path}-journal")
+    for text in (b"my notes", bytes([1]) + os.urandom(8192)):
+        journal.write_bytes(text)
+        refused(path, "E-GALLERY", "people.gallery-journal, is none; nothing was changed")
+        assert journal.read_bytes() == text
+    for rest in (b"", bytes(8), b"\xd9\xd5", b"\xd9\xd5" + bytes(600)):
+        journal.write_bytes(rest)
+        with Gallery.open(path, key=KEY, writable=True) as gallery:
+            assert len(gallery.people()) == 4
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "link"])

@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny_bundles import tiny_contract
 
@@ -20,6 +21,7 @@ KEY = bytes(range(32))
 @pytest.fixture
 def gallery(tmp_path) -> Gallery:
     with Gallery.create(tmp_path / "g", CONTRACT, key=KEY) as gallery:
+        gallery.enroll(["ann", "ben"], np.eye(2, 16, dtype=np.float32), CONTRACT)
         yield gallery
 
 
@@ -124,36 +126,50 @@ def _try_in_a_child(path: Path, writing: int) -> None:
         os._exit(0)
 
 
-def test_what_is_remembered_is_bounded_and_those_who_wait_are_kept(gallery, monkeypatch):
-    monkeypatch.setattr(attempts, "_MOST", 8)
-    now = [0.0]
-    guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
-    for _ in range(5):
-        guard.begin("ann")
-    for number in range(30):
-        now[0] += 0.1
-        guard.begin(f"flood {number}")
+def rows_of(gallery: Gallery) -> int:
     with gallery.mirror.reading() as (connection, seen):
-        assert len(seen.ledger.notes.read(connection, seen.state, "attempt")) == 8
-    assert not passed(guard, "ann")
-    for number in range(7):
-        for _ in range(5):
-            guard.begin(f"locked {number}")
-    with pytest.raises(EmbedgeError, match=r"E-ATTEMPTS.*8 others"):
-        guard.begin("somebody new")
-    now[0] += 31
-    guard.begin("somebody new")
+        return len(seen.ledger.notes.read(connection, seen.state, "attempt"))
+
+
+def test_other_names_reset_nobody_and_share_one_count(gallery):
+    guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: 0.0)
+    tries = 0
+    for turn in range(3):
+        tries += sum(passed(guard, "ann") for _ in range(4))
+        assert sum(passed(guard, f"flood {turn} {each}") for each in range(40)) <= 5
+    assert tries == 5
+    assert rows_of(gallery) == 2
+    assert passed(guard, "ben")
+
+
+def test_what_is_remembered_is_bounded_and_what_still_counts_is_kept(gallery, monkeypatch):
+    monkeypatch.setattr(attempts, "_MOST", 3)
+    hour, now = NIST_800_63B.longest_delay, [0.0]
+    guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
+    people = [f"p{each}" for each in range(3)]
+    gallery.enroll(people, np.eye(16, dtype=np.float32)[3:6], CONTRACT)
+    for name in (*people, *people[:2]):
+        guard.begin(name)
+    now[0] = hour - 1
+    with pytest.raises(EmbedgeError, match="E-ATTEMPTS: 3 others have failed attempts that still"):
+        guard.begin("ann")
+    now[0] = hour
+    guard.begin("ann")  # in the place of the one who failed once
+    with pytest.raises(EmbedgeError, match="E-ATTEMPTS: 3 others"):
+        guard.begin("p2")
+    guard.begin("p0")
+    assert rows_of(gallery) == 3
 
 
 def test_attempts_are_forgotten_with_the_person(gallery):
     guard = AttemptGuard(gallery, NIST_800_63B)
-    row = [[1.0] + [0.0] * 15]
-    gallery.enroll("ann", row, CONTRACT)
     for _ in range(5):
         guard.begin("ann")
     gallery.renew()
     assert not passed(guard, "ann")
     gallery.erase("ann")
+    assert rows_of(gallery) == 0
+    gallery.enroll("ann", np.eye(1, 16, dtype=np.float32), CONTRACT)
     assert passed(guard, "ann")
 
 

@@ -2,9 +2,12 @@
 
 import json
 import os
+import pickle
 import shutil
 import sqlite3
 import time
+from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -335,3 +338,62 @@ def test_a_file_made_to_take_for_ever_is_no_proof_and_takes_seconds(tmp_path):
         f"{tmp_path / 'pages'}: more rows than fit into it",
     )
     assert not proof.proven
+
+
+@pytest.mark.parametrize("rows", ["float32", "int8"])
+@pytest.mark.parametrize("others", ["float32", "int8"])
+def test_another_gallery_with_the_template_under_another_name(tmp_path, rows, others):
+    """Under the same key, many templates a record, one of them the person's."""
+    with Gallery.create(tmp_path / "other", CONTRACT, key=KEY, rows=others) as beside:
+        beside.enroll("zoe", np.concatenate([unit(20, 60), unit(9)]), CONTRACT)
+        beside.enroll("yan", unit(30, 60), CONTRACT)
+    with create(tmp_path, rows=rows) as gallery:
+        gallery.enroll(["ann", "ben"], np.concatenate([unit(9), unit(10)]), CONTRACT)
+        proof = gallery.erase("ann", prove=True)
+        hit = f"{tmp_path / 'other'}: a template of theirs under the name 'zoe'"
+        assert (proof.found, proof.copies, proof.proven) == ((hit,), (), False)
+        assert gallery.erase("ben", prove=True).proven
+
+
+def _text(format_of: Callable[[float], str], between: str = ", ") -> Callable[[np.ndarray], bytes]:
+    return lambda row: between.join(map(format_of, row)).encode()
+
+
+WRITTEN = {
+    "str of float32": _text(str),
+    "savetxt": _text("{:.18e}".format, "\n"),
+    "six decimals, TSV": _text("{:.6f}".format, "\t"),
+    "four decimals": _text("{:.4f}".format, ","),
+    "three digits": _text("{:.3g}".format, " "),
+    "repr of float32": lambda row: repr(list(row)).encode(),
+    "semicolons": _text(str, ";"),
+    "commas for points": lambda row: ";".join(map(str, row)).replace(".", ",").encode(),
+    "UTF-16": lambda row: json.dumps(row.tolist()).encode("utf-16"),
+    "UTF-16, big-endian": lambda row: json.dumps(row.tolist(), indent=4).encode("utf-16-be"),
+    "numpy's print": lambda row: str(row).encode(),
+    "pickle of a list, protocol 0": lambda row: pickle.dumps(row.tolist(), 0),
+    "base64": lambda row: b"x" + b64encode(row.tobytes()),
+    "base64 after other bytes": lambda row: b64encode(b"ab" + row.tobytes()),
+    "hex": lambda row: row.tobytes().hex().encode(),
+    "HEX": lambda row: row.tobytes().hex().upper().encode(),
+    "float64": lambda row: b"abc" + row.astype("<f8").tobytes(),
+    "float32, big-endian": lambda row: b"ab" + row.astype(">f4").tobytes(),
+    "float64, big-endian": lambda row: row.astype(">f8").tobytes(),
+}
+
+
+@pytest.mark.parametrize("form", WRITTEN)
+@pytest.mark.parametrize("rows", ["float32", "int8"])
+def test_whatever_form_it_is_written_in(tmp_path, form, rows):
+    own, other = unit(9)[0], unit(10)[0]
+    with create(tmp_path, rows=rows) as gallery:
+        gallery.enroll(["ann", "ben"], np.stack([own, other]), CONTRACT)
+        if rows == "int8" and ("64" in form or "ex" in form.lower()):  # as they are kept
+            (ann,) = gallery.export("ann")["templates"]
+            own = np.array(ann["embedding"], np.float32)
+        (tmp_path / "theirs").write_bytes(bytes(300) + WRITTEN[form](own) + b"\n")
+        proof = gallery.erase("ann", prove=True)
+        assert proof.found
+        assert all("theirs: byte" in hit for hit in proof.found)
+        assert all(int(hit.rsplit(" ", 1)[1]) >= 300 for hit in proof.found)
+        assert gallery.erase("ben", prove=True).proven

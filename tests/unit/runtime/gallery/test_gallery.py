@@ -8,7 +8,8 @@ import pytest
 from gallery_rows import CONTRACT, KEY, create, near, top, unit
 
 from embedge.errors import EmbedgeError
-from embedge.runtime import Gallery
+from embedge.runtime import NIST_800_63B, Gallery
+from embedge.runtime.gallery.attempts import AttemptGuard
 from embedge.runtime.gallery.mending import check
 from embedge.runtime.gallery.search import index as gallery_index
 
@@ -222,3 +223,37 @@ def test_two_spellings_of_a_name_are_one_person(tmp_path):
         assert len(gallery.export(decomposed)["templates"]) == 2
         gallery.erase(decomposed)
         assert gallery.people() == []
+
+
+def test_joiners_join_letters_and_emoji_and_tell_nobody_apart(tmp_path):
+    spelled, bare = "\u0645\u06cc\u200c\u062e\u0648", "\u0645\u06cc\u062e\u0648"
+    other = "\u0645\u200d\u06cc\u062e\u0648"
+    with create(tmp_path) as gallery:
+        gallery.enroll(spelled, unit(0), CONTRACT)
+        gallery.enroll([bare, other], unit(1, 2), CONTRACT)
+        gallery.enroll("\U0001f469\U0001f3fd\u200d\U0001f52c", unit(3), CONTRACT)
+        gallery.enroll(["no\u200del", "noel"], unit(4, 2), CONTRACT)
+        assert len(gallery.people()) == 3
+        assert spelled in gallery.people()
+    with Gallery.open(tmp_path / "people.gallery", key=KEY, writable=True) as gallery:
+        assert len(gallery.export(bare)["templates"]) == 3
+        assert {entry["event"] for entry in gallery.export(other)["audit"]} == {"enrol"}
+        guard = AttemptGuard(gallery, NIST_800_63B)
+        for subject in (spelled, bare, other, spelled, bare):
+            guard.begin(subject)
+        with pytest.raises(EmbedgeError, match="E-ATTEMPTS: 5 attempts"):
+            guard.begin(other)
+        gallery.erase(other)
+        assert spelled not in gallery.people()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("\u200cann", "ann\u200d", "an\u200c\u200dn", "a \u200cb", "a\u200c b", "1\u200c2"),
+        *("e\u200d\u0301", "a\u200b b", "ann\u202e", "an\u2060n", "an\u200fn", "\u200d"),
+    ],
+)
+def test_joiners_elsewhere_and_other_invisible_letters_are_refused(tmp_path, name):
+    with create(tmp_path) as gallery, pytest.raises(EmbedgeError, match="E-PERSON"):
+        gallery.enroll(name, unit(0), CONTRACT)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gallery_rows import CONTRACT, KEY, unit
+from gallery_rows import CONTRACT, KEY, sql, unit
 from two_galleries import NEW, OLD, bridge
 
 from embedge.errors import EmbedgeError
@@ -138,7 +138,7 @@ def test_a_recovery_that_was_killed_is_swept_by_the_next(whole, tmp_path, monkey
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     assert names_in(target.parent) == [".embedge-recovering", "other _published"]
     target.touch()  # killed between the name and the file
-    (tmp_path / "saved" / "new-journal").write_bytes(b"left by another gallery of this name")
+    (tmp_path / "saved" / "new-journal").write_bytes(bytes(512) + b"left by another of this name")
     assert recover(path, target, key).whole
     assert check(target, key) == []
     assert names_in(target.parent) == ["new", "other _published"]
@@ -308,3 +308,51 @@ def test_rows_beside_the_only_one_are_found_and_break_no_writing(tmp_path, forge
         gallery.erase("ann")
     with Gallery.open(path, key=KEY) as gallery:
         assert gallery.people() == ["bob"]
+
+
+def replace_tables(path: Path, old: Path, *tables: str) -> None:
+    with closing(sqlite3.connect(path)) as there:
+        there.execute("ATTACH ? AS o", (str(old),))
+        for table in tables:
+            there.execute(f"DELETE FROM main.{table}")
+            there.execute(f"INSERT INTO main.{table} SELECT * FROM o.{table}")
+        there.commit()
+
+
+def test_whoever_is_newer_than_the_state_is_in_doubt_and_not_called_erased(tmp_path):
+    path, old = tmp_path / "g", tmp_path / "old"
+    with Gallery.create(path, CONTRACT, key=KEY) as gallery:
+        gallery.enroll(["ann", "bob"], unit(1, 2), CONTRACT)
+        gallery.erase("bob")
+        shutil.copy(path, old)
+        gallery.enroll("cid", unit(3), CONTRACT)
+    put_back(path, old)
+    replace_tables(path, old, "state", "spare", "audit")
+    saved = recover(path, tmp_path / "new", KEY)
+    assert (saved.people, saved.erased, saved.doubtful, saved.whole) == (1, (), ("cid",), False)
+    kept = recover(path, tmp_path / "kept", KEY, keep_doubtful=True)
+    assert (kept.people, kept.erased, kept.doubtful, kept.whole) == (2, (), ("cid",), False)
+    with Gallery.open(tmp_path / "kept", key=KEY) as gallery:
+        assert gallery.people() == ["ann", "cid"]
+
+
+def test_rows_that_do_not_open_are_counted_and_not_well(tmp_path):
+    """Under the header of an earlier epoch nothing is missing: an empty gallery adds up."""
+    path, old = tmp_path / "g", tmp_path / "old"
+    with Gallery.create(path, CONTRACT, key=KEY) as gallery:
+        shutil.copy(path, old)
+        gallery.enroll(["ann", "bob"], unit(1, 2), CONTRACT)
+        gallery.renew()
+    replace_tables(path, old, "header", "state", "spare")
+    saved = recover(path, tmp_path / "new", KEY)
+    assert (saved.people, saved.adds_up, saved.unopened, saved.whole) == (0, True, 6, False)
+
+
+def test_a_trail_that_lost_its_end_is_told(tmp_path):
+    path = tmp_path / "g"
+    with Gallery.create(path, CONTRACT, key=KEY) as gallery:
+        for seed in range(3):
+            gallery.enroll(f"p{seed}", unit(seed), CONTRACT)
+    sql(path, "DELETE FROM audit WHERE id > 1")
+    saved = recover(str(path), str(tmp_path / "new"), KEY)
+    assert (saved.people, saved.adds_up, saved.trail, saved.whole) == (3, True, False, False)

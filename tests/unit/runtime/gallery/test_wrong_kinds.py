@@ -88,3 +88,10 @@ def test_a_handicap_that_ranks_nobody(gallery, handicap):
     gallery.enroll("ann", ROW, CONTRACT)
     with pytest.raises(EmbedgeError, match="E-OPTION"):
         gallery.identify(ROW, CONTRACT, handicap=handicap)
+
+
+@pytest.mark.parametrize("ending", ["-journal", "-wal", "-shm"])
+def test_a_key_that_sqlite_would_take_for_a_log_is_not_written(tmp_path, ending):
+    with pytest.raises(EmbedgeError, match="E-GALLERY-NAME"):
+        new_key_file(tmp_path / f"g{ending}")
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from embedge.cli import main
 
@@ -76,3 +77,22 @@ def test_one_picture_under_two_names_is_told(
     Path("who.csv").write_text("2.png,dan\n2.png,eva\n")
     assert main([*ENROLL, "--csv", "who.csv"]) == 0
     assert "share one picture" in capsys.readouterr().err
+
+
+def test_a_near_copy_under_another_name_is_told_and_enrolled(
+    gallery: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Image.open("0.png") as picture:
+        picture.save("again.jpg", quality=90)
+    assert main([*ENROLL, "eve", "again.jpg", "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["matches"] == ["ann"]
+    assert told.err == "embedge: the face of eve matches 'ann' already\n"
+    assert main([*ENROLL, "cid", "2.png", "--json"]) == 0
+    told = capsys.readouterr()
+    assert (json.loads(told.out)["matches"], told.err) == ([], "")
+    Path("who.csv").write_text("again.jpg,fay\n2.png,cid\n")
+    assert main([*ENROLL, "--csv", "who.csv", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0]["matches"]
+    assert lines[1]["matches"] == []

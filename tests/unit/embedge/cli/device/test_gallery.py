@@ -59,3 +59,14 @@ def test_a_recovery_ends_with_3_and_names_who_was_erased_and_put_back(
     assert f"left out, as they were erased and put back: {name}" in capsys.readouterr().out
     assert main(["gallery", "people", str(new), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [stays]
+
+
+def test_a_renewal_tells_what_changed(gallery: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gallery", "info", str(gallery), "--json"]) == 0
+    before = json.loads(capsys.readouterr().out)
+    assert main(["gallery", "renew", str(gallery), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["gallery"], told["old_epoch"]) == (before["gallery"], before["epoch"])
+    assert told["epoch"] != told["old_epoch"]
+    assert main(["gallery", "renew", str(gallery)]) == 0
+    assert f"epoch {told['epoch']} → " in capsys.readouterr().out

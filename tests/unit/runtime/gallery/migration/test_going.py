@@ -269,3 +269,33 @@ def test_two_may_carry_it_at_once_and_a_third_searches_meanwhile(tmp_path):
         assert gallery.info().bridged == 314
         events = [entry["event"] for entry in gallery.audit()]
         assert events.count("migrate") == 1
+
+
+@KINDS
+@pytest.mark.parametrize("noise", [0, 2e-7])
+def test_who_was_equal_before_is_equal_after(tmp_path, kind, noise):
+    """One picture under several names: drawn to each one's own mean, it would tell them apart."""
+    own, theirs = rows(1, 3), rows(2, 2)
+    again = (own[:1] + noise * rows(3, 1)).astype(np.float32)
+    with Gallery.create(tmp_path / "g", OLD, key=KEY, rows=kind) as gallery:
+        gallery.enroll("ann", own, OLD)
+        gallery.enroll(["eve", "fay", "fay"], np.concatenate([again, again, theirs[:1]]), OLD)
+        gallery.enroll("gus", theirs[1:], OLD)
+        (before,) = gallery.identify(own[:1], OLD, count=3)
+        migrate(gallery, bridge(), NEW, records=1)
+        (after,) = gallery.identify(carried(own[:1]), NEW, count=3)
+        ((other, *_),) = gallery.identify(carried(own)[1:2], NEW)
+    for best in (before, after):
+        assert sorted(each.person for each in best) == ["ann", "eve", "fay"]
+        assert max(each.cosine for each in best) - min(each.cosine for each in best) < 1e-4
+    assert (other.person, other.cosine > 0.98) == ("ann", True)  # the others are drawn still
+
+
+@pytest.mark.parametrize("records", [0, -1, float("nan"), 2.5, None, True, 10**30])
+def test_steps_of_so_many_records_are_refused(tmp_path, records):
+    with create(tmp_path) as gallery:
+        with pytest.raises(EmbedgeError, match="E-OPTION: records is"):
+            migrate(gallery, bridge(), NEW, records=records)
+        with pytest.raises(EmbedgeError, match="E-OPTION: limit is"):
+            migrate(gallery, bridge(), NEW, limit=float("nan"))
+        assert gallery.crossing() is None
