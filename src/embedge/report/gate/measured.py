@@ -1,6 +1,7 @@
 """What a gate's value is of, where that stands in the same report."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from embedge.calibration.evaluation.figures import Comparison, Key, Side
@@ -9,6 +10,7 @@ from embedge.report.model import Gate, Report
 __all__ = ["Measured", "measured_of"]
 
 _AT_RATE = re.compile(r"at FMR ([0-9.e+-]+)")
+_WORST = re.compile(r"\(worst: (.*)\)$")
 _TEACHER, _FLOAT = Side("teacher"), Side("student", "fp32")
 
 
@@ -34,6 +36,8 @@ def measured_of(gate: Gate, report: Report) -> Measured | None:
         return _equal_error(alone)
     if gate.name == "no re-enrolment" and (across := known.get(Key(_TEACHER, _FLOAT))):
         return _tar(gate, across)
+    if gate.name == "thresholds hold":
+        return _promises(gate, report, known)
     for artifact in report.artifacts:
         nearness = artifact.cosine_to_torch
         # a gate of one runtime against another is called alike, and is of other figures
@@ -50,6 +54,22 @@ def _equal_error(one: Comparison) -> Measured:
     if one.eer is None:
         return Measured(None, None)
     return Measured(100 * one.eer.high, 100 * one.eer.rate)
+
+
+def _promises(gate: Gate, report: Report, known: Mapping[Key, Comparison]) -> Measured | None:
+    """What a threshold against the teacher's gallery promises is not told: only its own is known,
+    unless the worst of all is among those."""
+    kept = dict[str, float]()
+    for artifact in report.artifacts:
+        side = Side("student", artifact.name)
+        one, held = known.get(Key(side, side)), artifact.threshold
+        if one is not None and one.at_threshold is not None and held is not None:
+            kept[one.name] = one.at_threshold.fmr.low / held.fmr_target
+    if not kept:
+        return None
+    worst = max(kept.values())
+    named = _WORST.search(gate.what)
+    return Measured(worst, worst, whole=named is not None and named[1] in kept)
 
 
 def _tar(gate: Gate, one: Comparison) -> Measured | None:
