@@ -192,7 +192,6 @@ def _comparison(name: str, old: Comparison, new: Comparison) -> Iterator[Change]
             larger_is_better=False,
         )
 
-
     yield from _at_threshold(name, old, new)
 
 

@@ -15,6 +15,7 @@ from embedge.calibration.evaluation.figures import (
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.report.dossier.checklist import Entry
 from embedge.report.dossier.shapes import Measured, ShapedVerdict, shaped_verdicts
+from embedge.report.gate.curves import denied
 from embedge.runtime.threshold import Threshold
 from embedge.typed import Digest, Text
 
@@ -92,6 +93,11 @@ class Dossier:
         ):
             if abs(stated - follows) > _NEAR * max(1.0, abs(follows)):
                 raise ValueError(f"the {what} does not follow from the counts")
+        told = comparison.at_threshold
+        if told is None or (told.fmr, told.fnmr) != (at.fmr, at.fnmr):
+            raise ValueError("the rates at the threshold are not those of the comparison")
+        for line in denied(comparison):
+            raise ValueError(line)
         if self.shaped != shaped_verdicts(self.measured):
             raise ValueError("a shaped verdict does not follow from the figures")
 

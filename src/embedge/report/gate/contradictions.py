@@ -124,7 +124,10 @@ def _thresholds(report: Report) -> Iterator[str]:
         alone = known.get(Key(side, side))
         at = None if alone is None else alone.at_threshold
         if at is not None and abs(at.threshold - held.value) > _ROUNDED:
-            yield f"{artifact.name}: its threshold is {held.value:g}, and was judged at {at.threshold:g}"
+            yield (
+                f"{artifact.name}: its threshold is {held.value:g}, and was judged at"
+                f" {at.threshold:g}"
+            )
 
 
 def _people(report: Report) -> Iterator[str]:
@@ -166,7 +169,8 @@ def _faults(report: Report) -> Iterator[str]:
         gates = [one for one in report.verdict.gates if one.name.partition(" (")[0] == name]
         for gate in gates:
             if (gate.value or 0) > errors if merged else gate.value != errors:
-                yield f"gate '{gate.name}' counts {gate.value} faults, and its findings are {errors}"
+                counts = f"counts {gate.value} faults, and its findings are {errors}"
+                yield f"gate '{gate.name}' {counts}"
     if merged and counted["held-out people"] and report.verdict.passed:
         yield "a merged report with faults of the data has passed"
 

@@ -263,8 +263,8 @@ def test_a_threshold_cannot_move_on_the_same_people_nor_lose_evidence(sample: Re
 def test_a_new_error_among_the_findings_is_a_regression(sample: Report) -> None:
     def found(severity: str) -> Report:
         def edit(value: Any) -> None:
-            fault = {"code": "leaking-split", "severity": severity, "what": "59 people", "count": 59}
-            value["evaluation"]["findings"].append(fault)
+            fault = {"code": "leaking-split", "severity": severity, "what": "59 people"}
+            value["evaluation"]["findings"].append({**fault, "count": 59})
 
         return unheld(sample, edit)
 

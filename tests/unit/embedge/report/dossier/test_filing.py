@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 from enrolled_people import DIM, FMR, enrolled_people, people_in
 from paper_oracle import crossed, impostor_interval, proportion
+from PIL import Image
 from tiny_bundles import tiny_contract
 
+from embedge.calibration.evaluation.subjects import SET_ON, pixel_digest
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.people.splits import split_subjects
 from embedge.calibration.protocols.folders import people_in_folders
@@ -193,6 +196,51 @@ def test_a_threshold_of_other_people_is_taken_and_everybody_judged(
     assert found.operation.threshold == threshold
     assert found.faces.people == 60
     assert "the bundle" in found.operation.threshold_from
+
+
+def set_on(made: Path, folder: Path, people: list[str], threshold: Threshold) -> str:
+    """The bundle with the digests of the pictures of those who set its threshold."""
+    faces, _ = people_in_folders(made / "faces")
+    theirs = [n for n, name in enumerate(faces.names) if name.split("/")[0] in people]
+    write_bundle(
+        folder / "known.embedge",
+        name="known",
+        contract=tiny_contract(DIM),
+        artifacts=[Artifact("fp32", "student.onnx", "fp32", 17, threshold)],
+        files={"student.onnx": (made / "teacher.onnx").read_bytes()},
+        provenance={},
+        default_artifact="fp32",
+        extras={SET_ON: [pixel_digest(faces.read(number)) for number in theirs]},
+    )
+    return str(folder / "known.embedge")
+
+
+def test_whoever_set_the_threshold_is_left_out_and_that_is_said(made: Path, tmp_path: Path) -> None:
+    threshold = replace(threshold_of(made, "others"), subjects=20, impostors=99)
+    some = [f"p{number:03d}" for number in range(20)]
+    found = filed(Asked(set_on(made, tmp_path, some, threshold), made / "faces"), "", QUIET)
+    assert (found.faces.people, found.comparison.subjects) == (40, 40)
+    assert "20 of these people set it and are left out" in found.operation.threshold_from
+    everybody = [f"p{number:03d}" for number in range(60)]
+    (tmp_path / "all").mkdir()
+    with pytest.raises(EmbedgeError, match="E-THRESHOLD-PEOPLE"):
+        filed(
+            Asked(set_on(made, tmp_path / "all", everybody, threshold), made / "faces"), "", QUIET
+        )
+
+
+def test_a_picture_saved_again_is_no_evidence(made: Path, tmp_path: Path) -> None:
+    """The same photograph as a second file: TAR 100 % of nothing."""
+    shutil.copytree(made / "faces", tmp_path / "faces")
+    person = tmp_path / "faces" / "p000"
+    first = sorted(person.iterdir())[0]
+    Image.open(first).save(person / "again_9.jpg", quality=88)
+    asked = Asked(str(made / "teacher.onnx"), tmp_path / "faces", fmr=FMR)
+    with pytest.raises(EmbedgeError, match=r"E-PAPER-DATA: .*1 genuine comparison of one picture"):
+        filed(asked, "", QUIET)
+    (person / "again_9.jpg").rename(tmp_path / "faces" / "p001" / "again_9.jpg")
+    with pytest.raises(EmbedgeError, match=r"E-PAPER-DATA: .*under two people"):
+        filed(asked, "", QUIET)
 
 
 def test_too_few_people_to_set_one(made: Path, tmp_path: Path) -> None:
