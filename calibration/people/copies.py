@@ -7,15 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.evaluation.integrity import DataFault
+from embedge.calibration.intervals.people import DOMINATES
 from embedge.calibration.scores import Int32, PairScores
 from embedge.printed import counted
 from embedge.runtime.picture.images import RgbImage
 
-__all__ = ["saved_again"]
+__all__ = ["one_person", "saved_again"]
 
 _ALIKE = 0.995  # as a cosine: another quality or format of one file
 _GREYS = 2.0  # mean difference of two thumbnails; two photographs of one person differ by far more
 _CELLS = 8
+_UNUSUAL = 3  # times what half of the people have
 _SPOILS = 0.01  # of the genuine comparisons
 _SHOWN = 20
 
@@ -52,6 +54,18 @@ def saved_again(
         shown = _examples(pairs, names)
         found.append(DataFault("copied-across", "error", what, len(pairs), shown))
     return found
+
+
+def one_person(scores: PairScores) -> list[DataFault]:
+    """What no interval over people can mend: most of the figure is one person's."""
+    counts = np.bincount(scores.genuine_subjects)
+    counts = counts[counts > 0]
+    most = int(counts.max(initial=0))
+    if most <= DOMINATES * counts.sum() or most <= _UNUSUAL * np.median(counts):
+        return []
+    share = f"{100 * most / counts.sum():.0f} %"
+    what = f"one person supplies {share} of the genuine comparisons: judge with --per-person N"
+    return [DataFault("one-person", "warning", what, most)]
 
 
 def _examples(pairs: Sequence[tuple[int, int]], names: Sequence[str]) -> tuple[str, ...]:

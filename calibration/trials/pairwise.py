@@ -21,7 +21,7 @@ from embedge.calibration.evaluation.integrity import (
 from embedge.calibration.evaluation.judge import judged_scores
 from embedge.calibration.evaluation.slices import Slices, group_labels, sliced
 from embedge.calibration.pairs import pairs_listed, pairs_within
-from embedge.calibration.people.copies import saved_again
+from embedge.calibration.people.copies import one_person, saved_again
 from embedge.calibration.protocols.pairlist import PairProtocol
 from embedge.calibration.rates import Insufficient, impostor_limit
 from embedge.calibration.scores import Float32, PairScores
@@ -80,6 +80,7 @@ class FolderTrial:
                 *mislabelled(names, rows, subjects, scores),
                 *likely_same_people(names, rows, subjects, scores),
                 *saved_again(names, scores, _reader(self.faces, good)),
+                *one_person(scores),
             ),
             judged_scores(Key(side, side), scores, options.fmrs, options.threshold),
             slices=_slices(names, rows, subjects, scores, options),

@@ -87,6 +87,7 @@ class Dossier:
         for what, stated, follows in (
             ("FMR", at.fmr.rate * comparison.impostor, at.false_matches),
             ("FNMR", at.fnmr.rate * comparison.genuine, at.rejected),
+            ("upper end of the FMR", at.fmr_upper, at.fmr.high),
             ("FAR", at.far, at.fmr.rate * (1 - fta.rate)),
             ("FRR", at.frr, generalised(fta.rate, at.fnmr.rate)),
             ("upper end of the FRR", at.frr_upper, generalised(fta.high, at.fnmr.high)),

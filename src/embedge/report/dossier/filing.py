@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.compatibility.people_needed import require_people
-from embedge.calibration.compatibility.shares import false_match_upper, share_of_comparisons
+from embedge.calibration.compatibility.shares import share_of_comparisons
 from embedge.calibration.compatibility.systems import People
 from embedge.calibration.differentials.annex import GroupAnnex, group_annex
 from embedge.calibration.evaluation.figures import Acquisition, Comparison, Key
@@ -220,7 +220,7 @@ def _operation(judged: _Judged, comparison: Comparison, faces: DossierFaces) -> 
         judged.source,
         wrong,
         at.fmr,
-        false_match_upper(judged.scores, threshold.value),
+        at.fmr.high,
         round(at.fnmr.rate * comparison.genuine),
         at.fnmr,
         at.fmr.rate * (1 - fta.rate),
@@ -263,7 +263,9 @@ def _answers(
         "matching": f"{at.false_matches:,} false matches, {at.rejected:,} false non-matches",
         "system_rates": f"FAR {at.far:.3g}, FRR {at.frr:.3g}",
         "curve": f"{len(comparison.det.fmr)} points" if comparison.det else "",
-        "uncertainty": "95 % intervals over resampled people; groups by the linearised rate",
+        "uncertainty": "two-sided 95 % intervals on people: FNMR by weighing them at random, one"
+        " more being rejected (Gaffke), FMR by the doubt that comparisons of one person share and"
+        " one more of the heaviest lump; FMR of groups by the linearised rate",
         "groups": ", ".join(one.attribute for one in annex),
         "attacks": "not part of a technology test of comparison (ISO/IEC 30107-3 is about them)",
         "deviations": "faces came aligned: detection is not part of the failure to acquire",

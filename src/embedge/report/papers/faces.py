@@ -17,7 +17,7 @@ from embedge.calibration.evaluation.integrity import (
 )
 from embedge.calibration.evaluation.subjects import EvaluatedModel
 from embedge.calibration.pairs import pairs_within
-from embedge.calibration.people.copies import saved_again
+from embedge.calibration.people.copies import one_person, saved_again
 from embedge.calibration.protocols.folders import people_in_folders
 from embedge.calibration.protocols.trained_on import trained_on_from
 from embedge.calibration.scores import Float32
@@ -93,6 +93,7 @@ def findings_of(
     found = [
         *mislabelled(names, rows[good], labels, scores),
         *likely_same_people(names, rows[good], labels, scores),
+        *one_person(scores),
     ]
     _refuse([one for one in found if one.severity == "error"], tested.faces.root)
     return tuple(found)

@@ -76,7 +76,7 @@ def test_a_certificate_states_the_claim_and_what_stands_behind_it(signed: Path) 
     assert found.faces.trained_on == "not checked"
     page = (signed / "certificate.html").read_text()
     assert sha256_file(signed / "certificate.json") in page
-    assert "not checked, no list was given" in page
+    assert "not checked: no list was given" in page
     losing = max(one.backward.flips.people_losing for one in found.artifacts)
     assert f"{losing} of 30 people lose a comparison that teacher accepts" in page
     assert "no certification by anybody" in page
