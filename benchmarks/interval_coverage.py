@@ -47,6 +47,7 @@ SUFFICES = 40
 NOT_STRICTER = 0.6
 _DIM, _FAMILIES, _TAIL = 32, 30, 40_000
 _PIECE = 25
+_HARDER = 12  # pictures, four times what half of the people have
 T = TypeVar("T")
 _RESULT = Path(__file__).parent / "results" / "interval_coverage.json"
 
@@ -69,6 +70,8 @@ class Population:
     wolves: float = 0.0
     group: float = 0.0
     near: float = 0.0
+    heavy: bool = False
+    """a few people have most pictures, and are harder"""
 
     def drawn(
         self,
@@ -87,14 +90,27 @@ class Population:
         kind = generator.permutation(place) if exact else generator.random(subjects)
         self._drawn_near(people, kind < self.group, np.random.default_rng(6).normal(size=_DIM))
         self._drawn_near(people, kind > 1 - self.wolves, families.sum(0) / np.sqrt(_FAMILIES))
-        counts = np.full(subjects, images or self.images)
+        held = self._held(generator, subjects, images)
+        counts = held if self.heavy and images is None else np.full(subjects, images or self.images)
         if self.unequal and images is None:
             counts = np.clip(generator.geometric(1 / (self.images - 1), subjects) + 1, 2, 30)
         labels = np.repeat(np.arange(subjects), counts)
         noise = self.noise * generator.lognormal(0, self.restless, subjects)
+        noise *= np.where(self.heavy & (held > _HARDER), 1.5, 1.0)
         rows = people[labels] + noise[labels, None] * generator.normal(size=(len(labels), _DIM))
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows.astype(np.float32), labels
+
+    def _held(
+        self, generator: np.random.Generator, subjects: int, images: int | None
+    ) -> NDArray[np.int64]:
+        """Pictures of each, by Pareto's law; for the truth as often as comparisons are of them."""
+        many = subjects if images is None else 4 * subjects
+        held = np.clip((2 * (1 - generator.random(many)) ** (-1 / 1.1)).astype(np.int64), 2, 150)
+        if images is None:
+            return held
+        weight = held.astype(float) * (held - 1 if images == 2 else 1)
+        return generator.choice(held, subjects, p=weight / weight.sum())
 
     def _drawn_near(
         self, people: NDArray[np.float64], who: NDArray[np.bool_], centre: NDArray[np.float64]
@@ -115,6 +131,7 @@ POPULATIONS = (
     Population("look-alikes, 200 x 5", 200, 5, 1e-3, 0.305, group=0.02, near=0.5),
     Population("closest look-alikes, 200 x 5", 200, 5, 1e-3, 0.297, group=0.02, near=0.8),
     Population("families, many errors", 100, 6, 1e-2, 0.75, alike=0.4, restless=0.4),
+    Population("a few people dominate and are harder", 150, 2, 1e-3, 0.3, heavy=True),
     Population("many people, two pictures", 300, 2, 1e-3, 0.75, alike=0.3, restless=0.4),
 )
 

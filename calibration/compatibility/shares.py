@@ -10,7 +10,6 @@ from embedge.calibration.intervals.rates import (
     CONFIDENCE,
     evidence_of,
     fmr_interval,
-    fmr_upper,
     fnmr_interval,
 )
 from embedge.calibration.rates import false_match_rate
@@ -20,7 +19,6 @@ __all__ = [
     "accept_rate",
     "difference",
     "false_match_share",
-    "false_match_upper",
     "share_of_comparisons",
     "share_of_people",
 ]
@@ -59,11 +57,6 @@ def accept_rate(subjects: NDArray[np.int64], accepts: NDArray[np.bool_]) -> Rate
 def false_match_share(scores: PairScores, threshold: float) -> Rate:
     found = fmr_interval(evidence_of(scores), threshold)
     return Rate(false_match_rate(scores, threshold), found.low, found.high)
-
-
-def false_match_upper(scores: PairScores, threshold: float) -> float:
-    """One-sided upper bound of the FMR at a threshold fixed beforehand."""
-    return fmr_upper(evidence_of(scores), scores.impostors_above(threshold))
 
 
 def share_of_people(part: int, people: int) -> Rate:

@@ -14,9 +14,12 @@ from embedge.runtime.encoders.bundled import chosen_artifact, encoder_of_files, 
 from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
 from embedge.runtime.encoders.preprocessing import FEEDINGS
 from embedge.runtime.encoders.sessions import ort_session
+from embedge.runtime.picture.images import RgbImage
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["STATED", "EvaluatedModel", "TakenModel", "opened_model"]
+__all__ = ["SET_ON", "STATED", "EvaluatedModel", "TakenModel", "opened_model", "pixel_digest"]
+
+SET_ON = "threshold_pictures"  # of a bundle's extras
 
 _ONE_PICTURE = "Give an embedding network: one picture in, one embedding out"
 _ONE_ROW = "Name the embedding: embedge evaluate --embedding NAME, or embedge bundle --output NAME"
@@ -30,13 +33,17 @@ _CONVENTION = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvaluatedModel:
-    """A model by its bytes; `contract_from` says in words where its contract was read."""
+    """A model by its bytes; `contract_from` says in words where its contract was read.
+
+    `set_on`: digests of the pixels of those who set its threshold, as far as its bundle tells.
+    """
 
     side: Side
     encoder: RowEncoder
     digest: str
     contract_from: str
     threshold: Threshold | None = None
+    set_on: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,11 @@ class TakenModel:
     data: bytes
     contract: EmbeddingContract
     source: str
+
+
+def pixel_digest(picture: RgbImage) -> str:
+    """The same in every file that holds these pixels."""
+    return hashlib.sha256(picture.tobytes()).hexdigest()[:16]
 
 
 def opened_model(
@@ -82,7 +94,7 @@ def opened_model(
         require_steady(encoder.features, contract.size, path)
     # a threshold holds for the embeddings it was measured on, mirrored pictures or not
     threshold = found.artifact.threshold if contract == found.contract else None
-    return EvaluatedModel(found.side, encoder, found.digest, found.source, threshold)
+    return EvaluatedModel(found.side, encoder, found.digest, found.source, threshold, found.set_on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +107,7 @@ class _Found:
     contract: EmbeddingContract
     side: Side
     source: str
+    set_on: frozenset[str] = frozenset()
 
 
 def _fed(found: _Found, preprocessing: str, space: str | None) -> _Found:
@@ -122,7 +135,9 @@ def _found(
             side = Side(bundle.name, chosen.name)
             digest = hashlib.sha256(b"".join(files.values())).hexdigest()
             run = replace(chosen, runtime=runtime or chosen.runtime)
-            return _Found(run, files, digest, bundle.contract, side, STATED[0])
+            told = bundle.extras.get(SET_ON)
+            set_on = frozenset(map(str, told)) if isinstance(told, list) else frozenset[str]()
+            return _Found(run, files, digest, bundle.contract, side, STATED[0], set_on)
     try:
         data = place.read_bytes()
     except OSError as error:

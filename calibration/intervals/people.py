@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from embedge.calibration.intervals.binomial import rule_of_three
 from embedge.calibration.intervals.interval import CONFIDENCE, Interval
 
-__all__ = ["Mates", "net_interval"]
+__all__ = ["DOMINATES", "Mates", "net_interval"]
 
+# From this share of the comparisons on, one person dominates: who was not met may as well
+DOMINATES = 0.1
 _DRAWS = (1_000, 4_000)
 _CELLS = 16_000_000
 
@@ -52,8 +54,11 @@ class Mates:
         """The same, from what each person adds to the errors: at most all of his comparisons."""
         side = (1 + confidence) / 2
         met, errors = self.weights[:, 1:] @ self.comparisons, self.weights[:, 1:] @ wrong
-        other = self.weights[:, 0] * self.comparisons.mean()
+        weight = _unmet(self.comparisons)
+        other = self.weights[:, 0] * weight
         untouched = rule_of_three(self.people, side)
+        if weight > self.comparisons.mean():
+            untouched = max(untouched, float(np.quantile(other / (met + other), side)))
         high = float(np.quantile((errors + other) / (met + other), side)) if wrong.any() else 0.0
         low = float(np.quantile(errors / (met + other), 1 - side))
         if np.array_equal(wrong, self.comparisons):
@@ -74,7 +79,7 @@ def net_interval(
     """
     people, side = len(comparisons), (1 + confidence) / 2
     weights = _weights(people, seed)
-    moved, other = weights[:, 1:] @ net, weights[:, 0] * comparisons.mean()
+    moved, other = weights[:, 1:] @ net, weights[:, 0] * _unmet(comparisons)
     total = weights[:, 1:] @ comparisons + other
     low = float(np.quantile((moved - other) / total, 1 - side))
     high = float(np.quantile((moved + other) / total, side))
@@ -83,6 +88,15 @@ def net_interval(
         max(-1.0, min(low, -untouched) if (net <= 0).all() else low),
         min(1.0, max(high, untouched) if (net >= 0).all() else high),
     )
+
+
+def _unmet(comparisons: NDArray[np.floating]) -> float:
+    """How many comparisons the one more person has: the mean, or, where somebody dominates, as
+    many as the person behind a comparison has on average (who has many may be harder, too)."""
+    total = float(comparisons.sum())
+    if float(comparisons.max(initial=0.0)) > DOMINATES * total:
+        return max(float((comparisons**2).sum()) / total, float(comparisons.mean()))
+    return float(comparisons.mean())
 
 
 def _weights(people: int, seed: int) -> NDArray[np.float32]:

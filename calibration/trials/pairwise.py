@@ -1,6 +1,6 @@
 """Pairs of faces: all pairs of people in folders, or the pairs of a list."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +21,13 @@ from embedge.calibration.evaluation.integrity import (
 from embedge.calibration.evaluation.judge import judged_scores
 from embedge.calibration.evaluation.slices import Slices, group_labels, sliced
 from embedge.calibration.pairs import pairs_listed, pairs_within
+from embedge.calibration.people.copies import one_person, saved_again
 from embedge.calibration.protocols.pairlist import PairProtocol
 from embedge.calibration.rates import Insufficient, impostor_limit
 from embedge.calibration.scores import Float32, PairScores
 from embedge.calibration.tenfold import FoldedAccuracy, folded_accuracy
 from embedge.calibration.trials.result import Evaluated
+from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["Evidence", "FolderTrial", "PairTrial", "RunOptions", "names_of"]
 
@@ -77,6 +79,8 @@ class FolderTrial:
             (
                 *mislabelled(names, rows, subjects, scores),
                 *likely_same_people(names, rows, subjects, scores),
+                *saved_again(names, scores, _reader(self.faces, good)),
+                *one_person(scores),
             ),
             judged_scores(Key(side, side), scores, options.fmrs, options.threshold),
             slices=_slices(names, rows, subjects, scores, options),
@@ -122,7 +126,10 @@ class PairTrial:
         accuracy = folded_accuracy(cosines, same, test.folds[kept])
         measured = Evaluated(
             Acquisition.of(len(good), found.failures, int((~kept).sum())),
-            tuple(mislabelled(_kept(test.faces, good), rows, subjects, scores)),
+            (
+                *mislabelled(names := _kept(test.faces, good), rows, subjects, scores),
+                *saved_again(names, scores, _reader(test.faces, good)),
+            ),
             judged_scores(Key(side, side), scores, options.fmrs, options.threshold),
             accuracy if isinstance(accuracy, FoldedAccuracy) else None,
         )
@@ -147,6 +154,11 @@ def _slices(
     if isinstance(threshold, Insufficient):
         return Slices(needs=threshold.needs)
     return sliced(rows, subjects, groups, threshold)
+
+
+def _reader(faces: Faces, good: NDArray[np.bool_]) -> Callable[[int], RgbImage]:
+    rows = np.flatnonzero(good)
+    return lambda row: faces.read(int(rows[row]))
 
 
 def _kept(faces: Faces, good: NDArray[np.bool_]) -> list[str]:

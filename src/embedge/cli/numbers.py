@@ -9,6 +9,7 @@ __all__ = [
     "COUNT",
     "DIVISOR",
     "FINITE",
+    "FMR",
     "MARGIN",
     "PART",
     "POINTS",
@@ -59,6 +60,8 @@ COUNT, SEVERAL, WHOLE = whole(1), whole(2), whole(0)
 THREADS = whole(1, 512)
 SEED = whole(0, 2**32 - 1)
 RATE = Number(0, 1, "a rate between 0 and 1, such as 0.001", within=True)
+# beyond one in ten nothing is decided that a door could live with
+FMR = Number(0, 0.1 + 1e-12, "a rate above 0 and at most 0.1, such as 0.0001", within=True)
 PART = Number(0, 1, "a number from 0 to 1")
 COSINE = Number(-1, 1, "a cosine from -1 to 1")
 MARGIN = Number(0, 0.99, "a number from 0 to 0.99")

@@ -7,7 +7,9 @@ from typing import Any, Literal, TypeVar
 
 from embedge.bench.results import ArtifactLatency, Percentiles
 from embedge.calibration.evaluation.figures import Comparison
+from embedge.calibration.evaluation.integrity import DataFault
 from embedge.report.model import Artifact, Gate, Report
+from embedge.runtime.threshold import Threshold
 
 __all__ = ["Change", "comparability", "obstacles", "report_changes"]
 
@@ -15,10 +17,11 @@ K = TypeVar("K")
 V = TypeVar("V")
 Interval = tuple[float, float] | None
 Turn = Literal["better", "worse", "same", "changed"]
-_GATE = "gate "
+_GATE, _FINDING = "gate ", "finding "
 _RANKS = {"failed": 0, "not shown": 1, "passed": 2}
 _MEANING = "the evaluation data"  # without it rates are of other people
 _FOUND = re.compile(r" \(.*\)$", re.DOTALL)
+_DIGITS = 1e-5  # of a cosine: what another processor may change
 _WORTH_TELLING = 0.01  # a change of one percent where there is no interval to ask
 
 
@@ -51,6 +54,7 @@ def report_changes(before: Report, after: Report) -> list[Change]:
         *_changes("", *rows(lambda r: {one.key: one for one in r.comparisons}), _comparison),
         *_changes("artifact ", *rows(lambda r: {one.name: one for one in r.artifacts}), _artifact),
         *_thresholds(before, after),
+        *_changes(_FINDING, *rows(_findings), _finding),
         *_changes("", *rows(_latencies), _latency),
     ]
 
@@ -100,7 +104,10 @@ def _changes(
         else:
             there = ["there" if key in rows else None for rows in (old, new)]
             lost = kind == _GATE and there[1] is None
-            yield Change(f"{kind}{key}", there[0], there[1], "", "changed", True, definition=lost)
+            fault = new.get(key) if key not in old else None
+            worse = isinstance(fault, DataFault) and fault.severity == "error"
+            turn: Turn = "worse" if worse else "changed"
+            yield Change(f"{kind}{key}", there[0], there[1], "", turn, True, definition=lost)
 
 
 def _gate(name: str, old: Gate, new: Gate) -> Iterator[Change]:
@@ -122,7 +129,7 @@ def _asked(gate: Gate) -> str:
 
 
 def _thresholds(before: Report, after: Report) -> Iterator[Change]:
-    """A threshold that is gone, or keeps a looser rate, is worse: a device decides by it."""
+    """A threshold that is gone, looser or on less evidence is worse: a device decides by it."""
     kept = {one.name: one.threshold for one in after.artifacts}
     for one in before.artifacts:
         old, new = one.threshold, kept.get(one.name)
@@ -134,6 +141,36 @@ def _thresholds(before: Report, after: Report) -> Iterator[Change]:
         elif new.fmr_target != old.fmr_target:
             turn: Turn = "worse" if new.fmr_target > old.fmr_target else "better"
             yield Change(what, old.fmr_target, new.fmr_target, "", turn, True)
+        else:
+            yield from _moved(one.name, old, new)
+
+
+def _moved(name: str, old: Threshold, new: Threshold) -> Iterator[Change]:
+    """With the same people and the same file it cannot move, whatever its evidence says."""
+    same = (old.dataset, old.model) == (new.dataset, new.model)
+    there = (old.value, new.value)
+    beyond = same and abs(new.value - old.value) > _DIGITS
+    moved: Turn = "same" if new.value == old.value else "worse" if beyond else "changed"
+    yield Change(f"{name}: its threshold", *there, "", moved, beyond)
+    for what, some in (("people", (old.subjects, new.subjects)), ("FMR", (old.fmr, new.fmr))):
+        lost = some[1] < some[0] if what == "people" else new.fmr > old.fmr_upper
+        turn: Turn
+        turn = "same" if some[0] == some[1] else "worse" if lost else "changed"
+        yield Change(f"{name}: {what} behind its threshold", *some, "", turn, lost)
+
+
+def _findings(report: Report) -> dict[str, DataFault]:
+    """Faults of the data and what every model saw, by whom and kind."""
+    if (found := report.evaluation) is None:
+        return {}
+    told = [("the data", found.findings), *((str(one.side), one.findings) for one in found.tested)]
+    return {f"{one.code} of {whose}": one for whose, some in told for one in some}
+
+
+def _finding(name: str, old: DataFault, new: DataFault) -> Iterator[Change]:
+    more = new.severity == "error" and (old.severity != "error" or new.count > old.count)
+    turn: Turn = "worse" if more else "same" if old == new else "changed"
+    yield Change(f"{_FINDING}{name}", old.what, new.what, "", turn, more)
 
 
 def _comparison(name: str, old: Comparison, new: Comparison) -> Iterator[Change]:
@@ -152,6 +189,26 @@ def _comparison(name: str, old: Comparison, new: Comparison) -> Iterator[Change]
             f"{name}: equal error rate",
             (old.eer.rate, new.eer.rate),
             intervals=((old.eer.low, old.eer.high), (new.eer.low, new.eer.high)),
+            larger_is_better=False,
+        )
+
+    yield from _at_threshold(name, old, new)
+
+
+def _at_threshold(name: str, old: Comparison, new: Comparison) -> Iterator[Change]:
+    """What the device does, at the threshold it decides by."""
+    one, other = old.at_threshold, new.at_threshold
+    if one is None:
+        return
+    if other is None:
+        yield Change(f"{name}: rates at its threshold", "there", None, "", "worse", True)
+        return
+    for what in ("fmr", "fnmr"):
+        was, now = getattr(one, what), getattr(other, what)
+        yield _figure(
+            f"{name}: {what.upper()} at its threshold",
+            (was.rate, now.rate),
+            intervals=((was.low, was.high), (now.low, now.high)),
             larger_is_better=False,
         )
 

@@ -6,19 +6,36 @@ from dataclasses import replace
 from embedge.bench.results import Latency
 from embedge.errors import EmbedgeError
 from embedge.printed import printable
-from embedge.report.model import Artifact, Evaluation, Gate, Provenance, Report, Skipped, Verdict
+from embedge.report.gate.measured import ran
+from embedge.report.model import (
+    Artifact,
+    Evaluation,
+    Gate,
+    Provenance,
+    Report,
+    Skippable,
+    Skipped,
+    Verdict,
+)
 
 __all__ = ["merged_report"]
 
 
 def merged_report(
-    base: Report, others: Sequence[Report], *, resolved: Sequence[str] = ()
+    base: Report, others: Sequence[Report], *, resolved: Sequence[Skippable] = ()
 ) -> Report:
     """`base` with the artifacts, comparisons, gates and latencies of the others.
 
     All must speak of one embedding contract, and artifacts of one name must be the same bytes.
     Stages named in `resolved` ran elsewhere and leave the list of what was skipped.
     """
+    for stage in resolved:
+        if not any(ran(other, stage) for other in others):
+            raise EmbedgeError(
+                "E-REPORT-MERGE",
+                f"none of the reports tells that the stage {stage} ran",
+                remedy="Merge the report of the device it ran on, or leave --resolved out",
+            )
     for other in others:
         _require_one_contract(base, other)
         base = replace(

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any, TypeVar
 
-from embedge.cli.numbers import RATE, SEED, SEVERAL, THREADS
+from embedge.cli.numbers import FMR, SEED, SEVERAL, THREADS
 from embedge.printed import printable
 
 __all__ = ["add_paper_options", "file_paper", "require_measured_again", "signed_by", "stated_in"]
@@ -17,7 +17,7 @@ def add_paper_options(parser: argparse.ArgumentParser, name: str) -> None:
     end = parser.add_mutually_exclusive_group(required=True)
     end.add_argument("--out", type=Path, metavar="DIR", help=f"{name}.json and .html go here")
     end.add_argument("--check", type=Path, metavar="FILE", help=f"measure this {name} again")
-    parser.add_argument("--fmr", type=RATE, default=1e-4, help="default: 1e-4")
+    parser.add_argument("--fmr", type=FMR, default=1e-4, help="default: 1e-4")
     parser.add_argument("--per-person", type=SEVERAL, default=8, metavar="N", help="default: 8")
     parser.add_argument("--seed", type=SEED, default=0, help="of the split into two groups")
     parser.add_argument(
@@ -64,11 +64,11 @@ def stated_in(kind: type[T], options: argparse.Namespace) -> T:
 
 def require_measured_again(stated: Any, measured: Any, path: Path) -> None:
     from embedge.errors import EmbedgeError
-    from embedge.report.papers.paper import differing
+    from embedge.report.papers.again import differing
 
     places = differing(stated, measured)
     if not places:
-        print(f"every figure of {path} was measured again")
+        print(f"every figure of {path} was measured again; its date, command and versions are told")
         return
     raise EmbedgeError(
         "E-PAPER-DIFFERS",

@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--trust", type=Path, action="append", required=True, help="a public key (repeatable)"
     )
     check.add_argument("--at-least-version", type=WHOLE, help="refuse an older one")
-    document = actions.add_parser("document", help="sign a certificate.json or dossier.json")
+    document = actions.add_parser("document", help="sign a certificate, dossier or report in JSON")
     document.add_argument("file", type=Path)
     document.add_argument("--key", type=Path, required=True, help="the private key")
     checked = actions.add_parser("check-document", help="who signed this document?")
@@ -67,8 +67,10 @@ def run(options: argparse.Namespace) -> int:
                 print(f"{bundle.name}: every file as signed by key {found.key_id}")
                 print(f"{version}{until}")
         case "document":
+            from embedge.report.papers.kinds import require_sound
             from embedge.report.papers.paper import sign_paper
 
+            require_sound(options.file)
             signed = sign_paper(options.file, options.key, password)
             print(f"signed by key {signed.key_id}")
         case "check-document":

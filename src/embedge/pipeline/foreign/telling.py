@@ -10,6 +10,7 @@ import numpy as np
 
 from embedge.bench.results import Latency
 from embedge.calibration.evaluation.figures import Acquisition, Key
+from embedge.calibration.evaluation.subjects import SET_ON
 from embedge.calibration.evaluation.worst import ScoredPair
 from embedge.doctor.packages import versions_of
 from embedge.export.int8.budget.precision_plan import PrecisionPlan
@@ -19,6 +20,7 @@ from embedge.files import sha256_file
 from embedge.pipeline.foreign.people import People
 from embedge.pipeline.golden_file import golden_file
 from embedge.pipeline.proving.bounds import Bounds, comparison_of, proof_gates
+from embedge.pipeline.proving.faults import threshold_pictures
 from embedge.pipeline.stages.ship.parity_result import ParityResult, ScoredPlaces, student
 from embedge.report.device import now
 from embedge.report.model import (
@@ -176,6 +178,7 @@ def bundle_from(told: Told, report: Report, folder: Path, out: Path) -> Path:
         files[GOLDEN] = golden_file(told.graphs, told.taken.contract)
     facts = told.findings.artifacts
     extras: dict[str, Any] = {
+        SET_ON: threshold_pictures(told.people.faces, told.people.roles),
         "thresholds": {name: plain(found.thresholds) for name, found in facts.items()},
         "threshold_shortages": {
             name: plain(found.shortage) for name, found in facts.items() if found.shortage

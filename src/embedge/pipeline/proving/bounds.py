@@ -119,9 +119,9 @@ def _data_gate(findings: ParityResult) -> Gate:
     errors = [one.what for one in findings.findings if one.severity == "error"]
     if findings.dataset.thresholds_on == "the same people":
         errors.append("thresholds were set on people who are judged")
-    looked = "copies, shuffled labels and people with two roles were looked for"
+    looked = "copies, also those saved again, and shuffled labels were looked for"
     if any((one.code, one.severity) == UNJUDGED for one in findings.findings):
-        looked = "copies and people with two roles were looked for, shuffled labels were not: the"
+        looked = "copies were looked for, shuffled labels were not: the"
         looked += " teacher tells people apart too poorly"
     told = f" ({'; '.join(errors)})" if errors else ""
     what = f"faults that spoil the figures; {looked}{told}"

@@ -1,4 +1,4 @@
-"""Faults of the held-out faces that spoil every figure: copies, wrong names, two roles for one."""
+"""Faults of the held-out faces that spoil every figure: copies, wrong names, one person twice."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,20 +14,29 @@ from embedge.calibration.evaluation.integrity import (
     likely_same_people,
     mislabelled,
 )
+from embedge.calibration.evaluation.subjects import pixel_digest
 from embedge.calibration.pairs import pairs_within
+from embedge.calibration.people.copies import saved_again
 from embedge.calibration.people.splits import Roles
 from embedge.report.model import ThresholdsOn
 from embedge.train.data import FaceSet
 
-__all__ = ["UNJUDGED", "faults_of", "picture_digests", "thresholds_on"]
+__all__ = ["UNJUDGED", "faults_of", "picture_digests", "threshold_pictures", "thresholds_on"]
 
 
+_MOST_NAMED = 50_000  # a manifest holds 4 MiB
 # how it is told that the teacher is too poor to judge the labels
 UNJUDGED = ("shuffled-labels", "warning")
 
 
 def picture_digests(faces: FaceSet) -> list[str]:
     return [sha256(picture.tobytes()).hexdigest() for picture in faces.images]
+
+
+def threshold_pictures(faces: FaceSet, roles: Roles) -> list[str]:
+    """For the bundle: by them a dossier knows again who set its thresholds."""
+    rows = np.flatnonzero(roles.threshold)[:_MOST_NAMED]
+    return sorted({pixel_digest(np.asarray(faces.images[row])) for row in rows})
 
 
 def thresholds_on(digests: list[str], roles: Roles) -> ThresholdsOn:
@@ -50,6 +59,7 @@ def faults_of(faces: FaceSet, digests: list[str], rows: NDArray[np.float32]) -> 
         blind = fault.count == len(names)
         yield _seen(replace(fault, severity="warning") if blind else fault)
     yield from map(_seen, likely_same_people(names, rows, faces.labels, scores))
+    yield from saved_again(names, scores, lambda row: np.asarray(faces.images[row]))
 
 
 def _seen(fault: DataFault) -> DataFault:

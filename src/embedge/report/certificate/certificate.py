@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final, Literal
 from embedge.calibration.compatibility.figures import ArtifactCompatibility, Replacement, System
 from embedge.calibration.evaluation.figures import Acquisition, Count, Share, Side
 from embedge.calibration.evaluation.integrity import DataFault
+from embedge.calibration.people.shortage import LOOSEST
 from embedge.report.model import Gate, Verdict
 from embedge.typed import Digest, Text
 
@@ -38,6 +39,10 @@ class Claim:
     confidence: Share
     per_person: Count | None
     seed: Count
+
+    def __post_init__(self) -> None:
+        if self.fmr > LOOSEST:
+            raise ValueError(f"an FMR of {self.fmr:g} is none that a door could live with")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,15 @@ def _gates(claim: Claim, one: ArtifactCompatibility) -> Iterator[Gate]:
         "min",
         "share",
     )
+    apart = min((one.cross, one.alone), key=_apart)
+    yield Gate.of(
+        f"tells people apart: {one.side}",
+        f"TAR of {apart.key}, low end, less its FMR, high end",
+        _apart(apart),
+        0.0,
+        "min",
+        "share",
+    )
     yield Gate.of(
         f"false matches: {one.side}",
         "FMR of the judged people at the threshold set on others, low end",
@@ -128,6 +142,11 @@ def _gates(claim: Claim, one: ArtifactCompatibility) -> Iterator[Gate]:
         "max",
         "share",
     )
+
+
+def _apart(system: System) -> float:
+    """At most zero where it may accept strangers as readily as the person."""
+    return system.tar.low - system.fmr.high
 
 
 def replacement_of(claim: Claim, one: ArtifactCompatibility) -> Replacement:

@@ -15,6 +15,7 @@ from embedge.calibration.evaluation.figures import (
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.report.dossier.checklist import Entry
 from embedge.report.dossier.shapes import Measured, ShapedVerdict, shaped_verdicts
+from embedge.report.gate.curves import denied
 from embedge.runtime.threshold import Threshold
 from embedge.typed import Digest, Text
 
@@ -86,12 +87,18 @@ class Dossier:
         for what, stated, follows in (
             ("FMR", at.fmr.rate * comparison.impostor, at.false_matches),
             ("FNMR", at.fnmr.rate * comparison.genuine, at.rejected),
+            ("upper end of the FMR", at.fmr_upper, at.fmr.high),
             ("FAR", at.far, at.fmr.rate * (1 - fta.rate)),
             ("FRR", at.frr, generalised(fta.rate, at.fnmr.rate)),
             ("upper end of the FRR", at.frr_upper, generalised(fta.high, at.fnmr.high)),
         ):
             if abs(stated - follows) > _NEAR * max(1.0, abs(follows)):
                 raise ValueError(f"the {what} does not follow from the counts")
+        told = comparison.at_threshold
+        if told is None or (told.fmr, told.fnmr) != (at.fmr, at.fnmr):
+            raise ValueError("the rates at the threshold are not those of the comparison")
+        for line in denied(comparison):
+            raise ValueError(line)
         if self.shaped != shaped_verdicts(self.measured):
             raise ValueError("a shaped verdict does not follow from the figures")
 

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.compatibility.people_needed import require_people
-from embedge.calibration.compatibility.shares import false_match_upper, share_of_comparisons
+from embedge.calibration.compatibility.shares import share_of_comparisons
 from embedge.calibration.compatibility.systems import People
 from embedge.calibration.differentials.annex import GroupAnnex, group_annex
 from embedge.calibration.evaluation.figures import Acquisition, Comparison, Key
 from embedge.calibration.evaluation.judge import judged_scores
 from embedge.calibration.evaluation.slices import group_labels
-from embedge.calibration.evaluation.subjects import EvaluatedModel, opened_model
+from embedge.calibration.evaluation.subjects import EvaluatedModel, opened_model, pixel_digest
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.people.splits import split_subjects
 from embedge.calibration.rates import Insufficient, false_match_rate
@@ -138,9 +138,14 @@ def _judged(
     rows, labels = embeddings[good], tested.labels[good]
     names = [name for name, kept in zip(tested.faces.names, good) if kept]
     if model.threshold is not None:
+        known = setters(tested, good, model.set_on)
+        rows, labels = rows[~known], labels[~known]
+        names = [name for name, theirs in zip(names, known) if not theirs]
+        if len(np.unique(labels)) < 2:
+            raise _set_here(model.threshold)
         scores = pairs_within(rows, labels)
         require_other_people(model.threshold, scores, tested.fingerprint)
-        source = "the bundle, which set it beforehand"
+        source = _beforehand(model.set_on, len(np.unique(tested.labels[good][known])))
         return _Judged(rows, labels, names, scores, model.threshold, source)
     calibrate, others = split_subjects(labels, asked.seed)
     dataset = f"{tested.faces.root.name} {tested.fingerprint[:12]}, threshold people"
@@ -152,6 +157,32 @@ def _judged(
     return _Judged(rows[others], labels[others], kept, scores, threshold, source)
 
 
+def setters(
+    tested: TestedFaces, good: NDArray[np.bool_], set_on: frozenset[str]
+) -> NDArray[np.bool_]:
+    """All pictures of people of whom one picture set the bundle's threshold."""
+    rows, labels = np.flatnonzero(good), tested.labels[good]
+    if not set_on:
+        return np.zeros(len(rows), bool)
+    seen = [pixel_digest(tested.faces.read(int(row))) in set_on for row in rows]
+    return np.isin(labels, labels[seen])
+
+
+def _beforehand(set_on: frozenset[str], left_out: int) -> str:
+    if not set_on:
+        return "the bundle, which set it beforehand and does not tell on which pictures"
+    told = f"; {left_out:,} of these people set it and are left out" if left_out else ""
+    return f"the bundle, which set it beforehand, on none of the pictures judged{told}"
+
+
+def _set_here(threshold: Threshold) -> EmbedgeError:
+    return EmbedgeError(
+        "E-THRESHOLD-PEOPLE",
+        f"the threshold {threshold.value:.4f} was chosen on the people of this test",
+        remedy="Judge it on other people, or leave the bundle's threshold out",
+    )
+
+
 def require_other_people(threshold: Threshold, scores: PairScores, fingerprint: str) -> None:
     """Refuse a threshold that was chosen on the very people it is to be judged on.
 
@@ -161,11 +192,7 @@ def require_other_people(threshold: Threshold, scores: PairScores, fingerprint: 
     # the pair that it lies on is embedded again, to the last digits
     above, below = (false_match_rate(scores, threshold.value + s * _DIGITS) for s in (1, -1))
     if fingerprint[:12] in threshold.dataset or (same and above <= threshold.fmr <= below):
-        raise EmbedgeError(
-            "E-THRESHOLD-PEOPLE",
-            f"the threshold {threshold.value:.4f} was chosen on the people of this test",
-            remedy="Judge it on other people, or leave the bundle's threshold out",
-        )
+        raise _set_here(threshold)
 
 
 def _set_on(
@@ -193,7 +220,7 @@ def _operation(judged: _Judged, comparison: Comparison, faces: DossierFaces) -> 
         judged.source,
         wrong,
         at.fmr,
-        false_match_upper(judged.scores, threshold.value),
+        at.fmr.high,
         round(at.fnmr.rate * comparison.genuine),
         at.fnmr,
         at.fmr.rate * (1 - fta.rate),
@@ -236,7 +263,9 @@ def _answers(
         "matching": f"{at.false_matches:,} false matches, {at.rejected:,} false non-matches",
         "system_rates": f"FAR {at.far:.3g}, FRR {at.frr:.3g}",
         "curve": f"{len(comparison.det.fmr)} points" if comparison.det else "",
-        "uncertainty": "95 % intervals over resampled people; groups by the linearised rate",
+        "uncertainty": "two-sided 95 % intervals on people: FNMR by weighing them at random, one"
+        " more being rejected (Gaffke), FMR by the doubt that comparisons of one person share and"
+        " one more of the heaviest lump; FMR of groups by the linearised rate",
         "groups": ", ".join(one.attribute for one in annex),
         "attacks": "not part of a technology test of comparison (ISO/IEC 30107-3 is about them)",
         "deviations": "faces came aligned: detection is not part of the failure to acquire",

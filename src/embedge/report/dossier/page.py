@@ -53,7 +53,8 @@ def _cards(found: Dossier) -> list[dict[str, str]]:
         {
             "label": "FAR / FRR with it",
             "value": f"{share_text(at.far)} / {share_text(at.frr)}",
-            "note": f"upper ends {share_text(at.fmr_upper)} / {share_text(at.frr_upper)}",
+            "note": f"upper ends of the two-sided 95 % intervals: {share_text(at.fmr_upper)}"
+            f" / {share_text(at.frr_upper)}",
         },
     ]
 

@@ -16,6 +16,7 @@ from embedge.calibration.rates import people_for
 __all__ = ["SHAPES", "Bounded", "Measured", "Shape", "ShapedVerdict", "shaped_verdicts"]
 
 _ROUNDING = 1e-6
+_SIDE = (1 + CONFIDENCE) / 2  # every upper end is that of the two-sided interval
 NOT_VERIFIED: Final = "not verified against the published text"
 
 
@@ -109,7 +110,7 @@ def shaped_verdicts(measured: Measured) -> tuple[ShapedVerdict, ...]:
 
 def _verdict(shape: Shape, measured: Measured) -> ShapedVerdict:
     people = measured.people
-    fewest = max(shape.people, people_for(shape.far), people_for_fnmr(shape.frr))
+    fewest = max(shape.people, people_for(shape.far, _SIDE), people_for_fnmr(shape.frr, _SIDE))
     far = _bounded("FAR", shape.far, measured.far, measured.far_upper, people)
     frr = _bounded("FRR", shape.frr, measured.frr, measured.frr_upper, people)
     needs = [fewest - people, *(one.more_people or 0 for one in (far, frr))]
@@ -155,11 +156,11 @@ def _growth(rate: float, upper: float, bound: float) -> float:
 def _trials(rate: float, upper: float) -> float:
     """How many independent comparisons give a rate this upper end."""
     low, high = 1.0, 2.0
-    while upper_bound(rate * high, high, CONFIDENCE) > upper and high < 1e15:
+    while upper_bound(rate * high, high, _SIDE) > upper and high < 1e15:
         high *= 2
     for _ in range(60):
         middle = math.sqrt(low * high)
-        if upper_bound(rate * middle, middle, CONFIDENCE) > upper:
+        if upper_bound(rate * middle, middle, _SIDE) > upper:
             low = middle
         else:
             high = middle

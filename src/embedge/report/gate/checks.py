@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from embedge.calibration.evaluation.figures import Comparison
 from embedge.report.gate.licence import licence_findings
+from embedge.report.gate.measured import ran
 from embedge.report.gate.policy import (
     CosineRule,
     GatePolicy,
@@ -79,8 +80,12 @@ def _gate(gate: Gate, policy: GatePolicy) -> Check:
 def _stages(report: Report, policy: GatePolicy) -> Iterator[Check]:
     skipped = {item.stage: item.reason for item in report.skipped}
     for stage in policy.must_run:
-        why = f"was skipped: {skipped[stage]}" if stage in skipped else "was not skipped"
-        yield Check(f"stage {stage}", stage not in skipped, why)
+        found = ran(report, stage)
+        if stage in skipped:
+            yield Check(f"stage {stage}", False, f"was skipped: {skipped[stage]}")
+        else:
+            why = f"ran: {found}" if found else "left nothing in the report that it ran"
+            yield Check(f"stage {stage}", bool(found), why)
 
 
 def _comparison(report: Report, rule: TarRule | ThresholdRule) -> tuple[Comparison | None, str]:

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 
-from embedge.calibration.evaluation.figures import Comparison, TarPoint
+from embedge.calibration.evaluation.figures import Comparison, Key, Side, TarPoint
 from embedge.calibration.evaluation.integrity import DataFault
+from embedge.report.gate.curves import denied
 from embedge.report.gate.measured import measured_of
-from embedge.report.model import Gate, Report
+from embedge.report.model import Dataset, Gate, Report
 
 __all__ = ["contradictions"]
 
@@ -23,6 +24,9 @@ def contradictions(report: Report) -> list[str]:
         *_twice("artifacts", (one.name for one in report.artifacts)),
         *(line for gate in report.verdict.gates for line in _impossible(gate)),
         *(line for one in report.comparisons for line in _comparison(one)),
+        *(f"{one.key}: {line}" for one in report.comparisons for line in denied(one)),
+        *_thresholds(report),
+        *_people(report),
         *_figures(report),
         *_faults(report),
     ]
@@ -108,16 +112,67 @@ def _agree(said: float | None, found: float | None) -> bool:
     return abs(said - found) <= _ROUNDED
 
 
-def _faults(report: Report) -> Iterator[str]:
-    """A merged report keeps the gate of the first, and has the findings of all."""
-    if report.evaluation is None or "merged" in report.provenance.more:
+def _thresholds(report: Report) -> Iterator[str]:
+    """An artifact decides at one threshold, which is within the bound that it promises."""
+    known = {one.key: one for one in report.comparisons}
+    for artifact in report.artifacts:
+        if (held := artifact.threshold) is None:
+            continue
+        if not held.fmr - _ROUNDED <= held.fmr_upper <= held.fmr_target + _ROUNDED:
+            yield f"{artifact.name}: the FMR of its threshold is not within its bound and target"
+        side = Side("student", artifact.name)
+        alone = known.get(Key(side, side))
+        at = None if alone is None else alone.at_threshold
+        if at is not None and abs(at.threshold - held.value) > _ROUNDED:
+            yield (
+                f"{artifact.name}: its threshold is {held.value:g}, and was judged at"
+                f" {at.threshold:g}"
+            )
+
+
+def _people(report: Report) -> Iterator[str]:
+    if (found := report.evaluation) is None:
         return
-    found = {"faults: the data": report.evaluation.findings}
-    found |= {f"faults: {one.side}": one.findings for one in report.evaluation.tested}
-    for gate in report.verdict.gates:
-        if gate.name in found and gate.value != _errors(found[gate.name]):
-            errors = _errors(found[gate.name])
-            yield f"gate '{gate.name}' counts {gate.value} faults, and its findings are {errors}"
+    data = found.dataset
+    yield from _checked(data, report.verdict.gates)
+    if data.thresholds_on == "other people" and any(
+        one.code == "leaking-split" and one.severity == "error" for one in found.findings
+    ):
+        yield "thresholds are of other people, and people of the test were trained on"
+    most = max((one.subjects for one in found.comparisons), default=0)
+    if most > data.identities or data.identities > data.images:
+        yield (
+            f"{most:,} people are compared, of {data.identities:,} people and"
+            f" {data.images:,} pictures"
+        )
+
+
+def _checked(data: Dataset, gates: Sequence[Gate]) -> Iterator[str]:
+    """Whoever says that people were compared set thresholds on some, or held a list of names."""
+    looked = any(
+        gate.name == "faults: the data" and "not checked: leaks" not in gate.what for gate in gates
+    )
+    if data.thresholds_on != "not checked" and not data.threshold_identities and not looked:
+        yield f"thresholds are of {data.thresholds_on}, and nothing was compared"
+
+
+def _faults(report: Report) -> Iterator[str]:
+    """A gate counts the errors among its findings; a merged report has the findings of all."""
+    if (found := report.evaluation) is None:
+        return
+    counted = {f"faults: {one.side}": _errors(one.findings) for one in found.tested}
+    counted["faults: the data"] = _errors(found.findings)
+    same = found.dataset.thresholds_on == "the same people"
+    counted["held-out people"] = counted["faults: the data"] + same
+    merged = bool(report.provenance.more.get("merged"))
+    for name, errors in counted.items():
+        gates = [one for one in report.verdict.gates if one.name.partition(" (")[0] == name]
+        for gate in gates:
+            if (gate.value or 0) > errors if merged else gate.value != errors:
+                counts = f"counts {gate.value} faults, and its findings are {errors}"
+                yield f"gate '{gate.name}' {counts}"
+    if merged and counted["held-out people"] and report.verdict.passed:
+        yield "a merged report with faults of the data has passed"
 
 
 def _errors(findings: Sequence[DataFault]) -> int:

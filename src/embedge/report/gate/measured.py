@@ -1,14 +1,17 @@
 """What a gate's value is of, where that stands in the same report."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from embedge.calibration.evaluation.figures import Comparison, Key, Side
-from embedge.report.model import Gate, Report
+from embedge.report.model import Gate, Report, Skippable
 
-__all__ = ["Measured", "measured_of"]
+__all__ = ["Measured", "measured_of", "ran"]
 
 _AT_RATE = re.compile(r"at FMR ([0-9.e+-]+)")
+_WORST = re.compile(r"\(worst: (.*)\)$")
+_PLAN = ".plan"  # an engine, as the device that built it reports it
 _TEACHER, _FLOAT = Side("teacher"), Side("student", "fp32")
 
 
@@ -34,6 +37,11 @@ def measured_of(gate: Gate, report: Report) -> Measured | None:
         return _equal_error(alone)
     if gate.name == "no re-enrolment" and (across := known.get(Key(_TEACHER, _FLOAT))):
         return _tar(gate, across)
+    if gate.name == "thresholds" and gate.value is not None:
+        set_for = [100 * one.threshold.fmr_target for one in report.artifacts if one.threshold]
+        return Measured(None, max(set_for), whole=False) if set_for else None
+    if gate.name == "thresholds hold":
+        return _promises(gate, report, known)
     for artifact in report.artifacts:
         nearness = artifact.cosine_to_torch
         # a gate of one runtime against another is called alike, and is of other figures
@@ -52,6 +60,22 @@ def _equal_error(one: Comparison) -> Measured:
     return Measured(100 * one.eer.high, 100 * one.eer.rate)
 
 
+def _promises(gate: Gate, report: Report, known: Mapping[Key, Comparison]) -> Measured | None:
+    """What a threshold against the teacher's gallery promises is not told: only its own is known,
+    unless the worst of all is among those."""
+    kept = dict[str, float]()
+    for artifact in report.artifacts:
+        side = Side("student", artifact.name)
+        one, held = known.get(Key(side, side)), artifact.threshold
+        if one is not None and one.at_threshold is not None and held is not None:
+            kept[one.name] = one.at_threshold.fmr.low / held.fmr_target
+    if not kept:
+        return None
+    worst = max(kept.values())
+    named = _WORST.search(gate.what)
+    return Measured(worst, worst, whole=named is not None and named[1] in kept)
+
+
 def _tar(gate: Gate, one: Comparison) -> Measured | None:
     rate = _AT_RATE.search(gate.what)
     point = one.tar_at(float(rate[1])) if rate else None
@@ -66,3 +90,18 @@ def _loss(gate: Gate, first: Comparison | None, other: Comparison | None) -> Mea
     if before is None or after is None or before.best is None or after.best is None:
         return None
     return Measured(None, before.best - after.best, whole=False)
+
+
+def ran(report: Report, stage: Skippable) -> str:
+    """What of the report only that stage can have left; empty where it left nothing."""
+    if stage == "engines":
+        told = [one.name for one in report.artifacts if one.file.endswith(_PLAN)]
+        built = report.provenance.more.get("engines")
+        told += [str(name) for name in built] if isinstance(built, dict) else []
+    else:
+        told = [
+            str(one.key)
+            for one in report.comparisons
+            if one.gallery == _TEACHER and one.probe.model == _FLOAT.model
+        ]
+    return ", ".join(told)

@@ -17,6 +17,7 @@ from embedge.calibration.evaluation.integrity import (
 )
 from embedge.calibration.evaluation.subjects import EvaluatedModel
 from embedge.calibration.pairs import pairs_within
+from embedge.calibration.people.copies import one_person, saved_again
 from embedge.calibration.protocols.folders import people_in_folders
 from embedge.calibration.protocols.trained_on import trained_on_from
 from embedge.calibration.scores import Float32
@@ -85,11 +86,14 @@ def findings_of(
 ) -> tuple[DataFault, ...]:
     """What a model sees wrong with the labels; refused where they cannot be trusted at all."""
     names = [name for name, kept in zip(tested.faces.names, good) if kept]
-    labels = tested.labels[good]
+    labels, kept_rows = tested.labels[good], np.flatnonzero(good)
     scores = pairs_within(rows[good], labels)
+    copies = saved_again(names, scores, lambda row: tested.faces.read(int(kept_rows[row])))
+    _refuse(copies, tested.faces.root)
     found = [
         *mislabelled(names, rows[good], labels, scores),
         *likely_same_people(names, rows[good], labels, scores),
+        *one_person(scores),
     ]
     _refuse([one for one in found if one.severity == "error"], tested.faces.root)
     return tuple(found)

@@ -15,7 +15,6 @@ from embedge.strict.json_text import json_value
 from embedge.typed import Mistakes, plain, structured
 
 __all__ = [
-    "differing",
     "paper_bytes",
     "paper_from_bytes",
     "read_paper",
@@ -28,8 +27,6 @@ __all__ = [
 
 T = TypeVar("T")
 _LARGEST = 64 << 20
-_TOLERANCE = 1e-3  # processors round differently: a comparison or two may turn
-_NOT_MEASURED = {"created", "command", "versions"}
 
 
 def paper_bytes(paper: Any) -> bytes:
@@ -78,29 +75,8 @@ def require_signed(paper: Path, trusted: Sequence[Path]) -> bytes:
     return data
 
 
-def differing(stated: Any, measured: Any) -> list[str]:
-    """Where a document does not say what was measured again."""
-    places: list[str] = []
-    _compare(plain(stated), plain(measured), "", places)
-    return places
-
-
-def _compare(stated: Any, measured: Any, place: str, places: list[str]) -> None:
-    if isinstance(stated, dict) and isinstance(measured, dict):
-        for key in sorted((stated.keys() | measured.keys()) - _NOT_MEASURED):
-            _compare(stated.get(key), measured.get(key), f"{place}.{key}".lstrip("."), places)
-    elif isinstance(stated, list) and isinstance(measured, list) and len(stated) == len(measured):
-        for number, both in enumerate(zip(stated, measured)):
-            _compare(*both, f"{place}[{number}]", places)
-    elif not _near(stated, measured):
-        places.append(place)
-
-
-def _near(stated: Any, measured: Any) -> bool:
-    numbers = (int, float)
-    if type(stated) is bool or not isinstance(stated, numbers) or not isinstance(measured, numbers):
-        return bool(stated == measured)
-    return abs(stated - measured) <= _TOLERANCE * max(1.0, abs(measured))
+def sha256_of(paper: Any) -> str:
+    return hashlib.sha256(paper_bytes(paper)).hexdigest()
 
 
 def read_paper(path: Path) -> bytes:
@@ -113,7 +89,3 @@ def read_paper(path: Path) -> bytes:
             where=path,
             remedy="Give the JSON file that embedge certify or embedge dossier wrote",
         ) from error
-
-
-def sha256_of(paper: Any) -> str:
-    return hashlib.sha256(paper_bytes(paper)).hexdigest()

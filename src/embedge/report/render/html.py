@@ -26,6 +26,7 @@ def html_from_report(report: Report) -> str:
         created=date_text(report.created),
         command=report.command,
         schema=report.schema,
+        kind="parity report" if report.artifacts else "evaluation report",
         space=report.space,
         verdict=verdict,
         headline=headline_view(report),

@@ -1,15 +1,25 @@
 """A diff tells what got worse beyond chance, and warns where two reports speak of other things."""
 
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from sample_report import edited
 
 from embedge.report.diff import Change, comparability, obstacles, report_changes
 from embedge.report.model import Report
+from embedge.typed import plain, structured
 
 CROSS = {"gallery": {"model": "teacher", "artifact": None}}
 INT8 = {"probe": {"model": "student", "artifact": "int8-cpu"}}
 CROSS_INT8 = "teacher / student int8-cpu"
+
+
+def unheld(report: Report, edit: Callable[[Any], object]) -> Report:
+    """What a run could find, and no edit of one figure can: a reader holds it against others."""
+    value = plain(report)
+    edit(value)
+    return structured(Report, value)
 
 
 def by_name(before: Report, after: Report) -> dict[str, Change]:
@@ -41,7 +51,7 @@ def test_a_lost_point_counts_only_beyond_its_interval(sample: Report) -> None:
                 point[key] -= shift
             point["false_non_matches"] += round(shift * cross(value)["genuine"])
 
-        after, figure = edited(sample, lose), f"{CROSS_INT8}: TAR at FMR 0.001"
+        after, figure = unheld(sample, lose), f"{CROSS_INT8}: TAR at FMR 0.001"
         change = by_name(sample, after)[figure]
         assert (change.turn, change.certain, change.regression) == ("worse", certain, certain)
         assert by_name(after, sample)[figure].turn == "better"
@@ -70,7 +80,7 @@ def test_a_gate_that_fails_now_is_a_regression(sample: Report) -> None:
         _gate(value, "thresholds hold").update(value=3.0, passed=False)
         value["verdict"]["passed"] = False
 
-    after = edited(sample, fail)
+    after = unheld(sample, fail)
     assert by_name(sample, after)["gate thresholds hold"].regression
     assert by_name(after, sample)["gate thresholds hold"].turn == "better"
 
@@ -197,7 +207,7 @@ def test_what_is_no_longer_shown_is_worse_than_passed_and_better_than_failed(
     def failed(value: Any) -> None:
         missed(value, 1.5)
 
-    fewer, lost = edited(sample, short), edited(sample, failed)
+    fewer, lost = unheld(sample, short), unheld(sample, failed)
     for before, after, turn in (
         (sample, fewer, "worse"),
         (fewer, lost, "worse"),
@@ -205,3 +215,60 @@ def test_what_is_no_longer_shown_is_worse_than_passed_and_better_than_failed(
     ):
         assert by_name(before, after)["gate thresholds hold"].turn == turn
     assert by_name(sample, fewer)["gate thresholds hold"].after == "not shown"
+
+
+def _alone(value: Any) -> Any:
+    side = {"model": "student", "artifact": "int8-cpu"}
+    comparisons = value["evaluation"]["comparisons"]
+    return next(one for one in comparisons if one["gallery"] == one["probe"] == side)
+
+
+@pytest.mark.parametrize("rate", ["fmr", "fnmr"])
+def test_what_a_device_does_at_its_threshold_is_looked_at(sample: Report, rate: str) -> None:
+    def worse(value: Any) -> None:
+        _alone(value)["at_threshold"][rate] = {"rate": 0.6, "low": 0.5, "high": 0.7}
+
+    def lost(value: Any) -> None:
+        _alone(value)["at_threshold"] = None
+
+    name = f"student int8-cpu: {rate.upper()} at its threshold"
+    assert by_name(sample, unheld(sample, worse))[name].regression
+    assert by_name(unheld(sample, worse), sample)[name].turn == "better"
+    assert by_name(sample, unheld(sample, lost))[
+        "student int8-cpu: rates at its threshold"
+    ].regression
+
+
+def test_a_threshold_cannot_move_on_the_same_people_nor_lose_evidence(sample: Report) -> None:
+    def moved(by: float, model: str) -> Report:
+        def edit(value: Any) -> None:
+            value["artifacts"][2]["threshold"]["value"] += by
+            value["artifacts"][2]["threshold"]["model"] = model
+
+        return unheld(sample, edit)
+
+    def fewer(value: Any) -> None:
+        value["artifacts"][2]["threshold"]["subjects"] -= 1
+
+    threshold = sample.artifacts[2].threshold
+    assert threshold
+    name = "int8-cpu: its threshold"
+    for by in (0.01, -0.01):
+        assert by_name(sample, moved(by, threshold.model))[name].regression
+        assert by_name(sample, moved(by, "another file"))[name].turn == "changed"
+    people = "int8-cpu: people behind its threshold"
+    assert by_name(sample, unheld(sample, fewer))[people].regression
+
+
+def test_a_new_error_among_the_findings_is_a_regression(sample: Report) -> None:
+    def found(severity: str) -> Report:
+        def edit(value: Any) -> None:
+            fault = {"code": "leaking-split", "severity": severity, "what": "59 people"}
+            value["evaluation"]["findings"].append({**fault, "count": 59})
+
+        return unheld(sample, edit)
+
+    name = "finding leaking-split of the data"
+    assert by_name(sample, found("error"))[name].regression
+    assert by_name(found("warning"), found("error"))[name].regression
+    assert not by_name(sample, found("warning"))[name].regression

@@ -129,3 +129,10 @@ def test_gates_of_one_device_that_was_measured_thrice_are_told_apart(sample: Rep
     names = [gate.name for gate in merged.verdict.gates]
     assert len(names) == len(set(names)) == len(sample.verdict.gates) + 3
     assert report_from_json(plain(merged)) == merged
+
+
+def test_a_stage_is_resolved_only_by_a_report_of_it(sample: Report, device: Report) -> None:
+    with pytest.raises(EmbedgeError, match="none of the reports tells that the stage engines ran"):
+        merged_report(sample, [sample], resolved=["engines"])
+    told = merged_report(sample, [device], resolved=["engines"]).artifacts[-1]
+    assert told.file.endswith(".plan")

@@ -229,3 +229,56 @@ def test_a_gate_is_held_against_the_figure_in_its_own_report(
     _edited_gate(name, change, value)
     with pytest.raises(EmbedgeError, match=f"gate '{name}' says {change['value']}, "):
         report_from_json(value)
+
+
+def _forged(**change: Any) -> Any:
+    def forge(value: Any) -> None:
+        alone = next(one for one in value["evaluation"]["comparisons"] if one["at_threshold"])
+        alone.update(change)
+
+    return forge
+
+
+def _steep(value: Any) -> None:
+    strict, loose = (_first(value)["tar"][number] for number in (1, 0))
+    strict.update(loose, fmr=strict["fmr"], tar=1.0, high=1.0, false_non_matches=0)
+
+
+def _gate_off(name: str, value: float) -> Any:
+    def forge(report: Any) -> None:
+        _edited_gate(name, {"value": value}, report)
+        fault = {"code": "x", "severity": "error", "what": "1 x", "count": 1, "examples": []}
+        report["evaluation"]["findings"] = [fault]
+        report["provenance"]["more"]["merged"] = []
+
+    return forge
+
+
+@pytest.mark.parametrize(
+    ("forge", "complaint"),
+    [
+        (_steep, "TAR at FMR 0.001 is above that at 0.01"),
+        (lambda v: _first(v)["det"].update(fnmr=[0.0] * len(_first(v)["det"]["fnmr"])), "DET"),
+        (lambda v: _first(v)["histogram"].update(genuine=[0] * 128), "its histogram holds 0"),
+        (lambda v: _first(v)["eer"].update(threshold=-7.0), "its equal error rate is"),
+        (_forged(subjects=10**6), "1,000,000 people of"),
+        (_forged(confidence=0.5), "intervals at 0.5"),
+        (lambda v: v["evaluation"]["dataset"].update(identities=10**9), "people are compared"),
+        (
+            lambda v: v["evaluation"]["dataset"].update(threshold_identities=None),
+            "nothing was compared",
+        ),
+        (lambda v: v["evaluation"]["dataset"].update(thresholds_on="the same people"), "counts 0"),
+        (lambda v: v["artifacts"][2]["threshold"].update(value=0.99), "and was judged at"),
+        (lambda v: v["artifacts"][2]["threshold"].update(fmr_upper=1.0), "not within its bound"),
+        (_gate_off("held-out people", 0.0), "counts 0.0 faults, and its findings are 1"),
+        (lambda v: _edited_gate("thresholds hold", {"value": 0.01}, v), "gate 'thresholds hold'"),
+    ],
+)
+def test_what_the_figures_deny_each_other_is_refused(
+    sample: Report, forge: Any, complaint: str
+) -> None:
+    value = plain(sample)
+    forge(value)
+    with pytest.raises(EmbedgeError, match=complaint):
+        report_from_json(value)

@@ -10,12 +10,15 @@ import numpy as np
 from embedge import __version__
 from embedge.bench.results import Latency
 from embedge.calibration.evaluation.figures import Acquisition, Key
+from embedge.calibration.evaluation.subjects import SET_ON
 from embedge.calibration.evaluation.worst import ScoredPair
 from embedge.doctor.packages import versions_of
 from embedge.files import sha256_file
 from embedge.pipeline.golden_file import golden_file
+from embedge.pipeline.proving.faults import threshold_pictures
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
+from embedge.pipeline.stages.learn.checks import roles_in
 from embedge.pipeline.stages.learn.faces import faces_of
 from embedge.pipeline.stages.learn.students import load_student, shares_space
 from embedge.pipeline.stages.learn.teacher import teacher_of
@@ -213,7 +216,9 @@ def publish_bundle(run: Run, chain: Chain, report: Stage) -> Path:
 def _thresholds(chain: Chain) -> dict[str, Any]:
     """More than a manifest's one threshold: for 1:N policies, and for the teacher's gallery."""
     facts = chain.findings.artifacts
+    faces = FaceSet.load(chain["held-out"].folder)
     return {
+        SET_ON: threshold_pictures(faces, roles_in(faces, chain.recipe)),
         "thresholds": {name: plain(found.thresholds) for name, found in facts.items()},
         "thresholds_against_teacher": {
             name: plain(found.threshold_against_teacher) for name, found in facts.items()
@@ -324,7 +329,9 @@ def _data_licence(recipe: Recipe) -> str | None:
 
 def _provenance(chain: Chain) -> Provenance:
     recipe = chain.recipe
+    built = sorted(chain["engines"].folder.glob("*.plan"))
     return Provenance(
+        more={"engines": {path.name: sha256_file(path) for path in built}} if built else {},
         versions=versions_of(_PACKAGES),
         teacher_digest=teacher_of(chain["teacher"]).digest,
         data_fingerprint=faces_of(chain["faces"]).fingerprint,

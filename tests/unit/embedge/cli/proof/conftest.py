@@ -21,7 +21,8 @@ def good(tmp_path: Path) -> Path:
 def bad(tmp_path: Path) -> Path:
     def spoil(value: Any) -> None:
         gates = {gate["name"]: gate for gate in value["verdict"]["gates"]}
-        gates["thresholds hold"].update(value=5.0, passed=False)
+        gate = gates["thresholds hold"]  # of a comparison that the report does not hold
+        gate.update(value=5.0, passed=False, what=gate["what"].split(" (worst")[0])
         value["verdict"]["passed"] = False
 
     path = tmp_path / "bad.json"

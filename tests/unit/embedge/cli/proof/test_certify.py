@@ -1,7 +1,9 @@
 """embedge certify: what it writes, what it refuses, and frauds that end in one or the other."""
 
+import argparse
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,11 @@ from enrolled_people import (
     without_metadata,
 )
 
+from embedge.calibration.evaluation.figures import Rate
 from embedge.cli import main
+from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, sha256_json
-from embedge.report.certificate.certificate import Certificate
+from embedge.report.certificate.certificate import Certificate, verdict_of
 from embedge.report.papers.paper import paper_from_bytes
 from embedge.runtime.bundle.signing_keys import new_signing_key
 
@@ -72,7 +76,7 @@ def test_a_certificate_states_the_claim_and_what_stands_behind_it(signed: Path) 
     assert found.faces.trained_on == "not checked"
     page = (signed / "certificate.html").read_text()
     assert sha256_file(signed / "certificate.json") in page
-    assert "not checked, no list was given" in page
+    assert "not checked: no list was given" in page
     losing = max(one.backward.flips.people_losing for one in found.artifacts)
     assert f"{losing} of 30 people lose a comparison that teacher accepts" in page
     assert "no certification by anybody" in page
@@ -241,3 +245,43 @@ def _list(folder: Path, *names: str) -> Path:
     path = folder / "trained.txt"
     path.write_text("\n".join(names) + "\n")
     return path
+
+
+def test_an_fmr_that_no_door_could_live_with_is_refused(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        certify(made, "--out", str(tmp_path), "--fmr", "0.99")
+
+
+def test_a_certificate_asks_that_people_are_told_apart(signed: Path) -> None:
+    """Whatever the margin: a network that accepts strangers as readily certifies nothing."""
+    found = read(signed)
+    poor = replace(found.artifacts[0].cross, tar=Rate(found.artifacts[0].cross.tar.rate, 0, 1))
+    one = replace(found.artifacts[0])
+    object.__setattr__(one, "cross", poor)
+    (gate,) = [
+        gate
+        for gate in verdict_of(replace(found.claim, margin=0.99), (one,)).gates
+        if gate.name == f"tells people apart: {one.side}"
+    ]
+    assert gate.outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    "text", ["I met everybody", "{}", '{"schema": "embedge.certificate/1"}', '{"schema": 5}']
+)
+def test_only_a_sound_document_is_signed(signed: Path, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "document.json"
+    file.write_text(text)
+    with pytest.raises(EmbedgeError, match="E-PAPER: this is no"):
+        run_sign(file, signed / "vendor.pem")
+    assert not file.with_name("document.json.ed25519").exists()
+    file.write_bytes((signed / "certificate.json").read_bytes())
+    run_sign(file, signed / "vendor.pem")
+
+
+def run_sign(file: Path, key: Path) -> None:
+    from embedge.cli.ship import sign
+
+    parser = argparse.ArgumentParser()
+    sign.configure(parser)
+    sign.run(parser.parse_args(["document", str(file), "--key", str(key)]))

@@ -66,5 +66,5 @@ def test_labels_that_a_poor_network_cannot_judge_are_not_said_to_be_looked_at() 
         gates = proof_gates(BOUNDS, replace(sample_findings(), findings=faults))
         return next(gate.what for gate in gates if gate.name == "held-out people")
 
-    assert "shuffled labels and people with two roles were looked for" in told()
+    assert "copies, also those saved again, and shuffled labels were looked for" in told()
     assert "shuffled labels were not: the teacher tells people apart too poorly" in told(*poor)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 from enrolled_people import DIM, FMR, enrolled_people, people_in
 from paper_oracle import crossed, impostor_interval, proportion
+from PIL import Image
 from tiny_bundles import tiny_contract
 
+from embedge.calibration.evaluation.subjects import SET_ON, pixel_digest
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.people.splits import split_subjects
 from embedge.calibration.protocols.folders import people_in_folders
@@ -73,9 +76,9 @@ def test_the_rates_at_the_threshold(both) -> None:
     marks = [(person, score <= limit) for person, score in genuine]
     assert (found.comparison.impostor, found.comparison.genuine) == (len(impostor), len(genuine))
     assert (at.false_matches, at.rejected) == (wrong, sum(bad for _, bad in marks))
-    low, high, upper = impostor_interval(pairs_within(rows, labels), limit)
+    low, high, _ = impostor_interval(pairs_within(rows, labels), limit)
     told = (at.fmr.rate, at.fmr.low, at.fmr.high, at.fmr_upper)
-    assert told == pytest.approx((wrong / len(impostor), low, high, upper), abs=1e-12)
+    assert told == pytest.approx((wrong / len(impostor), low, high, high), abs=1e-12)
     rejected = proportion(marks)
     assert (at.fnmr.rate, at.fnmr.low, at.fnmr.high) == pytest.approx(rejected, abs=1e-12)
     nobody = proportion([(person, False) for person in np.repeat(range(60), 3).tolist()])
@@ -195,6 +198,51 @@ def test_a_threshold_of_other_people_is_taken_and_everybody_judged(
     assert "the bundle" in found.operation.threshold_from
 
 
+def set_on(made: Path, folder: Path, people: list[str], threshold: Threshold) -> str:
+    """The bundle with the digests of the pictures of those who set its threshold."""
+    faces, _ = people_in_folders(made / "faces")
+    theirs = [n for n, name in enumerate(faces.names) if name.split("/")[0] in people]
+    write_bundle(
+        folder / "known.embedge",
+        name="known",
+        contract=tiny_contract(DIM),
+        artifacts=[Artifact("fp32", "student.onnx", "fp32", 17, threshold)],
+        files={"student.onnx": (made / "teacher.onnx").read_bytes()},
+        provenance={},
+        default_artifact="fp32",
+        extras={SET_ON: [pixel_digest(faces.read(number)) for number in theirs]},
+    )
+    return str(folder / "known.embedge")
+
+
+def test_whoever_set_the_threshold_is_left_out_and_that_is_said(made: Path, tmp_path: Path) -> None:
+    threshold = replace(threshold_of(made, "others"), subjects=20, impostors=99)
+    some = [f"p{number:03d}" for number in range(20)]
+    found = filed(Asked(set_on(made, tmp_path, some, threshold), made / "faces"), "", QUIET)
+    assert (found.faces.people, found.comparison.subjects) == (40, 40)
+    assert "20 of these people set it and are left out" in found.operation.threshold_from
+    everybody = [f"p{number:03d}" for number in range(60)]
+    (tmp_path / "all").mkdir()
+    with pytest.raises(EmbedgeError, match="E-THRESHOLD-PEOPLE"):
+        filed(
+            Asked(set_on(made, tmp_path / "all", everybody, threshold), made / "faces"), "", QUIET
+        )
+
+
+def test_a_picture_saved_again_is_no_evidence(made: Path, tmp_path: Path) -> None:
+    """The same photograph as a second file: TAR 100 % of nothing."""
+    shutil.copytree(made / "faces", tmp_path / "faces")
+    person = tmp_path / "faces" / "p000"
+    first = sorted(person.iterdir())[0]
+    Image.open(first).save(person / "again_9.jpg", quality=88)
+    asked = Asked(str(made / "teacher.onnx"), tmp_path / "faces", fmr=FMR)
+    with pytest.raises(EmbedgeError, match=r"E-PAPER-DATA: .*1 genuine comparison of one picture"):
+        filed(asked, "", QUIET)
+    (person / "again_9.jpg").rename(tmp_path / "faces" / "p001" / "again_9.jpg")
+    with pytest.raises(EmbedgeError, match=r"E-PAPER-DATA: .*under two people"):
+        filed(asked, "", QUIET)
+
+
 def test_too_few_people_to_set_one(made: Path, tmp_path: Path) -> None:
     people_in(tmp_path / "few", people=6, each=20, noise=40)
     with pytest.raises(EmbedgeError, match="E-FEW-PEOPLE: 3 people are to set a threshold"):
@@ -207,7 +255,7 @@ def test_too_few_people_to_set_one(made: Path, tmp_path: Path) -> None:
         (("operation", "fmr", "rate"), "FMR does not follow"),
         (("operation", "rejected"), "FNMR does not follow"),
         (("operation", "frr"), "FRR does not follow"),
-        (("operation", "fmr_upper"), "shaped verdict"),
+        (("operation", "fmr_upper"), "upper end of the FMR"),
         (("shaped", 0, "more_people"), "shaped verdict"),
     ],
 )

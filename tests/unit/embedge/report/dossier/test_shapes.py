@@ -11,7 +11,7 @@ from embedge.report.dossier.shapes import SHAPES, Measured, shaped_verdicts
 
 
 def upper(errors: float, trials: float) -> float:
-    return float(beta.ppf(0.95, errors + 1, trials - errors))
+    return float(beta.ppf(0.975, errors + 1, trials - errors))
 
 
 def measured(people: int, *, far: float = 0.0, frr: float = 0.0) -> Measured:
@@ -27,17 +27,17 @@ def test_the_fewest_people_by_trying(fmr: float) -> None:
 
 
 def test_without_an_error_the_fewest_people_are_enough() -> None:
-    fido, android = shaped_verdicts(measured(246))
-    assert (fido.status, fido.more_people, fido.fewest_people) == ("met", 0, 246)
-    assert (android.status, android.more_people, android.fewest_people) == ("refused", 302, 548)
-    assert [one.status for one in shaped_verdicts(measured(548))] == ["met", "met"]
+    fido, android = shaped_verdicts(measured(273))
+    assert (fido.status, fido.more_people, fido.fewest_people) == ("met", 0, 273)
+    assert (android.status, android.more_people, android.fewest_people) == ("refused", 335, 608)
+    assert [one.status for one in shaped_verdicts(measured(608))] == ["met", "met"]
 
 
-@pytest.mark.parametrize("people", [2, 30, 245])
+@pytest.mark.parametrize("people", [2, 30, 272])
 def test_too_few_people_are_refused_with_the_number_that_is_missing(people: int) -> None:
     fido, android = shaped_verdicts(measured(people))
-    assert (fido.status, fido.more_people) == ("refused", 246 - people)
-    assert (android.status, android.more_people) == ("refused", 548 - people)
+    assert (fido.status, fido.more_people) == ("refused", 273 - people)
+    assert (android.status, android.more_people) == ("refused", 608 - people)
 
 
 def test_a_bound_not_reached_yet_asks_for_as_many_as_would_reach_it() -> None:

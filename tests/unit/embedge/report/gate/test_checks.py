@@ -172,3 +172,13 @@ def test_a_policy_that_only_wants_to_be_told_still_fails_what_failed(sample: Rep
     policy = policy_from_json({"policy": "embedge.policy/2", "not_shown": "told"})
     check, *_ = checks(replace(sample, verdict=Verdict.of([lost])), policy)
     assert check.failed
+
+
+def test_a_stage_that_left_nothing_did_not_run(sample: Report) -> None:
+    rule = {"must_run": ["engines"]}
+    silent = replace(sample, skipped=())
+    assert outcome(silent, **rule) == [
+        (False, "stage engines: left nothing in the report that it ran")
+    ]
+    built = replace(sample.provenance, more={"engines": {"student.fp16.plan": "e" * 64}})
+    assert outcome(replace(silent, provenance=built), **rule)[0][0]

@@ -1,0 +1,97 @@
+"""What the figures of one comparison deny each other: counts, histogram, curve and points."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from embedge.calibration.evaluation.figures import Comparison, DetCurve
+from embedge.calibration.intervals.interval import CONFIDENCE
+
+__all__ = ["denied"]
+
+_ROUNDED = 1e-6
+
+
+def denied(one: Comparison) -> Iterator[str]:
+    """Every impossibility, in words; intervals are held elsewhere."""
+    if one.subjects > one.images:
+        yield f"{one.subjects:,} people of {one.images:,} pictures"
+    if abs(one.confidence - CONFIDENCE) > _ROUNDED:
+        yield f"intervals at {one.confidence:g}, where all are at {CONFIDENCE:g}"
+    told = (("genuine", one.histogram.genuine), ("impostor", one.histogram.impostor))
+    for (kind, counts), pairs in zip(told, (one.genuine, one.impostor)):
+        if sum(counts) != pairs:
+            yield f"its histogram holds {sum(counts):,} {kind} comparisons of {pairs:,}"
+    yield from _order(one)
+    if one.det is not None and one.det.threshold:
+        yield from _curve(one.det)
+        yield from _on_curve(one, one.det)
+    elif one.eer is not None:
+        yield "it has an equal error rate and no DET curve"
+
+
+def _order(one: Comparison) -> Iterator[str]:
+    """A looser FMR accepts no fewer."""
+    points = [point for point in one.tar if point.tar is not None]
+    for strict, loose in pairwise(sorted(points, key=lambda point: point.fmr)):
+        if (strict.tar or 0.0) > (loose.tar or 0.0) + _ROUNDED:
+            yield f"TAR at FMR {strict.fmr:g} is above that at {loose.fmr:g}"
+        if _falls(strict.threshold, loose.threshold):
+            yield f"the threshold of FMR {strict.fmr:g} is below that of {loose.fmr:g}"
+
+
+def _falls(strict: float | None, loose: float | None) -> bool:
+    return strict is not None and loose is not None and strict < loose - _ROUNDED
+
+
+def _curve(det: DetCurve) -> Iterator[str]:
+    series = (("thresholds", det.threshold, 1), ("FMR", det.fmr, -1), ("FNMR", det.fnmr, 1))
+    for what, values, sign in series:
+        if any(sign * (after - before) < -_ROUNDED for before, after in pairwise(values)):
+            yield f"the {what} of its DET curve {'fall' if sign > 0 else 'grow'} in between"
+    ends = zip(det.low, det.fnmr, det.high)
+    if any(low > rate + _ROUNDED or rate > high + _ROUNDED for low, rate, high in ends):
+        yield "its DET curve leaves its own band"
+
+
+def _on_curve(one: Comparison, det: DetCurve) -> Iterator[str]:
+    """Every point lies between those of the curve on both sides of its threshold."""
+    told: list[tuple[str, float, float | None, float | None]] = [
+        (
+            f"FMR {point.fmr:g}",
+            point.threshold,
+            None if point.measured is None else point.measured.rate,
+            None if point.tar is None else 1 - point.tar,
+        )
+        for point in one.tar
+        if point.threshold is not None
+    ]
+    if (at := one.at_threshold) is not None:
+        told.append(("the device's threshold", at.threshold, at.fmr.rate, at.fnmr.rate))
+    for where, threshold, fmr, fnmr in told:
+        for what, rate, values, falls in (
+            ("FMR", fmr, det.fmr, True),
+            ("FNMR", fnmr, det.fnmr, False),
+        ):
+            low, high = _between(det.threshold, values, threshold, falls=falls)
+            if rate is not None and not low - _ROUNDED <= rate <= high + _ROUNDED:
+                yield f"at {where} its {what} is {rate:g}, and its DET curve {low:g} to {high:g}"
+    if (eer := one.eer) is not None:
+        ends = [
+            _between(det.threshold, det.fmr, eer.threshold, falls=True),
+            _between(det.threshold, det.fnmr, eer.threshold, falls=False),
+        ]
+        low, high = (sum(side) / 2 for side in zip(*ends))
+        if not low - _ROUNDED <= eer.rate <= high + _ROUNDED:
+            yield f"its equal error rate is {eer.rate:g}, and its DET curve {low:g} to {high:g}"
+
+
+def _between(
+    thresholds: Sequence[float], rates: Sequence[float], at: float, *, falls: bool
+) -> tuple[float, float]:
+    """What a curve that only falls, or only grows, can have there."""
+    left, right = bisect_right(thresholds, at) - 1, bisect_left(thresholds, at)
+    outer = (1.0, 0.0) if falls else (0.0, 1.0)
+    before = rates[left] if left >= 0 else outer[0]
+    after = rates[right] if right < len(rates) else outer[1]
+    return min(before, after), max(before, after)

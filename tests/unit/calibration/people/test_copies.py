@@ -1,0 +1,55 @@
+"""One picture saved twice is told, and so is one person who supplies most comparisons."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from embedge.calibration.intervals.people import Mates
+from embedge.calibration.pairs import pairs_within
+from embedge.calibration.people.copies import one_person, saved_again
+
+RNG = np.random.default_rng(3)
+
+
+def picture() -> np.ndarray:
+    return RNG.integers(0, 256, (7, 7, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+
+
+def again(image: np.ndarray) -> np.ndarray:
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", quality=80)
+    return np.asarray(Image.open(stream))
+
+
+@pytest.mark.parametrize(
+    ("labels", "code"), [([0, 0, 1, 1], "copied-picture"), ([0, 1, 2, 2], "copied-across")]
+)
+def test_another_quality_of_one_file_is_a_copy_and_a_likeness_is_none(
+    labels: list[int], code: str
+) -> None:
+    first = picture()
+    images = [first, again(first), picture(), picture()]
+    rows = np.zeros((4, 8), np.float32)
+    rows[:2, 0], rows[2:, 1] = 1, 1  # the last two look alike to the model, and are two pictures
+    names = [f"{number}.png" for number in range(4)]
+    (found,) = saved_again(names, pairs_within(rows, labels), images.__getitem__)
+    assert (found.code, found.severity, found.count) == (code, "error", 1)
+    assert found.examples == ("0.png = 1.png",) or found.examples == ("1.png = 0.png",)
+
+
+def test_one_person_with_most_comparisons_is_told() -> None:
+    rows = np.eye(50, dtype=np.float32)
+    many = pairs_within(rows, [0] * 12 + [1 + n // 2 for n in range(38)])
+    (found,) = one_person(many)
+    assert "one person supplies 78 % of the genuine comparisons" in found.what
+    assert one_person(pairs_within(rows, np.arange(50) // 2)) == []
+
+
+def test_who_dominates_widens_the_interval_and_equals_do_not() -> None:
+    """66 comparisons of one person are no 66 people."""
+    few = Mates.of(np.repeat(np.arange(20), [66] + [1] * 19))
+    even = Mates.of(np.repeat(np.arange(20), 4))
+    assert few.interval(0).high > 0.5
+    assert even.interval(0).high == pytest.approx(1 - 0.025 ** (1 / 20))
