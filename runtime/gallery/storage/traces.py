@@ -26,6 +26,7 @@ _FLOATS = ("<f4", ">f4", "<f8", ">f8")
 _DECIMAL = re.compile(
     rb"(?<!oat)(?<!oat\d)[-+]?(?:\d{1,9}\.?\d{0,40}|\.\d{1,40})(?:[eE][-+]?\d{1,3})?"
 )
+_TEXT = re.compile(rb"[\t-\r -~]{16,}")  # eight numbers are as long at least
 _WRITTEN = 6e-4  # what three decimals miss a number by, and a little
 
 
@@ -69,22 +70,30 @@ class Traces:
         return data[at : at + _WINDOW] in self.pieces
 
     def _floats(self, data: bytes) -> Iterator[int]:
-        for kind in map(np.dtype, _FLOATS):
+        each = np.frombuffer(data, np.uint8)
+        pairs = each[:-1] | each[1:].astype(np.uint16) << 8
+        marked = _tops(self.numbers, self.off)[pairs]
+        for bit, kind in enumerate(map(np.dtype, _FLOATS)):
             size = kind.itemsize
+            places = np.flatnonzero(marked & (1 << bit)) - (0 if kind.str[0] == ">" else size - 2)
             for shift in range(size):
                 words = np.frombuffer(data, kind, max(0, (len(data) - shift) // size), shift)
-                yield from (at * size + shift for at in _close(words, self.numbers, self.off))
+                likely = places[(places >= 0) & (places % size == shift)] // size
+                found = _close(words, self.numbers, self.off, likely)
+                yield from (at * size + shift for at in found)
 
     def _texts(self, data: bytes) -> Iterator[int]:
         """UTF-16 is text with zeros between; some write a comma for the point, and then `;`."""
-        text = data.replace(b"\0", b"")
-        for read in (text, text.replace(b",", b".")) if b";" in text else (text,):
-            values = np.fromiter(map(float, _DECIMAL.findall(read)), np.float64)
-            found = _close(values, self.numbers, self.off + _WRITTEN)
-            if found:
-                kept = np.flatnonzero(np.frombuffer(data, np.uint8))
-                places = [match.start() for match in _DECIMAL.finditer(read)]
-                yield from (int(kept[places[at]]) for at in found)
+        dense = data.replace(b"\0", b"")
+        for run in _TEXT.finditer(dense):
+            text = run.group()
+            for read in (text, text.replace(b",", b".")) if b";" in text else (text,):
+                values = np.fromiter(map(float, _DECIMAL.findall(read)), np.float64)
+                off, places = self.off + _WRITTEN, np.arange(len(values))
+                if found := _close(values, self.numbers, off, places):
+                    kept = np.flatnonzero(np.frombuffer(data, np.uint8))[run.start() :]
+                    starts = [match.start() for match in _DECIMAL.finditer(read)]
+                    yield from (int(kept[starts[at]]) for at in found)
 
 
 def traces_of(
@@ -148,20 +157,34 @@ def _candidates(data: bytes, wanted: NDArray[np.uint64]) -> list[int]:
     return found
 
 
-def _close(values: NDArray[Any], numbers: Embeddings, off: float) -> list[int]:
-    """Where neighbours are those of one of the rows of `numbers`, but for `off`."""
-    if len(values) < _NUMBERS or not len(numbers):
-        return []
-    peaks, found = np.abs(numbers).max(axis=1), list[int]()
-    with np.errstate(invalid="ignore", over="ignore"):
-        sizes = np.abs(values)
-        likely = np.flatnonzero((sizes >= peaks.min() - off) & (sizes <= peaks.max() + off))
-        peaked = values[likely]
-        for window in numbers:
-            anchor = int(np.abs(window).argmax())  # large ones are rare
-            at = likely[np.abs(peaked - window[anchor]) <= off] - anchor
-            at = at[(at >= 0) & (at <= len(values) - _NUMBERS)]
-            for place, value in enumerate(window):
-                at = at[np.abs(values[at + place] - value) <= off]
-            found += at.tolist()
+def _tops(numbers: Embeddings, off: float) -> NDArray[np.uint8]:
+    """Which of the kinds of floats may have two bytes at their top, as bits, where a row of
+    `numbers` has its largest: most places of a file need no look at more than these."""
+    table, peaks = np.zeros(1 << 16, np.uint8), np.abs(numbers).max(axis=1)
+    for bit, kind in enumerate(_FLOATS if len(numbers) else ()):
+        size = int(kind[-1])
+        ends = np.array([peaks.min() - 2 * off, peaks.max() + 2 * off]).clip(0).astype(f"f{size}")
+        first, last = (int(end) >> (8 * size - 16) for end in ends.view(f"u{size}"))
+        tops = np.arange(first, last + 1, dtype=np.uint16)
+        tops = np.concatenate([tops, tops | 0x8000])
+        table[tops.byteswap() if kind[0] == ">" else tops] |= 1 << bit
+    return table
+
+
+def _close(
+    values: NDArray[Any], numbers: Embeddings, off: float, likely: NDArray[np.intp]
+) -> list[int]:
+    """Where neighbours are those of one of the rows of `numbers`, but for `off`; the largest of
+    them is at one of the `likely` places."""
+    likely, found = likely[likely < len(values)], list[int]()
+    if len(likely):
+        with np.errstate(invalid="ignore", over="ignore"):
+            peaked = values[likely]
+            for window in numbers:
+                anchor = int(np.abs(window).argmax())  # large ones are rare
+                at = likely[np.abs(peaked - window[anchor]) <= off] - anchor
+                at = at[(at >= 0) & (at <= len(values) - _NUMBERS)]
+                for place, value in enumerate(window):
+                    at = at[np.abs(values[at + place] - value) <= off]
+                found += at.tolist()
     return found
