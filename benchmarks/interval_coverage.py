@@ -90,8 +90,10 @@ class Population:
         kind = generator.permutation(place) if exact else generator.random(subjects)
         self._drawn_near(people, kind < self.group, np.random.default_rng(6).normal(size=_DIM))
         self._drawn_near(people, kind > 1 - self.wolves, families.sum(0) / np.sqrt(_FAMILIES))
-        held = self._held(generator, subjects, images)
-        counts = held if self.heavy and images is None else np.full(subjects, images or self.images)
+        held = counts = np.full(subjects, images or self.images)
+        if self.heavy:
+            held = self._held(generator, subjects, images)
+            counts = held if images is None else counts
         if self.unequal and images is None:
             counts = np.clip(generator.geometric(1 / (self.images - 1), subjects) + 1, 2, 30)
         labels = np.repeat(np.arange(subjects), counts)

@@ -24,6 +24,7 @@ __all__ = [
     "leaking_subjects",
     "likely_same_people",
     "mislabelled",
+    "repeated_pairs",
 ]
 
 # Beyond this share of strays the labels as a whole cannot be trusted
@@ -31,6 +32,8 @@ _SHUFFLED = 0.05
 # A model this poor cannot judge labels
 _BLIND = 0.10
 _SHOWN = 20
+# Beyond this share of repeated pairs the figures are of something else
+_AGAIN = 0.01
 _STRAY = (
     "picture resembles another person more than its own",
     "pictures resemble another person more than their own",
@@ -94,6 +97,16 @@ def contradicted_pairs(
         ),
         wrong,
     )
+
+
+def repeated_pairs(pairs: NDArray[np.int32]) -> list[DataFault]:
+    """A pair that is listed twice counts twice, and is no new evidence."""
+    again = len(pairs) - len(np.unique(np.sort(pairs, axis=1), axis=0))
+    if not again:
+        return []
+    what = f"{counted(again, 'pair')} listed more than once, each counted as often"
+    severity: Literal["error", "warning"] = "error" if again > _AGAIN * len(pairs) else "warning"
+    return [DataFault("repeated-pairs", severity, what, again)]
 
 
 def copied_pictures(

@@ -25,15 +25,18 @@ def people_in_folders(
         raise _empty(root, "there is no such folder")
     names: list[str] = []
     labels: list[int] = []
+    alone = 0
     for label, folder in enumerate(sorted(path for path in root.iterdir() if path.is_dir())):
         found = [path for path in folder.iterdir() if path.suffix.lower() in _PICTURES]
         if len(found) < at_least:
+            alone += len(found) > 0
             continue
         chosen = sorted(found, key=_numbered)[:per_person]
         names += [path.relative_to(root).as_posix() for path in chosen]
         labels += [label] * len(chosen)
     if not names:
-        raise _empty(root, "it holds no folder of pictures for each person")
+        few = "it holds no folder of pictures for each person"
+        raise _empty(root, f"nobody has {at_least} pictures" if alone else few)
     return FaceFiles(root, names), np.asarray(labels, np.int64)
 
 

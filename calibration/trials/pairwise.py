@@ -17,6 +17,7 @@ from embedge.calibration.evaluation.integrity import (
     leaking_folds,
     likely_same_people,
     mislabelled,
+    repeated_pairs,
 )
 from embedge.calibration.evaluation.judge import judged_scores
 from embedge.calibration.evaluation.slices import Slices, group_labels, sliced
@@ -109,7 +110,7 @@ class PairTrial:
         )
         copies = copied_pictures(names, digests, test.subjects)
         leaks = leaking_folds(test.subjects, test.pairs, test.folds, certain=test.named)
-        return [*contradicted, *copies, *leaks]
+        return [*contradicted, *copies, *leaks, *repeated_pairs(test.pairs)]
 
     def run(
         self, side: Side, encoder: FeatureEncoder, options: RunOptions

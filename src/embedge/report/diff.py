@@ -156,7 +156,7 @@ def _moved(name: str, old: Threshold, new: Threshold) -> Iterator[Change]:
         lost = some[1] < some[0] if what == "people" else new.fmr > old.fmr_upper
         turn: Turn
         turn = "same" if some[0] == some[1] else "worse" if lost else "changed"
-        yield Change(f"{name}: {what} behind its threshold", *some, "", turn, lost)
+        yield Change(f"{name}: {what} behind its threshold", some[0], some[1], "", turn, lost)
 
 
 def _findings(report: Report) -> dict[str, DataFault]:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 __all__ = [
     "bare_percent",
+    "beside_text",
     "bound_text",
     "byte_text",
     "cosine_text",
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 _MOST_DIGITS = 15
+_NOTHING = 1e-10  # per cent, of which nobody has so many comparisons
 _UNIT_SHARE = "share"  # a gate's value between 0 and 1, shown as a percentage
 
 
@@ -32,6 +34,8 @@ def bare_percent(share: float, digits: int = 1) -> str:
     """The figure without its sign: two leading figures at least, and only what is all or nothing
     is written so."""
     value = 100 * share
+    if 0 < value < _NOTHING / 2:
+        return f"below {_NOTHING:g}"
     if 0 < abs(value) < 10 ** (1 - digits):
         return f"{value:.2g}"
     return never_whole(value, 100, digits)
@@ -98,6 +102,19 @@ def value_text(value: float | None, unit: str) -> str:
     if not unit and 0.9 <= abs(value) <= 1:  # a cosine: its last digits are what matters
         figure = cosine_text(value)
     return f"{figure}\N{NO-BREAK SPACE}{unit}" if unit else figure
+
+
+def beside_text(value: float | None, bound: float, unit: str) -> str:
+    """A gate's value beside its bound: what misses by little is not written as the bound."""
+    said = value_text(value, unit)
+    if value is None or value == bound or said != value_text(bound, unit):
+        return said
+    scale, sign = (100, "%") if unit == _UNIT_SHARE else (1, unit)
+    for digits in range(4, _MOST_DIGITS + 3):
+        said = f"{scale * value:.{digits}g}"
+        if float(said) != float(f"{scale * bound:.{digits}g}"):
+            break
+    return f"{said}\N{NO-BREAK SPACE}{sign}".rstrip()
 
 
 def cosine_text(value: float, digits: int = 4) -> str:

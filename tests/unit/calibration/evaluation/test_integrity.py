@@ -12,6 +12,7 @@ from embedge.calibration.evaluation.integrity import (
     leaking_subjects,
     likely_same_people,
     mislabelled,
+    repeated_pairs,
 )
 from embedge.calibration.pairs import pairs_within
 from embedge.train.render import FaceRenderer
@@ -133,3 +134,10 @@ def test_what_cannot_be_read_is_passed_over():
     assert seen[0] == 0
     assert 20 < len(seen) < 64
     assert all(index % 2 == 0 for index in seen)
+
+
+def test_pairs_that_are_listed_twice_are_told() -> None:
+    pairs = np.array([[0, 1], [1, 0], [2, 3]], np.int32)
+    (found,) = repeated_pairs(pairs)
+    assert (found.code, found.severity, found.count) == ("repeated-pairs", "error", 1)
+    assert repeated_pairs(pairs[1:]) == []

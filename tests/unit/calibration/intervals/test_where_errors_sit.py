@@ -26,7 +26,7 @@ def test_the_truth_is_held_when_most_people_never_err(people, pictures, unequal)
 
 
 def test_people_with_more_pictures_weigh_more_and_are_still_one_person():
-    """One of 20 people has half of all comparisons and no error: 19 others speak for the rest."""
+    """One of 20 people has half of all comparisons: another such may come, and be rejected."""
     owners = np.concatenate([np.zeros(190, int), np.repeat(np.arange(1, 20), 10)])
     mates = Mates.of(owners)
     assert mates.people == 20
@@ -35,8 +35,9 @@ def test_people_with_more_pictures_weigh_more_and_are_still_one_person():
     others = np.zeros(20, np.float32)
     others[1] = 10
     assert mates.shared(alone).high > 0.65
-    assert mates.shared(others).high < 0.35
-    assert mates.shared(np.zeros(20, np.float32)).high == pytest.approx(1 - 0.025 ** (1 / 20))
+    assert 0.35 < mates.shared(others).high < mates.shared(alone).high
+    nobody = mates.shared(np.zeros(20, np.float32)).high
+    assert 0.5 < nobody < mates.shared(others).high
 
 
 @pytest.mark.parametrize("confidence", [0.95, 0.975])

@@ -149,10 +149,10 @@ def test_a_lost_or_looser_threshold_is_worse(sample: Report) -> None:
         value["artifacts"][0]["threshold"] = None
         value["artifacts"][1]["threshold"]["fmr_target"] = 0.05
 
-    found = by_name(sample, edited(sample, lose))
+    found = by_name(sample, unheld(sample, lose))
     for name in ("fp32", "fp16"):
         assert found[f"{name}: FMR its threshold keeps"].regression
-    back = by_name(edited(sample, lose), sample)
+    back = by_name(unheld(sample, lose), sample)
     assert back["fp16: FMR its threshold keeps"].turn == "better"
 
 

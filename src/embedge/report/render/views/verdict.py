@@ -7,6 +7,7 @@ from embedge.report.model import Gate, Model, Report
 from embedge.report.render.views.cautions import cautions_of
 from embedge.report.render.words import (
     bare_percent,
+    beside_text,
     bound_text,
     byte_text,
     count_text,
@@ -73,7 +74,7 @@ def _gate(gate: Gate) -> dict[str, Any]:
         "name": gate.name,
         "what": gate.what,
         "mark": _MARKS[gate.outcome],
-        "value": value_text(gate.value, gate.unit),
+        "value": beside_text(gate.value, gate.bound, gate.unit),
         "bound": bound_text(gate.bound, gate.direction, gate.unit),
         "margin": _margin(gate),
     }

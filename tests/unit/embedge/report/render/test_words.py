@@ -83,3 +83,10 @@ def test_gate_values(value: float | None, unit: str, said: str) -> None:
 def test_dates_are_read_or_shown_as_they_are() -> None:
     assert words.date_text("2026-03-02T14:03:00+00:00") == "2026-03-02 14:03 UTC"
     assert words.date_text("yesterday") == "yesterday"
+
+
+def test_a_near_miss_is_not_written_as_its_bound_and_nothing_is_said_in_words() -> None:
+    said = words.beside_text(0.0281234, 0.0281, "share").replace("\N{NO-BREAK SPACE}", " ")
+    assert said == "2.812 %"
+    assert words.beside_text(0.0281, 0.0281, "share") == words.value_text(0.0281, "share")
+    assert words.bare_percent(3.9e-27) == "below 1e-10"
