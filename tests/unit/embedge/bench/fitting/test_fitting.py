@@ -4,10 +4,9 @@ import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
-from embedge.bench.fitting.shapes import FACES, LIST, DeviceTimes, Shape, Shapes
+from embedge.bench.fitting.shapes import LIST, DeviceTimes, Shape, Shapes
 from embedge.bench.fitting.timing import device_times
 from embedge.errors import EmbedgeError
 from embedge.pipeline.fitting.candidates import Grid, write_candidates
@@ -21,22 +20,6 @@ def folder(tmp_path_factory):
     return out
 
 
-def test_every_combination_is_a_candidate():
-    grid = Grid(widths=(0.25, 1), depths=(1,))
-    assert len(grid.shapes()) == 2 * 2 * 1 * 2
-    assert len(set(grid.shapes())) == len(grid.shapes())
-
-
-def test_what_is_written_is_listed_with_its_cost(folder):
-    (shape,) = Shapes.read(folder / LIST).shapes
-    assert shape.bytes.keys() == {"fp32", "int8-cpu"}
-    for precision, size in shape.bytes.items():
-        assert (folder / f"{shape.name}.{precision}.onnx").stat().st_size == size
-    assert shape.bytes["int8-cpu"] < shape.bytes["fp32"]
-    assert 4 * shape.parameters < shape.bytes["fp32"] < 5 * shape.parameters + 50_000
-    assert np.load(folder / FACES).shape == (16, 112, 112, 3)
-
-
 def test_a_device_times_every_precision_and_its_file_comes_back_the_same(folder, tmp_path):
     found = device_times(folder, seconds=0.5)
     assert {one.precision for one in found.times} == {"fp32", "int8-cpu"}
@@ -44,13 +27,6 @@ def test_a_device_times_every_precision_and_its_file_comes_back_the_same(folder,
     assert found.provider == "CPUExecutionProvider"
     found.write(tmp_path / "device.json")
     assert DeviceTimes.read(tmp_path / "device.json") == found
-
-
-def test_what_is_there_already_is_kept(folder):
-    before = {path: path.stat().st_mtime_ns for path in folder.glob("*.onnx")}
-    grid = Grid(("repface",), (0.25,), (0.5,), ("relu",))
-    write_candidates(folder, grid, 16, Progress(quiet=True))
-    assert before == {path: path.stat().st_mtime_ns for path in folder.glob("*.onnx")}
 
 
 @pytest.mark.parametrize(
