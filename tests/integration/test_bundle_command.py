@@ -36,6 +36,9 @@ QUICK = {
 }
 
 
+SIDEWAYS = np.linspace(-6, 6, 112)[None, :, None]  # in the same light it would be a copy
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network without a contract, and people whose pictures are alike."""
@@ -47,7 +50,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     for number, picture in enumerate(smooth_pictures(148)):
         for turn in range(2):
-            noisy = np.clip(picture + rng.integers(-12, 13, picture.shape), 0, 255)
+            lit = picture + turn * SIDEWAYS
+            noisy = np.clip(lit + rng.integers(-12, 13, picture.shape), 0, 255)
             path = folder / "faces" / f"p{number:02}" / f"{turn}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(noisy.astype(np.uint8)).save(path)

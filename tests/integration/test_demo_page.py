@@ -98,7 +98,7 @@ def test_a_person_compares_two_pictures(place: Path, address: str, tmp_path: Pat
         text = browser.run("document.querySelector('#result').innerText")
         assert "1.0000" in text
         assert "0.3000 (accept strictly above)" in text
-        assert "100,000 impostor pairs of 450 subjects" in text
+        assert "10,000,000 impostor pairs of 4,500 subjects" in text
         assert "of strangers would match" in text
         assert browser.run("document.querySelectorAll('.box').length") == 2
         assert browser.run("document.querySelectorAll('.landmark').length") == 10

@@ -38,7 +38,7 @@ def test_a_match_and_a_non_match_for_people(place):
     assert "cosine     1.0000" in done.stdout
     assert "threshold  0.3000" in done.stdout
     assert "target 1e-04, measured 6.00e-05, at most 9.50e-05 with 95% confidence" in done.stdout
-    assert "100,000 impostor pairs of 450 subjects (a test set)" in done.stdout
+    assert "10,000,000 impostor pairs of 4,500 subjects (a test set)" in done.stdout
     assert embedge(place, "1.png", "2.png").stdout.startswith("NO MATCH\n")
 
 
