@@ -1,6 +1,5 @@
 """A decision threshold and the evidence it rests on."""
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Self
 
@@ -40,7 +39,7 @@ class Threshold:
         if self.fmr > self.fmr_upper:
             raise ValueError(f"measured {self.fmr:g} is above its upper bound {self.fmr_upper:g}")
         pairs = min(self.impostors, self.subjects * (self.subjects - 1) // 2)
-        if pairs < 1 or math.log1p(-self.fmr_upper) * pairs > math.log1p(-self.confidence) + 1e-6:
+        if (1 - self.fmr_upper) ** pairs > (1 - self.confidence) * (1 + 1e-6):
             raise ValueError(
                 f"{self.subjects:,} people and {self.impostors:,} pairs cannot show a rate of at"
                 f" most {self.fmr_upper:g}"

@@ -13,6 +13,7 @@ from embedge.train.render import FaceRenderer
 
 TINY = Path(__file__).parent / "tiny.yaml"
 PEOPLE, LOOSE, COPIES = 36, 30, 4
+NAMELESS = ("--data.labels", "none", "--data.alike", "0.999999")
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +41,8 @@ def distill(faces: tuple[Path, Path], out: Path, *more: str) -> subprocess.Compl
     command = [
         *(sys.executable, "-m", "embedge", "distill-and-export", "--recipe", str(TINY)),
         *("--out", str(out), "--data.source", str(people), "--data.extra", f"[{loose}]"),
-        *("--data.held_out", "24", "--data.labels", "none", "--data.alike", "0.999999"),
-        *("--teacher.source", "shipped", "--distill.baseline", "false", *more),
+        *("--data.held_out", "24", "--teacher.source", "shipped"),
+        *("--distill.baseline", "false", *more),
     ]
     return subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
 
@@ -49,7 +50,7 @@ def distill(faces: tuple[Path, Path], out: Path, *more: str) -> subprocess.Compl
 @pytest.mark.parametrize("method", ["th-kd", "proxyless", "l2e"])
 def test_they_become_a_bundle(faces: tuple[Path, Path], tmp_path: Path, method: str) -> None:
     more = ("--distill.a", "1") if method == "th-kd" else ()
-    done = distill(faces, tmp_path / "run", "--distill.method", method, *more)
+    done = distill(faces, tmp_path / "run", *NAMELESS, "--distill.method", method, *more)
     assert done.returncode == 0, done.stderr
     (head,) = (tmp_path / "run" / "stages").glob("head-*/stage.json")
     facts = json.loads(head.read_text())["facts"]
@@ -62,7 +63,7 @@ def test_they_become_a_bundle(faces: tuple[Path, Path], tmp_path: Path, method: 
 
 
 def test_sh_kd_wants_names(faces: tuple[Path, Path], tmp_path: Path) -> None:
-    done = distill(faces, tmp_path / "run", "--distill.method", "sh-kd")
+    done = distill(faces, tmp_path / "run", *NAMELESS, "--distill.method", "sh-kd")
     assert done.returncode == 2
     assert "E-RECIPE-KEY" in done.stderr
     assert "Traceback" not in done.stderr

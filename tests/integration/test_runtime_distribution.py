@@ -65,7 +65,7 @@ def test_every_module_that_travels_is_whole_in_the_tree(site):
 def test_a_bundle_verifies(site, tmp_path):
     from PIL import Image
 
-    strict = {**tiny_threshold(0.6).to_json(), "fmr_upper": 1e-5}
+    strict = {**tiny_threshold(0.6).to_json(), "fmr": 0.0, "fmr_upper": 1e-5}
     tiny_bundle(tmp_path / "tiny.embedge", extras={"thresholds": {"fp32": [strict]}})
     Image.fromarray(face_like(1)).save(tmp_path / "ann.png")
     one = said(site, "-m", "embedge", "verify", "tiny.embedge", "ann.png", "ann.png", cwd=tmp_path)

@@ -21,7 +21,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files that the guide names."""
     folder = tmp_path_factory.mktemp("guide")
-    strict = {**tiny_threshold(0.6).to_json(), "fmr_upper": 1e-5}
+    strict = {**tiny_threshold(0.6).to_json(), "fmr": 0.0, "fmr_upper": 1e-5}
     tiny_bundle(folder / "tiny.embedge", extras={"thresholds": {"fp32": [strict]}})
     ann = face_like(1).astype(int)
     noise = np.random.default_rng(0).integers(-8, 9, ann.shape)

@@ -18,8 +18,9 @@ from embedge.runtime.encoders import normalised
 from embedge.runtime.picture.images import rgb_from_picture
 
 pytestmark = pytest.mark.real
-# (mean, lowest) cosine to float on pictures that did not calibrate
-BOUNDS = {"w600k_mbf": (0.99, 0.97), "insightface_y1": (0.993, 0.97)}
+# (mean, lowest) cosine to float on pictures that did not calibrate, and convolutions in float: the
+# cheap ones at the ends, of which a depthwise one may be several parts
+BOUNDS = {"w600k_mbf": (0.99, 0.97, 9), "insightface_y1": (0.993, 0.97, 5)}
 
 
 @pytest.mark.parametrize("name", sorted(BOUNDS))
@@ -31,12 +32,11 @@ def test_int8_of_a_trained_network(real: Path, tmp_path: Path, name: str) -> Non
     taken = taken_in(model, faces[:8], Asked(Stated((127.5,), (127.5,), "RGB")))
     qdq_from_onnx(taken.graph, faces[:28], out)
     found = cosines_of(normalised(taken.expected(faces[28:])), embeddings_of(out, faces[28:]))
-    mean, lowest = BOUNDS[name]
+    mean, lowest, in_float = BOUNDS[name]
     assert found.mean >= mean
     assert found.min >= lowest
     operators = _optimised(out, tmp_path)
-    # layers at the ends that are cheap stay in float
-    assert operators["Conv"] + operators["FusedConv"] <= 4
+    assert operators["Conv"] + operators["FusedConv"] <= in_float
     assert operators["PRelu"] == 0
     assert operators["QLinearConv"] >= 45
 

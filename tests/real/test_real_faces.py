@@ -23,7 +23,7 @@ def bundle(real: Path, tmp_path_factory) -> Path:
     """The real embedder and detector as a bundle, with a threshold for this test only."""
     model = real / "models" / "w600k_mbf.onnx"
     digest = sha256_file(model)
-    threshold = Threshold(0.25, 1e-3, 0.0, 1e-3, 0.95, 2995, 60, "for this test only", digest)
+    threshold = Threshold(0.25, 1e-3, 0.0, 1e-3, 0.95, 10**7, 5000, "for this test only", digest)
     return write_bundle(
         tmp_path_factory.mktemp("real") / "real.embedge",
         name="real",

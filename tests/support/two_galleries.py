@@ -16,7 +16,7 @@ def rows(seed: int, count: int, dim: int = OLD.dim) -> np.ndarray:
 
 
 def threshold(value: float = 0.5, fmr: float = 1e-4) -> Threshold:
-    return Threshold(value, fmr, fmr / 2, fmr, 0.95, 10**6, 900, "strangers", "bridged")
+    return Threshold(value, fmr, fmr / 2, fmr, 0.95, 10**7, 5000, "strangers", "bridged")
 
 
 def bridge(old: EmbeddingContract = OLD, new: EmbeddingContract = NEW) -> Bridge:

@@ -66,7 +66,8 @@ def _said(values: Values, defaults: Values) -> Values:
     for key, value in values.items():
         usual = defaults.get(key)
         if isinstance(value, dict) and isinstance(usual, dict):
-            kept[key] = _said(value, usual)
+            if said := _said(value, usual):
+                kept[key] = said
         elif value != usual:
             kept[key] = value
     return kept

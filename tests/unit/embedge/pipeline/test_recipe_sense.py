@@ -77,9 +77,9 @@ def test_another_method_lets_go_of_what_the_recipes_own_read(tmp_path: Path) -> 
 
 
 def test_a_shipped_recipe_for_several_methods_serves_one() -> None:
-    assert load_recipe("compare").distill.shaping.steps == 300  # the default: nobody reads it
-    assert load_recipe("compare", list(SH_KD)).distill.shaping.steps == 100
-    assert load_recipe("compare", methods=("th-kd", "sh-kd")).distill.shaping.steps == 100
+    assert load_recipe("compare").distill.shaping.batch == 64  # the default: nobody reads it
+    assert load_recipe("compare", list(SH_KD)).distill.shaping.batch == 32
+    assert load_recipe("compare", methods=("th-kd", "sh-kd")).distill.shaping.batch == 32
 
 
 def test_minutes_of_the_command_line_let_go_of_a_recipes_steps_between_checkpoints() -> None:
@@ -88,20 +88,21 @@ def test_minutes_of_the_command_line_let_go_of_a_recipes_steps_between_checkpoin
 
 
 def test_the_teacher_is_shaped_for_as_many_pictures_as_the_student_sees() -> None:
-    asked = ["--student.train.steps", "100", "--student.train.batch", "32"]
+    asked = [*SH_KD, "--student.train.steps", "100", "--student.train.batch", "32"]
     recipe = load_recipe("rendered", [*asked, "--distill.shaping.batch", "64"])
     assert (recipe.shaping.steps, recipe.shaping.batch) == (50, 64)
-    half = load_recipe("rendered", ["--student.train.epochs", "3", "--distill.shaping_part", "0.5"])
+    part = ["--student.train.epochs", "3", "--distill.shaping_part", "0.5"]
+    half = load_recipe("rendered", [*SH_KD, *part])
     assert half.shaping.epochs == 1.5
     longer = load_recipe("rendered", [*asked, "--distill.first_part", "2"])
     assert longer.of_first().student.train.steps == 200
 
 
 def test_steps_of_the_shaping_are_no_share_of_the_students(tmp_path: Path) -> None:
-    named = load_recipe("rendered", ["--distill.shaping.steps", "7"])
+    named = load_recipe("rendered", [*SH_KD, "--distill.shaping.steps", "7"])
     assert (named.distill.shaping_part, named.shaping.steps) == (None, 7)
     file = tmp_path / "again.yaml"
-    for recipe in (named, load_recipe("rendered")):
+    for recipe in (named, load_recipe("rendered", list(SH_KD)), load_recipe("rendered")):
         file.write_text(json.dumps(recipe.to_json()))
         assert load_recipe(str(file)).shaping == recipe.shaping
 

@@ -100,10 +100,9 @@ def test_an_iresnet_from_a_file_answers_there_and_in_half_precision(tmp_path):
     with seeded(0):
         network = iresnet(18, 32, channels=(16, 16, 16, 16)).eval()
     example = torch.zeros(2, 3, 112, 112)
-    batch = {"x": {0: torch.export.Dim("n")}}
-    path = tmp_path / "r18.onnx"
+    path, batch = tmp_path / "r18.onnx", {"x": {0: "n"}}
     torch.onnx.export(
-        network, (example,), path, dynamo=True, external_data=False, dynamic_shapes=batch
+        network, (example,), path, dynamo=False, input_names=["x"], dynamic_axes=batch
     )
     here = OnnxTeacher(path, "rgb-scaled")
     rows = here.features(IMAGES)

@@ -1,11 +1,14 @@
 """A key pair, a signed bundle, and who may be trusted."""
 
+import json
 from pathlib import Path
 
 import pytest
+from sample_report import sample_report
 from tiny_bundles import tiny_bundle
 
 from embedge.cli import main
+from embedge.typed import plain
 
 
 @pytest.fixture
@@ -35,14 +38,15 @@ def test_a_locked_key_says_so(tmp_path, monkeypatch, capsys):
 
 
 def test_a_document_is_signed_and_checked(tmp_path, capsys):
-    key, paper = tmp_path / "key.pem", tmp_path / "dossier.json"
-    paper.write_text("{}\n")
+    key, paper = tmp_path / "key.pem", tmp_path / "report.json"
+    told = json.dumps(plain(sample_report()))
+    paper.write_text(f"{told}\n")
     assert main(["sign", "new-key", str(key)]) == 0
     checked = ["sign", "check-document", str(paper), "--trust", f"{key}.pub"]
     assert main(checked) == 2
     assert "E-SIGNATURE" in capsys.readouterr().err
     assert main(["sign", "document", str(paper), "--key", str(key)]) == 0
     assert main(checked) == 0
-    paper.write_text("{ }\n")
+    paper.write_text(f"{told} \n")
     assert main(checked) == 2
     assert "does not fit it" in capsys.readouterr().err

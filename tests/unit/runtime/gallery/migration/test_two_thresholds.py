@@ -86,7 +86,7 @@ def test_before_a_migration_there_is_one_threshold(gallery):
 
 
 def test_a_policy_holds_for_both_kinds(gallery):
-    strict = replace(threshold(0.7), fmr_upper=1e-6)
+    strict = threshold(0.7, 1e-6)
     ann, _ = carried(gallery, bridge().with_threshold(threshold(0.5), [strict]))
     tight = replace(NIST_800_63B, max_fpir=1e-4)
     found = identify_row(Matcher(0.4), gallery, toward((0.6, ann)), policy=tight)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from face_sets import face_set
 from sample_report import sample_latency
 from tiny_bundles import tiny_contract, tiny_onnx, tiny_threshold
 from tiny_school import run_in, tiny_recipe
@@ -39,11 +40,12 @@ FOUND = {"fp32": parity(0.2), "int8-cpu": parity(None)}
 def chain_of(folder: Path, recipe: Recipe) -> Chain:
     """The finished stages of a run that exported two graphs and built one engine."""
     facts = {"calibrate": {"sha256": "c" * 64}}
-    made = ("faces", "teacher", "student", "onnx", "int8", "engines", "calibrate")
+    made = ("faces", "held-out", "teacher", "student", "onnx", "int8", "engines", "calibrate")
     names = (*made, "parity", "bench")
     stages = {name: Stage(name, name, folder / name, facts.get(name, {})) for name in names}
     for stage in stages.values():
         stage.folder.mkdir()
+    face_set().save(stages["held-out"].folder)
     layers = [{"node": "Conv_0", "macs_share": 0.25, "why": "the first"}]
     plan = stages["int8"].folder / "student.int8-cpu.plan.json"
     plan.write_text(json.dumps({"float_layers": layers}))
