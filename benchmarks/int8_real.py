@@ -158,7 +158,7 @@ class Bench:
         else:
             self.pool = _decoded(options.folder, measured.strangers)
             people = list(map(person_of, measured.strangers))
-        self.taken = choose(picture_features(self.pool), people, options.count)
+        self.chosen = choose(picture_features(self.pool), people, options.count)
         self.taken = taken_in(model, self.pool[:8], Asked(Stated((127.5,), (127.5,), "RGB")))
         self.reference: Rows = normalised(self.taken.expected(measured.images))
         self.before = measured.judged(self.reference)
@@ -166,7 +166,7 @@ class Bench:
     def facts(self) -> dict[str, Any]:
         measured = self.measured
         return {
-            "calibration": {"pictures": len(self.taken), "offered": len(self.pool)},
+            "calibration": {"pictures": len(self.chosen), "offered": len(self.pool)},
             "measured": {
                 "people": len(np.unique(measured.labels)),
                 "pictures": len(measured.labels),
@@ -185,7 +185,7 @@ class Bench:
             yield self._peers(folder / "peer.onnx")
 
     def _ours(self, out: Path, target: Target, names: list[str]) -> Iterator[dict[str, Any]]:
-        images = self.pool[self.taken]
+        images = self.pool[self.chosen]
         for name in names:
             budget = self._budget() if name.startswith("searched") else None
             plan = qdq_from_onnx(self.taken.graph, images, out, target=target, budget=budget)
@@ -207,7 +207,7 @@ class Bench:
     def _budget(self) -> Budget:
         """By people who are neither measured nor, with `strangers`, calibrated on."""
         wanted = self.options
-        taken = set(self.taken) if wanted.calib == "omi" else set()
+        taken = set(self.chosen) if wanted.calib == "omi" else set()
         places = [place for place in range(0, len(self.omi), 2) if place not in taken]
         faces = self.omi[places]
         labels = np.array([person_of(self.omi_files[place]) for place in places])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.runtime.closing import Spares
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import tensor_from_crops
 from embedge.runtime.encoders.openvino import OpenVinoEncoder, shared_core
@@ -62,8 +63,9 @@ class NncfEncoder(OpenVinoEncoder):
     def __init__(self, network: Path, model: Path, contract: EmbeddingContract) -> None:
         super().__init__(model, contract, threads=1)
         hints = {"INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY"}
-        self._compiled = shared_core().compile_model(
+        theirs = shared_core().compile_model(
             shared_core().read_model(network.with_suffix(".xml")),
             "CPU",
             {**hints, "INFERENCE_PRECISION_HINT": "f32", "ENABLE_CPU_PINNING": False},
         )
+        self._spare = Spares(theirs.create_infer_request)
