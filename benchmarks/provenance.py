@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ RESULTS = Path(__file__).parent / "results"
 def provenance(*packages: str) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(["python", *map(_without_folder, sys.argv)]),
+        "command": shlex.join(["python", *map(_without_folder, sys.argv)]),
         "commit": _commit(),
         "cpu": _cpu(),
         "cores": os.cpu_count(),

@@ -24,7 +24,8 @@ GAPS = """
 
 Groups of {people_of_a_group} people with {pictures_of_a_person} pictures each, {runs} runs: an FMR
 that is three times as high was found in {found[fmr]}, such an FNMR in {found[fnmr]}; where there is
-no gap, one was told in {accused[fmr]} and {accused[fnmr]}. `{command}`
+no gap, one was told in {accused[fmr]} and {accused[fnmr]}. Asked were 95 of 100 and at most 5:
+{met}. `{command}`
 """
 
 SIZE = """
@@ -87,7 +88,10 @@ def _regime(name: str, one: dict[str, Any]) -> str:
 
 def _gaps() -> str | None:
     found = _read("group_gaps")
-    return None if found is None else GAPS.format(**found, command=found["provenance"]["command"])
+    if found is None:
+        return None
+    met = "met" if all(found["held"].values()) else "**missed**"
+    return GAPS.format(**found, met=met, command=found["provenance"]["command"])
 
 
 def _sizes() -> str | None:

@@ -31,6 +31,7 @@ __all__ = [
     "parsed_model",
     "plain_model",
     "quantisable",
+    "unfit",
     "whole_model",
 ]
 
@@ -354,23 +355,23 @@ def quantisable(model: onnx.ModelProto) -> None:
     inlined = {(item.domain, item.name) for item in model.functions}
     for node in model.graph.node:
         if node.op_type in _QUANTISED:
-            raise _unfit(
+            raise unfit(
                 f"the model is quantised already: {node_place(node)}",
                 "Give the float32 model it was made from",
             )
         own = (node.domain, node.op_type) in inlined
         if node.op_type in _CONTROL or (node.domain not in ("", "ai.onnx") and not own):
             kind = f"{node.domain}::{node.op_type}".removeprefix("::")
-            raise _unfit(
+            raise unfit(
                 f"{node_place(node)} is of a kind that cannot be quantised here: {kind}",
                 "Export the model without control flow and custom operators",
             )
         if node.op_type == "BatchNormalization" and attribute(node, "training_mode"):
-            raise _unfit(
+            raise unfit(
                 f"{node_place(node)} is in training mode",
                 "Export the model in evaluation mode: model.eval()",
             )
 
 
-def _unfit(what: str, remedy: str) -> EmbedgeError:
+def unfit(what: str, remedy: str) -> EmbedgeError:
     return EmbedgeError("E-NOT-QUANTISABLE", what, remedy=remedy)

@@ -8,13 +8,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from embedge.errors import EmbedgeError
+from embedge.export.graph.surgery import unfit
 from embedge.printed import counted
 from embedge.runtime.contract import ARCFACE_112, EmbeddingContract
 from embedge.runtime.encoders import tensor_from_crops
 from embedge.runtime.encoders.sessions import ort_session, run_session
 
-__all__ = ["Door", "Layout", "Original", "door_of", "shape_of", "unfit"]
+__all__ = ["Door", "Layout", "Original", "door_of", "shape_of"]
 
 Layout = Literal["NCHW", "NHWC"]
 Images = NDArray[np.uint8]
@@ -160,7 +160,3 @@ def _as_rows(found: NDArray[Any], count: int) -> Rows:
             f"{_NAME_ONE}: one row for each picture",
         )
     return found.reshape(count, -1).astype(np.float32)
-
-
-def unfit(what: str, remedy: str) -> EmbedgeError:
-    return EmbedgeError("E-NOT-QUANTISABLE", what, remedy=remedy)

@@ -71,7 +71,7 @@ def busy(path: Path) -> EmbedgeError:
 
 def write_error(path: Path, why: str, stands: str) -> EmbedgeError:
     what = f"cannot write the gallery: {why}; {stands}"
-    remedy = "Mend the disk or the permissions, or free some space, and try again"
+    remedy = "Check the disk and the permissions, or free some space, and try again"
     return EmbedgeError("E-WRITE", what, where=path, remedy=remedy)
 
 

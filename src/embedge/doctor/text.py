@@ -44,7 +44,7 @@ def _state(package: Package) -> str:
 
 def _findings(found: list[Finding]) -> Iterator[str]:
     if not found:
-        yield "Nothing to mend."
+        yield "Nothing is wrong."
     for one in found:
         yield f"{one.level}: {one.what}"
         yield f"    -> {one.remedy}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from embedge.train.methods import METHODS
 
-__all__ = ["dead_keys"]
+__all__ = ["dead_keys", "section"]
 
 Values = dict[str, Any]
 Dead = Iterator[tuple[str, str]]
@@ -18,18 +18,18 @@ _WATCHED = ("evaluate_every", "patience")
 
 def dead_keys(values: Values, methods: Sequence[str] = ()) -> Dead:
     """Dotted keys; `methods` are those that the recipe is for, its own unless given."""
-    distill, student = _section(values, "distill"), _section(values, "student")
-    yield from _of_teacher(_section(values, "teacher"))
-    yield from _of_data(_section(values, "data"))
+    distill, student = section(values, "distill"), section(values, "student")
+    yield from _of_teacher(section(values, "teacher"))
+    yield from _of_data(section(values, "data"))
     if student.get("dims", "same") != "same" and student.get("dim") is None:
         yield "student.dims", "it says how student.dim is reached, and that is not given"
     if "scale" in student and student.get("architecture", "mobilefacenet") != "mobilefacenet":
         yield "student.scale", f"it is MobileFaceNet's, not of {student['architecture']}"
     yield from _of_distill(distill, methods or (str(distill.get("method", "th-kd")),))
-    yield from _of_schedule("teacher.train", _section(_section(values, "teacher"), "train"))
-    yield from _of_schedule("student.train", _section(student, "train"), watched=True)
-    yield from _of_schedule("distill.shaping", _section(distill, "shaping"))
-    yield from _of_int8(_section(values, "int8"), _section(values, "export"))
+    yield from _of_schedule("teacher.train", section(section(values, "teacher"), "train"))
+    yield from _of_schedule("student.train", section(student, "train"), watched=True)
+    yield from _of_schedule("distill.shaping", section(distill, "shaping"))
+    yield from _of_int8(section(values, "int8"), section(values, "export"))
 
 
 def _of_data(data: Values) -> Dead:
@@ -62,7 +62,7 @@ def _of_distill(distill: Values, methods: Sequence[str]) -> Dead:
             yield f"distill.{key}", f"it is of sh-kd, and distill.method is {named}"
     if distill.get("baseline") is False and "baseline_part" in distill:
         yield "distill.baseline_part", "distill.baseline is false: no other student is trained"
-    yield from _of_margin("distill.margin", _section(distill, "margin"))
+    yield from _of_margin("distill.margin", section(distill, "margin"))
 
 
 def _of_margin(path: str, margin: Values) -> Dead:
@@ -99,7 +99,7 @@ def _of_teacher(teacher: Values) -> Dead:
                 why = f"it shapes a teacher that is trained, and teacher.source is {source}"
                 yield f"teacher.{key}", why
     else:
-        yield from _of_margin("teacher.margin", _section(teacher, "margin"))
+        yield from _of_margin("teacher.margin", section(teacher, "margin"))
     if source in ("shipped", "train"):
         kept = ("probe_steps",) if source == "shipped" else ()
         for key in _BROUGHT:
@@ -114,7 +114,7 @@ def _of_teacher(teacher: Values) -> Dead:
 
 
 def _of_int8(int8: Values, export: Values) -> Dead:
-    qat = _section(int8, "qat")
+    qat = section(int8, "qat")
     if not qat.get("steps"):
         for key in ("batch", "lr"):
             if key in qat:
@@ -126,6 +126,6 @@ def _of_int8(int8: Values, export: Values) -> Dead:
                 yield f"int8.{key}", "export.precisions names no graph in INT8"
 
 
-def _section(values: Values, name: str) -> Values:
+def section(values: Values, name: str) -> Values:
     inside = values.get(name)
     return inside if isinstance(inside, dict) else {}

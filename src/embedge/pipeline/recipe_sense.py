@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from embedge.errors import EmbedgeError
-from embedge.pipeline.recipe_dead import dead_keys
+from embedge.pipeline.recipe_dead import dead_keys, section
 
 __all__ = ["consistent", "laid_over"]
 
@@ -79,7 +79,7 @@ def _followed(values: Values) -> Values:
     teacher, distill = values.get("teacher"), values.get("distill")
     if isinstance(teacher, dict) and teacher.get("file") and "source" not in teacher:
         values = {**values, "teacher": {"source": "file", **teacher}}
-    shaping = _section(_section(values, "distill"), "shaping")
+    shaping = section(section(values, "distill"), "shaping")
     if isinstance(distill, dict) and any(shaping.get(key) for key in ("steps", "epochs")):
         values = {**values, "distill": {"shaping_part": None, **distill}}
     return values
@@ -98,9 +98,9 @@ def _without_dead(base: Values, given: Values, methods: Sequence[str]) -> Values
 
 def _without_others(base: Values, given: Values) -> Values:
     """Of two keys that say one thing in two ways, that of the command line holds."""
-    for section, key in _SCHEDULES:
+    for room, key in _SCHEDULES:
         for mine, other in _INSTEAD:
-            path = f"{section}.{key}"
+            path = f"{room}.{key}"
             if _within(given, f"{path}.{mine}") and not _within(given, f"{path}.{other}"):
                 base = _dropped(base, f"{path}.{other}")
     return base
@@ -140,8 +140,3 @@ def _within(values: Mapping[str, Any], key: str) -> Any:
     for part in key.split("."):
         inside = inside.get(part) if isinstance(inside, dict) else None
     return inside
-
-
-def _section(values: Values, name: str) -> Values:
-    inside = values.get(name)
-    return inside if isinstance(inside, dict) else {}

@@ -162,6 +162,8 @@ def _block_rows(options: argparse.Namespace) -> int:
 def _text(
     options: argparse.Namespace, machine: "HeadMachine", costs: list["HeadCost"], free: int
 ) -> str:
+    from embedge.pipeline.budget.telling import memory_text
+
     kinds = {
         "frozen": f"frozen, {options.dtype} (shared teacher head)",
         "trainable": "trainable, fp32 with momentum",
@@ -180,14 +182,10 @@ def _text(
         step = "—" if cost.seconds is None else f"{cost.seconds * 1e3:.1f} ms"
         lines.append(
             f"{kinds[cost.layout]:<38}"
-            + "".join(f"{_size(size):>10}" for size in sizes)
+            + "".join(f"{memory_text(size):>10}" for size in sizes)
             + f"{step:>10}  {'yes' if cost.total <= free else 'NO'}"
         )
     return "\n".join([*lines, "", "The step is the head's forward and backward, no backbone."])
-
-
-def _size(count: int) -> str:
-    return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
 def _as_json(

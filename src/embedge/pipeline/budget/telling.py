@@ -7,7 +7,7 @@ from embedge.pipeline.budget.predicting import Budget, Faces, Fleet
 from embedge.pipeline.budget.rates import RATES
 from embedge.pipeline.recipe import Recipe
 
-__all__ = ["budget_json", "budget_text"]
+__all__ = ["budget_json", "budget_text", "memory_text"]
 
 _UNRUN = "predicted, not yet run"
 
@@ -36,9 +36,9 @@ def _lines(budget: Budget, recipe: Recipe, fleet: Fleet, faces: Faces) -> Iterat
         yield "with teacher.head_shards nobody is asked for class centres"
     room = fleet.gpu.memory / 2**30
     fits = "fits" if budget.total_memory <= fleet.gpu.memory else "does NOT fit"
-    yield f"\nmemory a GPU: {_size(budget.total_memory)} of {room:.0f} GiB, {fits}"
+    yield f"\nmemory a GPU: {memory_text(budget.total_memory)} of {room:.0f} GiB, {fits}"
     yield from _sizes(budget.memory)
-    yield f"disk: {_size(sum(budget.disk.values()))}"
+    yield f"disk: {memory_text(sum(budget.disk.values()))}"
     yield from _sizes(budget.disk)
     yield "rates (src/embedge/pipeline/budget/rates.py)"
     gpu = fleet.gpu
@@ -55,7 +55,7 @@ def _teacher(budget: Budget, recipe: Recipe) -> str:
 
 
 def _sizes(parts: dict[str, float]) -> Iterator[str]:
-    yield from (f"  {name:<32}{_size(size):>12}" for name, size in parts.items() if size)
+    yield from (f"  {name:<32}{memory_text(size):>12}" for name, size in parts.items() if size)
 
 
 def budget_json(budget: Budget, recipe: Recipe, fleet: Fleet, faces: Faces) -> dict[str, object]:
@@ -77,5 +77,5 @@ def budget_json(budget: Budget, recipe: Recipe, fleet: Fleet, faces: Faces) -> d
     }
 
 
-def _size(count: float) -> str:
+def memory_text(count: float) -> str:
     return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

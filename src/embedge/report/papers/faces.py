@@ -110,5 +110,5 @@ def _refuse(faults: Sequence[DataFault], where: Path) -> None:
         "E-PAPER-DATA",
         f"figures on these faces would prove nothing: {told}",
         where=where,
-        remedy="Mend the data, then measure again",
+        remedy="Correct the data, then measure again",
     )
