@@ -37,9 +37,15 @@ class Stopwatch(Progress):
         yield _Steps(self.steps)
 
     def seconds(self, training: Training, folder: Path) -> float:
-        """A step's, once everything is loaded and warm; the last one, which saves, left out."""
+        """A step's, once everything is loaded and warm; the last one, which saves, left out.
+
+        None where there is nothing to try.
+        """
+        self.steps = []
         folder.mkdir(parents=True, exist_ok=True)
         training.trial(folder, training.schedule.trial(_WARM + _STEPS + 1))
+        if not self.steps:
+            return 0.0
         return max(self.steps[_WARM + _STEPS - 1] - self.steps[_WARM - 1], 1e-3) / _STEPS
 
 
@@ -73,7 +79,7 @@ class Pace:
         plan = training.schedule
         watch.said.clear()
         seconds = watch.seconds(training, folder / "asked")
-        if not plan.compile and plan.device != "cuda":
+        if not seconds or not (plan.compile or plan.device == "cuda"):
             return cls(seconds, compiled=False)
         other = watch.seconds(Training(plan.turned, training.trial), folder / "turned")
         failed = next((line.strip() for line in watch.said if UNCOMPILED in line), "")

@@ -82,3 +82,10 @@ def test_where_it_fails_nothing_else_is_said_of_it(
     found = paced(tmp_path, monkeypatch, machine, compile=True)
     assert found.about_compiling == f"{UNCOMPILED} (no compiler)"
     assert found.seconds == pytest.approx(PLAIN)
+
+
+def test_where_there_is_nothing_to_try_no_time_is_told(tmp_path: Path) -> None:
+    watch = Stopwatch()
+    watch.steps = [1.0] * 6  # of another training
+    training = Training(Schedule(device="cuda"), lambda folder, schedule: None)
+    assert Pace.of(training, tmp_path, watch) == Pace(0.0, compiled=False)
