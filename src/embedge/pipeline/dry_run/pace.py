@@ -39,7 +39,7 @@ class Stopwatch(Progress):
     def seconds(self, training: Training, folder: Path) -> float:
         """A step's, once everything is loaded and warm; the last one, which saves, left out.
 
-        None where there is nothing to try.
+        0 where there is nothing to try.
         """
         self.steps = []
         folder.mkdir(parents=True, exist_ok=True)
