@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,20 +87,23 @@ def test_every_claim_is_shown_or_said_to_be_open() -> None:
 
 
 def test_figures_are_those_of_the_files() -> None:
-    centres = _stored("centres_size")
-    assert f"{centres['peak_bytes'] / 1e9:.2f} GB" in _row("class centres")
-    assert f"{centres['rows']:,} pictures of {centres['people']:,} people" in _row("class centres")
-    gains = _stored("training_speed_compile")
-    for over in ("compiled_times_plain", "compiled_times_kernels"):
+    found, row = _stored("centres_size"), _row("class centres")
+    assert f"{found['peak_bytes'] / 1e9:.2f} GB" in row
+    assert f"{found['rows']:,} pictures of {found['people']:,} people" in row
+    gains, row = _stored("training_speed_compile"), _row("its gain on a CPU")
+    if not gains:
+        assert "not yet run" in row
+    for over in ("compiled_times_plain", "compiled_times_kernels") if gains else ():
         for kind in ("fp32", "bf16"):
             told = f"{gains[over][kind]['images_a_second_of_own_time']:.2f}"
-            assert told in _row("its gain on a CPU"), (over, kind)
+            assert told in row, (over, kind)
 
 
 def _row(claim: str) -> str:
     return next(line for line in PAGE.splitlines() if line.startswith(f"| {claim}"))
 
 
-def _stored(name: str) -> dict:
-    found = json.loads((ROOT / f"benchmarks/results/{name}.json").read_text())
-    return dict(found)
+def _stored(name: str) -> dict[str, Any]:
+    path = ROOT / f"benchmarks/results/{name}.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return found
