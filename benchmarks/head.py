@@ -1,7 +1,8 @@
 """What a head costs: memory, time and error of every way to compute its loss.
 
     python benchmarks/head.py                          # all sizes; writes results/head-cpu.json
-    python benchmarks/head.py --classes 93431 --append # one size; keeps the file's others
+    python benchmarks/head.py --classes 93431          # MS1MV3's alone
+    python benchmarks/head.py --classes 93431 --append # and keeps the file's others
 
 Each row runs in processes of its own, one for memory and one for time. Full logits are timed in
 turn with it (a trainable row beside trainable ones), and the ratio is that of the medians. Memory
@@ -12,22 +13,20 @@ float64 on the same stored head. `embedge plan`'s prediction stands beside what 
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 from head_measure import EXACT_MEMORY, memory_of, plan_of, time_of
 from head_rows import ROWS
+from provenance import RESULTS, provenance
 
 from embedge.errors import EmbedgeError
 from embedge.files import write_json
 
 CLASSES = (93_431, 360_232, 617_970, 2_059_906)
-RESULTS = Path(__file__).parent / "results"
 QUIET = 0.9  # of the cores' time, under which a row's times are marked
 
 
@@ -41,14 +40,13 @@ def main() -> int:
         print(_table(json.loads(output.read_text())["rows"]))
         return 0
     kept = json.loads(output.read_text())["rows"] if options.append and output.exists() else []
-    fresh: list[dict[str, Any]] = []
+    fresh, facts = list[dict[str, Any]](), _provenance(options)
     for classes in options.classes:
         for name in options.rows:
             fresh.append(_in_own_process(options, name, classes))
             print(_line(fresh[-1]), flush=True)
             # after every row, so that a run cut short has measured what it has measured
-            rows = _merged(kept, fresh)
-            write_json(output, {"claim": "head", "provenance": _provenance(options), "rows": rows})
+            write_json(output, {"claim": "head", "provenance": facts, "rows": _merged(kept, fresh)})
     print(f"wrote {output}")
     return 0
 
@@ -149,20 +147,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 
 def _provenance(options: argparse.Namespace) -> dict[str, Any]:
-    model = platform.processor()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), model)
-    found = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": "python benchmarks/head.py " + " ".join(sys.argv[1:]),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "load_average": os.getloadavg()[0],
-    }
+    found = provenance("torch") | {"threads": torch.get_num_threads()}
     if options.device != "cuda":
         return found | {"gpu": "not yet run on a GPU"}
     query = "name,driver_version,clocks.sm,clocks.max.sm,clocks.mem,power.limit"

@@ -2,6 +2,9 @@
 
     python benchmarks/training_speed.py [--rounds 5] [--seconds 600] [--batch 64] [--compile]
 
+With --compile the plain network, all kernels and torch.compile take turns, and how many times as
+fast torch.compile is as either stands in a file of its own.
+
 Every way takes its turn in every round; a way's figure is the median of its rounds. Beside the
 wall clock stands the processors' own time, which neighbours on a busy machine disturb less.
 The losses from one start tell whether the ways learn the same.
@@ -28,6 +31,8 @@ from embedge.train.models.quick.compiled import prepared, switched_off
 
 Kernels = Literal["none", "norm", "all"]
 DIM = 512
+KINDS = "fp32", "bf16"
+_PLAIN, _KERNELS, _COMPILED = "plain", "and with filters", "torch.compile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +105,14 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--few", action="store_true", help="plain and all kernels alone, prelu")
-    parser.add_argument("--compile", action="store_true", help="whole networks too; minutes more")
+    parser.add_argument("--compile", action="store_true", help="--few, and torch.compile beside it")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
-    facts, ways = provenance("torch"), WAYS + (COMPILED if options.compile else ())
-    if options.few:
+    facts, ways = provenance("torch"), WAYS
+    if options.few or options.compile:
         ways = tuple(w for w in ways if w.kernels != "norm" and w.activation == "prelu")
+    ways += COMPILED if options.compile else ()
     measured = _measured([Trainee(way, options.batch) for way in ways], options)
     result = {
         "provenance": facts,
@@ -115,10 +121,16 @@ def main() -> None:
         "threads": options.threads,
         "rounds": min(len(way["rounds"]) for way in measured.values()),
         "ways": measured,
-        "times_plain": {kind: _gain(measured, kind) for kind in ("fp32", "bf16")},
-        "largest_loss_gap": {kind: _gap(measured, kind) for kind in ("fp32", "bf16")},
+        "times_plain": {k: _gain(measured, _KERNELS, _PLAIN, k) for k in KINDS},
+        "largest_loss_gap": {kind: _gap(measured, kind) for kind in KINDS},
     }
-    write_result("training_speed_few" if options.few else "training_speed", result)
+    if options.compile:
+        result["compiled_times_plain"] = {k: _gain(measured, _COMPILED, _PLAIN, k) for k in KINDS}
+        result["compiled_times_kernels"] = {
+            k: _gain(measured, _COMPILED, _KERNELS, k) for k in KINDS
+        }
+    few = "_few" if options.few else ""
+    write_result("training_speed_compile" if options.compile else f"training_speed{few}", result)
 
 
 def _measured(trainees: list[Trainee], options: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -145,15 +157,15 @@ def _measured(trainees: list[Trainee], options: argparse.Namespace) -> dict[str,
     }
 
 
-def _gain(measured: dict[str, dict[str, Any]], kind: str) -> dict[str, float]:
-    """The last lever over none, by both clocks."""
-    mine, plain = measured[f"and with filters, {kind}"], measured[f"plain, {kind}"]
+def _gain(measured: dict[str, dict[str, Any]], way: str, over: str, kind: str) -> dict[str, float]:
+    """One way's speed over another's, by both clocks."""
+    fast, slow = measured[f"{way}, {kind}"], measured[f"{over}, {kind}"]
     keys = "images_a_second", "images_a_second_of_own_time"
-    return {key: round(mine[key] / plain[key], 2) for key in keys}
+    return {key: round(fast[key] / slow[key], 2) for key in keys}
 
 
 def _gap(measured: dict[str, dict[str, Any]], kind: str) -> float:
-    mine, plain = (measured[f"{way}, {kind}"]["losses"] for way in ("and with filters", "plain"))
+    mine, plain = (measured[f"{way}, {kind}"]["losses"] for way in (_KERNELS, _PLAIN))
     return float((Tensor(mine) - Tensor(plain)).abs().max())
 
 

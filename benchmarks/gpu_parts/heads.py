@@ -8,12 +8,13 @@ from torch.nn.functional import normalize
 
 from embedge.train.head import margin_ce
 from embedge.train.head.margins import Margin
-from embedge.train.head.passes import read_head
 from gpu_parts.machine import timed
 from gpu_parts.sizes import Sizes
 
-_WAYS = ("naive-half", "partial-fc-0.1", "cut-cross-entropy", "ours-torch-half", "ours-triton-half")
-_KEPT_MB = 1 << 20
+_WAYS = (
+    *("naive-half", "partial-fc-0.1", "cut-cross-entropy"),
+    *("ours-kept", "ours-torch-half", "ours-triton-half"),
+)
 
 
 def triton(sizes: Sizes) -> dict[str, Any]:
@@ -44,7 +45,6 @@ def _ways(sizes: Sizes, classes: int) -> dict[str, Any]:
         row = ROWS[name]
         obstacle = row.obstacle(sizes.device, classes, sizes.batch, sizes.dim)
         found[name] = obstacle or _measured(row.step(problem), row.products, problem, sizes)
-    found["kept"] = _measured(lambda: _kept(problem), 2, problem, sizes)
     return found
 
 
@@ -60,13 +60,6 @@ def _measured(step: Any, products: int, problem: Problem, sizes: Sizes) -> dict[
     flops = 2 * products * len(problem.embeddings) * problem.weight.numel()
     peak = torch.cuda.max_memory_allocated() - held if sizes.device == "cuda" else None
     return {"seconds": seconds, "flops": flops / seconds, "extra_bytes": peak}
-
-
-def _kept(problem: Problem) -> torch.Tensor:
-    leaf = problem.embeddings.clone().requires_grad_()
-    read = read_head(leaf, problem.weight, _KEPT_MB)
-    (gradient,) = torch.autograd.grad(read.ce(problem.labels, problem.margin).mean(), leaf)
-    return gradient
 
 
 def problem_of(sizes: Sizes, classes: int, kind: torch.dtype) -> Problem:

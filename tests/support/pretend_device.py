@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils import backend_registration
 from torch.utils._pytree import tree_flatten, tree_map
 
-__all__ = ["PRETEND", "Held", "transfers", "waits"]
+__all__ = ["PRETEND", "Held", "asked_in_steps", "crossings", "transfers", "waits"]
 
 _aten = torch.ops.aten
 _READS = {
@@ -20,6 +20,7 @@ _READS = {
     _aten.equal.default,
     *(_aten.nonzero.default, _aten.masked_select.default),
     *(_aten._unique2.default, _aten.unique_dim.default, _aten.unique_consecutive.default),
+    *(_aten.repeat_interleave.Tensor, _aten.bincount.default),
 }
 _COPIES = {_aten._to_copy.default, _aten.copy_.default, _aten._foreach_copy_.default}
 
@@ -27,6 +28,24 @@ waits: Counter[str] = Counter()
 """What the host waited for: values read from the device."""
 transfers: Counter[str] = Counter()
 """Bytes that crossed, by direction."""
+crossings: Counter[str] = Counter()
+"""How often something crossed, by direction."""
+
+
+def asked_in_steps(monkeypatch: Any) -> list[Counter[str]]:
+    """Filled by every step of a training: what crossed in it, and what the host waited for."""
+    from embedge.train.loop import training
+
+    steps: list[Counter[str]] = []
+    take = training._Training.step
+
+    def counted(self: Any, batch: Any) -> None:
+        before = waits + crossings
+        take(self, batch)
+        steps.append(waits + crossings - before)
+
+    monkeypatch.setattr(training._Training, "step", counted)
+    return steps
 
 
 class Held(Tensor):
@@ -100,15 +119,20 @@ def _count_crossing(op: Any, args: Any, kwargs: Any) -> None:
         target = kwargs.get("device")
         source, leaves = args[0], target is not None and torch.device(target).type == "cpu"
         if leaves and isinstance(source, Held):
-            transfers["to the host"] += source.nbytes
+            _note("to the host", source)
         return
     into, out = (args[0], args[1])
     pairs = zip(into, out) if isinstance(into, list) else [(into, out)]
     for target, source in pairs:
         if isinstance(target, Held) and not isinstance(source, Held):
-            transfers["to the device"] += source.nbytes
+            _note("to the device", source)
         elif isinstance(source, Held) and not isinstance(target, Held):
-            transfers["to the host"] += source.nbytes
+            _note("to the host", source)
+
+
+def _note(direction: str, source: Tensor) -> None:
+    transfers[direction] += source.nbytes
+    crossings[direction] += 1
 
 
 class _Module(backend_registration._DummyBackendModule):

@@ -2,6 +2,5 @@
 
 from embedge.train.head.streamed.kl import head_kl
 from embedge.train.head.streamed.margin_ce import margin_ce
-from embedge.train.head.streamed.shard import Shard, shard_range
 
-__all__ = ["Shard", "head_kl", "margin_ce", "shard_range"]
+__all__ = ["head_kl", "margin_ce"]

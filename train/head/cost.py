@@ -1,6 +1,5 @@
 """Memory and time of a head before anything is started."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,19 +45,16 @@ def head_cost(
     dtype: str,
     block_rows: int,
 ) -> HeadCost:
-    """`batch` samples per rank; classes are spread over the ranks, samples are gathered."""
-    rows = math.ceil(classes / ranks)
-    samples = batch * ranks
+    """`batch` samples per rank; each rank has the whole head."""
     size = 4 if layout != "frozen" else BYTES[dtype]
-    weights = rows * dim * size
+    weights = classes * dim * size
     learned = 0 if layout == "frozen" else weights
     if layout == "naive":
-        working = _NAIVE_LOGITS * samples * rows * _FLOAT
+        working = _NAIVE_LOGITS * batch * classes * _FLOAT
         return HeadCost(layout, weights, learned, learned, working, None)
-    working = _working(samples, min(block_rows, rows), dim, size, layout == "trainable")
-    seconds = _seconds(machine, samples, rows, dim, size, layout) + _exchange(
-        machine, samples, dim, ranks
-    )
+    working = _working(batch, min(block_rows, classes), dim, size, layout == "trainable")
+    seconds = _seconds(machine, batch, classes, dim, size, layout)
+    seconds += _exchange(machine, learned, ranks)
     return HeadCost(layout, weights, learned, learned, working, seconds)
 
 
@@ -79,8 +75,6 @@ def _seconds(
     return products + softmax + widening + normalising
 
 
-def _exchange(machine: HeadMachine, samples: int, dim: int, ranks: int) -> float:
-    """Embeddings gathered; mean rows and target rows summed and scattered back."""
-    if ranks == 1:
-        return 0.0
-    return 3 * samples * dim * _FLOAT * (ranks - 1) / ranks / machine.link
+def _exchange(machine: HeadMachine, gradients: int, ranks: int) -> float:
+    """The gradients of all ranks, summed around the ring and told around it; none where frozen."""
+    return 2 * gradients * (ranks - 1) / ranks / machine.link

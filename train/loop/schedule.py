@@ -61,7 +61,8 @@ class Schedule(Section):
     channels_last: bool = True
     """memory layout of the network, faster on most machines"""
     compile: bool = False
-    """compile the network with torch.compile; needs a C++ compiler on a CPU"""
+    """compile the network with torch.compile, which needs a C++ compiler on a CPU; --dry-run tells
+    what it brings, and where it fails the training goes on without"""
     device: Literal["cpu", "cuda"] = "cpu"
     """where to train; never chosen silently"""
     evaluate_every: Natural = 0
@@ -108,6 +109,11 @@ class Schedule(Section):
         return self.model_copy(
             update={**quiet, "steps": steps, "epochs": None, "checkpoint_every": 10**9}
         )
+
+    @property
+    def turned(self) -> Self:
+        """The same but for `compile`."""
+        return self.model_copy(update={"compile": not self.compile})
 
     def readers(self, cores: int, processes: int) -> int:
         """How many processes read ahead for one of `processes` that train on this machine."""

@@ -24,6 +24,7 @@ from embedge.train.loop.curves import Curves, Journal
 from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.synced_norm import synced
 from embedge.train.methods.parts.method import Loss, Sample
+from embedge.train.models.compiling import Compiled
 from embedge.train.models.tail import Tailed
 
 __all__ = ["Curves", "device_named", "device_of", "fit"]
@@ -65,7 +66,9 @@ def fit(
         Average(trained, schedule.ema),
         torch.amp.GradScaler(device.type, enabled=schedule.amp == "fp16"),
     )
-    run = _Training(name, state, schedule, device, folder, watch, teacher, batches.seed)
+    run = _Training(
+        name, state, schedule, device, folder, watch, teacher, batches.seed, progress.say
+    )
     run.resume()
     with (
         closing(run.checkpoints),
@@ -110,6 +113,7 @@ class _Training:
         watch: TrainingChecks | None,
         teacher: TeacherLookup | None,
         seed: int,
+        say: Callable[[str], None],
     ):
         self.state, self.schedule, self.device, self.seed = state, schedule, device, seed
         self.watch, self.teacher = watch, teacher
@@ -117,7 +121,7 @@ class _Training:
         self.best = folder / f"{name}.best.safetensors"
         self.journal = Journal(folder, name, tensorboard=schedule.tensorboard)
         self.spread = ranks.wrapped(state.network, device)
-        self.forward = torch.compile(self.spread) if schedule.compile else self.spread
+        self.forward = Compiled(self.spread, say) if schedule.compile else self.spread
         self.losses = ranks.wrapped(state.method, device)
         self.news: dict[str, str] = {}
         self.found = self._loss_told = ""

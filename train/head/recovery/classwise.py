@@ -16,7 +16,7 @@ Rows = NDArray[np.float32]
 Side = NDArray[np.floating[Any]]
 
 _BLOCK = 4096  # rows at a time, or one class where that has more
-_FETCHED = 256
+_FETCHED = 16  # rows, with each of which a kernel may map two megabytes of the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def second_look(seen: Classwise, keep: NDArray[np.bool_], *, mirrored: bool) -> 
 
 
 def _unit(side: Side, index: NDArray[np.int64]) -> Rows:
-    """Few at a time: with each row of a mapped file come its neighbours, which are given back."""
+    """Few at a time: with each row of a mapped file come many more, which are given back."""
     rows = np.empty((len(index), side.shape[1]), np.float32)
     for first in range(0, len(index), _FETCHED):
         rows[first : first + _FETCHED] = side[index[first : first + _FETCHED]]

@@ -158,7 +158,7 @@ def join_sums(largest: Tensor, total: Tensor, rows: Tensor) -> NegativeSums:
 
 
 def streamed_sums(unit: Tensor, blocks: ClassBlocks, labels: Tensor, scale: float) -> NegativeSums:
-    """Labels outside 0…C−1 belong to another part of the head and mask nothing."""
+    """A label of −1 masks nothing."""
     scaled = unit * scale
     sums = NegativeSums.empty(unit)
     for low, rows in blocks:

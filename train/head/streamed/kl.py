@@ -17,7 +17,6 @@ from embedge.errors import EmbedgeError
 from embedge.train.head.streamed.blocks import check_dimensions, unit_rows
 from embedge.train.head.streamed.own_head_kl import OwnHeadKL
 from embedge.train.head.streamed.reading import Kernel, Reading
-from embedge.train.head.streamed.shard import Shard
 
 __all__ = ["head_kl"]
 
@@ -32,15 +31,14 @@ def head_kl(
     temperature: float,
     block: int | None = None,
     kernel: Kernel = "auto",
-    shard: Shard | None = None,
 ) -> Tensor:
     """Per-sample KL(softmax of the teacher's logits ‖ softmax of the student's), (B,).
 
     `weight` (C, d_t) is the teacher's head, rows of length 1, and the student's too unless
     `student_weight` (C, d_s) is given. Embeddings are normalised here. The teacher's side gets no
     gradient. No factor T² is applied. A `student_weight` that requires a gradient is normalised
-    here and gets its gradient from a second pass. `kernel` and `shard` (see `margin_ce`) concern
-    the shared head; two heads run in torch, whole.
+    here and gets its gradient from a second pass. `kernel` concerns the shared head; two heads run
+    in torch.
     """
     unit, teacher_unit = unit_rows(student), unit_rows(teacher.detach())
     teacher_unit = teacher_unit.to(unit.dtype)
@@ -48,10 +46,10 @@ def head_kl(
     factor = scale / temperature
     if student_weight is None:
         check_dimensions(unit, weight)
-        reading = Reading(block, True, kernel, shard)
+        reading = Reading(block, True, kernel)
         shared: Callable[..., Tensor] = _SharedHeadKL.apply
         return shared(unit, teacher_unit, weight.detach(), factor, reading)
-    _check_classes(student_weight, weight, shard)
+    _check_classes(student_weight, weight)
     check_dimensions(unit, student_weight)
     normalised = not student_weight.requires_grad
     two: Callable[..., Tensor] = OwnHeadKL.apply
@@ -85,16 +83,10 @@ class _SharedHeadKL(torch.autograd.Function):
         return direction * upstream[:, None], None, None, None, None
 
 
-def _check_classes(own: Tensor, weight: Tensor, shard: Shard | None) -> None:
+def _check_classes(own: Tensor, weight: Tensor) -> None:
     if own.shape[0] != weight.shape[0]:
         raise EmbedgeError(
             "E-HEAD-CLASSES",
             f"the teacher's head has {weight.shape[0]} classes, the student's {own.shape[0]}",
             remedy="Give two heads over the same classes, in the same order",
-        )
-    if shard is not None:
-        raise EmbedgeError(
-            "E-HEAD-SHARD",
-            "the divergence between two heads is not computed over shards",
-            remedy="Share one head (a=1), or keep both heads whole on every rank",
         )

@@ -19,7 +19,6 @@ from torch.autograd.function import once_differentiable
 from embedge.train.head.margins import TargetMargin
 from embedge.train.head.streamed.blocks import check_dimensions, check_labels, unit_rows
 from embedge.train.head.streamed.reading import Kernel, Reading
-from embedge.train.head.streamed.shard import Shard
 from embedge.train.head.streamed.weight_gradient import weight_gradient
 
 __all__ = ["margin_ce"]
@@ -33,7 +32,6 @@ def margin_ce(
     *,
     block: int | None = None,
     kernel: Kernel = "auto",
-    shard: Shard | None = None,
 ) -> Tensor:
     """Per-sample loss, (B,), in float32 (float64 for float64 embeddings).
 
@@ -41,15 +39,11 @@ def margin_ce(
     `weight` (C, d) in float32, float16 or bfloat16. A frozen one is taken to have unit rows; one
     that requires a gradient is normalised here and gets its gradient from a second pass. `kernel`
     forces an implementation.
-
-    With a `shard`, `weight` is this rank's rows, `labels` count over all classes, and
-    every rank calls with as many samples. A trainable shard gets the gradient of the mean of the
-    ranks' losses, which is what DistributedDataParallel makes of the backbone's.
     """
     unit = unit_rows(embeddings)
     check_dimensions(unit, weight)
-    check_labels(labels, shard.classes if shard else len(weight))
-    reading = Reading(block, not weight.requires_grad, kernel, shard)
+    check_labels(labels, len(weight))
+    reading = Reading(block, not weight.requires_grad, kernel)
     loss: Callable[..., Tensor] = _MarginCrossEntropy.apply
     return loss(unit, weight, labels, margin, reading)
 

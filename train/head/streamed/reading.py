@@ -1,4 +1,4 @@
-"""How a loss reads a head: whole or in shards over the ranks, by Triton on a GPU, else by torch."""
+"""How a loss reads a head: by Triton on a GPU, else by torch."""
 
 import functools
 import logging
@@ -17,7 +17,6 @@ from embedge.train.head.streamed.blocks import (
     full_precision,
     streamed_sums,
 )
-from embedge.train.head.streamed.shard import Shard
 
 __all__ = ["Kernel", "Reading", "negative_sums"]
 
@@ -38,13 +37,10 @@ def negative_sums(
 ) -> NegativeSums:
     """Per sample over all classes but its own: largest logit, Σ exp, Σ exp·row.
 
-    Labels outside 0…C−1 belong to another part of the head and mask nothing.
+    A label of −1 masks nothing.
     """
     weight = blocks.weight
-    if (
-        len(weight)
-        and _chosen(kernel, unit.device.type, weight.dtype, unit.dtype, weight.shape[1]) == "triton"
-    ):
+    if _chosen(kernel, unit.device.type, weight.dtype, unit.dtype, weight.shape[1]) == "triton":
         from embedge.train.head.triton.sums import triton_sums
 
         return triton_sums(unit, blocks, labels, scale)
@@ -95,16 +91,14 @@ def _obstacle(
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Block size, whether rows have length 1, which kernel, and the shard if there are several."""
+    """Block size, whether rows have length 1, and which kernel."""
 
     block: int | None
     normalised: bool
     kernel: Kernel
-    shard: Shard | None
 
     def blocks(self, weight: Tensor, unit: Tensor) -> ClassBlocks:
-        world = self.shard.world if self.shard else 1
-        return ClassBlocks.of(weight, world * len(unit), self.block, self.normalised, unit.dtype)
+        return ClassBlocks.of(weight, len(unit), self.block, self.normalised, unit.dtype)
 
     def sums(
         self,
@@ -113,37 +107,16 @@ class Reading:
         labels: Tensor,
         scale: float,
     ) -> tuple[NegativeSums, Tensor]:
-        """The negatives' sums over all classes of all ranks, and the samples' own rows.
+        """The negatives' sums over all classes, and the samples' own rows.
 
         A label of −1 belongs to no class; its row is zero.
         """
         blocks = self.blocks(weight, unit)
         with full_precision(unit):
-            if self.shard is None:
-                sums = negative_sums(unit, blocks, labels, scale, kernel=self.kernel)
-                return sums, _own_rows(blocks, labels)
-            return self._sharded(self.shard, unit, blocks, labels, scale)
-
-    def _sharded(
-        self,
-        shard: Shard,
-        unit: Tensor,
-        blocks: ClassBlocks,
-        labels: Tensor,
-        scale: float,
-    ) -> tuple[NegativeSums, Tensor]:
-        everyone, everyones = shard.gather(unit), shard.gather(labels) - shard.low
-        part = negative_sums(everyone, blocks, everyones, scale, kernel=self.kernel)
-        largest, total, shrink = shard.join(part.largest, part.total)
-        packed = torch.cat([part.rows * shrink[:, None], _own_rows(blocks, everyones)], dim=1)
-        rows, targets = shard.sum_of_own(packed).chunk(2, dim=1)
-        return NegativeSums(shard.own(largest), shard.own(total), rows), targets
+            sums = negative_sums(unit, blocks, labels, scale, kernel=self.kernel)
+            return sums, _own_rows(blocks, labels)
 
 
 def _own_rows(blocks: ClassBlocks, labels: Tensor) -> Tensor:
-    """Rows of the samples' classes; zero for a class that is not among these."""
-    classes, dim = blocks.weight.shape
-    if classes == 0:
-        return blocks.weight.new_zeros(len(labels), dim, dtype=blocks.dtype)
-    inside = (labels >= 0) & (labels < classes)
-    return blocks.rows(labels.clamp(0, classes - 1)) * inside[:, None]
+    """Rows of the samples' classes; zero for a sample without one."""
+    return blocks.rows(labels.clamp_min(0)) * (labels >= 0)[:, None]

@@ -19,11 +19,6 @@ def weight_gradient(
 ) -> Tensor:
     """Gradient of the rows. `samples` holds lse, push of the negatives, pull of the target."""
     blocks = reading.blocks(weight, unit)
-    shard = reading.shard
-    if shard is not None:
-        unit, samples = shard.gather(unit), shard.gather(samples)
-        labels = shard.gather(labels) - shard.low
-        samples[:, 1:] /= shard.world
     lse, push, pull = samples.unbind(dim=1)
     with full_precision(unit):
         gradient = _of_negatives(unit, blocks, labels, lse, push, scale)
@@ -52,12 +47,7 @@ def _of_negatives(
 def _add_targets(
     gradient: Tensor, unit: Tensor, blocks: ClassBlocks, labels: Tensor, pull: Tensor
 ) -> Tensor:
-    """Each sample pulls its own row, if that is here; samples of one class add up."""
-    classes = len(blocks.weight)
-    if classes == 0:
-        return gradient
-    here = (labels >= 0) & (labels < classes)
-    place = labels.clamp(0, classes - 1)
-    targets = -(pull * here)[:, None] * unit
-    targets = blocks.raw_gradient(blocks.weight[place], blocks.rows(place), targets)
-    return gradient.index_add_(0, place, targets.to(gradient.dtype))
+    """Each sample pulls its own row; samples of one class add up."""
+    targets = -pull[:, None] * unit
+    targets = blocks.raw_gradient(blocks.weight[labels], blocks.rows(labels), targets)
+    return gradient.index_add_(0, labels, targets.to(gradient.dtype))

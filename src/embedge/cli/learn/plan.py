@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--classes", type=COUNT, help="identities in the head, without a recipe")
     parser.add_argument("--batch", type=COUNT, help="samples per rank and step, without a recipe")
-    parser.add_argument("--gpus", type=COUNT, default=1, help="ranks that share the classes")
+    parser.add_argument("--gpus", type=COUNT, default=1, help="ranks, each with the whole head")
     parser.add_argument("--dim", type=COUNT, default=512, help="dimension of the embeddings")
     parser.add_argument(
         "--dtype", choices=("fp32", "fp16", "bf16"), default="fp32", help="of a frozen head"
@@ -131,7 +131,7 @@ def _machine(options: argparse.Namespace) -> "HeadMachine":
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    machine = measure_machine(options.batch * options.gpus, options.dim, device)
+    machine = measure_machine(options.batch, options.dim, device)
     if options.save_machine:
         write_json(options.save_machine, machine.to_json())
     return machine
@@ -156,7 +156,7 @@ def _block_rows(options: argparse.Namespace) -> int:
     from embedge.train.head.streamed.blocks import default_rows
 
     on_gpu = options.device != "this" and not options.machine
-    return default_rows(options.batch * options.gpus, on_gpu=on_gpu)
+    return default_rows(options.batch, on_gpu=on_gpu)
 
 
 def _text(

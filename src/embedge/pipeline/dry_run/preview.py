@@ -12,15 +12,15 @@ import numpy as np
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import EqualError, equal_error
 from embedge.pipeline.chain import every_stage
+from embedge.pipeline.dry_run.pace import Pace, Stopwatch
 from embedge.pipeline.dry_run.people import people_lines
-from embedge.pipeline.dry_run.rehearsal import Foreseen, Rehearsal, step_seconds
+from embedge.pipeline.dry_run.rehearsal import Foreseen, Rehearsal
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import check_recipe
 from embedge.pipeline.stages.learn.faces import faces_of
 from embedge.pipeline.stages.learn.shaping import school_of
 from embedge.pipeline.stages.learn.teacher import some_people, teacher_of
 from embedge.printed import spoken
-from embedge.progress import Progress
 from embedge.runtime.encoders import unit_rows
 from embedge.train.data import FaceDataset
 from embedge.train.teachers import Teacher
@@ -35,19 +35,20 @@ def preview_of(folder: Path, recipe: Recipe, *, update: bool) -> str:
     if not update:
         check_recipe(folder, recipe.to_json())
     with TemporaryDirectory(prefix="embedge-dry-run-") as name:
-        run = Rehearsal(folder, Progress(quiet=True), scratch=Path(name))
+        watch = Stopwatch()
+        run = Rehearsal(folder, watch, scratch=Path(name))
         every_stage(run, recipe)
-        return _told(run, recipe)
+        return _told(run, recipe, watch)
 
 
-def _told(run: Rehearsal, recipe: Recipe) -> str:
+def _told(run: Rehearsal, recipe: Recipe, watch: Stopwatch) -> str:
     school, original = school_of(run, recipe)
     first = original or school.teacher
     faces, teacher = faces_of(school.faces), teacher_of(first).placed(recipe.teacher.placement)
     trained = _to_train(run.foreseen[first.key])
     test = _TeacherTest.of(teacher, faces, trained=trained)
     paces = {
-        key: step_seconds(found.declared.training, run.scratch / f"trial-{key}")
+        key: Pace.of(found.declared.training, run.scratch / f"trial-{key}", watch)
         for key, found in run.foreseen.items()
         if _to_train(found) and found.declared.training
     }
@@ -71,13 +72,13 @@ def _to_train(found: Foreseen) -> bool:
     return found.declared.training is not None and found.state != "reuse"
 
 
-def _seconds(found: Foreseen, paces: dict[str, float], test: "_TeacherTest") -> float:
+def _seconds(found: Foreseen, paces: dict[str, Pace], test: "_TeacherTest") -> float:
     """What can be told beforehand; 0 of the rest."""
     declared = found.declared
     if found.state == "reuse":
         return 0.0
     if declared.training is not None:
-        return paces[found.stage.key] * declared.training.schedule.steps
+        return paces[found.stage.key].seconds * declared.training.schedule.steps
     return declared.asks() / test.faces_a_second
 
 
@@ -93,13 +94,15 @@ def _stage_lines(foreseen: Iterable[Foreseen], seconds: dict[str, float]) -> Ite
         yield f"  {name:<18} {found.state:<8} {about}".rstrip()
 
 
-def _steps_text(run: Rehearsal, paces: dict[str, float]) -> str:
+def _steps_text(run: Rehearsal, paces: dict[str, Pace]) -> str:
     told = []
     for key, pace in paces.items():
         training = run.foreseen[key].declared.training
         if training is not None:
             name = run.foreseen[key].stage.name
-            told.append(f"{name} {pace:.2f} s for {training.schedule.batch} faces")
+            compiling = f" ({pace.about_compiling})" if pace.about_compiling else ""
+            batch = training.schedule.batch
+            told.append(f"{name} {pace.seconds:.2f} s for {batch} faces{compiling}")
     return ", ".join(told) or "nothing is left to train"
 
 

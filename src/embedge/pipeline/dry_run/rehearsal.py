@@ -4,18 +4,15 @@ Each stage declares what stands in for it. Opening the data set and the teacher,
 teacher, happen for real, in a folder that is thrown away.
 """
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from embedge.pipeline.run import Declared, Run, Stage, Training, facts_of
+from embedge.pipeline.run import Declared, Run, Stage, facts_of
 
-__all__ = ["Foreseen", "Rehearsal", "step_seconds"]
+__all__ = ["Foreseen", "Rehearsal"]
 
 State = Literal["reuse", "resume", "do"]
-
-_STEPS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +45,3 @@ class Rehearsal(Run):
         folder.mkdir(parents=True, exist_ok=True)
         stage = Stage(asked.name, asked.key, folder, facts_of(asked.stand_in(folder)))
         return Foreseen(asked, stage, "resume" if asked.part.is_dir() else "do")
-
-
-def step_seconds(training: Training, folder: Path) -> float:
-    """Seconds a step: what more steps take longer than one, once all is loaded and warm."""
-    took = []
-    for turn, steps in enumerate((1, 1, 1 + _STEPS)):
-        place = folder / str(turn)
-        place.mkdir(parents=True, exist_ok=True)
-        began = time.perf_counter()
-        training.trial(place, training.schedule.trial(steps))
-        took.append(time.perf_counter() - began)
-    return max(took[2] - took[1], 1e-3) / _STEPS

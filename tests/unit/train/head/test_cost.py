@@ -44,11 +44,11 @@ def test_naive_logits_dwarf_the_stream() -> None:
     assert plan("naive").seconds is None
 
 
-def test_ranks_share_classes_and_gather_samples() -> None:
-    found = plan(ranks=4)
-    assert found.weights == plan().weights // 4
-    exchange = 3 * 400 * 500 * 4 * 3 / 4 / 1e9
-    assert found.seconds == pytest.approx(plan().seconds + exchange)
+def test_every_rank_has_the_whole_head_and_what_is_learnt_goes_around() -> None:
+    assert plan(ranks=4) == plan()
+    alone, among = plan("trainable"), plan("trainable", ranks=4)
+    assert among.total == alone.total
+    assert among.seconds == pytest.approx(alone.seconds + 2 * alone.gradients * 3 / 4 / 1e9)
 
 
 def test_two_million_classes() -> None:

@@ -13,6 +13,7 @@ from embedge.train.head.margins import Margin
 from embedge.train.loop import training
 from embedge.train.loop.schedule import Schedule
 from embedge.train.methods import Ingredients, method_named
+from embedge.train.models.compiling import Compiled
 from embedge.train.models.iresnet import iresnet
 from embedge.train.models.mobilefacenet import mobilefacenet
 from embedge.train.models.quick.compiled import switched_off
@@ -25,7 +26,7 @@ NETWORKS = {
 }
 
 
-def learnt(folder, schedule, network):
+def learnt(folder, schedule, network, progress=None):
     images = np.random.default_rng(0).integers(0, 256, (8, 112, 112, 3)).astype(np.uint8)
     faces = FaceSet("patches", images, np.arange(8) % 4, tuple("abcd"), "f")
     with seeded(1):
@@ -34,7 +35,9 @@ def learnt(folder, schedule, network):
     with switched_off():
         source = Batches(faces, 4, 5, jitter=False)
         training.fit(
-            "s", made, method, source, schedule, folder=folder, progress=Progress(quiet=True)
+            *("s", made, method, source, schedule),
+            folder=folder,
+            progress=progress or Progress(quiet=True),
         )
     return made.state_dict()
 
@@ -51,8 +54,36 @@ def test_one_graph_that_learns_the_same(tmp_path, monkeypatch, network, amp, nea
     as_asked = PLAIN.model_copy(update={"amp": amp})
     plain = learnt(tmp_path / "plain", as_asked, network)
     whole = functools.partial(torch.compile, backend="aot_eager", fullgraph=True)
-    monkeypatch.setattr(training.torch, "compile", whole)
+    monkeypatch.setattr(torch, "compile", whole)
     ahead = learnt(tmp_path / "ahead", as_asked.model_copy(update={"compile": True}), network)
     assert plain.keys() == ahead.keys()
     for name, value in plain.items():
         torch.testing.assert_close(ahead[name], value, rtol=near, atol=near, msg=name)
+
+
+def test_where_it_fails_the_training_says_so_and_goes_on(tmp_path, monkeypatch, capsys):
+    def refused(network):
+        def compiling(images):
+            raise RuntimeError("no C++ compiler is here\nand more of it")
+
+        return compiling
+
+    monkeypatch.setattr(torch, "compile", refused)
+    plain = learnt(tmp_path / "plain", PLAIN, "student")
+    asked = PLAIN.model_copy(update={"compile": True})
+    without = learnt(tmp_path / "asked", asked, "student", Progress())
+    assert all(torch.equal(without[name], plain[name]) for name in plain)
+    told = "torch.compile fails here (no C++ compiler is here): the training goes on without"
+    assert capsys.readouterr().err.count(told) == 1
+
+
+def test_what_the_network_itself_does_wrong_is_no_fault_of_the_compiler(monkeypatch):
+    class Wrong(torch.nn.Module):
+        def forward(self, images):
+            raise ValueError("the network's own")
+
+    monkeypatch.setattr(torch, "compile", lambda network: network)
+    said = []
+    with pytest.raises(ValueError, match="the network's own"):
+        Compiled(Wrong(), said.append)(torch.zeros(1))
+    assert said == []

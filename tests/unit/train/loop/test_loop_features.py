@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
@@ -15,10 +16,12 @@ from embedge.train.data.feeding.batches import Batches
 from embedge.train.distil import Lesson, train_student
 from embedge.train.head.margins import Margin
 from embedge.train.loop import checkpoint, training
+from embedge.train.loop.average import Average
 from embedge.train.loop.checks import TrainingChecks
 from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.training import fit
 from embedge.train.methods import Ingredients, method_named
+from embedge.train.models import mobilefacenet
 from embedge.train.seeds import seeded
 
 SCHEDULE = Schedule(
@@ -229,6 +232,28 @@ def test_sgd_has_the_momentum_and_the_decay_that_it_is_told(faces, tmp_path):
 def test_on_a_gpu_the_optimizer_takes_one_kernel_for_all(optimizer, device):
     made = training._optimizer(Tiny(), nn.Module(), changed(optimizer=optimizer, device=device))
     assert [bool(group["fused"]) for group in made.param_groups] == [device == "cuda"] * 2
+
+
+class Launches(TorchDispatchMode):
+    """Counts what a GPU would be given to do; views of tensors are nothing to it."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        if op is not torch.ops.aten.detach.default:
+            self.names.append(str(op))
+        return op(*args, **(kwargs or {}))
+
+
+def test_an_average_of_all_tensors_takes_two_launches():
+    network = mobilefacenet(16, scale=1, width=0.125)
+    average = Average(network, 0.9)
+    assert len(average.weights) > 200
+    with Launches() as seen:
+        average.update(network, 3)
+    assert seen.names == ["aten._foreach_lerp_.Scalar", "aten._foreach_copy_.default"]
 
 
 def test_a_checkpoint_is_written_while_steps_go_on(faces, tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from pretend_device import PRETEND, transfers, waits
+from pretend_device import PRETEND, asked_in_steps, transfers, waits
 from safetensors.torch import load_file
 from torch.nn.functional import normalize
 
@@ -112,13 +112,54 @@ def test_the_host_waits_for_figures_alone(faces, tmp_path, monkeypatch):
     assert pictures <= transfers["to the device"] <= pictures + parameters, "bytes, not floats"
 
 
+# pictures, which are mirrored, how they move, their light, and labels
+CROSSING = 5
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("quality", [0.0, 0.4])
-def test_no_method_makes_the_host_wait(faces, tmp_path, monkeypatch, method, quality):
-    few = SCHEDULE.model_copy(update={"steps": 2, "checkpoint_every": 9})
-    waits.clear()
+def test_a_step_of_no_method_asks_the_device(faces, tmp_path, monkeypatch, method, quality):
+    """Pictures and what is known of them go there; figures come back together, when it is time."""
+    monkeypatch.setattr(training, "_RECORDED_EVERY", 2)
+    few = SCHEDULE.model_copy(update={"steps": 3, "checkpoint_every": 9})
+    steps = asked_in_steps(monkeypatch)
     trained(*(faces, tmp_path, PRETEND, monkeypatch), method=method, schedule=few, quality=quality)
-    assert not waits
+    quiet = {"to the device": CROSSING + (method not in ("scratch", "proxyless"))}
+    assert steps[:2] == [quiet, {**quiet, "to the host": 1}]
+
+
+PLANTED = {
+    "a copy": lambda loss, _: loss.cpu(),
+    "a copy to what is there": lambda loss, _: torch.zeros(()).copy_(loss),
+    "an item": lambda loss, _: loss.item(),
+    "a number": lambda loss, _: float(loss),
+    "a question": lambda loss, _: bool(loss > 1e9),
+    "places": lambda _, labels: (labels.to(PRETEND) == 1).nonzero(),
+    "how many of each": lambda _, labels: labels.to(PRETEND).bincount(),
+    "one for each": lambda _, labels: labels.to(PRETEND).repeat_interleave(labels.to(PRETEND)),
+    "one that goes there": lambda loss, _: torch.tensor(1.0).to(PRETEND),
+}
+
+
+def test_what_a_step_should_not_ask_is_noticed(faces, tmp_path, monkeypatch):
+    """Another thing is planted in each step but the first, which shows what a quiet one is."""
+    find, coming = training._Training._loss, iter([lambda *_: None, *PLANTED.values()])
+
+    def asking(self, batch):
+        loss = find(self, batch)
+        next(coming)(loss.total.detach(), batch.labels)
+        return loss
+
+    monkeypatch.setattr(training._Training, "_loss", asking)
+    monkeypatch.setattr(training, "_RECORDED_EVERY", 99)
+    few = SCHEDULE.model_copy(update={"steps": 1 + len(PLANTED), "checkpoint_every": 99})
+    steps = asked_in_steps(monkeypatch)
+    monkeypatch.setattr(training._Training, "_save", lambda self: None)
+    trained(faces, tmp_path, PRETEND, monkeypatch, schedule=few)
+    quiet, *others = steps
+    assert quiet == {"to the device": CROSSING + 1}
+    for name, found in zip(PLANTED, others, strict=True):
+        assert found != quiet, name
 
 
 def test_killed_with_an_average_it_resumes_there(faces, tmp_path, monkeypatch):

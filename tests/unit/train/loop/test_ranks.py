@@ -34,6 +34,7 @@ def trained(processes, method, out):
     [
         ("th-kd", 2),
         ("rkd", 2),
+        pytest.param("rkd", 4, marks=pytest.mark.slow),
         pytest.param("adadistill", 2, marks=pytest.mark.slow),
         pytest.param("adadistill", 4, marks=pytest.mark.slow),
         pytest.param("th-kd", 4, marks=pytest.mark.slow),
@@ -48,6 +49,23 @@ def test_several_ranks_equal_one_after_twenty_steps(tmp_path, method, many):
             assert (several[name] - one[name]).abs().max() <= allowed, name
         else:
             assert torch.equal(several[name], one[name]), name
+
+
+def test_gradients_are_sent_while_others_are_made(monkeypatch):
+    """torch's own wrapper, round the student and round a head that learns; not round others."""
+    made = []
+
+    def noted(module, **options):
+        made.append((module, options["broadcast_buffers"]))
+        return module
+
+    assert ranks.DistributedDataParallel is torch.nn.parallel.DistributedDataParallel
+    monkeypatch.setattr(ranks, "DistributedDataParallel", noted)
+    monkeypatch.setattr(ranks, "world", lambda: 2)
+    learns, frozen = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2).requires_grad_(False)
+    for module in (learns, frozen):
+        assert ranks.wrapped(module, torch.device("cpu")) is module
+    assert made == [(learns, False)]
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):

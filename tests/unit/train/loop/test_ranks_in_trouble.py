@@ -1,4 +1,4 @@
-"""Two processes of which one fails: both end, somebody says why, and the same command goes on."""
+"""Processes of which one fails: all end, somebody says why, and the same command goes on."""
 
 import os
 import subprocess
@@ -14,9 +14,9 @@ CHILD = Path(__file__).parents[3] / "support" / "rank_in_trouble.py"
 SECONDS = 120  # torch's own patience with a rank that is gone would be days
 
 
-def trained(what: str, out: Path) -> subprocess.CompletedProcess[str]:
+def trained(what: str, out: Path, many: int) -> subprocess.CompletedProcess[str]:
     out.mkdir(exist_ok=True)
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={many}"]
     return subprocess.run(
         [sys.executable, *launch, str(CHILD), what, str(out)],
         capture_output=True,
@@ -26,20 +26,27 @@ def trained(what: str, out: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture(scope="module", params=[2, pytest.param(4, marks=pytest.mark.slow)])
+def many(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("whole")
-    done = trained("nothing", out)
+def whole(tmp_path_factory: pytest.TempPathFactory, many: int) -> Path:
+    out = tmp_path_factory.mktemp(f"whole-{many}")
+    done = trained("nothing", out, many)
     assert done.returncode == 0, done.stderr
     return out
 
 
-def test_they_stop_early_together_and_read_each_picture_once_an_epoch(whole: Path) -> None:
+def test_they_stop_early_together_and_read_each_picture_once_an_epoch(
+    whole: Path, many: int
+) -> None:
     read: dict[int, list[int]] = {}
-    for rank in (0, 1):
+    for rank in range(many):
         for line in (whole / f"decoded-{rank}.txt").read_text().splitlines():
             step, *index = map(int, line.split())
-            assert len(index) == 4, "half of a batch of eight"
+            assert len(index) == 8 // many, "its share of a batch of eight"
             read.setdefault(step, []).extend(index)
     for epoch in range(6):  # three steps of eight are the twenty-four pictures
         seen = Counter(one for step in range(3) for one in read[3 * epoch + step])
@@ -47,19 +54,21 @@ def test_they_stop_early_together_and_read_each_picture_once_an_epoch(whole: Pat
 
 
 @pytest.mark.slow
-def test_whatever_befalls_one_of_them_the_end_is_the_same(whole: Path, tmp_path: Path) -> None:
+def test_whatever_befalls_one_of_them_the_end_is_the_same(
+    whole: Path, many: int, tmp_path: Path
+) -> None:
     said = {
         "loader": "E-DATA-CORRUPT: the second cannot read",
         "killed": "SIGTERM",
         "disk": "No space left on device",
     }
     for what, why in said.items():
-        failed = trained(what, tmp_path)
+        failed = trained(what, tmp_path, many)
         assert failed.returncode != 0, what
         assert why in failed.stderr, what
         assert "Connection closed by peer" not in failed.stderr.splitlines()[-1]
     assert not (tmp_path / "end.safetensors").exists()
-    again = trained("nothing", tmp_path)
+    again = trained("nothing", tmp_path, many)
     assert again.returncode == 0, again.stderr
     steps = [int(x.split()[0]) for x in (tmp_path / "decoded-0.txt").read_text().splitlines()]
     assert steps.count(0) == 1, "each went on where the one before had come to"

@@ -94,13 +94,29 @@ def test_worker_processes_read_ahead_for_a_teacher_on_a_gpu(faces, tmp_path, mon
 
 
 def test_a_teacher_on_another_device_answers_the_same(tmp_path):
-    from pretend_device import PRETEND
+    from pretend_device import PRETEND, crossings, transfers, waits
 
     images = np.random.default_rng(0).integers(0, 256, (5, 112, 112, 3)).astype(np.uint8)
     here, there = open_teacher(SHIPPED), open_teacher(SHIPPED)
     there.placed(Placement(str(PRETEND), batch=3))
     assert there.batch == 3
-    np.testing.assert_allclose(there.features(images), here.features(images), atol=1e-4)
+    for counted in (crossings, transfers, waits):
+        counted.clear()
+    rows = there.features(images)
+    assert crossings == {"to the device": 1, "to the host": 1}
+    assert transfers == {"to the device": images.nbytes, "to the host": rows.nbytes}
+    assert not waits
+    np.testing.assert_allclose(rows, here.features(images), atol=1e-4)
+
+
+def test_in_half_precision_it_answers_nearly_the_same():
+    images = np.random.default_rng(0).integers(0, 256, (5, 112, 112, 3)).astype(np.uint8)
+    full = open_teacher(SHIPPED).features(images)
+    half = open_teacher(SHIPPED).placed(Placement(amp="bf16")).features(images)
+    assert half.dtype == np.float32
+    assert not np.array_equal(half, full)
+    cosines = (half * full).sum(1) / np.linalg.norm(half, axis=1) / np.linalg.norm(full, axis=1)
+    assert cosines.min() > 0.99
 
 
 def test_a_teacher_that_only_runs_here_says_so():

@@ -20,7 +20,13 @@ from embedge.train.teachers.teacher import Placement
 def with_another(run: Run, recipe: Recipe) -> dict[str, Stage]:
     """The chain, and a training that the dry run has never heard of."""
     stages = every_stage(run, recipe)
-    training = Training(Schedule(steps=90_000, batch=3), lambda folder, schedule: None)
+
+    def trial(folder: Path, schedule: Schedule) -> None:
+        with run.progress.table("polished", schedule.steps) as task:
+            for _ in range(schedule.steps):
+                task.advance()
+
+    training = Training(Schedule(steps=90_000, batch=3), trial)
     run.stage("polished", {}, [stages["student"]], lambda _: None, training=training)
     return stages
 

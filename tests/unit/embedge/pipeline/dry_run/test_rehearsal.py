@@ -2,14 +2,11 @@
 
 from pathlib import Path
 
-import pytest
 from tiny_school import run_in
 
-from embedge.pipeline.dry_run import rehearsal as rehearsing
-from embedge.pipeline.dry_run.rehearsal import Rehearsal, step_seconds
-from embedge.pipeline.run import Run, Stage, Training
+from embedge.pipeline.dry_run.rehearsal import Rehearsal
+from embedge.pipeline.run import Run, Stage
 from embedge.progress import Progress
-from embedge.train.loop.schedule import Schedule
 
 
 def chain(run: Run, worked: list[str]) -> list[Stage]:
@@ -60,20 +57,3 @@ def test_a_stage_is_rehearsed_once_however_often_it_is_asked_for(tmp_path: Path)
     for _ in range(3):
         run.stage("one", {}, [], made.append, stand_in=made.append)
     assert len(made) == len(run.foreseen) == 1
-
-
-def test_what_is_paid_once_is_no_part_of_a_step(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two seconds a step, and what is opened takes ten; the very first time fifty more."""
-    tried: list[int] = []
-    now = [0.0]
-    monkeypatch.setattr(rehearsing.time, "perf_counter", lambda: now[0])
-
-    def trial(folder: Path, schedule: Schedule) -> None:
-        assert folder.is_dir()
-        now[0] += 2.0 * schedule.steps + 10.0 + (0.0 if tried else 50.0)
-        tried.append(schedule.steps)
-
-    assert step_seconds(Training(Schedule(), trial), tmp_path) == pytest.approx(2.0)
-    assert tried == [1, 1, 4]

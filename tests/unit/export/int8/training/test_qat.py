@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from pretend_device import PRETEND
+from pretend_device import PRETEND, asked_in_steps
 from small_face import CONTRACT, embed, smooth_pictures
 
 from embedge.calibration.evaluation.judge import cosines_of
@@ -107,7 +107,7 @@ def test_on_another_device_it_learns_what_it_learns_here(student_file, tmp_path,
     draw = torch.Generator().manual_seed(0)
     head = torch.nn.functional.normalize(torch.randn(8, CONTRACT.dim, generator=draw))
     schedule = Schedule(steps=2, batch=4, lr=1e-4, warmup=0, amp="fp32", jitter=False)
-    learnt = []
+    learnt, steps = [], asked_in_steps(monkeypatch)
     for device in ("cpu", PRETEND):
         monkeypatch.setattr(training, "device_of", lambda _, device=device: torch.device(device))
         module = FakeQuantised(calibrated, images)
@@ -123,3 +123,5 @@ def test_on_another_device_it_learns_what_it_learns_here(student_file, tmp_path,
         learnt.append(module.to_calibrated().graph.constants)
     for name, value in learnt[0].items():
         np.testing.assert_allclose(learnt[1][name], value, rtol=5e-2, atol=1e-3, err_msg=name)
+    pictures_mirrors_and_labels = 3
+    assert steps[2] == {"to the device": pictures_mirrors_and_labels}

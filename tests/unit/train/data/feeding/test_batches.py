@@ -108,3 +108,17 @@ def test_prefetched_batches_are_bounded_in_bytes(images):
     assert ahead_of(64, 2) == 4
     assert ahead_of(4096, 8) == 1
     assert list(feed(Batches(faces, 4, 0), 0, 2, workers=0, say=print))
+
+
+def test_for_a_gpu_bytes_and_labels_wait_where_it_can_fetch_them(images, monkeypatch):
+    pinned = []
+
+    def noted(self):
+        pinned.append((self.dtype, len(self)))
+        return self
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", noted)
+    batches = Batches(FaceSet("f", images, np.repeat(np.arange(3), 3), tuple("abc"), "f"), 4, 0)
+    for pin, kinds in ((False, []), (True, [(torch.uint8, 4), (torch.int64, 4)])):
+        list(feed(batches, 0, 1, workers=0, say=print, pin=pin))
+        assert pinned == kinds
