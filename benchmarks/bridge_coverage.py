@@ -185,9 +185,9 @@ def main() -> None:
     known = RESULTS / "bridge_coverage.json"
     found = {"pairs": json.loads(known.read_text())["pairs"] if known.is_file() else {}}
     for old, new in options.pair or permutations(MODELS, 2):
+        stated = provenance("numpy")
         told = measured(old, new, options)
-        told["provenance"] = provenance("numpy")
-        found["pairs"][f"{old} > {new}"] = told
+        found["pairs"][f"{old} > {new}"] = {**told, "provenance": stated}
         print(old, new, told["coverage"], flush=True)
         write_result("bridge_coverage", {**found, "fmrs": list(GOALS)})
 

@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--pictures", type=int, default=2000)
     options = parser.parse_args()
+    stated = provenance("torch", "onnxruntime")
     learnt, strangers = (_faces(options.run, what) for what in ("faces", "held-out"))
     some = np.unique(np.linspace(0, len(learnt) - 1, options.pictures).astype(np.int64))
     with tempfile.TemporaryDirectory() as name:
@@ -42,7 +43,7 @@ def main() -> None:
         people = "\n".join(f"person {label}" for label in strangers.labels)
         (folder / "people.txt").write_text(people)
         found = {kind: _asked(folder, kind) for kind in ("auto", "kernel")}
-    facts = {"provenance": provenance("torch", "onnxruntime"), "pictures": len(some)}
+    facts = {"provenance": stated, "pictures": len(some)}
     write_result("bridge_demo", {**facts, "people": len(np.unique(strangers.labels)), **found})
 
 

@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--old", choices=MODELS, default="w600k_mbf")
     parser.add_argument("--new", choices=MODELS, default="foamliu_mbf")
     parser.add_argument("--kind", default="ridge")
-    options = parser.parse_args()
+    options, stated = parser.parse_args(), provenance("numpy")
     sides = options.old, options.new
     utk, lfw = (
         [unit(np.load(options.cache / f"{what}.{name}.npy")) for name in sides]
@@ -114,7 +114,13 @@ def main() -> None:
     }
     write_result(
         "migrate_real",
-        {"provenance": provenance("numpy"), "old": sides[0], "new": sides[1], **result},
+        {
+            "provenance": stated,
+            "old": sides[0],
+            "new": sides[1],
+            "map": dict(bridge.facts),
+            **result,
+        },
     )
     for name, told in result.items():
         print(name, told)
