@@ -1,6 +1,6 @@
 """Students of our own for bridges: two of one teacher, unlike each other, strangers to LFW.
 
-    python benchmarks/bridge_students.py REAL_FOLDER --out FOLDER [--pictures 4000] [--steps 250]
+    python benchmarks/bridge_students.py REAL_FOLDER --out FOLDER [--pictures 3000] [--steps 200]
 
 Teacher `w600k_mbf`, asked for embeddings only; learnt from are pictures of `utk` and synthetic
 people of `omi`, all without names, so that all of `lfw-dev` is left to judge on. `slice` has the
@@ -38,8 +38,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("real", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--pictures", type=int, default=4000, help="of utk")
-    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--pictures", type=int, default=3000, help="of utk")
+    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--student", choices=STUDENTS, action="append")
     options = parser.parse_args()
     for name in options.student or STUDENTS:
@@ -59,6 +59,7 @@ def recipe_of(options: argparse.Namespace, own: tuple[str, ...]) -> Recipe:
             *("--student.train.steps", str(options.steps), "--student.train.lr", "0.002"),
             *("--student.train.warmup", "20", "--student.train.ema", "0.98"),
             *("--student.train.checkpoint_minutes", "1", "--export.precisions", "[fp32]"),
+            *("--data.flip", "false", "--teacher.batch", "16"),
             *own,
         ],
     )
