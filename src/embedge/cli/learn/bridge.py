@@ -102,7 +102,7 @@ def _bridged(options: argparse.Namespace) -> "tuple[Any, BridgeReport]":
     from embedge.calibration.bridging.verdict import Demands
     from embedge.progress import Progress
     from embedge.train.bridge.attacker import attacker_curve
-    from embedge.train.bridge.feeding import confirm_feeding
+    from embedge.train.bridge.feeding.confirming import confirm_feeding
     from embedge.train.bridge.fit import fitted_bridge
     from embedge.train.bridge.pairs import Pairs
 

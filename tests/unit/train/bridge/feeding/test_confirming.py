@@ -1,7 +1,7 @@
 import numpy as np
 from two_spaces import strangers, unit
 
-from embedge.train.bridge.feeding import clearly_better, foretold
+from embedge.train.bridge.feeding.confirming import clearly_better, foretold
 
 
 def test_the_network_that_hears_rightly_is_foretold_better():
