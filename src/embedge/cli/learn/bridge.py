@@ -96,6 +96,7 @@ def _bridged(options: argparse.Namespace) -> "tuple[Any, BridgeReport]":
     from embedge.calibration.bridging.report import judged_bridge
     from embedge.calibration.bridging.shores import (
         labelled_people,
+        not_checked,
         require_strangers,
         unlabelled_views,
     )
@@ -140,6 +141,7 @@ def _bridged(options: argparse.Namespace) -> "tuple[Any, BridgeReport]":
         candidates={f"{one.kind} {one.setting}".strip(): one.cosine for one in fitted.candidates},
         known=attacker_curve(pairs, shores[0].end.dim),
         datasets=_datasets(options),
+        not_checked=not_checked(*shores),
     )
 
 
