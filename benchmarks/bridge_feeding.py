@@ -51,16 +51,21 @@ class Networks:
         rows, known = self.rows(name, *wrong), self.rows(other)
         tried = {way: self.rows(name, *wrong, way) for way in WAYS}
         better, asked = better_way(rows, known, tried), foretold(rows, known)
-        gains = {way: foretold(seen, known) - asked for way, seen in tried.items()}
+        fed = {way: foretold(seen, known) for way, seen in tried.items()}
+        gains = {way: one.cosines - asked.cosines for way, one in fed.items()}
+        apart = {way: one.apart - asked.apart for way, one in fed.items()}
         return {
-            "cosine": float(asked.mean()),
+            "cosine": float(asked.cosines.mean()),
+            "rank1": asked.rank1,
             "gains": {way: float(gain.mean()) for way, gain in gains.items()},
-            "errors": {
-                way: float(gain.mean() / gain.std() * np.sqrt(len(gain)))
-                for way, gain in gains.items()
-            },
+            "errors": {way: _errors(gain) for way, gain in gains.items()},
+            "apart_errors": {way: _errors(more) for way, more in apart.items()},
             "better": asdict(better) if better else None,
         }
+
+
+def _errors(gain: np.ndarray) -> float:
+    return float(gain.mean() / gain.std() * np.sqrt(len(gain))) if gain.any() else 0.0
 
 
 def main() -> None:

@@ -2,7 +2,8 @@
 
 Fed with the wrong colours, or pictures that are cut otherwise, a recogniser still recognises, only
 worse, so nothing but a comparison tells: fed rightly, what it says is foretold better by the other
-model, picture by picture. Both are tried in every way, and the one that gains most is named.
+model, picture by picture. Both are tried in every way, and the one that gains most is named. A way
+that only flatters (all pictures look more alike, and so nearer) tells them apart less, and is none.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from embedge.calibration.bridging.ends import Seen, pictures_under
 from embedge.calibration.bridging.shores import Shore
+from embedge.calibration.bridging.verdict import RANK1
 from embedge.calibration.evaluation.embed import embedded
 from embedge.calibration.evaluation.faces import FaceFiles
 from embedge.calibration.evaluation.subjects import opened_model
@@ -26,13 +28,23 @@ from embedge.train.bridge.feeding.otherwise import CUT, SWAPPED, WAYS
 from embedge.train.bridge.fit import fitted_bridge
 from embedge.train.bridge.pairs import Pairs
 
-__all__ = ["Better", "better_way", "clearly_better", "confirm_feeding", "foretold"]
+__all__ = ["Better", "Foretold", "better_way", "confirm_feeding", "foretold", "suits_better"]
 
 _PICTURES = 600
 _GAIN = 0.005
 _ERRORS = 4.0
 
-Cosines = NDArray[np.float64]
+PerPicture = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Foretold:
+    """Of each picture: the cosine of its foretold row to the known one, and how far that is above
+    the cosines to the others', in spreads of those. `rank1` of them are nearest to their own."""
+
+    cosines: PerPicture
+    apart: PerPicture
+    rank1: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +81,8 @@ def confirm_feeding(old: Shore, new: Shore, folder: Path | None, progress: Progr
                 task.advance(len(FEEDINGS) + len(WAYS))
             found += [(better, name, shore)] if better else []
     if found:
-        raise _refused(*max(found, key=lambda one: one[0].gain))
+        first, *others = sorted(found, key=lambda one: one[0].gain, reverse=True)
+        raise _refused(*first, blamed=[shore for _, _, shore in others])
 
 
 def better_way(rows: Float32, other: Float32, tried: Mapping[str, Float32]) -> Better | None:
@@ -79,28 +92,38 @@ def better_way(rows: Float32, other: Float32, tried: Mapping[str, Float32]) -> B
     """
     asked, found = foretold(rows, other), []
     for way, seen in tried.items():
-        cosines = foretold(seen, other)
-        if clearly_better(cosines, asked):
-            found.append(Better(way, float(cosines.mean()), float(asked.mean()), len(cosines)))
+        fed = foretold(seen, other)
+        if suits_better(fed, asked):
+            cosines = [float(one.cosines.mean()) for one in (fed, asked)]
+            found.append(Better(way, *cosines, len(fed.cosines)))
     return max(found, key=lambda one: one.gain, default=None)
 
 
-def foretold(rows: Float32, known: Float32) -> Cosines:
-    """Per picture, how well a map of `rows` that never saw it meets the `known` row."""
+def foretold(rows: Float32, known: Float32) -> Foretold:
+    """How well maps of `rows`, each of pictures it never saw, meet the `known` ones."""
     good = (np.linalg.norm(rows, axis=1) > 0) & (np.linalg.norm(known, axis=1) > 0)
     rows, known = rows[good], known[good]
     ends = End("asked", "", rows.shape[1]), End("known", "", known.shape[1])
     fitted = fitted_bridge(*ends, Pairs([rows], [known]), kind="ridge")
-    cosines: NDArray[np.float32] = np.einsum("nd,nd->n", fitted.held_out, fitted.native)
-    return cosines.astype(np.float64)
+    scores = (fitted.held_out @ fitted.native.T).astype(np.float64)
+    own = np.diag(scores).copy()
+    np.fill_diagonal(scores, np.nan)
+    apart = (own - np.nanmean(scores, axis=1)) / np.nanstd(scores, axis=1)
+    return Foretold(own, apart, float((own > np.nanmax(scores, axis=1)).mean()))
 
 
-def clearly_better(one: Cosines, other: Cosines) -> bool:
-    """Both are of the same pictures, so that their differences are judged."""
-    if len(one) != len(other) or len(one) < 100:
+def suits_better(one: Foretold, other: Foretold) -> bool:
+    """Clearly nearer, and not clearly less apart. Both are of the same pictures."""
+    if len(one.cosines) != len(other.cosines) or len(one.cosines) < 100:
         return False
-    gain = one - other
-    return bool(gain.mean() > max(_GAIN, _ERRORS * gain.std() / np.sqrt(len(gain))))
+    gain = one.cosines - other.cosines
+    if gain.mean() <= _GAIN or not _certain(gain) or _certain(other.apart - one.apart):
+        return False
+    return one.rank1 >= RANK1  # who sees no faces is refused for that, with better words
+
+
+def _certain(gain: PerPicture) -> bool:
+    return bool(gain.mean() > _ERRORS * gain.std() / np.sqrt(len(gain)))
 
 
 def _seen(shore: Shore, faces: FaceFiles) -> Iterator[tuple[str, Float32]]:
@@ -117,17 +140,19 @@ def _seen(shore: Shore, faces: FaceFiles) -> Iterator[tuple[str, Float32]]:
         yield way, embedded(Seen(faces, way, change), encoder, ticker=None).embeddings
 
 
-def _refused(better: Better, name: str, shore: Shore) -> EmbedgeError:
+def _refused(better: Better, name: str, shore: Shore, blamed: list[Shore]) -> EmbedgeError:
     if better.way in FEEDINGS:
         remedy = f"Add --{name}-preprocessing {better.way}"
     elif better.way == SWAPPED:
         remedy = f"Correct the colour order that {shore.name} states, and bundle it again"
     else:
         remedy = f"Give --faces that are aligned as those {shore.name} learnt from"
+    doubt = "".join(f"; or {other.name} is what is fed wrongly" for other in blamed)
     return EmbedgeError(
         "E-BRIDGE-FEEDING",
         f"fed {better.way}, {shore.name} agrees with the other model at a cosine of"
-        f" {better.cosine:.3f} on {better.pictures} pictures, fed as it is of {better.asked:.3f}",
+        f" {better.cosine:.3f} on {better.pictures} pictures, fed as it is of"
+        f" {better.asked:.3f}{doubt}",
         where=shore.path,
         remedy=remedy,
     )
