@@ -1,16 +1,18 @@
 """Bridges between every two of three real networks: what is kept, the verdicts, the decoys.
 
     python benchmarks/bridge.py REAL_FOLDER [--cache DIR] [--part "OLD > NEW"] [--part decoys]
+    python benchmarks/bridge.py REAL_FOLDER --network NAME=FILE[:HOW_FED] --part "NAME > NEW" …
 
 Fitted on the unlabelled faces of `utk`, judged on all pairs of `lfw-dev`, at most 8 pictures a
 person. Constants of the method were chosen on a third of these people ("chosen on"); the rest, and
 all of them, are told apart. Embeddings are kept in the cache, for they take most of the time.
+Pairs with other networks (of `benchmarks/bridge_students.py`, say) are kept beside the six.
 """
 
 import argparse
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from embedge.calibration.people.splits import split_subjects
 from embedge.calibration.protocols.folders import people_in_folders
 from embedge.calibration.rates import false_match_rate, false_non_match_rate, operating_point
 from embedge.calibration.scores import Float32, PairScores
+from embedge.files import sha256_file
 from embedge.runtime.bridge import End
 from embedge.train.bridge.fit import Fitted, fitted_bridge
 from embedge.train.bridge.pairs import Pairs
@@ -41,12 +44,27 @@ GOALS = {1e-3: 0.993, 1e-4: 0.98, 1e-5: 0.95}
 DEMANDS = Demands()
 
 
-def rows_of(real: Path, name: str, what: str, faces: FaceFiles, cache: Path | None) -> Float32:
-    path = cache and cache / f"{what}.{name}.npy"
+@dataclass(frozen=True, slots=True)
+class Network:
+    """`kept` names its embeddings in the cache."""
+
+    file: Path
+    fed: str | None
+    kept: str
+
+    @classmethod
+    def given(cls, told: str) -> tuple[str, "Network"]:
+        name, _, rest = told.partition("=")
+        file, _, fed = rest.partition(":")
+        return name, cls(Path(file), fed or None, f"{name}.{sha256_file(Path(file))[:8]}")
+
+
+def rows_of(network: Network, what: str, faces: FaceFiles, cache: Path | None) -> Float32:
+    path = cache and cache / f"{what}.{network.kept}.npy"
     if path and path.is_file():
         rows = np.load(path)
     else:
-        model = opened_model(str(real / "models" / f"{name}.onnx"), preprocessing=MODELS[name])
+        model = opened_model(str(network.file), preprocessing=network.fed)
         with model.encoder as encoder:
             rows = embedded(faces, encoder, ticker=None).embeddings
         if path:
@@ -251,30 +269,46 @@ def main() -> None:
         "--keep-labelled", action="store_true", help="measure again only what needs no labels"
     )
     parser.add_argument("--part", action="append", help="measure this anew, keep the rest")
+    parser.add_argument(
+        "--network", action="append", default=[], type=Network.given, metavar="NAME=FILE[:HOW_FED]"
+    )
     options = parser.parse_args()
     real, cache = options.real, options.cache
     unlabelled = pictures_under(real / "utk")
     faces, labels = people_in_folders(real / "lfw-dev", per_person=8, at_least=2)
-    utk = {name: rows_of(real, name, "utk", unlabelled, cache) for name in MODELS}
-    lfw = {name: rows_of(real, name, "lfw", faces, cache) for name in MODELS}
+    others = dict(options.network)
+    networks = others | {
+        name: Network(real / "models" / f"{name}.onnx", fed, name) for name, fed in MODELS.items()
+    }
+    utk, lfw = (
+        {name: rows_of(network, what, some, cache) for name, network in networks.items()}
+        for what, some in (("utk", unlabelled), ("lfw", faces))
+    )
     chosen, _ = split_subjects(labels, 7, share=1 / 3)
     stored = RESULTS / "bridge.json"
     before = json.loads(stored.read_text()) if options.keep_labelled or options.part else {}
-    result: dict[str, Any] = {"provenance": provenance("torch", "onnxruntime"), "pairs": {}}
+    facts = provenance("torch", "onnxruntime")
+    result: dict[str, Any] = {"pairs": {}, "students": {"networks": {}, "pairs": {}}, **before}
     result |= {"images": len(labels), "unlabelled": len(unlabelled.names)}
-    if options.part:
-        result = {**before, **result, "pairs": before["pairs"]}
-    for old, new in permutations(MODELS, 2):
-        name = f"{old} > {new}"
-        if options.part and name not in options.part:
+    if not others:
+        result["provenance"] = facts
+    for name, network in others.items():
+        told = {"sha256": sha256_file(network.file), "dim": utk[name].shape[1]}
+        result["students"]["networks"][name] = told
+    for old, new in permutations(networks, 2):
+        name, ours = f"{old} > {new}", bool({old, new} & set(others))
+        if name not in (options.part or [name]) or (others and not ours):
             continue
         pairs = Pairs([utk[old]], [utk[new]])
         people = People(lfw[old], lfw[new], labels)
-        kept = before["pairs"].get(name) if options.keep_labelled else None
+        place = result["students"]["pairs"] if ours else result["pairs"]
+        kept = place.get(name) if options.keep_labelled else None
         told = judged((old, new), pairs, people, chosen, kept)
-        result["pairs"][name] = told
+        place[name] = {**told, "provenance": facts}
         print(name, json.dumps(told["labelled"]["points"]), told["verdict"], flush=True)
         write_result("bridge", result)
+    if others:
+        return
     if options.part and "decoys" not in options.part:
         return
     some = slice(None, None, max(1, len(unlabelled.names) // options.decoy_pictures))

@@ -1,6 +1,6 @@
 """A gallery of real people goes over to another network, and is renewed by their visits.
 
-    python benchmarks/migrate_real.py CACHE [--old w600k_mbf] [--new foamliu_mbf] [--kind ridge]
+    python benchmarks/migrate_real.py CACHE [--old w600k_mbf] [--new foamliu_mbf] [--kind auto]
 
 On the embeddings that `benchmarks/bridge.py --cache CACHE` keeps. Half of LFW's people fix both
 thresholds (FMR 1e-4) and come as strangers afterwards; of the others the first picture is enrolled
@@ -88,8 +88,8 @@ def main() -> None:
     parser.add_argument("cache", type=Path)
     parser.add_argument("--old", choices=MODELS, default="w600k_mbf")
     parser.add_argument("--new", choices=MODELS, default="foamliu_mbf")
-    parser.add_argument("--kind", default="ridge")
-    options = parser.parse_args()
+    parser.add_argument("--kind", default="auto")
+    options, stated = parser.parse_args(), provenance("numpy")
     sides = options.old, options.new
     utk, lfw = (
         [unit(np.load(options.cache / f"{what}.{name}.npy")) for name in sides]
@@ -114,7 +114,13 @@ def main() -> None:
     }
     write_result(
         "migrate_real",
-        {"provenance": provenance("numpy"), "old": sides[0], "new": sides[1], **result},
+        {
+            "provenance": stated,
+            "old": sides[0],
+            "new": sides[1],
+            "map": dict(bridge.facts),
+            **result,
+        },
     )
     for name, told in result.items():
         print(name, told)

@@ -41,10 +41,17 @@ def _without_folder(argument: str) -> str:
 
 
 def _commit() -> str:
-    asked = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    """Of this code, wherever it is run from; figures that were just written do not change it."""
+    named = _git("describe", "--always")
+    changed = _git("status", "--porcelain", "-uno", "--", ":/", ":(top,exclude)benchmarks/results")
+    return (named or "unknown") + ("-dirty" if changed else "")
+
+
+def _git(*asked: str) -> str:
+    told = subprocess.run(
+        ["git", "-C", str(RESULTS.parent), *asked], capture_output=True, text=True, check=False
     )
-    return asked.stdout.strip() or "unknown"
+    return told.stdout.strip()
 
 
 def _cpu() -> str:

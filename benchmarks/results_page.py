@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance import RESULTS
+from results_bridges import bridges
 from results_cifar10 import cifar10
 from results_evidence import evidence
 from results_unlabelled import unlabelled
@@ -58,7 +59,7 @@ from a random start with four times the rate.
 
 
 def write_page() -> None:
-    parts = (_real(), unlabelled(), _rendered(), cifar10(), _digits(), _bridges(), evidence())
+    parts = (_real(), unlabelled(), _rendered(), cifar10(), _digits(), bridges(), evidence())
     sections = [HEAD, *filter(None, parts)]
     write_text(DOCS / "results.md", "\n".join(sections))
     print(f"written: {DOCS / 'results.md'}")
@@ -137,160 +138,6 @@ def _digits() -> str | None:
         + "\n".join(lines)
         + "\n"
     )
-
-
-BRIDGES = """A gallery of one network carried to another by `embedge bridge`, probes from the new:
-fitted on {unlabelled:,} faces of nobody in particular (`utk`), judged on all pairs of {images:,}
-pictures of LFW's development part. "kept" is the share of the weaker network's own TAR. The
-constants of the method were chosen on a third of these people; the last column leaves that third
-out. The interval is that of the TAR over people ({rounds}
-rounds).
-
-| gallery > probe | FMR | old alone | new alone | across the bridge | kept | goal | others: kept |
-|---|---|---|---|---|---|---|---|
-"""
-
-DECOYS = """
-Old models that are none, {pictures} pictures to fit on, a third of the people to judge on. A
-verdict of no leaves no map. A network fed with the wrong colours still recognises, so little in
-its embeddings betrays it: given as an ONNX file it is refused before the fit (`E-BRIDGE-FEEDING`,
-on 600 pictures the right colours are foretold better by 0.019 of cosine, 19 standard errors); as
-a matrix only what its bridge loses tells.
-
-| old model | finds its own picture | with labelled people | without | why |
-|---|---|---|---|---|
-"""
-
-
-COVERAGE = """
-Does the threshold of bridged templates hold its FMR on other people? A third (FMR 1e-3) or half
-(1e-4) of LFW's people fix it, the others are judged, again and again: how often their FMR is over
-the target and the median of it, for templates as they are and for those drawn to their person's
-mean. The others are a sample as well, so that a bound of 95 % is exceeded more often than in 5 % of
-splits. Beside it what the bridge keeps (all people, at
-1e-3 / 1e-4 / 1e-5), and TAR between people who have several pictures enrolled, each template as it
-is, drawn to its person's mean (which `gallery migrate` does), and native
-(`{command}`).
-
-| gallery > probe | kept | over 1e-3 | over 1e-4 | each | drawn | native |
-|---|---|---|---|---|---|---|
-"""
-
-MIGRATION = """
-`embedge gallery migrate` with {templates:,} people of one template ({rows}, {old_dim} to {new_dim}
-dimensions, a kernel map of 1,500 centres):
-
-| | seconds of processor time | of the clock |
-|---|---|---|
-"""
-
-
-def _bridges() -> str | None:
-    found = _read("bridge")
-    if found is None:
-        return None
-    rows = [row for name, pair in found["pairs"].items() for row in _bridge_rows(name, pair)]
-    facts = found["provenance"]
-    made = f"`{facts['command']}`, {facts['date'][:10]}, {facts['cores']} cores ({facts['cpu']})."
-    seconds = [pair["fit"]["cpu_seconds"] for pair in found["pairs"].values()]
-    told = f"\nA fit took {min(seconds):.0f} to {max(seconds):.0f} s of processor time. {made}\n"
-    parts = ["## Changing the model\n\n", BRIDGES.format(**found), "\n".join(rows), "\n", told]
-    parts += ["\n", _promises(found["pairs"])]
-    if "decoys" in found:
-        parts.append(_decoys(found["decoys"]))
-    parts += [told for told in (_coverage(), _migration()) if told]
-    return "".join(parts)
-
-
-def _coverage() -> str | None:
-    found = _read("bridge_coverage")
-    if found is None:
-        return None
-    lines = []
-    for name, pair in found["pairs"].items():
-        cells = [_over(pair["coverage"].get(fmr)) for fmr in ("0.001", "0.0001")]
-        several = pair["several pictures"]
-        kinds = ("each picture", "each drawn to the mean", "native, each picture")
-        tars = [" / ".join(f"{tar:.1%}" for tar in several[kind]) for kind in kinds]
-        kept = " / ".join(f"{share:.2%}" for share in pair["kept"])
-        lines.append(f"| {name} | {kept} | {' | '.join([*cells, *tars])} |")
-    return COVERAGE.format(**found["provenance"]) + "\n".join(lines) + "\n"
-
-
-def _over(found: dict[str, Any] | None) -> str:
-    if found is None:
-        return ""
-    each, drawn = found["as they are"], found["drawn"]
-    medians = f"{each['median_fmr']:.1e} and {drawn['median_fmr']:.1e}"
-    return (
-        f"{each['over_target']:.0%} and {drawn['over_target']:.0%} of {found['splits']} splits"
-        f" (due: {found['expected']:.1%}); median {medians}"
-    )
-
-
-def _migration() -> str | None:
-    found = _read("migrate")
-    if found is None:
-        return None
-    steps = ("migrate", "open anew", "go back", "forget the old ones")
-    lines = [
-        f"| {step} | {found[step]['cpu_seconds']:.0f} | {found[step]['seconds']:.0f} |"
-        for step in steps
-        if step in found
-    ]
-    return MIGRATION.format(**found) + "\n".join(lines) + f"\n\n{_made(found)}\n"
-
-
-def _made(found: dict[str, Any]) -> str:
-    facts = found["provenance"]
-    return f"`{facts['command']}`, {facts['date'][:10]}, {facts['cores']} cores ({facts['cpu']})."
-
-
-def _bridge_rows(name: str, pair: dict[str, Any]) -> list[str]:
-    points, bridged = pair["labelled"]["points"], pair["labelled"]["bridged"]
-    others = dict(zip(pair["rest"]["fmr"], pair["rest"]["kept"], strict=True))
-    lines = []
-    for point, tar in zip(points, bridged, strict=True):
-        goal = f"{point['goal']:.1%}" if point["goal"] else ""
-        rest = f"{others[point['fmr']]:.2%}" if point["fmr"] in others else ""
-        lines.append(
-            f"| {name} | {point['fmr']:.0e} | {point['old']:.2%} | {point['new']:.2%}"
-            f" | {tar['tar']:.2%} ({tar['low']:.2%} – {tar['high']:.2%}) | {point['kept']:.2%}"
-            f" | {goal} | {rest} |"
-        )
-    return lines
-
-
-def _promises(pairs: dict[str, Any]) -> str:
-    lines = [
-        "| gallery > probe | map | verdict | without labels | kept of the new model's own at 1e-4:"
-        " promised without labels, true | its own threshold: FMR on other people |"
-        " threshold of unlabelled strangers: FMR, TAR | attacker's rank 1 (native) |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name, pair in pairs.items():
-        point = next(p for p in pair["labelled"]["points"] if p["fmr"] == 1e-4)
-        promise = next(p for p in pair["agreement"]["promises"] if p["fmr"] == 1e-4)
-        other = pair["labelled"]["on_other_people"]["fmr"]
-        strict = pair["unlabelled_threshold"]
-        lines.append(
-            f"| {name} | {pair['fit']['kind']} | {pair['verdict']['decision']}"
-            f" | {pair['verdict_without_labels']['decision']} | {promise['kept']:.1%},"
-            f" {point['bridged'] / point['new']:.1%} | {other['rate']:.1e}"
-            f" ({other['low']:.1e} – {other['high']:.1e}) | {strict['fmr_on_lfw']:.1e},"
-            f" {strict['tar_on_lfw']:.1%} | {pair['attack']['rank1']:.1%}"
-            f" ({pair['attack']['native']:.1%}) |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def _decoys(found: dict[str, Any]) -> str:
-    lines = [
-        f"| {name} | {decoy['rank1']:.1%} | {decoy['verdict']['decision']}"
-        f" | {decoy['without_labels']['decision']} | {decoy['verdict']['reasons'][0]} |"
-        for name, decoy in found.items()
-    ]
-    return DECOYS.format(pictures="some 3,000") + "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

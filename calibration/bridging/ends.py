@@ -1,6 +1,6 @@
 """The two ends of a bridge: networks that are run, or matrices of what one has answered."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -18,10 +18,11 @@ from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.picture.images import RgbImage
 
 __all__ = [
-    "Mirrored",
+    "Seen",
     "embedded_views",
     "end_of_matrix",
     "matrix_rows",
+    "mirrored_faces",
     "pictures_under",
     "require_pairs",
 ]
@@ -31,10 +32,12 @@ _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Mirrored:
-    """The same faces seen in a mirror: as many pairs again, and the other view of each."""
+class Seen:
+    """The same faces, each changed in the same `way`: as many pairs again, and other views."""
 
     faces: StampedFaces
+    way: str
+    change: Callable[[RgbImage], RgbImage]
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -46,13 +49,17 @@ class Mirrored:
         return replace(self, faces=self.faces.aligned_for(contract))
 
     def read(self, index: int) -> RgbImage:
-        return np.ascontiguousarray(self.faces.read(index)[:, ::-1])
+        return np.ascontiguousarray(self.change(self.faces.read(index)))
 
     def stamp(self, first: int, last: int) -> str:
-        return sha256_json(["mirrored", self.faces.stamp(first, last)])
+        return sha256_json([self.way, self.faces.stamp(first, last)])
 
     def digest(self, index: int) -> str:
-        return sha256_json(["mirrored", self.faces.digest(index)])
+        return sha256_json([self.way, self.faces.digest(index)])
+
+
+def mirrored_faces(faces: StampedFaces) -> Seen:
+    return Seen(faces, "mirrored", lambda picture: picture[:, ::-1])
 
 
 def pictures_under(root: Path) -> FaceFiles:
@@ -84,7 +91,7 @@ def embedded_views(
     ticker: Ticker | None,
 ) -> list[Embedded]:
     """Plain, and seen in a mirror."""
-    views: list[StampedFaces] = [faces, Mirrored(faces)] if mirrored else [faces]
+    views: list[StampedFaces] = [faces, mirrored_faces(faces)] if mirrored else [faces]
     return [embedded(view, model.encoder, cache=cache, ticker=ticker) for view in views]
 
 

@@ -20,7 +20,10 @@ FMRS = (1e-2, 1e-3, 1e-4, 1e-5)
 
 @dataclass(frozen=True, slots=True)
 class BridgeReport:
-    """`candidates` are the kinds of map by their mean cosine on left-out pictures."""
+    """`candidates` are the kinds of map by their mean cosine on left-out pictures.
+
+    `not_checked` is what nothing that was given could tell.
+    """
 
     schema: str
     source: End
@@ -34,6 +37,7 @@ class BridgeReport:
     threshold: Threshold | None
     threshold_from: str
     attack: Attack
+    not_checked: tuple[str, ...] = ()
 
 
 def judged_bridge(
@@ -45,6 +49,7 @@ def judged_bridge(
     candidates: Mapping[str, float],
     known: Sequence[Known],
     datasets: tuple[str, str],
+    not_checked: tuple[str, ...] = (),
 ) -> tuple[Bridge, BridgeReport]:
     """The bridge with its own threshold, and the evidence: labelled people are asked first."""
     fmrs = tuple(sorted({*FMRS, demands.fmr}, reverse=True))
@@ -77,6 +82,7 @@ def judged_bridge(
         threshold,
         source if threshold else "insufficient data",
         attack(*mapped, people, known),
+        not_checked,
     )
 
 
@@ -88,6 +94,7 @@ def text_of(report: BridgeReport) -> str:
         f" {facts['views']} view(s); cosine on left-out ones {facts['cosine']:.3f}",
         f"  verdict    {report.verdict.decision.upper()}",
         *(f"             {reason}" for reason in report.verdict.reasons),
+        *(f"  unchecked  {what}" for what in report.not_checked),
     ]
     if partial := report.verdict.partial:
         lines.append(f"             enrol again: foretold cosine under {partial.limit:.3f}")

@@ -23,7 +23,14 @@ from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.runtime.bridge import End
 
-__all__ = ["Shore", "labelled_people", "require_strangers", "shore_of", "unlabelled_views"]
+__all__ = [
+    "Shore",
+    "labelled_people",
+    "not_checked",
+    "require_strangers",
+    "shore_of",
+    "unlabelled_views",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,6 +122,15 @@ def labelled_people(
             raise _unlike(f"{rows.shape[1]} dimensions beside {shore.end.dim}")
     good = np.logical_and(*(np.linalg.norm(rows, axis=1) > 0 for rows in shores))
     return People(shores[0][good], shores[1][good], known[good])
+
+
+def not_checked(*shores: Shore) -> tuple[str, ...]:
+    """What no comparison can show: a network can be fed in other ways, a matrix cannot."""
+    return tuple(
+        f"how {shore.name} was fed (colours, crop): of a matrix only its maker knows"
+        for shore in shores
+        if shore.model is None
+    )
 
 
 def require_strangers(unlabelled: Path | None, labelled: Path | None) -> None:

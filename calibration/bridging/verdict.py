@@ -10,11 +10,11 @@ from embedge.calibration.bridging.labelled import Labelled, People, labelled_evi
 from embedge.calibration.evaluation.figures import Share
 from embedge.runtime.bridge import Bridge
 
-__all__ = ["Decision", "Demands", "Partial", "Verdict", "partial_of", "verdict"]
+__all__ = ["RANK1", "Decision", "Demands", "Partial", "Verdict", "partial_of", "verdict"]
 
 Decision = Literal["go", "go, stricter threshold", "partial", "no"]
 # of that many pictures a template must find its own: shuffled pairs and blind networks do not
-_RANK1 = 0.9
+RANK1 = 0.9
 # a model this far behind the other is fed wrongly, or is no match for it
 _BEHIND = 0.9
 # a promise is a lower bound, and mostly a loose one
@@ -61,7 +61,7 @@ def verdict(
     if bridge.facts.get("kind") == "identity":
         same = "both models speak one space already: the map is the identity within its error"
         return Verdict("go", (same,))
-    if agreed.rank1 < _RANK1:
+    if agreed.rank1 < RANK1:
         what = (
             f"only {agreed.rank1:.1%} of {agreed.pictures:,} mapped templates find their own"
             " picture: the rows are not paired, or a model does not see faces"

@@ -58,6 +58,7 @@ def test_two_matrices_and_known_people(given: Path, tmp_path: Path) -> None:
     assert found["verdict"]["decision"].startswith("go")
     assert [point["fmr"] for point in found["labelled"]["points"]] == [1e-2, 1e-3]
     assert found["attack"]["rank1"] > 0.5
+    assert [what.split(" was fed")[0] for what in found["not_checked"]] == ["how old", "how new"]
     carried = read_bridge(tmp_path / "map", trusted=[public])
     assert (carried.source.space, carried.target.dim) == ("matrix:old", 40)
     assert carried.threshold.to_json() == found["threshold"]
@@ -69,7 +70,7 @@ def test_without_labels_the_text_says_what_is_promised(given: Path, tmp_path: Pa
     ends = given / "old.npy", given / "new.npy"
     done = bridge(*ends, "--out", tmp_path / "map", "--fmr", 1e-2, "--keep", 0.5)
     assert done.returncode == 0, done.stderr
-    for words in ("VERDICT", "promised without labels", "attack: whoever holds"):
+    for words in ("VERDICT", "promised without labels", "unchecked  how old was fed"):
         assert words in done.stdout.replace("verdict", "VERDICT")
     done = bridge(*ends, "--out", tmp_path / "other", "--fmr", 1e-8, "--keep", 0.5)
     assert "threshold  NONE: these people and pictures do not carry FMR 1e-08" in done.stdout

@@ -96,13 +96,14 @@ def _bridged(options: argparse.Namespace) -> "tuple[Any, BridgeReport]":
     from embedge.calibration.bridging.report import judged_bridge
     from embedge.calibration.bridging.shores import (
         labelled_people,
+        not_checked,
         require_strangers,
         unlabelled_views,
     )
     from embedge.calibration.bridging.verdict import Demands
     from embedge.progress import Progress
     from embedge.train.bridge.attacker import attacker_curve
-    from embedge.train.bridge.feeding import confirm_feeding
+    from embedge.train.bridge.feeding.confirming import confirm_feeding
     from embedge.train.bridge.fit import fitted_bridge
     from embedge.train.bridge.pairs import Pairs
 
@@ -140,6 +141,7 @@ def _bridged(options: argparse.Namespace) -> "tuple[Any, BridgeReport]":
         candidates={f"{one.kind} {one.setting}".strip(): one.cosine for one in fitted.candidates},
         known=attacker_curve(pairs, shores[0].end.dim),
         datasets=_datasets(options),
+        not_checked=not_checked(*shores),
     )
 
 

@@ -1,0 +1,109 @@
+"""Is a network that is fed wrongly told from one that is fed rightly, without labels?
+
+    python benchmarks/bridge_feeding.py REAL_FOLDER --cache DIR [--pictures 400]
+
+What `embedge bridge` tries before it fits: every network of three in every other way, beside every
+other network, on pictures of `utk`. Rightly fed ones must not be accused. Then one of them is fed
+wrongly on purpose, and must be, and healed by the right way. Rows are kept in the cache.
+"""
+
+import argparse
+from dataclasses import asdict
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bridge import MODELS
+from provenance import provenance, write_result
+
+from embedge.calibration.bridging.ends import Seen, pictures_under
+from embedge.calibration.evaluation.embed import embedded
+from embedge.calibration.evaluation.faces import FaceFiles, StampedFaces
+from embedge.calibration.evaluation.subjects import opened_model
+from embedge.calibration.scores import Float32
+from embedge.train.bridge.feeding.confirming import better_way, foretold
+from embedge.train.bridge.feeding.otherwise import SWAPPED, WAYS
+
+WRONG = "insightface_y1"
+# how it is fed wrongly, and what makes that good
+HEALS = {SWAPPED: SWAPPED, "cut lower down": "cut higher up"}
+
+
+class Networks:
+    def __init__(self, real: Path, faces: FaceFiles, cache: Path) -> None:
+        self.real, self.faces, self.cache = real, faces, cache
+
+    def rows(self, name: str, *ways: str) -> Float32:
+        """Fed in this way, or in these ways one after the other."""
+        kept = self.cache / f"{name}.{len(self.faces.names)}.{'.'.join(ways)}.npy"
+        if not kept.is_file():
+            faces: StampedFaces = self.faces
+            for way in ways:
+                faces = Seen(faces, way, WAYS[way])
+            file = str(self.real / "models" / f"{name}.onnx")
+            with opened_model(file, preprocessing=MODELS[name]).encoder as encoder:
+                np.save(kept, embedded(faces, encoder, ticker=None).embeddings)
+        return np.asarray(np.load(kept))
+
+    def judged(self, name: str, other: str, *wrong: str) -> dict[str, Any]:
+        """What is said of a network that is fed `wrong`ly, or rightly if in no such way."""
+        rows, known = self.rows(name, *wrong), self.rows(other)
+        tried = {way: self.rows(name, *wrong, way) for way in WAYS}
+        better, asked = better_way(rows, known, tried), foretold(rows, known)
+        fed = {way: foretold(seen, known) for way, seen in tried.items()}
+        gains = {way: one.cosines - asked.cosines for way, one in fed.items()}
+        apart = {way: one.apart - asked.apart for way, one in fed.items()}
+        return {
+            "cosine": float(asked.cosines.mean()),
+            "rank1": asked.rank1,
+            "gains": {way: float(gain.mean()) for way, gain in gains.items()},
+            "errors": {way: _errors(gain) for way, gain in gains.items()},
+            "apart_errors": {way: _errors(more) for way, more in apart.items()},
+            "better": asdict(better) if better else None,
+        }
+
+
+def _errors(gain: np.ndarray) -> float:
+    return float(gain.mean() / gain.std() * np.sqrt(len(gain))) if gain.any() else 0.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("real", type=Path)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--pictures", type=int, default=400)
+    options, stated = parser.parse_args(), provenance("onnxruntime")
+    options.cache.mkdir(parents=True, exist_ok=True)
+    everybody = pictures_under(options.real / "utk")
+    index = np.linspace(0, len(everybody.names) - 1, options.pictures).astype(np.int64)
+    faces = FaceFiles(everybody.root, [everybody.names[n] for n in np.unique(index)])
+    networks = Networks(options.real, faces, options.cache)
+    found: dict[str, Any] = {"provenance": stated, "pictures": len(faces.names)}
+    found["rightly"] = {
+        f"{name} beside {other}": networks.judged(name, other)
+        for name, other in permutations(MODELS, 2)
+    }
+    others = [name for name in MODELS if name != WRONG]
+    found["wrongly"] = {
+        wrong: {
+            "heals": heals,
+            "pairs": {other: networks.judged(WRONG, other, wrong) for other in others},
+            "the other accused": {other: _accused(networks, other, wrong) for other in others},
+        }
+        for wrong, heals in HEALS.items()
+    }
+    write_result("bridge_feeding", found)
+    for part in ("rightly", "wrongly"):
+        print(part, found[part])
+
+
+def _accused(networks: Networks, name: str, wrong: str) -> Any:
+    """Whether a rightly fed network is blamed for the other's feeding, and how strongly."""
+    known = networks.rows(WRONG, wrong)
+    better = better_way(networks.rows(name), known, {way: networks.rows(name, way) for way in WAYS})
+    return {**asdict(better), "gain": better.gain} if better else None
+
+
+if __name__ == "__main__":
+    main()

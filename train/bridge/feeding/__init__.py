@@ -1,0 +1,1 @@
+"""Is a network fed as it was trained? The other one knows."""
