@@ -28,6 +28,7 @@ from embedge.calibration.scores import Float32
 
 __all__ = ["GroupAnnex", "GroupRates", "group_annex"]
 
+_NOBODY = (0.0, ""), (0.0, "")
 Marked = tuple[NDArray[np.int64], NDArray[np.bool_]]
 
 
@@ -56,6 +57,20 @@ class GroupAnnex:
     groups: tuple[GroupRates, ...]
     crossed: tuple[CrossedRate, ...]
     worst: tuple[GroupRatio, ...]
+
+    def __post_init__(self) -> None:
+        for told in self.worst:
+            rates = sorted(
+                (found.rate, group.value)
+                for group in self.groups
+                if (found := getattr(group, told.rate)) is not None
+            )
+            (least, best), (most, worst) = (rates[0], rates[-1]) if rates[1:] else _NOBODY
+            ratio = most / least if least else None
+            if (told.best, told.worst, told.ratio) != (best, worst, ratio):
+                raise ValueError(
+                    f"the worst {told.rate.upper()} of {self.attribute} is not that of its groups"
+                )
 
 
 def group_annex(

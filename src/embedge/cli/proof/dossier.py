@@ -39,13 +39,13 @@ def run(options: argparse.Namespace) -> int:
     from embedge.optional import require
     from embedge.progress import Progress
     from embedge.report.dossier.dossier import Dossier
-    from embedge.report.dossier.filing import filed
+    from embedge.report.dossier.filing import filed, retold
     from embedge.report.dossier.page import dossier_page
 
     if options.check:
         stated = stated_in(Dossier, options)
         measured = filed(_asked_by(stated, options), stated.command, Progress())
-        require_measured_again(stated, measured, options.check)
+        require_measured_again(stated, retold(stated, measured), options.check)
         return 0
     require("jinja2", extra="export")
     found = filed(_asked(options), shlex.join(["embedge", *sys.argv[1:]]), Progress())

@@ -64,15 +64,21 @@ def stated_in(kind: type[T], options: argparse.Namespace) -> T:
 
 def require_measured_again(stated: Any, measured: Any, path: Path) -> None:
     from embedge.errors import EmbedgeError
-    from embedge.report.papers.again import differing
+    from embedge.printed import counted
+    from embedge.report.papers.again import TURNED, measured_again
 
-    places = differing(stated, measured)
-    if not places:
-        print(f"every figure of {path} was measured again; its date, command and versions are told")
-        return
-    raise EmbedgeError(
-        "E-PAPER-DIFFERS",
-        f"{len(places)} entries are not what was measured again: {', '.join(places[:5])}",
-        where=path,
-        remedy="Do not rely on it; give the same files and faces, or ask who signed it",
-    )
+    found = measured_again(stated, measured)
+    if found.differing:
+        raise EmbedgeError(
+            "E-PAPER-DIFFERS",
+            f"{counted(len(found.differing), 'entry is', 'entries are')} not what was measured"
+            f" again: {', '.join(found.differing[:5])}",
+            where=path,
+            remedy="Do not rely on it; give the same files and faces, or ask who signed it",
+        )
+    print(f"every figure of {path} was measured again; its date, command and versions are told")
+    if found.turned:
+        print(
+            f"decisions that turned, at most {TURNED} a count, as another processor may turn them"
+            f" (stated → measured): {', '.join(found.turned)}"
+        )

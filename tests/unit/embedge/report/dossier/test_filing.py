@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,18 @@ from paper_oracle import figures
 from PIL import Image
 from tiny_bundles import tiny_contract
 
+from embedge.calibration.evaluation.embed import Embedded
 from embedge.calibration.evaluation.subjects import SET_ON, pixel_digest
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.protocols.folders import people_in_folders
 from embedge.calibration.thresholds import threshold_at
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
+from embedge.report.dossier import filing
 from embedge.report.dossier.dossier import Dossier
-from embedge.report.dossier.filing import Asked, filed, read_statement
+from embedge.report.dossier.filing import Asked, filed, read_statement, retold
+from embedge.report.papers.again import measured_again
+from embedge.report.papers.faces import embed_all
 from embedge.runtime import Artifact, write_bundle
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.runtime.picture.images import rgb_from_picture
@@ -139,6 +144,60 @@ def threshold_of(folder: Path, dataset: str) -> Threshold:
     rows, labels, _ = embedded_here(folder, model)
     found = threshold_at(pairs_within(rows, labels), FMR, dataset=dataset, model="m")
     assert isinstance(found, Threshold)
+    return found
+
+
+@pytest.fixture(scope="module")
+def twice(made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Dossier, Dossier]:
+    """On another processor, whose last digits differ: a threshold lies on one of the scores."""
+    rows, labels, _ = embedded_here(made)
+    on_a_score = float(pairs_within(rows, labels).tail[-40])
+    threshold = replace(threshold_of(made, "others"), value=on_a_score, subjects=77)
+    bundle = bundle_with(made, tmp_path_factory.mktemp("on"), threshold)
+    asked = Asked(bundle, made / "faces", made / "groups.tsv")
+    stated = filed(asked, "", QUIET)
+    with pytest.MonkeyPatch.context() as patch:
+        for seed in range(9):
+            patch.setattr(filing, "embed_all", partial(shaken, seed))
+            measured = filed(asked, "", QUIET)
+            if measured.operation.false_matches != stated.operation.false_matches:
+                return stated, measured
+    raise AssertionError("nothing turned")
+
+
+class TestMeasuredAgain:
+    def test_decisions_that_turned_are_told_and_nothing_differs(self, twice) -> None:
+        stated, measured = twice
+        found = measured_again(stated, retold(stated, measured))
+        assert found.differing == []
+        assert any(one.startswith("operation.false_matches") for one in found.turned)
+        assert stated.checklist != measured.checklist
+
+    def test_a_sentence_that_says_other_figures_is_an_edit(self, twice) -> None:
+        stated, measured = twice
+        place, entry = next(
+            (number, one) for number, one in enumerate(stated.checklist) if one.item == "matching"
+        )
+        lines = list(stated.checklist)
+        lines[place] = replace(entry, answer="0 false matches, 0 false non-matches")
+        edited = replace(stated, checklist=tuple(lines))
+        found = measured_again(edited, retold(edited, measured))
+        assert found.differing == [f"checklist[{place}].answer"]
+
+    def test_a_worst_group_that_its_groups_do_not_have_is_refused(self, twice) -> None:
+        value = json.loads(json.dumps(plain(twice[0])))
+        value["annex"][0]["worst"][0]["ratio"] = 1.0
+        with pytest.raises(Mistakes, match="worst FMR of kind is not that of its groups"):
+            structured(Dossier, value)
+
+
+def shaken(seed: int, *asked: object) -> list[Embedded]:
+    """As another processor embeds: the same but for the last digits."""
+    random, found = np.random.default_rng(seed), []
+    for view in embed_all(*asked):
+        rows = view.embeddings + 2e-7 * random.normal(size=view.embeddings.shape)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        found.append(replace(view, embeddings=rows.astype(np.float32)))
     return found
 
 
