@@ -103,7 +103,7 @@ def test_every_figure_and_none_left_out(both: tuple[Dossier, dict]) -> None:
 
 
 def test_the_checklist_says_what_is_missing(both) -> None:
-    found, _, _ = both
+    found, _ = both
     missing = {entry.item for entry in found.checklist if entry.status == "missing"}
     assert {"separation", "population", "tester"} <= missing
     assert not {"matching", "curve", "groups"} & missing
