@@ -26,6 +26,7 @@ __all__ = [
     "likely_same_people",
     "mislabelled",
     "repeated_pairs",
+    "threshold_set_here",
 ]
 
 # Beyond this share of strays the labels as a whole cannot be trusted
@@ -66,6 +67,13 @@ def leaking_subjects(trained_on: Iterable[str], tested_on: Iterable[str]) -> lis
     one = "person of the test was trained or calibrated on"
     many = "people of the test were trained or calibrated on"
     return _finding("leaking-split", "error", (one, many), both)
+
+
+def threshold_set_here(pictures: Sequence[str]) -> list[DataFault]:
+    """Nothing else is spoilt: the threshold is left out, and all other figures need none."""
+    one = "picture set the threshold, which is not judged here"
+    many = "pictures set the threshold, which is not judged here"
+    return _finding("threshold-people", "warning", (one, many), pictures)
 
 
 def leaking_folds(
