@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from embedge.cli.proof.paper_options import (
     add_paper_options,
     file_paper,
+    found_words,
     require_measured_again,
+    require_own_page,
     stated_in,
 )
 
@@ -46,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
         stated = stated_in(Dossier, options)
         measured = filed(_asked_by(stated, options), stated.command, Progress())
         require_measured_again(stated, retold(stated, measured), options.check)
+        require_own_page(stated, dossier_page, options.check)
         return 0
     require("jinja2", extra="export")
     found = filed(_asked(options), shlex.join(["embedge", *sys.argv[1:]]), Progress())
@@ -96,4 +99,4 @@ def _told(found: "Dossier") -> str:
         lines.append(f"{one.shape}: {one.status}{more}")
     for annex in found.annex:
         lines += [f"{ratio.words}" for ratio in annex.worst if ratio.words]
-    return "\n".join(lines)
+    return "\n".join([*lines, *found_words(found.faces.findings)])
