@@ -266,3 +266,14 @@ def test_other_people_are_claimed_only_where_pictures_were_compared(place: Path)
     path.write_text(text)
     with pytest.raises(EmbedgeError, match="and nothing was compared"):
         report_from_bytes(path.read_bytes())
+
+
+@pytest.mark.parametrize("name", ["accuracy: known", "faults: the data"])
+def test_a_report_whose_gate_was_removed_is_refused(name: str, place: Path) -> None:
+    all_pairs("--eer-at-most", "0.0001")
+    path = Path("report/report.json")
+    value = json.loads(path.read_text())
+    kept = [gate for gate in value["verdict"]["gates"] if gate["name"] != name]
+    value["verdict"] = {**value["verdict"], "gates": kept, "passed": all(g["passed"] for g in kept)}
+    with pytest.raises(EmbedgeError, match=f"the gate '{name}' is not among the others"):
+        report_from_bytes(json.dumps(value).encode())

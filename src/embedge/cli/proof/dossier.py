@@ -92,6 +92,7 @@ def _told(found: "Dossier") -> str:
         f"{found.system.side}: FMR {at.fmr.rate:.3g} [{at.fmr.low:.3g}, {at.fmr.high:.3g}],"
         f" FNMR {at.fnmr.rate:.3g} [{at.fnmr.low:.3g}, {at.fnmr.high:.3g}]"
         f" at {at.threshold.value:.4f}",
+        f"threshold: set for FMR {at.threshold.fmr_target:g}, from {at.threshold_from}",
         f"checklist: {of - found.missing} of {of} items told, {found.missing} missing",
     ]
     for one in found.shaped:
