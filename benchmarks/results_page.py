@@ -58,11 +58,19 @@ from a random start with four times the rate.
 """
 
 
-def write_page() -> None:
-    parts = (_real(), unlabelled(), _rendered(), cifar10(), _digits(), bridges(), evidence())
+def write_page(docs: Path = DOCS) -> None:
+    parts = (
+        _real(docs),
+        unlabelled(docs),
+        _rendered(docs),
+        cifar10(),
+        _digits(),
+        bridges(),
+        evidence(),
+    )
     sections = [HEAD, *filter(None, parts)]
-    write_text(DOCS / "results.md", "\n".join(sections))
-    print(f"written: {DOCS / 'results.md'}")
+    write_text(docs / "results.md", "\n".join(sections))
+    print(f"written: {docs / 'results.md'}")
 
 
 def _read(name: str) -> dict[str, Any] | None:
@@ -70,13 +78,13 @@ def _read(name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
-def _real() -> str | None:
+def _real(docs: Path) -> str | None:
     found = _read("methods-real")
     if found is None:
         return None
     parts = ["## Real faces\n\n" + REAL]
     if "compared" in found:
-        parts.append(_compared("methods-real", found["compared"]) + FEW)
+        parts.append(_compared(docs, "methods-real", found["compared"]) + FEW)
     if "sliced" in found:
         parts.append("### From a slice of the teacher\n\n" + SLICED + _one_each(found["sliced"]))
     if "long" in found:
@@ -91,14 +99,14 @@ def _one_each(found: dict[str, Any]) -> str:
     return f"{_run_of(found)}\n{pairs}.\n"
 
 
-def _rendered() -> str | None:
+def _rendered(docs: Path) -> str | None:
     found = _read("methods-rendered")
     if found is None:
         return None
-    return "## Rendered faces\n\n" + EARLY + _compared("methods-rendered", found)
+    return "## Rendered faces\n\n" + EARLY + _compared(docs, "methods-rendered", found)
 
 
-def _compared(name: str, found: dict[str, Any]) -> str:
+def _compared(docs: Path, name: str, found: dict[str, Any]) -> str:
     recipe = found["recipe"]
     schedule, runs = recipe["student"]["train"], next(iter(found["methods"].values()))["runs"]
     seeds = len(found["seeds"])
@@ -108,7 +116,7 @@ def _compared(name: str, found: dict[str, Any]) -> str:
         f" {runs[0]['student']['impostor']:,} impostor pairs.\n\n"
     )
     fmr = recipe["evaluate"]["gate_fmr"]
-    methods_plot(found, fmr, DOCS / "images" / f"{name}.svg")
+    methods_plot(found, fmr, docs / "images" / f"{name}.svg")
     words = f"{_wrapped(verdict(found, fmr))}\n\n{_wrapped(legend(found))}\n"
     return told + _run_of(found) + "\n" + words + f"\n![TAR by method](images/{name}.svg)\n"
 

@@ -26,7 +26,9 @@ __all__ = [
 _BETWEEN = 0.5
 
 
-def share_of_comparisons(subjects: NDArray[np.int64], marked: NDArray[np.bool_]) -> Rate:
+def share_of_comparisons(
+    subjects: NDArray[np.int64], marked: NDArray[np.bool_], confidence: float = CONFIDENCE
+) -> Rate:
     """The marked ones among comparisons that belong to `subjects`.
 
     A marked comparison is as a rejected one: the interval is that of a false non-match rate.
@@ -44,7 +46,7 @@ def share_of_comparisons(subjects: NDArray[np.int64], marked: NDArray[np.bool_])
         probe_subjects=codes.astype(np.int32),
         within=True,
     )
-    found = fnmr_interval(evidence_of(scores), _BETWEEN)
+    found = fnmr_interval(evidence_of(scores), _BETWEEN, confidence)
     return Rate(float(marked.sum() / len(marked)), found.low, found.high)
 
 

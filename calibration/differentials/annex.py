@@ -2,21 +2,34 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.compatibility.shares import share_of_comparisons
-from embedge.calibration.differentials.crossed import CrossedRate, crossed_rates, false_matches
+from embedge.calibration.differentials.crossed import (
+    CrossedRate,
+    FalseMatches,
+    crossed_rate,
+    crossed_rates,
+    false_matches,
+)
 from embedge.calibration.evaluation.figures import Count, Rate
-from embedge.calibration.evaluation.slices import GroupLabels, GroupRatio
+from embedge.calibration.evaluation.slices import (
+    GroupLabels,
+    GroupRate,
+    GroupRatio,
+    worst_beside_best,
+)
+from embedge.calibration.intervals.interval import Interval
 from embedge.calibration.rates import people_for
 from embedge.calibration.scores import Float32
 
 __all__ = ["GroupAnnex", "GroupRates", "group_annex"]
 
-_RATES: tuple[Literal["fmr"], Literal["fnmr"]] = ("fmr", "fnmr")
+_NOBODY = (0.0, ""), (0.0, "")
+Marked = tuple[NDArray[np.int64], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +58,20 @@ class GroupAnnex:
     crossed: tuple[CrossedRate, ...]
     worst: tuple[GroupRatio, ...]
 
+    def __post_init__(self) -> None:
+        for told in self.worst:
+            rates = sorted(
+                (found.rate, group.value)
+                for group in self.groups
+                if (found := getattr(group, told.rate)) is not None
+            )
+            (least, best), (most, worst) = (rates[0], rates[-1]) if rates[1:] else _NOBODY
+            ratio = most / least if least else None
+            if (told.best, told.worst, told.ratio) != (best, worst, ratio):
+                raise ValueError(
+                    f"the worst {told.rate.upper()} of {self.attribute} is not that of its groups"
+                )
+
 
 def group_annex(
     embeddings: Float32,
@@ -60,13 +87,47 @@ def group_annex(
     for (attribute, (codes, names)), part in zip(coded.items(), found):
         crossed = crossed_rates(part, 0)
         within = {rate.one: rate for rate in crossed if rate.one == rate.other}
+        marks = [
+            _rejections(embeddings[codes == n], subjects[codes == n], threshold)
+            for n in range(len(names))
+        ]
         groups = tuple(
-            _group(embeddings, subjects, codes == number, within[name], threshold, fmr)
+            _group(subjects[codes == number], marks[number], within[name], fmr)
             for number, name in enumerate(names)
         )
-        worst = tuple(_worst(groups, attribute, rate) for rate in _RATES)
+        worst = (
+            worst_beside_best(attribute, "fmr", _matching(groups, part)),
+            worst_beside_best(attribute, "fnmr", _rejected(groups, marks)),
+        )
         annexes.append(GroupAnnex(attribute, people_for(fmr), groups, crossed, worst))
     return tuple(annexes)
+
+
+def _matching(groups: Sequence[GroupRates], part: FalseMatches) -> list[GroupRate]:
+    def interval(number: int, confidence: float) -> Interval:
+        return _ends(crossed_rate(part, 0, number, number, confidence).fmr)
+
+    return [
+        GroupRate(group.value, group.fmr.rate, partial(interval, number))
+        for number, group in enumerate(groups)
+        if group.fmr is not None
+    ]
+
+
+def _rejected(groups: Sequence[GroupRates], marks: Sequence[Marked]) -> list[GroupRate]:
+    def interval(number: int, confidence: float) -> Interval:
+        return _ends(share_of_comparisons(*marks[number], confidence))
+
+    return [
+        GroupRate(group.value, group.fnmr.rate, partial(interval, number))
+        for number, group in enumerate(groups)
+        if group.fnmr is not None
+    ]
+
+
+def _ends(rate: Rate | None) -> Interval:
+    assert rate is not None, "asked of groups that have the rate"
+    return Interval(rate.low, rate.high)
 
 
 def _coded(values: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
@@ -77,32 +138,24 @@ def _coded(values: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
 
 
 def _group(
-    embeddings: Float32,
-    subjects: NDArray[np.int64],
-    rows: NDArray[np.bool_],
-    within: CrossedRate,
-    threshold: float,
-    fmr: float,
+    subjects: NDArray[np.int64], marks: Marked, within: CrossedRate, fmr: float
 ) -> GroupRates:
-    whose, marked = _rejections(embeddings[rows], subjects[rows], threshold)
-    people = len(np.unique(subjects[rows]))
+    marked, people = marks[1], len(np.unique(subjects))
     return GroupRates(
         within.one,
         people,
-        int(rows.sum()),
+        len(subjects),
         max(0, people_for(fmr) - people),
         within.comparisons,
         within.false_matches,
         within.fmr,
         len(marked),
         int(marked.sum()),
-        share_of_comparisons(whose, marked) if len(marked) else None,
+        share_of_comparisons(*marks) if len(marked) else None,
     )
 
 
-def _rejections(
-    rows: Float32, subjects: NDArray[np.int64], threshold: float
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _rejections(rows: Float32, subjects: NDArray[np.int64], threshold: float) -> Marked:
     """Of every genuine comparison whose it is, and whether it is rejected."""
     order = np.argsort(subjects, kind="stable")
     people, starts = np.unique(subjects[order], return_index=True)
@@ -113,19 +166,3 @@ def _rejections(
         whose.append(np.full(len(a), person))
         marked.append(cosines <= threshold)
     return np.concatenate(whose), np.concatenate(marked)
-
-
-def _worst(
-    groups: Sequence[GroupRates], attribute: str, rate: Literal["fmr", "fnmr"]
-) -> GroupRatio:
-    """By the near ends of both intervals, so that what chance explains is not named."""
-    known = sorted(
-        (found.rate, found.low, found.high, group.value)
-        for group in groups
-        if (found := getattr(group, rate)) is not None
-    )
-    if len(known) < 2:
-        return GroupRatio(attribute, rate)
-    (least, _, high, best), (most, low, _, worst) = known[0], known[-1]
-    ratio = most / least if least else None
-    return GroupRatio(attribute, rate, worst, best, ratio, max(1.0, low / high))

@@ -19,7 +19,14 @@ from embedge.calibration.intervals.rates import CONFIDENCE
 from embedge.calibration.pairs import checked_embeddings
 from embedge.calibration.scores import Float32
 
-__all__ = ["CrossedRate", "FalseMatches", "clustered_rate", "crossed_rates", "false_matches"]
+__all__ = [
+    "CrossedRate",
+    "FalseMatches",
+    "clustered_rate",
+    "crossed_rate",
+    "crossed_rates",
+    "false_matches",
+]
 
 _BLOCK = 2048
 Codes = NDArray[np.int64]
@@ -95,16 +102,20 @@ def _add_block(
             np.add.at(part.counts[number], (other, part.groups[one]), 1)
 
 
-def crossed_rates(found: FalseMatches, number: int) -> tuple[CrossedRate, ...]:
+def crossed_rates(
+    found: FalseMatches, number: int, confidence: float = CONFIDENCE
+) -> tuple[CrossedRate, ...]:
     """The FMR of every pair of groups at the threshold of that number."""
     return tuple(
-        _crossed(found, number, one, other)
+        crossed_rate(found, number, one, other, confidence)
         for one in range(len(found.names))
         for other in range(one, len(found.names))
     )
 
 
-def _crossed(found: FalseMatches, number: int, one: int, other: int) -> CrossedRate:
+def crossed_rate(
+    found: FalseMatches, number: int, one: int, other: int, confidence: float = CONFIDENCE
+) -> CrossedRate:
     errors, trials = np.zeros((2, len(found.groups)))
     for mine, theirs in {(one, other), (other, one)}:
         rows = found.groups == mine
@@ -117,7 +128,8 @@ def _crossed(found: FalseMatches, number: int, one: int, other: int) -> CrossedR
         sums = (np.bincount(people, one).astype(np.float64) for one in (errors, trials))
         errors_of, trials_of = sums
         took_part, pairs = trials_of > 0, _pairs(found, one, other)
-        rate = clustered_rate(wrong, total, errors_of[took_part], trials_of[took_part], pairs)
+        mine = errors_of[took_part], trials_of[took_part]
+        rate = clustered_rate(wrong, total, *mine, pairs, confidence)
     return CrossedRate(found.names[one], found.names[other], total, wrong, rate)
 
 

@@ -1,7 +1,7 @@
 """The figures of a comparison: what every evaluation finds, and a report carries, unchanged."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from embedge.typed import Bound
 
@@ -23,6 +23,7 @@ __all__ = [
     "Share",
     "Side",
     "TarPoint",
+    "ThresholdsOn",
 ]
 
 ENOUGH = 30  # errors that a rate should rest on (the rule of 30)
@@ -30,6 +31,8 @@ ENOUGH = 30  # errors that a rate should rest on (the rule of 30)
 Share = Annotated[float, Bound(0, 1)]
 Cosine = Annotated[float, Bound(-1.001, 1.001)]
 Count = Annotated[int, Bound(0)]
+# on whom a threshold was set that judges, by the pictures of both
+ThresholdsOn = Literal["other people", "the same people", "not checked"]
 
 
 @dataclass(frozen=True, slots=True, order=True)

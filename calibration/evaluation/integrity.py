@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from embedge.runtime.picture.images import RgbImage
 from embedge.runtime.picture.skin import BLUER_THAN_SKIN, cheeks_of
 
 __all__ = [
+    "WORDS",
     "DataFault",
     "channel_faults",
     "contradicted_pairs",
@@ -25,6 +26,7 @@ __all__ = [
     "likely_same_people",
     "mislabelled",
     "repeated_pairs",
+    "threshold_set_here",
 ]
 
 # Beyond this share of strays the labels as a whole cannot be trusted
@@ -34,10 +36,17 @@ _BLIND = 0.10
 _SHOWN = 20
 # Beyond this share of repeated pairs the figures are of something else
 _AGAIN = 0.01
-_STRAY = (
-    "picture resembles another person more than its own",
-    "pictures resemble another person more than their own",
-)
+# What a model decides at a threshold, in the words for one and for several
+WORDS: Final = {
+    "mislabelled": (
+        "picture resembles another person more than its own",
+        "pictures resemble another person more than their own",
+    ),
+    "duplicate-subject": (
+        "pair of subjects matches like one person",
+        "pairs of subjects match like one person",
+    ),
+}
 _ROWS = 4096
 
 
@@ -58,6 +67,13 @@ def leaking_subjects(trained_on: Iterable[str], tested_on: Iterable[str]) -> lis
     one = "person of the test was trained or calibrated on"
     many = "people of the test were trained or calibrated on"
     return _finding("leaking-split", "error", (one, many), both)
+
+
+def threshold_set_here(pictures: Sequence[str]) -> list[DataFault]:
+    """Nothing else is spoilt: the threshold is left out, and all other figures need none."""
+    one = "picture set the threshold, which is not judged here"
+    many = "pictures set the threshold, which is not judged here"
+    return _finding("threshold-people", "warning", (one, many), pictures)
 
 
 def leaking_folds(
@@ -167,9 +183,9 @@ def mislabelled(
     examples = [f"{names[a]} resembles {names[b]}" for a, b in zip(strays, others)]
     judged = int((np.bincount(subjects)[subjects] > 1).sum())
     if len(strays) > _SHUFFLED * judged:
-        shuffled = f"{_STRAY[1]}: the labels look shuffled"
+        shuffled = f"{WORDS['mislabelled'][1]}: the labels look shuffled"
         return _finding("shuffled-labels", "error", (shuffled, shuffled), examples)
-    return _finding("mislabelled", "warning", _STRAY, examples)
+    return _finding("mislabelled", "warning", WORDS["mislabelled"], examples)
 
 
 def likely_same_people(
@@ -189,8 +205,7 @@ def likely_same_people(
         for a, b in zip(*np.nonzero(block >= typical)):
             if start + a < b:
                 found.append(f"{names[first[start + a]]} and {names[first[b]]}")
-    words = "pair of subjects matches like one person", "pairs of subjects match like one person"
-    return _finding("duplicate-subject", "warning", words, found)
+    return _finding("duplicate-subject", "warning", WORDS["duplicate-subject"], found)
 
 
 def _strays(

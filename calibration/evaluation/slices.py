@@ -1,7 +1,8 @@
 """Error rates of groups and conditions, from a file that labels people or pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
@@ -21,7 +22,16 @@ from embedge.calibration.rates import false_match_rate, false_non_match_rate
 from embedge.calibration.scores import Float32
 from embedge.errors import EmbedgeError
 
-__all__ = ["GroupLabels", "GroupRatio", "Slice", "Slices", "group_labels", "sliced"]
+__all__ = [
+    "GroupLabels",
+    "GroupRate",
+    "GroupRatio",
+    "Slice",
+    "Slices",
+    "group_labels",
+    "sliced",
+    "worst_beside_best",
+]
 
 _ABSENT: tuple[float | None, float | None, float | None] = (None, None, None)
 _RATES: Final[tuple[Literal["fmr", "fnmr"], ...]] = ("fmr", "fnmr")
@@ -160,25 +170,39 @@ def _slice(label: str, value: str, evidence: Evidence, threshold: float) -> Slic
 
 
 def _worst(parts: Sequence[_Part], label: str, rate: Literal["fmr", "fnmr"]) -> GroupRatio:
-    """The worst beside the best: of more groups more pairs could have been so by chance."""
     known = [
-        (found, part)
+        GroupRate(part.told.value, found, partial(part.interval, rate))
         for part in parts
         if part.told.label == label and (found := getattr(part.told, rate)) is not None
     ]
+    return worst_beside_best(label, rate, known)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRate:
+    """A group's rate, and its interval at any confidence."""
+
+    value: str
+    rate: float
+    interval: Callable[[float], Interval]
+
+
+def worst_beside_best(
+    label: str, rate: Literal["fmr", "fnmr"], known: Sequence[GroupRate]
+) -> GroupRatio:
+    """The worst beside the best: of more groups more pairs could have been so by chance."""
     if len(known) < 2:
         return GroupRatio(label, rate)
-    known.sort(key=lambda one: (one[0], one[1].told.value))
-    (least, best), (most, worst) = known[0], known[-1]
+    best, *_, worst = sorted(known, key=lambda one: (one.rate, one.value))
     confidence = 1 - (1 - CONFIDENCE) / (len(known) * (len(known) - 1) / 2)
     return GroupRatio(
         label,
         rate,
-        worst.told.value,
-        best.told.value,
-        most / least if least else None,
+        worst.value,
+        best.value,
+        worst.rate / best.rate if best.rate else None,
         ratio_at_least(
-            most, worst.interval(rate, confidence), least, best.interval(rate, confidence)
+            worst.rate, worst.interval(confidence), best.rate, best.interval(confidence)
         ),
     )
 

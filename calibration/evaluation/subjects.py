@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from embedge.calibration.evaluation.faces import CorruptRecord, Faces
 from embedge.calibration.evaluation.figures import Side
 from embedge.errors import EmbedgeError
 from embedge.runtime.bundle.bundle import Artifact, Bundle
@@ -17,7 +18,16 @@ from embedge.runtime.encoders.sessions import ort_session
 from embedge.runtime.picture.images import RgbImage
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["SET_ON", "STATED", "EvaluatedModel", "TakenModel", "opened_model", "pixel_digest"]
+__all__ = [
+    "SET_ON",
+    "STATED",
+    "EvaluatedModel",
+    "TakenModel",
+    "opened_model",
+    "pixel_digest",
+    "setting_pictures",
+]
+
 
 SET_ON = "threshold_pictures"  # of a bundle's extras
 
@@ -58,6 +68,21 @@ class TakenModel:
 def pixel_digest(picture: RgbImage) -> str:
     """The same in every file that holds these pixels."""
     return hashlib.sha256(picture.tobytes()).hexdigest()[:16]
+
+
+def setting_pictures(model: EvaluatedModel, faces: Faces) -> list[str]:
+    """Which of these pictures set the model's threshold, as far as its bundle tells."""
+    found: list[str] = []
+    if model.threshold is None or not model.set_on:
+        return found
+    for index in range(len(faces)):
+        try:
+            seen = pixel_digest(faces.read(index)) in model.set_on
+        except CorruptRecord:
+            continue
+        if seen:
+            found.append(faces.record_name(index))
+    return found
 
 
 def opened_model(

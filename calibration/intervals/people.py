@@ -9,6 +9,7 @@ more person loses everything, or gains everything.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +33,13 @@ class Mates:
     """
 
     owners: NDArray[np.int64]
-    comparisons: NDArray[np.float32]
-    weights: NDArray[np.float32]
+    comparisons: NDArray[np.float64]
+    weights: NDArray[np.float64]
 
     @classmethod
     def of(cls, subjects: NDArray[np.integer], seed: int = 0) -> "Mates":
         known, owners = np.unique(subjects, return_inverse=True)
-        counts = np.bincount(owners, minlength=len(known)).astype(np.float32)
+        counts = np.bincount(owners, minlength=len(known)).astype(np.float64)
         return cls(owners.astype(np.int64), counts, _weights(len(known), seed))
 
     @property
@@ -47,10 +48,10 @@ class Mates:
 
     def interval(self, rejected: int, confidence: float = CONFIDENCE) -> Interval:
         """Of the share of comparisons that are rejected, where the first so many were."""
-        wrong = np.bincount(self.owners[:rejected], minlength=self.people).astype(np.float32)
+        wrong = np.bincount(self.owners[:rejected], minlength=self.people)
         return self.shared(wrong, confidence)
 
-    def shared(self, wrong: NDArray[np.float32], confidence: float = CONFIDENCE) -> Interval:
+    def shared(self, wrong: NDArray[np.number[Any]], confidence: float = CONFIDENCE) -> Interval:
         """The same, from what each person adds to the errors: at most all of his comparisons."""
         side = (1 + confidence) / 2
         met, errors = self.weights[:, 1:] @ self.comparisons, self.weights[:, 1:] @ wrong
@@ -99,7 +100,8 @@ def _unmet(comparisons: NDArray[np.floating]) -> float:
     return float(comparisons.mean())
 
 
-def _weights(people: int, seed: int) -> NDArray[np.float32]:
+def _weights(people: int, seed: int) -> NDArray[np.float64]:
+    """Drawn in single precision, added up in double: every processor tells the same interval."""
     draws = int(np.clip(_CELLS // (people + 1), *_DRAWS))
     generator = np.random.default_rng(seed)
-    return generator.standard_exponential((draws, people + 1), np.float32)
+    return generator.standard_exponential((draws, people + 1), np.float32).astype(np.float64)

@@ -1,4 +1,7 @@
-"""Pictures that are one picture saved twice: free genuine pairs, or one face under two names."""
+"""Pictures that are one picture saved twice: free genuine pairs, or one face under two names.
+
+Lighter, of another contrast or mirrored, it is that picture still.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -17,6 +20,7 @@ __all__ = ["one_person", "saved_again"]
 _ALIKE = 0.995  # as a cosine: another quality or format of one file
 _GREYS = 2.0  # mean difference of two thumbnails; two photographs of one person differ by far more
 _CELLS = 8
+_CONTRAST = 40.0  # standard deviation of the grey of a face, more or less
 _UNUSUAL = 3  # times what half of the people have
 _SPOILS = 0.01  # of the genuine comparisons
 _SHOWN = 20
@@ -39,7 +43,8 @@ def saved_again(
 
     def copies(pairs: Int32) -> list[tuple[int, int]]:
         a, b = (thumbnails[np.searchsorted(rows, side)] for side in pairs.T)
-        near = np.abs(a - b).reshape(len(pairs), -1).mean(axis=1) <= _GREYS
+        apart = (np.abs(a - other).mean(axis=(1, 2)) for other in (b, b[:, :, ::-1]))
+        near = np.minimum(*apart) <= _GREYS
         return [(int(one), int(other)) for one, other in pairs[near]]
 
     found = []
@@ -73,7 +78,10 @@ def _examples(pairs: Sequence[tuple[int, int]], names: Sequence[str]) -> tuple[s
 
 
 def _thumbnail(picture: RgbImage) -> NDArray[np.float32]:
-    """Grey means of 8 x 8 parts."""
+    """Grey means of 8 x 8 parts, of one brightness and contrast whatever the light was."""
     grey = picture.mean(axis=2)
     parts = [np.array_split(half, _CELLS, axis=1) for half in np.array_split(grey, _CELLS, axis=0)]
-    return np.asarray([[part.mean() for part in row] for row in parts], np.float32)
+    means = np.asarray([[part.mean() for part in row] for row in parts], np.float32)
+    apart = means - means.mean()
+    scaled: NDArray[np.float32] = apart * (_CONTRAST / max(float(apart.std()), 1.0))
+    return scaled

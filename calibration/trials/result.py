@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from embedge.calibration.evaluation.figures import Acquisition, Comparison, Count, Side
+from embedge.calibration.evaluation.figures import (
+    Acquisition,
+    Comparison,
+    Count,
+    Side,
+    ThresholdsOn,
+)
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.calibration.evaluation.slices import Slices
 from embedge.calibration.identification import IdentificationRates
@@ -51,7 +57,10 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class ModelResult:
-    """A model by its bytes, where its contract was read, and what was measured."""
+    """A model by its bytes, where its contract was read, and what was measured.
+
+    `thresholds_on` says on whom its threshold was set, by the pictures that its bundle tells.
+    """
 
     side: Side
     sha256: str
@@ -61,6 +70,7 @@ class ModelResult:
     contract_from: str
     threshold: Threshold | None
     result: Evaluated
+    thresholds_on: ThresholdsOn = "not checked"
 
     @property
     def name(self) -> str:

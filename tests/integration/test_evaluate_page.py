@@ -12,7 +12,11 @@ from PIL import Image
 from tiny_bundles import face_like, tiny_bundle, tiny_contract, tiny_onnx
 from tiny_ijb import tiny_ijb
 
+from embedge.calibration.evaluation.subjects import SET_ON, pixel_digest
 from embedge.cli import main
+from embedge.errors import EmbedgeError
+from embedge.report.read import report_from_bytes
+from embedge.runtime.picture.images import rgb_from_picture
 
 PEOPLE, EACH = 12, 4
 
@@ -119,7 +123,7 @@ def test_what_nobody_checked_is_said(place: Path) -> None:
     words = page()
     assert "list of 1 name, 0 among these people" in words
     assert "not checked: leaks" not in words
-    assert "they were fixed beforehand, on other people" in words
+    assert "Not checked: whether they were fixed on other people than these." in words
 
 
 def test_figures_on_few_errors_are_greyed_and_their_line_is_named(place: Path) -> None:
@@ -232,3 +236,44 @@ def test_an_edited_verdict_is_refused(place: Path, capsys: pytest.CaptureFixture
     Path("policy.json").write_text('{"policy": "embedge.policy/2"}')
     assert main(["gate", "report/report.json", "--policy", "policy.json"]) == 2
     assert "says passed=True, but its value" in capsys.readouterr().err
+
+
+def known_by(names: list[str]) -> None:
+    """A bundle that tells which pictures set its threshold."""
+    digests = [pixel_digest(rgb_from_picture(Path("faces", name))) for name in names]
+    tiny_bundle(Path("told.embedge"), name="told", extras={SET_ON: digests})
+
+
+def test_a_threshold_that_was_set_on_these_pictures_is_not_judged_on_them(place: Path) -> None:
+    """A list of people trained on says nothing about those who set thresholds."""
+    Path("trained.txt").write_text("p99\n")
+    known_by(["p03/0.png", "p04/1.png"])
+    all_pairs("--trained-on", "trained.txt", "--eer-at-most", "1", model="told.embedge")
+    report = json.loads(Path("report/report.json").read_text())
+    assert report["evaluation"]["dataset"]["thresholds_on"] == "the same people"
+    assert [one.get("at_threshold") for one in report["evaluation"]["comparisons"]] == [None]
+    assert "2 pictures set the threshold, which is not judged here: p03/0.png; p04/1.png" in page()
+    assert "on other people" not in page()
+
+
+def test_other_people_are_claimed_only_where_pictures_were_compared(place: Path) -> None:
+    known_by(["p03/0.png"])
+    shutil.rmtree("faces/p03")
+    all_pairs("--eer-at-most", "1", model="told.embedge")
+    assert "fixed beforehand, on other people; the pictures of both were compared" in page()
+    path = Path("report/report.json")
+    text = path.read_text().replace("pictures that set its threshold were looked for", "")
+    path.write_text(text)
+    with pytest.raises(EmbedgeError, match="and nothing was compared"):
+        report_from_bytes(path.read_bytes())
+
+
+@pytest.mark.parametrize("name", ["accuracy: known", "faults: the data"])
+def test_a_report_whose_gate_was_removed_is_refused(name: str, place: Path) -> None:
+    all_pairs("--eer-at-most", "0.0001")
+    path = Path("report/report.json")
+    value = json.loads(path.read_text())
+    kept = [gate for gate in value["verdict"]["gates"] if gate["name"] != name]
+    value["verdict"] = {**value["verdict"], "gates": kept, "passed": all(g["passed"] for g in kept)}
+    with pytest.raises(EmbedgeError, match=f"the gate '{name}' is not among the others"):
+        report_from_bytes(json.dumps(value).encode())

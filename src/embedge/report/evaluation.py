@@ -8,7 +8,7 @@ from importlib.metadata import version
 import numpy as np
 
 from embedge.calibration.evaluation.faces import StampedFaces
-from embedge.calibration.evaluation.figures import Comparison
+from embedge.calibration.evaluation.figures import Comparison, ThresholdsOn
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.calibration.evaluation.slices import Slices
 from embedge.calibration.evaluation.worst import worst_pairs
@@ -16,6 +16,7 @@ from embedge.calibration.people.zoo import Zoo, zoo_of
 from embedge.calibration.scores import PairScores
 from embedge.calibration.trials.pairwise import Evidence
 from embedge.calibration.trials.result import EvaluatedData, EvaluationResult, ModelResult
+from embedge.report.gate.contradictions import THRESHOLD_LOOKED
 from embedge.report.gate.ends import Estimate, gate_of_estimate
 from embedge.report.model import (
     Dataset,
@@ -55,7 +56,9 @@ def report_from_evaluation(
     models, data = result.models, result.data
     gates = [_faults(data.findings, "the data", _looked_for(result))]
     seen = "labels were not checked" if _on_templates(result) else "shuffled labels were looked for"
-    gates += [_faults(model.result.findings, model.name, seen) for model in models]
+    for model in models:
+        looked = f"{seen}; {THRESHOLD_LOOKED}" if model.thresholds_on != "not checked" else seen
+        gates.append(_faults(model.result.findings, model.name, looked))
     gates += eer_gates(result, most_eer)
     dataset = Dataset(
         name=result.protocol.source or result.protocol.name,
@@ -63,7 +66,7 @@ def report_from_evaluation(
         identities=data.subjects,
         images=data.images,
         people=_people(data),
-        thresholds_on="other people" if _apart(data) else "not checked",
+        thresholds_on=_thresholds_on(models),
     )
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -144,6 +147,14 @@ def _looked_for(result: EvaluationResult) -> str:
     why = "the list of --trained-on names nobody here" if result.data.trained_on else ""
     leaks = f"; not checked: leaks, as {why or 'no --trained-on was given'}"
     return looked + ("" if result.data.trained_on_known else leaks)
+
+
+def _thresholds_on(models: Sequence[ModelResult]) -> ThresholdsOn:
+    """Of all models that bring a threshold: what is true of each of them."""
+    told = {model.thresholds_on for model in models if model.threshold is not None}
+    if "the same people" in told:
+        return "the same people"
+    return "other people" if told == {"other people"} else "not checked"
 
 
 def _apart(data: EvaluatedData) -> bool:

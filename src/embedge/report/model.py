@@ -15,6 +15,7 @@ from embedge.calibration.evaluation.figures import (
     Count,
     Share,
     Side,
+    ThresholdsOn,
 )
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.calibration.evaluation.slices import Slice
@@ -199,7 +200,6 @@ class Artifact:
 
 
 Skippable = Literal["engines", "cross-space"]
-ThresholdsOn = Literal["other people", "the same people", "not checked"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,9 @@ from embedge.cli.numbers import MARGIN
 from embedge.cli.proof.paper_options import (
     add_paper_options,
     file_paper,
+    found_words,
     require_measured_again,
+    require_own_page,
     stated_in,
 )
 
@@ -64,10 +66,12 @@ def _checked(options: argparse.Namespace) -> int:
     from embedge.progress import Progress
     from embedge.report.certificate.certificate import Certificate
     from embedge.report.certificate.certifying import certified
+    from embedge.report.certificate.page import certificate_page
 
     stated = stated_in(Certificate, options)
     measured = certified(_asked_by(stated, options), stated.command, Progress())
     require_measured_again(stated, measured, options.check)
+    require_own_page(stated, certificate_page, options.check)
     return 0 if stated.verdict.passed else 3
 
 
@@ -121,4 +125,6 @@ def _told(found: "Certificate") -> str:
             f" [{told.low:+.4f}, {told.high:+.4f}] against {chosen.replaced};"
             f" {one.backward.flips.people_losing} of {flips.people} people lose something"
         )
-    return "\n".join(lines)
+    if found.parties.left_out:
+        lines.append(f"not looked at: {', '.join(found.parties.left_out)}")
+    return "\n".join([*lines, *found_words(found.faces.findings)])

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from embedge.cli.proof.paper_options import (
     add_paper_options,
     file_paper,
+    found_words,
     require_measured_again,
+    require_own_page,
     stated_in,
 )
 
@@ -39,13 +41,14 @@ def run(options: argparse.Namespace) -> int:
     from embedge.optional import require
     from embedge.progress import Progress
     from embedge.report.dossier.dossier import Dossier
-    from embedge.report.dossier.filing import filed
+    from embedge.report.dossier.filing import filed, retold
     from embedge.report.dossier.page import dossier_page
 
     if options.check:
         stated = stated_in(Dossier, options)
         measured = filed(_asked_by(stated, options), stated.command, Progress())
-        require_measured_again(stated, measured, options.check)
+        require_measured_again(stated, retold(stated, measured), options.check)
+        require_own_page(stated, dossier_page, options.check)
         return 0
     require("jinja2", extra="export")
     found = filed(_asked(options), shlex.join(["embedge", *sys.argv[1:]]), Progress())
@@ -89,6 +92,7 @@ def _told(found: "Dossier") -> str:
         f"{found.system.side}: FMR {at.fmr.rate:.3g} [{at.fmr.low:.3g}, {at.fmr.high:.3g}],"
         f" FNMR {at.fnmr.rate:.3g} [{at.fnmr.low:.3g}, {at.fnmr.high:.3g}]"
         f" at {at.threshold.value:.4f}",
+        f"threshold: set for FMR {at.threshold.fmr_target:g}, from {at.threshold_from}",
         f"checklist: {of - found.missing} of {of} items told, {found.missing} missing",
     ]
     for one in found.shaped:
@@ -96,4 +100,4 @@ def _told(found: "Dossier") -> str:
         lines.append(f"{one.shape}: {one.status}{more}")
     for annex in found.annex:
         lines += [f"{ratio.words}" for ratio in annex.worst if ratio.words]
-    return "\n".join(lines)
+    return "\n".join([*lines, *found_words(found.faces.findings)])

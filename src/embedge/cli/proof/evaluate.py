@@ -300,14 +300,21 @@ def _one_measured(
     trial: "Trial",
     progress: "Progress",
 ) -> "tuple[ModelResult, Evidence | None]":
+    from dataclasses import replace
+
+    from embedge.calibration.evaluation.figures import ThresholdsOn
+    from embedge.calibration.evaluation.integrity import threshold_set_here
+    from embedge.calibration.evaluation.subjects import setting_pictures
     from embedge.calibration.trials.pairwise import RunOptions
     from embedge.calibration.trials.result import ModelResult
 
+    setting = setting_pictures(model, trial.faces)
+    known: ThresholdsOn = "other people" if model.set_on else "not checked"
     with (
         model.encoder as encoder,
         progress.task(f"embed with {side}", len(trial.faces)) as task,
     ):
-        threshold = model.threshold.value if model.threshold else None
+        threshold = model.threshold.value if model.threshold and not setting else None
         # the artifacts of a bundle share a contract, by which a cache names its chunks
         cache = options.cache and options.cache / model.digest
         rate = options.groups_fmr or GROUPS_FMR
@@ -322,7 +329,8 @@ def _one_measured(
             contract.digest,
             model.contract_from,
             model.threshold,
-            measured,
+            replace(measured, findings=(*measured.findings, *threshold_set_here(setting))),
+            "the same people" if setting else known,
         )
         return result, evidence
 

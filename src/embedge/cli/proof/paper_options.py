@@ -2,13 +2,25 @@
 
 import argparse
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedge.cli.numbers import FMR, SEED, SEVERAL, THREADS
 from embedge.printed import printable
 
-__all__ = ["add_paper_options", "file_paper", "require_measured_again", "signed_by", "stated_in"]
+__all__ = [
+    "add_paper_options",
+    "file_paper",
+    "found_words",
+    "require_measured_again",
+    "require_own_page",
+    "signed_by",
+    "stated_in",
+]
+
+if TYPE_CHECKING:
+    from embedge.calibration.evaluation.integrity import DataFault
 
 T = TypeVar("T")
 
@@ -42,6 +54,10 @@ def file_paper(paper: T, page: str, name: str, told: str, options: argparse.Name
         print(f"signed by key {key}")
 
 
+def found_words(findings: "Iterable[DataFault]") -> list[str]:
+    return [f"{one.severity}: {one.what}" for one in findings]
+
+
 def signed_by(paper: Path, options: argparse.Namespace) -> str | None:
     """The key that signed, where one was given."""
     from embedge.report.papers.paper import sign_paper
@@ -62,17 +78,44 @@ def stated_in(kind: type[T], options: argparse.Namespace) -> T:
     return paper_from_bytes(kind, data, where=options.check)
 
 
+def require_own_page(stated: Any, page: Callable[[Any], str], path: Path) -> None:
+    """The page beside a document says what its figures say, or nobody should read it."""
+    from importlib.metadata import version
+
+    from embedge.errors import EmbedgeError
+    from embedge.optional import available
+
+    beside = path.with_suffix(".html")
+    if not beside.is_file():
+        return
+    if stated.versions.get("embedge") != version("embedge") or not available("jinja2"):
+        print(f"{beside} was not compared: it takes the version that drew it, and extra export")
+    elif beside.read_bytes() != page(stated).encode():
+        raise EmbedgeError(
+            "E-PAPER-PAGE",
+            "the page is not the one that the figures beside it draw",
+            where=beside,
+            remedy="Read the JSON file; whoever gave you the page has changed it",
+        )
+
+
 def require_measured_again(stated: Any, measured: Any, path: Path) -> None:
     from embedge.errors import EmbedgeError
-    from embedge.report.papers.again import differing
+    from embedge.printed import counted
+    from embedge.report.papers.again import TURNED, measured_again
 
-    places = differing(stated, measured)
-    if not places:
-        print(f"every figure of {path} was measured again; its date, command and versions are told")
-        return
-    raise EmbedgeError(
-        "E-PAPER-DIFFERS",
-        f"{len(places)} entries are not what was measured again: {', '.join(places[:5])}",
-        where=path,
-        remedy="Do not rely on it; give the same files and faces, or ask who signed it",
-    )
+    found = measured_again(stated, measured)
+    if found.differing:
+        raise EmbedgeError(
+            "E-PAPER-DIFFERS",
+            f"{counted(len(found.differing), 'entry is', 'entries are')} not what was measured"
+            f" again: {', '.join(found.differing[:5])}",
+            where=path,
+            remedy="Do not rely on it; give the same files and faces, or ask who signed it",
+        )
+    print(f"every figure of {path} was measured again; its date, command and versions are told")
+    if found.turned:
+        print(
+            f"decisions that turned, at most {TURNED} a count, as another processor may turn them"
+            f" (stated → measured): {', '.join(found.turned)}"
+        )

@@ -7,6 +7,7 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.calibration.evaluation.figures import ThresholdsOn
 from embedge.calibration.evaluation.integrity import (
     DataFault,
     channel_faults,
@@ -18,7 +19,6 @@ from embedge.calibration.evaluation.subjects import pixel_digest
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.people.copies import saved_again
 from embedge.calibration.people.splits import Roles
-from embedge.report.model import ThresholdsOn
 from embedge.train.data import FaceSet
 
 __all__ = ["UNJUDGED", "faults_of", "picture_digests", "threshold_pictures", "thresholds_on"]

@@ -47,7 +47,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Parties:
-    """Which files were compared, each by its bytes."""
+    """Which files were compared, each by its bytes; artifacts of the bundle that were not."""
 
     bundle: Text
     bundle_manifest: Digest
@@ -55,6 +55,7 @@ class Parties:
     old: Side
     old_sha256: Digest
     old_contract_from: Text
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,13 @@ def certified(asked: Asked, command: str, progress: Progress) -> Certificate:
         old, source = _old_model(bundle, asked)
         manifest = hashlib.sha256(bundle.manifest).hexdigest()
         parties = Parties(
-            bundle.name, manifest, bundle.contract.space, old.side, old.digest, source
+            bundle.name,
+            manifest,
+            bundle.contract.space,
+            old.side,
+            old.digest,
+            source,
+            tuple(name for name in bundle.artifacts if name not in names),
         )
     new = [opened_model(f"{asked.bundle}:{name}", threads=asked.threads) for name in names]
     for model in new:

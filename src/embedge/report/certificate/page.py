@@ -17,11 +17,12 @@ def certificate_page(found: Certificate) -> str:
     verdict = verdict_words(found.verdict, shown="Shown", missed="Not shown")
     return rendered(
         "certificate.html",
-        page_title=f"{verdict['word']}: {found.parties.bundle} without re-enrolment",
+        page_title=f"{verdict['word']}: {_what(found)} without re-enrolment",
         certificate=found,
         created=date_text(found.created),
         digest=sha256_of(found),
         verdict=verdict,
+        what=_what(found),
         claim=_claim(found),
         worst=_worst(found),
         fmr=rate_text(found.claim.fmr),
@@ -35,6 +36,13 @@ def certificate_page(found: Certificate) -> str:
     )
 
 
+def _what(found: Certificate) -> str:
+    """Nothing is claimed of an artifact that was not looked at."""
+    if not found.parties.left_out:
+        return found.parties.bundle
+    return " and ".join(str(one.side) for one in found.artifacts)
+
+
 def _claim(found: Certificate) -> str:
     against = {
         "asymmetric": "enrolling everybody again with the new model",
@@ -42,7 +50,7 @@ def _claim(found: Certificate) -> str:
     }[found.claim.criterion]
     margin = value_text(100 * found.claim.margin, "points")
     return (
-        f"People enrolled by {found.parties.old} may be compared by {found.parties.bundle} without"
+        f"People enrolled by {found.parties.old} may be compared by {_what(found)} without"
         f" enrolling again, and lose at most {margin} of TAR against {against}."
     )
 

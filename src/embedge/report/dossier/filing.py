@@ -43,7 +43,7 @@ from embedge.report.papers.faces import (
 )
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["Asked", "filed", "read_statement"]
+__all__ = ["Asked", "filed", "read_statement", "retold"]
 
 _PACKAGES = ("embedge", "numpy", "onnxruntime")
 _FMRS = (1e-2, 1e-3, 1e-4, 1e-5)
@@ -125,6 +125,18 @@ def filed(asked: Asked, command: str, progress: Progress) -> Dossier:
         shaped=shaped_verdicts(at),
         versions={name: version(name) for name in _PACKAGES},
     )
+
+
+def retold(stated: Dossier, measured: Dossier) -> Dossier:
+    """What was measured, its checklist in the sentences that the stated figures have.
+
+    So whoever compares both holds figures against figures, and each sentence against its own.
+    """
+    answers = _answers(
+        stated.system, stated.faces, stated.operation, stated.comparison, stated.annex
+    )
+    known = {one.item: one.answer for one in measured.checklist if one.item in STATED}
+    return replace(measured, checklist=checklist(answers, known))
 
 
 def _judged(

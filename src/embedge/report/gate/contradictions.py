@@ -9,8 +9,13 @@ from embedge.report.gate.curves import denied
 from embedge.report.gate.measured import measured_of
 from embedge.report.model import Dataset, Gate, Report
 
-__all__ = ["contradictions"]
+__all__ = ["THRESHOLD_LOOKED", "contradictions"]
 
+# in the words of a gate: whoever says on whom thresholds were set has looked
+THRESHOLD_LOOKED = "pictures that set its threshold were looked for"
+
+# what every run asks of its student
+_PROOF = ("held-out people", "equal error rate", "thresholds", "thresholds hold")
 _ROUNDED = 1e-6
 _LIMITS = {"%": (0.0, 100.0), "points": (-100.0, 100.0)}  # of values and of bounds
 _ELSE = 1e6  # no cosine, no count of faults and no ratio comes near
@@ -29,6 +34,7 @@ def contradictions(report: Report) -> list[str]:
         *_people(report),
         *_figures(report),
         *_faults(report),
+        *_removed(report),
     ]
 
 
@@ -148,10 +154,8 @@ def _people(report: Report) -> Iterator[str]:
 
 
 def _checked(data: Dataset, gates: Sequence[Gate]) -> Iterator[str]:
-    """Whoever says that people were compared set thresholds on some, or held a list of names."""
-    looked = any(
-        gate.name == "faults: the data" and "not checked: leaks" not in gate.what for gate in gates
-    )
+    """Whoever says that people were compared set thresholds on some, or looked for pictures."""
+    looked = any(THRESHOLD_LOOKED in gate.what for gate in gates)
     if data.thresholds_on != "not checked" and not data.threshold_identities and not looked:
         yield f"thresholds are of {data.thresholds_on}, and nothing was compared"
 
@@ -173,6 +177,27 @@ def _faults(report: Report) -> Iterator[str]:
                 yield f"gate '{gate.name}' {counts}"
     if merged and counted["held-out people"] and report.verdict.passed:
         yield "a merged report with faults of the data has passed"
+
+
+def _removed(report: Report) -> Iterator[str]:
+    """Whoever has gates has all of their kind: none was dropped because it failed."""
+    gates = {gate.name.partition(" (")[0] for gate in report.verdict.gates}
+    alone = {one.gallery for one in report.comparisons if one.gallery == one.probe}
+    asked = list[str]()
+    if gates & set(_PROOF):
+        asked += _PROOF
+        asked += [f"{one.artifact} accuracy" for one in sorted(alone) if _narrower(one)]
+    if any(name.startswith(("faults: ", "accuracy: ")) for name in gates):
+        tested = report.evaluation.tested if report.evaluation else ()
+        asked += ["faults: the data", *(f"faults: {one.side}" for one in tested)]
+        asked += [f"accuracy: {one.side}" for one in tested if one.side in alone]
+    for name in asked:
+        if name not in gates:
+            yield f"the gate '{name}' is not among the others of its kind"
+
+
+def _narrower(side: Side) -> bool:
+    return side.model == "student" and side.artifact not in (None, "fp32")
 
 
 def _errors(findings: Sequence[DataFault]) -> int:

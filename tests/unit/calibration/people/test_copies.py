@@ -1,6 +1,7 @@
 """One picture saved twice is told, and so is one person who supplies most comparisons."""
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -37,6 +38,30 @@ def test_another_quality_of_one_file_is_a_copy_and_a_likeness_is_none(
     (found,) = saved_again(names, pairs_within(rows, labels), images.__getitem__)
     assert (found.code, found.severity, found.count) == (code, "error", 1)
     assert found.examples == ("0.png = 1.png",) or found.examples == ("1.png = 0.png",)
+
+
+def lighter(image: np.ndarray) -> np.ndarray:
+    return np.clip(image.astype(int) // 2 + 60, 0, 255).astype(np.uint8)
+
+
+def darker(image: np.ndarray) -> np.ndarray:
+    return (image * 0.6).astype(np.uint8)
+
+
+def mirrored(image: np.ndarray) -> np.ndarray:
+    return image[:, ::-1]
+
+
+@pytest.mark.parametrize("changed", [lighter, darker, mirrored])
+def test_in_another_light_or_mirrored_it_is_that_picture_still(
+    changed: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    first = picture()
+    images = [first, again(changed(first)), picture(), picture()]
+    rows = np.repeat(np.eye(2, 8, dtype=np.float32), 2, 0)
+    names = [f"{number}.png" for number in range(4)]
+    (found,) = saved_again(names, pairs_within(rows, [0, 0, 1, 1]), images.__getitem__)
+    assert (found.code, found.count) == ("copied-picture", 1)
 
 
 def test_one_person_with_most_comparisons_is_told() -> None:

@@ -75,6 +75,8 @@ def test_what_each_takes(kind: numbers.Number, taken: list[str], refused: list[s
 @pytest.mark.parametrize(
     "typed",
     [
+        "evaluate --models a.onnx --all-pairs --root f --fmrs 0",
+        "evaluate --models a.onnx --all-pairs --root f --fmrs 0.1 nan",
         "bundle a.onnx --faces f --fmr nan",
         "bundle a.onnx --faces f --seed -1",
         "bundle a.onnx --faces f --std 1e-45",
@@ -87,6 +89,7 @@ def test_what_each_takes(kind: numbers.Number, taken: list[str], refused: list[s
 def test_a_command_says_it_in_one_line(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(typed.split())
-    *_, option, value = typed.split()
+    option = [word for word in typed.split() if word.startswith("--")][-1]
+    value = typed.split()[-1]
     assert stopped.value.code == 2
     assert f"error: argument {option}: {value} is not a" in capsys.readouterr().err

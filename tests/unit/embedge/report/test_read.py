@@ -282,3 +282,15 @@ def test_what_the_figures_deny_each_other_is_refused(
     forge(value)
     with pytest.raises(EmbedgeError, match=complaint):
         report_from_json(value)
+
+
+@pytest.mark.parametrize("name", ["equal error rate", "thresholds hold", "int8-cpu accuracy"])
+def test_a_gate_that_was_removed_is_missed_among_its_kind(sample: Report, name: str) -> None:
+    """A failed one would be dropped so; a report without any claims nothing, and says that."""
+    value = plain(sample)
+    gates = value["verdict"]["gates"]
+    value["verdict"]["gates"] = [gate for gate in gates if gate["name"] != name]
+    assert len(value["verdict"]["gates"]) == len(gates) - 1
+    value["verdict"]["passed"] = all(gate["passed"] for gate in value["verdict"]["gates"])
+    with pytest.raises(EmbedgeError, match=f"the gate '{name}' is not among the others"):
+        report_from_json(value)

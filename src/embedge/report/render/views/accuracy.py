@@ -58,7 +58,7 @@ def accuracy_view(report: Report) -> dict[str, Any] | None:
 
 _DECIDED = {
     "other people": "The thresholds came with the artifacts: they were fixed beforehand, on other"
-    " people; the people of both were compared.",
+    " people; the pictures of both were compared.",
     "the same people": "The thresholds were fixed on people who are judged here too: these rates"
     " flatter them.",
     "not checked": "The thresholds came with the artifacts. Not checked: whether they were fixed on"

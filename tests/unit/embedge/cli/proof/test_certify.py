@@ -22,7 +22,7 @@ from embedge.cli import main
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, sha256_json
 from embedge.report.certificate.certificate import Certificate, verdict_of
-from embedge.report.papers.paper import paper_from_bytes
+from embedge.report.papers.paper import paper_from_bytes, sign_paper
 from embedge.runtime.bundle.signing_keys import new_signing_key
 
 Told = pytest.CaptureFixture[str]
@@ -188,6 +188,45 @@ class TestFrauds:
         said = capsys.readouterr().err
         assert "E-PAPER-DIFFERS" in said
         assert "paragon.tar.low" in said
+
+    def test_an_edited_page_beside_figures_that_hold(
+        self, made: Path, signed: Path, tmp_path: Path, capsys: Told
+    ) -> None:
+        copy = Path(shutil.copytree(signed, tmp_path / "copy"))
+        page = copy / "certificate.html"
+        page.write_text(page.read_text().replace("30 people judged", "3,000 people judged"))
+        trust = ["--trust", str(signed / "vendor.pem.pub")]
+        assert certify(made, "--check", str(copy / "certificate.json"), *trust) == 2
+        assert "E-PAPER-PAGE" in capsys.readouterr().err
+
+    def test_only_the_good_artifact_by_a_lucky_seed(
+        self, made: Path, tmp_path: Path, capsys: Told
+    ) -> None:
+        """It is certified, of that artifact, and both are said."""
+        certify(made, "--out", str(tmp_path), "--artifacts", "fp16", "--seed", "7")
+        assert "not looked at: fp32, int8" in capsys.readouterr().out
+        assert read(tmp_path).parties.left_out == ("fp32", "int8")
+        page = (tmp_path / "certificate.html").read_text()
+        assert "may be compared by door fp16 without enrolling again" in page
+        assert "Not looked at of this bundle: fp32, int8." in page
+        assert "drawn with seed 7, which was asked for" in page
+
+    def test_another_bundle_is_not_the_one_of_the_certificate(
+        self, made: Path, signed: Path, tmp_path: Path, capsys: Told
+    ) -> None:
+        other = student_bundle(tmp_path / "door.embedge", away=0.11)
+        assert certify(made, "--check", str(signed / "certificate.json"), bundle=other) == 2
+        assert "E-PAPER-DIFFERS" in capsys.readouterr().err
+
+    def test_signed_with_a_key_that_was_made_for_it(
+        self, made: Path, signed: Path, tmp_path: Path, capsys: Told
+    ) -> None:
+        copy = Path(shutil.copytree(signed, tmp_path / "copy"))
+        new_signing_key(tmp_path / "mine.pem")
+        sign_paper(copy / "certificate.json", tmp_path / "mine.pem")
+        trust = ["--trust", str(signed / "vendor.pem.pub")]
+        assert certify(made, "--check", str(copy / "certificate.json"), *trust) == 2
+        assert "E-SIGNATURE" in capsys.readouterr().err
 
     def test_edited_embeddings_are_not_what_is_measured_again(
         self, made: Path, tmp_path: Path, capsys: Told

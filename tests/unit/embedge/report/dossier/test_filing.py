@@ -1,27 +1,33 @@
 """Every figure of a dossier against plain loops, and the fraud of a threshold from the test."""
 
-import itertools
 import json
+import re
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dossier_oracle import filed as oracle_of
+from dossier_oracle import findings, set_on
 from enrolled_people import DIM, FMR, enrolled_people, people_in
-from paper_oracle import crossed, impostor_interval, proportion
+from paper_oracle import figures
 from PIL import Image
 from tiny_bundles import tiny_contract
 
+from embedge.calibration.evaluation.embed import Embedded
 from embedge.calibration.evaluation.subjects import SET_ON, pixel_digest
 from embedge.calibration.pairs import pairs_within
-from embedge.calibration.people.splits import split_subjects
 from embedge.calibration.protocols.folders import people_in_folders
 from embedge.calibration.thresholds import threshold_at
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
+from embedge.report.dossier import filing
 from embedge.report.dossier.dossier import Dossier
-from embedge.report.dossier.filing import Asked, filed, read_statement
+from embedge.report.dossier.filing import Asked, filed, read_statement, retold
+from embedge.report.papers.again import measured_again
+from embedge.report.papers.faces import embed_all
 from embedge.runtime import Artifact, write_bundle
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.runtime.picture.images import rgb_from_picture
@@ -29,6 +35,8 @@ from embedge.runtime.threshold import Threshold
 from embedge.typed import Mistakes, plain, structured
 
 QUIET = Progress(quiet=True)
+SINGLE = 1e-6  # a threshold is a score, in single precision
+SCORE = re.compile(r"threshold(\.value)?(\[\d+\])?$")
 
 
 @pytest.fixture(scope="module")
@@ -40,95 +48,62 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def both(made: Path) -> tuple[Dossier, np.ndarray, list[int]]:
-    """The dossier, and the judged people's rows, embedded here."""
-    groups = made / "groups.tsv"
-    found = filed(Asked(str(made / "teacher.onnx"), made / "faces", groups, fmr=FMR), "", QUIET)
-    rows, labels = embedded_here(made)
-    judged = split_subjects(labels, 0)[1]
-    return found, rows[judged], labels[judged].tolist()
+def spoilt(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same people; one picture of seven of them cannot be read."""
+    folder = tmp_path_factory.mktemp("spoilt")
+    shutil.copytree(made, folder, dirs_exist_ok=True)
+    for person in range(0, 60, 9):
+        (folder / "faces" / f"p{person:03d}" / f"p{person:03d}_1.png").write_bytes(
+            b"broken %d" % person
+        )
+    return folder
 
 
-def embedded_here(made: Path, model: str = "teacher.onnx") -> tuple[np.ndarray, np.ndarray]:
-    faces, labels = people_in_folders(made / "faces", per_person=8, at_least=2)
-    crops = np.stack([rgb_from_picture(made / "faces" / name) for name in faces.names])
+@pytest.fixture(scope="module")
+def both(spoilt: Path) -> tuple[Dossier, dict]:
+    """What is stated, and beside it what plain loops find."""
+    groups = spoilt / "groups.tsv"
+    asked = Asked(str(spoilt / "teacher.onnx"), spoilt / "faces", groups, fmr=FMR)
+    rows, labels, tried = embedded_here(spoilt)
+    drawn = np.random.default_rng(0).permutation(60)
+    first = np.isin(labels, drawn[:30])
+    others, judged = labels[first].tolist(), labels[~first].tolist()
+    threshold = set_on(rows[first], others, FMR)
+    named = ["ab"[person % 2] for person in judged]
+    told = oracle_of(rows[~first], judged, tried, threshold, named)
+    told["faces"]["findings"] = findings(rows, labels.tolist())
+    return filed(asked, "", QUIET), told
+
+
+def embedded_here(
+    made: Path, model: str = "teacher.onnx"
+) -> tuple[np.ndarray, np.ndarray, list[tuple[int, bool]]]:
+    """Rows, whose they are, and of every picture whose it is and whether it cannot be read."""
+    crops, labels, tried = [], [], []
+    for number, person in enumerate(sorted((made / "faces").iterdir())):
+        for path in sorted(person.iterdir()):
+            tried.append((number, path.read_bytes().startswith(b"broken")))
+            if not tried[-1][1]:
+                crops.append(rgb_from_picture(path))
+                labels.append(number)
     with OrtEncoder(made / model, threads=1) as encoder:
-        raw = encoder.features(crops).astype(np.float64)
-    return np.float32(raw / np.linalg.norm(raw, axis=1, keepdims=True)), labels
+        raw = encoder.features(np.stack(crops)).astype(np.float64)
+    rows = np.float32(raw / np.linalg.norm(raw, axis=1, keepdims=True))
+    return rows, np.array(labels), tried
 
 
-def split(rows: np.ndarray, labels: list[int]) -> tuple[list[float], list[tuple[int, float]]]:
-    impostor, genuine = [], []
-    for a, b in itertools.combinations(range(len(labels)), 2):
-        cosine = float(np.dot(rows[a].astype(float), rows[b].astype(float)))
-        if labels[a] == labels[b]:
-            genuine.append((labels[a], cosine))
-        else:
-            impostor.append(cosine)
-    return impostor, genuine
-
-
-def test_the_rates_at_the_threshold(both) -> None:
-    found, rows, labels = both
-    at, limit = found.operation, found.operation.threshold.value
-    impostor, genuine = split(rows, labels)
-    wrong = sum(score > limit for score in impostor)
-    marks = [(person, score <= limit) for person, score in genuine]
-    assert (found.comparison.impostor, found.comparison.genuine) == (len(impostor), len(genuine))
-    assert (at.false_matches, at.rejected) == (wrong, sum(bad for _, bad in marks))
-    low, high, _ = impostor_interval(pairs_within(rows, labels), limit)
-    told = (at.fmr.rate, at.fmr.low, at.fmr.high, at.fmr_upper)
-    assert told == pytest.approx((wrong / len(impostor), low, high, high), abs=1e-12)
-    rejected = proportion(marks)
-    assert (at.fnmr.rate, at.fnmr.low, at.fnmr.high) == pytest.approx(rejected, abs=1e-12)
-    nobody = proportion([(person, False) for person in np.repeat(range(60), 3).tolist()])
-    fta = found.faces.fta
-    assert (fta.rate, fta.low, fta.high) == pytest.approx(nobody, abs=1e-12)
-    assert at.far == pytest.approx(wrong / len(impostor), abs=1e-12)
-    assert at.frr == pytest.approx(rejected[0], abs=1e-12)
-    assert at.frr_upper == pytest.approx(1 - (1 - nobody[2]) * (1 - rejected[2]), abs=1e-12)
-
-
-def test_tar_and_equal_error_on_the_people_themselves(both) -> None:
-    found, rows, labels = both
-    impostor, genuine = split(rows, labels)
-    impostor.sort(reverse=True)
-    for point in found.comparison.tar:
-        if point.tar is None:
-            assert len(set(labels)) < point.needs
-            continue
-        limit = impostor[int(point.fmr * len(impostor))] + 1e-9
-        accepted = sum(score > limit for _, score in genuine) / len(genuine)
-        assert point.tar == pytest.approx(accepted, abs=1e-12)
-    rates = []
-    for limit in [*impostor, *(score for _, score in genuine)]:
-        fmr = sum(score > limit + 1e-9 for score in impostor) / len(impostor)
-        fnmr = sum(score <= limit + 1e-9 for _, score in genuine) / len(genuine)
-        rates.append((abs(fmr - fnmr), (fmr + fnmr) / 2))
-    assert found.comparison.eer is not None
-    nearest = min(rates)[0]
-    best = [rate for apart, rate in rates if apart < nearest + 1e-12]
-    assert any(found.comparison.eer.rate == pytest.approx(rate, abs=1e-12) for rate in best)
-
-
-def test_the_annex(both) -> None:
-    found, rows, labels = both
-    (annex,) = found.annex
-    named = ["ab"[person % 2] for person in labels]
-    limit = float(np.float32(found.operation.threshold.value))
-    for cell in annex.crossed:
-        told = crossed(rows, labels, named, cell.one, cell.other, limit)
-        assert (cell.comparisons, cell.false_matches) == told[:2]
-        assert cell.fmr is not None
-        assert (cell.fmr.rate, cell.fmr.low, cell.fmr.high) == pytest.approx(told[2:], abs=1e-12)
-    fmr = next(ratio for ratio in annex.worst if ratio.rate == "fmr")
-    rates = sorted((g.fmr.rate, g.value) for g in annex.groups if g.fmr)
-    assert (fmr.best, fmr.worst) == (rates[0][1], rates[-1][1])
-    assert fmr.ratio == pytest.approx(rates[-1][0] / rates[0][0], abs=1e-12)
+def test_every_figure_and_none_left_out(both: tuple[Dossier, dict]) -> None:
+    stated, oracle = (dict(figures(one)) for one in (plain(both[0]), both[1]))
+    asked = {"faces.per_person", "faces.seed"}
+    assert stated.keys() - asked == oracle.keys()
+    assert len(oracle) > 900
+    for place, value in oracle.items():
+        near = SINGLE if SCORE.search(place) else 1e-12
+        assert stated[place] == pytest.approx(value, abs=near), place
 
 
 def test_the_checklist_says_what_is_missing(both) -> None:
-    found, _, _ = both
+    found, _ = both
     missing = {entry.item for entry in found.checklist if entry.status == "missing"}
     assert {"separation", "population", "tester"} <= missing
     assert not {"matching", "curve", "groups"} & missing
@@ -165,11 +140,64 @@ def bundle_with(made: Path, folder: Path, threshold: Threshold) -> str:
 
 
 def threshold_of(folder: Path, dataset: str) -> Threshold:
-    rows, labels = embedded_here(
-        folder, "../teacher.onnx" if folder.name == "other" else "teacher.onnx"
-    )
+    model = "../teacher.onnx" if folder.name == "other" else "teacher.onnx"
+    rows, labels, _ = embedded_here(folder, model)
     found = threshold_at(pairs_within(rows, labels), FMR, dataset=dataset, model="m")
     assert isinstance(found, Threshold)
+    return found
+
+
+@pytest.fixture(scope="module")
+def twice(made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Dossier, Dossier]:
+    """On another processor, whose last digits differ: a threshold lies on one of the scores."""
+    rows, labels, _ = embedded_here(made)
+    on_a_score = float(pairs_within(rows, labels).tail[-40])
+    threshold = replace(threshold_of(made, "others"), value=on_a_score, subjects=77)
+    bundle = bundle_with(made, tmp_path_factory.mktemp("on"), threshold)
+    asked = Asked(bundle, made / "faces", made / "groups.tsv")
+    stated = filed(asked, "", QUIET)
+    with pytest.MonkeyPatch.context() as patch:
+        for seed in range(9):
+            patch.setattr(filing, "embed_all", partial(shaken, seed))
+            measured = filed(asked, "", QUIET)
+            if measured.operation.false_matches != stated.operation.false_matches:
+                return stated, measured
+    raise AssertionError("nothing turned")
+
+
+class TestMeasuredAgain:
+    def test_decisions_that_turned_are_told_and_nothing_differs(self, twice) -> None:
+        stated, measured = twice
+        found = measured_again(stated, retold(stated, measured))
+        assert found.differing == []
+        assert any(one.startswith("operation.false_matches") for one in found.turned)
+        assert stated.checklist != measured.checklist
+
+    def test_a_sentence_that_says_other_figures_is_an_edit(self, twice) -> None:
+        stated, measured = twice
+        place, entry = next(
+            (number, one) for number, one in enumerate(stated.checklist) if one.item == "matching"
+        )
+        lines = list(stated.checklist)
+        lines[place] = replace(entry, answer="0 false matches, 0 false non-matches")
+        edited = replace(stated, checklist=tuple(lines))
+        found = measured_again(edited, retold(edited, measured))
+        assert found.differing == [f"checklist[{place}].answer"]
+
+    def test_a_worst_group_that_its_groups_do_not_have_is_refused(self, twice) -> None:
+        value = json.loads(json.dumps(plain(twice[0])))
+        value["annex"][0]["worst"][0]["ratio"] = 1.0
+        with pytest.raises(Mistakes, match="worst FMR of kind is not that of its groups"):
+            structured(Dossier, value)
+
+
+def shaken(seed: int, *asked: object) -> list[Embedded]:
+    """As another processor embeds: the same but for the last digits."""
+    random, found = np.random.default_rng(seed), []
+    for view in embed_all(*asked):
+        rows = view.embeddings + 2e-7 * random.normal(size=view.embeddings.shape)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        found.append(replace(view, embeddings=rows.astype(np.float32)))
     return found
 
 
@@ -198,7 +226,7 @@ def test_a_threshold_of_other_people_is_taken_and_everybody_judged(
     assert "the bundle" in found.operation.threshold_from
 
 
-def set_on(made: Path, folder: Path, people: list[str], threshold: Threshold) -> str:
+def known_by(made: Path, folder: Path, people: list[str], threshold: Threshold) -> str:
     """The bundle with the digests of the pictures of those who set its threshold."""
     faces, _ = people_in_folders(made / "faces")
     theirs = [n for n, name in enumerate(faces.names) if name.split("/")[0] in people]
@@ -218,14 +246,14 @@ def set_on(made: Path, folder: Path, people: list[str], threshold: Threshold) ->
 def test_whoever_set_the_threshold_is_left_out_and_that_is_said(made: Path, tmp_path: Path) -> None:
     threshold = replace(threshold_of(made, "others"), subjects=20, impostors=99)
     some = [f"p{number:03d}" for number in range(20)]
-    found = filed(Asked(set_on(made, tmp_path, some, threshold), made / "faces"), "", QUIET)
+    found = filed(Asked(known_by(made, tmp_path, some, threshold), made / "faces"), "", QUIET)
     assert (found.faces.people, found.comparison.subjects) == (40, 40)
     assert "20 of these people set it and are left out" in found.operation.threshold_from
     everybody = [f"p{number:03d}" for number in range(60)]
     (tmp_path / "all").mkdir()
     with pytest.raises(EmbedgeError, match="E-THRESHOLD-PEOPLE"):
         filed(
-            Asked(set_on(made, tmp_path / "all", everybody, threshold), made / "faces"), "", QUIET
+            Asked(known_by(made, tmp_path / "all", everybody, threshold), made / "faces"), "", QUIET
         )
 
 
