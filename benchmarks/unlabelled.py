@@ -51,12 +51,12 @@ def main() -> None:
         result = compare_methods(run, recipe, [recipe.distill.method], range(options.seeds))
         trained = _trainings(options.out / "students", recipe)
     print(table(result, recipe.evaluate.gate_fmr))
-    data, teacher = result["recipe"]["data"], result["recipe"]["teacher"]
+    data, teacher = result.recipe["data"], result.recipe["teacher"]
     data["source"], data["extra"] = "lfw-dev", ["utk"]
     teacher["file"] = Path(teacher["file"]).name
     told = {"minutes": options.minutes, "pictures_of_utk": options.pictures or "all"}
     told |= {"kernels": prepared(), "trainings": trained, "wall_s": time.monotonic() - began}
-    write_result("methods-unlabelled", {"provenance": facts, **told, **result})
+    write_result("methods-unlabelled", {"provenance": facts, **told, **result.to_json()})
 
 
 def _said(options: argparse.Namespace) -> str:

@@ -10,6 +10,7 @@ from embedge.bench.results import Latency
 from embedge.doctor.jetson import jetson
 from embedge.export.engines.check import EngineCheck
 from embedge.report.device import now, space_of
+from embedge.report.gate.measurand import Measurand
 from embedge.report.model import Artifact, Gate, Provenance, Report, Verdict
 from embedge.runtime.bundle.bundle import Artifact as Graph
 from embedge.runtime.bundle.bundle import Bundle
@@ -59,7 +60,8 @@ def _artifact(name: str, file: str, graph: Graph, card: EngineCard, check: Engin
 
 def _gate(name: str, check: EngineCheck) -> Gate:
     what = "lowest cosine between the engine and its ONNX graph"
-    return Gate.of(f"engine parity {name}", what, check.parity.min, check.bound, "min")
+    measures = Measurand("cosine-min", name)
+    return Gate.of(measures, f"engine parity {name}", what, check.parity.min, check.bound, "min")
 
 
 def _latency(card: EngineCard, check: EngineCheck) -> Latency:

@@ -14,6 +14,7 @@ from embedge.calibration.intervals.lead import TarOfPeople, tar_of_people
 from embedge.calibration.people.splits import RULES, roles_of
 from embedge.calibration.rates import EqualError, OperatingPoint, equal_error, operating_point
 from embedge.calibration.scores import PairScores
+from embedge.pipeline.compare.result import Rates
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.students import load_student
@@ -21,13 +22,9 @@ from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.runtime.encoders import unit_rows
 from embedge.train.data import FaceSet
 from embedge.train.embed import embed_faces
+from embedge.typed import plain, structured
 
-__all__ = ["METRICS", "Judge", "Rounds", "rounds_of"]
-
-METRICS = {
-    "cross-space": "teacher's gallery, student's probe",
-    "student": "student's gallery, student's probe",
-}
+__all__ = ["Judge", "Rounds", "rounds_of"]
 
 # By metric and FMR; a round of the bootstrap has the same people in all
 Rounds = dict[str, TarOfPeople]
@@ -48,12 +45,13 @@ class Judge:
     held_out: Stage
     watched: bool
 
-    def teacher(self, stage: Stage) -> dict[str, Any]:
+    def teacher(self, stage: Stage) -> Rates:
         def work(_: Path) -> dict[str, Any]:
             taught, labels = self._taught(stage), self.labels()
-            return self._rates(scores_of(taught, taught, labels))
+            return plain(self._rates(scores_of(taught, taught, labels)))  # type: ignore[no-any-return]
 
-        return self.run.stage("judged-teacher", self._inputs(), [self.held_out, stage], work).facts
+        judged = self.run.stage("judged-teacher", self._inputs(), [self.held_out, stage], work)
+        return structured(Rates, judged.facts)
 
     def student(self, name: str, recipe: Recipe, student: Stage, teacher: Stage) -> Stage:
         def work(folder: Path) -> dict[str, Any]:
@@ -65,7 +63,7 @@ class Judge:
                 for metric, gallery in (("student", mine), ("cross-space", taught))
             }
             save_file(self._rounds(scores), folder / _ROUNDS)
-            return {metric: known and self._rates(known) for metric, known in scores.items()}
+            return {metric: known and plain(self._rates(known)) for metric, known in scores.items()}
 
         after = [self.held_out, student, teacher]
         return self.run.stage(f"judged-{name}", {**self._inputs(), "rounds": 2}, after, work)
@@ -108,16 +106,16 @@ class Judge:
                     found |= {f"{metric}/{fmr:g}/{name}": getattr(one, name) for name in _KEPT}
         return found
 
-    def _rates(self, scores: PairScores) -> dict[str, Any]:
+    def _rates(self, scores: PairScores) -> Rates:
         points = {f"{fmr:g}": operating_point(scores, fmr) for fmr in self.recipe.evaluate.fmrs}
         equal = equal_error(scores)
-        return {
-            "tar": {k: p.tar if isinstance(p, OperatingPoint) else None for k, p in points.items()},
-            "eer": equal.rate if isinstance(equal, EqualError) else None,
-            "genuine": len(scores.genuine),
-            "impostor": scores.impostors,
-            "people": len(np.unique(scores.genuine_subjects)),
-        }
+        return Rates(
+            {k: p.tar if isinstance(p, OperatingPoint) else None for k, p in points.items()},
+            equal.rate if isinstance(equal, EqualError) else None,
+            len(scores.genuine),
+            scores.impostors,
+            len(np.unique(scores.genuine_subjects)),
+        )
 
 
 def rounds_of(judged: Stage) -> Rounds:

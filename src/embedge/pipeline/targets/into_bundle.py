@@ -18,6 +18,7 @@ from embedge.export.golden import golden_with
 from embedge.export.targets import Converted
 from embedge.pipeline.foreign.people import People
 from embedge.report.device import device_report
+from embedge.report.gate.measurand import Measurand
 from embedge.report.model import Gate, Report, Verdict
 from embedge.runtime.bundle.bundle import Artifact, Bundle
 from embedge.runtime.bundle.manifest import Runtime
@@ -239,7 +240,8 @@ def _gate(artifact: Artifact, parity: Cosines) -> Gate:
     low = "lowest cosine" if whole else "first percentile of the cosine"
     what = f"{low} between {artifact.name} and {_FLOAT} on the same faces"
     value, bound = (parity.min, BOUNDS[artifact.precision]) if whole else (parity.p1, _NEAR)
-    return Gate.of(name, what, value, bound, "min")
+    measures = Measurand("cosine-min" if whole else "cosine-p1", artifact.name, against=_FLOAT)
+    return Gate.of(measures, name, what, value, bound, "min")
 
 
 def _report(

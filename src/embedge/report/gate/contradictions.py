@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from embedge.calibration.evaluation.figures import Comparison, Key, Side, TarPoint
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.report.gate.curves import denied
+from embedge.report.gate.measurand import Measurand
 from embedge.report.gate.measured import measured_of
 from embedge.report.model import Dataset, Gate, Report
 
@@ -20,6 +22,7 @@ def contradictions(report: Report) -> list[str]:
     """Every one, in words."""
     return [
         *_twice("gates", (gate.name for gate in report.verdict.gates)),
+        *_measured_twice(report.verdict.gates),
         *_twice("comparisons", (str(one.key) for one in report.comparisons)),
         *_twice("artifacts", (one.name for one in report.artifacts)),
         *(line for gate in report.verdict.gates for line in _impossible(gate)),
@@ -38,12 +41,20 @@ def _twice(what: str, names: Iterable[Hashable]) -> Iterator[str]:
             yield f"{times} {what} are called '{name}'"
 
 
+def _measured_twice(gates: Sequence[Gate]) -> Iterator[str]:
+    first = dict[Measurand, Gate]()
+    for gate in gates:
+        other = first.setdefault(gate.measures.identity, gate)
+        if other.name != gate.name:
+            yield f"gates '{other.name}' and '{gate.name}' measure the same"
+
+
 def _impossible(gate: Gate) -> Iterator[str]:
     low, high = _LIMITS.get(gate.unit, (-_ELSE, _ELSE))
     for word, number in (("bound", gate.bound), ("value", gate.value), ("best", gate.at_best)):
         if number is not None and not low - _ROUNDED <= number <= high + _ROUNDED:
             yield f"gate '{gate.name}': its {word} {number:g} {gate.unit}".rstrip() + " cannot be"
-    if gate.name.startswith("faults: ") and gate.bound != 0:
+    if gate.measures.figure in ("faults", "held-out-faults") and gate.bound != 0:
         yield f"gate '{gate.name}': it allows {gate.bound:g} faults, where any spoils the figures"
 
 
@@ -149,9 +160,7 @@ def _people(report: Report) -> Iterator[str]:
 
 def _checked(data: Dataset, gates: Sequence[Gate]) -> Iterator[str]:
     """Whoever says that people were compared set thresholds on some, or held a list of names."""
-    looked = any(
-        gate.name == "faults: the data" and "not checked: leaks" not in gate.what for gate in gates
-    )
+    looked = any("leaks" in gate.measures.checked for gate in gates)
     if data.thresholds_on != "not checked" and not data.threshold_identities and not looked:
         yield f"thresholds are of {data.thresholds_on}, and nothing was compared"
 
@@ -160,18 +169,22 @@ def _faults(report: Report) -> Iterator[str]:
     """A gate counts the errors among its findings; a merged report has the findings of all."""
     if (found := report.evaluation) is None:
         return
-    counted = {f"faults: {one.side}": _errors(one.findings) for one in found.tested}
-    counted["faults: the data"] = _errors(found.findings)
-    same = found.dataset.thresholds_on == "the same people"
-    counted["held-out people"] = counted["faults: the data"] + same
+    counted = {
+        Measurand("faults", key=Key(one.side, one.side)): _errors(one.findings)
+        for one in found.tested
+    }
+    of_data = _errors(found.findings)
+    held_out = of_data + (found.dataset.thresholds_on == "the same people")
+    counted |= {Measurand("faults"): of_data, Measurand("held-out-faults"): held_out}
     merged = bool(report.provenance.more.get("merged"))
-    for name, errors in counted.items():
-        gates = [one for one in report.verdict.gates if one.name.partition(" (")[0] == name]
-        for gate in gates:
-            if (gate.value or 0) > errors if merged else gate.value != errors:
-                counts = f"counts {gate.value} faults, and its findings are {errors}"
-                yield f"gate '{gate.name}' {counts}"
-    if merged and counted["held-out people"] and report.verdict.passed:
+    for gate in report.verdict.gates:
+        errors = counted.get(replace(gate.measures.identity, on=""))
+        if errors is None:
+            continue
+        if (gate.value or 0) > errors if merged else gate.value != errors:
+            counts = f"counts {gate.value} faults, and its findings are {errors}"
+            yield f"gate '{gate.name}' {counts}"
+    if merged and held_out and report.verdict.passed:
         yield "a merged report with faults of the data has passed"
 
 

@@ -1,18 +1,16 @@
 """What a gate's value is of, where that stands in the same report."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from embedge.calibration.evaluation.figures import Comparison, Key, Side
+from embedge.report.gate.measurand import FLOAT, NETWORK
 from embedge.report.model import Gate, Report, Skippable
 
 __all__ = ["Measured", "measured_of", "ran"]
 
-_AT_RATE = re.compile(r"at FMR ([0-9.e+-]+)")
-_WORST = re.compile(r"\(worst: (.*)\)$")
 _PLAN = ".plan"  # an engine, as the device that built it reports it
-_TEACHER, _FLOAT = Side("teacher"), Side("student", "fp32")
+_TEACHER, _FLOAT = Side("teacher"), Side("student", FLOAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +27,34 @@ class Measured:
 
 def measured_of(gate: Gate, report: Report) -> Measured | None:
     """None where the report does not hold it."""
+    measures = gate.measures
     known = {one.key: one for one in report.comparisons}
-    for key, one in known.items():
-        if gate.name == f"accuracy: {key}":
-            return _equal_error(one)
-    if gate.name == "equal error rate" and (alone := known.get(Key(_FLOAT, _FLOAT))):
-        return _equal_error(alone)
-    if gate.name == "no re-enrolment" and (across := known.get(Key(_TEACHER, _FLOAT))):
-        return _tar(gate, across)
-    if gate.name == "thresholds" and gate.value is not None:
+    one = known.get(measures.key) if measures.key else None
+    if measures.on:
+        return None  # a device measured it, and the figures are those of the run
+    if measures.figure == "eer":
+        return _equal_error(one) if one else None
+    if measures.figure == "tar":
+        return _tar(gate, one) if one else None
+    if measures.figure == "threshold-fmr" and gate.value is not None:
         set_for = [100 * one.threshold.fmr_target for one in report.artifacts if one.threshold]
         return Measured(None, max(set_for), whole=False) if set_for else None
-    if gate.name == "thresholds hold":
+    if measures.figure == "fmr-over-promise":
         return _promises(gate, report, known)
-    for artifact in report.artifacts:
-        nearness = artifact.cosine_to_torch
-        # a gate of one runtime against another is called alike, and is of other figures
-        to_torch = gate.what.startswith(f"cosine of {artifact.name} to ")
-        if gate.name == f"{artifact.name} parity" and to_torch and nearness is not None:
-            return Measured(nearness.p1, nearness.p1)
-        if gate.name == f"{artifact.name} accuracy":
-            side = Side("student", artifact.name)
-            return _loss(gate, known.get(Key(_FLOAT, _FLOAT)), known.get(Key(side, side)))
+    return _of_artifact(gate, report, known)
+
+
+def _of_artifact(gate: Gate, report: Report, known: Mapping[Key, Comparison]) -> Measured | None:
+    measures = gate.measures
+    artifact = next((one for one in report.artifacts if one.name == measures.of), None)
+    if artifact is None:
+        return None
+    nearness = artifact.cosine_to_torch
+    if (measures.figure, measures.against) == ("cosine-p1", NETWORK) and nearness is not None:
+        return Measured(nearness.p1, nearness.p1)
+    if measures.figure == "tar-lost":
+        side = Side("student", artifact.name)
+        return _loss(gate, known.get(Key(_FLOAT, _FLOAT)), known.get(Key(side, side)))
     return None
 
 
@@ -63,22 +67,21 @@ def _equal_error(one: Comparison) -> Measured:
 def _promises(gate: Gate, report: Report, known: Mapping[Key, Comparison]) -> Measured | None:
     """What a threshold against the teacher's gallery promises is not told: only its own is known,
     unless the worst of all is among those."""
-    kept = dict[str, float]()
+    kept = dict[Key, float]()
     for artifact in report.artifacts:
         side = Side("student", artifact.name)
         one, held = known.get(Key(side, side)), artifact.threshold
         if one is not None and one.at_threshold is not None and held is not None:
-            kept[one.name] = one.at_threshold.fmr.low / held.fmr_target
+            kept[one.key] = one.at_threshold.fmr.low / held.fmr_target
     if not kept:
         return None
     worst = max(kept.values())
-    named = _WORST.search(gate.what)
-    return Measured(worst, worst, whole=named is not None and named[1] in kept)
+    return Measured(worst, worst, whole=gate.worst in kept)
 
 
 def _tar(gate: Gate, one: Comparison) -> Measured | None:
-    rate = _AT_RATE.search(gate.what)
-    point = one.tar_at(float(rate[1])) if rate else None
+    fmr = gate.measures.fmr
+    point = None if fmr is None else one.tar_at(fmr)
     if point is None or point.tar is None:
         return None
     return Measured(100 * (point.low or 0.0), 100 * point.tar)

@@ -7,6 +7,7 @@ from embedge.pipeline.proving.bounds import Bounds, comparison_of, proof_gates
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
 from embedge.report.gate.ends import Estimate, gate_of_estimate
+from embedge.report.gate.measurand import FLOAT, Measurand
 from embedge.report.model import Gate
 
 __all__ = ["bounds_of", "gates_of"]
@@ -38,7 +39,8 @@ def _cross_space_gate(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
     """Absent where the student has a space of its own and nobody asked for more."""
     fmr, gates = recipe.evaluate.gate_fmr, recipe.evaluate.gates
     given = gates.cross_space_tar
-    one = comparison_of(findings, Key(TEACHER, student("fp32")))
+    key = Key(TEACHER, student(FLOAT))
+    one = comparison_of(findings, key)
     if given or one is not None:
         point = one.tar_at(fmr) if one is not None else None
         found = None
@@ -47,5 +49,7 @@ def _cross_space_gate(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
             found = Estimate(point.tar, low, high, findings.dataset.identities)
         bound = _CROSS_SPACE if given is None else given
         what = f"TAR of student probes in the teacher's gallery at FMR {fmr:g}, lower end"
-        strict = gates.not_shown == "fails"
-        yield gate_of_estimate("no re-enrolment", what, found, bound, "min", strict=strict)
+        measures, strict = Measurand("tar", key=key, fmr=fmr), gates.not_shown == "fails"
+        yield gate_of_estimate(
+            measures, "no re-enrolment", what, found, bound, "min", strict=strict
+        )
