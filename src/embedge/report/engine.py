@@ -9,7 +9,8 @@ from embedge.bench.machine.tegrastats import power_mode
 from embedge.bench.results import Latency
 from embedge.doctor.jetson import jetson
 from embedge.export.engines.check import EngineCheck
-from embedge.report.device import now, space_of
+from embedge.printed import now_in_utc
+from embedge.report.device import space_of
 from embedge.report.gate.measurand import Measurand
 from embedge.report.model import Artifact, Gate, Provenance, Report, Verdict
 from embedge.runtime.bundle.bundle import Artifact as Graph
@@ -31,7 +32,7 @@ def engine_report(
     """A complete report; `embedge report merge` adds it to the bundle's own."""
     name = file.rpartition("/")[2].removesuffix(".plan")
     return Report(
-        created=now(),
+        created=now_in_utc(),
         title=f"{bundle.name}: engine {name}",
         command=command,
         verdict=Verdict.of([_gate(name, check)]),

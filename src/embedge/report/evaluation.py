@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from importlib.metadata import version
 
 import numpy as np
@@ -16,6 +15,8 @@ from embedge.calibration.people.zoo import Zoo, zoo_of
 from embedge.calibration.scores import PairScores
 from embedge.calibration.trials.pairwise import Evidence
 from embedge.calibration.trials.result import EvaluatedData, EvaluationResult, ModelResult
+from embedge.printed import now_in_utc
+from embedge.report.gate.defaults import EER
 from embedge.report.gate.ends import Estimate, gate_of_estimate
 from embedge.report.gate.measurand import Checked, Measurand
 from embedge.report.model import (
@@ -49,7 +50,7 @@ def report_from_evaluation(
     worst: Worst | None = None,
     *,
     named: bool = True,
-    most_eer: float = 0.05,
+    most_eer: float = EER,
     licences: tuple[str | None, str | None] = (None, None),
     scores: PairScores | None = None,
 ) -> Report:
@@ -72,7 +73,7 @@ def report_from_evaluation(
         thresholds_on="other people" if _apart(data) else "not checked",
     )
     return Report(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=now_in_utc(),
         title=f"{', '.join(model.name for model in models)}: {result.protocol.name}",
         command=command,
         verdict=Verdict.of(gates),

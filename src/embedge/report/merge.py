@@ -6,7 +6,6 @@ from dataclasses import replace
 from embedge.bench.results import Latency
 from embedge.errors import EmbedgeError
 from embedge.printed import printable
-from embedge.report.gate.measured import ran
 from embedge.report.model import (
     Artifact,
     Evaluation,
@@ -17,6 +16,7 @@ from embedge.report.model import (
     Skipped,
     Verdict,
 )
+from embedge.report.soundness.expected import ran
 
 __all__ = ["merged_report"]
 

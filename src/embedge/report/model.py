@@ -13,8 +13,8 @@ from embedge.calibration.evaluation.figures import (
     Comparison,
     Cosines,
     Count,
+    FloatLayer,
     Key,
-    Share,
     Side,
 )
 from embedge.calibration.evaluation.integrity import DataFault
@@ -34,7 +34,6 @@ __all__ = [
     "Curve",
     "Dataset",
     "Evaluation",
-    "FloatLayer",
     "Gate",
     "Model",
     "Pair",
@@ -181,15 +180,6 @@ class Model:
     dim: Count
     macs: Count | None = None
     note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FloatLayer:
-    """A layer of an INT8 graph that computes in float, its share of the work, and why."""
-
-    node: str
-    macs_share: Share
-    why: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from embedge.errors import EmbedgeError
 from embedge.files import unreadable_file
 from embedge.optional import require
 from embedge.printed import printable
-from embedge.report.gate.contradictions import contradictions
-from embedge.report.gate.former import with_measurands
 from embedge.report.model import SCHEMA, Report
+from embedge.report.soundness.contradictions import contradictions
+from embedge.report.soundness.former import with_measurands
 from embedge.strict.json_text import json_value
 from embedge.typed import Mistakes, structured
 

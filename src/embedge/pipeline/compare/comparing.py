@@ -9,7 +9,7 @@ import numpy as np
 
 from embedge.calibration.intervals.lead import TarOfPeople, clustered_interval, lead
 from embedge.files import write_json
-from embedge.pipeline.compare.judging import Judge, Rounds, rounds_of
+from embedge.pipeline.compare.judging import Rounds, Strangers, rounds_of
 from embedge.pipeline.compare.result import (
     METRICS,
     Behind,
@@ -73,7 +73,7 @@ def compare_methods(
         Contestant(given, given, recipe) if isinstance(given, str) else given for given in methods
     ]
     watched = any(one.recipe.student.train.evaluate_every for one in contestants)
-    judge = Judge(run, recipe, held_out_stage(run, recipe), watched)
+    strangers = Strangers(run, recipe, held_out_stage(run, recipe), watched)
     results = {}
     for one in contestants:
         runs, rounds = [], []
@@ -81,14 +81,14 @@ def compare_methods(
             run.progress.say(f"— {one.name}, seed {seed}")
             own = _with_seed(one.recipe, seed, recipe)
             stages = learning_stages(run, own, one.method, school, original)
-            judged = judge.student(one.method, own, stages["student"], stages["teacher"])
+            judged = strangers.student(one.method, own, stages["student"], stages["teacher"])
             head = stages["head"].facts if "head" in stages else {}
             found = {**judged.facts, "shared_head": head.get("names") or None}
             found |= {"seed": seed, "train_s": _seconds(stages["student"])}
             runs.append(StudentRun.from_json(found))
             rounds.append(rounds_of(judged))
         results[one.name] = _Result(runs, rounds)
-    teacher = judge.teacher(school.teacher)
+    teacher = strangers.teacher(school.teacher)
     figures = _told(recipe, results)
     compared = MethodsComparison(recipe.to_json(), tuple(seeds), teacher, figures)
     write_json(run.folder / "comparison.json", compared.to_json())

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from embedge.calibration.evaluation.figures import Side
-from embedge.calibration.evaluation.judge import Subject, scores_of
+from embedge.calibration.evaluation.judge import Subject, bare_rates, scores_of
 from embedge.calibration.intervals.lead import TarOfPeople, tar_of_people
 from embedge.calibration.people.splits import RULES, roles_of
-from embedge.calibration.rates import EqualError, OperatingPoint, equal_error, operating_point
+from embedge.calibration.rates import OperatingPoint
 from embedge.calibration.scores import PairScores
 from embedge.pipeline.compare.result import Rates
 from embedge.pipeline.recipe import Recipe
@@ -24,7 +24,7 @@ from embedge.train.data import FaceSet
 from embedge.train.embed import embed_faces
 from embedge.typed import plain, structured
 
-__all__ = ["Judge", "Rounds", "rounds_of"]
+__all__ = ["Rounds", "Strangers", "rounds_of"]
 
 # By metric and FMR; a round of the bootstrap has the same people in all
 Rounds = dict[str, TarOfPeople]
@@ -34,8 +34,8 @@ _KEPT = ("comparisons", "accepted", "rounds")
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
-    """Strangers, and what comparing their pictures is asked for.
+class Strangers:
+    """Held-out people, by whom every method is judged.
 
     Where some student is `watched`, some strangers choose checkpoints: these judge nobody.
     """
@@ -99,23 +99,14 @@ class Judge:
         for metric, known in scores.items():
             if known is None:
                 continue
-            for fmr in self.recipe.evaluate.fmrs:
-                point = operating_point(known, fmr)
+            for fmr, point in bare_rates(known, self.recipe.evaluate.fmrs).points.items():
                 if isinstance(point, OperatingPoint):
                     one = tar_of_people(known, point)
                     found |= {f"{metric}/{fmr:g}/{name}": getattr(one, name) for name in _KEPT}
         return found
 
     def _rates(self, scores: PairScores) -> Rates:
-        points = {f"{fmr:g}": operating_point(scores, fmr) for fmr in self.recipe.evaluate.fmrs}
-        equal = equal_error(scores)
-        return Rates(
-            {k: p.tar if isinstance(p, OperatingPoint) else None for k, p in points.items()},
-            equal.rate if isinstance(equal, EqualError) else None,
-            len(scores.genuine),
-            scores.impostors,
-            len(np.unique(scores.genuine_subjects)),
-        )
+        return Rates.of(bare_rates(scores, self.recipe.evaluate.fmrs))
 
 
 def rounds_of(judged: Stage) -> Rounds:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
+from embedge.calibration.evaluation.judge import BareRates
+from embedge.calibration.rates import OperatingPoint
 from embedge.typed import plain, structured
 
 __all__ = [
@@ -29,6 +31,17 @@ class Rates:
     genuine: int
     impostor: int
     people: int = 0
+
+    @classmethod
+    def of(cls, found: BareRates) -> "Rates":
+        points = {f"{fmr:g}": point for fmr, point in found.points.items()}
+        return cls(
+            {k: p.tar if isinstance(p, OperatingPoint) else None for k, p in points.items()},
+            found.eer,
+            len(found.scores.genuine),
+            found.scores.impostors,
+            found.people,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,10 @@ from embedge.pipeline.golden_file import golden_file
 from embedge.pipeline.proving.bounds import Bounds, comparison_of, proof_gates
 from embedge.pipeline.proving.faults import threshold_pictures
 from embedge.pipeline.stages.ship.parity_result import ParityResult, ScoredPlaces, student
-from embedge.report.device import now
+from embedge.printed import now_in_utc
 from embedge.report.model import (
     Artifact,
     Evaluation,
-    FloatLayer,
     Model,
     Provenance,
     Report,
@@ -41,7 +40,7 @@ from embedge.runtime.bundle.writer import write_bundle
 from embedge.runtime.encoders.preprocessing import fed_digest
 from embedge.runtime.selftest.golden import GOLDEN
 from embedge.train.data.dataset import SIDE
-from embedge.typed import plain, structured
+from embedge.typed import plain
 
 __all__ = ["Told", "bounds_at", "bundle_from", "report_from"]
 
@@ -86,7 +85,7 @@ class Told:
                 cosine_to_torch=found.cosine,
                 threshold=found.threshold,
                 shortage=found.shortage,
-                float_layers=structured(tuple[FloatLayer, ...], plain(layers)),
+                float_layers=layers,
             )
 
 
@@ -97,7 +96,7 @@ def bounds_at(fmr: float) -> Bounds:
 def report_from(told: Told, fmr: float, licence: str | None, seed: int) -> Report:
     findings, contract = told.findings, told.taken.contract
     return Report(
-        created=now(),
+        created=now_in_utc(),
         title=f"{told.name}: a network as it came, on {findings.dataset.name}",
         command=told.command,
         verdict=Verdict.of(proof_gates(bounds_at(fmr), findings)),

@@ -7,17 +7,12 @@ from embedge.calibration.evaluation.figures import Comparison, Key
 from embedge.calibration.people.shortage import LOOSEST
 from embedge.pipeline.proving.faults import UNJUDGED
 from embedge.pipeline.stages.ship.parity_result import ParityResult, student
+from embedge.report.gate.defaults import COSINE_P1, EER, TAR_LOSS
 from embedge.report.gate.ends import Estimate, gate_of_estimate
 from embedge.report.gate.measurand import FLOAT, NETWORK, Checked, Measurand
 from embedge.report.model import Gate
 
 __all__ = ["Bounds", "comparison_of", "passing", "proof_gates"]
-
-_COSINES = {
-    "fp32": 0.9999,
-    "fp16": 0.999,
-    **dict.fromkeys(("int8-cpu", "int8-trt", "int8-openvino", "int8-qdq"), 0.95),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +27,9 @@ class Bounds:
 
     fmr: float
     threshold_fmr: float
-    cosine_p1: Mapping[str, float] = field(default_factory=_COSINES.copy)
-    tar_loss: float = 0.01
-    eer: float = 0.05
+    cosine_p1: Mapping[str, float] = field(default_factory=lambda: COSINE_P1)
+    tar_loss: float = TAR_LOSS
+    eer: float = EER
     looser: bool = True
     strict: bool = False
     whom: str

@@ -18,6 +18,7 @@ from embedge.calibration.intervals.rates import CONFIDENCE
 from embedge.calibration.people.splits import split_subjects
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file
+from embedge.printed import now_in_utc
 from embedge.progress import Progress
 from embedge.report.certificate.certificate import (
     Certificate,
@@ -27,7 +28,6 @@ from embedge.report.certificate.certificate import (
     Parties,
     verdict_of,
 )
-from embedge.report.device import now
 from embedge.report.papers.faces import (
     TestedFaces,
     embed_all,
@@ -102,7 +102,7 @@ def certified(asked: Asked, command: str, progress: Progress) -> Certificate:
         )
     findings = findings_of(tested, views[0].embeddings, good)
     return Certificate(
-        created=now(),
+        created=now_in_utc(),
         command=command,
         claim=claim,
         parties=parties,

@@ -15,7 +15,7 @@ from embedge.calibration.evaluation.figures import (
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.report.dossier.checklist import Entry
 from embedge.report.dossier.shapes import Measured, ShapedVerdict, shaped_verdicts
-from embedge.report.gate.curves import denied
+from embedge.report.soundness.curves import denied
 from embedge.runtime.threshold import Threshold
 from embedge.typed import Digest, Text
 

@@ -23,8 +23,8 @@ from embedge.calibration.rates import Insufficient, false_match_rate
 from embedge.calibration.scores import PairScores
 from embedge.calibration.thresholds import threshold_at
 from embedge.errors import EmbedgeError
+from embedge.printed import now_in_utc
 from embedge.progress import Progress
-from embedge.report.device import now
 from embedge.report.dossier.checklist import STATED, checklist
 from embedge.report.dossier.dossier import (
     Dossier,
@@ -114,7 +114,7 @@ def filed(asked: Asked, command: str, progress: Progress) -> Dossier:
         comparison.subjects, operation.far, operation.fmr_upper, operation.frr, operation.frr_upper
     )
     return Dossier(
-        created=now(),
+        created=now_in_utc(),
         command=command,
         system=system,
         faces=faces,

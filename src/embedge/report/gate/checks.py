@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from embedge.calibration.evaluation.figures import Comparison
 from embedge.report.gate.licence import licence_findings
-from embedge.report.gate.measured import ran
 from embedge.report.gate.policy import (
     CosineRule,
     GatePolicy,
@@ -16,6 +15,7 @@ from embedge.report.gate.policy import (
 )
 from embedge.report.gate.text import bound_text, not_shown_text, value_text
 from embedge.report.model import Artifact, Gate, Report
+from embedge.report.soundness.expected import ran
 
 __all__ = ["Check", "checks"]
 

@@ -6,13 +6,12 @@ from embedge.calibration.evaluation.figures import Key
 from embedge.pipeline.proving.bounds import Bounds, comparison_of, proof_gates
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
+from embedge.report.gate.defaults import CROSS_SPACE_TAR
 from embedge.report.gate.ends import Estimate, gate_of_estimate
 from embedge.report.gate.measurand import FLOAT, Measurand
 from embedge.report.model import Gate
 
 __all__ = ["bounds_of", "gates_of"]
-
-_CROSS_SPACE = 0.8  # of a student that shares its teacher's space, unless the recipe says more
 
 
 def gates_of(recipe: Recipe, findings: ParityResult) -> list[Gate]:
@@ -47,7 +46,7 @@ def _cross_space_gate(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
         if point is not None and point.tar is not None:
             low, high = point.low or 0.0, 1.0 if point.high is None else point.high
             found = Estimate(point.tar, low, high, findings.dataset.identities)
-        bound = _CROSS_SPACE if given is None else given
+        bound = CROSS_SPACE_TAR if given is None else given
         what = f"TAR of student probes in the teacher's gallery at FMR {fmr:g}, lower end"
         measures, strict = Measurand("tar", key=key, fmr=fmr), gates.not_shown == "fails"
         yield gate_of_estimate(

@@ -9,7 +9,7 @@ import numpy as np
 
 from embedge import __version__
 from embedge.bench.results import Latency
-from embedge.calibration.evaluation.figures import Acquisition, Key
+from embedge.calibration.evaluation.figures import Acquisition, FloatLayer, Key
 from embedge.calibration.evaluation.subjects import SET_ON
 from embedge.calibration.evaluation.worst import ScoredPair
 from embedge.doctor.packages import versions_of
@@ -33,13 +33,12 @@ from embedge.pipeline.stages.ship.parity_result import (
     student,
 )
 from embedge.pipeline.stages.ship.proof import findings_of
-from embedge.report.device import now
+from embedge.printed import now_in_utc
 from embedge.report.model import (
     SCHEMA,
     Artifact,
     Curve,
     Evaluation,
-    FloatLayer,
     Model,
     Provenance,
     Report,
@@ -89,7 +88,7 @@ class Told:
 def report_of(told: Told) -> Report:
     recipe, findings = told.recipe, told.findings
     return Report(
-        created=now(),
+        created=now_in_utc(),
         title=f"{recipe.name}: {recipe.distill.method} student on {findings.dataset.name}",
         command=told.command,
         verdict=Verdict.of(gates_of(recipe, findings)),

@@ -29,7 +29,7 @@ def rates(tar: float | None) -> Rates:
     return Rates({KEY: tar}, None, 250, 12_250, PEOPLE)
 
 
-class FakeJudge:
+class FakeStrangers:
     """Knows what every student is worth; the bootstrap rounds scatter about that."""
 
     def __init__(self, run: Run, recipe: Recipe, held_out: Stage, watched: bool) -> None:
@@ -70,7 +70,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, 
     monkeypatch.setattr(comparing, "school_of", lambda *_: (school, None))
     monkeypatch.setattr(comparing, "held_out_stage", lambda *_: stage)
     monkeypatch.setattr(comparing, "learning_stages", learn)
-    monkeypatch.setattr(comparing, "Judge", FakeJudge)
+    monkeypatch.setattr(comparing, "Strangers", FakeStrangers)
     monkeypatch.setattr(comparing, "rounds_of", rounds)
     return asked
 

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from sample_report import edited
 
-from embedge.calibration.evaluation.figures import Side
+from embedge.calibration.evaluation.figures import FloatLayer, Side
 from embedge.report.gate.measurand import OTHER
 from embedge.report.model import (
     Curve,
-    FloatLayer,
     Gate,
     Provenance,
     Report,

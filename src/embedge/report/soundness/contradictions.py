@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from embedge.calibration.evaluation.figures import Comparison, Key, Side, TarPoint
 from embedge.calibration.evaluation.integrity import DataFault
-from embedge.report.gate.curves import denied
 from embedge.report.gate.measurand import Measurand
-from embedge.report.gate.measured import measured_of
 from embedge.report.model import Dataset, Gate, Report
+from embedge.report.soundness.curves import denied
+from embedge.report.soundness.expected import expected_of
 
 __all__ = ["contradictions"]
 
@@ -96,7 +96,7 @@ def _point(what: str, point: TarPoint, one: Comparison) -> Iterator[str]:
 def _figures(report: Report) -> Iterator[str]:
     """Gates that say something else than what they are of."""
     for gate in report.verdict.gates:
-        found = measured_of(gate, report)
+        found = expected_of(gate, report)
         if found is None:
             continue
         told = [(gate.value, found.value)] if found.whole else []
