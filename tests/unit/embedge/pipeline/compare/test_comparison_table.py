@@ -3,7 +3,6 @@
 import pytest
 
 from embedge.pipeline.compare.comparison_table import legend, table, verdict
-from embedge.pipeline.compare.methods_plot import methods_plot
 from embedge.pipeline.compare.result import MethodsComparison
 
 FMR, KEY = 0.01, "0.01"
@@ -83,13 +82,3 @@ def test_whose_gallery_sh_kd_needs_is_told(result):
     assert "linear map" in legend(typed(result))
     result["recipe"]["distill"]["shape"] = "network"
     assert "enrol its gallery anew" in legend(typed(result))
-
-
-def test_the_plot_leaves_out_what_has_no_figure(result, tmp_path):
-    result["methods"]["kd"] = method(None)
-    methods_plot(typed(result), FMR, tmp_path / "plot.svg")
-    methods_plot(typed(result), FMR, tmp_path / "again.svg")
-    assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "plot.svg").read_bytes()
-    drawn = (tmp_path / "plot.svg").read_text()
-    assert drawn.count("<svg") == 1
-    assert "<!-- kd -->" in drawn
