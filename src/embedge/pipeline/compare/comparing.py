@@ -72,8 +72,8 @@ def compare_methods(
     contestants = [
         Contestant(given, given, recipe) if isinstance(given, str) else given for given in methods
     ]
-    watched = any(one.recipe.student.train.evaluate_every for one in contestants)
-    strangers = Strangers(run, recipe, held_out_stage(run, recipe), watched)
+    checked = any(one.recipe.student.train.evaluate_every for one in contestants)
+    strangers = Strangers(run, recipe, held_out_stage(run, recipe), checked)
     results = {}
     for one in contestants:
         runs, rounds = [], []

@@ -37,13 +37,13 @@ _KEPT = ("comparisons", "accepted", "rounds")
 class Strangers:
     """Held-out people, by whom every method is judged.
 
-    Where some student is `watched`, some strangers choose checkpoints: these judge nobody.
+    Where some student is `checked`, some strangers choose checkpoints: these judge nobody.
     """
 
     run: Run
     recipe: Recipe
     held_out: Stage
-    watched: bool
+    checked: bool
 
     def teacher(self, stage: Stage) -> Rates:
         def work(_: Path) -> dict[str, Any]:
@@ -70,10 +70,10 @@ class Strangers:
 
     def _inputs(self) -> dict[str, Any]:
         fmrs = list(self.recipe.evaluate.fmrs)
-        return {"fmrs": fmrs, "split": [self.recipe.data.seed, RULES] if self.watched else None}
+        return {"fmrs": fmrs, "split": [self.recipe.data.seed, RULES] if self.checked else None}
 
     def _test(self, faces: FaceSet) -> NDArray[np.bool_]:
-        if not self.watched:
+        if not self.checked:
             return np.ones(len(faces), bool)
         seed = self.recipe.data.seed
         return roles_of(faces.labels, seed, choosing=True, thresholds=False).judge

@@ -22,7 +22,7 @@ from embedge.pipeline.additions.detector_in_bundle import detector_into_bundle, 
 from embedge.pipeline.foreign.people import People, people_of
 from embedge.pipeline.foreign.telling import Told, bounds_at, bundle_from, report_from
 from embedge.pipeline.proving.bounds import passing
-from embedge.pipeline.proving.judging import Operating, Rows, Views, findings
+from embedge.pipeline.proving.judging import Operating, Rows, Views, parity_result
 from embedge.pipeline.proving.timing import candidates, timed
 from embedge.progress import Progress
 from embedge.report.model import Report
@@ -77,7 +77,7 @@ def bundled(wanted: Wanted, progress: Progress) -> Outcome:
         graphs, plans = _graphs(wanted, taken, people, folder, progress)
         views = _views(taken, people, graphs, progress)
         operating = Operating(_rates(wanted.fmr), wanted.fmr, wanted.fmr, wanted.seed, _PEOPLE)
-        found = findings(operating, people.faces, people.roles, views, graphs, progress)
+        found = parity_result(operating, people.faces, people.roles, views, graphs, progress)
         may = candidates(graphs, passing(bounds_at(wanted.fmr), found))
         pictures, seconds = people.faces.images, wanted.seconds
         latency = timed(graphs, may, pictures, progress, seconds=seconds, seed=wanted.seed)

@@ -36,37 +36,37 @@ class Bounds:
     alone: str
 
 
-def proof_gates(bounds: Bounds, findings: ParityResult) -> list[Gate]:
+def proof_gates(bounds: Bounds, parity: ParityResult) -> list[Gate]:
     """Every gate with its value; one that could not be measured has failed."""
     return [
-        *_cosine_gates(bounds, findings),
-        *_loss_gates(bounds, findings),
-        _threshold_gate(bounds, findings),
-        _promise_gate(findings),
-        _data_gate(findings),
-        _student_gate(bounds, findings),
+        *_cosine_gates(bounds, parity),
+        *_loss_gates(bounds, parity),
+        _threshold_gate(bounds, parity),
+        _promise_gate(parity),
+        _data_gate(parity),
+        _student_gate(bounds, parity),
     ]
 
 
-def passing(bounds: Bounds, findings: ParityResult) -> frozenset[str]:
+def passing(bounds: Bounds, parity: ParityResult) -> frozenset[str]:
     """The artifacts that fail no gate of their own and have a threshold to decide at."""
-    own = [*_cosine_gates(bounds, findings), *_loss_gates(bounds, findings)]
+    own = [*_cosine_gates(bounds, parity), *_loss_gates(bounds, parity)]
     failed = {gate.measures.of for gate in own if gate.outcome == "failed"}
-    failed |= {name for name, one in findings.artifacts.items() if one.threshold is None}
-    return frozenset(findings.artifacts) - failed
+    failed |= {name for name, one in parity.artifacts.items() if one.threshold is None}
+    return frozenset(parity.artifacts) - failed
 
 
-def _cosine_gates(bounds: Bounds, findings: ParityResult) -> Iterator[Gate]:
-    for name, facts in findings.artifacts.items():
+def _cosine_gates(bounds: Bounds, parity: ParityResult) -> Iterator[Gate]:
+    for name, facts in parity.artifacts.items():
         if name in bounds.cosine_p1:
             what = f"cosine of {name} to {bounds.whom}, first percentile"
             measures, bound = Measurand("cosine-p1", name, against=NETWORK), bounds.cosine_p1[name]
             yield Gate.of(measures, f"{name} parity", what, facts.cosine.p1, bound, "min")
 
 
-def _loss_gates(bounds: Bounds, findings: ParityResult) -> Iterator[Gate]:
-    people = findings.dataset.identities
-    for name, found in findings.artifacts.items():
+def _loss_gates(bounds: Bounds, parity: ParityResult) -> Iterator[Gate]:
+    people = parity.dataset.identities
+    for name, found in parity.artifacts.items():
         if name != FLOAT:
             loss, bound = found.loss, bounds.tar_loss
             most = None
@@ -80,11 +80,11 @@ def _loss_gates(bounds: Bounds, findings: ParityResult) -> Iterator[Gate]:
             )
 
 
-def _threshold_gate(bounds: Bounds, findings: ParityResult) -> Gate:
+def _threshold_gate(bounds: Bounds, parity: ParityResult) -> Gate:
     asked = bounds.threshold_fmr
     targets = [
         None if one.threshold is None else one.threshold.fmr_target
-        for one in findings.artifacts.values()
+        for one in parity.artifacts.values()
     ]
     loosest = None if None in targets else 100 * max(target for target in targets if target)
     bound = max(LOOSEST, asked) if bounds.looser else asked
@@ -93,14 +93,14 @@ def _threshold_gate(bounds: Bounds, findings: ParityResult) -> Gate:
     return Gate.of(measures, "thresholds", what, loosest, 100 * bound, "max", "%")
 
 
-def _promise_gate(findings: ParityResult) -> Gate:
+def _promise_gate(parity: ParityResult) -> Gate:
     """Of the comparison whose threshold keeps its promise worst; the data must not refute it.
 
     It is the people who set a threshold that the promise rests on: those judged are asked again.
     """
     kept = dict[Key, float]()
-    for one in findings.comparisons:
-        held = findings.artifacts.get(one.probe.artifact or "")
+    for one in parity.comparisons:
+        held = parity.artifacts.get(one.probe.artifact or "")
         if one.at_threshold is not None and held is not None:
             alone = one.gallery == one.probe
             promised = held.threshold if alone else held.threshold_against_teacher
@@ -116,13 +116,13 @@ def _promise_gate(findings: ParityResult) -> Gate:
     return Gate.of(measures, "thresholds hold", what, value, 1.0, "max", "times", worst=worst)
 
 
-def _data_gate(findings: ParityResult) -> Gate:
-    errors = [one.what for one in findings.findings if one.severity == "error"]
-    if findings.dataset.thresholds_on == "the same people":
+def _data_gate(parity: ParityResult) -> Gate:
+    errors = [one.what for one in parity.findings if one.severity == "error"]
+    if parity.dataset.thresholds_on == "the same people":
         errors.append("thresholds were set on people who are judged")
     looked = "copies, also those saved again, and shuffled labels were looked for"
     checked: tuple[Checked, ...] = ("copies", "labels")
-    if any((one.code, one.severity) == UNJUDGED for one in findings.findings):
+    if any((one.code, one.severity) == UNJUDGED for one in parity.findings):
         looked = "copies were looked for, shuffled labels were not: the"
         looked += " teacher tells people apart too poorly"
         checked = ("copies",)
@@ -132,12 +132,12 @@ def _data_gate(findings: ParityResult) -> Gate:
     return Gate.of(measures, "held-out people", what, float(len(errors)), 0.0, "max")
 
 
-def _student_gate(bounds: Bounds, findings: ParityResult) -> Gate:
+def _student_gate(bounds: Bounds, parity: ParityResult) -> Gate:
     key = Key(student(FLOAT), student(FLOAT))
-    alone = comparison_of(findings, key)
+    alone = comparison_of(parity, key)
     eer, found = None if alone is None else alone.eer, None
     if eer is not None:
-        found = Estimate(eer.rate, eer.low, eer.high, findings.dataset.identities)
+        found = Estimate(eer.rate, eer.low, eer.high, parity.dataset.identities)
     what = f"equal error rate of {bounds.alone} alone, upper end"
     return gate_of_estimate(
         Measurand("eer", key=key),
@@ -150,5 +150,5 @@ def _student_gate(bounds: Bounds, findings: ParityResult) -> Gate:
     )
 
 
-def comparison_of(findings: ParityResult, key: Key) -> Comparison | None:
-    return next((one for one in findings.comparisons if one.key == key), None)
+def comparison_of(parity: ParityResult, key: Key) -> Comparison | None:
+    return next((one for one in parity.comparisons if one.key == key), None)

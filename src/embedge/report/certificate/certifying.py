@@ -30,8 +30,8 @@ from embedge.report.certificate.certificate import (
 )
 from embedge.report.papers.faces import (
     TestedFaces,
+    data_faults,
     embed_all,
-    findings_of,
     require_unleaked,
     tested_faces,
 )
@@ -100,7 +100,7 @@ def certified(asked: Asked, command: str, progress: Progress) -> Certificate:
             seed=asked.seed,
             on_done=task.advance,
         )
-    findings = findings_of(tested, views[0].embeddings, good)
+    findings = data_faults(tested, views[0].embeddings, good)
     return Certificate(
         created=now_in_utc(),
         command=command,

@@ -92,7 +92,7 @@ def test_compare(held_out: Stage, tmp_path: Path) -> None:
     recipe, run = tiny_recipe(**WATCHED), run_in(tmp_path)
     watch = checks_of(run, recipe, School(*[held_out] * 3), held_out, (), shares=False)
     assert watch
-    apart(who(watch.faces.labels), who(Strangers(run, recipe, held_out, watched=True).labels()))
+    apart(who(watch.faces.labels), who(Strangers(run, recipe, held_out, checked=True).labels()))
 
 
 def test_quantize_with_a_budget(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from embedge.report.model import Gate
 __all__ = ["bounds_of", "gates_of"]
 
 
-def gates_of(recipe: Recipe, findings: ParityResult) -> list[Gate]:
+def gates_of(recipe: Recipe, parity: ParityResult) -> list[Gate]:
     """Every gate with its value; one that could not be measured has failed."""
-    return [*proof_gates(bounds_of(recipe), findings), *_cross_space_gate(recipe, findings)]
+    return [*proof_gates(bounds_of(recipe), parity), *_cross_space_gate(recipe, parity)]
 
 
 def bounds_of(recipe: Recipe) -> Bounds:
@@ -34,18 +34,18 @@ def bounds_of(recipe: Recipe) -> Bounds:
     )
 
 
-def _cross_space_gate(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
+def _cross_space_gate(recipe: Recipe, parity: ParityResult) -> Iterator[Gate]:
     """Absent where the student has a space of its own and nobody asked for more."""
     fmr, gates = recipe.evaluate.gate_fmr, recipe.evaluate.gates
     given = gates.cross_space_tar
     key = Key(TEACHER, student(FLOAT))
-    one = comparison_of(findings, key)
+    one = comparison_of(parity, key)
     if given or one is not None:
         point = one.tar_at(fmr) if one is not None else None
         found = None
         if point is not None and point.tar is not None:
             low, high = point.low or 0.0, 1.0 if point.high is None else point.high
-            found = Estimate(point.tar, low, high, findings.dataset.identities)
+            found = Estimate(point.tar, low, high, parity.dataset.identities)
         bound = CROSS_SPACE_TAR if given is None else given
         what = f"TAR of student probes in the teacher's gallery at FMR {fmr:g}, lower end"
         measures, strict = Measurand("tar", key=key, fmr=fmr), gates.not_shown == "fails"

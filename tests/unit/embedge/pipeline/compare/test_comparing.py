@@ -32,7 +32,7 @@ def rates(tar: float | None) -> Rates:
 class FakeStrangers:
     """Knows what every student is worth; the bootstrap rounds scatter about that."""
 
-    def __init__(self, run: Run, recipe: Recipe, held_out: Stage, watched: bool) -> None:
+    def __init__(self, run: Run, recipe: Recipe, held_out: Stage, checked: bool) -> None:
         self.folder = run.folder
 
     def teacher(self, stage: Stage) -> Rates:
