@@ -102,9 +102,9 @@ def _graphs(
     graphs = {name: folder / f"{wanted.model.stem}.{name}.onnx" for name in names}
     graph = taken.graph.copy()
     proof = Proof.of_graph(graph, people.calibration)
-    canonical(graph, proof.watch)
+    canonical(graph, proof.after)
     lower_prelu(graph)
-    proof.watch("lower prelu", graph)
+    proof.after("lower prelu", graph)
     graph.write(graphs["fp32"])
     fp16_from_onnx(taken.graph, graphs["fp16"], images=people.calibration[:_CROPS])
     plans = {}

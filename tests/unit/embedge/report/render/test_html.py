@@ -3,12 +3,14 @@
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sample_report import edited
 
 from embedge.calibration.evaluation.figures import FloatLayer, Side
+from embedge.report.device import device_report
 from embedge.report.gate.measurand import OTHER
 from embedge.report.model import (
     Curve,
@@ -169,9 +171,12 @@ def test_without_pictures_no_face_and_no_name_is_shown(sample: Report) -> None:
 
 
 def bare(sample: Report, **more: Any) -> Report:
-    """Nothing but a verdict, and what is given."""
-    given = {"created": sample.created, "title": sample.title, "verdict": sample.verdict, **more}
-    return Report(**{"provenance": Provenance(), **given})
+    """What a device's bench writes, less what it measured; a verdict, and what is given."""
+    assert sample.latency
+    contract = SimpleNamespace(space="a space", digest="0" * 64)
+    bundle = SimpleNamespace(name="lock", contract=contract, provenance={})
+    report = device_report(bundle, [], sample.latency)  # type: ignore[arg-type]
+    return replace(report, **{"latency": None, "verdict": sample.verdict, **more})
 
 
 def test_a_report_with_nothing_but_a_verdict_still_reads(sample: Report) -> None:
