@@ -18,7 +18,7 @@ from embedge.typed import plain, structured
 
 __all__ = ["measured", "parity_from_views", "parity_of", "parity_stage"]
 
-_RESULT = "parity.json"
+_RESULT = "findings.json"
 _FORM = 5  # of what is on disk
 
 
