@@ -1,4 +1,4 @@
-"""Subjects of gates that were written before they had any: the one place that reads their words."""
+"""What gates measure that were written before they said it: only here are their words read."""
 
 import re
 from collections.abc import Iterator
