@@ -34,7 +34,7 @@ from embedge.calibration.pairs import pairs_between, pairs_within
 from embedge.calibration.rates import (
     Insufficient,
     OperatingPoint,
-    det,
+    det_thresholds,
     equal_error,
     false_match_rate,
     false_non_match_rate,
@@ -259,17 +259,16 @@ def _det(evidence: Evidence) -> DetCurve | None:
     scores = evidence.scores
     if not scores.impostors or not len(scores.genuine):
         return None
-    curve = det(scores, _DET_POINTS)
+    thresholds = det_thresholds(scores, _DET_POINTS).tolist()
+    fnmr = [false_non_match_rate(scores, limit) for limit in thresholds]
     # equal FNMRs share their band: most points of a good model lie on a few steps
-    bands = {
-        rate: fnmr_interval(evidence, limit) for rate, limit in zip(curve.fnmr, curve.thresholds)
-    }
+    bands = {rate: fnmr_interval(evidence, limit) for rate, limit in zip(fnmr, thresholds)}
     return DetCurve(
-        tuple(curve.thresholds.tolist()),
-        tuple(curve.fmr.tolist()),
-        tuple(curve.fnmr.tolist()),
-        tuple(bands[rate].low for rate in curve.fnmr),
-        tuple(bands[rate].high for rate in curve.fnmr),
+        tuple(thresholds),
+        tuple(false_match_rate(scores, limit) for limit in thresholds),
+        tuple(fnmr),
+        tuple(bands[rate].low for rate in fnmr),
+        tuple(bands[rate].high for rate in fnmr),
     )
 
 
