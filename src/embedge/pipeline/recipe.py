@@ -229,7 +229,7 @@ class Gates(Section):
 
 
 class Evaluate(Section):
-    fmrs: Annotated[tuple[Fmr, ...], Field(min_length=1)] = (1e-2, 1e-3, 1e-4)
+    fmrs: Annotated[tuple[Fmr, ...], Field(min_length=1)] = defaults.FMRS
     """false match rates to report TAR at"""
     threshold_fmr: Fmr = defaults.FMR
     """false match rate that the bundle's thresholds keep, with 95 % confidence"""

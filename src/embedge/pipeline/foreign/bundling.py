@@ -25,6 +25,7 @@ from embedge.pipeline.proving.bounds import passing
 from embedge.pipeline.proving.judging import Operating, Rows, Views, parity_result
 from embedge.pipeline.proving.timing import candidates, timed
 from embedge.progress import Progress
+from embedge.report.gate.defaults import FMRS
 from embedge.report.model import Report
 from embedge.report.write import write_report
 from embedge.runtime.encoders import unit_rows
@@ -91,7 +92,7 @@ def bundled(wanted: Wanted, progress: Progress) -> Outcome:
 
 
 def _rates(fmr: float) -> tuple[float, ...]:
-    return tuple(sorted({1e-2, 1e-3, 1e-4, fmr}, reverse=True))
+    return tuple(sorted({*FMRS, fmr}, reverse=True))
 
 
 def _graphs(

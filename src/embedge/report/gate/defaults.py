@@ -10,10 +10,12 @@ __all__ = [
     "CROSS_SPACE_TAR",
     "EER",
     "FMR",
+    "FMRS",
     "INT8_COSINE_P1",
     "TAR_LOSS",
 ]
 
+FMRS: Final = (1e-2, 1e-3, 1e-4)  # that TAR is told at
 FMR: Final = 1e-3  # that thresholds keep, and that gates look at
 EER: Final = 0.05
 TAR_LOSS: Final = 0.01
