@@ -87,7 +87,7 @@ class _Draft:
         return self.node("Cast", name, to=to)
 
     def conv(self, x: str, shape: tuple[int, ...], stride: int, zero_point: int | None) -> str:
-        kernel = self.random.normal(scale=0.2, size=shape).astype(self.dtype)
+        kernel: np.ndarray = self.random.normal(scale=0.2, size=shape).astype(self.dtype)
         weight = self.keep(kernel)
         if zero_point is not None:
             kind = np.int8 if zero_point == 0 else np.uint8

@@ -54,7 +54,7 @@ def embedded_here(made: Path, model: str = "teacher.onnx") -> tuple[np.ndarray, 
     crops = np.stack([rgb_from_picture(made / "faces" / name) for name in faces.names])
     with OrtEncoder(made / model, threads=1) as encoder:
         raw = encoder.features(crops).astype(np.float64)
-    return np.float32(raw / np.linalg.norm(raw, axis=1, keepdims=True)), labels
+    return (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32), labels
 
 
 def split(rows: np.ndarray, labels: list[int]) -> tuple[list[float], list[tuple[int, float]]]:
