@@ -87,9 +87,10 @@ def _slug(name: str) -> str:
 def _judged(run: Run, recipe: Recipe, name: str, own: Recipe) -> dict[str, Any]:
     common = own if own.data.alike != recipe.data.alike else recipe
     result = compare_methods(run, common, [Contestant(name, own.distill.method, own)], [0])
-    run_of = result["methods"][name]["runs"][0]
+    told = result.to_json()["methods"][name]
+    run_of = told["runs"][0]
     tars = {metric: run_of[metric]["tar"] for metric in ("cross-space", "student")}
-    spread = result["methods"][name]["summary"]["cross-space"]
+    spread = told["summary"]["cross-space"]
     trained = {"steps": own.student.train.steps, "seconds": run_of["train_s"]}
     return {**trained, **tars, "spread": spread}
 

@@ -25,6 +25,7 @@ from results_page import write_page
 from embedge.files import write_json
 from embedge.pipeline.compare.comparing import Contestant, compare_methods
 from embedge.pipeline.compare.comparison_table import table, verdict
+from embedge.pipeline.compare.result import MethodsComparison
 from embedge.pipeline.dry_run.rehearsal import Rehearsal, step_seconds
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.recipe_file import load_recipe
@@ -106,7 +107,7 @@ def _long(folder: Path, recipe: Recipe, options: argparse.Namespace) -> None:
     _say(result, recipe)
 
 
-def _say(result: dict[str, Any], recipe: Recipe) -> None:
+def _say(result: MethodsComparison, recipe: Recipe) -> None:
     fmr = recipe.evaluate.gate_fmr
     print(f"{table(result, fmr)}\n\n{verdict(result, fmr)}")
 
@@ -140,17 +141,17 @@ def _changed(recipe: Recipe, **schedule: Any) -> Recipe:
     return recipe.model_copy(update={"student": recipe.student.model_copy(update={"train": train})})
 
 
-def _keep(result: dict[str, Any], part: str) -> None:
+def _keep(result: MethodsComparison, part: str) -> None:
     """Beside what the file holds of the other part; paths of this machine stay out of it."""
     path = RESULTS / f"{NAME}.json"
     held = json.loads(path.read_text()) if path.is_file() else {}
-    data, teacher = result["recipe"]["data"], result["recipe"]["teacher"]
+    data, teacher = result.recipe["data"], result.recipe["teacher"]
     data["source"] = Path(data["source"]).name
     data["extra"] = [Path(source).name for source in data["extra"]]
     teacher["file"] = Path(teacher["file"]).name
     facts = provenance("torch", "onnxruntime")
     facts["command"] = "python benchmarks/methods_real.py REAL_FOLDER …"
-    write_result(NAME, {**held, part: {"provenance": facts, **result}})
+    write_result(NAME, {**held, part: {"provenance": facts, **result.to_json()}})
 
 
 if __name__ == "__main__":

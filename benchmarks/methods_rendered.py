@@ -34,7 +34,7 @@ def main() -> None:
         result = compare_methods(run, recipe, methods, range(options.seeds))
     fmr = recipe.evaluate.gate_fmr
     print(f"{table(result, fmr)}\n\n{verdict(result, fmr)}")
-    write_result("methods-rendered", {"provenance": provenance("torch"), **result})
+    write_result("methods-rendered", {"provenance": provenance("torch"), **result.to_json()})
     write_page()
 
 

@@ -16,7 +16,8 @@ from results_unlabelled import unlabelled
 
 from embedge.files import write_text
 from embedge.pipeline.compare.comparison_table import legend, table, verdict
-from embedge.report.render.methods_plot import methods_plot
+from embedge.pipeline.compare.methods_plot import methods_plot
+from embedge.pipeline.compare.result import MethodsComparison
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -116,8 +117,9 @@ def _compared(docs: Path, name: str, found: dict[str, Any]) -> str:
         f" {runs[0]['student']['impostor']:,} impostor pairs.\n\n"
     )
     fmr = recipe["evaluate"]["gate_fmr"]
-    methods_plot(found, fmr, docs / "images" / f"{name}.svg")
-    words = f"{_wrapped(verdict(found, fmr))}\n\n{_wrapped(legend(found))}\n"
+    result = MethodsComparison.from_json(found)
+    methods_plot(result, fmr, docs / "images" / f"{name}.svg")
+    words = f"{_wrapped(verdict(result, fmr))}\n\n{_wrapped(legend(result))}\n"
     return told + _run_of(found) + "\n" + words + f"\n![TAR by method](images/{name}.svg)\n"
 
 
@@ -130,7 +132,7 @@ def _run_of(found: dict[str, Any]) -> str:
     facts = found["provenance"]
     made = f"`{facts['command']}`, {facts['date'][:10]}, {facts['cores']} cores ({facts['cpu']})."
     steps = found["recipe"]["student"]["train"]["steps"]
-    return f"{table(found, wanted)}\n\n{steps} steps. {made}\n"
+    return f"{table(MethodsComparison.from_json(found), wanted)}\n\n{steps} steps. {made}\n"
 
 
 def _digits() -> str | None:

@@ -9,6 +9,7 @@ from provenance import RESULTS
 
 from embedge.files import whole_file
 from embedge.pipeline.compare.comparison_table import table
+from embedge.pipeline.compare.result import MethodsComparison
 
 __all__ = ["unlabelled"]
 
@@ -43,7 +44,8 @@ def unlabelled(docs: Path) -> str | None:
     _plot(found, docs / "images" / f"{NAME}.svg")
     facts = found["provenance"]
     made = f"`{facts['command']}`, {facts['date'][:10]}, {facts['cores']} cores ({facts['cpu']})."
-    fmrs = [table(found, fmr) for fmr in recipe["evaluate"]["fmrs"]]
+    result = MethodsComparison.from_json(found)
+    fmrs = [table(result, fmr) for fmr in recipe["evaluate"]["fmrs"]]
     parts = [*fmrs, _pace(found), *_others(found["others"]), made]
     parts += [f"![Loss and distance against minutes](images/{NAME}.svg)"]
     return head + "\n\n".join(parts) + "\n" + (_levers() or "")

@@ -26,7 +26,7 @@ from provenance import provenance, write_result
 
 from embedge.pipeline.compare.comparing import compare_methods
 from embedge.pipeline.compare.comparison_table import table
-from embedge.pipeline.compare.judging import Judge
+from embedge.pipeline.compare.judging import Strangers
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.recipe_file import load_recipe
 from embedge.pipeline.run import Run, open_run
@@ -36,6 +36,7 @@ from embedge.pipeline.stages.learn.students import student_stage
 from embedge.progress import Progress
 from embedge.train.data import open_faces
 from embedge.train.models.quick.compiled import prepared
+from embedge.typed import plain
 
 EACH = 8
 _POINTS = 200
@@ -62,13 +63,13 @@ def main() -> None:
         others = {one.name: _on_others(run, recipe, one, options.seeds) for one in options.judge}
     print(table(result, recipe.evaluate.gate_fmr))
     print(json.dumps(others, indent=1) if others else "")
-    data, teacher = result["recipe"]["data"], result["recipe"]["teacher"]
+    data, teacher = result.recipe["data"], result.recipe["teacher"]
     data["source"], data["extra"] = "lfw-dev", ["utk"]
     teacher["file"] = Path(teacher["file"]).name
     told = {"minutes": options.minutes, "pictures_of_utk": options.pictures or "all"}
     told |= {"kernels": prepared(), "trainings": trained, "wall_s": time.monotonic() - began}
     told |= {"others": others}
-    write_result("methods-unlabelled", {"provenance": facts, **told, **result})
+    write_result("methods-unlabelled", {"provenance": facts, **told, **result.to_json()})
 
 
 def _said(options: argparse.Namespace) -> str:
@@ -107,9 +108,9 @@ def _on_others(run: Run, recipe: Recipe, folder: Path, seeds: int) -> dict[str, 
     held_out = open_faces(str(folder)).classes - 1  # one stays on the side that is not judged
     data = recipe.data.model_copy(update={"source": str(folder), "held_out": held_out})
     strangers = held_out_stage(run, recipe.model_copy(update={"data": data}))
-    judge, method = Judge(run, recipe, strangers, watched=False), recipe.distill.method
+    judge, method = Strangers(run, recipe, strangers, checked=False), recipe.distill.method
     school, _ = school_of(run, recipe)
-    found: dict[str, Any] = {"teacher": judge.teacher(school.teacher), "students": []}
+    found: dict[str, Any] = {"teacher": plain(judge.teacher(school.teacher)), "students": []}
     for seed in range(seeds):
         own = recipe.model_copy(update={"seed": seed})
         student = student_stage(run, own, method, school)

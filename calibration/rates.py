@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from embedge.calibration.scores import EDGES, PairScores
 
 __all__ = [
-    "Det",
     "EqualError",
     "Insufficient",
     "OperatingPoint",
     "allowed_errors",
-    "det",
+    "det_thresholds",
     "equal_error",
     "false_match_rate",
     "false_non_match_rate",
@@ -52,15 +51,6 @@ class EqualError:
 
     rate: float
     threshold: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Det:
-    """A DET curve: FMR falls and FNMR grows with the threshold."""
-
-    thresholds: NDArray[np.float64]
-    fmr: NDArray[np.float64]
-    fnmr: NDArray[np.float64]
 
 
 def false_match_rate(scores: PairScores, threshold: float) -> float:
@@ -132,18 +122,13 @@ def equal_error(scores: PairScores) -> EqualError | Insufficient:
     return EqualError(rate, best)
 
 
-def det(scores: PairScores, points: int = 200) -> Det:
-    """At most `points` points, spaced evenly in log FMR from all comparisons to a single one."""
+def det_thresholds(scores: PairScores, points: int) -> NDArray[np.float64]:
+    """At most `points`, spaced evenly in log FMR from all comparisons to a single one."""
     ranks = np.unique(np.geomspace(1, scores.impostors, points - 1).astype(np.int64)) - 1
     held = ranks[ranks < len(scores.tail)]
     exact = scores.tail[len(scores.tail) - 1 - held].astype(np.float64)
     body = np.asarray([_body_limit(scores, int(r)) for r in ranks[len(held) :]])
-    thresholds = np.unique(np.concatenate([[-1.0], body, exact]))
-    return Det(
-        thresholds,
-        np.asarray([false_match_rate(scores, t) for t in thresholds]),
-        np.asarray([false_non_match_rate(scores, t) for t in thresholds]),
-    )
+    return np.unique(np.concatenate([[-1.0], body, exact]))
 
 
 def _excess(scores: PairScores, threshold: float) -> float:

@@ -16,6 +16,7 @@ __all__ = [
     "Drift",
     "DriftPoint",
     "EqualErrorRate",
+    "FloatLayer",
     "Histogram",
     "Key",
     "Line",
@@ -284,3 +285,12 @@ class Comparison:
     def tar_at(self, fmr: float) -> TarPoint | None:
         """The point of that very target, if it was asked for."""
         return next((point for point in self.tar if abs(point.fmr - fmr) <= 1e-6 * fmr), None)
+
+
+@dataclass(frozen=True, slots=True)
+class FloatLayer:
+    """A layer of an INT8 graph that computes in float, its share of the work, and why."""
+
+    node: str
+    macs_share: Share
+    why: str

@@ -33,10 +33,12 @@ from embedge.calibration.intervals.rates import (
 from embedge.calibration.pairs import pairs_between, pairs_within
 from embedge.calibration.rates import (
     Insufficient,
-    det,
+    OperatingPoint,
+    det_thresholds,
     equal_error,
     false_match_rate,
     false_non_match_rate,
+    operating_point,
 )
 from embedge.calibration.scores import BINS, EDGES, Float32, PairScores, score_histogram
 from embedge.errors import EmbedgeError
@@ -45,9 +47,10 @@ from embedge.runtime.encoders import unit_rows
 
 __all__ = [
     "Asked",
+    "BareRates",
     "Subject",
+    "bare_rates",
     "cosines_of",
-    "equal_error_rate",
     "judge",
     "judged_scores",
     "scores_of",
@@ -135,10 +138,26 @@ def scores_of(gallery: Subject, probe: Subject, labels: ArrayLike) -> PairScores
     )
 
 
-def equal_error_rate(gallery: Subject, probe: Subject, labels: ArrayLike) -> float | None:
-    """The one number to watch while embeddings change; None where there is nothing to compare."""
-    found = equal_error(scores_of(gallery, probe, labels))
-    return None if isinstance(found, Insufficient) else found.rate
+@dataclass(frozen=True, slots=True, eq=False)
+class BareRates:
+    """Without intervals: of many candidates on the same people, where only the order counts."""
+
+    scores: PairScores
+    points: dict[float, OperatingPoint | Insufficient]
+
+    @property
+    def eer(self) -> float | None:
+        found = equal_error(self.scores)
+        return None if isinstance(found, Insufficient) else found.rate
+
+    @property
+    def people(self) -> int:
+        return len(np.unique(self.scores.genuine_subjects))
+
+
+def bare_rates(scores: PairScores, fmrs: Sequence[float] = ()) -> BareRates:
+    """What a training, a comparison of methods and a search for layers watch while they run."""
+    return BareRates(scores, {fmr: operating_point(scores, fmr) for fmr in fmrs})
 
 
 def judged_scores(
@@ -240,17 +259,16 @@ def _det(evidence: Evidence) -> DetCurve | None:
     scores = evidence.scores
     if not scores.impostors or not len(scores.genuine):
         return None
-    curve = det(scores, _DET_POINTS)
+    thresholds = det_thresholds(scores, _DET_POINTS).tolist()
+    fnmr = [false_non_match_rate(scores, limit) for limit in thresholds]
     # equal FNMRs share their band: most points of a good model lie on a few steps
-    bands = {
-        rate: fnmr_interval(evidence, limit) for rate, limit in zip(curve.fnmr, curve.thresholds)
-    }
+    bands = {rate: fnmr_interval(evidence, limit) for rate, limit in zip(fnmr, thresholds)}
     return DetCurve(
-        tuple(curve.thresholds.tolist()),
-        tuple(curve.fmr.tolist()),
-        tuple(curve.fnmr.tolist()),
-        tuple(bands[rate].low for rate in curve.fnmr),
-        tuple(bands[rate].high for rate in curve.fnmr),
+        tuple(thresholds),
+        tuple(false_match_rate(scores, limit) for limit in thresholds),
+        tuple(fnmr),
+        tuple(bands[rate].low for rate in fnmr),
+        tuple(bands[rate].high for rate in fnmr),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from embedge.bench.core import Timed, single_stream
-from embedge.bench.machine.tegrastats import watched
+from embedge.bench.machine.tegrastats import metered
 from embedge.bench.results import ArtifactLatency, Sample
 from embedge.calibration.evaluation.figures import Cosines
 from embedge.calibration.evaluation.judge import cosines_of
@@ -56,7 +56,7 @@ def checked_engine(
         TensorRTEncoder(plan, card, contract, memory=memory) as engine,
     ):
         parity = cosines_of(graph.embed(crops), engine.embed(crops))
-        with watched() as power:
+        with metered() as power:
             latency = _latency(name, engine, crops, card.batches[2], seconds)
         return EngineCheck(
             parity=parity,

@@ -19,15 +19,15 @@ from embedge.export.graph.surgery import Graph, attribute, group_count, is_conv,
 __all__ = ["affine_from", "canonical", "channel_vector", "fold_constants"]
 
 Floats = NDArray[np.floating]
-Watch = Callable[[str, Graph], None]
+AfterPass = Callable[[str, Graph], None]
 """Told the name of a pass that changed the graph."""
 
 
-def unwatched(name: str, graph: Graph) -> None:
+def unproven(name: str, graph: Graph) -> None:
     """Nobody looks: what follows is compared as a whole."""
 
 
-def canonical(graph: Graph, watch: Watch = unwatched) -> Graph:
+def canonical(graph: Graph, after: AfterPass = unproven) -> Graph:
     """Rewrite in place until nothing changes any more; returns the graph."""
     passes = (
         _drop_dropout,
@@ -43,19 +43,19 @@ def canonical(graph: Graph, watch: Watch = unwatched) -> Graph:
         _gemm_form,
         _fold_affine_after,
     )
-    while sum(_exhausted(graph, rewrite, watch) for rewrite in passes):
+    while sum(_exhausted(graph, rewrite, after) for rewrite in passes):
         graph.tidy()
     graph.tidy()
     return graph
 
 
-def _exhausted(graph: Graph, rewrite: Callable[[Graph], bool], watch: Watch) -> bool:
+def _exhausted(graph: Graph, rewrite: Callable[[Graph], bool], after: AfterPass) -> bool:
     changed = False
     while rewrite(graph):
         graph.tidy()
         changed = True
     if changed:
-        watch(rewrite.__name__.strip("_").replace("_", " "), graph)
+        after(rewrite.__name__.strip("_").replace("_", " "), graph)
     return changed
 
 

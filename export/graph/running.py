@@ -110,7 +110,7 @@ def _furthest(expected: Rows, found: Rows) -> float:
 
 @dataclass(slots=True)
 class Proof:
-    """What the original answers to a few pictures. `watch(name, graph)` after each pass."""
+    """What the original answers to a few pictures. `after(name, graph)` after each pass."""
 
     images: Images
     expected: Rows
@@ -128,7 +128,7 @@ class Proof:
         few = images[:: max(len(images) // FEW_PICTURES, 1)][:FEW_PICTURES]
         return cls(few, embeddings_of(graph, few))
 
-    def watch(self, name: str, graph: Graph) -> None:
+    def after(self, name: str, graph: Graph) -> None:
         """Refuse a pass that changed the function."""
         self.holds(name, lambda: embeddings_of(graph, self.images))
 

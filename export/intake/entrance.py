@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper
 
 from embedge.export.graph.surgery import Graph, attribute
-from embedge.export.intake.original import Door
+from embedge.export.intake.original import Entrance
 
 __all__ = ["enter_float", "enter_planes", "leave_rows", "without_length"]
 
@@ -17,9 +17,9 @@ _OF_LENGTH |= {"Unsqueeze"}
 _SUMS = {"ReduceL2", "ReduceSum", "ReduceSumSquare"}
 
 
-def enter_float(graph: Graph, door: Door) -> bool:
+def enter_float(graph: Graph, entrance: Entrance) -> bool:
     """A uint8 input that is cast first becomes a float32 one."""
-    if door.kind == TensorProto.FLOAT:
+    if entrance.kind == TensorProto.FLOAT:
         return False
     source = graph.inputs[0]
     source.type.tensor_type.elem_type = TensorProto.FLOAT
@@ -29,13 +29,13 @@ def enter_float(graph: Graph, door: Door) -> bool:
     return True
 
 
-def enter_planes(graph: Graph, door: Door) -> bool:
+def enter_planes(graph: Graph, entrance: Entrance) -> bool:
     """An NHWC input becomes an NCHW one; the transposition moves on until it meets its inverse."""
-    if door.layout == "NCHW":
+    if entrance.layout == "NCHW":
         return False
     source = graph.inputs[0]
     first = helper.make_tensor_value_info(
-        source.name, TensorProto.FLOAT, [door.batch or "batch", 3, door.size, door.size]
+        source.name, TensorProto.FLOAT, [entrance.batch or "batch", 3, entrance.size, entrance.size]
     )
     graph.inputs = [first]
     readers = graph.consumers(source.name)

@@ -22,7 +22,7 @@ from embedge.calibration.feeding import (
     untold_from,
 )
 from embedge.errors import EmbedgeError
-from embedge.export.intake.original import Door, Layout
+from embedge.export.intake.original import Entrance, Layout
 from embedge.runtime.contract import Colour, PerChannel
 from embedge.runtime.encoders.preprocessing import (
     FEEDINGS,
@@ -88,24 +88,24 @@ class ConfirmedFeeding:
 def feeding_of(
     stated: Stated,
     model: onnx.ModelProto,
-    door: Door,
+    entrance: Entrance,
     features: Features,
     reach: Reach,
     faces: Faces | None,
 ) -> ConfirmedFeeding:
     """Stated or written, and as good on faces as any other way that networks are fed."""
-    written = _written(model, door, reach)
+    written = _written(model, entrance, reach)
     way, source = (
         _joined(stated, written),
         "stated" if not stated.nothing else "written in the file",
     )
-    ways = {} if door.whole_numbers else dict(FEEDINGS)
-    if door.whole_numbers:
+    ways = {} if entrance.whole_numbers else dict(FEEDINGS)
+    if entrance.whole_numbers:
         ways = {name: one for name, one in PREPROCESSING.items() if name.endswith("-plain")}
     labelled = faces is not None and has_pairs(faces.labels)
     if way is None:
         raise _unstated(ways, _seen(features, ways, faces) if labelled else {})
-    if door.whole_numbers and (way.mean, way.std) != (0.0, 1.0):
+    if entrance.whole_numbers and (way.mean, way.std) != (0.0, 1.0):
         raise EmbedgeError(
             "E-FEEDING",
             "the input takes whole numbers, and a mean and std other than 0 and 1 were stated",
@@ -172,7 +172,7 @@ def _joined(stated: Stated, written: Stated) -> Preprocessing | None:
     return Preprocessing(colour, _per_channel(mean, unit), _per_channel(std, unit))
 
 
-def _written(model: onnx.ModelProto, door: Door, reach: Reach) -> Stated:
+def _written(model: onnx.ModelProto, entrance: Entrance, reach: Reach) -> Stated:
     """insightface: arithmetic at the beginning; OpenVINO and TFLite: keys of the metadata."""
     facts = {item.key: item.value for item in model.metadata_props}
     mean, std = (_listed(facts, keys) for keys in (_MEAN, _STD))
@@ -180,7 +180,7 @@ def _written(model: onnx.ModelProto, door: Door, reach: Reach) -> Stated:
     if _REVERSED in facts and colour is None:
         reversed_ = facts[_REVERSED].strip().lower() in {"true", "yes", "1"}
         colour = "RGB" if reversed_ else "BGR"
-    if mean is None and std is None and door.whole_numbers:
+    if mean is None and std is None and entrance.whole_numbers:
         return Stated((0.0,), (1.0,), colour)
     if mean is None and std is None and _inside(reach):
         return Stated((0.0,), (1.0,), colour or "RGB")

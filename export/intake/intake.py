@@ -18,7 +18,7 @@ from embedge.export.intake.batch import free_batch, prove_batches
 from embedge.export.intake.entrance import enter_float, enter_planes, leave_rows, without_length
 from embedge.export.intake.feeding import ConfirmedFeeding, Faces, Stated, feeding_of
 from embedge.export.intake.models import OPSET, in_float32, in_opset, wide_types, with_one_output
-from embedge.export.intake.original import Door, Original, door_of
+from embedge.export.intake.original import Entrance, Original, entrance_of
 from embedge.export.intake.weights import model_with_weights
 from embedge.files import sha256_file
 from embedge.runtime.contract import EmbeddingContract
@@ -76,11 +76,11 @@ def looked_at(path: Path, asked: Asked) -> None:
         _opened(path, asked)
 
 
-def _opened(path: Path, asked: Asked) -> tuple[onnx.ModelProto, Door]:
+def _opened(path: Path, asked: Asked) -> tuple[onnx.ModelProto, Entrance]:
     model = model_with_weights(path, asked.weights)
     quantisable(model)
     model = with_one_output(model, asked.output)
-    return model, door_of(model, asked.stated.layout)
+    return model, entrance_of(model, asked.stated.layout)
 
 
 @contextmanager
@@ -95,69 +95,72 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def _taken_in(path: Path, images: Images, asked: Asked, faces: Faces | None) -> TakenIn:
-    model, door = _opened(path, asked)
-    few = _few(images, door)
-    model, door = _in_float32(model, door, few)
-    original = Original.of(model, door)
+    model, entrance = _opened(path, asked)
+    few = _few(images, entrance)
+    model, entrance = _in_float32(model, entrance, few)
+    original = Original.of(model, entrance)
     blank = original.contract("unknown")
-    require_steady(lambda some: original.features(some, blank), door.size)
+    require_steady(lambda some: original.features(some, blank), entrance.size)
     contract, feeding = _fed(path, asked, original, faces)
-    steps = _Steps(Proof(few, original.features(few, contract)), door, contract)
+    steps = _Steps(Proof(few, original.features(few, contract)), entrance, contract)
     model = steps.model("plain form", plain_model(model))
     graph = Graph.from_model(steps.model(f"opset {OPSET}", in_opset(model)))
     stamp(graph, contract)
     rank = len(original.session.get_outputs()[0].shape)
-    steps.graph("float entrance", graph, enter_float(graph, door), kind=onnx.TensorProto.FLOAT)
-    steps.graph("planes first", graph, enter_planes(graph, door), layout="NCHW")
+    steps.graph("float entrance", graph, enter_float(graph, entrance), kind=onnx.TensorProto.FLOAT)
+    steps.graph("planes first", graph, enter_planes(graph, entrance), layout="NCHW")
     steps.graph("embedding in rows", graph, leave_rows(graph, rank))
-    steps.graph("free batch", graph, free_batch(graph, door.batch, contract.dim), batch=None)
+    steps.graph("free batch", graph, free_batch(graph, entrance.batch, contract.dim), batch=None)
     prove_batches(graph, contract, _without_length(graph, steps.proof))
     return TakenIn(graph, original, contract, feeding)
 
 
 @dataclass(slots=True)
 class _Steps:
-    """Compares what each pass leaves; `door` is what the network has become to enter by."""
+    """Compares what each pass leaves; `entrance` is what the network has become to enter by."""
 
     proof: Proof
-    door: Door
+    entrance: Entrance
     contract: EmbeddingContract
 
     def model(self, name: str, model: onnx.ModelProto) -> onnx.ModelProto:
         self.proof.holds(name, lambda: self._answers(model))
         return model
 
-    def graph(self, name: str, graph: Graph, changed: bool, **door: Any) -> None:
-        self.door = replace(self.door, **door)
+    def graph(self, name: str, graph: Graph, changed: bool, **entrance: Any) -> None:
+        self.entrance = replace(self.entrance, **entrance)
         if changed:
             self.model(name, graph.copy().to_model())
 
     def _answers(self, model: onnx.ModelProto) -> NDArray[np.float32]:
-        return Original.of(model, self.door).features(self.proof.images, self.contract)
+        return Original.of(model, self.entrance).features(self.proof.images, self.contract)
 
 
-def _few(images: Images, door: Door) -> Images:
-    if images.shape[1:] != (door.size, door.size, 3):
+def _few(images: Images, entrance: Entrance) -> Images:
+    size = entrance.size
+    if images.shape[1:] != (size, size, 3):
         raise EmbedgeError(
             "E-CALIBRATION",
-            f"the pictures are {images.shape[1:]}, the model takes ({door.size}, {door.size}, 3)",
+            f"the pictures are {images.shape[1:]}, the model takes ({size}, {size}, 3)",
             remedy="Align the faces first: all crops have the size of the model",
         )
     return images[:: max(len(images) // FEW_PICTURES, 1)][:FEW_PICTURES]
 
 
-def _in_float32(model: onnx.ModelProto, door: Door, few: Images) -> tuple[onnx.ModelProto, Door]:
+def _in_float32(
+    model: onnx.ModelProto, entrance: Entrance, few: Images
+) -> tuple[onnx.ModelProto, Entrance]:
     """What is half or double is float32 from here on, if it answers alike."""
     wide = wide_types(model)
     if not wide:
-        return model, door
+        return model, entrance
     twin = in_float32(plain_model(model))
-    new = door if door.whole_numbers else replace(door, kind=onnx.TensorProto.FLOAT)
-    contract = EmbeddingContract("unknown", "unknown", 2, door.size)
-    if door.whole_numbers:
+    new = entrance if entrance.whole_numbers else replace(entrance, kind=onnx.TensorProto.FLOAT)
+    contract = EmbeddingContract("unknown", "unknown", 2, entrance.size)
+    if entrance.whole_numbers:
         contract = replace(contract, mean=0.0, std=1.0)
     some = few[:_SLOW]
-    expected = _answers(model, door, some, contract)
+    expected = _answers(model, entrance, some, contract)
     Proof(some, expected).holds(
         "float32",
         lambda: Original.of(twin, new).features(some, contract),
@@ -167,18 +170,18 @@ def _in_float32(model: onnx.ModelProto, door: Door, few: Images) -> tuple[onnx.M
 
 
 def _answers(
-    model: onnx.ModelProto, door: Door, some: Images, contract: EmbeddingContract
+    model: onnx.ModelProto, entrance: Entrance, some: Images, contract: EmbeddingContract
 ) -> NDArray[np.float32]:
     """By ONNX Runtime, or where it has no kernel for doubles, by onnx's evaluator."""
     try:
-        return Original.of(model, door).features(some, contract)
+        return Original.of(model, entrance).features(some, contract)
     except EmbedgeError as error:
         if error.code != "E-GRAPH":
             raise
         slow = ReferenceEvaluator(model)
-        count = door.batch or len(some)
+        count = entrance.batch or len(some)
         feeds: dict[str, Any] = {
-            door.name: door.tensor(np.resize(some, (count, *some.shape[1:])), contract)
+            entrance.name: entrance.tensor(np.resize(some, (count, *some.shape[1:])), contract)
         }
         try:
             rows = np.asarray(next(iter(slow.run(None, feeds))), np.float32)
@@ -210,7 +213,7 @@ def _fed(
     def reach(way: Preprocessing) -> float | None:
         return original.reach(way.of(blank))
 
-    found = feeding_of(asked.stated, original.model, original.door, features, reach, faces)
+    found = feeding_of(asked.stated, original.model, original.entrance, features, reach, faces)
     space = asked.space or f"sha256:{fed_digest(digest, found.name)[:32]}"
     return replace(found.way.of(blank), space=space), found
 

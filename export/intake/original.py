@@ -1,4 +1,4 @@
-"""A foreign network as it came: its door, and what it answers when it is fed there."""
+"""A foreign network as it came: its entrance, and what it answers when it is fed there."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from embedge.runtime.contract import ARCFACE_112, EmbeddingContract
 from embedge.runtime.encoders import tensor_from_crops
 from embedge.runtime.encoders.sessions import ort_session, run_session
 
-__all__ = ["Door", "Layout", "Original", "door_of", "shape_of"]
+__all__ = ["Entrance", "Layout", "Original", "entrance_of", "shape_of"]
 
 Layout = Literal["NCHW", "NHWC"]
 Images = NDArray[np.uint8]
@@ -27,7 +27,7 @@ _TEMPLATE_SIZE = 112
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Entrance:
     """What the input takes; `batch` is a number where it is fixed."""
 
     name: str
@@ -56,7 +56,7 @@ def shape_of(value: onnx.ValueInfoProto) -> list[int | str]:
     return [dim.dim_value or dim.dim_param for dim in value.type.tensor_type.shape.dim]
 
 
-def door_of(model: onnx.ModelProto, layout: Layout | None) -> Door:
+def entrance_of(model: onnx.ModelProto, layout: Layout | None) -> Entrance:
     """Read from the only input; what is not one square picture of three colours is refused."""
     known = {item.name for item in model.graph.initializer}
     inputs = [item for item in model.graph.input if item.name not in known]
@@ -90,7 +90,7 @@ def door_of(model: onnx.ModelProto, layout: Layout | None) -> Door:
             f"the input {entry.name} takes pictures of {width}x{height}",
             "Export it for square crops: an embedding contract knows one size",
         )
-    return Door(entry.name, kind, found, height, batch if isinstance(batch, int) else None)
+    return Entrance(entry.name, kind, found, height, batch if isinstance(batch, int) else None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,21 +98,21 @@ class Original:
     """The network that everything is compared with; `contract` says how it is fed."""
 
     model: onnx.ModelProto
-    door: Door
+    entrance: Entrance
     session: Any
 
     @classmethod
-    def of(cls, model: onnx.ModelProto, door: Door) -> "Original":
-        return cls(model, door, ort_session(model.SerializeToString()))
+    def of(cls, model: onnx.ModelProto, entrance: Entrance) -> "Original":
+        return cls(model, entrance, ort_session(model.SerializeToString()))
 
     def features(self, crops: Images, contract: EmbeddingContract) -> Rows:
         """Rows as the network gives them; a fixed batch is filled up with repetitions."""
-        size = self.door.batch or _BATCH
+        size = self.entrance.batch or _BATCH
         rows = list[Rows]()
         for start in range(0, len(crops), size):
             part = crops[start : start + size]
-            full = np.resize(part, (size, *part.shape[1:])) if self.door.batch else part
-            feeds = {self.door.name: self.door.tensor(full, contract)}
+            full = np.resize(part, (size, *part.shape[1:])) if self.entrance.batch else part
+            feeds = {self.entrance.name: self.entrance.tensor(full, contract)}
             (found,) = run_session(self.session, None, feeds)
             rows.append(_as_rows(found, len(full))[: len(part)])
         return np.concatenate(rows)
@@ -121,30 +121,32 @@ class Original:
         """How far black and white lie apart where the first layer reads them; None where nothing
         stands between it and the picture."""
         first = next((n.input[0] for n in self.model.graph.node if n.op_type in _LAYERS), None)
-        if first is None or first == self.door.name:
+        if first is None or first == self.entrance.name:
             return None
         twin = onnx.ModelProto()
         twin.CopyFrom(self.model)
         del twin.graph.output[:]
         twin.graph.output.append(helper.make_tensor_value_info(first, TensorProto.FLOAT, None))
-        size, count = self.door.size, self.door.batch or 1
+        size, count = self.entrance.size, self.entrance.batch or 1
         session, seen = ort_session(twin.SerializeToString()), list[NDArray[Any]]()
         for shade in (0, 255):
             crops = np.full((count, size, size, 3), shade, np.uint8)
-            feeds = {self.door.name: self.door.tensor(crops, contract)}
+            feeds = {self.entrance.name: self.entrance.tensor(crops, contract)}
             seen += run_session(session, None, feeds)
         return float(np.abs(seen[1] - seen[0]).max())
 
     def contract(self, digest: str) -> EmbeddingContract:
         """All of it that does not depend on how the pixels are fed."""
         shape = self.session.get_outputs()[0].shape
-        blank = EmbeddingContract("unknown", digest, dim=1, size=self.door.size)
-        if self.door.size != _TEMPLATE_SIZE:
-            share = self.door.size / _TEMPLATE_SIZE
+        blank = EmbeddingContract("unknown", digest, dim=1, size=self.entrance.size)
+        if self.entrance.size != _TEMPLATE_SIZE:
+            share = self.entrance.size / _TEMPLATE_SIZE
             template = tuple((x * share, y * share) for x, y in ARCFACE_112)
             blank = replace(blank, template=template)
         plain = replace(blank, mean=0.0, std=1.0)
-        rows = self.features(np.zeros((1, self.door.size, self.door.size, 3), np.uint8), plain)
+        rows = self.features(
+            np.zeros((1, self.entrance.size, self.entrance.size, 3), np.uint8), plain
+        )
         if rows.shape[1] < 2:
             raise unfit(
                 f"the output has shape {shape}",

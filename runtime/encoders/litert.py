@@ -59,8 +59,8 @@ def _answer(interpreter: Any, picture: NDArray[np.float32]) -> NDArray[np.float3
 
 
 def _require_doors(interpreter: Any, contract: EmbeddingContract) -> None:
-    doors = interpreter.get_input_details(), interpreter.get_output_details()
-    found = [(tuple(one["shape"].tolist()), one["dtype"]) for side in doors for one in side]
+    ends = interpreter.get_input_details(), interpreter.get_output_details()
+    found = [(tuple(one["shape"].tolist()), one["dtype"]) for side in ends for one in side]
     image = (1, contract.size, contract.size, 3)
     if found != [(image, np.float32), ((1, contract.dim), np.float32)]:
         raise _refused(f"its shapes are {[shape for shape, _ in found]}")

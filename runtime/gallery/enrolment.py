@@ -3,7 +3,6 @@
 import unicodedata
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import SupportsIndex
 
 import numpy as np
@@ -20,7 +19,6 @@ __all__ = [
     "checked_rows",
     "checked_source",
     "folded",
-    "now_in_utc",
 ]
 
 LONGEST_NAME = 256  # bytes
@@ -120,7 +118,3 @@ def require_count(count: int) -> None:
         raise EmbedgeError(
             "E-COUNT", f"{count} people cannot be listed", remedy="Ask for 1 or more"
         )
-
-
-def now_in_utc() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from embedge.errors import EmbedgeError
+from embedge.printed import now_in_utc
 from embedge.runtime.closing import Closing
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
@@ -19,7 +20,6 @@ from embedge.runtime.gallery.enrolment import (
     checked_names,
     checked_rows,
     checked_source,
-    now_in_utc,
     require_count,
 )
 from embedge.runtime.gallery.erasure import SAME, ErasureProof, proof_of

@@ -16,6 +16,7 @@ from uuid import uuid4
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
 from embedge.optional import require
+from embedge.printed import now_in_utc
 from embedge.runtime.closing import Closing
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
@@ -24,7 +25,6 @@ from embedge.runtime.gallery.enrolment import (
     checked_names,
     checked_rows,
     checked_source,
-    now_in_utc,
 )
 from embedge.runtime.gallery.search.ranking import Ranked
 

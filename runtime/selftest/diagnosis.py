@@ -8,9 +8,9 @@ import numpy as np
 from embedge.runtime.encoders import unit_rows
 from embedge.runtime.selftest.asking import Answers
 from embedge.runtime.selftest.golden import Expected, Rows
-from embedge.runtime.selftest.result import Fault, Finding
+from embedge.runtime.selftest.result import Fault, Symptom
 
-__all__ = ["findings_in", "lowest_cosine"]
+__all__ = ["lowest_cosine", "symptoms_in"]
 
 _EXPLAINED = 0.7  # what an explanation may leave of the distance to the right answers
 _EXPLAINED_WELL = 0.3
@@ -24,13 +24,13 @@ _ROUNDED, _ROUNDED_INT8 = 1e-3, 2e-2  # for pixels that another processor rounds
 _STRANGE = 0.35  # a cosine that answers of another network stay under
 
 
-def findings_in(answers: Answers, expected: Expected) -> tuple[Finding, ...]:
+def symptoms_in(answers: Answers, expected: Expected) -> tuple[Symptom, ...]:
     """Every fault that the answers show; nothing where they are right."""
     dim = expected.crops.shape[1]
     if (shapeless := _shape(answers, dim)) is not None:
         return (shapeless,)
     if not np.isfinite(answers.alone).all() or _lengths(answers.alone).min() < 1e-6:
-        return (Finding("collapse", "an answer is zero or not a number"),)
+        return (Symptom("collapse", "an answer is zero or not a number"),)
     rows = unit_rows(answers.alone.astype(np.float32))
     found = [*_unnormalised(answers.alone)]
     direction = _direction(rows, expected)
@@ -45,27 +45,27 @@ def lowest_cosine(rows: Rows, right: Rows) -> float:
     return float((unit_rows(rows.astype(np.float64)) * unit_rows(right)).sum(1).min())
 
 
-def _shape(answers: Answers, dim: int) -> Finding | None:
+def _shape(answers: Answers, dim: int) -> Symptom | None:
     if answers.alone.ndim == 2 and answers.alone.shape[1] == dim:
         if answers.together.shape == (len(answers.order), dim):
             return None
         told = f"a batch of {len(answers.order)} came back as {answers.together.shape}"
-        return Finding("mix-up", told)
-    return Finding("wrong-output", f"an answer has shape {answers.alone.shape[1:]}, not ({dim},)")
+        return Symptom("mix-up", told)
+    return Symptom("wrong-output", f"an answer has shape {answers.alone.shape[1:]}, not ({dim},)")
 
 
 def _lengths(rows: Rows) -> Rows:
     return np.asarray(np.linalg.norm(rows.astype(np.float64), axis=1), np.float32)
 
 
-def _unnormalised(rows: Rows) -> Iterator[Finding]:
+def _unnormalised(rows: Rows) -> Iterator[Symptom]:
     lengths = _lengths(rows)
     if np.abs(lengths - 1).max() > _LENGTH:
         told = f"rows have lengths {lengths.min():.3g} to {lengths.max():.3g}, not 1"
-        yield Finding("unnormalised", told)
+        yield Symptom("unnormalised", told)
 
 
-def _direction(rows: Rows, expected: Expected) -> Finding | None:
+def _direction(rows: Rows, expected: Expected) -> Symptom | None:
     right = expected.crops
     cosine = lowest_cosine(rows, right)
     name, left = _best(rows, right, expected.faults)
@@ -74,7 +74,7 @@ def _direction(rows: Rows, expected: Expected) -> Finding | None:
         fault, _, detail = name.partition(":")
         told = f"{detail}; " if detail else ""
         told += f"explains {1 - left:.0%} of the distance, cosine {cosine:.4f}"
-        return Finding(cast(Fault, fault), told)
+        return Symptom(cast(Fault, fault), told)
     if cosine >= expected.nearest:
         return _hidden(rows, expected)
     return _permuted(rows, expected) or _unexplained(rows, right, cosine)
@@ -93,7 +93,7 @@ def _best(rows: Rows, right: Rows, faults: Mapping[str, Rows]) -> tuple[str, flo
     return name, left[name] / distance
 
 
-def _hidden(rows: Rows, expected: Expected) -> Finding | None:
+def _hidden(rows: Rows, expected: Expected) -> Symptom | None:
     """A fault that moves answers by less than rounding may.
 
     Rounding moves them anywhere among some hundred directions, all faces together; a fault moves
@@ -111,27 +111,27 @@ def _hidden(rows: Rows, expected: Expected) -> Finding | None:
             fault, _, detail = name.partition(":")
             told = f"{detail}; " if detail else ""
             told += f"{share:.0%} of its move, {sigmas:.0f} times the noise in other directions"
-            most, found = sigmas, Finding(cast(Fault, fault), told)
+            most, found = sigmas, Symptom(cast(Fault, fault), told)
     return found
 
 
-def _permuted(rows: Rows, expected: Expected) -> Finding | None:
+def _permuted(rows: Rows, expected: Expected) -> Symptom | None:
     near = rows @ expected.crops.T
     owner = near.argmax(axis=1)
     if (near.max(axis=1) >= expected.nearest).all() and (owner != np.arange(len(rows))).any():
-        return Finding("mix-up", f"faces are answered with those of faces {owner.tolist()}")
+        return Symptom("mix-up", f"faces are answered with those of faces {owner.tolist()}")
     return None
 
 
-def _unexplained(rows: Rows, right: Rows, cosine: float) -> Finding:
+def _unexplained(rows: Rows, right: Rows, cosine: float) -> Symptom:
     if _collapsed(rows, right):
         share = _spread(rows) / max(_spread(right), 1e-9)
         told = f"different faces are {share:.0%} as far apart as they should be"
-        return Finding("collapse", f"{told}, cosine {cosine:.4f}")
+        return Symptom("collapse", f"{told}, cosine {cosine:.4f}")
     mean = float((rows * right).sum(axis=1).mean())
     if mean < _STRANGE:
-        return Finding("stale-weights", f"answers of another network: mean cosine {mean:.4f}")
-    return Finding("inexact", f"no known fault explains a cosine of {cosine:.4f}")
+        return Symptom("stale-weights", f"answers of another network: mean cosine {mean:.4f}")
+    return Symptom("inexact", f"no known fault explains a cosine of {cosine:.4f}")
 
 
 def _collapsed(rows: Rows, right: Rows) -> bool:
@@ -144,15 +144,15 @@ def _spread(rows: Rows) -> float:
     return 1 - float(((rows @ rows.T).sum() - count) / max(count * (count - 1), 1))
 
 
-def _mixed(answers: Answers, rows: Rows, nearest: float) -> Iterator[Finding]:
+def _mixed(answers: Answers, rows: Rows, nearest: float) -> Iterator[Symptom]:
     """Answers that depend on who asks at the same time; the face alone is what they must equal."""
     batch = unit_rows(answers.together.astype(np.float32))
     if strays := _strays(batch, rows[list(answers.order)], nearest):
-        yield Finding("mix-up", f"in one batch {len(strays)} of {len(batch)} rows differ")
+        yield Symptom("mix-up", f"in one batch {len(strays)} of {len(batch)} rows differ")
     rounds = [unit_rows(one.astype(np.float32)) for one in answers.threaded]
     if wrong := sum(len(_strays(one, rows, nearest)) for one in rounds):
         asked = len(rounds) * len(rows)
-        yield Finding("mix-up", f"between threads {wrong} of {asked} answers differ")
+        yield Symptom("mix-up", f"between threads {wrong} of {asked} answers differ")
 
 
 def _strays(rows: Rows, right: Rows, nearest: float) -> list[int]:
@@ -160,7 +160,7 @@ def _strays(rows: Rows, right: Rows, nearest: float) -> list[int]:
     return [row for row, cosine in enumerate(cosines) if not cosine >= nearest]
 
 
-def _misaligned(rows: Rows, pictures: Rows, expected: Expected) -> Iterator[Finding]:
+def _misaligned(rows: Rows, pictures: Rows, expected: Expected) -> Iterator[Symptom]:
     """What the same network answers to crops right now says how exact it is to pictures."""
     noise = 4 * (1 - lowest_cosine(rows, expected.crops))
     rounded = min(max(1 - expected.nearest, _ROUNDED), _ROUNDED_INT8)
@@ -168,4 +168,4 @@ def _misaligned(rows: Rows, pictures: Rows, expected: Expected) -> Iterator[Find
     cosine = lowest_cosine(pictures, expected.pictures)
     if cosine < least:
         told = "aligned crops are answered right, pictures aligned by their landmarks are not"
-        yield Finding("template", f"{told}: cosine {cosine:.4f}")
+        yield Symptom("template", f"{told}: cosine {cosine:.4f}")

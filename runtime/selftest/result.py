@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from embedge.errors import EmbedgeError
 
-__all__ = ["Fault", "Finding", "SelfTest"]
+__all__ = ["Fault", "SelfTest", "Symptom"]
 
 Fault = Literal[
     "colour-order",
@@ -42,7 +42,7 @@ _REMEDIES: dict[Fault, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Symptom:
     fault: Fault
     evidence: str
 
@@ -53,7 +53,7 @@ class SelfTest:
 
     artifact: str
     provider: str
-    findings: tuple[Finding, ...]
+    findings: tuple[Symptom, ...]
     cosine: float | None
     nearest: float
     seconds: float

@@ -8,9 +8,9 @@ import numpy as np
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.selftest.asking import Align, Embed, aligned_to, ask
-from embedge.runtime.selftest.diagnosis import findings_in, lowest_cosine
+from embedge.runtime.selftest.diagnosis import lowest_cosine, symptoms_in
 from embedge.runtime.selftest.golden import GOLDEN, Golden
-from embedge.runtime.selftest.result import Finding, SelfTest
+from embedge.runtime.selftest.result import SelfTest, Symptom
 
 if TYPE_CHECKING:
     from embedge.runtime.bundle.bundle import Bundle
@@ -36,9 +36,9 @@ def self_test(
     except EmbedgeError as error:
         if error.code != "E-EMBEDDING":
             raise
-        findings: tuple[Finding, ...] = (Finding("collapse", error.what),)
+        findings: tuple[Symptom, ...] = (Symptom("collapse", error.what),)
         return replace(told, findings=findings, seconds=time.perf_counter() - begun)
-    findings = findings_in(answers, expected)
+    findings = symptoms_in(answers, expected)
     comparable = answers.alone.shape == expected.crops.shape and np.isfinite(answers.alone).all()
     return replace(
         told,

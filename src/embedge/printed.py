@@ -1,6 +1,8 @@
-"""Text that strangers may have written, made safe to print: control characters are shown."""
+"""Numbers, times and strangers' texts as they are shown; control characters cannot act."""
 
-__all__ = ["JOINERS", "counted", "printable", "spoken"]
+from datetime import UTC, datetime
+
+__all__ = ["JOINERS", "counted", "now_in_utc", "printable", "spoken"]
 
 JOINERS = "\u200c\u200d"  # invisible; Persian names and some emoji are spelled with them
 
@@ -29,3 +31,7 @@ def spoken(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h" if seconds < 2 * 86400 else f"{seconds / 86400:.1f} days"
+
+
+def now_in_utc() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

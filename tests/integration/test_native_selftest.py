@@ -14,7 +14,7 @@ from tiny_bundles import face_like, tiny_contract, tiny_onnx
 from embedge.export.golden import golden_from_graphs
 from embedge.runtime.encoders import unit_rows
 from embedge.runtime.selftest.asking import Answers
-from embedge.runtime.selftest.diagnosis import findings_in
+from embedge.runtime.selftest.diagnosis import symptoms_in
 from embedge.runtime.selftest.golden import Expected, Golden, Rows
 
 openvino = pytest.importorskip("openvino", reason="pip install 'embedge[openvino]'")
@@ -112,7 +112,7 @@ def test_a_fault_below_the_noise_of_an_artifact_is_named(
     (place / "rough.bin").write_bytes(both.to_bytes())
     status, told = asked(place, *fed, golden="rough.bin", artifact="int8")
     assert (status, told.partition(": ")[2].strip()) == (3 if said else 0, said)
-    found = findings_in(_answered(right.moves["colour-range:16 to 235"], right), both.of("int8"))
+    found = symptoms_in(_answered(right.moves["colour-range:16 to 235"], right), both.of("int8"))
     assert [finding.fault for finding in found] == ["colour-range"]
 
 

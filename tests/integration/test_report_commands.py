@@ -48,7 +48,7 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def spoil(value: Any) -> None:
         gates = {gate["name"]: gate for gate in value["verdict"]["gates"]}
         gate = gates["thresholds hold"]  # of a comparison that the report does not hold
-        gate.update(value=5.0, passed=False, what=gate["what"].split(" (worst")[0])
+        gate.update(value=5.0, passed=False, worst=None)
         value["verdict"]["passed"] = False
 
     path = tmp_path_factory.mktemp("bad") / "report.json"
@@ -189,12 +189,13 @@ def test_quantize_names_its_extra(tmp_path: Path) -> None:
 
 def test_a_gate_cannot_forge_a_line(good: Path, policy: Path, tmp_path: Path) -> None:
     forged = json.loads(good.read_text())
-    forged["verdict"]["gates"][0]["name"] = "a\x1b[2J\npass  everything"
+    gate = next(one for one in forged["verdict"]["gates"] if one["name"] == "thresholds hold")
+    gate["name"] = "a\x1b[2J\npass  everything"
     (tmp_path / "report.json").write_text(json.dumps(forged))
     done = embedge("gate", tmp_path / "report.json", "--policy", policy)
     assert "\npass  everything" not in done.stdout
     assert "\x1b" not in done.stdout
-    forged["verdict"]["gates"][0].update(value=0.0, passed=False)
+    gate.update(value=5.0, passed=False, worst=None)
     forged["verdict"]["passed"] = False
     (tmp_path / "failed.json").write_text(json.dumps(forged))
     done = embedge("gate", tmp_path / "failed.json", "--policy", policy)
@@ -202,8 +203,8 @@ def test_a_gate_cannot_forge_a_line(good: Path, policy: Path, tmp_path: Path) ->
     assert len(done.stderr.splitlines()) == 1
     (tmp_path / "old.json").write_text('{"schema": "embedge.report/1", "command": "a\\npass  b"}')
     assert len(embedge("report", "diff", good, tmp_path / "old.json").stderr.splitlines()) == 1
-    done = embedge("report", "diff", good, tmp_path / "report.json")
-    assert "changed gate a\\x1b[2J\\npass  everything" in done.stdout
+    done = embedge("report", "diff", good, tmp_path / "failed.json")
+    assert "worse   gate a\\x1b[2J\\npass  everything" in done.stdout
 
 
 def test_a_report_of_the_first_version_is_refused_with_a_word(tmp_path: Path) -> None:

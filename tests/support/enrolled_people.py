@@ -1,5 +1,6 @@
 """People whom a teacher enrolled, and a bundle of a student that answers to them, or does not."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,11 @@ def teacher_onnx(path: Path, *, seed: int = 0, **changes: object) -> Path:
 
 
 def student_bundle(
-    folder: Path, *, away: float = 0.1, seed: int = 0, provenance: dict[str, object] | None = None
+    folder: Path,
+    *,
+    away: float = 0.1,
+    seed: int = 0,
+    provenance: Mapping[str, object] | None = None,
 ) -> Path:
     """Artifacts ever further from the teacher; `seed` other than 0 is a student of nobody here."""
     contract = tiny_contract(DIM)

@@ -1,12 +1,12 @@
 """OpenCV's VideoCapture over frames in memory, for machines without OpenCV."""
 
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
 
-def fake_cv2(frames: Sequence[np.ndarray], rate: float = 10.0) -> types.ModuleType:
+def fake_cv2(frames: Iterable[np.ndarray], rate: float = 10.0) -> types.ModuleType:
     """A module to stand in for cv2: RGB frames go in, BGR frames come out, as from a camera."""
 
     class VideoCapture:

@@ -22,7 +22,7 @@ from embedge.calibration.evaluation.judge import Subject
 from embedge.pipeline.proving.judging import Views
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
-from embedge.pipeline.stages.ship.proof import findings_from_views
+from embedge.pipeline.stages.ship.proof import parity_from_views
 from embedge.pipeline.stages.ship.reporting import Told, artifact_of, report_of
 from embedge.progress import Progress
 from embedge.report.model import Curve, Model, Provenance, Report, Skipped, Space
@@ -47,7 +47,7 @@ def _made() -> Report:
     return _found()[0]
 
 
-def sample_findings() -> ParityResult:
+def sample_parity() -> ParityResult:
     """What the sample report was made from."""
     return _found()[1]
 
@@ -59,18 +59,18 @@ def _found() -> tuple[Report, ParityResult]:
     faces = _faces(rng)
     with tempfile.TemporaryDirectory() as folder:
         graphs = _graphs(Path(folder))
-        findings = findings_from_views(
+        parity = parity_from_views(
             recipe, faces, _views(rng, faces.labels), graphs, Progress(quiet=True)
         )
         artifacts = tuple(
-            artifact_of(name, path, recipe.export.opset, findings.artifacts[name])
+            artifact_of(name, path, recipe.export.opset, parity.artifacts[name])
             for name, path in graphs.items()
         )
     told = Told(
         recipe=recipe,
         command="distill-and-export --demo --out runs/front-door",
         space=Space(f"sha256:{digest('teacher')[:32]}", digest("teacher"), digest("contract")),
-        findings=findings,
+        parity=parity,
         faces=faces,
         acquisition=Acquisition.of(len(faces), {}),
         models=_models(),
@@ -81,7 +81,7 @@ def _found() -> tuple[Report, ParityResult]:
         provenance=_provenance(recipe),
     )
     report = report_of(told)
-    return dataclasses.replace(report, created="2026-03-02T14:03:00+00:00"), findings
+    return dataclasses.replace(report, created="2026-03-02T14:03:00+00:00"), parity
 
 
 def edited(report: Report, edit: Callable[[Any], object]) -> Report:

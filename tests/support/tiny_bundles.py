@@ -1,6 +1,7 @@
 """Small real ONNX encoders and bundles made of them, for tests of everything downstream."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ from embedge.runtime.encoders.ort import METADATA_KEY
 SIZE = 112
 
 
-def tiny_contract(dim: int = 512, **changes: object) -> EmbeddingContract:
+def tiny_contract(dim: int = 512, **changes: Any) -> EmbeddingContract:
     return EmbeddingContract(**{"space": "s" * 64, "model": "m" * 64, "dim": dim, **changes})
 
 
@@ -64,7 +65,7 @@ def tiny_bundle(
     name: str = "tiny",
     dim: int = 64,
     files: dict[str, bytes] | None = None,
-    **options: object,
+    **options: Any,
 ) -> Path:
     """A bundle of two artifacts, the second without a threshold."""
     contract = tiny_contract(dim)

@@ -19,7 +19,7 @@ def constant_onnx(
         helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
         helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
     ]
-    tensors = [numpy_helper.from_array(np.float32(0), "zero")]
+    tensors = [numpy_helper.from_array(np.array(0, np.float32), "zero")]
     infos = []
     for name, value in outputs.items():
         nodes.append(helper.make_node("Add", [f"c_{name}", "nothing"], [name]))

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,7 +14,7 @@ from embedge.runtime.encoders.ort import METADATA_KEY
 DIM = 16
 
 
-def contract(dim: int = DIM, **changes: object) -> EmbeddingContract:
+def contract(dim: int = DIM, **changes: Any) -> EmbeddingContract:
     return EmbeddingContract(**{"space": "s" * 64, "model": "m" * 64, "dim": dim, **changes})
 
 
@@ -25,7 +26,7 @@ def graph_file(
     batch: str | int = "batch",
     zero_point: int = 0,
     codes: bool = False,
-    **changes: object,
+    **changes: Any,
 ) -> Path:
     """Conv, PReLU, residual add, pooling, matrix.
 
@@ -57,7 +58,7 @@ def graph_bytes(
     flat = draft.node("Flatten", pooled)
     rows = draft.node("MatMul", flat, draft.weight((8, owner.dim)))
     last = "Cast" if draft.half else "Identity"
-    attributes = {"to": TensorProto.FLOAT} if draft.half else {}
+    attributes: dict[str, Any] = {"to": TensorProto.FLOAT} if draft.half else {}
     draft.nodes.append(helper.make_node(last, [rows], ["embedding"], name="last", **attributes))
     return draft.model(opset, batch, owner)
 
@@ -69,7 +70,7 @@ class _Draft:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
 
-    def node(self, kind: str, *inputs: str, **attributes: object) -> str:
+    def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
         name = f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, inputs, [name + "_out"], name=name, **attributes))
         return name + "_out"
@@ -86,7 +87,7 @@ class _Draft:
         return self.node("Cast", name, to=to)
 
     def conv(self, x: str, shape: tuple[int, ...], stride: int, zero_point: int | None) -> str:
-        kernel = self.random.normal(scale=0.2, size=shape).astype(self.dtype)
+        kernel: np.ndarray = self.random.normal(scale=0.2, size=shape).astype(self.dtype)
         weight = self.keep(kernel)
         if zero_point is not None:
             kind = np.int8 if zero_point == 0 else np.uint8
@@ -103,9 +104,7 @@ class _Draft:
             "Conv", x, weight, kernel_shape=shape[2:], strides=[stride] * 2, pads=[1] * 4
         )
 
-    def fake_quantised(
-        self, x: str, scale: np.ndarray, zero: np.ndarray, **attributes: object
-    ) -> str:
+    def fake_quantised(self, x: str, scale: np.ndarray, zero: np.ndarray, **attributes: Any) -> str:
         steps, zeros = self.keep(scale), self.keep(zero)
         whole = self.node("QuantizeLinear", x, steps, zeros, **attributes)
         return self.node("DequantizeLinear", whole, steps, zeros, **attributes)

@@ -6,7 +6,7 @@ __all__ = ["people", "rotation", "strangers", "unit"]
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    return np.float32(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 def rotation(dim: int, seed: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from embedge.calibration.evaluation.figures import Side
-from embedge.calibration.evaluation.judge import Subject, equal_error_rate
+from embedge.calibration.evaluation.judge import Subject, bare_rates, scores_of
 from embedge.calibration.protocols.binfile import pairs_from_bin
 from embedge.calibration.protocols.pairlist import PairProtocol, pairs_from_list
 from embedge.calibration.tenfold import FoldedAccuracy, folded_accuracy
@@ -131,5 +131,5 @@ class TrainingChecks:
         return {"cross-space eer": self._rate(teacher, mine), **alone}
 
     def _rate(self, gallery: Subject, probe: Subject) -> float:
-        found = equal_error_rate(gallery, probe, self.faces.labels)
+        found = bare_rates(scores_of(gallery, probe, self.faces.labels)).eer
         return 1.0 if found is None else found

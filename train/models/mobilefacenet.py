@@ -178,7 +178,7 @@ class MobileFaceNet(Tailed):
         self,
         dim: int = 512,
         *,
-        scale: int = 2,
+        scale: int,
         width: float = 1.0,
         depth: float = 1.0,
         activation: Activation = "prelu",
@@ -229,7 +229,7 @@ def initialise(module: nn.Module) -> None:
 def mobilefacenet(
     dim: int = 512,
     *,
-    scale: int = 2,
+    scale: int,
     width: float = 1.0,
     depth: float = 1.0,
     activation: Activation = "prelu",

@@ -14,12 +14,12 @@ Architecture = Literal["mobilefacenet", "repface"]
 
 @dataclass(frozen=True, slots=True)
 class StudentShape:
-    architecture: Architecture = "mobilefacenet"
-    scale: Literal[1, 2, 4] = 1
+    architecture: Architecture
+    scale: Literal[1, 2, 4]
     """MobileFaceNet's"""
-    width: float = 1.0
-    depth: float = 1.0
-    activation: Activation = "prelu"
+    width: float
+    depth: float
+    activation: Activation
 
     def network(self, dim: int) -> Tailed:
         width, depth, activation = self.width, self.depth, self.activation

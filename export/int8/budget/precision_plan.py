@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.calibration.evaluation.figures import FloatLayer
 from embedge.export.graph.running import Images, embeddings_of
 from embedge.export.graph.surgery import Graph
 from embedge.export.int8.budget.verification_effect import Effect, VerificationReference
@@ -15,7 +16,7 @@ from embedge.export.int8.placement import layer_macs
 from embedge.files import write_json
 from embedge.progress import Progress
 
-__all__ = ["Budget", "FloatLayer", "KeptLayer", "PrecisionPlan", "searched"]
+__all__ = ["Budget", "KeptLayer", "PrecisionPlan", "searched"]
 
 _SWITCHING = 0.01  # leaving and entering INT8 costs time however small the layer is
 
@@ -31,15 +32,6 @@ class Budget:
     faces: Images
     labels: NDArray[np.generic]
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
-
-
-@dataclass(frozen=True, slots=True)
-class FloatLayer:
-    """A layer in float, its share of the work, and why."""
-
-    node: str
-    macs_share: float
-    why: str
 
 
 @dataclass(frozen=True, slots=True)

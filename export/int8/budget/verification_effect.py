@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from embedge.calibration.evaluation.figures import Side
-from embedge.calibration.evaluation.judge import Subject, cosines_of, scores_of
-from embedge.calibration.rates import Insufficient, operating_point
+from embedge.calibration.evaluation.judge import Subject, bare_rates, cosines_of, scores_of
+from embedge.calibration.rates import Insufficient, OperatingPoint
 from embedge.errors import EmbedgeError
 from embedge.runtime.encoders import normalised
 
@@ -47,7 +47,7 @@ class VerificationReference:
     def __init__(self, embeddings: Floats, labels: ArrayLike, fmr: float) -> None:
         self.float = Subject(_FLOAT, normalised(embeddings))
         self.labels = np.unique(np.asarray(labels), return_inverse=True)[1]
-        point = operating_point(scores_of(self.float, self.float, self.labels), fmr)
+        point = self._point(self.float, fmr)
         if isinstance(point, Insufficient):
             raise EmbedgeError(
                 "E-CALIBRATION",
@@ -56,9 +56,12 @@ class VerificationReference:
             )
         self.point = point
 
+    def _point(self, one: Subject, fmr: float) -> OperatingPoint | Insufficient:
+        return bare_rates(scores_of(one, one, self.labels), [fmr]).points[fmr]
+
     def effect(self, embeddings: Floats) -> Effect:
         found = Subject(_INT8, normalised(embeddings))
-        point = operating_point(scores_of(found, found, self.labels), self.point.fmr_target)
+        point = self._point(found, self.point.fmr_target)
         assert not isinstance(point, Insufficient)  # the same pairs carried it before
         upper = np.triu_indices(len(found.rows), 1)
         before, after = ((one.rows @ one.rows.T)[upper] for one in (self.float, found))

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
-from embedge.runtime.gallery.enrolment import now_in_utc
+from embedge.printed import now_in_utc
 from embedge.runtime.gallery.sealed.sealing import (
     TAG,
     Seal,

@@ -110,5 +110,5 @@ def _measure(run: Run, recipe: Recipe, chain: Chain) -> None:
     )
     # a rehearsal of what is still to be measured takes it that everything holds
     known = measured(chain["parity"])
-    holding = passing(bounds_of(recipe), chain.findings) if known else frozenset(chain.graphs)
+    holding = passing(bounds_of(recipe), chain.parity) if known else frozenset(chain.graphs)
     chain.stages["bench"] = bench_stage(run, recipe, held_out, chain.graphs, after, holding)

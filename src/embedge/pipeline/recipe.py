@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
+from embedge.report.gate import defaults
 from embedge.runtime.contract import Feeding
 from embedge.train.head.margins import Margin
 from embedge.train.loop.schedule import Positive, Schedule
@@ -70,7 +71,7 @@ class Data(Section):
     """pictures of each of those, at most"""
     licence: str | None = None
     """of a data set of yours: the report and the bundle tell it"""
-    calibration_images: Positive = 256
+    calibration_images: Positive = defaults.CALIBRATION_PICTURES
     """pictures that show the quantiser what activations look like"""
     flip: bool = False
     """mirror half of the training pictures; the teacher is then asked about both sides"""
@@ -213,20 +214,14 @@ class Gates(Section):
     Bounds are asked of the far ends of intervals; a gate whose rate is beyond its bound has failed.
     """
 
-    cosine_p1: dict[str, float] = Field(
-        default={
-            "fp32": 0.9999,
-            "fp16": 0.999,
-            **dict.fromkeys(("int8-cpu", "int8-trt", "int8-openvino", "int8-qdq"), 0.95),
-        }
-    )
+    cosine_p1: dict[str, float] = Field(default=dict(defaults.COSINE_P1))
     """artifact: smallest first percentile of the cosine to the student in torch"""
-    tar_loss: Share = 0.01
+    tar_loss: Share = defaults.TAR_LOSS
     """largest TAR an artifact may lose against fp32, at the upper end of the interval"""
     cross_space_tar: Share | None = None
     """smallest TAR of student probes against the teacher's gallery, at the lower end of the
     interval: 0.8 unless given; a student with a space of its own is asked only if it is given"""
-    eer: Share = 0.05
+    eer: Share = defaults.EER
     """largest equal error rate of the student alone, at the upper end of the interval"""
     not_shown: Literal["told", "fails"] = "told"
     """where the rate is within its bound and the end of its interval is not, too few people tell:
@@ -234,14 +229,14 @@ class Gates(Section):
 
 
 class Evaluate(Section):
-    fmrs: Annotated[tuple[Fmr, ...], Field(min_length=1)] = (1e-2, 1e-3, 1e-4)
+    fmrs: Annotated[tuple[Fmr, ...], Field(min_length=1)] = defaults.FMRS
     """false match rates to report TAR at"""
-    threshold_fmr: Fmr = 1e-3
+    threshold_fmr: Fmr = defaults.FMR
     """false match rate that the bundle's thresholds keep, with 95 % confidence"""
     threshold_shortage: Literal["looser", "fail"] = "looser"
     """where too few people are held out for it: set thresholds for the strictest rate that they
     carry, up to 0.1, and say so; or fail the run"""
-    gate_fmr: Fmr = 1e-3
+    gate_fmr: Fmr = defaults.FMR
     """false match rate that the gates look at"""
     gates: Gates = Gates()
     pictures: bool = True

@@ -1,20 +1,20 @@
 """The report of one machine's bench: latencies only, ready to be merged into the bundle's."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from embedge.bench.results import Latency
+from embedge.printed import now_in_utc
 from embedge.report.model import Artifact, Provenance, Report, Space, Verdict
 from embedge.runtime.bundle.bundle import Bundle
 
-__all__ = ["device_report", "now", "space_of"]
+__all__ = ["device_report", "space_of"]
 
 
 def device_report(bundle: Bundle, artifacts: Sequence[str], latency: Latency) -> Report:
     """A whole report: verdict without gates, the artifacts measured, where they come from."""
     known = bundle.provenance
     return Report(
-        created=now(),
+        created=now_in_utc(),
         title=f"{bundle.name} on {latency.machine.name or latency.machine.cpu}",
         command=f"embedge bench {bundle.name}",
         verdict=Verdict.of([]),
@@ -32,10 +32,6 @@ def device_report(bundle: Bundle, artifacts: Sequence[str], latency: Latency) ->
 def space_of(bundle: Bundle) -> Space:
     contract, teacher = bundle.contract, bundle.provenance.get("teacher_digest")
     return Space(contract.space, str(teacher or "unknown"), contract.digest)
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _artifact(bundle: Bundle, name: str, latency: Latency) -> Artifact:

@@ -1,13 +1,13 @@
 """What changed between two reports, and whether it got worse beyond what chance explains."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from embedge.bench.results import ArtifactLatency, Percentiles
 from embedge.calibration.evaluation.figures import Comparison
 from embedge.calibration.evaluation.integrity import DataFault
+from embedge.report.gate.measurand import Measurand
 from embedge.report.model import Artifact, Gate, Report
 from embedge.runtime.threshold import Threshold
 
@@ -20,7 +20,6 @@ Turn = Literal["better", "worse", "same", "changed"]
 _GATE, _FINDING = "gate ", "finding "
 _RANKS = {"failed": 0, "not shown": 1, "passed": 2}
 _MEANING = "the evaluation data"  # without it rates are of other people
-_FOUND = re.compile(r" \(.*\)$", re.DOTALL)
 _DIGITS = 1e-5  # of a cosine: what another processor may change
 _WORTH_TELLING = 0.01  # a change of one percent where there is no interval to ask
 
@@ -50,7 +49,7 @@ def report_changes(before: Report, after: Report) -> list[Change]:
         return found(before), found(after)
 
     return [
-        *_changes(_GATE, *rows(lambda r: {one.name: one for one in r.verdict.gates}), _gate),
+        *_changes(_GATE, *rows(_gates), _gate),
         *_changes("", *rows(lambda r: {one.key: one for one in r.comparisons}), _comparison),
         *_changes("artifact ", *rows(lambda r: {one.name: one for one in r.artifacts}), _artifact),
         *_thresholds(before, after),
@@ -110,9 +109,25 @@ def _changes(
             yield Change(f"{kind}{key}", there[0], there[1], "", turn, True, definition=lost)
 
 
+@dataclass(frozen=True, slots=True)
+class _Gated:
+    """Which gate it is, whatever it is called."""
+
+    measures: Measurand
+    name: str = field(compare=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _gates(report: Report) -> dict[_Gated, Gate]:
+    return {_Gated(one.measures.identity, one.name): one for one in report.verdict.gates}
+
+
 def _gate(name: str, old: Gate, new: Gate) -> Iterator[Change]:
-    asked = [_asked(gate) for gate in (old, new)]
-    if asked[0] != asked[1]:  # another question: neither answer is better
+    questions = [(one.measures, one.direction, one.bound, one.unit) for one in (old, new)]
+    if questions[0] != questions[1]:  # neither answer is better
+        asked = [_asked(gate) for gate in (old, new)]
         yield Change(f"gate {name} asks", asked[0], asked[1], "", "changed", True, definition=True)
         if _RANKS[new.outcome] >= _RANKS[old.outcome]:
             return
@@ -123,9 +138,8 @@ def _gate(name: str, old: Gate, new: Gate) -> Iterator[Change]:
 
 
 def _asked(gate: Gate) -> str:
-    """Its definition: what brackets end it with is what was found, and a result like any other."""
     side = "at least" if gate.direction == "min" else "at most"
-    return f"{_FOUND.sub('', gate.what)}: {side} {gate.bound:g} {gate.unit}".rstrip()
+    return f"{gate.what}: {side} {gate.bound:g} {gate.unit}".rstrip()
 
 
 def _thresholds(before: Report, after: Report) -> Iterator[Change]:

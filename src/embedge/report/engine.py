@@ -9,7 +9,9 @@ from embedge.bench.machine.tegrastats import power_mode
 from embedge.bench.results import Latency
 from embedge.doctor.jetson import jetson
 from embedge.export.engines.check import EngineCheck
-from embedge.report.device import now, space_of
+from embedge.printed import now_in_utc
+from embedge.report.device import space_of
+from embedge.report.gate.measurand import Measurand
 from embedge.report.model import Artifact, Gate, Provenance, Report, Verdict
 from embedge.runtime.bundle.bundle import Artifact as Graph
 from embedge.runtime.bundle.bundle import Bundle
@@ -30,7 +32,7 @@ def engine_report(
     """A complete report; `embedge report merge` adds it to the bundle's own."""
     name = file.rpartition("/")[2].removesuffix(".plan")
     return Report(
-        created=now(),
+        created=now_in_utc(),
         title=f"{bundle.name}: engine {name}",
         command=command,
         verdict=Verdict.of([_gate(name, check)]),
@@ -59,7 +61,8 @@ def _artifact(name: str, file: str, graph: Graph, card: EngineCard, check: Engin
 
 def _gate(name: str, check: EngineCheck) -> Gate:
     what = "lowest cosine between the engine and its ONNX graph"
-    return Gate.of(f"engine parity {name}", what, check.parity.min, check.bound, "min")
+    measures = Measurand("cosine-min", name)
+    return Gate.of(measures, f"engine parity {name}", what, check.parity.min, check.bound, "min")
 
 
 def _latency(card: EngineCard, check: EngineCheck) -> Latency:

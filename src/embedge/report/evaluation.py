@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from importlib.metadata import version
 
 import numpy as np
 
 from embedge.calibration.evaluation.faces import StampedFaces
-from embedge.calibration.evaluation.figures import Comparison, ThresholdsOn
+from embedge.calibration.evaluation.figures import Comparison, Key, ThresholdsOn
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.calibration.evaluation.slices import Slices
 from embedge.calibration.evaluation.worst import worst_pairs
@@ -16,8 +15,10 @@ from embedge.calibration.people.zoo import Zoo, zoo_of
 from embedge.calibration.scores import PairScores
 from embedge.calibration.trials.pairwise import Evidence
 from embedge.calibration.trials.result import EvaluatedData, EvaluationResult, ModelResult
-from embedge.report.gate.contradictions import THRESHOLD_LOOKED
+from embedge.printed import now_in_utc
+from embedge.report.gate.defaults import EER
 from embedge.report.gate.ends import Estimate, gate_of_estimate
+from embedge.report.gate.measurand import THRESHOLD_LOOKED, Checked, Measurand
 from embedge.report.model import (
     Dataset,
     Evaluation,
@@ -35,6 +36,11 @@ from embedge.report.render.pictures import worst_section
 __all__ = ["eer_gates", "report_from_evaluation", "worst_of"]
 
 _WORST_SHOWN = 10
+_SOUGHT: dict[Checked, str] = {
+    "leaks": "people trained on",
+    "copies": "copies under two names",
+    "pairs": "pairs and folds that contradict the people",
+}
 _PACKAGES = ("embedge", "numpy", "onnxruntime", "pillow")
 
 
@@ -44,7 +50,7 @@ def report_from_evaluation(
     worst: Worst | None = None,
     *,
     named: bool = True,
-    most_eer: float = 0.05,
+    most_eer: float = EER,
     licences: tuple[str | None, str | None] = (None, None),
     scores: PairScores | None = None,
 ) -> Report:
@@ -54,11 +60,9 @@ def report_from_evaluation(
     and failures count faces, and name them only if they may be `named`.
     """
     models, data = result.models, result.data
-    gates = [_faults(data.findings, "the data", _looked_for(result))]
-    seen = "labels were not checked" if _on_templates(result) else "shuffled labels were looked for"
-    for model in models:
-        looked = f"{seen}; {THRESHOLD_LOOKED}" if model.thresholds_on != "not checked" else seen
-        gates.append(_faults(model.result.findings, model.name, looked))
+    of_data = Measurand("faults", checked=tuple(_checked(result)))
+    gates = [_faults(data.findings, "the data", of_data, _looked_for(result))]
+    gates += _label_gates(result)
     gates += eer_gates(result, most_eer)
     dataset = Dataset(
         name=result.protocol.source or result.protocol.name,
@@ -69,7 +73,7 @@ def report_from_evaluation(
         thresholds_on=_thresholds_on(models),
     )
     return Report(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=now_in_utc(),
         title=f"{', '.join(model.name for model in models)}: {result.protocol.name}",
         command=command,
         verdict=Verdict.of(gates),
@@ -128,7 +132,8 @@ def eer_gates(result: EvaluationResult, most: float) -> list[Gate]:
             rate = None if eer is None else Estimate(eer.rate, eer.low, eer.high, many)
             people = f"{many:,} {'person' if many == 1 else 'people'}"
             what = f"equal error rate of {model.name}, upper end (of {people})"
-            gates.append(gate_of_estimate(f"accuracy: {model.name}", what, rate, most, "max"))
+            measures, name = Measurand("eer", key=found.key), f"accuracy: {model.name}"
+            gates.append(gate_of_estimate(measures, name, what, rate, most, "max"))
     return gates
 
 
@@ -136,13 +141,31 @@ def _on_templates(result: EvaluationResult) -> bool:
     return any(model.result.templates is not None for model in result.models)
 
 
-def _looked_for(result: EvaluationResult) -> str:
+def _checked(result: EvaluationResult) -> Iterator[Checked]:
     """Templates repeat pictures on purpose: copies among them say nothing."""
-    some = ["people trained on"] if result.data.trained_on_known else []
+    if result.data.trained_on_known:
+        yield "leaks"
     if not _on_templates(result):
-        some.append("copies under two names")
+        yield "copies"
     if result.protocol.name == "pairs":
-        some.append("pairs and folds that contradict the people")
+        yield "pairs"
+
+
+def _label_gates(result: EvaluationResult) -> Iterator[Gate]:
+    labels = not _on_templates(result)
+    for model in result.models:
+        seen = ["shuffled labels were looked for" if labels else "labels were not checked"]
+        checked: list[Checked] = ["labels"] if labels else []
+        if model.thresholds_on != "not checked":
+            seen.append(THRESHOLD_LOOKED)
+            checked.append("threshold")
+        key = Key(model.side, model.side)
+        measures = Measurand("faults", key=key, checked=tuple(checked))
+        yield _faults(model.result.findings, model.name, measures, "; ".join(seen))
+
+
+def _looked_for(result: EvaluationResult) -> str:
+    some = [_SOUGHT[one] for one in _checked(result)]
     looked = f"looked for: {', '.join(some)}" if some else "nothing was looked for"
     why = "the list of --trained-on names nobody here" if result.data.trained_on else ""
     leaks = f"; not checked: leaks, as {why or 'no --trained-on was given'}"
@@ -162,11 +185,13 @@ def _apart(data: EvaluatedData) -> bool:
     return data.trained_on_known and not leaks
 
 
-def _faults(findings: Sequence[DataFault], where: str, looked_for: str) -> Gate:
+def _faults(
+    findings: Sequence[DataFault], where: str, measures: Measurand, looked_for: str
+) -> Gate:
     errors = [finding for finding in findings if finding.severity == "error"]
     told = f" ({'; '.join(finding.what for finding in errors)})" if errors else ""
     what = f"faults that spoil the figures; {looked_for}{told}"
-    return Gate.of(f"faults: {where}", what, float(len(errors)), 0.0, "max")
+    return Gate.of(measures, f"faults: {where}", what, float(len(errors)), 0.0, "max")
 
 
 def _people(data: EvaluatedData) -> str:

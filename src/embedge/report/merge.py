@@ -6,7 +6,6 @@ from dataclasses import replace
 from embedge.bench.results import Latency
 from embedge.errors import EmbedgeError
 from embedge.printed import printable
-from embedge.report.gate.measured import ran
 from embedge.report.model import (
     Artifact,
     Evaluation,
@@ -17,6 +16,7 @@ from embedge.report.model import (
     Skipped,
     Verdict,
 )
+from embedge.report.soundness.expected import ran
 
 __all__ = ["merged_report"]
 
@@ -87,21 +87,27 @@ def _evaluation(base: Report, other: Report) -> Evaluation | None:
 
 
 def _verdict(base: Report, other: Report) -> Verdict:
-    """A gate of the same name and numbers is one gate; otherwise both count, told apart."""
+    """A gate of the same measurand and numbers is one gate; otherwise both count, told apart."""
     gates = list(base.verdict.gates)
     for gate in other.verdict.gates:
-        if any(replace(gate, name=known) in gates for known in _names(gate, other, len(gates))):
+        known = {one.unworded for one in gates}
+        placed = [gate, *(_placed(gate, where) for where in _places(other, len(gates)))]
+        if any(one.unworded in known for one in placed):
             continue  # as after an earlier merge of the same report
-        taken = {known.name for known in gates}
-        free = (name for name in _names(gate, other, len(gates)) if name not in taken)
-        gates.append(replace(gate, name=next(free)))
+        taken = {one.measures.identity for one in gates}
+        gates.append(next(one for one in placed if one.measures.identity not in taken))
     return Verdict.of(gates)
 
 
-def _names(gate: Gate, other: Report, most: int) -> list[str]:
-    """What it may be called: measured again on one device, it is counted."""
-    named = f"{gate.name} ({_device(other)}"
-    return [gate.name, f"{named})", *(f"{named}, {number})" for number in range(2, most + 2))]
+def _places(other: Report, most: int) -> list[str]:
+    """Measured again on one device, it is counted."""
+    device = _device(other)
+    return [device, *(f"{device}, {number}" for number in range(2, most + 2))]
+
+
+def _placed(gate: Gate, where: str) -> Gate:
+    on = ", ".join(filter(None, (gate.measures.on, where)))
+    return replace(gate, name=f"{gate.name} ({where})", measures=replace(gate.measures, on=on))
 
 
 def _skipped(base: Report, other: Report) -> tuple[Skipped, ...]:

@@ -13,7 +13,8 @@ from embedge.calibration.evaluation.figures import (
     Comparison,
     Cosines,
     Count,
-    Share,
+    FloatLayer,
+    Key,
     Side,
     ThresholdsOn,
 )
@@ -24,6 +25,7 @@ from embedge.calibration.people.shortage import Shortage
 from embedge.calibration.people.zoo import Zoo
 from embedge.calibration.tenfold import FoldedAccuracy
 from embedge.calibration.trials.result import Templates
+from embedge.report.gate.measurand import OTHER, Measurand
 from embedge.runtime.threshold import Threshold
 from embedge.typed import Digest, Pattern, plain
 
@@ -33,7 +35,6 @@ __all__ = [
     "Curve",
     "Dataset",
     "Evaluation",
-    "FloatLayer",
     "Gate",
     "Model",
     "Pair",
@@ -67,9 +68,10 @@ Outcome = Literal["passed", "not shown", "failed"]
 class Gate:
     """One bound. `value` is None when it could not be measured, and then the gate has failed.
 
-    `what` defines it; brackets at its end tell what was found, and define nothing. Where `value` is
-    the far end of an interval, `at_best` is what fails the gate: the rate itself, say. As long as
-    only the value is beyond the bound, too few people tell: it takes `needs` of them, or more.
+    `name` and `what` are words for people; `measures` says what is measured. Where `value` is the
+    far end of an interval, `at_best` is what fails the gate: the rate itself, say. As long as only
+    the value is beyond the bound, too few people tell: it takes `needs` of them, or more. Where it
+    is the worst of several comparisons, `worst` says of which.
     """
 
     name: str
@@ -81,10 +83,13 @@ class Gate:
     unit: str = ""
     at_best: float | None = None
     needs: Count | None = None
+    measures: Measurand = OTHER
+    worst: Key | None = None
 
     @classmethod
     def of(
         cls,
+        measures: Measurand,
         name: str,
         what: str,
         value: float | None,
@@ -94,10 +99,17 @@ class Gate:
         *,
         at_best: float | None = None,
         needs: int | None = None,
+        worst: Key | None = None,
     ) -> "Gate":
         """`needs` is kept where it is asked for."""
-        found = cls(name, what, value, bound, side, _holds(value, bound, side), unit, at_best)
+        holds = _holds(value, bound, side)
+        found = cls(name, what, value, bound, side, holds, unit, at_best, None, measures, worst)
         return replace(found, needs=needs) if found.outcome == "not shown" else found
+
+    @property
+    def unworded(self) -> "Gate":
+        """All but its words."""
+        return replace(self, name="", what="")
 
     @property
     def outcome(self) -> Outcome:
@@ -169,15 +181,6 @@ class Model:
     dim: Count
     macs: Count | None = None
     note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FloatLayer:
-    """A layer of an INT8 graph that computes in float, its share of the work, and why."""
-
-    node: str
-    macs_share: Share
-    why: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from embedge.errors import EmbedgeError
 from embedge.files import unreadable_file
 from embedge.optional import require
 from embedge.printed import printable
-from embedge.report.gate.contradictions import contradictions
 from embedge.report.model import SCHEMA, Report
+from embedge.report.soundness.contradictions import contradictions
+from embedge.report.soundness.former import with_measurands
 from embedge.strict.json_text import json_value
 from embedge.typed import Mistakes, structured
 
@@ -66,7 +67,7 @@ def report_from_json(value: Any, *, where: str | Path | None = None) -> Report:
     """The report that a JSON value is."""
     _require_version(value, where)
     try:
-        report = structured(Report, value)
+        report = with_measurands(structured(Report, value))
     except Mistakes as mistakes:
         raise EmbedgeError(
             "E-REPORT",

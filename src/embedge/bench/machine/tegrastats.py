@@ -12,7 +12,7 @@ from statistics import fmean
 
 from embedge.bench.results import Sample
 
-__all__ = ["Tegrastats", "parsed_line", "power_mode", "watched"]
+__all__ = ["Tegrastats", "metered", "parsed_line", "power_mode"]
 
 _RAIL = re.compile(r"\b((?:VDD|POM|VIN|CV|GPU|CPU|SOC|NC)[A-Z0-9_]*) (\d+)(?:mW)?/(\d+)(?:mW)?")
 _TEMPERATURE = re.compile(r"\b([A-Za-z][A-Za-z0-9_]*)@(-?\d+(?:\.\d+)?)C")
@@ -50,7 +50,7 @@ def parsed_line(line: str) -> dict[str, float]:
 
 
 @contextmanager
-def watched(command: str = "tegrastats", milliseconds: int = 100) -> Iterator[Tegrastats]:
+def metered(command: str = "tegrastats", milliseconds: int = 100) -> Iterator[Tegrastats]:
     """Sample while the body runs; without the command nothing is sampled and nothing fails."""
     samples = Tegrastats()
     if shutil.which(command) is None:

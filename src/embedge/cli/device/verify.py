@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     add_matcher_options(parser)
     add_decision_options(parser)
+    parser.add_argument(
+        "--policy", choices=("nist-800-63b",), help="refuse a threshold that is looser than its FMR"
+    )
     parser.add_argument("a", type=Path, help="one picture")
     parser.add_argument("b", type=Path, help="the other picture")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -31,8 +34,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from embedge.runtime.policy import NIST_800_63B, require_fmr
+
     with matcher_from(options) as matcher:
-        result = matcher.verify(options.a, options.b, threshold=decided_by(options, matcher))
+        chosen = decided_by(options, matcher)
+        if options.policy:
+            require_fmr(chosen or matcher.threshold(), NIST_800_63B)
+        result = matcher.verify(options.a, options.b, threshold=chosen)
     if options.json:
         print(json.dumps(result.to_json()))
     else:

@@ -38,10 +38,10 @@ def run(options: argparse.Namespace) -> int:
     from embedge.files import write_json
     from embedge.pipeline.compare.comparing import compare_methods, shown_fmr
     from embedge.pipeline.compare.comparison_table import legend, table, verdict
+    from embedge.pipeline.compare.methods_plot import methods_plot
     from embedge.pipeline.recipe_file import load_recipe
     from embedge.pipeline.run import open_run
     from embedge.progress import Progress
-    from embedge.report.render.methods_plot import methods_plot
 
     methods = _methods(options.methods)
     seeds = range(options.seeds)
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         result = compare_methods(work, recipe, methods, seeds)
     fmr = shown_fmr(recipe)
     if options.json:
-        write_json(options.json, result)
+        write_json(options.json, result.to_json())
     plot = options.plot or folder / "comparison.svg"
     methods_plot(result, fmr, plot)
     print(f"{table(result, fmr)}\n\n{verdict(result, fmr)}\n{legend(result)}")

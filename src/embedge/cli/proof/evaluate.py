@@ -16,6 +16,7 @@ from embedge.cli.device.matcher_options import add_runtime_option
 from embedge.cli.numbers import PART, RATE, SEVERAL, THREADS
 from embedge.cli.proof.evaluating.checks import check_options
 from embedge.cli.ship.foreign_options import feeding_options
+from embedge.report.gate.defaults import EER, FMR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 FLIP = "mirrored pictures: default sum for --bin and --ijb, else the model's own policy"
 FOREIGN = "a foreign ONNX file: how it is fed, else by InsightFace's convention"
 FMRS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-EER, GROUPS_FMR = 0.05, 1e-3
 
 WRITES = ("output", "report")  # options that name outputs
 
@@ -79,14 +79,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--groups", type=Path, metavar="FILE", help="with --all-pairs: rates of labelled groups"
     )
     parser.add_argument(
-        "--groups-fmr", type=RATE, metavar="FMR", help="their common threshold: default 0.001"
+        "--groups-fmr", type=RATE, metavar="FMR", help=f"their common threshold: default {FMR:g}"
     )
     parser.add_argument("--fmrs", type=RATE, nargs="+", default=FMRS, metavar="FMR")
     parser.add_argument(
         "--eer-at-most",
         type=PART,
         metavar="RATE",
-        help="gate: the upper end of every model's equal error rate; in a report 0.05 unless given",
+        help="gate: the upper end of every model's equal error rate; in a report"
+        f" {EER:g} unless given",
     )
     parser.add_argument("--licence", metavar="TEXT", help="of the weights, told in the report")
     parser.add_argument("--data-licence", metavar="TEXT", help="of the faces, told in the report")
@@ -317,7 +318,7 @@ def _one_measured(
         threshold = model.threshold.value if model.threshold and not setting else None
         # the artifacts of a bundle share a contract, by which a cache names its chunks
         cache = options.cache and options.cache / model.digest
-        rate = options.groups_fmr or GROUPS_FMR
+        rate = options.groups_fmr or FMR
         told = RunOptions(options.fmrs, cache, task, options.groups, rate, threshold)
         measured, evidence = trial.run(side, encoder, told)
         contract = encoder.contract

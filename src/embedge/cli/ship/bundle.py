@@ -12,6 +12,7 @@ from pathlib import Path
 
 from embedge.cli.numbers import COUNT, RATE, SECONDS, SEED
 from embedge.cli.ship.foreign_options import asked_of, feeding_text, foreign_options
+from embedge.report.gate.defaults import CALIBRATION_PICTURES, FMR
 
 WRITES = ("out",)  # options that name outputs
 
@@ -24,9 +25,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--int8", action="store_true", help="INT8 graphs for CPUs and TensorRT too")
     parser.add_argument("--detector", type=Path, metavar="D.onnx", help="packed into the bundle")
     parser.add_argument(
-        "--fmr", type=RATE, default=1e-3, help="false match rate that the thresholds keep"
+        "--fmr", type=RATE, default=FMR, help="false match rate that the thresholds keep"
     )
-    parser.add_argument("--count", type=COUNT, default=256, metavar="N", help="to calibrate on")
+    parser.add_argument(
+        "--count", type=COUNT, default=CALIBRATION_PICTURES, metavar="N", help="to calibrate on"
+    )
     parser.add_argument(
         "--most", type=COUNT, default=4000, metavar="N", help="pictures that are read"
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedge.cli.numbers import COUNT, RATE, SECONDS, SEED
+from embedge.report.gate.defaults import CALIBRATION_PICTURES, FMR
 
 if TYPE_CHECKING:
     from embedge.pipeline.targets.into_bundle import Proven
@@ -25,8 +26,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", choices=("ncnn", "litert"), required=True)
     parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp16")
     parser.add_argument("--faces", type=Path, metavar="DIR", help="for int8: PERSON/PICTURE")
-    parser.add_argument("--fmr", type=RATE, default=1e-3, help="for int8: of its threshold (1e-3)")
-    parser.add_argument("--count", type=COUNT, default=256, metavar="N", help="to calibrate on")
+    parser.add_argument(
+        "--fmr", type=RATE, default=FMR, help=f"for int8: of its threshold ({FMR:g})"
+    )
+    parser.add_argument(
+        "--count", type=COUNT, default=CALIBRATION_PICTURES, metavar="N", help="to calibrate on"
+    )
     parser.add_argument("--seed", type=SEED, default=0)
     parser.add_argument("--seconds", type=SECONDS, default=4.0, help="spent on timing (4)")
     parser.add_argument("--report", type=Path, help="where to write a report.json to be merged")

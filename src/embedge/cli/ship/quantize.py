@@ -17,6 +17,7 @@ from embedge.cli.ship.foreign_options import (
     feeding_text,
     foreign_options,
 )
+from embedge.report.gate.defaults import CALIBRATION_PICTURES, FMR, INT8_COSINE_P1
 
 if TYPE_CHECKING:
     from embedge.export.int8.budget.before_after import BeforeAfter
@@ -40,7 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method", choices=("max", "percentile", "mse", "entropy"), default="mse", help="ranges"
     )
-    parser.add_argument("--count", type=COUNT, default=256, metavar="N", help="to calibrate on")
+    parser.add_argument(
+        "--count", type=COUNT, default=CALIBRATION_PICTURES, metavar="N", help="to calibrate on"
+    )
     parser.add_argument("--seed", type=SEED, default=0)
     parser.add_argument(
         "--weight-bits", type=int, choices=(7, 8), default=8, help="7: x86 without VNNI saturates"
@@ -57,11 +60,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--judge", type=COUNT, default=600, metavar="N", help="pictures --budget is judged on"
     )
-    parser.add_argument("--fmr", type=RATE, default=1e-3, help="operating point of --budget")
+    parser.add_argument("--fmr", type=RATE, default=FMR, help="operating point of --budget")
     parser.add_argument(
         "--floor",
         type=PART,
-        default=0.95,
+        default=INT8_COSINE_P1,
         metavar="COSINE",
         help="write nothing where the first percentile of the cosine to float is under this",
     )

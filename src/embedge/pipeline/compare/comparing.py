@@ -4,13 +4,21 @@ import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from embedge.calibration.intervals.lead import TarOfPeople, clustered_interval, lead
 from embedge.files import write_json
-from embedge.pipeline.compare.judging import METRICS, Judge, Rounds, rounds_of
+from embedge.pipeline.compare.judging import Rounds, Strangers, rounds_of
+from embedge.pipeline.compare.result import (
+    METRICS,
+    Behind,
+    MethodFigures,
+    MethodsComparison,
+    Metric,
+    Spread,
+    StudentRun,
+)
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.checks import verification_sets
@@ -33,16 +41,16 @@ class Contestant:
 class _Result:
     """Every seed of one contestant."""
 
-    runs: list[dict[str, Any]]
+    runs: list[StudentRun]
     rounds: list[Rounds]
 
-    def tars(self, metric: str, key: str) -> list[float] | None:
+    def tars(self, metric: Metric, key: str) -> list[float] | None:
         """None where the data could not carry a figure."""
-        found = [one[metric]["tar"][key] if one[metric] else None for one in self.runs]
-        known = [float(tar) for tar in found if tar is not None]
+        found = [one.tar(metric, key) for one in self.runs]
+        known = [tar for tar in found if tar is not None]
         return known if len(known) == len(found) else None
 
-    def mean(self, metric: str, key: str) -> TarOfPeople:
+    def mean(self, metric: Metric, key: str) -> TarOfPeople:
         """Of the seeds: they share the comparisons."""
         found = [one[f"{metric}/{key}"] for one in self.rounds]
         return TarOfPeople(
@@ -54,7 +62,7 @@ class _Result:
 
 def compare_methods(
     run: Run, recipe: Recipe, methods: Sequence[str | Contestant], seeds: Sequence[int]
-) -> dict[str, Any]:
+) -> MethodsComparison:
     """Train every method with every seed and judge it; everything is kept and reused.
 
     The people and the teacher are those of `recipe`, whatever else a contestant's own says.
@@ -64,8 +72,8 @@ def compare_methods(
     contestants = [
         Contestant(given, given, recipe) if isinstance(given, str) else given for given in methods
     ]
-    watched = any(one.recipe.student.train.evaluate_every for one in contestants)
-    judge = Judge(run, recipe, held_out_stage(run, recipe), watched)
+    checked = any(one.recipe.student.train.evaluate_every for one in contestants)
+    strangers = Strangers(run, recipe, held_out_stage(run, recipe), checked)
     results = {}
     for one in contestants:
         runs, rounds = [], []
@@ -73,21 +81,18 @@ def compare_methods(
             run.progress.say(f"— {one.name}, seed {seed}")
             own = _with_seed(one.recipe, seed, recipe)
             stages = learning_stages(run, own, one.method, school, original)
-            judged = judge.student(one.method, own, stages["student"], stages["teacher"])
-            names = stages["head"].facts.get("names") if "head" in stages else None
-            shared = {"shared_head": names} if names else {}
-            seconds = _seconds(stages["student"])
-            runs.append({"seed": seed, **judged.facts, **shared, "train_s": seconds})
+            judged = strangers.student(one.method, own, stages["student"], stages["teacher"])
+            head = stages["head"].facts if "head" in stages else {}
+            found = {**judged.facts, "shared_head": head.get("names") or None}
+            found |= {"seed": seed, "train_s": _seconds(stages["student"])}
+            runs.append(StudentRun.from_json(found))
             rounds.append(rounds_of(judged))
         results[one.name] = _Result(runs, rounds)
-    found = {
-        "recipe": recipe.to_json(),
-        "seeds": list(seeds),
-        "teacher": judge.teacher(school.teacher),
-        "methods": _told(recipe, results),
-    }
-    write_json(run.folder / "comparison.json", found)
-    return found
+    teacher = strangers.teacher(school.teacher)
+    figures = _told(recipe, results)
+    compared = MethodsComparison(recipe.to_json(), tuple(seeds), teacher, figures)
+    write_json(run.folder / "comparison.json", compared.to_json())
+    return compared
 
 
 def shown_fmr(recipe: Recipe) -> float:
@@ -108,48 +113,43 @@ def _seconds(stage: Stage) -> float:
     return float(json.loads((stage.folder / "stage.json").read_text())["seconds"])
 
 
-def _told(recipe: Recipe, results: dict[str, _Result]) -> dict[str, Any]:
+def _told(recipe: Recipe, results: dict[str, _Result]) -> dict[str, MethodFigures]:
     keys = [f"{fmr:g}" for fmr in recipe.evaluate.fmrs]
-    found: dict[str, Any] = {
-        name: {"runs": result.runs, "summary": {}, "behind": {}} for name, result in results.items()
+    best = {metric: {key: _best(results, metric, key) for key in keys} for metric in METRICS}
+    return {
+        name: MethodFigures(
+            tuple(result.runs),
+            {metric: {key: _spread(result, metric, key) for key in keys} for metric in METRICS},
+            {
+                metric: {key: _behind(result, best[metric][key], metric, key) for key in keys}
+                for metric in METRICS
+            },
+        )
+        for name, result in results.items()
     }
-    for metric in METRICS:
-        best = {key: _best(results, metric, key) for key in keys}
-        for name, result in results.items():
-            found[name]["summary"][metric] = {key: _spread(result, metric, key) for key in keys}
-            found[name]["behind"][metric] = {
-                key: _behind(result, best[key], metric, key) for key in keys
-            }
-    return found
 
 
-def _best(results: dict[str, _Result], metric: str, key: str) -> _Result | None:
+def _best(results: dict[str, _Result], metric: Metric, key: str) -> _Result | None:
     known = [result for result in results.values() if result.tars(metric, key)]
     return max(known, key=lambda one: statistics.fmean(one.tars(metric, key) or []), default=None)
 
 
-def _spread(result: _Result, metric: str, key: str) -> dict[str, Any] | None:
-    """Mean and standard deviation over the seeds, and the interval of the mean over people."""
-    tars = result.tars(metric, key)
-    if not tars:
+def _spread(result: _Result, metric: Metric, key: str) -> Spread | None:
+    tars, first = result.tars(metric, key), result.runs[0].rates[metric]
+    if not tars or first is None:
         return None
-    mean, people = statistics.fmean(tars), result.runs[0][metric]["people"]
-    interval = clustered_interval(mean, result.mean(metric, key).rounds, people)
-    return {
-        "mean": mean,
-        "sd": statistics.stdev(tars) if len(tars) > 1 else None,
-        "n": len(tars),
-        "low": interval.low,
-        "high": interval.high,
-    }
+    mean = statistics.fmean(tars)
+    over_people = clustered_interval(mean, result.mean(metric, key).rounds, first.people)
+    sd = statistics.stdev(tars) if len(tars) > 1 else None
+    return Spread(mean, sd, len(tars), over_people.low, over_people.high)
 
 
-def _behind(result: _Result, best: _Result | None, metric: str, key: str) -> dict[str, Any] | None:
-    """How far the best is ahead, on the same people; and in how many of the seeds."""
+def _behind(result: _Result, best: _Result | None, metric: Metric, key: str) -> Behind | None:
     tars = result.tars(metric, key)
     if best is None or best is result or not tars:
         return None
     ahead = best.tars(metric, key) or []
     found = lead(best.mean(metric, key), result.mean(metric, key))
     seeds = sum(first > second for first, second in zip(ahead, tars))
-    return {**found.to_json(), "seeds": seeds, "certain": found.certain and seeds == len(tars)}
+    certain = found.certain and seeds == len(tars)
+    return Behind(found.difference, found.low, found.high, seeds, certain)

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from embedge.calibration.evaluation.figures import Side
-from embedge.calibration.evaluation.judge import Subject, scores_of
+from embedge.calibration.evaluation.judge import Subject, bare_rates, scores_of
 from embedge.calibration.intervals.lead import TarOfPeople, tar_of_people
 from embedge.calibration.people.splits import RULES, roles_of
-from embedge.calibration.rates import EqualError, OperatingPoint, equal_error, operating_point
+from embedge.calibration.rates import OperatingPoint
 from embedge.calibration.scores import PairScores
+from embedge.pipeline.compare.result import Rates
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.students import load_student
@@ -21,13 +22,9 @@ from embedge.pipeline.stages.learn.teacher import teacher_of
 from embedge.runtime.encoders import unit_rows
 from embedge.train.data import FaceSet
 from embedge.train.embed import embed_faces
+from embedge.typed import plain, structured
 
-__all__ = ["METRICS", "Judge", "Rounds", "rounds_of"]
-
-METRICS = {
-    "cross-space": "teacher's gallery, student's probe",
-    "student": "student's gallery, student's probe",
-}
+__all__ = ["Rounds", "Strangers", "rounds_of"]
 
 # By metric and FMR; a round of the bootstrap has the same people in all
 Rounds = dict[str, TarOfPeople]
@@ -37,23 +34,24 @@ _KEPT = ("comparisons", "accepted", "rounds")
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
-    """Strangers, and what comparing their pictures is asked for.
+class Strangers:
+    """Held-out people, by whom every method is judged.
 
-    Where some student is `watched`, some strangers choose checkpoints: these judge nobody.
+    Where some student is `checked`, some strangers choose checkpoints: these judge nobody.
     """
 
     run: Run
     recipe: Recipe
     held_out: Stage
-    watched: bool
+    checked: bool
 
-    def teacher(self, stage: Stage) -> dict[str, Any]:
+    def teacher(self, stage: Stage) -> Rates:
         def work(_: Path) -> dict[str, Any]:
             taught, labels = self._taught(stage), self.labels()
-            return self._rates(scores_of(taught, taught, labels))
+            return plain(self._rates(scores_of(taught, taught, labels)))  # type: ignore[no-any-return]
 
-        return self.run.stage("judged-teacher", self._inputs(), [self.held_out, stage], work).facts
+        judged = self.run.stage("judged-teacher", self._inputs(), [self.held_out, stage], work)
+        return structured(Rates, judged.facts)
 
     def student(self, name: str, recipe: Recipe, student: Stage, teacher: Stage) -> Stage:
         def work(folder: Path) -> dict[str, Any]:
@@ -65,17 +63,17 @@ class Judge:
                 for metric, gallery in (("student", mine), ("cross-space", taught))
             }
             save_file(self._rounds(scores), folder / _ROUNDS)
-            return {metric: known and self._rates(known) for metric, known in scores.items()}
+            return {metric: known and plain(self._rates(known)) for metric, known in scores.items()}
 
         after = [self.held_out, student, teacher]
         return self.run.stage(f"judged-{name}", {**self._inputs(), "rounds": 2}, after, work)
 
     def _inputs(self) -> dict[str, Any]:
         fmrs = list(self.recipe.evaluate.fmrs)
-        return {"fmrs": fmrs, "split": [self.recipe.data.seed, RULES] if self.watched else None}
+        return {"fmrs": fmrs, "split": [self.recipe.data.seed, RULES] if self.checked else None}
 
     def _test(self, faces: FaceSet) -> NDArray[np.bool_]:
-        if not self.watched:
+        if not self.checked:
             return np.ones(len(faces), bool)
         seed = self.recipe.data.seed
         return roles_of(faces.labels, seed, choosing=True, thresholds=False).judge
@@ -101,23 +99,14 @@ class Judge:
         for metric, known in scores.items():
             if known is None:
                 continue
-            for fmr in self.recipe.evaluate.fmrs:
-                point = operating_point(known, fmr)
+            for fmr, point in bare_rates(known, self.recipe.evaluate.fmrs).points.items():
                 if isinstance(point, OperatingPoint):
                     one = tar_of_people(known, point)
                     found |= {f"{metric}/{fmr:g}/{name}": getattr(one, name) for name in _KEPT}
         return found
 
-    def _rates(self, scores: PairScores) -> dict[str, Any]:
-        points = {f"{fmr:g}": operating_point(scores, fmr) for fmr in self.recipe.evaluate.fmrs}
-        equal = equal_error(scores)
-        return {
-            "tar": {k: p.tar if isinstance(p, OperatingPoint) else None for k, p in points.items()},
-            "eer": equal.rate if isinstance(equal, EqualError) else None,
-            "genuine": len(scores.genuine),
-            "impostor": scores.impostors,
-            "people": len(np.unique(scores.genuine_subjects)),
-        }
+    def _rates(self, scores: PairScores) -> Rates:
+        return Rates.of(bare_rates(scores, self.recipe.evaluate.fmrs))
 
 
 def rounds_of(judged: Stage) -> Rounds:

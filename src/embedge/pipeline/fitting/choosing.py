@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -18,6 +17,7 @@ from embedge.bench.fitting.shapes import DeviceTimes, Shape, Timing
 from embedge.errors import EmbedgeError
 from embedge.files import write_json, write_text
 from embedge.pipeline.compare.comparing import Contestant, compare_methods
+from embedge.pipeline.compare.result import Metric, StudentRun
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run
 from embedge.typed import plain
@@ -69,7 +69,7 @@ def fitted(run: Run, recipe: Recipe, wanted: Sequence[Fit], seeds: Sequence[int]
         for fit in wanted
     ]
     found = compare_methods(run, recipe, contestants, seeds)
-    learnt = [_judged(fit, found["methods"][fit.shape.name]["runs"], recipe) for fit in wanted]
+    learnt = [_judged(fit, found.methods[fit.shape.name].runs, recipe) for fit in wanted]
     fronted = [replace(fit, best=_leads(fit, learnt)) for fit in learnt]
     return sorted(fronted, key=lambda fit: (_NONE if fit.eer is None else fit.eer, fit.timing.ms))
 
@@ -116,11 +116,13 @@ def _shaped(recipe: Recipe, shape: Shape) -> Recipe:
     return recipe.model_copy(update={"student": type(recipe.student).model_validate(student)})
 
 
-def _judged(fit: Fit, runs: list[dict[str, Any]], recipe: Recipe) -> Fit:
+def _judged(fit: Fit, runs: Sequence[StudentRun], recipe: Recipe) -> Fit:
     """The mean over seeds; of a student with a space of its own, alone."""
-    metric = "cross-space" if all(one["cross-space"] for one in runs) else "student"
-    errors = [one[metric]["eer"] for one in runs]
-    tars = [one[metric]["tar"].get(f"{recipe.evaluate.gate_fmr:g}") for one in runs]
+    across = all(one.rates["cross-space"] for one in runs)
+    metric: Metric = "cross-space" if across else "student"
+    key, rates = f"{recipe.evaluate.gate_fmr:g}", [one.rates[metric] for one in runs]
+    errors = [None if one is None else one.eer for one in rates]
+    tars = [None if one is None else one.tar.get(key) for one in rates]
     return replace(fit, eer=_mean(errors), tar=_mean(tars))
 
 

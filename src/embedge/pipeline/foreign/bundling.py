@@ -22,9 +22,10 @@ from embedge.pipeline.additions.detector_in_bundle import detector_into_bundle, 
 from embedge.pipeline.foreign.people import People, people_of
 from embedge.pipeline.foreign.telling import Told, bounds_at, bundle_from, report_from
 from embedge.pipeline.proving.bounds import passing
-from embedge.pipeline.proving.judging import Operating, Rows, Views, findings
+from embedge.pipeline.proving.judging import Operating, Rows, Views, parity_result
 from embedge.pipeline.proving.timing import candidates, timed
 from embedge.progress import Progress
+from embedge.report.gate.defaults import FMRS
 from embedge.report.model import Report
 from embedge.report.write import write_report
 from embedge.runtime.encoders import unit_rows
@@ -77,7 +78,7 @@ def bundled(wanted: Wanted, progress: Progress) -> Outcome:
         graphs, plans = _graphs(wanted, taken, people, folder, progress)
         views = _views(taken, people, graphs, progress)
         operating = Operating(_rates(wanted.fmr), wanted.fmr, wanted.fmr, wanted.seed, _PEOPLE)
-        found = findings(operating, people.faces, people.roles, views, graphs, progress)
+        found = parity_result(operating, people.faces, people.roles, views, graphs, progress)
         may = candidates(graphs, passing(bounds_at(wanted.fmr), found))
         pictures, seconds = people.faces.images, wanted.seconds
         latency = timed(graphs, may, pictures, progress, seconds=seconds, seed=wanted.seed)
@@ -91,7 +92,7 @@ def bundled(wanted: Wanted, progress: Progress) -> Outcome:
 
 
 def _rates(fmr: float) -> tuple[float, ...]:
-    return tuple(sorted({1e-2, 1e-3, 1e-4, fmr}, reverse=True))
+    return tuple(sorted({*FMRS, fmr}, reverse=True))
 
 
 def _graphs(
@@ -102,9 +103,9 @@ def _graphs(
     graphs = {name: folder / f"{wanted.model.stem}.{name}.onnx" for name in names}
     graph = taken.graph.copy()
     proof = Proof.of_graph(graph, people.calibration)
-    canonical(graph, proof.watch)
+    canonical(graph, proof.after)
     lower_prelu(graph)
-    proof.watch("lower prelu", graph)
+    proof.after("lower prelu", graph)
     graph.write(graphs["fp32"])
     fp16_from_onnx(taken.graph, graphs["fp16"], images=people.calibration[:_CROPS])
     plans = {}

@@ -22,11 +22,10 @@ from embedge.pipeline.golden_file import golden_file
 from embedge.pipeline.proving.bounds import Bounds, comparison_of, proof_gates
 from embedge.pipeline.proving.faults import threshold_pictures
 from embedge.pipeline.stages.ship.parity_result import ParityResult, ScoredPlaces, student
-from embedge.report.device import now
+from embedge.printed import now_in_utc
 from embedge.report.model import (
     Artifact,
     Evaluation,
-    FloatLayer,
     Model,
     Provenance,
     Report,
@@ -41,7 +40,7 @@ from embedge.runtime.bundle.writer import write_bundle
 from embedge.runtime.encoders.preprocessing import fed_digest
 from embedge.runtime.selftest.golden import GOLDEN
 from embedge.train.data.dataset import SIDE
-from embedge.typed import plain, structured
+from embedge.typed import plain
 
 __all__ = ["Told", "bounds_at", "bundle_from", "report_from"]
 
@@ -59,7 +58,7 @@ class Told:
     people: People
     graphs: Mapping[str, Path]
     plans: Mapping[str, PrecisionPlan]
-    findings: ParityResult
+    parity: ParityResult
     latency: Latency
 
     @property
@@ -73,7 +72,7 @@ class Told:
 
     def artifacts(self) -> Iterator[Artifact]:
         for name, path in self.graphs.items():
-            found = self.findings.artifacts[name]
+            found = self.parity.artifacts[name]
             layers = self.plans[name].float_layers() if name in self.plans else ()
             yield Artifact(
                 name=name,
@@ -86,7 +85,7 @@ class Told:
                 cosine_to_torch=found.cosine,
                 threshold=found.threshold,
                 shortage=found.shortage,
-                float_layers=structured(tuple[FloatLayer, ...], plain(layers)),
+                float_layers=layers,
             )
 
 
@@ -95,12 +94,12 @@ def bounds_at(fmr: float) -> Bounds:
 
 
 def report_from(told: Told, fmr: float, licence: str | None, seed: int) -> Report:
-    findings, contract = told.findings, told.taken.contract
+    parity, contract = told.parity, told.taken.contract
     return Report(
-        created=now(),
-        title=f"{told.name}: a network as it came, on {findings.dataset.name}",
+        created=now_in_utc(),
+        title=f"{told.name}: a network as it came, on {parity.dataset.name}",
         command=told.command,
-        verdict=Verdict.of(proof_gates(bounds_at(fmr), findings)),
+        verdict=Verdict.of(proof_gates(bounds_at(fmr), parity)),
         space=Space(contract.space, told.digest, contract.digest),
         models=(_model(told),),
         artifacts=tuple(told.artifacts()),
@@ -113,13 +112,13 @@ def report_from(told: Told, fmr: float, licence: str | None, seed: int) -> Repor
 
 def _evaluation(told: Told) -> Evaluation:
     """A picture that cannot be decoded stops the command, so none is missing here."""
-    findings, seen = told.findings, Acquisition.of(len(told.people.faces), {})
+    parity, seen = told.parity, Acquisition.of(len(told.people.faces), {})
     return Evaluation(
-        findings.dataset,
-        findings.comparisons,
-        findings=findings.findings,
+        parity.dataset,
+        parity.comparisons,
+        findings=parity.findings,
         tested=(Tested(student("fp32"), seen),),
-        zoo=findings.zoo,
+        zoo=parity.zoo,
     )
 
 
@@ -132,7 +131,7 @@ def _model(told: Told) -> Model:
 
 
 def _worst(told: Told) -> Worst:
-    faces, found = told.people.faces, told.findings
+    faces, found = told.people.faces, told.parity
     alone = comparison_of(found, Key(student("fp32"), student("fp32")))
 
     def pairs(places: tuple[ScoredPlaces, ...]) -> list[ScoredPair]:
@@ -154,7 +153,7 @@ def _provenance(told: Told, licence: str | None, seed: int) -> Provenance:
         versions=versions_of(_PACKAGES),
         teacher_digest=told.digest,
         data_fingerprint=told.people.faces.fingerprint,
-        held_out_fingerprint=told.findings.dataset.fingerprint,
+        held_out_fingerprint=told.parity.dataset.fingerprint,
         calibration_sha256=told.people.calibration_sha256,
         seed=seed,
         weight_licence=licence,
@@ -176,7 +175,7 @@ def bundle_from(told: Told, report: Report, folder: Path, out: Path) -> Path:
     files |= {name: folder / name for name in ("report.html", "report.json")}
     if told.taken.contract.size == SIDE:  # rendered faces have one size
         files[GOLDEN] = golden_file(told.graphs, told.taken.contract)
-    facts = told.findings.artifacts
+    facts = told.parity.artifacts
     extras: dict[str, Any] = {
         SET_ON: threshold_pictures(told.people.faces, told.people.roles),
         "thresholds": {name: plain(found.thresholds) for name, found in facts.items()},

@@ -7,16 +7,12 @@ from embedge.calibration.evaluation.figures import Comparison, Key
 from embedge.calibration.people.shortage import LOOSEST
 from embedge.pipeline.proving.faults import UNJUDGED
 from embedge.pipeline.stages.ship.parity_result import ParityResult, student
+from embedge.report.gate.defaults import COSINE_P1, EER, TAR_LOSS
 from embedge.report.gate.ends import Estimate, gate_of_estimate
+from embedge.report.gate.measurand import FLOAT, NETWORK, Checked, Measurand
 from embedge.report.model import Gate
 
 __all__ = ["Bounds", "comparison_of", "passing", "proof_gates"]
-
-_COSINES = {
-    "fp32": 0.9999,
-    "fp16": 0.999,
-    **dict.fromkeys(("int8-cpu", "int8-trt", "int8-openvino", "int8-qdq"), 0.95),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,112 +27,128 @@ class Bounds:
 
     fmr: float
     threshold_fmr: float
-    cosine_p1: Mapping[str, float] = field(default_factory=_COSINES.copy)
-    tar_loss: float = 0.01
-    eer: float = 0.05
+    cosine_p1: Mapping[str, float] = field(default_factory=lambda: COSINE_P1)
+    tar_loss: float = TAR_LOSS
+    eer: float = EER
     looser: bool = True
     strict: bool = False
     whom: str
     alone: str
 
 
-def proof_gates(bounds: Bounds, findings: ParityResult) -> list[Gate]:
+def proof_gates(bounds: Bounds, parity: ParityResult) -> list[Gate]:
     """Every gate with its value; one that could not be measured has failed."""
     return [
-        *_cosine_gates(bounds, findings),
-        *_loss_gates(bounds, findings),
-        _threshold_gate(bounds, findings),
-        _promise_gate(findings),
-        _data_gate(findings),
-        _student_gate(bounds, findings),
+        *_cosine_gates(bounds, parity),
+        *_loss_gates(bounds, parity),
+        _threshold_gate(bounds, parity),
+        _promise_gate(parity),
+        _data_gate(parity),
+        _student_gate(bounds, parity),
     ]
 
 
-def passing(bounds: Bounds, findings: ParityResult) -> frozenset[str]:
+def passing(bounds: Bounds, parity: ParityResult) -> frozenset[str]:
     """The artifacts that fail no gate of their own and have a threshold to decide at."""
-    own = [*_cosine_gates(bounds, findings), *_loss_gates(bounds, findings)]
-    failed = {gate.name.partition(" ")[0] for gate in own if gate.outcome == "failed"}
-    failed |= {name for name, one in findings.artifacts.items() if one.threshold is None}
-    return frozenset(findings.artifacts) - failed
+    own = [*_cosine_gates(bounds, parity), *_loss_gates(bounds, parity)]
+    failed = {gate.measures.of for gate in own if gate.outcome == "failed"}
+    failed |= {name for name, one in parity.artifacts.items() if one.threshold is None}
+    return frozenset(parity.artifacts) - failed
 
 
-def _cosine_gates(bounds: Bounds, findings: ParityResult) -> Iterator[Gate]:
-    for name, facts in findings.artifacts.items():
+def _cosine_gates(bounds: Bounds, parity: ParityResult) -> Iterator[Gate]:
+    for name, facts in parity.artifacts.items():
         if name in bounds.cosine_p1:
             what = f"cosine of {name} to {bounds.whom}, first percentile"
-            yield Gate.of(f"{name} parity", what, facts.cosine.p1, bounds.cosine_p1[name], "min")
+            measures, bound = Measurand("cosine-p1", name, against=NETWORK), bounds.cosine_p1[name]
+            yield Gate.of(measures, f"{name} parity", what, facts.cosine.p1, bound, "min")
 
 
-def _loss_gates(bounds: Bounds, findings: ParityResult) -> Iterator[Gate]:
-    people = findings.dataset.identities
-    for name, found in findings.artifacts.items():
-        if name != "fp32":
+def _loss_gates(bounds: Bounds, parity: ParityResult) -> Iterator[Gate]:
+    people = parity.dataset.identities
+    for name, found in parity.artifacts.items():
+        if name != FLOAT:
             loss, bound = found.loss, bounds.tar_loss
             most = None
             if loss is not None:
                 most = Estimate(loss.difference, loss.low, loss.high, people)
-            what = f"TAR that {name} may lose against fp32 at FMR {bounds.fmr:g}, upper end"
+            what = f"TAR that {name} may lose against {FLOAT} at FMR {bounds.fmr:g}, upper end"
+            measures = Measurand("tar-lost", name, against=FLOAT, fmr=bounds.fmr)
             title, strict = f"{name} accuracy", bounds.strict
-            yield gate_of_estimate(title, what, most, bound, "max", "points", strict=strict)
+            yield gate_of_estimate(
+                measures, title, what, most, bound, "max", "points", strict=strict
+            )
 
 
-def _threshold_gate(bounds: Bounds, findings: ParityResult) -> Gate:
+def _threshold_gate(bounds: Bounds, parity: ParityResult) -> Gate:
     asked = bounds.threshold_fmr
     targets = [
         None if one.threshold is None else one.threshold.fmr_target
-        for one in findings.artifacts.values()
+        for one in parity.artifacts.values()
     ]
     loosest = None if None in targets else 100 * max(target for target in targets if target)
     bound = max(LOOSEST, asked) if bounds.looser else asked
     what = f"FMR that the thresholds are set for; {100 * asked:g} % was asked for"
-    return Gate.of("thresholds", what, loosest, 100 * bound, "max", "%")
+    measures = Measurand("threshold-fmr", fmr=asked)
+    return Gate.of(measures, "thresholds", what, loosest, 100 * bound, "max", "%")
 
 
-def _promise_gate(findings: ParityResult) -> Gate:
+def _promise_gate(parity: ParityResult) -> Gate:
     """Of the comparison whose threshold keeps its promise worst; the data must not refute it.
 
     It is the people who set a threshold that the promise rests on: those judged are asked again.
     """
-    kept = dict[str, float]()
-    for one in findings.comparisons:
-        held = findings.artifacts.get(one.probe.artifact or "")
+    kept = dict[Key, float]()
+    for one in parity.comparisons:
+        held = parity.artifacts.get(one.probe.artifact or "")
         if one.at_threshold is not None and held is not None:
             alone = one.gallery == one.probe
             promised = held.threshold if alone else held.threshold_against_teacher
             if promised is not None:
-                kept[one.name] = one.at_threshold.fmr.low / promised.fmr_target
-    worst = max(kept, key=lambda name: kept[name], default=None)
+                kept[one.key] = one.at_threshold.fmr.low / promised.fmr_target
+    worst = max(kept, key=lambda key: kept[key], default=None)
     what = (
         "FMR of the people judged over the FMR promised, lower end: past the bound the promise is"
         f" refuted (worst: {worst})"
     )
-    return Gate.of(
-        "thresholds hold", what, None if worst is None else kept[worst], 1.0, "max", "times"
+    value = None if worst is None else kept[worst]
+    measures = Measurand("fmr-over-promise")
+    return Gate.of(measures, "thresholds hold", what, value, 1.0, "max", "times", worst=worst)
+
+
+def _data_gate(parity: ParityResult) -> Gate:
+    errors = [one.what for one in parity.findings if one.severity == "error"]
+    if parity.dataset.thresholds_on == "the same people":
+        errors.append("thresholds were set on people who are judged")
+    looked = "copies, also those saved again, and shuffled labels were looked for"
+    checked: tuple[Checked, ...] = ("copies", "labels")
+    if any((one.code, one.severity) == UNJUDGED for one in parity.findings):
+        looked = "copies were looked for, shuffled labels were not: the"
+        looked += " teacher tells people apart too poorly"
+        checked = ("copies",)
+    told = f" ({'; '.join(errors)})" if errors else ""
+    what = f"faults that spoil the figures; {looked}{told}"
+    measures = Measurand("held-out-faults", checked=checked)
+    return Gate.of(measures, "held-out people", what, float(len(errors)), 0.0, "max")
+
+
+def _student_gate(bounds: Bounds, parity: ParityResult) -> Gate:
+    key = Key(student(FLOAT), student(FLOAT))
+    alone = comparison_of(parity, key)
+    eer, found = None if alone is None else alone.eer, None
+    if eer is not None:
+        found = Estimate(eer.rate, eer.low, eer.high, parity.dataset.identities)
+    what = f"equal error rate of {bounds.alone} alone, upper end"
+    return gate_of_estimate(
+        Measurand("eer", key=key),
+        "equal error rate",
+        what,
+        found,
+        bounds.eer,
+        "max",
+        strict=bounds.strict,
     )
 
 
-def _data_gate(findings: ParityResult) -> Gate:
-    errors = [one.what for one in findings.findings if one.severity == "error"]
-    if findings.dataset.thresholds_on == "the same people":
-        errors.append("thresholds were set on people who are judged")
-    looked = "copies, also those saved again, and shuffled labels were looked for"
-    if any((one.code, one.severity) == UNJUDGED for one in findings.findings):
-        looked = "copies were looked for, shuffled labels were not: the"
-        looked += " teacher tells people apart too poorly"
-    told = f" ({'; '.join(errors)})" if errors else ""
-    what = f"faults that spoil the figures; {looked}{told}"
-    return Gate.of("held-out people", what, float(len(errors)), 0.0, "max")
-
-
-def _student_gate(bounds: Bounds, findings: ParityResult) -> Gate:
-    alone = comparison_of(findings, Key(student("fp32"), student("fp32")))
-    eer, found = None if alone is None else alone.eer, None
-    if eer is not None:
-        found = Estimate(eer.rate, eer.low, eer.high, findings.dataset.identities)
-    what = f"equal error rate of {bounds.alone} alone, upper end"
-    strict = bounds.strict
-    return gate_of_estimate("equal error rate", what, found, bounds.eer, "max", strict=strict)
-
-
-def comparison_of(findings: ParityResult, key: Key) -> Comparison | None:
-    return next((one for one in findings.comparisons if one.key == key), None)
+def comparison_of(parity: ParityResult, key: Key) -> Comparison | None:
+    return next((one for one in parity.comparisons if one.key == key), None)

@@ -33,7 +33,7 @@ from embedge.report.model import Dataset
 from embedge.runtime.threshold import Threshold
 from embedge.train.data import FaceSet
 
-__all__ = ["Operating", "Rows", "Views", "findings"]
+__all__ = ["Operating", "Rows", "Views", "parity_result"]
 
 Rows = NDArray[np.float32]
 _WORST_SHOWN = 6
@@ -82,7 +82,7 @@ class Views:
         )
 
 
-def findings(
+def parity_result(
     operating: Operating,
     faces: FaceSet,
     roles: Roles,

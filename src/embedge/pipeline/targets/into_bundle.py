@@ -18,6 +18,8 @@ from embedge.export.golden import golden_with
 from embedge.export.targets import Converted
 from embedge.pipeline.foreign.people import People
 from embedge.report.device import device_report
+from embedge.report.gate.defaults import FMR, INT8_COSINE_P1
+from embedge.report.gate.measurand import Measurand
 from embedge.report.model import Gate, Report, Verdict
 from embedge.runtime.bundle.bundle import Artifact, Bundle
 from embedge.runtime.bundle.manifest import Runtime
@@ -39,7 +41,6 @@ Target = Literal["ncnn", "litert"]
 Precision = Literal["fp32", "fp16", "int8"]
 _FLOAT = "fp32"  # the graph that is converted, and that the result is compared with
 _JUDGED = 512  # pictures
-_NEAR = 0.95  # what INT8 is held to, at its first percentile, as by the recipe's gates
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def target_into_bundle(
     crops: RgbImage,
     *,
     people: People | None = None,
-    fmr: float = 1e-3,
+    fmr: float = FMR,
     seconds: float = 4.0,
     drop_signature: bool = False,
 ) -> Proven:
@@ -238,8 +239,11 @@ def _gate(artifact: Artifact, parity: Cosines) -> Gate:
     name, whole = f"{artifact.name} parity", artifact.precision != "int8"
     low = "lowest cosine" if whole else "first percentile of the cosine"
     what = f"{low} between {artifact.name} and {_FLOAT} on the same faces"
-    value, bound = (parity.min, BOUNDS[artifact.precision]) if whole else (parity.p1, _NEAR)
-    return Gate.of(name, what, value, bound, "min")
+    value, bound = (
+        (parity.min, BOUNDS[artifact.precision]) if whole else (parity.p1, INT8_COSINE_P1)
+    )
+    measures = Measurand("cosine-min" if whole else "cosine-p1", artifact.name, against=_FLOAT)
+    return Gate.of(measures, name, what, value, bound, "min")
 
 
 def _report(

@@ -1,13 +1,14 @@
 """The certificate: one type, whose verdict follows from its own figures or it cannot be made."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final, Literal
 
 from embedge.calibration.compatibility.figures import ArtifactCompatibility, Replacement, System
-from embedge.calibration.evaluation.figures import Acquisition, Count, Share, Side
+from embedge.calibration.evaluation.figures import Acquisition, Count, Key, Share, Side
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.calibration.people.shortage import LOOSEST
+from embedge.report.gate.measurand import OTHER, Figure, Measurand
 from embedge.report.model import Gate, Verdict
 from embedge.typed import Digest, Text
 
@@ -94,7 +95,7 @@ class Certificate:
     versions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.verdict != verdict_of(self.claim, self.artifacts):
+        if _plainly(self.verdict) != _plainly(verdict_of(self.claim, self.artifacts)):
             raise ValueError("its verdict does not follow from its figures")
         for one in self.artifacts:
             gap = self.paragon.tar.rate - one.cross.tar.rate
@@ -117,8 +118,12 @@ def verdict_of(claim: Claim, artifacts: tuple[ArtifactCompatibility, ...]) -> Ve
 
 
 def _gates(claim: Claim, one: ArtifactCompatibility) -> Iterator[Gate]:
+    def measures(figure: Figure) -> Measurand:
+        return Measurand(figure, key=Key(one.side, one.side), fmr=claim.fmr)
+
     chosen = replacement_of(claim, one)
     yield Gate.of(
+        measures("compatibility"),
         f"compatible: {one.side}",
         f"TAR of the old gallery with the new probe less that of {chosen.replaced}, low end",
         chosen.difference.low,
@@ -128,6 +133,7 @@ def _gates(claim: Claim, one: ArtifactCompatibility) -> Iterator[Gate]:
     )
     apart = min((one.cross, one.alone), key=_apart)
     yield Gate.of(
+        measures("separation"),
         f"tells people apart: {one.side}",
         f"TAR of {apart.key}, low end, less its FMR, high end",
         _apart(apart),
@@ -136,6 +142,7 @@ def _gates(claim: Claim, one: ArtifactCompatibility) -> Iterator[Gate]:
         "share",
     )
     yield Gate.of(
+        measures("false-matches"),
         f"false matches: {one.side}",
         "FMR of the judged people at the threshold set on others, low end",
         one.cross.fmr.low,
@@ -143,6 +150,11 @@ def _gates(claim: Claim, one: ArtifactCompatibility) -> Iterator[Gate]:
         "max",
         "share",
     )
+
+
+def _plainly(verdict: Verdict) -> list[Gate]:
+    """Without the measurands, which certificates had not always."""
+    return [replace(gate, measures=OTHER) for gate in verdict.gates]
 
 
 def _apart(system: System) -> float:

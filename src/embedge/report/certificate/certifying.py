@@ -18,6 +18,7 @@ from embedge.calibration.intervals.rates import CONFIDENCE
 from embedge.calibration.people.splits import split_subjects
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file
+from embedge.printed import now_in_utc
 from embedge.progress import Progress
 from embedge.report.certificate.certificate import (
     Certificate,
@@ -27,11 +28,10 @@ from embedge.report.certificate.certificate import (
     Parties,
     verdict_of,
 )
-from embedge.report.device import now
 from embedge.report.papers.faces import (
     TestedFaces,
+    data_faults,
     embed_all,
-    findings_of,
     require_unleaked,
     tested_faces,
 )
@@ -106,9 +106,9 @@ def certified(asked: Asked, command: str, progress: Progress) -> Certificate:
             seed=asked.seed,
             on_done=task.advance,
         )
-    findings = findings_of(tested, views[0].embeddings, good)
+    findings = data_faults(tested, views[0].embeddings, good)
     return Certificate(
-        created=now(),
+        created=now_in_utc(),
         command=command,
         claim=claim,
         parties=parties,

@@ -14,8 +14,8 @@ from embedge.calibration.evaluation.figures import (
 )
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.report.dossier.checklist import Entry
-from embedge.report.dossier.shapes import Measured, ShapedVerdict, shaped_verdicts
-from embedge.report.gate.curves import denied
+from embedge.report.dossier.shapes import ErrorRates, ShapedVerdict, shaped_verdicts
+from embedge.report.soundness.curves import denied
 from embedge.runtime.threshold import Threshold
 from embedge.typed import Digest, Text
 
@@ -103,9 +103,9 @@ class Dossier:
             raise ValueError("a shaped verdict does not follow from the figures")
 
     @property
-    def measured(self) -> Measured:
+    def measured(self) -> ErrorRates:
         at = self.operation
-        return Measured(self.comparison.subjects, at.far, at.fmr_upper, at.frr, at.frr_upper)
+        return ErrorRates(self.comparison.subjects, at.far, at.fmr_upper, at.frr, at.frr_upper)
 
     @property
     def missing(self) -> int:

@@ -23,8 +23,8 @@ from embedge.calibration.rates import Insufficient, false_match_rate
 from embedge.calibration.scores import PairScores
 from embedge.calibration.thresholds import threshold_at
 from embedge.errors import EmbedgeError
+from embedge.printed import now_in_utc
 from embedge.progress import Progress
-from embedge.report.device import now
 from embedge.report.dossier.checklist import STATED, checklist
 from embedge.report.dossier.dossier import (
     Dossier,
@@ -33,11 +33,11 @@ from embedge.report.dossier.dossier import (
     TestedSystem,
     generalised,
 )
-from embedge.report.dossier.shapes import Measured, shaped_verdicts
+from embedge.report.dossier.shapes import ErrorRates, shaped_verdicts
 from embedge.report.papers.faces import (
     TestedFaces,
+    data_faults,
     embed_all,
-    findings_of,
     require_unleaked,
     tested_faces,
 )
@@ -88,7 +88,7 @@ def filed(asked: Asked, command: str, progress: Progress) -> Dossier:
     checked = require_unleaked(tested, asked.trained_on)
     provider = model.encoder.provider
     (view,) = embed_all(tested, [model], asked.cache, progress)
-    findings = findings_of(tested, view.embeddings, view.acquired)
+    findings = data_faults(tested, view.embeddings, view.acquired)
     judged = _judged(asked, model, tested, view.embeddings, view.acquired)
     faces = DossierFaces(
         tested.faces.root.name,
@@ -110,11 +110,11 @@ def filed(asked: Asked, command: str, progress: Progress) -> Dossier:
     contract = model.encoder.contract
     system = TestedSystem(model.side, model.digest, contract.digest, model.contract_from, provider)
     answers = _answers(system, faces, operation, comparison, annex)
-    at = Measured(
+    at = ErrorRates(
         comparison.subjects, operation.far, operation.fmr_upper, operation.frr, operation.frr_upper
     )
     return Dossier(
-        created=now(),
+        created=now_in_utc(),
         command=command,
         system=system,
         faces=faces,

@@ -13,7 +13,7 @@ from embedge.calibration.intervals.binomial import upper_bound
 from embedge.calibration.intervals.rates import CONFIDENCE
 from embedge.calibration.rates import people_for
 
-__all__ = ["SHAPES", "Bounded", "Measured", "Shape", "ShapedVerdict", "shaped_verdicts"]
+__all__ = ["SHAPES", "Bounded", "ErrorRates", "Shape", "ShapedVerdict", "shaped_verdicts"]
 
 _ROUNDING = 1e-6
 _SIDE = (1 + CONFIDENCE) / 2  # every upper end is that of the two-sided interval
@@ -63,7 +63,7 @@ SHAPES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class ErrorRates:
     """Rates with their upper ends; the FRR counts failures to acquire as rejections."""
 
     people: Count
@@ -104,11 +104,11 @@ class ShapedVerdict:
     uncovered: tuple[str, ...]
 
 
-def shaped_verdicts(measured: Measured) -> tuple[ShapedVerdict, ...]:
+def shaped_verdicts(measured: ErrorRates) -> tuple[ShapedVerdict, ...]:
     return tuple(_verdict(shape, measured) for shape in SHAPES)
 
 
-def _verdict(shape: Shape, measured: Measured) -> ShapedVerdict:
+def _verdict(shape: Shape, measured: ErrorRates) -> ShapedVerdict:
     people = measured.people
     fewest = max(shape.people, people_for(shape.far, _SIDE), people_for_fnmr(shape.frr, _SIDE))
     far = _bounded("FAR", shape.far, measured.far, measured.far_upper, people)

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from embedge.calibration.evaluation.figures import Comparison
-from embedge.report.gate.licence import licence_findings
-from embedge.report.gate.measured import ran
+from embedge.report.gate.licence import licence_checks
 from embedge.report.gate.policy import (
     CosineRule,
     GatePolicy,
@@ -16,6 +15,7 @@ from embedge.report.gate.policy import (
 )
 from embedge.report.gate.text import bound_text, not_shown_text, value_text
 from embedge.report.model import Artifact, Gate, Report
+from embedge.report.soundness.expected import ran
 
 __all__ = ["Check", "checks"]
 
@@ -173,7 +173,7 @@ def _quiet(report: Report, policy: GatePolicy) -> Iterator[Check]:
 
 def _licences(report: Report, policy: GatePolicy) -> Iterator[Check]:
     rules = policy.licences
-    for what, fine, why in licence_findings(
+    for what, fine, why in licence_checks(
         report.provenance, rules.acknowledged, required=rules.required
     ):
         yield Check(f"licence of the {what}", fine, why)

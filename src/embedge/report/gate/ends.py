@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from embedge.calibration.people.carrying import people_to_reach
+from embedge.report.gate.measurand import Measurand
 from embedge.report.model import Direction, Gate
 
 __all__ = ["Estimate", "gate_of_estimate"]
@@ -19,6 +20,7 @@ class Estimate:
 
 
 def gate_of_estimate(
+    measures: Measurand,
     name: str,
     what: str,
     found: Estimate | None,
@@ -33,9 +35,11 @@ def gate_of_estimate(
     `strict`: where it is not shown to hold, too.
     """
     if found is None:
-        return Gate.of(name, what, None, 100 * bound, side, unit)
+        return Gate.of(measures, name, what, None, 100 * bound, side, unit)
     far = found.low if side == "min" else found.high
     sign = -1 if side == "min" else 1
     needs = people_to_reach(sign * (bound - found.rate), sign * (far - found.rate), found.people)
     best = None if strict else 100 * found.rate
-    return Gate.of(name, what, 100 * far, 100 * bound, side, unit, at_best=best, needs=needs)
+    return Gate.of(
+        measures, name, what, 100 * far, 100 * bound, side, unit, at_best=best, needs=needs
+    )

@@ -6,7 +6,7 @@ from unicodedata import normalize
 
 from embedge.report.model import Provenance
 
-__all__ = ["licence_findings", "non_commercial"]
+__all__ = ["licence_checks", "non_commercial"]
 
 _NOTHING = frozenset(
     {"", "?", "n/a", "na", "nil", "no", "none", "no licence", "no license", "not known"}
@@ -41,7 +41,7 @@ def _plainly(licence: str) -> str:
     return " ".join(_DASHES.sub(" ", normalize("NFKC", licence)).casefold().split())
 
 
-def licence_findings(
+def licence_checks(
     provenance: Provenance, acknowledged: Sequence[str], *, required: Sequence[str]
 ) -> list[tuple[str, bool, str]]:
     """(what, fine, why) for the weights and the data of a report.

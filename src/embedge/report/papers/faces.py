@@ -25,7 +25,7 @@ from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
 from embedge.progress import Progress
 
-__all__ = ["TestedFaces", "embed_all", "findings_of", "require_unleaked", "tested_faces"]
+__all__ = ["TestedFaces", "data_faults", "embed_all", "require_unleaked", "tested_faces"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +81,7 @@ def embed_all(
     return found
 
 
-def findings_of(
+def data_faults(
     tested: TestedFaces, rows: Float32, good: NDArray[np.bool_]
 ) -> tuple[DataFault, ...]:
     """What a model sees wrong with the labels; refused where they cannot be trusted at all."""

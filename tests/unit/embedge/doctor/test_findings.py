@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def package(module: str, version: str = "1.0", problem: str | None = None) -> Pa
     return Package(module, ((module, version),), True, problem)
 
 
-def healthy(**changes: object) -> Facts:
+def healthy(**changes: Any) -> Facts:
     packages = {name: package(name) for name in PLAIN}
     packages |= {name: Package(name, (), False, None) for name in OTHERS}
     facts = Facts(

@@ -62,7 +62,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     bundle = tmp_path / "tiny.embedge"
 
     def step(name: str, found: Any) -> Any:
-        return lambda *_, **__: (steps.append(name), found)[1]
+        return lambda *_, **__: (steps.append(name), found)[1]  # type: ignore[func-returns-value]
 
     stage = Stage("any", "0", tmp_path, {})
     learnt = dict.fromkeys(("teacher", "student", "faces", "head"), stage)

@@ -19,7 +19,7 @@ from embedge.calibration.evaluation.subjects import pixel_digest
 from embedge.calibration.pairs import pairs_within
 from embedge.export.int8.calibration_set import chosen_from_folder, person_of
 from embedge.files import sha256_file
-from embedge.pipeline.compare.judging import Judge
+from embedge.pipeline.compare.judging import Strangers
 from embedge.pipeline.foreign.people import people_of
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Stage
@@ -104,7 +104,7 @@ def test_compare(held_out: Stage, tmp_path: Path) -> None:
     recipe, run = tiny_recipe(**WATCHED), run_in(tmp_path)
     watch = checks_of(run, recipe, School(*[held_out] * 3), held_out, (), shares=False)
     assert watch
-    apart(who(watch.faces.labels), who(Judge(run, recipe, held_out, watched=True).labels()))
+    apart(who(watch.faces.labels), who(Strangers(run, recipe, held_out, checked=True).labels()))
 
 
 def test_quantize_with_a_budget(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import pytest
 from sample_report import edited
 
 from embedge.report.diff import Change, comparability, obstacles, report_changes
+from embedge.report.gate.checks import checks
+from embedge.report.gate.policy import policy_from_json
 from embedge.report.model import Report
 from embedge.typed import plain, structured
 
@@ -179,18 +181,26 @@ def test_other_people_prove_nothing(sample: Report) -> None:
     assert any("evaluation data differs" in one for one in stands(sample, edited(sample, move)))
 
 
-def test_what_a_gate_found_is_no_part_of_what_it_asks(sample: Report) -> None:
-    def finds(told: str) -> Report:
-        def change(value: Any) -> None:
-            for gate in value["verdict"]["gates"]:
-                gate["what"] = gate["what"].split(" (")[0] + told
+def test_no_wording_of_a_gate_changes_a_verdict(sample: Report) -> None:
+    def reword(value: Any) -> None:
+        for number, gate in enumerate(value["verdict"]["gates"]):
+            gate.update(what=f"other words ({number} found)", name=f"another name {number}")
 
-        return edited(sample, change)
+    after = edited(sample, reword)
+    changes = report_changes(sample, after)
+    assert {one.turn for one in changes} == {"same"}
+    assert obstacles(sample, after, changes) == []
+    policy = policy_from_json({"policy": "embedge.policy/2"})
+    verdicts = [[one.passed for one in checks(report, policy)] for report in (sample, after)]
+    assert verdicts[0] == verdicts[1]
 
-    before, after = finds(" (60 pictures are there twice (or so))"), finds("")
-    changes = report_changes(before, after)
-    assert [one.what for one in changes if one.definition] == []
-    assert obstacles(before, after, changes) == []
+
+def test_other_faults_looked_for_are_another_question(sample: Report) -> None:
+    def fewer(value: Any) -> None:
+        _gate(value, "held-out people")["measures"]["checked"] = ["copies"]
+
+    changes = report_changes(sample, edited(sample, fewer))
+    assert [one.what for one in changes if one.definition] == ["gate held-out people asks"]
 
 
 def test_what_is_no_longer_shown_is_worse_than_passed_and_better_than_failed(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from embedge.errors import EmbedgeError
+from embedge.report.gate.measurand import Measurand
 from embedge.report.model import Provenance, Report
 from embedge.report.read import json_schema, read_report, report_from_bytes, report_from_json
 from embedge.typed import plain
@@ -39,7 +40,17 @@ def smallest(**change: Any) -> dict[str, Any]:
 
 
 def test_the_smallest_report_is_a_report() -> None:
-    assert plain(report_from_json(smallest())).items() >= smallest(provenance=PROVENANCE).items()
+    measures = plain(Measurand("other", "int8-loss"))
+    verdict = {"passed": True, "gates": [gate(measures=measures, worst=None)]}
+    found = plain(report_from_json(smallest()))
+    assert found.items() >= smallest(provenance=PROVENANCE, verdict=verdict).items()
+
+
+def test_gates_written_before_they_had_a_measurand_are_read_as_if_they_had(sample: Report) -> None:
+    value = plain(sample)
+    for one in value["verdict"]["gates"]:
+        del one["measures"], one["worst"]
+    assert report_from_json(value) == sample
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ import pytest
 from embedge.cli.ship.foreign_options import feeding_text
 from embedge.errors import EmbedgeError
 from embedge.export.intake.feeding import ConfirmedFeeding, Faces, Stated, feeding_of
-from embedge.export.intake.original import Door
+from embedge.export.intake.original import Entrance
 from embedge.runtime.encoders.preprocessing import FEEDINGS, Preprocessing
 
 PEOPLE = 40
 LABELS = np.repeat(np.arange(PEOPLE), 2)
 FACES = Faces(np.zeros((len(LABELS), 4, 4, 3), np.uint8), LABELS)
-DOOR = Door("in", onnx.TensorProto.FLOAT, "NCHW", 4, None)
+DOOR = Entrance("in", onnx.TensorProto.FLOAT, "NCHW", 4, None)
 FAR = 9.0  # noise in which nobody is told apart
 BGR = Stated((127.5,), (127.5,), "BGR")
 RGB = Stated((127.5,), (127.5,), "RGB")

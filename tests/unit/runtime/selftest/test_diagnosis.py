@@ -7,7 +7,7 @@ import pytest
 
 from embedge.runtime.encoders import unit_rows
 from embedge.runtime.selftest.asking import Answers
-from embedge.runtime.selftest.diagnosis import findings_in
+from embedge.runtime.selftest.diagnosis import symptoms_in
 from embedge.runtime.selftest.golden import Expected, Rows
 
 DIM, FACES = 64, 3
@@ -29,7 +29,7 @@ def answers(alone: Rows, **changes: object) -> Answers:
 
 
 def faults(told: Answers) -> list[str]:
-    return [finding.fault for finding in findings_in(told, EXPECTED)]
+    return [finding.fault for finding in symptoms_in(told, EXPECTED)]
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-4, 0.05])
@@ -56,7 +56,7 @@ def rough(seed: int, size: float, move: Rows | float = 0.0) -> Rows:
 @pytest.mark.parametrize("size", [0.0, 0.04, 0.06])
 @pytest.mark.parametrize("seed", range(5))
 def test_a_fault_below_the_noise_is_seen_by_its_direction(seed: int, size: float) -> None:
-    (finding,) = findings_in(answers(rough(seed, size, WEAK)), ROUGH)
+    (finding,) = symptoms_in(answers(rough(seed, size, WEAK)), ROUGH)
     assert finding.fault == "colour-range"
     assert "of its move" in finding.evidence
 
@@ -64,22 +64,22 @@ def test_a_fault_below_the_noise_is_seen_by_its_direction(seed: int, size: float
 @pytest.mark.parametrize("size", [0.001, 0.04, 0.15])
 @pytest.mark.parametrize("seed", range(50))
 def test_noise_alone_is_no_hidden_fault(seed: int, size: float) -> None:
-    assert not findings_in(answers(rough(seed, size)), ROUGH)
+    assert not symptoms_in(answers(rough(seed, size)), ROUGH)
 
 
 def test_sums_that_saturate_look_like_less_contrast_but_leave_more() -> None:
     """A fault leaves what rounding leaves; they leave several times that."""
-    assert not findings_in(answers(rough(3, 0.13, WEAK)), ROUGH)
-    assert findings_in(answers(rough(3, 0.09, WEAK)), ROUGH)
+    assert not symptoms_in(answers(rough(3, 0.13, WEAK)), ROUGH)
+    assert symptoms_in(answers(rough(3, 0.09, WEAK)), ROUGH)
 
 
 @pytest.mark.parametrize("share", [0.3, -1.0, 3.0])
 def test_another_length_than_the_fault_has_is_not_that_fault(share: float) -> None:
-    assert not findings_in(answers(rough(0, 0.02, share * WEAK)), ROUGH)
+    assert not symptoms_in(answers(rough(0, 0.02, share * WEAK)), ROUGH)
 
 
 def test_a_strong_fault_is_named_with_what_it_explains() -> None:
-    (finding,) = findings_in(answers(EXPECTED.faults["colour-order"]), EXPECTED)
+    (finding,) = symptoms_in(answers(EXPECTED.faults["colour-order"]), EXPECTED)
     assert finding.fault == "colour-order"
     assert "explains 100%" in finding.evidence
 

@@ -89,7 +89,7 @@ def test_width_and_depth_make_it_smaller():
 @pytest.mark.parametrize("architecture", ["mobilefacenet", "repface"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_a_shape_makes_its_network(architecture, activation):
-    shape = StudentShape(architecture, width=0.25, depth=0.5, activation=activation)
+    shape = StudentShape(architecture, 1, 0.25, 0.5, activation)
     network = shape.network(24).eval()
     assert type(network).__name__.lower() == architecture
     assert network.dim == 24
@@ -97,6 +97,8 @@ def test_a_shape_makes_its_network(architecture, activation):
 
 
 def test_depth_takes_blocks_away_and_leaves_one_of_each():
-    whole, half, least = (StudentShape(depth=depth).network(8) for depth in (1, 0.5, 0.01))
+    whole, half, least = (
+        StudentShape("mobilefacenet", 1, 1.0, depth, "prelu").network(8) for depth in (1, 0.5, 0.01)
+    )
     assert [len(one.layers[3].layers) for one in (whole, half, least)] == [4, 2, 1]
     assert [len(one.layers[5].layers) for one in (whole, half, least)] == [6, 3, 1]

@@ -6,17 +6,17 @@ from embedge.calibration.evaluation.figures import Key
 from embedge.pipeline.proving.bounds import Bounds, comparison_of, proof_gates
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
+from embedge.report.gate.defaults import CROSS_SPACE_TAR
 from embedge.report.gate.ends import Estimate, gate_of_estimate
+from embedge.report.gate.measurand import FLOAT, Measurand
 from embedge.report.model import Gate
 
 __all__ = ["bounds_of", "gates_of"]
 
-_CROSS_SPACE = 0.8  # of a student that shares its teacher's space, unless the recipe says more
 
-
-def gates_of(recipe: Recipe, findings: ParityResult) -> list[Gate]:
+def gates_of(recipe: Recipe, parity: ParityResult) -> list[Gate]:
     """Every gate with its value; one that could not be measured has failed."""
-    return [*proof_gates(bounds_of(recipe), findings), *_cross_space_gate(recipe, findings)]
+    return [*proof_gates(bounds_of(recipe), parity), *_cross_space_gate(recipe, parity)]
 
 
 def bounds_of(recipe: Recipe) -> Bounds:
@@ -34,18 +34,21 @@ def bounds_of(recipe: Recipe) -> Bounds:
     )
 
 
-def _cross_space_gate(recipe: Recipe, findings: ParityResult) -> Iterator[Gate]:
+def _cross_space_gate(recipe: Recipe, parity: ParityResult) -> Iterator[Gate]:
     """Absent where the student has a space of its own and nobody asked for more."""
     fmr, gates = recipe.evaluate.gate_fmr, recipe.evaluate.gates
     given = gates.cross_space_tar
-    one = comparison_of(findings, Key(TEACHER, student("fp32")))
+    key = Key(TEACHER, student(FLOAT))
+    one = comparison_of(parity, key)
     if given or one is not None:
         point = one.tar_at(fmr) if one is not None else None
         found = None
         if point is not None and point.tar is not None:
             low, high = point.low or 0.0, 1.0 if point.high is None else point.high
-            found = Estimate(point.tar, low, high, findings.dataset.identities)
-        bound = _CROSS_SPACE if given is None else given
+            found = Estimate(point.tar, low, high, parity.dataset.identities)
+        bound = CROSS_SPACE_TAR if given is None else given
         what = f"TAR of student probes in the teacher's gallery at FMR {fmr:g}, lower end"
-        strict = gates.not_shown == "fails"
-        yield gate_of_estimate("no re-enrolment", what, found, bound, "min", strict=strict)
+        measures, strict = Measurand("tar", key=key, fmr=fmr), gates.not_shown == "fails"
+        yield gate_of_estimate(
+            measures, "no re-enrolment", what, found, bound, "min", strict=strict
+        )

@@ -6,7 +6,7 @@ from typing import Any
 
 from embedge.calibration.people.splits import RULES
 from embedge.files import write_json
-from embedge.pipeline.proving.judging import Operating, Views, findings
+from embedge.pipeline.proving.judging import Operating, Views, parity_result
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.checks import roles_in, somebody_chooses
@@ -16,22 +16,22 @@ from embedge.progress import Progress
 from embedge.train.data import FaceSet
 from embedge.typed import plain, structured
 
-__all__ = ["findings_from_views", "findings_of", "measured", "parity_stage"]
+__all__ = ["measured", "parity_from_views", "parity_of", "parity_stage"]
 
-_FINDINGS = "findings.json"
-_FORM = 5  # of the findings on disk
+_RESULT = "findings.json"
+_FORM = 5  # of what is on disk
 
 
 def parity_stage(
     run: Run, recipe: Recipe, subjects: JudgedStages, graphs: dict[str, Path], after: list[Stage]
 ) -> Stage:
-    """Embed the held-out people with everything, compare, and write the findings down."""
+    """Embed the held-out people with everything, compare, and write what is found down."""
 
     def work(folder: Path) -> dict[str, Any]:
         faces = FaceSet.load(subjects.held_out.folder)
         views = views_of(recipe, faces, subjects, graphs, run.progress)
-        found = findings_from_views(recipe, faces, views, graphs, run.progress)
-        write_json(folder / _FINDINGS, plain(found))
+        found = parity_from_views(recipe, faces, views, graphs, run.progress)
+        write_json(folder / _RESULT, plain(found))
         return {}
 
     evaluate = recipe.evaluate.model_dump(mode="json")
@@ -41,21 +41,21 @@ def parity_stage(
 
 
 def measured(stage: Stage) -> bool:
-    return (stage.folder / _FINDINGS).is_file()
+    return (stage.folder / _RESULT).is_file()
 
 
-def findings_of(stage: Stage) -> ParityResult:
-    return structured(ParityResult, json.loads((stage.folder / _FINDINGS).read_text()))
+def parity_of(stage: Stage) -> ParityResult:
+    return structured(ParityResult, json.loads((stage.folder / _RESULT).read_text()))
 
 
-def findings_from_views(
+def parity_from_views(
     recipe: Recipe, faces: FaceSet, views: Views, graphs: dict[str, Path], progress: Progress
 ) -> ParityResult:
     wanted = recipe.evaluate
     operating = Operating(
         tuple(wanted.fmrs), wanted.threshold_fmr, wanted.gate_fmr, recipe.seed, _people(recipe)
     )
-    return findings(operating, faces, roles_in(faces, recipe), views, graphs, progress)
+    return parity_result(operating, faces, roles_in(faces, recipe), views, graphs, progress)
 
 
 def _people(recipe: Recipe) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from embedge import __version__
 from embedge.bench.results import Latency
-from embedge.calibration.evaluation.figures import Acquisition, Key
+from embedge.calibration.evaluation.figures import Acquisition, FloatLayer, Key
 from embedge.calibration.evaluation.subjects import SET_ON
 from embedge.calibration.evaluation.worst import ScoredPair
 from embedge.doctor.packages import versions_of
@@ -32,14 +32,13 @@ from embedge.pipeline.stages.ship.parity_result import (
     ScoredPlaces,
     student,
 )
-from embedge.pipeline.stages.ship.proof import findings_of
-from embedge.report.device import now
+from embedge.pipeline.stages.ship.proof import parity_of
+from embedge.printed import now_in_utc
 from embedge.report.model import (
     SCHEMA,
     Artifact,
     Curve,
     Evaluation,
-    FloatLayer,
     Model,
     Provenance,
     Report,
@@ -75,7 +74,7 @@ class Told:
     recipe: Recipe
     command: str
     space: Space
-    findings: ParityResult
+    parity: ParityResult
     faces: FaceSet
     acquisition: Acquisition
     models: tuple[Model, ...]
@@ -87,19 +86,19 @@ class Told:
 
 
 def report_of(told: Told) -> Report:
-    recipe, findings = told.recipe, told.findings
+    recipe, parity = told.recipe, told.parity
     return Report(
-        created=now(),
-        title=f"{recipe.name}: {recipe.distill.method} student on {findings.dataset.name}",
+        created=now_in_utc(),
+        title=f"{recipe.name}: {recipe.distill.method} student on {parity.dataset.name}",
         command=told.command,
-        verdict=Verdict.of(gates_of(recipe, findings)),
+        verdict=Verdict.of(gates_of(recipe, parity)),
         space=told.space,
         models=told.models,
         artifacts=told.artifacts,
         skipped=told.skipped,
         evaluation=_evaluation(told),
         latency=told.latency,
-        worst=_worst(findings, told.faces, shown=recipe.evaluate.pictures),
+        worst=_worst(parity, told.faces, shown=recipe.evaluate.pictures),
         training=Training(told.curves),
         provenance=told.provenance,
     )
@@ -107,15 +106,15 @@ def report_of(told: Told) -> Report:
 
 def _evaluation(told: Told) -> Evaluation:
     """Findings name faces only where the report may show them."""
-    findings, named = told.findings, told.recipe.evaluate.pictures
+    parity, named = told.parity, told.recipe.evaluate.pictures
     seen = told.acquisition if named else replace(told.acquisition, failures={})
-    faults = findings.findings
+    faults = parity.findings
     return Evaluation(
-        findings.dataset,
-        findings.comparisons,
+        parity.dataset,
+        parity.comparisons,
         findings=faults if named else tuple(replace(one, examples=()) for one in faults),
         tested=(Tested(student("fp32"), seen),),
-        zoo=findings.zoo,
+        zoo=parity.zoo,
     )
 
 
@@ -137,16 +136,16 @@ def artifact_of(
     )
 
 
-def _worst(findings: ParityResult, faces: FaceSet, *, shown: bool) -> Worst:
+def _worst(parity: ParityResult, faces: FaceSet, *, shown: bool) -> Worst:
     alone = Key(student("fp32"), student("fp32"))
-    line = next((one.line for one in findings.comparisons if one.key == alone), None)
+    line = next((one.line for one in parity.comparisons if one.key == alone), None)
 
     def pairs(places: Sequence[ScoredPlaces]) -> list[ScoredPair]:
         return [ScoredPair(place.a, place.b, place.cosine) for place in places]
 
     return worst_section(
-        pairs(findings.worst.impostors),
-        pairs(findings.worst.genuines),
+        pairs(parity.worst.impostors),
+        pairs(parity.worst.genuines),
         comparison=str(student("fp32")),
         line=line,
         label=lambda row: faces.identities[faces.labels[row]],
@@ -164,11 +163,11 @@ class Chain:
         return self.stages[name]
 
     @property
-    def findings(self) -> ParityResult:
-        return findings_of(self["parity"])
+    def parity(self) -> ParityResult:
+        return parity_of(self["parity"])
 
     def artifacts(self) -> tuple[Artifact, ...]:
-        found, opset = self.findings.artifacts, self.recipe.export.opset
+        found, opset = self.parity.artifacts, self.recipe.export.opset
         return tuple(
             artifact_of(name, path, opset, found[name], self._float_layers(name))
             for name, path in self.graphs.items()
@@ -215,7 +214,7 @@ def publish_bundle(run: Run, chain: Chain, report: Stage) -> Path:
 
 def _thresholds(chain: Chain) -> dict[str, Any]:
     """More than a manifest's one threshold: for 1:N policies, and for the teacher's gallery."""
-    facts = chain.findings.artifacts
+    facts = chain.parity.artifacts
     faces = FaceSet.load(chain["held-out"].folder)
     return {
         SET_ON: threshold_pictures(faces, roles_in(faces, chain.recipe)),
@@ -235,7 +234,7 @@ def _told(chain: Chain, command: str) -> Told:
         recipe=chain.recipe,
         command=command,
         space=Space(contract.space, teacher_of(chain["teacher"]).digest, contract.digest),
-        findings=chain.findings,
+        parity=chain.parity,
         faces=FaceSet.load(chain["held-out"].folder),
         acquisition=_acquisition(chain["held-out"]),
         models=tuple(_models(chain)),
@@ -335,7 +334,7 @@ def _provenance(chain: Chain) -> Provenance:
         versions=versions_of(_PACKAGES),
         teacher_digest=teacher_of(chain["teacher"]).digest,
         data_fingerprint=faces_of(chain["faces"]).fingerprint,
-        held_out_fingerprint=chain.findings.dataset.fingerprint,
+        held_out_fingerprint=chain.parity.dataset.fingerprint,
         calibration_sha256=chain["calibrate"].facts["sha256"],
         seed=recipe.seed,
         weight_licence=_weight_licence(recipe),

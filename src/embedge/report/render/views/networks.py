@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from embedge.report.model import FloatLayer, Report
+from embedge.calibration.evaluation.figures import FloatLayer
+from embedge.report.model import Report
 from embedge.report.render.words import (
     byte_text,
     count_text,

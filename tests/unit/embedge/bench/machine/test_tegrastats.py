@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from embedge.bench.machine.tegrastats import _mode, parsed_line, power_mode, watched
+from embedge.bench.machine.tegrastats import _mode, metered, parsed_line, power_mode
 from embedge.bench.results import Sample
 
 ORIN = (
@@ -49,7 +49,7 @@ def test_samples_are_summed_up_while_the_body_runs(
     command.write_text(f"#!/bin/sh\necho '{lines[0]}'\necho '{lines[1]}'\nexec sleep 60\n")
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    with watched() as samples:
+    with metered() as samples:
         until = time.monotonic() + 20
         while len(samples.samples["gpu_percent"]) < 2 and time.monotonic() < until:
             time.sleep(0.01)
@@ -60,7 +60,7 @@ def test_samples_are_summed_up_while_the_body_runs(
 
 def test_nothing_is_sampled_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with watched() as samples:
+    with metered() as samples:
         pass
     assert samples.summary() == {}
     assert power_mode() is None

@@ -49,6 +49,18 @@ def test_a_rate_or_a_number_of_ones_own(place: Path, capsys: pytest.CaptureFixtu
     )
 
 
+def test_a_policy_refuses_what_is_looser_or_proven_by_nobody(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loose = {**tiny_threshold(0.1).to_json(), "fmr_target": 1e-2, "fmr_upper": 9e-3}
+    tiny_bundle(Path("two.embedge"), extras={"thresholds": {"fp32": [loose]}})
+    pair = ["verify", "two.embedge", "0.png", "0.png", "--policy", "nist-800-63b"]
+    assert main(pair) == 0
+    for more in (("--fmr", "0.01"), ("--threshold", "0.9")):
+        assert main([*pair, *more]) == 2
+        assert "E-OPERATING-POINT: the threshold is proven for" in capsys.readouterr().err
+
+
 def test_an_artifact_without_a_threshold_says_what_one_can_do(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 from embedge.cli import main
 from embedge.cli.learn import distill
 from embedge.pipeline.recipe import MethodName
+from embedge.report.gate.measurand import OTHER
 from embedge.report.gate.text import gate_lines
 from embedge.report.model import Gate, Verdict
 from embedge.train.teachers import SHIPPED
@@ -24,7 +25,7 @@ def test_short_options_are_recipe_keys() -> None:
 
 
 def test_a_verdict_has_a_line_per_gate() -> None:
-    gates = [Gate.of("g", "TAR lost", value, 1.0, "max", "points") for value in (0.25, None)]
+    gates = [Gate.of(OTHER, "g", "TAR lost", value, 1.0, "max", "points") for value in (0.25, None)]
     text = gate_lines(Verdict.of(gates))
     first, second = text.splitlines()
     assert first.split(maxsplit=3)[:3] == ["pass", "0.25", "points"]
@@ -33,8 +34,8 @@ def test_a_verdict_has_a_line_per_gate() -> None:
 
 
 def test_what_is_not_shown_is_told_twice_and_never_called_a_pass() -> None:
-    short = Gate.of("loss", "TAR lost", 6.0, 1.0, "max", "points", at_best=0.0, needs=369)
-    fine = Gate.of("g", "TAR lost", 0.25, 1.0, "max", "points")
+    short = Gate.of(OTHER, "loss", "TAR lost", 6.0, 1.0, "max", "points", at_best=0.0, needs=369)
+    fine = Gate.of(OTHER, "g", "TAR lost", 0.25, 1.0, "max", "points")
     _, line, last = gate_lines(Verdict.of([fine, short])).splitlines()
     assert line.startswith("NOT SHOWN")
     assert line.endswith("TAR lost (0 points seen, needs at least 369 people)")

@@ -1,3 +1,5 @@
+from typing import Any
+
 from embedge.bench.results import (
     ArtifactLatency,
     ColdStart,
@@ -8,10 +10,10 @@ from embedge.bench.results import (
 )
 from embedge.cli.machine.bench_text import bench_text
 
-RAN = {"artifact": "fp32", "threads": 2, "provider": "CPUExecutionProvider"}
+RAN: dict[str, Any] = {"artifact": "fp32", "threads": 2, "provider": "CPUExecutionProvider"}
 
 
-def found(**parts: object) -> list[str]:
+def found(**parts: Any) -> list[str]:
     return bench_text(Latency(machine=Machine(cpu="A76\n", cores=4), **parts)).split("\n")
 
 
@@ -24,7 +26,7 @@ def test_a_quantile_that_is_not_known_is_a_dash_and_disturbed_rounds_are_said() 
 
 
 def test_each_load_tells_what_it_is_made_of() -> None:
-    loads = {
+    loads: dict[str, tuple[dict[str, Any], str]] = {
         "single-stream": ({}, ""),
         "offline": ({"batch": 8}, ", batch 8"),
         "multi-stream": ({"streams": 4}, ", streams 4"),
@@ -46,7 +48,7 @@ def test_each_load_tells_what_it_is_made_of() -> None:
 
 
 def test_a_cold_start_is_told_once_it_has_a_total() -> None:
-    parts = {"import_s": 0.2, "load_s": 0.1, "first_s": 0.1}
+    parts: dict[str, Any] = {"import_s": 0.2, "load_s": 0.1, "first_s": 0.1}
     assert found(cold_start=ColdStart(**parts))[1:] == [""]
     known = ColdStart(**parts, total_s=0.456, peak_rss_bytes=71_400_000)
     assert found(cold_start=known)[-1] == "cold start 0.46 s, peak 71 MB"

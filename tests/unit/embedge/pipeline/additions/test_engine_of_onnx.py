@@ -71,7 +71,7 @@ def test_the_file_says_precision_and_contract(tmp_path: Path, precision: str) ->
 def test_a_foreign_file_is_built_and_nothing_is_assumed(foreign: Path) -> None:
     assert carried_contract(foreign.read_bytes()) is None
     checking = Checking()
-    built = engine_of_onnx(foreign, FP32, checking)
+    built = engine_of_onnx(foreign, FP32, checking)  # type: ignore[arg-type]
     assert (built.check, checking.by) == (None, None)
     assert built.unchecked == "the file does not say how a picture enters it"
     assert foreign.with_name("foreign.sm87.plan").read_bytes() == b"plan"
@@ -80,7 +80,7 @@ def test_a_foreign_file_is_built_and_nothing_is_assumed(foreign: Path) -> None:
 def test_whoever_knows_how_a_picture_enters_has_it_checked(foreign: Path, tmp_path: Path) -> None:
     checking, stated = Checking(), contract(colour="BGR")
     out = tmp_path / "there/e.plan"
-    built = engine_of_onnx(foreign, FP32, checking, contract=stated, out=out)
+    built = engine_of_onnx(foreign, FP32, checking, contract=stated, out=out)  # type: ignore[arg-type]
     assert built.check is not None
     assert checking.by == stated
     assert out.read_bytes() == b"plan"
@@ -90,14 +90,14 @@ def test_whoever_knows_how_a_picture_enters_has_it_checked(foreign: Path, tmp_pa
 def test_nothing_is_left_of_one_that_disagrees(tmp_path: Path) -> None:
     graph = graph_file(tmp_path / "g.onnx")
     with pytest.raises(GateFailed, match="E-ENGINE-PARITY"):
-        engine_of_onnx(graph, FP32, Checking(0.5))
+        engine_of_onnx(graph, FP32, Checking(0.5))  # type: ignore[arg-type]
     assert [path.name for path in tmp_path.iterdir()] == ["g.onnx"]
 
 
 def test_ahead_of_time_there_is_nobody_to_ask(tmp_path: Path) -> None:
     checking = Checking()
     options = EngineOptions("fp32", target="rtx", sms=(86,))
-    built = engine_of_onnx(graph_file(tmp_path / "g.onnx"), options, checking)
+    built = engine_of_onnx(graph_file(tmp_path / "g.onnx"), options, checking)  # type: ignore[arg-type]
     assert built.unchecked == "built ahead of time, no GPU to ask"
     assert checking.by is None
 
@@ -105,5 +105,5 @@ def test_ahead_of_time_there_is_nobody_to_ask(tmp_path: Path) -> None:
 def test_weights_in_another_file_are_not_followed(foreign: Path) -> None:
     onnx.save(onnx.load(foreign), foreign, save_as_external_data=True, size_threshold=0)
     with pytest.raises(EmbedgeError, match="E-GRAPH"):
-        engine_of_onnx(foreign, FP32, Checking())
+        engine_of_onnx(foreign, FP32, Checking())  # type: ignore[arg-type]
     assert not foreign.with_name("foreign.sm87.plan").exists()

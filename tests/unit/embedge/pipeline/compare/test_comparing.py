@@ -12,8 +12,10 @@ from tiny_school import run_in, tiny_recipe
 from embedge.calibration.intervals.lead import TarOfPeople
 from embedge.pipeline.compare import comparing
 from embedge.pipeline.compare.comparing import Contestant, compare_methods, shown_fmr
+from embedge.pipeline.compare.result import MethodsComparison, Rates
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
+from embedge.typed import plain
 
 KEY, PEOPLE = "0.01", 50
 TARS = {  # (across, alone) of the seeds 0 and 1; None is what the data could not carry
@@ -23,19 +25,22 @@ TARS = {  # (across, alone) of the seeds 0 and 1; None is what the data could no
 }
 
 
-class FakeJudge:
+def rates(tar: float | None) -> Rates:
+    return Rates({KEY: tar}, None, 250, 12_250, PEOPLE)
+
+
+class FakeStrangers:
     """Knows what every student is worth; the bootstrap rounds scatter about that."""
 
-    def __init__(self, run: Run, recipe: Recipe, held_out: Stage, watched: bool) -> None:
+    def __init__(self, run: Run, recipe: Recipe, held_out: Stage, checked: bool) -> None:
         self.folder = run.folder
 
-    def teacher(self, stage: Stage) -> dict[str, Any]:
-        return {"tar": {KEY: 0.99}}
+    def teacher(self, stage: Stage) -> Rates:
+        return rates(0.99)
 
     def student(self, name: str, recipe: Recipe, student: Stage, teacher: Stage) -> Stage:
         across, alone = (tars[recipe.seed] for tars in TARS[name])
-        rates = {"cross-space": across, "student": alone}
-        facts = {metric: {"tar": {KEY: tar}, "people": PEOPLE} for metric, tar in rates.items()}
+        facts = plain({"cross-space": rates(across), "student": rates(alone)})
         return Stage(f"judged-{name}", name, self.folder, facts)
 
 
@@ -65,14 +70,16 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, 
     monkeypatch.setattr(comparing, "school_of", lambda *_: (school, None))
     monkeypatch.setattr(comparing, "held_out_stage", lambda *_: stage)
     monkeypatch.setattr(comparing, "learning_stages", learn)
-    monkeypatch.setattr(comparing, "Judge", FakeJudge)
+    monkeypatch.setattr(comparing, "Strangers", FakeStrangers)
     monkeypatch.setattr(comparing, "rounds_of", rounds)
     return asked
 
 
 def compared(tmp_path: Path, *methods: str | Contestant, seeds: tuple[int, ...] = (0, 1)) -> Any:
     run = run_in(tmp_path)
-    return compare_methods(run, tiny_recipe(evaluate__fmrs=[0.01]), methods, seeds)
+    found = compare_methods(run, tiny_recipe(evaluate__fmrs=[0.01]), methods, seeds)
+    assert MethodsComparison.from_json(found.to_json()) == found
+    return found.to_json()
 
 
 def test_every_method_is_trained_with_every_seed_and_no_baseline(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from face_sets import face_set
 
-from embedge.pipeline.compare.judging import Judge
+from embedge.pipeline.compare.judging import Strangers
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.checks import checks_of
@@ -34,7 +34,7 @@ def test_students_of_every_seed_are_watched_on_the_same_people(
     school = School(held_out, held_out, held_out)
     watch = checks_of(run, recipe(seed), school, held_out, (), shares=False)
     assert watch is not None
-    judges = set(Judge(run, recipe(0), held_out, watched=True).labels().tolist())
+    judges = set(Strangers(run, recipe(0), held_out, checked=True).labels().tolist())
     assert judges
     assert not judges & set(watch.faces.labels.tolist())
 
@@ -42,5 +42,5 @@ def test_students_of_every_seed_are_watched_on_the_same_people(
 def test_where_nobody_chose_everybody_judges(held_out: Stage, tmp_path: Path) -> None:
     run = Run(tmp_path / "run", Progress(quiet=True))
     faces = face_set()
-    labels = Judge(run, recipe(0), held_out, watched=False).labels()
+    labels = Strangers(run, recipe(0), held_out, checked=False).labels()
     np.testing.assert_array_equal(labels, faces.labels)

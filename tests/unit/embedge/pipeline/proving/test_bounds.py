@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from sample_report import sample_findings
+from sample_report import sample_parity
 
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.pipeline.proving.bounds import Bounds, passing, proof_gates
@@ -21,7 +21,7 @@ def test_what_nobody_stated_is_as_recipes_have_it() -> None:
 
 
 def test_a_gate_says_whom_it_is_near_to_and_needs_no_teachers_gallery() -> None:
-    gates = {gate.name: gate for gate in proof_gates(BOUNDS, sample_findings())}
+    gates = {gate.name: gate for gate in proof_gates(BOUNDS, sample_parity())}
     assert gates["fp16 parity"].what.startswith("cosine of fp16 to the network as it came")
     assert gates["equal error rate"].what == "equal error rate of fp32 alone, upper end"
     assert {"thresholds", "thresholds hold", "held-out people"} < set(gates)
@@ -30,26 +30,24 @@ def test_a_gate_says_whom_it_is_near_to_and_needs_no_teachers_gallery() -> None:
 
 def test_a_looser_threshold_passes_only_where_it_may() -> None:
     strict = replace(BOUNDS, threshold_fmr=1e-3)
-    told = {gate.name: gate for gate in proof_gates(strict, sample_findings())}
+    told = {gate.name: gate for gate in proof_gates(strict, sample_parity())}
     assert told["thresholds"].passed
-    held = {
-        gate.name: gate for gate in proof_gates(replace(strict, looser=False), sample_findings())
-    }
+    held = {gate.name: gate for gate in proof_gates(replace(strict, looser=False), sample_parity())}
     assert not held["thresholds"].passed
 
 
 def test_an_artifact_passes_by_the_gates_that_are_its_own_and_by_its_threshold() -> None:
-    findings = sample_findings()
+    parity = sample_parity()
 
     def held(least: float) -> frozenset[str]:
         one = replace(BOUNDS, cosine_p1={"int8-cpu": least}, tar_loss=1.0, eer=0.0)
-        return passing(one, findings)
+        return passing(one, parity)
 
-    every = frozenset(findings.artifacts)
+    every = frozenset(parity.artifacts)
     assert held(0.5) == every
     assert held(1.1) == every - {"int8-cpu"}
-    blind = replace(findings.artifacts["fp16"], threshold=None)
-    findings = replace(findings, artifacts={**findings.artifacts, "fp16": blind})
+    blind = replace(parity.artifacts["fp16"], threshold=None)
+    parity = replace(parity, artifacts={**parity.artifacts, "fp16": blind})
     assert held(0.5) == every - {"fp16"}
 
 
@@ -63,7 +61,7 @@ def test_labels_that_a_poor_network_cannot_judge_are_not_said_to_be_looked_at() 
     poor = tuple(faults_of(faces, picture_digests(faces), rows))
 
     def told(*faults: DataFault) -> str:
-        gates = proof_gates(BOUNDS, replace(sample_findings(), findings=faults))
+        gates = proof_gates(BOUNDS, replace(sample_parity(), findings=faults))
         return next(gate.what for gate in gates if gate.name == "held-out people")
 
     assert "copies, also those saved again, and shuffled labels were looked for" in told()

@@ -6,7 +6,7 @@ import numpy as np
 
 from embedge.calibration.evaluation.judge import Subject
 from embedge.calibration.people.splits import roles_of
-from embedge.pipeline.proving.judging import Operating, Views, findings
+from embedge.pipeline.proving.judging import Operating, Views, parity_result
 from embedge.pipeline.stages.ship.parity_result import TEACHER, student
 from embedge.progress import Progress
 from embedge.train.data import FaceSet
@@ -37,7 +37,7 @@ def test_nobody_who_chose_is_asked(tmp_path: Path) -> None:
     )
     operating = Operating((0.1,), 0.1, 0.1, 0, "unknown")
     faces = FaceSet("some", images, labels, names, "f" * 64)
-    found = findings(operating, faces, roles, views, {"fp32": graph}, Progress(quiet=True))
+    found = parity_result(operating, faces, roles, views, {"fp32": graph}, Progress(quiet=True))
     fp32 = found.artifacts["fp32"]
     assert (fp32.cosine.n, found.dataset.images) == (150, 90)
     assert fp32.cosine.min > 0.9999  # the spoilt rows are those of the people who chose

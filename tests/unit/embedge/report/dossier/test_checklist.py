@@ -30,4 +30,4 @@ def test_blanks_fill_nothing() -> None:
 @pytest.mark.parametrize(("status", "answer"), [("missing", "told"), ("filled", "")])
 def test_an_entry_does_not_contradict_itself(status: str, answer: str) -> None:
     with pytest.raises(ValueError, match="contradicts"):
-        Entry("kind", "Kind", status, answer)
+        Entry("kind", "Kind", status, answer)  # type: ignore[arg-type]

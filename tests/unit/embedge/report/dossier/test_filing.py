@@ -88,7 +88,7 @@ def embedded_here(
                 labels.append(number)
     with OrtEncoder(made / model, threads=1) as encoder:
         raw = encoder.features(np.stack(crops)).astype(np.float64)
-    rows = np.float32(raw / np.linalg.norm(raw, axis=1, keepdims=True))
+    rows = (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32)
     return rows, np.array(labels), tried
 
 

@@ -7,18 +7,18 @@ from paper_oracle import people_needed
 from scipy.stats import beta
 
 from embedge.calibration.rates import people_for
-from embedge.report.dossier.shapes import SHAPES, Measured, shaped_verdicts
+from embedge.report.dossier.shapes import SHAPES, ErrorRates, shaped_verdicts
 
 
 def upper(errors: float, trials: float) -> float:
     return float(beta.ppf(0.975, errors + 1, trials - errors))
 
 
-def measured(people: int, *, far: float = 0.0, frr: float = 0.0) -> Measured:
+def measured(people: int, *, far: float = 0.0, frr: float = 0.0) -> ErrorRates:
     """As if every pair of people, and every person, were one independent trial."""
     pairs = people * (people - 1) / 2
     ends = upper(far * pairs, pairs), upper(frr * people, people)
-    return Measured(people, far, ends[0], frr, ends[1])
+    return ErrorRates(people, far, ends[0], frr, ends[1])
 
 
 @pytest.mark.parametrize("fmr", [0.3, 1e-2, 1e-3, 1e-4, 2e-5])
@@ -60,7 +60,7 @@ def test_a_rate_beyond_the_bound_is_not_mended_by_people() -> None:
 
 
 def test_upper_ends_decide_and_not_the_rates() -> None:
-    fido, _ = shaped_verdicts(Measured(10_000, 0.0, 9.9e-5, 0.01, 0.051))
+    fido, _ = shaped_verdicts(ErrorRates(10_000, 0.0, 9.9e-5, 0.01, 0.051))
     assert [one.holds for one in fido.requirements] == [True, False]
     assert fido.status == "refused"
     assert math.isclose(fido.requirements[0].upper, 9.9e-5)

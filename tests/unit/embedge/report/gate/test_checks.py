@@ -8,6 +8,7 @@ from sample_report import edited
 
 from embedge.calibration.evaluation.figures import Key, Side, TarPoint
 from embedge.report.gate.checks import checks
+from embedge.report.gate.measurand import OTHER
 from embedge.report.gate.policy import policy_from_json
 from embedge.report.model import Gate, Report, Verdict
 
@@ -127,8 +128,8 @@ def test_licences_are_looked_at_unasked(
 @pytest.mark.parametrize("gates", ["all", ["engine parity"]])
 def test_of_gates_of_one_name_every_one_counts(sample: Report, gates: Any) -> None:
     """As of three boards of one kind whose reports were merged."""
-    failed = Gate.of("engine parity", "", 0.1, 0.9, "min")
-    passed = Gate.of("engine parity", "", 0.95, 0.9, "min")
+    failed = Gate.of(OTHER, "engine parity", "", 0.1, 0.9, "min")
+    passed = Gate.of(OTHER, "engine parity", "", 0.95, 0.9, "min")
     report = replace(sample, verdict=Verdict.of([failed, passed]))
     assert [one for one, _ in outcome(report, gates=gates)] == [False, True]
 
@@ -160,7 +161,7 @@ def test_a_unit_stands_on_both_sides(sample: Report) -> None:
 def test_what_too_few_people_show_fails_unless_the_policy_says_otherwise(
     sample: Report, asked: dict[str, Any], failed: bool
 ) -> None:
-    short = Gate.of("loss", "TAR lost", 6.0, 1.0, "max", "points", at_best=0.2, needs=412)
+    short = Gate.of(OTHER, "loss", "TAR lost", 6.0, 1.0, "max", "points", at_best=0.2, needs=412)
     policy = policy_from_json({"policy": "embedge.policy/2", "gates": ["loss"], **asked})
     check, *_ = checks(replace(sample, verdict=Verdict.of([short])), policy)
     assert (check.passed, check.failed) == (False, failed)
@@ -168,7 +169,7 @@ def test_what_too_few_people_show_fails_unless_the_policy_says_otherwise(
 
 
 def test_a_policy_that_only_wants_to_be_told_still_fails_what_failed(sample: Report) -> None:
-    lost = Gate.of("loss", "TAR lost", 6.0, 1.0, "max", "points", at_best=1.2)
+    lost = Gate.of(OTHER, "loss", "TAR lost", 6.0, 1.0, "max", "points", at_best=1.2)
     policy = policy_from_json({"policy": "embedge.policy/2", "not_shown": "told"})
     check, *_ = checks(replace(sample, verdict=Verdict.of([lost])), policy)
     assert check.failed

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from embedge.errors import EmbedgeError
+from embedge.report.gate.measurand import OTHER
 from embedge.report.model import Gate, Verdict
 from embedge.report.papers.paper import (
     paper_bytes,
@@ -19,7 +20,7 @@ from embedge.report.papers.paper import (
 )
 from embedge.runtime.bundle.signing_keys import new_signing_key
 
-PAPER = Verdict.of([Gate.of("one", "something", 1.0, 2.0, "max")])
+PAPER = Verdict.of([Gate.of(OTHER, "one", "something", 1.0, 2.0, "max")])
 
 
 @dataclass(frozen=True, slots=True)

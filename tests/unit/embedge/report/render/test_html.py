@@ -3,15 +3,17 @@
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sample_report import edited
 
-from embedge.calibration.evaluation.figures import Side
+from embedge.calibration.evaluation.figures import FloatLayer, Side
+from embedge.report.device import device_report
+from embedge.report.gate.measurand import OTHER
 from embedge.report.model import (
     Curve,
-    FloatLayer,
     Gate,
     Provenance,
     Report,
@@ -138,7 +140,7 @@ def test_text_never_becomes_markup(sample: Report) -> None:
 
 def test_a_failed_report_names_the_failures_first(sample: Report) -> None:
     *others, gate = sample.verdict.gates
-    unknown = Gate.of(gate.name, gate.what, None, gate.bound, gate.direction, gate.unit)
+    unknown = Gate.of(OTHER, gate.name, gate.what, None, gate.bound, gate.direction, gate.unit)
     report = replace(sample, verdict=Verdict.of([*others, unknown]))
     words = Tree(html_from_report(report)).words
     assert "1 of 10 gates fails: no re-enrolment." in words
@@ -148,7 +150,7 @@ def test_a_failed_report_names_the_failures_first(sample: Report) -> None:
 def test_what_too_few_people_tell_is_no_pass_on_the_page(sample: Report) -> None:
     *others, last = sample.verdict.gates
     short = Gate.of(
-        "int8-cpu accuracy", "TAR lost", 6.0, 1.0, "max", "points", at_best=0.0, needs=369
+        OTHER, "int8-cpu accuracy", "TAR lost", 6.0, 1.0, "max", "points", at_best=0.0, needs=369
     )
     page = html_from_report(replace(sample, verdict=Verdict.of([*others, short])))
     words = Tree(page).words
@@ -157,7 +159,7 @@ def test_what_too_few_people_tell_is_no_pass_on_the_page(sample: Report) -> None
     assert words.index("it takes 369 people") < words.index("fp32 parity")
     assert 'aria-label="not shown"' in page
     assert "Passed" not in words
-    both = [Gate.of(last.name, "", None, 1.0, "max"), short, *others]
+    both = [Gate.of(OTHER, last.name, "", None, 1.0, "max"), short, *others]
     told = Tree(html_from_report(replace(sample, verdict=Verdict.of(both)))).words
     assert "1 of 11 gates fails: no re-enrolment. 1 of 11 gates is not shown" in told
 
@@ -169,9 +171,12 @@ def test_without_pictures_no_face_and_no_name_is_shown(sample: Report) -> None:
 
 
 def bare(sample: Report, **more: Any) -> Report:
-    """Nothing but a verdict, and what is given."""
-    given = {"created": sample.created, "title": sample.title, "verdict": sample.verdict, **more}
-    return Report(**{"provenance": Provenance(), **given})
+    """What a device's bench writes, less what it measured; a verdict, and what is given."""
+    assert sample.latency
+    contract = SimpleNamespace(space="a space", digest="0" * 64)
+    bundle = SimpleNamespace(name="lock", contract=contract, provenance={})
+    report = device_report(bundle, [], sample.latency)  # type: ignore[arg-type]
+    return replace(report, **{"latency": None, "verdict": sample.verdict, **more})
 
 
 def test_a_report_with_nothing_but_a_verdict_still_reads(sample: Report) -> None:

@@ -20,7 +20,7 @@ OLD, NEW = Side("old"), Side("new", "fp32")
 def compared(
     gallery: Side, probe: Side, *tar: TarPoint, eer: EqualErrorRate | None = None, **parts: Any
 ) -> Comparison:
-    counts = {"images": 9, "subjects": 3, "genuine": 1200, "impostor": 9}
+    counts: dict[str, Any] = {"images": 9, "subjects": 3, "genuine": 1200, "impostor": 9}
     return Comparison(
         gallery,
         probe,

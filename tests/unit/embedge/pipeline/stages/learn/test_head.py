@@ -93,7 +93,7 @@ def test_people_from_beside_get_centres_next_to_the_classifier_of_the_data_set(
     stage = head_stage(run, recipe, faces, teacher)
     found = head_of(stage)
     assert found.shape == (3 + 2, 8)
-    kept = faces_of(faces).parts[0].kept
+    kept = faces_of(faces).parts[0].kept  # type: ignore[attr-defined]
     torch.testing.assert_close(found[:3], rows[kept], rtol=0, atol=1e-3)
     torch.testing.assert_close(found[3:].norm(dim=1), torch.ones(2))
     facts = stage.read(HeadFacts)

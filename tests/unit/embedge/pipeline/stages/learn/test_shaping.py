@@ -68,7 +68,7 @@ def test_it_is_shaped_against_the_head_as_the_recipe_holds_it(
     recipe = tiny_recipe(distill__shape=wanted, distill__head_dtype="bf16", distill__logits_mb=7)
     learning_stages(run, recipe, "sh-kd", school)
     (method,) = seen
-    assert method.shared.rows.dtype == torch.bfloat16
+    assert method.shared.rows.dtype == torch.bfloat16  # type: ignore[union-attr]
     assert method.weights.logits_mb == 7
 
 

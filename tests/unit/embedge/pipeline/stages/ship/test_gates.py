@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sample_report import sample_findings, sample_recipe, sample_report
+from sample_report import sample_parity, sample_recipe, sample_report
 
 from embedge.calibration.evaluation.figures import (
     Comparison,
@@ -25,38 +25,38 @@ ALONE = Key(student("fp32"), student("fp32"))
 
 
 @pytest.fixture(scope="module")
-def findings() -> ParityResult:
-    return sample_findings()
+def parity() -> ParityResult:
+    return sample_parity()
 
 
-def gates(findings: ParityResult, **more: object) -> dict[str, Gate]:
+def gates(parity: ParityResult, **more: object) -> dict[str, Gate]:
     evaluate = {"fmrs": [0.01], "gate_fmr": 0.01, **more}
     recipe = Recipe.model_validate({"name": "x", "evaluate": evaluate})
-    return {gate.name: gate for gate in gates_of(recipe, findings)}
+    return {gate.name: gate for gate in gates_of(recipe, parity)}
 
 
-def compared(findings: ParityResult, key: Key) -> Comparison:
-    (one,) = (one for one in findings.comparisons if one.key == key)
+def compared(parity: ParityResult, key: Key) -> Comparison:
+    (one,) = (one for one in parity.comparisons if one.key == key)
     return one
 
 
-def at_threshold(findings: ParityResult, low: float) -> ParityResult:
+def at_threshold(parity: ParityResult, low: float) -> ParityResult:
     """The same, but so much at least of the strangers was seen to match."""
 
     def changed(one: Comparison) -> Comparison:
         at = one.at_threshold
         return one if at is None else replace(one, at_threshold=replace(at, fmr=Rate(1, low, 1)))
 
-    return replace(findings, comparisons=tuple(map(changed, findings.comparisons)))
+    return replace(parity, comparisons=tuple(map(changed, parity.comparisons)))
 
 
-def test_the_gates_are_those_of_the_sample_report(findings: ParityResult) -> None:
-    assert gates_of(sample_recipe(), findings) == list(sample_report().verdict.gates)
+def test_the_gates_are_those_of_the_sample_report(parity: ParityResult) -> None:
+    assert gates_of(sample_recipe(), parity) == list(sample_report().verdict.gates)
 
 
-def test_every_gate_asks_the_far_end_of_its_interval(findings: ParityResult) -> None:
-    found, loss = gates(findings), findings.artifacts["int8-cpu"].loss
-    across, alone = (compared(findings, key) for key in (ACROSS, ALONE))
+def test_every_gate_asks_the_far_end_of_its_interval(parity: ParityResult) -> None:
+    found, loss = gates(parity), parity.artifacts["int8-cpu"].loss
+    across, alone = (compared(parity, key) for key in (ACROSS, ALONE))
     point = across.tar_at(0.01)
     assert loss
     assert point
@@ -66,73 +66,73 @@ def test_every_gate_asks_the_far_end_of_its_interval(findings: ParityResult) -> 
     assert loss.low < loss.difference < loss.high
     assert found["no re-enrolment"].value == 100 * point.low
     assert found["equal error rate"].value == 100 * alone.eer.high
-    assert found["int8-cpu parity"].value == findings.artifacts["int8-cpu"].cosine.p1
+    assert found["int8-cpu parity"].value == parity.artifacts["int8-cpu"].cosine.p1
 
 
-def test_what_was_not_measured_has_failed(findings: ParityResult) -> None:
-    found = gates(findings, gate_fmr=1e-6)
+def test_what_was_not_measured_has_failed(parity: ParityResult) -> None:
+    found = gates(parity, gate_fmr=1e-6)
     assert found["no re-enrolment"].value is None
     assert not found["no re-enrolment"].passed
-    unknown = replace(findings.artifacts["fp16"], loss=None)
-    lost = replace(findings, artifacts={**findings.artifacts, "fp16": unknown})
+    unknown = replace(parity.artifacts["fp16"], loss=None)
+    lost = replace(parity, artifacts={**parity.artifacts, "fp16": unknown})
     assert not gates(lost)["fp16 accuracy"].passed
-    assert not gates(replace(findings, comparisons=()))["thresholds hold"].passed
+    assert not gates(replace(parity, comparisons=()))["thresholds hold"].passed
 
 
-def test_a_threshold_that_is_missing_or_looser_than_allowed_fails(findings: ParityResult) -> None:
-    assert gates(findings)["thresholds"].passed
-    assert gates(findings, threshold_fmr=1e-3)["thresholds"].passed
-    strict = gates(findings, threshold_fmr=1e-3, threshold_shortage="fail")["thresholds"]
+def test_a_threshold_that_is_missing_or_looser_than_allowed_fails(parity: ParityResult) -> None:
+    assert gates(parity)["thresholds"].passed
+    assert gates(parity, threshold_fmr=1e-3)["thresholds"].passed
+    strict = gates(parity, threshold_fmr=1e-3, threshold_shortage="fail")["thresholds"]
     assert (strict.value, strict.bound, strict.passed) == (1.0, 0.1, False)
-    none = replace(findings.artifacts["fp16"], threshold=None)
-    lost = replace(findings, artifacts={**findings.artifacts, "fp16": none})
+    none = replace(parity.artifacts["fp16"], threshold=None)
+    lost = replace(parity, artifacts={**parity.artifacts, "fp16": none})
     assert gates(lost)["thresholds"].value is None
 
 
-def test_a_promise_that_the_people_judged_refute_fails(findings: ParityResult) -> None:
+def test_a_promise_that_the_people_judged_refute_fails(parity: ParityResult) -> None:
     """As of a threshold that was lowered afterwards."""
-    assert gates(findings)["thresholds hold"].passed
-    broken = gates(at_threshold(findings, 0.011))["thresholds hold"]
+    assert gates(parity)["thresholds hold"].passed
+    broken = gates(at_threshold(parity, 0.011))["thresholds hold"]
     assert (broken.value, broken.outcome) == (pytest.approx(1.1), "failed")
 
 
-def test_thresholds_set_on_people_who_are_judged_fail(findings: ParityResult) -> None:
-    dataset = replace(findings.dataset, thresholds_on="the same people")
-    told = gates(replace(findings, dataset=dataset))["held-out people"]
+def test_thresholds_set_on_people_who_are_judged_fail(parity: ParityResult) -> None:
+    dataset = replace(parity.dataset, thresholds_on="the same people")
+    told = gates(replace(parity, dataset=dataset))["held-out people"]
     assert not told.passed
     assert "thresholds were set on people who are judged" in told.what
 
 
-def test_a_student_of_a_foreign_head_does_not_pass(findings: ParityResult) -> None:
+def test_a_student_of_a_foreign_head_does_not_pass(parity: ParityResult) -> None:
     """It lives in another space, as the one from scratch does."""
-    stranger = compared(findings, Key(TEACHER, Side("scratch")))
+    stranger = compared(parity, Key(TEACHER, Side("scratch")))
     moved = replace(stranger, probe=student("fp32"))
-    others = tuple(one for one in findings.comparisons if one.key != ACROSS)
-    assert not gates(replace(findings, comparisons=(*others, moved)))["no re-enrolment"].passed
+    others = tuple(one for one in parity.comparisons if one.key != ACROSS)
+    assert not gates(replace(parity, comparisons=(*others, moved)))["no re-enrolment"].passed
 
 
-def test_the_default_policy_fails_a_useless_student(findings: ParityResult) -> None:
+def test_the_default_policy_fails_a_useless_student(parity: ParityResult) -> None:
     """One whose scores say nothing: equal error near a half, accepted as often as a stranger."""
-    useless = replace(compared(findings, ALONE), eer=EqualErrorRate(0.09, 0.01, 0.11, 0.3))
-    others = tuple(one for one in findings.comparisons if one.key != ALONE)
-    told = gates(replace(findings, comparisons=(*others, useless)))["equal error rate"]
+    useless = replace(compared(parity, ALONE), eer=EqualErrorRate(0.09, 0.01, 0.11, 0.3))
+    others = tuple(one for one in parity.comparisons if one.key != ALONE)
+    told = gates(replace(parity, comparisons=(*others, useless)))["equal error rate"]
     assert told.outcome == "failed"
     point = TarPoint(0.01, tar=0.79, low=0.7, high=0.85, threshold=0.2)
-    lost = replace(compared(findings, ACROSS), tar=(point,))
-    others = tuple(one for one in findings.comparisons if one.key != ACROSS)
-    told = gates(replace(findings, comparisons=(*others, lost)))["no re-enrolment"]
+    lost = replace(compared(parity, ACROSS), tar=(point,))
+    others = tuple(one for one in parity.comparisons if one.key != ACROSS)
+    told = gates(replace(parity, comparisons=(*others, lost)))["no re-enrolment"]
     assert told.outcome == "failed"
 
 
 @pytest.mark.parametrize(("strict", "outcome"), [("told", "not shown"), ("fails", "failed")])
 def test_sixty_people_cannot_show_that_a_point_is_kept_however_alike_the_answers_are(
-    findings: ParityResult, strict: str, outcome: str
+    parity: ParityResult, strict: str, outcome: str
 ) -> None:
     """Nothing turned: up to the rule of three on people may be lost all the same."""
     same = TarOfPeople(np.full(60, 45.0), np.full(60, 45.0), np.ones(200))
-    fp16 = replace(findings.artifacts["fp16"], loss=lead(same, same))
-    dataset = replace(findings.dataset, identities=60)
-    sure = replace(findings, dataset=dataset, artifacts={**findings.artifacts, "fp16": fp16})
+    fp16 = replace(parity.artifacts["fp16"], loss=lead(same, same))
+    dataset = replace(parity.dataset, identities=60)
+    sure = replace(parity, dataset=dataset, artifacts={**parity.artifacts, "fp16": fp16})
     gate = gates(sure, gates={"not_shown": strict})["fp16 accuracy"]
     assert (gate.outcome, gate.passed) == (outcome, False)
     assert gate.value == pytest.approx(100 * (1 - 0.025 ** (1 / 60)), rel=0.05)
@@ -140,17 +140,17 @@ def test_sixty_people_cannot_show_that_a_point_is_kept_however_alike_the_answers
         assert (gate.at_best, gate.needs) == (0, 369)
 
 
-def test_a_rate_beyond_its_bound_fails_however_wide_its_interval_is(findings: ParityResult) -> None:
-    fp16 = replace(findings.artifacts["fp16"], loss=Lead(0.02, -0.5, 0.5))
-    lost = replace(findings, artifacts={**findings.artifacts, "fp16": fp16})
+def test_a_rate_beyond_its_bound_fails_however_wide_its_interval_is(parity: ParityResult) -> None:
+    fp16 = replace(parity.artifacts["fp16"], loss=Lead(0.02, -0.5, 0.5))
+    lost = replace(parity, artifacts={**parity.artifacts, "fp16": fp16})
     assert gates(lost)["fp16 accuracy"].outcome == "failed"
 
 
 def test_a_student_with_a_space_of_its_own_is_asked_only_when_somebody_demands_it(
-    findings: ParityResult,
+    parity: ParityResult,
 ) -> None:
-    alone = tuple(one for one in findings.comparisons if one.key != ACROSS)
-    own = replace(findings, comparisons=alone)
+    alone = tuple(one for one in parity.comparisons if one.key != ACROSS)
+    own = replace(parity, comparisons=alone)
     assert "no re-enrolment" not in gates(own)
     demanded = gates(own, gates={"cross_space_tar": 0.5})["no re-enrolment"]
     assert (demanded.value, demanded.bound, demanded.passed) == (None, 50, False)

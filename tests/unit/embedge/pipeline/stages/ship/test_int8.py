@@ -37,7 +37,7 @@ def made(tmp_path_factory) -> tuple[Stage, Stage]:
 def worked(made, folder: Path, *options: str) -> Stage:
     recipe = load_recipe("compare", ["--int8.qat.steps", "0", *options])
     with open_run(folder, recipe.to_json(), Progress(quiet=True), update=True) as run:
-        return int8_stage(run, recipe, *made, school=None)
+        return int8_stage(run, recipe, *made, school=None)  # type: ignore[misc, arg-type]
 
 
 def test_each_target_is_what_the_front_door_writes(made, tmp_path):

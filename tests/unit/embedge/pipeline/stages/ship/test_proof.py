@@ -16,7 +16,7 @@ from embedge.pipeline.stages.learn.checks import roles_in
 from embedge.pipeline.stages.ship import proof
 from embedge.pipeline.stages.ship.gates import gates_of
 from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
-from embedge.pipeline.stages.ship.proof import findings_from_views, findings_of, parity_stage
+from embedge.pipeline.stages.ship.proof import parity_from_views, parity_of, parity_stage
 from embedge.pipeline.stages.ship.views import JudgedStages
 from embedge.progress import Progress
 from embedge.train.data import FaceSet
@@ -76,7 +76,7 @@ def views(*, shared: bool = True, baseline_dim: int | None = None) -> Views:
 
 
 def found(graphs: dict[str, Path], seen: Views, **evaluate: object) -> ParityResult:
-    return findings_from_views(recipe(**evaluate), FACES, seen, graphs, Progress(quiet=True))
+    return parity_from_views(recipe(**evaluate), FACES, seen, graphs, Progress(quiet=True))
 
 
 def test_thresholds_and_figures_are_of_different_people(graphs: dict[str, Path]) -> None:
@@ -127,7 +127,7 @@ def test_too_few_people_for_an_fmr_get_the_strictest_that_they_carry_and_are_tol
     graphs: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     wanted = recipe(threshold_fmr=1e-6)
-    fp32 = findings_from_views(wanted, FACES, views(), graphs, Progress()).artifacts["fp32"]
+    fp32 = parity_from_views(wanted, FACES, views(), graphs, Progress()).artifacts["fp32"]
     assert fp32.shortage
     assert (fp32.shortage.asked, fp32.shortage.people) == (1e-6, 20)
     assert fp32.shortage.needs == 2502
@@ -144,7 +144,7 @@ def test_where_not_even_one_in_ten_is_carried_there_is_no_threshold(
 ) -> None:
     few = FaceSet("few", FACES.images[:18], LABELS[:18], FACES.identities[:6], "f" * 64)
     seen = views().of(np.arange(len(LABELS)) < 18)
-    result = findings_from_views(recipe(), few, seen, graphs, Progress(quiet=True))
+    result = parity_from_views(recipe(), few, seen, graphs, Progress(quiet=True))
     fp32 = result.artifacts["fp32"]
     assert (fp32.threshold, fp32.threshold_against_teacher) == (None, None)
     assert fp32.shortage
@@ -155,7 +155,7 @@ def test_where_not_even_one_in_ten_is_carried_there_is_no_threshold(
 def test_one_picture_under_two_people_spoils_the_figures(graphs: dict[str, Path]) -> None:
     images = np.random.default_rng(0).integers(0, 255, FACES.images.shape, np.uint8)
     sound = FaceSet("s", images, LABELS, FACES.identities, "f" * 64)
-    result = findings_from_views(recipe(), sound, views(), graphs, Progress(quiet=True))
+    result = parity_from_views(recipe(), sound, views(), graphs, Progress(quiet=True))
     assert result.dataset.thresholds_on == "other people"
     assert not [one for one in result.findings if one.severity == "error"]
     roles = roles_in(sound, recipe())
@@ -163,7 +163,7 @@ def test_one_picture_under_two_people_spoils_the_figures(graphs: dict[str, Path]
     images = images.copy()
     images[judged] = images[setting]
     copied = FaceSet("s", images, LABELS, FACES.identities, "f" * 64)
-    result = findings_from_views(recipe(), copied, views(), graphs, Progress(quiet=True))
+    result = parity_from_views(recipe(), copied, views(), graphs, Progress(quiet=True))
     assert result.dataset.thresholds_on == "the same people"
     assert "duplicate-picture" in [one.code for one in result.findings]
     told = {gate.name: gate for gate in gates_of(recipe(), result)}["held-out people"]
@@ -173,7 +173,7 @@ def test_one_picture_under_two_people_spoils_the_figures(graphs: dict[str, Path]
 def test_who_learnt_from_people_of_a_data_set_is_not_claimed(graphs: dict[str, Path]) -> None:
     assert found(graphs, views()).dataset.people == ""  # rendered: known
     own = recipe().model_copy(update={"data": Data(source="faces")})
-    told = findings_from_views(own, FACES, views(), graphs, Progress(quiet=True)).dataset.people
+    told = parity_from_views(own, FACES, views(), graphs, Progress(quiet=True)).dataset.people
     assert "not checked" in told
 
 
@@ -200,7 +200,7 @@ def test_the_stage_keeps_its_findings(
     stages = [Stage(name, "0", tmp_path / name, {}) for name in ("held-out", "teacher", "student")]
     run = run_in(tmp_path / "run")
     first = parity_stage(run, recipe(), JudgedStages(*stages), graphs, [])
-    assert findings_of(first) == found(graphs, seen)
+    assert parity_of(first) == found(graphs, seen)
     assert parity_stage(run, recipe(), JudgedStages(*stages), graphs, []) == first
     other = recipe(fmrs=[0.2])
     assert parity_stage(run, other, JudgedStages(*stages), graphs, []).key != first.key

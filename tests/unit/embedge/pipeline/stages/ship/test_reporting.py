@@ -12,7 +12,7 @@ from sample_report import sample_latency
 from tiny_bundles import tiny_contract, tiny_onnx, tiny_threshold
 from tiny_school import run_in, tiny_recipe
 
-from embedge.calibration.evaluation.figures import Cosines
+from embedge.calibration.evaluation.figures import Cosines, FloatLayer
 from embedge.calibration.people.shortage import Shortage
 from embedge.files import sha256_file
 from embedge.pipeline.recipe import Recipe
@@ -20,7 +20,7 @@ from embedge.pipeline.run import Stage
 from embedge.pipeline.stages.ship import reporting
 from embedge.pipeline.stages.ship.parity_result import ArtifactParity, ParityResult, WorstPlaces
 from embedge.pipeline.stages.ship.reporting import Chain, artifact_of, publish_bundle
-from embedge.report.model import Dataset, FloatLayer
+from embedge.report.model import Dataset
 from embedge.runtime.bundle.bundle import Bundle
 from embedge.typed import plain
 

@@ -2,20 +2,24 @@
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from embedge.calibration.evaluation.figures import Comparison, Key, Side, TarPoint
 from embedge.calibration.evaluation.integrity import DataFault
-from embedge.report.gate.curves import denied
-from embedge.report.gate.measured import measured_of
+from embedge.report.gate.measurand import FLOAT, Figure, Measurand
 from embedge.report.model import Dataset, Gate, Report
+from embedge.report.soundness.curves import denied
+from embedge.report.soundness.expected import expected_of
 
-__all__ = ["THRESHOLD_LOOKED", "contradictions"]
-
-# in the words of a gate: whoever says on whom thresholds were set has looked
-THRESHOLD_LOOKED = "pictures that set its threshold were looked for"
+__all__ = ["contradictions"]
 
 # what every run asks of its student
-_PROOF = ("held-out people", "equal error rate", "thresholds", "thresholds hold")
+_PROOF: dict[Figure, str] = {
+    "held-out-faults": "held-out people",
+    "eer": "equal error rate",
+    "threshold-fmr": "thresholds",
+    "fmr-over-promise": "thresholds hold",
+}
 _ROUNDED = 1e-6
 _LIMITS = {"%": (0.0, 100.0), "points": (-100.0, 100.0)}  # of values and of bounds
 _ELSE = 1e6  # no cosine, no count of faults and no ratio comes near
@@ -25,6 +29,7 @@ def contradictions(report: Report) -> list[str]:
     """Every one, in words."""
     return [
         *_twice("gates", (gate.name for gate in report.verdict.gates)),
+        *_measured_twice(report.verdict.gates),
         *_twice("comparisons", (str(one.key) for one in report.comparisons)),
         *_twice("artifacts", (one.name for one in report.artifacts)),
         *(line for gate in report.verdict.gates for line in _impossible(gate)),
@@ -44,12 +49,20 @@ def _twice(what: str, names: Iterable[Hashable]) -> Iterator[str]:
             yield f"{times} {what} are called '{name}'"
 
 
+def _measured_twice(gates: Sequence[Gate]) -> Iterator[str]:
+    first = dict[Measurand, Gate]()
+    for gate in gates:
+        other = first.setdefault(gate.measures.identity, gate)
+        if other.name != gate.name:
+            yield f"gates '{other.name}' and '{gate.name}' measure the same"
+
+
 def _impossible(gate: Gate) -> Iterator[str]:
     low, high = _LIMITS.get(gate.unit, (-_ELSE, _ELSE))
     for word, number in (("bound", gate.bound), ("value", gate.value), ("best", gate.at_best)):
         if number is not None and not low - _ROUNDED <= number <= high + _ROUNDED:
             yield f"gate '{gate.name}': its {word} {number:g} {gate.unit}".rstrip() + " cannot be"
-    if gate.name.startswith("faults: ") and gate.bound != 0:
+    if gate.measures.figure in ("faults", "held-out-faults") and gate.bound != 0:
         yield f"gate '{gate.name}': it allows {gate.bound:g} faults, where any spoils the figures"
 
 
@@ -91,7 +104,7 @@ def _point(what: str, point: TarPoint, one: Comparison) -> Iterator[str]:
 def _figures(report: Report) -> Iterator[str]:
     """Gates that say something else than what they are of."""
     for gate in report.verdict.gates:
-        found = measured_of(gate, report)
+        found = expected_of(gate, report)
         if found is None:
             continue
         told = [(gate.value, found.value)] if found.whole else []
@@ -155,7 +168,7 @@ def _people(report: Report) -> Iterator[str]:
 
 def _checked(data: Dataset, gates: Sequence[Gate]) -> Iterator[str]:
     """Whoever says that people were compared set thresholds on some, or looked for pictures."""
-    looked = any(THRESHOLD_LOOKED in gate.what for gate in gates)
+    looked = any("threshold" in gate.measures.checked for gate in gates)
     if data.thresholds_on != "not checked" and not data.threshold_identities and not looked:
         yield f"thresholds are of {data.thresholds_on}, and nothing was compared"
 
@@ -164,40 +177,55 @@ def _faults(report: Report) -> Iterator[str]:
     """A gate counts the errors among its findings; a merged report has the findings of all."""
     if (found := report.evaluation) is None:
         return
-    counted = {f"faults: {one.side}": _errors(one.findings) for one in found.tested}
-    counted["faults: the data"] = _errors(found.findings)
-    same = found.dataset.thresholds_on == "the same people"
-    counted["held-out people"] = counted["faults: the data"] + same
+    counted = {
+        Measurand("faults", key=Key(one.side, one.side)): _errors(one.findings)
+        for one in found.tested
+    }
+    of_data = _errors(found.findings)
+    held_out = of_data + (found.dataset.thresholds_on == "the same people")
+    counted |= {Measurand("faults"): of_data, Measurand("held-out-faults"): held_out}
     merged = bool(report.provenance.more.get("merged"))
-    for name, errors in counted.items():
-        gates = [one for one in report.verdict.gates if one.name.partition(" (")[0] == name]
-        for gate in gates:
-            if (gate.value or 0) > errors if merged else gate.value != errors:
-                counts = f"counts {gate.value} faults, and its findings are {errors}"
-                yield f"gate '{gate.name}' {counts}"
-    if merged and counted["held-out people"] and report.verdict.passed:
+    for gate in report.verdict.gates:
+        errors = counted.get(replace(gate.measures.identity, on=""))
+        if errors is None:
+            continue
+        if (gate.value or 0) > errors if merged else gate.value != errors:
+            counts = f"counts {gate.value} faults, and its findings are {errors}"
+            yield f"gate '{gate.name}' {counts}"
+    if merged and held_out and report.verdict.passed:
         yield "a merged report with faults of the data has passed"
 
 
 def _removed(report: Report) -> Iterator[str]:
     """Whoever has gates has all of their kind: none was dropped because it failed."""
-    gates = {gate.name.partition(" (")[0] for gate in report.verdict.gates}
-    alone = {one.gallery for one in report.comparisons if one.gallery == one.probe}
-    asked = list[str]()
-    if gates & set(_PROOF):
-        asked += _PROOF
-        asked += [f"{one.artifact} accuracy" for one in sorted(alone) if _narrower(one)]
-    if any(name.startswith(("faults: ", "accuracy: ")) for name in gates):
-        tested = report.evaluation.tested if report.evaluation else ()
-        asked += ["faults: the data", *(f"faults: {one.side}" for one in tested)]
-        asked += [f"accuracy: {one.side}" for one in tested if one.side in alone]
-    for name in asked:
-        if name not in gates:
+    given = [gate.measures for gate in report.verdict.gates]
+    seen = {(one.figure, one.of, one.key) for one in given}
+    seen |= {(one.figure, one.of, None) for one in given if one.figure in _PROOF}
+    for name, figure, of, key in _asked(report, {one.figure for one in given}):
+        if (figure, of, key) not in seen:
             yield f"the gate '{name}' is not among the others of its kind"
 
 
+def _asked(report: Report, figures: set[Figure]) -> Iterator[tuple[str, Figure, str, Key | None]]:
+    """Gates by name, figure, artifact and comparison, where others of their kind were asked."""
+    tested = report.evaluation.tested if report.evaluation else ()
+    alone = {one.gallery for one in report.comparisons if one.gallery == one.probe}
+    if figures & (set(_PROOF) - {"eer"}) or ("eer" in figures and not tested):
+        for figure, name in _PROOF.items():
+            yield name, figure, "", None
+        for side in sorted(filter(_narrower, alone)):
+            yield f"{side.artifact} accuracy", "tar-lost", str(side.artifact), None
+    if "faults" in figures or ("eer" in figures and tested):
+        yield "faults: the data", "faults", "", None
+        for one in tested:
+            key = Key(one.side, one.side)
+            yield f"faults: {one.side}", "faults", "", key
+            if one.side in alone:
+                yield f"accuracy: {one.side}", "eer", "", key
+
+
 def _narrower(side: Side) -> bool:
-    return side.model == "student" and side.artifact not in (None, "fp32")
+    return side.model == "student" and side.artifact not in (None, FLOAT)
 
 
 def _errors(findings: Sequence[DataFault]) -> int:

@@ -1,0 +1,101 @@
+"""What gates measure that were written before they said it: only here are their words read."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from embedge.calibration.evaluation.figures import Key, Side
+from embedge.report.gate.measurand import (
+    FLOAT,
+    NETWORK,
+    THRESHOLD_LOOKED,
+    Checked,
+    Figure,
+    Measurand,
+)
+from embedge.report.model import Gate, Report, Verdict
+
+__all__ = ["with_measurands"]
+
+_TEACHER, _STUDENT = Side("teacher"), Side("student", FLOAT)
+_AT_RATE = re.compile(r"at FMR ([0-9.e+-]+)")
+_ASKED = re.compile(r"; ([0-9.e+-]+) % was asked for")
+_WORST = re.compile(r"\(worst: (.*)\)$")
+_OF_ARTIFACT = re.compile("(.+) (parity|accuracy)")
+
+
+def with_measurands(report: Report) -> Report:
+    """The report whose gates all say what they measure; names that nobody knows stay names."""
+    keys = {str(one.key): one.key for one in report.comparisons}
+    sides = (
+        {str(one.side): one.side for one in report.evaluation.tested} if report.evaluation else {}
+    )
+    keys |= {name: Key(side, side) for name, side in sides.items()}
+    gates = [_with_measurand(gate, keys) for gate in report.verdict.gates]
+    return replace(report, verdict=Verdict.of(gates))
+
+
+def _with_measurand(gate: Gate, keys: dict[str, Key]) -> Gate:
+    if gate.measures.figure != "other":
+        return gate
+    name, _, on = gate.name.partition(" (")  # as a merge names it
+    found = _measurand(gate.name, gate.what, keys)
+    if found is None and (base := _measurand(name, gate.what, keys)):
+        found = replace(base, on=on.removesuffix(")").replace(") (", ", "))
+    told = _WORST.search(gate.what)
+    worst = keys.get(told[1]) if told else gate.worst
+    return replace(gate, measures=found or Measurand("other", gate.name), worst=worst)
+
+
+def _measurand(name: str, what: str, keys: dict[str, Key]) -> Measurand | None:
+    rate, asked = _AT_RATE.search(what), _ASKED.search(what)
+    fmr = float(rate[1]) if rate else None
+    kind, _, rest = name.partition(": ")
+    whole = {
+        "equal error rate": Measurand("eer", key=Key(_STUDENT, _STUDENT)),
+        "no re-enrolment": Measurand("tar", key=Key(_TEACHER, _STUDENT), fmr=fmr),
+        "thresholds": Measurand("threshold-fmr", fmr=_share(asked[1]) if asked else None),
+        "thresholds hold": Measurand("fmr-over-promise"),
+        "held-out people": Measurand("held-out-faults", checked=_of_held_out(what)),
+        "faults: the data": Measurand("faults", checked=tuple(_of_data(what))),
+    }
+    if name in whole:
+        return whole[name]
+    if kind == "faults" and rest in keys:
+        seen: tuple[Checked, ...] = () if "were not checked" in what else ("labels",)
+        seen += ("threshold",) if THRESHOLD_LOOKED in what else ()
+        return Measurand("faults", key=keys[rest], checked=seen)
+    if kind == "accuracy" and rest in keys:
+        return Measurand("eer", key=keys[rest])
+    return _of_artifact(name, what, fmr)
+
+
+def _of_artifact(name: str, what: str, fmr: float | None) -> Measurand | None:
+    if name.startswith("engine parity "):
+        return Measurand("cosine-min", name.removeprefix("engine parity "))
+    if not (told := _OF_ARTIFACT.fullmatch(name)):
+        return None
+    artifact, kind = told.groups()
+    if kind == "accuracy":
+        return Measurand("tar-lost", artifact, against=FLOAT, fmr=fmr)
+    if what.startswith(f"cosine of {artifact} to "):
+        return Measurand("cosine-p1", artifact, against=NETWORK)
+    figure: Figure = "cosine-min" if what.startswith("lowest cosine") else "cosine-p1"
+    return Measurand(figure, artifact, against=FLOAT)
+
+
+def _share(percent: str) -> float:
+    return float(f"{float(percent) / 100:.12g}")
+
+
+def _of_held_out(what: str) -> tuple[Checked, ...]:
+    return ("copies",) if "shuffled labels were not" in what else ("copies", "labels")
+
+
+def _of_data(what: str) -> Iterator[Checked]:
+    if "not checked: leaks" not in what:
+        yield "leaks"
+    if "copies under two names" in what:
+        yield "copies"
+    if "pairs and folds" in what:
+        yield "pairs"
