@@ -10,6 +10,7 @@ from typing import Any
 
 from provenance import RESULTS
 from results_cifar10 import cifar10
+from results_devices import devices
 from results_evidence import evidence
 
 from embedge.files import write_text
@@ -57,7 +58,7 @@ from a random start with four times the rate.
 
 
 def write_page() -> None:
-    parts = (_real(), _rendered(), cifar10(), _digits(), _bridges(), evidence())
+    parts = (_real(), _rendered(), cifar10(), _digits(), _bridges(), evidence(), devices())
     sections = [HEAD, *filter(None, parts)]
     write_text(DOCS / "results.md", "\n".join(sections))
     print(f"written: {DOCS / 'results.md'}")

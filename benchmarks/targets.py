@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from provenance import RESULTS, provenance, write_result
 from samples import Sample
-from target_files import FLOAT, SAMPLE, Made, Pictures, targets
+from target_files import FLOAT, SAMPLE, Made, Pictures, coreml, targets
 
 from embedge.bench.core import Timed, single_stream
 from embedge.calibration.evaluation.figures import Side
@@ -37,13 +37,22 @@ from embedge.runtime.encoders import Encoder
 from embedge.runtime.encoders.preprocessing import FEEDINGS
 
 FMR = 1e-3
-PACKAGES = ("onnxruntime", "openvino", "ncnn", "pnnx", "ai-edge-litert", "nncf")
+PACKAGES = (
+    "onnxruntime",
+    "openvino",
+    "ncnn",
+    "pnnx",
+    "ai-edge-litert",
+    "executorch",
+    "coremltools",
+    "nncf",
+)
 PAGE = Path(__file__).parents[1] / "docs" / "targets.md"
 NOT_YET = {
     "TensorRT": "engines are built from `int8-trt` and `fp16`; see docs/jetson.md",
     "QNN": "`int8-qdq` is made for onnxruntime-qnn; no Snapdragon here",
-    "RKNN": "`int8-qdq` and `fp32` are what rknn-toolkit2 takes; not converted",
-    "CoreML": "not converted: its tools run models on a Mac only",
+    "RKNN": "converted and simulated by benchmarks/rknn_try.py; no Rockchip NPU here",
+    "CoreML": "packages are written and their programs computed in torch; no Mac here",
 }
 
 
@@ -93,6 +102,7 @@ def _measured(path: Path, pictures: Pictures, options: argparse.Namespace) -> li
                 opened[name] = made, stack.enter_context(made.opened())
             except (EmbedgeError, ImportError) as error:
                 rows.append({"target": name, "not_run": str(error)[:160]})
+        rows += _packages(Path(folder) / "float.onnx", pictures, opened[FLOAT][1], options.only)
         known = {name: encoder.embed(pictures.faces) for name, (_, encoder) in opened.items()}
         before = 100 * _tar(known[FLOAT], pictures.people)
         timed = single_stream(
@@ -120,6 +130,26 @@ def _measured(path: Path, pictures: Pictures, options: argparse.Namespace) -> li
             )
     for row in rows:
         print(_name(path), row, flush=True)
+    return rows
+
+
+def _packages(
+    source: Path, pictures: Pictures, known: Encoder, only: list[str]
+) -> list[dict[str, Any]]:
+    """CoreML's, which nothing runs here: their programs are computed for some of the faces."""
+    rows: list[dict[str, Any]] = []
+    faces = pictures.faces[:32]
+    for precision in ("fp32", "fp16"):
+        name = f"coreml {precision}"
+        if not any(word in name for word in only):
+            continue
+        try:
+            size, found = coreml(source, precision == "fp16", faces, source.parent)
+        except EmbedgeError as error:
+            rows.append({"target": name, "not_run": str(error)[:160]})
+            continue
+        cosine = cosines_of(known.embed(faces), found)
+        rows.append({"target": name, "bytes": size, "cosine_p1": round(cosine.p1, 6)})
     return rows
 
 
@@ -152,6 +182,12 @@ def _table(networks: dict[str, Any]) -> str:
             start = f"| {network} | {row['target']} |"
             if "not_run" in row:
                 lines.append(f"{start} | | | | | not run: {row['not_run']} |")
+                continue
+            if "p50_ms" not in row:
+                lines.append(
+                    f"{start} {row['bytes'] / 1e6:.2f} MB | {row['cosine_p1']:.5f} | | | |"
+                    " not run: its program computed in torch |"
+                )
                 continue
             sample = f"{row['to_sample']:.2f} ×" if "to_sample" in row else ""
             lines.append(
