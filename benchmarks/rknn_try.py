@@ -54,7 +54,7 @@ def main() -> int:
 
 def prepare(network: Path, folder: Path, faces: Path | None, feeding: str) -> None:
     from PIL import Image
-    from target_files import Pictures, taken
+    from target_files import Pictures, network_name, taken
 
     from embedge.export.graph.running import read_contract
     from embedge.export.int8.qdq import qdq_from_onnx
@@ -74,7 +74,8 @@ def prepare(network: Path, folder: Path, faces: Path | None, feeding: str) -> No
     with OrtEncoder((folder / "fp32.onnx").read_bytes(), contract, threads=1) as encoder:
         np.savez(folder / "judged.npz", faces=judged, rows=encoder.embed(judged))
     facts = {
-        "network": network.stem,
+        "network": network_name(network),
+        "input": graph.inputs[0].name,
         "mean": list(contract.mean),
         "std": list(contract.std),
         "bgr": contract.colour == "BGR",
@@ -105,7 +106,7 @@ def _row(folder: Path, file: str, learns: bool, facts: Any, judged: Any) -> dict
     made = folder / f"{file.removesuffix('.onnx')}{'-learnt' if learns else ''}.rknn"
     for step in (
         lambda: toolkit.load_onnx(
-            model=str(folder / file), inputs=["image"], input_size_list=[[1, 3, 112, 112]]
+            model=str(folder / file), inputs=[facts["input"]], input_size_list=[[1, 3, 112, 112]]
         ),
         lambda: toolkit.build(
             do_quantization=learns, dataset=str(folder / "learnt.txt") if learns else None

@@ -50,7 +50,7 @@ RENDERED = 50
 FLOAT = "onnxruntime fp32"
 SAMPLE = "sample: "
 
-__all__ = ["FLOAT", "SAMPLE", "Made", "Pictures", "coreml", "taken", "targets"]
+__all__ = ["FLOAT", "SAMPLE", "Made", "Pictures", "coreml", "network_name", "taken", "targets"]
 
 
 @dataclass(frozen=True)
@@ -199,6 +199,12 @@ def coreml(
     package = folder / f"{'half' if half else 'whole'}{PACKAGE}"
     answers = coreml_answers(package, tensor_from_crops(faces, contract))
     return sum(map(len, files.values())), answers
+
+
+def network_name(path: Path) -> str:
+    """A bundle's files are called student."""
+    folder = path.parent.name.removesuffix(".embedge")
+    return folder if path.stem.startswith("student") else path.stem
 
 
 def taken(path: Path, feeding: str, folder: Path, learnt: NDArray[np.uint8]) -> tuple[Graph, Path]:

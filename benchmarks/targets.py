@@ -1,9 +1,10 @@
 """Every target of a network on this machine: size, likeness to float, accuracy, time.
 
-    python benchmarks/targets.py NETWORK.onnx [...] [--faces LFW --feeding rgb-imagenet]
-        [--seconds 40] [--only litert ncnn] [--page]
+    python benchmarks/targets.py NETWORK.onnx[@FEEDING] [...] [--faces LFW] [--seconds 40]
+        [--only litert ncnn] [--page]
 
-The networks are float exports of embedge, or foreign ones, fed by the convention of `--feeding`.
+The networks are float exports of embedge, or foreign ones, fed by the convention that is named
+behind them (`foamliu_mbf.onnx@rgb-imagenet`; `rgb-scaled` unless named).
 One process, one thread, batch 1, interleaved rounds, medians. Rendered faces, or with `--faces`
 those of a folder PERSON/PICTURE: people with one picture calibrate, 150 others judge. `cosine_p1`
 is to the float graph on ONNX Runtime, `tar_loss` in points at FMR 1e-3. What is not installed here
@@ -20,13 +21,14 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from provenance import RESULTS, provenance, write_result
 from samples import Sample
-from target_files import FLOAT, SAMPLE, Made, Pictures, coreml, targets
+from target_files import FLOAT, SAMPLE, Made, Pictures, coreml, network_name, targets
 
 from embedge.bench.core import Timed, single_stream
 from embedge.calibration.evaluation.figures import Side
@@ -56,11 +58,23 @@ NOT_YET = {
 }
 
 
+@dataclass(frozen=True)
+class Asked:
+    path: Path
+    feeding: str
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        path, _, feeding = text.partition("@")
+        if feeding and feeding not in FEEDINGS:
+            raise argparse.ArgumentTypeError(f"{feeding} is none of {', '.join(FEEDINGS)}")
+        return cls(Path(path), feeding or "rgb-scaled")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("networks", type=Path, nargs="*")
+    parser.add_argument("networks", type=Asked.of, nargs="*", metavar="NETWORK.onnx[@FEEDING]")
     parser.add_argument("--faces", type=Path, help="PERSON/PICTURE instead of rendered faces")
-    parser.add_argument("--feeding", choices=FEEDINGS, default="rgb-scaled", help="of foreign ones")
     parser.add_argument("--seconds", type=float, default=40.0, help="of timing, for each network")
     parser.add_argument("--only", nargs="+", default=[""], metavar="WORD", help="some targets")
     parser.add_argument("--page", action="store_true", help="write docs/targets.md's table")
@@ -69,12 +83,12 @@ def main() -> int:
     networks = json.loads(stored.read_text()).get("networks", {}) if stored.exists() else {}
     if options.networks:
         pictures = Pictures.of_folder(options.faces) if options.faces else Pictures.rendered()
-    for path in options.networks:
-        networks[_name(path)] = {
+    for asked in options.networks:
+        networks[network_name(asked.path)] = {
             "provenance": provenance(*PACKAGES),
             "faces": "rendered" if options.faces is None else options.faces.name,
             "people": len(set(pictures.people.tolist())),
-            "rows": _measured(path, pictures, options),
+            "rows": _measured(asked, pictures, options),
         }
         write_result("targets", {"networks": networks, "not_yet_run": NOT_YET})
     if options.page:
@@ -83,18 +97,14 @@ def main() -> int:
     return 0
 
 
-def _name(path: Path) -> str:
-    """A bundle's files are called student."""
-    return (
-        path.parent.name.removesuffix(".embedge") if path.stem.startswith("student") else path.stem
-    )
-
-
-def _measured(path: Path, pictures: Pictures, options: argparse.Namespace) -> list[dict[str, Any]]:
+def _measured(
+    asked: Asked, pictures: Pictures, options: argparse.Namespace
+) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         opened = dict[str, tuple[Made, Encoder]]()
-        for name, make in targets(path, options.feeding, Path(folder), pictures.learnt).items():
+        made_of = targets(asked.path, asked.feeding, Path(folder), pictures.learnt)
+        for name, make in made_of.items():
             if name != FLOAT and not any(word in name for word in options.only):
                 continue
             try:
@@ -129,7 +139,7 @@ def _measured(path: Path, pictures: Pictures, options: argparse.Namespace) -> li
                 }
             )
     for row in rows:
-        print(_name(path), row, flush=True)
+        print(network_name(asked.path), row, flush=True)
     return rows
 
 

@@ -151,7 +151,11 @@ _CONVERTERS: dict[Target, Callable[[Bundle, Precision, People | None], Converted
     "litert": _litert,
     "executorch": _executorch,
 }
-_RUNTIME: dict[Target, Runtime] = {name: name for name in ("ncnn", "litert", "executorch")}
+_RUNTIME: dict[Target, Runtime] = {
+    "ncnn": "ncnn",
+    "litert": "litert",
+    "executorch": "executorch",
+}
 
 
 def _judges(people: People | None) -> RgbImage:
