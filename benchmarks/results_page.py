@@ -11,6 +11,7 @@ from typing import Any
 from provenance import RESULTS
 from results_bridges import bridges
 from results_cifar10 import cifar10
+from results_devices import devices
 from results_evidence import evidence
 from results_unlabelled import unlabelled
 
@@ -68,6 +69,7 @@ def write_page(docs: Path = DOCS) -> None:
         _digits(),
         bridges(),
         evidence(),
+        devices(),
     )
     sections = [HEAD, *filter(None, parts)]
     write_text(docs / "results.md", "\n".join(sections))

@@ -27,10 +27,17 @@ from embedge.export.int8.placement import Target
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.intake.feeding import Stated
 from embedge.export.intake.intake import Asked, taken_in
+from embedge.export.targets.coreml import PACKAGE, coreml_answers, coreml_from_network
+from embedge.export.targets.executorch import (
+    executorch_from_network,
+    executorch_int8_from_network,
+)
 from embedge.export.targets.litert import litert_from_onnx, litert_int8_from_graph
 from embedge.export.targets.ncnn import ncnn_from_onnx
 from embedge.export.targets.ncnn_int8 import ncnn_int8_from_graph
+from embedge.pipeline.targets.torch_network import torch_network
 from embedge.runtime.encoders import Encoder, tensor_from_crops
+from embedge.runtime.encoders.executorch.encoder import ExecuTorchEncoder
 from embedge.runtime.encoders.litert import LiteRtEncoder
 from embedge.runtime.encoders.ncnn import NcnnEncoder
 from embedge.runtime.encoders.openvino import OpenVinoEncoder
@@ -43,7 +50,7 @@ RENDERED = 50
 FLOAT = "onnxruntime fp32"
 SAMPLE = "sample: "
 
-__all__ = ["FLOAT", "SAMPLE", "Made", "Pictures", "targets"]
+__all__ = ["FLOAT", "SAMPLE", "Made", "Pictures", "coreml", "network_name", "taken", "targets"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ def targets(
     path: Path, feeding: str, folder: Path, learnt: NDArray[np.uint8]
 ) -> dict[str, Callable[[], Made]]:
     """By name; a foreign network is taken in first, and what was taken in is its float graph."""
-    graph, source = _taken(path, feeding, folder, learnt)
+    graph, source = taken(path, feeding, folder, learnt)
     contract, model = read_contract(graph), source.read_bytes()
 
     def onnx_file(engine: type[Any], file: Path) -> Made:
@@ -144,6 +151,15 @@ def targets(
             return Made(len(data), lambda: engine(data, contract))
         return Made(len(data), lambda: LiteRtEncoder(data, contract, threads=1))
 
+    def executorch(precision: str) -> Made:
+        network = torch_network(graph)
+        if precision == "int8":
+            done = executorch_int8_from_network(network, learnt, contract)
+        else:
+            done = executorch_from_network(network, contract)
+        (data,) = done.files.values()
+        return Made(len(data), lambda: ExecuTorchEncoder(data, contract, threads=1))
+
     made: dict[str, Callable[[], Made]] = {
         FLOAT: partial(onnx_file, OrtEncoder, source),
         "onnxruntime fp16": half,
@@ -164,10 +180,34 @@ def targets(
         made[f"{SAMPLE}litert {precision}, CompiledModel"] = partial(
             litert, precision, CompiledSample
         )
+    for precision in ("fp32", "int8"):
+        made[f"executorch {precision}"] = partial(executorch, precision)
     return made
 
 
-def _taken(path: Path, feeding: str, folder: Path, learnt: NDArray[np.uint8]) -> tuple[Graph, Path]:
+def coreml(
+    source: Path, half: bool, faces: NDArray[np.uint8], folder: Path
+) -> tuple[int, NDArray[np.float32]]:
+    """The package's size, and what its program gives to these: nothing here can run it."""
+    graph = Graph.read(source)
+    contract = read_contract(graph)
+    files = coreml_from_network(torch_network(graph), contract, half=half).files
+    for name, data in files.items():
+        path = folder / f"{'half' if half else 'whole'}{name}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    package = folder / f"{'half' if half else 'whole'}{PACKAGE}"
+    answers = coreml_answers(package, tensor_from_crops(faces, contract))
+    return sum(map(len, files.values())), answers
+
+
+def network_name(path: Path) -> str:
+    """A bundle's files are called student."""
+    folder = path.parent.name.removesuffix(".embedge")
+    return folder if path.stem.startswith("student") else path.stem
+
+
+def taken(path: Path, feeding: str, folder: Path, learnt: NDArray[np.uint8]) -> tuple[Graph, Path]:
     """The float graph, and the file that it lies in."""
     source = folder / "float.onnx"
     if METADATA_KEY in {one.key for one in onnx.load(path).metadata_props}:

@@ -1,9 +1,10 @@
 """Every target of a network on this machine: size, likeness to float, accuracy, time.
 
-    python benchmarks/targets.py NETWORK.onnx [...] [--faces LFW --feeding rgb-imagenet]
-        [--seconds 40] [--only litert ncnn] [--page]
+    python benchmarks/targets.py NETWORK.onnx[@FEEDING] [...] [--faces LFW] [--seconds 40]
+        [--only litert ncnn] [--page]
 
-The networks are float exports of embedge, or foreign ones, fed by the convention of `--feeding`.
+The networks are float exports of embedge, or foreign ones, fed by the convention that is named
+behind them (`foamliu_mbf.onnx@rgb-imagenet`; `rgb-scaled` unless named).
 One process, one thread, batch 1, interleaved rounds, medians. Rendered faces, or with `--faces`
 those of a folder PERSON/PICTURE: people with one picture calibrate, 150 others judge. `cosine_p1`
 is to the float graph on ONNX Runtime, `tar_loss` in points at FMR 1e-3. What is not installed here
@@ -20,13 +21,14 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from provenance import RESULTS, provenance, write_result
 from samples import Sample
-from target_files import FLOAT, SAMPLE, Made, Pictures, targets
+from target_files import FLOAT, SAMPLE, Made, Pictures, coreml, network_name, targets
 
 from embedge.bench.core import Timed, single_stream
 from embedge.calibration.evaluation.figures import Side
@@ -37,21 +39,42 @@ from embedge.runtime.encoders import Encoder
 from embedge.runtime.encoders.preprocessing import FEEDINGS
 
 FMR = 1e-3
-PACKAGES = ("onnxruntime", "openvino", "ncnn", "pnnx", "ai-edge-litert", "nncf")
+PACKAGES = (
+    "onnxruntime",
+    "openvino",
+    "ncnn",
+    "pnnx",
+    "ai-edge-litert",
+    "executorch",
+    "coremltools",
+    "nncf",
+)
 PAGE = Path(__file__).parents[1] / "docs" / "targets.md"
 NOT_YET = {
     "TensorRT": "engines are built from `int8-trt` and `fp16`; see docs/jetson.md",
     "QNN": "`int8-qdq` is made for onnxruntime-qnn; no Snapdragon here",
-    "RKNN": "`int8-qdq` and `fp32` are what rknn-toolkit2 takes; not converted",
-    "CoreML": "not converted: its tools run models on a Mac only",
+    "RKNN": "converted and simulated by benchmarks/rknn_try.py; no Rockchip NPU here",
+    "CoreML": "packages are written and their programs computed in torch; no Mac here",
 }
+
+
+@dataclass(frozen=True)
+class Asked:
+    path: Path
+    feeding: str
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        path, _, feeding = text.partition("@")
+        if feeding and feeding not in FEEDINGS:
+            raise argparse.ArgumentTypeError(f"{feeding} is none of {', '.join(FEEDINGS)}")
+        return cls(Path(path), feeding or "rgb-scaled")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("networks", type=Path, nargs="*")
+    parser.add_argument("networks", type=Asked.of, nargs="*", metavar="NETWORK.onnx[@FEEDING]")
     parser.add_argument("--faces", type=Path, help="PERSON/PICTURE instead of rendered faces")
-    parser.add_argument("--feeding", choices=FEEDINGS, default="rgb-scaled", help="of foreign ones")
     parser.add_argument("--seconds", type=float, default=40.0, help="of timing, for each network")
     parser.add_argument("--only", nargs="+", default=[""], metavar="WORD", help="some targets")
     parser.add_argument("--page", action="store_true", help="write docs/targets.md's table")
@@ -60,12 +83,12 @@ def main() -> int:
     networks = json.loads(stored.read_text()).get("networks", {}) if stored.exists() else {}
     if options.networks:
         pictures = Pictures.of_folder(options.faces) if options.faces else Pictures.rendered()
-    for path in options.networks:
-        networks[_name(path)] = {
+    for asked in options.networks:
+        networks[network_name(asked.path)] = {
             "provenance": provenance(*PACKAGES),
             "faces": "rendered" if options.faces is None else options.faces.name,
             "people": len(set(pictures.people.tolist())),
-            "rows": _measured(path, pictures, options),
+            "rows": _measured(asked, pictures, options),
         }
         write_result("targets", {"networks": networks, "not_yet_run": NOT_YET})
     if options.page:
@@ -74,18 +97,14 @@ def main() -> int:
     return 0
 
 
-def _name(path: Path) -> str:
-    """A bundle's files are called student."""
-    return (
-        path.parent.name.removesuffix(".embedge") if path.stem.startswith("student") else path.stem
-    )
-
-
-def _measured(path: Path, pictures: Pictures, options: argparse.Namespace) -> list[dict[str, Any]]:
+def _measured(
+    asked: Asked, pictures: Pictures, options: argparse.Namespace
+) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         opened = dict[str, tuple[Made, Encoder]]()
-        for name, make in targets(path, options.feeding, Path(folder), pictures.learnt).items():
+        made_of = targets(asked.path, asked.feeding, Path(folder), pictures.learnt)
+        for name, make in made_of.items():
             if name != FLOAT and not any(word in name for word in options.only):
                 continue
             try:
@@ -93,6 +112,7 @@ def _measured(path: Path, pictures: Pictures, options: argparse.Namespace) -> li
                 opened[name] = made, stack.enter_context(made.opened())
             except (EmbedgeError, ImportError) as error:
                 rows.append({"target": name, "not_run": str(error)[:160]})
+        rows += _packages(Path(folder) / "float.onnx", pictures, opened[FLOAT][1], options.only)
         known = {name: encoder.embed(pictures.faces) for name, (_, encoder) in opened.items()}
         before = 100 * _tar(known[FLOAT], pictures.people)
         timed = single_stream(
@@ -119,7 +139,27 @@ def _measured(path: Path, pictures: Pictures, options: argparse.Namespace) -> li
                 }
             )
     for row in rows:
-        print(_name(path), row, flush=True)
+        print(network_name(asked.path), row, flush=True)
+    return rows
+
+
+def _packages(
+    source: Path, pictures: Pictures, known: Encoder, only: list[str]
+) -> list[dict[str, Any]]:
+    """CoreML's, which nothing runs here: their programs are computed for some of the faces."""
+    rows: list[dict[str, Any]] = []
+    faces = pictures.faces[:32]
+    for precision in ("fp32", "fp16"):
+        name = f"coreml {precision}"
+        if not any(word in name for word in only):
+            continue
+        try:
+            size, found = coreml(source, precision == "fp16", faces, source.parent)
+        except EmbedgeError as error:
+            rows.append({"target": name, "not_run": str(error)[:160]})
+            continue
+        cosine = cosines_of(known.embed(faces), found)
+        rows.append({"target": name, "bytes": size, "cosine_p1": round(cosine.p1, 6)})
     return rows
 
 
@@ -152,6 +192,12 @@ def _table(networks: dict[str, Any]) -> str:
             start = f"| {network} | {row['target']} |"
             if "not_run" in row:
                 lines.append(f"{start} | | | | | not run: {row['not_run']} |")
+                continue
+            if "p50_ms" not in row:
+                lines.append(
+                    f"{start} {row['bytes'] / 1e6:.2f} MB | {row['cosine_p1']:.5f} | | | |"
+                    " not run: its program computed in torch |"
+                )
                 continue
             sample = f"{row['to_sample']:.2f} ×" if "to_sample" in row else ""
             lines.append(

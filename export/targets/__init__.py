@@ -1,8 +1,15 @@
 """Files for runtimes that do not read ONNX: one module each, the tools imported when asked for."""
 
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 
-__all__ = ["Converted"]
+from embedge.errors import EmbedgeError
+
+__all__ = ["Converted", "quiet", "told"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,3 +18,32 @@ class Converted:
 
     files: dict[str, bytes]
     tools: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Converters from torch tell of every kernel that they did not find, and draw their bars."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def told(runtime: str) -> Iterator[None]:
+    """What a converter raises, as one error with a code."""
+    try:
+        yield
+    except EmbedgeError:
+        raise
+    except Exception as error:  # they raise a dozen unrelated classes
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise EmbedgeError(
+            "E-TARGET",
+            f"the network cannot be converted for {runtime}: {said}",
+            remedy="Convert the float graph of a student; other operators need another target",
+        ) from error

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 FORMAT = "embedge.bundle/1"
-Runtime = Literal["onnxruntime", "openvino", "ncnn", "litert"]
+Runtime = Literal["onnxruntime", "openvino", "ncnn", "litert", "executorch"]
 ONNX_RUNTIME: Runtime = "onnxruntime"  # of the base install, so what every device has
 _LARGEST_FILE = 2 << 30
 _LARGEST_BUNDLE = 4 << 30

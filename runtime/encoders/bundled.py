@@ -102,6 +102,10 @@ def encoder_of_files(
         from embedge.runtime.encoders.litert import LiteRtEncoder
 
         return LiteRtEncoder(data, contract, threads=threads)
+    if artifact.runtime == "executorch":
+        from embedge.runtime.encoders.executorch.encoder import ExecuTorchEncoder
+
+        return ExecuTorchEncoder(data, contract, threads=threads)
     if artifact.runtime == "openvino":
         from embedge.runtime.encoders.openvino import OpenVinoEncoder
 
@@ -160,6 +164,7 @@ _MODULES: dict[Runtime, str] = {
     "openvino": "openvino",
     "ncnn": "ncnn",
     "litert": "ai_edge_litert",
+    "executorch": "executorch",
 }
 
 

@@ -25,7 +25,15 @@ __all__ = ["SWITCH", "cache_folder", "proven"]
 
 SWITCH = "EMBEDGE_SELFTEST"
 _MODES = ("first", "always", "off")
-_ENGINES = ("onnxruntime", "openvino", "tensorrt", "ncnn", "ai-edge-litert", "numpy")
+_ENGINES = (
+    "onnxruntime",
+    "openvino",
+    "tensorrt",
+    "ncnn",
+    "ai-edge-litert",
+    "executorch",
+    "numpy",
+)
 
 
 def proven(encoder: "Encoder", bundle: "Bundle", artifact: str, *, mode: str | None = None) -> None:

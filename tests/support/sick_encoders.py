@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,17 @@ from embedge.export.graph.running import read_contract
 from embedge.export.graph.surgery import Graph
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.student import onnx_from_student
+from embedge.export.targets.executorch import (
+    executorch_from_network,
+    executorch_int8_from_network,
+)
 from embedge.export.targets.litert import litert_from_onnx, litert_int8_from_graph
 from embedge.export.targets.ncnn import ncnn_from_onnx
 from embedge.export.targets.ncnn_int8 import ncnn_int8_from_graph
+from embedge.pipeline.targets.torch_network import torch_network
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders import tensor_from_crops, unit_rows
+from embedge.runtime.encoders import RowEncoder, tensor_from_crops, unit_rows
+from embedge.runtime.encoders.executorch.encoder import ExecuTorchEncoder
 from embedge.runtime.encoders.litert import LiteRtEncoder
 from embedge.runtime.encoders.ncnn import NcnnEncoder
 from embedge.runtime.selftest.asking import Align, Embed, aligned_to
@@ -34,7 +41,13 @@ from embedge.train.render import FaceRenderer
 Run = Callable[[np.ndarray], np.ndarray]
 DIM = 64
 RUNTIMES = ("fp32", "fp16", "int8-cpu", "openvino")
-CONVERTED = ("fp32-ncnn", "fp32-litert", "int8-ncnn", "int8-litert")
+ONE_POOL = ("fp32-executorch", "int8-executorch")  # its threads are those of the process
+CONVERTED = ("fp32-ncnn", "fp32-litert", "int8-ncnn", "int8-litert", *ONE_POOL)
+_PACKAGES = {
+    "ncnn": ("ncnn", "pnnx"),
+    "litert": ("ai_edge_litert",),
+    "executorch": ("executorch", "torchao"),
+}
 
 
 @dataclass(frozen=True)
@@ -49,10 +62,10 @@ class Embedder:
     def graph(self, runtime: str) -> bytes:
         return self.graphs[_made_from(runtime)].read_bytes()
 
-    def converted(self) -> "Embedder":
+    def converted(self, names: tuple[str, ...]) -> "Embedder":
         """The same, its golden file as it is once the network was exported for other runtimes."""
         golden = self.golden
-        for name in CONVERTED:
+        for name in names:
             with converted_encoder(self.graph(name), name) as encoder:
                 golden = golden_with(golden, name, name[:4], encoder)
         return replace(self, golden=Golden.parsed(golden.to_bytes()))
@@ -69,6 +82,12 @@ class Sick:
 
 def artifact_of(runtime: str) -> str:
     return "fp32" if runtime == "openvino" else runtime
+
+
+def converted_here() -> tuple[str, ...]:
+    """Those whose packages are installed."""
+    missing = {key for key, needs in _PACKAGES.items() if not all(map(find_spec, needs))}
+    return tuple(name for name in CONVERTED if name[5:] not in missing)
 
 
 def _made_from(runtime: str) -> str:
@@ -122,7 +141,7 @@ def runner(
     level: str = "ORT_ENABLE_ALL",
     careful: bool = False,
 ) -> Run:
-    """The network alone: a tensor in, rows out, on one of the four runtimes. `level` and `careful`
+    """The network alone: a tensor in, rows out, on one of the runtimes. `level` and `careful`
     make ONNX Runtime go another way through it, as it does on another processor."""
     if runtime == "openvino":
         return _openvino_runner(model, threads, flush=flush)
@@ -152,25 +171,30 @@ def _openvino_runner(model: bytes, threads: int, *, flush: bool) -> Run:
     return lambda tensor: np.array(compiled.create_infer_request().infer([tensor])[0])
 
 
-def converted_encoder(model: bytes, runtime: str, threads: int = 1) -> NcnnEncoder | LiteRtEncoder:
+def converted_encoder(model: bytes, runtime: str, threads: int = 1) -> RowEncoder:
     """A float ONNX file as `export-target` would convert it, whatever the width of its answer."""
     contract = read_contract(Graph.from_model(onnx.load_model_from_string(model)))
     answer = runner(model, "fp32")(np.zeros((1, 3, contract.size, contract.size), np.float32))
     contract, files = replace(contract, dim=answer.size), _converted_files(model, runtime)
     if runtime.endswith("ncnn"):
         return NcnnEncoder(*files, contract, threads=threads)
-    return LiteRtEncoder(*files, contract, threads=threads)
+    engine = LiteRtEncoder if runtime.endswith("litert") else ExecuTorchEncoder
+    return engine(*files, contract, threads=threads)
 
 
 @lru_cache(maxsize=64)
 def _converted_files(model: bytes, runtime: str) -> tuple[bytes, ...]:
     graph = Graph.from_model(onnx.load_model_from_string(model))
-    size = read_contract(graph).size
+    contract = read_contract(graph)
     made = {
-        "fp32-ncnn": lambda: ncnn_from_onnx(model, size, half=False),
+        "fp32-ncnn": lambda: ncnn_from_onnx(model, contract.size, half=False),
         "fp32-litert": lambda: litert_from_onnx(model, half=False),
         "int8-ncnn": lambda: ncnn_int8_from_graph(graph, faces(16, 90)),
         "int8-litert": lambda: litert_int8_from_graph(graph, faces(16, 90)),
+        "fp32-executorch": lambda: executorch_from_network(torch_network(graph), contract),
+        "int8-executorch": lambda: executorch_int8_from_network(
+            torch_network(graph), faces(16, 90), contract
+        ),
     }[runtime]()
     return tuple(made.files.values())
 

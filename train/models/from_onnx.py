@@ -190,6 +190,7 @@ _OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Flatten": _flatten,
     "Gemm": _gemm,
     "GlobalAveragePool": lambda image: image.mean((2, 3), keepdim=True),
+    "HardSwish": functional.hardswish,
     "Identity": lambda image: image,
     "MatMul": torch.matmul,
     "Mul": torch.mul,

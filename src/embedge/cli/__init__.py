@@ -76,7 +76,7 @@ COMMANDS = {
     ),
     "export-target": (
         "ship.export_target",
-        "a bundle's network for ncnn or LiteRT, proven here",
+        "a bundle's network for ncnn, LiteRT, ExecuTorch or CoreML, proven here",
     ),
     "bundle": (
         "ship.bundle",

@@ -52,7 +52,7 @@ def add_matcher_options(parser: argparse.ArgumentParser) -> None:
 def add_runtime_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runtime",
-        choices=("onnxruntime", "openvino", "ncnn", "litert"),
+        choices=("onnxruntime", "openvino", "ncnn", "litert", "executorch"),
         help="run the artifact made for this engine (default: the artifact's own)",
     )
 

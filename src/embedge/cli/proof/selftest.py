@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, help="bundle folder NAME.embedge, or its .zip")
     parser.add_argument(
         "--runtime",
-        choices=("onnxruntime", "openvino", "ncnn", "litert", _TENSORRT),
+        choices=("onnxruntime", "openvino", "ncnn", "litert", "executorch", _TENSORRT),
         help="who answers (default: what each artifact was made for)",
     )
     parser.add_argument(

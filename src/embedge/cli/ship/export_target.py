@@ -1,8 +1,9 @@
-"""Convert a bundle's float graph for ncnn or LiteRT, prove it here, and add it to the bundle.
+"""Convert a bundle's float graph for another runtime, prove it here, and add it to the bundle.
 
 The result is compared with the float graph on the same faces and timed beside it; the bundle is
 left as it is where they differ. `--runtime` of the other commands then runs it. INT8 takes
-`--faces`: some of these people calibrate it, others set its threshold, the rest judge.
+`--faces`: some of these people calibrate it, others set its threshold, the rest judge. A CoreML
+package is written beside the bundle: its program is computed here, but only a Mac can run it.
 """
 
 import argparse
@@ -11,20 +12,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedge.cli.numbers import COUNT, RATE, SECONDS, SEED
+from embedge.errors import EmbedgeError
 from embedge.report.gate.defaults import CALIBRATION_PICTURES, FMR
 
 if TYPE_CHECKING:
+    from embedge.pipeline.targets.beside_bundle import Beside
     from embedge.pipeline.targets.into_bundle import Proven
+    from embedge.runtime.picture.images import RgbImage
 
 _FACES = 64
 _MOST = 4000  # pictures that are read
-WRITES = ("report",)  # options that name outputs
+_COREML = "coreml"
+WRITES = ("report", "to")  # options that name outputs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, help="bundle folder NAME.embedge")
-    parser.add_argument("--target", choices=("ncnn", "litert"), required=True)
-    parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp16")
+    parser.add_argument(
+        "--target", choices=("ncnn", "litert", "executorch", _COREML), required=True
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "fp16", "int8"),
+        help="fp16, but fp32 for executorch, which keeps weights in 32 bits or in 8",
+    )
+    parser.add_argument(
+        "--to", type=Path, metavar="NAME.mlpackage", help="for coreml (default: beside the bundle)"
+    )
     parser.add_argument("--faces", type=Path, metavar="DIR", help="for int8: PERSON/PICTURE")
     parser.add_argument(
         "--fmr", type=RATE, default=FMR, help=f"for int8: of its threshold ({FMR:g})"
@@ -42,22 +56,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    import numpy as np
-
     from embedge.files import write_json
     from embedge.pipeline.foreign.people import people_of
     from embedge.pipeline.targets.into_bundle import target_into_bundle
-    from embedge.train.render import FaceRenderer
     from embedge.typed import plain
 
-    drawn, people = np.arange(_FACES), None
+    if options.precision is None:
+        options.precision = "fp32" if options.target == "executorch" else "fp16"
+    if options.target == _COREML:
+        return _package(options)
+    _require_unsaid(options, "to", f"is for --target {_COREML}")
+    people = None
     if options.precision == "int8" and options.faces is not None:
         people = people_of(options.faces, most=_MOST, count=options.count, seed=options.seed)
     proven = target_into_bundle(
         options.bundle,
         options.target,
         options.precision,
-        FaceRenderer().render(drawn, drawn % 3).images,
+        _drawn_faces(),
         people=people,
         fmr=options.fmr,
         seconds=options.seconds,
@@ -67,6 +83,50 @@ def run(options: argparse.Namespace) -> int:
         write_json(options.report, plain(proven.report))
     print(json.dumps(_figures(proven), indent=2) if options.json else _text(proven))
     return 0
+
+
+def _package(options: argparse.Namespace) -> int:
+    from embedge.pipeline.targets.beside_bundle import coreml_beside_bundle
+
+    _require_unsaid(options, "report", "tells of what ran here, which a CoreML package cannot")
+    made = coreml_beside_bundle(options.bundle, options.precision, _drawn_faces(), options.to)
+    print(json.dumps(_package_figures(made), indent=2) if options.json else _package_text(made))
+    return 0
+
+
+def _drawn_faces() -> "RgbImage":
+    import numpy as np
+
+    from embedge.train.render import FaceRenderer
+
+    drawn = np.arange(_FACES)
+    return FaceRenderer().render(drawn, drawn % 3).images
+
+
+def _require_unsaid(options: argparse.Namespace, name: str, why: str) -> None:
+    if getattr(options, name) is not None:
+        raise EmbedgeError("E-OPTION", f"--{name} {why}", remedy=f"Leave --{name} out")
+
+
+def _package_figures(made: "Beside") -> dict[str, Any]:
+    from embedge.typed import plain
+
+    return {
+        "package": str(made.path),
+        "bytes": made.bytes,
+        "cosine": plain(made.parity),
+        "ran_on": None,
+    }
+
+
+def _package_text(made: "Beside") -> str:
+    cosine = made.parity
+    return (
+        f"{made.path}  {made.bytes:,} bytes, beside the bundle\n"
+        f"its program, computed here, to fp32 on {cosine.n} faces: p1 {cosine.p1:.6f}, lowest"
+        f" {cosine.min:.6f}\n"
+        "not run by CoreML: that takes one of Apple's systems"
+    )
 
 
 def _figures(proven: "Proven") -> dict[str, Any]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Precision", "Proven", "Target", "target_into_bundle"]
 
-Target = Literal["ncnn", "litert"]
+Target = Literal["ncnn", "litert", "executorch"]
 Precision = Literal["fp32", "fp16", "int8"]
 _FLOAT = "fp32"  # the graph that is converted, and that the result is compared with
 _JUDGED = 512  # pictures
@@ -120,6 +120,25 @@ def _litert(bundle: Bundle, precision: Precision, people: People | None) -> Conv
     return litert_from_onnx(model, half=precision == "fp16")
 
 
+def _executorch(bundle: Bundle, precision: Precision, people: People | None) -> Converted:
+    from embedge.export.targets.executorch import (
+        executorch_from_network,
+        executorch_int8_from_network,
+    )
+    from embedge.pipeline.targets.torch_network import torch_network
+
+    if precision == "fp16":
+        raise EmbedgeError(
+            "E-TARGET-PRECISION",
+            "XNNPACK keeps weights in 32 bits or in 8: in half precision its file is as large",
+            remedy="Give --precision fp32 or int8",
+        )
+    network = torch_network(_graph(bundle.read(bundle.artifact(_FLOAT).file)))
+    if people is not None and precision == "int8":
+        return executorch_int8_from_network(network, people.calibration, bundle.contract)
+    return executorch_from_network(network, bundle.contract)
+
+
 def _graph(model: bytes) -> "Graph":
     import onnx
 
@@ -131,8 +150,13 @@ def _graph(model: bytes) -> "Graph":
 _CONVERTERS: dict[Target, Callable[[Bundle, Precision, People | None], Converted]] = {
     "ncnn": _ncnn,
     "litert": _litert,
+    "executorch": _executorch,
 }
-_RUNTIME: dict[Target, Runtime] = {"ncnn": "ncnn", "litert": "litert"}
+_RUNTIME: dict[Target, Runtime] = {
+    "ncnn": "ncnn",
+    "litert": "litert",
+    "executorch": "executorch",
+}
 
 
 def _judges(people: People | None) -> RgbImage:
@@ -150,7 +174,7 @@ def _own(
 ) -> tuple[Threshold | None, Shortage | None]:
     """On people who neither calibrate nor judge; None where there are too few for any rate."""
     some, faces = people.roles.threshold, people.faces
-    with encoder_of_files(artifact, files.__getitem__, bundle.contract) as encoder:
+    with encoder_of_files(artifact, files.__getitem__, bundle.contract, threads=1) as encoder:
         subject = Subject(Side("student", artifact.name), encoder.embed(faces.images[some]))
     scores = scores_of(subject, subject, faces.labels[some])
     digest = sha256(b"".join(files.values())).hexdigest()

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from sick_encoders import (
+    ONE_POOL,
     RUNTIMES,
     Embedder,
     artifact_of,
+    converted_here,
     flushing,
     healthy,
     in_batches,
@@ -71,6 +73,24 @@ def test_every_fault_is_seen_and_nearly_every_one_named(
     assert unseen == []
     assert len(unnamed) <= (1 - NAMED) * total, unnamed
     assert total >= 4 * 20
+
+
+@pytest.mark.slow
+def test_the_same_where_it_was_converted_for_executorch(
+    network: Callable[[int], Embedder],
+) -> None:
+    if not set(ONE_POOL) <= set(converted_here()):
+        pytest.skip("pip install 'embedge[executorch]'")
+    who = network(2).converted(ONE_POOL)
+    faults = [(runtime, *one) for runtime in ONE_POOL for one in sick_ones(who, runtime)]
+    found = [(*one, asked(who, one[0], one[2].embed, one[2].align)) for one in faults]
+    assert [(runtime, name) for runtime, name, _, told in found if told.passed] == []
+    named = [
+        bool({finding.fault for finding in told.findings} & sick.names)
+        for _, _, sick, told in found
+    ]
+    assert len(named) == 2 * 21
+    assert sum(named) >= NAMED * len(named)
 
 
 @seeds

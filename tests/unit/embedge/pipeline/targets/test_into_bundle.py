@@ -16,7 +16,7 @@ from embedge.export.student import onnx_from_student
 from embedge.export.targets import Converted
 from embedge.pipeline.foreign.people import People, people_of
 from embedge.pipeline.targets import into_bundle
-from embedge.pipeline.targets.into_bundle import Target, target_into_bundle
+from embedge.pipeline.targets.into_bundle import Precision, Target, target_into_bundle
 from embedge.runtime.bundle.bundle import Artifact, Bundle
 from embedge.runtime.bundle.writer import write_bundle
 from embedge.runtime.contract import EmbeddingContract
@@ -27,7 +27,7 @@ from embedge.runtime.selftest.golden import GOLDEN
 from embedge.runtime.selftest.selftest import golden_of, self_test
 
 PICTURES = smooth_pictures(12)
-TARGETS: tuple[Target, ...] = ("ncnn", "litert")
+TARGETS: tuple[Target, ...] = ("ncnn", "litert", "executorch")
 
 
 @pytest.fixture
@@ -85,14 +85,16 @@ def test_it_runs_from_the_bundle_at_the_thresholds_of_its_graph(
     bundle: Path, target: Target
 ) -> None:
     require_here(target)
-    done = target_into_bundle(bundle, target, "fp16", PICTURES, seconds=0.2)
+    precision: Precision = "fp32" if target == "executorch" else "fp16"
+    name = f"{precision}-{target}"
+    done = target_into_bundle(bundle, target, precision, PICTURES, seconds=0.2)
     assert done.parity.min > 0.999
-    assert [row.artifact for row in done.latency.artifacts] == ["fp32", f"fp16-{target}"]
+    assert [row.artifact for row in done.latency.artifacts] == ["fp32", name]
     assert done.report.verdict.passed
     with Bundle.open(bundle) as opened:
         assert opened.default_artifact == "fp32"
-        assert opened.artifact(f"fp16-{target}").threshold == tiny_threshold(0.4)
-        assert opened.provenance["targets"][f"fp16-{target}"]["of"] == "fp32"
+        assert opened.artifact(name).threshold == tiny_threshold(0.4)
+        assert opened.provenance["targets"][name]["of"] == "fp32"
         with encoder_from_bundle(opened, "fp32", threads=1) as known:
             expected = known.embed(PICTURES)
     with FaceMatcher.load(bundle, runtime=target, threads=1, aligned=True) as matcher:
@@ -160,6 +162,11 @@ def test_int8_wants_people(bundle: Path) -> None:
         target_into_bundle(bundle, "ncnn", "int8", PICTURES)
 
 
+def test_executorch_has_no_half_precision(bundle: Path) -> None:
+    with pytest.raises(EmbedgeError, match="E-TARGET-PRECISION"):
+        target_into_bundle(bundle, "executorch", "fp16", PICTURES)
+
+
 def test_one_that_disagrees_is_not_added(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     require_here("ncnn")
     before = (bundle / "manifest.json").read_bytes()
@@ -174,6 +181,8 @@ def test_a_missing_package_is_told_with_its_extra(
     bundle: Path, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("ncnn", "pnnx", "ai_edge_litert", "ai_edge_litert.interpreter"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for module in ("executorch", "executorch.exir"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(EmbedgeError, match=f"E-EXTRA.*embedge.{target}"):
         target_into_bundle(bundle, target, "fp32", PICTURES, seconds=0.2)

@@ -1,0 +1,74 @@
+"""A CoreML package stands beside its bundle only where its program agrees with the float graph."""
+
+from pathlib import Path
+
+import pytest
+from small_face import small_face, smooth_pictures
+from tiny_bundles import tiny_threshold
+
+from embedge.cli import main
+from embedge.errors import EmbedgeError
+from embedge.export.student import onnx_from_student
+from embedge.pipeline.targets import beside_bundle
+from embedge.pipeline.targets.beside_bundle import coreml_beside_bundle
+from embedge.runtime.bundle.bundle import Artifact
+from embedge.runtime.bundle.writer import write_bundle
+from embedge.runtime.contract import EmbeddingContract
+
+PICTURES = smooth_pictures(4)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    contract = EmbeddingContract("s", "m", 16)
+    onnx_from_student(small_face(), contract, tmp_path / "s.onnx")
+    return write_bundle(
+        tmp_path / "small.embedge",
+        name="small",
+        contract=contract,
+        artifacts=[Artifact("fp32", "student.fp32.onnx", "fp32", 17, tiny_threshold(0.4))],
+        files={"student.fp32.onnx": tmp_path / "s.onnx"},
+        provenance={},
+        default_artifact="fp32",
+    )
+
+
+def test_the_package_lies_beside_and_agrees(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("coremltools", reason="pip install 'embedge[coreml]'")
+    before = {path.name: path.read_bytes() for path in bundle.iterdir()}
+    assert main(["export-target", str(bundle), "--target", "coreml"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith(str(bundle.parent / "small.fp16.mlpackage"))
+    assert "not run by CoreML" in said.out
+    assert said.err == ""
+    assert (bundle.parent / "small.fp16.mlpackage" / "Manifest.json").is_file()
+    assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before
+    with pytest.raises(EmbedgeError, match="E-TARGET-EXISTS"):
+        coreml_beside_bundle(bundle, "fp16", PICTURES)
+
+
+def test_one_that_disagrees_is_not_written(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("coremltools", reason="pip install 'embedge[coreml]'")
+    real = beside_bundle.coreml_answers
+    monkeypatch.setattr(beside_bundle, "coreml_answers", lambda *given: -real(*given))
+    with pytest.raises(EmbedgeError, match="E-TARGET-PARITY"):
+        coreml_beside_bundle(bundle, "fp32", PICTURES)
+    assert sorted(path.name for path in bundle.parent.iterdir()) == ["s.onnx", "small.embedge"]
+
+
+def test_int8_is_refused(bundle: Path) -> None:
+    with pytest.raises(EmbedgeError, match="E-TARGET-PRECISION"):
+        coreml_beside_bundle(bundle, "int8", PICTURES)
+
+
+@pytest.mark.parametrize(
+    ("target", "option"), [("coreml", "--report"), ("ncnn", "--to")], ids=["report", "to"]
+)
+def test_options_of_the_other_kind_are_refused(
+    bundle: Path, target: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["export-target", str(bundle), "--target", target, option, str(bundle.parent / "x")]
+    assert main(asked) == 2
+    assert f"E-OPTION: {option}" in capsys.readouterr().err
