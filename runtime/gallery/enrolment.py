@@ -29,14 +29,15 @@ _SYMBOLS = ("So", "Sk")
 def checked_rows(
     embeddings: Embeddings, contract: EmbeddingContract, gallery: EmbeddingContract
 ) -> Embeddings:
-    """float32 (N, dim) of length one, in the gallery's own space."""
+    """float32 (N, dim) of length one, in the gallery's own space; a copy, as the caller may write
+    another face into the array before this one is stored."""
     if not isinstance(contract, EmbeddingContract):
         what = f"a contract says which space embeddings are of, {type(contract).__name__} does not"
         raise EmbedgeError("E-SPACE", what, remedy="Give the contract of the bundle or encoder")
     require_same_space(gallery, contract)
     try:
         with np.errstate(over="ignore", invalid="ignore"):
-            rows = np.atleast_2d(np.asarray(embeddings, np.float32))
+            rows = np.atleast_2d(np.array(embeddings, np.float32))
             fits = rows.ndim == 2 and rows.shape[1] == gallery.dim
             if fits and (np.abs(np.linalg.norm(rows, axis=1) - 1) < 1e-3).all():
                 return rows

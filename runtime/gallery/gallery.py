@@ -23,7 +23,7 @@ from embedge.runtime.gallery.enrolment import (
     require_count,
 )
 from embedge.runtime.gallery.erasure import SAME, ErasureProof, proof_of
-from embedge.runtime.gallery.keys import checked_key
+from embedge.runtime.gallery.keys import checked_key_or_none
 from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.migration.side import exported
 from embedge.runtime.gallery.mirror import Mirror, Seen
@@ -87,6 +87,7 @@ class Gallery(Closing):
     ) -> Self:
         """A new gallery, bound to the contract. Without a key it must be asked for explicitly."""
         require_search(search)
+        key = checked_key_or_none(key, path)
         if key is None and not unencrypted:
             raise key_error(
                 path,
@@ -116,7 +117,7 @@ class Gallery(Closing):
         A writable opening first finishes an erasure that was interrupted.
         """
         require_search(search)
-        checked_key(key, path)
+        key = checked_key_or_none(key, path)
         return cls._ready(Mirror(Database(as_path(path), writable=writable), key, threads, search))
 
     @classmethod
@@ -296,7 +297,7 @@ class Gallery(Closing):
 
     def renew(self, new_key: bytes | None = None) -> None:
         """New keys for everybody: under a `new_key` no older copy opens."""
-        checked_key(new_key, self.mirror.path)
+        new_key = checked_key_or_none(new_key, self.mirror.path)
         with self._lock:
             key = new_key or self.mirror.key
             if key is None or self.mirror.key is None:
@@ -313,7 +314,6 @@ class Gallery(Closing):
                 ledger.write_header(connection)
                 state = ledger.notes.record(connection, state, "renew", {})
                 self.mirror.put(connection, state, ledger)
-            self.mirror.key = key
             self.mirror.scrub()
 
     def export(self, person: str) -> dict[str, Any]:

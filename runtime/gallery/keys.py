@@ -12,6 +12,7 @@ from embedge.runtime.gallery.storage.journal import require_plain_name
 __all__ = [
     "KEY_VARIABLE",
     "checked_key",
+    "checked_key_or_none",
     "derived",
     "find_key",
     "key_from_file",
@@ -52,16 +53,21 @@ def key_from_text(text: str, where: str | Path) -> bytes:
         key = bytes.fromhex(text.strip())
     except ValueError as error:
         raise _bad_key("the key is not hexadecimal", where) from error
-    checked_key(key, where)
-    return key
+    return checked_key(key, where)
 
 
-def checked_key(key: bytes | None, where: str | Path | None = None) -> None:
-    """No key at all is the caller's affair; a short or empty one is nobody's."""
-    if key is not None and not isinstance(key, bytes | bytearray):
+def checked_key(key: object, where: str | Path | None = None) -> bytes:
+    """A copy, as its owner may wipe theirs; a short or empty one is nobody's."""
+    if not isinstance(key, bytes | bytearray):
         raise _bad_key(f"a key is bytes, not {type(key).__name__}", where)
-    if key is not None and len(key) != _BYTES:
-        raise _bad_key(f"the key has {len(key)} bytes, not {_BYTES}", where)
+    if len(kept := bytes(key)) != _BYTES:
+        raise _bad_key(f"the key has {len(kept)} bytes, not {_BYTES}", where)
+    return kept
+
+
+def checked_key_or_none(key: object, where: str | Path | None = None) -> bytes | None:
+    """No key at all is the caller's affair."""
+    return None if key is None else checked_key(key, where)
 
 
 def new_key_file(path: Path) -> None:

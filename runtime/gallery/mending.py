@@ -13,7 +13,7 @@ from typing import Any
 from embedge.errors import EmbedgeError
 from embedge.files import sync
 from embedge.runtime.gallery.gallery import Gallery
-from embedge.runtime.gallery.keys import checked_key
+from embedge.runtime.gallery.keys import checked_key_or_none
 from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.mirror import Mirror
 from embedge.runtime.gallery.sealed.header import Header
@@ -50,7 +50,7 @@ __all__ = ["Saved", "check", "recover"]
 def check(path: str | Path, key: bytes | None) -> list[str]:
     """What is wrong with the gallery, all of it read: nothing, where the list is empty."""
     path = as_path(path)
-    checked_key(key, path)
+    key = checked_key_or_none(key, path)
     found = _wrong_with(path, key)
     if found and not _wrong_with(path, key):  # SQLite calls a failing disk's pages malformed too
         raise disk_error(path, "something could be read the second time only", "it was only read")
@@ -126,7 +126,7 @@ def recover(
     only `keep_doubtful` takes what may be of somebody erased.
     """
     path, target = as_path(path), as_path(target)
-    checked_key(key, path)
+    key = checked_key_or_none(key, path)
     if not path.is_file():
         raise missing(path, "there is no such file", "Give the damaged gallery's file")
     _require_free(target)

@@ -109,18 +109,20 @@ class Mirror:
                     where=self.path,
                     remedy="Open it with writable=True",
                 )
-            self._intended = None
             with self.database.writing(self._how_it_stands) as connection:
                 seen = self._synced(connection)
+                self._intended = None
                 if seen.state.mark == self._wiped:
                     seen.state = replace(seen.state, unscrubbed=0)
                 yield connection, seen
+                if self._intended is not None:
+                    self.forget_version()  # whatever ends the commit: the next look reads it back
             if self._intended is not None:
                 ledger, state = self._intended
                 self._newest = ledger.header.gallery, state
-                self.forget_version()  # the next look reads back what was written
 
     def put(self, connection: Connection, state: State, ledger: Ledger | None = None) -> None:
+        """A `ledger` brings its key along: once it is committed, that one is the gallery's."""
         if ledger is None:
             assert self._seen is not None
             ledger = self._seen.ledger
@@ -174,14 +176,15 @@ class Mirror:
         if seen is None or not self._is_longer(seen, ledger, state):
             self._forget()
             index = _empty_index(ledger.side(state), state, self._threads, self._search)
-            seen = self._seen = Seen(ledger, State(), version, index, [], os.getpid())
+            seen = Seen(ledger, State(), _STALE, index, [], os.getpid())
+        self._seen = None  # until all of it is read, whatever comes between
         try:
             _grow(connection, seen, state)
         except BaseException:
-            self._forget()
+            seen.index.close()
             raise
         seen.state, seen.version = state, version
-        self._newest = ledger.header.gallery, state
+        self._seen, self._newest = seen, (ledger.header.gallery, state)
         return seen
 
     def _forget(self) -> None:
@@ -192,6 +195,9 @@ class Mirror:
     def _ledger(self, connection: Connection) -> Ledger:
         if self._seen is not None and self._seen.ledger.is_current(connection):
             return self._seen.ledger
+        if self._intended is not None and self._intended[0].is_current(connection):
+            self.key = self._intended[0].key
+            return self._intended[0]
         return Ledger.read(connection, self.key, self.path)
 
     def _require_no_older(self, ledger: Ledger, state: State) -> None:

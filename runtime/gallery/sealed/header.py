@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.gallery.keys import checked_key
 from embedge.runtime.gallery.storage.failures import damage, key_error
 from embedge.typed import Pattern, structured
 
@@ -77,7 +76,6 @@ def new_header(
     contract: EmbeddingContract, rows: str, key: bytes | None, gallery: str | None = None
 ) -> Header:
     """With an epoch nobody has seen."""
-    checked_key(key)
     if rows not in ("float32", "int8"):
         raise EmbedgeError("E-ROWS", f"rows cannot be {rows}", remedy="Choose float32 or int8")
     epoch = os.urandom(16).hex()
