@@ -104,18 +104,20 @@ def identify(
     count: int = 5,
     policy: Policy | None = None,
     threshold: Threshold | None = None,
+    fmr: float | None = None,
     aligned: bool | None = None,
     colour: Colour | None = None,
 ) -> Identification:
     """Search the gallery; a policy chooses the threshold for the gallery's size, or refuses.
 
     `count` candidates are told, be it none; the decision does not depend on it. A `threshold` is
-    taken instead of the artifact's own: for bridged templates the bridge's, of as low a rate, or
-    a number by hand where that is stricter. `aligned` and `colour` are as in `FaceMatcher.embed`.
+    taken instead of the artifact's own: for bridged templates the bridge's, proven for as low a
+    rate, or a number by hand where that is stricter. `fmr` is the rate that was asked for, where
+    it is higher than what the threshold happens to be proven for; alone it picks one. `aligned` and `colour` are as in `FaceMatcher.embed`.
     """
     face = matcher.reader.read(picture, aligned=aligned, colour=colour)
     row = matcher.embed_faces([face])
-    return _searched(matcher, gallery, row, count, policy, threshold)[0]
+    return _searched(matcher, gallery, row, count, policy, threshold, fmr)[0]
 
 
 def identify_row(
@@ -126,9 +128,10 @@ def identify_row(
     count: int = 5,
     policy: Policy | None = None,
     threshold: Threshold | None = None,
+    fmr: float | None = None,
 ) -> Identification:
     """The same for an embedding of the matcher's."""
-    return _searched(matcher, gallery, row, count, policy, threshold)[0]
+    return _searched(matcher, gallery, row, count, policy, threshold, fmr)[0]
 
 
 def identify_all(
@@ -139,6 +142,7 @@ def identify_all(
     count: int = 5,
     policy: Policy | None = None,
     threshold: Threshold | None = None,
+    fmr: float | None = None,
     colour: Colour | None = None,
 ) -> list[SeenFace]:
     """Every face in the picture, the largest first, each with a decision of its own."""
@@ -147,7 +151,7 @@ def identify_all(
     fit = [face for face, reasons in zip(faces, refused) if not reasons]
     rows = matcher.embed_faces(fit) if fit else None
     found = iter(
-        [] if rows is None else _searched(matcher, gallery, rows, count, policy, threshold)
+        [] if rows is None else _searched(matcher, gallery, rows, count, policy, threshold, fmr)
     )
     return [
         SeenFace(face.face, face.quality, reasons, None if reasons else next(found))
@@ -181,8 +185,14 @@ class _Look(Protocol):
 
 
 def _limits(
-    matcher: FaceMatcher, look: _Look, policy: Policy | None, threshold: Threshold | None
+    matcher: FaceMatcher,
+    look: _Look,
+    policy: Policy | None,
+    threshold: Threshold | None,
+    fmr: float | None,
 ) -> _Limits:
+    if fmr is not None and threshold is None:
+        threshold = matcher.threshold(fmr=fmr)
     templates, crossing = look.templates, look.crossing
     if policy is None:
         native = matcher.decidable(threshold)
@@ -191,18 +201,23 @@ def _limits(
         native = identification_threshold(known, templates, policy)
     if crossing is None or not crossing.marks:
         return _Limits(native, native, templates)
-    bridged = _of_bridge(crossing.thresholds, templates, policy, threshold)
+    bridged = _of_bridge(crossing.thresholds, templates, policy, threshold, fmr)
     return _Limits(native, bridged, templates)
 
 
 def _of_bridge(
-    points: Sequence[Threshold], templates: int, policy: Policy | None, asked: Threshold | None
+    points: Sequence[Threshold],
+    templates: int,
+    policy: Policy | None,
+    asked: Threshold | None,
+    fmr: float | None,
 ) -> Threshold:
     """A threshold of the model's says nothing of bridged templates: of what it was asked for, the
     bridge has to prove as low a rate; a number of somebody's own may be stricter only.
     """
     if asked is not None and asked.proven:
-        points = (loosest(points, asked.fmr_target),)
+        rate = asked.fmr_upper if fmr is None else fmr
+        points = (loosest(points, rate, whose="the bridge, for its templates,"),)
     own = points[0] if policy is None else identification_threshold(points, templates, policy)
     return asked if asked and not asked.proven and asked.value > own.value else own
 
@@ -214,6 +229,7 @@ def _searched(
     count: int,
     policy: Policy | None,
     threshold: Threshold | None,
+    fmr: float | None,
 ) -> list[Identification]:
     """Whoever is farthest above their own template's threshold is best.
 
@@ -222,7 +238,7 @@ def _searched(
     if not isinstance(count, SupportsIndex) or count > 0:
         require_count(count)
     with gallery.look() as look:
-        limits = _limits(matcher, look, policy, threshold)
+        limits = _limits(matcher, look, policy, threshold, fmr)
         handicap = limits.bridged.value - limits.native.value
         found = look.search(rows, matcher.contract, max(count, _RIVALS), handicap)
     worst = max(limits.native.fmr_upper, limits.bridged.fmr_upper)

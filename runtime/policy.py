@@ -68,19 +68,31 @@ def require_fmr(threshold: Threshold, policy: Policy) -> None:
     )
 
 
-def loosest(thresholds: Sequence[Threshold], fmr: float) -> Threshold:
+def loosest(
+    thresholds: Sequence[Threshold], fmr: float, *, whose: str = "this artifact"
+) -> Threshold:
     """The lowest threshold that is proven for this false match rate."""
     fmr = argument(Share, fmr, "the false match rate (--fmr)", "a number above 0, at most 1")
     kept = [one for one in thresholds if one.proven and one.fmr_upper <= fmr]
     if kept:
         return min(kept, key=lambda threshold: threshold.value)
     known = sorted(one.fmr_upper for one in thresholds if one.proven)
-    told = f"; its strictest is proven for {known[0]:.2g}" if known else ""
+    asked, *strictest = _apart(fmr, *known[:1])
+    told = f"; its strictest is proven for {strictest[0]}" if strictest else ""
     raise EmbedgeError(
         "E-OPERATING-POINT",
-        f"no threshold of this artifact is proven for a false match rate of {fmr:.2g}{told}",
+        f"no threshold of {whose} is proven for a false match rate of {asked}{told}",
         remedy="Ask for a rate that is proven, or calibrate on more people than were held out",
     )
+
+
+def _apart(*rates: float) -> list[str]:
+    """In as many digits as tell them apart."""
+    for digits in range(2, 17):
+        told = [f"{rate:.{digits}g}" for rate in rates]
+        if len(set(told)) == len(set(rates)):
+            break
+    return told
 
 
 def identification_rate(fmr: float, people: int) -> float:

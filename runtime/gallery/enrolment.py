@@ -24,6 +24,14 @@ __all__ = [
 LONGEST_NAME = 256  # bytes
 _LONGEST_SOURCE = 64  # letters
 _SYMBOLS = ("So", "Sk")
+_EMOJI_STYLE = "\ufe0f"
+# Default_Ignorable_Code_Point where a category of its own does not tell (DerivedCoreProperties.txt
+# of Unicode 16), and letters and symbols that are drawn as nothing; first and last of each range.
+_UNSEEN = (
+    *((0x034F, 0x034F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2800, 0x2800)),
+    *((0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0x16FE4, 0x16FE4)),
+    *((0x1D159, 0x1D159), (0xE0100, 0xE01EF)),
+)
 
 
 def checked_rows(
@@ -72,8 +80,11 @@ def checked_name(name: str) -> str:
         raise _unfit(f"a name is text, not {type(name).__name__}")
     composed = unicodedata.normalize("NFC", name)
     plain = printable(composed, keep=JOINERS) == composed and composed.strip(" ") == composed != ""
-    if plain and _joins(composed) and len(composed.encode()) <= LONGEST_NAME:
+    fits = plain and _joins(composed) and not _hides(composed)
+    if fits and len(composed.encode()) <= LONGEST_NAME:
         return composed
+    if plain and _hides(composed):
+        raise _unfit(f"a name has no characters that nobody sees, and {composed[:99]!a} has one")
     told = f"a name has 1 to {LONGEST_NAME} bytes, no blanks around it and no control characters"
     raise _unfit(f"{told}, not '{printable(name[:99])}'")
 
@@ -89,11 +100,21 @@ def _joins(name: str) -> bool:
     )
 
 
+def _hides(name: str) -> bool:
+    """Whether a character is drawn as nothing; an emoji may ask to be drawn in colour."""
+    return any(
+        first <= ord(char) <= last
+        for before, char in zip(f" {name}", name)
+        if not (char == _EMOJI_STYLE and unicodedata.category(before) in _SYMBOLS)
+        for first, last in _UNSEEN
+    )
+
+
 def folded(name: str) -> str:
-    """Equal for names that look alike: joiners are not seen."""
+    """Equal for names that look alike: joiners, and the style of an emoji, are not seen."""
     if name.isascii():
         return name
-    seen = name.translate(dict.fromkeys(map(ord, JOINERS)))
+    seen = name.translate(dict.fromkeys(map(ord, JOINERS + _EMOJI_STYLE)))
     return unicodedata.normalize("NFC", seen)
 
 

@@ -67,3 +67,10 @@ def test_a_policy_of_impossible_numbers_is_refused(wrong):
     """Each of them switched a limit off, or ended in a traceback at the first failure."""
     with pytest.raises(EmbedgeError, match="E-OPTION"):
         replace(NIST_800_63B, **wrong)
+
+
+def test_a_rate_that_is_not_proven_and_the_strictest_that_is_are_told_apart():
+    from embedge.runtime.policy import loosest
+
+    with pytest.raises(EmbedgeError, match=r"rate of 0\.00999; its strictest .* for 0\.01\b"):
+        loosest([point(0.5, 0.01)], 0.00999)

@@ -101,7 +101,14 @@ def _look(options: argparse.Namespace, held: ExitStack) -> "Look":
     if policy is not None:  # what no frame can meet ends it before the first
         identification_threshold(known, len(gallery), policy)
     return lambda image: identify_all(
-        matcher, gallery, image, count=1, policy=policy, threshold=chosen, colour="RGB"
+        matcher,
+        gallery,
+        image,
+        count=1,
+        policy=policy,
+        threshold=chosen,
+        fmr=options.fmr,
+        colour="RGB",
     )
 
 

@@ -69,7 +69,13 @@ def run(options: argparse.Namespace) -> int:
             try:
                 row = matcher.embed(picture)
                 result = identify_row(
-                    matcher, gallery, row, count=options.top, policy=policy, threshold=chosen
+                    matcher,
+                    gallery,
+                    row,
+                    count=options.top,
+                    policy=policy,
+                    threshold=chosen,
+                    fmr=options.fmr,
                 )
                 replaced = options.replace_bridged and _replaced(
                     options.confirmed, matcher, gallery, row, result, chosen

@@ -66,7 +66,13 @@ def _watch_folder(options: argparse.Namespace) -> int:
             try:
                 data = picture_bytes(picture, follow=False)  # it may be a link by now
                 found = identify(
-                    matcher, gallery, data, count=options.top, policy=policy, threshold=chosen
+                    matcher,
+                    gallery,
+                    data,
+                    count=options.top,
+                    policy=policy,
+                    threshold=chosen,
+                    fmr=options.fmr,
                 )
                 result = found.to_json()
             except EmbedgeError as error:

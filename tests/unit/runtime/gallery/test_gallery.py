@@ -250,6 +250,25 @@ def test_joiners_join_letters_and_emoji_and_tell_nobody_apart(tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
+        *("ann\ufe0f", "ann\u034f", "ann\u115f", "\u1160ann", "an\u3164n", "ann\uffa0", "\u3164"),
+        *("\u2800", "ann\u2800", "ann\ufe00", "ann\u180b", "ann\u17b4", "ann\U000e0100", "\ufe0f"),
+        *("ann\U00016fe4", "\U0001d159", "ann \ufe0f"),
+    ],
+)
+def test_characters_that_nobody_sees_are_refused_with_that_word(tmp_path, name):
+    with create(tmp_path) as gallery, pytest.raises(EmbedgeError, match=r"E-PERSON.*nobody sees"):
+        gallery.enroll(name, unit(0), CONTRACT)
+
+
+def test_an_emoji_in_colour_or_not_is_one_person(tmp_path):
+    with create(tmp_path) as gallery:
+        gallery.enroll(["\u2764\ufe0f ann", "\u2764 ann"], unit(0, 2), CONTRACT)
+        assert gallery.people() == ["\u2764\ufe0f ann"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
         *("\u200cann", "ann\u200d", "an\u200c\u200dn", "a \u200cb", "a\u200c b", "1\u200c2"),
         *("e\u200d\u0301", "a\u200b b", "ann\u202e", "an\u2060n", "an\u200fn", "\u200d"),
     ],

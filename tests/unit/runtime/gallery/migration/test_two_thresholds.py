@@ -131,3 +131,16 @@ def test_a_rate_that_the_bridge_does_not_prove_is_refused(gallery):
     ann, _ = carried(gallery, bridge())
     with pytest.raises(EmbedgeError, match="E-OPERATING-POINT"):
         identify_row(Matcher(0.4), gallery, ann, threshold=threshold(0.55, 1e-6))
+
+
+def test_the_rate_asked_for_binds_the_bridge_not_what_the_models_threshold_was_made_for(gallery):
+    """The model's threshold, made for 1e-3, is proven for 4e-4: it was asked for 5e-4."""
+    points = threshold(0.45, 4.5e-4), threshold(0.55, 1e-5)
+    ann, _ = carried(gallery, bridge().with_threshold(threshold(0.35, 9e-4), points))
+    asked, row = replace(threshold(0.3, 4e-4), fmr_target=1e-3), toward((0.5, ann))
+    found = identify_row(Matcher(0.3), gallery, row, threshold=asked, fmr=5e-4)
+    assert (found.person, found.threshold.value) == ("ann", 0.45)
+    found = identify_row(Matcher(0.3), gallery, row, threshold=asked)  # nobody says for what
+    assert (found.person, found.threshold.value) == (None, 0.55)
+    with pytest.raises(EmbedgeError, match="of the bridge, for its templates, is proven for"):
+        identify_row(Matcher(0.3), gallery, row, threshold=replace(asked, fmr_upper=9e-6, fmr=0.0))
