@@ -121,7 +121,9 @@ class _Training:
         self.best = folder / f"{name}.best.safetensors"
         self.journal = Journal(folder, name, tensorboard=schedule.tensorboard)
         self.spread = ranks.wrapped(state.network, device)
-        self.forward = Compiled(self.spread, say) if schedule.compile else self.spread
+        self.forward: Callable[[Tensor], Tensor] = (
+            Compiled(self.spread, say) if schedule.compile else self.spread
+        )
         self.losses = ranks.wrapped(state.method, device)
         self.news: dict[str, str] = {}
         self.found = self._loss_told = ""
