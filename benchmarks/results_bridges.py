@@ -45,8 +45,8 @@ was fitted once, in {fits} s of processor time, and tried in {tries} s).
 """
 
 STUDENTS = """
-Pairs with students of our own (`{command}`): {networks}. Learnt from are pictures of `utk`
-and synthetic people, without names, so that nobody of LFW is. They are judged as the six pairs are.
+Pairs with networks of our own (`{command}`): {networks}. Nobody of LFW was learnt from,
+and they are judged as the six pairs are.
 
 | gallery > probe | FMR | old alone | new alone | across the bridge | kept | goal | others: kept |
 |---|---|---|---|---|---|---|---|
