@@ -43,6 +43,9 @@ class Matcher:
     def thresholds(self) -> tuple[Threshold, ...]:
         return (self.threshold,)
 
+    def decidable(self, threshold: Threshold | None) -> Threshold:
+        return threshold or self.threshold
+
 
 def native_threshold(rows: np.ndarray, labels: np.ndarray) -> Threshold:
     subject = Subject(OLD, rows)
