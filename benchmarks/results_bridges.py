@@ -258,7 +258,7 @@ def _feeding() -> str | None:
     lines = []
     for wrong, one in found["wrongly"].items():
         for other, pair in one["pairs"].items():
-            better, blamed = pair["better"], one["the other accused"][other]
+            better, blamed = pair["better"], pair["the other accused"]
             best = better["way"] if better else one["heals"]
             accused = "{gain:+.3f}, {way}".format(**blamed) if blamed else "no"
             lines.append(
