@@ -121,7 +121,7 @@ def main() -> None:
             "provenance": stated,
             "old": sides[0],
             "new": sides[1],
-            "map": dict(bridge.facts),
+            "kind": bridge.facts["kind"],
             **result,
         },
     )

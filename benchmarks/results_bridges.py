@@ -55,7 +55,8 @@ and they are judged as the six pairs are.
 FEEDING = """
 Given as networks, both are tried in other ways before the fit, whatever they state: red and blue
 swapped, cut to a side, closer or wider (`E-BRIDGE-FEEDING`). Refused is a network that the other
-one foretells better in another way, by more than 0.005 of cosine and four standard errors. On
+one foretells better in another way, by more than 0.005 of cosine and four standard errors, unless
+its pictures are told apart less so. On
 {pictures} pictures (`{command}`), of {right} rightly fed
 networks {accused} were refused; the most that any other way gained was {most:+.3f} of cosine
 ({way}). One was fed wrongly on purpose, beside each of the others:
@@ -322,7 +323,7 @@ def _gallery() -> str | None:
         f"| {said} | {one['right']:.1%} | {one['wrong']:.1%} | {one['strangers_taken']:.1%} |"
         for said, one in ((said, found[name]) for name, said in names.items())
     ]
-    told = {**found, "command": found["provenance"]["command"], "kind": found["map"]["kind"]}
+    told = {**found, "command": found["provenance"]["command"], "kind": found["kind"]}
     renewed = RENEWED.format(
         people=found["people"],
         natives=found["people"] - found["another factor"]["bridged"],
