@@ -6,7 +6,7 @@
 Fitted on the unlabelled faces of `utk`, judged on all pairs of `lfw-dev`, at most 8 pictures a
 person. Constants of the method were chosen on a third of these people ("chosen on"); the rest, and
 all of them, are told apart. Embeddings are kept in the cache, for they take most of the time.
-Pairs with other networks (of `benchmarks/bridge_students.py`, say) are kept beside the six.
+Pairs with other networks (students of your own, say) are kept beside the six.
 """
 
 import argparse

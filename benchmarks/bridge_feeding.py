@@ -1,6 +1,6 @@
 """Is a network that is fed wrongly told from one that is fed rightly, without labels?
 
-    python benchmarks/bridge_feeding.py REAL_FOLDER --cache DIR [--pictures 400]
+    python benchmarks/bridge_feeding.py REAL_FOLDER --cache DIR [--pictures 400] [--at-most N]
 
 What `embedge bridge` tries before it fits: every network of three in every other way, beside every
 other network, on pictures of `utk`. Rightly fed ones must not be accused. Then one of them is fed
@@ -8,14 +8,17 @@ wrongly on purpose, and must be, and healed by the right way. Rows are kept in t
 """
 
 import argparse
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from bridge import MODELS
-from provenance import provenance, write_result
+from provenance import RESULTS, provenance, write_result
 
 from embedge.calibration.bridging.ends import Seen, pictures_under
 from embedge.calibration.evaluation.embed import embedded
@@ -27,7 +30,7 @@ from embedge.train.bridge.feeding.otherwise import SWAPPED, WAYS
 
 WRONG = "insightface_y1"
 # how it is fed wrongly, and what makes that good
-HEALS = {SWAPPED: SWAPPED, "cut lower down": "cut higher up"}
+HEALS = {SWAPPED: SWAPPED}
 
 
 class Networks:
@@ -73,29 +76,40 @@ def main() -> None:
     parser.add_argument("real", type=Path)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--pictures", type=int, default=400)
+    parser.add_argument("--at-most", type=int, help="of the pairs that are not stored yet")
     options, stated = parser.parse_args(), provenance("onnxruntime")
     options.cache.mkdir(parents=True, exist_ok=True)
     everybody = pictures_under(options.real / "utk")
     index = np.linspace(0, len(everybody.names) - 1, options.pictures).astype(np.int64)
     faces = FaceFiles(everybody.root, [everybody.names[n] for n in np.unique(index)])
     networks = Networks(options.real, faces, options.cache)
-    found: dict[str, Any] = {"provenance": stated, "pictures": len(faces.names)}
-    found["rightly"] = {
-        f"{name} beside {other}": networks.judged(name, other)
-        for name, other in permutations(MODELS, 2)
-    }
-    others = [name for name in MODELS if name != WRONG]
-    found["wrongly"] = {
-        wrong: {
-            "heals": heals,
-            "pairs": {other: networks.judged(WRONG, other, wrong) for other in others},
-            "the other accused": {other: _accused(networks, other, wrong) for other in others},
-        }
-        for wrong, heals in HEALS.items()
-    }
-    write_result("bridge_feeding", found)
-    for part in ("rightly", "wrongly"):
-        print(part, found[part])
+    known = RESULTS / "bridge_feeding.json"
+    before = json.loads(known.read_text()) if known.is_file() else {}
+    wrongly = {wrong: {"heals": heals, "pairs": {}} for wrong, heals in HEALS.items()}
+    found: dict[str, Any] = {"rightly": {}, "wrongly": wrongly, **before}
+    found |= {"provenance": stated, "pictures": len(faces.names)}
+    for place, name, work in list(_open(found, networks))[: options.at_most]:
+        place[name] = work()
+        print(name, place[name], flush=True)
+        write_result("bridge_feeding", found)
+
+
+def _open(
+    found: dict[str, Any], networks: Networks
+) -> Iterator[tuple[dict[str, Any], str, Callable[[], dict[str, Any]]]]:
+    """Where a figure goes, under which name, and how it is measured."""
+    for one, other in permutations(MODELS, 2):
+        if (name := f"{one} beside {other}") not in found["rightly"]:
+            yield found["rightly"], name, partial(networks.judged, one, other)
+    for wrong, told in found["wrongly"].items():
+        for other in MODELS:
+            if other != WRONG and other not in told["pairs"]:
+                yield told["pairs"], other, partial(_wrongly, networks, other, wrong)
+
+
+def _wrongly(networks: Networks, other: str, wrong: str) -> dict[str, Any]:
+    accused = _accused(networks, other, wrong)
+    return {**networks.judged(WRONG, other, wrong), "the other accused": accused}
 
 
 def _accused(networks: Networks, name: str, wrong: str) -> Any:

@@ -43,6 +43,9 @@ class Matcher:
     def thresholds(self) -> tuple[Threshold, ...]:
         return (self.threshold,)
 
+    def decidable(self, threshold: Threshold | None) -> Threshold:
+        return threshold or self.threshold
+
 
 def native_threshold(rows: np.ndarray, labels: np.ndarray) -> Threshold:
     subject = Subject(OLD, rows)
@@ -118,7 +121,7 @@ def main() -> None:
             "provenance": stated,
             "old": sides[0],
             "new": sides[1],
-            "map": dict(bridge.facts),
+            "kind": bridge.facts["kind"],
             **result,
         },
     )

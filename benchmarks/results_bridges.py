@@ -45,8 +45,8 @@ was fitted once, in {fits} s of processor time, and tried in {tries} s).
 """
 
 STUDENTS = """
-Pairs with students of our own (`{command}`): {networks}. Learnt from are pictures of `utk`
-and synthetic people, without names, so that nobody of LFW is. They are judged as the six pairs are.
+Pairs with networks of our own (`{command}`): {networks}. Nobody of LFW was learnt from,
+and they are judged as the six pairs are.
 
 | gallery > probe | FMR | old alone | new alone | across the bridge | kept | goal | others: kept |
 |---|---|---|---|---|---|---|---|
@@ -55,7 +55,8 @@ and synthetic people, without names, so that nobody of LFW is. They are judged a
 FEEDING = """
 Given as networks, both are tried in other ways before the fit, whatever they state: red and blue
 swapped, cut to a side, closer or wider (`E-BRIDGE-FEEDING`). Refused is a network that the other
-one foretells better in another way, by more than 0.005 of cosine and four standard errors. On
+one foretells better in another way, by more than 0.005 of cosine and four standard errors, unless
+its pictures are told apart less so. On
 {pictures} pictures (`{command}`), of {right} rightly fed
 networks {accused} were refused; the most that any other way gained was {most:+.3f} of cosine
 ({way}). One was fed wrongly on purpose, beside each of the others:
@@ -258,7 +259,7 @@ def _feeding() -> str | None:
     lines = []
     for wrong, one in found["wrongly"].items():
         for other, pair in one["pairs"].items():
-            better, blamed = pair["better"], one["the other accused"][other]
+            better, blamed = pair["better"], pair["the other accused"]
             best = better["way"] if better else one["heals"]
             accused = "{gain:+.3f}, {way}".format(**blamed) if blamed else "no"
             lines.append(
@@ -322,7 +323,7 @@ def _gallery() -> str | None:
         f"| {said} | {one['right']:.1%} | {one['wrong']:.1%} | {one['strangers_taken']:.1%} |"
         for said, one in ((said, found[name]) for name, said in names.items())
     ]
-    told = {**found, "command": found["provenance"]["command"], "kind": found["map"]["kind"]}
+    told = {**found, "command": found["provenance"]["command"], "kind": found["kind"]}
     renewed = RENEWED.format(
         people=found["people"],
         natives=found["people"] - found["another factor"]["bridged"],

@@ -11,6 +11,7 @@ from PIL import Image
 from tiny_bundles import face_like, tiny_bundle, tiny_contract, tiny_onnx
 from two_spaces import people, strangers, unit
 
+from embedge.calibration.evaluation.subjects import opened_model
 from embedge.runtime.bridge import read_bridge
 from embedge.runtime.bundle.signing_keys import new_signing_key
 
@@ -122,6 +123,27 @@ def test_models_run_on_the_same_pictures(tmp_path: Path) -> None:
         bridge(*ends, "--faces", tmp_path, "--labelled", tmp_path / "people", *options),
         "40 of the labelled pictures are among those that the map is fitted to",
     )
+
+
+def test_a_matrix_that_was_made_of_other_colours_shows_beside_a_network(tmp_path: Path) -> None:
+    faces = tmp_path / "faces"
+    faces.mkdir()
+    pictures = np.stack([face_like(number) for number in range(320)])
+    for number, picture in enumerate(pictures):
+        Image.fromarray(picture).save(faces / f"{number:03}.png")
+    bundle = tiny_bundle(tmp_path / "tiny.embedge", dim=64)
+    with opened_model(str(bundle)).encoder as encoder:
+        rows = [
+            encoder.features(np.stack(pictures)[..., ::-1]),
+            encoder.features(np.stack(pictures)),
+        ]
+    swapped, right = saved(tmp_path, swapped=unit(rows[0]), right=unit(rows[1]))
+    out = ("--faces", faces, "--out", tmp_path / "map", "--fmr", 0.05, "--quiet")
+    wrong = bridge(swapped, bundle, *out)
+    refused(wrong, "fed with red and blue swapped, tiny fp32 agrees with the other model at")
+    assert "or swapped is what was fed wrongly" in wrong.stderr
+    assert "bundle it again" in wrong.stderr
+    assert bridge(right, bundle, *out).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -76,13 +76,12 @@ def confirm_feeding(old: Shore, new: Shore, folder: Path | None, progress: Progr
     found = []
     for name, shore, rows, other in (("old", old, *both), ("new", new, *reversed(both))):
         if shore.model is not None:
-            with progress.task(f"how {shore.name} is fed", len(FEEDINGS) + len(WAYS)) as task:
-                better = better_way(rows, other, dict(_seen(shore, faces)))
-                task.advance(len(FEEDINGS) + len(WAYS))
+            better = better_way(rows, other, _tried(shore, faces, progress))
             found += [(better, name, shore)] if better else []
     if found:
         first, *others = sorted(found, key=lambda one: one[0].gain, reverse=True)
-        raise _refused(*first, blamed=[shore for _, _, shore in others])
+        matrices = [shore for shore in (old, new) if shore.model is None]
+        raise _refused(*first, doubted=[*(shore for _, _, shore in others), *matrices])
 
 
 def better_way(rows: Float32, other: Float32, tried: Mapping[str, Float32]) -> Better | None:
@@ -126,6 +125,15 @@ def _certain(gain: PerPicture) -> bool:
     return bool(gain.mean() > _ERRORS * gain.std() / np.sqrt(len(gain)))
 
 
+def _tried(shore: Shore, faces: FaceFiles, progress: Progress) -> dict[str, Float32]:
+    ways, found = len(WAYS) if shore.stated else len(FEEDINGS) - 1 + len(CUT), {}
+    with progress.task(f"how {shore.name} is fed", ways) as task:
+        for way, rows in _seen(shore, faces):
+            found[way] = rows
+            task.advance(1)
+    return found
+
+
 def _seen(shore: Shore, faces: FaceFiles) -> Iterator[tuple[str, Float32]]:
     """What the network says of the same pictures, fed otherwise than it is."""
     assert shore.model is not None
@@ -140,14 +148,14 @@ def _seen(shore: Shore, faces: FaceFiles) -> Iterator[tuple[str, Float32]]:
         yield way, embedded(Seen(faces, way, change), encoder, ticker=None).embeddings
 
 
-def _refused(better: Better, name: str, shore: Shore, blamed: list[Shore]) -> EmbedgeError:
+def _refused(better: Better, name: str, shore: Shore, doubted: list[Shore]) -> EmbedgeError:
     if better.way in FEEDINGS:
         remedy = f"Add --{name}-preprocessing {better.way}"
     elif better.way == SWAPPED:
         remedy = f"Correct the colour order that {shore.name} states, and bundle it again"
     else:
         remedy = f"Give --faces that are aligned as those {shore.name} learnt from"
-    doubt = "".join(f"; or {other.name} is what is fed wrongly" for other in blamed)
+    doubt = "".join(f"; or {other.name} is what was fed wrongly" for other in doubted)
     return EmbedgeError(
         "E-BRIDGE-FEEDING",
         f"fed {better.way}, {shore.name} agrees with the other model at a cosine of"

@@ -21,8 +21,8 @@ def test_how_far_a_picture_is_apart_from_others():
     found = foretold(old, new)
     assert found.rank1 > 0.9
     assert 0 < found.cosines.mean() < 1
-    blind = foretold(old[::-1], new)
-    assert abs(blind.apart.mean()) < 0.2
+    blind = foretold(old[np.random.default_rng(3).permutation(300)], new)
+    assert abs(blind.apart.mean()) < 0.5 < 2 < found.apart.mean()
     assert blind.rank1 < 0.05
 
 
