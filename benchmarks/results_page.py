@@ -11,6 +11,7 @@ from typing import Any
 from provenance import RESULTS
 from results_cifar10 import cifar10
 from results_evidence import evidence
+from results_unlabelled import unlabelled
 
 from embedge.files import write_text
 from embedge.pipeline.compare.comparison_table import legend, table, verdict
@@ -57,7 +58,8 @@ from a random start with four times the rate.
 
 
 def write_page(docs: Path = DOCS) -> None:
-    parts = (_real(docs), _rendered(docs), cifar10(), _digits(), _bridges(), evidence())
+    measured = (_real(docs), unlabelled(), _rendered(docs), cifar10(), _digits())
+    parts = (*measured, _bridges(), evidence())
     sections = [HEAD, *filter(None, parts)]
     write_text(docs / "results.md", "\n".join(sections))
     print(f"written: {docs / 'results.md'}")
