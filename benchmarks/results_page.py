@@ -58,7 +58,7 @@ from a random start with four times the rate.
 
 
 def write_page(docs: Path = DOCS) -> None:
-    measured = (_real(docs), unlabelled(), _rendered(docs), cifar10(), _digits())
+    measured = (_real(docs), unlabelled(docs), _rendered(docs), cifar10(), _digits())
     parts = (*measured, _bridges(), evidence())
     sections = [HEAD, *filter(None, parts)]
     write_text(docs / "results.md", "\n".join(sections))

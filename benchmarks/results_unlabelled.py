@@ -12,7 +12,6 @@ from embedge.pipeline.compare.comparison_table import table
 
 __all__ = ["unlabelled"]
 
-IMAGES = Path(__file__).parents[1] / "docs" / "images"
 NAME = "methods-unlabelled"
 
 HEAD = """## Faces without names
@@ -34,14 +33,14 @@ steps as it takes in that time (`{command}`); points of cross-space TAR at {fmr}
 """
 
 
-def unlabelled() -> str | None:
+def unlabelled(docs: Path) -> str | None:
     found = _read(NAME)
     if found is None:
         return None
     recipe, run = found["recipe"], _runs(found)[0]
     judged = run["cross-space"]
     head = HEAD.format(minutes=found["minutes"], **judged)
-    _plot(found, IMAGES / f"{NAME}.svg")
+    _plot(found, docs / "images" / f"{NAME}.svg")
     facts = found["provenance"]
     made = f"`{facts['command']}`, {facts['date'][:10]}, {facts['cores']} cores ({facts['cpu']})."
     fmrs = [table(found, fmr) for fmr in recipe["evaluate"]["fmrs"]]
