@@ -26,7 +26,7 @@ from embedge.calibration.intervals.interval import Interval
 from embedge.calibration.rates import people_for
 from embedge.calibration.scores import Float32
 
-__all__ = ["GroupAnnex", "GroupRates", "group_annex"]
+__all__ = ["GroupAnnex", "GroupRates", "group_annex", "rejections"]
 
 _NOBODY = (0.0, ""), (0.0, "")
 Marked = tuple[NDArray[np.int64], NDArray[np.bool_]]
@@ -88,7 +88,7 @@ def group_annex(
         crossed = crossed_rates(part, 0)
         within = {rate.one: rate for rate in crossed if rate.one == rate.other}
         marks = [
-            _rejections(embeddings[codes == n], subjects[codes == n], threshold)
+            rejections(embeddings[codes == n], subjects[codes == n], threshold)
             for n in range(len(names))
         ]
         groups = tuple(
@@ -155,7 +155,7 @@ def _group(
     )
 
 
-def _rejections(rows: Float32, subjects: NDArray[np.int64], threshold: float) -> Marked:
+def rejections(rows: Float32, subjects: NDArray[np.int64], threshold: float) -> Marked:
     """Of every genuine comparison whose it is, and whether it is rejected."""
     order = np.argsort(subjects, kind="stable")
     people, starts = np.unique(subjects[order], return_index=True)

@@ -128,8 +128,8 @@ def crossed_rate(
         sums = (np.bincount(people, one).astype(np.float64) for one in (errors, trials))
         errors_of, trials_of = sums
         took_part, pairs = trials_of > 0, _pairs(found, one, other)
-        mine = errors_of[took_part], trials_of[took_part]
-        rate = clustered_rate(wrong, total, *mine, pairs, confidence)
+        some = errors_of[took_part], trials_of[took_part]
+        rate = clustered_rate(wrong, total, *some, pairs, confidence)
     return CrossedRate(found.names[one], found.names[other], total, wrong, rate)
 
 

@@ -19,7 +19,7 @@ from embedge.report.soundness.curves import denied
 from embedge.runtime.threshold import Threshold
 from embedge.typed import Digest, Text
 
-__all__ = ["SCHEMA", "Dossier", "DossierFaces", "Operation", "TestedSystem"]
+__all__ = ["SCHEMA", "Dossier", "DossierFaces", "LeftOut", "Operation", "TestedSystem"]
 
 SCHEMA: Final = "embedge.dossier/1"
 _NEAR = 1e-9
@@ -51,6 +51,19 @@ class DossierFaces:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """People who set the bundle's threshold, as it says, and are not judged: how they would fare.
+
+    A bundle that named those who fail would have them left out; `fnmr` is what they do.
+    """
+
+    people: Count
+    genuine: Count
+    rejected: Count
+    fnmr: Rate
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """What happens at the one threshold. FAR and FRR count failures to acquire (generalised)."""
 
@@ -64,6 +77,7 @@ class Operation:
     far: Share
     frr: Share
     frr_upper: Share
+    left_out: LeftOut | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from embedge.calibration.compatibility.people_needed import require_people
 from embedge.calibration.compatibility.shares import share_of_comparisons
 from embedge.calibration.compatibility.systems import People
-from embedge.calibration.differentials.annex import GroupAnnex, group_annex
+from embedge.calibration.differentials.annex import GroupAnnex, group_annex, rejections
 from embedge.calibration.evaluation.figures import Acquisition, Comparison, Key
 from embedge.calibration.evaluation.judge import judged_scores
 from embedge.calibration.evaluation.slices import group_labels
@@ -29,6 +29,7 @@ from embedge.report.dossier.checklist import STATED, checklist
 from embedge.report.dossier.dossier import (
     Dossier,
     DossierFaces,
+    LeftOut,
     Operation,
     TestedSystem,
     generalised,
@@ -78,6 +79,7 @@ class _Judged:
     scores: PairScores
     threshold: Threshold
     source: str
+    left_out: LeftOut | None = None
 
 
 def filed(asked: Asked, command: str, progress: Progress) -> Dossier:
@@ -158,7 +160,8 @@ def _judged(
         scores = pairs_within(rows, labels)
         require_other_people(model.threshold, scores, tested.fingerprint)
         source = _beforehand(model.set_on, len(np.unique(tested.labels[good][known])))
-        return _Judged(rows, labels, names, scores, model.threshold, source)
+        theirs = _left_out(embeddings[good][known], tested.labels[good][known], model.threshold)
+        return _Judged(rows, labels, names, scores, model.threshold, source, theirs)
     calibrate, others = split_subjects(labels, asked.seed)
     dataset = f"{tested.faces.root.name} {tested.fingerprint[:12]}, threshold people"
     people = People(labels, calibrate, others, dataset)
@@ -167,6 +170,16 @@ def _judged(
     scores = pairs_within(rows[others], labels[others])
     source = f"{threshold.subjects} other people of the same set, drawn at random"
     return _Judged(rows[others], labels[others], kept, scores, threshold, source)
+
+
+def _left_out(
+    rows: NDArray[np.float32], labels: NDArray[np.int64], threshold: Threshold
+) -> LeftOut | None:
+    people, (whose, marked) = len(np.unique(labels)), rejections(rows, labels, threshold.value)
+    if not len(marked):
+        return None
+    fnmr = share_of_comparisons(whose, marked)
+    return LeftOut(people, len(marked), int(marked.sum()), fnmr)
 
 
 def setters(
@@ -238,6 +251,7 @@ def _operation(judged: _Judged, comparison: Comparison, faces: DossierFaces) -> 
         at.fmr.rate * (1 - fta.rate),
         generalised(fta.rate, at.fnmr.rate),
         generalised(fta.high, at.fnmr.high),
+        judged.left_out,
     )
 
 

@@ -33,10 +33,25 @@ def dossier_page(found: Dossier) -> str:
         eer=_eer(found),
         det=det_plot([(0, found.comparison)], name="det") if found.comparison.det else "",
         annex=[_annex(one) for one in found.annex],
+        left_out=_left_out(found),
         counts={
             "filled": len(found.checklist) - found.missing,
             "missing": found.missing,
         },
+    )
+
+
+def _left_out(found: Dossier) -> str:
+    """Whoever set a threshold is not judged at it; who that is the bundle says by itself."""
+    some = found.operation.left_out
+    if some is None:
+        return ""
+    fnmr = rate_cell(some.fnmr)
+    return (
+        f"{some.people:,} people are left out because the bundle says that they set its threshold."
+        f" They are rejected in {some.rejected:,} of {some.genuine:,} comparisons"
+        f" (FNMR {fnmr['text']}, {fnmr['detail']}), those judged in"
+        f" {found.operation.rejected:,} of {found.comparison.genuine:,}."
     )
 
 

@@ -124,28 +124,34 @@ def meetings(scores: PairScores, errors: int) -> tuple:
 
 
 def test_the_dyadic_variance_is_the_brute_force_jackknife():
-    """Leaving out each person once tells the same variance, to what N people more or less make."""
-    rows, labels = faces(80, 2, dim=12)
-    rows[labels < 20] += 0.6 * rows[0]  # some resemble each other: people matter, not only pairs
+    """Everybody is left out once, and every two people; each change counts by what it rests on.
+
+    What two people share is in the change of either: the dyadic variance counts it once.
+    """
+    rows, labels = faces(40, 2, dim=12)
+    rows[labels < 10] += 0.6 * rows[0]  # some resemble each other: people matter, not only pairs
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    scores, errors = pairs_within(rows, labels), 600
-    strangers = Strangers(scores)
-    threshold = float(scores.tail[-errors - 1])
-    sides = (
-        scores.gallery_subjects[scores.tail_pairs[:, 0]],
-        scores.probe_subjects[scores.tail_pairs[:, 1]],
+    scores, errors = pairs_within(rows, labels), 300
+    sides = np.stack(
+        [
+            scores.gallery_subjects[scores.tail_pairs[:, 0]],
+            scores.probe_subjects[scores.tail_pairs[:, 1]],
+        ]
     )
-    without = []
-    for person in range(80):
-        kept = (sides[0] != person) & (sides[1] != person)
-        without.append((scores.tail[kept] > threshold).mean())
-    jackknife = 79 / 80 * np.square(np.asarray(without) - np.mean(without)).sum()
-    rate = errors / scores.impostors
-    # the jackknife counts what two people share twice; the dyadic variance counts it once
-    wrong, met = meetings(scores, errors)
-    twice = sum((wrong[pair] - rate * met[pair]) ** 2 for pair in met) / scores.impostors**2
-    found = strangers.lumps(errors).variance * (1 - rate)
-    assert found == pytest.approx(jackknife - twice, rel=0.08)
+    wrong, trials = scores.tail > scores.tail[-errors - 1], scores.impostors
+    rate = errors / trials
+
+    def change(left: np.ndarray) -> float:
+        return (rate - wrong[left].mean()) * left.sum() / trials
+
+    people = sum(change(~(sides == one).any(axis=0)) ** 2 for one in range(40))
+    pairs = sum(
+        change(~((sides == a) | (sides == b)).all(axis=0)) ** 2
+        for a in range(40)
+        for b in range(a + 1, 40)
+    )
+    found = Strangers(scores).lumps(errors).variance
+    assert found == pytest.approx((people - pairs) * 40 / 39 / (1 - rate), rel=1e-9)
 
 
 def test_all_or_nothing_people_have_the_interval_of_clopper_and_pearson():

@@ -1,5 +1,6 @@
 """Every figure of a dossier against plain loops, and the fraud of a threshold from the test."""
 
+import itertools
 import json
 import re
 import shutil
@@ -12,7 +13,7 @@ import pytest
 from dossier_oracle import filed as oracle_of
 from dossier_oracle import findings, set_on
 from enrolled_people import DIM, FMR, enrolled_people, people_in
-from paper_oracle import figures
+from paper_oracle import figures, proportion
 from PIL import Image
 from tiny_bundles import tiny_contract
 
@@ -26,6 +27,7 @@ from embedge.progress import Progress
 from embedge.report.dossier import filing
 from embedge.report.dossier.dossier import Dossier
 from embedge.report.dossier.filing import Asked, filed, read_statement, retold
+from embedge.report.dossier.page import dossier_page
 from embedge.report.papers.again import measured_again
 from embedge.report.papers.faces import embed_all
 from embedge.runtime import Artifact, write_bundle
@@ -255,6 +257,29 @@ def test_whoever_set_the_threshold_is_left_out_and_that_is_said(made: Path, tmp_
         filed(
             Asked(known_by(made, tmp_path / "all", everybody, threshold), made / "faces"), "", QUIET
         )
+
+
+def test_a_bundle_that_names_those_who_fail_does_not_hide_them(made: Path, tmp_path: Path) -> None:
+    """They are left out, as it asks; how they would fare stands beside the figures."""
+    threshold = replace(threshold_of(made, "others"), subjects=20, impostors=99)
+    rows, labels, _ = embedded_here(made)
+    wrong: dict[int, list[bool]] = {}
+    for a, b in itertools.combinations(range(len(labels)), 2):
+        if labels[a] == labels[b]:
+            rejected = float(rows[a].astype(float) @ rows[b].astype(float)) <= threshold.value
+            wrong.setdefault(int(labels[a]), []).append(rejected)
+    fail = [person for person, marks in wrong.items() if any(marks)]
+    names = [f"p{person:03d}" for person in fail]
+    found = filed(Asked(known_by(made, tmp_path, names, threshold), made / "faces"), "", QUIET)
+    told = found.operation.left_out
+    assert (found.operation.rejected, told.people) == (0, len(fail))
+    marks = [(person, bad) for person in fail for bad in wrong[person]]
+    rate = proportion(marks)
+    assert (told.fnmr.rate, told.fnmr.low, told.fnmr.high) == pytest.approx(rate, abs=1e-12)
+    assert (told.genuine, told.rejected) == (len(marks), sum(bad for _, bad in marks))
+    page = dossier_page(found)
+    assert f"{len(fail)} people are left out because the bundle says that they set" in page
+    assert f"rejected in {told.rejected} of {told.genuine} comparisons" in page
 
 
 def test_a_picture_saved_again_is_no_evidence(made: Path, tmp_path: Path) -> None:
