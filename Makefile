@@ -22,6 +22,7 @@ check: $(WORKSHOP)  ## lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini
 
 house: $(WORKSHOP)  ## sizes and order of the rooms, and the walks through them
 	$(BIN)/python tools/house.py

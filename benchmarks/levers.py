@@ -23,6 +23,7 @@ from embedge.pipeline.compare.comparing import Contestant, compare_methods
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, open_run
 from embedge.progress import Progress
+from embedge.typed import plain
 
 THE_RECIPE = "the recipe"
 LEVERS: dict[str, dict[str, Any]] = {
@@ -87,12 +88,10 @@ def _slug(name: str) -> str:
 def _judged(run: Run, recipe: Recipe, name: str, own: Recipe) -> dict[str, Any]:
     common = own if own.data.alike != recipe.data.alike else recipe
     result = compare_methods(run, common, [Contestant(name, own.distill.method, own)], [0])
-    told = result.to_json()["methods"][name]
-    run_of = told["runs"][0]
-    tars = {metric: run_of[metric]["tar"] for metric in ("cross-space", "student")}
-    spread = told["summary"]["cross-space"]
-    trained = {"steps": own.student.train.steps, "seconds": run_of["train_s"]}
-    return {**trained, **tars, "spread": spread}
+    (trained,), spread = result.methods[name].runs, result.methods[name].summary["cross-space"]
+    tars = {metric: rates and rates.tar for metric, rates in trained.rates.items()}
+    told = {"steps": own.student.train.steps, "seconds": trained.train_s}
+    return {**told, **tars, "spread": plain(spread)}
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def test_a_quantile_that_is_not_known_is_a_dash_and_disturbed_rounds_are_said() 
 
 
 def test_each_load_tells_what_it_is_made_of() -> None:
-    loads: dict[str, tuple[dict[str, Any], str]] = {
+    loads: dict[Any, tuple[dict[str, Any], str]] = {
         "single-stream": ({}, ""),
         "offline": ({"batch": 8}, ", batch 8"),
         "multi-stream": ({"streams": 4}, ", streams 4"),
