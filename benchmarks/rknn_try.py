@@ -7,7 +7,7 @@
 `rknn-toolkit2` wants an older numpy, onnx and torch than embedge, so it lives in an environment of
 its own and this file imports there nothing but numpy and the toolkit:
 
-    pip install rknn-toolkit2==2.5.0 'setuptools<80' torch==2.4.0 --extra-index-url \\
+X
         https://download.pytorch.org/whl/cpu
 
 `prepare` writes the float graph, our `int8-qdq`, pictures to calibrate on and others to judge, and
