@@ -12,6 +12,7 @@ from provenance import RESULTS
 from results_cifar10 import cifar10
 from results_devices import devices
 from results_evidence import evidence
+from results_unlabelled import unlabelled
 
 from embedge.files import write_text
 from embedge.pipeline.compare.comparison_table import legend, table, verdict
@@ -58,7 +59,8 @@ from a random start with four times the rate.
 
 
 def write_page() -> None:
-    parts = (_real(), _rendered(), cifar10(), _digits(), _bridges(), evidence(), devices())
+    first = (_real(), unlabelled(), _rendered(), cifar10(), _digits(), _bridges())
+    parts = (*first, evidence(), devices())
     sections = [HEAD, *filter(None, parts)]
     write_text(DOCS / "results.md", "\n".join(sections))
     print(f"written: {DOCS / 'results.md'}")
