@@ -7,8 +7,9 @@
 `rknn-toolkit2` wants an older numpy, onnx and torch than embedge, so it lives in an environment of
 its own and this file imports there nothing but numpy and the toolkit:
 
-    pip install rknn-toolkit2==2.5.0 'setuptools<80' torch==2.4.0 --extra-index-url \\
-        https://download.pytorch.org/whl/cpu
+    pip install --no-deps rknn-toolkit2==2.5.0 numpy==1.26.4 onnx==1.18.0 protobuf==4.25.4
+    pip install psutil ruamel.yaml 'scipy<1.14' tqdm 'opencv-python-headless<4.11' torch \\
+        fast-histogram onnxruntime==1.20.1 'setuptools<70' 'numpy==1.26.4' 'protobuf==4.25.4'
 
 `prepare` writes the float graph, our `int8-qdq`, pictures to calibrate on and others to judge, and
 what ONNX Runtime answers to these. `simulate` converts both for an RK3588, and the float graph once

@@ -91,6 +91,12 @@ def _clip(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
     return x.clamp(float(alpha), float(beta))
 
 
+def _expand(x: Tensor, axes: list[int]) -> Tensor:
+    for axis in sorted(axis % (x.ndim + len(axes)) for axis in axes):
+        x = x.unsqueeze(axis)
+    return x
+
+
 def _norm(
     x: Tensor, mean: Tensor, variance: Tensor, gamma: Tensor, beta: Tensor, epsilon: Tensor
 ) -> Tensor:
@@ -103,6 +109,7 @@ _OPERATORS: dict[str, Callable[..., Tensor]] = {
     "cast": lambda x, **_: x,
     "clip": _clip,
     "conv": _conv,
+    "expand_dims": _expand,
     "identity": lambda x: x,
     "linear": lambda x, weight, bias=None: functional.linear(x, weight, bias),
     "matmul": lambda x, y, transpose_x=False, transpose_y=False: torch.matmul(
@@ -117,6 +124,7 @@ _OPERATORS: dict[str, Callable[..., Tensor]] = {
     "relu6": lambda x: x.clamp(0, 6),
     "reshape": lambda x, shape: x.reshape(shape),
     "reverse": lambda x, axes: x.flip(axes),
+    "squeeze": lambda x, axes: x.squeeze(tuple(axes)),
     "sub": lambda x, y: x - y,
     "transpose": lambda x, perm: x.permute(perm),
 }
