@@ -88,11 +88,7 @@ def renew(gallery: Gallery) -> None:
     gallery.renew(NEW_KEY)
 
 
-def search(gallery: Gallery) -> None:
-    gallery.identify(unit(1), CONTRACT)
-
-
-@pytest.mark.parametrize("work", [enrol, erase, try_once, renew, search])
+@pytest.mark.parametrize("work", [enrol, erase, try_once, renew])
 def test_an_interrupted_call_leaves_memory_and_file_alike(tmp_path, work):
     for place in count():
         path = tmp_path / str(place)
@@ -112,7 +108,7 @@ def test_an_interrupted_call_leaves_memory_and_file_alike(tmp_path, work):
 
 
 def test_an_interrupted_migration_goes_on(tmp_path):
-    for place in range(0, 10**6, 7):
+    for place in range(0, 10**6, 13):
         path = tmp_path / str(place)
         with Gallery.create(path, OLD, key=KEY) as gallery:
             gallery.enroll(["ann", "ben"], rows(1, 2), OLD)
