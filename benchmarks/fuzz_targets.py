@@ -117,6 +117,7 @@ def _carved(folder: Path) -> Target:
 
     from embedge.runtime import Gallery
     from embedge.runtime.gallery.storage.carving import carved
+    from embedge.runtime.gallery.storage.raw import raw
 
     contract, path = tiny_contract(16), folder / "carved"
     with Gallery.create(path, contract, key=bytes(32)) as gallery:
@@ -125,7 +126,8 @@ def _carved(folder: Path) -> Target:
 
     def attempt(number: int, data: bytes) -> None:
         path.write_bytes(data)
-        assert sum(1 for _ in carved(path)) <= len(data) // 2
+        with raw(path) as file:
+            assert sum(1 for _ in carved(file)) <= len(data) // 2
 
     return Target([whole], attempt)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.encoders import Embeddings
+from embedge.runtime.gallery.copies.workplace import left_behind
 from embedge.runtime.gallery.migration.side import Side
 from embedge.runtime.gallery.mirror import Seen
 from embedge.runtime.gallery.sealed.header import Header
@@ -20,8 +21,8 @@ from embedge.runtime.gallery.sealed.ledger import KEY_BYTES, Ledger
 from embedge.runtime.gallery.sealed.sealing import NONCE
 from embedge.runtime.gallery.sealed.templates import Template
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows
-from embedge.runtime.gallery.storage.carving import RECOVERING, carved, headers
-from embedge.runtime.gallery.storage.registry import while_quiet
+from embedge.runtime.gallery.storage.carving import carved, headers
+from embedge.runtime.gallery.storage.raw import Raw, raw
 from embedge.runtime.gallery.storage.traces import Traces, traces_of
 
 __all__ = ["SAME", "ErasureProof", "proof_of"]
@@ -81,13 +82,13 @@ class ErasureProof:
         files = dict.fromkeys(_files_of(real.parent, unreadable), 0)
         ledgers = {ledger.raw: ledger}
         for path in files:
-            with _noting(path, unreadable), while_quiet(path):
-                ledgers |= {} if path == real else _ledgers(path, ledger.key)
+            with _noting(path, unreadable), raw(path) as file:
+                ledgers |= {} if path == real else _ledgers(file, ledger.key)
         for path in files:
-            with _noting(path, unreadable), while_quiet(path):
-                files[path] = path.stat().st_size
-                found += dict.fromkeys(self._traces.hits(path))
-                names = _held(path, ledgers.values(), alike) if path != real else set()
+            with _noting(path, unreadable), raw(path) as file:
+                files[path] = file.size
+                found += dict.fromkeys(self._traces.hits(file))
+                names = _held(file, ledgers.values(), alike) if path != real else set()
                 copies += [str(path)] if self.person in names else []
                 for name in sorted(names - {self.person}):
                     found.append(f"{path}: a template of theirs under the name '{name}'")
@@ -152,7 +153,7 @@ def _noting(path: Path, unreadable: dict[Path, str]) -> Iterator[None]:
 
 def _files_of(folder: Path, unreadable: dict[Path, str]) -> list[Path]:
     found: list[Path] = []
-    for place in (folder, folder / RECOVERING):  # which holds something after a kill only
+    for place in (folder, *left_behind(folder)):
         try:
             found += sorted(path for path in place.iterdir() if path.is_file())
         except FileNotFoundError:
@@ -162,29 +163,29 @@ def _files_of(folder: Path, unreadable: dict[Path, str]) -> list[Path]:
     return found
 
 
-def _ledgers(path: Path, key: bytes | None) -> dict[bytes, Ledger]:
+def _ledgers(file: Raw, key: bytes | None) -> dict[bytes, Ledger]:
     """Of the galleries in the file, damaged or not, or only saved in a journal.
 
     One that the key does not open is an OSError: who is in it cannot be read.
     """
     found: dict[bytes, Ledger] = {}
-    for raw in headers(path, anywhere=True):
+    for row in headers(file, anywhere=True):
         try:
-            header = Header.from_bytes(raw, path)
+            header = Header.from_bytes(row, file.path)
             if len(found) >= _MOST_GALLERIES:
                 raise OSError(errno.E2BIG, "more galleries than can be tried")
-            found[raw] = Ledger(header, key if header.sealed else None, path)
+            found[row] = Ledger(header, key if header.sealed else None, file.path)
         except EmbedgeError as error:
             if error.code == "E-KEY":
                 raise OSError(errno.EACCES, "a gallery that this key does not open") from error
     return found
 
 
-def _held(path: Path, ledgers: Collection[Ledger], like: "_Alike") -> set[str]:
+def _held(file: Raw, ledgers: Collection[Ledger], like: "_Alike") -> set[str]:
     """Whose rows there still open that have the person's name or one of their templates: the
     file's own, or rows that a rollback puts back into the file that they belong to."""
     wrapped: dict[int, list[tuple[Ledger, str, bytes]]] = {}
-    for row in carved(path, anywhere=True):
+    for row in carved(file, anywhere=True):
         match row:
             case (int(number), bytes(sealed)):
                 for ledger in ledgers:
@@ -192,7 +193,7 @@ def _held(path: Path, ledgers: Collection[Ledger], like: "_Alike") -> set[str]:
                         one = ledger, ledger.name(number, sealed), sealed
                         wrapped.setdefault(number, []).append(one)
     found = {name for some in wrapped.values() for _, name, _ in some} & {like.person}
-    for row in carved(path, anywhere=True):
+    for row in carved(file, anywhere=True):
         match row:
             case (int(record), int(number), bytes(sealed)):
                 for ledger, name, key in wrapped.get(number, ()):

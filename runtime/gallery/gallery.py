@@ -15,6 +15,7 @@ from embedge.printed import now_in_utc
 from embedge.runtime.closing import Closing
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
+from embedge.runtime.gallery.copies.backup import backup
 from embedge.runtime.gallery.enrolment import (
     checked_name,
     checked_names,
@@ -294,6 +295,12 @@ class Gallery(Closing):
             self.mirror.put(connection, state.next(unscrubbed=1))
         self.mirror.database.compact()
         self.mirror.scrub()
+
+    def backup(self, target: str | Path) -> None:
+        """A copy as it is now, sealed as it is, for the owner only; no file is replaced by it."""
+        with self.look():  # what does not open is no backup
+            pass
+        backup(self.mirror.path, target)
 
     def renew(self, new_key: bytes | None = None) -> None:
         """New keys for everybody: under a `new_key` no older copy opens."""

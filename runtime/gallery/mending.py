@@ -1,17 +1,15 @@
 """A gallery looked over without changing it, and what is whole of a damaged one saved."""
 
-import fcntl
 import os
-import shutil
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from embedge.errors import EmbedgeError
-from embedge.files import sync
+from embedge.runtime.gallery.copies.workplace import Workplace, require_free, workplace
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.keys import checked_key_or_none
 from embedge.runtime.gallery.migration.crossing import Crossing
@@ -22,27 +20,24 @@ from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT, digest_of
 from embedge.runtime.gallery.sealed.sealing import TAG
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.sealed.templates import NATIVE, Group, Template
-from embedge.runtime.gallery.storage.carving import RECOVERING, carved, headers
-from embedge.runtime.gallery.storage.database import Database, is_there
+from embedge.runtime.gallery.storage.carving import carved, headers
+from embedge.runtime.gallery.storage.database import Database
 from embedge.runtime.gallery.storage.failures import (
     FAILURES,
     as_path,
-    busy,
     damage,
     database_error,
     disk_error,
-    exists_already,
     missing,
 )
 from embedge.runtime.gallery.storage.journal import (
     journal_of,
     logs_beside,
-    require_alone,
     require_own,
     require_plain,
-    require_plain_name,
 )
-from embedge.runtime.gallery.storage.registry import while_quiet
+from embedge.runtime.gallery.storage.raw import Raw, raw
+from embedge.runtime.gallery.storage.registry import while_quiet_at
 
 __all__ = ["Saved", "check", "recover"]
 
@@ -129,76 +124,43 @@ def recover(
     key = checked_key_or_none(key, path)
     if not path.is_file():
         raise missing(path, "there is no such file", "Give the damaged gallery's file")
-    _require_free(target)
+    require_free(target)
     try:
-        with _workplace(target) as folder:
-            copy, new = _copied(path, folder), folder / "new"
-            saved = _saved(copy, _ledger(copy, key, path), new, keep_doubtful)
-            _published(new, target)
+        with workplace(target) as place:
+            copy = _copied(path, place)
+            with raw(copy) as file:
+                ledger = _ledger(file, key, path)
+                saved = _saved(file, ledger, place.path / "new", keep_doubtful)
+            place.publish("new", target, path.stat().st_mode & 0o666)
             return replace(saved, unread=tuple(logs_beside(Path(os.path.realpath(path)))))
     except OSError as error:
         raise database_error(error, target, "nothing was recovered") from error
 
 
-@contextmanager
-def _workplace(target: Path) -> Iterator[Path]:
-    """A folder beside the target; what somebody left who was killed in it goes first."""
-    folder = target.parent / RECOVERING
-    folder.mkdir(mode=0o700, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise busy(target) from error
-        try:
-            for left in folder.iterdir():
-                left.unlink()
-            yield folder
-        finally:
-            shutil.rmtree(folder)
-    finally:
-        os.close(descriptor)
-
-
-def _require_free(target: Path) -> None:
-    require_plain_name(target)
-    if target.is_symlink() or is_there(target):
-        raise exists_already(target)
-    require_alone(target, target)
-    require_own(target, target)
-
-
-def _published(new: Path, target: Path) -> None:
-    """Nobody else's file is replaced, and no journal of an earlier one is played back into it."""
-    try:
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    except FileExistsError:
-        _require_free(target)
-    journal_of(target).unlink(missing_ok=True)
-    new.replace(target)
-    sync(target.parent)
-
-
-def _copied(path: Path, folder: Path) -> Path:
+def _copied(path: Path, place: Workplace) -> Path:
     """With the journal of an interrupted writing, which SQLite plays back where it can."""
-    copy = folder / "g"
-    with while_quiet(path):
+    copy = place.path / "g"
+    with while_quiet_at(path), raw(path) as file:
         real = Path(os.path.realpath(path))
         require_plain(real, path)
         require_own(real, path)
-        shutil.copyfile(path, copy)
-        with suppress(FileNotFoundError):
-            shutil.copyfile(journal_of(real), journal_of(copy))
+        with place.create(copy.name) as stream:
+            stream.writelines(file.parts())
+        with (
+            suppress(FileNotFoundError),
+            raw(journal_of(real)) as file,
+            place.create(journal_of(copy).name) as stream,
+        ):
+            stream.writelines(file.parts())
     with suppress(*FAILURES), closing(sqlite3.connect(copy)) as connection:
         connection.execute("SELECT value FROM header").fetchone()
     return copy
 
 
-def _ledger(copy: Path, key: bytes | None, path: Path) -> Ledger:
-    for raw in headers(copy):
+def _ledger(copy: Raw, key: bytes | None, path: Path) -> Ledger:
+    for row in headers(copy):
         try:
-            return Ledger(Header.from_bytes(raw, path), key, path)
+            return Ledger(Header.from_bytes(row, path), key, path)
         except EmbedgeError as error:
             if error.code == "E-KEY":
                 raise
@@ -252,7 +214,7 @@ class _Found:
         return people
 
 
-def _saved(copy: Path, ledger: Ledger, target: Path, keep_doubtful: bool) -> Saved:
+def _saved(copy: Raw, ledger: Ledger, target: Path, keep_doubtful: bool) -> Saved:
     found = _found(copy, ledger)
     gone, unsure = _left(found, ledger)
     erased, doubtful = found.names(gone), found.names(unsure)
@@ -286,7 +248,7 @@ def _saved(copy: Path, ledger: Ledger, target: Path, keep_doubtful: bool) -> Sav
     )
 
 
-def _found(copy: Path, ledger: Ledger) -> _Found:
+def _found(copy: Raw, ledger: Ledger) -> _Found:
     """A row says nothing of its table; it opens in one only."""
     found = _Found()
     for number, sealed, *more in carved(copy):
@@ -314,7 +276,7 @@ def _found(copy: Path, ledger: Ledger) -> _Found:
     return found
 
 
-def _find_records(copy: Path, ledger: Ledger, found: _Found) -> None:
+def _find_records(copy: Raw, ledger: Ledger, found: _Found) -> None:
     for row in carved(copy):
         match row:
             case (int(record), int(person), bytes(sealed)):

@@ -82,6 +82,12 @@ def test_a_persons_life_in_a_gallery(place):
     proof = works(place, "erase", "door.gallery", "ann", *key, "--prove")
     assert "PROVEN" in proof
     works(place, "gallery", "compact", "door.gallery", *key)
+    copied = ("gallery", "backup", "door.gallery", *key, "--to", "copy")
+    assert "copied door.gallery to copy: " in works(place, *copied)
+    assert works(place, "gallery", "people", "copy", *key) == "ben\n"
+    again = embedge(place, *copied)
+    assert again.returncode == 2
+    assert "E-GALLERY-EXISTS" in again.stderr
     works(place, "gallery", "new-key", "key2")
     works(place, "gallery", "renew", "door.gallery", *key, "--new-key-file", "key2")
     text = (place / "key2").read_text()

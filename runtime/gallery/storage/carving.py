@@ -5,23 +5,19 @@ of pages that long rows go on in.
 """
 
 import errno
-import mmap
 import struct
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 
 from embedge.runtime.gallery.storage.database import PAGE
+from embedge.runtime.gallery.storage.raw import Raw
 
-__all__ = ["RECOVERING", "Row", "carved", "headers"]
-
-RECOVERING = ".embedge-recovering"  # the folder that recovery works in
+__all__ = ["Row", "carved", "headers"]
 
 Row = tuple[int | bytes | None, ...]  # the first column is the row's own number
 
-_LEAF = 0x0D
+_LEAF = b"\x0d"
 _CHUNK = 1 << 24
 _FEW, _LEAST_ROW = 10_000, 8  # rows that only look like some, bytes of a real one
 _HEADER = b'{"'
@@ -31,55 +27,51 @@ _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 _BROKEN = (IndexError, ValueError, struct.error)
 
 
-def carved(path: Path, *, anywhere: bool = False) -> Iterator[Row]:
+def carved(data: Raw, *, anywhere: bool = False) -> Iterator[Row]:
     """Whatever can be read as a row: it proves itself when it is opened with its key.
 
     The page with the schema has none of a gallery's. With `anywhere` pages may begin wherever a
     journal, a log or an archive has them: rows that go on in other pages are then not whole.
     A file that looks like more rows than fit into it is an OSError: it was made to take for ever.
     """
-    with path.open("rb") as stream:
-        if not path.stat().st_size:
-            return
-        with closing(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)) as data:
-            spent: set[int] = set()
-            left = _FEW + len(data) // _LEAST_ROW
-            starts = _leaves(data) if anywhere else range(PAGE, len(data) - PAGE + 1, PAGE)
-            for start in starts:
-                page = data[start : start + PAGE]
-                if page[0] != _LEAF:
-                    continue
-                count = int.from_bytes(page[3:5], "big")
-                left -= min(count, PAGE // 2)
-                if anywhere and left < 0:
-                    raise OSError(errno.E2BIG, "more rows than fit into it")
-                for place in range(8, min(8 + 2 * count, len(page) - 1), 2):
-                    try:
-                        at = int.from_bytes(page[place : place + 2], "big")
-                        yield _row(data, spent, page, at)
-                    except _BROKEN:
-                        continue
+    spent: set[int] = set()
+    left = _FEW + data.size // _LEAST_ROW
+    starts = _leaves(data) if anywhere else range(PAGE, data.size - PAGE + 1, PAGE)
+    for start in starts:
+        page = data.read(start, PAGE)
+        if page[:1] != _LEAF:
+            continue
+        count = int.from_bytes(page[3:5], "big")
+        left -= min(count, PAGE // 2)
+        if anywhere and left < 0:
+            raise OSError(errno.E2BIG, "more rows than fit into it")
+        for place in range(8, min(8 + 2 * count, len(page) - 1), 2):
+            try:
+                at = int.from_bytes(page[place : place + 2], "big")
+                yield _row(data, spent, page, at)
+            except _BROKEN:
+                continue
 
 
-def _leaves(data: mmap.mmap) -> Iterator[int]:
+def _leaves(data: Raw) -> Iterator[int]:
     """Where bytes look like the head of a page of rows; whatever holds pages puts them at fours."""
-    for base in range(0, len(data), _CHUNK):
-        part = np.frombuffer(data[base : base + _CHUNK + 8], np.uint8)
-        heads = np.flatnonzero(part[: len(part) - 7 : 4] == _LEAF) * 4
+    for base in range(0, data.size, _CHUNK):
+        part = np.frombuffer(data.read(base, _CHUNK + 8), np.uint8)
+        heads = np.flatnonzero(part[: len(part) - 7 : 4] == _LEAF[0]) * 4
         fields = part[heads[:, None] + np.arange(3, 8)].astype(np.int32)
         rows, content = (fields[:, :4].reshape(-1, 2, 2) @ [256, 1]).T
         likely = (rows > 0) & (content >= 8 + 2 * rows) & (content < PAGE) & (fields[:, 4] <= 60)
         yield from (base + heads[likely]).tolist()
 
 
-def headers(path: Path, *, anywhere: bool = False) -> Iterator[bytes]:
+def headers(data: Raw, *, anywhere: bool = False) -> Iterator[bytes]:
     """What may be a gallery's header: each is there twice, on pages of its own."""
-    for row in carved(path, anywhere=anywhere):
+    for row in carved(data, anywhere=anywhere):
         if len(row) == 2 and isinstance(row[1], bytes) and row[1].startswith(_HEADER):
             yield row[1]
 
 
-def _row(data: mmap.mmap, spent: set[int], page: bytes, at: int) -> Row:
+def _row(data: Raw, spent: set[int], page: bytes, at: int) -> Row:
     """`spent` are pages that rows have gone on in: none belongs to two, and no chain is a ring."""
     size, at = _varint(page, at)
     number, at = _varint(page, at)
@@ -93,9 +85,9 @@ def _row(data: mmap.mmap, spent: set[int], page: bytes, at: int) -> Row:
         if following in spent:
             raise ValueError("a page of another row")
         spent.add(following)
-        start = (following - 1) * PAGE
-        following = int.from_bytes(data[start : start + 4], "big")
-        parts.append(data[start + 4 : start + PAGE][:left])
+        chained = data.read((following - 1) * PAGE, PAGE)
+        following = int.from_bytes(chained[:4], "big")
+        parts.append(chained[4:][:left])
         if not parts[-1]:
             break
         left -= len(parts[-1])

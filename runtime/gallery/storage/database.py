@@ -39,14 +39,15 @@ from embedge.runtime.gallery.storage.journal import (
     stamp,
 )
 from embedge.runtime.gallery.storage.registry import (
-    CONNECTING,
+    gate_of,
     is_open_elsewhere,
     register,
     unregister,
+    while_quiet_at,
 )
 from embedge.runtime.gallery.storage.turnstile import Turnstile
 
-__all__ = ["PAGE", "PRAGMAS", "Database", "is_there"]
+__all__ = ["PAGE", "PRAGMAS", "Database", "is_there", "new_file"]
 
 WAIT = 30.0  # seconds for other processes to finish
 _POLL = 0.02  # SQLite asks ever more seldom, and whoever asks seldom starves: it begins anew
@@ -101,9 +102,10 @@ class Database:
         if not is_there(path):
             real = Path(os.path.realpath(path))
             require_alone(real, path)
-            require_own(real, path)
+            with while_quiet_at(real):
+                require_own(real, path)
         try:
-            _new_file(path)
+            new_file(path)
         except ValueError as error:
             raise missing(path, str(error), "Choose another name") from error
         except OSError as error:
@@ -187,7 +189,7 @@ class Database:
         return self._connection
 
     def _connect(self, identity: tuple[int, int], *, empty: bool = False) -> None:
-        with CONNECTING:
+        with gate_of(identity):
             self._really_connect(identity, empty)
 
     def _really_connect(self, identity: tuple[int, int], empty: bool) -> None:
@@ -217,7 +219,7 @@ class Database:
             if connection is not None:
                 connection.close()
             if isinstance(error, sqlite3.Error | UnicodeDecodeError):
-                raise _open_error(error, self.path) from error
+                raise _open_error(error, self.path, alone=alone) from error
             raise
         self._connection, self.identity = connection, identity
         self.generation += 1
@@ -311,7 +313,7 @@ def _patiently(connection: sqlite3.Connection, statement: str, then: str = "") -
                 raise
 
 
-def _new_file(path: Path) -> None:
+def new_file(path: Path) -> None:
     """Empty and private. Closing a file of SQLite's drops this process's locks on it: nobody here
     may have opened it meanwhile.
     """
@@ -366,11 +368,11 @@ def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
     return True
 
 
-def _open_error(error: Failure, path: Path) -> EmbedgeError:
+def _open_error(error: Failure, path: Path, *, alone: bool) -> EmbedgeError:
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
             return missing(path, str(error), "Check its permissions, and those of its folder")
-        case sqlite3.SQLITE_NOTADB:
+        case sqlite3.SQLITE_NOTADB if alone:
             try:
                 with path.open("rb") as stream:
                     start = stream.read(16)

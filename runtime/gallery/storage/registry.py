@@ -1,7 +1,8 @@
 """The galleries that this process has open: what may not happen beside them waits for them.
 
 SQLite's locks belong to the process: closing any descriptor of a file drops those on it, and a
-fork takes none along but remembers them. So both happen while none of ours is at work.
+fork takes none along but remembers them. So both happen while none of ours is at work, and a file
+has a gate: while one of us connects to it, or closes it, nobody else does.
 """
 
 import os
@@ -10,15 +11,17 @@ import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from embedge.runtime.gallery.storage.turnstile import Turnstile
 
-__all__ = ["CONNECTING", "is_open_elsewhere", "register", "unregister", "while_quiet"]
+__all__ = ["gate_of", "is_open_elsewhere", "let_go", "register", "unregister", "while_quiet_at"]
+
+Identity = tuple[int, int]  # of a file, by whatever name: its device and its number there
 
 
 class _Database(Protocol):
-    identity: tuple[int, int]
+    identity: Identity  # of the file that it is connected to, or was last
 
     lock: Turnstile
 
@@ -28,8 +31,9 @@ class _Database(Protocol):
 _LIVE: weakref.WeakSet[_Database] = weakref.WeakSet()
 _LISTING = threading.Lock()  # held for moments only, and for the fork itself
 _FORKING = threading.RLock()
-CONNECTING = threading.RLock()  # held while a file is opened; its owner holds its database's lock
+_GATES = [threading.RLock() for _ in range(64)]  # taken after the database's own lock
 _HELD: list[_Database] = []
+_LEFT: list[tuple[Identity, IO[bytes]]] = []  # to be closed
 
 
 def register(database: _Database) -> None:
@@ -42,20 +46,56 @@ def unregister(database: _Database) -> None:
         _LIVE.discard(database)
 
 
-def is_open_elsewhere(database: _Database, identity: tuple[int, int]) -> bool:
+def gate_of(identity: Identity) -> threading.RLock:
+    """Hold it to connect to the file; several files may share one."""
+    return _GATES[hash(identity) % len(_GATES)]
+
+
+def is_open_elsewhere(database: _Database, identity: Identity) -> bool:
     """Whether another connection of this process may have locks on the file."""
     return any(each.identity == identity for each in _live() if each is not database)
 
 
 @contextmanager
-def while_quiet(path: Path) -> Iterator[None]:
-    """Meanwhile this process may open and close the file."""
-    found = path.stat()
-    with ExitStack() as held:
-        for database in _live():
-            if database.identity == (found.st_dev, found.st_ino):
+def while_quiet(identity: Identity) -> Iterator[None]:
+    """Meanwhile this process has no lock on the file, and nobody in it connects to it."""
+    known: list[_Database] = []
+    while True:
+        with ExitStack() as held:
+            for database in known:
                 held.enter_context(database.lock)
+            held.enter_context(gate_of(identity))
+            now = [each for each in _live() if each.identity == identity]
+            if set(now) <= set(known):
+                yield
+                return
+        known = now  # somebody connected meanwhile
+
+
+@contextmanager
+def while_quiet_at(path: Path) -> Iterator[None]:
+    """The same of whatever lies there."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
         yield
+        return
+    with while_quiet((found.st_dev, found.st_ino)):
+        yield
+
+
+def let_go(stream: IO[bytes]) -> None:
+    """Close a file that may be a gallery: reading it holds nobody off, closing it waits.
+
+    Were the wait interrupted, it stays open until another of that file is closed.
+    """
+    found = os.fstat(stream.fileno())
+    identity = found.st_dev, found.st_ino
+    _LEFT.append((identity, stream))
+    with while_quiet(identity):
+        for left in [each for each in list(_LEFT) if each[0] == identity]:
+            _LEFT.remove(left)
+            left[1].close()
 
 
 def _live() -> list[_Database]:
@@ -85,6 +125,8 @@ def _after_fork(*, child: bool) -> None:
             database.lock.forget_who_waits()
             database.drop()
         database.lock.release()
+    if child:  # whoever held one is not there
+        _GATES[:] = [threading.RLock() for _ in _GATES]
     _FORKING.release()
 
 

@@ -4,7 +4,6 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.search.int8 import int8_from_float, int8_scale
+from embedge.runtime.gallery.storage.raw import Raw
 
 __all__ = ["Traces", "traces_of"]
 
@@ -52,19 +52,18 @@ class Traces:
             max(self.off, other.off),
         )
 
-    def hits(self, path: Path) -> Iterator[str]:
+    def hits(self, file: Raw) -> Iterator[str]:
         """Every position of the file is looked at, whatever the alignment."""
         wanted = np.sort(np.frombuffer(b"".join(each[:8] for each in self.pieces), "<u8"))
-        with path.open("rb") as stream:
-            start, tail = 0, b""
-            while chunk := stream.read(_CHUNK):
-                data = tail + chunk
-                found = {at for at in _candidates(data, wanted) if self._is_piece(data, at)}
-                found |= set(self._floats(data))
-                found |= set(self._texts(data))
-                yield from (f"{path}: byte {start - len(tail) + at}" for at in sorted(found))
-                start += len(chunk)
-                tail = data[-_OVERLAP:]
+        start, tail = 0, b""
+        while chunk := file.read(start, _CHUNK):
+            data = tail + chunk
+            found = {at for at in _candidates(data, wanted) if self._is_piece(data, at)}
+            found |= set(self._floats(data))
+            found |= set(self._texts(data))
+            yield from (f"{file.path}: byte {start - len(tail) + at}" for at in sorted(found))
+            start += len(chunk)
+            tail = data[-_OVERLAP:]
 
     def _is_piece(self, data: bytes, at: int) -> bool:
         return data[at : at + _WINDOW] in self.pieces

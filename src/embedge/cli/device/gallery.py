@@ -1,5 +1,5 @@
-"""Look after a gallery: info, people, export, audit, check, recover, compact, renew, migrate,
-bridged, new-key.
+"""Look after a gallery: info, people, export, audit, check, backup, recover, compact, renew,
+migrate, bridged, new-key.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from embedge.cli.device.gallery_options import add_gallery_options, opened_galle
 from embedge.cli.learn.migrate import add_migrate_options, run_bridged, run_migrate
 from embedge.printed import counted
 
-WRITES = ("target",)  # options that name outputs
+WRITES = ("target", "to")  # options that name outputs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     export = actions.add_parser("export", help="everything about one person, as JSON")
     add_gallery_options(export)
     export.add_argument("person")
+    backup = actions.add_parser("backup", help="copy it, sealed as it is, while it is in service")
+    add_gallery_options(backup)
+    backup.add_argument("--to", type=Path, required=True, metavar="FILE", help="the copy's file")
     recover = actions.add_parser("recover", help="save what still opens into a new gallery")
     add_gallery_options(recover)
     recover.add_argument("target", type=Path, help="the new gallery's file")
@@ -56,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
         "bridged": run_bridged,
         "people": _people,
         "audit": _audit,
+        "backup": _backup,
         "check": _check,
         "compact": _compact,
         "export": _export,
@@ -133,6 +137,16 @@ def _check(options: argparse.Namespace) -> int:
     else:
         say(*(found or ["everything in it opens, and nothing is missing"]))
     return 3 if found else 0
+
+
+def _backup(options: argparse.Namespace) -> int:
+    with opened_gallery(options) as gallery:
+        gallery.backup(options.to)
+    size = options.to.stat().st_size
+    facts = {"backup": str(options.to), "bytes": size}
+    told = f"copied {options.gallery} to {options.to}: {size} bytes"
+    say(json.dumps(facts) if options.json else told)
+    return 0
 
 
 def _recover(options: argparse.Namespace) -> int:

@@ -18,7 +18,6 @@ from gallery_rows import CONTRACT, DIM, KEY, create, unit
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
 from embedge.runtime.gallery import erasure
-from embedge.runtime.gallery.storage.carving import RECOVERING
 from embedge.runtime.gallery.storage.database import Database
 
 
@@ -269,10 +268,10 @@ def test_what_a_stale_copys_journal_puts_back_is_found(tmp_path, kept):
 def test_what_a_killed_recovery_left_is_searched(tmp_path):
     with create(tmp_path) as gallery:
         gallery.enroll("ann", unit(9), CONTRACT)
-        (tmp_path / RECOVERING).mkdir()
-        shutil.copyfile(tmp_path / "people.gallery", tmp_path / RECOVERING / "g")
+        (left := tmp_path / ".embedge-recovering-x").mkdir()
+        shutil.copyfile(tmp_path / "people.gallery", left / "g")
         proof = gallery.erase("ann", prove=True)
-        assert proof.copies == (str(tmp_path / RECOVERING / "g"),)
+        assert proof.copies == (str(left / "g"),)
 
 
 def test_an_open_gallery_beside_it_is_read_too(tmp_path):

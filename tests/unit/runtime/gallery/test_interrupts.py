@@ -27,6 +27,7 @@ NEW_KEY = bytes(range(1, 33))
 POLICY = Policy("test", 0.1, 0.1, 10**6, 1.0, 1.0)
 unit = partial(gallery_rows.unit, dim=DIM)
 FILES = ("gallery/mirror.py", "storage/database.py", "migration/rewriting.py")
+ELSEWHERE = ("_patiently", "_really_connect", "_is_whole", "_identity", "close")  # no state there
 
 
 def interrupted(work: Callable[[], object], place: int) -> bool:
@@ -47,7 +48,8 @@ def interrupted(work: Callable[[], object], place: int) -> bool:
         return line
 
     def called(frame: FrameType, _: str, __: Any) -> Any:
-        return line if frame.f_code.co_filename.endswith(FILES) else None
+        code = frame.f_code
+        return line if code.co_filename.endswith(FILES) and code.co_name not in ELSEWHERE else None
 
     before = sys.gettrace()
     sys.settrace(called)
@@ -86,11 +88,7 @@ def renew(gallery: Gallery) -> None:
     gallery.renew(NEW_KEY)
 
 
-def search(gallery: Gallery) -> None:
-    gallery.identify(unit(1), CONTRACT)
-
-
-@pytest.mark.parametrize("work", [enrol, erase, try_once, renew, search])
+@pytest.mark.parametrize("work", [enrol, erase, try_once, renew])
 def test_an_interrupted_call_leaves_memory_and_file_alike(tmp_path, work):
     for place in count():
         path = tmp_path / str(place)
@@ -110,7 +108,7 @@ def test_an_interrupted_call_leaves_memory_and_file_alike(tmp_path, work):
 
 
 def test_an_interrupted_migration_goes_on(tmp_path):
-    for place in range(0, 10**6, 7):
+    for place in range(0, 10**6, 13):
         path = tmp_path / str(place)
         with Gallery.create(path, OLD, key=KEY) as gallery:
             gallery.enroll(["ann", "ben"], rows(1, 2), OLD)

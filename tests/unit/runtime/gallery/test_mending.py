@@ -16,6 +16,7 @@ from embedge.errors import EmbedgeError
 from embedge.runtime import NIST_800_63B, Gallery
 from embedge.runtime.gallery import mending
 from embedge.runtime.gallery.attempts import AttemptGuard
+from embedge.runtime.gallery.copies.workplace import Workplace, left_behind, workplace
 from embedge.runtime.gallery.mending import check, recover
 from embedge.runtime.gallery.migration.going import forget, go_back, migrate
 from embedge.runtime.gallery.storage.database import PAGE
@@ -126,30 +127,33 @@ def test_a_recovery_that_was_killed_is_swept_by_the_next(whole, tmp_path, monkey
     path, key = whole
     target = tmp_path / "saved" / "new"
     target.parent.mkdir()
-    for step in ("_copied", "_saved", "_published"):
+    for room, step in ((mending, "_copied"), (mending, "_saved"), (Workplace, "publish")):
         child = os.fork()
         if child == 0:
-            real = getattr(mending, step)
-            monkeypatch.setattr(mending, step, lambda *its, real=real: (real(*its), os._exit(9)))
+            real = getattr(room, step)
+            monkeypatch.setattr(room, step, lambda *its, real=real: (real(*its), os._exit(9)))
             try:
                 recover(path, target.with_name(f"other {step}"), key)
             finally:
                 os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-    assert names_in(target.parent) == [".embedge-recovering", "other _published"]
+    left, *others = names_in(target.parent)
+    assert left.startswith(".embedge-recovering-")
+    assert others == ["other publish"]
     target.touch()  # killed between the name and the file
     (tmp_path / "saved" / "new-journal").write_bytes(bytes(512) + b"left by another of this name")
     assert recover(path, target, key).whole
     assert check(target, key) == []
-    assert names_in(target.parent) == ["new", "other _published"]
+    assert names_in(target.parent) == ["new", "other publish"]
 
 
 def test_two_recoveries_in_one_folder_wait_for_each_other(whole, tmp_path):
     path, key = whole
-    with mending._workplace(tmp_path / "new"):
+    with workplace(tmp_path / "new") as place:
         with pytest.raises(EmbedgeError, match="E-GALLERY-BUSY"):
             recover(path, tmp_path / "new", key)
-        assert (tmp_path / ".embedge-recovering").is_dir()
+        assert left_behind(tmp_path) == [place.path]
+    assert left_behind(tmp_path) == []
     assert recover(path, tmp_path / "new", key).whole
 
 

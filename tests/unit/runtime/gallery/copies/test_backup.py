@@ -1,0 +1,105 @@
+"""A backup is the gallery as it was at one moment, and takes no lock of anybody away."""
+
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import gallery_rows
+import pytest
+from gallery_rows import KEY
+from tiny_bundles import tiny_contract
+
+from embedge.errors import EmbedgeError
+from embedge.runtime import Gallery
+from embedge.runtime.gallery.copies.backup import backup
+from embedge.runtime.gallery.mending import check
+
+CONTRACT = tiny_contract(16)
+unit = partial(gallery_rows.unit, dim=16)
+_ASKED = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)
+try:
+    connection.execute("BEGIN IMMEDIATE")
+except sqlite3.OperationalError:
+    sys.exit(7)
+"""
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    path = tmp_path / "people.gallery"
+    with Gallery.create(path, CONTRACT, key=KEY) as gallery:
+        gallery.enroll(["ann", "ben"], unit(1, 2), CONTRACT)
+    return path
+
+
+def test_a_backup_is_the_gallery_of_that_moment(path, tmp_path):
+    (tmp_path / "safe").mkdir()
+    copy = tmp_path / "safe" / "copy"
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        gallery.backup(copy)
+        gallery.erase("ann")
+    assert [each.name for each in copy.parent.iterdir()] == ["copy"]
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert check(copy, KEY) == []
+    with pytest.raises(EmbedgeError, match="E-KEY"):
+        Gallery.open(copy, key=bytes(32))
+    with Gallery.open(copy, key=KEY, writable=True) as gallery:
+        assert gallery.people() == ["ann", "ben"]
+        gallery.enroll("cem", unit(3), CONTRACT)
+    with Gallery.open(path, key=KEY) as gallery:
+        assert gallery.people() == ["ben"]
+
+
+def test_a_backup_during_a_writing_gives_no_lock_away(path, tmp_path):
+    """As shutil.copy in the service's own process would: then two processes write at once."""
+    with (
+        Gallery.open(path, key=KEY, writable=True) as gallery,
+        gallery.mirror.writing() as (connection, _),
+    ):
+        connection.execute("DELETE FROM record")
+        backup(path, tmp_path / "copy")
+        done = subprocess.run([sys.executable, "-c", _ASKED, path], check=False)
+        assert done.returncode == 7
+        connection.rollback()
+    assert check(tmp_path / "copy", KEY) == []
+    with Gallery.open(tmp_path / "copy", key=KEY) as gallery:
+        assert gallery.people() == ["ann", "ben"]
+
+
+@pytest.mark.parametrize("there", ["file", "link", "gallery"])
+def test_what_is_there_is_not_replaced(path, tmp_path, there):
+    target = {"file": tmp_path / "notes", "link": tmp_path / "link", "gallery": path}[there]
+    if there == "file":
+        target.write_text("mine")
+    if there == "link":
+        target.symlink_to(tmp_path / "nowhere")
+    before = sorted(tmp_path.iterdir())
+    with (
+        Gallery.open(path, key=KEY) as gallery,
+        pytest.raises(EmbedgeError, match="E-GALLERY-EXISTS"),
+    ):
+        gallery.backup(target)
+    assert sorted(tmp_path.iterdir()) == before
+    assert check(path, KEY) == []
+
+
+def test_what_cannot_be_copied_leaves_nothing(path, tmp_path):
+    with pytest.raises(EmbedgeError, match=r"E-WRITE.*nothing was copied"):
+        backup(path, tmp_path / "no folder" / "copy")
+    with pytest.raises(EmbedgeError, match="E-GALLERY-NAME"):
+        backup(path, tmp_path / "copy-journal")
+    with closing(sqlite3.connect(tmp_path / "notes")) as other:
+        other.execute("CREATE TABLE a (b)")
+    with pytest.raises(EmbedgeError, match="not a gallery"):
+        backup(tmp_path / "notes", tmp_path / "copy")
+    with Gallery.open(path, key=KEY) as gallery:
+        pass
+    with pytest.raises(EmbedgeError, match="E-CLOSED"):
+        gallery.backup(tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()

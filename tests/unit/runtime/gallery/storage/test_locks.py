@@ -1,0 +1,149 @@
+"""Closing any descriptor of a file drops this process's locks on it: nothing of ours does."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import gallery_rows
+import pytest
+from gallery_rows import KEY
+from tiny_bundles import tiny_contract
+
+from embedge.runtime import Gallery
+from embedge.runtime.gallery import mending
+from embedge.runtime.gallery.storage.registry import while_quiet_at
+from embedge.runtime.gallery.storage.traces import Traces
+
+CONTRACT = tiny_contract(16)
+unit = partial(gallery_rows.unit, dim=16)
+SOON, LATE = 0.3, 20.0  # seconds: what would have happened by now; what has to happen
+_ASKED = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)
+try:
+    connection.execute("BEGIN IMMEDIATE")
+except sqlite3.OperationalError:
+    sys.exit(7)
+"""
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    path = tmp_path / "people.gallery"
+    with Gallery.create(path, CONTRACT, key=KEY) as gallery:
+        gallery.enroll(["ann", "ben"], unit(1, 2), CONTRACT)
+    return path
+
+
+def is_locked(path: Path) -> bool:
+    """As another process sees it."""
+    return subprocess.run([sys.executable, "-c", _ASKED, path], check=False).returncode == 7
+
+
+@contextmanager
+def in_a_thread(work: Callable[[], object]) -> Iterator[threading.Event]:
+    """The event comes with its end."""
+    done = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(work)
+        job.add_done_callback(lambda _: done.set())
+        yield done
+    job.result()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_proof_takes_no_lock_of_a_gallery_that_is_opened_meanwhile(
+    path, tmp_path, linked, monkeypatch
+):
+    reading, opened, real = threading.Event(), threading.Event(), Traces.hits
+
+    def hits(traces: Traces, *file: object) -> object:
+        reading.set()
+        opened.wait(LATE)
+        return real(traces, *file)
+
+    monkeypatch.setattr(Traces, "hits", hits)
+    name = path
+    if linked:
+        (tmp_path / "elsewhere").mkdir()
+        (name := tmp_path / "elsewhere" / "link").symlink_to(path)
+    with Gallery.open(path, key=KEY, writable=True) as eraser:
+        proofs = []
+        with in_a_thread(lambda: proofs.append(eraser.erase("ann", prove=True))) as done:
+            assert reading.wait(LATE)
+            with Gallery.open(name, key=KEY, writable=True) as writer:
+                with writer.mirror.writing():
+                    opened.set()
+                    done.wait(SOON)
+                    assert is_locked(path)
+                writer.enroll("cem", unit(3), CONTRACT)
+        assert proofs[0].proven
+        assert eraser.people() == ["ben", "cem"]
+
+
+def test_who_searches_is_not_held_off_by_a_proof(path, monkeypatch):
+    reading, found, real = threading.Event(), threading.Event(), Traces.hits
+
+    def hits(traces: Traces, *file: object) -> object:
+        reading.set()
+        assert found.wait(LATE)
+        return real(traces, *file)
+
+    monkeypatch.setattr(Traces, "hits", hits)
+    with (
+        Gallery.open(path, key=KEY, writable=True) as gallery,
+        in_a_thread(lambda: gallery.erase("ann", prove=True)),
+    ):
+        assert reading.wait(LATE)
+        assert gallery.identify(unit(1, 2), CONTRACT)
+        found.set()
+
+
+def test_a_recovery_takes_no_lock_of_a_gallery_that_is_opened_meanwhile(
+    path, tmp_path, monkeypatch
+):
+    begun, held, real = threading.Event(), threading.Event(), mending.require_own
+
+    def slowly(*its: Path) -> None:
+        real(*its)
+        if its[1] == path:
+            begun.set()
+            held.wait(SOON)
+
+    monkeypatch.setattr(mending, "require_own", slowly)
+    with in_a_thread(lambda: mending.recover(path, tmp_path / "new", KEY)) as done:
+        assert begun.wait(LATE)
+        with (
+            Gallery.open(path, key=KEY, writable=True) as writer,
+            writer.mirror.writing(),
+        ):
+            held.set()
+            done.wait(SOON)
+            assert is_locked(path)
+
+
+def test_a_child_waits_for_nobody_who_stayed_behind(path):
+    """Of all threads only the one that forks is in the child."""
+    quiet, forked = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with while_quiet_at(path):
+            quiet.set()
+            forked.wait(LATE)
+
+    with in_a_thread(hold):
+        assert quiet.wait(LATE)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)
+            with Gallery.open(path, key=KEY) as gallery:
+                os._exit(0 if gallery.people() == ["ann", "ben"] else 1)
+        forked.set()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
