@@ -26,7 +26,8 @@ from embedge.files import write_json
 from embedge.pipeline.compare.comparing import Contestant, compare_methods
 from embedge.pipeline.compare.comparison_table import table, verdict
 from embedge.pipeline.compare.result import MethodsComparison
-from embedge.pipeline.dry_run.rehearsal import Rehearsal, step_seconds
+from embedge.pipeline.dry_run.pace import Stopwatch
+from embedge.pipeline.dry_run.rehearsal import Rehearsal
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.recipe_file import load_recipe
 from embedge.pipeline.run import open_run
@@ -129,11 +130,12 @@ def with_steps(folder: Path, recipe: Recipe, minutes: float | None, name: str = 
 def _pace(recipe: Recipe, school: School) -> float:
     """Seconds that a step of the student takes here, now."""
     with TemporaryDirectory(prefix="embedge-pace-") as name:
-        run = Rehearsal(Path(name) / "run", Progress(quiet=True), scratch=Path(name))
+        watch = Stopwatch()
+        run = Rehearsal(Path(name) / "run", watch, scratch=Path(name))
         stage = student_stage(run, recipe, "th-kd", school)
         training = run.foreseen[stage.key].declared.training
         assert training is not None
-        return step_seconds(training, Path(name) / "trial")
+        return watch.seconds(training, Path(name) / "trial")
 
 
 def _changed(recipe: Recipe, **schedule: Any) -> Recipe:
