@@ -72,9 +72,9 @@ def confirm_feeding(old: Shore, new: Shore, folder: Path | None, progress: Progr
         return  # they are refused for that, with better words
     index = np.unique(np.linspace(0, len(everybody.names) - 1, _PICTURES).astype(np.int64))
     faces = FaceFiles(everybody.root, [everybody.names[number] for number in index])
-    both = [_rows(shore, faces, index) for shore in (old, new)]
-    found = []
-    for name, shore, rows, other in (("old", old, *both), ("new", new, *reversed(both))):
+    before, after = (_rows(shore, faces, index) for shore in (old, new))
+    found = list[tuple[Better, str, Shore]]()
+    for name, shore, rows, other in (("old", old, before, after), ("new", new, after, before)):
         if shore.model is not None:
             better = better_way(rows, other, _tried(shore, faces, progress))
             found += [(better, name, shore)] if better else []
@@ -93,8 +93,8 @@ def better_way(rows: Float32, other: Float32, tried: Mapping[str, Float32]) -> B
     for way, seen in tried.items():
         fed = foretold(seen, other)
         if suits_better(fed, asked):
-            cosines = [float(one.cosines.mean()) for one in (fed, asked)]
-            found.append(Better(way, *cosines, len(fed.cosines)))
+            nearer, near = (float(one.cosines.mean()) for one in (fed, asked))
+            found.append(Better(way, nearer, near, len(fed.cosines)))
     return max(found, key=lambda one: one.gain, default=None)
 
 
