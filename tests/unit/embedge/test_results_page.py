@@ -26,7 +26,7 @@ def test_the_page_is_the_one_that_the_files_make(written: Path) -> None:
 
 def drawn_by(picture: bytes) -> bytes | None:
     found = re.search(rb"Matplotlib v[\d.]+", picture)
-    return found and found[0]
+    return found[0] if found else None
 
 
 def test_every_picture_of_it_too(written: Path) -> None:

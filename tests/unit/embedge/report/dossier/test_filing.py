@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -193,7 +194,7 @@ class TestMeasuredAgain:
             structured(Dossier, value)
 
 
-def shaken(seed: int, *asked: object) -> list[Embedded]:
+def shaken(seed: int, *asked: Any) -> list[Embedded]:
     """As another processor embeds: the same but for the last digits."""
     random, found = np.random.default_rng(seed), []
     for view in embed_all(*asked):
