@@ -124,8 +124,8 @@ def recover(
     key = checked_key_or_none(key, path)
     if not path.is_file():
         raise missing(path, "there is no such file", "Give the damaged gallery's file")
-    require_free(target)
     try:
+        require_free(target)
         with workplace(target) as place:
             copy = _copied(path, place)
             with raw(copy) as file:

@@ -19,8 +19,8 @@ def backup(path: str | Path, target: str | Path) -> None:
     Not by opening the file: closing it would take away the locks that this process has on it.
     """
     path, target = as_path(path), as_path(target)
-    require_free(target)
     try:
+        require_free(target)
         with workplace(target) as place, closing(Database(path, writable=False)) as database:
             place.create("new").close()
             with database.reading() as connection:

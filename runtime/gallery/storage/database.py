@@ -99,12 +99,12 @@ class Database:
     def create(cls, path: Path, fill: Callable[[sqlite3.Connection], None]) -> "Database":
         """A new file, or one whose creation was interrupted; any other is left alone."""
         require_plain_name(path)
-        if not is_there(path):
-            real = Path(os.path.realpath(path))
-            require_alone(real, path)
-            with while_quiet_at(real):
-                require_own(real, path)
         try:
+            if not is_there(path):
+                real = Path(os.path.realpath(path))
+                require_alone(real, path)
+                with while_quiet_at(real):
+                    require_own(real, path)
             new_file(path)
         except ValueError as error:
             raise missing(path, str(error), "Choose another name") from error
