@@ -4,8 +4,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,19 +51,18 @@ class Traces:
             max(self.off, other.off),
         )
 
-    def hits(self, path: Path) -> Iterator[str]:
-        """Every position of the file is looked at, whatever the alignment."""
+    def hits(self, name: str, stream: IO[bytes]) -> Iterator[str]:
+        """Every position of the stream is looked at, whatever the alignment."""
         wanted = np.sort(np.frombuffer(b"".join(each[:8] for each in self.pieces), "<u8"))
-        with path.open("rb") as stream:
-            start, tail = 0, b""
-            while chunk := stream.read(_CHUNK):
-                data = tail + chunk
-                found = {at for at in _candidates(data, wanted) if self._is_piece(data, at)}
-                found |= set(self._floats(data))
-                found |= set(self._texts(data))
-                yield from (f"{path}: byte {start - len(tail) + at}" for at in sorted(found))
-                start += len(chunk)
-                tail = data[-_OVERLAP:]
+        start, tail = 0, b""
+        while chunk := stream.read(_CHUNK):
+            data = tail + chunk
+            found = {at for at in _candidates(data, wanted) if self._is_piece(data, at)}
+            found |= set(self._floats(data))
+            found |= set(self._texts(data))
+            yield from (f"{name}: byte {start - len(tail) + at}" for at in sorted(found))
+            start += len(chunk)
+            tail = data[-_OVERLAP:]
 
     def _is_piece(self, data: bytes, at: int) -> bool:
         return data[at : at + _WINDOW] in self.pieces
@@ -105,7 +103,13 @@ def traces_of(
         forms += _names("the pictures' own embeddings")
         data += _encoded(own)
         plain = np.concatenate([plain, own])
-    forms.append("the sealed rows and the person's wrapped key")
+    forms += [
+        "the sealed rows and the person's wrapped key",
+        "galleries, and rows of them, that the key opens and that hold the person: at any byte of a"
+        " file, of any size of page, torn over two files",
+        "all of this in .zip, .tar, .gz, .bz2, .xz and zlib, in base64, in hexadecimal digits (SQL"
+        " dumps), and in UTF-16",
+    ]
     pieces = {piece for form in [*data, *sealed] for piece in _pieces(form)}
     off = 1 / int8_scale(plain.shape[1]) if rounded else 1e-5
     forms += [
