@@ -26,7 +26,7 @@ _LONGEST = 600.0  # seconds
 _DEEPEST = 4
 _PART = 1 << 20
 _BROKEN = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error)
-_PACKED: tuple[tuple[bytes, Callable[[IO[bytes]], IO[bytes]]], ...] = (
+_PACKED: tuple[tuple[bytes, Callable[[IO[bytes]], io.BufferedIOBase]], ...] = (
     (b"\x1f\x8b", lambda stream: gzip.GzipFile(fileobj=stream)),
     (b"BZh", bz2.BZ2File),
     (b"\xfd7zXZ\0", lzma.LZMAFile),
@@ -45,7 +45,8 @@ _CLOSED = (
     *((b"-----BEGIN PGP MESSAGE", "encrypted by PGP"), (b"\x8c\x0d\x04", "encrypted by PGP")),
 )
 _MEDIA = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"OggS", b"fLaC")  # of their own kind
-_LEAST_RANDOM, _RANDOM = 2048, 255 + 5 * 22.6  # bytes, chi-square of as many fair dice
+_LEAST_RANDOM, _LOOKED_AT = 2048, 1 << 22  # bytes
+_RANDOM = 255 + 5 * 22.6  # chi-square of fair dice with 256 sides
 
 Content = tuple[str, bytes]
 
@@ -54,7 +55,7 @@ Content = tuple[str, bytes]
 class Budget:
     """How much is unpacked, and how long that may take; `closed` are what nobody looked into."""
 
-    left: int = LARGEST
+    left: int = field(default_factory=lambda: LARGEST)
     until: float = field(default_factory=lambda: time.monotonic() + _LONGEST)
     closed: dict[str, str] = field(default_factory=dict)
 
@@ -73,9 +74,8 @@ def contents(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
 
 
 def _contents(name: str, data: bytes, budget: Budget, depth: int) -> Iterator[Content]:
-    budget.spend(len(data) if depth else 0)
     yield name, data
-    inner = chain(_unpacked(name, data, budget), _decoded(name, data))
+    inner = chain(_unpacked(name, data, budget), _decoded(name, data, budget))
     for label, part in inner:
         if depth == _DEEPEST:
             budget.closed[label] = "packed too deeply"
@@ -83,8 +83,10 @@ def _contents(name: str, data: bytes, budget: Budget, depth: int) -> Iterator[Co
         yield from _contents(label, part, budget, depth + 1)
 
 
-def _decoded(name: str, data: bytes) -> Iterator[Content]:
-    return ((f"{name} ({form})", part) for form, part in decoded(data))
+def _decoded(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
+    for form, part in decoded(data):
+        budget.spend(len(part))
+        yield f"{name} ({form})", part
 
 
 def _unpacked(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
@@ -131,15 +133,16 @@ def _zipped(name: str, stream: IO[bytes], budget: Budget) -> Iterator[Content]:
         _note(name, error, budget)
 
 
-def _read(name: str, opening: Callable[[], IO[bytes]], budget: Budget) -> Iterator[Content]:
+def _read(
+    name: str, opening: Callable[[], IO[bytes] | io.BufferedIOBase], budget: Budget
+) -> Iterator[Content]:
     """As much as can be unpacked; what cannot is noted."""
     parts = list[bytes]()
     try:
         with opening() as stream:
             while part := stream.read(_PART):
+                budget.spend(len(part))
                 parts.append(part)
-                if sum(map(len, parts)) > budget.left:
-                    break  # which is told where it is spent
     except (lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, *_BROKEN) as error:
         _note(name, error, budget)
     yield name, b"".join(parts)
@@ -155,7 +158,7 @@ class _Inflated(io.BytesIO):
     """A bare zlib stream, as far as the budget may need it."""
 
     def __init__(self, data: bytes) -> None:
-        super().__init__(zlib.decompressobj().decompress(data, LARGEST + 1))
+        super().__init__(zlib.decompressobj().decompress(data, LARGEST))
 
 
 def _is_zlib(data: bytes) -> bool:
@@ -176,7 +179,7 @@ def _require_open(name: str, data: bytes, budget: Budget) -> None:
     known = *_MEDIA, *(magic for magic, _ in _PACKED), b"PK\x03\x04"
     if data.startswith(known) or data[4:8] == b"ftyp" or len(data) < _LEAST_RANDOM:
         return
-    if _chi_square(data) < _RANDOM:
+    if _chi_square(data[:_LOOKED_AT]) < _RANDOM:
         budget.closed[name] = "it looks encrypted or compressed, and nobody can tell what it holds"
 
 

@@ -82,11 +82,12 @@ def _rows_of(raw: bytes, budget: Budget) -> Iterator[Row]:
 
 
 def _as_rows(row: tuple[object, ...]) -> Iterator[Row]:
-    numbers = [each for each in row if isinstance(each, int)][:2]
+    numbers = [each for each in row if isinstance(each, int)]
     for value in row:
         if isinstance(value, bytes) and numbers:
             yield (numbers[0], value)
-            yield from [(*numbers, value)] if len(numbers) == 2 else []
+            if len(numbers) > 1:
+                yield (numbers[0], numbers[1], value)
 
 
 def torn_rows(data: bytes) -> Iterator[Row]:
