@@ -261,7 +261,7 @@ class Gallery(Closing):
                 own = checked_rows(embeddings, seen.side.contract, seen.side.contract)
             proof, looked_for = proof_of(connection, seen, name, number, own)
             if number is not None:
-                state = ledger.erase(connection, seen.state, number, name)
+                state = ledger.erase(connection, seen.state, number)
                 count = {name: proof.templates}
                 state = ledger.notes.record(connection, state, "erase", count, [number])
                 self.mirror.put(connection, state)
