@@ -14,6 +14,7 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.closing import Closing
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
+from embedge.runtime.encoders.sessions import require_threads
 from embedge.runtime.gallery.enrolment import (
     checked_name,
     checked_names,
@@ -87,6 +88,7 @@ class Gallery(Closing):
     ) -> Self:
         """A new gallery, bound to the contract. Without a key it must be asked for explicitly."""
         require_search(search)
+        require_threads(threads)
         if key is None and not unencrypted:
             raise key_error(
                 path,
@@ -116,6 +118,7 @@ class Gallery(Closing):
         A writable opening first finishes an erasure that was interrupted.
         """
         require_search(search)
+        require_threads(threads)
         checked_key(key, path)
         return cls._ready(Mirror(Database(as_path(path), writable=writable), key, threads, search))
 
@@ -177,6 +180,10 @@ class Gallery(Closing):
         """The number of templates."""
         with self.look() as seen:
             return len(seen.index)
+
+    def __bool__(self) -> bool:
+        """A gallery of nobody is one too."""
+        return True
 
     def people(self) -> list[str]:
         with self._lock:
