@@ -42,6 +42,7 @@ _UNKNOWN = (
 _OWN_UNKNOWN = "floats as the encoder gave them, where rounding hides them: give the pictures"
 _MOST_GALLERIES = 100
 _MOST_LINKS = 40
+_AND = " and "
 _SEAM = 8192  # bytes of each of two neighbours: more than a person's row, or a header
 
 
@@ -192,7 +193,8 @@ class _Search:
                 self._look_into(path)
         for name, data in _seams(beside):
             with _noting(Path(name), self.unreadable):
-                self._tell(name, name, _held(partial(torn_rows, data), self))
+                if not set(name.split(_AND)) & set(self.copies):  # then it is told already
+                    self._tell(name, name, _held(partial(torn_rows, data), self))
 
     def _contents(self, path: Path, budget: Budget) -> Iterator[Content]:
         if path.stat().st_size > LARGEST:
@@ -263,7 +265,7 @@ def _seams(files: Sequence[Path]) -> Iterator[Content]:
             stream.seek(max(0, path.stat().st_size - _SEAM))
             end = stream.read(_SEAM)
             if tail and path.parent == before.parent:
-                yield f"{before} and {path.name}", tail + head
+                yield f"{before}{_AND}{path}", tail + head
                 end = (tail + end)[-_SEAM:] if len(end) < _SEAM else end
             tail, before = end, path
 
