@@ -71,7 +71,7 @@ def _compared(
 ) -> None:
     recipe = with_steps(folder, recipe, options.minutes_per_method)
     seeds, sliced = range(options.seeds), Contestant("th-kd, slice", "th-kd", _sliced(recipe))
-    with open_run(folder, recipe.to_json(), Progress(), update=False) as run:
+    with open_run(folder, recipe.to_json(), Progress(), update=True) as run:
         for count in range(1, len(methods) + 1):
             result = compare_methods(run, recipe, methods[:count], seeds)
             _keep(result, "compared")
@@ -100,7 +100,7 @@ def _long(folder: Path, recipe: Recipe, options: argparse.Namespace) -> None:
         Contestant(f"{name}, slice", name, recipe),
         Contestant(f"{name}, random start", name, _at_random(recipe)),
     ]
-    with open_run(folder, recipe.to_json(), Progress(), update=False) as run:
+    with open_run(folder, recipe.to_json(), Progress(), update=True) as run:
         result = compare_methods(run, recipe, both, [0])
     _keep(result, "long")
     _say(result, recipe)
@@ -111,17 +111,18 @@ def _say(result: dict[str, Any], recipe: Recipe) -> None:
     print(f"{table(result, fmr)}\n\n{verdict(result, fmr)}")
 
 
-def with_steps(folder: Path, recipe: Recipe, minutes: float | None) -> Recipe:
+def with_steps(folder: Path, recipe: Recipe, minutes: float | None, name: str = "") -> Recipe:
     """As many steps as take so long here; measured once, so that a resumed run has as many."""
     if minutes is None:
         return recipe
-    kept = folder.with_name(folder.name + ".steps.json")
+    kept = folder.with_name(f"{folder.name}{'.' * bool(name)}{name}.steps.json")
     if not kept.is_file():
-        with open_run(folder.with_name("pace"), recipe.to_json(), Progress(), update=True) as run:
+        with open_run(folder, recipe.to_json(), Progress(), update=True) as run:
             school, _ = school_of(run, recipe)
             pace = _pace(recipe, school)
-        write_json(kept, {"seconds_a_step": pace, "steps": round(60 * minutes / pace)})
-    return _changed(recipe, steps=int(json.loads(kept.read_text())["steps"]))
+        write_json(kept, {"seconds_a_step": pace})
+    pace = float(json.loads(kept.read_text())["seconds_a_step"])
+    return _changed(recipe, steps=round(60 * minutes / pace))
 
 
 def _pace(recipe: Recipe, school: School) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 from provenance import RESULTS
 from results_cifar10 import cifar10
 from results_evidence import evidence
+from results_unlabelled import unlabelled
 
 from embedge.files import write_text
 from embedge.pipeline.compare.comparison_table import legend, table, verdict
@@ -57,7 +58,7 @@ from a random start with four times the rate.
 
 
 def write_page() -> None:
-    parts = (_real(), _rendered(), cifar10(), _digits(), _bridges(), evidence())
+    parts = (_real(), unlabelled(), _rendered(), cifar10(), _digits(), _bridges(), evidence())
     sections = [HEAD, *filter(None, parts)]
     write_text(DOCS / "results.md", "\n".join(sections))
     print(f"written: {DOCS / 'results.md'}")

@@ -1,0 +1,127 @@
+"""The part of docs/results.md on learning without names: who, how fast, and how it went on."""
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from provenance import RESULTS
+
+from embedge.files import whole_file
+from embedge.pipeline.compare.comparison_table import table
+
+__all__ = ["unlabelled"]
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+NAME = "methods-unlabelled"
+
+HEAD = """## Faces without names
+
+The recipe `unlabelled`: `w600k_mbf.onnx` is asked for embeddings and nothing else, a MobileFaceNet
+of scale 1 begins at random and learns from `utk` and four fifths of LFW's development part, none of
+whom has a name. {people} other people are judged, {genuine:,} genuine and {impostor:,} impostor
+pairs. Steps were given so that a training takes {minutes:g} minutes of two cores with nothing else
+on them.
+
+"""
+
+LEVERS = """
+What a change of the recipe brings in {minutes:g} minutes of the same machine, each with as many
+steps as it takes in that time (`{command}`); points of cross-space TAR at {fmr}.
+
+| change | steps | cross-space | student alone | against the recipe |
+|---|---|---|---|---|
+"""
+
+
+def unlabelled() -> str | None:
+    found = _read(NAME)
+    if found is None:
+        return None
+    recipe, run = found["recipe"], _runs(found)[0]
+    judged = run["cross-space"]
+    head = HEAD.format(minutes=found["minutes"], **judged)
+    _plot(found, IMAGES / f"{NAME}.svg")
+    facts = found["provenance"]
+    made = f"`{facts['command']}`, {facts['date'][:10]}, {facts['cores']} cores ({facts['cpu']})."
+    fmrs = [table(found, fmr) for fmr in recipe["evaluate"]["fmrs"]]
+    parts = [*fmrs, _pace(found), *_others(found["others"]), made]
+    parts += [f"![Loss and distance against minutes](images/{NAME}.svg)"]
+    return head + "\n\n".join(parts) + "\n" + (_levers() or "")
+
+
+def _read(name: str) -> dict[str, Any] | None:
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def _runs(found: dict[str, Any]) -> list[dict[str, Any]]:
+    return [run for method in found["methods"].values() for run in method["runs"]]
+
+
+def _pace(found: dict[str, Any]) -> str:
+    rates = [f"{one['images_a_second']:.0f}" for one in found["trainings"]]
+    minutes = [f"{one['minutes']:.0f}" for one in found["trainings"]]
+    told = (
+        f"{found['recipe']['student']['train']['steps']:,} steps of"
+        f" {found['recipe']['student']['train']['batch']} pictures;"
+        f" {', '.join(minutes)} minutes of the clock, {', '.join(rates)} pictures a second,"
+        f" whatever else the machine did."
+    )
+    return textwrap.fill(told, 100)
+
+
+def _others(others: dict[str, Any]) -> list[str]:
+    return [f"Judged on all people of `{name}`:\n\n{_rows(one)}" for name, one in others.items()]
+
+
+def _rows(judged: dict[str, Any]) -> str:
+    fmrs = list(judged["teacher"]["tar"])
+    head = f"| | {' | '.join(f'FMR {fmr}' for fmr in fmrs)} |\n|---|{'---|' * len(fmrs)}"
+    lines = [_row("teacher alone", judged["teacher"]["tar"])]
+    for seed, one in enumerate(judged["students"]):
+        lines.append(_row(f"seed {seed}, cross-space", one["cross-space"]["tar"]))
+        lines.append(_row(f"seed {seed}, student alone", one["student"]["tar"]))
+    return "\n".join([head, *lines])
+
+
+def _row(name: str, tars: dict[str, float | None]) -> str:
+    cells = ["" if tar is None else f"{tar:.1%}" for tar in tars.values()]
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def _levers() -> str | None:
+    found = _read("levers")
+    if found is None:
+        return None
+    key = f"{found['fmr']:g}"
+    reference = found["levers"]["the recipe"]["cross-space"][key]
+    lines = []
+    for name, one in sorted(found["levers"].items(), key=lambda item: -item[1]["cross-space"][key]):
+        tar = one["cross-space"][key]
+        gain = "" if name == "the recipe" else f"{100 * (tar - reference):+.1f}"
+        lines.append(
+            f"| {name} | {one['steps']:,} | {tar:.1%} | {one['student'][key]:.1%} | {gain} |"
+        )
+    command = found["provenance"]["command"]
+    head = LEVERS.format(minutes=found["minutes"], command=command, fmr=f"FMR {key}")
+    return f"{head}{chr(10).join(lines)}\n"
+
+
+def _plot(found: dict[str, Any], path: Path) -> None:
+    """The distance to the teacher's embedding, of the pictures that are learnt from, by minutes."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    drawing = Figure(figsize=(7.2, 3.2), layout="constrained")
+    FigureCanvasSVG(drawing)
+    axes = drawing.add_subplot()
+    for seed, training in enumerate(found["trainings"]):
+        axes.plot(training["curve"]["minutes"], training["curve"]["cosine"], label=f"seed {seed}")
+    axes.set_xlabel("minutes")
+    axes.set_ylabel("cosine to the teacher, while learning")
+    axes.grid(linewidth=0.4, alpha=0.5)
+    drawing.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    with mpl.rc_context({"svg.hashsalt": "embedge"}), whole_file(path) as part:
+        drawing.savefig(part, format="svg", metadata={"Date": None})
