@@ -61,7 +61,7 @@ def checked_rows(
     )
 
 
-def _require_whole(embeddings: object) -> None:
+def _require_whole(embeddings: Embeddings) -> None:
     """Refuse what numpy would take a part of without a word."""
     if np.iscomplexobj(embeddings) or np.ma.is_masked(embeddings):
         raise TypeError
