@@ -225,17 +225,19 @@ class _Search:
 
         One that the key does not open is an OSError: who is in it cannot be read.
         """
+        found: dict[bytes, Ledger] = {}
         for raw in raws:
             try:
                 header = Header.from_bytes(raw, self.real)
-                if raw not in self.ledgers and len(self.ledgers) > _MOST_GALLERIES:
+                if len(found) >= _MOST_GALLERIES:
                     raise OSError(errno.E2BIG, "more galleries than can be tried")
                 key = self.ledger.key if header.sealed else None
-                self.ledgers.setdefault(raw, Ledger(header, key, self.real))
+                found[raw] = Ledger(header, key, self.real)
             except EmbedgeError as error:
                 if error.code == "E-KEY":
                     why = "a gallery that this key does not open"
                     raise OSError(errno.EACCES, why) from error
+        self.ledgers = {**found, **self.ledgers}
 
 
 def _folders_of(gallery: Path) -> list[Path]:
