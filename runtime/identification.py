@@ -113,7 +113,8 @@ def identify(
     `count` candidates are told, be it none; the decision does not depend on it. A `threshold` is
     taken instead of the artifact's own: for bridged templates the bridge's, proven for as low a
     rate, or a number by hand where that is stricter. `fmr` is the rate that was asked for, where
-    it is higher than what the threshold happens to be proven for; alone it picks one. `aligned` and `colour` are as in `FaceMatcher.embed`.
+    it is higher than what the threshold happens to be proven for; alone it picks one. `aligned`
+    and `colour` are as in `FaceMatcher.embed`.
     """
     face = matcher.reader.read(picture, aligned=aligned, colour=colour)
     row = matcher.embed_faces([face])

@@ -44,6 +44,7 @@ def checked_rows(
         raise EmbedgeError("E-SPACE", what, remedy="Give the contract of the bundle or encoder")
     require_same_space(gallery, contract)
     try:
+        _require_whole(embeddings)
         with np.errstate(over="ignore", invalid="ignore"):
             rows = np.atleast_2d(np.array(embeddings, np.float32))
             fits = rows.ndim == 2 and rows.shape[1] == gallery.dim
@@ -57,6 +58,12 @@ def checked_rows(
         f"expected embeddings (N, {gallery.dim}) of length one, got {got}",
         remedy="Give what FaceMatcher.embed returns",
     )
+
+
+def _require_whole(embeddings: Embeddings) -> None:
+    """Refuse what numpy would take a part of without a word."""
+    if np.iscomplexobj(embeddings) or np.ma.is_masked(embeddings):
+        raise TypeError
 
 
 def checked_names(people: str | Sequence[str], rows: int) -> list[str]:

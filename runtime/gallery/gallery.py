@@ -15,6 +15,7 @@ from embedge.printed import now_in_utc
 from embedge.runtime.closing import Closing
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
+from embedge.runtime.encoders.sessions import require_threads
 from embedge.runtime.gallery.copies.backup import backup
 from embedge.runtime.gallery.enrolment import (
     checked_name,
@@ -89,6 +90,7 @@ class Gallery(Closing):
         """A new gallery, bound to the contract. Without a key it must be asked for explicitly."""
         require_search(search)
         key = checked_key_or_none(key, path)
+        require_threads(threads)
         if key is None and not unencrypted:
             raise key_error(
                 path,
@@ -119,6 +121,7 @@ class Gallery(Closing):
         """
         require_search(search)
         key = checked_key_or_none(key, path)
+        require_threads(threads)
         return cls._ready(Mirror(Database(as_path(path), writable=writable), key, threads, search))
 
     @classmethod
@@ -179,6 +182,10 @@ class Gallery(Closing):
         """The number of templates."""
         with self.look() as seen:
             return len(seen.index)
+
+    def __bool__(self) -> bool:
+        """A gallery of nobody is one too."""
+        return True
 
     def people(self) -> list[str]:
         with self._lock:
@@ -263,7 +270,7 @@ class Gallery(Closing):
                 own = checked_rows(embeddings, seen.side.contract, seen.side.contract)
             proof, looked_for = proof_of(connection, seen, name, number, own)
             if number is not None:
-                state = ledger.erase(connection, seen.state, number, name)
+                state = ledger.erase(connection, seen.state, number)
                 count = {name: proof.templates}
                 state = ledger.notes.record(connection, state, "erase", count, [number])
                 self.mirror.put(connection, state)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.enrolment import checked_name, checked_rows
@@ -34,10 +35,11 @@ def replace_bridged(
     stay as they are until they are erased.
     """
     name = checked_name(person)
+    _require_judges(native, policy)
     with gallery.mirror.writing() as (connection, seen):
         name, number, crossing = seen.named(name), seen.number(name), seen.state.crossing
         side = seen.side
-        (row,) = checked_rows(embedding, contract, side.contract)
+        row = _one(checked_rows(embedding, contract, side.contract))
         if number is None or crossing is None or not crossing.marks:
             return False
         templates = seen.ledger.templates(connection, number)
@@ -63,6 +65,24 @@ def replace_bridged(
         gallery.mirror.put(connection, state)
     gallery.mirror.scrub()
     return True
+
+
+def _require_judges(native: Threshold, policy: Policy) -> None:
+    for what, given, kind in (("native", native, Threshold), ("policy", policy, Policy)):
+        if not isinstance(given, kind):
+            raise EmbedgeError(
+                "E-OPTION",
+                f"{what} is a {kind.__name__}, not {type(given).__name__}",
+                remedy="Give the matcher's threshold, and a policy such as NIST_800_63B",
+            )
+
+
+def _one(rows: Embeddings) -> Embeddings:
+    if len(rows) == 1:
+        row: Embeddings = rows[0]
+        return row
+    what = f"a visit is one embedding, not {len(rows)}"
+    raise EmbedgeError("E-EMBEDDING", what, remedy="Give the visit's own embedding alone")
 
 
 def _allowed(policy: Policy, *, native: bool, other_factor: bool) -> bool:

@@ -18,7 +18,7 @@ from embedge.runtime.gallery.keys import derived
 from embedge.runtime.gallery.migration.crossing import Counted
 from embedge.runtime.gallery.migration.side import Side
 from embedge.runtime.gallery.sealed.header import Header
-from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT, Notes, attempt_number
+from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT, Notes
 from embedge.runtime.gallery.sealed.sealing import (
     NONCE,
     NUMBERS,
@@ -273,12 +273,12 @@ class Ledger:
             rows=self.sum_of.changed(state.rows, tags),
         )
 
-    def erase(self, connection: Connection, state: State, person: int, name: str) -> State:
-        """SQLite overwrites what it deletes. Failed attempts under the name go too."""
+    def erase(self, connection: Connection, state: State, person: int) -> State:
+        """SQLite overwrites what it deletes. Failed attempts stay: they name nobody, and whoever
+        is enrolled again under the name has not waited yet."""
         templates, crossing = self.templates(connection, person), state.crossing
         gone = crossing.counted(templates) if crossing else Counted(len(templates))
         state = self.reseal(connection, state, self, lambda _: [], person)
-        state = self.notes.put(connection, state, ATTEMPTS, attempt_number(state, name), None)
         return state.next(
             templates=state.templates - gone.searched, crossing=crossing and crossing.without(gone)
         )

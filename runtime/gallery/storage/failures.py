@@ -1,6 +1,8 @@
 """What can go wrong with a gallery's file, each by its own name and with the truth about it."""
 
 import errno
+import os
+import resource
 import sqlite3
 from pathlib import Path
 
@@ -53,7 +55,13 @@ def not_a_gallery(path: Path) -> EmbedgeError:
 
 def as_path(path: object) -> Path:
     if isinstance(path, str | Path):
-        return Path(path)
+        path = Path(path)
+        try:
+            _ = path.is_absolute() or Path.cwd()
+        except OSError as error:
+            what, remedy = "the current folder is gone", "Change to one that is there"
+            raise missing(path, what, f"{remedy}, or give the whole path") from error
+        return path
     what = f"a file's name is text or a Path, not {type(path).__name__}"
     raise missing(Path(str(path)), what, "Give the gallery's file")
 
@@ -97,6 +105,21 @@ def database_error(error: Failure, path: Path, stands: str) -> EmbedgeError:
             return write_error(path, "the file or its file system is read-only", stands)
         case sqlite3.SQLITE_CANTOPEN:
             return write_error(path, "it or its journal cannot be opened", stands)
+        case sqlite3.SQLITE_IOERR if why := _not_the_disk(error, path):
+            return write_error(path, why, stands)
         case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_NOMEM:
             return disk_error(path, str(error.sqlite_errorname), stands)
     return damage(path, str(error))  # malformed pages, a row of another type, no such table
+
+
+def _not_the_disk(error: sqlite3.Error, path: Path) -> str:
+    """What else makes a writing fail, which SQLite does not tell apart."""
+    if error.sqlite_errorcode != sqlite3.SQLITE_IOERR_WRITE:
+        return ""
+    journal = f"{os.path.realpath(path)}-journal"
+    if os.path.lexists(journal) and not os.access(journal, os.W_OK):
+        return f"this user may not write its journal, {Path(journal).name}"
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if limit == resource.RLIM_INFINITY:
+        return ""
+    return f"no file may grow beyond {limit} bytes here (ulimit -f), or the disk failed"

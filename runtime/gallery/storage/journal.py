@@ -44,6 +44,7 @@ _FIRST, _USER_VERSION, _PROGRAM = (
 )  # of an SQLite file: its own header
 _LOGS = ("-wal", "-shm")
 _SUFFIXES = ("-journal", *_LOGS)
+_LONGEST_NAME = 255 - len("-journal")  # bytes
 
 
 def journal_of(path: Path) -> Path:
@@ -59,6 +60,14 @@ def require_plain_name(path: Path) -> None:
             " journal of a gallery",
             where=path,
             remedy="Choose another name",
+        )
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        raise EmbedgeError(
+            "E-GALLERY-NAME",
+            f"a gallery's or key's name has at most {_LONGEST_NAME} bytes: a longer one leaves no"
+            " room for its journal's",
+            where=path,
+            remedy="Choose a shorter name",
         )
 
 

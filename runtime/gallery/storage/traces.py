@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.search.int8 import int8_from_float, int8_scale
-from embedge.runtime.gallery.storage.raw import Raw
 
 __all__ = ["Traces", "traces_of"]
 
 _WINDOW = 16  # bytes: a template is found even where only a part of it survived
 _NUMBERS = 8  # neighbouring floats that must all be right
 _PLACES = 8  # in a template, where such neighbours are looked for
-_CHUNK = 1 << 22
 _OVERLAP = 1 << 10  # bytes: eight numbers as text, with the blanks between them
 _LOW_BITS = np.uint64((1 << 20) - 1)
 _FLOATS = ("<f4", ">f4", "<f8", ">f8")
@@ -52,16 +50,16 @@ class Traces:
             max(self.off, other.off),
         )
 
-    def hits(self, file: Raw) -> Iterator[str]:
-        """Every position of the file is looked at, whatever the alignment."""
+    def hits(self, name: str, parts: Iterable[bytes]) -> Iterator[str]:
+        """Every position is looked at, whatever the alignment, across the ends of parts too."""
         wanted = np.sort(np.frombuffer(b"".join(each[:8] for each in self.pieces), "<u8"))
         start, tail = 0, b""
-        while chunk := file.read(start, _CHUNK):
+        for chunk in parts:
             data = tail + chunk
             found = {at for at in _candidates(data, wanted) if self._is_piece(data, at)}
             found |= set(self._floats(data))
             found |= set(self._texts(data))
-            yield from (f"{file.path}: byte {start - len(tail) + at}" for at in sorted(found))
+            yield from (f"{name}: byte {start - len(tail) + at}" for at in sorted(found))
             start += len(chunk)
             tail = data[-_OVERLAP:]
 
@@ -104,7 +102,13 @@ def traces_of(
         forms += _names("the pictures' own embeddings")
         data += _encoded(own)
         plain = np.concatenate([plain, own])
-    forms.append("the sealed rows and the person's wrapped key")
+    forms += [
+        "the sealed rows and the person's wrapped key",
+        "galleries, and rows of them, that the key opens and that hold the person: at any byte of a"
+        " file, of any size of page, torn over two files",
+        "all of this in .zip, .tar, .gz, .bz2, .xz and zlib, in base64, in hexadecimal digits (SQL"
+        " dumps), and in UTF-16",
+    ]
     pieces = {piece for form in [*data, *sealed] for piece in _pieces(form)}
     off = 1 / int8_scale(plain.shape[1]) if rounded else 1e-5
     forms += [

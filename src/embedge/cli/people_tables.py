@@ -2,9 +2,11 @@
 
 import csv
 import io
+import os
 from pathlib import Path
 
 from embedge.errors import EmbedgeError
+from embedge.printed import printable
 from embedge.runtime.reading import read_bytes
 
 __all__ = ["people_of_csv", "people_of_folder"]
@@ -14,7 +16,10 @@ _LARGEST_TABLE = 64 << 20  # a million lines
 
 
 def people_of_folder(folder: Path) -> People:
-    """Each folder inside is a person, each file in it a picture; hidden ones are left out."""
+    """Each folder inside is a person, each file in it a picture; hidden ones are left out.
+
+    A link out of the folder is refused: its pictures are of somebody whom nobody put there.
+    """
     try:
         found = [
             (person.name, picture)
@@ -25,6 +30,11 @@ def people_of_folder(folder: Path) -> People:
         ]
     except OSError as error:
         raise _unreadable(folder, f"cannot be read: {error.strerror}") from error
+    inside = Path(os.path.realpath(folder))
+    for _, picture in found:
+        if not Path(os.path.realpath(picture)).is_relative_to(inside):
+            name = printable(picture.relative_to(folder))
+            raise _unreadable(folder, f"{name} is behind a link that leads out of it")
     return _some(found, folder, "no folder with pictures in it is inside")
 
 

@@ -74,7 +74,7 @@ def _lines(proof: "ErasureProof") -> list[str]:
         *(f"  for: {form}" for form in proof.forms),
         *(f"  found: {hit}" for hit in proof.found[:20]),
         *(f"  still opens and holds the person: {copy}" for copy in proof.copies),
-        *(f"  could not be read: {place}" for place in proof.unreadable),
+        *(f"  could not be looked into: {place}" for place in proof.unreadable),
         *(f"  cannot be known: {what}" for what in proof.unknown),
         "PROVEN" if proof.proven else "NOT PROVEN",
     ]

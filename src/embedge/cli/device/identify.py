@@ -60,6 +60,12 @@ def run(options: argparse.Namespace) -> int:
     from embedge.runtime.policy import NIST_800_63B
 
     require_count(options.top)
+    if options.confirmed is not None and not options.replace_bridged:
+        raise EmbedgeError(
+            "E-OPTION",
+            "--confirmed says who may replace a bridged template, and nothing is to be replaced",
+            remedy="Give --replace-bridged too, or leave --confirmed out",
+        )
     policy = NIST_800_63B if options.policy else None
     refused = 0
     writable = options.replace_bridged

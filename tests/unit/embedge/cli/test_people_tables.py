@@ -58,3 +58,19 @@ def test_only_a_file_of_bounded_size_is_a_table(
     for table, why in ((Path("/dev/null"), "a device"), (pipe, "a pipe"), (large, "more than 20")):
         with pytest.raises(EmbedgeError, match=f"E-PEOPLE.*{why}"):
             people_of_csv(table)
+
+
+@pytest.mark.parametrize("what", ["ann/2.png", "ben"])
+def test_a_link_out_of_the_folder_is_refused_and_one_within_is_not(
+    what: str, tmp_path: Path
+) -> None:
+    people, outside = tmp_path / "people", tmp_path / "outside"
+    (people / "ann").mkdir(parents=True)
+    outside.mkdir()
+    for picture in (people / "ann" / "1.png", outside / "1.png"):
+        picture.touch()
+    (people / "ann" / "3.png").symlink_to("1.png")
+    assert len(people_of_folder(people)) == 2
+    (people / what).symlink_to(outside / "1.png" if "/" in what else outside)
+    with pytest.raises(EmbedgeError, match=f"E-PEOPLE: .*{what}.* a link that leads out of it"):
+        people_of_folder(people)

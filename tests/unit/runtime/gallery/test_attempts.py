@@ -131,14 +131,56 @@ def rows_of(gallery: Gallery) -> int:
         return len(seen.ledger.notes.read(connection, seen.state, "attempt"))
 
 
-def test_other_names_reset_nobody_and_share_one_count(gallery):
+def test_no_answer_tells_who_is_enrolled(gallery):
+    """Whatever is asked before: the names of people get the answers that invented ones get."""
+    now = [1000.0]
+    guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
+
+    def told(name: str) -> str:
+        try:
+            guard.begin(name)
+        except EmbedgeError as error:
+            return str(error)
+        return "passed"
+
+    for number in range(6):
+        guard.begin(f"invented {number}")
+    for step in (0.0, 10.0, 30.0, 0.0, 3600.0, 90_000.0, 7.0):
+        now[0] += step
+        answers = {name: [told(name) for _ in range(4)] for name in ("ann", "zoe", "ben", "carl")}
+        assert len({tuple(answer) for answer in answers.values()}) == 1, answers
+    for name in ("ann", "zoe"):
+        guard.succeeded(name)
+    assert [told("ann") for _ in range(6)] == [told("zoe") for _ in range(6)]
+    spelled = "no\u200del"
+    gallery.enroll("noel", np.eye(16, dtype=np.float32)[3:4], CONTRACT)
+    for bare, joined in (("noel", spelled), ("mael", "ma\u200del")):
+        assert sum(passed(guard, each) for each in (bare, joined) * 4) == 5
+
+
+def test_other_names_reset_and_lock_nobody(gallery):
     guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: 0.0)
     tries = 0
     for turn in range(3):
         tries += sum(passed(guard, "ann") for _ in range(4))
-        assert sum(passed(guard, f"flood {turn} {each}") for each in range(40)) <= 5
+        assert all(passed(guard, f"flood {turn} {each}") for each in range(40))
     assert tries == 5
-    assert rows_of(gallery) == 2
+    assert sum(passed(guard, "ben") for _ in range(6)) == 5
+
+
+def test_what_all_names_fail_together_is_limited_alike(gallery, monkeypatch):
+    monkeypatch.setattr(attempts, "_AT_ONCE", 12)
+    monkeypatch.setattr(attempts, "_MOST", 12 + 3600)  # so that one a second runs off
+    now = [0.0]
+    guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
+    assert sum(passed(guard, f"flood {each}") for each in range(40)) == 12
+    for name in ("ann", "zoe"):
+        with pytest.raises(EmbedgeError, match=r"on whatever names.* in 1 seconds"):
+            guard.begin(name)
+    now[0] = 1.0
+    assert passed(guard, "ann")
+    assert not passed(guard, "ben")
+    guard.succeeded("ann")  # what succeeds counts for nobody
     assert passed(guard, "ben")
 
 
@@ -147,7 +189,6 @@ def test_what_is_remembered_is_bounded_and_what_still_counts_is_kept(gallery, mo
     hour, now = NIST_800_63B.longest_delay, [0.0]
     guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
     people = [f"p{each}" for each in range(3)]
-    gallery.enroll(people, np.eye(16, dtype=np.float32)[3:6], CONTRACT)
     for name in (*people, *people[:2]):
         guard.begin(name)
     now[0] = hour - 1
@@ -158,19 +199,34 @@ def test_what_is_remembered_is_bounded_and_what_still_counts_is_kept(gallery, mo
     with pytest.raises(EmbedgeError, match="E-ATTEMPTS: 3 others"):
         guard.begin("p2")
     guard.begin("p0")
-    assert rows_of(gallery) == 3
+    assert rows_of(gallery) == 3 + 1  # and the count of all
 
 
-def test_attempts_are_forgotten_with_the_person(gallery):
-    guard = AttemptGuard(gallery, NIST_800_63B)
+def test_attempts_outlive_the_person_until_their_time_is_over(gallery):
+    """Else whoever may enrol gets five more guesses; the row says nothing of whose it was."""
+    now = [1000.0]
+    guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
     for _ in range(5):
         guard.begin("ann")
     gallery.renew()
     assert not passed(guard, "ann")
     gallery.erase("ann")
-    assert rows_of(gallery) == 0
+    assert not passed(guard, "ann")
     gallery.enroll("ann", np.eye(1, 16, dtype=np.float32), CONTRACT)
-    assert passed(guard, "ann")
+    assert not passed(guard, "ann")
+    with gallery.mirror.reading() as (connection, seen):
+        told = str(seen.ledger.notes.read(connection, seen.state, "attempt"))
+    assert "ann" not in told
+    gallery.erase("ann")
+    now[0] += 5 * 86_400 + 1
+    guard.begin("ben")
+    assert rows_of(gallery) == 2  # ben's and the count of all
+
+
+@pytest.mark.parametrize("policy", [None, "nist-800-63b", 5])
+def test_a_guard_without_a_policy_is_refused_when_it_is_made(gallery, policy):
+    with pytest.raises(EmbedgeError, match="E-OPTION: the policy of a guard cannot be"):
+        AttemptGuard(gallery, policy)
 
 
 def test_a_row_that_was_removed_is_noticed(gallery):

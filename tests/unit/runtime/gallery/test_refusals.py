@@ -1,5 +1,11 @@
 """What a gallery does not take is refused by its code: keys, spaces, names, counts."""
 
+import os
+import resource
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 from gallery_rows import CONTRACT, DIM, KEY, create, unit
@@ -136,3 +142,105 @@ def test_what_is_no_count_is_refused_and_cosines_end_at_one(tmp_path):
                 gallery.identify(rows[0], CONTRACT, count=count)
         found = gallery.identify(rows, CONTRACT, count=1)
         assert max(best.cosine for (best,) in found) == 1.0
+
+
+@pytest.mark.parametrize("threads", [-5, 0, None, "2", 1.5])
+def test_a_number_of_threads_that_is_none_is_refused_before_anything_is_made(tmp_path, threads):
+    for opening in (Gallery.open, partial(Gallery.create, contract=CONTRACT)):
+        with pytest.raises(EmbedgeError, match="E-THREADS"):
+            opening(tmp_path / "g", key=KEY, threads=threads)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_gallery_of_nobody_is_one(tmp_path):
+    with create(tmp_path) as gallery:
+        assert gallery
+        assert len(gallery) == 0
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ["complex", "masked"])
+def test_embeddings_of_which_a_part_would_be_lost_are_refused(tmp_path, kind):
+    given = unit(1) + 5j if kind == "complex" else np.ma.masked_array(unit(1), mask=unit(1) > 0)
+    with create(tmp_path) as gallery:
+        with pytest.raises(EmbedgeError, match="E-EMBEDDING"):
+            gallery.enroll("ann", given, CONTRACT)
+        with pytest.raises(EmbedgeError, match="E-EMBEDDING"):
+            gallery.identify(given, CONTRACT)
+        gallery.enroll("ann", np.ma.masked_array(unit(1)), CONTRACT)  # nothing is masked
+
+
+@pytest.mark.parametrize("bytes_of_it", [248, 255])
+def test_a_name_too_long_for_a_journal_beside_it_leaves_nothing(tmp_path, bytes_of_it):
+    with pytest.raises(EmbedgeError, match=r"E-GALLERY-NAME: .*at most 247 bytes"):
+        Gallery.create(tmp_path / ("g" * bytes_of_it), CONTRACT, key=KEY)
+    assert not list(tmp_path.iterdir())
+    with Gallery.create(tmp_path / ("g" * 247), CONTRACT, key=KEY) as gallery:
+        gallery.enroll("ann", unit(1), CONTRACT)
+
+
+def test_a_relative_path_in_a_folder_that_is_gone(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for opening in (Gallery.open, partial(Gallery.create, contract=CONTRACT)):
+        with pytest.raises(EmbedgeError, match=r"E-GALLERY-MISSING: .*current folder is gone"):
+            opening("g", key=KEY)
+    with pytest.raises(EmbedgeError, match="current folder is gone"):
+        check("g", KEY)
+
+
+def _told_in_a_child(act: Callable[[], object]) -> str:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        said = "nothing"
+        try:
+            act()
+        except EmbedgeError as error:
+            said = str(error)
+        finally:
+            os.write(writing, said.encode())
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as stream:
+        said = stream.read().decode()
+    os.waitpid(child, 0)
+    return said
+
+
+def _enrolling(path: Path, count: int = 1) -> None:
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        gallery.enroll([f"p{each}" for each in range(count)], unit(7, count), CONTRACT)
+
+
+def test_a_limit_of_the_process_is_not_called_the_disks_failure(tmp_path):
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(1), CONTRACT)
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60 << 10, 60 << 10))
+        _enrolling(tmp_path / "people.gallery", 900)
+
+    told = _told_in_a_child(limited)
+    assert told.startswith("E-WRITE: cannot write the gallery: no file may grow beyond 61440 bytes")
+    assert "nothing was changed" in told
+
+
+def test_a_journal_that_this_user_may_not_write_is_named(tmp_path):
+    path = tmp_path / "people.gallery"
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(1), CONTRACT)
+    path.chmod(0o666)
+    Path(f"{path}-journal").chmod(0o444)
+    tmp_path.chmod(0o755)
+
+    def as_somebody_else() -> None:
+        if os.getuid() == 0:
+            os.setgroups([])
+            os.setuid(65534)
+        _enrolling(path)
+
+    told = _told_in_a_child(as_somebody_else)
+    assert "E-WRITE" in told
+    assert "this user may not write its journal, people.gallery-journal" in told

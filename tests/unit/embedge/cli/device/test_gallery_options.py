@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from embedge.cli import main
 from embedge.cli.device.gallery_options import (
     add_gallery_options,
     add_search_option,
@@ -39,3 +40,10 @@ def test_only_two_searches_are_known(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         parser.parse_args(["--search", "guess"])
     assert "invalid choice: 'guess'" in capsys.readouterr().err
+
+
+def test_confirmed_without_anything_to_replace_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["identify", "no.embedge", "no.gallery", "no.png", "--confirmed", "ann"]) == 2
+    assert "E-OPTION: --confirmed says who may replace" in capsys.readouterr().err

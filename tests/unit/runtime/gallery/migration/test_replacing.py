@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from two_galleries import NEW, OLD, bridge, carried, rows, threshold
 
+from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
 from embedge.runtime.gallery.mending import check
 from embedge.runtime.gallery.migration.going import forget, go_back, migrate
@@ -108,3 +109,17 @@ def test_uncertain_people_are_named(tmp_path):
         assert len(told.bridged) == 40
         gallery.enroll(wanted[0], rows(8, 1, NEW.dim), NEW)
         assert list(standing(gallery).enrol_again) == wanted[1:]
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [({"native": 0.5}, "E-OPTION"), ({"policy": None}, "E-OPTION"), ({"rows": 2}, "E-EMBEDDING")],
+)
+def test_what_cannot_judge_a_visit_is_refused(tmp_path, given, code):
+    with Gallery.create(tmp_path / "g", OLD, key=None, unencrypted=True) as gallery:
+        gallery.enroll("ann", rows(1, 1), OLD)
+        migrate(gallery, bridge(), NEW)
+        visit = rows(5, given.pop("rows", 1), NEW.dim)
+        judged = {"native": threshold(), **given}
+        with pytest.raises(EmbedgeError, match=code):
+            replace_bridged(gallery, "ann", visit, NEW, **judged)

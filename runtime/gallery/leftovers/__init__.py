@@ -1,0 +1,1 @@
+"""What other files may still hold of a gallery: packed, written as text, at any byte."""

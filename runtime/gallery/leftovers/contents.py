@@ -1,0 +1,190 @@
+"""What is in a file besides its own bytes: archives unpacked and text decoded, in memory."""
+
+import bz2
+import errno
+import gzip
+import io
+import lzma
+import tarfile
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from typing import IO
+
+import numpy as np
+
+from embedge.runtime.gallery.leftovers.written import decoded
+
+__all__ = ["LARGEST", "Budget", "Content", "contents"]
+
+LARGEST = 256 << 20  # bytes of a file, and of all that is unpacked
+_LONGEST = 600.0  # seconds
+_DEEPEST = 4
+_PART = 1 << 20
+_BROKEN = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error)
+_PACKED: tuple[tuple[bytes, Callable[[IO[bytes]], io.BufferedIOBase]], ...] = (
+    (b"\x1f\x8b", lambda stream: gzip.GzipFile(fileobj=stream)),
+    (b"BZh", bz2.BZ2File),
+    (b"\xfd7zXZ\0", lzma.LZMAFile),
+)
+_CLOSED = (
+    *((b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!", "a rar archive")),
+    *((b"\x28\xb5\x2f\xfd", "compressed by zstd"), (b"\x04\x22\x4d\x18", "compressed by lz4")),
+    *((b"LZIP", "compressed by lzip"), (b"\x1f\x9d", "compressed by compress")),
+    *(
+        (b"\x89LZO", "compressed by lzop"),
+        (b"hsqs", "a squashfs image"),
+        (b"MSCF", "a cab archive"),
+    ),
+    *((b"Salted__", "encrypted by openssl"), (b"LUKS\xba\xbe", "an encrypted disk")),
+    *((b"age-encryption.org", "encrypted by age"), (b"-----BEGIN AGE", "encrypted by age")),
+    *((b"-----BEGIN PGP MESSAGE", "encrypted by PGP"), (b"\x8c\x0d\x04", "encrypted by PGP")),
+)
+_MEDIA = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"OggS", b"fLaC")  # of their own kind
+_LEAST_RANDOM, _LOOKED_AT = 2048, 1 << 22  # bytes
+_RANDOM = 255 + 5 * 22.6  # chi-square of fair dice with 256 sides
+
+Content = tuple[str, bytes]
+
+
+@dataclass(slots=True)
+class Budget:
+    """How much is unpacked, and how long that may take; `closed` are what nobody looked into."""
+
+    left: int = field(default_factory=lambda: LARGEST)
+    until: float = field(default_factory=lambda: time.monotonic() + _LONGEST)
+    closed: dict[str, str] = field(default_factory=dict)
+
+    def spend(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise OSError(errno.E2BIG, f"more than {LARGEST >> 20} MiB to unpack: not looked into")
+        if time.monotonic() > self.until:
+            raise OSError(errno.ETIME, f"not looked into within {_LONGEST:.0f} seconds")
+
+
+def contents(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
+    """The bytes themselves, then whatever is packed in them or written as text, however deep."""
+    _require_open(name, data, budget)
+    yield from _contents(name, data, budget, 0)
+
+
+def _contents(name: str, data: bytes, budget: Budget, depth: int) -> Iterator[Content]:
+    yield name, data
+    inner = chain(_unpacked(name, data, budget), _decoded(name, data, budget))
+    for label, part in inner:
+        if depth == _DEEPEST:
+            budget.closed[label] = "packed too deeply"
+            return
+        yield from _contents(label, part, budget, depth + 1)
+
+
+def _decoded(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
+    for form, part in decoded(data):
+        budget.spend(len(part))
+        yield f"{name} ({form})", part
+
+
+def _unpacked(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
+    for label, part in _members(name, data, budget):
+        _require_open(label, part, budget)
+        yield label, part
+
+
+def _members(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
+    stream = io.BytesIO(data)
+    if data[257:262] == b"ustar":
+        yield from _tarred(name, stream, budget)
+    elif data.startswith(b"PK\x03\x04") or zipfile.is_zipfile(io.BytesIO(data)):
+        yield from _zipped(name, stream, budget)
+    elif _is_zlib(data):
+        yield from _read(f"{name} (zlib)", partial(_Inflated, data), budget)
+    for magic, opening in _PACKED:
+        if data.startswith(magic):
+            yield from _read(f"{name} (unpacked)", partial(opening, stream), budget)
+
+
+def _tarred(name: str, stream: IO[bytes], budget: Budget) -> Iterator[Content]:
+    try:
+        with tarfile.open(fileobj=stream, mode="r:") as archive:
+            for member in archive:
+                if member.isreg():
+                    opening = partial(_extracted, archive, member)
+                    yield from _read(f"{name} ({member.name})", opening, budget)
+    except (tarfile.TarError, *_BROKEN) as error:
+        _note(f"{name}", error, budget)
+
+
+def _extracted(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    return archive.extractfile(member) or io.BytesIO()
+
+
+def _zipped(name: str, stream: IO[bytes], budget: Budget) -> Iterator[Content]:
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            for member in archive.infolist():
+                label = f"{name} ({member.filename})"
+                yield from _read(label, partial(archive.open, member), budget)
+    except (zipfile.BadZipFile, *_BROKEN) as error:
+        _note(name, error, budget)
+
+
+def _read(
+    name: str, opening: Callable[[], IO[bytes] | io.BufferedIOBase], budget: Budget
+) -> Iterator[Content]:
+    """As much as can be unpacked; what cannot is noted."""
+    parts = list[bytes]()
+    try:
+        with opening() as stream:
+            while part := stream.read(_PART):
+                budget.spend(len(part))
+                parts.append(part)
+    except (lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, *_BROKEN) as error:
+        _note(name, error, budget)
+    yield name, b"".join(parts)
+
+
+def _note(name: str, error: Exception, budget: Budget) -> None:
+    if isinstance(error, OSError) and error.errno in (errno.E2BIG, errno.ETIME):
+        raise error  # the budget's own
+    budget.closed[name] = f"packed, and could not be unpacked ({error})"
+
+
+class _Inflated(io.BytesIO):
+    """A bare zlib stream, as far as the budget may need it."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(zlib.decompressobj().decompress(data, LARGEST))
+
+
+def _is_zlib(data: bytes) -> bool:
+    if len(data) < 8 or data[0] & 0x8F != 8 or int.from_bytes(data[:2], "big") % 31:
+        return False
+    try:
+        return bool(zlib.decompressobj().decompress(data[:_PART], 64))
+    except zlib.error:
+        return False
+
+
+def _require_open(name: str, data: bytes, budget: Budget) -> None:
+    """Note what looks like nothing that can be read here."""
+    for magic, what in _CLOSED:
+        if data.startswith(magic):
+            budget.closed[name] = what
+            return
+    known = *_MEDIA, *(magic for magic, _ in _PACKED), b"PK\x03\x04"
+    if data.startswith(known) or data[4:8] == b"ftyp" or len(data) < _LEAST_RANDOM:
+        return
+    if _chi_square(data[:_LOOKED_AT]) < _RANDOM:
+        budget.closed[name] = "it looks encrypted or compressed, and nobody can tell what it holds"
+
+
+def _chi_square(data: bytes) -> float:
+    """Of bytes that are all as frequent it is 255, give or take 23."""
+    fair = len(data) / 256
+    counts = np.bincount(np.frombuffer(data, np.uint8), minlength=256)
+    return float(((counts - fair) ** 2).sum() / fair)

@@ -1,0 +1,217 @@
+"""What a proof of erasure looks into: backups in every ordinary form, and what it cannot open."""
+
+import base64
+import bz2
+import gzip
+import io
+import lzma
+import os
+import sqlite3
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from gallery_rows import CONTRACT, KEY, create, unit
+
+from embedge.runtime import Gallery
+from embedge.runtime.gallery.leftovers import contents as leftovers
+
+
+def _zipped(how: int, name: str = "g") -> Callable[[bytes], bytes]:
+    def form(data: bytes) -> bytes:
+        with zipfile.ZipFile(stream := io.BytesIO(), "w", how) as archive:
+            archive.writestr(name, data)
+        return stream.getvalue()
+
+    return form
+
+
+def _tarred(data: bytes) -> bytes:
+    with tarfile.open(fileobj=(stream := io.BytesIO()), mode="w") as archive:
+        (member := tarfile.TarInfo("g")).size = len(data)
+        archive.addfile(member, io.BytesIO(data))
+    return stream.getvalue()
+
+
+def _database(data: bytes) -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.deserialize(data)
+    return connection
+
+
+def _vacuumed(page: int) -> Callable[[bytes], bytes]:
+    def form(data: bytes) -> bytes:
+        connection = _database(data)
+        connection.execute("CREATE TABLE more (value)")  # of another program
+        connection.executescript(f"PRAGMA page_size={page}; VACUUM INTO '/dev/shm/{os.getpid()}'")
+        copy = Path(f"/dev/shm/{os.getpid()}")
+        found = copy.read_bytes()
+        copy.unlink()
+        return found
+
+    return form
+
+
+def _dumped(data: bytes) -> bytes:
+    return "\n".join(_database(data).iterdump()).encode()
+
+
+def _as_csv(data: bytes) -> bytes:
+    connection = _database(data)
+    people = connection.execute("SELECT id, hex(sealed) FROM person").fetchall()
+    (header,) = connection.execute("SELECT hex(value) FROM header").fetchone()
+    lines = [f"1,{header}", *(f"{number},{sealed}" for number, sealed in people)]
+    return "\n".join(lines).encode()
+
+
+FORMS: dict[str, Callable[[bytes], bytes]] = {
+    "at an odd offset": lambda data: b"x" + data,
+    **{f"zip, stored, {n}": _zipped(zipfile.ZIP_STORED, "g" * n) for n in range(1, 5)},
+    "zip, deflated": _zipped(zipfile.ZIP_DEFLATED),
+    "tar": _tarred,
+    "tar.gz": lambda data: gzip.compress(_tarred(data)),
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zlib": zlib.compress,
+    **{f"pages of {size}": _vacuumed(size) for size in (512, 1024, 8192, 65536)},
+    "SQL dump": _dumped,
+    "SQL dump in UTF-16": lambda data: _dumped(data).decode().encode("utf-16"),
+    "SQL dump, packed": lambda data: gzip.compress(_dumped(data)),
+    "CSV of hexadecimal": _as_csv,
+    "base64": base64.b64encode,
+    "base64 in a mail": lambda data: b"Content: base64\n\n" + base64.encodebytes(data),
+    "hexadecimal": lambda data: data.hex().encode(),
+    "hexadecimal in lines": lambda data: data.hex("\n", 30).encode(),
+    "without its beginning": lambda data: data[1001:],
+}
+
+
+@pytest.mark.parametrize("renewed", [False, True], ids=["same epoch", "before a renewal"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_backup_is_found_in_whatever_form(tmp_path, form, renewed):
+    with create(tmp_path) as gallery:
+        gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
+        backup = tmp_path / "backup"
+        backup.write_bytes(FORMS[form]((tmp_path / "people.gallery").read_bytes()))
+        if renewed:
+            gallery.renew()
+        proof = gallery.erase("ann", prove=True)
+        assert not proof.proven
+        assert proof.copies == (str(backup),)
+        assert not proof.unreadable
+        backup.unlink()
+        assert gallery.erase("ben", prove=True).proven
+
+
+@pytest.mark.parametrize("size", [300, 3000, 4096])
+def test_pieces_of_a_backup_are_found(tmp_path, size):
+    with create(tmp_path) as gallery:
+        gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
+        data = (tmp_path / "people.gallery").read_bytes()
+        for start in range(0, len(data), size):
+            (tmp_path / f"x{start:08d}").write_bytes(data[start : start + size])
+        gallery.renew()
+        proof = gallery.erase("ann", prove=True)
+        assert proof.copies
+        assert all("/x0" in copy for copy in proof.copies)
+        assert not proof.proven
+
+
+def test_a_template_under_another_name_is_found_in_an_archive(tmp_path):
+    with create(tmp_path) as gallery:
+        gallery.enroll("anna", unit(9), CONTRACT)
+        copy = _vacuumed(1024)((tmp_path / "people.gallery").read_bytes())
+        gallery.enroll("ann", unit(9), CONTRACT)
+        gallery.erase("anna")
+        gallery.renew()
+        (tmp_path / "a.zip").write_bytes(_zipped(zipfile.ZIP_DEFLATED, "old")(copy))
+        proof = gallery.erase("ann", prove=True)
+    hit = f"{tmp_path / 'a.zip'} (old): a template of theirs under the name 'anna'"
+    assert proof.found == (hit,)
+
+
+def test_the_folder_of_a_link_is_searched_too(tmp_path):
+    for folder in ("real", "link", "further"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "link" / "g").symlink_to("../real/people.gallery")
+    (tmp_path / "further" / "g").symlink_to("../link/g")
+    with create(tmp_path / "real") as gallery:
+        gallery.enroll(["ann", "ben", "cem"], unit(9, 3), CONTRACT)
+    data = (tmp_path / "real" / "people.gallery").read_bytes()
+    with Gallery.open(tmp_path / "further" / "g", key=KEY, writable=True) as gallery:
+        for name, folder in (("ann", "link"), ("ben", "further")):
+            backup = tmp_path / folder / "g.bak"
+            backup.write_bytes(data)
+            proof = gallery.erase(name, prove=True)
+            assert proof.copies == (str(backup),)
+            backup.unlink()
+        proof = gallery.erase("cem", prove=True)
+        assert proof.proven
+        assert proof.files == (str(tmp_path / "real" / "people.gallery"),)
+
+
+def _locked(data: bytes) -> bytes:
+    """A zip whose entry says that it is encrypted."""
+    packed = bytearray(_zipped(zipfile.ZIP_STORED)(data))
+    packed[6] |= 1
+    packed[packed.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(packed)
+
+
+CLOSED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "7z": (lambda _: b"7z\xbc\xaf\x27\x1c" + bytes(99), "a 7z archive"),
+    "PGP": (lambda _: b"-----BEGIN PGP MESSAGE-----\n\nhQ", "encrypted by PGP"),
+    "openssl": (lambda _: b"Salted__" + bytes(99), "encrypted by openssl"),
+    "nothing known": (lambda _: os.urandom(50_000), "looks encrypted or compressed"),
+    "a locked zip": (_locked, "could not be unpacked"),
+    "half of a .gz": (lambda data: gzip.compress(data)[:-999], "could not be unpacked"),
+    "7z in a tar": (lambda _: _tarred(b"7z\xbc\xaf\x27\x1c" + bytes(99)), "a 7z archive"),
+    "too deep": (lambda _: _deep(b"nothing"), "packed too deeply"),
+}
+
+
+def _deep(data: bytes) -> bytes:
+    for _ in range(6):
+        data = gzip.compress(data)
+    return data
+
+
+@pytest.mark.parametrize("kind", CLOSED)
+def test_what_cannot_be_looked_into_is_named_and_no_proof(tmp_path, kind):
+    form, why = CLOSED[kind]
+    with create(tmp_path) as gallery:
+        gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
+        data = (tmp_path / "people.gallery").read_bytes() * 2
+        gallery.renew()
+        (tmp_path / "closed").write_bytes(form(data))
+        proof = gallery.erase("ann", prove=True)
+        assert not proof.proven
+        assert any(f"{tmp_path / 'closed'}" in told and why in told for told in proof.unreadable)
+
+
+def test_a_small_file_that_unpacks_to_a_large_one_is_no_proof(tmp_path, monkeypatch):
+    monkeypatch.setattr(leftovers, "LARGEST", 3 << 20)
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        (tmp_path / "bomb.gz").write_bytes(gzip.compress(bytes(9 << 20)))
+        proof = gallery.erase("ann", prove=True)
+    told = f"{tmp_path / 'bomb.gz'}: more than 3 MiB to unpack: not looked into"
+    assert proof.unreadable == (told,)
+
+
+@pytest.mark.parametrize("name", ["model.npy", "list.csv", "digits.txt", "note.txt", "photo.png"])
+def test_ordinary_files_beside_it_are_no_obstacle(tmp_path, name):
+    kinds = {
+        "model.npy": unit(3, 500).tobytes(),
+        "list.csv": "\n".join(f"{n},{n * 7919},p{n}" for n in range(3000)).encode(),
+        "digits.txt": os.urandom(3000).hex().encode(),
+        "note.txt": b"Keep this folder. " * 500,
+        "photo.png": b"\x89PNG\r\n\x1a\n" + os.urandom(9000),
+    }
+    with create(tmp_path) as gallery:
+        gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
+        (tmp_path / name).write_bytes(kinds[name])
+        assert gallery.erase("ann", prove=True).proven
