@@ -61,13 +61,13 @@ def _runs(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _pace(found: dict[str, Any]) -> str:
-    rates = [f"{one['images_a_second']:.0f}" for one in found["trainings"]]
+    train, pace = found["recipe"]["student"]["train"], found["pace"]["seconds_a_step"]
     minutes = [f"{one['minutes']:.0f}" for one in found["trainings"]]
     told = (
-        f"{found['recipe']['student']['train']['steps']:,} steps of"
-        f" {found['recipe']['student']['train']['batch']} pictures;"
-        f" {', '.join(minutes)} minutes of the clock, {', '.join(rates)} pictures a second,"
-        f" whatever else the machine did."
+        f"{train['steps']:,} steps of {train['batch']} pictures, {1000 * pace:.0f} ms each"
+        f" ({train['batch'] / pace:.0f} pictures a second) when that was measured. By the clock they"
+        f" took {' and '.join(minutes)} minutes, whatever else the machine did, from where a stopped"
+        " training went on."
     )
     return textwrap.fill(told, 100)
 
@@ -119,8 +119,11 @@ def _plot(found: dict[str, Any], path: Path) -> None:
     FigureCanvasSVG(drawing)
     axes = drawing.add_subplot()
     for seed, training in enumerate(found["trainings"]):
-        axes.plot(training["curve"]["minutes"], training["curve"]["cosine"], label=f"seed {seed}")
-    axes.set_xlabel("minutes")
+        minutes = [
+            step * found["pace"]["seconds_a_step"] / 60 for step in training["curve"]["step"]
+        ]
+        axes.plot(minutes, training["curve"]["cosine"], label=f"seed {seed}")
+    axes.set_xlabel("minutes of two cores, by the measured pace")
     axes.set_ylabel("cosine to the teacher, while learning")
     axes.grid(linewidth=0.4, alpha=0.5)
     drawing.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
