@@ -65,9 +65,9 @@ def _pace(found: dict[str, Any]) -> str:
     minutes = [f"{one['minutes']:.0f}" for one in found["trainings"]]
     told = (
         f"{train['steps']:,} steps of {train['batch']} pictures, {1000 * pace:.0f} ms each"
-        f" ({train['batch'] / pace:.0f} pictures a second) when that was measured. By the clock they"
-        f" took {' and '.join(minutes)} minutes, whatever else the machine did, from where a stopped"
-        " training went on."
+        f" ({train['batch'] / pace:.0f} pictures a second) when that was measured. By the clock"
+        f" they took {' and '.join(minutes)} minutes, whatever else the machine did, from where a"
+        " stopped training went on."
     )
     return textwrap.fill(told, 100)
 
