@@ -210,12 +210,13 @@ def _asked(report: Report, figures: set[Figure]) -> Iterator[tuple[str, Figure, 
     """Gates by name, figure, artifact and comparison, where others of their kind were asked."""
     tested = report.evaluation.tested if report.evaluation else ()
     alone = {one.gallery for one in report.comparisons if one.gallery == one.probe}
-    if figures & (set(_PROOF) - {"eer"}) or ("eer" in figures and not tested):
+    of_run = bool(figures & (set(_PROOF) - {"eer"})) or ("eer" in figures and not tested)
+    if of_run:
         for figure, name in _PROOF.items():
             yield name, figure, "", None
         for side in sorted(filter(_narrower, alone)):
             yield f"{side.artifact} accuracy", "tar-lost", str(side.artifact), None
-    if "faults" in figures or ("eer" in figures and tested):
+    if "faults" in figures or ("eer" in figures and not of_run):
         yield "faults: the data", "faults", "", None
         for one in tested:
             key = Key(one.side, one.side)
