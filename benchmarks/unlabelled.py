@@ -58,7 +58,7 @@ def main() -> None:
     began = time.monotonic()
     with open_run(options.out / "students", recipe.to_json(), Progress(), update=True) as run:
         result = compare_methods(run, recipe, [recipe.distill.method], range(options.seeds))
-        trained = _trainings(options.out / "students", recipe)
+        trained = _trainings(options.out / "students")
         others = {one.name: _on_others(run, recipe, one, options.seeds) for one in options.judge}
     print(table(result, recipe.evaluate.gate_fmr))
     print(json.dumps(others, indent=1) if others else "")
@@ -67,6 +67,7 @@ def main() -> None:
     teacher["file"] = Path(teacher["file"]).name
     told = {"minutes": options.minutes, "pictures_of_utk": options.pictures or "all"}
     told |= {"kernels": prepared(), "trainings": trained, "wall_s": time.monotonic() - began}
+    told |= {"pace": json.loads((options.out / "students.steps.json").read_text())}
     told |= {"others": others}
     write_result("methods-unlabelled", {"provenance": facts, **told, **result})
 
@@ -117,22 +118,19 @@ def _on_others(run: Run, recipe: Recipe, folder: Path, seeds: int) -> dict[str, 
     return found
 
 
-def _trainings(folder: Path, recipe: Recipe) -> list[dict[str, Any]]:
-    """Minutes and pictures a second of every student that this folder holds."""
-    pictures = recipe.student.train.steps * recipe.student.train.batch
+def _trainings(folder: Path) -> list[dict[str, Any]]:
+    """Minutes of every student that this folder holds, from where the last call went on."""
     found = []
     for path in sorted(folder.glob("stages/student-*/stage.json")):
         stage = json.loads(path.read_text())
         seconds, curves = float(stage["seconds"]), stage["facts"]["curves"]
         each = max(1, len(curves["step"]) // _POINTS)
-        pace = seconds / 60 / recipe.student.train.steps
         curve = {
-            "minutes": [round(pace * step, 2) for step in curves["step"][::each]],
+            "step": curves["step"][::each],
             # two rows of length one are 2 - 2 cos apart
             "cosine": [round(1 - gap / 2, 4) for gap in curves["distance"][::each]],
         }
-        rate = pictures / seconds
-        found.append({"minutes": seconds / 60, "images_a_second": rate, "curve": curve})
+        found.append({"minutes": seconds / 60, "curve": curve})
     return found
 
 
