@@ -19,8 +19,8 @@ HEAD = """## Faces without names
 
 The recipe `unlabelled`: `w600k_mbf.onnx` is asked for embeddings and nothing else, a MobileFaceNet
 of scale 1 begins at random and learns from `utk` and four fifths of LFW's development part, none of
-whom has a name. {people} other people are judged, {genuine:,} genuine and {impostor:,} impostor
-pairs. Steps were given so that a training takes {minutes:g} minutes of two cores with nothing else
+whom has a name. {held_out} other people are judged, {people} of them on several pictures: {genuine:,}
+genuine and {impostor:,} impostor pairs. Steps were given so that a training takes {minutes:g} minutes of two cores with nothing else
 on them.
 
 """
@@ -40,7 +40,7 @@ def unlabelled(docs: Path) -> str | None:
         return None
     recipe, run = found["recipe"], _runs(found)[0]
     judged = run["cross-space"]
-    head = HEAD.format(minutes=found["minutes"], **judged)
+    head = HEAD.format(minutes=found["minutes"], held_out=recipe["data"]["held_out"], **judged)
     _plot(found, docs / "images" / f"{NAME}.svg")
     facts = found["provenance"]
     made = f"`{facts['command']}`, {facts['date'][:10]}, {facts['cores']} cores ({facts['cpu']})."
