@@ -47,7 +47,7 @@ def unlabelled(docs: Path) -> str | None:
     result = MethodsComparison.from_json(found)
     fmrs = [table(result, fmr) for fmr in recipe["evaluate"]["fmrs"]]
     parts = [*fmrs, _pace(found), *_others(found["others"]), made]
-    parts += [f"![Loss and distance against minutes](images/{NAME}.svg)"]
+    parts += [f"![Cosine to the teacher against minutes](images/{NAME}.svg)"]
     return head + "\n\n".join(parts) + "\n" + (_levers() or "")
 
 
@@ -124,7 +124,7 @@ def _plot(found: dict[str, Any], path: Path) -> None:
         ]
         axes.plot(minutes, training["curve"]["cosine"], label=f"seed {seed}")
     axes.set_xlabel("minutes of two cores, by the measured pace")
-    axes.set_ylabel("cosine to the teacher, while learning")
+    axes.set_ylabel("cosine while learning")
     axes.grid(linewidth=0.4, alpha=0.5)
     drawing.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     with mpl.rc_context({"svg.hashsalt": "embedge"}), whole_file(path) as part:
