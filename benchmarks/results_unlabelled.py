@@ -21,8 +21,8 @@ The recipe `unlabelled`: `w600k_mbf.onnx` is asked for embeddings and nothing el
 of scale 1 begins at random and learns from `utk` and four fifths of LFW's development part, none of
 whom has a name. {held_out} other people are judged, {people} of them on several pictures:
 {genuine:,} genuine and {impostor:,} impostor pairs. Steps were given so that a training takes
-{minutes:g} minutes of two cores with nothing else on them; asking the teacher about every picture and its
-mirror image comes before that.
+{minutes:g} minutes of two cores with nothing else on them; asking the teacher about every
+picture and its mirror image comes before that.
 
 """
 
