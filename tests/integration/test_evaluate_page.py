@@ -262,10 +262,12 @@ def test_other_people_are_claimed_only_where_pictures_were_compared(place: Path)
     all_pairs("--eer-at-most", "1", model="told.embedge")
     assert "fixed beforehand, on other people; the pictures of both were compared" in page()
     path = Path("report/report.json")
-    text = path.read_text().replace("pictures that set its threshold were looked for", "")
-    path.write_text(text)
+    value = json.loads(path.read_text())
+    for gate in value["verdict"]["gates"]:
+        looked = gate["measures"].get("checked", [])
+        gate["measures"]["checked"] = [one for one in looked if one != "threshold"]
     with pytest.raises(EmbedgeError, match="and nothing was compared"):
-        report_from_bytes(path.read_bytes())
+        report_from_bytes(json.dumps(value).encode())
 
 
 @pytest.mark.parametrize("name", ["accuracy: known", "faults: the data"])
