@@ -79,6 +79,8 @@ def network_from_onnx(path: Path) -> GraphNetwork:
         for place, node in enumerate(nodes)
     ]
     constants = {name: _tensor(value) for name, value in arrays.items() if name in users}
+    for slope in {node.input[1] for node in nodes if node.op_type == "PRelu"} & constants.keys():
+        constants[slope] = constants[slope].flatten()  # converters want it as torch keeps it
     return GraphNetwork(steps, constants, inputs[0], graph.output[0].name).eval()
 
 
@@ -133,7 +135,7 @@ def _norm(
 
 
 def _prelu(image: Tensor, slope: Tensor) -> Tensor:
-    return functional.prelu(image, slope.flatten())
+    return functional.prelu(image, slope if slope.dim() == 1 else slope.flatten())
 
 
 def _gemm(left: Tensor, right: Tensor, bias: Tensor | None = None, **attributes: Any) -> Tensor:

@@ -70,11 +70,11 @@ def test_weights_that_were_changed_are_noticed(tmp_path: Path) -> None:
 
 
 def test_an_operator_that_cannot_be_checked_is_named(tmp_path: Path) -> None:
-    class Odd(nn.Module):
+    class Odd(nn.Conv2d):
         def forward(self, image: torch.Tensor) -> torch.Tensor:
-            return torch.erf(image).mean((2, 3))
+            return torch.erf(super().forward(image)).mean((2, 3))
 
-    contract = EmbeddingContract("s", "m", 3)
-    package = written(coreml_from_network(Odd().eval(), contract, half=False), tmp_path)
+    contract = EmbeddingContract("s", "m", 16)
+    package = written(coreml_from_network(Odd(3, 16, 3).eval(), contract, half=False), tmp_path)
     with pytest.raises(EmbedgeError, match=r"E-TARGET.*erf"):
         coreml_answers(package, TENSOR)
