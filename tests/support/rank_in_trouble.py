@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from safetensors.torch import save_file
 from torch.nn.functional import normalize
+from torch.nn.parallel import DistributedDataParallel
 
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
@@ -54,6 +56,27 @@ class Read(Batches):
         with (OUT / f"decoded-{ranks.rank()}.txt").open("a") as file:
             print(step, *batch.index.tolist(), file=file)
         return batch
+
+
+def in_order(_: None, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
+    """The mean of all ranks' gradients, added up from the first rank to the last.
+
+    A ring adds each place in another order, and where a gradient lies changes after the first step
+    of a process: from three ranks on a resumed training would round otherwise.
+    """
+    mine = bucket.buffer()
+    everybody = [torch.empty_like(mine) for _ in range(ranks.world())]
+    dist.all_gather(everybody, mine)
+    done = torch.futures.Future[torch.Tensor]()
+    done.set_result(torch.stack(everybody).cumsum(0)[-1] / ranks.world())
+    return done
+
+
+def wrapped(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+    made = spread(module, device)
+    if isinstance(made, DistributedDataParallel):
+        made.register_comm_hook(None, in_order)
+    return made
 
 
 def unasked(*_: object) -> None:
@@ -98,7 +121,8 @@ def main() -> None:
 
 if __name__ == "__main__":
     rates = iter(RATES)
-    written = checkpoint.HeldState.write
+    written, spread = checkpoint.HeldState.write, ranks.wrapped
+    ranks.wrapped = wrapped
     synced_norm.all_reduce = unasked
     if WHAT == "disk":
         checkpoint.HeldState.write = full_disk

@@ -22,7 +22,8 @@ def trained(what: str, out: Path, many: int) -> subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         timeout=SECONDS,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # our kernels add up about a norm's running mean, and each rank has its own until a resume
+        env={**os.environ, "OMP_NUM_THREADS": "1", "EMBEDGE_KERNELS": "0"},
     )
 
 
@@ -55,11 +56,8 @@ def test_they_stop_early_together_and_read_each_picture_once_an_epoch(
 
 @pytest.mark.slow
 def test_whatever_befalls_one_of_them_the_end_is_the_same(
-    whole: Path, many: int, tmp_path: Path, request: pytest.FixtureRequest
+    whole: Path, many: int, tmp_path: Path
 ) -> None:
-    if many == 4:
-        why = "four ranks end 2e-5 and more from those never stopped; the cause is not found"
-        request.applymarker(pytest.mark.xfail(reason=why, strict=True))
     said = {
         "loader": "E-DATA-CORRUPT: the second cannot read",
         "killed": "SIGTERM",
@@ -77,4 +75,4 @@ def test_whatever_befalls_one_of_them_the_end_is_the_same(
     assert steps.count(0) == 1, "each went on where the one before had come to"
     theirs, mine = (load_file(place / "end.safetensors") for place in (whole, tmp_path))
     for name, value in theirs.items():
-        torch.testing.assert_close(mine[name], value, rtol=1e-4, atol=1e-5, msg=name)
+        assert torch.equal(mine[name], value), name
