@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -115,19 +116,22 @@ def test_int8_has_a_threshold_of_its_own(bundle: Path, target: Target, people: P
 def test_a_rate_that_too_few_people_carry_is_told(
     bundle: Path, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ONNX Runtime stands in for ncnn."""
+    """Of a converter that gives the graph back as it is."""
+    target = cast("Target", "onnxruntime")
     same = (bundle / "student.fp32.onnx").read_bytes()
     made = Converted({".ncnn.onnx": same})
-    monkeypatch.setitem(into_bundle._CONVERTERS, "ncnn", lambda *_: made)
-    monkeypatch.setitem(into_bundle._RUNTIME, "ncnn", "onnxruntime")
+    monkeypatch.setitem(into_bundle._CONVERTERS, target, lambda *_: made)
     done = target_into_bundle(
-        bundle, "ncnn", "int8", PICTURES, people=people, fmr=1e-9, seconds=0.2
+        bundle, target, "int8", PICTURES, people=people, fmr=1e-9, seconds=0.2
     )
     (row,) = done.report.artifacts
     assert row.shortage is not None
     assert row.shortage.asked == 1e-9
     said = _text(done)
-    assert "NOTE  int8-ncnn: the threshold was to keep FMR 1e-09, which 20 people do not" in said
+    assert (
+        "NOTE  int8-onnxruntime: the threshold was to keep FMR 1e-09, which 20 people do not"
+        in said
+    )
     assert said.endswith("it is set for 0.05")
 
 
