@@ -15,7 +15,7 @@ import numpy as np
 
 from embedge.runtime.gallery.leftovers.contents import Budget
 from embedge.runtime.gallery.leftovers.written import written_rows
-from embedge.runtime.gallery.storage.carving import Row, varint
+from embedge.runtime.gallery.storage.carving import Row, columns, varint
 
 __all__ = ["headers_in", "rows_in", "torn_rows"]
 
@@ -124,12 +124,7 @@ def _row_at(data: bytes, at: int) -> Iterator[Row]:
         start = at - count
         number, after = varint(data, start) if start >= len(size) else (0, 0)
         if after == at and data[start - len(size) : start] == size:
-            numbers, body = [number], end
-            for kind, length in zip(kinds[:-1], lengths[:-1]):
-                value = int.from_bytes(data[body : body + length], "big")
-                numbers.append(value if length else kind - 8)
-                body += length
-            yield (*numbers, data[body : body + lengths[-1]])
+            yield (number, *columns(data[at : at + payload])[1:])
 
 
 def _as_varint(value: int) -> bytes:

@@ -13,7 +13,7 @@ import numpy as np
 from embedge.runtime.gallery.storage.database import PAGE
 from embedge.runtime.gallery.storage.raw import Raw
 
-__all__ = ["Row", "carved", "headers", "varint"]
+__all__ = ["Row", "carved", "columns", "headers", "varint"]
 
 Row = tuple[int | bytes | None, ...]  # the first column is the row's own number
 
@@ -91,13 +91,14 @@ def _row(data: Raw, spent: set[int], page: bytes, at: int) -> Row:
         if not parts[-1]:
             break
         left -= len(parts[-1])
-    columns = _columns(b"".join(parts))
-    if len(columns) < 2:
+    found = columns(b"".join(parts))
+    if len(found) < 2:
         raise ValueError("no row of a gallery")
-    return (number, *columns[1:])
+    return (number, *found[1:])
 
 
-def _columns(payload: bytes) -> list[int | bytes | None]:
+def columns(payload: bytes) -> list[int | bytes | None]:
+    """Of a row, which begins with its header; a ValueError where it ends too early."""
     end, at = varint(payload, 0)
     values: list[int | bytes | None] = []
     body = end
