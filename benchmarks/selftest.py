@@ -21,7 +21,7 @@ from provenance import RESULTS, provenance, write_result
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
-from sick_encoders import RUNTIMES, converted_here
+from healthy_encoders import RUNTIMES, converted_here
 from trained_networks import NETWORKS, dropping_denormals, ill, trained_network, well
 
 PACKAGES = ("onnxruntime", "openvino", "ncnn", "ai-edge-litert", "executorch")

@@ -1,8 +1,9 @@
 """Groups side by side at one threshold: each its own rates, every pair its FMR, the worst named."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,39 +96,43 @@ def group_annex(
             _group(subjects[codes == number], marks[number], within[name], fmr)
             for number, name in enumerate(names)
         )
-        worst = (
-            worst_beside_best(attribute, "fmr", _matching(groups, part)),
-            worst_beside_best(attribute, "fnmr", _rejected(groups, marks)),
-        )
+        worst = _worst(attribute, groups, part, marks)
         annexes.append(GroupAnnex(attribute, people_for(fmr), groups, crossed, worst))
     return tuple(annexes)
 
 
-def _matching(groups: Sequence[GroupRates], part: FalseMatches) -> list[GroupRate]:
+def _worst(
+    attribute: str, groups: Sequence[GroupRates], part: FalseMatches, marks: Sequence[Marked]
+) -> tuple[GroupRatio, ...]:
+    def matching(number: int, confidence: float) -> Rate | None:
+        return crossed_rate(part, 0, number, number, confidence).fmr
+
+    def rejected(number: int, confidence: float) -> Rate | None:
+        return share_of_comparisons(*marks[number], confidence)
+
+    return (
+        worst_beside_best(attribute, "fmr", _known(groups, "fmr", matching)),
+        worst_beside_best(attribute, "fnmr", _known(groups, "fnmr", rejected)),
+    )
+
+
+def _known(
+    groups: Sequence[GroupRates],
+    rate: Literal["fmr", "fnmr"],
+    again: Callable[[int, float], Rate | None],
+) -> list[GroupRate]:
+    """Of groups that have the rate; `again` has it of a number, at another confidence."""
+
     def interval(number: int, confidence: float) -> Interval:
-        return _ends(crossed_rate(part, 0, number, number, confidence).fmr)
+        found = again(number, confidence)
+        assert found is not None, "asked of groups that have the rate"
+        return Interval(found.low, found.high)
 
     return [
-        GroupRate(group.value, group.fmr.rate, partial(interval, number))
+        GroupRate(group.value, found.rate, partial(interval, number))
         for number, group in enumerate(groups)
-        if group.fmr is not None
+        if (found := getattr(group, rate)) is not None
     ]
-
-
-def _rejected(groups: Sequence[GroupRates], marks: Sequence[Marked]) -> list[GroupRate]:
-    def interval(number: int, confidence: float) -> Interval:
-        return _ends(share_of_comparisons(*marks[number], confidence))
-
-    return [
-        GroupRate(group.value, group.fnmr.rate, partial(interval, number))
-        for number, group in enumerate(groups)
-        if group.fnmr is not None
-    ]
-
-
-def _ends(rate: Rate | None) -> Interval:
-    assert rate is not None, "asked of groups that have the rate"
-    return Interval(rate.low, rate.high)
 
 
 def _coded(values: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from embedge.errors import EmbedgeError
 
-__all__ = ["Converted", "quiet", "told"]
+__all__ = ["Converted", "quiet", "refused", "told"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,12 @@ def told(runtime: str) -> Iterator[None]:
         raise
     except Exception as error:  # they raise a dozen unrelated classes
         said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-        raise EmbedgeError(
-            "E-TARGET",
-            f"the network cannot be converted for {runtime}: {said}",
-            remedy="Convert the float graph of a student; other operators need another target",
-        ) from error
+        raise refused(runtime, said) from error
+
+
+def refused(runtime: str, what: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-TARGET",
+        f"the network cannot be converted for {runtime}: {what}",
+        remedy="Convert the float graph of a student; other operators need another target",
+    )

@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from embedge.errors import EmbedgeError
 from embedge.export.graph.running import Images
-from embedge.export.targets import Converted, quiet, told
+from embedge.export.targets import Converted, quiet, refused, told
 from embedge.optional import require
 from embedge.runtime.contract import EmbeddingContract, tensor_from_crops
 
@@ -52,7 +51,7 @@ def _lowered(network: nn.Module, example: tuple[torch.Tensor]) -> Converted:
         made = edge.to_executorch()
     left = _left_over(made)
     if left:
-        raise _refused(f"XNNPACK leaves out {', '.join(left)}")
+        raise refused("ExecuTorch", f"XNNPACK leaves out {', '.join(left)}")
     tools = {"executorch": version("executorch"), "torch": torch.__version__}
     return Converted({".pte": bytes(made.buffer)}, tools)
 
@@ -68,11 +67,3 @@ def _left_over(made: Any) -> list[str]:
 
 def _picture(contract: EmbeddingContract) -> tuple[torch.Tensor]:
     return (torch.zeros(1, 3, contract.size, contract.size),)
-
-
-def _refused(what: str) -> EmbedgeError:
-    return EmbedgeError(
-        "E-TARGET",
-        f"the network cannot be converted for ExecuTorch: {what}",
-        remedy="Convert the float graph of a student; other operators need another target",
-    )

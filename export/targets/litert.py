@@ -14,13 +14,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from embedge.errors import EmbedgeError
 from embedge.export.graph.canonical import canonical
 from embedge.export.graph.running import Images
 from embedge.export.graph.surgery import Graph, attribute, node_place
 from embedge.export.int8.compensation import fold_entrance
 from embedge.export.int8.qdq import calibrated_graph, quantised
-from embedge.export.targets import Converted
+from embedge.export.targets import Converted, refused
 from embedge.export.targets.flatbuffer import Flatbuffer
 from embedge.export.targets.litert_codes import Codes
 from embedge.optional import require
@@ -68,7 +67,9 @@ class _Translation:
             if node.output[0] in self.codes.constants:
                 continue
             if node.op_type not in _OPERATORS:
-                raise _refused(f"{node_place(node)} is {node.op_type}, for which there is nothing")
+                raise refused(
+                    "LiteRT", f"{node_place(node)} is {node.op_type}, for which there is nothing"
+                )
             self.at[node.output[0]] = _OPERATORS[node.op_type](self, node)
         return self.file.written([self.source], [self.floats(self.graph.outputs[0].name)])
 
@@ -129,7 +130,9 @@ class _Translation:
         if name in self.codes.constants:
             return self.codes.constants[name].values
         if name not in self.graph.constants:
-            raise _refused(f"input {place} of {node_place(node)} is computed, not a constant")
+            raise refused(
+                "LiteRT", f"input {place} of {node_place(node)} is computed, not a constant"
+            )
         return self.graph.constants[name]
 
 
@@ -141,7 +144,7 @@ def _conv(of: _Translation, node: NodeProto) -> int:
     if list(attribute(node, "dilations", [1, 1])) != [1, 1] or attribute(
         node, "auto_pad", b"NOTSET"
     ) not in (b"NOTSET", "NOTSET"):
-        raise _refused(f"{node_place(node)} is dilated or leaves its padding open")
+        raise refused("LiteRT", f"{node_place(node)} is dilated or leaves its padding open")
     padded = (height + top + bottom, width + left + right)
     size = tuple((p - k) // s + 1 for p, k, s in zip(padded, kernel, stride))
     source, same = of.read(node), _is_same((top, left, bottom, right), kernel, stride)
@@ -195,7 +198,7 @@ def _leaky(of: _Translation, node: NodeProto) -> int:
 def _clip(of: _Translation, node: NodeProto) -> int:
     bounds = [float(of.constant(node, place)) for place in range(1, len(node.input))]
     if bounds != [0.0, 6.0]:
-        raise _refused(f"{node_place(node)} clips to {bounds}, only 0 to 6 is known")
+        raise refused("LiteRT", f"{node_place(node)} clips to {bounds}, only 0 to 6 is known")
     if node.name in of.codes.fused:
         return of.at[node.input[0]]
     return of.file.operator("RELU6", [of.read(node)], of.shape(node))
@@ -207,7 +210,7 @@ def _add(of: _Translation, node: NodeProto) -> int:
         return of.emit(node, "ADD", [of.read(node, place) for place in (0, 1)], of.shape(node))
     (name,) = (name for name in node.input if name in of.at)
     if any(value.size != 1 for value in known):
-        raise _refused(f"{node_place(node)} adds a constant that no layer took in")
+        raise refused("LiteRT", f"{node_place(node)} adds a constant that no layer took in")
     operands = [of.floats(name), of.file.constant(known[0].reshape(1))]
     return of.file.operator("ADD", operands, of.file.shape(of.at[name]))
 
@@ -236,7 +239,7 @@ def _gemm(of: _Translation, node: NodeProto) -> int:
     turned = attribute(node, "transB", 0)
     factors = [attribute(node, name, 1.0) for name in ("alpha", "beta")]
     if factors != [1.0, 1.0] or attribute(node, "transA", 0):
-        raise _refused(f"{node_place(node)} scales or turns its operands")
+        raise refused("LiteRT", f"{node_place(node)} scales or turns its operands")
     count = of.constant(node, 1).shape[0 if turned else 1]
     weights = of.weights(node, (0, 1) if turned else (1, 0))
     operands = [of.read(node), weights, of.bias(node, count)]
@@ -270,11 +273,3 @@ _OPERATORS: dict[str, Callable[[_Translation, NodeProto], int]] = {
     "Relu": _relu,
     "Reshape": _flatten,
 }
-
-
-def _refused(what: str) -> EmbedgeError:
-    return EmbedgeError(
-        "E-TARGET",
-        f"the network cannot be converted for LiteRT: {what}",
-        remedy="Convert the float graph of a student; other operators need another target",
-    )

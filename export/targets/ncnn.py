@@ -7,8 +7,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from embedge.errors import EmbedgeError
-from embedge.export.targets import Converted
+from embedge.export.targets import Converted, refused
 from embedge.optional import require
 
 __all__ = ["ncnn_from_onnx"]
@@ -26,7 +25,7 @@ def ncnn_from_onnx(model: bytes, size: int, *, half: bool) -> Converted:
         files = {f".ncnn.{kind}": folder / f"net.ncnn.{kind}" for kind in ("param", "bin")}
         missing = [path for path in files.values() if not path.is_file()]
         if missing:
-            raise _refused("pnnx wrote no network")
+            raise refused("ncnn", "pnnx wrote no network")
         _require_known_layers(files[".ncnn.param"].read_text())
         found = {ending: path.read_bytes() for ending, path in files.items()}
     return Converted(found, {"pnnx": version("pnnx"), "ncnn": version("ncnn")})
@@ -37,7 +36,7 @@ def _converter() -> Path:
     found = find_spec("pnnx")
     if found is None or not found.origin:
         require("pnnx", extra="ncnn")
-        raise _refused("the package pnnx holds no program")
+        raise refused("ncnn", "the package pnnx holds no program")
     program = Path(found.origin).with_name("pnnx.exe" if os.name == "nt" else "pnnx")
     require("ncnn", extra="ncnn")
     return program
@@ -49,10 +48,10 @@ def _convert(command: list[str], folder: Path) -> None:
             command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise _refused(f"pnnx did not run: {error}") from error
+        raise refused("ncnn", f"pnnx did not run: {error}") from error
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines() or ["no reason was given"]
-        raise _refused(last[-1][:300])
+        raise refused("ncnn", last[-1][:300])
 
 
 def _require_known_layers(param: str) -> None:
@@ -60,12 +59,4 @@ def _require_known_layers(param: str) -> None:
     kinds = [line.split()[0] for line in param.splitlines()[2:] if line.strip()]
     strange = sorted({kind for kind in kinds if "." in kind or "::" in kind})
     if strange:
-        raise _refused(f"there is no ncnn layer for {', '.join(strange)}")
-
-
-def _refused(what: str) -> EmbedgeError:
-    return EmbedgeError(
-        "E-TARGET",
-        f"the network cannot be converted for ncnn: {what}",
-        remedy="Convert the float graph of a student; other operators need another target",
-    )
+        raise refused("ncnn", f"there is no ncnn layer for {', '.join(strange)}")

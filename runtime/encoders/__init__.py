@@ -20,6 +20,7 @@ __all__ = [
     "RowEncoder",
     "checked_crops",
     "features_from_crops",
+    "misfit",
     "normalised",
     "require_steady",
     "tensor_from_crops",
@@ -135,3 +136,12 @@ def require_steady(
                 where=where,
                 remedy="Export it in evaluation mode (model.eval()), without what mixes a batch",
             )
+
+
+def misfit(kind: str, target: str, what: str) -> EmbedgeError:
+    """Of a file that was converted from a bundle."""
+    return EmbedgeError(
+        "E-GRAPH",
+        f"this {kind} is not the encoder its contract describes: {what}",
+        remedy=f"Make it again from the bundle: embedge export-target BUNDLE --target {target}",
+    )

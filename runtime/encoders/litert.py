@@ -1,18 +1,20 @@
 """The encoder on LiteRT (TensorFlow Lite): optional. `pip install 'embedge[litert]'`."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.errors import EmbedgeError
 from embedge.optional import require
 from embedge.runtime.closing import Spares
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders import CropEncoder
+from embedge.runtime.encoders import CropEncoder, misfit
 from embedge.runtime.encoders.sessions import require_threads
 
 __all__ = ["LiteRtEncoder"]
+
+_refused = partial(misfit, "LiteRT file", "litert")
 
 
 class LiteRtEncoder(CropEncoder):
@@ -64,11 +66,3 @@ def _require_doors(interpreter: Any, contract: EmbeddingContract) -> None:
     image = (1, contract.size, contract.size, 3)
     if found != [(image, np.float32), ((1, contract.dim), np.float32)]:
         raise _refused(f"its shapes are {[shape for shape, _ in found]}")
-
-
-def _refused(what: str) -> EmbedgeError:
-    return EmbedgeError(
-        "E-GRAPH",
-        f"this LiteRT file is not the encoder its contract describes: {what}",
-        remedy="Make it again from the bundle: embedge export-target BUNDLE --target litert",
-    )

@@ -1,20 +1,22 @@
 """The encoder on ncnn: optional, for phones and small boards. `pip install 'embedge[ncnn]'`."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.errors import EmbedgeError
 from embedge.optional import require
 from embedge.runtime.closing import closed_error
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders import CropEncoder
+from embedge.runtime.encoders import CropEncoder, misfit
 from embedge.runtime.encoders.sessions import require_threads
 
 __all__ = ["NcnnEncoder"]
+
+_refused = partial(misfit, "ncnn network", "ncnn")
 
 
 class NcnnEncoder(CropEncoder):
@@ -88,11 +90,3 @@ def _doors(net: Any) -> tuple[str, str]:
     if len(inputs) != 1 or len(outputs) != 1:
         raise _refused(f"it has {len(inputs)} inputs and {len(outputs)} outputs")
     return inputs[0], outputs[0]
-
-
-def _refused(what: str) -> EmbedgeError:
-    return EmbedgeError(
-        "E-GRAPH",
-        f"this ncnn network is not the encoder its contract describes: {what}",
-        remedy="Make it again from the bundle: embedge export-target BUNDLE --target ncnn",
-    )

@@ -4,16 +4,13 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from sqlite3 import Connection
 from typing import Any
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.gallery.enrolment import checked_name, folded
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.mirror import Seen
-from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.notes import ATTEMPTS, attempt_number
-from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.policy import Policy
 
 __all__ = ["AttemptGuard"]
@@ -68,9 +65,8 @@ class AttemptGuard:
                 raise _too_many(failures, wait)
             level, of_all = notes.pop(all_names, (0, now))
             level = self._run_off(level, now - of_all)
-            state = self._forget_old(connection, ledger, state, notes, now)
-            if number not in notes and len(notes) >= _MOST:
-                state = self._forget_one(connection, ledger, state, notes, now)
+            for gone in self._forgotten(notes, number, now):
+                state = ledger.notes.put(connection, state, ATTEMPTS, gone, None)
             # the clock was set back: the wait begins anew, or it would last until `last` again
             note = (failures, now) if wait > 0 else (failures + 1, now)
             state = ledger.notes.put(connection, state, ATTEMPTS, number, note)
@@ -108,21 +104,6 @@ class AttemptGuard:
             )
         return level
 
-    def _forget_old(
-        self,
-        connection: Connection,
-        ledger: Ledger,
-        state: State,
-        notes: dict[int, Any],
-        now: float,
-    ) -> State:
-        """What nobody has failed for long: of names that were erased meanwhile, too."""
-        for number, (failures, last) in list(notes.items()):
-            if now - last > _KEPT * failures:
-                state = ledger.notes.put(connection, state, ATTEMPTS, number, None)
-                del notes[number]
-        return state
-
     def _now(self) -> float:
         """Compared with what is no number nobody would ever have to wait."""
         now = self.clock()
@@ -146,28 +127,26 @@ class AttemptGuard:
         beyond = min(failures - self.policy.attempts, 60)
         return min(self.policy.delay * 2.0**beyond, self.policy.longest_delay)
 
-    def _forget_one(
-        self,
-        connection: Connection,
-        ledger: Ledger,
-        state: State,
-        notes: dict[int, Any],
-        now: float,
-    ) -> State:
-        """The oldest that counts no more; where all do, nobody new may try.
+    def _forgotten(self, notes: dict[int, Any], number: int, now: float) -> set[int]:
+        """What nobody has failed for long (of names that were erased meanwhile, too), and for a
+        new number in a full table the oldest that counts no more; where all do, nobody new may try.
 
         After the longest delay for each failure a guess is as rare as where all had been kept.
         """
+        old = {one for one, (failures, last) in notes.items() if now - last > _KEPT * failures}
+        kept = {one: note for one, note in notes.items() if one not in old}
+        if number in kept or len(kept) < _MOST:
+            return old
         free = [
-            (last, number)
-            for number, (failures, last) in notes.items()
+            (last, one)
+            for one, (failures, last) in kept.items()
             if now - last >= self.policy.longest_delay * failures
         ]
         if free:
-            return ledger.notes.put(connection, state, ATTEMPTS, min(free)[1], None)
+            return {*old, min(free)[1]}
         raise EmbedgeError(
             "E-ATTEMPTS",
-            f"{len(notes)} others have failed attempts that still count",
+            f"{len(kept)} others have failed attempts that still count",
             remedy="Try again later, or use another way to log in",
         )
 

@@ -1,37 +1,25 @@
 """What an erasure can prove: where was searched, for what, and what nobody here can know."""
 
-import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from io import BytesIO
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
 import numpy as np
 
-from embedge.errors import EmbedgeError
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.copies.workplace import left_behind
-from embedge.runtime.gallery.leftovers.contents import LARGEST, Budget, Content, contents
-from embedge.runtime.gallery.leftovers.rows import headers_in, rows_in, torn_rows
+from embedge.runtime.gallery.leftovers.searching import Alike, Search
 from embedge.runtime.gallery.migration.side import Side
 from embedge.runtime.gallery.mirror import Seen
-from embedge.runtime.gallery.sealed.header import Header
 from embedge.runtime.gallery.sealed.ledger import KEY_BYTES, Ledger
 from embedge.runtime.gallery.sealed.sealing import NONCE
 from embedge.runtime.gallery.sealed.templates import Template
-from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows
-from embedge.runtime.gallery.storage.carving import Row, carved, headers
-from embedge.runtime.gallery.storage.raw import Raw, raw
+from embedge.runtime.gallery.search.int8 import float_from_rows
 from embedge.runtime.gallery.storage.traces import Traces, traces_of
 
-__all__ = ["SAME", "ErasureProof", "proof_of"]
-
-SAME = 0.999  # a cosine that rounding to one byte a dimension leaves the same picture
+__all__ = ["ErasureProof", "proof_of"]
 
 _UNKNOWN = (
     "copies elsewhere: backups, snapshots, other folders (subfolders too), other machines",
@@ -41,11 +29,6 @@ _UNKNOWN = (
     " looks like a picture, a sound or a film",
 )
 _OWN_UNKNOWN = "floats as the encoder gave them, where rounding hides them: give the pictures"
-_MOST_GALLERIES = 100
-_MOST_LINKS = 40
-_AND = " and "
-_PART = 1 << 22  # bytes of a large content at a time
-_SEAM = 8192  # bytes of each of two neighbours: more than a person's row, or a header
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +67,7 @@ class ErasureProof:
         """
         assert self._traces is not None
         real = Path(os.path.realpath(gallery))
-        search = _Search(self._traces, _Alike(self.person, self._rows), real, ledger)
+        search = Search(self._traces, Alike(self.person, self._rows), real, ledger)
         search.found += [f"{gallery}: enrolled also as '{name}'" for name in others]
         search.run(gallery)
         return replace(
@@ -139,176 +122,3 @@ def _plain_of(side: Side, templates: Sequence[Template]) -> Embeddings:
     rows = [row for each in templates if (row := each.at(across=side.across)) is not None]
     none = np.empty((0, side.dim), np.float32)
     return np.concatenate([none, *(float_from_rows(row[None]) for row in rows)])
-
-
-@contextmanager
-def _noting(path: Path, unreadable: dict[Path, str]) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        unreadable.setdefault(path, str(error.strerror))
-
-
-def _files_of(folder: Path, unreadable: dict[Path, str]) -> list[Path]:
-    found: list[Path] = []
-    for place in (folder, *left_behind(folder)):
-        try:
-            found += sorted(path for path in place.iterdir() if path.is_file())
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            unreadable[place] = str(error.strerror)
-    return found
-
-
-@dataclass(slots=True, eq=False)
-class _Search:
-    """Every file beside a gallery, for what is left of somebody."""
-
-    traces: Traces
-    like: "_Alike"
-    real: Path
-    ledger: Ledger
-    budget: Budget = field(default_factory=Budget)
-    files: dict[Path, int] = field(default_factory=dict)
-    unreadable: dict[Path, str] = field(default_factory=dict)
-    found: list[str] = field(default_factory=list)
-    copies: list[str] = field(default_factory=list)
-    ledgers: dict[bytes, Ledger] = field(default_factory=dict)
-
-    def run(self, gallery: Path) -> None:
-        self.ledgers[self.ledger.raw] = self.ledger
-        for folder in _folders_of(gallery):
-            self.files |= dict.fromkeys(_files_of(folder, self.unreadable), 0)
-        self.files = dict.fromkeys(_once(self.files, self.real), 0)
-        beside = [path for path in self.files if path != self.real]
-        for path in beside:
-            with _noting(path, self.unreadable), raw(path) as file:
-                self._know(headers(file, anywhere=True))
-                for _, data in self._contents(file, Budget()):
-                    self._know(headers_in(data, Budget()))
-        for name, data in _seams(beside):
-            with _noting(Path(name), self.unreadable):
-                self._know(headers_in(data, Budget()))
-        for path in self.files:
-            with _noting(path, self.unreadable), raw(path) as file:
-                self._look_into(file)
-        for name, data in _seams(beside):
-            with _noting(Path(name), self.unreadable):
-                if not set(name.split(_AND)) & set(self.copies):  # then it is told already
-                    self._tell(name, name, _held(partial(torn_rows, data), self))
-
-    def _contents(self, file: Raw, budget: Budget) -> Iterator[Content]:
-        if file.size > LARGEST:
-            raise OSError(errno.E2BIG, f"larger than {LARGEST >> 20} MiB, and not looked into")
-        yield from contents(str(file.path), file.read(0, file.size), budget)
-
-    def _look_into(self, file: Raw) -> None:
-        path, self.files[file.path] = str(file.path), file.size
-        self.found += dict.fromkeys(self.traces.hits(path, file.parts()))
-        if file.path == self.real:
-            return
-        self._tell(path, path, _held(lambda: carved(file, anywhere=True), self))
-        for name, data in self._contents(file, self.budget):
-            if name != path:
-                parts = iter(partial(BytesIO(data).read, _PART), b"")
-                self.found += dict.fromkeys(self.traces.hits(name, parts))
-            held = _held(partial(rows_in, data, Budget()), self)
-            self._tell(path, name, held)
-
-    def _tell(self, path: str, name: str, held: set[str]) -> None:
-        self.copies += [path] if self.like.person in held else []
-        for one in sorted(held - {self.like.person}):
-            told = f"{name}: a template of theirs under the name '{one}'"
-            self.found += [] if told in self.found else [told]
-
-    def _know(self, rows: Iterator[bytes]) -> None:
-        """Of galleries, damaged or not, or only saved in a journal.
-
-        One that the key does not open is an OSError: who is in it cannot be read.
-        """
-        found: dict[bytes, Ledger] = {}
-        for row in rows:
-            try:
-                header = Header.from_bytes(row, self.real)
-                if len(found) >= _MOST_GALLERIES:
-                    raise OSError(errno.E2BIG, "more galleries than can be tried")
-                key = self.ledger.key if header.sealed else None
-                found[row] = Ledger(header, key, self.real)
-            except EmbedgeError as error:
-                if error.code == "E-KEY":
-                    why = "a gallery that this key does not open"
-                    raise OSError(errno.EACCES, why) from error
-        self.ledgers = {**found, **self.ledgers}
-
-
-def _folders_of(gallery: Path) -> list[Path]:
-    """The file's own, and that of every link on the way to it."""
-    found, path = list[Path](), Path(os.path.abspath(gallery))  # noqa: PTH100
-    for _ in range(_MOST_LINKS):
-        found.append(Path(os.path.realpath(path.parent)))
-        if not path.is_symlink():
-            break
-        path = path.parent / path.readlink()
-    return list(dict.fromkeys(found))
-
-
-def _once(files: Iterable[Path], real: Path) -> Iterator[Path]:
-    """Without other names of the gallery's own file."""
-    for path in files:
-        if path == real or os.path.realpath(path) != str(real):
-            yield path
-
-
-def _seams(files: Sequence[Path]) -> Iterator[Content]:
-    """Where the end of a file goes on in the next by name, as the pieces of one do (`split`)."""
-    tail, before = b"", Path()
-    for path in files:
-        with suppress(OSError):
-            with raw(path) as file:
-                head = file.read(0, _SEAM)
-                end = file.read(max(0, file.size - _SEAM), _SEAM)
-            if tail and path.parent == before.parent:
-                yield f"{before}{_AND}{path}", tail + head
-                end = (tail + end)[-_SEAM:] if len(end) < _SEAM else end
-            tail, before = end, path
-
-
-def _held(rows: Callable[[], Iterator[Row]], search: _Search) -> set[str]:
-    """Whose rows open that have the person's name or one of their templates: the file's own, or
-    rows that a rollback puts back into the file that they belong to."""
-    wrapped: dict[int, list[tuple[Ledger, str, bytes]]] = {}
-    for row in rows():
-        match row:
-            case (int(number), bytes(sealed)):
-                for ledger in search.ledgers.values():
-                    with suppress(EmbedgeError):  # of another gallery, or no person's
-                        one = ledger, ledger.name(number, sealed), sealed
-                        wrapped.setdefault(number, []).append(one)
-    like = search.like
-    found = {name for some in wrapped.values() for _, name, _ in some} & {like.person}
-    for row in rows() if wrapped else ():
-        match row:
-            case (int(record), int(number), bytes(sealed)):
-                for ledger, name, key in wrapped.get(number, ()):
-                    with suppress(EmbedgeError):
-                        templates = ledger.opened(record, number, key, sealed)
-                        found |= {name} if like.any_of(templates) else set()
-    return found
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Alike:
-    """A person, and the templates they had, in each space that they had some in."""
-
-    person: str
-    rows: tuple[Embeddings, ...]
-
-    def any_of(self, templates: Sequence[Template]) -> bool:
-        sides = [side for each in templates for side in (each.row, each.across)]
-        return any(self._has(side) for side in sides if side is not None)
-
-    def _has(self, row: Matrix) -> bool:
-        (kept,) = float_from_rows(row[None])
-        some = [rows for rows in self.rows if rows.shape[1] == len(kept)]
-        return any((rows @ kept > SAME * np.linalg.norm(kept)).any() for rows in some)

@@ -24,8 +24,9 @@ from embedge.runtime.gallery.enrolment import (
     checked_source,
     require_count,
 )
-from embedge.runtime.gallery.erasure import SAME, ErasureProof, proof_of
+from embedge.runtime.gallery.erasure import ErasureProof, proof_of
 from embedge.runtime.gallery.keys import checked_key_or_none
+from embedge.runtime.gallery.leftovers.searching import SAME
 from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.migration.side import exported
 from embedge.runtime.gallery.mirror import Mirror, Seen
@@ -305,8 +306,7 @@ class Gallery(Closing):
 
     def backup(self, target: str | Path) -> None:
         """A copy as it is now, sealed as it is, for the owner only; no file is replaced by it."""
-        with self.look():  # what does not open is no backup
-            pass
+        len(self)  # what does not open is no backup
         backup(self.mirror.path, target)
 
     def renew(self, new_key: bytes | None = None) -> None:

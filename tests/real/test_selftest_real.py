@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from sick_encoders import CONVERTED, RUNTIMES, Embedder, converted_here
+from healthy_encoders import CONVERTED, RUNTIMES, Embedder, converted_here
 from trained_networks import NETWORKS, Ill, dropping_denormals, ill, trained_network, well
 
 pytest.importorskip("openvino", reason="pip install 'embedge[openvino]'")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from interval_oracle import SIDE, Strangers, gaffke, mover, upper
-from paper_oracle import crossed, people_needed, proportion, rate
+from paper_oracle import crossed, people_needed, proportion, rate, threshold_of
 from scipy.optimize import brentq
 
 __all__ = ["filed", "findings", "set_on", "worst"]
@@ -23,16 +23,7 @@ Tried = list[tuple[int, bool]]  # of each picture whose it is, and whether it fa
 def set_on(rows: np.ndarray, labels: list[int], fmr: float) -> Told:
     """The threshold of people who are not judged."""
     strangers = _Scores(rows, labels).strangers
-    value, errors = strangers.threshold(fmr)
-    return {
-        "value": value,
-        "fmr_target": fmr,
-        "fmr": errors / strangers.trials,
-        "fmr_upper": strangers.upper(errors, 0.95),
-        "confidence": 0.95,
-        "impostors": strangers.trials,
-        "subjects": len(strangers.people),
-    }
+    return threshold_of(strangers, *strangers.threshold(fmr), fmr)
 
 
 def filed(

@@ -1,6 +1,8 @@
 """Made-up embeddings, and a gallery to put them in."""
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,31 @@ from tiny_bundles import tiny_contract
 from embedge.runtime import Gallery
 from embedge.runtime.contract import EmbeddingContract
 
-__all__ = ["CONTRACT", "DIM", "KEY", "create", "enrolled", "near", "sql", "top", "unit"]
+__all__ = [
+    "CONTRACT",
+    "DIM",
+    "KEY",
+    "ann_and_ben",
+    "create",
+    "enrolled",
+    "is_locked",
+    "near",
+    "sql",
+    "top",
+    "unit",
+]
 
 DIM = 64
 CONTRACT = tiny_contract(DIM)
 KEY = bytes(range(32))
+_ASKED = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)
+try:
+    connection.execute("BEGIN IMMEDIATE")
+except sqlite3.OperationalError:
+    sys.exit(7)
+"""
 
 
 def unit(seed: int, count: int = 1, dim: int = DIM) -> np.ndarray:
@@ -44,6 +66,18 @@ def enrolled(folder: Path, contract: EmbeddingContract) -> Path:
         for number in range(4):
             gallery.enroll(f"p{number}", unit(number, 2, contract.dim), contract)
     return path
+
+
+def ann_and_ben(path: Path, contract: EmbeddingContract) -> Path:
+    """One template each."""
+    with Gallery.create(path, contract, key=KEY) as gallery:
+        gallery.enroll(["ann", "ben"], unit(1, 2, contract.dim), contract)
+    return path
+
+
+def is_locked(path: Path) -> bool:
+    """As another process sees it."""
+    return subprocess.run([sys.executable, "-c", _ASKED, path], check=False).returncode == 7
 
 
 def sql(path: Path, *statements: str) -> list[tuple[Any, ...]]:

@@ -113,6 +113,18 @@ class Oracle:
         return 1 - wrong, 1 - high, 1 - low
 
 
+def threshold_of(strangers: Strangers, value: float, errors: int, fmr: float) -> Told:
+    return {
+        "value": value,
+        "fmr_target": fmr,
+        "fmr": errors / strangers.trials,
+        "fmr_upper": strangers.upper(errors, 0.95),
+        "confidence": 0.95,
+        "impostors": strangers.trials,
+        "subjects": len(strangers.people),
+    }
+
+
 def certified(others: Oracle, judged: Oracle, fmr: float, seed: int) -> tuple[Told, Told]:
     """The paragon and one artifact, as a certificate has them."""
     systems, decided, limits = {}, {}, {}
@@ -123,15 +135,7 @@ def certified(others: Oracle, judged: Oracle, fmr: float, seed: int) -> tuple[To
         told, met = judged.tar(decided[both]), judged.strangers(*both)
         wrong = met.above(limits[both])
         systems[both] = {
-            "threshold": {
-                "value": limits[both],
-                "fmr_target": fmr,
-                "fmr": errors / strangers.trials,
-                "fmr_upper": strangers.upper(errors, 0.95),
-                "confidence": 0.95,
-                "impostors": strangers.trials,
-                "subjects": len(strangers.people),
-            },
+            "threshold": threshold_of(strangers, limits[both], errors, fmr),
             "genuine": len(decided[both]),
             "accepted": sum(decided[both].values()),
             "tar": rate(told),

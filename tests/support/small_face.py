@@ -6,9 +6,15 @@ import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from tiny_bundles import tiny_threshold
 from torch import nn
 
+from embedge.export.golden import golden_from_graphs
+from embedge.export.student import onnx_from_student
+from embedge.runtime.bundle.bundle import Artifact
+from embedge.runtime.bundle.writer import write_bundle
 from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.selftest.golden import GOLDEN
 
 SIZE, DIM = 112, 16
 CONTRACT = EmbeddingContract(space="s" * 64, model="m" * 64, dim=DIM)
@@ -60,6 +66,26 @@ def small_face(activation: str = "prelu", seed: int = 0) -> SmallFace:
         for _ in range(20):
             net(torch.rand(8, 3, SIZE, SIZE) * 2 - 1)
     return net.eval()
+
+
+def small_bundle(
+    folder: Path, activation: str = "prelu", *, golden: NDArray[np.uint8] | None = None
+) -> Path:
+    """Its float graph at a threshold of 0.4; with `golden` pictures it proves itself on them."""
+    contract, graph = EmbeddingContract("s", "m", DIM), folder / "s.onnx"
+    onnx_from_student(small_face(activation), contract, graph)
+    files: dict[str, Path | bytes] = {"student.fp32.onnx": graph}
+    if golden is not None:
+        files[GOLDEN] = golden_from_graphs({"fp32": graph}, contract, golden)
+    return write_bundle(
+        folder / "small.embedge",
+        name="small",
+        contract=contract,
+        artifacts=[Artifact("fp32", "student.fp32.onnx", "fp32", 17, tiny_threshold(0.4))],
+        files=files,
+        provenance={},
+        default_artifact="fp32",
+    )
 
 
 def embed(path: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:

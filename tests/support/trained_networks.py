@@ -8,20 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
-from sick_encoders import (
+from healthy_encoders import (
     ONE_POOL,
     RUNTIMES,
     Embedder,
     Run,
     artifact_of,
     faces,
-    flushing,
     graphs_of,
     healthy,
     runner,
-    sick_ones,
 )
+from onnx import numpy_helper
+from sick_encoders import flushing, sick_ones
 
 from embedge.export.golden import golden_from_graphs
 from embedge.export.int8.calibration_set import picture_files

@@ -12,13 +12,12 @@ from embedge.train.bridge.kernel import Features
 from embedge.train.bridge.linear import Affine, Moments, averaged, orthogonal, ridge, summed
 from embedge.train.bridge.pairs import Pairs
 
-__all__ = ["KINDS", "Candidate", "Fitted", "fitted_bridge"]
+__all__ = ["Candidate", "Fitted", "fitted_bridge"]
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Solve = Callable[[Moments], Affine]
 
-KINDS = ("identity", "orthogonal", "ridge", "kernel")
 # rows that a rotation fitted to both hardly moves live in one space already
 _SAME_SPACE = 0.9
 _CENTRES = 1500

@@ -3,20 +3,21 @@
 A phone runs the same file by ExecuTorch's own library, without Python and without torch.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.errors import EmbedgeError
 from embedge.optional import require
 from embedge.runtime.closing import Spares
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders import CropEncoder
+from embedge.runtime.encoders import CropEncoder, misfit
 from embedge.runtime.encoders.executorch.program import LoadedProgram
 
 __all__ = ["ExecuTorchEncoder"]
 
+_refused = partial(misfit, "ExecuTorch file", "executorch")
 _FLOAT = 6  # torch's number for float32
 
 
@@ -70,11 +71,3 @@ def _require_doors(program: LoadedProgram, contract: EmbeddingContract) -> None:
         ((1, contract.dim), _FLOAT),
     ]:
         raise _refused(f"its shapes are {[tuple(one.sizes()) for one in doors]}")
-
-
-def _refused(what: str) -> EmbedgeError:
-    return EmbedgeError(
-        "E-GRAPH",
-        f"this ExecuTorch file is not the encoder its contract describes: {what}",
-        remedy="Make it again from the bundle: embedge export-target BUNDLE --target executorch",
-    )

@@ -25,7 +25,10 @@ LARGEST = 256 << 20  # bytes of a file, and of all that is unpacked
 _LONGEST = 600.0  # seconds
 _DEEPEST = 4
 _PART = 1 << 20
-_BROKEN = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error)
+_BROKEN = (  # a RuntimeError is zipfile's: of a password, or of a way to compress that it lacks
+    *(OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError),
+    *(zipfile.BadZipFile, tarfile.TarError),
+)
 _PACKED: tuple[tuple[bytes, Callable[[IO[bytes]], io.BufferedIOBase]], ...] = (
     (b"\x1f\x8b", lambda stream: gzip.GzipFile(fileobj=stream)),
     (b"BZh", bz2.BZ2File),
@@ -115,8 +118,8 @@ def _tarred(name: str, stream: IO[bytes], budget: Budget) -> Iterator[Content]:
                 if member.isreg():
                     opening = partial(_extracted, archive, member)
                     yield from _read(f"{name} ({member.name})", opening, budget)
-    except (tarfile.TarError, *_BROKEN) as error:
-        _note(f"{name}", error, budget)
+    except _BROKEN as error:
+        _note(name, error, budget)
 
 
 def _extracted(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
@@ -129,7 +132,7 @@ def _zipped(name: str, stream: IO[bytes], budget: Budget) -> Iterator[Content]:
             for member in archive.infolist():
                 label = f"{name} ({member.filename})"
                 yield from _read(label, partial(archive.open, member), budget)
-    except (zipfile.BadZipFile, *_BROKEN) as error:
+    except _BROKEN as error:
         _note(name, error, budget)
 
 
@@ -143,7 +146,7 @@ def _read(
             while part := stream.read(_PART):
                 budget.spend(len(part))
                 parts.append(part)
-    except (lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, *_BROKEN) as error:
+    except _BROKEN as error:
         _note(name, error, budget)
     yield name, b"".join(parts)
 

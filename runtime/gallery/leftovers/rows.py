@@ -15,7 +15,7 @@ import numpy as np
 
 from embedge.runtime.gallery.leftovers.contents import Budget
 from embedge.runtime.gallery.leftovers.written import written_rows
-from embedge.runtime.gallery.storage.carving import Row
+from embedge.runtime.gallery.storage.carving import Row, columns, varint
 
 __all__ = ["headers_in", "rows_in", "torn_rows"]
 
@@ -103,14 +103,15 @@ def torn_rows(data: bytes) -> Iterator[Row]:
         if left < 0:
             raise OSError(errno.E2BIG, "more rows than fit into it")
         for at in places.tolist():
-            yield from _row_at(data, base + at)
+            with suppress(IndexError):  # it ends too early
+                yield from _row_at(data, base + at)
 
 
 def _row_at(data: bytes, at: int) -> Iterator[Row]:
     """The row whose header of columns begins there, if what stands before it says the same."""
     end, kinds, place = at + data[at], list[int](), at + 2
     while place < end:
-        kind, place = _varint(data, place)
+        kind, place = varint(data, place)
         kinds.append(kind)
     if place != end or not kinds or kinds[-1] < 12 or kinds[-1] % 2:
         return
@@ -121,23 +122,9 @@ def _row_at(data: bytes, at: int) -> Iterator[Row]:
         return
     for count in range(1, _LONGEST_NUMBER + 1):
         start = at - count
-        number, after = _varint(data, start) if start >= len(size) else (0, 0)
+        number, after = varint(data, start) if start >= len(size) else (0, 0)
         if after == at and data[start - len(size) : start] == size:
-            numbers, body = [number], end
-            for kind, length in zip(kinds[:-1], lengths[:-1]):
-                value = int.from_bytes(data[body : body + length], "big")
-                numbers.append(value if length else kind - 8)
-                body += length
-            yield (*numbers, data[body : body + lengths[-1]])
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = 0
-    for place in range(at, min(at + 8, len(data))):
-        value = value << 7 | data[place] & 0x7F
-        if data[place] < 0x80:
-            return value, place + 1
-    return 0, -1
+            yield (number, *columns(data[at : at + payload])[1:])
 
 
 def _as_varint(value: int) -> bytes:

@@ -13,7 +13,7 @@ import numpy as np
 from embedge.runtime.gallery.storage.database import PAGE
 from embedge.runtime.gallery.storage.raw import Raw
 
-__all__ = ["Row", "carved", "headers"]
+__all__ = ["Row", "carved", "columns", "headers", "varint"]
 
 Row = tuple[int | bytes | None, ...]  # the first column is the row's own number
 
@@ -73,8 +73,8 @@ def headers(data: Raw, *, anywhere: bool = False) -> Iterator[bytes]:
 
 def _row(data: Raw, spent: set[int], page: bytes, at: int) -> Row:
     """`spent` are pages that rows have gone on in: none belongs to two, and no chain is a ring."""
-    size, at = _varint(page, at)
-    number, at = _varint(page, at)
+    size, at = varint(page, at)
+    number, at = varint(page, at)
     local = size
     if size > _LOCAL:
         local = _LEAST + (size - _LEAST) % (PAGE - 4)
@@ -91,18 +91,19 @@ def _row(data: Raw, spent: set[int], page: bytes, at: int) -> Row:
         if not parts[-1]:
             break
         left -= len(parts[-1])
-    columns = _columns(b"".join(parts))
-    if len(columns) < 2:
+    found = columns(b"".join(parts))
+    if len(found) < 2:
         raise ValueError("no row of a gallery")
-    return (number, *columns[1:])
+    return (number, *found[1:])
 
 
-def _columns(payload: bytes) -> list[int | bytes | None]:
-    end, at = _varint(payload, 0)
+def columns(payload: bytes) -> list[int | bytes | None]:
+    """Of a row, which begins with its header; a ValueError where it ends too early."""
+    end, at = varint(payload, 0)
     values: list[int | bytes | None] = []
     body = end
     while at < end:
-        kind, at = _varint(payload, at)
+        kind, at = varint(payload, at)
         length = _INTEGERS.get(kind, (kind - 12) // 2 if kind >= 12 else 0)
         raw = payload[body : body + length]
         if len(raw) < length:
@@ -115,7 +116,8 @@ def _columns(payload: bytes) -> list[int | bytes | None]:
     return values
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """SQLite's number of one to nine bytes, and where it ends; an IndexError where data ends."""
     value = 0
     for place in range(at, at + 8):
         value = value << 7 | data[place] & 0x7F

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from proof_page import named_benchmarks, page, require_named_tests
 
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs/reference/gpu-proof.md").read_text()
+PAGE = page("gpu-proof")
 
 # what stood between the first trainings and a GPU, and the tests that fail where it comes back
 MENDED = {
@@ -69,14 +70,8 @@ def test_what_was_wrong_is_on_the_page(wrong: str) -> None:
 
 
 def test_every_test_and_benchmark_exists() -> None:
-    named, file = re.findall(r"`(tests/[\w/.]+)?::(\w+)`", PAGE), ""
-    assert len(named) > 40
-    for where, name in named:
-        file = where or file
-        assert f"def {name}(" in (ROOT / file).read_text(), (file, name)
-    benchmarks = re.findall(r"`(?:python )?(benchmarks/\w+\.py)", PAGE)
-    assert len(benchmarks) >= 5
-    assert all((ROOT / one).is_file() for one in benchmarks)
+    require_named_tests(PAGE, more_than=40)
+    assert len(named_benchmarks(PAGE)) >= 5
 
 
 def test_every_claim_is_shown_or_said_to_be_open() -> None:

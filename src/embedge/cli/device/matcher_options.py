@@ -49,11 +49,15 @@ def add_matcher_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_runtime_option(parser: argparse.ArgumentParser) -> None:
+def add_runtime_option(
+    parser: argparse.ArgumentParser,
+    *more: str,
+    words: str = "run the artifact made for this engine (default: the artifact's own)",
+) -> None:
     parser.add_argument(
         "--runtime",
-        choices=("onnxruntime", "openvino", "ncnn", "litert", "executorch"),
-        help="run the artifact made for this engine (default: the artifact's own)",
+        choices=("onnxruntime", "openvino", "ncnn", "litert", "executorch", *more),
+        help=words,
     )
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from embedge.cli.device.matcher_options import add_runtime_option
 from embedge.cli.numbers import THREADS
 from embedge.errors import EmbedgeError, GateFailed
 from embedge.printed import printable
@@ -23,11 +24,8 @@ _TENSORRT = "tensorrt"  # an engine that the bundle brings, no runtime that read
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, help="bundle folder NAME.embedge, or its .zip")
-    parser.add_argument(
-        "--runtime",
-        choices=("onnxruntime", "openvino", "ncnn", "litert", "executorch", _TENSORRT),
-        help="who answers (default: what each artifact was made for)",
-    )
+    who = "who answers (default: what each artifact was made for)"
+    add_runtime_option(parser, _TENSORRT, words=who)
     parser.add_argument(
         "--artifact", help="fp32, fp16, int8-cpu … (default: all that can be asked)"
     )

@@ -16,14 +16,13 @@ from embedge.export.graph.surgery import Graph
 from embedge.export.targets.coreml import PACKAGE, coreml_answers, coreml_from_network
 from embedge.pipeline.targets.into_bundle import Precision
 from embedge.pipeline.targets.torch_network import torch_network
+from embedge.report.gate.measurand import FLOAT
 from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.contract import tensor_from_crops
 from embedge.runtime.encoders.bundled import encoder_from_bundle
 from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["Beside", "coreml_beside_bundle"]
-
-_FLOAT = "fp32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +48,10 @@ def coreml_beside_bundle(
     with Bundle.open(folder) as bundle:
         path = to or folder.parent / f"{bundle.name}.{precision}{PACKAGE}"
         _require_free(path)
-        model = onnx.load_model_from_string(bundle.read(bundle.artifact(_FLOAT).file))
+        model = onnx.load_model_from_string(bundle.read(bundle.artifact(FLOAT).file))
         network = torch_network(Graph.from_model(model))
         made = coreml_from_network(network, bundle.contract, half=precision == "fp16")
-        with encoder_from_bundle(bundle, _FLOAT, threads=1) as known:
+        with encoder_from_bundle(bundle, FLOAT, threads=1) as known:
             expected = known.embed(crops)
         tensor = tensor_from_crops(crops, bundle.contract)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +62,7 @@ def coreml_beside_bundle(
         if parity.min < BOUNDS[precision]:
             raise GateFailed(
                 "E-TARGET-PARITY",
-                f"the CoreML program differs from {_FLOAT}: lowest cosine {parity.min:.5f}, bound"
+                f"the CoreML program differs from {FLOAT}: lowest cosine {parity.min:.5f}, bound"
                 f" {BOUNDS[precision]}",
                 remedy="Try --precision fp32; nothing was written",
             )

@@ -19,10 +19,9 @@ from embedge.export.targets import Converted
 from embedge.pipeline.foreign.people import People
 from embedge.report.device import device_report
 from embedge.report.gate.defaults import FMR, INT8_COSINE_P1
-from embedge.report.gate.measurand import Measurand
+from embedge.report.gate.measurand import FLOAT, Measurand
 from embedge.report.model import Gate, Report, Verdict
 from embedge.runtime.bundle.bundle import Artifact, Bundle
-from embedge.runtime.bundle.manifest import Runtime
 from embedge.runtime.bundle.writer import write_bundle
 from embedge.runtime.encoders import Encoder
 from embedge.runtime.encoders.bundled import encoder_from_bundle, encoder_of_files
@@ -39,7 +38,6 @@ __all__ = ["Precision", "Proven", "Target", "target_into_bundle"]
 
 Target = Literal["ncnn", "litert", "executorch"]
 Precision = Literal["fp32", "fp16", "int8"]
-_FLOAT = "fp32"  # the graph that is converted, and that the result is compared with
 _JUDGED = 512  # pictures
 
 
@@ -74,12 +72,12 @@ def target_into_bundle(
     if precision == "int8":
         crops = _judges(people)
     with _writable(folder, drop_signature=drop_signature) as bundle:
-        source = bundle.artifact(_FLOAT)
+        source = bundle.artifact(FLOAT)
         made = _CONVERTERS[target](bundle, precision, people)
         name = f"{precision}-{target}"
         files = {f"student.{precision}{ending}": data for ending, data in made.files.items()}
         artifact = replace(
-            source, name=name, file=next(iter(files)), precision=precision, runtime=_RUNTIME[target]
+            source, name=name, file=next(iter(files)), precision=precision, runtime=target
         )
         shortage = None
         if people is not None and precision == "int8":
@@ -91,8 +89,7 @@ def target_into_bundle(
         if not gate.passed:
             raise GateFailed(
                 "E-TARGET-PARITY",
-                f"{name} differs from {_FLOAT}: {gate.what} is {gate.value:.5f},"
-                f" bound {gate.bound}",
+                f"{name} differs from {FLOAT}: {gate.what} is {gate.value:.5f}, bound {gate.bound}",
                 remedy="Try --precision fp32; the bundle was left as it is",
             )
         _add(folder, bundle, artifact, {**files, **golden}, parity, made)
@@ -105,7 +102,7 @@ def _ncnn(bundle: Bundle, precision: Precision, people: People | None) -> Conver
     from embedge.export.targets.ncnn import ncnn_from_onnx
     from embedge.export.targets.ncnn_int8 import ncnn_int8_from_graph
 
-    model = bundle.read(bundle.artifact(_FLOAT).file)
+    model = bundle.read(bundle.artifact(FLOAT).file)
     if people is not None and precision == "int8":
         return ncnn_int8_from_graph(_graph(model), people.calibration)
     return ncnn_from_onnx(model, bundle.contract.size, half=precision == "fp16")
@@ -114,7 +111,7 @@ def _ncnn(bundle: Bundle, precision: Precision, people: People | None) -> Conver
 def _litert(bundle: Bundle, precision: Precision, people: People | None) -> Converted:
     from embedge.export.targets.litert import litert_from_onnx, litert_int8_from_graph
 
-    model = bundle.read(bundle.artifact(_FLOAT).file)
+    model = bundle.read(bundle.artifact(FLOAT).file)
     if people is not None and precision == "int8":
         return litert_int8_from_graph(_graph(model), people.calibration)
     return litert_from_onnx(model, half=precision == "fp16")
@@ -133,7 +130,7 @@ def _executorch(bundle: Bundle, precision: Precision, people: People | None) -> 
             "XNNPACK keeps weights in 32 bits or in 8: in half precision its file is as large",
             remedy="Give --precision fp32 or int8",
         )
-    network = torch_network(_graph(bundle.read(bundle.artifact(_FLOAT).file)))
+    network = torch_network(_graph(bundle.read(bundle.artifact(FLOAT).file)))
     if people is not None and precision == "int8":
         return executorch_int8_from_network(network, people.calibration, bundle.contract)
     return executorch_from_network(network, bundle.contract)
@@ -151,11 +148,6 @@ _CONVERTERS: dict[Target, Callable[[Bundle, Precision, People | None], Converted
     "ncnn": _ncnn,
     "litert": _litert,
     "executorch": _executorch,
-}
-_RUNTIME: dict[Target, Runtime] = {
-    "ncnn": "ncnn",
-    "litert": "litert",
-    "executorch": "executorch",
 }
 
 
@@ -211,11 +203,11 @@ def _proof(
 ) -> tuple[Cosines, Latency]:
     """The same faces through both, then their times, interleaved, on one thread."""
     with (
-        encoder_from_bundle(bundle, _FLOAT, threads=1) as known,
+        encoder_from_bundle(bundle, FLOAT, threads=1) as known,
         encoder_of_files(artifact, files.__getitem__, bundle.contract, threads=1) as new,
     ):
         parity = cosines_of(known.embed(crops), new.embed(crops))
-        pair: list[tuple[str, int, Encoder]] = [(_FLOAT, 1, known), (artifact.name, 1, new)]
+        pair: list[tuple[str, int, Encoder]] = [(FLOAT, 1, known), (artifact.name, 1, new)]
         rows = encoder_latency(pair, crops, seconds=seconds)
     return parity, Latency(machine=machine(), artifacts=rows)
 
@@ -241,9 +233,9 @@ def _add(
     kept = {file: bundle.read(file) for file in bundle.files if file not in files}
     points = dict(bundle.extras.get("thresholds", {}))
     points.pop(artifact.name, None)
-    if _FLOAT in points and artifact.precision != "int8":
-        points[artifact.name] = points[_FLOAT]
-    told = {"of": _FLOAT, "cosine": plain(parity), "tools": made.tools}
+    if FLOAT in points and artifact.precision != "int8":
+        points[artifact.name] = points[FLOAT]
+    told = {"of": FLOAT, "cosine": plain(parity), "tools": made.tools}
     targets = {**bundle.provenance.get("targets", {}), artifact.name: told}
     write_bundle(
         folder,
@@ -262,11 +254,11 @@ def _add(
 def _gate(artifact: Artifact, parity: Cosines) -> Gate:
     name, whole = f"{artifact.name} parity", artifact.precision != "int8"
     low = "lowest cosine" if whole else "first percentile of the cosine"
-    what = f"{low} between {artifact.name} and {_FLOAT} on the same faces"
+    what = f"{low} between {artifact.name} and {FLOAT} on the same faces"
     value, bound = (
         (parity.min, BOUNDS[artifact.precision]) if whole else (parity.p1, INT8_COSINE_P1)
     )
-    measures = Measurand("cosine-min" if whole else "cosine-p1", artifact.name, against=_FLOAT)
+    measures = Measurand("cosine-min" if whole else "cosine-p1", artifact.name, against=FLOAT)
     return Gate.of(measures, name, what, value, bound, "min")
 
 
@@ -280,7 +272,7 @@ def _report(
 ) -> Report:
     """To be merged into the bundle's own."""
     report = device_report(bundle, (artifact.name,), latency)
-    note = f"cosine to {_FLOAT}: p1 {parity.p1:.6f}, lowest {parity.min:.6f} of {parity.n}"
+    note = f"cosine to {FLOAT}: p1 {parity.p1:.6f}, lowest {parity.min:.6f} of {parity.n}"
     (row,) = report.artifacts
     provider = latency.artifacts[1].provider
     return replace(

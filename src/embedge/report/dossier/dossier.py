@@ -79,6 +79,9 @@ class Operation:
     frr_upper: Share
     left_out: LeftOut | None = None
 
+    def error_rates(self, people: int) -> ErrorRates:
+        return ErrorRates(people, self.far, self.fmr_upper, self.frr, self.frr_upper)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dossier:
@@ -113,13 +116,8 @@ class Dossier:
             raise ValueError("the rates at the threshold are not those of the comparison")
         for line in denied(comparison):
             raise ValueError(line)
-        if self.shaped != shaped_verdicts(self.measured):
+        if self.shaped != shaped_verdicts(self.operation.error_rates(self.comparison.subjects)):
             raise ValueError("a shaped verdict does not follow from the figures")
-
-    @property
-    def measured(self) -> ErrorRates:
-        at = self.operation
-        return ErrorRates(self.comparison.subjects, at.far, at.fmr_upper, at.frr, at.frr_upper)
 
     @property
     def missing(self) -> int:

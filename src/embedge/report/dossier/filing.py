@@ -34,7 +34,7 @@ from embedge.report.dossier.dossier import (
     TestedSystem,
     generalised,
 )
-from embedge.report.dossier.shapes import ErrorRates, shaped_verdicts
+from embedge.report.dossier.shapes import shaped_verdicts
 from embedge.report.papers.faces import (
     TestedFaces,
     data_faults,
@@ -112,9 +112,6 @@ def filed(asked: Asked, command: str, progress: Progress) -> Dossier:
     contract = model.encoder.contract
     system = TestedSystem(model.side, model.digest, contract.digest, model.contract_from, provider)
     answers = _answers(system, faces, operation, comparison, annex)
-    at = ErrorRates(
-        comparison.subjects, operation.far, operation.fmr_upper, operation.frr, operation.frr_upper
-    )
     return Dossier(
         created=now_in_utc(),
         command=command,
@@ -124,7 +121,7 @@ def filed(asked: Asked, command: str, progress: Progress) -> Dossier:
         comparison=comparison,
         annex=annex,
         checklist=checklist(answers, stated),
-        shaped=shaped_verdicts(at),
+        shaped=shaped_verdicts(operation.error_rates(comparison.subjects)),
         versions={name: version(name) for name in _PACKAGES},
     )
 

@@ -1,21 +1,14 @@
 """What docs/reference/evidence-proof.md names as proof is there."""
 
-import re
-from pathlib import Path
+from proof_page import named_benchmarks, page, require_named_tests
 
-ROOT = Path(__file__).parents[4]
-PAGE = (ROOT / "docs/reference/evidence-proof.md").read_text()
+PAGE = page("evidence-proof")
 
 
 def test_every_test_and_benchmark_exists() -> None:
-    named, file = re.findall(r"`(tests/[\w/.]+)?::(\w+)`", PAGE), ""
-    assert len(named) > 60
-    for where, name in named:
-        file = where or file
-        assert f"def {name}(" in (ROOT / file).read_text(), (file, name)
-    benchmarks = set(re.findall(r"`(benchmarks/\w+\.py)`", PAGE))
-    assert benchmarks == {"benchmarks/interval_coverage.py", "benchmarks/group_gaps.py"}
-    assert all((ROOT / one).is_file() for one in benchmarks)
+    require_named_tests(PAGE, more_than=60)
+    both = {"benchmarks/interval_coverage.py", "benchmarks/group_gaps.py"}
+    assert named_benchmarks(PAGE) == both
 
 
 def test_every_line_is_shown_or_said_to_be_open() -> None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from engine_cards import ORIN
 from sample_report import edited
 
 from embedge.bench.results import Latency
@@ -19,27 +20,9 @@ from embedge.report.merge import merged_report
 from embedge.report.model import Provenance, Report, Skipped, Verdict
 from embedge.report.read import report_from_json
 from embedge.report.render.html import html_from_report
-from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.typed import plain
 
-CARD = EngineCard(
-    plan="int8.plan",
-    plan_sha256="e" * 64,
-    plan_bytes=1_500_000,
-    onnx_sha256="a" * 64,
-    precision="int8",
-    remainder="fp16",
-    target="orin-nano",
-    tensorrt="10.3.0",
-    bindings="10.3.0",
-    sms=(87,),
-    device="Orin Nano",
-    driver="540.4.0",
-    batches=(1, 1, 8),
-    flags=(),
-    graph_tensors={},
-    build_seconds=60.0,
-)
+CARD = replace(ORIN, plan="int8.plan", device="Orin Nano")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import sqlite3
 import subprocess
@@ -17,6 +16,7 @@ import gallery_rows
 import numpy as np
 import pytest
 from gallery_rows import KEY, enrolled, sql
+from proof_page import page, require_named_tests
 from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
@@ -367,10 +367,4 @@ def test_a_device_as_key_file_has_no_end():
 
 
 def test_every_test_that_keeps_an_attack_out_exists():
-    root = Path(__file__).parents[4]
-    page, file = (root / "docs/reference/attacks.md").read_text(), ""
-    named = re.findall(r"`(tests/[\w/.]+)?::(\w+)`", page)
-    assert len(named) > 50
-    for where, name in named:
-        file = where or file
-        assert f"def {name}(" in (root / file).read_text(), (file, name)
+    require_named_tests(page("attacks"), more_than=50)

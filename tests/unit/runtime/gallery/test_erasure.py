@@ -17,7 +17,7 @@ from gallery_rows import CONTRACT, DIM, KEY, create, unit
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
-from embedge.runtime.gallery import erasure
+from embedge.runtime.gallery.leftovers import searching
 from embedge.runtime.gallery.storage.database import Database
 
 
@@ -159,12 +159,12 @@ def test_a_place_that_cannot_be_read_is_no_proof(tmp_path):
 
 
 def test_a_file_that_goes_meanwhile_is_named_and_the_search_goes_on(tmp_path, monkeypatch):
-    listed = erasure._files_of
-    monkeypatch.setattr(erasure, "_files_of", lambda *its: [tmp_path / "a gone one", *listed(*its)])
+    listed, gone = searching._files_of, tmp_path / "a gone one"
+    monkeypatch.setattr(searching, "_files_of", lambda *its: [gone, *listed(*its)])
     with create(tmp_path) as gallery:
         gallery.enroll("ann", unit(1), CONTRACT)
         proof = gallery.erase("ann", prove=True)
-    assert proof.unreadable == (f"{tmp_path / 'a gone one'}: No such file or directory",)
+    assert proof.unreadable == (f"{gone}: No such file or directory",)
     assert str(tmp_path / "people.gallery") in proof.files
     assert not proof.proven
 

@@ -202,7 +202,9 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_no_proof(tmp_path, monkeypa
     assert proof.unreadable == (told,)
 
 
-@pytest.mark.parametrize("name", ["model.npy", "list.csv", "digits.txt", "note.txt", "photo.png"])
+@pytest.mark.parametrize(
+    "name", ["model.npy", "list.csv", "digits.txt", "note.txt", "photo.png", "mask.raw"]
+)
 def test_ordinary_files_beside_it_are_no_obstacle(tmp_path, name):
     kinds = {
         "model.npy": unit(3, 500).tobytes(),
@@ -210,6 +212,7 @@ def test_ordinary_files_beside_it_are_no_obstacle(tmp_path, name):
         "digits.txt": os.urandom(3000).hex().encode(),
         "note.txt": b"Keep this folder. " * 500,
         "photo.png": b"\x89PNG\r\n\x1a\n" + os.urandom(9000),
+        "mask.raw": bytes([4, 0, *[255] * 9]) * 300 + bytes([4, 0, 255]),  # as a row's head begins
     }
     with create(tmp_path) as gallery:
         gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)

@@ -9,19 +9,18 @@ from itertools import islice, product
 from pathlib import Path
 
 import pytest
-from sick_encoders import (
+from healthy_encoders import (
     ONE_POOL,
     RUNTIMES,
     Embedder,
     artifact_of,
     converted_here,
-    flushing,
     healthy,
     in_batches,
     random_embedder,
     runner,
-    sick_ones,
 )
+from sick_encoders import flushing, sick_ones
 
 from embedge.runtime.selftest.asking import Align, Embed, aligned_to
 from embedge.runtime.selftest.golden import Golden

@@ -4,29 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
-from small_face import small_face
-from tiny_bundles import tiny_threshold
+from small_face import small_bundle
 
 from embedge.cli import main
-from embedge.export.student import onnx_from_student
-from embedge.runtime.bundle.bundle import Artifact, Bundle
-from embedge.runtime.bundle.writer import write_bundle
-from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.bundle.bundle import Bundle
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    contract = EmbeddingContract("s", "m", 16)
-    onnx_from_student(small_face("relu"), contract, tmp_path / "s.onnx")
-    return write_bundle(
-        tmp_path / "small.embedge",
-        name="small",
-        contract=contract,
-        artifacts=[Artifact("fp32", "student.fp32.onnx", "fp32", 17, tiny_threshold(0.4))],
-        files={"student.fp32.onnx": tmp_path / "s.onnx"},
-        provenance={},
-        default_artifact="fp32",
-    )
+    return small_bundle(tmp_path, "relu")
 
 
 def test_what_was_added_is_told(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

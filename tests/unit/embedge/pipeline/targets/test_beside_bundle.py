@@ -3,34 +3,19 @@
 from pathlib import Path
 
 import pytest
-from small_face import small_face, smooth_pictures
-from tiny_bundles import tiny_threshold
+from small_face import small_bundle, smooth_pictures
 
 from embedge.cli import main
 from embedge.errors import EmbedgeError
-from embedge.export.student import onnx_from_student
 from embedge.pipeline.targets import beside_bundle
 from embedge.pipeline.targets.beside_bundle import coreml_beside_bundle
-from embedge.runtime.bundle.bundle import Artifact
-from embedge.runtime.bundle.writer import write_bundle
-from embedge.runtime.contract import EmbeddingContract
 
 PICTURES = smooth_pictures(4)
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    contract = EmbeddingContract("s", "m", 16)
-    onnx_from_student(small_face(), contract, tmp_path / "s.onnx")
-    return write_bundle(
-        tmp_path / "small.embedge",
-        name="small",
-        contract=contract,
-        artifacts=[Artifact("fp32", "student.fp32.onnx", "fp32", 17, tiny_threshold(0.4))],
-        files={"student.fp32.onnx": tmp_path / "s.onnx"},
-        provenance={},
-        default_artifact="fp32",
-    )
+    return small_bundle(tmp_path)
 
 
 def test_the_package_lies_beside_and_agrees(

@@ -2,28 +2,24 @@
 
 import sys
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 from PIL import Image
-from small_face import small_face, smooth_pictures
+from small_face import small_bundle, smooth_pictures
 from tiny_bundles import tiny_threshold
 
 from embedge.cli.ship.export_target import _text
 from embedge.errors import EmbedgeError
-from embedge.export.golden import golden_from_graphs
-from embedge.export.student import onnx_from_student
 from embedge.export.targets import Converted
 from embedge.pipeline.foreign.people import People, people_of
 from embedge.pipeline.targets import into_bundle
 from embedge.pipeline.targets.into_bundle import Precision, Target, target_into_bundle
-from embedge.runtime.bundle.bundle import Artifact, Bundle
-from embedge.runtime.bundle.writer import write_bundle
-from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.encoders.bundled import encoder_from_bundle, importable
 from embedge.runtime.matcher import FaceMatcher
 from embedge.runtime.selftest import selftest
-from embedge.runtime.selftest.golden import GOLDEN
 from embedge.runtime.selftest.selftest import golden_of, self_test
 
 PICTURES = smooth_pictures(12)
@@ -32,17 +28,7 @@ TARGETS: tuple[Target, ...] = ("ncnn", "litert", "executorch")
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    contract = EmbeddingContract("s", "m", 16)
-    onnx_from_student(small_face(), contract, tmp_path / "s.onnx")
-    return write_bundle(
-        tmp_path / "small.embedge",
-        name="small",
-        contract=contract,
-        artifacts=[Artifact("fp32", "student.fp32.onnx", "fp32", 17, tiny_threshold(0.4))],
-        files={"student.fp32.onnx": tmp_path / "s.onnx"},
-        provenance={},
-        default_artifact="fp32",
-    )
+    return small_bundle(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -61,18 +47,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> People:
 @pytest.fixture
 def golden_bundle(tmp_path: Path) -> Path:
     """It proves itself: three of the pictures, and what the float graph answers to them."""
-    contract = EmbeddingContract("s", "m", 16)
-    onnx_from_student(small_face(), contract, tmp_path / "s.onnx")
-    golden = golden_from_graphs({"fp32": tmp_path / "s.onnx"}, contract, PICTURES[:3])
-    return write_bundle(
-        tmp_path / "golden.embedge",
-        name="golden",
-        contract=contract,
-        artifacts=[Artifact("fp32", "student.fp32.onnx", "fp32", 17, tiny_threshold(0.4))],
-        files={"student.fp32.onnx": tmp_path / "s.onnx", GOLDEN: golden},
-        provenance={},
-        default_artifact="fp32",
-    )
+    return small_bundle(tmp_path, golden=PICTURES[:3])
 
 
 def require_here(target: Target) -> None:
@@ -141,19 +116,22 @@ def test_int8_has_a_threshold_of_its_own(bundle: Path, target: Target, people: P
 def test_a_rate_that_too_few_people_carry_is_told(
     bundle: Path, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ONNX Runtime stands in for ncnn."""
+    """Of a converter that gives the graph back as it is."""
+    target = cast("Target", "onnxruntime")
     same = (bundle / "student.fp32.onnx").read_bytes()
     made = Converted({".ncnn.onnx": same})
-    monkeypatch.setitem(into_bundle._CONVERTERS, "ncnn", lambda *_: made)
-    monkeypatch.setitem(into_bundle._RUNTIME, "ncnn", "onnxruntime")
+    monkeypatch.setitem(into_bundle._CONVERTERS, target, lambda *_: made)
     done = target_into_bundle(
-        bundle, "ncnn", "int8", PICTURES, people=people, fmr=1e-9, seconds=0.2
+        bundle, target, "int8", PICTURES, people=people, fmr=1e-9, seconds=0.2
     )
     (row,) = done.report.artifacts
     assert row.shortage is not None
     assert row.shortage.asked == 1e-9
     said = _text(done)
-    assert "NOTE  int8-ncnn: the threshold was to keep FMR 1e-09, which 20 people do not" in said
+    assert (
+        "NOTE  int8-onnxruntime: the threshold was to keep FMR 1e-09, which 20 people do not"
+        in said
+    )
     assert said.endswith("it is set for 0.05")
 
 

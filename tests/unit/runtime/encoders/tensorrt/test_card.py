@@ -3,29 +3,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from engine_cards import ORIN
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.encoders.tensorrt.card import EngineCard, card_path
 
-CARD = EngineCard(
-    plan="e.plan",
-    plan_sha256="p" * 64,
-    plan_bytes=10,
-    onnx_sha256="o" * 64,
-    precision="int8",
-    remainder="fp16",
-    target="tensorrt",
-    tensorrt="10.3.0",
-    bindings="10.7.0",
-    sms=(87,),
-    device="Orin",
-    driver="540.4.0",
-    batches=(1, 1, 8),
-    flags=("STRONGLY_TYPED",),
-    graph_tensors={"INT8": 3},
-    build_seconds=1.5,
-    layers={"layers": 3},
-)
+CARD = replace(ORIN, flags=("STRONGLY_TYPED",), graph_tensors={"INT8": 3}, layers={"layers": 3})
 COMPATIBLE = replace(CARD, flags=("STRONGLY_TYPED", "VERSION_COMPATIBLE"))
 AMPERE = replace(CARD, hardware="ampere-plus", sms=(86,))
 

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from engine_cards import ORIN
 from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
@@ -12,23 +13,13 @@ from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.engine import engine_from_plan
 
 PLAN = b"a plan"
-CARD = EngineCard(
-    plan="e.plan",
+CARD = replace(
+    ORIN,
     plan_sha256=hashlib.sha256(PLAN).hexdigest(),
-    plan_bytes=6,
-    onnx_sha256="o",
+    plan_bytes=len(PLAN),
     precision="fp32",
     remainder="fp32",
-    target="tensorrt",
-    tensorrt="10.3.0",
-    bindings="10.7.0",
-    sms=(87,),
-    device="Orin",
-    driver="540",
     batches=(1, 2, 4),
-    flags=(),
-    graph_tensors={},
-    build_seconds=1.0,
 )
 FLOAT, HALF = SimpleNamespace(name="FLOAT"), SimpleNamespace(name="HALF")
 

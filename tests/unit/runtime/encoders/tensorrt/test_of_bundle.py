@@ -5,34 +5,23 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from engine_cards import ORIN
 from tiny_bundles import tiny_bundle, tiny_contract, tiny_onnx
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.encoders.tensorrt import of_bundle
-from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.of_bundle import (
     engine_cards,
     tensorrt_encoder_from_bundle,
 )
 
-CARD = EngineCard(
+CARD = replace(
+    ORIN,
     plan="a.plan",
-    plan_sha256="p",
-    plan_bytes=1,
     onnx_sha256=hashlib.sha256(tiny_onnx(tiny_contract(64))).hexdigest(),
     precision="fp32",
     remainder="fp32",
-    target="tensorrt",
-    tensorrt="10.3.0",
-    bindings="10.7.0",
-    sms=(87,),
-    device="Orin",
-    driver="540",
-    batches=(1, 1, 8),
-    flags=(),
-    graph_tensors={},
-    build_seconds=1.0,
 )
 
 

@@ -2,12 +2,10 @@
 
 import os
 import stat
-from functools import partial
 from pathlib import Path
 
-import gallery_rows
 import pytest
-from gallery_rows import KEY
+from gallery_rows import KEY, ann_and_ben
 from tiny_bundles import tiny_contract
 
 from embedge.runtime import Gallery
@@ -15,16 +13,12 @@ from embedge.runtime.gallery.copies.workplace import Workplace, left_behind, wor
 from embedge.runtime.gallery.mending import recover
 
 CONTRACT = tiny_contract(16)
-unit = partial(gallery_rows.unit, dim=16)
 
 
 @pytest.fixture
 def path(tmp_path) -> Path:
     (tmp_path / "own").mkdir(0o700)
-    path = tmp_path / "own" / "g"
-    with Gallery.create(path, CONTRACT, key=KEY) as gallery:
-        gallery.enroll(["ann", "ben"], unit(1, 2), CONTRACT)
-    return path
+    return ann_and_ben(tmp_path / "own" / "g", CONTRACT)
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import gallery_rows
 import pytest
-from gallery_rows import KEY
+from gallery_rows import KEY, ann_and_ben, is_locked
 from tiny_bundles import tiny_contract
 
 from embedge.runtime import Gallery
@@ -24,27 +22,11 @@ from embedge.runtime.gallery.storage.traces import Traces
 CONTRACT = tiny_contract(16)
 unit = partial(gallery_rows.unit, dim=16)
 SOON, LATE = 0.3, 20.0  # seconds: what would have happened by now; what has to happen
-_ASKED = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)
-try:
-    connection.execute("BEGIN IMMEDIATE")
-except sqlite3.OperationalError:
-    sys.exit(7)
-"""
 
 
 @pytest.fixture
 def path(tmp_path) -> Path:
-    path = tmp_path / "people.gallery"
-    with Gallery.create(path, CONTRACT, key=KEY) as gallery:
-        gallery.enroll(["ann", "ben"], unit(1, 2), CONTRACT)
-    return path
-
-
-def is_locked(path: Path) -> bool:
-    """As another process sees it."""
-    return subprocess.run([sys.executable, "-c", _ASKED, path], check=False).returncode == 7
+    return ann_and_ben(tmp_path / "people.gallery", CONTRACT)
 
 
 @contextmanager
