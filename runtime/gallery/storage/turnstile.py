@@ -1,34 +1,48 @@
 """A lock that whoever lets go of it gets back only after somebody who waits has had it."""
 
 import threading
-from _thread import RLock  # the class: threading's is a function
-from typing import Self
+from collections.abc import Callable
+from typing import Any
 
 __all__ = ["Turnstile"]
 
 
-class Turnstile(RLock):
-    """Python's own locks let a busy thread in again and again, past those who wait.
-
-    It is let go of in C: no alarm and no Ctrl-C comes between a block's end and that.
-    """
+class Turnstile:
+    """Reentrant. Python's own locks let a busy thread in again and again, past those who wait."""
 
     def __init__(self) -> None:
-        self._door = threading.Lock()
+        self._door, self._inside = threading.RLock(), threading.RLock()
 
-    def __enter__(self) -> Self:  # type: ignore[override]
-        if self._is_owned():
-            self.acquire()
-            return self
+    def __enter__(self) -> None:
+        had = _is_mine(self._inside)
         try:
+            if had:
+                self._inside.acquire()
+                return
             with self._door:
-                self.acquire()
-        except BaseException:  # an alarm's, that may have come when it was had already
-            if self._is_owned():
-                self.release()
+                self._inside.acquire()
+        except BaseException:  # an alarm's or Ctrl-C, that may have come when it was had already
+            for lock in [self._door] if had else [self._inside, self._door]:
+                if _is_mine(lock):
+                    lock.release()
             raise
-        return self
+
+    @property
+    def __exit__(self) -> Callable[..., None]:
+        """The lock's own, in C: nothing comes between the end of a block and letting go."""
+        return self._inside.__exit__
+
+    def acquire(self) -> None:
+        self.__enter__()
+
+    def release(self) -> None:
+        self._inside.release()
 
     def forget_who_waits(self) -> None:
         """In the child of a fork, by the thread that has the lock: no other is there."""
-        self._door = threading.Lock()
+        self._door = threading.RLock()
+
+
+def _is_mine(lock: Any) -> bool:
+    """What threading.Condition asks of a lock that is reentrant."""
+    return bool(lock._is_owned())
