@@ -7,6 +7,17 @@ from typing import Any
 __all__ = ["Turnstile"]
 
 
+class _Leaving:
+    """The inner lock's own way out, in C: nothing comes between a block's end and letting go."""
+
+    def __get__(self, lock: "Turnstile | None", _: object) -> Callable[..., None]:
+        return _left if lock is None else lock._inside.__exit__
+
+
+def _left(lock: "Turnstile", *_: object) -> None:
+    lock.release()
+
+
 class Turnstile:
     """Reentrant. Python's own locks let a busy thread in again and again, past those who wait."""
 
@@ -27,10 +38,7 @@ class Turnstile:
                     lock.release()
             raise
 
-    @property
-    def __exit__(self) -> Callable[..., None]:
-        """The lock's own, in C: nothing comes between the end of a block and letting go."""
-        return self._inside.__exit__
+    __exit__ = _Leaving()
 
     def acquire(self) -> None:
         self.__enter__()

@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from types import FrameType
 from typing import Any
 
@@ -58,6 +59,14 @@ def test_whoever_was_interrupted_while_entering_holds_nothing(at: int) -> None:
     lock = Turnstile()
     if not interrupted(lock, at):
         pytest.skip("the lock's code has fewer lines")
+    assert is_free(lock)
+
+
+def test_a_stack_lets_go_of_it_too() -> None:
+    lock = Turnstile()
+    with ExitStack() as held:
+        held.enter_context(lock)
+        assert not is_free(lock, 0.05)
     assert is_free(lock)
 
 
