@@ -1,5 +1,6 @@
 """A backup is the gallery as it was at one moment, and takes no lock of anybody away."""
 
+import os
 import sqlite3
 import stat
 from contextlib import closing
@@ -89,3 +90,17 @@ def test_what_cannot_be_copied_leaves_nothing(path, tmp_path):
     with pytest.raises(EmbedgeError, match="E-CLOSED"):
         gallery.backup(tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
+
+
+def test_an_interrupted_one_leaves_no_name(path, tmp_path, monkeypatch):
+    """An empty file had stood there from before the last step."""
+    (tmp_path / "safe").mkdir()
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "link", interrupted)
+    monkeypatch.setattr(os, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        backup(path, tmp_path / "safe" / "copy")
+    assert list((tmp_path / "safe").iterdir()) == []
