@@ -103,12 +103,16 @@ def test_only_our_own_are_swept(shared):
     assert (theirs / "g").read_bytes() == b"theirs"
 
 
+def copied(path: Path, target: Path) -> None:
+    backup(path, target, KEY)
+
+
 def recovered(path: Path, target: Path) -> None:
     assert recover(path, target, KEY).whole
 
 
 Make = Callable[[Path, Path], object]
-MAKERS = pytest.mark.parametrize("make", [backup, recovered], ids=["backup", "recover"])
+MAKERS = pytest.mark.parametrize("make", [copied, recovered], ids=["backup", "recover"])
 
 
 def planted(folder: Path, victim: Path) -> None:
@@ -145,7 +149,7 @@ def test_nothing_is_made_where_others_may_move_it(path, shared, monkeypatch):
         each.chmod(0o777)
     monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
     with pytest.raises(EmbedgeError, match=r"E-WRITE.*others may move.*chmod go-w"):
-        backup(path, shared / "new")
+        backup(path, shared / "new", KEY)
     assert [*shared.iterdir(), *elsewhere.iterdir()] == []
 
 
@@ -153,7 +157,7 @@ def test_a_private_folder_that_a_stranger_gave_our_name_is_not_swept(path, share
     shared.chmod(0o777)
     (precious := shared / ".embedge-recovering-precious").mkdir(0o700)
     (precious / "mine").write_text("mine")
-    backup(path, shared / "new")
+    backup(path, shared / "new", KEY)
     assert (precious / "mine").read_text() == "mine"
 
 
@@ -189,7 +193,7 @@ def test_what_takes_a_parts_place_is_no_backup(path, shared, monkeypatch):
 
     no_link_between_folders(monkeypatch, swap)
     with pytest.raises(EmbedgeError, match=r"E-WRITE.*somebody else put a file in its place"):
-        backup(path, shared / "new")
+        backup(path, shared / "new", KEY)
 
 
 def test_file_systems_without_links_replace_nothing_either(path, shared, monkeypatch):
@@ -197,7 +201,7 @@ def test_file_systems_without_links_replace_nothing_either(path, shared, monkeyp
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
     monkeypatch.setattr(os, "link", link)
-    backup(path, shared / "new")
+    backup(path, shared / "new", KEY)
     assert people(shared / "new") == ["ann", "ben"]
     real = Workplace.publish
 
@@ -207,5 +211,5 @@ def test_file_systems_without_links_replace_nothing_either(path, shared, monkeyp
 
     monkeypatch.setattr(Workplace, "publish", publish)
     with pytest.raises(EmbedgeError, match="E-GALLERY-EXISTS"):
-        backup(path, shared / "late")
+        backup(path, shared / "late", KEY)
     assert (shared / "late").read_text() == "another's"
