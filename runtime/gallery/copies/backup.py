@@ -28,26 +28,27 @@ def backup(path: str | Path, target: str | Path, key: bytes | None) -> None:
         with workplace(target) as place, closing(Database(path, writable=False)) as database:
             place.create("new").close()
             with database.reading() as connection:
-                _copied(connection, place.path / "new", target)
+                _copied(connection, place.path / "new")
             _require_whole(place.path / "new", path, key)
             place.publish("new", target, _OURS)
     except OSError as error:
         raise database_error(error, target, "nothing was copied") from error
 
 
-def _copied(connection: sqlite3.Connection, new: Path, target: Path) -> None:
+def _copied(connection: sqlite3.Connection, new: Path) -> None:
+    """`new` may lie on another disk than it is to get to: what is full is told by its own name."""
     try:
         with closing(sqlite3.connect(new)) as copy:
             connection.backup(copy)
     except FAILURES as error:
-        raise database_error(error, target, "nothing was copied") from error
+        raise database_error(error, new, "nothing was copied") from error
 
 
 def _require_whole(copy: Path, path: Path, key: bytes | None) -> None:
     try:
         found = check(copy, key)
     except EmbedgeError as error:
-        what = f"the copy could not be checked, and is gone again: {error.what}"
+        what = f"{error.what}; nothing was copied"
         raise EmbedgeError(error.code, what, where=path, remedy=error.remedy) from error
     if found:
         told = "; ".join([line for text in found for line in text.split("\n")][:_TOLD])

@@ -16,7 +16,7 @@ from embedge.errors import EmbedgeError
 from embedge.runtime import NIST_800_63B, Gallery
 from embedge.runtime.gallery.attempts import AttemptGuard
 from embedge.runtime.gallery.copies.backup import backup
-from embedge.runtime.gallery.mending import check
+from embedge.runtime.gallery.mending import check, recover
 
 CONTRACT = tiny_contract(16)
 unit = partial(gallery_rows.unit, dim=16)
@@ -125,6 +125,14 @@ def test_of_a_damaged_gallery_there_is_none(path, tmp_path, statement):
 
 
 def test_a_copy_of_a_gallery_under_another_key_is_none(path, tmp_path):
-    with pytest.raises(EmbedgeError, match="E-KEY: the copy could not be checked"):
+    with pytest.raises(EmbedgeError, match=r"E-KEY: the key .* nothing was copied"):
         backup(path, tmp_path / "copy", bytes(32))
     assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize("name", ["\0", "a\0b", "\ud800"])
+def test_a_name_that_no_file_can_have_is_refused(path, tmp_path, name):
+    with Gallery.open(path, key=KEY) as gallery:
+        for made in (gallery.backup, partial(recover, path, key=KEY), partial(check, key=KEY)):
+            with pytest.raises(EmbedgeError, match=r"E-GALLERY-MISSING.*no file can"):
+                made(name)
