@@ -305,7 +305,7 @@ class Gallery(Closing):
         self.mirror.scrub()
 
     def backup(self, target: str | Path) -> None:
-        """A copy as it is now, sealed as it is, for the owner; of a damaged gallery there is none."""
+        """A copy as it is now, sealed as it is, the owner's; of a damaged gallery there is none."""
         len(self)  # by the key that it has now
         backup(self.mirror.path, target, self.mirror.key)
 
