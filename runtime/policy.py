@@ -9,14 +9,22 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.threshold import Share, Threshold
 from embedge.typed import Bound, Text, argument
 
-__all__ = ["NIST_800_63B", "Policy", "identification_threshold", "loosest", "require_fmr"]
+__all__ = [
+    "LONGEST",
+    "NIST_800_63B",
+    "Policy",
+    "identification_threshold",
+    "loosest",
+    "require_fmr",
+]
 
 
 Replaces = Literal["vouched", "other factor", "never"]
-Seconds = Annotated[float, Bound(0)]
+LONGEST = 86_400.0  # seconds that anybody can be made to wait, and that a failure is remembered
+Seconds = Annotated[float, Bound(0, LONGEST)]
 _TAKEN = (
-    "rates above 0 and at most 1, one attempt or more, seconds from 0 on, and how a bridged"
-    " template is replaced: " + ", ".join(get_args(Replaces))
+    "rates above 0 and at most 1, one attempt or more, seconds from 0 to a day, 1 to 8192 failures"
+    " together, and how a bridged template is replaced: " + ", ".join(get_args(Replaces))
 )
 
 
@@ -29,6 +37,9 @@ class Policy:
     `replaces` says when a visit may replace a bridged template by a native one: once a native
     template or another factor (a card, a PIN) vouches for the person too, only the other factor,
     or never. A decision that the bridge alone made replaces nothing.
+
+    All names together may fail `together` times at once; after that one by one is let through, as
+    fast as 16,384 counts, less these, are forgotten within `longest_delay`.
     """
 
     name: Text
@@ -38,6 +49,7 @@ class Policy:
     delay: Seconds
     longest_delay: Seconds
     replaces: Replaces = "vouched"
+    together: Annotated[int, Bound(1, 8192)] = 1024
 
     def __post_init__(self) -> None:
         """A number that is none would compare as if there were no limit."""

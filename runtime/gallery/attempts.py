@@ -11,14 +11,13 @@ from embedge.runtime.gallery.enrolment import checked_name, folded
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.mirror import Seen
 from embedge.runtime.gallery.sealed.notes import ATTEMPTS, attempt_number
-from embedge.runtime.policy import Policy
+from embedge.runtime.policy import LONGEST, Policy
 
 __all__ = ["AttemptGuard"]
 
 _LAST = 1e15  # seconds: beyond it a float does not count them singly
 _MOST = 16_384  # names with failures that are remembered
-_AT_ONCE = 1024  # failures of all names together, before they are let through one by one only
-_KEPT = 86_400.0  # seconds that each failure is remembered
+_KEPT = LONGEST  # seconds that each failure is remembered
 _ALL = ""  # nobody's name: what all have failed, less what has run off
 
 
@@ -54,26 +53,52 @@ class AttemptGuard:
         It counts as failed until `succeeded` says otherwise: whoever stops in between gains
         nothing, and of many at once no more pass than the policy allows.
         """
-        name, now = checked_name(subject), self._now()
+        name, now, refused = checked_name(subject), self._now(), None
         with self.gallery.mirror.writing() as (connection, seen):
             ledger, state = seen.ledger, seen.state
             notes = ledger.notes.read(connection, state, ATTEMPTS)
             number, all_names = _number(seen, name), attempt_number(state, _ALL)
-            failures, last = notes.get(number, (0, now))
-            wait = self._wait(failures, now - last)
-            if wait > 0 and last <= now:
-                raise _too_many(failures, wait)
-            level, of_all = notes.pop(all_names, (0, now))
-            level = self._run_off(level, now - of_all)
-            for gone in self._forgotten(notes, number, now):
-                state = ledger.notes.put(connection, state, ATTEMPTS, gone, None)
-            # the clock was set back: the wait begins anew, or it would last until `last` again
-            note = (failures, now) if wait > 0 else (failures + 1, now)
-            state = ledger.notes.put(connection, state, ATTEMPTS, number, note)
-            state = ledger.notes.put(connection, state, ATTEMPTS, all_names, (level + 1, now))
-            self.gallery.mirror.put(connection, state)
-        if wait > 0:
+            changed = self._brought_back(notes, {number: 0.0, all_names: self._between}, now)
+            try:
+                changed |= self._counted({**notes, **changed}, number, all_names, now)
+            except EmbedgeError as error:
+                refused = error
+            for one, note in changed.items():
+                state = ledger.notes.put(connection, state, ATTEMPTS, one, note)
+            if changed:
+                self.gallery.mirror.put(connection, state)
+        if refused is not None:
+            raise refused
+
+    def _brought_back(
+        self, notes: dict[int, Any], allowed: dict[int, float], now: float
+    ) -> dict[int, Any]:
+        """Waits that a clock began that was ahead begin now: else they last until its time comes.
+
+        `allowed` is how far ahead some may be, as the clocks of two machines are.
+        """
+        longest = self.policy.longest_delay
+        return {
+            one: (count, now)
+            for one, (count, last) in notes.items()
+            if not last - now <= allowed.get(one, longest)  # a clock gave no time, too
+        }
+
+    def _counted(
+        self, notes: dict[int, Any], number: int, all_names: int, now: float
+    ) -> dict[int, Any]:
+        """What changes, or whoever tries has to wait."""
+        failures, last = notes.get(number, (0, now))
+        if (wait := self._wait(failures, now - last)) > 0:
             raise _too_many(failures, wait)
+        level, last = notes.pop(all_names, (0, now))
+        level = self._run_off(level, now - last)
+        gone = self._forgotten(notes, number, now)
+        return {
+            **dict.fromkeys(gone),
+            number: (failures + 1, now),
+            all_names: (level + 1, max(last, now)),
+        }
 
     def succeeded(self, subject: str) -> None:
         """Success forgets the failures before it."""
@@ -90,19 +115,26 @@ class AttemptGuard:
                 state = notes.put(connection, state, ATTEMPTS, all_names, left)
             self.gallery.mirror.put(connection, state)
 
+    @property
+    def _between(self) -> float:
+        """Seconds from one to the next, once all names together have failed too often."""
+        names = max(_MOST - self.policy.together, 0)
+        return max(self.policy.longest_delay, 1e-9) / max(names, 1e-9)
+
     def _run_off(self, level: float, since: float) -> float:
         """What all names have failed, less what a table of their counts has forgotten since."""
-        a_second = max(_MOST - _AT_ONCE, 0) / max(self.policy.longest_delay, 1e-9)
+        between, together = self._between, self.policy.together
         since = max(since, 0.0) if math.isfinite(since) else 0.0
-        level = max(level - since * a_second, 0.0)
-        if level >= _AT_ONCE:
-            raise EmbedgeError(
-                "E-ATTEMPTS",
-                "too many attempts have failed, on whatever names",
-                remedy=f"Try again in {math.ceil((level - _AT_ONCE + 1) / max(a_second, 1e-9))}"
-                " seconds, or use another way to log in",
-            )
-        return level
+        level = max(level - since / between, 0.0)
+        if level < together:
+            return level
+        raise EmbedgeError(
+            "E-ATTEMPTS",
+            f"attempts on all names together have failed {together} times: one in {between:.2g}"
+            " seconds is let through, whoever comes first",
+            remedy=f"Try again in {math.ceil((level - together + 1) * between)} seconds, or use"
+            " another way to log in; keep whoever floods it away from the guard",
+        )
 
     def _now(self) -> float:
         """Compared with what is no number nobody would ever have to wait."""

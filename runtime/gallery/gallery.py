@@ -305,9 +305,9 @@ class Gallery(Closing):
         self.mirror.scrub()
 
     def backup(self, target: str | Path) -> None:
-        """A copy as it is now, sealed as it is, for the owner only; no file is replaced by it."""
-        len(self)  # what does not open is no backup
-        backup(self.mirror.path, target)
+        """A copy as it is now, sealed as it is, the owner's; of a damaged gallery there is none."""
+        len(self)  # by the key that it has now
+        backup(self.mirror.path, target, self.mirror.key)
 
     def renew(self, new_key: bytes | None = None) -> None:
         """New keys for everybody: under a `new_key` no older copy opens."""

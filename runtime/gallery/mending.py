@@ -1,19 +1,19 @@
-"""A gallery looked over without changing it, and what is whole of a damaged one saved."""
+"""What is whole of a damaged gallery, saved."""
 
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from embedge.errors import EmbedgeError
+from embedge.runtime.gallery.copies.checking import check
 from embedge.runtime.gallery.copies.workplace import Workplace, require_free, workplace
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.keys import checked_key_or_none
 from embedge.runtime.gallery.migration.crossing import Crossing
-from embedge.runtime.gallery.mirror import Mirror
 from embedge.runtime.gallery.sealed.header import Header
 from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT, digest_of
@@ -21,13 +21,11 @@ from embedge.runtime.gallery.sealed.sealing import TAG
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.sealed.templates import NATIVE, Group, Template
 from embedge.runtime.gallery.storage.carving import carved, headers
-from embedge.runtime.gallery.storage.database import Database
 from embedge.runtime.gallery.storage.failures import (
     FAILURES,
     as_path,
     damage,
     database_error,
-    disk_error,
     missing,
 )
 from embedge.runtime.gallery.storage.journal import (
@@ -40,44 +38,6 @@ from embedge.runtime.gallery.storage.raw import Raw, raw
 from embedge.runtime.gallery.storage.registry import while_quiet_at
 
 __all__ = ["Saved", "check", "recover"]
-
-
-def check(path: str | Path, key: bytes | None) -> list[str]:
-    """What is wrong with the gallery, all of it read: nothing, where the list is empty."""
-    path = as_path(path)
-    key = checked_key_or_none(key, path)
-    found = _wrong_with(path, key)
-    if found and not _wrong_with(path, key):  # SQLite calls a failing disk's pages malformed too
-        raise disk_error(path, "something could be read the second time only", "it was only read")
-    return found
-
-
-def _wrong_with(path: Path, key: bytes | None) -> list[str]:
-    with closing(Mirror(Database(path, writable=False), key, 1, "onnxruntime")) as mirror:
-        with mirror.database.reading() as connection:
-            pages = connection.execute("PRAGMA integrity_check(20)")
-            found = [str(text) for (text,) in pages if text != "ok"]
-        try:
-            with mirror.reading() as (connection, seen):
-                found += _wrong_singles(connection, seen.ledger)
-                for table in (AUDIT, ATTEMPTS):
-                    seen.ledger.notes.read(connection, seen.state, table)
-        except EmbedgeError as error:
-            if error.code != "E-GALLERY":
-                raise
-            found.append(error.what)
-    return found
-
-
-def _wrong_singles(connection: sqlite3.Connection, ledger: Ledger) -> Iterator[str]:
-    """Of the tables of one row, and of their copies: what no reading sees."""
-    for table in ("header", "state"):
-        if connection.execute(f"SELECT id FROM {table}").fetchall() != [(1,)]:
-            yield f"the table {table} has other rows than its one"
-    (state,) = connection.execute("SELECT sealed FROM state WHERE id = 1").fetchone()
-    spare = connection.execute("SELECT id, value FROM spare ORDER BY id").fetchall()
-    if spare != [(1, ledger.raw), (2, state)]:
-        yield "the spare header and state are not the header and the state"
 
 
 @dataclass(frozen=True, slots=True)

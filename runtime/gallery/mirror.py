@@ -21,7 +21,7 @@ from embedge.runtime.gallery.search.ranking import Ranked
 from embedge.runtime.gallery.storage.database import Database
 from embedge.runtime.gallery.storage.failures import damage
 
-__all__ = ["Mirror", "Seen"]
+__all__ = ["Mirror", "Seen", "grow"]
 
 _STALE = (0, 0)
 # a row that belongs to nobody enters no sum
@@ -179,7 +179,7 @@ class Mirror:
             seen = Seen(ledger, State(), _STALE, index, [], os.getpid())
         self._seen = None  # until all of it is read, whatever comes between
         try:
-            _grow(connection, seen, state)
+            grow(connection, seen, state)
         except BaseException:
             seen.index.close()
             raise
@@ -231,7 +231,7 @@ def _empty_index(side: Side, state: State, threads: int, search: str) -> Templat
     return TwoKinds(*how) if marks else TemplateIndex(*how)
 
 
-def _grow(connection: Connection, seen: Seen, state: State) -> None:
+def grow(connection: Connection, seen: Seen, state: State) -> None:
     """By what was enrolled since `seen.state`; then all of it adds up to `state`, or is damaged."""
     before, ledger, total = seen.state, seen.ledger, seen.state.rows
     after = before.next_record - 1, before.next_person - 1

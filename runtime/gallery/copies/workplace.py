@@ -1,10 +1,16 @@
-"""A new gallery is made in a private folder beside its place, and gets its name when it is whole.
+"""A new gallery is made in a private folder where nobody else can move it, beside its place if
+nobody may there, and gets its name when it is whole.
 
-Others may write into the folder that it is to lie in: nothing of theirs is used or touched.
+SQLite opens files by their path (of /proc/self/fd it follows the link itself), so that a descriptor
+holds nothing for it: the folder's own place has to be out of others' reach.
 """
 
+import errno
 import fcntl
 import os
+import secrets
+import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from embedge.files import sync
-from embedge.runtime.gallery.storage.database import is_there, new_file
+from embedge.errors import EmbedgeError
+from embedge.runtime.gallery.storage.database import is_there
 from embedge.runtime.gallery.storage.failures import busy, exists_already
 from embedge.runtime.gallery.storage.journal import (
     journal_of,
@@ -27,39 +33,84 @@ __all__ = ["Workplace", "left_behind", "require_free", "workplace"]
 
 _NAMES = ".embedge-recovering"  # what those of killed ones begin with too
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """`descriptor` is the folder itself, whatever its name leads to meanwhile."""
+    """`descriptor` is the folder itself."""
 
     path: Path
     descriptor: int
 
     def create(self, name: str) -> IO[bytes]:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.fdopen(os.open(name, flags, 0o600, dir_fd=self.descriptor), "wb")
+        return os.fdopen(os.open(name, _NEW, 0o600, dir_fd=self.descriptor), "wb")
 
     def publish(self, name: str, target: Path, mode: int) -> None:
         """Nobody else's file is replaced, no journal of an earlier one is played back into it."""
-        new_file(target)
-        journal_of(target).unlink(missing_ok=True)
         os.chmod(name, mode, dir_fd=self.descriptor)
-        os.rename(name, target, src_dir_fd=self.descriptor)
-        sync(target.parent)
+        folder = os.open(os.path.realpath(target.parent), _FOLDER)
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(journal_of(target).name, dir_fd=folder)
+            try:
+                _rename(self.descriptor, name, folder, target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                self._bring(name, folder, target)
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _bring(self, name: str, folder: int, target: Path) -> None:
+        """To another file system, where others may put a file of theirs in the place of a part."""
+        part = f"{_NAMES}-{secrets.token_hex(8)}"
+        with (
+            os.fdopen(os.open(name, _READ, dir_fd=self.descriptor), "rb") as of,
+            os.fdopen(os.open(part, _NEW, 0o600, dir_fd=folder), "wb") as copy,
+        ):
+            try:
+                shutil.copyfileobj(of, copy, _CHUNK)
+                copy.flush()
+                os.fchmod(copy.fileno(), os.fstat(of.fileno()).st_mode & 0o777)
+                os.fsync(copy.fileno())
+                _rename(folder, part, folder, target)
+                ours = os.fstat(copy.fileno())
+                if not os.path.samestat(ours, os.lstat(target.name, dir_fd=folder)):
+                    raise PermissionError(errno.EPERM, "somebody else put a file in its place")
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(part, dir_fd=folder)
 
 
 @contextmanager
 def workplace(target: Path) -> Iterator[Workplace]:
     """What somebody left who was killed in theirs goes first."""
-    path = Path(tempfile.mkdtemp(prefix=f"{_NAMES}-", dir=target.parent))
+    beside, elsewhere = (
+        Path(os.path.realpath(each)) for each in (target.parent, tempfile.gettempdir())
+    )
+    own = next((each for each in (beside, elsewhere) if _nobody_moves_in(each)), None)
+    if own is None:
+        raise EmbedgeError(
+            "E-WRITE",
+            "others may move what is made in this folder, and in the one for temporary files,"
+            f" {elsewhere}, too; nothing was made",
+            where=target,
+            remedy=f"Take the others' right to write from it: chmod go-w {beside}",
+        )
+    path = Path(tempfile.mkdtemp(prefix=f"{_NAMES}-", dir=own))
     descriptor = os.open(path, _FOLDER)
     try:
         if not _is_ours(descriptor):
             raise PermissionError(f"{path.name} was replaced")
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
-            _sweep(target, path)
+            for other in _swept(own, path):
+                if own == beside:
+                    raise busy(target) from other
             yield Workplace(path, descriptor)
         finally:
             _remove(path, descriptor)
@@ -84,8 +135,40 @@ def require_free(target: Path) -> None:
         require_own(target, target)
 
 
-def _sweep(target: Path, own: Path) -> None:
-    for path in left_behind(target.parent):
+def _nobody_moves_in(folder: Path) -> bool:
+    """Nor moves a folder that it lies in; whoever owns the root may anyway."""
+    trusted = {os.geteuid(), os.stat("/").st_uid}  # noqa: PTH116
+    for found in (each.stat() for each in (folder, *folder.parents)):
+        shared = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
+        if shared or found.st_uid not in trusted:
+            return False
+    return True
+
+
+def _rename(source: int, name: str, folder: int, target: Path) -> None:
+    """Not over a file that is there; over an empty one, as after an interrupted creation."""
+    try:
+        os.link(name, target.name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
+    except OSError as error:  # where file systems have no links, too
+        if error.errno == errno.EXDEV:
+            raise
+        if _is_taken(target.name, folder):
+            raise exists_already(target) from error
+        os.rename(name, target.name, src_dir_fd=source, dst_dir_fd=folder)
+    else:
+        os.unlink(name, dir_fd=source)
+
+
+def _is_taken(name: str, folder: int) -> bool:
+    with suppress(FileNotFoundError):
+        found = os.lstat(name, dir_fd=folder)
+        return found.st_size > 0 or not stat.S_ISREG(found.st_mode)
+    return False
+
+
+def _swept(folder: Path, own: Path) -> Iterator[BlockingIOError]:
+    """What stands in the way: others that are at work."""
+    for path in left_behind(folder):
         with suppress(PermissionError, FileNotFoundError):  # somebody else's, or gone
             descriptor = os.open(path, _FOLDER)
             try:
@@ -93,7 +176,7 @@ def _sweep(target: Path, own: Path) -> None:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     _remove(path, descriptor)
             except BlockingIOError as error:
-                raise busy(target) from error
+                yield error
             finally:
                 os.close(descriptor)
 

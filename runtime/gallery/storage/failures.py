@@ -56,6 +56,8 @@ def not_a_gallery(path: Path) -> EmbedgeError:
 def as_path(path: object) -> Path:
     if isinstance(path, str | Path):
         path = Path(path)
+        if not _is_name(path):
+            raise missing(path, "no file can have this name", "Choose another name")
         try:
             _ = path.is_absolute() or Path.cwd()
         except OSError as error:
@@ -64,6 +66,13 @@ def as_path(path: object) -> Path:
         return path
     what = f"a file's name is text or a Path, not {type(path).__name__}"
     raise missing(Path(str(path)), what, "Give the gallery's file")
+
+
+def _is_name(path: Path) -> bool:
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def exists_already(path: Path) -> EmbedgeError:

@@ -3,6 +3,7 @@
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -169,19 +170,53 @@ def test_other_names_reset_and_lock_nobody(gallery):
 
 
 def test_what_all_names_fail_together_is_limited_alike(gallery, monkeypatch):
-    monkeypatch.setattr(attempts, "_AT_ONCE", 12)
     monkeypatch.setattr(attempts, "_MOST", 12 + 3600)  # so that one a second runs off
     now = [0.0]
-    guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
+    guard = AttemptGuard(gallery, replace(NIST_800_63B, together=12), clock=lambda: now[0])
     assert sum(passed(guard, f"flood {each}") for each in range(40)) == 12
     for name in ("ann", "zoe"):
-        with pytest.raises(EmbedgeError, match=r"on whatever names.* in 1 seconds"):
+        with pytest.raises(EmbedgeError, match=r"names.* 12 times: one in 1 sec.* in 1 sec"):
             guard.begin(name)
     now[0] = 1.0
     assert passed(guard, "ann")
     assert not passed(guard, "ben")
     guard.succeeded("ann")  # what succeeds counts for nobody
     assert passed(guard, "ben")
+
+
+@pytest.mark.parametrize("ahead", [60.0, 86_400.0, 1e9])
+def test_a_clock_that_was_ahead_locks_nobody_until_its_time_comes(gallery, monkeypatch, ahead):
+    monkeypatch.setattr(attempts, "_MOST", 12 + 3600)
+    now = [1e9 + ahead]
+    guard = AttemptGuard(gallery, replace(NIST_800_63B, together=12), clock=lambda: now[0])
+    assert sum(passed(guard, f"flood {each}") for each in range(13)) == 12
+    now[0] = 1e9
+    assert not passed(guard, "ann")
+    now[0] += 1
+    assert passed(guard, "ann")
+    assert not passed(guard, "ben")
+
+
+def test_clocks_that_differ_a_little_let_no_more_through(gallery, monkeypatch):
+    monkeypatch.setattr(attempts, "_MOST", 12 + 60)  # one in a minute
+    now = [1e9]
+    guard = AttemptGuard(gallery, replace(NIST_800_63B, together=12), clock=lambda: now[0])
+    tried = 0
+    for turn in range(60):
+        now[0] = 1e9 + 30 * (turn % 2)
+        tried += passed(guard, f"flood {turn}")
+    assert tried == 13  # half a minute has passed, however often it is looked at
+
+
+def test_a_table_full_of_what_a_clock_wrote_ahead_is_let_go_of(gallery, monkeypatch):
+    monkeypatch.setattr(attempts, "_MOST", 3)
+    now = [2e9]
+    guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
+    assert all(passed(guard, f"p{each}") for each in range(3))
+    now[0] = 1e9
+    assert not passed(guard, "ann")
+    now[0] += NIST_800_63B.longest_delay
+    assert passed(guard, "ann")
 
 
 def test_what_is_remembered_is_bounded_and_what_still_counts_is_kept(gallery, monkeypatch):

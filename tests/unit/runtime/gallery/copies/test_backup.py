@@ -1,5 +1,6 @@
 """A backup is the gallery as it was at one moment, and takes no lock of anybody away."""
 
+import os
 import sqlite3
 import stat
 from contextlib import closing
@@ -12,9 +13,10 @@ from gallery_rows import KEY, ann_and_ben, is_locked
 from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
-from embedge.runtime import Gallery
+from embedge.runtime import NIST_800_63B, Gallery
+from embedge.runtime.gallery.attempts import AttemptGuard
 from embedge.runtime.gallery.copies.backup import backup
-from embedge.runtime.gallery.mending import check
+from embedge.runtime.gallery.mending import check, recover
 
 CONTRACT = tiny_contract(16)
 unit = partial(gallery_rows.unit, dim=16)
@@ -50,7 +52,7 @@ def test_a_backup_during_a_writing_gives_no_lock_away(path, tmp_path):
         gallery.mirror.writing() as (connection, _),
     ):
         connection.execute("DELETE FROM record")
-        backup(path, tmp_path / "copy")
+        backup(path, tmp_path / "copy", KEY)
         assert is_locked(path)
         connection.rollback()
     assert check(tmp_path / "copy", KEY) == []
@@ -77,15 +79,60 @@ def test_what_is_there_is_not_replaced(path, tmp_path, there):
 
 def test_what_cannot_be_copied_leaves_nothing(path, tmp_path):
     with pytest.raises(EmbedgeError, match=r"E-WRITE.*nothing was copied"):
-        backup(path, tmp_path / "no folder" / "copy")
+        backup(path, tmp_path / "no folder" / "copy", KEY)
     with pytest.raises(EmbedgeError, match="E-GALLERY-NAME"):
-        backup(path, tmp_path / "copy-journal")
+        backup(path, tmp_path / "copy-journal", KEY)
     with closing(sqlite3.connect(tmp_path / "notes")) as other:
         other.execute("CREATE TABLE a (b)")
     with pytest.raises(EmbedgeError, match="not a gallery"):
-        backup(tmp_path / "notes", tmp_path / "copy")
+        backup(tmp_path / "notes", tmp_path / "copy", KEY)
     with Gallery.open(path, key=KEY) as gallery:
         pass
     with pytest.raises(EmbedgeError, match="E-CLOSED"):
         gallery.backup(tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
+
+
+def test_an_interrupted_one_leaves_no_name(path, tmp_path, monkeypatch):
+    """An empty file had stood there from before the last step."""
+    (tmp_path / "safe").mkdir()
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "link", interrupted)
+    monkeypatch.setattr(os, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        backup(path, tmp_path / "safe" / "copy", KEY)
+    assert list((tmp_path / "safe").iterdir()) == []
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM spare WHERE id = 2", "DELETE FROM attempt"])
+def test_of_a_damaged_gallery_there_is_none(path, tmp_path, statement):
+    """Each of them opens, and `check` finds it."""
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        AttemptGuard(gallery, NIST_800_63B).begin("ann")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(statement)
+    (found,) = check(path, KEY)
+    with Gallery.open(path, key=KEY) as gallery, pytest.raises(EmbedgeError) as raised:
+        gallery.backup(tmp_path / "copy")
+    error = raised.value
+    assert (error.code, error.where) == ("E-GALLERY", str(path))
+    assert found in error.what
+    assert "gallery recover" in error.remedy
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_copy_of_a_gallery_under_another_key_is_none(path, tmp_path):
+    with pytest.raises(EmbedgeError, match=r"E-KEY: the key .* nothing was copied"):
+        backup(path, tmp_path / "copy", bytes(32))
+    assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize("name", ["\0", "a\0b", "\ud800"])
+def test_a_name_that_no_file_can_have_is_refused(path, tmp_path, name):
+    with Gallery.open(path, key=KEY) as gallery:
+        for made in (gallery.backup, partial(recover, path, key=KEY), partial(check, key=KEY)):
+            with pytest.raises(EmbedgeError, match=r"E-GALLERY-MISSING.*no file can"):
+                made(name)

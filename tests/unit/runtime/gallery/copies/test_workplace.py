@@ -1,14 +1,19 @@
 """A gallery that is made in a folder where strangers write is made out of their reach."""
 
+import errno
 import os
 import stat
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from gallery_rows import KEY, ann_and_ben
 from tiny_bundles import tiny_contract
 
+from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
+from embedge.runtime.gallery.copies.backup import backup
 from embedge.runtime.gallery.copies.workplace import Workplace, left_behind, workplace
 from embedge.runtime.gallery.mending import recover
 
@@ -96,3 +101,115 @@ def test_only_our_own_are_swept(shared):
     with workplace(shared / "new") as place:
         assert left_behind(shared) == sorted([place.path, theirs])
     assert (theirs / "g").read_bytes() == b"theirs"
+
+
+def copied(path: Path, target: Path) -> None:
+    backup(path, target, KEY)
+
+
+def recovered(path: Path, target: Path) -> None:
+    assert recover(path, target, KEY).whole
+
+
+Make = Callable[[Path, Path], object]
+MAKERS = pytest.mark.parametrize("make", [copied, recovered], ids=["backup", "recover"])
+
+
+def planted(folder: Path, victim: Path) -> None:
+    """Whoever may write in the folder moves ours away, and puts links in its place."""
+    for ours in folder.glob(".embedge-recovering-*[!e]"):
+        if ours.is_dir():
+            ours.rename(f"{ours}-gone")
+            ours.mkdir()
+            for name in ("new", "g"):
+                (ours / name).symlink_to(victim)
+
+
+@MAKERS
+def test_whoever_moves_the_folder_meanwhile_gains_nothing(path, shared, monkeypatch, make: Make):
+    shared.chmod(0o777)
+    (victim := shared.parent / "victim").touch()
+    real = Workplace.create
+
+    def create(place: Workplace, name: str) -> object:
+        stream = real(place, name)
+        planted(shared, victim)
+        return stream
+
+    monkeypatch.setattr(Workplace, "create", create)
+    make(path, shared / "new")
+    assert people(shared / "new") == ["ann", "ben"]
+    assert victim.stat().st_size == 0
+    assert [each.name for each in shared.iterdir()] == ["new"]
+
+
+def test_nothing_is_made_where_others_may_move_it(path, shared, monkeypatch):
+    (elsewhere := shared.parent / "tmp").mkdir()
+    for each in (shared, elsewhere):
+        each.chmod(0o777)
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    with pytest.raises(EmbedgeError, match=r"E-WRITE.*others may move.*chmod go-w"):
+        backup(path, shared / "new", KEY)
+    assert [*shared.iterdir(), *elsewhere.iterdir()] == []
+
+
+def test_a_private_folder_that_a_stranger_gave_our_name_is_not_swept(path, shared):
+    shared.chmod(0o777)
+    (precious := shared / ".embedge-recovering-precious").mkdir(0o700)
+    (precious / "mine").write_text("mine")
+    backup(path, shared / "new", KEY)
+    assert (precious / "mine").read_text() == "mine"
+
+
+def no_link_between_folders(monkeypatch: pytest.MonkeyPatch, before: Callable[[], None]) -> None:
+    real = os.link
+
+    def link(*names: str, src_dir_fd: int, dst_dir_fd: int, follow_symlinks: bool) -> None:
+        if src_dir_fd != dst_dir_fd:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        before()
+        real(*names, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(os, "link", link)
+
+
+@MAKERS
+def test_a_copy_comes_from_another_file_system(path, shared, monkeypatch, make: Make):
+    shared.chmod(0o777)
+    no_link_between_folders(monkeypatch, lambda: None)
+    make(path, shared / "new")
+    assert people(shared / "new") == ["ann", "ben"]
+    assert stat.S_IMODE((shared / "new").stat().st_mode) == 0o600
+    assert [each.name for each in shared.iterdir()] == ["new"]
+
+
+def test_what_takes_a_parts_place_is_no_backup(path, shared, monkeypatch):
+    shared.chmod(0o777)
+
+    def swap() -> None:
+        (part,) = shared.iterdir()
+        part.rename(shared / "moved")
+        part.write_text("mallory's")
+
+    no_link_between_folders(monkeypatch, swap)
+    with pytest.raises(EmbedgeError, match=r"E-WRITE.*somebody else put a file in its place"):
+        backup(path, shared / "new", KEY)
+
+
+def test_file_systems_without_links_replace_nothing_either(path, shared, monkeypatch):
+    def link(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+    backup(path, shared / "new", KEY)
+    assert people(shared / "new") == ["ann", "ben"]
+    real = Workplace.publish
+
+    def publish(place: Workplace, *its: object) -> None:
+        (shared / "late").write_text("another's")
+        real(place, *its)
+
+    monkeypatch.setattr(Workplace, "publish", publish)
+    with pytest.raises(EmbedgeError, match="E-GALLERY-EXISTS"):
+        backup(path, shared / "late", KEY)
+    assert (shared / "late").read_text() == "another's"
