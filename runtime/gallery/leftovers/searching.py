@@ -40,6 +40,8 @@ def _noting(path: Path, unreadable: dict[Path, str]) -> Iterator[None]:
         yield
     except OSError as error:
         unreadable.setdefault(path, str(error.strerror))
+    except Exception as error:  # the person is erased already: their proof outlives any one file
+        unreadable.setdefault(path, f"not looked into: {type(error).__name__}: {error}")
 
 
 def _files_of(folder: Path, unreadable: dict[Path, str]) -> list[Path]:

@@ -74,7 +74,7 @@ class Traces:
             size = kind.itemsize
             places = np.flatnonzero(marked & (1 << bit)) - (0 if kind.str[0] == ">" else size - 2)
             for shift in range(size):
-                words = np.frombuffer(data, kind, max(0, (len(data) - shift) // size), shift)
+                words = _words(data, kind, shift)
                 likely = places[(places >= 0) & (places % size == shift)] // size
                 found = _close(words, self.numbers, self.off, likely)
                 yield from (at * size + shift for at in found)
@@ -153,11 +153,17 @@ def _candidates(data: bytes, wanted: NDArray[np.uint64]) -> list[int]:
     marked[wanted & _LOW_BITS] = True
     found: list[int] = []
     for shift in range(8):
-        words = np.frombuffer(data, "<u8", max(0, (len(data) - shift) // 8), shift)
+        words = _words(data, np.dtype("<u8"), shift)
         rows = np.flatnonzero(marked[words & _LOW_BITS])  # few, and most of them right
         nearest = np.searchsorted(wanted, words[rows]).clip(max=len(wanted) - 1)
         found += [int(row) * 8 + shift for row in rows[wanted[nearest] == words[rows]]]
     return found
+
+
+def _words(data: bytes, kind: np.dtype[Any], shift: int) -> NDArray[Any]:
+    """All that are whole from `shift` on; numpy takes no shift beyond the end."""
+    count = max(0, len(data) - shift) // kind.itemsize
+    return np.frombuffer(data, kind, count, shift) if count else np.empty(0, kind)
 
 
 def _tops(numbers: Embeddings, off: float) -> NDArray[np.uint8]:

@@ -13,11 +13,13 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from gallery_rows import CONTRACT, KEY, create, unit
 
 from embedge.runtime import Gallery
 from embedge.runtime.gallery.leftovers import contents as leftovers
+from embedge.runtime.gallery.storage.traces import Traces
 
 
 def _zipped(how: int, name: str = "g") -> Callable[[bytes], bytes]:
@@ -218,3 +220,35 @@ def test_ordinary_files_beside_it_are_no_obstacle(tmp_path, name):
         gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
         (tmp_path / name).write_bytes(kinds[name])
         assert gallery.erase("ann", prove=True).proven
+
+
+@pytest.mark.parametrize("first", [b"\r", b"1", b"\0"], ids=["a leaf's byte", "a digit", "zero"])
+def test_no_size_of_a_file_ends_the_proof(tmp_path, first):
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        for size in range(65):
+            data = (first + np.random.default_rng(size).bytes(63))[:size]
+            (tmp_path / f"n{size}").write_bytes(data)
+            (tmp_path / f"t{size}.tar").write_bytes(_tarred(data))
+        proof = gallery.erase("ann", prove=True)
+    assert not [told for told in proof.unreadable if "not looked into" in told]
+    assert proof.proven
+
+
+def test_a_file_that_cannot_be_searched_is_named_and_the_rest_is_searched(tmp_path, monkeypatch):
+    real = Traces.hits
+
+    def hits(traces: Traces, name: str, parts: object) -> object:
+        if name.endswith("odd"):
+            raise IndexError("beyond the end")
+        return real(traces, name, parts)
+
+    monkeypatch.setattr(Traces, "hits", hits)
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        (tmp_path / "z.copy").write_bytes((tmp_path / "people.gallery").read_bytes())
+        (tmp_path / "odd").write_bytes(b"odd")
+        proof = gallery.erase("ann", prove=True)
+    told = f"{tmp_path / 'odd'}: not looked into: IndexError: beyond the end"
+    assert proof.unreadable == (told,)
+    assert proof.copies == (str(tmp_path / "z.copy"),)
