@@ -1,28 +1,24 @@
 """What is in a file besides its own bytes: archives unpacked and text decoded, in memory."""
 
 import bz2
-import errno
 import gzip
 import io
 import lzma
 import tarfile
-import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import IO
 
 import numpy as np
 
+from embedge.runtime.gallery.leftovers.budget import Budget, Spent
 from embedge.runtime.gallery.leftovers.written import decoded
 
-__all__ = ["LARGEST", "Budget", "Content", "contents"]
+__all__ = ["Content", "contents"]
 
-LARGEST = 256 << 20  # bytes of a file, and of all that is unpacked
-_LONGEST = 600.0  # seconds
 _DEEPEST = 4
 _PART = 1 << 20
 _BROKEN = (  # a RuntimeError is zipfile's: of a password, or of a way to compress that it lacks
@@ -47,27 +43,15 @@ _CLOSED = (
     *((b"age-encryption.org", "encrypted by age"), (b"-----BEGIN AGE", "encrypted by age")),
     *((b"-----BEGIN PGP MESSAGE", "encrypted by PGP"), (b"\x8c\x0d\x04", "encrypted by PGP")),
 )
-_MEDIA = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"OggS", b"fLaC")  # of their own kind
+_MEDIA = (  # of their own kind
+    *(b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"OggS", b"fLaC"),
+    *(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),  # JPEG 2000
+    *(b"\x1a\x45\xdf\xa3", b"wOFF", b"wOF2"),  # Matroska and WebM, fonts
+)
 _LEAST_RANDOM, _LOOKED_AT = 2048, 1 << 22  # bytes
 _RANDOM = 255 + 5 * 22.6  # chi-square of fair dice with 256 sides
 
 Content = tuple[str, bytes]
-
-
-@dataclass(slots=True)
-class Budget:
-    """How much is unpacked, and how long that may take; `closed` are what nobody looked into."""
-
-    left: int = field(default_factory=lambda: LARGEST)
-    until: float = field(default_factory=lambda: time.monotonic() + _LONGEST)
-    closed: dict[str, str] = field(default_factory=dict)
-
-    def spend(self, size: int) -> None:
-        self.left -= size
-        if self.left < 0:
-            raise OSError(errno.E2BIG, f"more than {LARGEST >> 20} MiB to unpack: not looked into")
-        if time.monotonic() > self.until:
-            raise OSError(errno.ETIME, f"not looked into within {_LONGEST:.0f} seconds")
 
 
 def contents(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
@@ -105,7 +89,7 @@ def _members(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
     elif data.startswith(b"PK\x03\x04") or zipfile.is_zipfile(io.BytesIO(data)):
         yield from _zipped(name, stream, budget)
     elif _is_zlib(data):
-        yield from _read(f"{name} (zlib)", partial(_Inflated, data), budget)
+        yield from _read(f"{name} (zlib)", partial(_Inflated, data, max(0, budget.left)), budget)
     for magic, opening in _PACKED:
         if data.startswith(magic):
             yield from _read(f"{name} (unpacked)", partial(opening, stream), budget)
@@ -152,16 +136,16 @@ def _read(
 
 
 def _note(name: str, error: Exception, budget: Budget) -> None:
-    if isinstance(error, OSError) and error.errno in (errno.E2BIG, errno.ETIME):
-        raise error  # the budget's own
+    if isinstance(error, Spent):
+        raise error
     budget.closed[name] = f"packed, and could not be unpacked ({error})"
 
 
 class _Inflated(io.BytesIO):
     """A bare zlib stream, as far as the budget may need it."""
 
-    def __init__(self, data: bytes) -> None:
-        super().__init__(zlib.decompressobj().decompress(data, LARGEST))
+    def __init__(self, data: bytes, most: int) -> None:
+        super().__init__(zlib.decompressobj().decompress(data, most + 1))
 
 
 def _is_zlib(data: bytes) -> bool:
@@ -180,10 +164,22 @@ def _require_open(name: str, data: bytes, budget: Budget) -> None:
             budget.closed[name] = what
             return
     known = *_MEDIA, *(magic for magic, _ in _PACKED), b"PK\x03\x04"
-    if data.startswith(known) or data[4:8] == b"ftyp" or len(data) < _LEAST_RANDOM:
+    if data.startswith(known) or _is_boxed(data) or len(data) < _LEAST_RANDOM:
         return
     if _chi_square(data[:_LOOKED_AT]) < _RANDOM:
         budget.closed[name] = "it looks encrypted or compressed, and nobody can tell what it holds"
+
+
+def _is_boxed(data: bytes) -> bool:
+    """WebP, WAV, AVI; HEIF, AVIF, MP4: their boxes end where the file does."""
+    if data.startswith(b"RIFF"):
+        return 0 <= len(data) - 8 - int.from_bytes(data[4:8], "little") <= 1
+    at, boxes = 0, 0
+    while data[4:8] == b"ftyp" and at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        size = int.from_bytes(data[at + 8 : at + 16], "big") if size == 1 else size
+        at, boxes = at + size if size >= 8 else len(data) + (size > 0), boxes + 1
+    return at == len(data) and boxes > 1
 
 
 def _chi_square(data: bytes) -> float:

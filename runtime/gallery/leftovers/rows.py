@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 
 import numpy as np
 
-from embedge.runtime.gallery.leftovers.contents import Budget
+from embedge.runtime.gallery.leftovers.budget import Budget
 from embedge.runtime.gallery.leftovers.written import written_rows
 from embedge.runtime.gallery.storage.carving import Row, columns, varint
 

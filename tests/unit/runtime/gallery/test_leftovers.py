@@ -18,7 +18,8 @@ import pytest
 from gallery_rows import CONTRACT, KEY, create, unit
 
 from embedge.runtime import Gallery
-from embedge.runtime.gallery.leftovers import contents as leftovers
+from embedge.runtime.gallery.leftovers import budget
+from embedge.runtime.gallery.storage.raw import Raw
 from embedge.runtime.gallery.storage.traces import Traces
 
 
@@ -167,6 +168,8 @@ CLOSED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "7z": (lambda _: b"7z\xbc\xaf\x27\x1c" + bytes(99), "a 7z archive"),
     "PGP": (lambda _: b"-----BEGIN PGP MESSAGE-----\n\nhQ", "encrypted by PGP"),
     "openssl": (lambda _: b"Salted__" + bytes(99), "encrypted by openssl"),
+    "no webp": (lambda _: b"RIFF" + os.urandom(9000), "looks encrypted or compressed"),
+    "no mp4": (lambda _: b"\0\0\0\x20ftyp" + os.urandom(9000), "looks encrypted or compressed"),
     "nothing known": (lambda _: os.urandom(50_000), "looks encrypted or compressed"),
     "a locked zip": (_locked, "could not be unpacked"),
     "half of a .gz": (lambda data: gzip.compress(data)[:-999], "could not be unpacked"),
@@ -194,31 +197,71 @@ def test_what_cannot_be_looked_into_is_named_and_no_proof(tmp_path, kind):
         assert any(f"{tmp_path / 'closed'}" in told and why in told for told in proof.unreadable)
 
 
-def test_a_small_file_that_unpacks_to_a_large_one_is_no_proof(tmp_path, monkeypatch):
-    monkeypatch.setattr(leftovers, "LARGEST", 3 << 20)
+def test_all_files_together_unpack_no_more_than_the_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(budget, "LARGEST", 3 << 20)
     with create(tmp_path) as gallery:
         gallery.enroll("ann", unit(9), CONTRACT)
-        (tmp_path / "bomb.gz").write_bytes(gzip.compress(bytes(9 << 20)))
+        for name in ("a.gz", "b.gz", "c.zlib"):
+            pack = zlib.compress if "zlib" in name else gzip.compress
+            (tmp_path / name).write_bytes(pack(bytes(2 << 20)))
         proof = gallery.erase("ann", prove=True)
-    told = f"{tmp_path / 'bomb.gz'}: more than 3 MiB to unpack: not looked into"
-    assert proof.unreadable == (told,)
+    why = "not looked into: more than 3 MiB to unpack in all"
+    assert proof.unreadable == tuple(f"{tmp_path / name}: {why}" for name in ("b.gz", "c.zlib"))
+    assert not proof.proven
 
 
-@pytest.mark.parametrize(
-    "name", ["model.npy", "list.csv", "digits.txt", "note.txt", "photo.png", "mask.raw"]
-)
-def test_ordinary_files_beside_it_are_no_obstacle(tmp_path, name):
-    kinds = {
-        "model.npy": unit(3, 500).tobytes(),
-        "list.csv": "\n".join(f"{n},{n * 7919},p{n}" for n in range(3000)).encode(),
-        "digits.txt": os.urandom(3000).hex().encode(),
-        "note.txt": b"Keep this folder. " * 500,
-        "photo.png": b"\x89PNG\r\n\x1a\n" + os.urandom(9000),
-        "mask.raw": bytes([4, 0, *[255] * 9]) * 300 + bytes([4, 0, 255]),  # as a row's head begins
+def test_what_is_too_large_is_not_read(tmp_path, monkeypatch):
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(1 << 40)
+    read, real = list[int](), Raw.read
+
+    def counted(file: Raw, start: int, length: int) -> bytes:
+        read.append(length if file.path.name == "sparse" else 0)
+        return real(file, start, length)
+
+    monkeypatch.setattr(Raw, "read", counted)
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        proof = gallery.erase("ann", prove=True)
+    assert proof.unreadable == (f"{tmp_path / 'sparse'}: not looked into: larger than 256 MiB",)
+    assert proof.searched_bytes == (tmp_path / "people.gallery").stat().st_size
+    assert sum(read) < 1 << 20  # where the next file by name may go on
+
+
+def test_the_whole_proof_has_one_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(budget, "LONGEST", -1.0)
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        (tmp_path / "note").write_bytes(b"note" * 99)
+        proof = gallery.erase("ann", prove=True)
+    assert {told.partition(": ")[0] for told in proof.unreadable} == {
+        str(tmp_path / name) for name in ("people.gallery", "note")
     }
+    assert all("not looked into within" in told for told in proof.unreadable)
+    assert not proof.proven
+
+
+ORDINARY = {
+    "model.npy": unit(3, 500).tobytes(),
+    "list.csv": "\n".join(f"{n},{n * 7919},p{n}" for n in range(3000)).encode(),
+    "digits.txt": os.urandom(3000).hex().encode(),
+    "note.txt": b"Keep this folder. " * 500,
+    "photo.png": b"\x89PNG\r\n\x1a\n" + os.urandom(9000),
+    "scan.jp2": b"\0\0\0\x0cjP  \r\n\x87\n" + os.urandom(9000),
+    "scan.j2k": b"\xff\x4f\xff\x51" + os.urandom(9000),
+    "font.woff2": b"wOF2" + os.urandom(9000),
+    "film.webm": b"\x1a\x45\xdf\xa3" + os.urandom(9000),
+    "scan.webp": b"RIFF" + (9004).to_bytes(4, "little") + b"WEBP" + os.urandom(9000),
+    "film.mp4": b"\0\0\0\x10ftypisom\0\0\0\1\0\0\x23\x30mdat" + os.urandom(9000),
+    "mask.raw": bytes([4, 0, *[255] * 9]) * 300 + bytes([4, 0, 255]),  # as a row's head begins
+}
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_ordinary_files_beside_it_are_no_obstacle(tmp_path, name):
     with create(tmp_path) as gallery:
         gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
-        (tmp_path / name).write_bytes(kinds[name])
+        (tmp_path / name).write_bytes(ORDINARY[name])
         assert gallery.erase("ann", prove=True).proven
 
 
