@@ -1,7 +1,5 @@
 """What is in a file besides its own bytes: archives unpacked and text decoded, in memory."""
 
-import bz2
-import gzip
 import io
 import lzma
 import tarfile
@@ -15,6 +13,8 @@ from typing import IO
 import numpy as np
 
 from embedge.runtime.gallery.leftovers.budget import Budget, Spent
+from embedge.runtime.gallery.leftovers.databases import values_of_databases
+from embedge.runtime.gallery.leftovers.streams import streams
 from embedge.runtime.gallery.leftovers.written import decoded
 
 __all__ = ["Content", "contents"]
@@ -25,11 +25,7 @@ _BROKEN = (  # a RuntimeError is zipfile's: of a password, or of a way to compre
     *(OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError),
     *(zipfile.BadZipFile, tarfile.TarError),
 )
-_PACKED: tuple[tuple[bytes, Callable[[IO[bytes]], io.BufferedIOBase]], ...] = (
-    (b"\x1f\x8b", lambda stream: gzip.GzipFile(fileobj=stream)),
-    (b"BZh", bz2.BZ2File),
-    (b"\xfd7zXZ\0", lzma.LZMAFile),
-)
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"PK\x03\x04")
 _CLOSED = (
     *((b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!", "a rar archive")),
     *((b"\x28\xb5\x2f\xfd", "compressed by zstd"), (b"\x04\x22\x4d\x18", "compressed by lz4")),
@@ -62,7 +58,12 @@ def contents(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
 
 def _contents(name: str, data: bytes, budget: Budget, depth: int) -> Iterator[Content]:
     yield name, data
-    inner = chain(_unpacked(name, data, budget), _decoded(name, data, budget))
+    values = values_of_databases(data, budget.again())
+    inner = chain(
+        [(f"{name} (its values)", values)] if values else [],
+        _unpacked(name, data, budget),
+        _decoded(name, data, budget),
+    )
     for label, part in inner:
         if depth == _DEEPEST:
             budget.closed[label] = "packed too deeply"
@@ -84,15 +85,25 @@ def _unpacked(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
 
 def _members(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
     stream = io.BytesIO(data)
-    if data[257:262] == b"ustar":
+    if _is_tar(data):
         yield from _tarred(name, stream, budget)
-    elif data.startswith(b"PK\x03\x04") or zipfile.is_zipfile(io.BytesIO(data)):
+    zipped = zipfile.is_zipfile(stream)
+    if zipped or data.startswith(b"PK\x03\x04"):
         yield from _zipped(name, stream, budget)
-    elif _is_zlib(data):
-        yield from _read(f"{name} (zlib)", partial(_Inflated, data, max(0, budget.left)), budget)
-    for magic, opening in _PACKED:
-        if data.startswith(magic):
-            yield from _read(f"{name} (unpacked)", partial(opening, stream), budget)
+    for each in streams(data, budget, zipped=zipped):
+        if each.broken:
+            label = f"{name} ({each.form})"
+            budget.closed[label] = f"packed, and could not be unpacked ({each.broken})"
+        yield f"{name} ({each.form})", each.data
+
+
+def _is_tar(data: bytes) -> bool:
+    """By the sum in its first header, which the oldest tars have as well."""
+    try:
+        told = int(data[148:156].strip(b" \0"), 8)
+    except ValueError:
+        return False
+    return len(data) >= 512 and sum(data[:148]) + 8 * ord(" ") + sum(data[156:512]) == told
 
 
 def _tarred(name: str, stream: IO[bytes], budget: Budget) -> Iterator[Content]:
@@ -141,29 +152,13 @@ def _note(name: str, error: Exception, budget: Budget) -> None:
     budget.closed[name] = f"packed, and could not be unpacked ({error})"
 
 
-class _Inflated(io.BytesIO):
-    """A bare zlib stream, as far as the budget may need it."""
-
-    def __init__(self, data: bytes, most: int) -> None:
-        super().__init__(zlib.decompressobj().decompress(data, most + 1))
-
-
-def _is_zlib(data: bytes) -> bool:
-    if len(data) < 8 or data[0] & 0x8F != 8 or int.from_bytes(data[:2], "big") % 31:
-        return False
-    try:
-        return bool(zlib.decompressobj().decompress(data[:_PART], 64))
-    except zlib.error:
-        return False
-
-
 def _require_open(name: str, data: bytes, budget: Budget) -> None:
     """Note what looks like nothing that can be read here."""
     for magic, what in _CLOSED:
         if data.startswith(magic):
             budget.closed[name] = what
             return
-    known = *_MEDIA, *(magic for magic, _ in _PACKED), b"PK\x03\x04"
+    known = *_MEDIA, *_PACKED
     if data.startswith(known) or _is_boxed(data) or len(data) < _LEAST_RANDOM:
         return
     if _chi_square(data[:_LOOKED_AT]) < _RANDOM:

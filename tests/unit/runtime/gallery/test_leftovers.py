@@ -32,11 +32,24 @@ def _zipped(how: int, name: str = "g") -> Callable[[bytes], bytes]:
     return form
 
 
-def _tarred(data: bytes) -> bytes:
+def _tarred(data: bytes, *, old: bool = False) -> bytes:
     with tarfile.open(fileobj=(stream := io.BytesIO()), mode="w") as archive:
         (member := tarfile.TarInfo("g")).size = len(data)
         archive.addfile(member, io.BytesIO(data))
-    return stream.getvalue()
+    made = stream.getvalue()
+    if old:  # a v7 tar has no magic
+        made = made[:257] + bytes(8) + made[265:]
+        told = sum(made[:148]) + 8 * ord(" ") + sum(made[156:512])
+        made = made[:148] + b"%06o\0 " % told + made[156:]
+    return made
+
+
+def _stored(data: bytes) -> bytes:
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE backup (name, value)")
+    connection.execute("INSERT INTO backup VALUES ('x', ?), ('y', 'z')", (data,))
+    connection.commit()
+    return connection.serialize()
 
 
 def _database(data: bytes) -> sqlite3.Connection:
@@ -88,6 +101,14 @@ FORMS: dict[str, Callable[[bytes], bytes]] = {
     "base64 in a mail": lambda data: b"Content: base64\n\n" + base64.encodebytes(data),
     "hexadecimal": lambda data: data.hex().encode(),
     "hexadecimal in lines": lambda data: data.hex("\n", 30).encode(),
+    "gzip in an old tar": lambda data: _tarred(gzip.compress(data), old=True),
+    "gzip after a script": lambda data: b"#!/bin/sh\n" * 99 + gzip.compress(data),
+    "gzip after gzip": lambda data: gzip.compress(b"hi") + gzip.compress(data) + b"end",
+    "xz within zeros": lambda data: bytes(4096) + lzma.compress(data) + bytes(4096),
+    "bz2 after a picture": lambda data: b"\xff\xd8\xff" + bytes(99) + bz2.compress(data),
+    "zlib after zlib": lambda data: zlib.compress(b"hi" * 9) + zlib.compress(data),
+    "zip within others": lambda data: b"x" * 9 + _zipped(8)(data) + b"x" * 99_999,
+    "zlib in a database": lambda data: _stored(zlib.compress(data)),
     "without its beginning": lambda data: data[1001:],
 }
 
