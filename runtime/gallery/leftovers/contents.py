@@ -19,8 +19,8 @@ from embedge.runtime.gallery.leftovers.written import decoded
 
 __all__ = ["Content", "contents"]
 
-_DEEPEST = 4
-_PART = 1 << 20
+_DEEPEST = 5
+_PART, _SHORT = 1 << 20, 4096  # bytes
 _BROKEN = (  # a RuntimeError is zipfile's: of a password, or of a way to compress that it lacks
     *(OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError),
     *(zipfile.BadZipFile, tarfile.TarError),
@@ -72,9 +72,12 @@ def _contents(name: str, data: bytes, budget: Budget, depth: int) -> Iterator[Co
 
 
 def _decoded(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
-    for form, part in decoded(data):
+    for form, part, digests in decoded(data):
         budget.spend(len(part))
-        yield f"{name} ({form})", part
+        label = f"{name} ({form})"
+        if not digests:  # each of them is random, and too short for anything
+            _require_open(label, part, budget)
+        yield label, part
 
 
 def _unpacked(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
@@ -90,11 +93,17 @@ def _members(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
     zipped = zipfile.is_zipfile(stream)
     if zipped or data.startswith(b"PK\x03\x04"):
         yield from _zipped(name, stream, budget)
+    short = list[bytes]()
     for each in streams(data, budget, zipped=zipped):
+        if len(each.data) < _SHORT and not each.broken:  # packs of git have thousands
+            short.append(each.data)
+            continue
         if each.broken:
             label = f"{name} ({each.form})"
             budget.closed[label] = f"packed, and could not be unpacked ({each.broken})"
         yield f"{name} ({each.form})", each.data
+    if short:
+        yield f"{name} (short streams)", bytes(16).join(short)
 
 
 def _is_tar(data: bytes) -> bool:

@@ -1,17 +1,22 @@
 """What a proof of erasure looks into: backups in every ordinary form, and what it cannot open."""
 
 import base64
+import binascii
 import bz2
 import gzip
 import io
+import json
 import lzma
 import os
+import quopri
+import re
 import sqlite3
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -83,6 +88,26 @@ def _as_csv(data: bytes) -> bytes:
     return "\n".join(lines).encode()
 
 
+def _lines(text: bytes, before: bytes, after: bytes = b"") -> bytes:
+    lines = [text[at : at + 76] for at in range(0, len(text), 76)]
+    return b"\n".join(before + line + after for line in lines)
+
+
+def _uuencoded(data: bytes) -> bytes:
+    lines = [binascii.b2a_uu(data[at : at + 45]) for at in range(0, len(data), 45)]
+    return b"begin 644 g\n" + b"".join(lines) + b"`\nend\n"
+
+
+def _listed(data: bytes, line: str, size: int, *, swapped: bool = False) -> bytes:
+    def told(at: int) -> str:
+        row = data[at : at + 16]
+        groups = [row[i : i + size][:: -1 if swapped else 1].hex() for i in range(0, 16, size)]
+        text = re.sub(rb"[^ -~]", b".", row).decode()
+        return line.format(at, " ".join(groups), text)
+
+    return "\n".join(told(at) for at in range(0, len(data), 16)).encode()
+
+
 FORMS: dict[str, Callable[[bytes], bytes]] = {
     "at an odd offset": lambda data: b"x" + data,
     **{f"zip, stored, {n}": _zipped(zipfile.ZIP_STORED, "g" * n) for n in range(1, 5)},
@@ -109,6 +134,29 @@ FORMS: dict[str, Callable[[bytes], bytes]] = {
     "zlib after zlib": lambda data: zlib.compress(b"hi" * 9) + zlib.compress(data),
     "zip within others": lambda data: b"x" * 9 + _zipped(8)(data) + b"x" * 99_999,
     "zlib in a database": lambda data: _stored(zlib.compress(data)),
+    "base64 in JSON": lambda data: json.dumps({"d": base64.encodebytes(data).decode()}).encode(),
+    "base64 in PHP's JSON": lambda data: base64.b64encode(data).replace(b"/", b"\\/"),
+    "base64 quoted in a mail": lambda data: _lines(base64.b64encode(data), b"> "),
+    "base64 in Python": lambda data: _lines(base64.b64encode(data), b"  '", b"'"),
+    "base64 in an address": lambda data: b"data:;base64," + quote(base64.b64encode(data)).encode(),
+    "base32": base64.b32encode,
+    "base85": base64.b85encode,
+    "Ascii85": base64.a85encode,
+    "uuencode": _uuencoded,
+    "xxd": lambda data: _listed(data, "{:08x}: {}  {}", 2),
+    "hexdump -C": lambda data: _listed(data, "{:08x}  {} |{}|", 1),
+    "od -x": lambda data: _listed(data, "{:07o} {}", 2, swapped=True),
+    "od -tx1": lambda data: _listed(data, "{:07o} {}", 1),
+    "a C array": lambda data: ", ".join(f"0x{byte:02x}" for byte in data).encode(),
+    "a JSON array": lambda data: json.dumps(list(data)).encode(),
+    "Python's repr": lambda data: repr(data).encode(),
+    "\\x escapes": lambda data: "".join(f"\\x{byte:02x}" for byte in data).encode(),
+    "JSON's escapes": lambda data: json.dumps(data.decode("latin-1")).encode("latin-1"),
+    "quoted-printable": quopri.encodestring,
+    "percent signs": lambda data: quote(data).encode(),
+    "gzip in base64 in JSON": lambda data: json.dumps(
+        {"d": base64.encodebytes(gzip.compress(data)).decode()}
+    ).encode(),
     "without its beginning": lambda data: data[1001:],
 }
 
@@ -195,6 +243,12 @@ CLOSED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a locked zip": (_locked, "could not be unpacked"),
     "half of a .gz": (lambda data: gzip.compress(data)[:-999], "could not be unpacked"),
     "7z in a tar": (lambda _: _tarred(b"7z\xbc\xaf\x27\x1c" + bytes(99)), "a 7z archive"),
+    "openssl in base64": (
+        lambda _: base64.encodebytes(b"Salted__" + bytes(99)),
+        "encrypted by openssl",
+    ),
+    "7z in base64": (lambda _: base64.b64encode(b"7z\xbc\xaf\x27\x1c" + bytes(99)), "a 7z archive"),
+    "nothing known in hexadecimal": (lambda _: os.urandom(9000).hex().encode(), "looks encrypted"),
     "too deep": (lambda _: _deep(b"nothing"), "packed too deeply"),
 }
 
@@ -265,7 +319,7 @@ def test_the_whole_proof_has_one_time(tmp_path, monkeypatch):
 ORDINARY = {
     "model.npy": unit(3, 500).tobytes(),
     "list.csv": "\n".join(f"{n},{n * 7919},p{n}" for n in range(3000)).encode(),
-    "digits.txt": os.urandom(3000).hex().encode(),
+    "digests.txt": "\n".join(os.urandom(16).hex() for _ in range(900)).encode(),
     "note.txt": b"Keep this folder. " * 500,
     "photo.png": b"\x89PNG\r\n\x1a\n" + os.urandom(9000),
     "scan.jp2": b"\0\0\0\x0cjP  \r\n\x87\n" + os.urandom(9000),
