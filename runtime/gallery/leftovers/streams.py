@@ -2,20 +2,23 @@
 
 import bz2
 import lzma
-import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Protocol
 
 from embedge.runtime.gallery.leftovers.budget import Budget, Spent
 
 __all__ = ["Stream", "streams"]
 
-_MAGIC = re.compile(
-    rb"(?P<gzip>\x1f\x8b\x08)|(?P<bzip2>BZh[1-9]1AY&SY)|(?P<xz>\xfd7zXZ\0)"
-    rb"|(?P<zlib>\x78[\x01\x5e\x9c\xda])|(?P<zip>PK\x03\x04(?s:.){4}\x08\0)"
-)
+_MAGIC = {
+    b"\x1f\x8b\x08": "gzip",
+    b"\xfd7zXZ\0": "xz",
+    **{b"BZh%d1AY&SY" % size: "bzip2" for size in range(1, 10)},
+    **dict.fromkeys((b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"), "zlib"),
+    b"PK\x03\x04": "zip",
+}
 _TRIED, _PART = 4096, 1 << 20  # bytes: of what is tried first, and then at a time
 _BROKEN = (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError)
 
@@ -49,13 +52,18 @@ class Stream:
 
 def streams(data: bytes, budget: Budget, *, zipped: bool) -> Iterator[Stream]:
     """`zipped`: its members are read as those of a zip. What is in a stream is no other's."""
-    at = 0
-    while found := _MAGIC.search(data, at):
+    at, places = 0, dict.fromkeys(_MAGIC, -1)
+    while True:
+        for magic, place in places.items():
+            if place < at and place < len(data):
+                places[magic] = data.find(magic, at) % (len(data) + 1)
+        magic, start = min(places.items(), key=itemgetter(1))
+        if start >= len(data):
+            return
         budget.tick()
-        kind = str(found.lastgroup)
-        at = found.start() + 1
-        if kind != "zip" or not zipped:
-            stream = _stream(kind, data, found.start(), budget)
+        kind, at = _MAGIC[magic], start + 1
+        if kind != "zip" or not (zipped or data[start + 8 : start + 10] != b"\x08\0"):
+            stream = _stream(kind, data, start, budget)
             at = max(at, stream.end)
             if stream.data or stream.broken:
                 yield stream

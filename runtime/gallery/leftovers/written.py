@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from urllib.parse import unquote_to_bytes
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = ["decoded", "written_rows"]
 
 _LEAST, _SHORT = 4096, 48  # bytes of a text that is a file of its own, most likely; of any
@@ -20,9 +23,12 @@ _ASCII85 = re.compile(rb"(?:[!-uz]{40,}[\r\n]{0,2})+[!-uz]{0,39}")
 _UU = re.compile(rb"^begin [0-7]{3,4} [^\r\n]{1,200}\r?\n(?:[ -`]{1,62}\r?\n)+", re.MULTILINE)
 _INTEGERS = re.compile(rb"(?:\d{1,3},[ \r\n]{0,2}){48,}\d{1,3}")
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|u00([0-9A-Fa-f]{2})|([nrtabfv0/\\\"']))")
-_ESCAPED = re.compile(rb"(?:" + _ESCAPE.pattern + rb"[^\\]{0,1000}){6,}")
-_PERCENT = re.compile(rb"(?:%[0-9A-Fa-f]{2}[^%]{0,1000}){6,}")
-_QUOTED = re.compile(rb"(?:=(?:[0-9A-F]{2}|\r?\n)[^=]{0,1000}){6,}")
+_OFTEN = rb"(?:%(one)s[^%(first)s]{0,1000}%(first)s){5}%(one)s"  # what is first is found fast
+_ESCAPED = re.compile(
+    rb"\\" + _OFTEN % {b"first": rb"\\", b"one": _ESCAPE.pattern.removeprefix(rb"\\")}
+)
+_PERCENT = re.compile(rb"%" + _OFTEN % {b"first": rb"%", b"one": rb"[0-9A-Fa-f]{2}"})
+_QUOTED = re.compile(rb"=" + _OFTEN % {b"first": rb"=", b"one": rb"(?:[0-9A-F]{2}|\r?\n)"})
 _LISTED = re.compile(  # xxd; hexdump -C; hexdump and od
     rb"^[ \t]*[0-9A-Fa-f]{6,16}"
     rb"(?:: ((?:[0-9A-Fa-f]{2,8} )+) .*"
@@ -30,6 +36,9 @@ _LISTED = re.compile(  # xxd; hexdump -C; hexdump and od
     rb"| ((?:[0-9A-Fa-f]{2,8} {1,4})*[0-9A-Fa-f]{2,8}) *)\r?$",
     re.MULTILINE,
 )
+_GRAPHIC = np.isin(np.arange(256), np.arange(0x21, 0x7F))
+_TEXT = _GRAPHIC | np.isin(np.arange(256), list(b"\t\n\r "))
+_CHUNK = 1 << 24  # bytes
 _VALUE = re.compile(rb"[0-9A-Fa-f]{120,}|[A-Za-z0-9+/_-]{80,}")
 _NUMBER = re.compile(rb"(?<![0-9A-Fa-f])\d{1,18}(?![0-9A-Fa-f])")
 _BEFORE, _NUMBERS = 96, 4  # bytes and numbers that may stand between a row's number and its value
@@ -45,9 +54,10 @@ def decoded(data: bytes) -> Iterator[tuple[str, bytes, bool]]:
     together, zeros between."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         yield "UTF-16", data[2:].replace(b"\0", b""), False
+    words, texts = _runs(data, _GRAPHIC, 20), _runs(data, _TEXT, 2 * _SHORT)
     for form, pattern, read in _FORMS:
         short = list[bytes]()
-        for run in pattern.finditer(data):
+        for run in _matches(pattern, data, texts if pattern in _SPACED else words):
             found = read(run.group())
             if len(found) >= _LEAST:
                 digests = form == "hexadecimal" and _is_list_of_digests(run.group())
@@ -64,9 +74,41 @@ def decoded(data: bytes) -> Iterator[tuple[str, bytes, bool]]:
         yield "a listing", listed, False
 
 
+def _matches(
+    pattern: re.Pattern[bytes], data: bytes, runs: list[tuple[int, int]]
+) -> Iterator[re.Match[bytes]]:
+    """All that begin in one of the runs: much faster than to search everywhere."""
+    at = 0
+    for start, end in runs:
+        at = max(at, start)
+        while first := pattern.search(data, at, end):
+            found = pattern.match(data, first.start()) or first
+            yield found
+            at = found.end()
+
+
+def _runs(data: bytes, kind: NDArray[np.bool_], least: int) -> list[tuple[int, int]]:
+    """From where to where so many bytes are all of a kind."""
+    found, open_at = list[tuple[int, int]](), -1
+    for base in range(0, len(data), _CHUNK):
+        inside = kind[np.frombuffer(data[base : base + _CHUNK], np.uint8)]
+        edges = np.flatnonzero(np.diff(inside, prepend=False, append=False)) + base
+        starts, ends = edges[::2], edges[1::2]
+        if open_at >= 0 and len(starts) and starts[0] == base:
+            starts[0] = open_at
+        elif open_at >= 0:
+            starts, ends = np.insert(starts, 0, open_at), np.insert(ends, 0, base)
+        open_at = -1
+        if len(ends) and ends[-1] == base + len(inside) < len(data):
+            open_at, starts, ends = int(starts[-1]), starts[:-1], ends[:-1]
+        long = ends - starts >= least
+        found += zip(starts[long].tolist(), ends[long].tolist(), strict=True)
+    return found
+
+
 def written_rows(data: bytes) -> Iterator[tuple[int | bytes, ...]]:
     """What may be a row as text: its value, and the numbers that stand before it."""
-    for run in _VALUE.finditer(data):
+    for run in _matches(_VALUE, data, _runs(data, _GRAPHIC, 80)):
         before = data[max(0, run.start() - _BEFORE) : run.start()]
         numbers = [int(each) for each in _NUMBER.findall(before)[-_NUMBERS:]]
         for value in (_from_hex(run.group()), _from_base64(run.group())):
@@ -163,3 +205,4 @@ _ESCAPES: tuple[_Form, ...] = (
     ("percent signs", _PERCENT, unquote_to_bytes),
     ("quoted-printable", _QUOTED, binascii.a2b_qp),
 )
+_SPACED = (_HEX, _UU, _INTEGERS)
