@@ -41,7 +41,7 @@ def _noting(path: Path, unreadable: dict[Path, str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        unreadable.setdefault(path, str(error.strerror))
+        unreadable.setdefault(path, str(error.strerror or error))
     except Exception as error:  # the person is erased already: their proof outlives any one file
         unreadable.setdefault(path, f"not looked into: {type(error).__name__}: {error}")
 

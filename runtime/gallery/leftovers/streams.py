@@ -37,6 +37,7 @@ _UNPACKERS: dict[str, Callable[[], _Unpacker]] = {
     "xz": lzma.LZMADecompressor,
     "zlib": zlib.decompressobj,
     "zip": lambda: zlib.decompressobj(-15),
+    "deflate": lambda: zlib.decompressobj(-15),
 }
 
 
@@ -52,6 +53,9 @@ class Stream:
 
 def streams(data: bytes, budget: Budget, *, zipped: bool) -> Iterator[Stream]:
     """`zipped`: its members are read as those of a zip. What is in a stream is no other's."""
+    bare = _stream("deflate", data, 0, budget)
+    if bare.data and bare.end == len(data):  # it has no magic
+        yield bare
     at, places = 0, dict.fromkeys(_MAGIC, -1)
     while True:
         for magic, place in places.items():

@@ -54,6 +54,8 @@ def decoded(data: bytes) -> Iterator[tuple[str, bytes, bool]]:
     together, zeros between."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         yield "UTF-16", data[2:].replace(b"\0", b""), False
+    if wide := _from_utf8(data):
+        yield "UTF-8", wide, False
     words, texts = _runs(data, _GRAPHIC, 20), _runs(data, _TEXT, 2 * _SHORT)
     for form, pattern, read in _FORMS:
         short = list[bytes]()
@@ -114,6 +116,14 @@ def written_rows(data: bytes) -> Iterator[tuple[int | bytes, ...]]:
         for value in (_from_hex(run.group()), _from_base64(run.group())):
             yield from ((number, value) for number in numbers if value)
             yield from ((*pair, value) for pair in pairwise(numbers) if value)
+
+
+def _from_utf8(data: bytes) -> bytes:
+    """Of bytes that somebody took for Latin-1."""
+    try:
+        return b"" if data.isascii() else data.decode().encode("latin-1", "replace")
+    except UnicodeDecodeError:
+        return b""
 
 
 def _from_hex(text: bytes) -> bytes:

@@ -107,10 +107,12 @@ def traces_of(
         "galleries, and rows of them, that the key opens and that hold the person: at any byte of a"
         " file, of any size of page, torn over two files",
         "all of this in .zip and .tar, in streams of gzip, zlib (of the usual window), bzip2 and xz"
-        " at any byte of a file, and in the values of SQLite databases that can be read",
+        " at any byte of a file, in a file of bare deflate, and in the values of SQLite databases"
+        " that can be read",
         "all of this as text: base64, base32, base85, Ascii85, uuencode, quoted-printable, percent"
         r" signs, \x, \u00 and \n escapes (JSON, Python), hexadecimal digits (SQL dumps, xxd,"
-        " hexdump -C, od -x and -tx1, C arrays), lists of byte values, files of UTF-16",
+        " hexdump -C, od -x and -tx1, C arrays), lists of byte values, files of UTF-16"
+        " and of UTF-8 (bytes taken for Latin-1)",
     ]
     pieces = {piece for form in [*data, *sealed] for piece in _pieces(form)}
     off = 1 / int8_scale(plain.shape[1]) if rounded else 1e-5
