@@ -25,8 +25,9 @@ _UNKNOWN = (
     "copies elsewhere: backups, snapshots, other folders (subfolders too), other machines",
     "bytes that the disk or the file system keeps out of every file's reach; with the gallery's"
     " key an old wrapped key opens there until the gallery is renewed under a new key",
-    "copies that were scaled, or packed or written in another form than those listed; what only"
-    " looks like a picture, a sound or a film",
+    "copies that were scaled, or packed, encrypted or written in a form that is not listed: such a"
+    " file is named where it looks random over 2 kB or begins as a known kind does, and else not",
+    "what only begins like a picture, a sound, a film or a font",
 )
 _OWN_UNKNOWN = "floats as the encoder gave them, where rounding hides them: give the pictures"
 

@@ -1,39 +1,31 @@
 """What is in a file besides its own bytes: archives unpacked and text decoded, in memory."""
 
-import bz2
-import errno
-import gzip
 import io
 import lzma
 import tarfile
-import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import IO
 
 import numpy as np
 
+from embedge.runtime.gallery.leftovers.budget import Budget, Spent
+from embedge.runtime.gallery.leftovers.databases import values_of_databases
+from embedge.runtime.gallery.leftovers.streams import streams
 from embedge.runtime.gallery.leftovers.written import decoded
 
-__all__ = ["LARGEST", "Budget", "Content", "contents"]
+__all__ = ["Content", "contents"]
 
-LARGEST = 256 << 20  # bytes of a file, and of all that is unpacked
-_LONGEST = 600.0  # seconds
-_DEEPEST = 4
-_PART = 1 << 20
+_DEEPEST = 5
+_PART, _SHORT = 1 << 20, 4096  # bytes
 _BROKEN = (  # a RuntimeError is zipfile's: of a password, or of a way to compress that it lacks
     *(OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError),
     *(zipfile.BadZipFile, tarfile.TarError),
 )
-_PACKED: tuple[tuple[bytes, Callable[[IO[bytes]], io.BufferedIOBase]], ...] = (
-    (b"\x1f\x8b", lambda stream: gzip.GzipFile(fileobj=stream)),
-    (b"BZh", bz2.BZ2File),
-    (b"\xfd7zXZ\0", lzma.LZMAFile),
-)
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"PK\x03\x04")
 _CLOSED = (
     *((b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!", "a rar archive")),
     *((b"\x28\xb5\x2f\xfd", "compressed by zstd"), (b"\x04\x22\x4d\x18", "compressed by lz4")),
@@ -47,27 +39,15 @@ _CLOSED = (
     *((b"age-encryption.org", "encrypted by age"), (b"-----BEGIN AGE", "encrypted by age")),
     *((b"-----BEGIN PGP MESSAGE", "encrypted by PGP"), (b"\x8c\x0d\x04", "encrypted by PGP")),
 )
-_MEDIA = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"OggS", b"fLaC")  # of their own kind
+_MEDIA = (  # of their own kind
+    *(b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"OggS", b"fLaC"),
+    *(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),  # JPEG 2000
+    *(b"\x1a\x45\xdf\xa3", b"wOFF", b"wOF2"),  # Matroska and WebM, fonts
+)
 _LEAST_RANDOM, _LOOKED_AT = 2048, 1 << 22  # bytes
 _RANDOM = 255 + 5 * 22.6  # chi-square of fair dice with 256 sides
 
 Content = tuple[str, bytes]
-
-
-@dataclass(slots=True)
-class Budget:
-    """How much is unpacked, and how long that may take; `closed` are what nobody looked into."""
-
-    left: int = field(default_factory=lambda: LARGEST)
-    until: float = field(default_factory=lambda: time.monotonic() + _LONGEST)
-    closed: dict[str, str] = field(default_factory=dict)
-
-    def spend(self, size: int) -> None:
-        self.left -= size
-        if self.left < 0:
-            raise OSError(errno.E2BIG, f"more than {LARGEST >> 20} MiB to unpack: not looked into")
-        if time.monotonic() > self.until:
-            raise OSError(errno.ETIME, f"not looked into within {_LONGEST:.0f} seconds")
 
 
 def contents(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
@@ -78,7 +58,12 @@ def contents(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
 
 def _contents(name: str, data: bytes, budget: Budget, depth: int) -> Iterator[Content]:
     yield name, data
-    inner = chain(_unpacked(name, data, budget), _decoded(name, data, budget))
+    values = values_of_databases(data, budget.again())
+    inner = chain(
+        [(f"{name} (its values)", values)] if values else [],
+        _unpacked(name, data, budget),
+        _decoded(name, data, budget),
+    )
     for label, part in inner:
         if depth == _DEEPEST:
             budget.closed[label] = "packed too deeply"
@@ -87,9 +72,12 @@ def _contents(name: str, data: bytes, budget: Budget, depth: int) -> Iterator[Co
 
 
 def _decoded(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
-    for form, part in decoded(data):
+    for form, part, digests in decoded(data):
         budget.spend(len(part))
-        yield f"{name} ({form})", part
+        label = f"{name} ({form})"
+        if not digests:  # each of them is random, and too short for anything
+            _require_open(label, part, budget)
+        yield label, part
 
 
 def _unpacked(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
@@ -100,15 +88,31 @@ def _unpacked(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
 
 def _members(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
     stream = io.BytesIO(data)
-    if data[257:262] == b"ustar":
+    if _is_tar(data):
         yield from _tarred(name, stream, budget)
-    elif data.startswith(b"PK\x03\x04") or zipfile.is_zipfile(io.BytesIO(data)):
+    zipped = zipfile.is_zipfile(stream)
+    if zipped or data.startswith(b"PK\x03\x04"):
         yield from _zipped(name, stream, budget)
-    elif _is_zlib(data):
-        yield from _read(f"{name} (zlib)", partial(_Inflated, data), budget)
-    for magic, opening in _PACKED:
-        if data.startswith(magic):
-            yield from _read(f"{name} (unpacked)", partial(opening, stream), budget)
+    short = list[bytes]()
+    for each in streams(data, budget, zipped=zipped):
+        if len(each.data) < _SHORT and not each.broken:  # packs of git have thousands
+            short.append(each.data)
+            continue
+        if each.broken:
+            label = f"{name} ({each.form})"
+            budget.closed[label] = f"packed, and could not be unpacked ({each.broken})"
+        yield f"{name} ({each.form})", each.data
+    if short:
+        yield f"{name} (short streams)", bytes(16).join(short)
+
+
+def _is_tar(data: bytes) -> bool:
+    """By the sum in its first header, which the oldest tars have as well."""
+    try:
+        told = int(data[148:156].strip(b" \0"), 8)
+    except ValueError:
+        return False
+    return len(data) >= 512 and sum(data[:148]) + 8 * ord(" ") + sum(data[156:512]) == told
 
 
 def _tarred(name: str, stream: IO[bytes], budget: Budget) -> Iterator[Content]:
@@ -152,25 +156,9 @@ def _read(
 
 
 def _note(name: str, error: Exception, budget: Budget) -> None:
-    if isinstance(error, OSError) and error.errno in (errno.E2BIG, errno.ETIME):
-        raise error  # the budget's own
+    if isinstance(error, Spent):
+        raise error
     budget.closed[name] = f"packed, and could not be unpacked ({error})"
-
-
-class _Inflated(io.BytesIO):
-    """A bare zlib stream, as far as the budget may need it."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(zlib.decompressobj().decompress(data, LARGEST))
-
-
-def _is_zlib(data: bytes) -> bool:
-    if len(data) < 8 or data[0] & 0x8F != 8 or int.from_bytes(data[:2], "big") % 31:
-        return False
-    try:
-        return bool(zlib.decompressobj().decompress(data[:_PART], 64))
-    except zlib.error:
-        return False
 
 
 def _require_open(name: str, data: bytes, budget: Budget) -> None:
@@ -179,11 +167,23 @@ def _require_open(name: str, data: bytes, budget: Budget) -> None:
         if data.startswith(magic):
             budget.closed[name] = what
             return
-    known = *_MEDIA, *(magic for magic, _ in _PACKED), b"PK\x03\x04"
-    if data.startswith(known) or data[4:8] == b"ftyp" or len(data) < _LEAST_RANDOM:
+    known = *_MEDIA, *_PACKED
+    if data.startswith(known) or _is_boxed(data) or len(data) < _LEAST_RANDOM:
         return
     if _chi_square(data[:_LOOKED_AT]) < _RANDOM:
         budget.closed[name] = "it looks encrypted or compressed, and nobody can tell what it holds"
+
+
+def _is_boxed(data: bytes) -> bool:
+    """WebP, WAV, AVI; HEIF, AVIF, MP4: their boxes end where the file does."""
+    if data.startswith(b"RIFF"):
+        return 0 <= len(data) - 8 - int.from_bytes(data[4:8], "little") <= 1
+    at, boxes = 0, 0
+    while data[4:8] == b"ftyp" and at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        size = int.from_bytes(data[at + 8 : at + 16], "big") if size == 1 else size
+        at, boxes = at + size if size >= 8 else len(data) + (size > 0), boxes + 1
+    return at == len(data) and boxes > 1
 
 
 def _chi_square(data: bytes) -> float:

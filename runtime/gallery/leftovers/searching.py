@@ -14,7 +14,9 @@ import numpy as np
 from embedge.errors import EmbedgeError
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.copies.workplace import left_behind
-from embedge.runtime.gallery.leftovers.contents import LARGEST, Budget, Content, contents
+from embedge.runtime.gallery.leftovers import budget as budgets
+from embedge.runtime.gallery.leftovers.budget import Budget
+from embedge.runtime.gallery.leftovers.contents import Content, contents
 from embedge.runtime.gallery.leftovers.rows import headers_in, rows_in, torn_rows
 from embedge.runtime.gallery.sealed.header import Header
 from embedge.runtime.gallery.sealed.ledger import Ledger
@@ -39,7 +41,9 @@ def _noting(path: Path, unreadable: dict[Path, str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        unreadable.setdefault(path, str(error.strerror))
+        unreadable.setdefault(path, str(error.strerror or error))
+    except Exception as error:  # the person is erased already: their proof outlives any one file
+        unreadable.setdefault(path, f"not looked into: {type(error).__name__}: {error}")
 
 
 def _files_of(folder: Path, unreadable: dict[Path, str]) -> list[Path]:
@@ -75,39 +79,49 @@ class Search:
             self.files |= dict.fromkeys(_files_of(folder, self.unreadable), 0)
         self.files = dict.fromkeys(_once(self.files, self.real), 0)
         beside = [path for path in self.files if path != self.real]
+        with _noting(self.real, self.unreadable), raw(self.real) as file:
+            self._look_at(file)
+        self._know_of(beside)
         for path in beside:
             with _noting(path, self.unreadable), raw(path) as file:
-                self._know(headers(file, anywhere=True))
-                for _, data in self._contents(file, Budget()):
-                    self._know(headers_in(data, Budget()))
-        for name, data in _seams(beside):
-            with _noting(Path(name), self.unreadable):
-                self._know(headers_in(data, Budget()))
-        for path in self.files:
-            with _noting(path, self.unreadable), raw(path) as file:
+                _require_small(file)
+                self._look_at(file)
                 self._look_into(file)
         for name, data in _seams(beside):
             with _noting(Path(name), self.unreadable):
                 if not set(name.split(_AND)) & set(self.copies):  # then it is told already
-                    self._tell(name, name, _held(partial(torn_rows, data), self))
+                    self._tell(name, name, self._held(partial(torn_rows, data)))
 
-    def _contents(self, file: Raw, budget: Budget) -> Iterator[Content]:
-        if file.size > LARGEST:
-            raise OSError(errno.E2BIG, f"larger than {LARGEST >> 20} MiB, and not looked into")
-        yield from contents(str(file.path), file.read(0, file.size), budget)
+    def _know_of(self, beside: Sequence[Path]) -> None:
+        """Rows are opened with the headers of every file."""
+        budget = self.budget.again()
+        for path in beside:
+            with _noting(path, self.unreadable), raw(path) as file:
+                _require_small(file)
+                self._know(headers(file, anywhere=True))
+                for _, data in contents(str(path), file.read(0, file.size), budget):
+                    self._know(headers_in(data, budget.again()))
+        for name, data in _seams(beside):
+            with _noting(Path(name), self.unreadable):
+                self._know(headers_in(data, budget.again()))
+
+    def _look_at(self, file: Raw) -> None:
+        parts = self.budget.timely(file.parts())
+        self.found += dict.fromkeys(self.traces.hits(str(file.path), parts))
+        self.files[file.path] = file.size
 
     def _look_into(self, file: Raw) -> None:
-        path, self.files[file.path] = str(file.path), file.size
-        self.found += dict.fromkeys(self.traces.hits(path, file.parts()))
-        if file.path == self.real:
-            return
-        self._tell(path, path, _held(lambda: carved(file, anywhere=True), self))
-        for name, data in self._contents(file, self.budget):
+        path = str(file.path)
+        self._tell(path, path, self._held(lambda: carved(file, anywhere=True)))
+        for name, data in contents(path, file.read(0, file.size), self.budget):
             if name != path:
-                parts = iter(partial(BytesIO(data).read, _PART), b"")
+                parts = self.budget.timely(iter(partial(BytesIO(data).read, _PART), b""))
                 self.found += dict.fromkeys(self.traces.hits(name, parts))
-            held = _held(partial(rows_in, data, Budget()), self)
-            self._tell(path, name, held)
+            again = self.budget.again()
+            self._tell(path, name, self._held(partial(rows_in, data, again)))
+
+    def _held(self, rows: Callable[[], Iterator[Row]]) -> set[str]:
+        return _held(lambda: self.budget.timely(rows()), self)
 
     def _tell(self, path: str, name: str, held: set[str]) -> None:
         self.copies += [path] if self.like.person in held else []
@@ -121,7 +135,7 @@ class Search:
         One that the key does not open is an OSError: who is in it cannot be read.
         """
         found: dict[bytes, Ledger] = {}
-        for row in rows:
+        for row in self.budget.timely(rows):
             try:
                 header = Header.from_bytes(row, self.real)
                 if len(found) >= _MOST_GALLERIES:
@@ -133,6 +147,12 @@ class Search:
                     why = "a gallery that this key does not open"
                     raise OSError(errno.EACCES, why) from error
         self.ledgers = {**found, **self.ledgers}
+
+
+def _require_small(file: Raw) -> None:
+    if file.size > budgets.LARGEST:
+        why = f"not looked into: larger than {budgets.LARGEST >> 20} MiB"
+        raise OSError(errno.E2BIG, why)
 
 
 def _folders_of(gallery: Path) -> list[Path]:

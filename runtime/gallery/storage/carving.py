@@ -57,7 +57,7 @@ def _leaves(data: Raw) -> Iterator[int]:
     """Where bytes look like the head of a page of rows; whatever holds pages puts them at fours."""
     for base in range(0, data.size, _CHUNK):
         part = np.frombuffer(data.read(base, _CHUNK + 8), np.uint8)
-        heads = np.flatnonzero(part[: len(part) - 7 : 4] == _LEAF[0]) * 4
+        heads = np.flatnonzero(part[: max(0, len(part) - 7) : 4] == _LEAF[0]) * 4
         fields = part[heads[:, None] + np.arange(3, 8)].astype(np.int32)
         rows, content = (fields[:, :4].reshape(-1, 2, 2) @ [256, 1]).T
         likely = (rows > 0) & (content >= 8 + 2 * rows) & (content < PAGE) & (fields[:, 4] <= 60)

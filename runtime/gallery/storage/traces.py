@@ -74,7 +74,7 @@ class Traces:
             size = kind.itemsize
             places = np.flatnonzero(marked & (1 << bit)) - (0 if kind.str[0] == ">" else size - 2)
             for shift in range(size):
-                words = np.frombuffer(data, kind, max(0, (len(data) - shift) // size), shift)
+                words = _words(data, kind, shift)
                 likely = places[(places >= 0) & (places % size == shift)] // size
                 found = _close(words, self.numbers, self.off, likely)
                 yield from (at * size + shift for at in found)
@@ -106,8 +106,13 @@ def traces_of(
         "the sealed rows and the person's wrapped key",
         "galleries, and rows of them, that the key opens and that hold the person: at any byte of a"
         " file, of any size of page, torn over two files",
-        "all of this in .zip, .tar, .gz, .bz2, .xz and zlib, in base64, in hexadecimal digits (SQL"
-        " dumps), and in UTF-16",
+        "all of this in .zip and .tar, in streams of gzip, zlib (of the usual window), bzip2 and xz"
+        " at any byte of a file, in a file of bare deflate, and in the values of SQLite databases"
+        " that can be read",
+        "all of this as text: base64, base32, base85, Ascii85, uuencode, quoted-printable, percent"
+        r" signs, \x, \u00 and \n escapes (JSON, Python), hexadecimal digits (SQL dumps, xxd,"
+        " hexdump -C, od -x and -tx1, C arrays), lists of byte values, files of UTF-16"
+        " and of UTF-8 (bytes taken for Latin-1)",
     ]
     pieces = {piece for form in [*data, *sealed] for piece in _pieces(form)}
     off = 1 / int8_scale(plain.shape[1]) if rounded else 1e-5
@@ -153,11 +158,17 @@ def _candidates(data: bytes, wanted: NDArray[np.uint64]) -> list[int]:
     marked[wanted & _LOW_BITS] = True
     found: list[int] = []
     for shift in range(8):
-        words = np.frombuffer(data, "<u8", max(0, (len(data) - shift) // 8), shift)
+        words = _words(data, np.dtype("<u8"), shift)
         rows = np.flatnonzero(marked[words & _LOW_BITS])  # few, and most of them right
         nearest = np.searchsorted(wanted, words[rows]).clip(max=len(wanted) - 1)
         found += [int(row) * 8 + shift for row in rows[wanted[nearest] == words[rows]]]
     return found
+
+
+def _words(data: bytes, kind: np.dtype[Any], shift: int) -> NDArray[Any]:
+    """All that are whole from `shift` on; numpy takes no shift beyond the end."""
+    count = max(0, len(data) - shift) // kind.itemsize
+    return np.frombuffer(data, kind, count, shift) if count else np.empty(0, kind)
 
 
 def _tops(numbers: Embeddings, off: float) -> NDArray[np.uint8]:

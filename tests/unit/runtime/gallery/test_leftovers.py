@@ -1,23 +1,31 @@
 """What a proof of erasure looks into: backups in every ordinary form, and what it cannot open."""
 
 import base64
+import binascii
 import bz2
 import gzip
 import io
+import json
 import lzma
 import os
+import quopri
+import re
 import sqlite3
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
+import numpy as np
 import pytest
 from gallery_rows import CONTRACT, KEY, create, unit
 
 from embedge.runtime import Gallery
-from embedge.runtime.gallery.leftovers import contents as leftovers
+from embedge.runtime.gallery.leftovers import budget
+from embedge.runtime.gallery.storage.raw import Raw
+from embedge.runtime.gallery.storage.traces import Traces
 
 
 def _zipped(how: int, name: str = "g") -> Callable[[bytes], bytes]:
@@ -29,11 +37,24 @@ def _zipped(how: int, name: str = "g") -> Callable[[bytes], bytes]:
     return form
 
 
-def _tarred(data: bytes) -> bytes:
+def _tarred(data: bytes, *, old: bool = False) -> bytes:
     with tarfile.open(fileobj=(stream := io.BytesIO()), mode="w") as archive:
         (member := tarfile.TarInfo("g")).size = len(data)
         archive.addfile(member, io.BytesIO(data))
-    return stream.getvalue()
+    made = stream.getvalue()
+    if old:  # a v7 tar has no magic
+        made = made[:257] + bytes(8) + made[265:]
+        told = sum(made[:148]) + 8 * ord(" ") + sum(made[156:512])
+        made = made[:148] + b"%06o\0 " % told + made[156:]
+    return made
+
+
+def _stored(data: bytes) -> bytes:
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE backup (name, value)")
+    connection.execute("INSERT INTO backup VALUES ('x', ?), ('y', 'z')", (data,))
+    connection.commit()
+    return connection.serialize()
 
 
 def _database(data: bytes) -> sqlite3.Connection:
@@ -67,6 +88,26 @@ def _as_csv(data: bytes) -> bytes:
     return "\n".join(lines).encode()
 
 
+def _lines(text: bytes, before: bytes, after: bytes = b"") -> bytes:
+    lines = [text[at : at + 76] for at in range(0, len(text), 76)]
+    return b"\n".join(before + line + after for line in lines)
+
+
+def _uuencoded(data: bytes) -> bytes:
+    lines = [binascii.b2a_uu(data[at : at + 45]) for at in range(0, len(data), 45)]
+    return b"begin 644 g\n" + b"".join(lines) + b"`\nend\n"
+
+
+def _listed(data: bytes, line: str, size: int, *, swapped: bool = False) -> bytes:
+    def told(at: int) -> str:
+        row = data[at : at + 16]
+        groups = [row[i : i + size][:: -1 if swapped else 1].hex() for i in range(0, 16, size)]
+        text = re.sub(rb"[^ -~]", b".", row).decode()
+        return line.format(at, " ".join(groups), text)
+
+    return "\n".join(told(at) for at in range(0, len(data), 16)).encode()
+
+
 FORMS: dict[str, Callable[[bytes], bytes]] = {
     "at an odd offset": lambda data: b"x" + data,
     **{f"zip, stored, {n}": _zipped(zipfile.ZIP_STORED, "g" * n) for n in range(1, 5)},
@@ -85,6 +126,39 @@ FORMS: dict[str, Callable[[bytes], bytes]] = {
     "base64 in a mail": lambda data: b"Content: base64\n\n" + base64.encodebytes(data),
     "hexadecimal": lambda data: data.hex().encode(),
     "hexadecimal in lines": lambda data: data.hex("\n", 30).encode(),
+    "gzip in an old tar": lambda data: _tarred(gzip.compress(data), old=True),
+    "gzip after a script": lambda data: b"#!/bin/sh\n" * 99 + gzip.compress(data),
+    "gzip after gzip": lambda data: gzip.compress(b"hi") + gzip.compress(data) + b"end",
+    "xz within zeros": lambda data: bytes(4096) + lzma.compress(data) + bytes(4096),
+    "bz2 after a picture": lambda data: b"\xff\xd8\xff" + bytes(99) + bz2.compress(data),
+    "zlib after zlib": lambda data: zlib.compress(b"hi" * 9) + zlib.compress(data),
+    "zip within others": lambda data: b"x" * 9 + _zipped(8)(data) + b"x" * 99_999,
+    "bare deflate": lambda data: zlib.compress(data, wbits=-15),
+    "UTF-8 of Latin-1": lambda data: data.decode("latin-1").encode(),
+    "zlib in a database": lambda data: _stored(zlib.compress(data)),
+    "base64 in JSON": lambda data: json.dumps({"d": base64.encodebytes(data).decode()}).encode(),
+    "base64 in PHP's JSON": lambda data: base64.b64encode(data).replace(b"/", b"\\/"),
+    "base64 quoted in a mail": lambda data: _lines(base64.b64encode(data), b"> "),
+    "base64 in Python": lambda data: _lines(base64.b64encode(data), b"  '", b"'"),
+    "base64 in an address": lambda data: b"data:;base64," + quote(base64.b64encode(data)).encode(),
+    "base32": base64.b32encode,
+    "base85": base64.b85encode,
+    "Ascii85": base64.a85encode,
+    "uuencode": _uuencoded,
+    "xxd": lambda data: _listed(data, "{:08x}: {}  {}", 2),
+    "hexdump -C": lambda data: _listed(data, "{:08x}  {} |{}|", 1),
+    "od -x": lambda data: _listed(data, "{:07o} {}", 2, swapped=True),
+    "od -tx1": lambda data: _listed(data, "{:07o} {}", 1),
+    "a C array": lambda data: ", ".join(f"0x{byte:02x}" for byte in data).encode(),
+    "a JSON array": lambda data: json.dumps(list(data)).encode(),
+    "Python's repr": lambda data: repr(data).encode(),
+    "\\x escapes": lambda data: "".join(f"\\x{byte:02x}" for byte in data).encode(),
+    "JSON's escapes": lambda data: json.dumps(data.decode("latin-1")).encode("latin-1"),
+    "quoted-printable": quopri.encodestring,
+    "percent signs": lambda data: quote(data).encode(),
+    "gzip in base64 in JSON": lambda data: json.dumps(
+        {"d": base64.encodebytes(gzip.compress(data)).decode()}
+    ).encode(),
     "without its beginning": lambda data: data[1001:],
 }
 
@@ -165,10 +239,18 @@ CLOSED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "7z": (lambda _: b"7z\xbc\xaf\x27\x1c" + bytes(99), "a 7z archive"),
     "PGP": (lambda _: b"-----BEGIN PGP MESSAGE-----\n\nhQ", "encrypted by PGP"),
     "openssl": (lambda _: b"Salted__" + bytes(99), "encrypted by openssl"),
+    "no webp": (lambda _: b"RIFF" + os.urandom(9000), "looks encrypted or compressed"),
+    "no mp4": (lambda _: b"\0\0\0\x20ftyp" + os.urandom(9000), "looks encrypted or compressed"),
     "nothing known": (lambda _: os.urandom(50_000), "looks encrypted or compressed"),
     "a locked zip": (_locked, "could not be unpacked"),
     "half of a .gz": (lambda data: gzip.compress(data)[:-999], "could not be unpacked"),
     "7z in a tar": (lambda _: _tarred(b"7z\xbc\xaf\x27\x1c" + bytes(99)), "a 7z archive"),
+    "openssl in base64": (
+        lambda _: base64.encodebytes(b"Salted__" + bytes(99)),
+        "encrypted by openssl",
+    ),
+    "7z in base64": (lambda _: base64.b64encode(b"7z\xbc\xaf\x27\x1c" + bytes(99)), "a 7z archive"),
+    "nothing known in hexadecimal": (lambda _: os.urandom(9000).hex().encode(), "looks encrypted"),
     "too deep": (lambda _: _deep(b"nothing"), "packed too deeply"),
 }
 
@@ -192,29 +274,102 @@ def test_what_cannot_be_looked_into_is_named_and_no_proof(tmp_path, kind):
         assert any(f"{tmp_path / 'closed'}" in told and why in told for told in proof.unreadable)
 
 
-def test_a_small_file_that_unpacks_to_a_large_one_is_no_proof(tmp_path, monkeypatch):
-    monkeypatch.setattr(leftovers, "LARGEST", 3 << 20)
+def test_all_files_together_unpack_no_more_than_the_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(budget, "LARGEST", 3 << 20)
     with create(tmp_path) as gallery:
         gallery.enroll("ann", unit(9), CONTRACT)
-        (tmp_path / "bomb.gz").write_bytes(gzip.compress(bytes(9 << 20)))
+        for name in ("a.gz", "b.gz", "c.zlib"):
+            pack = zlib.compress if "zlib" in name else gzip.compress
+            (tmp_path / name).write_bytes(pack(bytes(2 << 20)))
         proof = gallery.erase("ann", prove=True)
-    told = f"{tmp_path / 'bomb.gz'}: more than 3 MiB to unpack: not looked into"
-    assert proof.unreadable == (told,)
+    why = "not looked into: more than 3 MiB to unpack in all"
+    assert proof.unreadable == tuple(f"{tmp_path / name}: {why}" for name in ("b.gz", "c.zlib"))
+    assert not proof.proven
 
 
-@pytest.mark.parametrize(
-    "name", ["model.npy", "list.csv", "digits.txt", "note.txt", "photo.png", "mask.raw"]
-)
-def test_ordinary_files_beside_it_are_no_obstacle(tmp_path, name):
-    kinds = {
-        "model.npy": unit(3, 500).tobytes(),
-        "list.csv": "\n".join(f"{n},{n * 7919},p{n}" for n in range(3000)).encode(),
-        "digits.txt": os.urandom(3000).hex().encode(),
-        "note.txt": b"Keep this folder. " * 500,
-        "photo.png": b"\x89PNG\r\n\x1a\n" + os.urandom(9000),
-        "mask.raw": bytes([4, 0, *[255] * 9]) * 300 + bytes([4, 0, 255]),  # as a row's head begins
+def test_what_is_too_large_is_not_read(tmp_path, monkeypatch):
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(1 << 40)
+    read, real = list[int](), Raw.read
+
+    def counted(file: Raw, start: int, length: int) -> bytes:
+        read.append(length if file.path.name == "sparse" else 0)
+        return real(file, start, length)
+
+    monkeypatch.setattr(Raw, "read", counted)
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        proof = gallery.erase("ann", prove=True)
+    assert proof.unreadable == (f"{tmp_path / 'sparse'}: not looked into: larger than 256 MiB",)
+    assert proof.searched_bytes == (tmp_path / "people.gallery").stat().st_size
+    assert sum(read) < 1 << 20  # where the next file by name may go on
+
+
+def test_the_whole_proof_has_one_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(budget, "LONGEST", -1.0)
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        (tmp_path / "note").write_bytes(b"note" * 99)
+        proof = gallery.erase("ann", prove=True)
+    assert {told.partition(": ")[0] for told in proof.unreadable} == {
+        str(tmp_path / name) for name in ("people.gallery", "note")
     }
+    assert all("not looked into within" in told for told in proof.unreadable)
+    assert not proof.proven
+
+
+ORDINARY = {
+    "model.npy": unit(3, 500).tobytes(),
+    "list.csv": "\n".join(f"{n},{n * 7919},p{n}" for n in range(3000)).encode(),
+    "digests.txt": "\n".join(os.urandom(16).hex() for _ in range(900)).encode(),
+    "letter.txt": "Grüße aus Köln, 東京, Ελλάδα. ".encode() * 300,
+    "note.txt": b"Keep this folder. " * 500,
+    "photo.png": b"\x89PNG\r\n\x1a\n" + os.urandom(9000),
+    "scan.jp2": b"\0\0\0\x0cjP  \r\n\x87\n" + os.urandom(9000),
+    "scan.j2k": b"\xff\x4f\xff\x51" + os.urandom(9000),
+    "font.woff2": b"wOF2" + os.urandom(9000),
+    "film.webm": b"\x1a\x45\xdf\xa3" + os.urandom(9000),
+    "scan.webp": b"RIFF" + (9004).to_bytes(4, "little") + b"WEBP" + os.urandom(9000),
+    "film.mp4": b"\0\0\0\x10ftypisom\0\0\0\1\0\0\x23\x30mdat" + os.urandom(9000),
+    "mask.raw": bytes([4, 0, *[255] * 9]) * 300 + bytes([4, 0, 255]),  # as a row's head begins
+}
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_ordinary_files_beside_it_are_no_obstacle(tmp_path, name):
     with create(tmp_path) as gallery:
         gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
-        (tmp_path / name).write_bytes(kinds[name])
+        (tmp_path / name).write_bytes(ORDINARY[name])
         assert gallery.erase("ann", prove=True).proven
+
+
+@pytest.mark.parametrize("first", [b"\r", b"1", b"\0"], ids=["a leaf's byte", "a digit", "zero"])
+def test_no_size_of_a_file_ends_the_proof(tmp_path, first):
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        for size in range(65):
+            data = (first + np.random.default_rng(size).bytes(63))[:size]
+            (tmp_path / f"n{size}").write_bytes(data)
+            (tmp_path / f"t{size}.tar").write_bytes(_tarred(data))
+        proof = gallery.erase("ann", prove=True)
+    assert not [told for told in proof.unreadable if "not looked into" in told]
+    assert proof.proven
+
+
+def test_a_file_that_cannot_be_searched_is_named_and_the_rest_is_searched(tmp_path, monkeypatch):
+    real = Traces.hits
+
+    def hits(traces: Traces, name: str, parts: object) -> object:
+        if name.endswith("odd"):
+            raise IndexError("beyond the end")
+        return real(traces, name, parts)
+
+    monkeypatch.setattr(Traces, "hits", hits)
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", unit(9), CONTRACT)
+        (tmp_path / "z.copy").write_bytes((tmp_path / "people.gallery").read_bytes())
+        (tmp_path / "odd").write_bytes(b"odd")
+        proof = gallery.erase("ann", prove=True)
+    told = f"{tmp_path / 'odd'}: not looked into: IndexError: beyond the end"
+    assert proof.unreadable == (told,)
+    assert proof.copies == (str(tmp_path / "z.copy"),)
