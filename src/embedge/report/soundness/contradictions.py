@@ -10,6 +10,7 @@ from embedge.report.gate.measurand import FLOAT, Figure, Measurand
 from embedge.report.model import Dataset, Gate, Report
 from embedge.report.soundness.curves import denied
 from embedge.report.soundness.expected import expected_of
+from embedge.report.soundness.measured import mismeasured
 
 __all__ = ["contradictions"]
 
@@ -30,6 +31,7 @@ def contradictions(report: Report) -> list[str]:
     return [
         *_twice("gates", (gate.name for gate in report.verdict.gates)),
         *_measured_twice(report.verdict.gates),
+        *mismeasured(report),
         *_twice("comparisons", (str(one.key) for one in report.comparisons)),
         *_twice("artifacts", (one.name for one in report.artifacts)),
         *(line for gate in report.verdict.gates for line in _impossible(gate)),
