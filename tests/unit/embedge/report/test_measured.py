@@ -123,3 +123,30 @@ def test_a_gate_of_a_figure_that_is_not_there_is_refused(sample: Report) -> None
     ]
     with pytest.raises(EmbedgeError, match="of a figure that the report does not hold"):
         _read(value)
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_a_run_has_every_gate_that_it_is_asked(sample: Report, name: str) -> None:
+    value = plain(sample)
+    value["verdict"]["gates"].remove(_gate(value, name))
+    with pytest.raises(EmbedgeError, match=f"the gate '{name}' is not among the others"):
+        _read(value)
+
+
+def _strange(value: Any) -> None:
+    for number, gate in enumerate(value["verdict"]["gates"]):
+        gate |= {"name": f"gate {number}", "value": gate["bound"], "at_best": None, "needs": None}
+        del gate["measures"]
+
+
+def _only_parity(value: Any) -> None:
+    gates = value["verdict"]["gates"]
+    value["verdict"]["gates"] = [one for one in gates if "parity" in one["name"]]
+
+
+@pytest.mark.parametrize("forge", [_strange, _only_parity, lambda v: v["verdict"].update(gates=[])])
+def test_a_run_without_its_gates_proves_nothing(sample: Report, forge: Any) -> None:
+    value = plain(sample)
+    forge(value)
+    with pytest.raises(EmbedgeError, match="'no re-enrolment' is not among the others"):
+        _read(value)
