@@ -109,8 +109,9 @@ def _figures(report: Report) -> Iterator[str]:
         for said, measured in told:
             if not _agree(said, measured):
                 yield f"gate '{gate.name}' says {said}, and its comparison {measured}"
-        if not found.whole and _better(gate, found.best):
-            yield f"gate '{gate.name}' says {gate.value}, better than its comparison {found.best}"
+        least = found.best if found.least is None else found.least
+        if not found.whole and _better(gate, least):
+            yield f"gate '{gate.name}' says {gate.value}, better than its comparison {least}"
 
 
 def _better(gate: Gate, best: float | None) -> bool:

@@ -150,3 +150,20 @@ def test_a_run_without_its_gates_proves_nothing(sample: Report, forge: Any) -> N
     forge(value)
     with pytest.raises(EmbedgeError, match="'no re-enrolment' is not among the others"):
         _read(value)
+
+
+@pytest.mark.parametrize("name", ["fp16 accuracy", "int8-cpu accuracy"])
+@pytest.mark.parametrize("told", [True, False])
+def test_the_end_of_a_loss_is_never_nearer_than_its_people_tell(
+    sample: Report, name: str, told: bool
+) -> None:
+    value = plain(sample)
+    assert sample.evaluation is not None
+    gate = _gate(value, name)
+    if not told:
+        for one in value["evaluation"]["comparisons"]:
+            one["tar"] = [point for point in one["tar"] if point["fmr"] != 0.01]
+        value["verdict"]["gates"].remove(_gate(value, "no re-enrolment"))
+    gate |= {"value": gate["at_best"] + 100 / sample.evaluation.dataset.identities, "needs": None}
+    with pytest.raises(EmbedgeError, match=f"gate '{name}' says .*, better than its comparison"):
+        _read(value)
