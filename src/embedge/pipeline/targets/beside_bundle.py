@@ -76,7 +76,7 @@ def _require_outside(path: Path, folder: Path) -> None:
     if path.resolve().is_relative_to(folder.resolve()):
         raise EmbedgeError(
             "E-TARGET-EXISTS",
-            "the package would lie inside the bundle, which then holds a file that it does not list",
+            "the package would lie inside the bundle, as a file that its manifest does not list",
             where=path,
             remedy="Name a place outside the bundle with --to",
         )

@@ -52,7 +52,7 @@ def test_the_package_lies_beside_and_agrees(
 @pytest.mark.parametrize("place", ["x.mlpackage", "more/x.mlpackage", "../link/x.mlpackage"])
 def test_no_package_is_written_into_the_bundle(bundle: Path, place: str) -> None:
     (bundle.parent / "link").symlink_to(bundle)
-    with pytest.raises(EmbedgeError, match="inside the bundle.*Name a place outside"):
+    with pytest.raises(EmbedgeError, match=r"inside the bundle.*Name a place outside"):
         coreml_beside_bundle(bundle, "fp16", PICTURES, bundle / place)
     assert not (bundle / "more").exists()
 
