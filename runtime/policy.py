@@ -60,6 +60,13 @@ def require_fmr(threshold: Threshold, policy: Policy) -> None:
     """Refuse a threshold whose proven false match rate is above the policy's."""
     if threshold.fmr_upper <= policy.max_fmr:
         return
+    if not threshold.proven:
+        raise EmbedgeError(
+            "E-OPERATING-POINT",
+            f"the threshold is proven for no rate, the policy {policy.name} asks for"
+            f" {policy.max_fmr:.1e}: {threshold.value:g} is a number of one's own",
+            remedy="Leave --threshold out, or --policy",
+        )
     raise EmbedgeError(
         "E-OPERATING-POINT",
         f"the threshold is proven for a false match rate of {threshold.fmr_upper:.1e} only, the"
