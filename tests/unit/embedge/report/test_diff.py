@@ -145,7 +145,7 @@ def test_a_gate_that_is_gone_stands_in_the_way_and_a_new_one_does_not(sample: Re
     def remove(value: Any) -> None:
         del value["verdict"]["gates"][0]
 
-    after = edited(sample, remove)
+    after = unheld(sample, remove)
     assert stands(sample, after) == ["gate fp32 parity: there → None"]
     assert stands(after, sample) == []
 
