@@ -72,11 +72,22 @@ def require_fmr(threshold: Threshold, policy: Policy) -> None:
     """Refuse a threshold whose proven false match rate is above the policy's."""
     if threshold.fmr_upper <= policy.max_fmr:
         return
+    if not threshold.proven:
+        raise _of_ones_own(threshold, policy)
     raise EmbedgeError(
         "E-OPERATING-POINT",
         f"the threshold is proven for a false match rate of {threshold.fmr_upper:.1e} only, the"
         f" policy {policy.name} allows {policy.max_fmr:.1e}",
         remedy="Calibrate the bundle at a lower rate on more impostor pairs",
+    )
+
+
+def _of_ones_own(threshold: Threshold, policy: Policy) -> EmbedgeError:
+    return EmbedgeError(
+        "E-OPERATING-POINT",
+        f"the threshold is proven for no rate, and the policy {policy.name} asks for one:"
+        f" {threshold.value:g} is a number of one's own",
+        remedy="Leave --threshold out, or --policy",
     )
 
 
@@ -123,6 +134,8 @@ def identification_threshold(
     ]
     if kept:
         return min(kept, key=lambda threshold: threshold.value)
+    if len(thresholds) == 1 and not thresholds[0].proven:
+        raise _of_ones_own(thresholds[0], policy)
     strictest = min((threshold.fmr_upper for threshold in thresholds), default=1.0)
     reached = identification_rate(strictest, templates)
     needed = -math.expm1(math.log1p(-policy.max_fpir) / max(templates, 1))

@@ -73,13 +73,17 @@ def pictures_under(root: Path) -> FaceFiles:
         if path.suffix.lower() in _PICTURES
     )
     if not found:
-        raise EmbedgeError(
-            "E-BRIDGE-FACES",
-            "there are no pictures here",
-            where=root,
-            remedy="Give a folder of aligned faces; who they are need not be known",
-        )
+        raise _no_pictures(root)
     return FaceFiles(root, [name for name in found if "/" in name] or found)
+
+
+def _no_pictures(root: Path) -> EmbedgeError:
+    what = "there are no pictures here"
+    remedy = "Give a folder of aligned faces; who they are need not be known"
+    if root.is_dir() and any(one.is_symlink() and one.is_dir() for one in root.iterdir()):
+        what += ": its folders are links, which are not followed"
+        remedy = "Give a folder that holds the folders of pictures themselves"
+    return EmbedgeError("E-BRIDGE-FACES", what, where=root, remedy=remedy)
 
 
 def embedded_views(

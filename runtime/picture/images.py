@@ -133,6 +133,13 @@ def picture_bytes(path: Path, *, follow: bool = True) -> bytes:
         return read_bytes(path, _MAX_BYTES, follow=follow)
     except TooLarge as error:
         raise _too_heavy(str(path)) from error
+    except IsADirectoryError as error:
+        raise EmbedgeError(
+            "E-IMAGE-MISSING",
+            "a folder is given for a picture",
+            where=path,
+            remedy="Give a picture of it",
+        ) from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise EmbedgeError(
             "E-IMAGE-MISSING",

@@ -91,8 +91,7 @@ def test_diff_says_what_got_worse(good: Path, bad: Path, tmp_path: Path) -> None
     assert embedge("report", "diff", good, bad, "--fail").returncode == 3
     assert embedge("report", "diff", bad, good, "--fail").returncode == 0
     strange = json.loads(good.read_text())
-    strange["evaluation"]["comparisons"] = strange["evaluation"]["comparisons"][:1]
-    strange["evaluation"]["comparisons"][0]["gallery"]["model"] = "stranger"
+    strange |= {"evaluation": None, "verdict": {"passed": True, "gates": []}}
     (tmp_path / "strange.json").write_text(json.dumps(strange))
     done = embedge("report", "diff", good, tmp_path / "strange.json", "--fail")
     assert done.returncode == 3

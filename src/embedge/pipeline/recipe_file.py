@@ -12,7 +12,7 @@ from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.recipe_sense import consistent, laid_over
 from embedge.strict.yaml_text import yaml_value
 
-__all__ = ["load_recipe", "recipe_names"]
+__all__ = ["load_recipe", "recipe_names", "require_recipe_keys"]
 
 _PATHS = {"data": ("source", "extra", "verification"), "teacher": ("file", "head_shards")}
 _NO_PATHS = ("rendered", "insightface:")
@@ -52,6 +52,11 @@ def load_recipe(
         raise _readable(error, str(path)) from error
     consistent(values, str(path), Recipe(name=recipe.name).to_json(), methods)
     return recipe
+
+
+def require_recipe_keys(arguments: list[str]) -> None:
+    """Refuse what is no option, whether or not there is a recipe to change."""
+    _pairs(arguments)
 
 
 def _require(needs: dict[str, str], values: dict[str, Any], where: str) -> None:

@@ -13,6 +13,7 @@ from embedge.runtime.policy import (
     identification_threshold,
     require_fmr,
 )
+from embedge.runtime.threshold import Threshold
 
 
 def point(value: float, fmr_upper: float):
@@ -36,6 +37,8 @@ def test_the_threshold_follows_the_gallerys_size():
         identification_threshold(points, 20_000, NIST_800_63B)
     with pytest.raises(EmbedgeError, match="E-OPERATING-POINT"):
         identification_threshold([], 1, NIST_800_63B)
+    with pytest.raises(EmbedgeError, match=r"a number of one's own.*Leave --threshold out"):
+        identification_threshold([Threshold.by_hand(0.5)], 1, NIST_800_63B)
 
 
 def test_a_loose_threshold_is_refused():

@@ -167,10 +167,11 @@ def _rehearse(folder: Path, recipe: "Recipe", options: argparse.Namespace) -> in
 
 def _recipe(options: argparse.Namespace) -> "Recipe":
     from embedge.errors import EmbedgeError
-    from embedge.pipeline.recipe_file import load_recipe, recipe_names
+    from embedge.pipeline.recipe_file import load_recipe, recipe_names, require_recipe_keys
 
     name, given = "demo" if options.demo else options.recipe, _overrides(options)
     if name is None and options.faces is None:
+        require_recipe_keys(given)
         raise EmbedgeError(
             "E-OPTION",
             "no recipe was given",

@@ -5,11 +5,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from embedge.errors import GateFailed
+from embedge.errors import EmbedgeError, GateFailed
 from embedge.printed import printable
 
 if TYPE_CHECKING:
     from embedge.report.diff import Change
+    from embedge.report.model import Report
 
 WRITES = ("out", "html")  # options that name outputs
 
@@ -165,10 +166,26 @@ def _merge(options: argparse.Namespace) -> int:
     from embedge.report.read import read_report
     from embedge.report.write import write_report
 
-    others = [read_report(path) for path in options.others]
-    merged = merged_report(read_report(options.base), others, resolved=options.resolved)
-    print(write_report(merged, options.out))
+    base, others = read_report(options.base), [read_report(path) for path in options.others]
+    try:
+        print(write_report(merged_report(base, others, resolved=options.resolved), options.out))
+    except EmbedgeError:
+        for path, other in zip(options.others, others):
+            _require_merging(base, other, path)
+        raise
     return 0
+
+
+def _require_merging(base: "Report", other: "Report", path: Path) -> None:
+    """That one alone can be added; the error names its file."""
+    from embedge.report.merge import merged_report
+    from embedge.report.read import report_from_json
+    from embedge.typed import plain
+
+    try:
+        report_from_json(plain(merged_report(base, [other])))
+    except EmbedgeError as error:
+        raise EmbedgeError(error.code, error.what, where=path, remedy=error.remedy) from error
 
 
 def _configure_summary(parser: argparse.ArgumentParser) -> None:

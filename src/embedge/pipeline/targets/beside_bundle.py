@@ -47,6 +47,7 @@ def coreml_beside_bundle(
         )
     with Bundle.open(folder) as bundle:
         path = to or folder.parent / f"{bundle.name}.{precision}{PACKAGE}"
+        _require_outside(path, folder)
         _require_free(path)
         model = onnx.load_model_from_string(bundle.read(bundle.artifact(FLOAT).file))
         network = torch_network(Graph.from_model(model))
@@ -68,6 +69,16 @@ def coreml_beside_bundle(
             )
         part.rename(path)
     return Beside(path, sum(map(len, made.files.values())), parity)
+
+
+def _require_outside(path: Path, folder: Path) -> None:
+    if path.resolve().is_relative_to(folder.resolve()):
+        raise EmbedgeError(
+            "E-TARGET-EXISTS",
+            "the package would lie inside the bundle, as a file that its manifest does not list",
+            where=path,
+            remedy="Name a place outside the bundle with --to",
+        )
 
 
 def _require_free(path: Path) -> None:

@@ -175,7 +175,7 @@ def _own(
 
 
 def _writable(folder: Path, *, drop_signature: bool) -> Bundle:
-    if not folder.is_dir():
+    if folder.is_file() or folder.suffix == ".zip":
         raise EmbedgeError(
             "E-BUNDLE-ZIP",
             "an artifact can be added to a bundle folder only",

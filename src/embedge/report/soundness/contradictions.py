@@ -6,20 +6,15 @@ from dataclasses import replace
 
 from embedge.calibration.evaluation.figures import Comparison, Key, Side, TarPoint
 from embedge.calibration.evaluation.integrity import DataFault
-from embedge.report.gate.measurand import FLOAT, Figure, Measurand
+from embedge.report.gate.measurand import Measurand
 from embedge.report.model import Dataset, Gate, Report
 from embedge.report.soundness.curves import denied
 from embedge.report.soundness.expected import expected_of
+from embedge.report.soundness.measured import mismeasured
+from embedge.report.soundness.removed import removed
 
 __all__ = ["contradictions"]
 
-# what every run asks of its student
-_PROOF: dict[Figure, str] = {
-    "held-out-faults": "held-out people",
-    "eer": "equal error rate",
-    "threshold-fmr": "thresholds",
-    "fmr-over-promise": "thresholds hold",
-}
 _ROUNDED = 1e-6
 _LIMITS = {"%": (0.0, 100.0), "points": (-100.0, 100.0)}  # of values and of bounds
 _ELSE = 1e6  # no cosine, no count of faults and no ratio comes near
@@ -30,6 +25,7 @@ def contradictions(report: Report) -> list[str]:
     return [
         *_twice("gates", (gate.name for gate in report.verdict.gates)),
         *_measured_twice(report.verdict.gates),
+        *mismeasured(report),
         *_twice("comparisons", (str(one.key) for one in report.comparisons)),
         *_twice("artifacts", (one.name for one in report.artifacts)),
         *(line for gate in report.verdict.gates for line in _impossible(gate)),
@@ -39,7 +35,7 @@ def contradictions(report: Report) -> list[str]:
         *_people(report),
         *_figures(report),
         *_faults(report),
-        *_removed(report),
+        *removed(report),
     ]
 
 
@@ -113,8 +109,9 @@ def _figures(report: Report) -> Iterator[str]:
         for said, measured in told:
             if not _agree(said, measured):
                 yield f"gate '{gate.name}' says {said}, and its comparison {measured}"
-        if not found.whole and _better(gate, found.best):
-            yield f"gate '{gate.name}' says {gate.value}, better than its comparison {found.best}"
+        least = found.best if found.least is None else found.least
+        if not found.whole and _better(gate, least):
+            yield f"gate '{gate.name}' says {gate.value}, better than its comparison {least}"
 
 
 def _better(gate: Gate, best: float | None) -> bool:
@@ -194,39 +191,6 @@ def _faults(report: Report) -> Iterator[str]:
             yield f"gate '{gate.name}' {counts}"
     if merged and held_out and report.verdict.passed:
         yield "a merged report with faults of the data has passed"
-
-
-def _removed(report: Report) -> Iterator[str]:
-    """Whoever has gates has all of their kind: none was dropped because it failed."""
-    given = [gate.measures for gate in report.verdict.gates]
-    seen = {(one.figure, one.of, one.key) for one in given}
-    seen |= {(one.figure, one.of, None) for one in given if one.figure in _PROOF}
-    for name, figure, of, key in _asked(report, {one.figure for one in given}):
-        if (figure, of, key) not in seen:
-            yield f"the gate '{name}' is not among the others of its kind"
-
-
-def _asked(report: Report, figures: set[Figure]) -> Iterator[tuple[str, Figure, str, Key | None]]:
-    """Gates by name, figure, artifact and comparison, where others of their kind were asked."""
-    tested = report.evaluation.tested if report.evaluation else ()
-    alone = {one.gallery for one in report.comparisons if one.gallery == one.probe}
-    of_run = bool(figures & (set(_PROOF) - {"eer"})) or ("eer" in figures and not tested)
-    if of_run:
-        for figure, name in _PROOF.items():
-            yield name, figure, "", None
-        for side in sorted(filter(_narrower, alone)):
-            yield f"{side.artifact} accuracy", "tar-lost", str(side.artifact), None
-    if "faults" in figures or ("eer" in figures and not of_run):
-        yield "faults: the data", "faults", "", None
-        for one in tested:
-            key = Key(one.side, one.side)
-            yield f"faults: {one.side}", "faults", "", key
-            if one.side in alone:
-                yield f"accuracy: {one.side}", "eer", "", key
-
-
-def _narrower(side: Side) -> bool:
-    return side.model == "student" and side.artifact not in (None, FLOAT)
 
 
 def _errors(findings: Sequence[DataFault]) -> int:

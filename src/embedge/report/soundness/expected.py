@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from embedge.calibration.evaluation.figures import Comparison, Key, Side
+from embedge.calibration.evaluation.figures import Comparison, Key, Side, TarPoint
+from embedge.calibration.intervals.binomial import rule_of_three
+from embedge.calibration.intervals.interval import CONFIDENCE
 from embedge.report.gate.measurand import FLOAT, NETWORK
 from embedge.report.model import Gate, Report, Skippable
 
@@ -17,12 +19,14 @@ _TEACHER, _FLOAT = Side("teacher"), Side("student", FLOAT)
 class Expected:
     """A gate's `value` and the rate itself; None was not measured.
 
-    A loss is told without its interval: then only the rate is known, and `whole` is False.
+    A loss is told without its interval: then only the rate is known, and `whole` is False; no
+    value is nearer than `least`.
     """
 
     value: float | None
     best: float | None
     whole: bool = True
+    least: float | None = None
 
 
 def expected_of(gate: Gate, report: Report) -> Expected | None:
@@ -54,7 +58,11 @@ def _of_artifact(gate: Gate, report: Report, known: Mapping[Key, Comparison]) ->
         return Expected(nearness.p1, nearness.p1)
     if measures.figure == "tar-lost":
         side = Side("student", artifact.name)
-        return _loss(gate, known.get(Key(_FLOAT, _FLOAT)), known.get(Key(side, side)))
+        found = _loss(known.get(Key(_FLOAT, _FLOAT)), known.get(Key(side, side)), measures.fmr)
+        best = gate.at_best if found is None else found
+        if best is None or gate.value is None:
+            return None
+        return Expected(None, best, whole=False, least=_least(best, report))
     return None
 
 
@@ -80,19 +88,44 @@ def _promises(gate: Gate, report: Report, known: Mapping[Key, Comparison]) -> Ex
 
 
 def _tar(gate: Gate, one: Comparison) -> Expected | None:
-    fmr = gate.measures.fmr
-    point = None if fmr is None else one.tar_at(fmr)
+    point = _point(one, gate.measures.fmr)
     if point is None or point.tar is None:
         return None
     return Expected(100 * (point.low or 0.0), 100 * point.tar)
 
 
-def _loss(gate: Gate, first: Comparison | None, other: Comparison | None) -> Expected | None:
+def _point(one: Comparison | None, fmr: float | None) -> TarPoint | None:
+    return None if one is None or fmr is None else one.tar_at(fmr)
+
+
+def _loss(first: Comparison | None, other: Comparison | None, fmr: float | None) -> float | None:
     """Points of TAR; where too few people carry the rate, the report does not tell it."""
-    before, after = (None if one is None else _tar(gate, one) for one in (first, other))
-    if before is None or after is None or before.best is None or after.best is None:
+    before, after = _point(first, fmr), _point(other, fmr)
+    if before is None or after is None or before.tar is None or after.tar is None:
         return None
-    return Expected(None, before.best - after.best, whole=False)
+    return 100 * before.tar - 100 * after.tar
+
+
+def _least(best: float, report: Report) -> float:
+    """The nearest that the upper end of a loss over the people judged can be.
+
+    One more person may lose everything: without any change that is the rule of three. What turned
+    both ways can bring that nearer, as draws can; never by half. Reports whose gates tell nothing
+    but the far end are older than this.
+    """
+    if all(gate.at_best is None for gate in report.verdict.gates) and not _tells_shown(report):
+        return best
+    people = report.evaluation.dataset.identities if report.evaluation else 0
+    untouched = rule_of_three(people, (1 + CONFIDENCE) / 2) if people else 1.0
+    return min(100.0, best + 50 * untouched)
+
+
+def _tells_shown(report: Report) -> bool:
+    """Whether its recipe says what becomes of gates that are not shown to hold."""
+    found: object = report.provenance.recipe
+    for key in ("evaluate", "gates", "not_shown"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found is not None
 
 
 def ran(report: Report, stage: Skippable) -> str:

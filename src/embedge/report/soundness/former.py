@@ -1,4 +1,4 @@
-"""What gates measure that were written before they said it: only here are their words read."""
+"""What the names of gates say that they measure: only here are words read."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from embedge.report.gate.measurand import (
 )
 from embedge.report.model import Gate, Report, Verdict
 
-__all__ = ["with_measurands"]
+__all__ = ["keys_of", "read_measurand", "with_measurands"]
 
 _TEACHER, _STUDENT = Side("teacher"), Side("student", FLOAT)
 _AT_RATE = re.compile(r"at FMR ([0-9.e+-]+)")
@@ -26,28 +26,32 @@ _OF_ARTIFACT = re.compile("(.+) (parity|accuracy)")
 
 def with_measurands(report: Report) -> Report:
     """The report whose gates all say what they measure; names that nobody knows stay names."""
-    keys = {str(one.key): one.key for one in report.comparisons}
-    sides = (
-        {str(one.side): one.side for one in report.evaluation.tested} if report.evaluation else {}
-    )
-    keys |= {name: Key(side, side) for name, side in sides.items()}
+    keys = keys_of(report)
     gates = [_with_measurand(gate, keys) for gate in report.verdict.gates]
     return replace(report, verdict=Verdict.of(gates))
+
+
+def keys_of(report: Report) -> dict[str, Key]:
+    """What names in the report are of, by name."""
+    tested = report.evaluation.tested if report.evaluation else ()
+    keys = {str(one.key): one.key for one in report.comparisons}
+    return keys | {str(one.side): Key(one.side, one.side) for one in tested}
 
 
 def _with_measurand(gate: Gate, keys: dict[str, Key]) -> Gate:
     if gate.measures.figure != "other":
         return gate
     name, _, on = gate.name.partition(" (")  # as a merge names it
-    found = _measurand(gate.name, gate.what, keys)
-    if found is None and (base := _measurand(name, gate.what, keys)):
+    found = read_measurand(gate.name, gate.what, keys)
+    if found is None and (base := read_measurand(name, gate.what, keys)):
         found = replace(base, on=on.removesuffix(")").replace(") (", ", "))
     told = _WORST.search(gate.what)
     worst = keys.get(told[1]) if told else gate.worst
     return replace(gate, measures=found or Measurand("other", gate.name), worst=worst)
 
 
-def _measurand(name: str, what: str, keys: dict[str, Key]) -> Measurand | None:
+def read_measurand(name: str, what: str, keys: dict[str, Key]) -> Measurand | None:
+    """What the product's own names mean; None for any other."""
     rate, asked = _AT_RATE.search(what), _ASKED.search(what)
     fmr = float(rate[1]) if rate else None
     kind, _, rest = name.partition(": ")

@@ -58,7 +58,15 @@ def test_a_policy_refuses_what_is_looser_or_proven_by_nobody(
     assert main(pair) == 0
     for more in (("--fmr", "0.01"), ("--threshold", "0.9")):
         assert main([*pair, *more]) == 2
-        assert "E-OPERATING-POINT: the threshold is proven for" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "E-OPERATING-POINT: the threshold is proven for" in said
+        assert ("Leave --threshold out" in said) is (more[0] == "--threshold")
+
+
+def test_a_folder_is_no_picture(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("album").mkdir()
+    assert main(["verify", "tiny.embedge", "0.png", "album"]) == 2
+    assert "E-IMAGE-MISSING: a folder is given for a picture" in capsys.readouterr().err
 
 
 def test_an_artifact_without_a_threshold_says_what_one_can_do(

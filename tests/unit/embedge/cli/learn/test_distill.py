@@ -46,6 +46,8 @@ def test_what_is_not_shown_is_told_twice_and_never_called_a_pass() -> None:
     ("arguments", "message"),
     [
         ([], "E-OPTION: no recipe was given"),
+        (["--bogus"], "E-OPTION: unknown option '--bogus'"),
+        (["--seed", "3"], "E-OPTION: no recipe was given"),
         (["--recipe", "dmeo"], "E-RECIPE-MISSING: there is no recipe 'dmeo'"),
         (["--demo", "--methd", "kd"], "E-OPTION: unknown option '--methd', did you mean 'method'?"),
         (["faces"], "E-OPTION: the recipe own needs faces and a teacher"),

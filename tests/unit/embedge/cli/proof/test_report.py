@@ -61,3 +61,15 @@ def test_pictures_are_never_left_out_of_the_only_report_that_has_them(
     )
     assert "E-OVERWRITE" in capsys.readouterr().err
     assert report.read_bytes() == before
+
+
+def test_a_report_that_cannot_be_merged_is_named(
+    good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = json.loads(good.read_text())
+    other["space"]["contract_digest"] = "0" * 64
+    strange = tmp_path / "strange.json"
+    strange.write_text(json.dumps(other))
+    merge = ["report", "merge", str(good), str(good), str(strange), "--out", str(tmp_path / "m")]
+    assert main(merge) == 2
+    assert f"({strange})" in capsys.readouterr().err

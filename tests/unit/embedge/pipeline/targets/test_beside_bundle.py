@@ -34,6 +34,14 @@ def test_the_package_lies_beside_and_agrees(
         coreml_beside_bundle(bundle, "fp16", PICTURES)
 
 
+@pytest.mark.parametrize("place", ["x.mlpackage", "more/x.mlpackage", "../link/x.mlpackage"])
+def test_no_package_is_written_into_the_bundle(bundle: Path, place: str) -> None:
+    (bundle.parent / "link").symlink_to(bundle)
+    with pytest.raises(EmbedgeError, match=r"inside the bundle.*Name a place outside"):
+        coreml_beside_bundle(bundle, "fp16", PICTURES, bundle / place)
+    assert not (bundle / "more").exists()
+
+
 def test_one_that_disagrees_is_not_written(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("coremltools", reason="pip install 'embedge[coreml]'")
     real = beside_bundle.coreml_answers

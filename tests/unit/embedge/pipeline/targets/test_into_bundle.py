@@ -166,6 +166,11 @@ def test_a_missing_package_is_told_with_its_extra(
         target_into_bundle(bundle, target, "fp32", PICTURES, seconds=0.2)
 
 
+def test_a_bundle_that_is_not_there_is_no_zip(tmp_path: Path) -> None:
+    with pytest.raises(EmbedgeError, match="E-BUNDLE-MISSING"):
+        target_into_bundle(tmp_path / "nope.embedge", "ncnn", "fp16", PICTURES)
+
+
 def test_a_zip_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EmbedgeError, match="E-BUNDLE-ZIP"):
         target_into_bundle(tmp_path / "b.zip", "ncnn", "fp32", PICTURES)

@@ -1,0 +1,23 @@
+"""Pictures anywhere under a folder, but not behind links to other folders."""
+
+from pathlib import Path
+
+import pytest
+
+from embedge.calibration.bridging.ends import pictures_under
+from embedge.errors import EmbedgeError
+
+
+def test_people_behind_links_are_told_as_such(tmp_path: Path) -> None:
+    person, root = tmp_path / "ann", tmp_path / "people"
+    person.mkdir()
+    (person / "1.png").write_bytes(b"a picture")
+    root.mkdir()
+    with pytest.raises(EmbedgeError, match=r"E-BRIDGE-FACES: there are no pictures here \("):
+        pictures_under(root)
+    (root / "ann").symlink_to(person)
+    with pytest.raises(EmbedgeError, match="its folders are links, which are not followed"):
+        pictures_under(root)
+    (root / "ann").unlink()
+    person.rename(root / "ann")
+    assert pictures_under(root).names == ["ann/1.png"]
