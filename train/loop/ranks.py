@@ -16,6 +16,7 @@ from embedge.printed import counted
 
 __all__ = [
     "agreed",
+    "asked_for",
     "barrier",
     "dismiss",
     "equalised",
@@ -43,7 +44,7 @@ def joined(device: str = "cpu") -> Iterator[None]:
 
     Without a GPU nobody is refused here: whoever asks for one is told by `device_named`.
     """
-    if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
+    if asked_for() == 1:
         yield
         return
     gpus = torch.cuda.device_count() if device == "cuda" else 0
@@ -92,6 +93,11 @@ def rank() -> int:
 def launched() -> int:
     """The rank that torchrun gave this process, joined or not; 0 where it was not torchrun."""
     return int(os.environ.get("RANK", "0"))
+
+
+def asked_for() -> int:
+    """How many processes torchrun started, joined or not."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def local_rank() -> int:

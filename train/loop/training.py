@@ -51,7 +51,7 @@ def fit(
     With a watch, what stays in `network` is the best it saw, else the last.
     """
     device = device_of(schedule)
-    _check_division(schedule)
+    schedule.require_shares(ranks.world())
     network.to(device)
     method.to(device)
     if schedule.channels_last:
@@ -305,17 +305,6 @@ def _optimizer(network: nn.Module, method: nn.Module, schedule: Schedule) -> tor
             groups, lr=schedule.lr, momentum=momentum, nesterov=ahead, fused=fused
         )
     return torch.optim.AdamW(groups, lr=schedule.lr, fused=fused)
-
-
-def _check_division(schedule: Schedule) -> None:
-    parts = ranks.world() * schedule.accumulate
-    if schedule.batch % parts:
-        raise EmbedgeError(
-            "E-BATCH",
-            f"a batch of {schedule.batch} does not divide into {ranks.world()} processes"
-            f" times {schedule.accumulate} parts",
-            remedy="Choose a train.batch that is a multiple of their product",
-        )
 
 
 def _parts(batch: Batch, accumulate: int) -> list[Batch]:
