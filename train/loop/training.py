@@ -152,7 +152,7 @@ class _Training:
             self.state.step if self.stopped else self.schedule.steps,
             workers=self.schedule.readers(cores(), ranks.together_here()),
             say=progress.say,
-            pin=self.device.type == "cuda",
+            pin=_fetches(self.device),
         )
 
     def step(self, batch: Batch) -> None:
@@ -213,7 +213,7 @@ class _Training:
 
     def _there(self, rows: Tensor) -> Tensor:
         """Behind what the device has still to do; from ordinary memory the host would wait."""
-        held = rows.pin_memory() if self.device.type == "cuda" else rows
+        held = rows.pin_memory() if _fetches(self.device) else rows
         return held.to(self.device, non_blocking=True)
 
     def _update(self) -> None:
@@ -273,6 +273,11 @@ def device_named(name: str) -> torch.device:
             remedy="Set train.device and teacher.device to cpu, or install a torch for your GPU",
         )
     return torch.device(f"{name}:{ranks.local_rank()}" if name == "cuda" else name)
+
+
+def _fetches(device: torch.device) -> bool:
+    """Whether it reads the host's memory by itself, where that is pinned."""
+    return device.type == "cuda"
 
 
 def _arithmetic(schedule: Schedule) -> torch.dtype | None:
