@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
+from warnings import catch_warnings, filterwarnings
 
 import torch
 from torch import Tensor, distributed, nn
@@ -183,9 +184,13 @@ def wrapped(module: nn.Module, device: torch.device) -> nn.Module:
     if world() == 1 or not any(p.requires_grad for p in module.parameters()):
         return module
     mine = [device] if device.type == "cuda" else None
-    return DistributedDataParallel(
-        module, device_ids=mine, broadcast_buffers=False, gradient_as_bucket_view=True
-    )
+    with catch_warnings():
+        # torch says that a successor is coming, and that it does not do this yet: it still
+        # overwrites, at the start, the running figures that each rank keeps for itself
+        filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+        return DistributedDataParallel(
+            module, device_ids=mine, broadcast_buffers=False, gradient_as_bucket_view=True
+        )
 
 
 @contextmanager
