@@ -277,6 +277,12 @@ class Recipe(Section):
             found["teacher.train"] = self.teacher.train
         return found
 
+    def borrows(self, *methods: str) -> bool:
+        """Whether anything goes by the teacher's classes: a method, its own unless given, the
+        directions of a smaller teacher, or people whom nobody has named."""
+        alone = {*(methods or (self.distill.method,))} == {"scratch"}
+        return not alone or self.student.dims == "pca" or self.data.labels == "none"
+
     def of_baseline(self) -> Self:
         """That by which the student from scratch is trained."""
         return self._for_a_part(self.distill.baseline_part)

@@ -95,6 +95,7 @@ def test_its_dry_run_foresees_every_stage(method, given, tmp_path):
     last = "th-kd" if method == "sh-kd" else method
     assert f"student-{last}" in text
     assert bool(re.search(r"teacher-shaped +do +about", text)) == (method == "sh-kd")
+    assert bool(re.search(r"^  cache ", text, re.MULTILINE)) == (method != "scratch")
     # thirty epochs of twelve pictures in batches of four
     schedule = recipe.student.train.over((PEOPLE - 6) * EACH)
     assert schedule.steps == 90

@@ -32,6 +32,7 @@ ASKED, TAUGHT = "teacher's embeddings", ["student", "evaluation"]
         ("proxyless", SHARDS, TAUGHT),
         ("proxyless", (), [ASKED, *TAUGHT]),
         ("scratch", SHARDS, TAUGHT),
+        ("scratch", (), TAUGHT),
         ("sh-kd", SHARDS, ["first student", "teacher, shaped", f"shaped {ASKED}", *TAUGHT]),
         ("sh-kd", (), [ASKED, "first student", "teacher, shaped", f"shaped {ASKED}", *TAUGHT]),
     ],
