@@ -80,4 +80,16 @@ def test_a_gpu_that_is_not_there_is_told_before_anything_is_made(
     assert done.returncode == (2 if processes == 1 else 1)
     assert "\nembedge: E-NO-GPU" in f"\n{done.stderr}"
     assert "Traceback" not in done.stderr.partition("embedge: E-NO-GPU")[0]
-    assert not (tmp_path / "run" / "stages").exists()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("batch", "more"), [("15", ()), ("2", ()), ("15", ("--dry-run",))])
+def test_a_batch_that_they_cannot_share_is_told_before_anything_is_made(
+    tmp_path: Path, batch: str, more: tuple[str, ...]
+) -> None:
+    done = distill(tmp_path / "run", "--student.train.batch", batch, *more, processes=2)
+    assert done.returncode != 0
+    assert "\nembedge: E-BATCH" in f"\n{done.stderr}"
+    assert "student.train.batch that is a multiple of 2, from 4 on" in done.stderr
+    assert "Traceback" not in done.stderr.partition("embedge: E-BATCH")[0]
+    assert not (tmp_path / "run").exists()

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 
 def plan(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "embedge", "plan", *arguments]
@@ -69,6 +71,20 @@ def test_a_recipe_is_planned_with_its_keys(tmp_path: Path) -> None:
     too_much = plan("ms1mv3-sh-kd", "--gpu", "l4", "--gpus", "1")
     assert too_much.returncode == 3
     assert "does NOT fit" in too_much.stdout
+
+
+def test_what_a_recipe_does_not_read_is_refused() -> None:
+    for option in ("--batch", "--classes"):
+        done = plan("ms1mv3-th-kd", option, "64")
+        assert done.returncode == 2
+        assert f"E-OPTION: {option} is of a head without a recipe" in done.stderr
+
+
+@pytest.mark.parametrize("gpus", ["3", "1024", "100000"])
+def test_gpus_that_cannot_share_the_batch_are_refused(gpus: str) -> None:
+    done = plan("ms1mv3-th-kd", "--gpus", gpus)
+    assert done.returncode == 2
+    assert f"E-BATCH: a batch of 1024 does not divide into {gpus} processes" in done.stderr
 
 
 def test_without_recipe_or_size_it_says_what_it_wants() -> None:

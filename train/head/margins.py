@@ -41,7 +41,7 @@ class Margin(Section):
 
     m1: Annotated[float, Field(gt=0)] = 1.0
     """multiplies the target angle (SphereFace)"""
-    m2: Annotated[float, Field(ge=0)] = 0.0
+    m2: Annotated[float, Field(ge=0, lt=math.pi)] = 0.0
     """adds to the target angle, in radians (ArcFace)"""
     m3: Annotated[float, Field(ge=0)] = 0.0
     """subtracts from the target cosine (CosFace)"""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
+from warnings import catch_warnings, filterwarnings
 
 import torch
 from torch import Tensor, distributed, nn
@@ -16,6 +17,7 @@ from embedge.printed import counted
 
 __all__ = [
     "agreed",
+    "asked_for",
     "barrier",
     "dismiss",
     "equalised",
@@ -43,7 +45,7 @@ def joined(device: str = "cpu") -> Iterator[None]:
 
     Without a GPU nobody is refused here: whoever asks for one is told by `device_named`.
     """
-    if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
+    if asked_for() == 1:
         yield
         return
     gpus = torch.cuda.device_count() if device == "cuda" else 0
@@ -92,6 +94,11 @@ def rank() -> int:
 def launched() -> int:
     """The rank that torchrun gave this process, joined or not; 0 where it was not torchrun."""
     return int(os.environ.get("RANK", "0"))
+
+
+def asked_for() -> int:
+    """How many processes torchrun started, joined or not."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def local_rank() -> int:
@@ -177,9 +184,13 @@ def wrapped(module: nn.Module, device: torch.device) -> nn.Module:
     if world() == 1 or not any(p.requires_grad for p in module.parameters()):
         return module
     mine = [device] if device.type == "cuda" else None
-    return DistributedDataParallel(
-        module, device_ids=mine, broadcast_buffers=False, gradient_as_bucket_view=True
-    )
+    with catch_warnings():
+        # torch says that a successor is coming, and that it does not do this yet: it still
+        # overwrites, at the start, the running figures that each rank keeps for itself
+        filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+        return DistributedDataParallel(
+            module, device_ids=mine, broadcast_buffers=False, gradient_as_bucket_view=True
+        )
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
+from embedge.errors import EmbedgeError
 from embedge.train.data.feeding.feed import readers
 from embedge.train.section import Section
 
@@ -114,6 +115,18 @@ class Schedule(Section):
     def turned(self) -> Self:
         """The same but for `compile`."""
         return self.model_copy(update={"compile": not self.compile})
+
+    def require_shares(self, processes: int, where: str = "train") -> None:
+        """Refuse a batch that does not give every part of every process two pictures or more:
+        batch norms have no statistics of one."""
+        parts = processes * self.accumulate
+        if self.batch % parts or self.batch < 2 * parts:
+            raise EmbedgeError(
+                "E-BATCH",
+                f"a batch of {self.batch} does not divide into {processes} processes"
+                f" times {self.accumulate} parts of two pictures or more",
+                remedy=f"Choose a {where}.batch that is a multiple of {parts}, from {2 * parts} on",
+            )
 
     def readers(self, cores: int, processes: int) -> int:
         """How many processes read ahead for one of `processes` that train on this machine."""

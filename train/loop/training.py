@@ -51,7 +51,7 @@ def fit(
     With a watch, what stays in `network` is the best it saw, else the last.
     """
     device = device_of(schedule)
-    _check_division(schedule)
+    schedule.require_shares(ranks.world())
     network.to(device)
     method.to(device)
     if schedule.channels_last:
@@ -152,7 +152,7 @@ class _Training:
             self.state.step if self.stopped else self.schedule.steps,
             workers=self.schedule.readers(cores(), ranks.together_here()),
             say=progress.say,
-            pin=self.device.type == "cuda",
+            pin=_fetches(self.device),
         )
 
     def step(self, batch: Batch) -> None:
@@ -213,7 +213,7 @@ class _Training:
 
     def _there(self, rows: Tensor) -> Tensor:
         """Behind what the device has still to do; from ordinary memory the host would wait."""
-        held = rows.pin_memory() if self.device.type == "cuda" else rows
+        held = rows.pin_memory() if _fetches(self.device) else rows
         return held.to(self.device, non_blocking=True)
 
     def _update(self) -> None:
@@ -275,6 +275,11 @@ def device_named(name: str) -> torch.device:
     return torch.device(f"{name}:{ranks.local_rank()}" if name == "cuda" else name)
 
 
+def _fetches(device: torch.device) -> bool:
+    """Whether it reads the host's memory by itself, where that is pinned."""
+    return device.type == "cuda"
+
+
 def _arithmetic(schedule: Schedule) -> torch.dtype | None:
     """None is the network's own."""
     amp = schedule.amp
@@ -305,17 +310,6 @@ def _optimizer(network: nn.Module, method: nn.Module, schedule: Schedule) -> tor
             groups, lr=schedule.lr, momentum=momentum, nesterov=ahead, fused=fused
         )
     return torch.optim.AdamW(groups, lr=schedule.lr, fused=fused)
-
-
-def _check_division(schedule: Schedule) -> None:
-    parts = ranks.world() * schedule.accumulate
-    if schedule.batch % parts:
-        raise EmbedgeError(
-            "E-BATCH",
-            f"a batch of {schedule.batch} does not divide into {ranks.world()} processes"
-            f" times {schedule.accumulate} parts",
-            remedy="Choose a train.batch that is a multiple of their product",
-        )
 
 
 def _parts(batch: Batch, accumulate: int) -> list[Batch]:

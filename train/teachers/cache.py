@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
 from torch import Tensor
 
 from embedge.files import write_json
@@ -22,7 +23,10 @@ from embedge.train.teachers.teacher import Teacher
 
 __all__ = ["write_cache"]
 
+Spans = list[tuple[int, int]]
+
 _BATCHES_BETWEEN_MARKS = 32
+_TOGETHER = ".rows-all.json"
 _LONG = 600.0  # seconds that nobody should find out about by waiting
 
 
@@ -31,34 +35,31 @@ def write_cache(
 ) -> None:
     """Fill the array (N, dim) at `path`, each of the ranks its part of the rows.
 
-    Rows before the mark beside the array are known to be on disk.
+    Marks beside the array name rows that are known to be on disk, however many ranks filled them.
     """
     rank, world = ranks.rank(), ranks.world()
-    part = share_of(len(faces), rank, world)
-    mark = path.with_suffix(f".{rank}-of-{world}.json")
-    ranks.agreed(lambda: _begun(path, len(faces), teacher.dim))
-    done = json.loads(mark.read_text())["rows"] if mark.is_file() else part.start
+    missing = _missing(len(faces), ranks.agreed(lambda: _begun(path, len(faces), teacher.dim)))
+    index = missing[share_of(len(missing), rank, world)]
+    mark = path.with_suffix(f".rows-{rank}.json")
     rows = open_memmap(path, "r+")
     what = "teacher's view, mirrored" if flip else "teacher's view"
-    mine, log = _Rows(faces, done, part.stop, teacher.batch), CorruptLog(faces)
+    mine, log = _Rows(faces, index, teacher.batch), CorruptLog(faces)
     workers = readers(teacher.device, cores(), ranks.together_here())
-    began = time.monotonic()
-    with progress.task(what, part.stop - part.start, done - part.start) as task:
+    began, known = time.monotonic(), (len(faces) - len(missing)) // world
+    with progress.task(what, known + len(index), known) as task:
         read = made_ahead(mine, 0, mine.batches, workers=workers, rows=teacher.batch)
         for turn, (images, corrupt) in enumerate(read):
             log.add(corrupt)
             shown = images.numpy()
-            last = done + len(shown)
-            rows[done:last] = teacher.features(shown[:, :, ::-1] if flip else shown)
-            done = last
+            rows[mine.of(turn)] = teacher.features(shown[:, :, ::-1] if flip else shown)
             task.advance(len(shown))
             if turn == 0 and teacher.device == "cpu":
                 _foretell(progress, what, mine.batches * (time.monotonic() - began))
             if turn % _BATCHES_BETWEEN_MARKS == _BATCHES_BETWEEN_MARKS - 1:
                 rows.flush()
-                write_json(mark, {"rows": last})
+                _note(mark, index[: (turn + 1) * teacher.batch])
     rows.flush()
-    write_json(mark, {"rows": part.stop})
+    _note(mark, index)
     ranks.barrier()
 
 
@@ -72,27 +73,47 @@ def _foretell(progress: Progress, what: str, seconds: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Pictures first … stop−1 in their order, read while the teacher looks at those before."""
+    """Pictures of `index` in their order, read while the teacher looks at those before."""
 
     faces: FaceDataset
-    first: int
-    stop: int
+    index: NDArray[np.int64]
     size: int
 
     @property
     def batches(self) -> int:
-        return -(-(self.stop - self.first) // self.size)
+        return -(-len(self.index) // self.size)
+
+    def of(self, step: int) -> NDArray[np.int64]:
+        return self.index[step * self.size : (step + 1) * self.size]
 
     def at(self, step: int) -> tuple[Tensor, tuple[CorruptRecord, ...]]:
-        begin = self.first + step * self.size
-        read = read_faces(self.faces, np.arange(begin, min(begin + self.size, self.stop)))
+        read = read_faces(self.faces, self.of(step))
         return torch.from_numpy(read.images), read.corrupt
 
 
-def _begun(path: Path, count: int, dim: int) -> None:
-    """An array of the right shape; one that was begun is kept with its marks."""
-    if path.is_file() and any(path.parent.glob(f"{path.stem}.*-of-*.json")):
-        return
-    for mark in path.parent.glob(f"{path.stem}.*-of-*.json"):  # of an array that is gone
-        mark.unlink()
-    open_memmap(path, "w+", np.float16, (count, dim)).flush()
+def _begun(path: Path, count: int, dim: int) -> Spans:
+    """An array of the right shape, and which rows of it are filled: one that was begun is kept."""
+    marks, together = [*path.parent.glob(f"{path.stem}.rows-*.json")], path.with_suffix(_TOGETHER)
+    kept = marks if path.is_file() else []  # else they are of an array that is gone
+    spans = [(first, stop) for mark in kept for first, stop in json.loads(mark.read_text())["rows"]]
+    if spans:  # said in one place before those who fill the rest begin their marks anew
+        write_json(together, {"rows": spans})
+    else:
+        open_memmap(path, "w+", np.float16, (count, dim)).flush()
+    for mark in marks:
+        if not spans or mark != together:
+            mark.unlink()
+    return spans
+
+
+def _missing(count: int, filled: Spans) -> NDArray[np.int64]:
+    missing = np.ones(count, bool)
+    for first, stop in filled:
+        missing[first:stop] = False
+    return np.flatnonzero(missing)
+
+
+def _note(mark: Path, filled: NDArray[np.int64]) -> None:
+    """Runs of rows, each from its first to the one behind its last."""
+    runs = np.split(filled, np.flatnonzero(np.diff(filled) > 1) + 1)
+    write_json(mark, {"rows": [(int(run[0]), int(run[-1]) + 1) for run in runs if len(run)]})

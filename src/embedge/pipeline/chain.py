@@ -1,5 +1,6 @@
 """The whole chain: teacher → head → student → graphs → engines → proof → report → bundle."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from embedge.runtime.encoders.bundled import runtime_of
 from embedge.train.loop import ranks
 from embedge.train.loop.training import device_named
 
-__all__ = ["Outcome", "distill_and_export", "every_stage"]
+__all__ = ["Outcome", "distill_and_export", "every_stage", "require_means"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +68,17 @@ def _proven(
 
 def _students(run: Run, recipe: Recipe) -> dict[str, Stage]:
     # what cannot work is told before anything is trained
-    _check_devices(recipe)
     require_people(recipe)
     verification_sets(recipe)
     school, original = school_of(run, recipe)
     return learning_stages(run, recipe, recipe.distill.method, school, original)
 
 
-def _check_devices(recipe: Recipe) -> None:
-    """A GPU or a runtime that is not there is told before the teacher's days, not after."""
+def require_means(recipe: Recipe, processes: int = 1, methods: Sequence[str] = ()) -> None:
+    """A GPU or a runtime that is not there, or a batch that so many processes cannot share, is told
+    before anything is written: the mended recipe then finds no folder of another one."""
+    for where, schedule in recipe.trained(*methods).items():
+        schedule.require_shares(processes, where)
     if any(runtime_of(name) == "openvino" for name in recipe.export.precisions):
         require("openvino", extra="openvino")
     for name in recipe.devices:

@@ -268,6 +268,21 @@ class Recipe(Section):
         trained = (self.student.train, self.teacher.train, self.distill.shaping)
         return frozenset([self.teacher.device, *(one.device for one in trained)])
 
+    def trained(self, *methods: str) -> dict[str, Schedule]:
+        """What is trained on several processes, by its section; for its own method, or these."""
+        found: dict[str, Schedule] = {"student.train": self.student.train}
+        if "sh-kd" in (methods or (self.distill.method,)):
+            found["distill.shaping"] = self.distill.shaping
+        if self.teacher.source == "train":
+            found["teacher.train"] = self.teacher.train
+        return found
+
+    def borrows(self, *methods: str) -> bool:
+        """Whether anything goes by the teacher's classes: a method, its own unless given, the
+        directions of a smaller teacher, or people whom nobody has named."""
+        alone = {*(methods or (self.distill.method,))} == {"scratch"}
+        return not alone or self.student.dims == "pca" or self.data.labels == "none"
+
     def of_baseline(self) -> Self:
         """That by which the student from scratch is trained."""
         return self._for_a_part(self.distill.baseline_part)

@@ -1,8 +1,10 @@
 """Keys of a recipe that are given and that nothing would read, each with the reason."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
+from embedge.pipeline.recipe import Student, Teacher
 from embedge.train.methods import METHODS
 
 __all__ = ["dead_keys", "section"]
@@ -26,9 +28,14 @@ def dead_keys(values: Values, methods: Sequence[str] = ()) -> Dead:
     if "scale" in student and student.get("architecture", "mobilefacenet") != "mobilefacenet":
         yield "student.scale", f"it is MobileFaceNet's, not of {student['architecture']}"
     yield from _of_distill(distill, methods or (str(distill.get("method", "th-kd")),))
-    yield from _of_schedule("teacher.train", section(section(values, "teacher"), "train"))
-    yield from _of_schedule("student.train", section(student, "train"), watched=True)
-    yield from _of_schedule("distill.shaping", section(distill, "shaping"))
+    taught, learnt = section(section(values, "teacher"), "train"), section(student, "train")
+    yield from _of_schedule("teacher.train", taught)
+    yield from _too_late("teacher.train", taught, Teacher().train.steps)
+    yield from _of_schedule("student.train", learnt, watched=True)
+    yield from _too_late("student.train", learnt, Student().train.steps)
+    shaping = section(distill, "shaping")
+    yield from _of_schedule("distill.shaping", shaping)
+    yield from _too_late("distill.shaping", shaping, None)  # usually goes by the student's length
     yield from _of_int8(section(values, "int8"), section(values, "export"))
 
 
@@ -79,8 +86,14 @@ def _of_schedule(path: str, said: Values, *, watched: bool = False) -> Dead:
         for name in ("momentum", "nesterov"):
             if name in said:
                 yield f"{path}.{name}", "it is of SGD, and the optimizer is adamw"
+    if said.get("nesterov") and said.get("momentum") == 0:
+        yield f"{path}.nesterov", "momentum is 0: there is nothing to look ahead along"
     if said.get("schedule", "cosine") != "stairs" and "stairs" in said:
         yield f"{path}.stairs", "the rate does not fall by stairs"
+    elif not _rises(said.get("stairs", (0,))):
+        yield f"{path}.stairs", "they are shares of the training, each later than the one before"
+    if said.get("fp32_tail") and said.get("amp") == "fp32":
+        yield f"{path}.fp32_tail", "amp is fp32: every layer is computed so"
     if said.get("checkpoint_every") and "checkpoint_minutes" in said:
         yield f"{path}.checkpoint_minutes", "checkpoint_every says when"
     if not watched:
@@ -89,6 +102,25 @@ def _of_schedule(path: str, said: Values, *, watched: bool = False) -> Dead:
                 yield f"{path}.{name}", "only students are looked at while they learn"
     elif "patience" in said and not said.get("evaluate_every"):
         yield f"{path}.patience", "evaluate_every is 0: nobody looks whether anything improves"
+
+
+def _rises(stairs: Any) -> bool:
+    known = isinstance(stairs, list | tuple) and all(isinstance(one, int | float) for one in stairs)
+    if not known:
+        return True  # refused elsewhere
+    return bool(stairs) and all(before < one for before, one in pairwise(stairs))
+
+
+def _too_late(path: str, said: Values, usual: int | None) -> Dead:
+    """What would begin once the training is over; how long epochs are only the data set says."""
+    steps = said.get("steps", usual)
+    if said.get("epochs") is not None or not isinstance(steps, int):
+        return
+    warmup, every = said.get("warmup"), said.get("evaluate_every")
+    if isinstance(warmup, int) and warmup >= steps:
+        yield f"{path}.warmup", f"it takes {warmup} of {steps} steps: the rate never falls"
+    if isinstance(every, int) and every > steps:
+        yield f"{path}.evaluate_every", f"the training has {steps} steps"
 
 
 def _of_teacher(teacher: Values) -> Dead:

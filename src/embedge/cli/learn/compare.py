@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     # read once, when torch loads: threads that wait by spinning starve a busy machine
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from embedge.files import write_json
+    from embedge.pipeline.chain import require_means
     from embedge.pipeline.compare.comparing import compare_methods, shown_fmr
     from embedge.pipeline.compare.comparison_table import legend, table, verdict
     from embedge.pipeline.compare.methods_plot import methods_plot
@@ -48,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     recipe = load_recipe(options.recipe, options.overrides, methods=methods)
     folder = options.out or Path("runs") / recipe.name
     progress = Progress(quiet=options.quiet)
+    require_means(recipe, methods=methods)
     with open_run(folder, recipe.to_json(), progress, update=options.update) as work:
         result = compare_methods(work, recipe, methods, seeds)
     fmr = shown_fmr(recipe)

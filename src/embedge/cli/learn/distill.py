@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     # read once, when torch loads: threads that wait by spinning starve a busy machine
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from embedge.errors import EmbedgeError, GateFailed
-    from embedge.pipeline.chain import distill_and_export
+    from embedge.pipeline.chain import distill_and_export, require_means
     from embedge.pipeline.run import open_run
     from embedge.progress import Progress
     from embedge.report.gate.text import failure_text, gate_lines, shortage_lines
@@ -101,10 +102,10 @@ def run(options: argparse.Namespace) -> int:
     folder = options.out or Path("runs") / recipe.name
     if options.dry_run:  # one process tells
         return 0 if ranks.launched() else _rehearse(folder, recipe, options)
-    with (
-        ranks.joined("cuda" if "cuda" in recipe.devices else "cpu"),
-        open_run(folder, recipe.to_json(), progress, update=options.update) as work,
-    ):
+    with ranks.joined("cuda" if "cuda" in recipe.devices else "cpu"), ExitStack() as claim:
+        ranks.agreed(lambda: require_means(recipe, ranks.world()))
+        claimed = open_run(folder, recipe.to_json(), progress, update=options.update)
+        work = claim.enter_context(claimed)
         outcome = distill_and_export(work, recipe, _command())
         if work.reused:
             progress.say(f"reused: {', '.join(work.reused)}")
@@ -153,8 +154,11 @@ def _require_files(options: argparse.Namespace) -> None:
 
 
 def _rehearse(folder: Path, recipe: "Recipe", options: argparse.Namespace) -> int:
+    from embedge.pipeline.chain import require_means
     from embedge.pipeline.dry_run.preview import preview_of
+    from embedge.train.loop import ranks
 
+    require_means(recipe, ranks.asked_for())
     print(preview_of(folder, recipe, update=options.update))
     if options.show_recipe:
         import yaml

@@ -96,8 +96,17 @@ def _whole_recipe(options: argparse.Namespace) -> int:
     from embedge.pipeline.budget.telling import budget_json, budget_text
     from embedge.pipeline.recipe_file import load_recipe
 
+    for name in ("classes", "batch"):
+        if getattr(options, name) is not None:
+            raise EmbedgeError(
+                "E-OPTION",
+                f"--{name} is of a head without a recipe",
+                remedy="Leave it out; --people and --student.train.batch change a recipe's",
+            )
     recipe = load_recipe(options.recipe, options.overrides, planned=True)
     fleet = Fleet(GPUS[options.gpu], options.gpus, options.cores)
+    for where, schedule in recipe.trained().items():
+        schedule.require_shares(options.gpus, where)
     faces = Faces(options.pictures, options.people)
     budget = budget_of(recipe, fleet, faces)
     print(budget_text(budget, recipe, fleet, faces))

@@ -25,9 +25,12 @@ def run(options: argparse.Namespace) -> int:
     from embedge.pipeline.stages.learn.faces import train_faces_stage
     from embedge.pipeline.stages.learn.teacher import teacher_stage
     from embedge.progress import Progress
+    from embedge.train.loop.training import device_named
 
     # no student learns here: its method says nothing
     recipe = load_recipe(options.recipe, options.overrides, methods=get_args(MethodName))
+    recipe.teacher.train.require_shares(1, "teacher.train")
+    device_named(recipe.teacher.train.device)
     progress = Progress(quiet=options.quiet)
     folder = options.work or Path("runs") / recipe.name
     with open_run(folder, recipe.to_json(), progress, update=False) as run:

@@ -118,7 +118,7 @@ class _Work:
     def recovers(self) -> bool:
         """Whether class centres are needed: both sides of every picture are then looked at."""
         wanted = self.recipe.teacher
-        return wanted.source == "file" and not wanted.head_shards
+        return wanted.source == "file" and not wanted.head_shards and self.recipe.borrows()
 
     @property
     def asks(self) -> bool:

@@ -68,10 +68,10 @@ def compare_methods(
     The people and the teacher are those of `recipe`, whatever else a contestant's own says.
     """
     verification_sets(recipe)  # a set that is unfit is told before anything is trained
-    school, original = school_of(run, recipe)
     contestants = [
         Contestant(given, given, recipe) if isinstance(given, str) else given for given in methods
     ]
+    school, original = school_of(run, recipe, [one.method for one in contestants])
     checked = any(one.recipe.student.train.evaluate_every for one in contestants)
     strangers = Strangers(run, recipe, held_out_stage(run, recipe), checked)
     results = {}

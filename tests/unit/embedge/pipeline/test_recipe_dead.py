@@ -7,6 +7,8 @@ import pytest
 from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe_file import load_recipe
 
+SGD = ("--student.train.optimizer", "sgd", "--student.train.momentum", "0")
+STAIRS = ("--student.train.schedule", "stairs", "--student.train.stairs")
 SH_KD = ("--distill.method", "sh-kd")
 
 
@@ -42,6 +44,24 @@ SH_KD = ("--distill.method", "sh-kd")
             "distill.baseline_part",
         ),
         (["--distill.margin.quality", "0.4", "--distill.margin.m2", "0.5"], "distill.margin.m2"),
+        ([*SGD, "--student.train.nesterov", "true"], "student.train.nesterov"),
+        (
+            ["--student.train.amp", "fp32", "--student.train.fp32_tail", "1"],
+            "student.train.fp32_tail",
+        ),
+        (["--student.train.warmup", "600", "--student.train.steps", "600"], "student.train.warmup"),
+        (["--student.train.steps", "8", "--student.train.warmup", "8"], "student.train.warmup"),
+        (
+            ["--student.train.steps", "8", "--student.train.evaluate_every", "9"],
+            "student.train.evaluate_every",
+        ),
+        (
+            ["--distill.shaping.steps", "8", "--distill.shaping.warmup", "9", *SH_KD],
+            "distill.shaping.warmup",
+        ),
+        ([*STAIRS, "[]"], "student.train.stairs"),
+        ([*STAIRS, "[0.9, 0.1]"], "student.train.stairs"),
+        ([*STAIRS, "[0.5, 0.5]"], "student.train.stairs"),
         (["--data.alike", "0.9"], "data.alike"),
         (["--int8.budget", "0.1", "--export.precisions", "[fp32, fp16]"], "int8.budget"),
         (
@@ -55,6 +75,26 @@ def test_a_dead_key_is_named(arguments: list[str], key: str) -> None:
         load_recipe("demo", arguments)
     assert caught.value.code == "E-RECIPE-KEY"
     assert f"\n  {key}: " in caught.value.what
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--student.train.optimizer", "sgd", "--student.train.nesterov", "true"],
+        ["--student.train.steps", "8", "--student.train.evaluate_every", "8"],
+        ["--student.train.steps", "8", "--student.train.warmup", "7"],
+        [*STAIRS, "[0.1, 0.9]"],
+        ["--student.train.amp", "auto", "--student.train.fp32_tail", "true"],
+        ["--distill.margin.m2", "3.1"],
+    ],
+)
+def test_what_is_just_alive_is_taken(arguments: list[str]) -> None:
+    load_recipe("demo", arguments)
+
+
+def test_a_margin_of_half_a_turn_is_refused() -> None:
+    with pytest.raises(EmbedgeError, match=r"distill\.margin\.m2: .*less than 3\.14"):
+        load_recipe("demo", ["--distill.margin.m2", "4"])
 
 
 def test_what_one_of_several_methods_reads_is_alive(tmp_path: Path) -> None:

@@ -98,9 +98,10 @@ def test_a_batch_in_parts_gives_the_gradient_of_the_whole(faces, tmp_path):
         torch.testing.assert_close(whole[name], parts[name], rtol=1e-5, atol=1e-6)
 
 
-def test_a_batch_that_does_not_divide_is_refused(faces, tmp_path):
-    with pytest.raises(EmbedgeError, match="E-BATCH"):
-        trained(faces, tmp_path, changed(accumulate=3))
+@pytest.mark.parametrize("parts", [3, 8])
+def test_a_batch_that_does_not_divide_into_twos_is_refused(faces, tmp_path, parts):
+    with pytest.raises(EmbedgeError, match=r"E-BATCH.*8 does not divide into 1 processes"):
+        trained(faces, tmp_path, changed(accumulate=parts))
 
 
 class Killed(Exception):

@@ -1,5 +1,7 @@
 """The whole loop on a device that is not the CPU: nothing is mixed, nobody waits needlessly."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -110,6 +112,26 @@ def test_the_host_waits_for_figures_alone(faces, tmp_path, monkeypatch):
     pictures = STEPS * BATCH * 112 * 112 * 3
     parameters = 1_500_000
     assert pictures <= transfers["to the device"] <= pictures + parameters, "bytes, not floats"
+
+
+def test_all_of_a_batch_waits_where_a_gpu_can_fetch_it(faces, tmp_path, monkeypatch):
+    assert training._fetches(torch.device("cuda", 1))
+    assert not training._fetches(torch.device("cpu"))
+    pinned = Counter()
+
+    def noted(self):
+        pinned[self.dtype] += self.nbytes
+        return self
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", noted)
+    trained(faces, tmp_path / "here", "cpu", monkeypatch)
+    assert not pinned
+    monkeypatch.setattr(training, "_fetches", lambda device: device == PRETEND)
+    trained(faces, tmp_path / "there", PRETEND, monkeypatch)
+    pictures, targets = BATCH * 112 * 112 * 3, BATCH * DIM * 4
+    assert pinned[torch.uint8] == STEPS * pictures
+    assert pinned[torch.float32] == STEPS * targets, "what the teacher said of them"
+    assert pinned[torch.int64] >= STEPS * BATCH * 8, "labels"
 
 
 # pictures, which are mirrored, how they move, their light, and labels

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import distributed
 
 from embedge.errors import EmbedgeError
 from embedge.train.loop import ranks
@@ -49,6 +51,21 @@ def test_several_ranks_equal_one_after_twenty_steps(tmp_path, method, many):
             assert (several[name] - one[name]).abs().max() <= allowed, name
         else:
             assert torch.equal(several[name], one[name]), name
+
+
+def test_wrapping_warns_of_nothing_that_a_user_could_change(monkeypatch):
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    monkeypatch.setattr(ranks, "world", lambda: 2)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            spread = ranks.wrapped(torch.nn.Linear(2, 2), torch.device("cpu"))
+    finally:
+        ranks.dismiss()
+    assert isinstance(spread, torch.nn.parallel.DistributedDataParallel)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.warn("`broadcast_buffers` is deprecated", FutureWarning, stacklevel=1)
+    assert len(told) == 1, "elsewhere it is told"
 
 
 def test_gradients_are_sent_while_others_are_made(monkeypatch):

@@ -1,4 +1,8 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, local
+from time import sleep
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,13 +26,18 @@ class Counting(Teacher):
 
     kind, digest, dim = "counting", "d", 3
 
-    def __init__(self, fails_after=10**9):
-        self.shown, self.fails_after = 0, fails_after
+    def __init__(self, fails_after=10**9, seconds=0.0):
+        self.asked, self.fails_after, self.seconds = [], fails_after, seconds
+
+    @property
+    def shown(self):
+        return sum(self.asked)
 
     def features(self, images):
         if self.shown >= self.fails_after:
             raise KeyboardInterrupt
-        self.shown += len(images)
+        self.asked.append(len(images))
+        sleep(self.seconds)
         return images[:, :, :5].mean((1, 2), dtype=np.float32)
 
     def cost(self):
@@ -47,8 +56,8 @@ def test_a_stopped_cache_goes_on_where_it_was(faces, tmp_path, flip):
     path = tmp_path / "rows.npy"
     with pytest.raises(KeyboardInterrupt):
         write_cache(path, Counting(2500), faces, flip=flip, progress=SILENT)
-    done = json.loads(path.with_suffix(".0-of-1.json").read_text())["rows"]
-    assert 0 < done < 3000
+    ((first, done),) = json.loads(path.with_suffix(".rows-0.json").read_text())["rows"]
+    assert (first, done) == (0, 2048)
     second = Counting()
     write_cache(path, second, faces, flip=flip, progress=SILENT)
     assert second.shown == 3000 - done
@@ -59,19 +68,69 @@ def test_a_stopped_cache_goes_on_where_it_was(faces, tmp_path, flip):
     assert np.array_equal(found, expected)
 
 
+def together(monkeypatch, world, work):
+    """What `work(rank)` gave on each of so many ranks: threads that wait for one another."""
+    mine, met, told = local(), Barrier(world, timeout=60), {}
+
+    def agreed(ask):
+        met.wait()
+        if mine.rank == 0:
+            told[0] = ask()
+        met.wait()
+        return told[0]
+
+    monkeypatch.setattr(ranks, "rank", lambda: mine.rank)
+    monkeypatch.setattr(ranks, "world", lambda: world)
+    monkeypatch.setattr(ranks, "barrier", met.wait)
+    monkeypatch.setattr(ranks, "agreed", agreed)
+
+    def of(rank):
+        mine.rank = rank
+        return work(rank)
+
+    with ThreadPoolExecutor(world) as pool:
+        return list(pool.map(of, range(world)))
+
+
 def test_ranks_fill_one_array_between_them(faces, tmp_path, monkeypatch):
-    """One after the other here: what each is asked is its own share, and nothing else."""
-    path, shown = tmp_path / "rows.npy", []
-    for rank in range(3):
-        monkeypatch.setattr(ranks, "rank", lambda rank=rank: rank)
-        monkeypatch.setattr(ranks, "world", lambda: 3)
-        monkeypatch.setattr(ranks, "barrier", lambda: None)
-        monkeypatch.setattr(ranks, "agreed", lambda work: work())
+    path, whole = tmp_path / "rows.npy", Counting().features(faces.images).astype(np.float16)
+
+    def filled(rank):
+        teacher = Counting(seconds=0.05 * rank)
+        write_cache(path, teacher, faces, flip=False, progress=SILENT)
+        return teacher.shown, np.array_equal(np.load(path), whole)
+
+    assert together(monkeypatch, 3, filled) == [(1000, True)] * 3
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 2), (2, 1)])
+def test_a_stopped_cache_goes_on_with_another_number_of_ranks(
+    faces, tmp_path, monkeypatch, before, after
+):
+    path = tmp_path / "rows.npy"
+    monkeypatch.setattr(cache, "_BATCHES_BETWEEN_MARKS", 4)
+
+    def stopped(rank):
+        with pytest.raises(KeyboardInterrupt):
+            write_cache(path, Counting(640), faces, flip=False, progress=SILENT)
+
+    def filled(rank):
         teacher = Counting()
         write_cache(path, teacher, faces, flip=False, progress=SILENT)
-        shown.append(teacher.shown)
-    assert shown == [1000, 1000, 1000]
+        return teacher.shown
+
+    together(monkeypatch, before, stopped)
+    left = 3000 - before * 512  # of ten batches before it stopped, eight were marked
+    shown = together(monkeypatch, after, filled)
+    assert (sum(shown), max(shown) - min(shown) <= 1) == (left, True)
     assert np.array_equal(np.load(path), Counting().features(faces.images).astype(np.float16))
+    assert together(monkeypatch, after, filled) == [0] * after
+
+
+def test_it_is_asked_about_as_many_at_a_time_as_was_said(faces, tmp_path):
+    teacher = Counting().placed(Placement(batch=700))
+    write_cache(tmp_path / "rows.npy", teacher, faces, flip=False, progress=SILENT)
+    assert teacher.asked == [700, 700, 700, 700, 200]
 
 
 def test_worker_processes_read_ahead_for_a_teacher_on_a_gpu(faces, tmp_path, monkeypatch):
@@ -125,12 +184,20 @@ def test_a_teacher_that_only_runs_here_says_so():
 
 
 def test_a_teacher_of_days_says_so_after_its_first_batch(faces, tmp_path, monkeypatch, capsys):
-    told = Progress()
-    write_cache(tmp_path / "short.npy", Counting(), faces, flip=False, progress=told)
-    assert "about" not in capsys.readouterr().err
-    monkeypatch.setattr(cache, "_LONG", 0.0)
-    write_cache(tmp_path / "long.npy", Counting(), faces, flip=False, progress=told)
-    assert "s on this processor, by its first batch; teacher.device cuda" in capsys.readouterr().err
+    """By a clock of its own: 47 batches of a minute; then the 15 that were left."""
+    teacher, told = Counting(2500), Progress()
+    monkeypatch.setattr(cache, "time", SimpleNamespace(monotonic=lambda: 60.0 * len(teacher.asked)))
+    with pytest.raises(KeyboardInterrupt):
+        write_cache(tmp_path / "long.npy", teacher, faces, flip=False, progress=told)
+    expected = "about {} on this processor, by its first batch; teacher.device cuda"
+    assert expected.format("47 min") in capsys.readouterr().err
+    teacher = Counting()
+    write_cache(tmp_path / "long.npy", teacher, faces, flip=False, progress=told)
+    assert expected.format("15 min") in capsys.readouterr().err
+
+    teacher, few = Counting(), Subset(faces, np.arange(640), "few")
+    write_cache(tmp_path / "short.npy", teacher, few, flip=False, progress=told)
+    assert "about" not in capsys.readouterr().err, "ten minutes are no surprise"
 
 
 def test_marks_of_an_array_that_is_gone_say_nothing(faces, tmp_path):

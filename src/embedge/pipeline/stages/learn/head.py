@@ -1,5 +1,6 @@
 """The classifier that teacher and students share: the teacher's own rows, or class centres."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,13 +61,18 @@ class School:
     head: Stage
 
 
-def head_stage(run: Run, recipe: Recipe, faces: Stage, teacher: Stage) -> Stage:
+def head_stage(
+    run: Run, recipe: Recipe, faces: Stage, teacher: Stage, methods: Sequence[str] = ()
+) -> Stage:
+    """Of one that would have to be recovered and that none of `methods` borrows only the size."""
     known, pictures = teacher_of(teacher), faces_of(faces)
     if recipe.data.labels == "none":
         return _grouped(run, recipe, faces, teacher, known)
     own = pictures.parts[0] if isinstance(pictures, JoinedFaces) else pictures
     rows = _own_rows(known, own)
     if rows is None or own is not pictures:
+        if not recipe.borrows(*methods):
+            return _unborrowed(run, faces, teacher, pictures.classes, known.dim)
         return _recovered(run, recipe, faces, teacher, known, rows)
 
     def work(folder: Path) -> HeadFacts:
@@ -133,6 +139,14 @@ def _grouped(run: Run, recipe: Recipe, faces: Stage, teacher: Stage, known: Teac
         return replace(save_any_head(folder, len(every), known.dim), recovered="")
 
     return run.stage("head", {"alike": recipe.data.alike}, [cache], work, stand_in=any_head)
+
+
+def _unborrowed(run: Run, faces: Stage, teacher: Stage, classes: int, dim: int) -> Stage:
+    def work(folder: Path) -> HeadFacts:
+        save_head(folder, torch.empty(0, dim))
+        return HeadFacts("none, for the student learns with one of its own", classes)
+
+    return run.stage("head", {"borrowed": False}, [faces, teacher], work, stand_in=work)
 
 
 def _save_groups(folder: Path, rows: NDArray[np.int64], labels: NDArray[np.int64]) -> None:

@@ -7,7 +7,7 @@ then learns from this teacher, with the same classifier borrowed, by the loss of
 
 import copy
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,8 +61,9 @@ __all__ = ["learning_stages", "school_of"]
 _LOOKED_AT = 2048
 
 
-def school_of(run: Run, recipe: Recipe) -> tuple[School, Stage | None]:
-    """Faces, teacher and head; and the original teacher where this one was made from it."""
+def school_of(run: Run, recipe: Recipe, methods: Sequence[str] = ()) -> tuple[School, Stage | None]:
+    """Faces, teacher and head; and the original teacher where this one was made from it. It is for
+    the method of the recipe, unless `methods` are taught."""
     if recipe.data.labels == "none" and recipe.distill.method == "sh-kd":
         raise EmbedgeError(
             "E-RECIPE-KEY",
@@ -72,7 +73,7 @@ def school_of(run: Run, recipe: Recipe) -> tuple[School, Stage | None]:
     faces = train_faces_stage(run, recipe)
     own = teacher_stage(run, recipe, faces)
     teacher = _bridged(run, recipe, own) if recipe.distill.bridge else own
-    school = School(faces, teacher, head_stage(run, recipe, faces, teacher))
+    school = School(faces, teacher, head_stage(run, recipe, faces, teacher, methods))
     dim = recipe.student.dim
     if recipe.student.dims != "pca" or dim is None or dim == head_of(school.head).shape[1]:
         return school, own if teacher is not own else None

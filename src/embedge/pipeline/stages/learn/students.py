@@ -15,6 +15,7 @@ from embedge.pipeline.stages.learn.cache import cached
 from embedge.pipeline.stages.learn.checks import checks_of, verification_sets
 from embedge.pipeline.stages.learn.faces import held_out_stage
 from embedge.pipeline.stages.learn.head import (
+    HeadFacts,
     School,
     head_of,
     lesson_faces,
@@ -128,8 +129,9 @@ class Teaching:
                 f"student.dim is {dim} but the teacher's embeddings have {shared.shape[1]}",
                 remedy="Set student.dims to pca or projection, or leave student.dim out",
             )
+        classes = school.head.read(HeadFacts).classes
         ingredients = Ingredients(
-            classes=len(shared),
+            classes=classes,
             dim=shared.shape[1] if kind.borrows else dim,
             head=shared,
             margin=recipe.distill.margin,
@@ -144,7 +146,7 @@ class Teaching:
             school,
             school_cache(run, recipe, school) if asks else None,
             recipe.data.flip,
-            _inputs(recipe, method, len(shared), dim),
+            _inputs(recipe, method, classes, dim),
         )
 
     @property

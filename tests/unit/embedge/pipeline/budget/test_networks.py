@@ -1,9 +1,14 @@
 """What a picture costs is counted without computing anything."""
 
 import pytest
+import torch
+from torch import nn
 
-from embedge.pipeline.budget.networks import student_cost, teacher_cost
+from embedge.pipeline.budget.networks import PictureCost, student_cost, teacher_cost
 from embedge.pipeline.recipe_file import load_recipe
+from embedge.train.models.iresnet import iresnet
+from embedge.train.models.mobilefacenet import mobilefacenet
+from embedge.train.models.quick.compiled import switched_off
 
 
 def test_networks_are_counted_without_computing():
@@ -18,4 +23,40 @@ def test_a_teacher_of_the_recipes_own_is_counted_as_it_will_be():
     found = teacher_cost(recipe)
     assert (found.name, found.dim) == ("r18", 512)
     assert found.layers > 50
-    assert found.numbers > 1e6
+
+
+def test_what_layers_put_out_is_counted():
+    layers = [nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(8 * 56 * 56, 4)]
+    with torch.device("meta"):
+        found = PictureCost.of("small", 4, nn.Sequential(*layers))
+    assert found.numbers == 3 * 8 * 56 * 56 + 4
+
+
+MADE = {
+    "student": lambda: mobilefacenet(64, scale=1, width=0.25),
+    "teacher": lambda: iresnet(18, 64, channels=(16, 16, 16, 16)),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_it_is_what_torch_keeps_for_the_backward_pass(name):
+    with torch.device("meta"):
+        counted = PictureCost.of(name, 64, MADE[name]()).numbers
+    with switched_off():  # kernels of the CPU keep less
+        kept = kept_by(MADE[name]().train(), pictures=4)
+    assert kept == pytest.approx(4 * counted * 4, rel=0.1)
+
+
+def kept_by(network, pictures):
+    """Bytes that autograd holds and that are no weights."""
+    weights = {one.data_ptr() for one in network.state_dict().values()}
+    held = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        held[storage.data_ptr()] = (storage.nbytes(), tensor)  # alive, or its place is given away
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network(torch.randn(pictures, 3, 112, 112))
+    return sum(size for place, (size, _) in held.items() if place not in weights)

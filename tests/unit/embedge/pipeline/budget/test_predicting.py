@@ -32,6 +32,7 @@ ASKED, TAUGHT = "teacher's embeddings", ["student", "evaluation"]
         ("proxyless", SHARDS, TAUGHT),
         ("proxyless", (), [ASKED, *TAUGHT]),
         ("scratch", SHARDS, TAUGHT),
+        ("scratch", (), TAUGHT),
         ("sh-kd", SHARDS, ["first student", "teacher, shaped", f"shaped {ASKED}", *TAUGHT]),
         ("sh-kd", (), [ASKED, "first student", "teacher, shaped", f"shaped {ASKED}", *TAUGHT]),
     ],
@@ -63,6 +64,11 @@ def test_memory_grows_with_what_a_gpu_holds():
     eight, _, _ = planned("ms1mv3-th-kd")
     one, _, _ = planned("ms1mv3-th-kd", gpus=1)
     assert one.memory["activations"] == 8 * eight.memory["activations"]
+    assert eight.memory["activations"] == eight.student.numbers * 1024 / 8 * 2, "halves"
+    full, _, _ = planned("ms1mv3-th-kd", "--student.train.amp", "fp32")
+    assert full.memory["activations"] == 2 * eight.memory["activations"]
+    parts, _, _ = planned("ms1mv3-th-kd", "--student.train.accumulate", "4")
+    assert parts.memory["activations"] == eight.memory["activations"] / 4
     proxyless, _, _ = planned("ms1mv3-proxyless")
     key = "weights, gradients, optimizer"
     own = eight.memory[key] - proxyless.memory[key]

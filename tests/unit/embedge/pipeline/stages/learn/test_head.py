@@ -16,6 +16,8 @@ from embedge.pipeline.stages.learn.head import (
     save_any_head,
     school_cache,
 )
+from embedge.pipeline.stages.learn.shaping import learning_stages, school_of
+from embedge.pipeline.stages.learn.students import StudentFacts
 from embedge.pipeline.stages.learn.teacher import teacher_of, teacher_stage
 from embedge.train.models import mobilefacenet
 from embedge.train.seeds import seeded
@@ -61,6 +63,20 @@ def test_centres_are_recovered_and_refined_where_there_are_none(
         school_cache(run, recipe, School(faces, teacher, stage))
         assert "cache" in run.reused
     assert not torch.allclose(heads[0], heads[1])
+
+
+def test_from_scratch_nobody_is_asked_for_centres(tmp_path: Path, headless: Path) -> None:
+    run, recipe = run_in(tmp_path), of_file(headless, distill__method="scratch")
+    faces = train_faces_stage(run, recipe)
+    teacher = teacher_stage(run, recipe, faces)
+    facts = head_stage(run, recipe, faces, teacher).read(HeadFacts)
+    assert (facts.classes, facts.recovered) == (PEOPLE, None)
+    school, _ = school_of(run, recipe)
+    stages = learning_stages(run, recipe, "scratch", school)
+    assert stages["student"].read(StudentFacts).dim == 8
+    assert not [path for path in (tmp_path / "stages").iterdir() if path.name.startswith("cache")]
+    borrowed, _ = school_of(run, recipe, ["scratch", "proxyless"])
+    assert head_of(borrowed.head).shape == (PEOPLE, 8)
 
 
 def test_any_head_has_the_right_size(tmp_path: Path) -> None:
