@@ -70,7 +70,7 @@ def test_seeds_change_the_student_and_nothing_else(finished):
 
 def test_a_slice_of_another_kind_of_teacher_is_refused_and_scratch_asks_for_none(finished):
     out, _ = finished
-    wish = ("--student.start", "teacher", "--student.width", "1", "--student.train.steps", "1")
+    wish = ("--student.start", "teacher", "--student.width", "1", "--student.train.steps", "2")
     refused = compare(out.parent / "slice", "--methods", "proxyless", "--seeds", "1", *wish)
     assert refused.returncode == 2
     assert "E-START" in refused.stderr
