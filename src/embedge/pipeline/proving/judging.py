@@ -94,8 +94,8 @@ def parity_result(
     artifacts = {}
     with progress.task("setting thresholds", len(graphs)) as task:
         for name, path in graphs.items():
-            found = _artifact(operating, faces, views, name, sha256_file(path), roles)
-            artifacts[name] = found
+            digest = sha256_file(path)
+            artifacts[name] = found = _artifact(operating, faces, views, name, digest, roles)
             task.advance()
             if found.shortage is not None:
                 progress.say(f"  {name}: {shortage_text(found.shortage, found.threshold)}")

@@ -28,18 +28,18 @@ _KINDS: dict[Figure, tuple[Direction, str]] = {
     "faults": ("max", ""),
     "held-out-faults": ("max", ""),
 }
-_OF_INTERVALS: tuple[Figure, ...] = ("tar-lost", "tar", "eer")
+# what asks for far ends of intervals, as recipes call it
+_ENDS: dict[Figure, str] = {"tar-lost": "tar_loss", "tar": "cross_space_tar", "eer": "eer"}
 
 
 def misasked(report: Report) -> Iterator[str]:
     """Every gate that is none of its kind, or that its recipe does not ask so."""
     strictness = None if merged(report) else _not_shown(report)
     for gate in report.verdict.gates:
-        if gate.measures.figure not in _KINDS:
-            continue
-        if (gate.direction, gate.unit) != _KINDS[gate.measures.figure]:
+        kind = (gate.direction, gate.unit)
+        if _KINDS.get(gate.measures.figure, kind) != kind:
             yield f"gate '{gate.name}' asks for {bound_text(gate)}, as none of its kind does"
-        bound = None if merged(report) or gate.measures.on else _bound(gate, report)
+        bound = None if merged(report) else _bound(gate, report)
         if bound is not None and abs(gate.bound - bound) > _SAME:
             yield f"gate '{gate.name}' has the bound {gate.bound:g}, and was asked for {bound:g}"
         yield from _beside(gate, report, strictness)
@@ -51,14 +51,14 @@ def merged(report: Report) -> bool:
 
 
 def gates_asked(report: Report) -> Mapping[str, object]:
-    """What the recipe says of gates, or the command of an evaluation; nothing in older ones."""
+    """What the recipe says of gates, or an evaluation; nothing in older ones."""
     recipe, more = report.provenance.recipe, report.provenance.more
     return _section(_section(recipe, "evaluate") if recipe else more, "gates")
 
 
 def _section(found: Mapping[str, object], key: str) -> Mapping[str, object]:
     told = found.get(key)
-    return told if isinstance(told, dict) else {}
+    return told if isinstance(told, Mapping) else {}
 
 
 def _not_shown(report: Report) -> object:
@@ -69,69 +69,48 @@ def _not_shown(report: Report) -> object:
 
 def _bound(gate: Gate, report: Report) -> float | None:
     """None where the report does not hold what was asked. Networks that came have no recipe."""
-    recipe, measures = report.provenance.recipe, gate.measures
+    recipe, figure, asked = report.provenance.recipe, gate.measures.figure, None
     evaluate, gates = _section(recipe, "evaluate"), gates_asked(report)
     if not recipe and report.artifacts and report.comparisons:
-        evaluate = {"threshold_fmr": measures.fmr, "threshold_shortage": "looser"}
+        evaluate = {"threshold_fmr": gate.measures.fmr, "threshold_shortage": "looser"}
         gates = {"cosine_p1": COSINE_P1, "tar_loss": TAR_LOSS, "eer": EER}
-    if measures.figure == "fmr-over-promise":
-        return 1.0
-    if measures.figure == "cosine-p1" and measures.against == NETWORK:
-        return _number(gates.get("cosine_p1"), measures.of)
-    if measures.figure == "tar-lost":
-        return _percent(_number(gates, "tar_loss"))
-    if measures.figure == "eer":
-        return _percent(_number(gates, "eer"))
-    if measures.figure == "tar" and measures.key == CROSS and "cross_space_tar" in gates:
-        given = _number(gates, "cross_space_tar")
-        return _percent(CROSS_SPACE_TAR if given is None else given)
-    if measures.figure == "threshold-fmr":
-        asked = _number(evaluate, "threshold_fmr")
-        looser = evaluate.get("threshold_shortage") == "looser"
-        return _percent(max(LOOSEST, asked) if asked and looser else asked)
-    return None
-
-
-def _number(found: object, key: str) -> float | None:
-    told = found.get(key) if isinstance(found, Mapping) else None
-    return told if isinstance(told, (int, float)) else None
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
+    if figure in _ENDS:
+        asked = gates.get(_ENDS[figure])
+        if asked is None and "cross_space_tar" in gates and figure == "tar":
+            asked = CROSS_SPACE_TAR
+    elif figure == "cosine-p1" and gate.measures.against == NETWORK:
+        asked = _section(gates, "cosine_p1").get(gate.measures.of)
+    elif figure == "threshold-fmr":
+        asked = evaluate.get("threshold_fmr")
+        if evaluate.get("threshold_shortage") == "looser" and isinstance(asked, float):
+            asked = max(LOOSEST, asked)
+    elif figure == "fmr-over-promise":
+        asked = 1.0
+    scale = 100 if gate.unit in ("%", "points") else 1
+    return scale * asked if isinstance(asked, (int, float)) else None
 
 
 def _beside(gate: Gate, report: Report, strictness: object) -> Iterator[str]:
     """The rate itself stands beside the end of an interval, and people only where it is short."""
-    an_end = gate.measures.figure in _OF_INTERVALS and gate.value is not None
+    an_end = gate.measures.figure in _ENDS and gate.value is not None
     told = gate.at_best is not None
     if told and (not an_end or strictness == "fails"):
         yield f"gate '{gate.name}' tells a rate at best, where none is asked"
     if an_end and not told and strictness == "told":
         yield f"gate '{gate.name}' does not tell the rate itself"
-    if gate.measures.on:
-        return
-    needs = {_needs(gate, people) for people in _people(gate, report)}
-    if not any(_near(gate.needs, one) for one in needs):
+    # an evaluation asks those of one model, a run all who are judged
+    people = {one.subjects for one in report.comparisons if one.key == gate.measures.key}
+    people |= {report.evaluation.dataset.identities} if report.evaluation else {0}
+    needs = {_needs(gate, many) for many in people}
+    # percent are rounded
+    allowed = needs | {one + off for one in needs if one for off in (-1, 1)}
+    if not gate.measures.on and gate.needs not in allowed:
         yield f"gate '{gate.name}' needs {gate.needs} people, and by its figures {needs}"
-
-
-def _people(gate: Gate, report: Report) -> Iterator[int]:
-    """An evaluation asks those of one model, a run all who are judged."""
-    known = {one.key: one for one in report.comparisons}
-    if gate.measures.key in known:
-        yield known[gate.measures.key].subjects
-    yield report.evaluation.dataset.identities if report.evaluation else 0
 
 
 def _needs(gate: Gate, people: int) -> int | None:
     if gate.outcome != "not shown" or gate.value is None or gate.at_best is None:
         return None
     sign = -0.01 if gate.direction == "min" else 0.01
-    ends = (sign * (end - gate.at_best) for end in (gate.bound, gate.value))
-    return people_to_reach(*ends, people)
-
-
-def _near(said: int | None, found: int | None) -> bool:
-    """Percent are rounded."""
-    return said is found if said is None or found is None else abs(said - found) <= 1
+    room, reach = (sign * (end - gate.at_best) for end in (gate.bound, gate.value))
+    return people_to_reach(room, reach, people)

@@ -156,8 +156,10 @@ def _thresholds(report: Report) -> Iterator[str]:
                 f"{artifact.name}: its threshold is {held.value:g}, and was judged at"
                 f" {at.threshold:g}"
             )
-        if at is not None and of_figures(report) and not _agree(at.promised, held.fmr_target):
-            yield f"{artifact.name}: it promises {held.fmr_target:g}, and is held to {at.promised}"
+        judged = alone is not None and alone.eer is not None and of_figures(report)
+        promised = None if at is None else at.promised
+        if judged and not _agree(promised, held.fmr_target):
+            yield f"{artifact.name}: it promises {held.fmr_target:g}, and is held to {promised}"
 
 
 def _people(report: Report) -> Iterator[str]:

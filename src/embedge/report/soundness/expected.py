@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isclose
 
 from embedge.calibration.evaluation.figures import Comparison, Key, Side, promises_of
 from embedge.report.gate.measurand import FLOAT, NETWORK
@@ -61,9 +60,10 @@ def _of_artifact(gate: Gate, report: Report, known: Mapping[Key, Comparison]) ->
 
 def _lost(gate: Gate, report: Report, known: Mapping[Key, Comparison]) -> Expected | None:
     own, fmr = known.get(_alone(gate.measures.of)), gate.measures.fmr
+    asked = (_alone(gate.measures.against), fmr)
     if of_figures(report):
         loss = None if own is None else own.loss
-        if loss is None or fmr is None or not isclose(loss.fmr, fmr):
+        if loss is None or (loss.reference, loss.fmr) != asked:
             return Expected(None, None)
         return Expected(100 * loss.high, 100 * loss.difference)
     found = lost_between(known.get(Key(_FLOAT, _FLOAT)), own, fmr)
@@ -87,12 +87,10 @@ def _set_for(report: Report, known: Mapping[Key, Comparison]) -> Expected | None
     """The loosest of the artifacts judged; a merge adds others."""
     judged = [one.threshold for one in report.artifacts if _alone(one.name) in known]
     held = [100 * one.fmr_target for one in judged if one is not None]
-    if not judged or (merged(report) and not held):
-        return None
     if merged(report):
-        return Expected(None, max(held), whole=False)
-    loosest = max(held) if len(held) == len(judged) else None
-    return Expected(loosest, loosest)
+        return Expected(None, max(held), whole=False) if held else None
+    loosest = max(held, default=None) if len(held) == len(judged) else None
+    return Expected(loosest, loosest) if judged else None
 
 
 def _equal_error(one: Comparison) -> Expected:

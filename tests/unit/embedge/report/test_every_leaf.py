@@ -113,11 +113,11 @@ def _comparisons(value: Any, field: str) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("number", range(9))
-def test_no_leaf_of_a_gate_can_be_edited(value: Any, number: int) -> None:
-    accepted = list(_accepted(value, ("verdict", "gates", number)))
-    assert [one for one in accepted if one[0][0] not in HARMLESS] == []
-    assert {path[0] for path, _ in accepted} == set(HARMLESS)
+def test_no_leaf_of_a_gate_can_be_edited(value: Any) -> None:
+    for number, gate in enumerate(value["verdict"]["gates"]):
+        accepted = list(_accepted(value, ("verdict", "gates", number)))
+        assert [one for one in accepted if one[0][0] not in HARMLESS] == [], gate["name"]
+        assert {path[0] for path, _ in accepted} == set(HARMLESS)
 
 
 def test_no_end_of_a_loss_that_a_gate_stands_on_can_be_edited(value: Any) -> None:
