@@ -1,12 +1,11 @@
 """No leaf of any gate can be edited by itself, nor what a gate is made of; words are listed."""
 
-from collections.abc import Iterator
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from edited_leaves import HARMLESS, accepted, at
 from sample_report import sample_parity, sample_report
 
 from embedge.errors import EmbedgeError
@@ -14,15 +13,6 @@ from embedge.pipeline.proving.bounds import Bounds, proof_gates
 from embedge.report.model import Report, Verdict
 from embedge.report.read import report_from_json
 from embedge.typed import plain
-
-# what may be edited, and why nothing comes of it
-HARMLESS = {
-    "name": "words for people: gates are told apart by what they measure, the name of another gate"
-    " is refused, and a policy that asks for the old name finds no gate and fails",
-    "what": "words for people: those that tell another rate, fault or comparison are refused",
-}
-KEY = {"gallery": {"model": "teacher", "artifact": None}, "probe": {"model": "x", "artifact": None}}
-Path = tuple[str | int, ...]
 
 
 def _own() -> Report:
@@ -48,63 +38,6 @@ def value(request: pytest.FixtureRequest) -> Any:
     return plain(small)
 
 
-def _leaves(found: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    if not isinstance(found, (dict, list)) or not found:
-        yield path, found
-        return
-    for key, one in found.items() if isinstance(found, dict) else enumerate(found):
-        yield from _leaves(one, (*path, key))
-
-
-def _others(path: Path, leaf: Any) -> list[Any]:
-    """A little more and less, which turns no outcome, and what is of the same type or absent."""
-    by_name = {
-        "direction": ["min", "max"],
-        "figure": ["eer", "tar-lost", "cosine-min", "other"],
-        "key": [KEY],
-        "worst": [KEY],
-        "checked": [["leaks"], ["pairs"]],
-        "value": [0.0, 1.0],
-        "at_best": [0.0, 1.0],
-        "needs": [1, 10**6],
-        "fmr": [0.5],
-    }
-    some = by_name.get(str(path[-1]), [])
-    if isinstance(leaf, bool):
-        some = [not leaf]
-    elif isinstance(leaf, (int, float)):
-        some = [*some, leaf + 1e-4, leaf - 1e-4, 0.99 * leaf, 1.01 * leaf, None]
-    elif isinstance(leaf, str):
-        some = [*some, "", "leaks", "fp16"]
-    return [one for one in some if one != leaf and not _rounded(one, leaf)]
-
-
-def _rounded(one: Any, leaf: Any) -> bool:
-    return type(one) is type(leaf) is float and abs(one - leaf) < 1e-8
-
-
-def _accepted(value: Any, inside: Path) -> Iterator[tuple[Path, Any]]:
-    """Every edit of a leaf there that is read, and read as something else."""
-    written = report_from_json(value)
-    for path, leaf in list(_leaves(_at(value, inside))):
-        for other in _others(path or inside, leaf):
-            *folder, last = (*inside, *path)
-            place = _at(value, tuple(folder))
-            place[last] = other
-            read = written
-            with suppress(EmbedgeError):
-                read = report_from_json(value)
-            place[last] = leaf
-            if read != written:
-                yield path, other
-
-
-def _at(value: Any, path: Path) -> Any:
-    for key in path:
-        value = value[key]
-    return value
-
-
 def _comparisons(value: Any, field: str) -> list[Any]:
     return [
         ("evaluation", "comparisons", number)
@@ -115,22 +48,22 @@ def _comparisons(value: Any, field: str) -> list[Any]:
 
 def test_no_leaf_of_a_gate_can_be_edited(value: Any) -> None:
     for number, gate in enumerate(value["verdict"]["gates"]):
-        accepted = list(_accepted(value, ("verdict", "gates", number)))
-        assert [one for one in accepted if one[0][0] not in HARMLESS] == [], gate["name"]
-        assert {path[0] for path, _ in accepted} == set(HARMLESS)
+        found = list(accepted(value, ("verdict", "gates", number)))
+        assert [one for one in found if one[0][0] not in HARMLESS] == [], gate["name"]
+        assert {path[0] for path, _ in found} == set(HARMLESS)
 
 
 def test_no_end_of_a_loss_that_a_gate_stands_on_can_be_edited(value: Any) -> None:
     """Nor its rate; the lower end stands for no gate and is held to what its people allow."""
-    accepted = {
+    found = {
         path[-1]
         for place in _comparisons(value, "loss")
-        for path, _ in _accepted(value, (*place, "loss"))
+        for path, _ in accepted(value, (*place, "loss"))
     }
-    assert accepted <= {"low"}
+    assert found <= {"low"}
     for place in _comparisons(value, "loss"):
         edited = deepcopy(value)
-        loss = _at(edited, place)["loss"]
+        loss = at(edited, place)["loss"]
         loss["low"] = loss["difference"] - 1e-3
         with pytest.raises(EmbedgeError, match=r"narrower interval than .* people allow"):
             report_from_json(edited)
@@ -140,8 +73,8 @@ def test_no_end_of_a_loss_that_a_gate_stands_on_can_be_edited(value: Any) -> Non
 def test_what_a_gate_is_made_of_cannot_be_taken_away(value: Any, field: str) -> None:
     for place in _comparisons(value, field):
         edited = deepcopy(value)
-        _at(edited, place)[field] = None
-        if _lone(_at(edited, place)):
+        at(edited, place)[field] = None
+        if _lone(at(edited, place)):
             with pytest.raises(EmbedgeError, match="the report contradicts itself"):
                 report_from_json(edited)
 
@@ -152,8 +85,8 @@ def _lone(one: Any) -> bool:
 
 def test_no_promise_that_an_artifact_makes_can_be_edited(value: Any) -> None:
     for place in _comparisons(value, "at_threshold"):
-        accepted = _accepted(value, (*place, "at_threshold", "promised"))
-        assert not _lone(_at(value, place)) or not list(accepted)
+        found = accepted(value, (*place, "at_threshold", "promised"))
+        assert not _lone(at(value, place)) or not list(found)
 
 
 def test_the_loss_of_a_comparison_is_that_of_its_gate() -> None:
