@@ -12,7 +12,7 @@ from embedge.report.model import Dataset, Gate, Report
 from embedge.report.soundness.asked import merged, misasked
 from embedge.report.soundness.curves import denied
 from embedge.report.soundness.expected import expected_of, of_figures
-from embedge.report.soundness.losses import denied_loss
+from embedge.report.soundness.losses import denied_losses
 from embedge.report.soundness.measured import mismeasured
 from embedge.report.soundness.removed import removed
 
@@ -36,7 +36,7 @@ def contradictions(report: Report) -> list[str]:
         *(line for gate in report.verdict.gates for line in _impossible(gate)),
         *(line for one in report.comparisons for line in _comparison(one)),
         *(f"{one.key}: {line}" for one in report.comparisons for line in denied(one)),
-        *_losses(report),
+        *denied_losses(report.comparisons),
         *_thresholds(report),
         *_people(report),
         *_figures(report),
@@ -132,12 +132,6 @@ def _agree(said: float | None, found: float | None) -> bool:
     if said is None or found is None:
         return said is found
     return math.isclose(said, found, rel_tol=_SAME, abs_tol=_SAME)
-
-
-def _losses(report: Report) -> Iterator[str]:
-    known = {one.key: one for one in report.comparisons}
-    for one in report.comparisons:
-        yield from denied_loss(one, known)
 
 
 def _thresholds(report: Report) -> Iterator[str]:

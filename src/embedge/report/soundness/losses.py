@@ -1,20 +1,25 @@
 """What a loss of TAR that a comparison tells cannot be, beside the two that it is between."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from embedge.calibration.evaluation.figures import Comparison, Key
+from embedge.calibration.evaluation.figures import Comparison, Key, Loss
 from embedge.calibration.intervals.binomial import rule_of_three
 from embedge.calibration.intervals.interval import CONFIDENCE
 
-__all__ = ["denied_loss", "least_reach", "lost_between"]
+__all__ = ["denied_losses", "least_reach", "lost_between"]
 
 _SAME = 1e-9
 
 
-def denied_loss(one: Comparison, known: Mapping[Key, Comparison]) -> Iterator[str]:
+def denied_losses(comparisons: Sequence[Comparison]) -> Iterator[str]:
     """Every impossibility, in words."""
-    if (loss := one.loss) is None:
-        return
+    known = {one.key: one for one in comparisons}
+    for one in comparisons:
+        if one.loss is not None:
+            yield from _denied(one, one.loss, known)
+
+
+def _denied(one: Comparison, loss: Loss, known: Mapping[Key, Comparison]) -> Iterator[str]:
     what = f"{one.key}: its loss against {loss.reference}"
     if loss.reference == one.key or loss.reference not in known:
         yield f"{what} is against nothing that the report has"
