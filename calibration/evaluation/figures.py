@@ -1,5 +1,6 @@
 """The figures of a comparison: what every evaluation finds, and a report carries, unchanged."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -20,16 +21,19 @@ __all__ = [
     "Histogram",
     "Key",
     "Line",
+    "Loss",
     "Rate",
     "Share",
     "Side",
     "TarPoint",
     "ThresholdsOn",
+    "promises_of",
 ]
 
 ENOUGH = 30  # errors that a rate should rest on (the rule of 30)
 
 Share = Annotated[float, Bound(0, 1)]
+Difference = Annotated[float, Bound(-1, 1)]
 Cosine = Annotated[float, Bound(-1.001, 1.001)]
 Count = Annotated[int, Bound(0)]
 # on whom a threshold was set that judges, by the pictures of both
@@ -196,7 +200,7 @@ class Cosines:
 
 @dataclass(frozen=True, slots=True)
 class AtThreshold:
-    """Error rates at a threshold that was fixed on other people.
+    """Error rates at a threshold that was fixed on other people, for an FMR `promised`.
 
     `fmr_doubled` is what the FMR would be if the most matching 1 % of people counted double: how
     many such people a door meets is nothing that a sample of others can know.
@@ -206,6 +210,7 @@ class AtThreshold:
     fmr: Rate
     fnmr: Rate
     fmr_doubled: Share | None = None
+    promised: Share | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +219,20 @@ class Line:
 
     value: float
     words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """TAR that is lost against `reference`, each at the threshold that `fmr` asks for.
+
+    The interval is of the difference on the same people: what is hard for both cancels out.
+    """
+
+    reference: Key
+    fmr: Share
+    difference: Difference
+    low: Difference
+    high: Difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +281,7 @@ class Comparison:
     same_image: Cosines | None = None
     at_threshold: AtThreshold | None = None
     drift: Drift | None = None
+    loss: Loss | None = None
 
     @property
     def key(self) -> Key:
@@ -285,6 +305,12 @@ class Comparison:
     def tar_at(self, fmr: float) -> TarPoint | None:
         """The point of that very target, if it was asked for."""
         return next((point for point in self.tar if abs(point.fmr - fmr) <= 1e-6 * fmr), None)
+
+
+def promises_of(comparisons: Iterable[Comparison]) -> dict[Key, float]:
+    """The FMR of those judged over the FMR promised, wherever one was: the lower end of it."""
+    told = {one.key: one.at_threshold for one in comparisons}
+    return {key: at.fmr.low / at.promised for key, at in told.items() if at and at.promised}
 
 
 @dataclass(frozen=True, slots=True)

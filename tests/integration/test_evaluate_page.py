@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from edited_leaves import HARMLESS, accepted
 from PIL import Image
 from tiny_bundles import face_like, tiny_bundle, tiny_contract, tiny_onnx
 from tiny_ijb import tiny_ijb
@@ -204,6 +205,14 @@ def test_a_licence_that_is_given_is_told(place: Path) -> None:
 
 
 # frauds
+
+
+def test_no_leaf_of_a_gate_of_an_evaluation_can_be_edited(place: Path) -> None:
+    all_pairs("--eer-at-most", "0.4")
+    value = json.loads(Path("report/report.json").read_text())
+    for number, gate in enumerate(value["verdict"]["gates"]):
+        found = {path for path, _ in accepted(value, ("verdict", "gates", number))}
+        assert {path[0] for path in found} <= set(HARMLESS), gate["name"]
 
 
 def test_a_picture_under_two_people_is_refused(place: Path) -> None:

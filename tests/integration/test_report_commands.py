@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from sample_report import edited, sample_report
+from sample_report import edited, refute, sample_report
 from tiny_bundles import face_like, tiny_bundle
 
 from embedge.files import sha256_file
@@ -45,14 +45,8 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    def spoil(value: Any) -> None:
-        gates = {gate["name"]: gate for gate in value["verdict"]["gates"]}
-        gate = gates["thresholds hold"]  # of a comparison that the report does not hold
-        gate.update(value=5.0, passed=False, worst=None)
-        value["verdict"]["passed"] = False
-
     path = tmp_path_factory.mktemp("bad") / "report.json"
-    path.write_text(json.dumps(plain(edited(sample_report(), spoil))))
+    path.write_text(json.dumps(plain(edited(sample_report(), refute))))
     return path
 
 
@@ -194,8 +188,7 @@ def test_a_gate_cannot_forge_a_line(good: Path, policy: Path, tmp_path: Path) ->
     done = embedge("gate", tmp_path / "report.json", "--policy", policy)
     assert "\npass  everything" not in done.stdout
     assert "\x1b" not in done.stdout
-    gate.update(value=5.0, passed=False, worst=None)
-    forged["verdict"]["passed"] = False
+    refute(forged)
     (tmp_path / "failed.json").write_text(json.dumps(forged))
     done = embedge("gate", tmp_path / "failed.json", "--policy", policy)
     assert done.returncode == 3

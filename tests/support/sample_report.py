@@ -91,6 +91,19 @@ def edited(report: Report, edit: Callable[[Any], object]) -> Report:
     return report_from_json(value)
 
 
+def refute(value: Any) -> None:
+    """The people judged match five times as often as a threshold for the teacher's gallery said."""
+    held = [one for one in value["evaluation"]["comparisons"] if one["at_threshold"]]
+    one = next(one for one in held if one["gallery"]["model"] == "teacher")
+    low, key = one["at_threshold"]["fmr"]["low"], {side: one[side] for side in ("gallery", "probe")}
+    one["at_threshold"]["promised"] = low / 5
+    gates = {gate["measures"]["figure"]: gate for gate in value["verdict"]["gates"]}
+    gate = gates["fmr-over-promise"]
+    what = gate["what"].partition(" (worst")[0]
+    gate.update(value=low / (low / 5), passed=False, worst=key, what=what)
+    value["verdict"]["passed"] = False
+
+
 def sample_recipe() -> Recipe:
     return Recipe.model_validate(
         {

@@ -92,7 +92,8 @@ def report_from_evaluation(
             data_fingerprint=data.fingerprint,
             weight_licence=licences[0],
             data_licence=licences[1],
-            more={f"model {model.name}": _source(model) for model in models},
+            more={f"model {model.name}": _source(model) for model in models}
+            | {"gates": {"eer": most_eer, "not_shown": "told"}},
         ),
     )
 

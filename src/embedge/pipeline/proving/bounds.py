@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from embedge.calibration.evaluation.figures import Comparison, Key
+from embedge.calibration.evaluation.figures import Comparison, Key, promises_of
 from embedge.calibration.people.shortage import LOOSEST
 from embedge.pipeline.proving.faults import UNJUDGED
 from embedge.pipeline.stages.ship.parity_result import ParityResult, student
@@ -66,11 +66,11 @@ def _cosine_gates(bounds: Bounds, parity: ParityResult) -> Iterator[Gate]:
 
 def _loss_gates(bounds: Bounds, parity: ParityResult) -> Iterator[Gate]:
     people = parity.dataset.identities
-    for name, found in parity.artifacts.items():
+    for name in parity.artifacts:
         if name != FLOAT:
-            loss, bound = found.loss, bounds.tar_loss
+            alone, bound = comparison_of(parity, Key(student(name), student(name))), bounds.tar_loss
             most = None
-            if loss is not None:
+            if alone is not None and (loss := alone.loss) is not None:
                 most = Estimate(loss.difference, loss.low, loss.high, people)
             what = f"TAR that {name} may lose against {FLOAT} at FMR {bounds.fmr:g}, upper end"
             measures = Measurand("tar-lost", name, against=FLOAT, fmr=bounds.fmr)
@@ -98,14 +98,7 @@ def _promise_gate(parity: ParityResult) -> Gate:
 
     It is the people who set a threshold that the promise rests on: those judged are asked again.
     """
-    kept = dict[Key, float]()
-    for one in parity.comparisons:
-        held = parity.artifacts.get(one.probe.artifact or "")
-        if one.at_threshold is not None and held is not None:
-            alone = one.gallery == one.probe
-            promised = held.threshold if alone else held.threshold_against_teacher
-            if promised is not None:
-                kept[one.key] = one.at_threshold.fmr.low / promised.fmr_target
+    kept = promises_of(parity.comparisons)
     worst = max(kept, key=lambda key: kept[key], default=None)
     what = (
         "FMR of the people judged over the FMR promised, lower end: past the bound the promise is"

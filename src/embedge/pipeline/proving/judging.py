@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.calibration.evaluation.figures import Comparison, Key
+from embedge.calibration.evaluation.figures import Comparison, Key, Loss
 from embedge.calibration.evaluation.judge import Asked, Subject, cosines_of, judge, scores_of
 from embedge.calibration.evaluation.worst import ScoredPair, worst_pairs
-from embedge.calibration.intervals.lead import Lead, TarOfPeople, lead, tar_of_people
+from embedge.calibration.intervals.lead import TarOfPeople, lead, tar_of_people
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.people.shortage import carried_threshold, shortage_text
 from embedge.calibration.people.splits import Roles
@@ -91,11 +91,11 @@ def parity_result(
     progress: Progress,
 ) -> ParityResult:
     labels, tested = faces.labels[roles.judge], views.of(roles.judge)
-    losses, artifacts = _losses(operating, tested, labels), {}
+    artifacts = {}
     with progress.task("setting thresholds", len(graphs)) as task:
         for name, path in graphs.items():
-            found = _artifact(operating, faces, views, name, sha256_file(path), roles)
-            artifacts[name] = replace(found, loss=losses.get(name))
+            digest = sha256_file(path)
+            artifacts[name] = found = _artifact(operating, faces, views, name, digest, roles)
             task.advance()
             if found.shortage is not None:
                 progress.say(f"  {name}: {shortage_text(found.shortage, found.threshold)}")
@@ -133,7 +133,7 @@ def _zoo(
     return zoo_of(pairs_within(alone.rows, labels), line.value, found.name, line.words)
 
 
-def _losses(operating: Operating, views: Views, labels: NDArray[np.int64]) -> dict[str, Lead]:
+def _losses(operating: Operating, views: Views, labels: NDArray[np.int64]) -> dict[Key, Loss]:
     """Against the first artifact, in the same rounds of the bootstrap, where TAR is known."""
     found = dict[str, TarOfPeople]()
     for name, one in views.artifacts.items():
@@ -142,9 +142,18 @@ def _losses(operating: Operating, views: Views, labels: NDArray[np.int64]) -> di
         if isinstance(point, OperatingPoint):
             found[name] = tar_of_people(scores, point, seed=operating.seed)
     first, *others = views.artifacts
+    if first not in found:
+        return {}
+    leads = {name: lead(found[first], found[name]) for name in others if name in found}
+    reference, fmr = _alone(views.artifacts[first]), operating.gate_fmr
     return {
-        name: lead(found[first], found[name]) for name in others if first in found and name in found
+        _alone(views.artifacts[name]): Loss(reference, fmr, one.difference, one.low, one.high)
+        for name, one in leads.items()
     }
+
+
+def _alone(artifact: Subject) -> Key:
+    return Key(artifact.side, artifact.side)
 
 
 def _artifact(
@@ -191,7 +200,20 @@ def _comparisons(
     wanted = list(_wanted(views, artifacts))
     with progress.task("comparing every pair", len(wanted)) as task:
         fmrs, seed = operating.fmrs, operating.seed
-        return judge(wanted, labels, fmrs, seed=seed, on_done=task.advance)
+        found = judge(wanted, labels, fmrs, seed=seed, on_done=task.advance)
+    losses = _losses(operating, views, labels)
+    return tuple(replace(_promised(one, artifacts), loss=losses.get(one.key)) for one in found)
+
+
+def _promised(one: Comparison, artifacts: dict[str, ArtifactParity]) -> Comparison:
+    """With the FMR that its threshold was set for."""
+    if (at := one.at_threshold) is None:
+        return one
+    held = artifacts[str(one.probe.artifact)]
+    alone = one.gallery == one.probe
+    threshold = held.threshold if alone else held.threshold_against_teacher
+    promised = None if threshold is None else threshold.fmr_target
+    return replace(one, at_threshold=replace(at, promised=promised))
 
 
 def _wanted(views: Views, artifacts: dict[str, ArtifactParity]) -> Iterator[Asked]:

@@ -1,5 +1,6 @@
 """What no measurement can have found: a report that contradicts itself proves nothing."""
 
+import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -8,14 +9,17 @@ from embedge.calibration.evaluation.figures import Comparison, Key, Side, TarPoi
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.report.gate.measurand import Measurand
 from embedge.report.model import Dataset, Gate, Report
+from embedge.report.soundness.asked import merged, misasked
 from embedge.report.soundness.curves import denied
-from embedge.report.soundness.expected import expected_of
+from embedge.report.soundness.expected import expected_of, of_figures
+from embedge.report.soundness.losses import denied_losses
 from embedge.report.soundness.measured import mismeasured
 from embedge.report.soundness.removed import removed
 
 __all__ = ["contradictions"]
 
 _ROUNDED = 1e-6
+_SAME = 1e-9  # the same figure in another place
 _LIMITS = {"%": (0.0, 100.0), "points": (-100.0, 100.0)}  # of values and of bounds
 _ELSE = 1e6  # no cosine, no count of faults and no ratio comes near
 
@@ -26,11 +30,13 @@ def contradictions(report: Report) -> list[str]:
         *_twice("gates", (gate.name for gate in report.verdict.gates)),
         *_measured_twice(report.verdict.gates),
         *mismeasured(report),
+        *misasked(report),
         *_twice("comparisons", (str(one.key) for one in report.comparisons)),
         *_twice("artifacts", (one.name for one in report.artifacts)),
         *(line for gate in report.verdict.gates for line in _impossible(gate)),
         *(line for one in report.comparisons for line in _comparison(one)),
         *(f"{one.key}: {line}" for one in report.comparisons for line in denied(one)),
+        *denied_losses(report.comparisons),
         *_thresholds(report),
         *_people(report),
         *_figures(report),
@@ -125,7 +131,7 @@ def _better(gate: Gate, best: float | None) -> bool:
 def _agree(said: float | None, found: float | None) -> bool:
     if said is None or found is None:
         return said is found
-    return abs(said - found) <= _ROUNDED
+    return math.isclose(said, found, rel_tol=_SAME, abs_tol=_SAME)
 
 
 def _thresholds(report: Report) -> Iterator[str]:
@@ -144,6 +150,10 @@ def _thresholds(report: Report) -> Iterator[str]:
                 f"{artifact.name}: its threshold is {held.value:g}, and was judged at"
                 f" {at.threshold:g}"
             )
+        judged = alone is not None and alone.eer is not None and of_figures(report)
+        promised = None if at is None else at.promised
+        if judged and not _agree(promised, held.fmr_target):
+            yield f"{artifact.name}: it promises {held.fmr_target:g}, and is held to {promised}"
 
 
 def _people(report: Report) -> Iterator[str]:
@@ -181,15 +191,14 @@ def _faults(report: Report) -> Iterator[str]:
     of_data = _errors(found.findings)
     held_out = of_data + (found.dataset.thresholds_on == "the same people")
     counted |= {Measurand("faults"): of_data, Measurand("held-out-faults"): held_out}
-    merged = bool(report.provenance.more.get("merged"))
     for gate in report.verdict.gates:
         errors = counted.get(replace(gate.measures.identity, on=""))
         if errors is None:
             continue
-        if (gate.value or 0) > errors if merged else gate.value != errors:
+        if (gate.value or 0) > errors if merged(report) else gate.value != errors:
             counts = f"counts {gate.value} faults, and its findings are {errors}"
             yield f"gate '{gate.name}' {counts}"
-    if merged and held_out and report.verdict.passed:
+    if merged(report) and held_out and report.verdict.passed:
         yield "a merged report with faults of the data has passed"
 
 

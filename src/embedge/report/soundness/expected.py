@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from embedge.calibration.evaluation.figures import Comparison, Key, Side, TarPoint
-from embedge.calibration.intervals.binomial import rule_of_three
-from embedge.calibration.intervals.interval import CONFIDENCE
+from embedge.calibration.evaluation.figures import Comparison, Key, Side, promises_of
 from embedge.report.gate.measurand import FLOAT, NETWORK
 from embedge.report.model import Gate, Report, Skippable
+from embedge.report.soundness.asked import gates_asked, merged
+from embedge.report.soundness.losses import least_reach, lost_between
 
-__all__ = ["Expected", "expected_of", "ran"]
+__all__ = ["Expected", "expected_of", "of_figures", "ran"]
 
 _PLAN = ".plan"  # an engine, as the device that built it reports it
 _TEACHER, _FLOAT = Side("teacher"), Side("student", FLOAT)
@@ -19,8 +19,8 @@ _TEACHER, _FLOAT = Side("teacher"), Side("student", FLOAT)
 class Expected:
     """A gate's `value` and the rate itself; None was not measured.
 
-    A loss is told without its interval: then only the rate is known, and `whole` is False; no
-    value is nearer than `least`.
+    Older reports tell a loss without its interval: then only the rate is known, and `whole` is
+    False; no value is nearer than `least`.
     """
 
     value: float | None
@@ -40,9 +40,8 @@ def expected_of(gate: Gate, report: Report) -> Expected | None:
         return _equal_error(one) if one else None
     if measures.figure == "tar":
         return _tar(gate, one) if one else None
-    if measures.figure == "threshold-fmr" and gate.value is not None:
-        set_for = [100 * one.threshold.fmr_target for one in report.artifacts if one.threshold]
-        return Expected(None, max(set_for), whole=False) if set_for else None
+    if measures.figure == "threshold-fmr":
+        return _set_for(report, known)
     if measures.figure == "fmr-over-promise":
         return _promises(gate, report, known)
     return _of_artifact(gate, report, known)
@@ -56,14 +55,42 @@ def _of_artifact(gate: Gate, report: Report, known: Mapping[Key, Comparison]) ->
     nearness = artifact.cosine_to_torch
     if (measures.figure, measures.against) == ("cosine-p1", NETWORK) and nearness is not None:
         return Expected(nearness.p1, nearness.p1)
-    if measures.figure == "tar-lost":
-        side = Side("student", artifact.name)
-        found = _loss(known.get(Key(_FLOAT, _FLOAT)), known.get(Key(side, side)), measures.fmr)
-        best = gate.at_best if found is None else found
-        if best is None or gate.value is None:
-            return None
-        return Expected(None, best, whole=False, least=_least(best, report))
-    return None
+    return _lost(gate, report, known) if measures.figure == "tar-lost" else None
+
+
+def _lost(gate: Gate, report: Report, known: Mapping[Key, Comparison]) -> Expected | None:
+    own, fmr = known.get(_alone(gate.measures.of)), gate.measures.fmr
+    asked = (_alone(gate.measures.against), fmr)
+    if of_figures(report):
+        loss = None if own is None else own.loss
+        if loss is None or (loss.reference, loss.fmr) != asked:
+            return Expected(None, None)
+        return Expected(100 * loss.high, 100 * loss.difference)
+    found = lost_between(known.get(Key(_FLOAT, _FLOAT)), own, fmr)
+    best = gate.at_best if found is None else 100 * found
+    if best is None or gate.value is None:
+        return None
+    return Expected(None, best, whole=False, least=_least(best, report))
+
+
+def of_figures(report: Report) -> bool:
+    """Whether it tells the intervals of losses and what thresholds promise: older ones do not."""
+    told = bool(promises_of(report.comparisons))
+    return told or any(one.loss is not None for one in report.comparisons)
+
+
+def _alone(artifact: str) -> Key:
+    return Key(Side("student", artifact), Side("student", artifact))
+
+
+def _set_for(report: Report, known: Mapping[Key, Comparison]) -> Expected | None:
+    """The loosest of the artifacts judged; a merge adds others."""
+    judged = [one.threshold for one in report.artifacts if _alone(one.name) in known]
+    held = [100 * one.fmr_target for one in judged if one is not None]
+    if merged(report):
+        return Expected(None, max(held), whole=False) if held else None
+    loosest = max(held, default=None) if len(held) == len(judged) else None
+    return Expected(loosest, loosest) if judged else None
 
 
 def _equal_error(one: Comparison) -> Expected:
@@ -73,12 +100,14 @@ def _equal_error(one: Comparison) -> Expected:
 
 
 def _promises(gate: Gate, report: Report, known: Mapping[Key, Comparison]) -> Expected | None:
-    """What a threshold against the teacher's gallery promises is not told: only its own is known,
-    unless the worst of all is among those."""
-    kept = dict[Key, float]()
+    """Older reports tell no promise against the teacher's gallery: only an artifact's own is known
+    then, unless the worst of all is among those."""
+    kept = promises_of(report.comparisons)
+    if of_figures(report):
+        worst = max(kept.values(), default=None)
+        return Expected(worst, worst)
     for artifact in report.artifacts:
-        side = Side("student", artifact.name)
-        one, held = known.get(Key(side, side)), artifact.threshold
+        one, held = known.get(_alone(artifact.name)), artifact.threshold
         if one is not None and one.at_threshold is not None and held is not None:
             kept[one.key] = one.at_threshold.fmr.low / held.fmr_target
     if not kept:
@@ -88,44 +117,22 @@ def _promises(gate: Gate, report: Report, known: Mapping[Key, Comparison]) -> Ex
 
 
 def _tar(gate: Gate, one: Comparison) -> Expected | None:
-    point = _point(one, gate.measures.fmr)
+    point = None if gate.measures.fmr is None else one.tar_at(gate.measures.fmr)
     if point is None or point.tar is None:
         return None
     return Expected(100 * (point.low or 0.0), 100 * point.tar)
 
 
-def _point(one: Comparison | None, fmr: float | None) -> TarPoint | None:
-    return None if one is None or fmr is None else one.tar_at(fmr)
-
-
-def _loss(first: Comparison | None, other: Comparison | None, fmr: float | None) -> float | None:
-    """Points of TAR; where too few people carry the rate, the report does not tell it."""
-    before, after = _point(first, fmr), _point(other, fmr)
-    if before is None or after is None or before.tar is None or after.tar is None:
-        return None
-    return 100 * before.tar - 100 * after.tar
-
-
 def _least(best: float, report: Report) -> float:
     """The nearest that the upper end of a loss over the people judged can be.
 
-    One more person may lose everything: without any change that is the rule of three. What turned
-    both ways can bring that nearer, as draws can; never by half. Reports whose gates tell nothing
-    but the far end are older than this.
+    Reports whose gates tell nothing but the far end are older than this.
     """
-    if all(gate.at_best is None for gate in report.verdict.gates) and not _tells_shown(report):
+    ends_only = all(gate.at_best is None for gate in report.verdict.gates)
+    if ends_only and "not_shown" not in gates_asked(report):
         return best
     people = report.evaluation.dataset.identities if report.evaluation else 0
-    untouched = rule_of_three(people, (1 + CONFIDENCE) / 2) if people else 1.0
-    return min(100.0, best + 50 * untouched)
-
-
-def _tells_shown(report: Report) -> bool:
-    """Whether its recipe says what becomes of gates that are not shown to hold."""
-    found: object = report.provenance.recipe
-    for key in ("evaluate", "gates", "not_shown"):
-        found = found.get(key) if isinstance(found, dict) else None
-    return found is not None
+    return min(100.0, best + 100 * least_reach(people))
 
 
 def ran(report: Report, stage: Skippable) -> str:

@@ -15,12 +15,12 @@ from embedge.report.gate.measurand import (
 )
 from embedge.report.model import Gate, Report, Verdict
 
-__all__ = ["keys_of", "read_measurand", "with_measurands"]
+__all__ = ["WORST", "keys_of", "read_measurand", "with_measurands"]
 
 _TEACHER, _STUDENT = Side("teacher"), Side("student", FLOAT)
 _AT_RATE = re.compile(r"at FMR ([0-9.e+-]+)")
 _ASKED = re.compile(r"; ([0-9.e+-]+) % was asked for")
-_WORST = re.compile(r"\(worst: (.*)\)$")
+WORST = re.compile(r"\(worst: (.*)\)$")
 _OF_ARTIFACT = re.compile("(.+) (parity|accuracy)")
 
 
@@ -45,7 +45,7 @@ def _with_measurand(gate: Gate, keys: dict[str, Key]) -> Gate:
     found = read_measurand(gate.name, gate.what, keys)
     if found is None and (base := read_measurand(name, gate.what, keys)):
         found = replace(base, on=on.removesuffix(")").replace(") (", ", "))
-    told = _WORST.search(gate.what)
+    told = WORST.search(gate.what)
     worst = keys.get(told[1]) if told else gate.worst
     return replace(gate, measures=found or Measurand("other", gate.name), worst=worst)
 

@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import fields, replace
 
-from embedge.calibration.evaluation.figures import Key
+from embedge.calibration.evaluation.figures import Key, promises_of
 from embedge.report.gate.measurand import NETWORK, Figure, Measurand
 from embedge.report.model import Gate, Report
 from embedge.report.soundness.expected import expected_of
-from embedge.report.soundness.former import keys_of, read_measurand
+from embedge.report.soundness.former import WORST, keys_of, read_measurand
 
 __all__ = ["mismeasured"]
 
@@ -41,6 +41,7 @@ def mismeasured(report: Report) -> Iterator[str]:
         if not all(_agree(gate, read) for read in _readings(gate, keys)):
             yield f"gate '{gate.name}' measures another thing than its name says"
         yield from _elsewhere(gate, report)
+        yield from _not_the_worst(gate, report)
         yield from _nowhere(gate, report)
 
 
@@ -102,6 +103,18 @@ def _merged_from(on: str, devices: list[str]) -> bool:
     last = on.rpartition(", ")
     last_name = last[0] if last[2].isdecimal() else on
     return any(last_name == one or last_name.endswith(f", {one}") for one in devices)
+
+
+def _not_the_worst(gate: Gate, report: Report) -> Iterator[str]:
+    """The comparison that it names, where it is of several."""
+    told = WORST.search(gate.what)
+    wrong = gate.worst is not None and told is not None and told[1] != str(gate.worst)
+    if gate.measures.figure != "fmr-over-promise":
+        wrong = gate.worst is not None
+    elif not gate.measures.on and (kept := promises_of(report.comparisons)):
+        wrong |= gate.worst is None or kept.get(gate.worst) != max(kept.values())
+    if wrong:
+        yield f"gate '{gate.name}' is not of the worst comparison, as it says"
 
 
 def _nowhere(gate: Gate, report: Report) -> Iterator[str]:

@@ -7,15 +7,14 @@ from embedge.calibration.evaluation.figures import Key, Side
 from embedge.report.gate.defaults import COSINE_P1
 from embedge.report.gate.measurand import FLOAT, NETWORK, Measurand
 from embedge.report.model import Report
+from embedge.report.soundness.asked import CROSS, OWN, gates_asked
 
 __all__ = ["removed"]
 
-_TEACHER, _STUDENT = Side("teacher"), Side("student", FLOAT)
-_OWN, _CROSS = Key(_STUDENT, _STUDENT), Key(_TEACHER, _STUDENT)
 # what every run asks of its student
 _PROOF = {
     "held-out people": Measurand("held-out-faults"),
-    "equal error rate": Measurand("eer", key=_OWN),
+    "equal error rate": Measurand("eer", key=OWN),
     "thresholds": Measurand("threshold-fmr"),
     "thresholds hold": Measurand("fmr-over-promise"),
 }
@@ -43,8 +42,8 @@ def _of_run(report: Report, given: Collection[Measurand]) -> bool:
 def _of_the_run(report: Report) -> Iterator[tuple[str, Measurand]]:
     yield from _PROOF.items()
     known = {one.key for one in report.comparisons}
-    if _CROSS in known:
-        yield "no re-enrolment", Measurand("tar", key=_CROSS)
+    if CROSS in known:
+        yield "no re-enrolment", Measurand("tar", key=CROSS)
     for key in sorted(known):
         if key.gallery == key.probe and _narrower(key.probe):
             name = str(key.probe.artifact)
@@ -57,9 +56,7 @@ def _of_the_run(report: Report) -> Iterator[tuple[str, Measurand]]:
 
 def _near(report: Report) -> Collection[str]:
     """The artifacts that are asked how near they are, by a recipe or by default."""
-    found: object = report.provenance.recipe
-    for key in ("evaluate", "gates", "cosine_p1"):
-        found = found.get(key) if isinstance(found, dict) else None
+    found = gates_asked(report).get("cosine_p1")
     return found if isinstance(found, dict) else COSINE_P1
 
 

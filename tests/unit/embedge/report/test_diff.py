@@ -117,6 +117,7 @@ def stands(before: Report, after: Report) -> list[str]:
 
 def test_another_question_is_not_better(sample: Report) -> None:
     def loosen(value: Any) -> None:
+        value["provenance"]["recipe"]["evaluate"]["gates"]["cross_space_tar"] = 0.01
         value["verdict"]["gates"][-1].update(bound=1.0)
 
     after = edited(sample, loosen)
@@ -130,6 +131,7 @@ def test_another_question_is_not_better(sample: Report) -> None:
 
 def test_a_looser_gate_that_now_passes_is_no_progress(sample: Report) -> None:
     def failed(value: Any) -> None:
+        value["provenance"]["recipe"]["evaluate"]["gates"]["cross_space_tar"] = 0.999
         value["verdict"]["gates"][-1].update(bound=99.9, passed=False)
         value["verdict"]["passed"] = False
 

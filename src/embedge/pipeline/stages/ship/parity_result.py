@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from embedge.calibration.evaluation.figures import Comparison, Cosines, Count, Side
 from embedge.calibration.evaluation.integrity import DataFault
-from embedge.calibration.intervals.lead import Lead
 from embedge.calibration.people.zoo import Zoo
 from embedge.report.model import Dataset, Shortage
 from embedge.runtime.threshold import Threshold
@@ -20,10 +19,7 @@ def student(artifact: str) -> Side:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactParity:
-    """Nearness to torch, and thresholds for a gallery of its own and for the teacher's.
-
-    `loss` is the TAR it loses against the first artifact at the FMR of the gates.
-    """
+    """Nearness to torch, and thresholds for a gallery of its own and for the teacher's."""
 
     provider: str
     cosine: Cosines
@@ -31,7 +27,6 @@ class ArtifactParity:
     shortage: Shortage | None
     threshold_against_teacher: Threshold | None
     thresholds: tuple[Threshold, ...]
-    loss: Lead | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from embedge.typed import plain, structured
 __all__ = ["measured", "parity_from_views", "parity_of", "parity_stage"]
 
 _RESULT = "findings.json"
-_FORM = 5  # of what is on disk
+_FORM = 6  # of what is on disk
 
 
 def parity_stage(

@@ -172,11 +172,19 @@ def _evidence(point: TarPoint) -> list[str]:
 
 
 def _facts(one: Comparison) -> list[str]:
-    same = one.same_image
-    if same is None:
-        return []
-    mean, p1, least = (cosine_text(value, 3) for value in (same.mean, same.p1, same.min))
-    return [f"same picture: cosine {mean}, p1 {p1}, min {least}"]
+    facts = []
+    if (same := one.same_image) is not None:
+        mean, p1, least = (cosine_text(value, 3) for value in (same.mean, same.p1, same.min))
+        facts.append(f"same picture: cosine {mean}, p1 {p1}, min {least}")
+    if (loss := one.loss) is not None:
+        lost, low, high = (_points(value) for value in (loss.difference, loss.low, loss.high))
+        where = f"TAR lost against {loss.reference} at FMR {rate_text(loss.fmr)}"
+        facts.append(f"{where}: {lost} points ({low} to {high})")
+    return facts
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.2f}".replace("-", "−")
 
 
 def _decisions(comparisons: Sequence[Comparison]) -> list[dict[str, str]]:

@@ -7,7 +7,6 @@ import pytest
 from tiny_bundles import tiny_threshold
 
 from embedge.calibration.evaluation.figures import Cosines, Key
-from embedge.calibration.intervals.lead import Lead
 from embedge.pipeline.stages.ship.parity_result import (
     TEACHER,
     ArtifactParity,
@@ -27,7 +26,7 @@ def found() -> ParityResult:
     artifacts = {
         "fp32": ArtifactParity("CPU", cosine, tiny_threshold(), None, None, (tiny_threshold(0.4),)),
         "fp16": ArtifactParity(
-            "CPU", cosine, None, Shortage(1e-3, 60, 78), tiny_threshold(0.2), (), Lead(0.1, 0, 0.2)
+            "CPU", cosine, None, Shortage(1e-3, 60, 78), tiny_threshold(0.2), ()
         ),
     }
     worst = WorstPlaces((ScoredPlaces(3, 8, 0.7),), (ScoredPlaces(1, 2, -0.1),))
