@@ -2,11 +2,13 @@
 
     python benchmarks/bridge.py REAL_FOLDER [--cache DIR] [--part "OLD > NEW"] [--part decoys]
     python benchmarks/bridge.py REAL_FOLDER --network NAME=FILE[:HOW_FED] --part "NAME > NEW" …
+        [--strangers NAME=FILE]
 
 Fitted on the unlabelled faces of `utk`, judged on all pairs of `lfw-dev`, at most 8 pictures a
 person. Constants of the method were chosen on a third of these people ("chosen on"); the rest, and
 all of them, are told apart. Embeddings are kept in the cache, for they take most of the time.
-Pairs with other networks (students of your own, say) are kept beside the six.
+Pairs with other networks (students of your own, say) are kept beside the six; where one of them
+learnt from people of `lfw-dev`, FILE names those it did not, a line each, and they alone judge it.
 """
 
 import argparse
@@ -74,6 +76,12 @@ def rows_of(network: Network, what: str, faces: FaceFiles, cache: Path | None) -
 
 def end(name: str, rows: Float32) -> End:
     return End(f"foreign:{name}", f"see {name}.onnx", rows.shape[1])
+
+
+def strangers_to(told: list[str]) -> dict[str, frozenset[str]]:
+    """By network, whom it did not learn from."""
+    given = (one.partition("=") for one in told)
+    return {name: frozenset(Path(file).read_text().splitlines()) for name, _, file in given}
 
 
 def judged(
@@ -272,8 +280,9 @@ def main() -> None:
     parser.add_argument(
         "--network", action="append", default=[], type=Network.given, metavar="NAME=FILE[:HOW_FED]"
     )
+    parser.add_argument("--strangers", action="append", default=[], metavar="NAME=FILE")
     options = parser.parse_args()
-    real, cache = options.real, options.cache
+    real, cache, strangers = options.real, options.cache, strangers_to(options.strangers)
     unlabelled = pictures_under(real / "utk")
     faces, labels = people_in_folders(real / "lfw-dev", per_person=8, at_least=2)
     others = dict(options.network)
@@ -285,6 +294,7 @@ def main() -> None:
         for what, some in (("utk", unlabelled), ("lfw", faces))
     )
     chosen, _ = split_subjects(labels, 7, share=1 / 3)
+    names = np.asarray([Path(name).parent.name for name in faces.names])
     stored = RESULTS / "bridge.json"
     before = json.loads(stored.read_text()) if options.keep_labelled or options.part else {}
     facts = provenance("torch", "onnxruntime")
@@ -300,10 +310,13 @@ def main() -> None:
         if name not in (options.part or [name]) or (others and not ours):
             continue
         pairs = Pairs([utk[old]], [utk[new]])
-        people = People(lfw[old], lfw[new], labels)
+        known = [strangers[end] for end in (old, new) if end in strangers]
+        part = np.asarray([all(name in some for some in known) for name in names])
+        people = People(lfw[old], lfw[new], labels).only(part)
         place = result["students"]["pairs"] if ours else result["pairs"]
         kept = place.get(name) if options.keep_labelled else None
-        told = judged((old, new), pairs, people, chosen, kept)
+        told = judged((old, new), pairs, people, chosen[part], kept)
+        told |= {"people": len(set(people.labels)), "images": int(part.sum())}
         place[name] = {**told, "provenance": facts}
         print(name, json.dumps(told["labelled"]["points"]), told["verdict"], flush=True)
         write_result("bridge", result)
