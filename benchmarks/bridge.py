@@ -2,7 +2,7 @@
 
     python benchmarks/bridge.py REAL_FOLDER [--cache DIR] [--part "OLD > NEW"] [--part decoys]
     python benchmarks/bridge.py REAL_FOLDER --network NAME=FILE[:HOW_FED] --part "NAME > NEW" …
-        [--strangers NAME=FILE]
+        [--strangers NAME=FILE] [--pictures N]
 
 Fitted on the unlabelled faces of `utk`, judged on all pairs of `lfw-dev`, at most 8 pictures a
 person. Constants of the method were chosen on a third of these people ("chosen on"); the rest, and
@@ -72,6 +72,20 @@ def rows_of(network: Network, what: str, faces: FaceFiles, cache: Path | None) -
         if path:
             np.save(path, rows)
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+def to_fit_on(network: Network, faces: FaceFiles, count: int | None, cache: Path | None) -> Float32:
+    """The rows of so many pictures, spread evenly; whoever is known for all is not asked again."""
+    if count is None or (cache and (cache / f"utk.{network.kept}.npy").is_file()):
+        rows = rows_of(network, "utk", faces, cache)
+        return rows if count is None else rows[spread(len(rows), count)]
+    some = spread(len(faces.names), count)
+    part = FaceFiles(faces.root, [faces.names[n] for n in some])
+    return rows_of(network, f"utk-{count}", part, cache)
+
+
+def spread(total: int, count: int) -> np.ndarray:
+    return np.unique(np.linspace(0, total - 1, count).astype(np.int64))
 
 
 def end(name: str, rows: Float32) -> End:
@@ -280,6 +294,7 @@ def main() -> None:
     parser.add_argument(
         "--network", action="append", default=[], type=Network.given, metavar="NAME=FILE[:HOW_FED]"
     )
+    parser.add_argument("--pictures", type=int, help="of utk to fit on, with --network; all")
     parser.add_argument("--strangers", action="append", default=[], metavar="NAME=FILE")
     options = parser.parse_args()
     real, cache, strangers = options.real, options.cache, strangers_to(options.strangers)
@@ -289,10 +304,9 @@ def main() -> None:
     networks = others | {
         name: Network(real / "models" / f"{name}.onnx", fed, name) for name, fed in MODELS.items()
     }
-    utk, lfw = (
-        {name: rows_of(network, what, some, cache) for name, network in networks.items()}
-        for what, some in (("utk", unlabelled), ("lfw", faces))
-    )
+    asked = networks.items()
+    lfw = {name: rows_of(network, "lfw", faces, cache) for name, network in asked}
+    utk = {name: to_fit_on(one, unlabelled, options.pictures, cache) for name, one in asked}
     chosen, _ = split_subjects(labels, 7, share=1 / 3)
     names = np.asarray([Path(name).parent.name for name in faces.names])
     stored = RESULTS / "bridge.json"
