@@ -9,9 +9,9 @@ STUDENTS = """
 
 {networks}
 
-Fitted on the same pictures, judged in the same way, but only on people of LFW whom no network of
-the pair learnt from, which the first column counts; an FMR that so few cannot carry has no line.
-{learnt}
+Fitted on {pictures} pictures spread evenly over `utk` (`{command}`),
+judged in the same way, but only on people of LFW whom no network of the pair learnt from. The first
+column counts them; an FMR that so few cannot carry has no line. {learnt}
 
 | gallery > probe | FMR | old alone | new alone | across the bridge | kept | goal | others: kept |
 |---|---|---|---|---|---|---|---|
@@ -33,8 +33,9 @@ OURS = {
     " (`benchmarks/bridge_students.py slice`)",
     "demo": "the student of `make demo`, which saw rendered faces only",
 }
-LEARNT = """`unlabelled` and `slice` had seen pictures of `utk` before the map was fitted on them,
-so that their half of the map is fitted on better embeddings than it meets at the door."""
+LEARNT = """Those that learnt from
+`utk` know the pictures that the map is fitted on, so that it is fitted on better embeddings than it
+meets at the door."""
 
 
 def bridge_rows(name: str, pair: dict[str, Any]) -> list[str]:
@@ -62,6 +63,7 @@ def students_told(found: dict[str, Any]) -> str:
     networks = "\n".join(
         f"* `{name}` ({one['dim']} dimensions): {OURS[name]}."
         for name, one in found["networks"].items()
+        if any(name in pair.split(" > ") for pair in found["pairs"])
     )
     verdicts = "\n".join(
         f"| {name} | {pair['fit']['kind']} | {pair['fit']['cosine']:.3f}"
@@ -69,10 +71,12 @@ def students_told(found: dict[str, Any]) -> str:
         f" | {pair['verdict_without_labels']['decision']} | {pair['verdict']['reasons'][0]} |"
         for name, pair in found["pairs"].items()
     )
-    return (
-        STUDENTS.format(networks=networks, learnt=LEARNT)
-        + "\n".join(rows)
-        + VERDICTS
-        + verdicts
-        + "\n"
+    pairs = found["pairs"].values()
+    counts = sorted({pair["fit"]["pictures"] for pair in pairs})
+    told = STUDENTS.format(
+        networks=networks,
+        learnt=LEARNT,
+        pictures=" or ".join(f"{count:,}" for count in counts),
+        command=next(iter(pairs))["provenance"]["command"].partition(" --part")[0],
     )
+    return told + "\n".join(rows) + VERDICTS + verdicts + "\n"
