@@ -33,7 +33,12 @@ from embedge.calibration.evaluation.subjects import opened_model
 from embedge.calibration.pairs import pairs_between, pairs_within
 from embedge.calibration.people.splits import split_subjects
 from embedge.calibration.protocols.folders import people_in_folders
-from embedge.calibration.rates import false_match_rate, false_non_match_rate, operating_point
+from embedge.calibration.rates import (
+    Insufficient,
+    false_match_rate,
+    false_non_match_rate,
+    operating_point,
+)
 from embedge.calibration.scores import Float32, PairScores
 from embedge.files import sha256_file
 from embedge.runtime.bridge import End
@@ -184,15 +189,19 @@ def _short(fmr: float, kept: float) -> float | None:
 
 
 def kept_on(mapped: Float32, people: People, part: np.ndarray) -> dict[str, list[float]]:
-    """TAR at the FMRs of the goal, without intervals, on the people no constant was chosen on."""
+    """TAR at the FMRs of the goal that they carry, without intervals, on the people no constant was
+    chosen on."""
     across = _across(mapped[part], people)
     alone = [pairs_within(rows, people.labels) for rows in (people.old, people.new)]
-    tars = [
-        [getattr(operating_point(scores, fmr), "tar", float("nan")) for fmr in GOALS]
-        for scores in (*alone, across)
-    ]
-    kept = [c / min(a, b) for a, b, c in zip(*tars, strict=True)]
-    return {"fmr": list(GOALS), "bridged": tars[2], "kept": kept}
+    told: dict[str, list[float]] = {"fmr": [], "bridged": [], "kept": []}
+    for fmr in GOALS:
+        points = [operating_point(scores, fmr) for scores in (*alone, across)]
+        if any(isinstance(point, Insufficient) for point in points):
+            continue
+        old, new, bridged = (point.tar for point in points)
+        for name, value in (("fmr", fmr), ("bridged", bridged), ("kept", bridged / min(old, new))):
+            told[name].append(value)
+    return told
 
 
 def decoys(utk: dict[str, Float32], people: People, made: dict[str, Any]) -> dict[str, Any]:
