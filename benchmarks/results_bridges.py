@@ -51,9 +51,9 @@ Of the {cells} goals (pairs × FMR) **{met} are met**; on the people no constant
 of {cells}. Missed: {missed}.
 What was tried for the rest and brought no more (softer, stiffer and other kernels, more centres,
 weights on pictures, other aims, a small network in the place of the map, scores normed by a cohort)
-is listed with its figures in [ADR 0090](decisions/0090-bridges-in-closed-form.md). More pictures
-help, slowly, as the table of sizes below shows; several pictures of a person help more, as that of
-coverage does.
+is listed with its figures in [ADR 0090](decisions/0090-bridges-in-closed-form.md). Past some
+thousands, more pictures of the same kind bring little, as the table of sizes below shows; several
+pictures of a person bring more, as that of coverage does.
 """
 
 FEEDING = """

@@ -1,6 +1,7 @@
 """docs/changing-the-model.md shows the run that the file of results tells of."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,11 @@ def test_people_whom_a_network_learnt_do_not_judge_it(tmp_path: Path) -> None:
     (tmp_path / "some.txt").write_text("Ann\nBob\n")
     found = benchmark("bridge").strangers_to([f"own={tmp_path / 'some.txt'}"])
     assert found == {"own": {"Ann", "Bob"}}
+
+
+def test_how_many_pictures_it_takes() -> None:
+    sizes = json.loads((REPOSITORY / "benchmarks" / "results" / "bridge_size.json").read_text())
+    at, told = sizes["fmrs"].index(1e-4), " ".join(PAGE.split())
+    for count, found in sizes["pairs"]["insightface_y1 > w600k_mbf"].items():
+        number, share = f"{int(count):,}", f"{found['kept'][at]:.1%}".replace("%", " %")
+        assert re.search(rf"{number} (pictures )?keep {share}", told), number
