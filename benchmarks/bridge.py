@@ -2,11 +2,13 @@
 
     python benchmarks/bridge.py REAL_FOLDER [--cache DIR] [--part "OLD > NEW"] [--part decoys]
     python benchmarks/bridge.py REAL_FOLDER --network NAME=FILE[:HOW_FED] --part "NAME > NEW" …
+        [--strangers NAME=FILE] [--pictures N]
 
 Fitted on the unlabelled faces of `utk`, judged on all pairs of `lfw-dev`, at most 8 pictures a
 person. Constants of the method were chosen on a third of these people ("chosen on"); the rest, and
 all of them, are told apart. Embeddings are kept in the cache, for they take most of the time.
-Pairs with other networks (students of your own, say) are kept beside the six.
+Pairs with other networks (students of your own, say) are kept beside the six; where one of them
+learnt from people of `lfw-dev`, FILE names those it did not, a line each, and they alone judge it.
 """
 
 import argparse
@@ -31,7 +33,12 @@ from embedge.calibration.evaluation.subjects import opened_model
 from embedge.calibration.pairs import pairs_between, pairs_within
 from embedge.calibration.people.splits import split_subjects
 from embedge.calibration.protocols.folders import people_in_folders
-from embedge.calibration.rates import false_match_rate, false_non_match_rate, operating_point
+from embedge.calibration.rates import (
+    Insufficient,
+    false_match_rate,
+    false_non_match_rate,
+    operating_point,
+)
 from embedge.calibration.scores import Float32, PairScores
 from embedge.files import sha256_file
 from embedge.runtime.bridge import End
@@ -72,8 +79,28 @@ def rows_of(network: Network, what: str, faces: FaceFiles, cache: Path | None) -
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
+def to_fit_on(network: Network, faces: FaceFiles, count: int | None, cache: Path | None) -> Float32:
+    """The rows of so many pictures, spread evenly; whoever is known for all is not asked again."""
+    if count is None or (cache and (cache / f"utk.{network.kept}.npy").is_file()):
+        rows = rows_of(network, "utk", faces, cache)
+        return rows if count is None else rows[spread(len(rows), count)]
+    some = spread(len(faces.names), count)
+    part = FaceFiles(faces.root, [faces.names[n] for n in some])
+    return rows_of(network, f"utk-{count}", part, cache)
+
+
+def spread(total: int, count: int) -> np.ndarray:
+    return np.unique(np.linspace(0, total - 1, count).astype(np.int64))
+
+
 def end(name: str, rows: Float32) -> End:
     return End(f"foreign:{name}", f"see {name}.onnx", rows.shape[1])
+
+
+def strangers_to(told: list[str]) -> dict[str, frozenset[str]]:
+    """By network, whom it did not learn from."""
+    given = (one.partition("=") for one in told)
+    return {name: frozenset(Path(file).read_text().splitlines()) for name, _, file in given}
 
 
 def judged(
@@ -162,15 +189,19 @@ def _short(fmr: float, kept: float) -> float | None:
 
 
 def kept_on(mapped: Float32, people: People, part: np.ndarray) -> dict[str, list[float]]:
-    """TAR at the FMRs of the goal, without intervals, on the people no constant was chosen on."""
+    """TAR at the FMRs of the goal that they carry, without intervals, on the people no constant was
+    chosen on."""
     across = _across(mapped[part], people)
     alone = [pairs_within(rows, people.labels) for rows in (people.old, people.new)]
-    tars = [
-        [getattr(operating_point(scores, fmr), "tar", float("nan")) for fmr in GOALS]
-        for scores in (*alone, across)
-    ]
-    kept = [c / min(a, b) for a, b, c in zip(*tars, strict=True)]
-    return {"fmr": list(GOALS), "bridged": tars[2], "kept": kept}
+    told: dict[str, list[float]] = {"fmr": [], "bridged": [], "kept": []}
+    for fmr in GOALS:
+        points = [operating_point(scores, fmr) for scores in (*alone, across)]
+        if any(isinstance(point, Insufficient) for point in points):
+            continue
+        old, new, bridged = (point.tar for point in points)
+        for name, value in (("fmr", fmr), ("bridged", bridged), ("kept", bridged / min(old, new))):
+            told[name].append(value)
+    return told
 
 
 def decoys(utk: dict[str, Float32], people: People, made: dict[str, Any]) -> dict[str, Any]:
@@ -272,19 +303,21 @@ def main() -> None:
     parser.add_argument(
         "--network", action="append", default=[], type=Network.given, metavar="NAME=FILE[:HOW_FED]"
     )
+    parser.add_argument("--pictures", type=int, help="of utk to fit on, with --network; all")
+    parser.add_argument("--strangers", action="append", default=[], metavar="NAME=FILE")
     options = parser.parse_args()
-    real, cache = options.real, options.cache
+    real, cache, strangers = options.real, options.cache, strangers_to(options.strangers)
     unlabelled = pictures_under(real / "utk")
     faces, labels = people_in_folders(real / "lfw-dev", per_person=8, at_least=2)
     others = dict(options.network)
     networks = others | {
         name: Network(real / "models" / f"{name}.onnx", fed, name) for name, fed in MODELS.items()
     }
-    utk, lfw = (
-        {name: rows_of(network, what, some, cache) for name, network in networks.items()}
-        for what, some in (("utk", unlabelled), ("lfw", faces))
-    )
+    asked = networks.items()
+    lfw = {name: rows_of(network, "lfw", faces, cache) for name, network in asked}
+    utk = {name: to_fit_on(one, unlabelled, options.pictures, cache) for name, one in asked}
     chosen, _ = split_subjects(labels, 7, share=1 / 3)
+    names = np.asarray([Path(name).parent.name for name in faces.names])
     stored = RESULTS / "bridge.json"
     before = json.loads(stored.read_text()) if options.keep_labelled or options.part else {}
     facts = provenance("torch", "onnxruntime")
@@ -300,10 +333,13 @@ def main() -> None:
         if name not in (options.part or [name]) or (others and not ours):
             continue
         pairs = Pairs([utk[old]], [utk[new]])
-        people = People(lfw[old], lfw[new], labels)
+        known = [strangers[end] for end in (old, new) if end in strangers]
+        part = np.asarray([all(name in some for some in known) for name in names])
+        people = People(lfw[old], lfw[new], labels).only(part)
         place = result["students"]["pairs"] if ours else result["pairs"]
         kept = place.get(name) if options.keep_labelled else None
-        told = judged((old, new), pairs, people, chosen, kept)
+        told = judged((old, new), pairs, people, chosen[part], kept)
+        told |= {"people": len(set(people.labels)), "images": int(part.sum())}
         place[name] = {**told, "provenance": facts}
         print(name, json.dumps(told["labelled"]["points"]), told["verdict"], flush=True)
         write_result("bridge", result)

@@ -12,7 +12,7 @@ from itertools import permutations
 from pathlib import Path
 
 import numpy as np
-from bridge import GOALS, MODELS, end, kept_on
+from bridge import GOALS, MODELS, end, kept_on, spread
 from bridge_coverage import unit
 from provenance import RESULTS, provenance, write_result
 
@@ -40,7 +40,7 @@ def main() -> None:
         people = People(*lfw, labels).only(~third)
         told, everybody = {}, np.ones(len(people.labels), bool)
         for count in options.pictures:
-            some = np.unique(np.linspace(0, len(utk[0]) - 1, count).astype(np.int64))
+            some = spread(len(utk[0]), count)
             sides = [rows[some] for rows in utk]
             named = [end(name, rows) for name, rows in zip(ends, sides, strict=True)]
             bridge = fitted_bridge(*named, Pairs(sides[:1], sides[1:])).bridge
