@@ -37,6 +37,7 @@ from embedge.runtime.gallery.storage.journal import (
     require_alone,
     require_no_foreign,
     require_own,
+    require_page_size,
     require_plain_name,
     stamp,
 )
@@ -137,6 +138,8 @@ class Database:
     def writing(self, stands: Callable[[], str]) -> Iterator[sqlite3.Connection]:
         """All of the block, or nothing of it. `stands` looks, where a commit failed."""
         with self._transaction("BEGIN IMMEDIATE", stands) as connection:
+            (size,) = connection.execute("PRAGMA page_size").fetchone()
+            require_page_size(size, self.path)
             before = stamp(connection, self._real)
             self._require_in_place("nothing was changed")
             if self._real.stat().st_nlink > 1:
@@ -191,6 +194,7 @@ class Database:
             self.drop()
             self._connect(identity)
         require_alone(self._real, self.path)  # SQLite looks at every beginning
+        require_own(self._real, self.path)
         assert self._connection is not None
         return self._connection
 
@@ -206,8 +210,7 @@ class Database:
         if alone:
             require_no_foreign(self._real, self.path)
         require_alone(self._real, self.path)
-        if alone:
-            require_own(self._real, self.path)
+        require_own(self._real, self.path)
         connection = None
         try:
             uri = f"file:{quote(os.fsencode(self._real))}?mode=rw"  # read-only where it must be
