@@ -216,7 +216,7 @@ class _Refused(Exception):
 
 
 def _number(seen: Seen, name: str) -> int:
-    """Of all spellings that look alike, whoever is or is not enrolled."""
+    """Of all spellings that are folded into one, whoever is or is not enrolled."""
     return attempt_number(seen.state, folded(name))
 
 
