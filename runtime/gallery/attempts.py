@@ -154,9 +154,7 @@ class AttemptGuard:
         if number in kept or len(kept) < _MOST:
             return old
         free = [
-            (by.own, one)
-            for one, (failures, by) in kept.items()
-            if by.since >= longest * failures
+            (by.own, one) for one, (failures, by) in kept.items() if by.since >= longest * failures
         ]
         if free:
             return {*old, min(free)[1]}
@@ -185,9 +183,9 @@ class _Clocks:
     def of(cls, known: Iterable[float], now: float, ahead: float) -> "_Clocks":
         """`ahead` is how far a clock may be for whoever asks now to wait by it."""
         known = tuple(known)
-        own = max((one for one in known if one <= now), default=math.inf)
-        own = min([own] if own <= now else [one for one in known if one <= now + ahead], default=now)
-        return cls(known, now, own)
+        past = [one for one in known if one <= now]
+        near = [one for one in known if now < one <= now + ahead]
+        return cls(known, now, max(past) if past else min(near, default=now))
 
     @property
     def since(self) -> float:

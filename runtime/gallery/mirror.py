@@ -219,7 +219,7 @@ class Mirror:
         return same and longer and seen.state.rewritings == state.rewritings
 
     def close(self) -> None:
-        """From within a call that goes on with what is in memory: nobody else gets it after that."""
+        """A call that it comes within goes on with what is in memory."""
         self.database.close()
         if not self.database.lock.is_mine():
             with self.database.lock:

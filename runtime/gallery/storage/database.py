@@ -86,8 +86,9 @@ _CREATING = threading.RLock()
 
 
 class Database:
-    """One connection, behind `lock`: hold it to call anything here. It is made anew after a fork, or once the path leads to
-    another file; `generation` tells, and whatever was read through an earlier one is stale.
+    """One connection, behind `lock`: hold it to call anything but `close`. It is made anew after a
+    fork, or once the path leads to another file; `generation` tells, and whatever was read through
+    an earlier one is stale.
     """
 
     def __init__(self, path: Path, *, writable: bool) -> None:

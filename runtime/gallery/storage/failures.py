@@ -103,7 +103,7 @@ def forked(path: Path) -> EmbedgeError:
         "this process was forked in the midst of a call of this gallery, whose transaction and"
         " locks are the parent's; nothing was done here",
         where=path,
-        remedy="Fork while no call is under way (not in a signal's handler), or start a new program",
+        remedy="Fork while no call is under way, or start a new program",
     )
 
 

@@ -40,7 +40,7 @@ def people_of_folder(folder: Path) -> People:
 
 
 def people_of_csv(table: Path) -> People:
-    """Lines of `picture,person`, the first may say so; a relative path begins where the table is."""
+    """Lines of `picture,person`, as the first may say; a path begins where the table lies."""
     try:
         text = read_bytes(table, _LARGEST_TABLE).decode("utf-8-sig")
         rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]

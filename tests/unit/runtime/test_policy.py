@@ -59,7 +59,7 @@ def test_a_threshold_without_evidence_is_refused_whatever_rate_it_states():
 @pytest.mark.parametrize("confidence", [1e-9, 0.49, 1.0])
 def test_a_confidence_that_shows_nothing_is_refused(confidence):
     """At almost none, any bound agrees with any evidence; nothing is shown for certain."""
-    with pytest.raises(ValueError, match="is none: from 0.5 to below 1"):
+    with pytest.raises(ValueError, match=r"is none: from 0\.5 to below 1"):
         replace(point(0.3, 1e-5), confidence=confidence)
 
 

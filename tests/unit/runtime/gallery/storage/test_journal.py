@@ -176,7 +176,7 @@ def test_looking_at_a_journal_gives_no_lock_away(tmp_path):
     path = made(tmp_path / "d", "ann")
     with Gallery.open(path, key=KEY, writable=True) as gallery:
         gallery.mirror.database._current().execute("PRAGMA cache_size=10")
-        with gallery.mirror.writing() as (connection, seen):
+        with gallery.mirror.writing() as (connection, _):
             for number in range(900):  # some of it is in the file already
                 connection.execute("INSERT INTO person VALUES (?, ?)", (number + 9, bytes(400)))
             assert Path(f"{path}-journal").read_bytes()[:1] == b"\xd9"
