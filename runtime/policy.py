@@ -70,10 +70,10 @@ NIST_800_63B = Policy("nist-800-63b", 1e-4, 1e-2, attempts=5, delay=30.0, longes
 
 def require_fmr(threshold: Threshold, policy: Policy) -> None:
     """Refuse a threshold whose proven false match rate is above the policy's."""
-    if threshold.fmr_upper <= policy.max_fmr:
-        return
     if not threshold.proven:
         raise _of_ones_own(threshold, policy)
+    if threshold.fmr_upper <= policy.max_fmr:
+        return
     raise EmbedgeError(
         "E-OPERATING-POINT",
         f"the threshold is proven for a false match rate of {threshold.fmr_upper:.1e} only, the"
@@ -87,7 +87,7 @@ def _of_ones_own(threshold: Threshold, policy: Policy) -> EmbedgeError:
         "E-OPERATING-POINT",
         f"the threshold is proven for no rate, and the policy {policy.name} asks for one:"
         f" {threshold.value:g} is a number of one's own",
-        remedy="Leave --threshold out, or --policy",
+        remedy="Leave --threshold out, or --policy; calibrate a bundle that proves nothing of it",
     )
 
 
@@ -127,16 +127,17 @@ def identification_threshold(
     thresholds: Sequence[Threshold], templates: int, policy: Policy
 ) -> Threshold:
     """The loosest threshold that keeps a search of this many templates within the policy."""
+    proven = [threshold for threshold in thresholds if threshold.proven]
     kept = [
         threshold
-        for threshold in thresholds
+        for threshold in proven
         if identification_rate(threshold.fmr_upper, templates) <= policy.max_fpir
     ]
     if kept:
         return min(kept, key=lambda threshold: threshold.value)
-    if len(thresholds) == 1 and not thresholds[0].proven:
+    if thresholds and not proven:
         raise _of_ones_own(thresholds[0], policy)
-    strictest = min((threshold.fmr_upper for threshold in thresholds), default=1.0)
+    strictest = min((threshold.fmr_upper for threshold in proven), default=1.0)
     reached = identification_rate(strictest, templates)
     needed = -math.expm1(math.log1p(-policy.max_fpir) / max(templates, 1))
     raise EmbedgeError(

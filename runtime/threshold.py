@@ -11,6 +11,7 @@ __all__ = ["DECIDES", "Share", "Threshold"]
 DECIDES = Bound(-1.0, 1 + 1e-5, above=True)
 
 Share = Annotated[float, Bound(0, 1, above=True)]
+_LEAST = 0.5  # of confidence: a bound is as likely as not to hold
 Count = Annotated[int, Bound(0, 10**15)]
 
 
@@ -36,6 +37,8 @@ class Threshold:
         """What cannot be is refused wherever a threshold is read: nobody has to have made it up."""
         if not self.proven:
             return
+        if not _LEAST <= self.confidence < 1:
+            raise ValueError(f"a confidence of {self.confidence:g} is none: from 0.5 to below 1")
         if self.fmr > self.fmr_upper:
             raise ValueError(f"measured {self.fmr:g} is above its upper bound {self.fmr_upper:g}")
         pairs = min(self.impostors, self.subjects * (self.subjects - 1) // 2)

@@ -1,5 +1,6 @@
 """Files that appear in a folder, each once, when they have been written to their end."""
 
+import errno
 import os
 import stat
 import time
@@ -47,6 +48,8 @@ def arriving_files(folder: Path, interval: float, *, once: bool = False) -> Iter
 def _look(folder: Path) -> Look:
     found: Look = {}
     try:
+        if not folder.stat().st_nlink:  # as the current one still may be
+            raise FileNotFoundError(errno.ENOENT, "it was removed")
         with os.scandir(folder) as entries:
             for entry in entries:
                 path = folder / entry.name

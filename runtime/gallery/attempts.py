@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ __all__ = ["AttemptGuard"]
 _LAST = 1e15  # seconds: beyond it a float does not count them singly
 _MOST = 16_384  # names with failures that are remembered
 _KEPT = LONGEST  # seconds that each failure is remembered
+_CLOCKS = 8  # that disagree, of one note
 _ALL = ""  # nobody's name: what all have failed, less what has run off
 
 
@@ -58,11 +59,11 @@ class AttemptGuard:
             ledger, state = seen.ledger, seen.state
             notes = ledger.notes.read(connection, state, ATTEMPTS)
             number, all_names = _number(seen, name), attempt_number(state, _ALL)
-            changed = self._brought_back(notes, {number: 0.0, all_names: self._between}, now)
+            changed: dict[int, Any] = {}
             try:
-                changed |= self._counted({**notes, **changed}, number, all_names, now)
-            except EmbedgeError as error:
-                refused = error
+                changed = self._counted(notes, number, all_names, now)
+            except _Refused as error:
+                changed, refused = error.noted, error.told
             for one, note in changed.items():
                 state = ledger.notes.put(connection, state, ATTEMPTS, one, note)
             if changed:
@@ -70,34 +71,25 @@ class AttemptGuard:
         if refused is not None:
             raise refused
 
-    def _brought_back(
-        self, notes: dict[int, Any], allowed: dict[int, float], now: float
-    ) -> dict[int, Any]:
-        """Waits that a clock began that was ahead begin now: else they last until its time comes.
-
-        `allowed` is how far ahead some may be, as the clocks of two machines are.
-        """
-        longest = self.policy.longest_delay
-        return {
-            one: (count, now)
-            for one, (count, last) in notes.items()
-            if not last - now <= allowed.get(one, longest)  # a clock gave no time, too
-        }
-
     def _counted(
         self, notes: dict[int, Any], number: int, all_names: int, now: float
     ) -> dict[int, Any]:
         """What changes, or whoever tries has to wait."""
-        failures, last = notes.get(number, (0, now))
-        if (wait := self._wait(failures, now - last)) > 0:
-            raise _too_many(failures, wait)
-        level, last = notes.pop(all_names, (0, now))
-        level = self._run_off(level, now - last)
-        gone = self._forgotten(notes, number, now)
+        failures, *known = notes.get(number, (0, now))
+        delay = self._delay(failures)
+        own = _Clocks.of(known, now, self.policy.longest_delay - delay)
+        if (wait := delay - own.since) > 0:
+            raise _Refused(_too_many(failures, wait), {number: (failures, *own.met())})
+        level, *known = notes.get(all_names, (0, now))
+        every = _Clocks.of(known, now, self._between)
+        level = max(0.0, level - max(0.0, every.since) / self._between)
+        if level >= self.policy.together:
+            raise _Refused(self._flooded(level), {all_names: (notes[all_names][0], *every.met())})
+        others = {one: note for one, note in notes.items() if one != all_names}
         return {
-            **dict.fromkeys(gone),
-            number: (failures + 1, now),
-            all_names: (level + 1, max(last, now)),
+            **dict.fromkeys(self._forgotten(others, number, now)),
+            number: (failures + 1, *own.passed()),
+            all_names: (level + 1, *every.passed()),
         }
 
     def succeeded(self, subject: str) -> None:
@@ -107,11 +99,11 @@ class AttemptGuard:
             notes, state = seen.ledger.notes, seen.state
             number, all_names = _number(seen, name), attempt_number(state, _ALL)
             known = notes.read(connection, state, ATTEMPTS)
-            failures, _ = known.get(number, (0, 0.0))
-            level, last = known.get(all_names, (0, 0.0))
+            failures, *_ = known.get(number, (0, 0.0))
+            level, *clocks = known.get(all_names, (0, 0.0))
             state = notes.put(connection, state, ATTEMPTS, number, None)
             if level:
-                left = max(level - failures, 0), last
+                left = max(level - failures, 0), *clocks
                 state = notes.put(connection, state, ATTEMPTS, all_names, left)
             self.gallery.mirror.put(connection, state)
 
@@ -121,14 +113,10 @@ class AttemptGuard:
         names = max(_MOST - self.policy.together, 0)
         return max(self.policy.longest_delay, 1e-9) / max(names, 1e-9)
 
-    def _run_off(self, level: float, since: float) -> float:
-        """What all names have failed, less what a table of their counts has forgotten since."""
+    def _flooded(self, level: float) -> EmbedgeError:
+        """`level` is what all have failed, less what a table of counts has forgotten since."""
         between, together = self._between, self.policy.together
-        since = max(since, 0.0) if math.isfinite(since) else 0.0
-        level = max(level - since / between, 0.0)
-        if level < together:
-            return level
-        raise EmbedgeError(
+        return EmbedgeError(
             "E-ATTEMPTS",
             f"attempts on all names together have failed {together} times: one in {between:.2g}"
             " seconds is let through, whoever comes first",
@@ -147,12 +135,6 @@ class AttemptGuard:
             remedy="Give a clock that counts seconds, as time.time does",
         )
 
-    def _wait(self, failures: int, since: float) -> float:
-        delay = self._delay(failures)
-        if not math.isfinite(since):
-            return delay  # a note of a clock that gave no time
-        return min(delay - since, delay)  # a clock that was set back makes nobody wait longer
-
     def _delay(self, failures: int) -> float:
         if failures < self.policy.attempts:
             return 0.0
@@ -165,26 +147,74 @@ class AttemptGuard:
 
         After the longest delay for each failure a guess is as rare as where all had been kept.
         """
-        old = {one for one, (failures, last) in notes.items() if now - last > _KEPT * failures}
-        kept = {one: note for one, note in notes.items() if one not in old}
+        longest = self.policy.longest_delay
+        aged = {one: (each[0], _Clocks.of(each[1:], now, longest)) for one, each in notes.items()}
+        old = {one for one, (failures, by) in aged.items() if by.since > _KEPT * failures}
+        kept = {one: note for one, note in aged.items() if one not in old}
         if number in kept or len(kept) < _MOST:
             return old
         free = [
-            (last, one)
-            for one, (failures, last) in kept.items()
-            if now - last >= self.policy.longest_delay * failures
+            (by.own, one) for one, (failures, by) in kept.items() if by.since >= longest * failures
         ]
         if free:
             return {*old, min(free)[1]}
-        raise EmbedgeError(
+        told = EmbedgeError(
             "E-ATTEMPTS",
             f"{len(kept)} others have failed attempts that still count",
             remedy="Try again later, or use another way to log in",
         )
+        met = {one: (failures, *by.met()) for one, (failures, by) in kept.items() if by.is_new}
+        raise _Refused(told, {**dict.fromkeys(old), **met})
+
+
+@dataclass(frozen=True, slots=True)
+class _Clocks:
+    """When the last attempt was, by clocks that disagree (two doors', or one that was set).
+
+    None sets another's time back. Whoever asks by one that is too far behind all that are `known`
+    waits from then on by their own; what has passed by it when they may, has passed by those ahead.
+    """
+
+    known: tuple[float, ...]
+    now: float
+    own: float  # the last attempt, by the clock that is asked by
+
+    @classmethod
+    def of(cls, known: Iterable[float], now: float, ahead: float) -> "_Clocks":
+        """`ahead` is how far a clock may be for whoever asks now to wait by it."""
+        known = tuple(known)
+        past = [one for one in known if one <= now]
+        near = [one for one in known if now < one <= now + ahead]
+        return cls(known, now, max(past) if past else min(near, default=now))
+
+    @property
+    def since(self) -> float:
+        return self.now - self.own
+
+    @property
+    def is_new(self) -> bool:
+        return self.own not in self.known and len(self.known) < _CLOCKS
+
+    def met(self) -> tuple[float, ...]:
+        """After a refusal."""
+        return (*self.known, self.now) if self.is_new else self.known
+
+    def passed(self) -> tuple[float, ...]:
+        """After an attempt: clocks behind this one wait anew."""
+        ahead = [one + max(0.0, self.since) for one in self.known if one > self.own]
+        return (*ahead[: _CLOCKS - 1], max(self.own, self.now))
+
+
+class _Refused(Exception):
+    """What whoever tries is told, and what is noted all the same."""
+
+    def __init__(self, told: EmbedgeError, noted: dict[int, Any]) -> None:
+        super().__init__(told)
+        self.told, self.noted = told, noted
 
 
 def _number(seen: Seen, name: str) -> int:
-    """Of all spellings that look alike, whoever is or is not enrolled."""
+    """Of all spellings that are folded into one, whoever is or is not enrolled."""
     return attempt_number(seen.state, folded(name))
 
 

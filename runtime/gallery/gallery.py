@@ -156,8 +156,8 @@ class Gallery(Closing):
         try:
             with mirror.database.lock:
                 mirror.seen()
-                if mirror.database.writable:
-                    mirror.scrub()
+            if mirror.database.writable:
+                mirror.scrub()
         except BaseException:
             mirror.close()
             raise
@@ -301,7 +301,8 @@ class Gallery(Closing):
         with self.mirror.writing() as (connection, seen):
             state = seen.ledger.notes.record(connection, seen.state, "compact", {})
             self.mirror.put(connection, state.next(unscrubbed=1))
-        self.mirror.database.compact()
+        with self._lock:
+            self.mirror.database.compact()
         self.mirror.scrub()
 
     def backup(self, target: str | Path) -> None:
@@ -312,23 +313,21 @@ class Gallery(Closing):
     def renew(self, new_key: bytes | None = None) -> None:
         """New keys for everybody: under a `new_key` no older copy opens."""
         new_key = checked_key_or_none(new_key, self.mirror.path)
-        with self._lock:
-            key = new_key or self.mirror.key
-            if key is None or self.mirror.key is None:
-                raise key_error(
-                    self.mirror.path,
-                    "only an encrypted gallery can be renewed",
-                    "Create an encrypted gallery and enrol again",
-                )
-            with self.mirror.writing() as (connection, seen):
-                old = seen.ledger
-                header = new_header(old.header.contract, old.header.rows, key, old.header.gallery)
-                ledger = Ledger(header, key, self.mirror.path)
-                state = old.reseal(connection, seen.state, ledger)
-                ledger.write_header(connection)
-                state = ledger.notes.record(connection, state, "renew", {})
-                self.mirror.put(connection, state, ledger)
-            self.mirror.scrub()
+        if self.mirror.key is None:
+            raise key_error(
+                self.mirror.path,
+                "only an encrypted gallery can be renewed",
+                "Create an encrypted gallery and enrol again",
+            )
+        with self.mirror.writing() as (connection, seen):
+            old, key = seen.ledger, new_key or self.mirror.key
+            header = new_header(old.header.contract, old.header.rows, key, old.header.gallery)
+            ledger = Ledger(header, key, self.mirror.path)
+            state = old.reseal(connection, seen.state, ledger)
+            ledger.write_header(connection)
+            state = ledger.notes.record(connection, state, "renew", {})
+            self.mirror.put(connection, state, ledger)
+        self.mirror.scrub()
 
     def export(self, person: str) -> dict[str, Any]:
         """Everything the gallery knows about one person, in plain JSON values."""

@@ -1,6 +1,8 @@
 """The gallery's key: from a file or the environment, never from a command line."""
 
+import errno
 import os
+import select
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +24,7 @@ __all__ = [
 
 KEY_VARIABLE = "EMBEDGE_GALLERY_KEY"
 _BYTES = 32
+_PATIENCE = 10  # seconds
 _LONGEST_FILE = 4096  # a device may have no end
 
 
@@ -36,9 +39,7 @@ def find_key(key_file: Path | None) -> bytes | None:
 def key_from_file(path: Path) -> bytes:
     """32 bytes as 64 hexadecimal digits; a file that others may read is refused."""
     try:
-        mode = path.stat().st_mode
-        with path.open("rb") as stream:
-            text = stream.read(_LONGEST_FILE)
+        mode, text = _mode_and_text(path)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         why = getattr(error, "strerror", None) or error
         raise _bad_key(f"the key file cannot be read: {why}", path) from error
@@ -46,6 +47,21 @@ def key_from_file(path: Path) -> bytes:
         remedy = f"Restrict it: chmod 600 {path}"
         raise EmbedgeError("E-KEY", "other users may read the key file", where=path, remedy=remedy)
     return key_from_text(text.decode("ascii", "replace"), path)
+
+
+def _mode_and_text(path: Path) -> tuple[int, bytes]:
+    """A pipe is read as well, as of <(...), but waited for only so long."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb", buffering=0) as stream:
+        ready, text = select.poll(), b""
+        ready.register(stream, select.POLLIN)
+        while len(text) < _LONGEST_FILE:
+            if not ready.poll(1000 * _PATIENCE):
+                raise TimeoutError(errno.ETIMEDOUT, "nobody writes into it")
+            if not (part := stream.read(_LONGEST_FILE - len(text))):
+                break
+            text += part
+        return os.fstat(stream.fileno()).st_mode, text
 
 
 def key_from_text(text: str, where: str | Path) -> bytes:

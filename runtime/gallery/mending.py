@@ -100,7 +100,7 @@ def recover(
 def _copied(path: Path, place: Workplace) -> Path:
     """With the journal of an interrupted writing, which SQLite plays back where it can."""
     copy = place.path / "g"
-    with while_quiet_at(path), raw(path) as file:
+    with raw(path) as file, while_quiet_at(path):
         real = Path(os.path.realpath(path))
         require_plain(real, path)
         require_own(real, path)

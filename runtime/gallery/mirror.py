@@ -89,8 +89,8 @@ class Mirror:
         """Call with the lock held, for as long as what is returned is used."""
         seen = self._seen
         if seen is None or not self.database.unchanged_since(seen.version):
-            with self.reading() as (_, seen):
-                pass
+            with self.database.reading() as connection:
+                seen = self._synced(connection)
         return seen
 
     @contextmanager
@@ -219,9 +219,11 @@ class Mirror:
         return same and longer and seen.state.rewritings == state.rewritings
 
     def close(self) -> None:
-        with self.database.lock:
-            self._forget()
-            self.database.close()
+        """A call that it comes within goes on with what is in memory."""
+        self.database.close()
+        if not self.database.lock.is_mine():
+            with self.database.lock:
+                self._forget()
 
 
 def _empty_index(side: Side, state: State, threads: int, search: str) -> TemplateIndex | TwoKinds:

@@ -40,11 +40,11 @@ class _Counts(TemplateIndex):
 
 def _wrong_with(path: Path, key: bytes | None) -> list[str]:
     with closing(Database(path, writable=False)) as database:
-        with database.reading() as connection:
+        with database.lock, database.reading() as connection:
             pages = connection.execute("PRAGMA integrity_check(20)")
             found = [str(text) for (text,) in pages if text != "ok"]
         try:
-            with database.reading() as connection:
+            with database.lock, database.reading() as connection:
                 ledger = Ledger.read(connection, key, path)
                 _read_all(connection, ledger)
                 found += _wrong_singles(connection, ledger)

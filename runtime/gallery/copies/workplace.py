@@ -20,7 +20,7 @@ from typing import IO
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.gallery.storage.database import is_there
-from embedge.runtime.gallery.storage.failures import busy, exists_already
+from embedge.runtime.gallery.storage.failures import exists_already
 from embedge.runtime.gallery.storage.journal import (
     journal_of,
     require_alone,
@@ -101,20 +101,34 @@ def workplace(target: Path) -> Iterator[Workplace]:
             where=target,
             remedy=f"Take the others' right to write from it: chmod go-w {beside}",
         )
-    path = Path(tempfile.mkdtemp(prefix=f"{_NAMES}-", dir=own))
-    descriptor = os.open(path, _FOLDER)
+    path, descriptor = _new_folder(own)
     try:
-        if not _is_ours(descriptor):
-            raise PermissionError(f"{path.name} was replaced")
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
-            for other in _swept(own, path):
-                if own == beside:
-                    raise busy(target) from other
+            _sweep(own, path)
             yield Workplace(path, descriptor)
         finally:
             _remove(path, descriptor)
     finally:
+        os.close(descriptor)
+
+
+def _new_folder(own: Path) -> tuple[Path, int]:
+    """Locked for as long as it is open: nobody sweeps it then; whoever did before leaves none."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=f"{_NAMES}-", dir=own))
+        try:
+            descriptor = os.open(path, _FOLDER)
+        except FileNotFoundError:
+            continue
+        try:
+            if not _is_ours(descriptor):
+                raise PermissionError(f"{path.name} was replaced")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if path.exists():
+                return path, descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)
 
 
@@ -166,17 +180,15 @@ def _is_taken(name: str, folder: int) -> bool:
     return False
 
 
-def _swept(folder: Path, own: Path) -> Iterator[BlockingIOError]:
-    """What stands in the way: others that are at work."""
+def _sweep(folder: Path, own: Path) -> None:
     for path in left_behind(folder):
-        with suppress(PermissionError, FileNotFoundError):  # somebody else's, or gone
+        # somebody else's, gone, or of one who is at work
+        with suppress(PermissionError, FileNotFoundError, BlockingIOError):
             descriptor = os.open(path, _FOLDER)
             try:
                 if path != own and _is_ours(descriptor):
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     _remove(path, descriptor)
-            except BlockingIOError as error:
-                yield error
             finally:
                 os.close(descriptor)
 

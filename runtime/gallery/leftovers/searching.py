@@ -31,6 +31,7 @@ __all__ = ["SAME", "Alike", "Search"]
 SAME = 0.999  # a cosine that rounding to one byte a dimension leaves the same picture
 _MOST_GALLERIES = 100
 _MOST_LINKS = 40
+_SHORTEST = 16  # bytes of a name that may hold a piece
 _AND = " and "
 _PART = 1 << 22  # bytes of a large content at a time
 _SEAM = 8192  # bytes of each of two neighbours: more than a person's row, or a header
@@ -75,7 +76,8 @@ class Search:
 
     def run(self, gallery: Path) -> None:
         self.ledgers[self.ledger.raw] = self.ledger
-        for folder in _folders_of(gallery):
+        folders = _folders_of(gallery)
+        for folder in folders:
             self.files |= dict.fromkeys(_files_of(folder, self.unreadable), 0)
         self.files = dict.fromkeys(_once(self.files, self.real), 0)
         beside = [path for path in self.files if path != self.real]
@@ -87,6 +89,10 @@ class Search:
                 _require_small(file)
                 self._look_at(file)
                 self._look_into(file)
+        for folder in folders:
+            with _noting(folder, self.unreadable):
+                for path in sorted(folder.iterdir()):
+                    self._look_around(path)
         for name, data in _seams(beside):
             with _noting(Path(name), self.unreadable):
                 if not set(name.split(_AND)) & set(self.copies):  # then it is told already
@@ -120,6 +126,14 @@ class Search:
             again = self.budget.again()
             self._tell(path, name, self._held(partial(rows_in, data, again)))
 
+    def _look_around(self, path: Path) -> None:
+        """What is kept of a file, or of whatever lies there, beside its bytes."""
+        with _noting(path, self.unreadable):
+            for what, kept in _around(path):
+                told = f"{path}: {what}"
+                for name, data in contents(told, kept, self.budget) if kept[_SHORTEST:] else ():
+                    self.found += dict.fromkeys(self.traces.hits(name, iter([data])))
+
     def _held(self, rows: Callable[[], Iterator[Row]]) -> set[str]:
         return _held(lambda: self.budget.timely(rows()), self)
 
@@ -147,6 +161,20 @@ class Search:
                     why = "a gallery that this key does not open"
                     raise OSError(errno.EACCES, why) from error
         self.ledgers = {**found, **self.ledgers}
+
+
+def _around(path: Path) -> Iterator[Content]:
+    yield "its name", os.fsencode(path.name)
+    if path.is_symlink():
+        yield "where it leads to", os.fsencode(os.readlink(path))  # noqa: PTH115
+    try:
+        attributes = os.listxattr(path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        return
+    for name in attributes:
+        yield f"its attribute {name}", os.getxattr(path, name, follow_symlinks=False)
 
 
 def _require_small(file: Raw) -> None:

@@ -4,6 +4,7 @@ The journal is kept (PERSIST) and overwritten in place, so that the pages it sav
 blocks that the file system has given back, where nobody could wipe them.
 """
 
+import ctypes
 import os
 import sqlite3
 import stat
@@ -23,6 +24,7 @@ from embedge.runtime.gallery.storage.failures import (
     damage,
     database_error,
     exists_already,
+    forked,
     missing,
     not_a_gallery,
 )
@@ -35,11 +37,13 @@ from embedge.runtime.gallery.storage.journal import (
     require_alone,
     require_no_foreign,
     require_own,
+    require_page_size,
     require_plain_name,
     stamp,
 )
 from embedge.runtime.gallery.storage.registry import (
     gate_of,
+    is_left_to_parent,
     is_open_elsewhere,
     register,
     unregister,
@@ -78,12 +82,13 @@ PRAGMAS = (
 )
 _ONLY_READ = "it was only to be read"
 _SMALL = 64 << 20  # bytes that compaction may hold in memory
-_CREATING = threading.Lock()
+_CREATING = threading.RLock()
 
 
 class Database:
-    """One connection, behind `lock`. It is made anew after a fork, or once the path leads to
-    another file; `generation` tells, and whatever was read through an earlier one is stale.
+    """One connection, behind `lock`: hold it to call anything but `close`. It is made anew after a
+    fork, or once the path leads to another file; `generation` tells, and whatever was read through
+    an earlier one is stale.
     """
 
     def __init__(self, path: Path, *, writable: bool) -> None:
@@ -114,11 +119,11 @@ class Database:
         try:
             with database.lock:
                 database._connect(_identity(path), empty=True)
-            with database.writing(lambda: _how_created(path)) as connection:
-                if _is_whole(connection, path):
-                    raise exists_already(path)
-                _make_tables(connection)
-                fill(connection)
+                with database.writing(lambda: _how_created(path)) as connection:
+                    if _is_whole(connection, path):
+                        raise exists_already(path)
+                    _make_tables(connection)
+                    fill(connection)
         except BaseException:
             database.close()
             raise
@@ -134,6 +139,8 @@ class Database:
     def writing(self, stands: Callable[[], str]) -> Iterator[sqlite3.Connection]:
         """All of the block, or nothing of it. `stands` looks, where a commit failed."""
         with self._transaction("BEGIN IMMEDIATE", stands) as connection:
+            (size,) = connection.execute("PRAGMA page_size").fetchone()
+            require_page_size(size, self.path)
             before = stamp(connection, self._real)
             self._require_in_place("nothing was changed")
             if self._real.stat().st_nlink > 1:
@@ -154,41 +161,47 @@ class Database:
     def _transaction(
         self, begin: str, stands: Callable[[], str], before: str = "nothing was changed"
     ) -> Iterator[sqlite3.Connection]:
-        with self.lock:
-            connection, committing = self._current(), False
-            try:
-                _patiently(connection, begin, _TAKE_LOCK if begin == "BEGIN" else "")
-                yield connection
-                committing = True
-                if connection.in_transaction:
-                    _patiently(connection, "COMMIT")
-            except FAILURES as error:
-                self._roll_back(connection)
-                told = stands() if committing else before
-                raise database_error(error, self.path, told) from error
-            except BaseException:
-                self._roll_back(connection)
-                raise
+        connection, committing = self._current(), False
+        try:
+            _patiently(connection, begin, _TAKE_LOCK if begin == "BEGIN" else "")
+            yield connection
+            committing = True
+            if connection.in_transaction:
+                _patiently(connection, "COMMIT")
+        except FAILURES as error:
+            self._roll_back(connection)
+            told = stands() if committing else before
+            raise database_error(error, self.path, told) from error
+        except BaseException:
+            self._roll_back(connection)
+            raise
+        finally:
+            if self._closed:  # from within the block
+                self.drop()
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-        except sqlite3.Error:  # the next connection rolls back what this one could not
+        except (sqlite3.Error, MemoryError):  # the next connection rolls back what this could not
             self.drop()
 
     def _current(self) -> sqlite3.Connection:
         if self._closed:
             raise closed_error("gallery")
         identity = _identity(self.path)
-        if self._connection is None or identity != self.identity:
+        held = self._connection
+        if held is None or identity != self.identity or held.in_transaction:  # an earlier call's
             self.drop()
             self._connect(identity)
         require_alone(self._real, self.path)  # SQLite looks at every beginning
+        require_own(self._real, self.path)
         assert self._connection is not None
         return self._connection
 
     def _connect(self, identity: tuple[int, int], *, empty: bool = False) -> None:
+        if is_left_to_parent(identity):
+            raise forked(self.path)
         with gate_of(identity):
             self._really_connect(identity, empty)
 
@@ -198,8 +211,7 @@ class Database:
         if alone:
             require_no_foreign(self._real, self.path)
         require_alone(self._real, self.path)
-        if alone:
-            require_own(self._real, self.path)
+        require_own(self._real, self.path)
         connection = None
         try:
             uri = f"file:{quote(os.fsencode(self._real))}?mode=rw"  # read-only where it must be
@@ -238,14 +250,13 @@ class Database:
 
     def compact(self) -> None:
         """Write every page anew, full ones only."""
-        with self.lock:
-            connection = self._current()
-            try:
-                small = self._real.stat().st_size <= _SMALL
-                connection.execute(f"PRAGMA temp_store={'MEMORY' if small else 'FILE'}")
-                _patiently(connection, "VACUUM")
-            except FAILURES as error:
-                raise database_error(error, self.path, "nothing was compacted") from error
+        connection = self._current()
+        try:
+            small = self._real.stat().st_size <= _SMALL
+            connection.execute(f"PRAGMA temp_store={'MEMORY' if small else 'FILE'}")
+            _patiently(connection, "VACUUM")
+        except FAILURES as error:
+            raise database_error(error, self.path, "nothing was compacted") from error
 
     def scrub(self) -> None:
         """Zeros over the journal, which holds the pages as they were; then it goes."""
@@ -271,11 +282,28 @@ class Database:
             )
 
     def drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def leave_to_parent(self) -> bool:
+        """In the child of a fork: a transaction under way is never ended here, at exit neither.
+
+        Closing the connection would roll back, in the file, what the parent goes on to write.
+        """
+        connection = self._connection
+        if connection is None or not connection.in_transaction:
+            return False
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+        connection.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
+        self._connection = None
+        return True
 
     def close(self) -> None:
+        """The lock need not be held; from within a call the file is closed once that is done."""
+        if self.lock.is_mine():
+            self._closed = True
+            return
         with self.lock:
             self.drop()
             self._closed = True
@@ -330,7 +358,11 @@ def new_file(path: Path) -> None:
 def _how_created(path: Path) -> str:
     """After a commit has failed: it may have reached the file all the same."""
     try:
-        with closing(Database(path, writable=False)) as database, database.reading():
+        with (
+            closing(Database(path, writable=False)) as database,
+            database.lock,
+            database.reading(),
+        ):
             pass
     except EmbedgeError as error:
         known = error.code == "E-GALLERY-MISSING"

@@ -17,9 +17,11 @@ __all__ = [
     "database_error",
     "disk_error",
     "exists_already",
+    "forked",
     "key_error",
     "missing",
     "not_a_gallery",
+    "within",
     "write_error",
 ]
 
@@ -86,6 +88,25 @@ def busy(path: Path) -> EmbedgeError:
     return EmbedgeError("E-GALLERY-BUSY", what, where=path, remedy=remedy)
 
 
+def within() -> EmbedgeError:
+    return EmbedgeError(
+        "E-GALLERY-WITHIN",
+        "this gallery was called in the midst of a call of the same thread's: by a signal's"
+        " handler, a finalizer or a callback; nothing was done, the call under way goes on",
+        remedy="Note there what is to be done, and do it once the call under way has ended",
+    )
+
+
+def forked(path: Path) -> EmbedgeError:
+    return EmbedgeError(
+        "E-GALLERY-FORKED",
+        "this process was forked in the midst of a call of this gallery, whose transaction and"
+        " locks are the parent's; nothing was done here",
+        where=path,
+        remedy="Fork while no call is under way, or start a new program",
+    )
+
+
 def write_error(path: Path, why: str, stands: str) -> EmbedgeError:
     what = f"cannot write the gallery: {why}; {stands}"
     remedy = "Check the disk and the permissions, or free some space, and try again"
@@ -108,6 +129,8 @@ def database_error(error: Failure, path: Path, stands: str) -> EmbedgeError:
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED | sqlite3.SQLITE_PROTOCOL:
             return busy(path)
+        case sqlite3.SQLITE_AUTH:
+            return forked(path)
         case sqlite3.SQLITE_FULL:
             return write_error(path, "the disk is full", stands)
         case sqlite3.SQLITE_READONLY:

@@ -15,6 +15,7 @@ from sqlite3 import Connection
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.gallery.storage.failures import damage, disk_error, not_a_gallery
+from embedge.runtime.gallery.storage.registry import beginning_of
 
 __all__ = [
     "APPLICATION",
@@ -26,6 +27,7 @@ __all__ = [
     "require_alone",
     "require_no_foreign",
     "require_own",
+    "require_page_size",
     "require_plain",
     "require_plain_name",
     "stamp",
@@ -37,8 +39,9 @@ APPLICATION = 0x454D4247
 _MAGIC = bytes.fromhex("d9d505f920a163d7")
 _SQLITE = b"SQLite format 3"
 _HEAD, _NONCE = 28, slice(12, 16)  # of a journal
-_FIRST, _USER_VERSION, _PROGRAM = (
+_FIRST, _PAGE_SIZE, _USER_VERSION, _PROGRAM = (
     100,
+    slice(16, 18),
     slice(60, 64),
     slice(68, 72),
 )  # of an SQLite file: its own header
@@ -115,10 +118,25 @@ def require_no_foreign(real: Path, path: Path) -> None:
         start = _start(real, _FIRST)
     if start.startswith(_SQLITE) and start[_PROGRAM] != APPLICATION.to_bytes(4, "big"):
         raise not_a_gallery(path)
+    if start.startswith(_SQLITE):
+        require_page_size(int.from_bytes(start[_PAGE_SIZE], "big"), path)
+
+
+def require_page_size(found: int, path: Path) -> None:
+    """Its journal would not be known for its own, nor its rows be found wherever they lie."""
+    if found == PAGE:
+        return
+    raise EmbedgeError(
+        "E-GALLERY-FORMAT",
+        f"its pages have {found if found > 1 else 65536} bytes, a gallery's have {PAGE}: another"
+        " program has written it anew (VACUUM); nothing was changed",
+        where=path,
+        remedy=f"Let it write pages of {PAGE}: sqlite3 FILE 'PRAGMA page_size={PAGE}; VACUUM'",
+    )
 
 
 def require_own(real: Path, path: Path) -> None:
-    """Refuse, before SQLite has opened the file, a journal that another file left here."""
+    """Refuse, before SQLite plays it back, a journal that another file left here."""
     try:
         if _is_own(journal_of(real), real):
             return
@@ -171,7 +189,7 @@ def _is_own(journal: Path, real: Path) -> bool:
         stream.seek(sector)
         number, first = stream.read(4), stream.read(_FIRST)
     there = real.exists()
-    start, size = (_start(real, _FIRST), real.stat().st_size) if there else (b"", 0)
+    start, size = (beginning_of(real, _FIRST), real.stat().st_size) if there else (b"", 0)
     if _start(journal, _HEAD) != head:
         return True  # finished meanwhile, by its writer
     if size and not start.startswith(_SQLITE):

@@ -15,7 +15,16 @@ from typing import IO, Protocol
 
 from embedge.runtime.gallery.storage.turnstile import Turnstile
 
-__all__ = ["gate_of", "is_open_elsewhere", "let_go", "register", "unregister", "while_quiet_at"]
+__all__ = [
+    "beginning_of",
+    "gate_of",
+    "is_left_to_parent",
+    "is_open_elsewhere",
+    "let_go",
+    "register",
+    "unregister",
+    "while_quiet_at",
+]
 
 Identity = tuple[int, int]  # of a file, by whatever name: its device and its number there
 
@@ -27,13 +36,16 @@ class _Database(Protocol):
 
     def drop(self) -> None: ...
 
+    def leave_to_parent(self) -> bool: ...
+
 
 _LIVE: weakref.WeakSet[_Database] = weakref.WeakSet()
-_LISTING = threading.Lock()  # held for moments only, and for the fork itself
+_LISTING = threading.RLock()  # held for moments only, and for the fork itself
 _FORKING = threading.RLock()
 _GATES = [threading.RLock() for _ in range(64)]  # taken after the database's own lock
-_HELD: list[_Database] = []
+_HELD: list[tuple[_Database, bool]] = []  # and whether the fork came within a call of it
 _LEFT: list[tuple[Identity, IO[bytes]]] = []  # to be closed
+_PARENTS: set[Identity] = set()  # files in a transaction of the parent's
 
 
 def register(database: _Database) -> None:
@@ -54,6 +66,11 @@ def gate_of(identity: Identity) -> threading.RLock:
 def is_open_elsewhere(database: _Database, identity: Identity) -> bool:
     """Whether another connection of this process may have locks on the file."""
     return any(each.identity == identity for each in _live() if each is not database)
+
+
+def is_left_to_parent(identity: Identity) -> bool:
+    """SQLite takes the parent's locks for this process's, which has none."""
+    return identity in _PARENTS
 
 
 @contextmanager
@@ -98,6 +115,21 @@ def let_go(stream: IO[bytes]) -> None:
             left[1].close()
 
 
+def beginning_of(path: Path, length: int) -> bytes:
+    """Of a file that this process may have locks on: it is closed at the next quiet moment only.
+
+    Call it while nobody can `let_go` of the file: as one who has it open, or with its gate.
+    """
+    found = path.stat()
+    identity = found.st_dev, found.st_ino
+    known = next((stream for one, stream in list(_LEFT) if one == identity), None)
+    if known is None:
+        known = path.open("rb", buffering=0)
+        found = os.fstat(known.fileno())
+        _LEFT.append(((found.st_dev, found.st_ino), known))
+    return os.pread(known.fileno(), length, 0)
+
+
 def _live() -> list[_Database]:
     with _LISTING:
         return sorted(_LIVE, key=id)
@@ -106,23 +138,24 @@ def _live() -> list[_Database]:
 def _before_fork() -> None:
     _FORKING.acquire()
     while True:
-        _HELD.extend(_live())
-        for database in _HELD:
-            database.lock.acquire()
+        for database in _live():
+            _HELD.append((database, database.lock.acquire()))
         _LISTING.acquire()
-        if set(_LIVE) <= set(_HELD):
+        if set(_LIVE) <= {each for each, _ in _HELD}:
             return
         _LISTING.release()  # one more was opened meanwhile
         while _HELD:
-            _HELD.pop().lock.release()
+            _HELD.pop()[0].lock.release()
 
 
 def _after_fork(*, child: bool) -> None:
     _LISTING.release()
     while _HELD:
-        database = _HELD.pop()
+        database, within = _HELD.pop()
         if child:  # it opens its own
             database.lock.forget_who_waits()
+            if within and database.leave_to_parent():
+                _PARENTS.add(database.identity)
             database.drop()
         database.lock.release()
     if child:  # whoever held one is not there

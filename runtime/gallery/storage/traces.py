@@ -113,6 +113,8 @@ def traces_of(
         r" signs, \x, \u00 and \n escapes (JSON, Python), hexadecimal digits (SQL dumps, xxd,"
         " hexdump -C, od -x and -tx1, C arrays), lists of byte values, files of UTF-16"
         " and of UTF-8 (bytes taken for Latin-1)",
+        "so too in the names of what lies in the folder, where links lead to, and extended"
+        " attributes",
     ]
     pieces = {piece for form in [*data, *sealed] for piece in _pieces(form)}
     off = 1 / int8_scale(plain.shape[1]) if rounded else 1e-5

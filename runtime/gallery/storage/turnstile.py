@@ -1,8 +1,14 @@
-"""A lock that whoever lets go of it gets back only after somebody who waits has had it."""
+"""A lock that whoever lets go of it gets back only after somebody who waits has had it.
+
+Whoever has it and asks for it again is refused: a signal's handler, a finalizer or a callback that
+calls the gallery came in the midst of a call of the same thread's, whose transaction is not theirs.
+"""
 
 import threading
 from collections.abc import Callable
 from typing import Any
+
+from embedge.runtime.gallery.storage.failures import within
 
 __all__ = ["Turnstile"]
 
@@ -19,29 +25,37 @@ def _left(lock: "Turnstile", *_: object) -> None:
 
 
 class Turnstile:
-    """Reentrant. Python's own locks let a busy thread in again and again, past those who wait."""
+    """Python's own locks let a busy thread in again and again, past those who wait."""
 
     def __init__(self) -> None:
         self._door, self._inside = threading.RLock(), threading.RLock()
 
     def __enter__(self) -> None:
-        had = _is_mine(self._inside)
+        if self.is_mine():
+            raise within()
+        waits = _is_mine(self._door)  # a call that this one came in the midst of
         try:
-            if had:
-                self._inside.acquire()
-                return
             with self._door:
                 self._inside.acquire()
         except BaseException:  # an alarm's or Ctrl-C, that may have come when it was had already
-            for lock in [self._door] if had else [self._inside, self._door]:
+            for lock in [self._inside] if waits else [self._inside, self._door]:
                 if _is_mine(lock):
                     lock.release()
             raise
 
     __exit__ = _Leaving()
 
-    def acquire(self) -> None:
-        self.__enter__()
+    def is_mine(self) -> bool:
+        return _is_mine(self._inside)
+
+    def acquire(self) -> bool:
+        """For a fork, which may come in the midst of a call too: whether it does."""
+        had = self.is_mine()
+        if had:
+            self._inside.acquire()
+        else:
+            self.__enter__()
+        return had
 
     def release(self) -> None:
         self._inside.release()

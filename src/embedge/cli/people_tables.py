@@ -12,6 +12,7 @@ from embedge.runtime.reading import read_bytes
 __all__ = ["people_of_csv", "people_of_folder"]
 
 People = list[tuple[str, Path]]
+_HEADER = ["picture", "person"]
 _LARGEST_TABLE = 64 << 20  # a million lines
 
 
@@ -39,7 +40,7 @@ def people_of_folder(folder: Path) -> People:
 
 
 def people_of_csv(table: Path) -> People:
-    """Lines of `picture,person`; a relative path begins where the table lies."""
+    """Lines of `picture,person`, as the first may say; a path begins where the table lies."""
     try:
         text = read_bytes(table, _LARGEST_TABLE).decode("utf-8-sig")
         rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
@@ -49,6 +50,8 @@ def people_of_csv(table: Path) -> People:
     wrong = [number for number, row in enumerate(rows, 1) if len(row) != 2]
     if wrong:
         raise _unreadable(table, f"row {wrong[0]} is not picture,person")
+    if rows and [cell.strip().casefold() for cell in rows[0]] == _HEADER:
+        del rows[0]
     return _some([(name, table.parent / picture) for picture, name in rows], table, "it is empty")
 
 

@@ -47,6 +47,22 @@ def test_a_loose_threshold_is_refused():
         require_fmr(point(0.3, 1.1e-4), NIST_800_63B)
 
 
+def test_a_threshold_without_evidence_is_refused_whatever_rate_it_states():
+    stated = replace(point(-0.9, 1e-5), impostors=0, subjects=0)
+    with pytest.raises(EmbedgeError, match=r"E-OPERATING-POINT.*proven for no rate"):
+        require_fmr(stated, NIST_800_63B)
+    with pytest.raises(EmbedgeError, match=r"E-OPERATING-POINT.*proven for no rate"):
+        identification_threshold([stated, stated], 1, NIST_800_63B)
+    assert identification_threshold([stated, point(0.3, 1e-4)], 1, NIST_800_63B).value == 0.3
+
+
+@pytest.mark.parametrize("confidence", [1e-9, 0.49, 1.0])
+def test_a_confidence_that_shows_nothing_is_refused(confidence):
+    """At almost none, any bound agrees with any evidence; nothing is shown for certain."""
+    with pytest.raises(ValueError, match=r"is none: from 0\.5 to below 1"):
+        replace(point(0.3, 1e-5), confidence=confidence)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -32,6 +32,17 @@ def test_a_folder_that_goes_away_is_a_sentence(tmp_path: Path) -> None:
         next(arriving)
 
 
+def test_a_current_folder_that_was_removed_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    with pytest.raises(EmbedgeError, match=r"E-FOLDER.*removed"):
+        next(arriving_files(Path(), 0.01, once=True))
+
+
 def test_a_changed_file_comes_again(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"1")
     arriving = arriving_files(tmp_path, 0.01)

@@ -52,11 +52,11 @@ def _watch_folder(options: argparse.Namespace) -> int:
     from embedge.runtime.watching import arriving_files
 
     folder = Path(options.source)
-    if not folder.is_dir():
+    if not options.source or not folder.is_dir():  # an unset variable is not the current folder
         raise EmbedgeError(
             "E-FOLDER",
             "there is no such folder",
-            where=folder,
+            where=options.source,
             remedy="Create it first, or give --camera if it is a camera, a stream or a video",
         )
     policy = NIST_800_63B if options.policy else None

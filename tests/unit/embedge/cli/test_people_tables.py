@@ -34,6 +34,15 @@ def test_a_table_begins_where_it_lies(tmp_path: Path) -> None:
     ]
 
 
+def test_the_first_line_may_say_what_the_columns_are(tmp_path: Path) -> None:
+    table = tmp_path / "who.csv"
+    table.write_text("Picture, person\na.png,ann\npicture,person\n")
+    assert people_of_csv(table) == [
+        ("ann", tmp_path / "a.png"),
+        ("person", tmp_path / "picture"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [(b"a.png,ann\nb.png\n", "row 2 is not"), (b"", "it is empty"), (b"\xff\xfe,x", "be read")],

@@ -197,6 +197,72 @@ def test_a_clock_that_was_ahead_locks_nobody_until_its_time_comes(gallery, monke
     assert not passed(guard, "ben")
 
 
+@pytest.mark.parametrize("apart", [0.5, 29.0, 55.0, 61.0, 4000.0, 90_000.0, 1e9])
+@pytest.mark.parametrize("turns", ["one after the other", "each for a while"])
+def test_two_doors_let_no_more_through_than_one(gallery, apart, turns):
+    """Their clocks apart by less and by more than the longest delay; or one that is set to and fro.
+
+    Five, then one a longest delay at most, however often and by whichever clock is asked.
+    """
+    longest, now = 60.0, 1e9
+    policy = replace(NIST_800_63B, longest_delay=longest)
+    slow = AttemptGuard(gallery, policy, clock=lambda: now)
+    fast = AttemptGuard(gallery, policy, clock=lambda: now + apart)
+    tries: list[float] = []
+    for second in range(0, 600, 5):
+        now += 5
+        first = second // (5 if turns == "one after the other" else 150) % 2
+        tries += [now for guard in (slow, fast)[:: 1 if first else -1] if passed(guard, "ann")]
+        if second == 0:
+            tries += [now for _ in range(40) for guard in (slow, fast) if passed(guard, "ann")]
+    assert len([each for each in tries if each <= 1e9 + 5]) == 5
+    assert len(tries) <= 5 + 2 + (now - 1e9) / longest  # the first two waits are shorter
+    assert len(tries) >= 5 + 5  # and whoever waits gets through
+
+
+@pytest.mark.parametrize("ahead", [1.0, 59.0, 61.0, 100_000.0])
+@pytest.mark.parametrize("failures", [5, 6, 12])
+def test_a_clock_that_was_ahead_makes_nobody_wait_for_long(gallery, ahead, failures):
+    """No longer than the longest delay; where it was ahead by less, by that more: then the times
+    that both clocks give cannot be told apart."""
+    longest, now = 60.0, [1e9 + ahead]
+    policy = replace(NIST_800_63B, longest_delay=longest)
+    guard = AttemptGuard(gallery, policy, clock=lambda: now[0])
+    for _ in range(failures):
+        assert passed(guard, "ann")
+        now[0] += longest if _ > 3 else 0
+    now[0] -= longest + ahead
+    begun = now[0]
+    while not passed(guard, "ann"):
+        now[0] += 5
+    assert begun < now[0] <= begun + longest + (5 + ahead if ahead < longest else 0)
+    assert not passed(guard, "ann")
+
+
+def test_a_clock_that_is_set_to_and_fro_opens_nothing(gallery):
+    """By more than the longest delay, as by somebody who forges the time."""
+    now = [1e9]
+    guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
+    tries = 0
+    for turn in range(200):
+        now[0] += 4000 if turn % 2 else -4000
+        tries += passed(guard, "ann")
+    assert tries == 5
+
+
+def test_clocks_that_disagree_are_noted_up_to_a_bound(gallery):
+    now = [1e9]
+    guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
+    for _ in range(5):
+        guard.begin("ann")
+    for _ in range(20):
+        now[0] -= 4000
+        assert not passed(guard, "ann")
+    with gallery.mirror.reading() as (connection, seen):
+        notes = seen.ledger.notes.read(connection, seen.state, "attempt").values()
+    assert max(map(len, notes)) == 1 + attempts._CLOCKS
+
+
 def test_clocks_that_differ_a_little_let_no_more_through(gallery, monkeypatch):
     monkeypatch.setattr(attempts, "_MOST", 12 + 60)  # one in a minute
     now = [1e9]

@@ -397,3 +397,33 @@ def test_whatever_form_it_is_written_in(tmp_path, form, rows):
         assert all("theirs" in hit for hit in proof.found)
         assert all(int(hit.rsplit(" ", 1)[1]) >= 300 for hit in hits)
         assert gallery.erase("ben", prove=True).proven
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda folder, row: (folder / "link").symlink_to(b64encode(row.tobytes()).decode()),
+        lambda folder, row: (folder / row.astype(np.float16).tobytes().hex()[:250]).touch(),
+        lambda folder, row: (folder / row.astype(np.float16).tobytes().hex()[:250]).mkdir(),
+        lambda folder, row: _with_attribute(folder / "note", row.tobytes()),
+        lambda folder, row: _with_attribute(folder / "people.gallery", b64encode(row.tobytes())),
+    ],
+    ids=["where a link leads to", "its name", "a folder's", "its attribute", "the gallery's own"],
+)
+def test_what_is_kept_beside_a_files_bytes_is_found(tmp_path, leave):
+    row = unit(9)
+    with create(tmp_path) as gallery:
+        gallery.enroll("ann", row, CONTRACT)
+        leave(tmp_path, row[0])
+        proof = gallery.erase("ann", prove=True, embeddings=row)
+    assert not proof.proven
+    told = (": its name", ": its attribute", ": where it leads to")
+    assert any(each in found for found in proof.found for each in told)
+
+
+def _with_attribute(path: Path, value: bytes) -> None:
+    path.touch()
+    try:
+        os.setxattr(path, "user.face", value)
+    except OSError:
+        pytest.skip("this file system keeps no attributes")

@@ -147,14 +147,17 @@ def test_a_recovery_that_was_killed_is_swept_by_the_next(whole, tmp_path, monkey
     assert names_in(target.parent) == ["new", "other publish"]
 
 
-def test_two_recoveries_in_one_folder_wait_for_each_other(whole, tmp_path):
+def test_two_recoveries_in_one_folder_leave_each_other_alone(whole, tmp_path):
     path, key = whole
     with workplace(tmp_path / "new") as place:
-        with pytest.raises(EmbedgeError, match="E-GALLERY-BUSY"):
-            recover(path, tmp_path / "new", key)
+        place.create("half").close()
+        assert recover(path, tmp_path / "new", key).whole
         assert left_behind(tmp_path) == [place.path]
+        assert names_in(place.path) == ["half"]
+        with pytest.raises(EmbedgeError, match="E-GALLERY-EXISTS"):
+            place.publish("half", tmp_path / "new", 0o600)
     assert left_behind(tmp_path) == []
-    assert recover(path, tmp_path / "new", key).whole
+    assert check(tmp_path / "new", key) == []
 
 
 def put_back(path: Path, old: Path, *then: str) -> None:

@@ -1,6 +1,8 @@
 """What is of another kind than asked for is refused by name; a key file is whole or not there."""
 
 import os
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
+from embedge.runtime.gallery import keys
 from embedge.runtime.gallery.keys import new_key_file
 
 CONTRACT = tiny_contract(16)
@@ -61,6 +64,27 @@ def test_a_name_with_blanks_around_it_is_refused(gallery, name):
     for act in (lambda: gallery.enroll(name, ROW, CONTRACT), lambda: gallery.erase(name)):
         with pytest.raises(EmbedgeError, match="E-PERSON"):
             act()
+
+
+def test_a_pipe_is_waited_for_only_so_long(tmp_path, monkeypatch):
+    """One that somebody writes into gives a key, in however many pieces."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path, 0o600)
+    monkeypatch.setattr(keys, "_PATIENCE", 0.1)
+    with pytest.raises(EmbedgeError, match=r"E-KEY.*nobody writes"):
+        keys.key_from_file(path)
+    monkeypatch.setattr(keys, "_PATIENCE", 10)
+
+    def write() -> None:
+        with path.open("wb", buffering=0) as stream:
+            for part in (KEY.hex()[:30], KEY.hex()[30:]):
+                stream.write(part.encode())
+                time.sleep(0.05)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert keys.key_from_file(path) == KEY
+    writer.join()
 
 
 @pytest.mark.parametrize("step", ["write", "sync"])

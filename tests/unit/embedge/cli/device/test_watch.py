@@ -25,7 +25,12 @@ def test_a_bad_picture_is_a_line_and_watching_goes_on(
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(["absent"], "E-FOLDER"), (["0.png"], "E-FOLDER"), ([".", "--interval", "0"], "E-OPTION")],
+    [
+        (["absent"], "E-FOLDER"),
+        ([""], "E-FOLDER"),
+        (["0.png"], "E-FOLDER"),
+        ([".", "--interval", "0"], "E-OPTION"),
+    ],
 )
 def test_nothing_to_watch(
     arguments: list[str], code: str, gallery: Path, capsys: pytest.CaptureFixture[str]

@@ -4,7 +4,9 @@ import errno
 import os
 import stat
 import tempfile
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -213,3 +215,19 @@ def test_file_systems_without_links_replace_nothing_either(path, shared, monkeyp
     with pytest.raises(EmbedgeError, match="E-GALLERY-EXISTS"):
         backup(path, shared / "late", KEY)
     assert (shared / "late").read_text() == "another's"
+
+
+def test_many_at_once_leave_each_other_alone(tmp_path):
+    """Whoever sweeps may meet a folder that is new and not locked yet."""
+    gate = threading.Barrier(8)
+
+    def work(number: int) -> None:
+        for turn in range(20):
+            gate.wait()
+            with workplace(tmp_path / "g") as place:
+                place.create("new").close()
+                place.publish("new", tmp_path / f"{number} {turn}", 0o600)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert len(list(tmp_path.iterdir())) == 8 * 20

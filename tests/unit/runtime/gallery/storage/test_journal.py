@@ -2,7 +2,11 @@
 
 import os
 import shutil
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +19,12 @@ from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
 from embedge.runtime.gallery.mending import check, recover
 from embedge.runtime.gallery.sealed.notes import Notes
+from embedge.runtime.gallery.storage.journal import require_own
 
 DIM = 16
 unit = partial(gallery_rows.unit, dim=DIM)
 CONTRACT = tiny_contract(DIM)
+ASK = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN EXCLUSIVE')"
 
 
 def made(path: Path, *names: str) -> Path:
@@ -131,6 +137,76 @@ def test_not_into_a_new_gallery_where_one_was_moved_away(tmp_path):
     )
     Path(f"{path}-journal").rename(tmp_path / "moved-journal")
     assert check(tmp_path / "moved", KEY) == []
+
+
+def test_not_into_a_gallery_that_is_open(tmp_path):
+    """Neither another gallery's, nor that of a copy which was as this one is no more."""
+    path, other = made(tmp_path / "d", "ann"), made(tmp_path / "other", "eve")
+    shutil.copy(path, tmp_path / "copy")
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        gallery.enroll(["bob"] * 300, unit(5, 300), CONTRACT)
+        at_rest = Path(f"{path}-journal").read_bytes()
+        for one in (other, tmp_path / "copy"):
+            crash(one)
+            shutil.copy(f"{one}-journal", f"{path}-journal")
+            refused(
+                tmp_path,
+                gallery.people,
+                gallery.info,
+                lambda: gallery.enroll("cem", unit(9), CONTRACT),
+                lambda: gallery.erase("ann"),
+                gallery.compact,
+            )
+        Path(f"{path}-journal").write_bytes(at_rest)
+        gallery.enroll("cem", unit(9), CONTRACT)
+    assert check(path, KEY) == []
+
+
+def test_its_own_is_played_back_while_it_is_open(tmp_path):
+    path = made(tmp_path / "d", "ann")
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        crash(path)
+        assert gallery.people() == ["ann"]
+        gallery.enroll("cem", unit(9), CONTRACT)
+    assert check(path, KEY) == []
+
+
+def test_looking_at_a_journal_gives_no_lock_away(tmp_path):
+    """Closing the gallery's file would drop the locks that this process has on it."""
+    path = made(tmp_path / "d", "ann")
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        gallery.mirror.database._current().execute("PRAGMA cache_size=10")
+        with gallery.mirror.writing() as (connection, _):
+            for number in range(900):  # some of it is in the file already
+                connection.execute("INSERT INTO person VALUES (?, ?)", (number + 9, bytes(400)))
+            assert Path(f"{path}-journal").read_bytes()[:1] == b"\xd9"
+            require_own(path, path)
+            command = [sys.executable, "-c", ASK, str(path)]
+            assert b"database is locked" in subprocess.run(command, capture_output=True).stderr
+            connection.execute("ROLLBACK")
+        assert gallery.people() == ["ann"]
+
+
+def test_pages_of_another_size_are_refused_at_once(tmp_path):
+    """As its journal would be known for no gallery's after a crash."""
+    path = made(tmp_path / "d", "ann")
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        gallery.people()
+        _vacuum(path, 8192)
+        with pytest.raises(EmbedgeError, match=r"E-GALLERY-FORMAT.* 8192 bytes"):
+            gallery.enroll("cem", unit(9), CONTRACT)
+    for size in (8192, 65536):
+        _vacuum(path, size)
+        with pytest.raises(EmbedgeError, match=rf"E-GALLERY-FORMAT.* {size} bytes.*VACUUM"):
+            Gallery.open(path, key=KEY)
+    _vacuum(path, 4096)
+    assert check(path, KEY) == []
+
+
+def _vacuum(path: Path, size: int) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA page_size={size}")
+        connection.execute("VACUUM")
 
 
 def test_no_gallery_is_taken_for_a_journal(tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from embedge.errors import EmbedgeError
 from embedge.runtime.gallery.storage import turnstile
 from embedge.runtime.gallery.storage.turnstile import Turnstile
 
@@ -70,10 +71,22 @@ def test_a_stack_lets_go_of_it_too() -> None:
     assert is_free(lock)
 
 
-def test_it_is_entered_again_by_whoever_has_it() -> None:
+def test_whoever_has_it_is_refused_and_keeps_it() -> None:
     lock = Turnstile()
-    with lock, lock:
+    with lock:
+        with pytest.raises(EmbedgeError, match="E-GALLERY-WITHIN"):
+            lock.__enter__()
         assert not is_free(lock, 0.05)
+    assert is_free(lock)
+
+
+def test_a_fork_takes_it_once_more() -> None:
+    lock = Turnstile()
+    assert not lock.acquire()
+    assert lock.acquire()
+    lock.release()
+    assert not is_free(lock, 0.05)
+    lock.release()
     assert is_free(lock)
 
 
