@@ -23,6 +23,7 @@ from embedge.calibration.scores import Float32
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.runtime.bridge import End
+from embedge.runtime.reading import read_bytes
 
 __all__ = [
     "Shore",
@@ -33,6 +34,8 @@ __all__ = [
     "shore_of",
     "unlabelled_views",
 ]
+
+_LARGEST_LIST = 64 << 20  # a million names
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -183,7 +186,7 @@ def _embedded(
 
 def _names(path: Path) -> "np.typing.NDArray[np.str_]":
     try:
-        lines: Sequence[str] = path.read_text().split("\n")
+        lines: Sequence[str] = read_bytes(path, _LARGEST_LIST).decode().split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise EmbedgeError(
             "E-PEOPLE",
