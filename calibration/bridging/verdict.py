@@ -110,7 +110,7 @@ def _go(labelled: Labelled, reasons: tuple[str, ...]) -> Verdict:
         enough = "the new model's own threshold is strict enough for them"
         return Verdict("go", (*reasons, enough))
     if own is None:
-        what = "these people are too few to set a threshold: it is that of unlabelled strangers"
+        what = "these people are too few to set a threshold: unlabelled strangers have to"
     elif native is None:
         what = f"bridged templates need {own.value:.3f}; what native ones need is not known"
     else:
