@@ -77,7 +77,7 @@ def verdict(
         which = "old" if point.old < point.new else "new"
         what = (
             f"the {which} model alone accepts {weaker:.1%} of genuine pairs, the other"
-            f" {stronger:.1%}: check how it is fed (colours, scale, alignment) before trusting it"
+            f" {stronger:.1%}: check its feeding (colours, scale, alignment) and the people's names"
         )
         return Verdict("no", (what,))
     share = f"{point.kept:.1%} of the weaker model's own TAR at FMR {demands.fmr:g}"
