@@ -76,8 +76,8 @@ def judged_bridge(
         source = "unlabelled strangers"
         threshold = unlabelled_threshold(*held_out, demands.fmr, dataset=datasets[0])
         if threshold is not None:
-            own = whose if people is None else people.labels
-            accepted = accepted_at(threshold.value, *mapped, own, known=people is not None)
+            names = whose if people is None else people.labels
+            accepted = accepted_at(threshold.value, *mapped, names, known=people is not None)
     decided = replace(decided, reasons=(*decided.reasons, *_notes(accepted, held_out[1])))
     limit = {"enrol_again_up_to": decided.partial.limit} if decided.partial else {}
     stricter = labelled.stricter if labelled else ()
