@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from embedge.calibration.evaluation.figures import Count, Share
 from embedge.calibration.pairs import pairs_between
+from embedge.calibration.people.alike import OFF_CENTRE, alike, drawn, found_own
 from embedge.calibration.rates import Insufficient
 from embedge.calibration.scores import Float32
 from embedge.calibration.thresholds import threshold_at
@@ -20,10 +21,10 @@ from embedge.runtime.threshold import Threshold
 
 __all__ = ["Agreement", "Promise", "agreement", "kept_at_least", "unlabelled_threshold"]
 
-_PICTURES = 3000
 _TOP = 1e-3
 # The least that was kept (rows: FMR) at a noise (columns), under what ten bridges between three
 # networks, fitted on 400 to 8,000 pictures, kept on a third of the people of a real set
+_FEWEST = 400  # different faces: of fewer nothing was seen
 _NOISE = (0.0, 0.60, 0.70, 0.80, 1.00, 1.20)
 _KEPT = {
     1e-2: (1.0, 0.985, 0.97, 0.93, 0.75, 0.0),
@@ -43,7 +44,10 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """`cosine` and `rank1` are of a picture with itself; `order` correlates scores of strangers."""
+    """`cosine` and `rank1` are of a picture with itself; `order` correlates scores of strangers.
+
+    The `pictures` show about so many `faces`. A `doubt` is why what is promised is no bound.
+    """
 
     pictures: Count
     cosine: float
@@ -51,17 +55,25 @@ class Agreement:
     order: float
     noise: float
     promises: tuple[Promise, ...]
+    faces: Count
+    doubt: str = ""
 
     def promised(self, fmr: float) -> float:
         return kept_at_least(self.noise, fmr)
 
 
-def agreement(mapped: Float32, native: Float32, fmrs: Sequence[float]) -> Agreement:
-    """Row i of both is the same unlabelled picture, left out of the fit."""
-    some = _some(len(native))
-    mapped, native = mapped[some], native[some]
+def agreement(
+    mapped: Float32,
+    native: Float32,
+    fmrs: Sequence[float],
+    faces: NDArray[np.int64] | None = None,
+) -> Agreement:
+    """Row i of both is the same unlabelled picture, left out of the fit with all of its face."""
+    faces = alike(mapped, native) if faces is None else faces
+    rank1, some = found_own(mapped, native, faces), drawn(len(native))
+    mapped, native, whose = mapped[some], native[some], faces[some]
     across, alone = mapped @ native.T, native @ native.T
-    different = ~np.eye(len(native), dtype=bool)
+    different = whose[:, None] != whose
     bridged, own = across[different], alone[different]
     near = own > np.quantile(own, 1 - _TOP)
     x, y = own[near] - own.mean(), bridged[near] - bridged.mean()
@@ -70,11 +82,20 @@ def agreement(mapped: Float32, native: Float32, fmrs: Sequence[float]) -> Agreem
     return Agreement(
         len(native),
         float(np.diag(across).mean()),
-        float((across.argmax(axis=1) == np.arange(len(native))).mean()),
+        rank1,
         float(np.corrcoef(bridged[::7], own[::7])[0, 1]),
         noise,
         tuple(Promise(fmr, kept_at_least(noise, fmr)) for fmr in fmrs),
+        count := len(np.unique(faces)),
+        _doubt(count, float(np.linalg.norm(native.mean(axis=0)))),
     )
+
+
+def _doubt(faces: int, away: float) -> str:
+    """The bound was seen to be one on so many faces, and around an origin, only."""
+    if faces < _FEWEST:
+        return f"they show about {faces:,} faces, too few for a bound: bring {_FEWEST} or more"
+    return "embeddings so far from their origin allow no bound" if away > OFF_CENTRE else ""
 
 
 def kept_at_least(noise: float, fmr: float) -> float:
@@ -91,7 +112,7 @@ def unlabelled_threshold(
     Children, or faces of one kind, resemble each other more than the people at a door do: it errs
     upwards then too, and far.
     """
-    some = _some(len(native))
+    some = drawn(len(native))
     mapped, native = mapped[some], native[some]
     people = np.arange(len(native))
     scores = pairs_between(
@@ -99,8 +120,3 @@ def unlabelled_threshold(
     )
     found = threshold_at(scores, fmr, dataset=dataset, model="bridged")
     return None if isinstance(found, Insufficient) else found
-
-
-def _some(count: int) -> NDArray[np.int64]:
-    """Drawn, not the first: files are often sorted by what is on them."""
-    return np.sort(np.random.default_rng(0).permutation(count)[:_PICTURES])

@@ -108,8 +108,9 @@ def matrix_rows(path: Path) -> Float32:
         raise _bad(path, f"this matrix cannot be read: {why}") from error
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.kind not in "fiu":
         raise _bad(path, "this is no matrix of embeddings, one row for each picture")
-    rows = rows.astype(np.float32)
-    lengths = np.linalg.norm(rows, axis=1)
+    with np.errstate(over="ignore"):  # what is beyond single precision is refused as infinite
+        rows = rows.astype(np.float32)
+        lengths = np.linalg.norm(rows, axis=1)
     if wrong := int((~np.isfinite(lengths)).sum()):
         raise _bad(path, f"{wrong} of {len(rows)} rows hold NaN or infinity")
     if wrong := int((lengths < 1e-6).sum()):

@@ -1,12 +1,17 @@
 """Everything that is known of a bridge, and the same in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
+from embedge.calibration.bridging.accepted import Accepted, accepted_at
 from embedge.calibration.bridging.agreement import Agreement, agreement, unlabelled_threshold
 from embedge.calibration.bridging.attack import Attack, Known, attack
 from embedge.calibration.bridging.labelled import Labelled, People, labelled_evidence
 from embedge.calibration.bridging.verdict import Demands, Verdict, partial_of, verdict
+from embedge.calibration.people.alike import OFF_CENTRE, alike
 from embedge.calibration.scores import Float32
 from embedge.runtime.bridge import Bridge, End
 from embedge.runtime.bridge.bridge import Fact
@@ -22,7 +27,8 @@ FMRS = (1e-2, 1e-3, 1e-4, 1e-5)
 class BridgeReport:
     """`candidates` are the kinds of map by their mean cosine on left-out pictures.
 
-    `not_checked` is what nothing that was given could tell.
+    `not_checked` is what nothing that was given could tell. `accepted` is said of a threshold
+    that comes from unlabelled strangers.
     """
 
     schema: str
@@ -38,6 +44,7 @@ class BridgeReport:
     threshold_from: str
     attack: Attack
     not_checked: tuple[str, ...] = ()
+    accepted: Accepted | None = None
 
 
 def judged_bridge(
@@ -50,10 +57,12 @@ def judged_bridge(
     known: Sequence[Known],
     datasets: tuple[str, str],
     not_checked: tuple[str, ...] = (),
+    faces: NDArray[np.int64] | None = None,
 ) -> tuple[Bridge, BridgeReport]:
     """The bridge with its own threshold, and the evidence: labelled people are asked first."""
     fmrs = tuple(sorted({*FMRS, demands.fmr}, reverse=True))
-    agreed = agreement(*held_out, fmrs)
+    whose = alike(*held_out) if faces is None else faces
+    agreed = agreement(*held_out, fmrs, whose)
     labelled = partial = None
     if people is not None:
         labelled = labelled_evidence(bridge, people, fmrs, fmr=demands.fmr, dataset=datasets[1])
@@ -61,11 +70,15 @@ def judged_bridge(
         if point is not None and point.kept < demands.keep:
             partial = partial_of(bridge, people, demands, dataset=datasets[1])
     threshold, source = (labelled.threshold if labelled else None), "labelled people"
+    mapped = held_out if people is None else (bridge.apply(people.old), people.new)
+    decided, accepted = verdict(bridge, agreed, labelled, demands, partial), None
     if threshold is None:
         source = "unlabelled strangers"
         threshold = unlabelled_threshold(*held_out, demands.fmr, dataset=datasets[0])
-    mapped = held_out if people is None else (bridge.apply(people.old), people.new)
-    decided = verdict(bridge, agreed, labelled, demands, partial)
+        if threshold is not None:
+            names = whose if people is None else people.labels
+            accepted = accepted_at(threshold.value, *mapped, names, known=people is not None)
+    decided = replace(decided, reasons=(*decided.reasons, *_notes(accepted, held_out[1])))
     limit = {"enrol_again_up_to": decided.partial.limit} if decided.partial else {}
     stricter = labelled.stricter if labelled else ()
     own = replace(bridge, facts={**bridge.facts, **limit}).with_threshold(threshold, stricter)
@@ -83,7 +96,22 @@ def judged_bridge(
         source if threshold else "insufficient data",
         attack(*mapped, people, known),
         not_checked,
+        accepted,
     )
+
+
+def _notes(accepted: Accepted | None, native: Float32) -> Iterator[str]:
+    if accepted is not None:
+        of = "one person" if accepted.known else "what seems to be one face"
+        yield (
+            f"at the threshold of unlabelled strangers {accepted.share:.1%} of {accepted.pairs:,}"
+            f" comparisons of pictures of {of} are accepted"
+        )
+    if (away := float(np.linalg.norm(native.mean(axis=0)))) > OFF_CENTRE:
+        yield (
+            f"the new model's embeddings lie {away:.2f} from the origin, so that all cosines are"
+            " near each other: take off what its maker adds (a zero point), if you can"
+        )
 
 
 def text_of(report: BridgeReport) -> str:
@@ -130,9 +158,10 @@ def _unlabelled(report: BridgeReport) -> list[str]:
     agreed = report.agreement
     promised = ", ".join(f"{one.kept:.1%} at {one.fmr:.0e}" for one in agreed.promises)
     lines = [
-        f"  unlabelled: of {agreed.pictures:,} left-out pictures {agreed.rank1:.1%} find their own;"
-        f" order {agreed.order:.3f}, noise {agreed.noise:.2f}",
-        f"  promised without labels, of the new model's own TAR: at least {promised}",
+        f"  unlabelled: about {agreed.faces:,} faces; of {agreed.pictures:,} left-out pictures"
+        f" {agreed.rank1:.1%} find their own; order {agreed.order:.3f}, noise {agreed.noise:.2f}",
+        f"  promised without labels, of the new model's own TAR:"
+        f" {'about' if agreed.doubt else 'at least'} {promised}",
     ]
     if report.threshold is not None:
         lines.append(

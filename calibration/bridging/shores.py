@@ -17,20 +17,25 @@ from embedge.calibration.bridging.labelled import People
 from embedge.calibration.evaluation.embed import embedded
 from embedge.calibration.evaluation.faces import FaceFiles
 from embedge.calibration.evaluation.subjects import STATED, EvaluatedModel, opened_model
+from embedge.calibration.people.alike import copies_in
 from embedge.calibration.protocols.folders import people_in_folders
 from embedge.calibration.scores import Float32
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.runtime.bridge import End
+from embedge.runtime.reading import read_bytes
 
 __all__ = [
     "Shore",
     "labelled_people",
     "not_checked",
     "require_strangers",
+    "require_unseen",
     "shore_of",
     "unlabelled_views",
 ]
+
+_LARGEST_LIST = 64 << 20  # a million names
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,12 +148,27 @@ def require_strangers(unlabelled: Path | None, labelled: Path | None) -> None:
         sides.append({faces.digest(index) for index in range(len(faces))})
     both = len(sides[0] & sides[1])
     if both:
-        raise EmbedgeError(
-            "E-BRIDGE-PEOPLE",
-            f"{both:,} of the labelled pictures are among those that the map is fitted to",
-            where=labelled,
-            remedy="Give --labelled people who are not under --faces",
+        who, remedy = f"{both:,} of the labelled pictures are", "Give --labelled people who are not"
+        raise _fitted_to(who, f"{remedy} under --faces", labelled)
+
+
+def require_unseen(people: People | None, old: Sequence[Float32], new: Sequence[Float32]) -> None:
+    """The same of rows, which say it of matrices too: either model may tell."""
+    if people is None:
+        return
+    sides = ((people.old, old), (people.new, new))
+    seen = np.logical_or.reduce([copies_in(one, view) for one, side in sides for view in side])
+    if seen.any():
+        first = int(np.flatnonzero(seen)[0]) + 1
+        raise _fitted_to(
+            f"{int(seen.sum()):,} of the labelled rows (the first is {first:,}) are",
+            "Leave out of one of the two what is in both",
         )
+
+
+def _fitted_to(who: str, remedy: str, where: Path | None = None) -> EmbedgeError:
+    what = f"{who} among those that the map is fitted to"
+    return EmbedgeError("E-BRIDGE-PEOPLE", what, where=where, remedy=remedy)
 
 
 def _embedded(
@@ -166,7 +186,7 @@ def _embedded(
 
 def _names(path: Path) -> "np.typing.NDArray[np.str_]":
     try:
-        lines: Sequence[str] = path.read_text().split("\n")
+        lines: Sequence[str] = read_bytes(path, _LARGEST_LIST).decode().split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise EmbedgeError(
             "E-PEOPLE",

@@ -20,6 +20,7 @@ _BEHIND = 0.9
 # a promise is a lower bound, and mostly a loose one
 _PROMISED = 0.9
 _SURE = 0.8
+_ONE_SPACE = "both models speak one space already: the map is the identity within its error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,6 @@ def verdict(
     partial: Partial | None = None,
 ) -> Verdict:
     """Labelled people decide where there are some, else the promise that unlabelled ones make."""
-    if bridge.facts.get("kind") == "identity":
-        same = "both models speak one space already: the map is the identity within its error"
-        return Verdict("go", (same,))
     if agreed.rank1 < RANK1:
         what = (
             f"only {agreed.rank1:.1%} of {agreed.pictures:,} mapped templates find their own"
@@ -68,6 +66,10 @@ def verdict(
         )
         return Verdict("no", (what,))
     point = labelled.point_at(demands.fmr) if labelled else None
+    one_space = bridge.facts.get("kind") == "identity"
+    if one_space and point is None:
+        found = f"{agreed.rank1:.1%} of {agreed.pictures:,} pictures find their own as they are"
+        return Verdict("go", (_ONE_SPACE, found))
     if labelled is None or point is None:
         return _on_promise(agreed, demands, few=labelled is not None)
     weaker, stronger = sorted((point.old, point.new))
@@ -75,12 +77,13 @@ def verdict(
         which = "old" if point.old < point.new else "new"
         what = (
             f"the {which} model alone accepts {weaker:.1%} of genuine pairs, the other"
-            f" {stronger:.1%}: check how it is fed (colours, scale, alignment) before trusting it"
+            f" {stronger:.1%}: check its feeding (colours, scale, alignment) and the people's names"
         )
         return Verdict("no", (what,))
     share = f"{point.kept:.1%} of the weaker model's own TAR at FMR {demands.fmr:g}"
     if point.kept >= demands.keep:
-        return _go(labelled, f"the bridge keeps {share}")
+        own = (_ONE_SPACE,) if one_space else ()
+        return _go(labelled, (*own, f"the bridge keeps {share}"))
     if partial is not None and partial.kept >= demands.keep:
         what = (
             f"without the {partial.share:.0%} least certain templates it keeps {partial.kept:.1%}"
@@ -101,21 +104,29 @@ def partial_of(bridge: Bridge, people: People, demands: Demands, *, dataset: str
     return Partial(limit, float((expected <= limit).mean()), point.kept) if point else None
 
 
-def _go(labelled: Labelled, reason: str) -> Verdict:
+def _go(labelled: Labelled, reasons: tuple[str, ...]) -> Verdict:
     own, native = labelled.threshold, labelled.new_threshold
-    if own is not None and native is not None and own.value > native:
+    if own is not None and native is not None and own.value <= native:
+        enough = "the new model's own threshold is strict enough for them"
+        return Verdict("go", (*reasons, enough))
+    if own is None:
+        what = "these people are too few to set a threshold: unlabelled strangers have to"
+    elif native is None:
+        what = f"bridged templates need {own.value:.3f}; what native ones need is not known"
+    else:
         what = f"bridged templates need {own.value:.3f} where native ones need {native:.3f}"
-        return Verdict("go, stricter threshold", (reason, what))
-    return Verdict("go", (reason, "the new model's own threshold is strict enough for them"))
+    return Verdict("go, stricter threshold", (*reasons, what))
 
 
 def _on_promise(agreed: Agreement, demands: Demands, *, few: bool) -> Verdict:
-    promised = agreed.promised(demands.fmr)
+    promised, least = agreed.promised(demands.fmr), "about" if agreed.doubt else "at least"
     lead = "too few labelled people for this FMR: " if few else "no labelled people: "
     what = (
-        f"{lead}from how {agreed.pictures:,} unlabelled pictures are ranked, at least"
+        f"{lead}from how {agreed.pictures:,} unlabelled pictures are ranked, {least}"
         f" {promised:.1%} of the new model's own TAR is kept at FMR {demands.fmr:g}"
     )
+    if agreed.doubt:
+        return Verdict("no", (what, agreed.doubt))
     if promised >= min(demands.keep, _PROMISED):
         strict = "its threshold is that of these strangers: safe, but far too strict where they"
         return Verdict(

@@ -193,7 +193,8 @@ class Bridge:
 
 
 def _unit(rows: Float32) -> Float32:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    with np.errstate(over="ignore"):  # such a row is refused
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if not np.isfinite(lengths).all() or (lengths < _SHORTEST).any():
         raise _unmappable("a row that is zero or not a number")
     unit: Float32 = rows / lengths

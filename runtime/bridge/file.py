@@ -22,6 +22,7 @@ from embedge.files import write_bytes
 from embedge.runtime.bridge.bridge import Bridge, End, Fact, Hidden
 from embedge.runtime.bundle.signature import sign_bytes
 from embedge.runtime.bundle.trust import Signature, fitting, require_trusted
+from embedge.runtime.reading import TooLarge, read_bytes
 from embedge.runtime.threshold import Threshold
 from embedge.typed import Bound, Mistakes, Pattern, plain, structured
 
@@ -34,6 +35,7 @@ _LARGEST_HEADER = 1 << 20
 _LARGEST = 1 << 30
 _SIGNATURE = ".ed25519"
 _LARGEST_SIGNATURE = 4096
+_RARE = 0.1  # so seldom strangers are taken for one another only above the middle of all cosines
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +73,7 @@ def write_bridge(path: Path, bridge: Bridge) -> None:
 
 def read_bridge(path: Path, *, trusted: Sequence[Path] = ()) -> Bridge:
     """Every byte is checked before it is used; with `trusted` keys, who vouches for it too."""
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise _damaged(path, "it is larger than 1 GiB")
-        data = path.read_bytes()
-    except OSError as error:
-        raise EmbedgeError(
-            "E-BRIDGE-MISSING",
-            f"cannot read the bridge: {error.strerror}",
-            where=path,
-            remedy="Give a file that `embedge bridge` wrote",
-        ) from error
-    text, body = _parted(data, path)
+    text, body = _parted(_read(path, _LARGEST), path)
     _check_signature(path, text, trusted)
     try:
         header = structured(_Header, json.loads(text), name="bridge")
@@ -94,8 +85,22 @@ def read_bridge(path: Path, *, trusted: Sequence[Path] = ()) -> Bridge:
 def sign_bridge(path: Path, key: Path, password: bytes | None = None) -> Signature:
     """Check the bridge, then put its signature beside it."""
     read_bridge(path)
-    text, _ = _parted(path.read_bytes(), path)
+    text, _ = _parted(_read(path, _LARGEST), path)
     return sign_bytes(text, _beside(path), key, password)
+
+
+def _read(path: Path, most: int) -> bytes:
+    try:
+        return read_bytes(path, most)
+    except TooLarge as error:
+        raise _damaged(path, f"it is larger than {most:,} bytes") from error
+    except OSError as error:
+        raise EmbedgeError(
+            "E-BRIDGE-MISSING",
+            f"cannot read the bridge: {error.strerror}",
+            where=path,
+            remedy="Give a file that `embedge bridge` wrote",
+        ) from error
 
 
 def _parted(data: bytes, path: Path) -> tuple[bytes, bytes]:
@@ -148,13 +153,18 @@ def _bridge_of(header: _Header, arrays: dict[str, Float32]) -> Bridge:
     gauge = arrays.pop("gauge", None)
     if arrays:
         raise ValueError(f"the array {next(iter(arrays))} has no use")
+    for point in (header.threshold, *header.stricter):
+        if point is not None and point.fmr_target <= _RARE and not 0 < point.value < 1:
+            raise ValueError(
+                f"no threshold of {point.value:g} holds a rate of {point.fmr_target:g}"
+            )
     made = Bridge(*ends, linear, offset, hidden, gauge, header.threshold, header.facts)
     return made.with_threshold(header.threshold, header.stricter)
 
 
 def _check_signature(path: Path, text: bytes, trusted: Sequence[Path]) -> None:
     beside, what = _beside(path), f"bridge {path.name}"
-    signature = beside.read_bytes()[:_LARGEST_SIGNATURE] if beside.is_file() else None
+    signature = _read(beside, _LARGEST_SIGNATURE) if beside.is_file() else None
     if trusted:
         require_trusted(text, signature, trusted, what)
     else:

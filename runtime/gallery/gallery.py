@@ -13,7 +13,7 @@ import numpy as np
 from embedge.errors import EmbedgeError
 from embedge.printed import now_in_utc
 from embedge.runtime.closing import Closing
-from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.contract import EmbeddingContract, require_same_space
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.encoders.sessions import require_threads
 from embedge.runtime.gallery.copies.backup import backup
@@ -46,7 +46,7 @@ from embedge.typed import argument
 __all__ = ["Gallery", "GalleryInfo"]
 
 _TRIES = 2  # before the last
-_MOST_NAMED = 20  # others with one template of somebody erased
+_MOST_NAMED = 21  # with one template of somebody erased, who is one of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +225,7 @@ class Gallery(Closing):
         if not names:
             return []
         with self.mirror.writing() as (connection, seen):
+            require_same_space(seen.side.contract, contract)  # it may have gone over meanwhile
             matrix = seen.side.kept(rows)
             ids, groups = _grouped(connection, seen, names, matrix, source)
             if groups:
@@ -270,6 +271,7 @@ class Gallery(Closing):
             if embeddings is not None:
                 own = checked_rows(embeddings, seen.side.contract, seen.side.contract)
             proof, looked_for = proof_of(connection, seen, name, number, own)
+            others = sorted(_who_has(seen, looked_for) - {name}) if prove else []
             if number is not None:
                 state = ledger.erase(connection, seen.state, number)
                 count = {name: proof.templates}
@@ -278,23 +280,9 @@ class Gallery(Closing):
         self.mirror.scrub()
         if not prove:
             return proof
-        others = sorted(self._who_has(looked_for) - {name})
         with self._lock:
             ledger = self.mirror.seen().ledger
         return proof.searched(self.mirror.path, ledger, listed=name in self.people(), others=others)
-
-    def _who_has(self, embeddings: Embeddings) -> set[str]:
-        """Everybody with one of these embeddings, but for rounding."""
-        with self.look() as seen:
-            queries = float_from_rows(seen.side.stored(embeddings))  # as long as what is like it
-            limits = SAME * np.einsum("ij,ij->i", queries, queries)
-            best = seen.index.search(queries, _MOST_NAMED)
-            return {
-                each.person
-                for some, limit in zip(best, limits)
-                for each in some
-                if each.cosine > limit
-            }
 
     def compact(self) -> None:
         """Give the space that erased people have left back to the file system."""
@@ -378,6 +366,15 @@ def _grouped(
         if new:
             groups.append(Group(person, name, new))
     return ids, groups
+
+
+def _who_has(seen: Seen, embeddings: Embeddings) -> set[str]:
+    """Everybody with one of these embeddings, but for rounding."""
+    queries = float_from_rows(seen.side.stored(embeddings))  # as long as what is like it
+    limits = SAME * np.einsum("ij,ij->i", queries, queries)
+    best = seen.index.search(queries, _MOST_NAMED)
+    pairs = zip(best, limits, strict=True)
+    return {each.person for some, limit in pairs for each in some if each.cosine > limit}
 
 
 def _trail(connection: Connection, seen: Seen) -> list[dict[str, Any]]:

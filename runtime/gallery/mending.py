@@ -19,7 +19,13 @@ from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT, digest_of
 from embedge.runtime.gallery.sealed.sealing import TAG
 from embedge.runtime.gallery.sealed.state import State
-from embedge.runtime.gallery.sealed.templates import NATIVE, Group, Template
+from embedge.runtime.gallery.sealed.templates import (
+    NATIVE,
+    Group,
+    Template,
+    is_unit,
+    matrix_of,
+)
 from embedge.runtime.gallery.storage.carving import carved, headers
 from embedge.runtime.gallery.storage.failures import (
     FAILURES,
@@ -243,10 +249,21 @@ def _find_records(copy: Raw, ledger: Ledger, found: _Found) -> None:
                 _, wrapped = found.people.get(person, ("", b""))
                 try:
                     templates = ledger.opened(record, person, wrapped, sealed)
+                    _require_loadable(templates, found.state, ledger)
                     found.records[record] = person, templates, sealed[-TAG:]
                 except EmbedgeError:
                     found.broken |= {person} & found.people.keys()
                     found.unopened += 1
+
+
+def _require_loadable(templates: list[Template], state: State | None, ledger: Ledger) -> None:
+    """Refuse what opens and still could not be searched: one such row, and no gallery loads."""
+    crossing = state.crossing if state else None
+    for across, dim in ((False, ledger.dim), (True, crossing.contract.dim if crossing else 0)):
+        some = [each for each in templates if each.at(across=across) is not None]
+        matrix = matrix_of(some, across=across) if some else None
+        if matrix is not None and not (is_unit(matrix) and dim in (0, matrix.shape[1])):
+            raise damage(ledger.path, "a template is not of its space")
 
 
 def _left(found: _Found, ledger: Ledger) -> tuple[set[int], set[int]]:

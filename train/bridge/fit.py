@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.calibration.people.alike import found_own, middled
 from embedge.runtime.bridge import Bridge, End
 from embedge.train.bridge.aim import Aim
 from embedge.train.bridge.kernel import Features
@@ -18,7 +19,9 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Solve = Callable[[Moments], Affine]
 
-# rows that a rotation fitted to both hardly moves live in one space already
+# rows that find their own among all others, and that a rotation fitted to both hardly moves, live
+# in one space already
+_FOUND = 0.9
 _SAME_SPACE = 0.9
 _CENTRES = 1500
 _PICTURES_PER_CENTRE = 8
@@ -40,12 +43,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """`held_out` are templates of pictures by maps that never saw them; `native` the real ones."""
+    """`held_out` are templates of pictures by maps that never saw their `faces`; `native` the real
+    ones."""
 
     bridge: Bridge
     candidates: tuple[Candidate, ...]
     held_out: Float32
     native: Float32
+    faces: NDArray[np.int64]
 
     @property
     def kind(self) -> str:
@@ -92,9 +97,9 @@ def fitted_bridge(
     on_step: Callable[[str], object] = lambda _: None,
 ) -> Fitted:
     """The best kind by cross-validation on pictures, or the kind that is asked for."""
-    plain = _Folded.of(Features(source.dim), pairs, lambda: on_step("sums"))
-    if kind in ("auto", "identity") and _one_space(plain):
+    if kind in ("auto", "identity") and _one_space(pairs):
         return _same_space(source, target, pairs)
+    plain = _Folded.of(Features(source.dim), pairs, lambda: on_step("sums"))
     ways = _ways(plain, pairs, kind, on_step)
     judged = []
     for name, setting, folded, solve in ways:
@@ -142,7 +147,7 @@ def _finished(
     solve: Solve,
 ) -> Fitted:
     native = pairs.new[0]
-    aimed_at = _aimed(solve, folded.features, native) if best.kind != "orthogonal" else solve
+    aimed_at = _aimed(solve, folded.features, pairs) if best.kind != "orthogonal" else solve
     aimed, affine = _unit(folded.left_out(aimed_at)), aimed_at(folded.whole)
     dim = source.dim
     facts: dict[str, str | bool | int | float] = {
@@ -161,11 +166,11 @@ def _finished(
         _gauge(folded.features, pairs.old[0], np.einsum("nd,nd->n", aimed, native)),
         facts=facts,
     )
-    return Fitted(bridge, candidates, aimed, native)
+    return Fitted(bridge, candidates, aimed, native, pairs.faces)
 
 
-def _aimed(solve: Solve, features: Features, native: Float32) -> Solve:
-    aim = Aim.at(native, features)
+def _aimed(solve: Solve, features: Features, pairs: Pairs) -> Solve:
+    aim = Aim.at(pairs.old[0], pairs.new[0], features)
     return lambda moments: aim.taken(solve(moments))
 
 
@@ -179,12 +184,14 @@ def _gauge(features: Features, old: Float32, cosines: Float32) -> Float32:
     return np.concatenate([found.offset, found.matrix[0]]).astype(np.float32)
 
 
-def _one_space(plain: _Folded) -> bool:
-    pairs = plain.pairs
+def _one_space(pairs: Pairs) -> bool:
+    """Asked of rows as seen from their middle: what all of them share shows no likeness."""
     if pairs.old[0].shape[1] != pairs.new[0].shape[1]:
         return False
-    turned = orthogonal(plain.whole)(pairs.old[0])
-    return _cosine(turned, pairs.old[0]) >= _SAME_SPACE
+    old, new = middled(pairs.old[0]), middled(pairs.new[0])
+    if found_own(old, new, pairs.faces) < _FOUND:
+        return False
+    return _cosine(orthogonal(Moments.of(old, new))(old), old) >= _SAME_SPACE
 
 
 def _same_space(source: End, target: End, pairs: Pairs) -> Fitted:
@@ -200,7 +207,7 @@ def _same_space(source: End, target: End, pairs: Pairs) -> Fitted:
     matrix = np.eye(source.dim, dtype=np.float32)
     bridge = Bridge(source, target, matrix, np.zeros(source.dim, np.float32), facts=facts)
     candidates = (Candidate("identity", "", cosine),)
-    return Fitted(bridge, candidates, pairs.old[0], pairs.new[0])
+    return Fitted(bridge, candidates, pairs.old[0], pairs.new[0], pairs.faces)
 
 
 def _cosine(mapped: Float32, native: Float32) -> float:

@@ -17,6 +17,8 @@ from embedge.runtime.threshold import Threshold
 
 __all__ = ["replace_bridged"]
 
+_COPY = 0.95  # one visit's pictures are nearer to each other, two visits' mostly not
+
 
 def replace_bridged(
     gallery: Gallery,
@@ -30,7 +32,8 @@ def replace_bridged(
 ) -> bool:
     """Whether the person's bridged template that is most like this visit's was replaced by it.
 
-    The face has to be accepted, by any template at its own threshold; and a native template
+    It is only where that very one accepts the visit, and where no native one of the person is a
+    copy of it: the same picture twice tells nothing more. The face has to be accepted, by any template at its own threshold; and a native template
     accepts it too, or `other_factor`, which the caller has checked, says who it is. Old templates
     stay as they are until they are erased.
     """
@@ -49,10 +52,12 @@ def replace_bridged(
         sure = any(match and not each.mark for match, each in zip(matches, templates, strict=True))
         if not any(matches) or not _allowed(policy, native=sure, other_factor=other_factor):
             return False
-        bridged = [place for place, each in enumerate(templates) if each.mark >= BRIDGED]
-        if not bridged:
+        marked = list(zip(cosines, templates, strict=True))
+        copied = any(cosine > _COPY for cosine, each in marked if not each.mark)
+        bridged = [(cosine, each.record) for cosine, each in marked if each.mark >= BRIDGED]
+        nearest, chosen = max(bridged, default=(-1.0, ""))
+        if copied or nearest <= crossing.thresholds[0].value:
             return False
-        chosen = templates[max(bridged, key=lambda place: cosines[place])].record
         stored, column = side.kept(row[None]), "across" if side.across else "row"
 
         def changed(some: list[Template]) -> list[Template]:

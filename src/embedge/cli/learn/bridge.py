@@ -98,6 +98,7 @@ def _bridged(options: argparse.Namespace) -> "tuple[Any, BridgeReport]":
         labelled_people,
         not_checked,
         require_strangers,
+        require_unseen,
         unlabelled_views,
     )
     from embedge.calibration.bridging.verdict import Demands
@@ -132,6 +133,7 @@ def _bridged(options: argparse.Namespace) -> "tuple[Any, BridgeReport]":
         cache=options.cache,
         progress=progress,
     )
+    require_unseen(people, pairs.old, pairs.new)
     progress.say("  evidence …")
     return judged_bridge(
         fitted.bridge,
@@ -142,6 +144,7 @@ def _bridged(options: argparse.Namespace) -> "tuple[Any, BridgeReport]":
         known=attacker_curve(pairs, shores[0].end.dim),
         datasets=_datasets(options),
         not_checked=not_checked(*shores),
+        faces=fitted.faces,
     )
 
 

@@ -105,12 +105,14 @@ def _tell(found: "Standing", *, as_json: bool) -> None:
         say(json.dumps(facts))
         return
     native = found.people - len(found.bridged)
+    gone_back = crossing is not None and crossing.kept and not crossing.across
     say(
         f"searched: {counted(found.templates, 'template')} of"
         f" {counted(found.people, 'person', 'people')}"
         f" ({facts['searched']} model)",
-        f"backfill: {native:,} of {found.people:,} people have a native template;"
-        f" {facts['bridged_templates']:,} templates are bridged",
+        f"{'of the new model, not searched' if gone_back else 'backfill'}: {native:,} of"
+        f" {found.people:,} people have a native template; {facts['bridged_templates']:,} templates"
+        " are bridged",
         f"kept sealed, not searched: {facts['kept_sealed']:,} templates",
         *(f"enrol again: {name}" for name in found.enrol_again[:_NAMED]),
     )

@@ -12,8 +12,10 @@ from embedge.calibration.bridging.agreement import (
 from embedge.calibration.bridging.attack import attack, looked_up
 from embedge.calibration.bridging.labelled import People, calibrated, drawn, labelled_evidence
 from embedge.calibration.bridging.report import judged_bridge
+from embedge.calibration.bridging.shores import require_unseen
 from embedge.calibration.bridging.verdict import Demands, Partial, partial_of, verdict
 from embedge.calibration.people.splits import split_subjects
+from embedge.errors import EmbedgeError
 from embedge.runtime.bridge import Bridge, End
 
 FMRS = (1e-1, 1e-2)
@@ -110,7 +112,7 @@ def evidence():
     return agreed, found
 
 
-def told(evidence, partial=None, rank1=1.0, noise=0.1, few=False, **changes: float):
+def told(evidence, partial=None, rank1=1.0, noise=0.1, few=False, bridge=None, **changes: float):
     agreed, found = evidence
     agreed = replace(agreed, rank1=rank1, noise=noise)
     points = tuple(
@@ -118,7 +120,7 @@ def told(evidence, partial=None, rank1=1.0, noise=0.1, few=False, **changes: flo
         for point in found.points
     )
     found = replace(found, points=() if few else points)
-    return verdict(identity(40), agreed, found, DEMANDS, partial)
+    return verdict(bridge or identity(40), agreed, found, DEMANDS, partial)
 
 
 def test_verdicts(evidence):
@@ -144,7 +146,7 @@ def test_a_threshold_above_the_native_one_is_said(evidence):
 def test_without_labels_the_promise_decides(evidence):
     agreed, _ = evidence
     bridge = identity(40)
-    good = verdict(bridge, replace(agreed, rank1=1.0, noise=0.5), None, DEMANDS)
+    good = verdict(bridge, replace(agreed, rank1=1.0, noise=0.5, doubt=""), None, DEMANDS)
     bad = verdict(bridge, replace(agreed, rank1=1.0, noise=1.1), None, DEMANDS)
     assert (good.decision, bad.decision) == ("go, stricter threshold", "no")
     assert told(evidence, few=True, noise=1.1).decision == "no"
@@ -152,6 +154,71 @@ def test_without_labels_the_promise_decides(evidence):
         bridge.source, bridge.target, bridge.linear, bridge.offset, facts={"kind": "identity"}
     )
     assert "one space" in verdict(same, agreed, None, DEMANDS).reasons[0]
+    few = replace(agreed, rank1=1.0, noise=0.5, doubt="too few faces")
+    assert verdict(bridge, few, None, DEMANDS).decision == "no"
+    assert "about 9" in verdict(bridge, few, None, DEMANDS).reasons[0]
+
+
+@pytest.mark.parametrize("changes", [{"rank1": 0.5}, {"kept": 0.5}, {"new": 0.5}])
+def test_one_space_is_no_go_against_the_evidence(evidence, changes):
+    one = replace(identity(40), facts={"kind": "identity"})
+    assert told(evidence, bridge=one).decision.startswith("go")
+    assert "one space" in told(evidence, bridge=one).reasons[0]
+    assert told(evidence, bridge=one, **changes).decision == "no"
+
+
+def test_a_threshold_of_strangers_is_called_stricter_and_what_it_costs_is_said():
+    group = known_people(dims=(40, 40))
+    asked = {"candidates": {}, "known": (), "datasets": ("strangers", "made up")}
+    native = strangers(1500, (40, 40))[1]
+    for limit, labelled in ((1e-3, group), (1e-2, None)):
+        demands = Demands(limit, 0.5)
+        _, report = judged_bridge(identity(40), (native, native), labelled, demands, **asked)
+        assert report.threshold_from == "unlabelled strangers"
+        if labelled is None:
+            assert report.accepted is None, "no two pictures show one face"
+            continue
+        scores = group.old @ group.new.T
+        own = (group.labels[:, None] == group.labels) & ~np.eye(len(group.labels), dtype=bool)
+        share = (scores[own] > np.float32(report.threshold.value)).mean()
+        assert report.accepted.share == pytest.approx(share)
+        assert f"{share:.1%} of {own.sum()} comparisons" in report.verdict.reasons[-1]
+        assert report.verdict.decision in ("go, stricter threshold", "no")
+
+
+def test_what_is_promised_is_counted_by_faces_not_by_pictures():
+    """Pictures of few people: nothing but their own pictures is near, and all know each other."""
+    random = np.random.default_rng(0)
+    _, native = strangers(60, (40, 40))
+    many = unit(np.repeat(native, 8, axis=0) + 0.02 * random.normal(size=(480, 40)))
+    rows = unit(many + 0.03 * random.normal(size=many.shape))
+    found = agreement(rows, many, FMRS)
+    assert found.faces == 60
+    assert "60 faces" in found.doubt
+    assert found.rank1 == 1, "another picture of the face is no miss"
+    once = agreement(rows[::8], many[::8], FMRS)
+    assert found.noise == pytest.approx(once.noise, rel=0.3)
+    strange = strangers(500, (40, 40))[1]
+    assert not agreement(strange, strange, FMRS).doubt
+    away = unit(strange + 1.0)
+    assert "origin" in agreement(away, away, FMRS).doubt
+
+
+def test_rows_that_the_map_was_fitted_to_do_not_judge_it():
+    group, (old, new) = known_people(), strangers(300)
+    require_unseen(group, [old], [new])
+    require_unseen(None, [old], [new])
+    rounded = np.clip(np.round(group.new * 400 + 128), 0, 255).astype(np.float32)
+    for seen in (
+        ([np.concatenate([old, group.old[7:9]])], [new]),
+        ([old], [new, unit(np.float16(group.new[7:9]).astype(np.float32))]),
+    ):
+        with pytest.raises(EmbedgeError) as refused:
+            require_unseen(group, *seen)
+        assert refused.value.code == "E-BRIDGE-PEOPLE"
+        assert "2 of the labelled rows (the first is 8)" in refused.value.what
+    offset = replace(group, new=unit(rounded))
+    require_unseen(offset, [old], [unit(np.round(new * 400 + 128))])
 
 
 def test_who_is_enrolled_again_is_whom_the_gauge_doubts():

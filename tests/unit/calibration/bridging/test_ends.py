@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from embedge.calibration.bridging.ends import pictures_under
+from embedge.calibration.bridging.ends import matrix_rows, pictures_under
 from embedge.errors import EmbedgeError
 
 
@@ -21,3 +22,11 @@ def test_people_behind_links_are_told_as_such(tmp_path: Path) -> None:
     (root / "ann").unlink()
     person.rename(root / "ann")
     assert pictures_under(root).names == ["ann/1.png"]
+
+
+def test_numbers_beyond_single_precision_are_refused_without_a_warning(tmp_path, recwarn):
+    for number in (1e30, 1e300):
+        np.save(tmp_path / "a.npy", np.full((3, 4), number))
+        with pytest.raises(EmbedgeError, match="3 of 3 rows hold NaN or infinity"):
+            matrix_rows(tmp_path / "a.npy")
+    assert not recwarn.list

@@ -98,3 +98,10 @@ def test_the_digest_is_of_the_map_and_of_nothing_else():
         seen.add(replace(bridge, **{name: changed}).digest)
     seen.add(replace(bridge, target=End("other", "d" * 64, 3)).digest)
     assert len(seen) == 6
+
+
+def test_rows_beyond_single_precision_are_refused_without_a_warning(recwarn):
+    bridge = Bridge.from_matrix(End("a", "", 3), End("b", "", 3), np.eye(3))
+    with pytest.raises(EmbedgeError, match="E-BRIDGE-ROWS"):
+        bridge.apply(np.full((1, 3), 1e30, np.float32))
+    assert not recwarn.list

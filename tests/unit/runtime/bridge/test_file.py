@@ -89,3 +89,26 @@ def test_signed_by_whom(tmp_path: Path):
         read_bridge(other)
     write_bridge(other, some_bridge())  # a new file has no signature yet
     assert not other.with_name("other.ed25519").exists()
+
+
+def test_nothing_is_read_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "a.bridge"
+    write_bridge(path, some_bridge())
+    for device in ("/dev/zero", "/dev/null"):
+        with pytest.raises(EmbedgeError, match="E-BRIDGE-MISSING"):
+            read_bridge(Path(device))
+    path.with_name("a.bridge.ed25519").write_bytes(bytes(5000))
+    with pytest.raises(EmbedgeError, match="larger than 4,096 bytes"):
+        read_bridge(path)
+    monkeypatch.setattr("embedge.runtime.bridge.file._LARGEST", 100)
+    with pytest.raises(EmbedgeError, match="larger than 100 bytes"):
+        read_bridge(path)
+
+
+@pytest.mark.parametrize("value", [-0.99, 0.0, 1.0])
+def test_a_threshold_that_cannot_hold_its_rate_is_refused(tmp_path: Path, value: float):
+    bridge = some_bridge()
+    for points in ((tiny_threshold(value), ()), (bridge.threshold, (tiny_threshold(value),))):
+        write_bridge(tmp_path / "a", bridge.with_threshold(*points))
+        with pytest.raises(EmbedgeError, match=r"E-BRIDGE: .*no threshold of"):
+            read_bridge(tmp_path / "a")

@@ -1,9 +1,12 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from two_spaces import people, rotation, strangers, unit
 
 from embedge.calibration.bridging.agreement import agreement
 from embedge.calibration.bridging.verdict import Demands, verdict
+from embedge.errors import EmbedgeError
 from embedge.runtime.bridge import End
 from embedge.train.bridge.aim import Aim
 from embedge.train.bridge.attacker import attacker_curve
@@ -77,18 +80,28 @@ def test_one_space_is_recognised_and_left_alone():
     assert other.kind != "identity"
 
 
-@pytest.mark.parametrize("spoiled", ["shuffled", "mirrored axes", "axes in another order", "noise"])
-def test_what_only_looks_like_one_space_is_not_taken_for_one(spoiled):
+def with_zero_point(rows: np.ndarray) -> np.ndarray:
+    return unit(np.round(rows * np.sqrt(rows.shape[1]) * 32 + 128))
+
+
+@pytest.mark.parametrize("seen", [unit, with_zero_point])
+@pytest.mark.parametrize(
+    "spoiled", ["shuffled", "half shuffled", "mirrored axes", "axes in another order", "noise"]
+)
+def test_what_only_looks_like_one_space_is_not_taken_for_one(spoiled, seen):
     random = np.random.default_rng(6)
     teacher = unit(random.normal(size=(900, 40)))
     student = unit(teacher + 0.1 * random.normal(size=teacher.shape))
     decoy = {
         "shuffled": student[random.permutation(900)],
+        "half shuffled": np.concatenate([student[:450], student[:449:-1]]),
         "mirrored axes": student * np.where(np.arange(40) % 2, -1, 1).astype(np.float32),
         "axes in another order": student[:, random.permutation(40)],
         "noise": unit(random.normal(size=teacher.shape)),
     }[spoiled]
-    fitted = fitted_bridge(End("t", "a", 40), End("s", "b", 40), Pairs([teacher], [decoy]))
+    fitted = fitted_bridge(
+        End("t", "a", 40), End("s", "b", 40), Pairs([seen(teacher)], [seen(decoy)])
+    )
     assert fitted.kind != "identity"
 
 
@@ -120,7 +133,7 @@ def test_more_views_are_more_pairs_and_stay_in_one_fold():
 def test_aim_spreads_the_directions_of_the_new_space():
     random = np.random.default_rng(0)
     new = random.normal(size=(500, 3)) * [3, 1, 1] + [0, 0, 2]
-    aim = Aim.at(np.float32(new), Features(3))
+    aim = Aim.at(np.float32(new), np.float32(new), Features(3))
     spread = np.var((new - new.mean(0)) @ aim.spread, axis=0)
     floor = 0.1 * (9 + 1 + 1) / 3  # directions under it are held back
     assert spread[0] / spread[1] == pytest.approx(9 / (9 + floor) * (1 + floor), rel=0.1)
@@ -138,6 +151,38 @@ def test_nobody_in_particular_is_mapped_to_nobody(kind):
     everywhere = unit(np.random.default_rng(8).normal(size=(20_000, 48)))
     answers = bridge.unscaled(everywhere)
     assert np.linalg.norm(answers.mean(0)) < 0.02 * np.linalg.norm(answers, axis=1).mean()
+
+
+def test_a_zero_point_costs_little_of_what_a_bridge_keeps(pairs):
+    """Middle is mapped to middle where templates lie in one direction."""
+    far = Pairs([with_zero_point(pairs.old[0])], [with_zero_point(pairs.new[0])])
+    old, new = strangers(1000, seed=902)
+    found = []
+    for given, seen in ((pairs, unit), (far, with_zero_point)):
+        bridge = fitted_bridge(OLD, NEW, given, kind="ridge").bridge
+        found.append(((bridge.apply(seen(old)) @ seen(new).T).argmax(1) == np.arange(1000)).mean())
+    assert found[1] > found[0] - 0.02 > 0.9
+
+
+def test_all_pictures_of_a_face_are_left_out_together(pairs):
+    """Else the map that judges a picture has seen its face."""
+    random = np.random.default_rng(1)
+    sides = []
+    for rows in (pairs.old[0][:100], pairs.new[0][:100]):
+        many = np.repeat(rows, 6, axis=0)
+        sides.append([unit(many + 0.03 * random.normal(size=many.shape))])
+    few = Pairs(*sides)
+    assert np.array_equal(few.faces, np.repeat(np.arange(0, 600, 6), 6))
+    folds = list(few.folds())
+    assert sorted(np.concatenate(folds)) == list(range(600))
+    assert [len(fold) for fold in folds] == [120] * 5
+    assert not any(set(one // 6) & set(two // 6) for one, two in pairwise(folds))
+    old, new = strangers(1000, seed=903)
+    fitted = fitted_bridge(OLD, NEW, few)
+    true = cosine(fitted.bridge.apply(old), new)
+    assert true - 0.1 < cosine(fitted.held_out, fitted.native) < true + 0.01
+    with pytest.raises(EmbedgeError, match="about 30 faces"):
+        list(Pairs([sides[0][0][:180]], [sides[1][0][:180]]).folds())
 
 
 def test_an_attacker_learns_from_few_pairs_and_a_rotation_does_not_stop_him(pairs):

@@ -2,9 +2,11 @@ import argparse
 import json
 
 import pytest
+from two_galleries import NEW, threshold
 
 from embedge.cli.learn.migrate import _tell, add_migrate_options, run_migrate
 from embedge.errors import EmbedgeError
+from embedge.runtime.gallery.migration.crossing import Crossing
 from embedge.runtime.gallery.migration.standing import Standing
 
 
@@ -31,6 +33,19 @@ def test_a_gallery_that_never_crossed(capsys: pytest.CaptureFixture[str]) -> Non
         "searched: 7 templates of 3 people (own model)",
         "backfill: 3 of 3 people have a native template; 0 templates are bridged",
         "kept sealed, not searched: 0 templates",
+    ]
+
+
+def test_gone_back_the_new_models_templates_are_called_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    back = Crossing(NEW, "b" * 64, (threshold(),), hidden=2, bridged=2)
+    _tell(Standing(back, 2, 2, ("ann", "ben"), ()), as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "searched: 2 templates of 2 people (own model)",
+        "of the new model, not searched: 0 of 2 people have a native template; 2 templates are"
+        " bridged",
+        "kept sealed, not searched: 2 templates",
     ]
 
 

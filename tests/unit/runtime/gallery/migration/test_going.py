@@ -8,8 +8,10 @@ from two_galleries import NEW, OLD, bridge, carried, rows
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
+from embedge.runtime.gallery import gallery as gallery_module
 from embedge.runtime.gallery.mending import check, recover
 from embedge.runtime.gallery.migration.going import forget, go_back, migrate
+from embedge.runtime.gallery.sealed.templates import Group, Template
 
 KEY = bytes(range(32))
 PEOPLE = {"ann": rows(1, 2), "ben": rows(2, 1), "cem": rows(3, 8), "dan": rows(4, 3)}
@@ -299,3 +301,42 @@ def test_steps_of_so_many_records_are_refused(tmp_path, records):
         with pytest.raises(EmbedgeError, match="E-OPTION: limit is"):
             migrate(gallery, bridge(), NEW, limit=float("nan"))
         assert gallery.crossing() is None
+
+
+@pytest.mark.parametrize("flip", [migrate, lambda gallery, *_: go_back(gallery)])
+def test_who_waited_for_the_lock_is_held_to_the_model_that_is_searched_then(
+    tmp_path, monkeypatch, flip
+):
+    """Between the first look at the contract and the lock the gallery goes over, or back."""
+    with create(tmp_path) as gallery:
+        if flip is not migrate:
+            migrate(gallery, bridge(), NEW)
+        before = gallery.contract
+        other = Gallery.open(tmp_path / "g", key=KEY, writable=True)
+        checked = gallery_module.checked_names
+
+        def late(*given):
+            flip(other, bridge(), NEW)
+            return checked(*given)
+
+        monkeypatch.setattr(gallery_module, "checked_names", late)
+        with other, pytest.raises(EmbedgeError) as refused:
+            gallery.enroll("zoe", rows(9, 1, before.dim), before)
+        assert refused.value.code == "E-SPACE"
+        assert gallery.people() == sorted(PEOPLE)
+        require_found(gallery)
+
+
+def test_what_could_not_be_searched_is_not_recovered_but_named(tmp_path):
+    """A template of the old dimension on the new side, as a waiting enrolment once left it."""
+    with create(tmp_path) as gallery:
+        migrate(gallery, bridge(), NEW)
+        with gallery.mirror.writing() as (connection, seen):
+            stray = Template("0" * 32, "2026-01-01T00:00:00Z", "", None, rows(9, 1)[0])
+            state = seen.ledger.add(connection, seen.state, [Group(None, "zoe", [stray])])
+            gallery.mirror.put(connection, state)
+    saved = recover(tmp_path / "g", tmp_path / "saved", KEY)
+    assert (saved.lost, saved.unopened, saved.whole) == (("zoe",), 1, False)
+    with Gallery.open(tmp_path / "saved", key=KEY) as gallery:
+        assert gallery.people() == sorted(PEOPLE)
+        require_found(gallery)

@@ -55,10 +55,32 @@ def test_another_factor_replaces_the_nearest_one_if_the_face_is_accepted_too(gal
     ((best, *_),) = gallery.identify(known[0], NEW)
     assert (best.person, best.bridged) == ("ann", True)
     # from now on the native one vouches for her
-    second = near(visit, 0.7, seed=4)
+    second = known[0] + visit
+    second /= np.linalg.norm(second)
     assert replace_bridged(gallery, "ann", second, NEW, native=LIMIT)
     assert gallery.info().bridged == 1
     assert not replace_bridged(gallery, "ann", second, NEW, native=LIMIT, other_factor=True)
+
+
+def test_one_picture_shown_again_takes_no_other_templates_place(gallery):
+    known = carried(ANN)
+    visit = known.sum(0) / np.linalg.norm(known.sum(0))
+    assert replace_bridged(gallery, "ann", visit, NEW, native=LIMIT, other_factor=True)
+    for again in (visit, near(visit, 0.97)):
+        assert (known @ again).min() > 0.5, "the bridged one left would accept it"
+        assert not replace_bridged(gallery, "ann", again, NEW, native=LIMIT, other_factor=True)
+    assert gallery.info().bridged == 2
+
+
+def test_a_template_that_the_visit_does_not_resemble_stays(gallery):
+    known = carried(ANN)
+    visit = near(known[1], 0.9)
+    assert replace_bridged(gallery, "ann", visit, NEW, native=LIMIT, other_factor=True)
+    away = known[0] - (known[0] @ visit) * visit
+    second = 0.8 * visit - 0.6 * away / np.linalg.norm(away)
+    assert second @ visit > LIMIT.value > 0.5 > second @ known[0]
+    assert not replace_bridged(gallery, "ann", second, NEW, native=LIMIT, other_factor=True)
+    assert gallery.info().bridged == 2
 
 
 def test_a_policy_may_forbid_it(gallery):
