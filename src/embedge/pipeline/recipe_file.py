@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.recipe_sense import consistent, laid_over
+from embedge.runtime.bundle.writer import require_name
 from embedge.strict.yaml_text import yaml_value
 
 __all__ = ["load_recipe", "recipe_names", "require_recipe_keys"]
@@ -50,6 +51,7 @@ def load_recipe(
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
         raise _readable(error, str(path)) from error
+    require_name(recipe.name, str(path))
     consistent(values, str(path), Recipe(name=recipe.name).to_json(), methods)
     return recipe
 
