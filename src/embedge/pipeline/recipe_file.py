@@ -47,6 +47,8 @@ def load_recipe(
     values = laid_over(base, given, methods, shipped=path.parent == RECIPES)
     if not planned:
         _require(needs, values, str(path))
+    elif "data.source" in needs and not _at(values, "data.source"):
+        values = {**values, "data": {**values["data"], "source": "yours"}}
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
