@@ -320,7 +320,9 @@ def reference_page() -> str:
         "# The recipe\n\n"
         "A YAML file with these keys; every one can be given on the command line as"
         " `--section.key value`.\nUnknown keys and impossible values are refused before anything"
-        " runs, all at once. The resolved recipe is kept in\nthe run folder as `recipe.json`."
+        " runs, all at once; so are numbers that nobody means: counts beyond 100 million, others"
+        " beyond a million,\nor below a millionth where zero makes no sense. The resolved recipe is"
+        " kept in\nthe run folder as `recipe.json`."
         " This page is printed by `python -m embedge.pipeline.recipe`.\n\n"
         "| key | default | what it is |\n|---|---|---|\n"
     )
