@@ -122,9 +122,14 @@ class _Work:
     def _trained_in_int8(self) -> "Iterator[_Training]":
         """By one process, one after another."""
         wanted, train = self.recipe.int8.qat, self.recipe.student.train
-        same = {"device": train.device, "workers": train.workers}
         if wanted.steps:
-            schedule = Schedule(steps=wanted.steps, batch=wanted.batch, amp="fp32", **same)
+            schedule = Schedule(
+                steps=wanted.steps,
+                batch=wanted.batch,
+                amp="fp32",
+                device=train.device,
+                workers=train.workers,
+            )
             readings = _readings(self.recipe.distill.method)
             for name in self.recipe.export.precisions:
                 if name.startswith("int8"):
