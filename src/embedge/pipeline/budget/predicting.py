@@ -139,8 +139,8 @@ class _Work:
     def recovers(self) -> bool:
         """Whether class centres are needed: both sides of every picture are then looked at."""
         wanted = self.recipe.teacher
-        named = wanted.head_shards and self.recipe.data.labels == "people"
-        return wanted.source == "file" and not named and self.recipe.borrows()
+        headless = wanted.source == "file" and not wanted.head_shards
+        return (headless or self.recipe.data.labels == "none") and self.recipe.borrows()
 
     @property
     def asks(self) -> bool:

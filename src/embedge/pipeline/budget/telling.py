@@ -33,7 +33,7 @@ def _lines(budget: Budget, recipe: Recipe, fleet: Fleet, faces: Faces) -> Iterat
             f"{one.seconds / unit:>10.{digits}f}  {one.bound}"
         )
     yield f"{'together':<28}{'':>27}{budget.seconds / unit:>10.{digits}f}"
-    if budget.recovers:
+    if budget.recovers and recipe.data.labels == "people":
         yield "with teacher.head_shards nobody is asked for class centres"
     room = fleet.gpu.memory / 2**30
     fits = "fits" if budget.total_memory <= fleet.gpu.memory else "does NOT fit"
