@@ -1,8 +1,17 @@
 """A section of the recipe, which stages and training read as it is: defaults stand nowhere else."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
 
-__all__ = ["Section"]
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["MOST", "Factor", "Natural", "Positive", "Section", "Weight"]
+
+# far beyond what anybody means, and far from where numbers overflow or vanish
+MOST = 10**8
+Positive = Annotated[int, Field(gt=0, le=MOST)]
+Natural = Annotated[int, Field(ge=0, le=MOST)]
+Factor = Annotated[float, Field(ge=1e-6, le=1e6)]
+Weight = Annotated[float, Field(ge=0, le=1e6)]
 
 
 class Section(BaseModel):

@@ -16,7 +16,7 @@ from embedge.files import sha256_file, write_bytes
 from embedge.runtime.bundle.bundle import FORMAT, MANIFEST, SEAL, Artifact, Bundle, seal_of
 from embedge.runtime.contract import EmbeddingContract
 
-__all__ = ["write_bundle"]
+__all__ = ["require_name", "write_bundle"]
 
 
 def write_bundle(
@@ -91,13 +91,19 @@ def _facts(content: bytes | Path) -> dict[str, Any]:
     return {"sha256": sha256_file(content), "bytes": content.stat().st_size}
 
 
-def _require_replaceable(folder: Path, name: str) -> None:
+def require_name(name: str, where: str | None = None) -> None:
+    """Of a bundle: a file name on every system."""
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) is None:
         raise EmbedgeError(
             "E-BUNDLE-NAME",
-            f"'{name}' cannot name a bundle",
-            remedy="Use letters, digits, dots, dashes and underscores",
+            f"{name!r} cannot name a bundle",
+            where=where,
+            remedy="Use letters, digits, dots, dashes and underscores (--name of a recipe)",
         )
+
+
+def _require_replaceable(folder: Path, name: str) -> None:
+    require_name(name)
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return
     if _name_of(folder) != name:

@@ -30,11 +30,26 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.chmod(0o666 & ~_umask())
         part.replace(path)
         sync(path.parent)
-    except OSError as error:
+    except Exception as error:
+        if not is_of_the_disk(error):
+            raise
         raise _disk_error(error, path) from error
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
+
+
+def is_of_the_disk(error: BaseException) -> bool:
+    """Whether the file system refused; a library in Rust (safetensors) tells so only in words."""
+    told = "(os error " in str(error) and not isinstance(error, EmbedgeError)
+    return isinstance(error, OSError) or told
+
+
+def reserve(path: Path) -> None:
+    """Take the room of a file with holes: whoever wrote into a mapped one would die of it later."""
+    with path.open("r+b") as stream:
+        if size := os.fstat(stream.fileno()).st_size:
+            os.posix_fallocate(stream.fileno(), 0, size)
 
 
 def require_writable(path: Path) -> None:
@@ -123,10 +138,10 @@ def _umask() -> int:
     return current
 
 
-def _disk_error(error: OSError, path: Path) -> EmbedgeError:
+def _disk_error(error: Exception, path: Path) -> EmbedgeError:
     return EmbedgeError(
         "E-WRITE",
-        f"cannot write the file: {error.strerror or error}",
+        f"cannot write the file: {getattr(error, 'strerror', None) or error}",
         where=path,
         remedy="Free some space or choose a folder you may write to; nothing half-written was left",
     )

@@ -16,7 +16,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from embedge.train.section import Section
+from embedge.train.section import Factor, Section, Weight
 
 __all__ = ["Margin", "QualityMargin", "TargetMargin", "margin_on_target"]
 
@@ -39,15 +39,15 @@ class TargetMargin(Protocol):
 class Margin(Section):
     """The combined margin."""
 
-    m1: Annotated[float, Field(gt=0)] = 1.0
+    m1: Factor = 1.0
     """multiplies the target angle (SphereFace)"""
     m2: Annotated[float, Field(ge=0, lt=math.pi)] = 0.0
     """adds to the target angle, in radians (ArcFace)"""
-    m3: Annotated[float, Field(ge=0)] = 0.0
+    m3: Weight = 0.0
     """subtracts from the target cosine (CosFace)"""
-    scale: Annotated[float, Field(gt=0)] = 64.0
+    scale: Factor = 64.0
     """multiplies every cosine"""
-    quality: Annotated[float, Field(ge=0)] = 0.0
+    quality: Weight = 0.0
     """AdaFace's margin (0.4 as published) in place of m1, m2 and m3: the longer an embedding
     beside what is usual, the more its margin is CosFace's and the less its angle counts"""
     straight_through: bool = False

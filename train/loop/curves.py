@@ -2,11 +2,14 @@
 
 import csv
 import io
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
+from embedge.errors import EmbedgeError
 from embedge.files import write_text
 from embedge.optional import require
 from embedge.train.methods.parts.method import Loss
@@ -22,6 +25,7 @@ class Journal:
 
     def __init__(self, folder: Path, name: str, *, tensorboard: bool):
         self.curves: Curves = {"step": []}
+        self._name = name
         self._csv, self._watched = folder / f"{name}.csv", folder / f"{name}.watch.csv"
         self._events = folder / f"{name}.events" if tensorboard else None
         self._writer: Any = None
@@ -30,14 +34,34 @@ class Journal:
         self.curves = curves
         self._open(step)
 
-    def record(self, step: int, loss: Loss) -> dict[str, float]:
-        values = {"loss": loss.total, **loss.parts}
+    def record(self, step: int, loss: Loss, gradient: Tensor) -> dict[str, float]:
+        """The loss and its parts; a training that has left the numbers stops here."""
+        values = {"loss": loss.total, **loss.parts, "the gradient": gradient}
         # one reading for all of them: each would wait for the device
         read = torch.stack([value.detach().float() for value in values.values()]).cpu().tolist()
-        row = {name: round(value, 5) for name, value in zip(values, read)}
+        found = dict(zip(values, read))
+        if wrong := [f"{name} is {one}" for name, one in found.items() if not math.isfinite(one)]:
+            raise self._diverged(step, ", ".join(wrong))
+        row = {name: round(found[name], 5) for name in ("loss", *loss.parts)}
         _append(self.curves, step, row)
         self._tell(step, row)
         return row
+
+    def require_finite(self, step: int, *modules: nn.Module) -> None:
+        """Before weights are looked at or kept, which between two readings nobody has seen."""
+        held = [one for module in modules for one in module.state_dict().values()]
+        largest = [
+            one.abs().max().float() for one in held if one.is_floating_point() and one.numel()
+        ]
+        if not math.isfinite(float(torch.stack(largest).max().cpu())):
+            raise self._diverged(step, "weights are NaN or infinity")
+
+    def _diverged(self, step: int, what: str) -> EmbedgeError:
+        return EmbedgeError(
+            "E-DIVERGED",
+            f"training {self._name} went astray by step {step}: {what}",
+            remedy="Lower this training's `lr`, lengthen its `warmup`, or set its `amp` to fp32",
+        )
 
     def watched(self, step: int, found: dict[str, float]) -> bool:
         """Write an evaluation down; whether it is the best so far. Lower is better."""

@@ -7,14 +7,12 @@ from pydantic import Field
 
 from embedge.errors import EmbedgeError
 from embedge.train.data.feeding.feed import readers
-from embedge.train.section import Section
+from embedge.train.section import MOST, Factor, Natural, Positive, Section, Weight
 
 __all__ = ["Schedule", "rate_at"]
 
 _FLOOR = 0.01
 
-Positive = Annotated[int, Field(gt=0)]
-Natural = Annotated[int, Field(ge=0)]
 Part = Annotated[float, Field(gt=0, lt=1)]
 Fall = Literal["cosine", "polynomial", "stairs"]
 
@@ -22,9 +20,9 @@ Fall = Literal["cosine", "polynomial", "stairs"]
 class Schedule(Section):
     steps: Positive = 600
     """optimizer steps"""
-    epochs: Annotated[float, Field(gt=0)] | None = None
+    epochs: Factor | None = None
     """how often every picture is learnt from, instead of a number of steps"""
-    batch: Annotated[int, Field(ge=2)] = 64
+    batch: Annotated[int, Field(ge=2, le=MOST)] = 64
     """pictures a step"""
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """AdamW, or SGD with momentum"""
@@ -32,19 +30,19 @@ class Schedule(Section):
     """of SGD"""
     nesterov: bool = False
     """SGD: look ahead along the momentum"""
-    lr: Annotated[float, Field(gt=0)] = 2e-3
+    lr: Factor = 2e-3
     """peak learning rate; the schedule takes it down to a hundredth"""
     schedule: Fall = "cosine"
     """how it falls: half a cosine, a polynomial of degree two, or stairs of a tenth each"""
     stairs: tuple[Part, ...] = (1 / 3, 2 / 3, 5 / 6)
     """shares of the training after which it falls by stairs"""
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-2
+    weight_decay: Weight = 5e-2
     """on matrices"""
     decay_norms: bool = False
     """weight decay on norms and slopes too, as arcface_torch does it"""
     warmup: Natural = 50
     """steps of linear warm-up"""
-    clip: Annotated[float, Field(gt=0)] = 5.0
+    clip: Factor = 5.0
     """largest norm of the network's gradient"""
     amp: Literal["fp32", "bf16", "fp16", "auto"] = "bf16"
     """arithmetic of the network's trunk; `auto` is bf16 where the processor multiplies it, and
@@ -53,7 +51,7 @@ class Schedule(Section):
     """the layers behind the trunk, which make the embedding, are computed in fp32 whatever amp"""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """decay of the averaged weights that are exported; 0 exports the last ones"""
-    checkpoint_minutes: Annotated[float, Field(gt=0)] = 5.0
+    checkpoint_minutes: Factor = 5.0
     """minutes between checkpoints, which are written while the training goes on"""
     checkpoint_every: Natural = 0
     """steps between checkpoints instead; 0 goes by minutes"""
@@ -71,7 +69,7 @@ class Schedule(Section):
     then exported, by the cross-space EER where there is one. 0: never, the last is exported"""
     patience: Natural = 0
     """evaluations without improvement after which training stops; 0 never stops it"""
-    workers: Natural | None = None
+    workers: Annotated[int, Field(ge=0, le=256)] | None = None
     """processes that read and decode ahead; 0 leaves it to the training process, and so does null
     on a CPU. On a GPU null takes the cores that the training leaves, shared among its processes"""
     jitter: bool = True

@@ -162,14 +162,15 @@ class _Training:
         for group in state.optimizer.param_groups:
             group["lr"] = schedule.rate(state.step)
         loss = self._gradients(batch)
-        self._update()
+        length = self._update()
         state.average.update(state.network, state.step)
         state.step += 1
         last = state.step == schedule.steps
         self.news = {}
         if state.step % _RECORDED_EVERY == 0 or last:
-            self._tell(self.journal.record(state.step, loss))
+            self._tell(self.journal.record(state.step, loss, self._trusted(length)))
         if self.watch is not None and (state.step % self.watch.every == 0 or last):
+            self.journal.require_finite(state.step, state.network, state.method)
             self._look(self.watch)
         if last or self.stopped or self._is_due():
             self._save()
@@ -216,12 +217,21 @@ class _Training:
         held = rows.pin_memory() if _fetches(self.device) else rows
         return held.to(self.device, non_blocking=True)
 
-    def _update(self) -> None:
+    def _update(self) -> Tensor:
+        """The length of the gradient, left on the device."""
         state = self.state
         state.scaler.unscale_(state.optimizer)
-        nn.utils.clip_grad_norm_(state.network.parameters(), self.schedule.clip)
+        length = nn.utils.clip_grad_norm_(state.network.parameters(), self.schedule.clip)
         state.scaler.step(state.optimizer)
         state.scaler.update()
+        return length
+
+    def _trusted(self, length: Tensor) -> Tensor:
+        """In fp16 gradients overflow now and then, and their step is left out: that is no fault
+        while the scale has far to fall."""
+        scaler = self.state.scaler
+        excused = scaler.is_enabled() and scaler.get_scale() >= 1
+        return torch.zeros_like(length) if excused else length
 
     def _look(self, watch: TrainingChecks) -> None:
         """Evaluate what would be exported now, and keep it if it is the best so far."""
@@ -254,6 +264,7 @@ class _Training:
         return time.monotonic() - self._saved >= 60 * self.schedule.checkpoint_minutes
 
     def _save(self) -> None:
+        self.journal.require_finite(self.state.step, self.state.network, self.state.method)
         if ranks.rank() == 0:
             self.checkpoints.write(self.state, self.journal.curves)
             self.journal.write()

@@ -11,7 +11,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
 
-from embedge.files import write_json
+from embedge.files import reserve, write_json
 from embedge.printed import spoken
 from embedge.progress import Progress
 from embedge.train.data.dataset import CorruptRecord, FaceDataset
@@ -19,7 +19,7 @@ from embedge.train.data.feeding.batches import share_of
 from embedge.train.data.feeding.feed import cores, made_ahead, readers
 from embedge.train.data.feeding.pictures import CorruptLog, read_faces
 from embedge.train.loop import ranks
-from embedge.train.teachers.teacher import Teacher
+from embedge.train.teachers.teacher import Rows, Teacher
 
 __all__ = ["write_cache"]
 
@@ -27,6 +27,9 @@ Spans = list[tuple[int, int]]
 
 _BATCHES_BETWEEN_MARKS = 32
 _TOGETHER = ".rows-all.json"
+# lengths that half precision holds with all its digits, whatever the direction: what is compared is
+# the direction, and a teacher's lengths mean something only beside one another
+_LENGTHS = 2.0**-4, 2.0**12
 _LONG = 600.0  # seconds that nobody should find out about by waiting
 
 
@@ -51,7 +54,8 @@ def write_cache(
         for turn, (images, corrupt) in enumerate(read):
             log.add(corrupt)
             shown = images.numpy()
-            rows[mine.of(turn)] = teacher.features(shown[:, :, ::-1] if flip else shown)
+            answers = teacher.features(shown[:, :, ::-1] if flip else shown)
+            rows[mine.of(turn)] = _halved(answers, teacher, mine, turn)
             task.advance(len(shown))
             if turn == 0 and teacher.device == "cpu":
                 _foretell(progress, what, mine.batches * (time.monotonic() - began))
@@ -91,6 +95,14 @@ class _Rows:
         return torch.from_numpy(read.images), read.corrupt
 
 
+def _halved(answers: Rows, teacher: Teacher, mine: _Rows, turn: int) -> NDArray[np.float16]:
+    lengths = teacher.require_directions(
+        answers, lambda n: mine.faces.record_name(int(mine.of(turn)[n]))
+    )
+    held: NDArray[np.float64] = np.clip(lengths, *_LENGTHS) / lengths
+    return (answers * held[:, None]).astype(np.float16)
+
+
 def _begun(path: Path, count: int, dim: int) -> Spans:
     """An array of the right shape, and which rows of it are filled: one that was begun is kept."""
     marks, together = [*path.parent.glob(f"{path.stem}.rows-*.json")], path.with_suffix(_TOGETHER)
@@ -100,6 +112,7 @@ def _begun(path: Path, count: int, dim: int) -> Spans:
         write_json(together, {"rows": spans})
     else:
         open_memmap(path, "w+", np.float16, (count, dim)).flush()
+    reserve(path)
     for mark in marks:
         if not spans or mark != together:
             mark.unlink()

@@ -1,6 +1,7 @@
 """What every teacher answers to."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -68,4 +69,22 @@ class Teacher(ABC):
 
     def embed(self, faces: FaceDataset, *, what: str, progress: Progress) -> Rows:
         """Embeddings of a whole face set."""
-        return rows_of(faces, self.features, what=what, progress=progress, size=self.batch)
+        rows = rows_of(faces, self.features, what=what, progress=progress, size=self.batch)
+        self.require_directions(rows, faces.record_name)
+        return rows
+
+    def require_directions(self, rows: Rows, named: Callable[[int], str]) -> NDArray[np.float64]:
+        """The rows' lengths; refused where one is no number or zero, its picture named."""
+        lengths: NDArray[np.float64] = np.linalg.norm(rows.astype(np.float64), axis=1)
+        bad = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
+        if len(bad):
+            what = "zeros alone" if lengths[bad[0]] == 0 else "NaN or infinity"
+            raise EmbedgeError(
+                "E-TEACHER-ANSWER",
+                f"the teacher ({self.kind}, {self.digest[:12]}) answers {what} to a picture, and so"
+                f" to {len(bad)} of {len(rows)} that were looked at",
+                where=named(int(bad[0])),
+                remedy="Check `teacher.file` and `teacher.preprocessing`, or set teacher.amp to"
+                " fp32; a picture that is no face is best taken out",
+            )
+        return lengths

@@ -11,10 +11,10 @@ from pydantic import Field
 from embedge.report.gate import defaults
 from embedge.runtime.contract import Feeding
 from embedge.train.head.margins import Margin
-from embedge.train.loop.schedule import Positive, Schedule
+from embedge.train.loop.schedule import Schedule
 from embedge.train.methods.parts.method import Share, Weights
 from embedge.train.models.shape import Architecture, StudentShape
-from embedge.train.section import Section
+from embedge.train.section import MOST, Factor, Natural, Positive, Section, Weight
 from embedge.train.teachers.teacher import Placement
 
 __all__ = [
@@ -60,9 +60,9 @@ class Data(Section):
     at 0.95, pictures of a person at less"""
     seed: Seed = 0
     """which world of rendered people; of a data set, which people are held out"""
-    identities: Positive = 500
+    identities: Annotated[int, Field(gt=0, le=10**7)] = 500
     """rendered people to learn from; of a data set, all who are not held out"""
-    per_identity: Positive = 30
+    per_identity: Annotated[int, Field(gt=0, le=10**4)] = 30
     """rendered pictures of each"""
     held_out: Positive = 120
     """other people: half are judged, half set thresholds (a third of these instead chooses
@@ -81,7 +81,7 @@ class Data(Section):
 
 
 class StudentSchedule(Schedule):
-    lr: Annotated[float, Field(gt=0)] = 8e-3
+    lr: Factor = 8e-3
     """peak learning rate; the schedule takes it down to a hundredth. A MobileFaceNet that begins at
     random wants a large one, a slice of a teacher a quarter of it"""
 
@@ -101,7 +101,7 @@ class Teacher(Section):
     """arithmetic of its network while it is asked"""
     batch: Positive = 64
     """pictures that it is asked about at a time"""
-    probe_steps: Annotated[int, Field(ge=0)] = 0
+    probe_steps: Natural = 0
     """refine recovered class centres by so many steps of a margin softmax on cached embeddings"""
     depth: Literal[18, 34, 50, 100, 200] = 18
     """of the IResNet"""
@@ -154,7 +154,7 @@ class Distill(Weights):
     """how the student learns"""
     first: Literal["scratch", "kd", "l2e"] = "scratch"
     """sh-kd: how the first student learns, whose head the teacher is shaped to"""
-    first_part: Annotated[float, Field(gt=0)] = 1.0
+    first_part: Factor = 1.0
     """sh-kd: of the student's steps, how many that one takes; a head is worth sharing once its
     student has learnt to the end"""
     shape: Literal["auto", "network", "map"] = "auto"
@@ -163,7 +163,7 @@ class Distill(Weights):
     bridge: str | None = None
     """a map that `embedge bridge` made from the teacher to another network: the student learns what
     the teacher says in that network's space, and may serve a gallery of it"""
-    shaping_part: Annotated[float, Field(gt=0)] | None = 1.0
+    shaping_part: Factor | None = 1.0
     """sh-kd: for how many of the student's pictures the teacher is shaped; null goes by
     shaping.steps or shaping.epochs, and so does naming one of them"""
     shaping: Schedule = Schedule(steps=300, lr=5e-4)
@@ -192,17 +192,17 @@ class Export(Section):
 
 
 class Qat(Section):
-    steps: Annotated[int, Field(ge=0)] = 0
+    steps: Natural = 0
     """steps of training inside INT8 arithmetic, after distillation, by the same method under the
     frozen shared head; 0: none"""
-    batch: Annotated[int, Field(ge=2)] = 32
+    batch: Annotated[int, Field(ge=2, le=MOST)] = 32
     """pictures a step"""
-    lr: Annotated[float, Field(gt=0)] = 2e-4
+    lr: Factor = 2e-4
     """peak learning rate, a tenth of the student's or less, so that the weights move a little"""
 
 
 class Int8(Section):
-    budget: Annotated[float, Field(ge=0)] | None = None
+    budget: Weight | None = None
     """search layers to keep in float until TAR at evaluate.gate_fmr loses at most so many points on
     a sixth of the held-out people, who then set no threshold and judge nothing; unset: no search"""
     qat: Qat = Qat()
@@ -244,7 +244,7 @@ class Evaluate(Section):
 
 
 class Bench(Section):
-    seconds: Annotated[float, Field(gt=0)] = 30.0
+    seconds: Factor = 30.0
     """spent on timing"""
 
 
@@ -320,7 +320,9 @@ def reference_page() -> str:
         "# The recipe\n\n"
         "A YAML file with these keys; every one can be given on the command line as"
         " `--section.key value`.\nUnknown keys and impossible values are refused before anything"
-        " runs, all at once. The resolved recipe is kept in\nthe run folder as `recipe.json`."
+        " runs, all at once; so are numbers that nobody means: counts beyond 100 million, others"
+        " beyond a million,\nor below a millionth where zero makes no sense. The resolved recipe is"
+        " kept in\nthe run folder as `recipe.json`."
         " This page is printed by `python -m embedge.pipeline.recipe`.\n\n"
         "| key | default | what it is |\n|---|---|---|\n"
     )

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from embedge.errors import EmbedgeError
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.recipe_sense import consistent, laid_over
+from embedge.runtime.bundle.writer import require_name
 from embedge.strict.yaml_text import yaml_value
 
 __all__ = ["load_recipe", "recipe_names", "require_recipe_keys"]
@@ -46,10 +47,13 @@ def load_recipe(
     values = laid_over(base, given, methods, shipped=path.parent == RECIPES)
     if not planned:
         _require(needs, values, str(path))
+    elif "data.source" in needs and not _at(values, "data.source"):
+        values = {**values, "data": {**values["data"], "source": "yours"}}
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
         raise _readable(error, str(path)) from error
+    require_name(recipe.name, str(path))
     consistent(values, str(path), Recipe(name=recipe.name).to_json(), methods)
     return recipe
 

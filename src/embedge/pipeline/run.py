@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from embedge.errors import EmbedgeError
-from embedge.files import sha256_json, sweep_parts, write_json
+from embedge.files import is_of_the_disk, sha256_json, sweep_parts, write_json
 from embedge.progress import Progress
 from embedge.train.loop import ranks
 from embedge.train.loop.schedule import Schedule
@@ -31,6 +31,7 @@ Work = Callable[[Path], object]
 """What a stage does in its folder; it returns the small facts that others read of it."""
 
 Facts = TypeVar("Facts")
+Content = TypeVar("Content")
 
 
 def nothing(folder: Path) -> None:
@@ -54,7 +55,18 @@ class Stage:
 
     def read(self, kind: type[Facts]) -> Facts:
         """The facts as the dataclass that the stage's work returned."""
-        return kind(**self.facts)
+        return self.opened(_DONE, lambda _: kind(**self.facts))
+
+    def opened(self, name: str, reader: Callable[[Path], Content]) -> Content:
+        """A file of it; one that is damaged or gone is named, whatever its format."""
+        path = self.folder / name
+        try:
+            return reader(path)
+        except EmbedgeError:
+            raise
+        except Exception as error:  # each format has its own
+            remedy = "Delete the folder that it lies in; the same command makes it again"
+            raise _damaged(path, error, remedy) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +109,12 @@ class Declared:
         return self.folder.with_name(self.folder.name + ".part")
 
     def finished(self) -> Stage | None:
-        """The stage, if it was worked before."""
-        if not (self.folder / _DONE).is_file():
+        """The stage, if it was worked before; a mark that was cut short says nothing."""
+        try:
+            facts = json.loads((self.folder / _DONE).read_bytes())["facts"]
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
             return None
-        return Stage(self.name, self.key, self.folder, _read_facts(self.folder))
+        return Stage(self.name, self.key, self.folder, facts) if isinstance(facts, dict) else None
 
 
 @dataclass(slots=True)
@@ -159,6 +173,8 @@ class Run:
 
     def _begun(self, asked: Declared) -> float:
         self.progress.say(f"{asked.name} …")
+        if (mark := asked.folder / _DONE).exists():
+            self.progress.say(f"  {mark} cannot be read: the stage is worked again")
         asked.part.mkdir(parents=True, exist_ok=True)
         sweep_parts(asked.part)
         return time.monotonic()
@@ -227,7 +243,7 @@ def _claim(folder: Path, recipe: dict[str, Any], *, update: bool) -> Callable[[]
     path, coming = folder / _RECIPE, folder / _COMING
     if not update:
         check_recipe(folder, recipe)
-    if not path.is_file() or json.loads(path.read_text()) == recipe:
+    if _recipe_in(path) in (None, recipe):
         write_json(path, recipe)
         coming.unlink(missing_ok=True)
         return lambda: None
@@ -241,9 +257,8 @@ def _claim(folder: Path, recipe: dict[str, Any], *, update: bool) -> Callable[[]
 
 def check_recipe(folder: Path, recipe: dict[str, Any]) -> None:
     """Refuse a folder that another recipe worked in."""
-    path = folder / _RECIPE
-    changed = _differences(json.loads(path.read_text()), recipe) if path.is_file() else []
-    if changed:
+    known = _recipe_in(folder / _RECIPE)
+    if changed := _differences(known, recipe) if known is not None else []:
         raise EmbedgeError(
             "E-RUN-OTHER",
             f"this folder belongs to another recipe; different: {', '.join(changed[:6])}",
@@ -263,9 +278,21 @@ def _differences(old: Any, new: Any, path: str = "") -> list[str]:
     return [] if old == new else [path]
 
 
-def _read_facts(folder: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads((folder / _DONE).read_text())["facts"]
-    return facts
+def _recipe_in(path: Path) -> dict[str, Any] | None:
+    """None where no recipe worked yet."""
+    try:
+        known = json.loads(path.read_bytes()) if path.is_file() else None
+        if known is None or isinstance(known, dict):
+            return known
+        raise ValueError("no recipe")
+    except ValueError as error:
+        remedy = "Delete this file: stages that the recipe has made already are known by themselves"
+        raise _damaged(path, error, remedy) from error
+
+
+def _damaged(path: Path, error: Exception, remedy: str) -> EmbedgeError:
+    what = f"a file of the run cannot be read: {error or type(error).__name__}"
+    return EmbedgeError("E-RUN-DAMAGED", what, where=path, remedy=remedy)
 
 
 def facts_of(found: object) -> dict[str, Any]:
@@ -278,10 +305,12 @@ def facts_of(found: object) -> dict[str, Any]:
 def _guarded(work: Work, part: Path) -> dict[str, Any]:
     try:
         return facts_of(work(part))
-    except OSError as error:
+    except Exception as error:
+        if not is_of_the_disk(error):
+            raise
         raise EmbedgeError(
             "E-WRITE",
-            f"the file system refused: {error.strerror or error}",
-            where=error.filename or part,
+            f"the file system refused: {getattr(error, 'strerror', None) or error}",
+            where=getattr(error, "filename", None) or part,
             remedy="Free some space or choose another --out, then run the same command again",
         ) from error

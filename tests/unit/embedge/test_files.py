@@ -1,11 +1,17 @@
 import json
 import os
+import resource
 import stat
+from contextlib import contextmanager
 
+import numpy as np
 import pytest
+import torch
+from numpy.lib.format import open_memmap
+from safetensors.torch import save_file
 
 from embedge.errors import EmbedgeError
-from embedge.files import require_writable, sha256_json, whole_file, write_json, write_text
+from embedge.files import require_writable, reserve, sha256_json, whole_file, write_json, write_text
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -59,3 +65,54 @@ def test_a_link_is_written_through(tmp_path):
     write_text(tmp_path / "link", "x")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "later").read_text() == "x"
+
+
+@contextmanager
+def room_for(size):
+    """No file of this process may grow beyond it."""
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+
+
+def saved(part):
+    with part.open("wb") as stream:
+        np.save(stream, np.ones(100_000))
+
+
+WRITERS = {
+    "safetensors": lambda part: save_file({"a": torch.ones(100_000)}, part),
+    "numpy": saved,
+    "bytes": lambda part: part.write_bytes(bytes(400_000)),
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_whoever_writes_a_full_disk_is_told_alike(tmp_path, kind):
+    def written():
+        with whole_file(tmp_path / "f") as part:
+            WRITERS[kind](part)
+
+    with room_for(100_000), pytest.raises(EmbedgeError, match=r"E-WRITE.*Free some space"):
+        written()
+    assert not [*tmp_path.iterdir()]
+    written()
+    assert (tmp_path / "f").stat().st_size > 400_000 - 1
+
+
+def test_what_is_raised_inside_is_left_alone(tmp_path):
+    told = EmbedgeError("E-CHECKPOINT", "gone (os error 2)", remedy="Look")
+    with pytest.raises(EmbedgeError, match="E-CHECKPOINT"), whole_file(tmp_path / "f"):
+        raise told
+
+
+def test_a_file_with_holes_takes_its_room_before_it_is_written(tmp_path):
+    path = tmp_path / "rows.npy"
+    open_memmap(path, "w+", np.float16, (1000, 512)).flush()
+    assert path.stat().st_blocks * 512 < 100_000, "holes"
+    reserve(path)
+    assert path.stat().st_blocks * 512 >= path.stat().st_size > 1_000_000
+    assert not np.load(path).any()

@@ -24,6 +24,7 @@ __all__ = ["MxnetFaces"]
 
 # words of four bytes: frame of two, then flag, label, two numbers of two; then array labels
 _FLAG, _LABEL, _ARRAY = 2, 3, 8
+_MOST_PEOPLE = 10**7  # the largest set that was published has four million
 _LOOKED_AT = 1 << 16  # records whose labels are read before their pages are given back
 
 Offsets = NDArray[np.int64]
@@ -133,7 +134,11 @@ def _first_identity(data: NDArray[np.uint8], head: int, path: Path) -> int | Non
         header, _ = unpacked(record_at(data, head))
     except BrokenRecord as error:
         raise _broken(path, str(error)) from error
-    return int(header.labels[0]) if header.flag > 0 and len(header.labels) == 2 else None
+    if header.flag == 0 or len(header.labels) != 2:
+        return None
+    if not np.isfinite(header.labels[0]):
+        raise _broken(path, f"its head record says that people begin at {header.labels[0]}")
+    return int(header.labels[0])
 
 
 def _labels_at(data: NDArray[np.uint8], offsets: Offsets) -> Labels:
@@ -152,6 +157,8 @@ def _labels_at(data: NDArray[np.uint8], offsets: Offsets) -> Labels:
 def _labels_of(data: NDArray[np.uint8], offsets: Offsets) -> Labels:
     """Of some records, all at once."""
     words = data[: len(data) // 4 * 4].view("<u4")
+    if len(words) <= _ARRAY:
+        return np.full(len(offsets), -1)
     first = offsets // 4
     whole = (offsets >= 0) & (offsets % 4 == 0) & (first + _ARRAY < len(words))
     first = np.where(whole, first, 0)
@@ -179,9 +186,12 @@ def _stated_classes(record_file: Path) -> int | None:
     if not path.is_file():
         return None
     try:
-        return int(path.read_text().split(",")[0])
-    except (ValueError, UnicodeDecodeError) as error:
-        raise _broken(path, "its first value is not the number of classes") from error
+        if (classes := int(path.read_text().split(",")[0])) <= _MOST_PEOPLE:
+            return classes
+        raise ValueError
+    except ValueError as error:
+        what = f"its first value is not the number of classes, of {_MOST_PEOPLE:,} at most"
+        raise _broken(path, what) from error
 
 
 def _broken(path: Path, what: str) -> EmbedgeError:

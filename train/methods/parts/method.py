@@ -25,7 +25,7 @@ from embedge.train.head.margins import Margin, TargetMargin
 from embedge.train.head.passes import HeadPass, read_head
 from embedge.train.head.quality import UsualLength
 from embedge.train.loop.ranks import gathered
-from embedge.train.section import Section
+from embedge.train.section import Factor, Natural, Section, Weight
 
 __all__ = [
     "Ingredients",
@@ -78,25 +78,25 @@ class Weights(Section):
 
     a: Share = 0.9
     """th-kd, sh-kd: share of the borrowed head against the student's own"""
-    alpha: Annotated[float, Field(ge=0)] = 1.0
+    alpha: Weight = 1.0
     """th-kd, sh-kd, kd, gkd: weight of the teacher's class distribution"""
-    beta: Annotated[float, Field(ge=0)] = 60.0
+    beta: Weight = 60.0
     """th-kd, sh-kd, l2e: weight of the distance between the two embeddings"""
-    temperature: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Factor = 1.0
     """th-kd, sh-kd, kd, gkd: divides the logits of both distributions"""
-    softmax_scale: Annotated[float, Field(gt=0)] = 32.0
+    softmax_scale: Factor = 32.0
     """th-kd, sh-kd, kd, gkd: multiplies every cosine in the two class distributions that are
     compared, whatever distill.margin.scale is"""
     tau: Annotated[float, Field(gt=0, le=1)] = 0.99
     """gkd: classes count until they have collected this share of the student's prediction"""
-    relation_distance: Annotated[float, Field(ge=0)] = 25.0
+    relation_distance: Weight = 25.0
     """rkd: weight of the distances of pairs"""
-    relation_angle: Annotated[float, Field(ge=0)] = 50.0
+    relation_angle: Weight = 50.0
     """rkd: weight of the angles of triplets"""
     head_dtype: Literal["fp32", "bf16"] = "fp32"
     """how heads are multiplied, and the borrowed one held: bf16 takes half the memory, and of a GPU
     a fraction of the time. A head that is trained stays in fp32 itself"""
-    logits_mb: Annotated[int, Field(ge=0)] = 256
+    logits_mb: Natural = 256
     """memory for the logits of a step; a batch and head that would take more are streamed over the
     classes, which needs next to none and computes each product again for each loss"""
     adapt_from: Share | None = None

@@ -12,11 +12,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedge.cli.numbers import AMOUNT, COUNT
+from embedge.cli.numbers import AMOUNT, COUNT, whole
 from embedge.errors import EmbedgeError
 from embedge.files import write_json
 
 if TYPE_CHECKING:
+    from embedge.pipeline.recipe import Recipe
     from embedge.train.head.cost import HeadCost
     from embedge.train.head.machine import HeadMachine
 
@@ -36,11 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--cores", type=COUNT, default=96, help="of a recipe: processor cores of the machine"
     )
     parser.add_argument(
-        "--pictures", type=COUNT, default=_MS1MV3[0], help="of a recipe (default: those of MS1MV3)"
+        "--pictures", type=whole(1, 10**10), help="of a recipe's data set (default: MS1MV3's)"
     )
-    parser.add_argument(
-        "--people", type=COUNT, default=_MS1MV3[1], help="of a recipe (default: those of MS1MV3)"
-    )
+    parser.add_argument("--people", type=whole(1, 10**7), help="likewise")
     parser.add_argument("--classes", type=COUNT, help="identities in the head, without a recipe")
     parser.add_argument("--batch", type=COUNT, help="samples per rank and step, without a recipe")
     parser.add_argument("--gpus", type=COUNT, default=1, help="ranks, each with the whole head")
@@ -107,12 +106,58 @@ def _whole_recipe(options: argparse.Namespace) -> int:
     fleet = Fleet(GPUS[options.gpu], options.gpus, options.cores)
     for where, schedule in recipe.trained().items():
         schedule.require_shares(options.gpus, where)
-    faces = Faces(options.pictures, options.people)
+    faces = Faces(*_faces(options, recipe))
     budget = budget_of(recipe, fleet, faces)
     print(budget_text(budget, recipe, fleet, faces))
+
+    def without(pair: list[str]) -> object:
+        given = [word for other in pairs if other is not pair for word in other]
+        try:
+            other = load_recipe(options.recipe, given, planned=True)
+            return budget_of(other, fleet, Faces(*_faces(options, other)))
+        except EmbedgeError:  # the others say nothing without it
+            return None
+
+    pairs = _pairs(options.overrides)
+    if dead := [pair[0].partition("=")[0] for pair in pairs if without(pair) == budget]:
+        print(f"changes nothing of this plan: {', '.join(dead)}")
     if options.json:
         write_json(options.json, budget_json(budget, recipe, fleet, faces))
     return 0 if budget.total_memory <= fleet.gpu.memory else 3
+
+
+def _pairs(words: list[str]) -> list[list[str]]:
+    """Each key with its value: in one word or two."""
+    pairs, rest = list[list[str]](), list(words)
+    while rest:
+        pairs.append(rest[: 1 if "=" in rest[0] else 2])
+        rest = rest[len(pairs[-1]) :]
+    return pairs
+
+
+def _faces(options: argparse.Namespace, recipe: "Recipe") -> tuple[int, int]:
+    """Pictures and classes: the recipe's own, those that were given, or MS1MV3's."""
+    data, nameless = recipe.data, recipe.data.labels == "none"
+    rendered = data.source == "rendered"
+    if (rendered and options.pictures) or ((rendered or nameless) and options.people):
+        why = "renders its own" if rendered else "makes a class of every picture"
+        raise EmbedgeError(
+            "E-OPTION",
+            f"--pictures and --people are of people who have names, and this recipe {why}",
+            remedy="Leave them out, or give --data.source" if rendered else "Leave --people out",
+        )
+    pictures = options.pictures or _MS1MV3[0]
+    people = options.people or _MS1MV3[1]
+    if rendered:
+        pictures, people = data.identities * data.per_identity, data.identities
+    people = pictures if nameless else people
+    if people > pictures:
+        raise EmbedgeError(
+            "E-OPTION",
+            f"{people:,} people have no {pictures:,} pictures",
+            remedy="Give --people and --pictures of the same data set",
+        )
+    return pictures, people
 
 
 def _check(options: argparse.Namespace) -> None:

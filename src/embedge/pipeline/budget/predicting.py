@@ -94,31 +94,53 @@ class _Work:
     student: PictureCost
 
     def stretches(self) -> Iterator[Stretch]:
-        method, schedule = self.recipe.distill.method, self.recipe.student.train
-        if self.recipe.teacher.source == "train":
-            yield self._taught(
-                "teacher", self.teacher, self.recipe.teacher.train, _readings("scratch")
-            )
+        for part in self._parts():
+            yield self._taught(part) if isinstance(part, _Training) else part
+
+    def _parts(self) -> "Iterator[Stretch | _Training]":
+        """In their order."""
+        recipe, distill = self.recipe, self.recipe.distill
+        method, schedule, student = distill.method, recipe.student.train, self.student
+        if recipe.teacher.source == "train":
+            yield _Training("teacher", self.teacher, recipe.teacher.train, _readings("scratch"))
         if self.recovers:
             yield self._asked("teacher's embeddings", 2)
         if method == "sh-kd":
-            first, how = self.recipe.of_first().student.train, self.recipe.distill.first
-            yield self._taught("first student", self.student, first, _readings(how))
-            yield self._taught("teacher, shaped", self.teacher, self.recipe.shaping, ("shared",))
+            first, how = recipe.of_first().student.train, distill.first
+            yield _Training("first student", student, first, _readings(how))
+            yield _Training("teacher, shaped", self.teacher, recipe.shaping, ("shared",))
         if self.asks:
             what = "shaped teacher's embeddings" if method == "sh-kd" else "teacher's embeddings"
-            yield self._asked(what, 1 + self.recipe.data.flip)
-        readings = _readings(method, self.recipe.distill.a)
-        yield self._taught("student", self.student, schedule, readings)
-        if self.recipe.distill.baseline and method not in ("scratch", "sh-kd"):
-            yield self._taught("baseline", self.student, schedule, _readings("scratch"))
+            yield self._asked(what, 1 + recipe.data.flip)
+        yield _Training("student", student, schedule, _readings(method, distill.a))
+        if distill.baseline and method not in ("scratch", "sh-kd"):
+            shorter = recipe.of_baseline().student.train
+            yield _Training("baseline", student, shorter, _readings("scratch"))
+        yield from self._trained_in_int8()
         yield self._evaluated()
+
+    def _trained_in_int8(self) -> "Iterator[_Training]":
+        """By one process, one after another."""
+        wanted, train = self.recipe.int8.qat, self.recipe.student.train
+        if wanted.steps:
+            schedule = Schedule(
+                steps=wanted.steps,
+                batch=wanted.batch,
+                amp="fp32",
+                device=train.device,
+                workers=train.workers,
+            )
+            readings = _readings(self.recipe.distill.method)
+            for name in self.recipe.export.precisions:
+                if name.startswith("int8"):
+                    yield _Training(f"training of {name}", self.student, schedule, readings, True)
 
     @property
     def recovers(self) -> bool:
         """Whether class centres are needed: both sides of every picture are then looked at."""
         wanted = self.recipe.teacher
-        return wanted.source == "file" and not wanted.head_shards and self.recipe.borrows()
+        headless = wanted.source == "file" and not wanted.head_shards
+        return (headless or self.recipe.data.labels == "none") and self.recipe.borrows()
 
     @property
     def asks(self) -> bool:
@@ -127,104 +149,112 @@ class _Work:
         return method == "sh-kd" or (method not in ("scratch", "proxyless") and not self.recovers)
 
     @property
-    def borrows(self) -> bool:
-        return self.recipe.distill.method != "scratch"
-
-    @property
     def sides(self) -> int:
         """Of all pictures, that teachers are asked about."""
         return 2 * self.recovers + (1 + self.recipe.data.flip) * self.asks
 
     def _asked(self, what: str, sides: int) -> Stretch:
-        gpu, gpus = self.fleet.gpu, self.fleet.gpus
-        speed = gpu.peak * RATES["iresnet forward"].value
-        rates = {"products": gpus * speed / (2 * self.teacher.macs), **self._decoding()}
+        wanted, flops = self.recipe.teacher, 2 * self.teacher.macs
+        if wanted.device == "cpu":
+            rates = {"the processor": self.processor / flops}
+        else:
+            speed = self.fleet.gpus * self.fleet.gpu.peak * RATES["iresnet forward"].value
+            read_ahead = readers("cuda", self.fleet.cores, self.fleet.gpus)
+            rates = {"products": speed * _share(wanted.amp) / flops, **self._decoding(read_ahead)}
         return Stretch(what, sides * self.faces.pictures, rates)
 
-    def _taught(
-        self, what: str, network: PictureCost, schedule: Schedule, readings: tuple[str, ...]
-    ) -> Stretch:
-        steps = schedule.over(self.faces.pictures).steps
-        batch = schedule.batch / self.fleet.gpus
-        seconds = self._step(network, batch, readings)
-        rates = {name: schedule.batch / second for name, second in seconds.items()}
-        return Stretch(what, steps * schedule.batch, {**rates, **self._decoding()})
+    @property
+    def processor(self) -> float:
+        """FLOP/s"""
+        return self.fleet.cores * RATES["compute"].value
 
-    def _step(
-        self, network: PictureCost, batch: float, readings: tuple[str, ...]
-    ) -> dict[str, float]:
-        """Seconds of one step of one GPU: what the device computes, and what the host starts."""
-        gpu, people = self.fleet.gpu, self.faces.people
+    def _taught(self, one: "_Training") -> Stretch:
+        schedule = one.schedule.over(self.faces.pictures)
+        gpus = 1 if one.alone else self.fleet.gpus
+        seconds = self._step(one, gpus)
+        rates = {name: schedule.batch / second for name, second in seconds.items()}
+        ahead = schedule.readers(self.fleet.cores, gpus)
+        return Stretch(
+            one.what, schedule.steps * schedule.batch, {**rates, **self._decoding(ahead, gpus)}
+        )
+
+    def _step(self, one: "_Training", gpus: int) -> dict[str, float]:
+        """Seconds of one step: of the processor, or of one GPU and of the host that starts it."""
+        gpu, people, network, schedule = (
+            self.fleet.gpu,
+            self.faces.people,
+            one.network,
+            one.schedule,
+        )
+        batch = schedule.batch / gpus
+        flops = 2 * sum(_TWO_SIDES[reading] for reading in one.readings) * people * network.dim
+        if schedule.device == "cpu":
+            return {"the processor": schedule.batch * (6 * network.macs + flops) / self.processor}
         bandwidth = gpu.bandwidth * RATES["memory"].value
-        products = sum(_TWO_SIDES[one] for one in readings)
         half = self.recipe.distill.head_dtype == "bf16"
         multiplied = gpu.peak * RATES["head"].value * (1 if half else RATES["fp32"].value)
-        trained = network.parameters + ("own" in readings) * people * network.dim
+        trained = network.parameters + ("own" in one.readings) * people * network.dim
+        speed = gpu.peak * RATES["iresnet training"].value * _share(schedule.amp)
         parts = (
-            6 * network.macs * batch / (gpu.peak * RATES["iresnet training"].value),
-            network.numbers * batch * _HALF * _TRAFFIC / bandwidth,
-            2 * products * batch * people * network.dim / multiplied,
+            6 * network.macs * batch / speed,
+            network.numbers * batch * _size(schedule.amp) * _TRAFFIC / bandwidth,
+            batch * flops / multiplied,
             kept_bytes(int(batch), people) / bandwidth,
             trained * _FLOAT * _UPDATE / bandwidth,
-            self._exchanged(trained),
+            self._exchanged(trained, gpus),
         )
         convolutions = max(parts[:2])
-        launches = network.layers * _KERNELS + _HEAD_KERNELS
+        launches = (network.layers * _KERNELS + _HEAD_KERNELS) * schedule.accumulate
         return {
             "the GPU": convolutions + sum(parts[2:]),
             "launches": launches * RATES["launch"].value,
         }
 
-    def _exchanged(self, trained: int) -> float:
-        gpus = self.fleet.gpus
-        return (
-            2 * trained * _FLOAT * (gpus - 1) / gpus / (self.fleet.gpu.link * RATES["link"].value)
-        )
+    def _exchanged(self, trained: int, gpus: int) -> float:
+        link = self.fleet.gpu.link * RATES["link"].value
+        return 2 * trained * _FLOAT * (gpus - 1) / gpus / link
 
-    def _decoding(self) -> dict[str, float]:
-        """By the processes that a training on GPUs takes to read ahead."""
-        gpus = self.fleet.gpus
-        return {"decoding": gpus * readers("cuda", self.fleet.cores, gpus) * RATES["decode"].value}
+    def _decoding(self, ahead: int, gpus: int | None = None) -> dict[str, float]:
+        """By the processes that read ahead, or by the training's own."""
+        processes = (gpus or self.fleet.gpus) * max(1, ahead)
+        return {"decoding": min(processes, self.fleet.cores) * RATES["decode"].value}
 
     def _evaluated(self) -> Stretch:
         """Teacher, student and every artifact embed the held-out faces on the processor."""
         data, artifacts = self.recipe.data, 1 + len(self.recipe.export.precisions)
         flops = 2 * (self.teacher.macs + artifacts * self.student.macs)
-        speed = self.fleet.cores * RATES["compute"].value
         pictures = data.held_out * data.held_out_per_identity
-        return Stretch("evaluation", pictures, {"the processor": speed / flops})
+        return Stretch("evaluation", pictures, {"the processor": self.processor / flops})
+
+    @property
+    def trainings(self) -> "list[_Training]":
+        return [one for one in self._parts() if isinstance(one, _Training)]
 
     def memory(self) -> dict[str, float]:
-        recipe, gpus = self.recipe, self.fleet.gpus
-        own = recipe.distill.method != "proxyless"
-        trained: list[tuple[PictureCost, Schedule, bool]]
-        trained = [(self.student, recipe.student.train, own)]
-        if recipe.distill.method == "sh-kd":
-            trained.append((self.teacher, recipe.shaping, False))
-        if recipe.teacher.source == "train":
-            trained.append((self.teacher, recipe.teacher.train, True))
-        return max(
-            (self._held(*one, gpus) for one in trained), key=lambda parts: sum(parts.values())
-        )
+        """Of the hungriest training; nothing where none is on a GPU."""
+        held = [self._held(one) for one in self.trainings if one.schedule.device == "cuda"]
+        return max(held, key=lambda parts: sum(parts.values()), default={})
 
-    def _held(
-        self, network: PictureCost, schedule: Schedule, own: bool, gpus: int
-    ) -> dict[str, float]:
-        batch, people = schedule.batch / gpus / schedule.accumulate, self.faces.people
-        size = _HALF if self.recipe.distill.head_dtype == "bf16" else _FLOAT
+    def _held(self, one: "_Training") -> dict[str, float]:
+        network, schedule, people = one.network, one.schedule, self.faces.people
+        gpus = 1 if one.alone else self.fleet.gpus
+        batch, rows = schedule.batch / gpus / schedule.accumulate, people * network.dim
+        wanted = self.recipe.distill
+        follows = wanted.adapt_from is not None or wanted.method == "adadistill"
+        size = _HALF if wanted.head_dtype == "bf16" and not follows else _FLOAT
         copies = 3 if schedule.optimizer == "sgd" else 4
-        trained = network.parameters + own * people * network.dim
+        trained = network.parameters + ("own" in one.readings) * rows
         logits = kept_bytes(int(batch), people)
         return {
             "weights, gradients, optimizer": trained * _FLOAT * (copies + (schedule.ema > 0)),
-            "shared head": people * network.dim * size * self.borrows,
-            "activations": network.numbers * batch * (_FLOAT if schedule.amp == "fp32" else _HALF),
-            "logits": min(logits, self.recipe.distill.logits_mb << 20),
+            "shared head": rows * size * (one.readings != ("own",)),
+            "activations": network.numbers * batch * _size(schedule.amp),
+            "logits": min(logits, wanted.logits_mb << 20),
             "CUDA and libraries": RATES["context"].value,
         }
 
     def disk(self) -> dict[str, float]:
-        own = self.recipe.distill.method != "proxyless"
+        own = any("own" in one.readings for one in self.trainings)
         head = self.faces.people * self.student.dim
         rows = self.sides * self.faces.pictures * self.teacher.dim
         return {
@@ -232,6 +262,25 @@ class _Work:
             "teacher's embeddings": rows * _HALF,
             "head and checkpoints": (head + 3 * (self.student.parameters + own * head)) * _FLOAT,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class _Training:
+    what: str
+    network: PictureCost
+    schedule: Schedule
+    readings: tuple[str, ...]
+    alone: bool = False
+    """whether one process trains, however many there are"""
+
+
+def _share(amp: str) -> float:
+    """Of the peak in bfloat16, what convolutions in this arithmetic can reach."""
+    return RATES["tf32"].value if amp == "fp32" else 1.0
+
+
+def _size(amp: str) -> int:
+    return _FLOAT if amp == "fp32" else _HALF
 
 
 def _readings(method: str, a: float = 1.0) -> tuple[str, ...]:

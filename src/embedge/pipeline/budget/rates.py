@@ -73,6 +73,12 @@ RATES = {
         "of the peak",
         "published: 67 of an H200's 989 TFLOP/s, 19.5 of an A100's 312; with head_dtype fp32",
     ),
+    "tf32": Rate(
+        0.5,
+        "of the peak",
+        "published: 494 of an H200's 989 TFLOP/s, 156 of an A100's 312; with amp fp32 cuDNN's"
+        " convolutions are multiplied so",
+    ),
     "memory": Rate(0.6, "of the bandwidth", "assumed for elementwise work and small convolutions"),
     "link": Rate(0.6, "of the bandwidth", "assumed for an all-reduce"),
     "launch": Rate(6e-6, "s a kernel", "assumed for eager PyTorch; torch.compile launches fewer"),

@@ -18,9 +18,10 @@ def budget_text(budget: Budget, recipe: Recipe, fleet: Fleet, faces: Faces) -> s
 
 def _lines(budget: Budget, recipe: Recipe, fleet: Fleet, faces: Faces) -> Iterator[str]:
     student = budget.student
+    who = "people" if recipe.data.labels == "people" else "classes at most, for want of names"
     yield (f"{recipe.name} on {fleet.gpus} × {fleet.gpu.name} and {fleet.cores} cores: {_UNRUN}")
     yield (
-        f"{faces.pictures:,} pictures of {faces.people:,} people; teacher"
+        f"{faces.pictures:,} pictures of {faces.people:,} {who}; teacher"
         f" {_teacher(budget, recipe)}; student {student.name}, {student.macs / 1e9:.2f} GMAC,"
         f" {student.parameters / 1e6:.2f} M parameters"
     )
@@ -32,11 +33,13 @@ def _lines(budget: Budget, recipe: Recipe, fleet: Fleet, faces: Faces) -> Iterat
             f"{one.seconds / unit:>10.{digits}f}  {one.bound}"
         )
     yield f"{'together':<28}{'':>27}{budget.seconds / unit:>10.{digits}f}"
-    if budget.recovers:
+    if budget.recovers and recipe.data.labels == "people":
         yield "with teacher.head_shards nobody is asked for class centres"
     room = fleet.gpu.memory / 2**30
     fits = "fits" if budget.total_memory <= fleet.gpu.memory else "does NOT fit"
     yield f"\nmemory a GPU: {memory_text(budget.total_memory)} of {room:.0f} GiB, {fits}"
+    if not budget.memory:
+        yield "  nothing is trained on a GPU: the recipe's `train.device` says cpu"
     yield from _sizes(budget.memory)
     yield f"disk: {memory_text(sum(budget.disk.values()))}"
     yield from _sizes(budget.disk)

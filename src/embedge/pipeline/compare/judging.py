@@ -110,6 +110,6 @@ class Strangers:
 
 
 def rounds_of(judged: Stage) -> Rounds:
-    kept = load_file(judged.folder / _ROUNDS)
+    kept = judged.opened(_ROUNDS, load_file)
     keys = {key.rpartition("/")[0] for key in kept}
     return {key: TarOfPeople(**{name: kept[f"{key}/{name}"] for name in _KEPT}) for key in keys}

@@ -125,3 +125,39 @@ def test_an_empty_recipe_is_no_recipe(tmp_path: Path) -> None:
     file.write_text("# nothing yet\n")
     with pytest.raises(EmbedgeError, match="E-RECIPE-YAML: the file is empty"):
         load_recipe(str(file))
+
+
+@pytest.mark.parametrize("name", ["../../esc", "my recipe", '"\\0"', '""', "a/b"])
+def test_a_name_that_cannot_name_a_bundle_is_told_by_the_recipe(tmp_path, name):
+    with pytest.raises(EmbedgeError, match=r"E-BUNDLE-NAME.*--name"):
+        load_recipe("demo", ["--name", name])
+    path = tmp_path / "my recipe.yaml"
+    path.write_text("seed: 1\n")
+    with pytest.raises(EmbedgeError, match=r"E-BUNDLE-NAME: 'my recipe'.*my recipe\.yaml"):
+        load_recipe(str(path))
+    assert load_recipe(str(path), ["--name", "mine"]).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("student.train.epochs", "1e308 1e-320"),
+        ("data.identities", "99999999999999999999 100000000"),
+        ("student.train.workers", "5000"),
+        ("student.train.steps", "99999999999999999999"),
+        ("student.train.lr", "1e30 1e-320"),
+        ("student.train.clip", "1e-320"),
+        ("distill.temperature", "1e-320 1e300"),
+        ("distill.beta", "1e30"),
+        ("distill.margin.scale", "1e30 1e-320"),
+        ("distill.softmax_scale", "1e30"),
+        ("distill.first_part", "1e308"),
+        ("bench.seconds", "1e308"),
+        ("int8.budget", "1e308"),
+        ("teacher.dim", "99999999999"),
+    ],
+)
+def test_a_number_that_nobody_means_is_refused(key, values):
+    for value in values.split():
+        with pytest.raises(EmbedgeError, match=rf"E-RECIPE-KEY(?s:.*){key}: .*should be"):
+            load_recipe("rendered", [f"--{key}", value])

@@ -4,7 +4,11 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from embedge.errors import EmbedgeError
 from embedge.pipeline.run import open_run
@@ -75,10 +79,14 @@ def test_a_full_disk_is_one_clear_error(tmp_path):
     def fill(folder):
         raise OSError(28, "No space left on device", str(folder / "big"))
 
-    with opened(tmp_path / "run") as run, pytest.raises(EmbedgeError) as caught:
-        run.stage("one", {}, [], fill)
-    assert caught.value.code == "E-WRITE"
-    assert "No space left" in str(caught.value)
+    def fill_by_rust(folder):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    for work in (fill, fill_by_rust):
+        with opened(tmp_path / "run") as run, pytest.raises(EmbedgeError) as caught:
+            run.stage("one", {}, [], work)
+        assert caught.value.code == "E-WRITE"
+        assert "No space left" in str(caught.value)
 
 
 def test_a_folder_of_another_recipe_is_refused_and_kept(tmp_path):
@@ -143,3 +151,49 @@ def test_an_update_that_was_interrupted_leaves_the_recipe_that_made_the_folder(t
         pass
     assert json.loads(told.read_text()) == new
     assert not (tmp_path / "run" / "recipe.coming.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", '{"name": "r", "a":', "[]", "{}", '{"facts": 1}'])
+def test_a_stage_whose_mark_was_cut_short_is_worked_again(tmp_path, capsys, text):
+    def work(folder):
+        (folder / "out").write_text("whole")
+        return {"n": 1}
+
+    with opened(tmp_path / "run") as run:
+        done = run.stage("one", {}, [], work)
+    (done.folder / "out").write_text("hal")
+    (done.folder / "stage.json").write_text(text)
+    with open_run(tmp_path / "run", {"name": "r", "a": {"b": 1}}, Progress(), update=False) as run:
+        assert run.stage("one", {}, [], work) == done
+        assert (done.folder / "out").read_text() == "whole"
+        assert not run.reused
+    assert f"{done.folder / 'stage.json'} cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", '{"name": "r", "a":', "[]"])
+@pytest.mark.parametrize("update", [False, True])
+def test_a_recipe_that_was_cut_short_is_named(tmp_path, text, update):
+    kept = tmp_path / "run" / "recipe.json"
+    with opened(tmp_path / "run") as run:
+        run.stage("one", {}, [], lambda folder: None)
+    kept.write_text(text)
+    with (
+        pytest.raises(EmbedgeError, match=r"E-RUN-DAMAGED.*recipe\.json.*Delete this file"),
+        opened(tmp_path / "run", update=update),
+    ):
+        pass
+    kept.unlink()
+    with opened(tmp_path / "run") as run:
+        run.stage("one", {}, [], lambda folder: None)
+        assert run.reused == ["one"]
+
+
+def test_a_file_of_a_stage_that_was_cut_short_is_named(tmp_path):
+    with opened(tmp_path / "run") as run:
+        done = run.stage("one", {}, [], lambda f: save_file({"a": torch.ones(9)}, f / "a.st"))
+    assert done.opened("a.st", load_file)["a"].sum() == 9
+    path = done.folder / "a.st"
+    path.write_bytes(path.read_bytes()[:30])
+    for name in ("a.st", "gone.npy"):
+        with pytest.raises(EmbedgeError, match=rf"E-RUN-DAMAGED.*{name}.*Delete the folder"):
+            done.opened(name, np.load if name == "gone.npy" else load_file)

@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -306,3 +307,51 @@ def test_epochs_see_every_picture_so_often(faces, tmp_path):
         progress=Progress(quiet=True),
     )
     assert curves["step"][-1] == 3 * len(faces) // SCHEDULE.batch
+
+
+def spoilt(monkeypatch, what, step):
+    """From this step on the loss, one part of it, or the gradient alone is no number."""
+    find = training._Training._loss
+
+    def planted(self, batch):
+        loss = find(self, batch)
+        if self.state.step < step:
+            return loss
+        if what == "gradient":
+            next(self.state.network.parameters()).register_hook(lambda rows: rows * torch.inf)
+            return loss
+        return training.Loss(loss.total * torch.nan, {"ce": loss.total})
+
+    monkeypatch.setattr(training._Training, "_loss", planted)
+
+
+@pytest.mark.parametrize(
+    ("what", "told"), [("loss", "loss is nan"), ("gradient", "the gradient is (nan|inf)")]
+)
+def test_a_training_that_is_no_number_any_more_stops(faces, tmp_path, monkeypatch, what, told):
+    spoilt(monkeypatch, what, 9)
+    with pytest.raises(EmbedgeError, match=f"E-DIVERGED.*training s .*step 10: {told}.*`lr`"):
+        trained(faces, tmp_path, changed(steps=30, checkpoint_every=0))
+    assert not [*tmp_path.iterdir()], "nothing of it is kept"
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_what_is_no_number_is_neither_kept_nor_looked_at(
+    faces, strangers, tmp_path, monkeypatch, watched
+):
+    spoilt(monkeypatch, "loss", 4)
+    watch = TrainingChecks(strangers, None, every=3) if watched else None
+    with pytest.raises(EmbedgeError, match=r"E-DIVERGED.*step 6: weights are NaN"):
+        trained(faces, tmp_path, changed(steps=9, checkpoint_every=3), watch=watch)
+    state = load_file(tmp_path / "s.training.safetensors")
+    assert all(value.isfinite().all() for value in state.values()), "the one of step 3"
+
+
+def test_half_precision_may_leave_steps_out(faces, tmp_path, monkeypatch):
+    """Its scale begins so high that the first gradients overflow."""
+    spoilt(monkeypatch, "gradient", 9)
+    schedule = changed(steps=10, amp="fp16", checkpoint_every=0)
+    weights, _ = trained(faces, tmp_path, schedule)
+    assert all(value.isfinite().all() for value in weights.values())
+    with pytest.raises(EmbedgeError, match=r"E-DIVERGED.*the gradient is"):
+        trained(faces, tmp_path / "long", schedule.model_copy(update={"steps": 40}))

@@ -9,6 +9,7 @@ import pytest
 
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
+from embedge.runtime.encoders import unit_rows
 from embedge.train.data.dataset import FaceSet
 from embedge.train.data.feeding.feed import made_ahead
 from embedge.train.data.splits import Subset
@@ -200,6 +201,44 @@ def test_a_teacher_of_days_says_so_after_its_first_batch(faces, tmp_path, monkey
     assert "about" not in capsys.readouterr().err, "ten minutes are no surprise"
 
 
+class Answering(Counting):
+    """Something else from the 700th picture on."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def features(self, images):
+        rows = super().features(images)
+        rows[max(0, 700 - self.shown + len(images)) :] = self.answer
+        return rows
+
+
+@pytest.mark.parametrize("answer", [np.nan, np.inf, 0.0])
+@pytest.mark.parametrize("flip", [False, True])
+def test_an_answer_without_a_direction_is_told_at_its_batch(faces, tmp_path, answer, flip):
+    teacher, path = Answering(answer), tmp_path / "rows.npy"
+    with pytest.raises(EmbedgeError, match=r"E-TEACHER-ANSWER.*counting") as told:
+        write_cache(path, teacher, faces, flip=flip, progress=SILENT)
+    assert told.value.where == faces.record_name(700)
+    assert teacher.shown == 704, "not a batch more"
+    assert not [*tmp_path.glob("*.json")], "nothing is marked as done"
+    with pytest.raises(EmbedgeError, match="E-TEACHER-ANSWER"):
+        Answering(answer).embed(Subset(faces, np.arange(800), "few"), what="", progress=SILENT)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-9, 1.0, 1e6, 1e30])
+def test_directions_survive_half_precision_whatever_the_lengths(faces, tmp_path, scale):
+    few, teacher = Subset(faces, np.arange(200), "few"), Counting()
+    truth = teacher.features(few.images[:])
+    teacher.features = lambda images: Counting().features(images) * np.float32(scale)
+    write_cache(tmp_path / "rows.npy", teacher, few, flip=False, progress=SILENT)
+    found = np.load(tmp_path / "rows.npy").astype(np.float64)
+    assert (unit_rows(found) * unit_rows(truth.astype(np.float64))).sum(1).min() > 1 - 1e-6
+    if scale == 1:
+        assert np.array_equal(found, truth.astype(np.float16)), "to the last digit"
+
+
 def test_marks_of_an_array_that_is_gone_say_nothing(faces, tmp_path):
     path = tmp_path / "rows.npy"
     with pytest.raises(KeyboardInterrupt):
@@ -208,3 +247,11 @@ def test_marks_of_an_array_that_is_gone_say_nothing(faces, tmp_path):
     again = Counting()
     write_cache(path, again, faces, flip=False, progress=SILENT)
     assert again.shown == 3000
+
+
+def test_an_array_has_all_its_room_before_the_teacher_is_asked(faces, tmp_path):
+    """A disk that fills up later would end the process without a word."""
+    path = tmp_path / "rows.npy"
+    with pytest.raises(KeyboardInterrupt):
+        write_cache(path, Counting(64), faces, flip=False, progress=SILENT)
+    assert path.stat().st_blocks * 512 >= path.stat().st_size

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
 
 from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.faces import faces_of
@@ -49,8 +50,9 @@ def cache_stage(
 
 
 def cached(stage: Stage) -> CachedTeacher:
-    flipped = stage.folder / _FLIPPED
+    def rows(name: str) -> NDArray[np.float16]:
+        return stage.opened(name, lambda path: np.load(path, mmap_mode="r"))
+
     return CachedTeacher(
-        np.load(stage.folder / _PLAIN, mmap_mode="r"),
-        np.load(flipped, mmap_mode="r") if flipped.is_file() else None,
+        rows(_PLAIN), rows(_FLIPPED) if (stage.folder / _FLIPPED).is_file() else None
     )

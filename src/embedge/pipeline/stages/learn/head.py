@@ -107,15 +107,15 @@ def save_any_head(folder: Path, classes: int, dim: int) -> HeadFacts:
 
 
 def head_of(stage: Stage, name: str = "head") -> Tensor:
-    return load_file(stage.folder / f"{name}.safetensors")["head"]
+    return stage.opened(f"{name}.safetensors", lambda path: load_file(path)["head"])
 
 
 def lesson_faces(school: School) -> tuple[FaceDataset, NDArray[np.int64] | None]:
     """What is learnt from, and where names were not asked for: its rows of the cache."""
-    faces, note = faces_of(school.faces), school.head.folder / _GROUPS
-    if not note.is_file():
+    faces = faces_of(school.faces)
+    if not (school.head.folder / _GROUPS).is_file():
         return faces, None
-    found = load_file(note)
+    found = school.head.opened(_GROUPS, load_file)
     rows, labels = found["rows"].numpy(), found["labels"].numpy()
     return Regrouped(faces, rows, labels), rows
 

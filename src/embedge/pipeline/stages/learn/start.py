@@ -54,7 +54,7 @@ def start_stage(run: Run, recipe: Recipe, school: School, dim: int) -> Stage | N
 
 def begun(network: Tailed, start: Stage | None) -> Tailed:
     if start is not None:
-        network.load_state_dict(load_file(start.folder / _FILE))
+        start.opened(_FILE, lambda path: network.load_state_dict(load_file(path)))
     return network
 
 

@@ -197,7 +197,7 @@ def shares_space(student: Stage) -> bool:
 def load_student(recipe: Recipe, stage: Stage) -> Tailed:
     """As it is used: what learnt as several layers is one."""
     network = _new_student(recipe, stage.read(StudentFacts).dim)
-    network.load_state_dict(load_file(stage.folder / "student.safetensors"))
+    stage.opened("student.safetensors", lambda path: network.load_state_dict(load_file(path)))
     return network.eval().folded()
 
 

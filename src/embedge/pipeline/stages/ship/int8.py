@@ -57,7 +57,7 @@ def int8_stage(run: Run, recipe: Recipe, onnx: Stage, calibration: Stage, school
         after.append(held_out)
 
     def work(folder: Path) -> dict[str, Any]:
-        images = np.load(calibration.folder / "images.npy")
+        images = calibration.opened("images.npy", np.load)
         curves = dict[str, Curves]()
         budget = _budget(recipe, held_out)
         with run.progress.task("quantising", len(wanted)) as task:

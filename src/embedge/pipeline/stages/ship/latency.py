@@ -39,4 +39,6 @@ def bench_stage(
 
 
 def latency_of(stage: Stage) -> Latency:
-    return structured(Latency, json.loads((stage.folder / "latency.json").read_text()))
+    return stage.opened(
+        "latency.json", lambda path: structured(Latency, json.loads(path.read_text()))
+    )

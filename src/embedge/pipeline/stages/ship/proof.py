@@ -45,7 +45,9 @@ def measured(stage: Stage) -> bool:
 
 
 def parity_of(stage: Stage) -> ParityResult:
-    return structured(ParityResult, json.loads((stage.folder / _RESULT).read_text()))
+    return stage.opened(
+        _RESULT, lambda path: structured(ParityResult, json.loads(path.read_text()))
+    )
 
 
 def parity_from_views(

@@ -197,3 +197,28 @@ def test_labels_are_read_a_part_at_a_time(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(mxnet, "_LOOKED_AT", 2)
     assert np.array_equal(MxnetFaces(path).labels, whole.labels)
     assert len(given_back) == 1 + -(-len(whole) // 2)
+
+
+@pytest.mark.parametrize("begins", [float("nan"), float("inf")])
+def test_a_head_record_without_a_number_is_one_clear_error(tmp_path: Path, begins: float) -> None:
+    path = write(tmp_path)
+    data = path.read_bytes()
+    path.write_bytes(data[:32] + struct.pack("<f", begins) + data[36:])
+    with pytest.raises(EmbedgeError, match=r"E-DATA-FORMAT.*head record"):
+        MxnetFaces(path)
+
+
+@pytest.mark.parametrize("size", [1, 3, 10, 35])
+def test_a_file_of_a_few_bytes_is_one_clear_error(tmp_path: Path, size: int) -> None:
+    path = write(tmp_path, head=False)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(EmbedgeError, match=r"E-DATA-FORMAT"):
+        MxnetFaces(path)
+
+
+@pytest.mark.parametrize("stated", ["300000000", "1" + "0" * 20, "1" + "0" * 5000, "many"])
+def test_more_people_than_there_are_is_one_clear_error(tmp_path: Path, stated: str) -> None:
+    path = write(tmp_path)
+    (tmp_path / "property").write_text(f"{stated},112,112")
+    with pytest.raises(EmbedgeError, match=r"E-DATA-FORMAT.*number of classes"):
+        MxnetFaces(path)
