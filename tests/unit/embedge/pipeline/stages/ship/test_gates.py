@@ -44,7 +44,7 @@ def compared(parity: ParityResult, key: Key) -> Comparison:
 
 def with_loss(parity: ParityResult, found: Lead | None) -> ParityResult:
     """The same, but FP16 loses so much."""
-    loss = found and Loss(ALONE, 0.01, found.difference, found.low, found.high)
+    loss = None if found is None else Loss(ALONE, 0.01, found.difference, found.low, found.high)
     fp16 = replace(compared(parity, FP16), loss=loss)
     others = tuple(one for one in parity.comparisons if one.key != FP16)
     return replace(parity, comparisons=(*others, fp16))
