@@ -33,9 +33,9 @@ def replace_bridged(
     """Whether the person's bridged template that is most like this visit's was replaced by it.
 
     It is only where that very one accepts the visit, and where no native one of the person is a
-    copy of it: the same picture twice tells nothing more. The face has to be accepted, by any template at its own threshold; and a native template
-    accepts it too, or `other_factor`, which the caller has checked, says who it is. Old templates
-    stay as they are until they are erased.
+    copy of it: the same picture twice tells nothing more. The face has to be accepted, by any
+    template at its own threshold; and a native template accepts it too, or `other_factor`, which
+    the caller has checked, says who it is. Old templates stay as they are until they are erased.
     """
     name = checked_name(person)
     _require_judges(native, policy)
