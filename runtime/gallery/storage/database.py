@@ -20,13 +20,14 @@ from embedge.files import sync
 from embedge.runtime.closing import closed_error
 from embedge.runtime.gallery.storage.failures import (
     FAILURES,
-    Failure,
     damage,
     database_error,
     exists_already,
     forked,
+    format_error,
     missing,
     not_a_gallery,
+    open_error,
 )
 from embedge.runtime.gallery.storage.journal import (
     APPLICATION,
@@ -57,7 +58,6 @@ WAIT = 30.0  # seconds for other processes to finish
 _POLL = 0.02  # SQLite asks ever more seldom, and whoever asks seldom starves: it begins anew
 _TAKE_LOCK = "SELECT id FROM header"
 _LARGEST_VALUE = 64 << 20
-_OLD_MAGIC = b"EMBEDGE-GALLERY"
 _CHUNK = 1 << 20
 _SCHEMA = (
     "CREATE TABLE header (id INTEGER PRIMARY KEY, value BLOB NOT NULL)",
@@ -231,7 +231,7 @@ class Database:
             if connection is not None:
                 connection.close()
             if isinstance(error, sqlite3.Error | UnicodeDecodeError):
-                raise _open_error(error, self.path, alone=alone) from error
+                raise open_error(error, self.path, alone=alone) from error
             raise
         self._connection, self.identity = connection, identity
         self.generation += 1
@@ -394,33 +394,7 @@ def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
     if application != APPLICATION:
         raise not_a_gallery(path)
     if (format_number := format_of(version)) != VERSION:
-        raise _format(path, f"it has the format {format_number}, this version reads {VERSION}")
+        raise format_error(path, f"it has the format {format_number}, this version reads {VERSION}")
     if found != sorted(_SCHEMA):
         raise damage(path, "its tables are not those of a gallery")
     return True
-
-
-def _open_error(error: Failure, path: Path, *, alone: bool) -> EmbedgeError:
-    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
-        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-            return missing(path, str(error), "Check its permissions, and those of its folder")
-        case sqlite3.SQLITE_NOTADB if alone:
-            try:
-                with path.open("rb") as stream:
-                    start = stream.read(16)
-            except OSError as failure:
-                return database_error(failure, path, "nothing was changed")
-            if start.startswith(_OLD_MAGIC):
-                return _format(path, "it was written in a format that is no longer read")
-            if not start.startswith(b"SQLite format 3"):
-                return not_a_gallery(path)
-    return database_error(error, path, "nothing was changed")
-
-
-def _format(path: Path, what: str) -> EmbedgeError:
-    return EmbedgeError(
-        "E-GALLERY-FORMAT",
-        f"this gallery cannot be read here: {what}",
-        where=path,
-        remedy="Use the version of embedge that wrote it, or enrol again into a new file",
-    )

@@ -18,9 +18,11 @@ __all__ = [
     "disk_error",
     "exists_already",
     "forked",
+    "format_error",
     "key_error",
     "missing",
     "not_a_gallery",
+    "open_error",
     "within",
     "write_error",
 ]
@@ -28,6 +30,7 @@ __all__ = [
 # the last: SQLite's own words about a damaged file may hold bytes of it
 Failure = sqlite3.Error | OSError | UnicodeDecodeError
 FAILURES = (sqlite3.Error, OSError, UnicodeDecodeError)
+_OLD_MAGIC = b"EMBEDGE-GALLERY"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -142,6 +145,32 @@ def database_error(error: Failure, path: Path, stands: str) -> EmbedgeError:
         case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_NOMEM:
             return disk_error(path, str(error.sqlite_errorname), stands)
     return damage(path, str(error))  # malformed pages, a row of another type, no such table
+
+
+def open_error(error: Failure, path: Path, *, alone: bool) -> EmbedgeError:
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return missing(path, str(error), "Check its permissions, and those of its folder")
+        case sqlite3.SQLITE_NOTADB if alone:
+            try:
+                with path.open("rb") as stream:
+                    start = stream.read(16)
+            except OSError as failure:
+                return database_error(failure, path, "nothing was changed")
+            if start.startswith(_OLD_MAGIC):
+                return format_error(path, "it was written in a format that is no longer read")
+            if not start.startswith(b"SQLite format 3"):
+                return not_a_gallery(path)
+    return database_error(error, path, "nothing was changed")
+
+
+def format_error(path: Path, what: str) -> EmbedgeError:
+    return EmbedgeError(
+        "E-GALLERY-FORMAT",
+        f"this gallery cannot be read here: {what}",
+        where=path,
+        remedy="Use the version of embedge that wrote it, or enrol again into a new file",
+    )
 
 
 def _not_the_disk(error: sqlite3.Error, path: Path) -> str:
