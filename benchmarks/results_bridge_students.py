@@ -26,11 +26,8 @@ VERDICTS = """
 # what each network of ours is, by the name that `--network` gave it
 OURS = {
     "unlabelled": "a MobileFaceNet of scale 1 from a random start, the first seed of"
-    " `benchmarks/unlabelled.py`: it learnt embeddings of `w600k_mbf` on `utk` and four fifths of"
+    " `benchmarks/unlabelled.py` (`benchmarks/bridge_students.py`): it learnt embeddings of `w600k_mbf` on `utk` and four fifths of"
     " `lfw-dev`",
-    "slice": "a MobileFaceNet of scale 1, begun as a slice of `w600k_mbf` of scale 2 and trained"
-    " for a few minutes on 3,000 pictures of `utk` and synthetic people"
-    " (`benchmarks/bridge_students.py slice`)",
     "demo": "the student of `make demo`, which saw rendered faces only",
 }
 LEARNT = """Those that learnt from
