@@ -26,16 +26,13 @@ VERDICTS = """
 # what each network of ours is, by the name that `--network` gave it
 OURS = {
     "unlabelled": "a MobileFaceNet of scale 1 from a random start, the first seed of"
-    " `benchmarks/unlabelled.py`: it learnt embeddings of `w600k_mbf` on `utk` and four fifths of"
-    " `lfw-dev`",
-    "slice": "a MobileFaceNet of scale 1, begun as a slice of `w600k_mbf` of scale 2 and trained"
-    " for a few minutes on 3,000 pictures of `utk` and synthetic people"
-    " (`benchmarks/bridge_students.py slice`)",
+    " `benchmarks/unlabelled.py` (`benchmarks/bridge_students.py`): it learnt embeddings of"
+    " `w600k_mbf` on `utk` and four fifths of `lfw-dev`",
     "demo": "the student of `make demo`, which saw rendered faces only",
 }
-LEARNT = """Those that learnt from
-`utk` know the pictures that the map is fitted on, so that it is fitted on better embeddings than it
-meets at the door."""
+LEARNT = """`unlabelled` has
+learnt from the pictures that the map is fitted on, so that the map is fitted on better embeddings
+than it meets at the door."""
 
 
 def bridge_rows(name: str, pair: dict[str, Any]) -> list[str]:

@@ -81,7 +81,7 @@ def _said(options: argparse.Namespace) -> str:
 def recipe_of(options: argparse.Namespace) -> Recipe:
     real, extra = options.real, options.real / "utk"
     if options.pictures:
-        extra = some_of(extra, options.pictures, options.out)
+        extra = _some(extra, options.pictures, options.out)
     return load_recipe(
         "unlabelled",
         [
@@ -93,7 +93,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
     )
 
 
-def some_of(folder: Path, count: int, out: Path) -> Path:
+def _some(folder: Path, count: int, out: Path) -> Path:
     """The first so many pictures, as links."""
     some = out / f"utk-{count}"
     some.mkdir(parents=True, exist_ok=True)
