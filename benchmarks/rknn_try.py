@@ -77,8 +77,8 @@ def prepare(network: Path, folder: Path, faces: Path | None, feeding: str) -> No
     facts = {
         "network": network_name(network),
         "input": graph.inputs[0].name,
-        "mean": list(contract.mean),
-        "std": list(contract.std),
+        "mean": np.broadcast_to(contract.mean, 3).tolist(),
+        "std": np.broadcast_to(contract.std, 3).tolist(),
         "bgr": contract.colour == "BGR",
     }
     (folder / "facts.json").write_text(json.dumps(facts))

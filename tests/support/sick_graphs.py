@@ -39,7 +39,8 @@ def tapped(model: bytes) -> bytes:
     layers = [n for n in graph.graph.node if n.op_type in ("Gemm", "MatMul", "Conv")]
     graph.graph.node.append(helper.make_node("Flatten", [layers[-1].input[0]], ["flat"]))
     del graph.graph.output[:]
-    graph.graph.output.append(onnx.ValueInfoProto(name="flat"))
+    flat = helper.make_tensor_value_info("flat", onnx.TensorProto.FLOAT, ["batch", "features"])
+    graph.graph.output.append(flat)
     return graph.SerializeToString()
 
 

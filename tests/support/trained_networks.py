@@ -113,16 +113,18 @@ def dropping_denormals(who: Embedder, runtimes: tuple[str, ...] = RUNTIMES) -> I
     return told
 
 
-def well(who: Embedder, converted: tuple[str, ...]) -> Well:
+def well(who: Embedder, converted: tuple[str, ...], rounded: int = 15) -> Well:
     align, told = aligned_to(who.contract.template, who.contract.size), Well()
-    for artifact, way, embed in healthy_ways(who, converted):
+    for artifact, way, embed in healthy_ways(who, converted, rounded):
         found = self_test(embed, who.golden, artifact, align=align)
         told.runs += 1
         told.alarms += [] if found.passed else [(artifact, str(way))]
     return told
 
 
-def healthy_ways(who: Embedder, converted: tuple[str, ...]) -> Iterator[tuple[str, object, Embed]]:
+def healthy_ways(
+    who: Embedder, converted: tuple[str, ...], rounded: int
+) -> Iterator[tuple[str, object, Embed]]:
     """The right answers by other roads: fusions, threads, runtimes, and rounding the other way."""
     for artifact, level, careful, threads in product(RUNTIMES[:3], LEVELS, (False, True), (1, 2)):
         run = runner(who.graph(artifact), artifact, threads=threads, level=level, careful=careful)
@@ -135,7 +137,7 @@ def healthy_ways(who: Embedder, converted: tuple[str, ...]) -> Iterator[tuple[st
         run = runner(who.graph(artifact), engine, threads=threads)
         yield artifact, (engine, threads), healthy(run, who.contract)
         integer += [(artifact, run)] if "int8" in artifact and threads == 1 else []
-    for (artifact, run), seed in product(integer, range(15)):
+    for (artifact, run), seed in product(integer, range(rounded)):
         yield artifact, ("rounded elsewhere", seed), rounding_elsewhere(run, who.contract, seed)
 
 
