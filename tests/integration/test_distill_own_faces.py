@@ -32,9 +32,10 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def distill(faces: Path, out: Path, *more: object) -> subprocess.CompletedProcess[str]:
     numbers = ("--data.held_out", HELD_OUT, "--data.held_out_per_identity", 4)
     workers = ("--student.train.workers", 2, "--data.licence", "ours")
+    few = ("--export.precisions", "[fp32]")
     command = [
         *(sys.executable, "-m", "embedge", "distill-and-export", "--recipe", TINY, "--out", out),
-        *("--data.source", faces, *numbers, *workers, *more),
+        *("--data.source", faces, *numbers, *workers, *few, *more),
     ]
     return subprocess.run(
         list(map(str, command)), capture_output=True, text=True, timeout=500, check=False

@@ -90,11 +90,11 @@ def test_a_gpu_that_is_not_there_is_told_before_anything_is_made(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(("batch", "more"), [("15", ()), ("2", ()), ("15", ("--dry-run",))])
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
 def test_a_batch_that_they_cannot_share_is_told_before_anything_is_made(
-    tmp_path: Path, batch: str, more: tuple[str, ...]
+    tmp_path: Path, more: tuple[str, ...]
 ) -> None:
-    done = distill(tmp_path / "run", "--student.train.batch", batch, *more, processes=2)
+    done = distill(tmp_path / "run", "--student.train.batch", "15", *more, processes=2)
     assert done.returncode != 0
     assert_told(done, "E-BATCH")
     assert "student.train.batch that is a multiple of 2, from 4 on" in done.stderr

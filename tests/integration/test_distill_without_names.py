@@ -42,7 +42,7 @@ def distill(faces: tuple[Path, Path], out: Path, *more: str) -> subprocess.Compl
         *(sys.executable, "-m", "embedge", "distill-and-export", "--recipe", str(TINY)),
         *("--out", str(out), "--data.source", str(people), "--data.extra", f"[{loose}]"),
         *("--data.held_out", "24", "--teacher.source", "shipped"),
-        *("--distill.baseline", "false", *more),
+        *("--distill.baseline", "false", "--export.precisions", "[fp32]", *more),
     ]
     return subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
 
