@@ -2,32 +2,23 @@
 
 import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from begun_run import begun
+from called import called, started
 
 TINY = Path(__file__).parent / "tiny.yaml"
 
 
-def compare(out, *more):
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "embedge", "compare"),
-            *("--recipe", str(TINY), "--out", str(out), *more),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
+def compare(out, *more, run=called):
+    return run("compare", "--recipe", TINY, "--out", out, *more)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "tiny"
-    result = compare(out, "--methods", "scratch,proxyless", "--seeds", "2")
+    result = compare(out, "--methods", "scratch,proxyless", "--seeds", "2", run=started)
     assert result.returncode == 0, result.stderr
     return out, result
 

@@ -3,19 +3,18 @@
 import json
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
+from called import called
 from face_sets import encoded, face, face_folder
 from PIL import Image
 
 from embedge.train.render import FaceRenderer
 
 
-def embedge(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "embedge", "data", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+def embedge(*arguments: object) -> CompletedProcess[str]:
+    return called("data", *arguments)
 
 
 def test_convert_inspect_verify(tmp_path: Path) -> None:

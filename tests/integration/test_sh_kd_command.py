@@ -1,12 +1,11 @@
 """SH-KD from one call: three trainings, each a stage; the report shows everyone who took part."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from begun_run import begun
+from called import called, started
 
 from embedge.report.read import read_report
 from embedge.runtime.bundle.bundle import Bundle
@@ -18,17 +17,9 @@ QUICK += ["--method", "sh-kd"]
 SHARED = ("faces", "held-out", "calibrate", "teacher", "head", "cache")
 
 
-def distill(out, *more, quick=QUICK):
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "embedge", "distill-and-export"),
-            *("--recipe", str(TINY), "--out", str(out), *quick, *more),
-            *("--export.precisions", "[fp32]", "--no-baseline"),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
+def distill(out, *more, quick=QUICK, run=called):
+    few = ("--export.precisions", "[fp32]", "--no-baseline")
+    return run("distill-and-export", "--recipe", TINY, "--out", out, *quick, *more, *few)
 
 
 def stage(out, name):
@@ -39,7 +30,7 @@ def stage(out, name):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "tiny"
-    result = distill(out)
+    result = distill(out, run=started)
     assert result.returncode == 0, result.stderr
     return out
 
