@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 from subprocess import CompletedProcess
 
-from called import called
+from called import called, started
 from face_sets import encoded, face, face_folder
 from PIL import Image
 
@@ -19,7 +19,7 @@ def embedge(*arguments: object) -> CompletedProcess[str]:
 
 def test_convert_inspect_verify(tmp_path: Path) -> None:
     folder = face_folder(tmp_path / "faces")
-    done = embedge("convert", folder, tmp_path / "rec", "--to", "recordio")
+    done = started("data", "convert", folder, tmp_path / "rec", "--to", "recordio")
     assert done.returncode == 0, done.stderr
     assert "20 pictures of 5 people as recordio" in done.stdout
     facts = json.loads(embedge("inspect", tmp_path / "rec", "--json").stdout)
