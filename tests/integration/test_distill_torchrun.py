@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from called import called
 from safetensors.torch import load_file
 
 TINY = Path(__file__).parent / "tiny.yaml"
@@ -58,7 +59,7 @@ def test_two_processes_make_the_bundle_that_one_makes(tmp_path: Path) -> None:
         allowed = 1e-3 * max(1.0, value.abs().max().item())
         assert (mine[name] - value).abs().max() <= allowed, name
 
-    again = distill(two)
+    again = called("distill-and-export", "--recipe", TINY, "--out", two, *CALM)
     assert again.returncode == 0, again.stderr
     assert "training" not in again.stderr, "what two made, one reuses"
 
