@@ -190,7 +190,8 @@ def test_training_inside_int8_is_a_stage(finished, tmp_path):
     whole, _ = finished
     out = tmp_path / "tiny"
     shutil.copytree(whole, out)
-    result = distill(out, "--update", "--int8.qat.steps", "20", "--int8.budget", "100")
+    brief = ("--int8.qat.steps", "20", "--int8.qat.batch", "8")
+    result = distill(out, "--update", *brief, "--int8.budget", "100")
     assert result.returncode == 0, result.stderr
     assert "onnx: reused" in result.stderr
     assert student_of(out) == student_of(whole)
