@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,11 @@ IN_A_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 
 # threads that wait by spinning make small tensors a hundred times slower on a busy machine
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# a process to each core: two threads each would wait for one another, and onnxruntime's wait by
+# spinning, which nearly doubles what its networks cost
+if IN_A_WORKER:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # how long an example takes is the machine's business: pytest's own limit ends what hangs
 settings.register_profile("suite", deadline=None)
@@ -39,6 +45,25 @@ def real_folder() -> Path:
 def real() -> Path:
     """The folder of real faces and models; see tests/real/README.md."""
     return real_folder()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Where nobody asks for more, an onnxruntime session in a worker gets one thread."""
+    if not IN_A_WORKER:
+        yield
+        return
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before it is imported, as by the product
+    import onnxruntime
+
+    class OneThread(onnxruntime.SessionOptions):
+        def __init__(self) -> None:
+            super().__init__()
+            self.intra_op_num_threads = 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnxruntime, "SessionOptions", OneThread)
+        yield
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,5 +1,6 @@
 /* Between a process and the system: every call on files under one folder is numbered, and one of
- * them fails, is torn, or is the last thing the process does. Loaded with LD_PRELOAD. */
+ * them fails, is torn, or is the last thing the process does. Loaded with LD_PRELOAD. SQLite finds
+ * no randomness, so that whoever comes equally far leaves the same bytes. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -58,6 +59,7 @@ static void passed(void) {
     }                                                             \
     REAL(name);                                                   \
     int is_mine = mine(path);                                     \
+    if (armed && !strcmp(path, "/dev/urandom")) path = "/dev/zero"; \
     if (is_mine && reached(OPEN)) return -1;                      \
     int fd = real(__VA_ARGS__);                                   \
     if (fd >= 0 && fd < 1024) ours[fd] = is_mine;                 \

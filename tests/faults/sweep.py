@@ -1,14 +1,16 @@
 """Runs under `faults.c`: each operation once for every call it makes, which fails or is its last.
 
-    LD_PRELOAD=faults.so python sweep.py faults.so FOLDER OPERATION [PART PARTS]
+    LD_PRELOAD=faults.so python sweep.py faults.so FOLDER OPERATION
 
 Prints one JSON line: how many calls and points there were, and what went wrong.
 """
 
 import ctypes
 import errno
+import hashlib
 import json
 import os
+import random
 import signal
 import sys
 import traceback
@@ -22,6 +24,7 @@ from two_galleries import NEW, OLD, bridge
 from two_galleries import carried as in_new_space
 
 from embedge.errors import EmbedgeError
+from embedge.runtime.gallery import gallery as gallery_file
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.mending import check
 from embedge.runtime.gallery.migration.going import forget, go_back, migrate
@@ -131,6 +134,16 @@ OPERATIONS = {
 }
 
 
+@dataclass(frozen=True)
+class Found:
+    """In the files after a point: who, the space searched, why it cannot go on, what is left."""
+
+    state: State | None
+    space: str
+    stuck: str
+    left: str
+
+
 def _in_space(gallery: Gallery, templates: np.ndarray) -> np.ndarray:
     return in_new_space(templates) if gallery.contract.space == NEW.space else templates
 
@@ -140,7 +153,7 @@ class Sweep:
         self.shim = ctypes.CDLL(library)
         self.folder, self.path = folder, folder / "g"
         self.operation, self.space = OPERATIONS[name], OLD.space
-        self.untouched: tuple[State | None, str, str] | None = None
+        self.seen: dict[bytes, Found] = {}
         self.whole, self.secrets = self._base()
 
     def _base(self) -> tuple[bytes, list[bytes]]:
@@ -181,6 +194,9 @@ class Sweep:
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
+            # so that points that come equally far leave the same bytes, looked through once only
+            os.urandom = random.Random(0).randbytes
+            gallery_file.now_in_utc = lambda: "2026-01-01T00:00:00Z"
             self.shim.faults_arm(os.fsencode(self.folder), point, action, number)
             try:
                 self.operation.run(self.path)
@@ -205,18 +221,15 @@ class Sweep:
         outcome, text = json.loads(heard)
         return outcome, text
 
-    def _looked(self, outcome: str) -> tuple[State | None, str, str]:
-        """(what is in the file, the space searched, why it cannot go on); once only for all the
-        points that have left every byte as it was."""
-        files = [(file.name, file.read_bytes()) for file in self.folder.iterdir()]
-        untouched = outcome != "done" and files == ([("g", self.whole)] if self.whole else [])
-        if untouched and self.untouched is not None:
-            return self.untouched
-        found = self._found()
-        stuck = self._cannot_go_on() if self.operation.again else ""
-        if untouched:
-            self.untouched = found, self.space, stuck
-        return found, self.space, stuck
+    def _looked(self) -> Found:
+        """Once only for all the points that have left the same bytes."""
+        held = sorted((file.name, file.read_bytes()) for file in self.folder.iterdir())
+        key = hashlib.sha256(repr(held).encode()).digest()
+        if key not in self.seen:
+            state = self._found()
+            stuck = self._cannot_go_on() if self.operation.again else ""
+            self.seen[key] = Found(state, self.space, stuck, self._left_behind())
+        return self.seen[key]
 
     def _found(self) -> State | None:
         """What is in the file afterwards; None where no gallery was created."""
@@ -261,24 +274,26 @@ class Sweep:
         if outcome == "crashed":
             return said
         try:
-            found, self.space, stuck = self._looked(outcome)
+            looked = self._looked()
         except (EmbedgeError, AssertionError):
             return traceback.format_exc()
+        found = looked.state
         if found not in (before, after):
             return f"neither before nor after: {found}"
         if outcome == "done" and found != after:
             return f"acknowledged and not there: {found}"
         spaces = self.operation.spaces
-        if self.space not in spaces or (outcome == "done" and self.space != spaces[1]):
-            return f"searched is {self.space}"
-        if stuck:
-            return stuck
+        if looked.space not in spaces or (outcome == "done" and looked.space != spaces[1]):
+            return f"searched is {looked.space}"
+        if looked.stuck:
+            return looked.stuck
         unchanged = "nothing was changed" in said or "no gallery was created" in said
         if outcome == "refused" and unchanged and before != after and found != before:
             return f"not as it was before: {found}, {said}"
         if outcome == "refused" and "all of it is in the file" in said and found != after:
             return f"not there: {found}, {said}"
-        return self._left_behind(outcome, found)
+        changed = found == after != before or outcome == "done"
+        return looked.left if self.operation.must_vanish and changed else ""
 
     def _cannot_go_on(self) -> str:
         """The same command again: everybody, those enrolled meanwhile too, is carried."""
@@ -295,18 +310,15 @@ class Sweep:
             return traceback.format_exc()
         return ""
 
-    def _left_behind(self, outcome: str, found: State | None) -> str:
-        changed = found == self.operation.after != self.operation.before or outcome == "done"
-        if not (self.operation.must_vanish and changed):
-            return ""
+    def _left_behind(self) -> str:
         for file in self.folder.iterdir():
             data = file.read_bytes()
             if any(secret in data for secret in self.secrets):
                 return f"erased bytes are in {file.name}"
         return ""
 
-    def run(self, part: int, parts: int) -> dict[str, object]:
-        """Every point; of several parts every so many."""
+    def run(self) -> dict[str, object]:
+        """Every point."""
         outcome, text = self._child(-1, COUNT, 0)
         assert outcome == "done", text
         kinds: list[int] = json.loads(text)
@@ -318,20 +330,20 @@ class Sweep:
             for point, kind in enumerate(kinds)
             if kind in applies
         ]
-        for point, kind, action, number in todo[part::parts]:
+        for point, kind, action, number in todo:
             outcome, said = self._child(point, action, number)
             outcomes[outcome] += 1
             if problem := self._wrong(outcome, said):
                 wrong.append(f"call {point} kind {kind} {action=} {number=}: {problem}")
         points = sum(outcomes.values())
-        return {"calls": len(kinds), "points": points, **outcomes, "wrong": wrong}
+        counts = {"calls": len(kinds), "points": points, "states": len(self.seen)}
+        return {**counts, **outcomes, "wrong": wrong}
 
 
 def main() -> None:
-    library, folder, name, *share = sys.argv[1:]
+    library, folder, name = sys.argv[1:]
     database.WAIT = 0.2
-    part, parts = map(int, share or (0, 1))
-    found = Sweep(library, Path(folder), name).run(part, parts)
+    found = Sweep(library, Path(folder), name).run()
     print(json.dumps({"operation": name, **found}), flush=True)
 
 

@@ -1,12 +1,12 @@
 """embedge bridge as a user meets it."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
+from called import called, started
 from PIL import Image
 from tiny_bundles import face_like, tiny_bundle, tiny_contract, tiny_onnx
 from two_spaces import people, strangers, unit
@@ -16,9 +16,8 @@ from embedge.runtime.bridge import read_bridge
 from embedge.runtime.bundle.signing_keys import new_signing_key
 
 
-def bridge(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "embedge", "bridge", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+def bridge(*arguments: object) -> CompletedProcess[str]:
+    return called("bridge", *arguments)
 
 
 def saved(folder: Path, **rows: np.ndarray) -> list[Path]:
@@ -51,9 +50,8 @@ def test_two_matrices_and_known_people(given: Path, tmp_path: Path) -> None:
     key = tmp_path / "key"
     public = new_signing_key(key)
     ends = given / "old.npy", given / "new.npy"
-    done = bridge(
-        *ends, "--out", tmp_path / "map", *known(given), "--fmr", 1e-2, "--json", "--sign", key
-    )
+    out = ("--out", tmp_path / "map", "--json", "--sign", key)
+    done = started("bridge", *ends, *known(given), "--fmr", 1e-2, *out)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["verdict"]["decision"].startswith("go")
@@ -163,7 +161,7 @@ def test_matrices_that_cannot_be_used(given: Path, tmp_path: Path, spoil, words)
     refused(bridge(wrong, given / "new.npy", "--out", tmp_path / "map"), words)
 
 
-def refused(done: subprocess.CompletedProcess[str], words: str) -> None:
+def refused(done: CompletedProcess[str], words: str) -> None:
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr

@@ -2,31 +2,23 @@
 
 import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from begun_run import begun
+from called import called, started
 
 TINY = Path(__file__).parent / "tiny.yaml"
 
 
-def compare(out, *more):
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "embedge", "compare"),
-            *("--recipe", str(TINY), "--out", str(out), *more),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
+def compare(out, *more, run=called):
+    return run("compare", "--recipe", TINY, "--out", out, *more)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "tiny"
-    result = compare(out, "--methods", "scratch,proxyless", "--seeds", "2")
+    result = compare(out, "--methods", "scratch,proxyless", "--seeds", "2", run=started)
     assert result.returncode == 0, result.stderr
     return out, result
 
@@ -71,11 +63,13 @@ def test_seeds_change_the_student_and_nothing_else(finished):
 def test_a_slice_of_another_kind_of_teacher_is_refused_and_scratch_asks_for_none(finished):
     out, _ = finished
     wish = ("--student.start", "teacher", "--student.width", "1", "--student.train.steps", "2")
-    refused = compare(out.parent / "slice", "--methods", "proxyless", "--seeds", "1", *wish)
+    shared = ("faces", "held-out", "teacher", "head", "cache")
+    sliced, fresh = (begun(out.parent / name, out, *shared) for name in ("slice", "alone"))
+    refused = compare(sliced, "--methods", "proxyless", "--seeds", "1", *wish)
     assert refused.returncode == 2
     assert "E-START" in refused.stderr
     assert "no MobileFaceNet" in refused.stderr
-    alone = compare(out.parent / "alone", "--methods", "scratch", "--seeds", "1", *wish)
+    alone = compare(fresh, "--methods", "scratch", "--seeds", "1", *wish)
     assert alone.returncode == 0, alone.stderr
 
 

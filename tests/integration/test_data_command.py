@@ -3,24 +3,23 @@
 import json
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
+from called import called, started
 from face_sets import encoded, face, face_folder
 from PIL import Image
 
 from embedge.train.render import FaceRenderer
 
 
-def embedge(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "embedge", "data", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+def embedge(*arguments: object) -> CompletedProcess[str]:
+    return called("data", *arguments)
 
 
 def test_convert_inspect_verify(tmp_path: Path) -> None:
     folder = face_folder(tmp_path / "faces")
-    done = embedge("convert", folder, tmp_path / "rec", "--to", "recordio")
+    done = started("data", "convert", folder, tmp_path / "rec", "--to", "recordio")
     assert done.returncode == 0, done.stderr
     assert "20 pictures of 5 people as recordio" in done.stdout
     facts = json.loads(embedge("inspect", tmp_path / "rec", "--json").stdout)

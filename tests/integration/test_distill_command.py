@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from called import called, started
 from sample_report import sample_report
 
 from embedge.report.device import device_report
@@ -20,6 +21,7 @@ from embedge.runtime.bundle.bundle import Bundle
 from embedge.typed import plain
 
 TINY = Path(__file__).parent / "tiny.yaml"
+FEW = ("--export.precisions", "[fp32]", "--no-baseline")  # what the student does not depend on
 
 
 def command(out, *more):
@@ -29,14 +31,14 @@ def command(out, *more):
     ]
 
 
-def distill(out, *more):
-    return subprocess.run(command(out, *more), capture_output=True, text=True, timeout=500)
+def distill(out, *more, run=called):
+    return run("distill-and-export", "--recipe", TINY, "--out", out, *more)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "tiny"
-    result = distill(out)
+    result = distill(out, run=started)
     assert result.returncode == 0, result.stderr
     return out, result
 
@@ -62,10 +64,7 @@ def test_the_bundle_opens_and_holds_what_it_promises(finished):
 def test_the_bundle_proves_itself(finished):
     out, _ = finished
     for more in ((), ("--runtime", "openvino", "--artifact", "fp32")):
-        words = ("selftest", str(out / "tiny.embedge"), "--json", *more)
-        done = subprocess.run(
-            [sys.executable, "-m", "embedge", *words], capture_output=True, text=True
-        )
+        done = called("selftest", out / "tiny.embedge", "--json", *more)
         assert done.returncode == 0, done.stdout + done.stderr
         assert json.loads(done.stdout)["passed"] is True
     assert (out / "tiny.embedge" / "golden.bin").stat().st_size <= 300_000
@@ -118,7 +117,7 @@ def test_a_device_s_report_names_the_teacher(finished):
 def test_a_second_call_reuses_everything_quickly(finished):
     out, _ = finished
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    again = distill(out)
+    again = distill(out, run=started)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert again.returncode == 0, again.stderr
     stages = next(line for line in again.stderr.splitlines() if line.startswith("reused:"))
@@ -155,7 +154,7 @@ def test_stopped_in_the_middle_it_resumes_to_the_same_student(finished, tmp_path
     whole, _ = finished
     out = tmp_path / "tiny"
     process = subprocess.Popen(
-        command(out, "--quiet"), stderr=subprocess.PIPE, text=True, env={**os.environ}
+        command(out, "--quiet", *FEW), stderr=subprocess.PIPE, text=True, env={**os.environ}
     )
     pattern = "stages/student-th-kd-*.part/*.training.safetensors"
     deadline = time.monotonic() + 300
@@ -168,7 +167,7 @@ def test_stopped_in_the_middle_it_resumes_to_the_same_student(finished, tmp_path
     if blow == signal.SIGINT:
         assert said.strip() == "embedge: stopped; whatever was finished is kept"
     assert not (out / "tiny.embedge").exists()
-    resumed = distill(out)
+    resumed = distill(out, *FEW)
     assert resumed.returncode == 0, resumed.stderr
     assert "teacher: reused" in resumed.stderr
     assert student_of(out) == student_of(whole)
@@ -191,7 +190,8 @@ def test_training_inside_int8_is_a_stage(finished, tmp_path):
     whole, _ = finished
     out = tmp_path / "tiny"
     shutil.copytree(whole, out)
-    result = distill(out, "--update", "--int8.qat.steps", "20", "--int8.budget", "100")
+    brief = ("--int8.qat.steps", "20", "--int8.qat.batch", "8")
+    result = distill(out, "--update", *brief, "--int8.budget", "100")
     assert result.returncode == 0, result.stderr
     assert "onnx: reused" in result.stderr
     assert student_of(out) == student_of(whole)
@@ -229,12 +229,7 @@ def test_without_a_shared_head_int8_is_not_trained(finished, tmp_path):
     ],
 )
 def test_mistakes_are_answered_without_a_traceback(tmp_path, arguments, code):
-    result = subprocess.run(
-        [sys.executable, "-m", "embedge", "distill-and-export", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
+    result = called("distill-and-export", *arguments, cwd=tmp_path)
     assert result.returncode == 2
     assert result.stderr.startswith(f"embedge: {code}: ")
     assert "Traceback" not in result.stderr
@@ -258,10 +253,7 @@ def test_every_rule_of_the_documented_policy_finds_its_subject(finished, tmp_pat
     (example,) = re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
     (tmp_path / "policy.yaml").write_text(example)
     report = out / "tiny.embedge" / "report.json"
-    command = ["gate", report, "--policy", tmp_path / "policy.yaml", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "embedge", *map(str, command)], capture_output=True, text=True
-    )
+    done = called("gate", report, "--policy", tmp_path / "policy.yaml", "--json")
     assert done.returncode in (0, 3), done.stderr
     found = {check["rule"]: check for check in json.loads(done.stdout)["checks"]}
     whys = [check["why"] for check in found.values()]

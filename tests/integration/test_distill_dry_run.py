@@ -1,23 +1,21 @@
 """`--dry-run` tells what would happen and leaves nothing behind."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import yaml
+from called import called, started
 
 TINY = Path(__file__).parent / "tiny.yaml"
 
 
-def distill(*arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "embedge", "distill-and-export", "--recipe", str(TINY)]
-    return subprocess.run(
-        [*command, *map(str, arguments)], capture_output=True, text=True, timeout=500, **more
-    )
+def distill(*arguments: object, **variables: str) -> CompletedProcess[str]:
+    """In a process of its own where it gets its own variables."""
+    run = started if variables else called
+    return run("distill-and-export", "--recipe", TINY, *arguments, **variables)
 
 
 def states(text: str) -> dict[str, str]:
@@ -31,8 +29,7 @@ def preview(tmp_path_factory: pytest.TempPathFactory) -> str:
     temporary = folder / "tmp"
     temporary.mkdir()
     out = folder / "out"
-    environment = {**os.environ, "TMPDIR": str(temporary)}
-    done = distill("--out", out, "--dry-run", "--show-recipe", env=environment)
+    done = distill("--out", out, "--dry-run", "--show-recipe", TMPDIR=str(temporary))
     assert done.returncode == 0, done.stderr
     assert not out.exists()
     assert not list(temporary.glob("embedge*"))

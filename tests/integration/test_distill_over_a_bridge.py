@@ -1,10 +1,10 @@
 """A student that learns from what its teacher says in another network's space."""
 
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
+from called import called
 
 from embedge.runtime.bridge import Bridge, End, write_bridge
 from embedge.runtime.bundle.bundle import Bundle
@@ -16,12 +16,8 @@ QUICK = ["--teacher.source", "shipped", "--export.precisions", "[fp32]"]
 QUICK += ["--method", "l2e", "--no-baseline"]
 
 
-def distill(out: Path, *more: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "embedge", "distill-and-export", "--recipe", TINY]
-    arguments = [*command, "--out", out, *QUICK, *more]
-    return subprocess.run(
-        [str(each) for each in arguments], capture_output=True, text=True, timeout=500
-    )
+def distill(out: Path, *more: object) -> CompletedProcess[str]:
+    return called("distill-and-export", "--recipe", TINY, "--out", out, *QUICK, *more)
 
 
 def map_to(path: Path, source: str, dim: int) -> Bridge:

@@ -1,12 +1,13 @@
 """The one command on a data set of the user's."""
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
+from called import called, started
 from face_sets import encoded
 
 from embedge.train.render import FaceRenderer
@@ -29,16 +30,14 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def distill(faces: Path, out: Path, *more: object) -> subprocess.CompletedProcess[str]:
+def distill(
+    faces: Path, out: Path, *more: object, run: Callable[..., CompletedProcess[str]] = called
+) -> CompletedProcess[str]:
     numbers = ("--data.held_out", HELD_OUT, "--data.held_out_per_identity", 4)
     workers = ("--student.train.workers", 2, "--data.licence", "ours")
-    command = [
-        *(sys.executable, "-m", "embedge", "distill-and-export", "--recipe", TINY, "--out", out),
-        *("--data.source", faces, *numbers, *workers, *more),
-    ]
-    return subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=500, check=False
-    )
+    few = ("--export.precisions", "[fp32]", "--data.source", faces)
+    words = ("--recipe", TINY, "--out", out, *numbers, *workers, *few, *more)
+    return run("distill-and-export", *words)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +56,7 @@ def made(
     faces: Path, watched: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     out = tmp_path_factory.mktemp("made") / "run"
-    done = distill(faces, out, *watched)
+    done = distill(faces, out, *watched, run=started)
     assert done.returncode == 0, done.stderr
     return out
 

@@ -1,12 +1,12 @@
 """Pictures that nobody named, beside a few people who prove the result."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
+from called import called
 from face_sets import encoded
 
 from embedge.train.render import FaceRenderer
@@ -36,15 +36,14 @@ def _write(path: Path, image: np.ndarray) -> None:
     path.write_bytes(encoded(image))
 
 
-def distill(faces: tuple[Path, Path], out: Path, *more: str) -> subprocess.CompletedProcess[str]:
+def distill(faces: tuple[Path, Path], out: Path, *more: str) -> CompletedProcess[str]:
     people, loose = faces
-    command = [
-        *(sys.executable, "-m", "embedge", "distill-and-export", "--recipe", str(TINY)),
+    return called(
+        *("distill-and-export", "--recipe", TINY),
         *("--out", str(out), "--data.source", str(people), "--data.extra", f"[{loose}]"),
         *("--data.held_out", "24", "--teacher.source", "shipped"),
-        *("--distill.baseline", "false", *more),
-    ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+        *("--distill.baseline", "false", "--export.precisions", "[fp32]", *more),
+    )
 
 
 @pytest.mark.parametrize("method", ["th-kd", "proxyless", "l2e"])

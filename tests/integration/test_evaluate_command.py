@@ -3,12 +3,12 @@
 import json
 import pickle
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
+from called import called, started
 from enrolled_people import student_bundle
 from PIL import Image
 from tiny_bundles import face_like, tiny_bundle, tiny_contract, tiny_onnx
@@ -60,17 +60,13 @@ def place(made, tmp_path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "copy"))
 
 
-def embedge(place: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "embedge", "evaluate", *arguments],
-        cwd=place,
-        capture_output=True,
-        text=True,
-    )
+def embedge(place: Path, *arguments: str) -> CompletedProcess:
+    return called("evaluate", *arguments, cwd=place)
 
 
 def test_all_pairs_for_people(made):
-    done = embedge(made, "--models", "known.onnx", "--all-pairs", "--root", "faces")
+    words = ("evaluate", "--models", "known.onnx", "--all-pairs", "--root", "faces")
+    done = started(*words, cwd=made)
     assert done.returncode == 0, done.stderr
     assert "all pairs: 48 pictures of 12 people" in done.stdout
     assert "72 genuine, 1,056 impostor" in done.stdout

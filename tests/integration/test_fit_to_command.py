@@ -1,12 +1,11 @@
 """`embedge fit-to`: shapes written here, timed as on a device, and the best of them found."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from called import called, started
 
 from embedge.pipeline.recipe_file import load_recipe
 
@@ -14,13 +13,8 @@ TINY = Path(__file__).parent / "tiny.yaml"
 GRID = ["--widths", "0.125,0.25", "--depths", "0.5", "--activations", "relu", "--dim", "32"]
 
 
-def fit_to(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "embedge", "fit-to", *map(str, arguments), "--quiet"],
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
+def fit_to(*arguments, run=called):
+    return run("fit-to", *arguments, "--quiet")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +23,8 @@ def device(tmp_path_factory):
     written = fit_to("--write", folder / "shapes", *GRID)
     assert written.returncode == 0, written.stderr
     file = folder / "device.json"
-    measured = fit_to("--measure", folder / "shapes", "--device", file, "--seconds", "1")
+    timing = ("--device", file, "--seconds", "1")
+    measured = fit_to("--measure", folder / "shapes", *timing, run=started)
     assert measured.returncode == 0, measured.stderr
     return file
 

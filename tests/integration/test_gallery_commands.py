@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from called import called, started
 from PIL import Image
 from tiny_bundles import face_like, tiny_bundle, tiny_threshold
 
@@ -23,13 +24,8 @@ def place(tmp_path) -> Path:
 
 
 def embedge(place: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "embedge", *arguments],
-        cwd=place,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **variables},
-    )
+    run = started if variables else called
+    return run(*arguments, cwd=place, **variables)
 
 
 def works(place: Path, *arguments: str, **variables: str) -> str:

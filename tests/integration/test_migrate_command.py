@@ -1,13 +1,12 @@
 """embedge gallery migrate, and identify on both sides of it, as a user meets them."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
+from called import called
 from PIL import Image
 from tiny_bundles import face_like, tiny_contract, tiny_onnx, tiny_threshold
 
@@ -54,14 +53,8 @@ def place(tmp_path: Path) -> Path:
 KEY = ("--key-file", "key")
 
 
-def embedge(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "embedge", *arguments],
-        cwd=place,
-        capture_output=True,
-        text=True,
-        env={**os.environ},
-    )
+def embedge(place: Path, *arguments: str) -> CompletedProcess[str]:
+    return called(*arguments, cwd=place)
 
 
 def works(place: Path, *arguments: str) -> str:

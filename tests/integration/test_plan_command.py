@@ -1,18 +1,15 @@
 """`embedge plan` as a user runs it."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
+from called import called, started
 
 
-def plan(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "embedge", "plan", *arguments]
-    environment = dict(os.environ, OMP_NUM_THREADS="1")
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+def plan(*arguments: str) -> CompletedProcess[str]:
+    return called("plan", *arguments)
 
 
 def test_a_published_gpu_needs_no_measuring(tmp_path: Path) -> None:
@@ -44,7 +41,7 @@ def test_the_backbone_can_reserve_memory() -> None:
 def test_this_machine_is_measured_saved_and_read_again(tmp_path: Path) -> None:
     machine = tmp_path / "machine.json"
     size = ("--classes", "50000", "--batch", "16", "--dim", "64")
-    first = plan(*size, "--save-machine", str(machine))
+    first = started("plan", *size, "--save-machine", machine, OMP_NUM_THREADS="1")
     assert first.returncode == 0, first.stderr
     assert "measured here" in first.stdout
     assert plan(*size, "--machine", str(machine)).stdout == first.stdout

@@ -1,11 +1,11 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import onnx
 import pytest
+from called import called, started
 from PIL import Image
 from small_face import small_face, smooth_pictures
 
@@ -25,9 +25,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def quantize(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "embedge", "quantize", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+def quantize(*arguments: object) -> CompletedProcess[str]:
+    return called("quantize", *arguments)
 
 
 @pytest.mark.parametrize("target", ["cpu", "trt", "trt8"])
@@ -63,8 +62,8 @@ def test_a_foreign_model_is_quantised_with_figures(folder, tmp_path, target):
 def test_the_plan_lies_beside_the_model(folder, tmp_path):
     """With a budget it says what was tried and what it gave."""
     out = tmp_path / "int8.onnx"
-    options = ("--budget", "50", "--fmr", "0.1", "--count", "24", "--no-figures")
-    done = quantize(folder / "model.onnx", "--calib", folder / "faces", "--out", out, *options)
+    options = ("--budget", "50", "--fmr", "0.1", "--count", "24", "--no-figures", "--out", out)
+    done = started("quantize", folder / "model.onnx", "--calib", folder / "faces", *options)
     assert done.returncode == 0, done.stderr
     assert "TAR at FMR 0.1 loses" in done.stdout
     assert "judging on 16 other pictures of 4 people" in done.stderr
@@ -75,7 +74,7 @@ def test_the_plan_lies_beside_the_model(folder, tmp_path):
 
 
 def test_help_is_quick_and_needs_nothing(folder):
-    assert "--target" in quantize("--help").stdout
+    assert "--target" in started("quantize", "--help").stdout
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from called import called
 from PIL import Image
 from sample_report import edited, refute, sample_report
 from tiny_bundles import face_like, tiny_bundle
@@ -58,8 +59,7 @@ def policy(tmp_path: Path) -> Path:
 
 
 def embedge(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "embedge", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return called(*arguments)
 
 
 def on_a_device(*arguments: object) -> subprocess.CompletedProcess[str]:

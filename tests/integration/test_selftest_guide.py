@@ -1,7 +1,6 @@
 """The self-test as a user meets it: its page, its command, its exit status, its exact words."""
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from called import called
 from tiny_bundles import face_like, tiny_bundle, tiny_contract, tiny_onnx
 
 from embedge.export.golden import golden_from_graphs
@@ -43,13 +43,8 @@ def blocks(kind: str) -> list[str]:
 
 
 def embedge(place: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "embedge", *arguments],
-        cwd=place,
-        env={**os.environ, "XDG_CACHE_HOME": str(place / "cache"), **environment},
-        capture_output=True,
-        text=True,
-    )
+    variables = {"XDG_CACHE_HOME": str(place / "cache"), **environment}
+    return called(*arguments, cwd=place, **variables)
 
 
 def test_the_python_examples(place: Path) -> None:

@@ -1,11 +1,11 @@
 """SH-KD from one call: three trainings, each a stage; the report shows everyone who took part."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from begun_run import begun
+from called import called, started
 
 from embedge.report.read import read_report
 from embedge.runtime.bundle.bundle import Bundle
@@ -14,19 +14,12 @@ TINY = Path(__file__).parent / "tiny.yaml"
 QUICK = ["--distill.shaping.steps", "3", "--distill.shaping.batch", "16"]
 QUICK += ["--distill.shaping.amp", "fp32", "--distill.shaping.warmup", "1"]
 QUICK += ["--method", "sh-kd"]
+SHARED = ("faces", "held-out", "calibrate", "teacher", "head", "cache")
 
 
-def distill(out, *more, quick=QUICK):
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "embedge", "distill-and-export"),
-            *("--recipe", str(TINY), "--out", str(out), *quick, *more),
-            *("--export.precisions", "[fp32]", "--no-baseline"),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
+def distill(out, *more, quick=QUICK, run=called):
+    few = ("--export.precisions", "[fp32]", "--no-baseline")
+    return run("distill-and-export", "--recipe", TINY, "--out", out, *quick, *more, *few)
 
 
 def stage(out, name):
@@ -37,7 +30,7 @@ def stage(out, name):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "tiny"
-    result = distill(out)
+    result = distill(out, run=started)
     assert result.returncode == 0, result.stderr
     return out
 
@@ -91,7 +84,7 @@ def test_every_training_resumes(finished):
 
 
 def test_a_map_shapes_a_teacher_that_cannot_be_trained(finished):
-    out = finished.parent / "mapped"
+    out = begun(finished.parent / "mapped", finished, *SHARED)
     onnx = next(finished.glob("stages/onnx-*")) / "student.fp32.onnx"
     foreign = ["--teacher.source", "file", "--teacher.file", str(onnx)]
     refused = distill(out, *foreign, "--distill.shape", "network")
@@ -106,7 +99,7 @@ def test_a_map_shapes_a_teacher_that_cannot_be_trained(finished):
 
 @pytest.mark.parametrize(("dims", "crossed"), [("pca", True), ("projection", False)])
 def test_a_narrow_student(finished, dims, crossed):
-    out = finished.parent / dims
+    out = begun(finished.parent / dims, finished, *SHARED)
     narrow = ["--student.dim", "8", "--method", "proxyless"]
     if dims == "pca":
         refused = distill(out, *narrow, quick=())
@@ -123,9 +116,10 @@ def test_a_narrow_student(finished, dims, crossed):
         assert bundle.contract.dim == 8
 
 
-def test_the_first_student_may_be_taught_and_be_of_the_other_architecture(tmp_path):
+def test_the_first_student_may_be_taught_and_be_of_the_other_architecture(finished, tmp_path):
+    begun(tmp_path / "run", finished, *SHARED)
     more = ["--distill.first", "l2e", "--student.architecture", "repface"]
-    done = distill(tmp_path / "run", *more, "--bench.seconds", "0.3")
+    done = distill(tmp_path / "run", *more)
     assert done.returncode == 0, done.stderr
     assert "the shared head names" in done.stdout + done.stderr
     models = read_report(tmp_path / "run" / "tiny.embedge" / "report.json").models

@@ -23,7 +23,7 @@ ALL_PAIRS = {
 
 def evaluated(real: Path, *arguments: str) -> dict[str, Evaluated]:
     models = [str(real / "models" / f"{name}.onnx") for name in PAIRS]
-    options = ["--models", *models, "--root", str(real / "lfw-dev")]
+    options = ["--models", *models, "--root", str(real / "lfw-dev"), "--threads", "1"]
     done = subprocess.run(
         [sys.executable, "-m", "embedge", "evaluate", "--json", *options, *arguments],
         capture_output=True,

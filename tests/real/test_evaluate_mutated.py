@@ -29,7 +29,7 @@ def faces(real, tmp_path) -> Path:
 def evaluated(real: Path, faces: Path, *arguments: str) -> tuple[int, dict[str, str]]:
     """The exit status, and of every finding its code and severity."""
     model = str(real / "models" / "insightface_y1.onnx")
-    options = ["--models", model, "--root", str(faces), "--json", *arguments]
+    options = ["--models", model, "--root", str(faces), "--json", "--threads", "1", *arguments]
     cache = ["--cache", str(faces.parent / "cache")]
     done = subprocess.run(
         [sys.executable, "-m", "embedge", "evaluate", *options, *cache],

@@ -29,7 +29,7 @@ def faces(real: Path) -> Faces:
     ("model", "right"),
     [
         ("w600k_mbf", "rgb-scaled"),
-        ("insightface_y1", "rgb-scaled"),
+        pytest.param("insightface_y1", "rgb-scaled", marks=pytest.mark.slow),  # as the first
         ("foamliu_mbf", "rgb-imagenet"),
     ],
 )

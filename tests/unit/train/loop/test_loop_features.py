@@ -105,6 +105,12 @@ def test_a_batch_that_does_not_divide_into_twos_is_refused(faces, tmp_path, part
         trained(faces, tmp_path, changed(accumulate=parts))
 
 
+@pytest.mark.parametrize("batch", [2, 15])
+def test_a_batch_that_two_processes_cannot_share_is_refused(batch):
+    with pytest.raises(EmbedgeError, match=r"E-BATCH.*multiple of 2, from 4 on"):
+        changed(batch=batch).require_shares(2)
+
+
 class Killed(Exception):
     pass
 

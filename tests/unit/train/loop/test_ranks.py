@@ -34,11 +34,11 @@ def trained(processes, method, out):
 @pytest.mark.parametrize(
     ("method", "many"),
     [
-        ("th-kd", 2),
         ("rkd", 2),
         pytest.param("rkd", 4, marks=pytest.mark.slow),
         pytest.param("adadistill", 2, marks=pytest.mark.slow),
         pytest.param("adadistill", 4, marks=pytest.mark.slow),
+        pytest.param("th-kd", 2, marks=pytest.mark.slow),  # test_distill_torchrun has one, too
         pytest.param("th-kd", 4, marks=pytest.mark.slow),
     ],
 )
