@@ -161,7 +161,7 @@ class Database:
     def _transaction(
         self, begin: str, stands: Callable[[], str], before: str = "nothing was changed"
     ) -> Iterator[sqlite3.Connection]:
-        connection, committing = self._current(), False
+        connection, committing = self._current(before), False
         try:
             _patiently(connection, begin, _TAKE_LOCK if begin == "BEGIN" else "")
             yield connection
@@ -186,7 +186,7 @@ class Database:
         except (sqlite3.Error, MemoryError):  # the next connection rolls back what this could not
             self.drop()
 
-    def _current(self) -> sqlite3.Connection:
+    def _current(self, stands: str = "nothing was changed") -> sqlite3.Connection:
         if self._closed:
             raise closed_error("gallery")
         identity = _identity(self.path)
@@ -195,7 +195,7 @@ class Database:
             self.drop()
             self._connect(identity)
         require_alone(self._real, self.path)  # SQLite looks at every beginning
-        require_own(self._real, self.path)
+        require_own(self._real, self.path, stands)
         assert self._connection is not None
         return self._connection
 
@@ -244,13 +244,13 @@ class Database:
     def unchanged_since(self, version: tuple[int, int]) -> bool:
         """Without a transaction: cheap enough to ask before every search."""
         try:
-            return self.version(self._current()) == version
+            return self.version(self._current(_ONLY_READ)) == version
         except sqlite3.Error as error:
             raise database_error(error, self.path, "nothing was changed") from error
 
     def compact(self) -> None:
         """Write every page anew, full ones only."""
-        connection = self._current()
+        connection = self._current("nothing was compacted")
         try:
             small = self._real.stat().st_size <= _SMALL
             connection.execute(f"PRAGMA temp_store={'MEMORY' if small else 'FILE'}")

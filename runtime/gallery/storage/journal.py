@@ -135,7 +135,7 @@ def require_page_size(found: int, path: Path) -> None:
     )
 
 
-def require_own(real: Path, path: Path) -> None:
+def require_own(real: Path, path: Path, stands: str = "nothing was changed") -> None:
     """Refuse, before SQLite plays it back, a journal that another file left here."""
     try:
         if _is_own(journal_of(real), real):
@@ -143,7 +143,6 @@ def require_own(real: Path, path: Path) -> None:
     except OSError as error:
         if error.errno != errno.EIO:
             return  # SQLite cannot read it either, and says so
-        stands = "nothing was changed"
         raise disk_error(path, "the journal could not be read", stands) from error
     name = journal_of(real).name
     raise EmbedgeError(
