@@ -8,7 +8,6 @@ from embedge.calibration.evaluation.figures import Comparison, Key, Side, TarPoi
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.report.gate.measurand import Measurand
 from embedge.report.model import Dataset, Gate, Report
-from embedge.report.soundness.counts.acquired import unaccounted
 from embedge.report.soundness.curves import denied
 from embedge.report.soundness.expected import expected_of
 from embedge.report.soundness.measured import mismeasured
@@ -37,7 +36,6 @@ def contradictions(report: Report) -> list[str]:
         *_figures(report),
         *_faults(report),
         *removed(report),
-        *unaccounted(report),
     ]
 
 
