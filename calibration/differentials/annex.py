@@ -21,6 +21,8 @@ from embedge.calibration.evaluation.slices import (
     GroupLabels,
     GroupRate,
     GroupRatio,
+    Ungrouped,
+    ungrouped,
     worst_beside_best,
 )
 from embedge.calibration.intervals.interval import Interval
@@ -58,6 +60,7 @@ class GroupAnnex:
     groups: tuple[GroupRates, ...]
     crossed: tuple[CrossedRate, ...]
     worst: tuple[GroupRatio, ...]
+    ungrouped: Ungrouped | None = None
 
     def __post_init__(self) -> None:
         for told in self.worst:
@@ -84,6 +87,7 @@ def group_annex(
     """Differentials at one threshold for everybody; groups too small to show `fmr` are told."""
     coded = {name: _coded(values) for name, values in labels.values.items()}
     found = false_matches(embeddings, subjects, list(coded.values()), [threshold])
+    every = int(rejections(embeddings, subjects, threshold)[1].sum())
     annexes = []
     for (attribute, (codes, names)), part in zip(coded.items(), found):
         crossed = crossed_rates(part, 0)
@@ -97,7 +101,9 @@ def group_annex(
             for number, name in enumerate(names)
         )
         worst = _worst(attribute, groups, part, marks)
-        annexes.append(GroupAnnex(attribute, people_for(fmr), groups, crossed, worst))
+        inside = sum(group.rejected for group in groups)
+        outside = ungrouped(attribute, labels.values[attribute], subjects, every, inside)
+        annexes.append(GroupAnnex(attribute, people_for(fmr), groups, crossed, worst, outside))
     return tuple(annexes)
 
 

@@ -21,6 +21,7 @@ from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import false_match_rate, false_non_match_rate
 from embedge.calibration.scores import Float32
 from embedge.errors import EmbedgeError
+from embedge.printed import counted
 
 __all__ = [
     "GroupLabels",
@@ -28,12 +29,15 @@ __all__ = [
     "GroupRatio",
     "Slice",
     "Slices",
+    "Ungrouped",
     "group_labels",
     "sliced",
+    "ungrouped",
     "worst_beside_best",
 ]
 
 _ABSENT: tuple[float | None, float | None, float | None] = (None, None, None)
+_MISSES = "false non-matches"
 _RATES: Final[tuple[Literal["fmr", "fnmr"], ...]] = ("fmr", "fnmr")
 
 
@@ -88,6 +92,39 @@ class GroupRatio:
 
 
 @dataclass(frozen=True, slots=True)
+class Ungrouped:
+    """People of whom no picture is in a group, all pictures in none, and what no group tells."""
+
+    label: str
+    people: Count
+    pictures: Count
+    rejected: Count
+    of_rejected: Count
+
+    @property
+    def words(self) -> str:
+        who = f"{counted(self.people, 'person', 'people')}, {counted(self.pictures, 'picture')}"
+        errors = f"{self.rejected:,} of {counted(self.of_rejected, 'false non-match', _MISSES)}"
+        return f"In no group of {self.label}: {who}, and {errors}."
+
+
+def ungrouped(
+    label: str,
+    values: Sequence[str],
+    subjects: NDArray[np.int64],
+    rejected: int,
+    within_groups: int,
+) -> Ungrouped | None:
+    """Whoever has no value. `rejected` are all false non-matches at the threshold."""
+    there = np.asarray(values) != ""
+    if there.all():
+        return None
+    people = len(np.setdiff1d(subjects[~there], subjects[there]))
+    pictures = int((~there).sum())
+    return Ungrouped(label, people, pictures, rejected - within_groups, rejected)
+
+
+@dataclass(frozen=True, slots=True)
 class Slices:
     """Groups at one threshold, or how many impostor comparisons such a threshold needs."""
 
@@ -95,6 +132,7 @@ class Slices:
     needs: Count | None = None
     slices: tuple[Slice, ...] = ()
     worst: tuple[GroupRatio, ...] = ()
+    ungrouped: tuple[Ungrouped, ...] = ()
 
 
 def group_labels(path: Path, names: Sequence[str]) -> GroupLabels:
@@ -129,8 +167,12 @@ def sliced(
     threshold: float,
     *,
     seed: int = 0,
+    rejected: int = 0,
 ) -> Slices:
-    """Rates at one threshold for everybody, among the faces of each group."""
+    """Rates at one threshold for everybody, among the faces of each group.
+
+    `rejected` are the false non-matches of everybody.
+    """
     parts = []
     for label, values in groups.values.items():
         column = np.asarray(values)
@@ -140,7 +182,21 @@ def sliced(
             evidence = evidence_of(scores, seed=seed)
             parts.append(_Part(_slice(label, value, evidence, threshold), evidence, threshold))
     worst = (_worst(parts, label, rate) for label in groups.values for rate in _RATES)
-    return Slices(threshold, slices=tuple(part.told for part in parts), worst=tuple(worst))
+    outside = (
+        ungrouped(label, values, subjects, rejected, _rejected(parts, label))
+        for label, values in groups.values.items()
+    )
+    return Slices(
+        threshold,
+        slices=tuple(part.told for part in parts),
+        worst=tuple(worst),
+        ungrouped=tuple(one for one in outside if one is not None),
+    )
+
+
+def _rejected(parts: Sequence["_Part"], label: str) -> int:
+    told = (part.told for part in parts if part.told.label == label)
+    return sum(round((one.fnmr or 0.0) * one.genuine) for one in told)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

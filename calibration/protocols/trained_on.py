@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
@@ -19,11 +19,12 @@ _PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp"})
 @dataclass(frozen=True, slots=True)
 class TrainedOn:
     """`comparable` is False where no name of the list is even spelled as names of the test are:
-    a list of other names proves nothing about them."""
+    a list of other names proves nothing about them. So many are spelled `unlike` all of them."""
 
     listed: int
     comparable: bool
     faults: tuple[DataFault, ...]
+    unlike: int = 0
 
     @property
     def words(self) -> str:
@@ -31,18 +32,21 @@ class TrainedOn:
         if not self.comparable:
             return f"not checked: the {names} names nobody here"
         found = sum(fault.count for fault in self.faults)
-        return f"{names}, {found:,} among these people"
+        others = f"; {self.unlike:,} are spelled unlike theirs" if self.unlike else ""
+        return f"{names}, {found:,} among these people{others}"
 
 
 def trained_on_from(path: Path, tested: Iterable[str]) -> TrainedOn:
     """Lines of NAME, NAME/ or NAME/PICTURE, or the calibration.json beside a quantised graph."""
     listed, people = _listed(path), sorted(set(tested))
-    spelled = {_folded(name): name for name in listed}
-    shared = [name for name in people if _folded(name) in spelled]
-    told = [_told(name, spelled[_folded(name)], name in listed) for name in shared]
-    shapes = {_shape(name) for name in listed}
-    comparable = bool(shared) or any(_shape(name) in shapes for name in people)
-    return TrainedOn(len(listed), comparable, tuple(leaking_subjects(told, told)))
+    spelled = {spelling: name for name in sorted(listed) for spelling in _spellings(name)}
+    spelled |= {_bare(name): name for name in listed}
+    shared = [name for name in people if _bare(name) in spelled]
+    told = [_told(name, spelled[_bare(name)], name in listed) for name in shared]
+    shapes = {_shape(name) for name in people}
+    unlike = sum(_shape(name) not in shapes for name in listed)
+    comparable = bool(shared) or unlike < len(listed)
+    return TrainedOn(len(listed), comparable, tuple(leaking_subjects(told, told)), unlike)
 
 
 def _listed(path: Path) -> frozenset[str]:
@@ -73,12 +77,28 @@ def _person(line: str) -> str:
     return (path.parent if path.suffix.lower() in _PICTURES else path).as_posix()
 
 
+def _spellings(entry: str) -> Iterator[str]:
+    """Whom a path or a line of a table may name: its parts, but for bare numbers of a table."""
+    for part in re.split(r"[/\\]", entry):
+        yield _bare(part)
+        yield from (_bare(one) for one in re.split(r"[,;\t]", part) if not one.strip().isdecimal())
+
+
+def _bare(name: str) -> str:
+    """Without case, and without signs that part no numbers."""
+    return re.sub(r"(?<!\d)[\W_]+|[\W_]+(?!\d)", "", _folded(name)) or name
+
+
 def _folded(name: str) -> str:
     return normalize("NFC", normalize("NFC", name).casefold())
 
 
 def _told(name: str, listed: str, exact: bool) -> str:
-    return name if exact else f"{name} (listed as {listed}, which differs in case or encoding)"
+    if exact:
+        return name
+    alike = _folded(name) == _folded(listed)
+    differs = "differs in case or encoding" if alike else "is written otherwise"
+    return f"{name} (listed as {listed}, which {differs})"
 
 
 def _shape(name: str) -> str:

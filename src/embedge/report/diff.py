@@ -188,10 +188,13 @@ def _finding(name: str, old: DataFault, new: DataFault) -> Iterator[Change]:
 
 
 def _comparison(name: str, old: Comparison, new: Comparison) -> Iterator[Change]:
-    points = [{point.fmr: point for point in one.tar} for one in (old, new)]
-    for fmr in sorted(set(points[0]) & set(points[1]), reverse=True):
-        one, other = points[0][fmr], points[1][fmr]
-        if one.tar is not None and other.tar is not None:
+    for one in sorted(old.tar, key=lambda point: point.fmr, reverse=True):
+        other = new.tar_at(one.fmr)
+        if one.tar is not None and (other is None or other.tar is None):
+            why = None if other is None else other.lacks
+            yield Change(f"{name}: TAR at FMR {one.fmr:g}", one.tar, why, "", "worse", True)
+        elif one.tar is not None and other is not None and other.tar is not None:
+            fmr = one.fmr
             yield _figure(
                 f"{name}: TAR at FMR {fmr:g}",
                 (one.tar, other.tar),
@@ -205,7 +208,8 @@ def _comparison(name: str, old: Comparison, new: Comparison) -> Iterator[Change]
             intervals=((old.eer.low, old.eer.high), (new.eer.low, new.eer.high)),
             larger_is_better=False,
         )
-
+    elif old.eer is not None:
+        yield Change(f"{name}: equal error rate", old.eer.rate, None, "", "worse", True)
     yield from _at_threshold(name, old, new)
 
 

@@ -238,9 +238,10 @@ def _slices(models: Sequence[ModelResult]) -> Iterator[Slice]:
 
 
 def _ratios(models: Sequence[ModelResult]) -> Iterator[SliceRatio]:
-    """The worst group beside the best, where chance does not explain the difference."""
+    """The worst group beside the best, where chance does not explain it, and who is in none."""
     for prefix, slices in _sliced(models):
         yield from (SliceRatio(prefix + worst.words) for worst in slices.worst if worst.words)
+        yield from (SliceRatio(prefix + one.words) for one in slices.ungrouped)
 
 
 def _sliced(models: Sequence[ModelResult]) -> Iterator[tuple[str, Slices]]:

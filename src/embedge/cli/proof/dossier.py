@@ -100,4 +100,5 @@ def _told(found: "Dossier") -> str:
         lines.append(f"{one.shape}: {one.status}{more}")
     for annex in found.annex:
         lines += [f"{ratio.words}" for ratio in annex.worst if ratio.words]
+        lines += [annex.ungrouped.words] if annex.ungrouped else []
     return "\n".join([*lines, *found_words(found.faces.findings)])

@@ -4,8 +4,8 @@ The items follow the topics of ISO/IEC 19795-1:2021 (second edition, May 2021) i
 neither their wording nor their order was verified against the published text.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 __all__ = ["ITEMS", "STATED", "Entry", "checklist"]
@@ -46,7 +46,7 @@ class Entry:
 
     item: str
     asked: str
-    status: Literal["filled", "missing", "not applicable"]
+    status: Literal["filled", "partly", "missing", "not applicable"]
     answer: str = ""
 
     def __post_init__(self) -> None:
@@ -54,9 +54,15 @@ class Entry:
             raise ValueError(f"the item {self.item} is {self.status}, which its answer contradicts")
 
 
-def checklist(answers: Mapping[str, str], stated: Mapping[str, str]) -> tuple[Entry, ...]:
-    """Every item once; those without an answer are missing."""
+def checklist(
+    answers: Mapping[str, str], stated: Mapping[str, str], partly: Collection[str] = ()
+) -> tuple[Entry, ...]:
+    """Every item once; those without an answer are missing, and some are told only `partly`."""
     entries = [_entry(item, asked, answers.get(item, "")) for item, asked in ITEMS]
+    entries = [
+        replace(one, status="partly") if one.item in partly and one.answer else one
+        for one in entries
+    ]
     entries += [_entry(item, asked, stated.get(item, "").strip()) for item, asked in STATED.items()]
     return tuple(entries)
 

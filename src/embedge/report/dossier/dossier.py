@@ -114,6 +114,10 @@ class Dossier:
         told = comparison.at_threshold
         if told is None or (told.fmr, told.fnmr) != (at.fmr, at.fnmr):
             raise ValueError("the rates at the threshold are not those of the comparison")
+        for one in self.annex:
+            others = comparison.images - sum(group.pictures for group in one.groups)
+            if others != (one.ungrouped.pictures if one.ungrouped else 0):
+                raise ValueError(f"{others:,} pictures are in no group of {one.attribute}")
         for line in denied(comparison):
             raise ValueError(line)
         if self.shaped != shaped_verdicts(self.operation.error_rates(self.comparison.subjects)):

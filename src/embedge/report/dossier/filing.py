@@ -120,7 +120,7 @@ def filed(asked: Asked, command: str, progress: Progress) -> Dossier:
         operation=operation,
         comparison=comparison,
         annex=annex,
-        checklist=checklist(answers, stated),
+        checklist=checklist(answers, stated, _partly(annex)),
         shaped=shaped_verdicts(operation.error_rates(comparison.subjects)),
         versions={name: version(name) for name in _PACKAGES},
     )
@@ -135,7 +135,7 @@ def retold(stated: Dossier, measured: Dossier) -> Dossier:
         stated.system, stated.faces, stated.operation, stated.comparison, stated.annex
     )
     known = {one.item: one.answer for one in measured.checklist if one.item in STATED}
-    return replace(measured, checklist=checklist(answers, known))
+    return replace(measured, checklist=checklist(answers, known, _partly(stated.annex)))
 
 
 def _judged(
@@ -260,6 +260,14 @@ def _annex(asked: Asked, judged: _Judged) -> tuple[GroupAnnex, ...]:
     return group_annex(judged.rows, judged.labels, labels, judged.threshold.value, target)
 
 
+def _partly(annex: tuple[GroupAnnex, ...]) -> list[str]:
+    return ["groups"] if any(one.ungrouped for one in annex) else []
+
+
+def _told_of(one: GroupAnnex) -> str:
+    return f"{one.attribute} ({one.ungrouped.words})" if one.ungrouped else one.attribute
+
+
 def _answers(
     system: TestedSystem,
     faces: DossierFaces,
@@ -289,7 +297,7 @@ def _answers(
         "uncertainty": "two-sided 95 % intervals on people: FNMR by weighing them at random, one"
         " more being rejected (Gaffke), FMR by the doubt that comparisons of one person share and"
         " one more of the heaviest lump; FMR of groups by the linearised rate",
-        "groups": ", ".join(one.attribute for one in annex),
+        "groups": ", ".join(_told_of(one) for one in annex),
         "attacks": "not part of a technology test of comparison (ISO/IEC 30107-3 is about them)",
         "deviations": "faces came aligned: detection is not part of the failure to acquire",
     }

@@ -147,7 +147,13 @@ def _annex(one: GroupAnnex) -> dict[str, Any]:
             }
             for a in names
         ],
-        "worst": [_worst(ratio) for ratio in one.worst],
+        "worst": [
+            *([one.ungrouped.words] if one.ungrouped else []),
+            *(
+                _worst(ratio, few=any(group.needs_people for group in one.groups))
+                for ratio in one.worst
+            ),
+        ],
     }
 
 
@@ -167,11 +173,13 @@ def _group(group: GroupRates) -> dict[str, Any]:
     }
 
 
-def _worst(ratio: GroupRatio) -> str:
+def _worst(ratio: GroupRatio, *, few: bool) -> str:
     name = ratio.rate.upper()
     if ratio.words:
         return ratio.words
     if not ratio.worst:
         return f"{name}: fewer than two groups have it."
+    if few:
+        return f"{name}: too few people to say whether the groups differ."
     times = "" if ratio.ratio is None else f", {ratio.ratio:.2f} times that of {ratio.best}"
     return f"{name}: highest for {ratio.worst}{times}; chance explains the difference."

@@ -7,6 +7,7 @@ from embedge.calibration.evaluation.figures import Comparison
 from embedge.report.gate.licence import licence_checks
 from embedge.report.gate.policy import (
     CosineRule,
+    EerRule,
     GatePolicy,
     LatencyRule,
     SizeRule,
@@ -40,6 +41,7 @@ def checks(report: Report, policy: GatePolicy) -> list[Check]:
         *_gates(report, policy),
         *_stages(report, policy),
         *(_tar(report, rule) for rule in policy.tar),
+        *(_eer(report, rule) for rule in policy.eer),
         *(check for rule in policy.threshold for check in _threshold(report, rule)),
         *(_cosine(report, rule) for rule in policy.cosine),
         *(check for rule in policy.latency for check in _latency(report, rule)),
@@ -88,7 +90,9 @@ def _stages(report: Report, policy: GatePolicy) -> Iterator[Check]:
             yield Check(f"stage {stage}", bool(found), why)
 
 
-def _comparison(report: Report, rule: TarRule | ThresholdRule) -> tuple[Comparison | None, str]:
+def _comparison(
+    report: Report, rule: TarRule | EerRule | ThresholdRule
+) -> tuple[Comparison | None, str]:
     found = {one.key: one for one in report.comparisons}
     return found.get(rule.key), _absent("comparison", map(str, found))
 
@@ -111,6 +115,15 @@ def _tar(report: Report, rule: TarRule) -> Check:
     if value is None:
         return Check(title, False, point.lacks)
     return _bounded(title, value, at_least=rule.at_least, label=rule.bound)
+
+
+def _eer(report: Report, rule: EerRule) -> Check:
+    title = f"equal error rate of {rule.key}"
+    one, absent = _comparison(report, rule)
+    if one is None or one.eer is None:
+        return Check(title, False, "was not measured" if one else absent)
+    value = one.eer.rate if rule.bound == "value" else one.eer.high
+    return _bounded(title, value, at_most=rule.at_most, label=rule.bound)
 
 
 def _threshold(report: Report, rule: ThresholdRule) -> Iterator[Check]:

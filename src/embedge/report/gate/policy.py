@@ -14,6 +14,7 @@ from embedge.typed import Bound, Mistakes, structured
 
 __all__ = [
     "CosineRule",
+    "EerRule",
     "GatePolicy",
     "LatencyRule",
     "Licences",
@@ -51,6 +52,14 @@ class TarRule(_OfComparison):
     fmr: Share
     at_least: Share
     bound: Literal["value", "low"] = "low"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EerRule(_OfComparison):
+    """Asked of the upper end of the interval, whatever bound the report's own gate has."""
+
+    at_most: Share
+    bound: Literal["value", "high"] = "high"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +111,7 @@ class GatePolicy:
     not_shown: Literal["fails", "told"] = "fails"
     must_run: tuple[Skippable, ...] = ()
     tar: tuple[TarRule, ...] = ()
+    eer: tuple[EerRule, ...] = ()
     threshold: tuple[ThresholdRule, ...] = ()
     cosine: tuple[CosineRule, ...] = ()
     latency: tuple[LatencyRule, ...] = ()

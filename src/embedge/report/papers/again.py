@@ -1,11 +1,11 @@
 """Where a document does not say what was measured again: counts first, then what follows.
 
 Another processor, batch or thread changes the last digits of a cosine, and whatever lies that near
-a threshold may turn: two comparisons of a count. Figures of a record in which nothing turned are
-held to a millionth, others to what two comparisons of theirs change. What turned is told.
+a threshold may turn: two comparisons of a count, and a rate by as much, wholly. What turned is
+told, and only the intervals beside it may move; all other figures are held to a millionth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,18 +18,29 @@ __all__ = ["TURNED", "Again", "measured_again"]
 # verdicts follow from the figures beside them, or the document is not even read
 _NOT_MEASURED = {"created", "command", "versions", "verdict", "shaped"}
 _REPEATED = 1e-6  # of a figure, from the same counts
+_WHOLE = 1e-6  # of what one comparison is of a rate
 _COSINE = 1e-5  # what another processor, batch or thread changes
 TURNED = 2  # comparisons that such a change may turn
 _REACH = 4  # how much farther the ends of an interval go than its rate when comparisons turn
 _NEEDS = 0.1  # of the people it takes: the clustering of the highest thirty, one of whom may turn
 _COSINES = {"threshold", "edges"}
-_RATES = {"rate", "tar", "fmr", "fnmr", "far", "frr"}
-_OF_IMPOSTORS = ("fmr", "far")
+_RATES = {"rate", "tar", "fmr", "fnmr"}
+_UNTURNED = {"threshold", "fta"}
+_OF_IMPOSTORS = ("fmr", "far", "measured", "false_matches")
+_BOTH = ("genuine", "impostor")
 _FOLLOW = {"ratio", "worst", "best"}  # of groups: an annex that contradicts itself is not read
 # counts of decisions: all others are of pictures, people and pairs, which nothing turns
 _DECIDED = {
-    *("accepted", "rejected", "false_matches", "false_non_matches", "negative", "positive"),
-    *("people_losing", "most_of_one_person", "people_by_losses", "histogram"),
+    *(
+        "accepted",
+        "rejected",
+        "of_rejected",
+        "false_matches",
+        "false_non_matches",
+        "negative",
+        "positive",
+    ),
+    *("people_losing", "most_of_one_person", "people_by_losses"),
 }
 Place = tuple[str, ...]
 
@@ -44,29 +55,67 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """Comparisons that the rates of a record are of, and the fewest errors of its groups; whether
-    any decision of it, or of what it lies in, has turned."""
+    """Comparisons that the rates of a record are of, and the fewest errors of its groups.
+
+    Of whom decisions turned in it or in what it lies in (`above`), and whether a count tells so.
+    """
 
     genuine: int = 0
     impostor: int = 0
-    turned: bool = False
+    turned: frozenset[str] = frozenset()
+    above: frozenset[str] = frozenset()
+    counted: bool = False
     errors: int = 0
 
-    def within(self, stated: dict[str, Any], measured: dict[str, Any]) -> "_Around":
-        turned = any(stated.get(key) != measured.get(key) for key in _RATES | _DECIDED)
-        around = replace(self, turned=turned or self.turned)
+    def within(self, stated: dict[str, Any], measured: dict[str, Any], name: str) -> "_Around":
+        turned = frozenset(_turned(stated, measured, name))
+        counted_here = any(stated.get(key) != measured.get(key) for key in _DECIDED)
+        counted = counted_here or (self.counted and name in _RATES | {"measured"})
+        around = replace(self, turned=turned, above=self.turned, counted=counted)
         if "false_matches" in measured and "comparisons" in measured:
             return replace(around, impostor=int(measured["comparisons"]))
         if "negative" in measured and "comparisons" in measured:
             return replace(around, genuine=int(measured["comparisons"]))
         if isinstance(measured.get("groups"), list):
             was, now = _errors_of(stated.get("groups")), _errors_of(measured["groups"])
-            return replace(around, errors=min(now, default=0), turned=was != now)
+            both = frozenset(_BOTH if was != now else ())
+            return replace(around, errors=min(now, default=0), turned=both)
         for found in (measured, measured.get("comparison"), measured.get("paragon")):
             if isinstance(found, dict) and type(found.get("genuine")) is int:
                 of_both = int(found["genuine"]), int(found.get("impostor") or 0)
                 return replace(around, genuine=of_both[0], impostor=of_both[1])
         return around
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        return self.turned | self.above
+
+
+def _turned(stated: Any, measured: Any, name: str, *, deep: bool = True) -> Iterator[str]:
+    """Of whom counts or rates differ, here or one record deeper; each is held by itself, too."""
+    for key in measured:
+        was, now = stated.get(key), measured[key]
+        if isinstance(was, dict) and isinstance(now, dict):
+            if deep and key not in _NOT_MEASURED:
+                yield from _turned(was, now, key, deep=False)
+        elif key in _DECIDED and was != now:
+            yield _kind((name, key))
+        elif _is_rate((name, key)):
+            some = (one if isinstance(one, list) else [one] for one in (was, now))
+            if any(_apart(*both) for both in zip(*some)):
+                yield from _BOTH if name == "eer" else (_kind((name, key)),)
+
+
+def _apart(stated: Any, measured: Any) -> bool:
+    """Of two numbers: whatever else a record holds is no decision."""
+    if not isinstance(stated, (int, float)) or not isinstance(measured, (int, float)):
+        return False
+    return abs(stated - measured) > _REPEATED * abs(measured)
+
+
+def _kind(names: Sequence[str]) -> str:
+    impostors = any(part in name for name in names[-2:] for part in _OF_IMPOSTORS)
+    return "impostor" if impostors else "genuine"
 
 
 def _errors_of(groups: Any) -> list[int]:
@@ -85,7 +134,7 @@ def _compare(stated: Any, measured: Any, place: Place, around: _Around, found: A
     if place[-1:] == ("findings",) and isinstance(stated, list) and isinstance(measured, list):
         _compare_findings(stated, measured, place, found)
     elif isinstance(stated, dict) and isinstance(measured, dict):
-        around = around.within(stated, measured)
+        around = around.within(stated, measured, _names(place)[-1])
         for key in sorted((stated.keys() | measured.keys()) - _NOT_MEASURED):
             _compare(stated.get(key), measured.get(key), (*place, key), around, found)
     elif isinstance(stated, list) and isinstance(measured, list) and len(stated) == len(measured):
@@ -95,6 +144,8 @@ def _compare(stated: Any, measured: Any, place: Place, around: _Around, found: A
         found.differing.append(_told(place))
     elif type(stated) is int and stated != measured and "histogram" not in place:
         found.turned.append(f"{_told(place)} {stated} → {measured}")
+    elif _is_rate(place) and _apart(stated, measured) and not around.counted:
+        found.turned.append(f"{_told(place)} {stated:.6g} → {measured:.6g}")
 
 
 def _compare_findings(stated: list[Any], measured: list[Any], place: Place, found: Again) -> None:
@@ -116,26 +167,57 @@ def _told(place: Place) -> str:
 def _same(stated: Any, measured: Any, place: Place, around: _Around) -> bool:
     numbers = (int, float)
     if type(stated) is bool or not isinstance(stated, numbers) or not isinstance(measured, numbers):
-        return bool(stated == measured) or ({"above"} | _FOLLOW >= {place[-1]} and around.turned)
+        return bool(stated == measured) or (
+            {"above"} | _FOLLOW >= {place[-1]} and bool(around.kinds)
+        )
     apart = abs(stated - measured)
     if isinstance(measured, int) and isinstance(stated, int):
         if place[-1] == "needs":
             return apart <= _NEEDS * measured
-        return apart <= (TURNED if _DECIDED & set(place) else 0)
-    names = [name for name in place if not name.startswith("[")]
+        return apart <= (TURNED if {*_DECIDED, "histogram"} & set(place) else 0)
+    names = _names(place)
     if _COSINES & set(names[-1:]) or names[-2:] == ["threshold", "value"]:
         return apart <= _COSINE
     if names[-1] in _FOLLOW and around.turned:
         return True
     if names[-1] == "at_least" and around.turned:
         return apart <= abs(measured) * TURNED * _REACH / max(around.errors, 1)
-    return apart <= _REPEATED * abs(measured) + _slack(names, around)
+    if not _apart(stated, measured):
+        return True
+    if _is_rate(place):
+        return any(abs(apart - step) <= _WHOLE * step for step in _steps(names, around))
+    return apart <= _slack(names, around)
+
+
+def _names(place: Place) -> list[str]:
+    return ["", *(name for name in place if not name.startswith("["))]
+
+
+def _is_rate(place: Place) -> bool:
+    """A rate of decisions: not the one asked for, and none of a threshold's people or pictures."""
+    names = _names(place)
+    return names[-1] in _RATES | {"value"} and not _asked(names) and not _UNTURNED & set(names)
+
+
+def _asked(names: Sequence[str]) -> bool:
+    return names[-1] == "fmr" and names[-2] in ("tar", "claim")
+
+
+def _steps(names: Sequence[str], around: _Around) -> Iterator[float]:
+    """By how much so many decisions change it; an equal error rate is the mean of two."""
+    both = [1 / max(1, one) for one in (around.genuine, around.impostor)]
+    if "eer" in names:
+        for mates in range(-TURNED, TURNED + 1):
+            for strangers in range(-TURNED, TURNED + 1):
+                yield abs(mates * both[0] + strangers * both[1]) / 2
+    else:
+        yield from (count * both[_kind(names) == "impostor"] for count in range(1, TURNED + 1))
 
 
 def _slack(names: Sequence[str], around: _Around) -> float:
     """A threshold is a score itself: as many lie above it on every processor."""
-    impostors = any(part in name for name in names[-2:] for part in _OF_IMPOSTORS)
-    comparisons = around.impostor if impostors else around.genuine
-    if not around.turned or not comparisons or "threshold" in names:
+    kind = _kind(names)
+    comparisons = around.impostor if kind == "impostor" else around.genuine
+    if not around.kinds or (kind == "impostor" and kind not in around.kinds):
         return 0.0
-    return TURNED / comparisons * (1 if names[-1] in _RATES else _REACH)
+    return 0.0 if _asked(names) or _UNTURNED & set(names) else TURNED * _REACH / max(1, comparisons)

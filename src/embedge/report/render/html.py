@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from embedge.calibration.people.copies import SOUGHT
 from embedge.optional import require
 from embedge.report.model import Report
 from embedge.report.render.views.accuracy import accuracy_view
@@ -51,6 +52,7 @@ def rendered(template: str, **page: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["copies_sought"] = SOUGHT
     environment.filters["short_digest"] = short_digest
     environment.filters["cosine"] = cosine_text
     return str(environment.get_template(template).render(**page))

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from embedge.calibration.evaluation.figures import Comparison, DetCurve
 from embedge.calibration.intervals.interval import CONFIDENCE
+from embedge.report.soundness.counts.points import miscounted
 
 __all__ = ["denied"]
 
@@ -23,6 +24,7 @@ def denied(one: Comparison) -> Iterator[str]:
         if sum(counts) != pairs:
             yield f"its histogram holds {sum(counts):,} {kind} comparisons of {pairs:,}"
     yield from _order(one)
+    yield from miscounted(one)
     if one.det is not None and one.det.threshold:
         yield from _curve(one.det)
         yield from _on_curve(one, one.det)

@@ -66,6 +66,18 @@ def test_the_gap_of_that_test_is_threefold() -> None:
     assert 2.5 <= rates[1] / rates[0] <= 3.5
 
 
+def test_whoever_is_in_no_group_is_told_with_his_errors() -> None:
+    rows, labels, _ = people(20, 3)
+    left_out = GroupLabels({"kind": ["" if n < 10 else "ab"[n % 2] for n in labels]})
+    (annex,) = group_annex(rows, labels, left_out, 0.9, 0.01)
+    (whole,) = group_annex(rows, labels, GroupLabels({"kind": ["a"] * len(labels)}), 0.9, 0.01)
+    assert whole.ungrouped is None
+    assert annex.ungrouped is not None
+    told, every = annex.ungrouped, whole.groups[0].rejected
+    assert (told.people, told.pictures, told.of_rejected) == (10, 30, every)
+    assert told.rejected == every - sum(group.rejected for group in annex.groups) > 0
+
+
 def test_groups_that_cannot_be_compared_name_no_worst() -> None:
     rows, labels, _ = people(5, 2)
     (annex,) = group_annex(rows, labels, GroupLabels({"kind": ["one"] * len(labels)}), 0.5, 0.01)

@@ -54,6 +54,26 @@ def test_a_group_without_comparisons_has_no_rate(rows):
     assert (part.fmr_low, part.fmr_high) == (None, None)
 
 
+def test_who_is_in_no_group_is_counted_with_the_errors_that_no_group_tells(rows):
+    groups = GroupLabels({"half": ["" if n < 15 else "known" for n in LABELS]})
+    cosine, same = rows @ rows.T, LABELS[:, None] == LABELS
+    wrong = np.triu(same & (cosine <= 0.8), 1)
+    inside, every = int(wrong[:, LABELS >= 15].sum()), int(wrong.sum())
+    (found,) = sliced(rows, LABELS, groups, 0.8, rejected=every).ungrouped
+    assert (found.people, found.pictures) == (15, 60)
+    assert (found.rejected, found.of_rejected) == (every - inside, every)
+    assert 0 < inside < every
+    assert found.words.startswith("In no group of half: 15 people, 60 pictures, and ")
+    whole = GroupLabels({"half": ["known"] * len(LABELS)})
+    assert sliced(rows, LABELS, whole, 0.8, rejected=every).ungrouped == ()
+
+
+def test_a_picture_without_a_value_is_told_though_its_person_is_in_a_group(rows):
+    groups = GroupLabels({"pose": ["" if n % 4 == 0 else "frontal" for n in range(len(LABELS))]})
+    (found,) = sliced(rows, LABELS, groups, 0.6).ungrouped
+    assert (found.people, found.pictures) == (0, 30)
+
+
 def test_people_and_pictures_can_be_labelled(tmp_path: Path):
     path = tmp_path / "groups.tsv"
     path.write_text("name\tsex\tpose\np0\tf\t\np1\tm\tfrontal\np0/2.jpg\tf\tprofile\n")

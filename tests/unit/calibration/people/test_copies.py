@@ -64,6 +64,44 @@ def test_in_another_light_or_mirrored_it_is_that_picture_still(
     assert (found.code, found.count) == ("copied-picture", 1)
 
 
+def face(seed: int) -> Image.Image:
+    """Soft patches, as a face has: one of them, or another photograph."""
+    parts = np.random.default_rng(seed).integers(0, 256, (14, 14, 3), np.uint8)
+    return Image.fromarray(parts).resize((112, 112), Image.Resampling.BICUBIC)
+
+
+def turned(image: Image.Image) -> Image.Image:
+    return image.rotate(2, Image.Resampling.BICUBIC)
+
+
+def cut(image: Image.Image) -> Image.Image:
+    return image.crop((3, 3, 109, 109)).resize((112, 112), Image.Resampling.BICUBIC)
+
+
+def compressed(image: Image.Image) -> Image.Image:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=25)
+    return Image.open(stream)
+
+
+@pytest.mark.parametrize("changed", [turned, cut, compressed])
+def test_turned_cut_or_compressed_it_is_that_picture_though_its_embedding_moved(
+    changed: Callable[[Image.Image], Image.Image],
+) -> None:
+    first = face(1)
+    images = [np.asarray(one) for one in (first, changed(first), face(2), face(3))]
+    away = np.array([0.97, np.sqrt(1 - 0.97**2)], np.float32)
+    rows = np.zeros((4, 8), np.float32)
+    rows[[0, 2], [0, 2]] = 1
+    rows[1, :2] = rows[3, 2:4] = away  # all within 0.97 of their mates
+    names = [f"{number}.png" for number in range(4)]
+    (found,) = saved_again(names, pairs_within(rows, [0, 0, 1, 1]), images.__getitem__)
+    assert (found.code, found.count) == ("copied-picture", 1)
+    assert set(found.examples[0].split(" = ")) == {"0.png", "1.png"}
+    rows[1, :2] = 0.9, np.sqrt(1 - 0.9**2)
+    assert saved_again(names, pairs_within(rows, [0, 0, 1, 1]), images.__getitem__) == []
+
+
 def test_one_person_with_most_comparisons_is_told() -> None:
     rows = np.eye(50, dtype=np.float32)
     many = pairs_within(rows, [0] * 12 + [1 + n // 2 for n in range(38)])

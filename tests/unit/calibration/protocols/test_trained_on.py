@@ -26,6 +26,37 @@ def test_another_case_or_encoding_is_the_same_name_and_told(tmp_path: Path, name
     assert "differs in case or encoding" in fault.examples[0]
 
 
+STRANGERS = "".join(f"z{number}\n" for number in range(20))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["/data/train/p1", "train/p1", "C:\\train\\p1", "p1,120", "p-1", "P_1", "./set/p1/0.png"],
+)
+def test_somebody_under_another_spelling_is_found_among_strangers(
+    tmp_path: Path, line: str
+) -> None:
+    (fault,) = found(tmp_path, f"{STRANGERS}{line}\n").faults
+    assert fault.count == 1
+    assert fault.examples[0].startswith("p1 (listed as ")
+
+
+@pytest.mark.parametrize(
+    ("line", "unlike"), [("/data/train/p11", 1), ("p1x", 1), ("120,p3", 1), ("xp1", 0)]
+)
+def test_other_people_are_not_accused(tmp_path: Path, line: str, unlike: int) -> None:
+    told = found(tmp_path, f"{STRANGERS}{line}\n")
+    assert told.faults == ()
+    others = f"; {unlike} are spelled unlike theirs" if unlike else ""
+    assert told.words == f"list of 21 names, 0 among these people{others}"
+
+
+def test_numbers_of_a_table_are_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("7,120\n1_11\n")
+    assert trained_on_from(path, ["120", "11_1"]).faults == ()
+
+
 def test_what_quantize_leaves_is_a_list(tmp_path: Path) -> None:
     text = '{"format": "embedge.calibration-set/1", "pictures": [{"name": "p2/0.png"}]}'
     assert found(tmp_path, text, "q.calibration.json").faults[0].examples == ("p2",)

@@ -164,6 +164,25 @@ def test_a_lost_or_looser_threshold_is_worse(sample: Report) -> None:
     assert back["fp16: FMR its threshold keeps"].turn == "better"
 
 
+@pytest.mark.parametrize("lost", ["gone", "not carried", "eer"])
+def test_a_rate_that_is_no_longer_told_is_worse(sample: Report, lost: str) -> None:
+    def lose(value: Any) -> None:
+        one = cross(value)
+        if lost == "eer":
+            one["eer"] = None
+            return
+        carried = [point for point in one["tar"] if point["tar"] is not None]
+        if lost == "gone":
+            one["tar"].remove(carried[-1])
+        else:
+            carried[-1].update(tar=None, needs=10**6, have=180)
+
+    (change,) = [one for one in report_changes(sample, unheld(sample, lose)) if one.regression]
+    assert ("equal error rate" if lost == "eer" else "TAR at FMR") in change.what
+    assert (change.after is None) == (lost != "not carried")
+    assert not [one for one in report_changes(unheld(sample, lose), sample) if one.regression]
+
+
 def test_where_nothing_is_in_both_nothing_is_proven(sample: Report) -> None:
     def other(value: Any) -> None:
         for one in value["evaluation"]["comparisons"]:

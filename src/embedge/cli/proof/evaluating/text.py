@@ -111,6 +111,7 @@ def _slices(slices: Slices | None) -> list[str]:
         fmr = _rate(part.fmr, part.fmr_low, part.fmr_high)
         fnmr = _rate(part.fnmr, part.fnmr_low, part.fnmr_high)
         lines.append(f"    {f'{part.label}={part.value}':<20} FMR {fmr}  FNMR {fnmr}")
+    lines += [f"    {one.words}" for one in slices.ungrouped]
     return lines + [
         f"    {worst.rate.upper()} of {worst.label}={worst.worst} is at least"
         f" {worst.at_least:.1f} times that of {worst.best}"

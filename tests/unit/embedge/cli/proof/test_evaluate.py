@@ -62,13 +62,15 @@ def test_a_leak_ends_with_3_and_the_figures_all_the_same(
 
 
 def people(folder: Path) -> Path:
-    """Two pictures each of four people, the second a little darker; grey, as they are no faces."""
+    """Two pictures each of four people, the second full of grain; grey, as they are no faces."""
     for person in range(4):
         home = folder / "faces" / f"p{person}"
         home.mkdir(parents=True)
         grey = face_like(person).mean(axis=2, keepdims=True)
         face = np.repeat(grey, 3, axis=2).astype(np.uint8)
-        for number, picture in enumerate((face, face - face // 16)):
+        grain = np.random.default_rng(person).integers(-40, 41, grey.shape)
+        grainy = np.repeat(np.clip(grey + grain, 0, 255), 3, axis=2).astype(np.uint8)
+        for number, picture in enumerate((face, grainy)):
             Image.fromarray(picture).save(home / f"{number}.png")
     return folder / "faces"
 

@@ -22,6 +22,11 @@ def test_what_is_told_is_filled_and_attacks_are_another_test() -> None:
     assert told["capture"].status == "missing"
 
 
+def test_what_is_told_of_some_people_only_is_partly_told() -> None:
+    told = {one.item: one for one in checklist({"groups": "skin"}, {}, ["groups", "curve"])}
+    assert (told["groups"].status, told["curve"].status) == ("partly", "missing")
+
+
 def test_blanks_fill_nothing() -> None:
     told = {entry.item: entry for entry in checklist({}, {"tester": "  \n"})}
     assert told["tester"].status == "missing"

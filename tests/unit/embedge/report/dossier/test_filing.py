@@ -122,6 +122,27 @@ def test_what_only_the_tester_knows_is_taken_from_a_statement(made: Path, tmp_pa
     assert found.annex == ()
 
 
+def test_people_in_no_group_and_groups_too_small_are_told(made: Path, tmp_path: Path) -> None:
+    lines = (made / "groups.tsv").read_text().splitlines()
+    (tmp_path / "some.tsv").write_text("\n".join(lines[:40]))
+    asked = Asked(str(made / "teacher.onnx"), made / "faces", tmp_path / "some.tsv", fmr=FMR)
+    found = filed(asked, "", QUIET)
+    (annex,) = found.annex
+    assert annex.ungrouped is not None
+    assert annex.ungrouped.people > 0
+    entry = next(one for one in found.checklist if one.item == "groups")
+    assert (entry.status, entry.answer) == ("partly", f"kind ({annex.ungrouped.words})")
+    page = dossier_page(found)
+    assert annex.ungrouped.words in page
+    assert any(group.needs_people for group in annex.groups)
+    assert "too few people to say whether the groups differ" in page
+    assert "chance explains" not in page
+    edited = plain(found)
+    edited["annex"][0]["ungrouped"] = None
+    with pytest.raises(Mistakes, match="pictures are in no group of kind"):
+        structured(Dossier, edited)
+
+
 @pytest.mark.parametrize("text", ["[]", '{"colour": "red"}', '{"tester": 1}', "{"])
 def test_a_statement_of_something_else(text: str, tmp_path: Path) -> None:
     (tmp_path / "statement.json").write_text(text)

@@ -50,6 +50,52 @@ def test_a_comparison_that_rounding_turned_is_no_difference_and_is_told() -> Non
     assert differing(_of(fmr=many, false_matches=9), _of())
 
 
+def _compared(**change: Any) -> dict[str, Any]:
+    row = {"fmr": 0.01, "tar": 0.95, "low": 0.92, "high": 0.97, "false_matches": 1245}
+    row |= {"measured": {"rate": 0.01, "low": 0.008, "high": 0.013}}
+    eer = {"rate": 0.02, "low": 0.01, "high": 0.04, "threshold": 0.25}
+    rates = {"tar": [row | change], "eer": eer, "histogram": {"genuine": [30, 5970]}}
+    return {"comparison": {"genuine": 6000, "impostor": 124_500} | rates}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"low": 0.921},
+        {"high": 0.969},
+        {"measured": {"rate": 0.01, "low": 0.0081, "high": 0.013}},
+        {"measured": {"rate": 0.01, "low": 0.008, "high": 0.0129}},
+        {"fmr": 0.01 - 1 / 124_500},
+        {"tar": 0.95 + 0.5 / 6000},
+    ],
+)
+def test_an_edit_opens_no_slack_for_itself(change: dict[str, Any]) -> None:
+    """Neither do counts of a histogram, which no threshold decides."""
+    places = differing(_compared(**change), _compared())
+    assert places
+    assert all(place.startswith("comparison.tar[0].") for place in places)
+    edited = _compared(**change)
+    edited["comparison"]["histogram"] = {"genuine": [31, 5969]}
+    assert differing(edited, _compared()) == places
+
+
+def test_a_rate_without_its_count_turns_by_whole_comparisons_and_is_told() -> None:
+    turned = _compared()
+    turned["comparison"]["eer"] |= {"rate": 0.02 + 0.5 / 6000, "low": 0.0101}
+    found = measured_again(turned, _compared())
+    assert (found.differing, found.turned) == ([], ["comparison.eer.rate 0.0200833 → 0.02"])
+    turned["comparison"]["eer"] |= {"rate": 0.02 + 0.4 / 6000}
+    assert differing(turned, _compared()) == ["comparison.eer.rate"]
+
+
+def test_turned_rejections_leave_rates_of_strangers_where_they_are() -> None:
+    turned = _compared(tar=0.95 - 1 / 6000, low=0.9195)
+    assert differing(turned, _compared()) == []
+    measured = {"rate": 0.01, "low": 0.008001, "high": 0.013}
+    turned["comparison"]["tar"][0] |= {"measured": measured}
+    assert differing(turned, _compared()) == ["comparison.tar[0].measured.low"]
+
+
 def _annex(matches: int, of: int = 594) -> dict[str, Any]:
     """Two groups at one threshold, the first with so many false matches."""
     fmr = {"rate": matches / of, "low": matches / of / 2, "high": 2 * matches / of}

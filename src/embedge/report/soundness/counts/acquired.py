@@ -1,0 +1,113 @@
+"""Pictures, people and findings of a report, by arithmetic: who was tried is compared or failed."""
+
+from collections.abc import Iterator
+from math import comb, isclose
+
+from embedge.calibration.evaluation.figures import Acquisition, Comparison, Key
+from embedge.calibration.evaluation.integrity import DataFault
+from embedge.calibration.people.zoo import Zoo
+from embedge.report.model import Evaluation, Report, Tested
+
+__all__ = ["unaccounted"]
+
+_SAME = 1e-9
+_LISTED = 100  # of the failures
+
+
+def unaccounted(report: Report) -> Iterator[str]:
+    """Every count that the others deny."""
+    if (found := report.evaluation) is None:
+        return
+    known = {one.key: one for one in found.comparisons}
+    asked = {gate.measures.figure for gate in report.verdict.gates}
+    evaluated = "faults" in asked and "held-out-faults" not in asked  # a run tries others, too
+    if known and not found.tested:
+        yield "nobody was tested, and comparisons were made"
+    for one in found.tested:
+        yield from _findings(str(one.side), one.findings)
+        alone = known.get(Key(one.side, one.side))
+        if (seen := one.acquisition) is None:
+            yield f"{one.side}: how many pictures could be embedded is not told"
+            continue
+        yield from (f"{one.side}: {line}" for line in _failed(seen))
+        if not evaluated:
+            continue
+        yield from (f"{one.side}: {line}" for line in _acquired(one, seen, alone, found))
+        if alone is not None and not _listed(one, alone):
+            missing = comb(seen.attempted, 2) - alone.genuine - alone.impostor
+            if seen.comparisons_left_out != missing:
+                left_out = f"{seen.comparisons_left_out:,} comparisons were left out"
+                yield f"{one.side}: {left_out}, and {missing:,} are missing"
+    yield from _findings("the data", found.findings)
+    for key, compared in known.items():
+        if not evaluated and compared.images != found.dataset.images:
+            yield f"{key}: {compared.images:,} pictures, of {found.dataset.images:,}"
+    if found.zoo is not None:
+        yield from (f"the list of people: {line}" for line in _zoo(found.zoo, found.comparisons))
+
+
+def _failed(seen: Acquisition) -> Iterator[str]:
+    """Failures are named, or none of them is."""
+    listed = len(seen.failures)
+    if seen.failed > seen.attempted or listed not in {0, min(seen.failed, _LISTED)}:
+        yield f"{seen.failed:,} of {seen.attempted:,} pictures failed, and {listed:,} are listed"
+
+
+def _acquired(
+    one: Tested, seen: Acquisition, alone: Comparison | None, found: Evaluation
+) -> Iterator[str]:
+    if seen.attempted != found.dataset.images:
+        yield f"{seen.attempted:,} pictures were tried, of {found.dataset.images:,}"
+    left = seen.attempted - seen.failed
+    if one.templates is not None:
+        left = one.templates.total - one.templates.failed
+    if alone is not None and alone.images != left:
+        yield f"{alone.images:,} are compared, and {left:,} could be"
+    people = found.dataset.identities
+    if alone is not None and alone.subjects + seen.failed < people and not _listed(one, alone):
+        yield f"{alone.subjects:,} people are compared, of {people:,}"
+
+
+def _listed(one: Tested, alone: Comparison) -> bool:
+    """Whether pairs were listed: otherwise every two pictures are compared."""
+    listed = one.accuracy is not None or one.templates is not None
+    return listed or alone.genuine + alone.impostor < comb(alone.images, 2)
+
+
+def _findings(whose: str, findings: tuple[DataFault, ...]) -> Iterator[str]:
+    """A sentence that begins with a number begins with its count."""
+    for one in findings:
+        number = one.what.partition(" ")[0].replace(",", "")
+        if (number.isdecimal() and int(number) != one.count) or len(one.examples) > one.count:
+            yield f"{whose}: '{one.what}' counts {one.count:,}"
+
+
+def _zoo(zoo: Zoo, comparisons: tuple[Comparison, ...]) -> Iterator[str]:
+    """All errors are somebody's: a false match is one of two people, a rejection of one."""
+    one = next((some for some in comparisons if some.name == zoo.comparison), None)
+    if one is None:
+        yield f"there is no comparison '{zoo.comparison}'"
+        return
+    if len(zoo.people) + zoo.others != one.subjects:
+        yield f"{len(zoo.people) + zoo.others:,} people, where {one.subjects:,} are compared"
+    if any(person.rejected > person.genuine for person in zoo.people):
+        yield "somebody is rejected more often than compared"
+    if (line := one.line) is None or not isclose(line.value, zoo.threshold, rel_tol=_SAME):
+        yield f"it is told at {zoo.threshold:g}, which is not the line of {one.name}"
+        return
+    sums = tuple(
+        sum(getattr(person, kind) for person in zoo.people)
+        for kind in ("genuine", "rejected", "matched")
+    )
+    counts = (one.genuine, *_errors(one, line.value))
+    most = all(some <= count for some, count in zip(sums, counts))
+    if sums != counts if not zoo.others else not most:
+        yield f"{sums} comparisons, rejections and matches, of {counts}"
+
+
+def _errors(one: Comparison, line: float) -> tuple[int, int]:
+    """Rejections, and both ends of every false match."""
+    if (at := one.at_threshold) is not None:
+        return round(at.fnmr.rate * one.genuine), 2 * round(at.fmr.rate * one.impostor)
+    point = next(point for point in one.tar if point.threshold == line)
+    return point.false_non_matches or 0, 2 * (point.false_matches or 0)
