@@ -1,6 +1,7 @@
 """How a foreign network is fed: stated, or written in its file, and confirmed on faces.
 
-There is no default. What is fed wrongly still answers, and its INT8 twin answers alike: nothing
+Nothing is a default: a colour that is neither is taken from the faces where they tell, and asked
+for where they do not. What is fed wrongly still answers, and its INT8 twin answers alike: nothing
 but faces of people can tell.
 """
 
@@ -33,6 +34,7 @@ from embedge.runtime.encoders.preprocessing import (
 __all__ = ["ConfirmedFeeding", "Faces", "Stated", "feeding_of", "flags_of", "named"]
 
 Span = Literal["0-255", "0-1"]
+Numbers = tuple[float, ...] | None
 Reach = Callable[[Preprocessing], float | None]
 Features = Callable[[Preprocessing], NDArray[np.float32]]
 _WHITE = 255.0
@@ -46,7 +48,8 @@ _REVERSED = "reverse_input_channels"
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What its user says of a network; `span` is the range of a pixel before mean and std."""
+    """What its user says of a network; `span` is the range of a pixel before mean and std, which
+    are stated here: what the file says has its own."""
 
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
@@ -65,15 +68,23 @@ class Stated:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces:
-    """Labelled pictures: who is who tells how a network wants to be fed."""
+    """Labelled pictures: who is who tells how a network wants to be fed.
+
+    Those of a folder, or rendered ones where the folder does not say who is who.
+    """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.generic]
+    rendered: bool = False
+
+    @property
+    def called(self) -> str:
+        return "rendered faces" if self.rendered else "faces"
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedFeeding:
-    """`source` says where it was read; `rates` are empty where no faces could confirm it.
+    """`source` says where each fact was read; `rates` are empty where there were no faces.
 
     `untold` are the ways that the faces do not show to be worse.
     """
@@ -83,6 +94,7 @@ class ConfirmedFeeding:
     source: str
     rates: dict[str, float]
     untold: tuple[str, ...] = ()
+    whom: str = "faces"
 
 
 def feeding_of(
@@ -95,50 +107,86 @@ def feeding_of(
 ) -> ConfirmedFeeding:
     """Stated or written, and as good on faces as any other way that networks are fed."""
     written = _written(model, entrance, reach)
-    way, source = (
-        _joined(stated, written),
-        "stated" if not stated.nothing else "written in the file",
-    )
     ways = {} if entrance.whole_numbers else dict(FEEDINGS)
     if entrance.whole_numbers:
         ways = {name: one for name, one in PREPROCESSING.items() if name.endswith("-plain")}
-    labelled = faces is not None and has_pairs(faces.labels)
-    if way is None:
-        raise _unstated(ways, _seen(features, ways, faces) if labelled else {})
+    labelled = faces if faces is not None and has_pairs(faces.labels) else None
+    numbers = _numbers_of(stated, written)
+    colour = stated.colour or written.colour
+    if numbers is None or (colour is None and labelled is None):
+        raise _unstated(ways, _seen(features, ways, labelled) if labelled else {})
+    way = Preprocessing(colour or "RGB", *numbers)  # else the faces choose below
     if entrance.whole_numbers and (way.mean, way.std) != (0.0, 1.0):
         raise EmbedgeError(
             "E-FEEDING",
             "the input takes whole numbers, and a mean and std other than 0 and 1 were stated",
             remedy="State --mean 0 --std 1: the network normalises inside",
         )
-    if not labelled:
+    if labelled is None:
         _agree(way, reach)
-        return ConfirmedFeeding(way, named(way), source, {})
-    twin, chosen = in_other_order(way), named(way)
-    ways |= {chosen: way, named(twin): twin}
-    seen = _seen(features, ways, faces)
-    _require_best(chosen, source, ways, seen)
+        return ConfirmedFeeding(way, named(way), _source(stated, written, ""), {})
+    twin = in_other_order(way)
+    ways |= {named(way): way, named(twin): twin}
+    seen = _seen(features, ways, labelled)
+    if colour is None:
+        way = _told_by(way, twin, seen)
+    chosen, source = named(way), _source(stated, written, labelled.called)
+    _require_best(chosen, source, ways, seen, labelled)
     rates = {name: one.rate for name, one in seen.items()}
-    return ConfirmedFeeding(way, chosen, source, rates, tuple(untold_from(chosen, seen)))
+    untold = tuple(untold_from(chosen, seen))
+    return ConfirmedFeeding(way, chosen, source, rates, untold, labelled.called)
+
+
+def _told_by(way: Preprocessing, twin: Preprocessing, seen: dict[str, Seen]) -> Preprocessing:
+    """The order of colours that nothing states, where these faces are certain of it."""
+    for one, other in ((way, twin), (twin, way)):
+        if len(seen[named(one)].gaps) and named(other) not in untold_from(named(one), seen):
+            return one
+    raise EmbedgeError(
+        "E-FEEDING-UNSTATED",
+        f"nothing says the order of the colours, and these faces cannot tell {named(way)} from"
+        f" {named(twin)}",
+        remedy="State --colour RGB or --colour BGR, as the makers of the network do",
+    )
+
+
+def _source(stated: Stated, written: Stated, faces: str) -> str:
+    """Where each fact was read; one word where all were read in one place."""
+    places: dict[str, list[str]] = {}
+    for fact in ("mean", "std", "colour"):
+        place = f"confirmed on {faces}"
+        if getattr(stated, fact) is not None:
+            place = "stated"
+        elif getattr(written, fact) is not None:
+            place = "written in the file"
+        places.setdefault(place, []).append(fact)
+    if len(places) == 1:
+        return next(iter(places))
+    return "; ".join(f"{' and '.join(facts)} {place}" for place, facts in places.items())
 
 
 def _require_best(
-    chosen: str, source: str, ways: dict[str, Preprocessing], seen: dict[str, Seen]
+    chosen: str, source: str, ways: dict[str, Preprocessing], seen: dict[str, Seen], faces: Faces
 ) -> None:
     """Refuse where another way is clearly better, and where nobody is told apart."""
     mine = seen[chosen]
     if better := clearly_better(chosen, named(in_other_order(ways[chosen])), seen):
         best, told = better
         remedy = f"State {flags_of(ways[best])}, or check that the faces are aligned"
+        if faces.rendered:
+            told += "; these are rendered faces, for the folder does not say who is who"
+            remedy = f"State {flags_of(ways[best])}, or give aligned faces as PERSON/PICTURE"
     elif mine.blind:
         told = (
-            f"has an equal error rate of {mine.rate:.1%} on faces: it does not tell people apart,"
-            " so nothing confirms how it is fed"
+            f"has an equal error rate of {mine.rate:.1%} on {faces.called}: it does not tell people"
+            " apart, so nothing confirms how it is fed"
         )
         remedy = "Check the network, its --output, and that every folder is one person"
+        if faces.rendered:
+            remedy = "Give aligned faces as PERSON/PICTURE: several people, several pictures each"
     else:
         return
-    what = f"fed {chosen}, as {source}, this network {told}"
+    what = f"fed {chosen} ({source}), this network {told}"
     raise EmbedgeError("E-FEEDING", what, remedy=remedy)
 
 
@@ -162,29 +210,44 @@ def _seen(
     return seen_fed(features, ways, faces.labels)
 
 
-def _joined(stated: Stated, written: Stated) -> Preprocessing | None:
+def _numbers_of(stated: Stated, written: Stated) -> tuple[PerChannel, PerChannel] | None:
     """What is stated goes before what is written; None where a part is neither."""
-    mean, std = stated.mean or written.mean, stated.std or written.std
-    colour = stated.colour or written.colour
-    if mean is None or std is None or colour is None:
-        return None
     unit = _WHITE if stated.span == "0-1" else 1.0
-    return Preprocessing(colour, _per_channel(mean, unit), _per_channel(std, unit))
+    found = [
+        _per_channel(said, unit) if said is not None else _per_channel(read, 1.0) if read else None
+        for said, read in ((stated.mean, written.mean), (stated.std, written.std))
+    ]
+    mean, std = found
+    return None if mean is None or std is None else (mean, std)
 
 
 def _written(model: onnx.ModelProto, entrance: Entrance, reach: Reach) -> Stated:
     """insightface: arithmetic at the beginning; OpenVINO and TFLite: keys of the metadata."""
     facts = {item.key: item.value for item in model.metadata_props}
-    mean, std = (_listed(facts, keys) for keys in (_MEAN, _STD))
+    mean, std = _in_grey_levels(_listed(facts, _MEAN), _listed(facts, _STD))
     colour = next((_colour(facts[key]) for key in _COLOUR if key in facts), None)
     if _REVERSED in facts and colour is None:
         reversed_ = facts[_REVERSED].strip().lower() in {"true", "yes", "1"}
         colour = "RGB" if reversed_ else "BGR"
-    if mean is None and std is None and entrance.whole_numbers:
+    if mean is None and std is None and (entrance.whole_numbers or _inside(reach)):
         return Stated((0.0,), (1.0,), colour)
-    if mean is None and std is None and _inside(reach):
-        return Stated((0.0,), (1.0,), colour or "RGB")
     return Stated(mean, std, colour)
+
+
+def _in_grey_levels(mean: Numbers, std: Numbers) -> tuple[Numbers, Numbers]:
+    """Numbers that only fit pixels of 0 to 1, for pixels of 0 to 255."""
+    if any(not np.isfinite(one) for one in (mean or ()) + (std or ())) or min(std or (1,)) <= 0:
+        raise EmbedgeError(
+            "E-FEEDING",
+            f"the file's metadata says mean {mean} and std {std}, by which no pixel can be scaled",
+            remedy=f"Correct {', '.join(_STD)}: a number above 0; all of them finite",
+        )
+    plain = std is None or set(std) == {1.0}
+    if plain or max(std or ()) > 1 or any(abs(one) > 1 for one in mean or ()):
+        return mean, std
+    return tuple(one * _WHITE for one in mean) if mean else None, tuple(
+        one * _WHITE for one in std or ()
+    )
 
 
 def _inside(reach: Reach) -> bool:
@@ -206,8 +269,9 @@ def _colour(text: str) -> Colour | None:
 
 def _agree(way: Preprocessing, reach: Reach) -> None:
     """Where no face can tell: a network that normalises inside is not normalised twice."""
-    found = reach(way)
-    if found is not None and found < _FAINT:
+    found, plain = reach(way), reach(PREPROCESSING["rgb-plain"])
+    # where black and white are alike however it is fed, they say nothing of it
+    if found is not None and plain is not None and found < _FAINT <= plain:
         raise EmbedgeError(
             "E-FEEDING",
             f"the network subtracts and scales inside: fed {named(way)}, black and white are only"

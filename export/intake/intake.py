@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 from embedge.errors import EmbedgeError
 from embedge.export.graph.running import FEW_PICTURES, Images, Proof, read_contract, stamp
-from embedge.export.graph.surgery import Graph, plain_model, quantisable
+from embedge.export.graph.surgery import Graph, plain_model, quantisable, unfit
 from embedge.export.intake.batch import free_batch, prove_batches
 from embedge.export.intake.entrance import enter_float, enter_planes, leave_rows, without_length
 from embedge.export.intake.feeding import ConfirmedFeeding, Faces, Stated, feeding_of
@@ -30,6 +30,7 @@ __all__ = ["Asked", "TakenIn", "looked_at", "taken_in"]
 
 # a half rounds every value to 11 bits: what comes out is as far from float32 as that adds up to
 _AGREED: dict[int, float] = {onnx.TensorProto.FLOAT16: 2e-2, onnx.TensorProto.DOUBLE: 1e-4}
+_LONGEST = 1e15
 _SLOW = 2  # pictures, where only onnx's own evaluator runs the original
 
 
@@ -101,6 +102,7 @@ def _taken_in(path: Path, images: Images, asked: Asked, faces: Faces | None) -> 
     original = Original.of(model, entrance)
     blank = original.contract("unknown")
     require_steady(lambda some: original.features(some, blank), entrance.size)
+    _require_lengths(original.features(few, blank))
     contract, feeding = _fed(path, asked, original, faces)
     steps = _Steps(Proof(few, original.features(few, contract)), entrance, contract)
     model = steps.model("plain form", plain_model(model))
@@ -113,6 +115,17 @@ def _taken_in(path: Path, images: Images, asked: Asked, faces: Faces | None) -> 
     steps.graph("free batch", graph, free_batch(graph, entrance.batch, contract.dim), batch=None)
     prove_batches(graph, contract, _without_length(graph, steps.proof))
     return TakenIn(graph, original, contract, feeding)
+
+
+def _require_lengths(rows: NDArray[np.float32]) -> None:
+    """Squares of float32 have to fit into float32."""
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
+    some = lengths[np.isfinite(lengths)]  # whoever compares refuses what is no number
+    if len(some) and (some.max() > _LONGEST or some.min() < 1 / _LONGEST):
+        raise unfit(
+            f"the embeddings have lengths of {some.min():.1e} to {some.max():.1e}",
+            "Scale the output to lengths between 1e-15 and 1e15, or divide it by its length",
+        )
 
 
 @dataclass(slots=True)

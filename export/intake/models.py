@@ -14,6 +14,7 @@ __all__ = ["OPSET", "in_float32", "in_opset", "wide_types", "with_one_output"]
 
 OPSET = 17
 _WIDE = {TensorProto.FLOAT16, TensorProto.DOUBLE}
+_FLOATS = _WIDE | {TensorProto.FLOAT, TensorProto.UNDEFINED}
 _IR = 8  # the oldest that carries OPSET
 
 
@@ -33,7 +34,15 @@ def with_one_output(model: onnx.ModelProto, wanted: str | None) -> onnx.ModelPro
             f"the model has no output {wanted!r}; it has {', '.join(names)}",
             remedy="Name one of them with --output, of evaluate with --embedding",
         )
-    kept = [item for item in model.graph.output if wanted in (None, item.name)]
+    kept = [item for item in model.graph.output if wanted in (None, item.name)][:1]
+    kind = kept[0].type.tensor_type.elem_type
+    if kept[0].type.WhichOneof("value") not in (None, "tensor_type") or kind not in _FLOATS:
+        told = TensorProto.DataType.Name(kind) if kind else "no tensor"
+        raise EmbedgeError(
+            "E-OUTPUT",
+            f"the output {kept[0].name} is {told}, and an embedding is a tensor of floats",
+            remedy="Export the network with its embedding in float32 as its output",
+        )
     del model.graph.output[:]
     model.graph.output.extend(kept)
     return model

@@ -22,6 +22,7 @@ Rows = NDArray[np.float32]
 _DOORS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.UINT8}
 _LAYERS = {"Conv", "Gemm", "MatMul"}
 _BATCH = 16
+_LARGEST = 256  # pictures of a fixed batch, which has to be filled
 _NAME_ONE = "Name an embedding with --output, of evaluate with --embedding"
 _TEMPLATE_SIZE = 112
 
@@ -89,6 +90,11 @@ def entrance_of(model: onnx.ModelProto, layout: Layout | None) -> Entrance:
         raise unfit(
             f"the input {entry.name} takes pictures of {width}x{height}",
             "Export it for square crops: an embedding contract knows one size",
+        )
+    if isinstance(batch, int) and batch > _LARGEST:
+        raise unfit(
+            f"the input {entry.name} takes {batch} pictures at once",
+            f"Export it for any number of pictures, or for at most {_LARGEST}",
         )
     return Entrance(entry.name, kind, found, height, batch if isinstance(batch, int) else None)
 

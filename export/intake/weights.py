@@ -13,6 +13,7 @@ from embedge.export.graph.surgery import kept_outside, parsed_model, whole_model
 __all__ = ["model_with_weights"]
 
 _LARGEST = 2 << 30
+_EXPORT = "Export the model again"
 _COPY = "Copy the weight file again from where the model came from"
 
 
@@ -38,10 +39,16 @@ def model_with_weights(path: Path, weights: Path | None) -> onnx.ModelProto:
 
 def _inside(weights: Path, tensor: TensorProto) -> Path:
     """The tensor's file, which must lie in the folder itself and not behind a link."""
-    location = ExternalDataInfo(tensor).location
-    path = weights / location
-    home = os.path.realpath(weights)
-    real = os.path.realpath(path)
+    try:
+        location = ExternalDataInfo(tensor).location
+        path = weights / location
+        home = os.path.realpath(weights)
+        real = os.path.realpath(path)
+    except ValueError as error:  # no number where one should be, or a name that no file can have
+        said = str(error).strip().splitlines()[0][:200]
+        raise _outside(
+            weights, f"where {tensor.name} lies cannot be read: {said}", _EXPORT
+        ) from error
     if not location or os.path.commonpath([home, real]) != home or path.is_symlink():
         raise _outside(
             weights,

@@ -125,7 +125,7 @@ def require_steady(
 ) -> None:
     """Refuse a network whose answer to a picture hangs on chance, or on what comes beside it."""
     pictures = np.random.default_rng(0).integers(0, 256, (4, size, size, 3), np.uint8)
-    with np.errstate(invalid="ignore"):  # whoever embeds refuses what is no number
+    with np.errstate(invalid="ignore", over="ignore"):  # whoever embeds refuses what is no number
         together, again = unit_rows(features(pictures)), unit_rows(features(pictures))
         alone = unit_rows(np.concatenate([features(one[None]) for one in pictures]))
     for other, what in ((again, "when asked twice"), (alone, "alone and beside others")):

@@ -1,5 +1,6 @@
 """The encoder on ncnn: optional, for phones and small boards. `pip install 'embedge[ncnn]'`."""
 
+import os
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.errors import EmbedgeError
 from embedge.optional import require
 from embedge.runtime.closing import closed_error
 from embedge.runtime.contract import EmbeddingContract
@@ -17,6 +19,7 @@ from embedge.runtime.encoders.sessions import require_threads
 __all__ = ["NcnnEncoder"]
 
 _refused = partial(misfit, "ncnn network", "ncnn")
+_worked = set[int]()  # processes; a fork takes OpenMP's threads not along, but would wait for them
 
 
 class NcnnEncoder(CropEncoder):
@@ -24,7 +27,8 @@ class NcnnEncoder(CropEncoder):
 
     Safe to share between threads: a loaded network is only read, and each call has an extractor
     to itself. `half` lets ncnn store and compute in 16 bits where the processor can; without it
-    everything is float32, by decision and not by what the processor offers.
+    everything is float32, by decision and not by what the processor offers. After a fork it works
+    in one thread: one of more that the parent made is refused, one made anew has one.
     """
 
     def __init__(
@@ -37,6 +41,10 @@ class NcnnEncoder(CropEncoder):
         threads: int | None = None,
     ) -> None:
         ncnn = require("ncnn", extra="ncnn")
+        if _worked - {os.getpid()}:
+            threads = 1
+        self._process, self._threads = os.getpid(), threads
+        _worked.add(self._process)
         self._mat = ncnn.Mat
         self._net: Any = _loaded(ncnn.Net(), layers, weights, half=half, threads=threads)
         self.contract = contract
@@ -54,6 +62,12 @@ class NcnnEncoder(CropEncoder):
         net = self._net
         if net is None:
             raise closed_error("encoder")
+        if self._threads != 1 and self._process != os.getpid():
+            raise EmbedgeError(
+                "E-FORKED",
+                "this ncnn encoder was made before the process forked, and has several threads",
+                remedy="Make it with threads=1, or make another in the child",
+            )
         extractor = net.create_extractor()
         # a first layer that works in place asks its input who else holds it: numpy's memory crashes
         failed = extractor.input(self._input, self._mat(picture).clone())

@@ -12,7 +12,7 @@ from embedge.runtime.selftest.result import Fault, Symptom
 
 __all__ = ["lowest_cosine", "symptoms_in"]
 
-_EXPLAINED = 0.7  # what an explanation may leave of the distance to the right answers
+_EXPLAINED = 0.5  # what an explanation may leave of the distance to the right answers
 _EXPLAINED_WELL = 0.3
 _TIE = 0.02  # of that distance
 _WHOLE = (0.5, 2.0)  # how much of a hidden fault's move is found where it is one
@@ -47,10 +47,10 @@ def lowest_cosine(rows: Rows, right: Rows) -> float:
 
 def _shape(answers: Answers, dim: int) -> Symptom | None:
     if answers.alone.ndim == 2 and answers.alone.shape[1] == dim:
-        if answers.together.shape == (len(answers.order), dim):
-            return None
-        told = f"a batch of {len(answers.order)} came back as {answers.together.shape}"
-        return Symptom("mix-up", told)
+        for order, rows in answers.batches:
+            if rows.shape != (len(order), dim):
+                return Symptom("mix-up", f"a batch of {len(order)} came back as {rows.shape}")
+        return None
     return Symptom("wrong-output", f"an answer has shape {answers.alone.shape[1:]}, not ({dim},)")
 
 
@@ -77,7 +77,8 @@ def _direction(rows: Rows, expected: Expected) -> Symptom | None:
         return Symptom(cast(Fault, fault), told)
     if cosine >= expected.nearest:
         return _hidden(rows, expected)
-    return _permuted(rows, expected) or _unexplained(rows, right, cosine)
+    nearest = f", nearest to {name}, which explains {1 - left:.0%}" if name else ""
+    return _permuted(rows, expected) or _unexplained(rows, right, f"cosine {cosine:.4f}{nearest}")
 
 
 def _best(rows: Rows, right: Rows, faults: Mapping[str, Rows]) -> tuple[str, float]:
@@ -123,15 +124,15 @@ def _permuted(rows: Rows, expected: Expected) -> Symptom | None:
     return None
 
 
-def _unexplained(rows: Rows, right: Rows, cosine: float) -> Symptom:
+def _unexplained(rows: Rows, right: Rows, seen: str) -> Symptom:
     if _collapsed(rows, right):
         share = _spread(rows) / max(_spread(right), 1e-9)
         told = f"different faces are {share:.0%} as far apart as they should be"
-        return Symptom("collapse", f"{told}, cosine {cosine:.4f}")
+        return Symptom("collapse", f"{told}, {seen}")
     mean = float((rows * right).sum(axis=1).mean())
-    if mean < _STRANGE:
+    if abs(mean) < _STRANGE:
         return Symptom("stale-weights", f"answers of another network: mean cosine {mean:.4f}")
-    return Symptom("inexact", f"no known fault explains a cosine of {cosine:.4f}")
+    return Symptom("inexact", f"no known fault explains it: {seen}")
 
 
 def _collapsed(rows: Rows, right: Rows) -> bool:
@@ -146,12 +147,15 @@ def _spread(rows: Rows) -> float:
 
 def _mixed(answers: Answers, rows: Rows, nearest: float) -> Iterator[Symptom]:
     """Answers that depend on who asks at the same time; the face alone is what they must equal."""
-    batch = unit_rows(answers.together.astype(np.float32))
-    if strays := _strays(batch, rows[list(answers.order)], nearest):
-        yield Symptom("mix-up", f"in one batch {len(strays)} of {len(batch)} rows differ")
+    for order, found in answers.batches:
+        batch = unit_rows(found.astype(np.float32))
+        if strays := _strays(batch, rows[list(order)], nearest):
+            yield Symptom("mix-up", f"in a batch of {len(batch)}, {len(strays)} rows differ")
+            break
     rounds = [unit_rows(one.astype(np.float32)) for one in answers.threaded]
-    if wrong := sum(len(_strays(one, rows, nearest)) for one in rounds):
-        asked = len(rounds) * len(rows)
+    faces = [np.arange(len(one)) % len(rows) for one in rounds]
+    if wrong := sum(len(_strays(one, rows[own], nearest)) for one, own in zip(rounds, faces)):
+        asked = sum(map(len, rounds))
         yield Symptom("mix-up", f"between threads {wrong} of {asked} answers differ")
 
 

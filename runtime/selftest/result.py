@@ -31,14 +31,15 @@ _REMEDIES: dict[Fault, str] = {
     "layout": "Give the planes in the order the model was built for",
     "shift": "Cut the crop at the contract's template, not beside it",
     "template": "Align to the contract's five points",
-    "collapse": "Use a wider precision, or calibrate again on faces",
+    "collapse": "Check mean and scale; then use a wider precision, or calibrate again on faces",
     "denormal-flush": "Let the runtime keep denormal numbers, or use another artifact",
     "stale-weights": "Convert the model of this bundle again for this runtime",
     "wrong-output": "Read the output that the bundle's model calls its embedding",
     "unnormalised": "Divide each row by its length",
     "mix-up": "Give each call its own buffers, and each row of a batch its own answer",
-    "inexact": "Use a wider precision; INT8 on x86 without VNNI needs weights of 7 bits",
+    "inexact": "Compare the tensor that the model gets with the contract's, and the model's file",
 }
+_NARROW = "; or use a wider precision: INT8 on x86 without VNNI needs weights of 7 bits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +88,6 @@ class SelfTest:
     @property
     def remedy(self) -> str:
         """What mends the first fault."""
-        return _REMEDIES[self.findings[0].fault]
+        first = self.findings[0].fault
+        narrow = first == "inexact" and "int8" in self.artifact
+        return _REMEDIES[first] + (_NARROW if narrow else "")

@@ -118,7 +118,7 @@ def test_a_fault_below_the_noise_of_an_artifact_is_named(
 
 def _answered(move: Rows, right: Expected) -> Answers:
     rows = right.crops + move
-    return Answers(rows, (0, 1, 2), rows, (), None)
+    return Answers(rows, (((0, 1, 2), rows),), (), None)
 
 
 @pytest.mark.parametrize("model", ["nan", "infinite", "nothing"])

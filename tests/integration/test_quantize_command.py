@@ -138,6 +138,22 @@ def test_a_foreign_model_states_how_it_is_fed(folder, tmp_path):
     assert "in INT8: 11 of 12 convolutions and matrix products" in done.stdout
 
 
+def test_a_folder_that_does_not_say_who_is_who_is_no_way_around_it(folder, tmp_path):
+    """Rendered people are asked: a network of random weights knows none of them."""
+    model, out, flat = foreign(folder, tmp_path), tmp_path / "q.onnx", tmp_path / "flat"
+    flat.mkdir()
+    for number, picture in enumerate(smooth_pictures(24)):
+        Image.fromarray(picture).save(flat / f"{number}.png")
+    common = (model, "--calib", flat, "--out", out, "--count", "16", "--no-figures")
+    done = quantize(*common, "--mean", "127.5", "--std", "127.5")
+    assert done.returncode == 2
+    assert "E-FEEDING" in done.stderr
+    done = quantize(*common, "--mean", "5000", "--std", "1", "--colour", "RGB")
+    assert done.returncode == 2
+    assert "rendered faces" in done.stderr
+    assert not out.exists()
+
+
 def test_under_the_floor_nothing_is_written(folder, tmp_path):
     out = tmp_path / "q.onnx"
     options = ("--count", "24", "--no-figures", "--floor", "0.99999")

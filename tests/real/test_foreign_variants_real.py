@@ -63,7 +63,7 @@ def test_the_trap_is_caught_and_the_truth_is_found(real, pictures, faces, tmp_pa
     path = trap.write(tmp_path)
     with pytest.raises(EmbedgeError, match=r"E-FEEDING: fed rgb-scaled.*State --mean 0 --std 1"):
         taken_in(path, pictures, Asked(SCALED), faces)
-    for asked in (Asked(), trap.asked):  # read in the file, or stated
+    for asked in (Asked(Stated(colour="RGB")), trap.asked):  # read in the file, or stated
         taken = taken_in(path, pictures, asked, faces)
         assert taken.feeding.name == "rgb-plain"
         assert taken.feeding.rates["rgb-plain"] < 0.02 < 0.2 < taken.feeding.rates["rgb-scaled"]

@@ -23,6 +23,7 @@ __all__ = [
 _MUCH_FOR_ALIGNED = 0.05
 _CONFIRMING = 128  # pictures
 _EACH = 4
+_WORLD, _HARDNESS = 58, 0.3  # nobody in it has taught or judged a network
 
 
 def foreign_options(parser: argparse.ArgumentParser) -> None:
@@ -70,8 +71,8 @@ def stated_of(options: argparse.Namespace) -> "Stated":
     return Stated(mean, std, options.colour, options.layout, options.range)
 
 
-def confirming_faces(root: Path) -> "Faces | None":
-    """Some pictures of people who have several, where the folder says who is who."""
+def confirming_faces(root: Path, size: int) -> "Faces":
+    """Some pictures of people who have several; rendered people where no folder says who is who."""
     import numpy as np
 
     from embedge.errors import EmbedgeError
@@ -88,8 +89,21 @@ def confirming_faces(root: Path) -> "Faces | None":
     except EmbedgeError as error:
         if error.code != "E-CALIBRATION":
             raise
-        return None
+        return _rendered(size)
     return Faces(decoded_pictures(root, names), np.array([person_of(name) for name in names]))
+
+
+def _rendered(size: int) -> "Faces":
+    import numpy as np
+
+    from embedge.export.intake.feeding import Faces
+    from embedge.train.render import FaceRenderer
+
+    people = np.repeat(np.arange(_CONFIRMING // _EACH), _EACH)
+    pictures = np.tile(np.arange(_EACH), _CONFIRMING // _EACH)
+    images = FaceRenderer(_WORLD, hardness=_HARDNESS).render(people, pictures).images
+    at = np.arange(size) * images.shape[1] // size
+    return Faces(np.ascontiguousarray(images[:, at][:, :, at]), people, rendered=True)
 
 
 def _doubt(rate: float) -> str:
@@ -102,12 +116,13 @@ def _doubt(rate: float) -> str:
 def feeding_text(feeding: "ConfirmedFeeding") -> str:
     """One line: how it is fed, who says so, whether faces agree."""
     line = f"fed {feeding.name} ({feeding.source})"
-    if feeding.name in feeding.rates:
-        rate = feeding.rates[feeding.name]
-        told = ", confirmed on faces: "
-        if feeding.untold:
-            told = f"; these faces cannot tell it from {', '.join(feeding.untold)}; "
-        return f"{line}{told}equal error rate {rate:.1%}{_doubt(rate)}"
     if feeding.source == "the model's own metadata":
         return line
-    return f"{line}; no two people have two pictures each, so no face confirms it"
+    if feeding.name not in feeding.rates:
+        return f"{line}; no two people have two pictures each, so no face confirms it"
+    rate = feeding.rates[feeding.name]
+    told = f", confirmed on {feeding.whom}: "
+    if feeding.untold:
+        told = f"; these {feeding.whom} cannot tell it from {', '.join(feeding.untold)}; "
+    doubt = "" if feeding.whom == "rendered faces" else _doubt(rate)
+    return f"{line}{told}equal error rate {rate:.1%}{doubt}"

@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     looked_at(options.model, asked)  # a wrong file is told before many pictures are read
     chosen = chosen_from_folder(options.calib, options.count, seed=options.seed)
     images, others = (decoded_pictures(chosen.root, some) for some in (chosen.names, chosen.spare))
-    taken = taken_in(options.model, images, asked, confirming_faces(options.calib))
+    taken = taken_in(options.model, images, asked, confirming_faces(options.calib, images.shape[1]))
     print(feeding_text(taken.feeding))
     Progress().say(f"calibrating on {len(images)} of {chosen.offered} pictures …")
     with whole_file(options.out) as part:

@@ -1,6 +1,9 @@
 """ncnn answers as ONNX Runtime does, for each thread alone, and refuses what is not the encoder."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,6 +61,42 @@ def test_threads_get_their_own_answers(encoder: NcnnEncoder) -> None:
 
 def test_it_may_be_closed_while_others_use_it(encoder: NcnnEncoder) -> None:
     closes_under_running_calls(lambda: encoder.embed(PICTURES[:2]), encoder.close)
+
+
+FORKING = """
+import os, signal, sys
+import numpy as np
+from embedge.errors import EmbedgeError
+from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.encoders.ncnn import NcnnEncoder
+
+parts = [open(name, "rb").read() for name in sys.argv[1:3]]
+made = lambda threads: NcnnEncoder(*parts, EmbeddingContract("s", "m", 16), threads=threads)
+crops = np.zeros((1, 112, 112, 3), np.uint8)
+several, one = made(2), made(1)
+right = one.embed(crops)
+several.embed(crops)
+if os.fork() == 0:
+    signal.alarm(20)
+    try:
+        several.embed(crops)
+    except EmbedgeError as error:
+        print(error.code)
+    print([np.allclose(some.embed(crops), right, atol=1e-5) for some in (one, made(2))], flush=True)
+    os._exit(0)
+sys.exit(os.wait()[1])
+"""
+
+
+def test_the_child_of_a_fork_is_answered_or_told(files: Files, tmp_path: Path) -> None:
+    """Several threads of the parent are not there, and OpenMP would wait for them for ever."""
+    names = [tmp_path / "param", tmp_path / "bin"]
+    for name, content in zip(names, files[1:]):
+        name.write_bytes(content)
+    command = [sys.executable, "-c", FORKING, *map(str, names)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.stdout == "E-FORKED\n[True, True]\n", done.stderr
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize("fault", ["layers", "weights", "dimension"])

@@ -9,6 +9,7 @@ from embedge.runtime.encoders import unit_rows
 from embedge.runtime.selftest.asking import Answers
 from embedge.runtime.selftest.diagnosis import symptoms_in
 from embedge.runtime.selftest.golden import Expected, Rows
+from embedge.runtime.selftest.result import SelfTest, Symptom
 
 DIM, FACES = 64, 3
 ORDER = (1, 2, 2, 1, 0)
@@ -24,7 +25,8 @@ EXPECTED = Expected(0.98, RIGHT, rows(1), {"colour-order": rows(2), "colour-rang
 
 
 def answers(alone: Rows, **changes: object) -> Answers:
-    told = Answers(alone, ORDER, alone[list(ORDER)], (alone, alone), EXPECTED.pictures)
+    batches = ((ORDER, alone[list(ORDER)]),)
+    told = Answers(alone, batches, (alone, alone), EXPECTED.pictures)
     return replace(told, **changes)
 
 
@@ -84,6 +86,14 @@ def test_a_strong_fault_is_named_with_what_it_explains() -> None:
     assert "explains 100%" in finding.evidence
 
 
+@pytest.mark.parametrize(("artifact", "seven"), [("fp32", False), ("int8-cpu", True)])
+def test_what_is_unexplained_is_mended_by_the_precision_of_the_artifact(
+    artifact: str, seven: bool
+) -> None:
+    told = SelfTest(artifact, "here", (Symptom("inexact", ""),), None, 0.9, 0.0)
+    assert ("7 bits" in told.remedy) == seven
+
+
 def test_two_faults_are_both_named() -> None:
     assert faults(answers(3 * EXPECTED.faults["colour-order"])) == ["unnormalised", "colour-order"]
 
@@ -93,6 +103,8 @@ def test_two_faults_are_both_named() -> None:
     [
         (rows(30), "stale-weights"),
         (unit_rows(RIGHT + 0.6 * rows(31)), "inexact"),
+        (-RIGHT, "inexact"),
+        (unit_rows(RIGHT + 0.4 * (rows(2) - RIGHT)), "inexact"),  # a fault explains 40 %
         (unit_rows(np.repeat(rows(32)[:1], FACES, 0) + 0.05 * rows(33)), "collapse"),
         (np.zeros((FACES, DIM), np.float32), "collapse"),
         (np.full((FACES, DIM), np.nan, np.float32), "collapse"),
@@ -107,8 +119,8 @@ def test_each_kind_of_answers_has_its_name(rows_given: Rows, name: str) -> None:
 
 def test_rows_that_depend_on_their_neighbours() -> None:
     turned = np.roll(RIGHT[list(ORDER)], 1, axis=0)
-    assert faults(answers(RIGHT, together=turned)) == ["mix-up"]
-    assert faults(answers(RIGHT, together=RIGHT[:1])) == ["mix-up"]
+    assert faults(answers(RIGHT, batches=((ORDER, turned),))) == ["mix-up"]
+    assert faults(answers(RIGHT, batches=((ORDER, RIGHT[:1]),))) == ["mix-up"]
     assert faults(answers(RIGHT, threaded=(RIGHT, RIGHT[[0, 0, 2]]))) == ["mix-up"]
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import islice, product
 from pathlib import Path
 
+import numpy as np
 import pytest
 from healthy_encoders import (
     ONE_POOL,
@@ -72,6 +73,22 @@ def test_every_fault_is_seen_and_nearly_every_one_named(
     assert unseen == []
     assert len(unnamed) <= (1 - NAMED) * total, unnamed
     assert total >= 4 * 20
+
+
+@pytest.mark.parametrize(
+    "turned", [lambda rows: rows[::-1], lambda rows: rows[:1].repeat(len(rows), 0)]
+)
+@pytest.mark.parametrize("most", [5, 12])
+def test_a_batch_that_is_mixed_up_only_where_it_is_large(
+    network: Callable[[int], Embedder], most: int, turned: Embed
+) -> None:
+    """As large as encoders send them."""
+    who = network(1)
+    well = healthy(runner(who.graph("fp32"), "fp32"), who.contract)
+    found = asked(
+        who, "fp32", lambda crops: (turned if len(crops) > most else np.array)(well(crops))
+    )
+    assert [finding.fault for finding in found.findings] == ["mix-up"]
 
 
 @pytest.mark.slow

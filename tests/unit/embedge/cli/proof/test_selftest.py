@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 from tiny_bundles import tiny_bundle, tiny_contract, tiny_onnx
+from tiny_detectors import constant_onnx, scrfd_outputs
 
 from embedge.cli import main
+from embedge.pipeline.additions.detector_in_bundle import detector_into_bundle
 from embedge.pipeline.golden_file import golden_file
 from embedge.runtime.bundle.bundle import Artifact
 from embedge.runtime.bundle.writer import write_bundle
@@ -32,6 +34,15 @@ def test_each_artifact_has_its_line_and_each_fault(
     assert [line.split()[:2] for line in lines[::2]] == [["FAIL", "fp32"], ["FAIL", "raw"]]
     assert all(line.startswith("      stale-weights: ") for line in lines[1::2])
     assert "2 of 2 artifacts" in said.err
+
+
+def test_a_detector_is_said_to_be_no_part_of_it(
+    sick: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "d.onnx").write_bytes(constant_onnx(scrfd_outputs([])))
+    detector_into_bundle(sick, tmp_path / "d.onnx", size=128)
+    main(["selftest", str(sick)])
+    assert capsys.readouterr().out.splitlines()[-1].startswith("not asked: the detector;")
 
 
 def test_json_tells_the_same(sick: Path, capsys: pytest.CaptureFixture[str]) -> None:
