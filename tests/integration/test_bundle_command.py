@@ -36,7 +36,8 @@ QUICK = {
 }
 
 
-SIDEWAYS = np.linspace(-6, 6, 112)[None, :, None]  # in the same light it would be a copy
+# light from the side, and a curtain behind: without it the second would be a copy of the first
+SIDEWAYS = (np.linspace(-6, 6, 112) + 10 * np.sin(np.arange(112) / 2.2))[None, :, None]
 
 
 @pytest.fixture(scope="module")
