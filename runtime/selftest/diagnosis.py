@@ -12,7 +12,9 @@ from embedge.runtime.selftest.result import Fault, Symptom
 
 __all__ = ["lowest_cosine", "symptoms_in"]
 
-_EXPLAINED = 0.5  # what an explanation may leave of the distance to the right answers
+_EXPLAINED = (
+    0.577  # squared a third; what an explanation may leave of the distance to the right answers
+)
 _EXPLAINED_WELL = 0.3
 _TIE = 0.02  # of that distance
 _WHOLE = (0.5, 2.0)  # how much of a hidden fault's move is found where it is one

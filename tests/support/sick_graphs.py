@@ -37,7 +37,9 @@ def tapped(model: bytes) -> bytes:
     """What the last layer reads: the pooled features, laid flat."""
     graph = onnx.load_from_string(model)
     layers = [n for n in graph.graph.node if n.op_type in ("Gemm", "MatMul", "Conv")]
-    graph.graph.node.append(helper.make_node("Flatten", [layers[-1].input[0]], ["flat"]))
+    read = helper.make_node("Flatten", [layers[-1].input[0]], ["read"])
+    wide = helper.make_node("Cast", ["read"], ["flat"], to=onnx.TensorProto.FLOAT)  # halves too
+    graph.graph.node.extend([read, wide])
     del graph.graph.output[:]
     flat = helper.make_tensor_value_info("flat", onnx.TensorProto.FLOAT, ["batch", "features"])
     graph.graph.output.append(flat)
