@@ -86,8 +86,9 @@ def _people(folder: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("ann", 2)):
         Image.fromarray(face_like(seed)).save(folder / f"{name}.png")
         Image.fromarray(face_like(seed)).save(folder / f"{name}.jpg")
-    lit = [face_like(n // 2) // 8 * (7 + n % 2) for n in range(40)]  # or they would be copies
-    packed = [encoded(face, "PNG") for face in lit]
+    grain = np.random.default_rng(2).integers(-60, 61, (40, 112, 112, 3))  # or they would be copies
+    faces = [np.clip(face_like(n // 2) + grain[n], 0, 255).astype(np.uint8) for n in range(40)]
+    packed = [encoded(face, "PNG") for face in faces]
     (folder / "lfw.bin").write_bytes(pickle.dumps((packed, [True] * 20)))
     tiny_ijb(folder / "IJBC")
 
