@@ -44,12 +44,12 @@ def test_a_file_counts_when_a_function_of_it_runs(
     package.mkdir(parents=True)
     room.mkdir()
     (package / "linked").symlink_to(room)
-    (package / "called.py").write_text("def f():\n    import late\n    return late.LATE\n")
+    (package / "asking.py").write_text("def f():\n    import late\n    return late.LATE\n")
     (room / "late.py").write_text("def g(): return 1\nclass C:\n    x = g()\nLATE = g()\n")
     monkeypatch.syspath_prepend(package)
     monkeypatch.syspath_prepend(room)
-    called = importlib.import_module("called")
-    assert files_entered(called.f, tmp_path / "src", "walked") == ["called.py"]
+    asking = importlib.import_module("asking")
+    assert files_entered(asking.f, tmp_path / "src", "walked") == ["asking.py"]
     late = importlib.import_module("late")
     assert files_entered(late.g, tmp_path / "src", "walked") == ["linked/late.py"]
 

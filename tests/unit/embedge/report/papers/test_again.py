@@ -51,7 +51,13 @@ def test_a_comparison_that_rounding_turned_is_no_difference_and_is_told() -> Non
 
 
 def _compared(**change: Any) -> dict[str, Any]:
-    row = {"fmr": 0.01, "tar": 0.95, "low": 0.92, "high": 0.97, "false_matches": 1245}
+    row: dict[str, Any] = {
+        "fmr": 0.01,
+        "tar": 0.95,
+        "low": 0.92,
+        "high": 0.97,
+        "false_matches": 1245,
+    }
     row |= {"measured": {"rate": 0.01, "low": 0.008, "high": 0.013}}
     eer = {"rate": 0.02, "low": 0.01, "high": 0.04, "threshold": 0.25}
     rates = {"tar": [row | change], "eer": eer, "histogram": {"genuine": [30, 5970]}}
