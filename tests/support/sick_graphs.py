@@ -37,9 +37,13 @@ def tapped(model: bytes) -> bytes:
     """What the last layer reads: the pooled features, laid flat."""
     graph = onnx.load_from_string(model)
     layers = [n for n in graph.graph.node if n.op_type in ("Gemm", "MatMul", "Conv")]
-    read = helper.make_node("Flatten", [layers[-1].input[0]], ["read"])
-    wide = helper.make_node("Cast", ["read"], ["flat"], to=onnx.TensorProto.FLOAT)  # halves too
-    graph.graph.node.extend([read, wide])
+    halves = any(one.data_type == onnx.TensorProto.FLOAT16 for one in graph.graph.initializer)
+    graph.graph.node.append(
+        helper.make_node("Flatten", [layers[-1].input[0]], ["half" if halves else "flat"])
+    )
+    if halves:  # no converter takes a Cast that it does not need
+        wide = helper.make_node("Cast", ["half"], ["flat"], to=onnx.TensorProto.FLOAT)
+        graph.graph.node.append(wide)
     del graph.graph.output[:]
     flat = helper.make_tensor_value_info("flat", onnx.TensorProto.FLOAT, ["batch", "features"])
     graph.graph.output.append(flat)
