@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from embedge.calibration.evaluation.figures import Comparison, Key, Side, TarPoint
+from embedge.calibration.evaluation.figures import Comparison, Key, Side
 from embedge.calibration.evaluation.integrity import DataFault
 from embedge.report.gate.measurand import Measurand
 from embedge.report.model import Dataset, Gate, Report
@@ -70,37 +70,10 @@ def _impossible(gate: Gate) -> Iterator[str]:
 
 def _comparison(one: Comparison) -> Iterator[str]:
     yield from _twice(f"TAR entries of {one.key}", (f"FMR {point.fmr:g}" for point in one.tar))
-    if one.at_threshold is not None:
-        rates = (("FMR", one.at_threshold.fmr), ("FNMR", one.at_threshold.fnmr))
-        for what, found in rates:
-            yield from _interval(f"{one.key}: {what}", found.rate, found.low, found.high)
-    if (eer := one.eer) is not None:
-        yield from _interval(f"{one.key}: equal error rate", eer.rate, eer.low, eer.high)
-    for point in one.tar:
-        if point.tar is not None:
-            yield from _point(f"{one.key}: TAR at FMR {point.fmr:g}", point, one)
-
-
-def _interval(what: str, rate: float, low: float | None, high: float | None) -> Iterator[str]:
-    if low is not None and low > rate + _ROUNDED:
-        yield f"{what}: {rate:g} lies under the low end {low:g} of its interval"
-    if high is not None and high < rate - _ROUNDED:
-        yield f"{what}: {rate:g} lies over the high end {high:g} of its interval"
-
-
-def _point(what: str, point: TarPoint, one: Comparison) -> Iterator[str]:
-    assert point.tar is not None, "only what was measured is held against its counts"
-    yield from _interval(what, point.tar, point.low, point.high)
-    measured = None if point.measured is None else point.measured.rate
-    told = (
-        ("false matches", point.false_matches, measured, one.impostor),
-        ("false non-matches", point.false_non_matches, 1 - point.tar, one.genuine),
-    )
-    for kind, count, rate, pairs in told:
-        if count is None or rate is None:
-            continue
-        if count > pairs or abs(count - rate * pairs) > 1 + _ROUNDED * pairs:
-            yield f"{what}: {count:,} {kind} of {pairs:,} pairs are not the rate {rate:g}"
+    eer = one.eer
+    if eer is not None and not eer.low - _ROUNDED <= eer.rate <= eer.high + _ROUNDED:
+        interval = f"outside its interval, {eer.low:g} to {eer.high:g}"
+        yield f"{one.key}: its equal error rate {eer.rate:g} lies {interval}"
 
 
 def _figures(report: Report) -> Iterator[str]:

@@ -153,14 +153,14 @@ def _carried(value: Any) -> Any:
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
-        (lambda v: _carried(v).update(low=1.0, tar=0.5), "under the low end"),
-        (lambda v: _carried(v).update(high=0.01, low=0), "over the high end"),
-        (lambda v: _first(v)["eer"].update(high=0.0, rate=0.4), "over the high end"),
+        (lambda v: _carried(v).update(low=1.0, tar=0.5), "narrower than its people"),
+        (lambda v: _carried(v).update(high=0.01, low=0), "narrower than its people"),
+        (lambda v: _first(v)["eer"].update(high=0.0, rate=0.4), "outside its interval"),
         (lambda v: _first(v)["tar"].append(_carried(v)), "2 TAR entries of .* 'FMR 0.01'"),
         (lambda v: v["verdict"]["gates"].append(v["verdict"]["gates"][0]), "2 gates are called"),
         (lambda v: v["evaluation"]["comparisons"].append(_first(v)), "2 comparisons are called"),
-        (lambda v: _first(v).update(genuine=1, impostor=1), "of 1 pairs are not the rate"),
-        (lambda v: _carried(v).update(false_non_matches=999), "999 false non-matches of"),
+        (lambda v: _first(v).update(genuine=1, impostor=1), "of 1 are not the rate"),
+        (lambda v: _carried(v).update(false_non_matches=999), "999 rejections of"),
         (lambda v: v["verdict"]["gates"][0].update(bound=-1e9), "bound -1e\\+09 cannot be"),
     ],
 )
