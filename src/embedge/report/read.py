@@ -9,7 +9,6 @@ from embedge.optional import require
 from embedge.printed import printable
 from embedge.report.model import SCHEMA, Report
 from embedge.report.soundness.contradictions import contradictions
-from embedge.report.soundness.counts.acquired import unaccounted
 from embedge.report.soundness.former import with_measurands
 from embedge.strict.json_text import json_value
 from embedge.typed import Mistakes, structured
@@ -76,7 +75,7 @@ def report_from_json(value: Any, *, where: str | Path | None = None) -> Report:
             where=where,
             remedy="docs/reference/report.md describes every field",
         ) from mistakes
-    if wrong := [*contradictions(report), *unaccounted(report)]:
+    if wrong := contradictions(report):
         raise EmbedgeError(
             "E-REPORT",
             f"the report contradicts itself: {printable('; '.join(wrong))}",

@@ -10,6 +10,7 @@ from embedge.calibration.evaluation.integrity import DataFault
 from embedge.report.gate.measurand import Measurand
 from embedge.report.model import Dataset, Gate, Report
 from embedge.report.soundness.asked import merged, misasked
+from embedge.report.soundness.counts.acquired import unaccounted
 from embedge.report.soundness.curves import denied
 from embedge.report.soundness.expected import expected_of, of_figures
 from embedge.report.soundness.losses import denied_losses
@@ -42,6 +43,7 @@ def contradictions(report: Report) -> list[str]:
         *_figures(report),
         *_faults(report),
         *removed(report),
+        *unaccounted(report),
     ]
 
 
