@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from embedge.bench.results import Latency
-from embedge.calibration.evaluation.figures import Acquisition, Key
+from embedge.calibration.evaluation.figures import Acquisition
 from embedge.calibration.evaluation.subjects import SET_ON
 from embedge.calibration.evaluation.worst import ScoredPair
 from embedge.doctor.packages import versions_of
@@ -23,6 +23,7 @@ from embedge.pipeline.proving.bounds import Bounds, comparison_of, proof_gates
 from embedge.pipeline.proving.faults import threshold_pictures
 from embedge.pipeline.stages.ship.parity_result import ParityResult, ScoredPlaces, student
 from embedge.printed import now_in_utc
+from embedge.report.gate.measurand import OWN
 from embedge.report.model import (
     Artifact,
     Evaluation,
@@ -132,7 +133,7 @@ def _model(told: Told) -> Model:
 
 def _worst(told: Told) -> Worst:
     faces, found = told.people.faces, told.parity
-    alone = comparison_of(found, Key(student("fp32"), student("fp32")))
+    alone = comparison_of(found, OWN)
 
     def pairs(places: tuple[ScoredPlaces, ...]) -> list[ScoredPair]:
         return [ScoredPair(place.a, place.b, place.cosine) for place in places]

@@ -9,7 +9,7 @@ from embedge.pipeline.proving.faults import UNJUDGED
 from embedge.pipeline.stages.ship.parity_result import ParityResult, student
 from embedge.report.gate.defaults import COSINE_P1, EER, TAR_LOSS
 from embedge.report.gate.ends import Estimate, gate_of_estimate
-from embedge.report.gate.measurand import FLOAT, NETWORK, Checked, Measurand
+from embedge.report.gate.measurand import FLOAT, NETWORK, OWN, Checked, Measurand
 from embedge.report.model import Gate
 
 __all__ = ["Bounds", "comparison_of", "passing", "proof_gates"]
@@ -126,14 +126,13 @@ def _data_gate(parity: ParityResult) -> Gate:
 
 
 def _student_gate(bounds: Bounds, parity: ParityResult) -> Gate:
-    key = Key(student(FLOAT), student(FLOAT))
-    alone = comparison_of(parity, key)
+    alone = comparison_of(parity, OWN)
     eer, found = None if alone is None else alone.eer, None
     if eer is not None:
         found = Estimate(eer.rate, eer.low, eer.high, parity.dataset.identities)
     what = f"equal error rate of {bounds.alone} alone, upper end"
     return gate_of_estimate(
-        Measurand("eer", key=key),
+        Measurand("eer", key=OWN),
         "equal error rate",
         what,
         found,

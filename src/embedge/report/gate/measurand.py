@@ -1,11 +1,21 @@
 """What a gate measures, as data: verdicts are compared and checked by it, never by a sentence."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
-from embedge.calibration.evaluation.figures import Key, Share
+from embedge.calibration.evaluation.figures import Key, Share, Side
 
-__all__ = ["FLOAT", "NETWORK", "OTHER", "THRESHOLD_LOOKED", "Checked", "Figure", "Measurand"]
+__all__ = [
+    "CROSS",
+    "FLOAT",
+    "NETWORK",
+    "OTHER",
+    "OWN",
+    "THRESHOLD_LOOKED",
+    "Checked",
+    "Figure",
+    "Measurand",
+]
 
 Figure = Literal[
     "cosine-p1",
@@ -28,6 +38,10 @@ THRESHOLD_LOOKED = "pictures that set its threshold were looked for"
 
 FLOAT = "fp32"  # the artifact that others are held against
 NETWORK = "network"  # what was trained or given, before it was exported
+_STUDENT = Side("student", FLOAT)
+# comparisons that a run judges: its student alone, and with the teacher's gallery
+OWN: Final = Key(_STUDENT, _STUDENT)
+CROSS: Final = Key(Side("teacher"), _STUDENT)
 
 
 @dataclass(frozen=True, slots=True)

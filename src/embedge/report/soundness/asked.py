@@ -1,22 +1,17 @@
 """What a gate was asked: the side, unit and bound of its kind, and what it tells beside them."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
-from embedge.calibration.evaluation.figures import Key, Side
 from embedge.calibration.people.carrying import people_to_reach
 from embedge.calibration.people.shortage import LOOSEST
 from embedge.report.gate.defaults import COSINE_P1, CROSS_SPACE_TAR, EER, TAR_LOSS
-from embedge.report.gate.measurand import FLOAT, NETWORK, Figure
+from embedge.report.gate.measurand import NETWORK, Figure
 from embedge.report.gate.text import bound_text
 from embedge.report.model import Direction, Gate, Report
 
-__all__ = ["CROSS", "OWN", "gates_asked", "merged", "misasked"]
+__all__ = ["gates_asked", "merged", "misasked"]
 
 _SAME = 1e-9
-_STUDENT = Side("student", FLOAT)
-OWN: Final = Key(_STUDENT, _STUDENT)
-CROSS: Final = Key(Side("teacher"), _STUDENT)
 _KINDS: dict[Figure, tuple[Direction, str]] = {
     "cosine-p1": ("min", ""),
     "cosine-min": ("min", ""),

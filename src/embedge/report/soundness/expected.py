@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from embedge.calibration.evaluation.figures import Comparison, Key, Side, promises_of
-from embedge.report.gate.measurand import FLOAT, NETWORK
+from embedge.report.gate.measurand import CROSS, NETWORK, OWN
 from embedge.report.model import Gate, Report, Skippable
 from embedge.report.soundness.asked import gates_asked, merged
 from embedge.report.soundness.losses import least_reach, lost_between
@@ -12,7 +12,6 @@ from embedge.report.soundness.losses import least_reach, lost_between
 __all__ = ["Expected", "expected_of", "of_figures", "ran"]
 
 _PLAN = ".plan"  # an engine, as the device that built it reports it
-_TEACHER, _FLOAT = Side("teacher"), Side("student", FLOAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def _lost(gate: Gate, report: Report, known: Mapping[Key, Comparison]) -> Expect
         if loss is None or (loss.reference, loss.fmr) != asked:
             return Expected(None, None)
         return Expected(100 * loss.high, 100 * loss.difference)
-    found = lost_between(known.get(Key(_FLOAT, _FLOAT)), own, fmr)
+    found = lost_between(known.get(OWN), own, fmr)
     best = gate.at_best if found is None else 100 * found
     if best is None or gate.value is None:
         return None
@@ -145,6 +144,6 @@ def ran(report: Report, stage: Skippable) -> str:
         told = [
             str(one.key)
             for one in report.comparisons
-            if one.gallery == _TEACHER and one.probe.model == _FLOAT.model
+            if one.gallery == CROSS.gallery and one.probe.model == CROSS.probe.model
         ]
     return ", ".join(told)

@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from embedge.calibration.evaluation.figures import Key, Side
+from embedge.calibration.evaluation.figures import Key
 from embedge.report.gate.measurand import (
+    CROSS,
     FLOAT,
     NETWORK,
+    OWN,
     THRESHOLD_LOOKED,
     Checked,
     Figure,
@@ -17,7 +19,6 @@ from embedge.report.model import Gate, Report, Verdict
 
 __all__ = ["WORST", "keys_of", "read_measurand", "with_measurands"]
 
-_TEACHER, _STUDENT = Side("teacher"), Side("student", FLOAT)
 _AT_RATE = re.compile(r"at FMR ([0-9.e+-]+)")
 _ASKED = re.compile(r"; ([0-9.e+-]+) % was asked for")
 WORST = re.compile(r"\(worst: (.*)\)$")
@@ -56,8 +57,8 @@ def read_measurand(name: str, what: str, keys: dict[str, Key]) -> Measurand | No
     fmr = float(rate[1]) if rate else None
     kind, _, rest = name.partition(": ")
     whole = {
-        "equal error rate": Measurand("eer", key=Key(_STUDENT, _STUDENT)),
-        "no re-enrolment": Measurand("tar", key=Key(_TEACHER, _STUDENT), fmr=fmr),
+        "equal error rate": Measurand("eer", key=OWN),
+        "no re-enrolment": Measurand("tar", key=CROSS, fmr=fmr),
         "thresholds": Measurand("threshold-fmr", fmr=_share(asked[1]) if asked else None),
         "thresholds hold": Measurand("fmr-over-promise"),
         "held-out people": Measurand("held-out-faults", checked=_of_held_out(what)),

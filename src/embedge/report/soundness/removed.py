@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from embedge.calibration.evaluation.figures import Key, Side
 from embedge.report.gate.defaults import COSINE_P1
-from embedge.report.gate.measurand import FLOAT, NETWORK, Measurand
+from embedge.report.gate.measurand import CROSS, FLOAT, NETWORK, OWN, Measurand
 from embedge.report.model import Report
-from embedge.report.soundness.asked import CROSS, OWN, gates_asked
+from embedge.report.soundness.asked import gates_asked
 
 __all__ = ["removed"]
 

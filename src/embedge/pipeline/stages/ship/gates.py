@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 
-from embedge.calibration.evaluation.figures import Key
 from embedge.pipeline.proving.bounds import Bounds, comparison_of, proof_gates
 from embedge.pipeline.recipe import Recipe
-from embedge.pipeline.stages.ship.parity_result import TEACHER, ParityResult, student
+from embedge.pipeline.stages.ship.parity_result import ParityResult
 from embedge.report.gate.defaults import CROSS_SPACE_TAR
 from embedge.report.gate.ends import Estimate, gate_of_estimate
-from embedge.report.gate.measurand import FLOAT, Measurand
+from embedge.report.gate.measurand import CROSS, Measurand
 from embedge.report.model import Gate
 
 __all__ = ["bounds_of", "gates_of"]
@@ -38,8 +37,7 @@ def _cross_space_gate(recipe: Recipe, parity: ParityResult) -> Iterator[Gate]:
     """Absent where the student has a space of its own and nobody asked for more."""
     fmr, gates = recipe.evaluate.gate_fmr, recipe.evaluate.gates
     given = gates.cross_space_tar
-    key = Key(TEACHER, student(FLOAT))
-    one = comparison_of(parity, key)
+    one = comparison_of(parity, CROSS)
     if given or one is not None:
         point = one.tar_at(fmr) if one is not None else None
         found = None
@@ -48,7 +46,7 @@ def _cross_space_gate(recipe: Recipe, parity: ParityResult) -> Iterator[Gate]:
             found = Estimate(point.tar, low, high, parity.dataset.identities)
         bound = CROSS_SPACE_TAR if given is None else given
         what = f"TAR of student probes in the teacher's gallery at FMR {fmr:g}, lower end"
-        measures, strict = Measurand("tar", key=key, fmr=fmr), gates.not_shown == "fails"
+        measures, strict = Measurand("tar", key=CROSS, fmr=fmr), gates.not_shown == "fails"
         yield gate_of_estimate(
             measures, "no re-enrolment", what, found, bound, "min", strict=strict
         )

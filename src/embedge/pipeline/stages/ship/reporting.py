@@ -9,7 +9,7 @@ import numpy as np
 
 from embedge import __version__
 from embedge.bench.results import Latency
-from embedge.calibration.evaluation.figures import Acquisition, FloatLayer, Key
+from embedge.calibration.evaluation.figures import Acquisition, FloatLayer
 from embedge.calibration.evaluation.subjects import SET_ON
 from embedge.calibration.evaluation.worst import ScoredPair
 from embedge.doctor.packages import versions_of
@@ -34,6 +34,7 @@ from embedge.pipeline.stages.ship.parity_result import (
 )
 from embedge.pipeline.stages.ship.proof import parity_of
 from embedge.printed import now_in_utc
+from embedge.report.gate.measurand import OWN
 from embedge.report.model import (
     SCHEMA,
     Artifact,
@@ -137,8 +138,7 @@ def artifact_of(
 
 
 def _worst(parity: ParityResult, faces: FaceSet, *, shown: bool) -> Worst:
-    alone = Key(student("fp32"), student("fp32"))
-    line = next((one.line for one in parity.comparisons if one.key == alone), None)
+    line = next((one.line for one in parity.comparisons if one.key == OWN), None)
 
     def pairs(places: Sequence[ScoredPlaces]) -> list[ScoredPair]:
         return [ScoredPair(place.a, place.b, place.cosine) for place in places]
