@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.evaluation.figures import Count, Share
+from embedge.calibration.people.alike import drawn
 from embedge.calibration.scores import Float32
 
 __all__ = ["Accepted", "accepted_at"]
 
 _FEWEST = 20
-_MOST = 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def accepted_at(
     limit: float, mapped: Float32, native: Float32, whose: NDArray[np.generic], *, known: bool
 ) -> Accepted | None:
     """None where too few pictures share a face."""
-    some = np.sort(np.random.default_rng(0).permutation(len(native))[:_MOST])
+    some = drawn(len(native))
     mapped, native, whose = mapped[some], native[some], whose[some]
     own = whose[:, None] == whose
     np.fill_diagonal(own, False)

@@ -22,9 +22,9 @@ from embedge.runtime.threshold import Threshold
 __all__ = ["Agreement", "Promise", "agreement", "kept_at_least", "unlabelled_threshold"]
 
 _TOP = 1e-3
+_FEWEST = 400  # different faces: of fewer nothing was seen
 # The least that was kept (rows: FMR) at a noise (columns), under what ten bridges between three
 # networks, fitted on 400 to 8,000 pictures, kept on a third of the people of a real set
-_FEWEST = 400  # different faces: of fewer nothing was seen
 _NOISE = (0.0, 0.60, 0.70, 0.80, 1.00, 1.20)
 _KEPT = {
     1e-2: (1.0, 0.985, 0.97, 0.93, 0.75, 0.0),

@@ -29,9 +29,7 @@ def alike(old: Float32, new: Float32) -> NDArray[np.int64]:
     Each is held against the first of a face only, so no chain of look-alikes grows.
     """
     count = len(old)
-    spreads = NormalDist().inv_cdf(
-        1 - 2 / max(count, 2) ** 2
-    )  # of as many pairs not one is above it
+    spreads = NormalDist().inv_cdf(1 - 2 / max(count, 2) ** 2)  # not one of as many pairs is above
     sides = [(rows, _limit(rows, spreads)) for rows in map(middled, (old, new))]
     found = np.full(count, -1, np.int64)
     for start in range(0, count, _BLOCK):
