@@ -11,7 +11,6 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,13 +101,12 @@ def run(options: argparse.Namespace) -> int:
     folder = options.out or Path("runs") / recipe.name
     if options.dry_run:  # one process tells
         return 0 if ranks.launched() else _rehearse(folder, recipe, options)
-    with ranks.joined("cuda" if "cuda" in recipe.devices else "cpu"), ExitStack() as claim:
+    with ranks.joined("cuda" if "cuda" in recipe.devices else "cpu"):
         ranks.agreed(lambda: require_means(recipe, ranks.world()))
-        claimed = open_run(folder, recipe.to_json(), progress, update=options.update)
-        work = claim.enter_context(claimed)
-        outcome = distill_and_export(work, recipe, _command())
-        if work.reused:
-            progress.say(f"reused: {', '.join(work.reused)}")
+        with open_run(folder, recipe.to_json(), progress, update=options.update) as work:
+            outcome = distill_and_export(work, recipe, _command())
+            if work.reused:
+                progress.say(f"reused: {', '.join(work.reused)}")
     if outcome is None:
         return 0
     if options.detector:
