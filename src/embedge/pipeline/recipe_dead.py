@@ -29,13 +29,10 @@ def dead_keys(values: Values, methods: Sequence[str] = ()) -> Dead:
         yield "student.scale", f"it is MobileFaceNet's, not of {student['architecture']}"
     yield from _of_distill(distill, methods or (str(distill.get("method", "th-kd")),))
     taught, learnt = section(section(values, "teacher"), "train"), section(student, "train")
-    yield from _of_schedule("teacher.train", taught)
-    yield from _too_late("teacher.train", taught, Teacher().train.steps)
-    yield from _of_schedule("student.train", learnt, watched=True)
-    yield from _too_late("student.train", learnt, Student().train.steps)
-    shaping = section(distill, "shaping")
-    yield from _of_schedule("distill.shaping", shaping)
-    yield from _too_late("distill.shaping", shaping, None)  # usually goes by the student's length
+    yield from _of_schedule("teacher.train", taught, Teacher().train.steps)
+    yield from _of_schedule("student.train", learnt, Student().train.steps, watched=True)
+    # the last usually goes by the student's length
+    yield from _of_schedule("distill.shaping", section(distill, "shaping"), None)
     yield from _of_int8(section(values, "int8"), section(values, "export"))
 
 
@@ -79,7 +76,7 @@ def _of_margin(path: str, margin: Values) -> Dead:
                 yield f"{path}.{key}", f"{path}.quality takes its place"
 
 
-def _of_schedule(path: str, said: Values, *, watched: bool = False) -> Dead:
+def _of_schedule(path: str, said: Values, usual: int | None, *, watched: bool = False) -> Dead:
     if said.get("epochs") is not None and said.get("steps") is not None:
         yield f"{path}.steps", f"{path}.epochs says how long is trained"
     if said.get("optimizer", "adamw") != "sgd":
@@ -102,6 +99,7 @@ def _of_schedule(path: str, said: Values, *, watched: bool = False) -> Dead:
                 yield f"{path}.{name}", "only students are looked at while they learn"
     elif "patience" in said and not said.get("evaluate_every"):
         yield f"{path}.patience", "evaluate_every is 0: nobody looks whether anything improves"
+    yield from _too_late(path, said, usual)
 
 
 def _rises(stairs: Any) -> bool:
