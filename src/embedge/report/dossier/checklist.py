@@ -5,7 +5,7 @@ neither their wording nor their order was verified against the published text.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
 __all__ = ["ITEMS", "STATED", "Entry", "checklist"]
@@ -58,16 +58,14 @@ def checklist(
     answers: Mapping[str, str], stated: Mapping[str, str], partly: Collection[str] = ()
 ) -> tuple[Entry, ...]:
     """Every item once; those without an answer are missing, and some are told only `partly`."""
-    entries = [_entry(item, asked, answers.get(item, "")) for item, asked in ITEMS]
-    entries = [
-        replace(one, status="partly") if one.item in partly and one.answer else one
-        for one in entries
-    ]
+    entries = [_entry(item, asked, answers.get(item, ""), item in partly) for item, asked in ITEMS]
     entries += [_entry(item, asked, stated.get(item, "").strip()) for item, asked in STATED.items()]
     return tuple(entries)
 
 
-def _entry(item: str, asked: str, answer: str) -> Entry:
+def _entry(item: str, asked: str, answer: str, partly: bool = False) -> Entry:
     if not answer:
         return Entry(item, asked, "missing")
-    return Entry(item, asked, "not applicable" if item == "attacks" else "filled", answer)
+    if item == "attacks":
+        return Entry(item, asked, "not applicable", answer)
+    return Entry(item, asked, "partly" if partly else "filled", answer)

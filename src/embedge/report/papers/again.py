@@ -31,16 +31,8 @@ _BOTH = ("genuine", "impostor")
 _FOLLOW = {"ratio", "worst", "best"}  # of groups: an annex that contradicts itself is not read
 # counts of decisions: all others are of pictures, people and pairs, which nothing turns
 _DECIDED = {
-    *(
-        "accepted",
-        "rejected",
-        "of_rejected",
-        "false_matches",
-        "false_non_matches",
-        "negative",
-        "positive",
-    ),
-    *("people_losing", "most_of_one_person", "people_by_losses"),
+    *("accepted", "rejected", "of_rejected", "false_matches", "false_non_matches"),
+    *("negative", "positive", "people_losing", "most_of_one_person", "people_by_losses"),
 }
 Place = tuple[str, ...]
 
