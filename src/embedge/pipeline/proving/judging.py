@@ -126,8 +126,7 @@ def _dataset(operating: Operating, faces: FaceSet, roles: Roles, digests: list[s
 def _zoo(
     comparisons: Sequence[Comparison], alone: Subject, labels: NDArray[np.int64]
 ) -> Zoo | None:
-    key = Key(alone.side, alone.side)
-    found = next(one for one in comparisons if one.key == key)
+    found = next(one for one in comparisons if one.key == _alone(alone))
     if (line := found.line) is None:
         return None
     return zoo_of(pairs_within(alone.rows, labels), line.value, found.name, line.words)
@@ -223,7 +222,7 @@ def _wanted(views: Views, artifacts: dict[str, ArtifactParity]) -> Iterator[Aske
         yield Asked(views.original, views.original)
     first = next(iter(views.artifacts.values()))
     for name, artifact in views.artifacts.items():
-        before = None if artifact is first else Key(first.side, first.side)
+        before = None if artifact is first else _alone(first)
         yield Asked(artifact, artifact, _value(artifacts[name].threshold), before)
         if before is not None:
             yield Asked(first, artifact, instead_of=before)
