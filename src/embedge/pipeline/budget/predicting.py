@@ -86,6 +86,20 @@ def budget_of(recipe: Recipe, fleet: Fleet, faces: Faces) -> Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class _Training:
+    what: str
+    network: PictureCost
+    schedule: Schedule
+    readings: tuple[str, ...]
+    alone: bool = False
+    """whether one process trains, however many there are"""
+
+    def trained(self, people: int) -> int:
+        """Numbers that it moves: its network's, and a head's of its own."""
+        return self.network.parameters + ("own" in self.readings) * people * self.network.dim
+
+
+@dataclass(frozen=True, slots=True)
 class _Work:
     recipe: Recipe
     fleet: Fleet
@@ -97,7 +111,7 @@ class _Work:
         for part in self._parts():
             yield self._taught(part) if isinstance(part, _Training) else part
 
-    def _parts(self) -> "Iterator[Stretch | _Training]":
+    def _parts(self) -> Iterator[Stretch | _Training]:
         """In their order."""
         recipe, distill = self.recipe, self.recipe.distill
         method, schedule, student = distill.method, recipe.student.train, self.student
@@ -119,7 +133,7 @@ class _Work:
         yield from self._trained_in_int8()
         yield self._evaluated()
 
-    def _trained_in_int8(self) -> "Iterator[_Training]":
+    def _trained_in_int8(self) -> Iterator[_Training]:
         """By one process, one after another."""
         wanted, train = self.recipe.int8.qat, self.recipe.student.train
         if wanted.steps:
@@ -158,9 +172,10 @@ class _Work:
         if wanted.device == "cpu":
             rates = {"the processor": self.processor / flops}
         else:
-            speed = self.fleet.gpus * self.fleet.gpu.peak * RATES["iresnet forward"].value
-            read_ahead = readers("cuda", self.fleet.cores, self.fleet.gpus)
-            rates = {"products": speed * _share(wanted.amp) / flops, **self._decoding(read_ahead)}
+            gpus = self.fleet.gpus
+            speed = gpus * self.fleet.gpu.peak * RATES["iresnet forward"].value
+            decoding = self._decoding(readers("cuda", self.fleet.cores, gpus), gpus)
+            rates = {"products": speed * _share(wanted.amp) / flops, **decoding}
         return Stretch(what, sides * self.faces.pictures, rates)
 
     @property
@@ -168,32 +183,25 @@ class _Work:
         """FLOP/s"""
         return self.fleet.cores * RATES["compute"].value
 
-    def _taught(self, one: "_Training") -> Stretch:
+    def _taught(self, one: _Training) -> Stretch:
         schedule = one.schedule.over(self.faces.pictures)
         gpus = 1 if one.alone else self.fleet.gpus
         seconds = self._step(one, gpus)
         rates = {name: schedule.batch / second for name, second in seconds.items()}
-        ahead = schedule.readers(self.fleet.cores, gpus)
-        return Stretch(
-            one.what, schedule.steps * schedule.batch, {**rates, **self._decoding(ahead, gpus)}
-        )
+        decoding = self._decoding(schedule.readers(self.fleet.cores, gpus), gpus)
+        return Stretch(one.what, schedule.steps * schedule.batch, {**rates, **decoding})
 
-    def _step(self, one: "_Training", gpus: int) -> dict[str, float]:
+    def _step(self, one: _Training, gpus: int) -> dict[str, float]:
         """Seconds of one step: of the processor, or of one GPU and of the host that starts it."""
-        gpu, people, network, schedule = (
-            self.fleet.gpu,
-            self.faces.people,
-            one.network,
-            one.schedule,
-        )
-        batch = schedule.batch / gpus
+        gpu, people = self.fleet.gpu, self.faces.people
+        network, schedule = one.network, one.schedule
+        batch, trained = schedule.batch / gpus, one.trained(people)
         flops = 2 * sum(_TWO_SIDES[reading] for reading in one.readings) * people * network.dim
         if schedule.device == "cpu":
             return {"the processor": schedule.batch * (6 * network.macs + flops) / self.processor}
         bandwidth = gpu.bandwidth * RATES["memory"].value
         half = self.recipe.distill.head_dtype == "bf16"
         multiplied = gpu.peak * RATES["head"].value * (1 if half else RATES["fp32"].value)
-        trained = network.parameters + ("own" in one.readings) * people * network.dim
         speed = gpu.peak * RATES["iresnet training"].value * _share(schedule.amp)
         parts = (
             6 * network.macs * batch / speed,
@@ -214,10 +222,10 @@ class _Work:
         link = self.fleet.gpu.link * RATES["link"].value
         return 2 * trained * _FLOAT * (gpus - 1) / gpus / link
 
-    def _decoding(self, ahead: int, gpus: int | None = None) -> dict[str, float]:
+    def _decoding(self, ahead: int, gpus: int) -> dict[str, float]:
         """By the processes that read ahead, or by the training's own."""
-        processes = (gpus or self.fleet.gpus) * max(1, ahead)
-        return {"decoding": min(processes, self.fleet.cores) * RATES["decode"].value}
+        processes = min(gpus * max(1, ahead), self.fleet.cores)
+        return {"decoding": processes * RATES["decode"].value}
 
     def _evaluated(self) -> Stretch:
         """Teacher, student and every artifact embed the held-out faces on the processor."""
@@ -227,7 +235,7 @@ class _Work:
         return Stretch("evaluation", pictures, {"the processor": self.processor / flops})
 
     @property
-    def trainings(self) -> "list[_Training]":
+    def trainings(self) -> list[_Training]:
         return [one for one in self._parts() if isinstance(one, _Training)]
 
     def memory(self) -> dict[str, float]:
@@ -235,19 +243,18 @@ class _Work:
         held = [self._held(one) for one in self.trainings if one.schedule.device == "cuda"]
         return max(held, key=lambda parts: sum(parts.values()), default={})
 
-    def _held(self, one: "_Training") -> dict[str, float]:
+    def _held(self, one: _Training) -> dict[str, float]:
         network, schedule, people = one.network, one.schedule, self.faces.people
         gpus = 1 if one.alone else self.fleet.gpus
-        batch, rows = schedule.batch / gpus / schedule.accumulate, people * network.dim
+        batch, trained = schedule.batch / gpus / schedule.accumulate, one.trained(people)
         wanted = self.recipe.distill
         follows = wanted.adapt_from is not None or wanted.method == "adadistill"
         size = _HALF if wanted.head_dtype == "bf16" and not follows else _FLOAT
         copies = 3 if schedule.optimizer == "sgd" else 4
-        trained = network.parameters + ("own" in one.readings) * rows
         logits = kept_bytes(int(batch), people)
         return {
             "weights, gradients, optimizer": trained * _FLOAT * (copies + (schedule.ema > 0)),
-            "shared head": rows * size * (one.readings != ("own",)),
+            "shared head": people * network.dim * size * (one.readings != ("own",)),
             "activations": network.numbers * batch * _size(schedule.amp),
             "logits": min(logits, wanted.logits_mb << 20),
             "CUDA and libraries": RATES["context"].value,
@@ -262,16 +269,6 @@ class _Work:
             "teacher's embeddings": rows * _HALF,
             "head and checkpoints": (head + 3 * (self.student.parameters + own * head)) * _FLOAT,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class _Training:
-    what: str
-    network: PictureCost
-    schedule: Schedule
-    readings: tuple[str, ...]
-    alone: bool = False
-    """whether one process trains, however many there are"""
 
 
 def _share(amp: str) -> float:
