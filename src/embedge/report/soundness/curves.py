@@ -1,12 +1,11 @@
 """What the figures of one comparison deny each other: counts, histogram, curve and points."""
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 
 from embedge.calibration.evaluation.figures import Comparison, DetCurve
 from embedge.calibration.intervals.interval import CONFIDENCE
-from embedge.report.soundness.counts.points import miscounted
+from embedge.report.soundness.counts.points import around, miscounted
 
 __all__ = ["denied"]
 
@@ -71,29 +70,20 @@ def _on_curve(one: Comparison, det: DetCurve) -> Iterator[str]:
     if (at := one.at_threshold) is not None:
         told.append(("the device's threshold", at.threshold, at.fmr.rate, at.fnmr.rate))
     for where, threshold, fmr, fnmr in told:
-        for what, rate, values, falls in (
-            ("FMR", fmr, det.fmr, True),
-            ("FNMR", fnmr, det.fnmr, False),
-        ):
-            low, high = _between(det.threshold, values, threshold, falls=falls)
+        sides = ("FMR", fmr, _fmr_at(det, threshold)), ("FNMR", fnmr, _fnmr_at(det, threshold))
+        for what, rate, (low, high) in sides:
             if rate is not None and not low - _ROUNDED <= rate <= high + _ROUNDED:
                 yield f"at {where} its {what} is {rate:g}, and its DET curve {low:g} to {high:g}"
     if (eer := one.eer) is not None:
-        ends = [
-            _between(det.threshold, det.fmr, eer.threshold, falls=True),
-            _between(det.threshold, det.fnmr, eer.threshold, falls=False),
-        ]
-        low, high = (sum(side) / 2 for side in zip(*ends))
+        ends = zip(_fmr_at(det, eer.threshold), _fnmr_at(det, eer.threshold))
+        low, high = (sum(side) / 2 for side in ends)
         if not low - _ROUNDED <= eer.rate <= high + _ROUNDED:
             yield f"its equal error rate is {eer.rate:g}, and its DET curve {low:g} to {high:g}"
 
 
-def _between(
-    thresholds: Sequence[float], rates: Sequence[float], at: float, *, falls: bool
-) -> tuple[float, float]:
-    """What a curve that only falls, or only grows, can have there."""
-    left, right = bisect_right(thresholds, at) - 1, bisect_left(thresholds, at)
-    outer = (1.0, 0.0) if falls else (0.0, 1.0)
-    before = rates[left] if left >= 0 else outer[0]
-    after = rates[right] if right < len(rates) else outer[1]
-    return min(before, after), max(before, after)
+def _fmr_at(det: DetCurve, at: float) -> list[float]:
+    return sorted(around(det, det.fmr, at, 1.0, 0.0))
+
+
+def _fnmr_at(det: DetCurve, at: float) -> list[float]:
+    return sorted(around(det, det.fnmr, at))

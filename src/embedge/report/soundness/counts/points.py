@@ -1,7 +1,7 @@
 """What the counts of one comparison leave of its rates, and its people of their intervals."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import ceil, comb, hypot, isclose
 
 from embedge.calibration.evaluation.figures import Comparison, DetCurve, Rate, TarPoint
@@ -10,7 +10,7 @@ from embedge.calibration.intervals.dyads import Lumps
 from embedge.calibration.intervals.interval import CONFIDENCE, Interval
 from embedge.calibration.rates import allowed_errors, people_for
 
-__all__ = ["miscounted"]
+__all__ = ["around", "miscounted"]
 
 _SAME = 1e-9
 _SIDE = (1 + CONFIDENCE) / 2
@@ -140,7 +140,7 @@ def _curve(one: Comparison, det: DetCurve) -> Iterator[str]:
     yield from _crossing(one, det)
     if (at := one.at_threshold) is not None:
         for what, end, band in (("low", at.fnmr.low, det.low), ("high", at.fnmr.high, det.high)):
-            least, most = _within(det, band, at.threshold)
+            least, most = around(det, band, at.threshold)
             if not least - _SAME <= end <= most + _SAME:
                 place = f"and its DET curve {least:g} to {most:g}"
                 yield f"the {what} end of its FNMR is {end:g}, {place}"
@@ -166,7 +166,7 @@ def _beside(point: TarPoint, one: Comparison, det: DetCurve) -> Iterator[str]:
     if any(fmr <= point.fmr and limit < threshold - _SAME for limit, fmr in told):
         yield "a looser threshold of its DET curve keeps it, too"
     rate = 1 - (point.tar or 0.0)
-    least, most = _within(det, det.high, threshold)[0], _within(det, det.low, threshold)[1]
+    least, most = around(det, det.high, threshold)[0], around(det, det.low, threshold)[1]
     strict = bisect_left(det.fmr, 1, key=lambda fmr: _upper(fmr, one) <= point.fmr)
     moved = max(0.0, det.fnmr[strict - 1] - rate) if strict else 0.0
     least = min(1.0, rate + hypot(max(0.0, least - rate), moved))
@@ -178,7 +178,9 @@ def _upper(rate: float, one: Comparison) -> float:
     return _lumps(rate, one).upper(CONFIDENCE)
 
 
-def _within(det: DetCurve, band: tuple[float, ...], at: float) -> tuple[float, float]:
-    """What a series that only grows can have there."""
+def around(
+    det: DetCurve, series: Sequence[float], at: float, first: float = 0.0, last: float = 1.0
+) -> tuple[float, float]:
+    """What a series of it has on both sides of a threshold: between them it lies there."""
     left, right = bisect_right(det.threshold, at) - 1, bisect_left(det.threshold, at)
-    return (band[left] if left >= 0 else 0.0), (band[right] if right < len(band) else 1.0)
+    return (series[left] if left >= 0 else first), (series[right] if right < len(series) else last)
