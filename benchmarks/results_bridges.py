@@ -113,8 +113,7 @@ def bridges() -> str | None:
     if found is None:
         return None
     rows = [row for name, pair in found["pairs"].items() for row in bridge_rows(name, pair)]
-    facts = found["provenance"]
-    made = f"`{facts['command']}`, {facts['date'][:10]}, {facts['cores']} cores ({facts['cpu']})."
+    made = _made(found)
     seconds = [pair["fit"]["cpu_seconds"] for pair in found["pairs"].values()]
     told = f"\nA fit took {min(seconds):.0f} to {max(seconds):.0f} s of processor time. {made}\n"
     parts = ["## Changing the model\n\n", BRIDGES.format(**found), "\n".join(rows), "\n", told]
