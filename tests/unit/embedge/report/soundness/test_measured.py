@@ -1,10 +1,8 @@
 """No field of what a gate measures can be edited, and neither its name nor its value."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sample_report import sample_report
 
 from embedge.errors import EmbedgeError
 from embedge.report.merge import merged_report
@@ -31,17 +29,9 @@ _EDITS: dict[str, list[Any]] = {
     "checked": [[], ["copies"], ["copies", "labels", "leaks"]],
     "on": ["a phone"],
 }
-_NAMES = [gate.name for gate in sample_report().verdict.gates]
-
-
-def _edits(name: str) -> Iterator[Any]:
-    (gate,) = [plain(one) for one in sample_report().verdict.gates if one.name == name]
-    for field, values in _EDITS.items():
-        others = [value for value in values if value != gate["measures"][field]]
-        yield from (
-            pytest.param(name, field, value, id=f"{name}-{field}-{n}")
-            for n, value in enumerate(others)
-        )
+_NAMES = ["fp32 parity", "fp16 parity", "int8-cpu parity", "fp16 accuracy", "int8-cpu accuracy"]
+_NAMES += ["thresholds", "thresholds hold", "held-out people", "equal error rate"]
+_NAMES += ["no re-enrolment"]
 
 
 def _read(value: Any) -> Report:
@@ -57,16 +47,21 @@ def _gate(value: Any, name: str) -> Any:
     return next(one for one in value["verdict"]["gates"] if one["name"] == name)
 
 
-@pytest.mark.parametrize(
-    ("name", "field", "to"), [edit for name in _NAMES for edit in _edits(name)]
-)
-def test_what_a_gate_measures_cannot_be_edited(
-    sample: Report, name: str, field: str, to: Any
-) -> None:
-    value = plain(sample)
-    _gate(value, name)["measures"][field] = to
-    with pytest.raises(EmbedgeError, match="the report contradicts itself"):
-        _read(value)
+def test_every_gate_is_edited_here(sample: Report) -> None:
+    assert [gate.name for gate in sample.verdict.gates] == _NAMES
+
+
+@pytest.mark.parametrize("name", _NAMES)
+@pytest.mark.parametrize("field", _EDITS)
+def test_what_a_gate_measures_cannot_be_edited(sample: Report, name: str, field: str) -> None:
+    for to in _EDITS[field]:
+        value = plain(sample)
+        measures = _gate(value, name)["measures"]
+        if measures[field] == to:
+            continue
+        measures[field] = to
+        with pytest.raises(EmbedgeError, match="the report contradicts itself"):
+            _read(value)
 
 
 @pytest.mark.parametrize("name", _NAMES)
