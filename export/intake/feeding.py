@@ -107,14 +107,14 @@ def feeding_of(
 ) -> ConfirmedFeeding:
     """Stated or written, and as good on faces as any other way that networks are fed."""
     written = _written(model, entrance, reach)
-    ways = {} if entrance.whole_numbers else dict(FEEDINGS)
+    ways = dict(FEEDINGS)
     if entrance.whole_numbers:
         ways = {name: one for name, one in PREPROCESSING.items() if name.endswith("-plain")}
     labelled = faces if faces is not None and has_pairs(faces.labels) else None
     numbers = _numbers_of(stated, written)
     colour = stated.colour or written.colour
     if numbers is None or (colour is None and labelled is None):
-        raise _unstated(ways, _seen(features, ways, labelled) if labelled else {})
+        raise _unstated(ways, seen_fed(features, ways, labelled.labels) if labelled else {})
     way = Preprocessing(colour or "RGB", *numbers)  # else the faces choose below
     if entrance.whole_numbers and (way.mean, way.std) != (0.0, 1.0):
         raise EmbedgeError(
@@ -127,7 +127,7 @@ def feeding_of(
         return ConfirmedFeeding(way, named(way), _source(stated, written, ""), {})
     twin = in_other_order(way)
     ways |= {named(way): way, named(twin): twin}
-    seen = _seen(features, ways, labelled)
+    seen = seen_fed(features, ways, labelled.labels)
     if colour is None:
         way = _told_by(way, twin, seen)
     chosen, source = named(way), _source(stated, written, labelled.called)
@@ -203,21 +203,13 @@ def flags_of(way: Preprocessing) -> str:
     return f"--mean {told(way.mean)} --std {told(way.std)} --colour {way.colour}"
 
 
-def _seen(
-    features: Features, ways: dict[str, Preprocessing], faces: Faces | None
-) -> dict[str, Seen]:
-    assert faces is not None  # whoever asks has looked
-    return seen_fed(features, ways, faces.labels)
-
-
 def _numbers_of(stated: Stated, written: Stated) -> tuple[PerChannel, PerChannel] | None:
     """What is stated goes before what is written; None where a part is neither."""
     unit = _WHITE if stated.span == "0-1" else 1.0
-    found = [
+    mean, std = (
         _per_channel(said, unit) if said is not None else _per_channel(read, 1.0) if read else None
         for said, read in ((stated.mean, written.mean), (stated.std, written.std))
-    ]
-    mean, std = found
+    )
     return None if mean is None or std is None else (mean, std)
 
 
@@ -236,18 +228,16 @@ def _written(model: onnx.ModelProto, entrance: Entrance, reach: Reach) -> Stated
 
 def _in_grey_levels(mean: Numbers, std: Numbers) -> tuple[Numbers, Numbers]:
     """Numbers that only fit pixels of 0 to 1, for pixels of 0 to 255."""
-    if any(not np.isfinite(one) for one in (mean or ()) + (std or ())) or min(std or (1,)) <= 0:
+    numbers = (mean or ()) + (std or ())
+    if not np.isfinite(numbers).all() or min(std or (1,)) <= 0:
         raise EmbedgeError(
             "E-FEEDING",
             f"the file's metadata says mean {mean} and std {std}, by which no pixel can be scaled",
             remedy=f"Correct {', '.join(_STD)}: a number above 0; all of them finite",
         )
-    plain = std is None or set(std) == {1.0}
-    if plain or max(std or ()) > 1 or any(abs(one) > 1 for one in mean or ()):
+    if std is None or set(std) == {1.0} or max(map(abs, numbers)) > 1:
         return mean, std
-    return tuple(one * _WHITE for one in mean) if mean else None, tuple(
-        one * _WHITE for one in std or ()
-    )
+    return mean and tuple(one * _WHITE for one in mean), tuple(one * _WHITE for one in std)
 
 
 def _inside(reach: Reach) -> bool:

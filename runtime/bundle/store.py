@@ -148,7 +148,7 @@ class ZipStore(_Checked):
         try:
             require_small_directory(path)
             self._zip = zipfile.ZipFile(path)
-        # NotImplementedError: of a newer format than zipfile knows
+        # the last: what zipfile says of a newer format than it knows
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise self.refusal(f"it is neither a folder nor a zip file ({error})") from error
         try:

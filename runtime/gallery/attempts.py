@@ -17,7 +17,6 @@ __all__ = ["AttemptGuard"]
 
 _LAST = 1e15  # seconds: beyond it a float does not count them singly
 _MOST = 16_384  # names with failures that are remembered
-_KEPT = LONGEST  # seconds that each failure is remembered
 _CLOCKS = 8  # that disagree, of one note
 _ALL = ""  # nobody's name: what all have failed, less what has run off
 
@@ -59,7 +58,6 @@ class AttemptGuard:
             ledger, state = seen.ledger, seen.state
             notes = ledger.notes.read(connection, state, ATTEMPTS)
             number, all_names = _number(seen, name), attempt_number(state, _ALL)
-            changed: dict[int, Any] = {}
             try:
                 changed = self._counted(notes, number, all_names, now)
             except _Refused as error:
@@ -110,8 +108,7 @@ class AttemptGuard:
     @property
     def _between(self) -> float:
         """Seconds from one to the next, once all names together have failed too often."""
-        names = max(_MOST - self.policy.together, 0)
-        return max(self.policy.longest_delay, 1e-9) / max(names, 1e-9)
+        return max(self.policy.longest_delay, 1e-9) / max(_MOST - self.policy.together, 1e-9)
 
     def _flooded(self, level: float) -> EmbedgeError:
         """`level` is what all have failed, less what a table of counts has forgotten since."""
@@ -149,7 +146,7 @@ class AttemptGuard:
         """
         longest = self.policy.longest_delay
         aged = {one: (each[0], _Clocks.of(each[1:], now, longest)) for one, each in notes.items()}
-        old = {one for one, (failures, by) in aged.items() if by.since > _KEPT * failures}
+        old = {one for one, (failures, by) in aged.items() if by.since > LONGEST * failures}
         kept = {one: note for one, note in aged.items() if one not in old}
         if number in kept or len(kept) < _MOST:
             return old

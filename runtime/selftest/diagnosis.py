@@ -12,9 +12,7 @@ from embedge.runtime.selftest.result import Fault, Symptom
 
 __all__ = ["lowest_cosine", "symptoms_in"]
 
-_EXPLAINED = (
-    0.577  # squared a third; what an explanation may leave of the distance to the right answers
-)
+_EXPLAINED = 0.577  # of the distance to the right answers may be left: squared, a third
 _EXPLAINED_WELL = 0.3
 _TIE = 0.02  # of that distance
 _WHOLE = (0.5, 2.0)  # how much of a hidden fault's move is found where it is one

@@ -39,12 +39,12 @@ class _Counts(TemplateIndex):
 
 
 def _wrong_with(path: Path, key: bytes | None) -> list[str]:
-    with closing(Database(path, writable=False)) as database:
-        with database.lock, database.reading() as connection:
+    with closing(Database(path, writable=False)) as database, database.lock:
+        with database.reading() as connection:
             pages = connection.execute("PRAGMA integrity_check(20)")
             found = [str(text) for (text,) in pages if text != "ok"]
         try:
-            with database.lock, database.reading() as connection:
+            with database.reading() as connection:
                 ledger = Ledger.read(connection, key, path)
                 _read_all(connection, ledger)
                 found += _wrong_singles(connection, ledger)

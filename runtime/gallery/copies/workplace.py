@@ -53,6 +53,8 @@ class Workplace:
         os.chmod(name, mode, dir_fd=self.descriptor)
         folder = os.open(os.path.realpath(target.parent), _FOLDER)
         try:
+            if _is_taken(target.name, folder):  # before its own journal is taken from it
+                raise exists_already(target)
             with suppress(FileNotFoundError):
                 os.unlink(journal_of(target).name, dir_fd=folder)
             try:

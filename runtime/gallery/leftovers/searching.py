@@ -135,7 +135,26 @@ class Search:
                     self.found += dict.fromkeys(self.traces.hits(name, iter([data])))
 
     def _held(self, rows: Callable[[], Iterator[Row]]) -> set[str]:
-        return _held(lambda: self.budget.timely(rows()), self)
+        """Whose rows open that have the person's name or one of their templates: the file's own, or
+        rows that a rollback puts back into the file that they belong to."""
+        wrapped: dict[int, list[tuple[Ledger, str, bytes]]] = {}
+        for row in self.budget.timely(rows()):
+            match row:
+                case (int(number), bytes(sealed)):
+                    for ledger in self.ledgers.values():
+                        with suppress(EmbedgeError):  # of another gallery, or no person's
+                            one = ledger, ledger.name(number, sealed), sealed
+                            wrapped.setdefault(number, []).append(one)
+        like = self.like
+        found = {name for some in wrapped.values() for _, name, _ in some} & {like.person}
+        for row in self.budget.timely(rows()) if wrapped else ():
+            match row:
+                case (int(record), int(number), bytes(sealed)):
+                    for ledger, name, key in wrapped.get(number, ()):
+                        with suppress(EmbedgeError):
+                            templates = ledger.opened(record, number, key, sealed)
+                            found |= {name} if like.any_of(templates) else set()
+        return found
 
     def _tell(self, path: str, name: str, held: set[str]) -> None:
         self.copies += [path] if self.like.person in held else []
@@ -213,29 +232,6 @@ def _seams(files: Sequence[Path]) -> Iterator[Content]:
                 yield f"{before}{_AND}{path}", tail + head
                 end = (tail + end)[-_SEAM:] if len(end) < _SEAM else end
             tail, before = end, path
-
-
-def _held(rows: Callable[[], Iterator[Row]], search: Search) -> set[str]:
-    """Whose rows open that have the person's name or one of their templates: the file's own, or
-    rows that a rollback puts back into the file that they belong to."""
-    wrapped: dict[int, list[tuple[Ledger, str, bytes]]] = {}
-    for row in rows():
-        match row:
-            case (int(number), bytes(sealed)):
-                for ledger in search.ledgers.values():
-                    with suppress(EmbedgeError):  # of another gallery, or no person's
-                        one = ledger, ledger.name(number, sealed), sealed
-                        wrapped.setdefault(number, []).append(one)
-    like = search.like
-    found = {name for some in wrapped.values() for _, name, _ in some} & {like.person}
-    for row in rows() if wrapped else ():
-        match row:
-            case (int(record), int(number), bytes(sealed)):
-                for ledger, name, key in wrapped.get(number, ()):
-                    with suppress(EmbedgeError):
-                        templates = ledger.opened(record, number, key, sealed)
-                        found |= {name} if like.any_of(templates) else set()
-    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

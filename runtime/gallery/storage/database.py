@@ -52,7 +52,7 @@ from embedge.runtime.gallery.storage.registry import (
 )
 from embedge.runtime.gallery.storage.turnstile import Turnstile
 
-__all__ = ["PAGE", "PRAGMAS", "Database", "is_there", "new_file"]
+__all__ = ["PAGE", "PRAGMAS", "Database", "is_there"]
 
 WAIT = 30.0  # seconds for other processes to finish
 _POLL = 0.02  # SQLite asks ever more seldom, and whoever asks seldom starves: it begins anew
@@ -110,7 +110,7 @@ class Database:
                 require_alone(real, path)
                 with while_quiet_at(real):
                     require_own(real, path)
-            new_file(path)
+            _new_file(path)
         except ValueError as error:
             raise missing(path, str(error), "Choose another name") from error
         except OSError as error:
@@ -341,7 +341,7 @@ def _patiently(connection: sqlite3.Connection, statement: str, then: str = "") -
                 raise
 
 
-def new_file(path: Path) -> None:
+def _new_file(path: Path) -> None:
     """Empty and private. Closing a file of SQLite's drops this process's locks on it: nobody here
     may have opened it meanwhile.
     """

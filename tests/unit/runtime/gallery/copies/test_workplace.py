@@ -209,12 +209,14 @@ def test_file_systems_without_links_replace_nothing_either(path, shared, monkeyp
 
     def publish(place: Workplace, *its: object) -> None:
         (shared / "late").write_text("another's")
+        (shared / "late-journal").write_text("its own")
         real(place, *its)
 
     monkeypatch.setattr(Workplace, "publish", publish)
     with pytest.raises(EmbedgeError, match="E-GALLERY-EXISTS"):
         backup(path, shared / "late", KEY)
     assert (shared / "late").read_text() == "another's"
+    assert (shared / "late-journal").read_text() == "its own"
 
 
 def test_many_at_once_leave_each_other_alone(tmp_path):
