@@ -104,7 +104,8 @@ def matrix_rows(path: Path) -> Float32:
     try:
         rows = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        why = (str(error).splitlines() or ["it is empty"])[0]
+        told = getattr(error, "strerror", None) or str(error)
+        why = (told.splitlines() or ["it is empty"])[0]
         raise _bad(path, f"this matrix cannot be read: {why}") from error
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.kind not in "fiu":
         raise _bad(path, "this is no matrix of embeddings, one row for each picture")

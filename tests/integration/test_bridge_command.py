@@ -171,7 +171,8 @@ def test_wrong_words(given: Path, tmp_path: Path) -> None:
     old, new, out = given / "old.npy", given / "new.npy", ("--out", tmp_path / "map")
     few = saved(tmp_path, a=np.load(old)[:50], b=np.load(new)[:50])
     refused(bridge(*few, *out), "50 pictures are too few")
-    refused(bridge(tmp_path / "none.npy", new, *out), "E-BRIDGE-MATRIX")
+    missing = "E-BRIDGE-MATRIX: this matrix cannot be read: No such file or directory"
+    refused(bridge(tmp_path / "none.npy", new, *out), missing)
     refused(bridge(tmp_path / "none.onnx", new, *out), "E-MODEL-MISSING")
     refused(bridge(old, new, *out, "--names", given / "names.txt"), "--labelled-old")
     short = tmp_path / "short.txt"

@@ -206,6 +206,9 @@ def test_a_report_of_the_first_version_is_refused_with_a_word(tmp_path: Path) ->
     assert done.returncode == 2
     assert "E-REPORT-VERSION: this report has the schema 'embedge.report/1'" in done.stderr
     assert "by the command that wrote it: distill-and-export --demo" in done.stderr
+    path.write_text('{"scores": [1, 2]}')
+    done = embedge("report", "diff", path, path)
+    assert (done.returncode, "E-REPORT: this is no report of embedge" in done.stderr) == (2, True)
 
 
 def test_mistakes_are_one_sentence(good: Path, tmp_path: Path) -> None:

@@ -86,10 +86,17 @@ def report_from_json(value: Any, *, where: str | Path | None = None) -> Report:
 
 
 def _require_version(value: Any, where: str | Path | None) -> None:
-    found = value.get("schema") if isinstance(value, dict) else None
+    told = value if isinstance(value, dict) else {}
+    found, command = told.get("schema"), told.get("command")
     if found == SCHEMA:
         return
-    command = value.get("command") if isinstance(value, dict) else None
+    if not isinstance(found, str):
+        raise EmbedgeError(
+            "E-REPORT",
+            "this is no report of embedge: it names no schema",
+            where=where,
+            remedy="Give the path of a report.json that embedge wrote",
+        )
     again = f": {printable(command)}" if command and isinstance(command, str) else ""
     raise EmbedgeError(
         "E-REPORT-VERSION",
