@@ -10,10 +10,11 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import NodeProto, helper
-from onnx.reference import ReferenceEvaluator
+from onnx import NodeProto
 
 from embedge.export.graph.channels import scale_input_channels
+from embedge.export.graph.first_layer import fold_entrance
+from embedge.export.graph.running import evaluated
 from embedge.export.graph.surgery import Graph, attribute, group_count, is_conv, is_weighted
 
 __all__ = ["affine_from", "canonical", "channel_vector", "fold_constants"]
@@ -38,6 +39,7 @@ def canonical(graph: Graph, after: AfterPass = unproven) -> Graph:
         _raise_prelu_from_relu,
         _raise_prelu_from_ratio,
         _raise_hard_swish,
+        fold_entrance,
         _fold_factor_before,
         _gemm_from_matmul,
         _gemm_form,
@@ -81,22 +83,9 @@ def fold_constants(graph: Graph) -> bool:
         if node.input and all(name == "" or name in graph.constants for name in node.input)
     ]
     for node in found:
-        graph.constants.update(zip(node.output, _evaluate(graph, node)))
+        graph.constants.update(zip(node.output, evaluated(graph, node, {})))
     graph.remove(*found)
     return bool(found)
-
-
-def _evaluate(graph: Graph, node: NodeProto) -> list[NDArray[np.generic]]:
-    feeds = {name: graph.constants[name] for name in node.input if name}
-    types = {name: helper.np_dtype_to_tensor_dtype(value.dtype) for name, value in feeds.items()}
-    inner = helper.make_graph(
-        [node],
-        "constant",
-        [helper.make_tensor_value_info(k, types[k], v.shape) for k, v in feeds.items()],
-        [helper.make_empty_tensor_value_info(name) for name in node.output],
-    )
-    model = helper.make_model(inner, opset_imports=[helper.make_opsetid("", graph.opset)])
-    return [np.asarray(value) for value in ReferenceEvaluator(model).run(None, feeds)]
 
 
 def _raise_prelu_from_leaky(graph: Graph) -> bool:

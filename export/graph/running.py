@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import NodeProto, helper
+from onnx.reference import ReferenceEvaluator
 
 from embedge.errors import EmbedgeError
 from embedge.export.graph.surgery import Graph
@@ -25,6 +27,7 @@ __all__ = [
     "Proof",
     "batches_of",
     "embeddings_of",
+    "evaluated",
     "observe",
     "read_contract",
     "stamp",
@@ -37,6 +40,23 @@ _DIRECTIONLESS = 1e-12
 
 Images = NDArray[np.uint8]  # (N, H, W, 3), RGB
 Rows = NDArray[np.float32]
+
+
+def evaluated(
+    graph: Graph, node: NodeProto, known: Mapping[str, NDArray[np.generic]]
+) -> list[NDArray[np.generic]]:
+    """What one node answers to `known` tensors and the graph's constants, by onnx's evaluator."""
+    values = {**graph.constants, **known}
+    feeds = {name: values[name] for name in node.input if name}
+    types = {name: helper.np_dtype_to_tensor_dtype(value.dtype) for name, value in feeds.items()}
+    inner = helper.make_graph(
+        [node],
+        "one node",
+        [helper.make_tensor_value_info(k, types[k], v.shape) for k, v in feeds.items()],
+        [helper.make_empty_tensor_value_info(name) for name in node.output],
+    )
+    model = helper.make_model(inner, opset_imports=[helper.make_opsetid("", graph.opset)])
+    return [np.asarray(value) for value in ReferenceEvaluator(model).run(None, feeds)]
 
 
 def stamp(graph: Graph, contract: EmbeddingContract) -> None:
