@@ -56,14 +56,15 @@ def _mixed(graph: Graph, way: list[NodeProto], channels: int) -> NDArray[np.floa
     pure[range(channels), range(channels)] = 1
     any_picture = np.random.default_rng(0).standard_normal(shape)
     tried = np.stack([np.zeros(shape), *pure, any_picture]).astype(np.float32)
-    known = {graph.inputs[0].name: tried}
+    found: NDArray[np.generic] = tried
+    place = graph.inputs[0].name
     for node in way:
-        known = dict(zip(node.output, evaluated(graph, node, known)))
-    (found,) = known.values()
+        (found,) = evaluated(graph, node, {place: found})
+        place = node.output[0]
     if found.shape != tried.shape:
         return None
-    nothing, *pure, any_answer = found.astype(np.float64)
-    mixed = np.stack([one[:, 0, 0] for one in pure], axis=1)
+    nothing, *columns, any_answer = found.astype(np.float64)
+    mixed = np.stack([column[:, 0, 0] for column in columns], axis=1)
     wrong = np.abs(any_answer - np.einsum("ij,jhw->ihw", mixed, any_picture)).max()
     largest = np.abs(mixed).max()
     return mixed if max(wrong, np.abs(nothing).max()) <= _EXACT * largest else None

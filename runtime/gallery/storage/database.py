@@ -43,6 +43,7 @@ from embedge.runtime.gallery.storage.journal import (
     stamp,
 )
 from embedge.runtime.gallery.storage.registry import (
+    NOWHERE,
     gate_of,
     is_left_to_parent,
     is_open_elsewhere,
@@ -97,7 +98,7 @@ class Database:
         self.generation = 0
         self._closed = False
         self._connection: sqlite3.Connection | None = None
-        self.identity = (0, 0)
+        self.identity = NOWHERE
         register(self)
 
     @classmethod
@@ -206,7 +207,7 @@ class Database:
             self._really_connect(identity, empty)
 
     def _really_connect(self, identity: tuple[int, int], empty: bool) -> None:
-        self._real = Path(os.path.realpath(self.path))
+        self._real, self.identity = Path(os.path.realpath(self.path)), NOWHERE
         alone = not is_open_elsewhere(self, identity)  # else closing it would drop its locks
         if alone:
             require_no_foreign(self._real, self.path)
@@ -358,11 +359,7 @@ def _new_file(path: Path) -> None:
 def _how_created(path: Path) -> str:
     """After a commit has failed: it may have reached the file all the same."""
     try:
-        with (
-            closing(Database(path, writable=False)) as database,
-            database.lock,
-            database.reading(),
-        ):
+        with closing(Database(path, writable=False)) as seen, seen.lock, seen.reading():
             pass
     except EmbedgeError as error:
         known = error.code == "E-GALLERY-MISSING"

@@ -16,6 +16,7 @@ from typing import IO, Protocol
 from embedge.runtime.gallery.storage.turnstile import Turnstile
 
 __all__ = [
+    "NOWHERE",
     "beginning_of",
     "gate_of",
     "is_left_to_parent",
@@ -27,10 +28,11 @@ __all__ = [
 ]
 
 Identity = tuple[int, int]  # of a file, by whatever name: its device and its number there
+NOWHERE: Identity = (0, 0)
 
 
 class _Database(Protocol):
-    identity: Identity  # of the file that it is connected to, or was last
+    identity: Identity  # of the file that it is connected to, or was last; NOWHERE on its way
 
     lock: Turnstile
 
@@ -56,6 +58,10 @@ def register(database: _Database) -> None:
 def unregister(database: _Database) -> None:
     with _LISTING:
         _LIVE.discard(database)
+    for identity in {each for each, _ in list(_LEFT)}:
+        with gate_of(identity):
+            if not {identity, NOWHERE} & {each.identity for each in _live()}:
+                _close_left(identity)
 
 
 def gate_of(identity: Identity) -> threading.RLock:
@@ -110,9 +116,13 @@ def let_go(stream: IO[bytes]) -> None:
     identity = found.st_dev, found.st_ino
     _LEFT.append((identity, stream))
     with while_quiet(identity):
-        for left in [each for each in list(_LEFT) if each[0] == identity]:
-            _LEFT.remove(left)
-            left[1].close()
+        _close_left(identity)
+
+
+def _close_left(identity: Identity) -> None:
+    for left in [each for each in list(_LEFT) if each[0] == identity]:
+        _LEFT.remove(left)
+        left[1].close()
 
 
 def beginning_of(path: Path, length: int) -> bytes:

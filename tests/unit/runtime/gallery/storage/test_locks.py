@@ -16,7 +16,7 @@ from tiny_bundles import tiny_contract
 
 from embedge.runtime import Gallery
 from embedge.runtime.gallery import mending
-from embedge.runtime.gallery.storage.registry import while_quiet_at
+from embedge.runtime.gallery.storage.registry import beginning_of, while_quiet_at
 from embedge.runtime.gallery.storage.traces import Traces
 
 CONTRACT = tiny_contract(16)
@@ -129,3 +129,18 @@ def test_a_child_waits_for_nobody_who_stayed_behind(path):
                 os._exit(0 if gallery.people() == ["ann", "ben"] else 1)
         forked.set()
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_what_was_looked_into_past_the_database_is_closed_with_the_last_who_has_it_open(path):
+    def open_files() -> int:
+        places = list(Path("/proc/self/fd").iterdir())
+        return sum(place.exists() and place.samefile(path) for place in places)
+
+    with Gallery.open(path, key=KEY, writable=True) as writer:
+        with Gallery.open(path, key=KEY) as reader, writer.mirror.writing():
+            for _ in range(3):
+                assert beginning_of(path, 6) == b"SQLite"
+            reader.close()
+            assert is_locked(path)
+        assert open_files() == 2
+    assert open_files() == 0
