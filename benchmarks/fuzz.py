@@ -45,7 +45,8 @@ def main() -> None:
     found = {target: {**_child(target, options), "provenance": used} for target in options.targets}
     before = RESULTS / "fuzz.json"
     written = json.loads(before.read_text()) if before.exists() else {}
-    targets = {**written.get(way, {}).get("targets", {}), **found}
+    known = {**written.get(way, {}).get("targets", {}), **found}
+    targets = {name: known[name] for name in TARGETS if name in known}
     write_result("fuzz", {**written, way: {"targets": targets}})
     print(json.dumps(found, indent=2))
 
