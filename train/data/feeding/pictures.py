@@ -67,7 +67,7 @@ class CorruptLog:
 
     faces: FaceDataset
     share: float = 0.001
-    records: dict[int, CorruptRecord] = field(default_factory=dict)
+    records: dict[tuple[int, str], CorruptRecord] = field(default_factory=dict)
 
     @property
     def bound(self) -> int:
@@ -76,7 +76,8 @@ class CorruptLog:
 
     def add(self, corrupt: tuple[CorruptRecord, ...]) -> list[CorruptRecord]:
         """Those seen for the first time. Raises once there are more than the bound."""
-        fresh = {e.index: e for e in corrupt if e.index not in self.records}
+        named = {(e.index, e.name): e for e in corrupt}  # several sources count from 0
+        fresh = {key: e for key, e in named.items() if key not in self.records}
         self.records.update(fresh)
         if len(self.records) > self.bound:
             what = f"{len(self.records)} of {len(self.faces)} records are corrupt, more than the"

@@ -44,3 +44,19 @@ def test_a_held_out_picture_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     ((name, why),) = found.facts["failed"].items()
     assert f"{person}/0.jpg" in name
     assert why
+
+
+@pytest.mark.parametrize("person", [0, 1])
+def test_nothing_stands_in_for_held_out_pictures_that_cannot_be_read(
+    tmp_path: Path, person: int
+) -> None:
+    source = face_folder(tmp_path / "faces")
+    recipe = tiny_recipe(data__source=str(source), data__held_out=2, data__held_out_per_identity=3)
+    sound = faces_of(held_out_stage(run_in(tmp_path / "sound"), recipe))
+    for picture in (source / sound.identities[person]).iterdir():
+        picture.write_bytes(b"")
+    found = held_out_stage(run_in(tmp_path / "run"), recipe)
+    left = faces_of(found)
+    assert len(found.facts["failed"]) == 3
+    assert left.labels.tolist() == [1 - person] * 3
+    np.testing.assert_array_equal(left.images, sound.images[sound.labels == 1 - person])
