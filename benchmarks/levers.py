@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=8)
     parser.add_argument("--pictures", type=int, help="of utk; all unless given")
     parser.add_argument("--held-out", type=int, default=590, help="people of lfw-dev, to judge on")
-    parser.add_argument("--only", nargs="+", metavar="NAME", default=list(LEVERS))
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=LEVERS, default=list(LEVERS))
     parser.add_argument("--out", type=Path, default=Path("runs/unlabelled"))
     options = parser.parse_args()
     facts = provenance("torch", "onnxruntime")

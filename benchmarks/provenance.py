@@ -8,11 +8,24 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
+from embedge.errors import EmbedgeError
 from embedge.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What a user can mend is one line here as everywhere."""
+    if isinstance(error, EmbedgeError):
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _told
 
 
 def provenance(*packages: str) -> dict[str, Any]:
