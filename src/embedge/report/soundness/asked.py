@@ -1,10 +1,11 @@
 """What a gate was asked: the side, unit and bound of its kind, and what it tells beside them."""
 
 from collections.abc import Iterator, Mapping
+from math import isclose
 
-from embedge.calibration.people.carrying import people_to_reach
 from embedge.calibration.people.shortage import LOOSEST
 from embedge.report.gate.defaults import COSINE_P1, CROSS_SPACE_TAR, EER, TAR_LOSS
+from embedge.report.gate.ends import people_needed
 from embedge.report.gate.measurand import NETWORK, Figure
 from embedge.report.gate.text import bound_text
 from embedge.report.model import Direction, Gate, Report
@@ -97,15 +98,18 @@ def _beside(gate: Gate, report: Report, strictness: object) -> Iterator[str]:
     people = {one.subjects for one in report.comparisons if one.key == gate.measures.key}
     people |= {report.evaluation.dataset.identities} if report.evaluation else {0}
     needs = {_needs(gate, many) for many in people}
-    # percent are rounded
-    allowed = needs | {one + off for one in needs if one for off in (-1, 1)}
-    if not gate.measures.on and gate.needs not in allowed:
+    if not gate.measures.on and not any(_about(gate.needs, one) for one in needs):
         yield f"gate '{gate.name}' needs {gate.needs} people, and by its figures {needs}"
 
 
 def _needs(gate: Gate, people: int) -> int | None:
     if gate.outcome != "not shown" or gate.value is None or gate.at_best is None:
         return None
-    sign = -0.01 if gate.direction == "min" else 0.01
-    room, reach = (sign * (end - gate.at_best) for end in (gate.bound, gate.value))
-    return people_to_reach(room, reach, people)
+    return people_needed(gate.value, gate.at_best, gate.bound, people)
+
+
+def _about(said: int | None, found: int | None) -> bool:
+    """Percent are rounded, and older reports counted by shares."""
+    if said is None or found is None:
+        return said is found
+    return isclose(said, found, rel_tol=1e-6, abs_tol=1)

@@ -101,8 +101,8 @@ def _devices(report: Report) -> list[str]:
 def _merged_from(on: str, devices: list[str]) -> bool:
     """The last device of several is that of the last merge; measured again there, it is counted."""
     last = on.rpartition(", ")
-    last_name = last[0] if last[2].isdecimal() else on
-    return any(last_name == one or last_name.endswith(f", {one}") for one in devices)
+    named = (on, last[0]) if last[2].isdecimal() else (on,)  # or the number is of its name
+    return any(at == one or at.endswith(f", {one}") for one in devices for at in named)
 
 
 def _not_the_worst(gate: Gate, report: Report) -> Iterator[str]:

@@ -145,3 +145,18 @@ def test_a_stage_is_resolved_only_by_a_report_of_it(sample: Report, device: Repo
         merged_report(sample, [sample], resolved=["engines"])
     told = merged_report(sample, [device], resolved=["engines"]).artifacts[-1]
     assert told.file.endswith(".plan")
+
+
+@pytest.mark.parametrize("names", [("Orin", "Nano, 8"), ("kitchen", "kitchen, 2"), ("8", "9")])
+def test_a_device_is_called_as_its_owner_likes(sample: Report, names: tuple[str, ...]) -> None:
+    merged = sample
+    for number, name in enumerate(names):
+        gate = replace(sample.verdict.gates[0], value=0.9 - number / 10, passed=False)
+        measured = replace(sample, latency=on_a_board(sample, name), verdict=Verdict.of([gate]))
+        merged = merged_report(merged, [measured])
+    assert report_from_json(plain(merged)) == merged
+
+
+def test_the_report_of_the_bundle_comes_first(sample: Report, device: Report) -> None:
+    with pytest.raises(EmbedgeError, match="E-REPORT-MERGE: the first report, .* of a device"):
+        merged_report(device, [sample])

@@ -292,3 +292,13 @@ def test_a_gate_that_was_removed_is_missed_among_its_kind(sample: Report, name: 
     value["verdict"]["passed"] = all(gate["passed"] for gate in value["verdict"]["gates"])
     with pytest.raises(EmbedgeError, match=f"the gate '{name}' is not among the others"):
         report_from_json(value)
+
+def test_people_of_whom_some_were_trained_on_may_have_set_no_threshold(sample: Report) -> None:
+    value, data = plain(sample), "thresholds_on"
+    assert value["evaluation"]["dataset"][data] == "other people"
+    fault = {"code": "leaking-split", "severity": "error", "what": "2 people", "count": 2}
+    value["evaluation"]["findings"].append({**fault, "examples": []})
+    gate = next(one for one in value["verdict"]["gates"] if one["name"] == "held-out people")
+    gate.update(value=1.0, passed=False)
+    value["verdict"]["passed"] = False
+    assert [one.name for one in report_from_json(value).verdict.failed] == ["held-out people"]
