@@ -41,7 +41,7 @@ def merged_report(
         if base.evaluation is None and other.evaluation is not None:
             raise EmbedgeError(
                 "E-REPORT-MERGE",
-                f"the first report, '{printable(base.title)}', is that of a device: it judges nobody",
+                f"the first report, '{printable(base.title)}', is of a device: it judges nobody",
                 remedy="Give the report of the bundle first, then those of devices",
             )
         base = replace(

@@ -6,11 +6,11 @@ from math import isclose
 from embedge.calibration.people.shortage import LOOSEST
 from embedge.report.gate.defaults import COSINE_P1, CROSS_SPACE_TAR, EER, TAR_LOSS
 from embedge.report.gate.ends import people_needed
-from embedge.report.gate.measurand import NETWORK, Figure
+from embedge.report.gate.measurand import FLOAT, NETWORK, Figure
 from embedge.report.gate.text import bound_text
 from embedge.report.model import Direction, Gate, Report
 
-__all__ = ["gates_asked", "merged", "misasked"]
+__all__ = ["devices_merged", "gates_asked", "merged", "misasked"]
 
 _SAME = 1e-9
 _KINDS: dict[Figure, tuple[Direction, str]] = {
@@ -30,20 +30,34 @@ _ENDS: dict[Figure, str] = {"tar-lost": "tar_loss", "tar": "cross_space_tar", "e
 
 def misasked(report: Report) -> Iterator[str]:
     """Every gate that is none of its kind, or that its recipe does not ask so."""
-    strictness = None if merged(report) else _not_shown(report)
     for gate in report.verdict.gates:
+        own = _own(gate, report)
         kind = (gate.direction, gate.unit)
         if _KINDS.get(gate.measures.figure, kind) != kind:
             yield f"gate '{gate.name}' asks for {bound_text(gate)}, as none of its kind does"
-        bound = None if merged(report) else _bound(gate, report)
+        bound = _bound(gate, report) if own else None
         if bound is not None and abs(gate.bound - bound) > _SAME:
             yield f"gate '{gate.name}' has the bound {gate.bound:g}, and was asked for {bound:g}"
-        yield from _beside(gate, report, strictness)
+        yield from _beside(gate, report, _not_shown(report) if own else None)
+
+
+def _own(gate: Gate, report: Report) -> bool:
+    """Of the recipe told: what devices add to a merged report, and other artifacts, has others."""
+    told = _section(report.provenance.recipe, "export").get("precisions")
+    made = told if isinstance(told, list) else COSINE_P1
+    here = not gate.measures.of or gate.measures.of in {FLOAT, *made}
+    return not merged(report) or (here and not gate.measures.on)
 
 
 def merged(report: Report) -> bool:
     """Of several recipes then, and only one of them is told."""
-    return bool(report.provenance.more.get("merged"))
+    return bool(devices_merged(report))
+
+
+def devices_merged(report: Report) -> list[str]:
+    entries = report.provenance.more.get("merged")
+    some = entries if isinstance(entries, list) else []
+    return [str(one["device"]) for one in some if isinstance(one, dict) and one.get("device")]
 
 
 def gates_asked(report: Report) -> Mapping[str, object]:

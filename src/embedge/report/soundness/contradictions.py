@@ -166,7 +166,8 @@ def _faults(report: Report) -> Iterator[str]:
         errors = counted.get(replace(gate.measures.identity, on=""))
         if errors is None:
             continue
-        if (gate.value or 0) > errors if merged(report) else gate.value != errors:
+        added = merged(report) and (gate.measures.on or gate.measures.key is None)
+        if (gate.value or 0) > errors if added else gate.value != errors:
             counts = f"counts {gate.value} faults, and its findings are {errors}"
             yield f"gate '{gate.name}' {counts}"
     if merged(report) and held_out and report.verdict.passed:

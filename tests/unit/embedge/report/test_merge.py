@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from engine_cards import ORIN
-from sample_report import edited
 
 from embedge.bench.results import Latency
 from embedge.calibration.evaluation.figures import Acquisition, Cosines, Side
@@ -20,7 +19,7 @@ from embedge.report.merge import merged_report
 from embedge.report.model import Provenance, Report, Skipped, Verdict
 from embedge.report.read import report_from_json
 from embedge.report.render.html import html_from_report
-from embedge.typed import plain
+from embedge.typed import plain, structured
 
 CARD = replace(ORIN, plan="int8.plan", device="Orin Nano")
 
@@ -38,7 +37,7 @@ def device(sample: Report) -> Report:
     report = engine_report(bundle, graph, "engines/int8.plan", CARD, check, "embedge build-engine")  # type: ignore[arg-type]
     return replace(
         report,
-        artifacts=(sample.artifacts[0], *report.artifacts),
+        artifacts=(replace(sample.artifacts[0], cosine_to_torch=None), *report.artifacts),
         skipped=(Skipped("cross-space", "no teacher on the board"),),
     )
 
@@ -91,8 +90,11 @@ def other_data(value: Any) -> None:
 def test_strangers_are_refused(
     sample: Report, device: Report, spoil: Callable[[Any], object], complaint: str
 ) -> None:
+    value = plain(device)
+    spoil(value)
+    stranger = structured(Report, value)
     with pytest.raises(EmbedgeError, match=complaint):
-        merged_report(sample, [edited(device, spoil)])
+        merged_report(sample, [stranger])
 
 
 def test_merging_twice_keeps_both_devices(sample: Report, device: Report) -> None:
@@ -158,5 +160,5 @@ def test_a_device_is_called_as_its_owner_likes(sample: Report, names: tuple[str,
 
 
 def test_the_report_of_the_bundle_comes_first(sample: Report, device: Report) -> None:
-    with pytest.raises(EmbedgeError, match="E-REPORT-MERGE: the first report, .* of a device"):
+    with pytest.raises(EmbedgeError, match=r"E-REPORT-MERGE: the first report, .* of a device"):
         merged_report(device, [sample])
