@@ -179,7 +179,8 @@ def judged_scores(
         impostor=scores.impostors,
         confidence=CONFIDENCE,
         eer=_equal_error(evidence),
-        tar=tuple(_tar(evidence, fmr) for fmr in fmrs),
+        # told to six digits: the same rate twice is one
+        tar=tuple(_tar(evidence, fmr) for fmr in {f"{one:g}": one for one in fmrs}.values()),
         histogram=_histogram(scores),
         det=_det(evidence),
         at_threshold=None if threshold is None else _at(evidence, threshold),

@@ -138,7 +138,7 @@ class Slices:
 def group_labels(path: Path, names: Sequence[str]) -> GroupLabels:
     """Read tab-separated labels: a header NAME, ATTRIBUTE…; then a person's or a picture's."""
     try:
-        lines = [line.split("\t") for line in path.read_text().splitlines() if line.strip()]
+        lines = [line.split("\t") for line in path.read_text("utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise _bad(path, f"cannot read it: {error}") from error
     if not lines or len(lines[0]) < 2:

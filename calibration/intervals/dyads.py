@@ -17,12 +17,12 @@ from embedge.calibration.intervals.binomial import lower_bound, upper_bound
 from embedge.calibration.rates import allowed_errors
 from embedge.calibration.scores import PairScores
 
-__all__ = ["Lumps", "Strangers"]
+__all__ = ["ENOUGH", "JUDGED", "Lumps", "Strangers"]
 
 # Below this many errors their clustering cannot be judged (the rule of 30)
-_JUDGED = 30
+JUDGED = 30
 # and beyond this many it is known
-_ENOUGH = 2_000_000
+ENOUGH = 2_000_000
 _STEP = 1.25
 # Lumps that were not met vary too: a group of 2 % of 200 people leaves no trace in one sample of
 # eleven. Chosen by simulated look-alikes and wolves (benchmarks/interval_coverage.py)
@@ -88,7 +88,7 @@ class Strangers:
     def lumps(self, errors: int) -> Lumps:
         """At the threshold with so many errors; fewer than 30 are judged by the 30 highest."""
         trials, tail = self.scores.impostors, len(self.scores.tail)
-        judged = min(max(errors, _JUDGED), _ENOUGH, tail)
+        judged = min(max(errors, JUDGED), ENOUGH, tail)
         rate, unit = errors / trials, 1 / self.pairs
         if not 0 < judged < trials:
             return Lumps(rate, max(rate, unit) * unit, unit)
@@ -159,7 +159,7 @@ class Strangers:
     def doubled(self, errors: int) -> float:
         """The rate if the most matching 1 % of the people (at least one) were twice as many."""
         people, met = len(self.meetings.each), self.meetings.each
-        held = min(errors, _ENOUGH, len(self.scores.tail))
+        held = min(errors, ENOUGH, len(self.scores.tail))
         left, right, wrong, _ = self._cells(held)
         alone = _by_person(left, right, wrong, people)
         count = max(1, round(_MOST_MATCHING * self.people))

@@ -47,14 +47,16 @@ class Zoo:
         return sum(worst) / sum(errors) if sum(errors) else None
 
 
-def zoo_of(scores: PairScores, threshold: float, comparison: str, line: str) -> Zoo:
-    codes = scores.codes
+def zoo_of(scores: PairScores, threshold: float, comparison: str, line: str) -> Zoo | None:
+    """None where there are more false matches than are held with who they are of."""
+    codes, above = scores.codes, scores.tail > np.float32(threshold)
+    if np.count_nonzero(above) < scores.impostors_above(threshold):
+        return None
     own, wrong = scores.genuine_subjects, scores.genuine <= np.float32(threshold)
     genuine, rejected = (np.bincount(some, minlength=codes) for some in (own, own[wrong]))
     sums = np.bincount(own, scores.genuine, minlength=codes)
     left, right = scores.tail_pairs.T
     ends = scores.gallery_subjects[left], scores.probe_subjects[right]
-    above = scores.tail > np.float32(threshold)
     matched = np.bincount(np.concatenate([end[above] for end in ends]), minlength=codes)
     highest = np.full(codes, -np.inf)
     for end in ends:

@@ -45,7 +45,7 @@ def pairs_from_list(path: Path, root: Path) -> PairProtocol:
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     try:
-        text = path.read_text()
+        text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise _bad(path, f"cannot read it: {getattr(error, 'strerror', None) or error}") from error
     lines = enumerate(text.splitlines(), 1)

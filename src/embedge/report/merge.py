@@ -38,6 +38,12 @@ def merged_report(
             )
     for other in others:
         _require_one_contract(base, other)
+        if base.evaluation is None and other.evaluation is not None:
+            raise EmbedgeError(
+                "E-REPORT-MERGE",
+                f"the first report, '{printable(base.title)}', is of a device: it judges nobody",
+                remedy="Give the report of the bundle first, then those of devices",
+            )
         base = replace(
             base,
             artifacts=_artifacts(base, other),

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from embedge.calibration.evaluation.figures import Comparison
+from embedge.report.gate.ends import unrounded
 from embedge.report.gate.licence import licence_checks
 from embedge.report.gate.policy import (
     CosineRule,
@@ -201,7 +202,7 @@ def _bounded(
     label: str = "value",
     unit: str = "",
 ) -> Check:
-    said = "" if label == "value" else f" ({label} end of the interval)"
+    said, value = "" if label == "value" else f" ({label} end of the interval)", unrounded(value)
     if at_least is not None:
         return Check(
             title, value >= at_least, f"{value:g}{unit}{said}, at least {at_least:g}{unit}"

@@ -123,7 +123,7 @@ class GatePolicy:
 def read_policy(path: Path) -> GatePolicy:
     """Load a policy file, JSON or YAML; every mistake in it is told, with its place."""
     try:
-        text = path.read_text()
+        text = path.read_text("utf-8")
         value = json_value(text) if path.suffix == ".json" else yaml_value(text)
     except OSError as error:
         raise _wrong(unreadable_file(error), path) from error

@@ -1,15 +1,16 @@
 """What a gate was asked: the side, unit and bound of its kind, and what it tells beside them."""
 
 from collections.abc import Iterator, Mapping
+from math import isclose
 
-from embedge.calibration.people.carrying import people_to_reach
 from embedge.calibration.people.shortage import LOOSEST
 from embedge.report.gate.defaults import COSINE_P1, CROSS_SPACE_TAR, EER, TAR_LOSS
-from embedge.report.gate.measurand import NETWORK, Figure
+from embedge.report.gate.ends import people_needed
+from embedge.report.gate.measurand import FLOAT, NETWORK, Figure
 from embedge.report.gate.text import bound_text
 from embedge.report.model import Direction, Gate, Report
 
-__all__ = ["gates_asked", "merged", "misasked"]
+__all__ = ["devices_merged", "gates_asked", "merged", "misasked"]
 
 _SAME = 1e-9
 _KINDS: dict[Figure, tuple[Direction, str]] = {
@@ -29,20 +30,34 @@ _ENDS: dict[Figure, str] = {"tar-lost": "tar_loss", "tar": "cross_space_tar", "e
 
 def misasked(report: Report) -> Iterator[str]:
     """Every gate that is none of its kind, or that its recipe does not ask so."""
-    strictness = None if merged(report) else _not_shown(report)
     for gate in report.verdict.gates:
+        own = _own(gate, report)
         kind = (gate.direction, gate.unit)
         if _KINDS.get(gate.measures.figure, kind) != kind:
             yield f"gate '{gate.name}' asks for {bound_text(gate)}, as none of its kind does"
-        bound = None if merged(report) else _bound(gate, report)
+        bound = _bound(gate, report) if own else None
         if bound is not None and abs(gate.bound - bound) > _SAME:
             yield f"gate '{gate.name}' has the bound {gate.bound:g}, and was asked for {bound:g}"
-        yield from _beside(gate, report, strictness)
+        yield from _beside(gate, report, _not_shown(report) if own else None)
+
+
+def _own(gate: Gate, report: Report) -> bool:
+    """Of the recipe told: what devices add to a merged report, and other artifacts, has others."""
+    told = _section(report.provenance.recipe, "export").get("precisions")
+    made = told if isinstance(told, list) else COSINE_P1
+    here = not gate.measures.of or gate.measures.of in {FLOAT, *made}
+    return not merged(report) or (here and not gate.measures.on)
 
 
 def merged(report: Report) -> bool:
     """Of several recipes then, and only one of them is told."""
-    return bool(report.provenance.more.get("merged"))
+    return bool(devices_merged(report))
+
+
+def devices_merged(report: Report) -> list[str]:
+    entries = report.provenance.more.get("merged")
+    some = entries if isinstance(entries, list) else []
+    return [str(one["device"]) for one in some if isinstance(one, dict) and one.get("device")]
 
 
 def gates_asked(report: Report) -> Mapping[str, object]:
@@ -97,15 +112,18 @@ def _beside(gate: Gate, report: Report, strictness: object) -> Iterator[str]:
     people = {one.subjects for one in report.comparisons if one.key == gate.measures.key}
     people |= {report.evaluation.dataset.identities} if report.evaluation else {0}
     needs = {_needs(gate, many) for many in people}
-    # percent are rounded
-    allowed = needs | {one + off for one in needs if one for off in (-1, 1)}
-    if not gate.measures.on and gate.needs not in allowed:
+    if not gate.measures.on and not any(_about(gate.needs, one) for one in needs):
         yield f"gate '{gate.name}' needs {gate.needs} people, and by its figures {needs}"
 
 
 def _needs(gate: Gate, people: int) -> int | None:
     if gate.outcome != "not shown" or gate.value is None or gate.at_best is None:
         return None
-    sign = -0.01 if gate.direction == "min" else 0.01
-    room, reach = (sign * (end - gate.at_best) for end in (gate.bound, gate.value))
-    return people_to_reach(room, reach, people)
+    return people_needed(gate.value, gate.at_best, gate.bound, people)
+
+
+def _about(said: int | None, found: int | None) -> bool:
+    """Percent are rounded, and older reports counted by shares."""
+    if said is None or found is None:
+        return said is found
+    return isclose(said, found, rel_tol=1e-6, abs_tol=1)

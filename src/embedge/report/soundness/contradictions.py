@@ -136,10 +136,6 @@ def _people(report: Report) -> Iterator[str]:
         return
     data = found.dataset
     yield from _checked(data, report.verdict.gates)
-    if data.thresholds_on == "other people" and any(
-        one.code == "leaking-split" and one.severity == "error" for one in found.findings
-    ):
-        yield "thresholds are of other people, and people of the test were trained on"
     most = max((one.subjects for one in found.comparisons), default=0)
     if most > data.identities or data.identities > data.images:
         yield (
@@ -170,7 +166,8 @@ def _faults(report: Report) -> Iterator[str]:
         errors = counted.get(replace(gate.measures.identity, on=""))
         if errors is None:
             continue
-        if (gate.value or 0) > errors if merged(report) else gate.value != errors:
+        added = merged(report) and (gate.measures.on or gate.measures.key is None)
+        if (gate.value or 0) > errors if added else gate.value != errors:
             counts = f"counts {gate.value} faults, and its findings are {errors}"
             yield f"gate '{gate.name}' {counts}"
     if merged(report) and held_out and report.verdict.passed:

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from embedge.calibration.evaluation.figures import Comparison, Key, Side, promises_of
-from embedge.report.gate.measurand import CROSS, NETWORK, OWN
-from embedge.report.model import Gate, Report, Skippable
+from embedge.report.gate.measurand import CROSS, NETWORK, OWN, Figure
+from embedge.report.model import Artifact, Gate, Report, Skippable
 from embedge.report.soundness.asked import gates_asked, merged
+from embedge.report.soundness.former import nearness_told
 from embedge.report.soundness.losses import least_reach, lost_between
 
-__all__ = ["Expected", "expected_of", "of_figures", "ran"]
+__all__ = ["NEARNESS", "Expected", "expected_of", "of_figures", "ran"]
 
+NEARNESS: tuple[Figure, ...] = ("cosine-p1", "cosine-min")
 _PLAN = ".plan"  # an engine, as the device that built it reports it
 
 
@@ -51,10 +53,22 @@ def _of_artifact(gate: Gate, report: Report, known: Mapping[Key, Comparison]) ->
     artifact = next((one for one in report.artifacts if one.name == measures.of), None)
     if artifact is None:
         return None
-    nearness = artifact.cosine_to_torch
-    if (measures.figure, measures.against) == ("cosine-p1", NETWORK) and nearness is not None:
-        return Expected(nearness.p1, nearness.p1)
+    if measures.figure in NEARNESS:
+        return _near(gate, artifact)
     return _lost(gate, report, known) if measures.figure == "tar-lost" else None
+
+
+def _near(gate: Gate, artifact: Artifact) -> Expected | None:
+    """To the network by figures, to the graph it was made of by words, which are rounded."""
+    if gate.measures.against == NETWORK:
+        found = artifact.cosine_to_torch
+        return None if found is None else Expected(found.p1, found.p1)
+    told = nearness_told(gate.measures.figure, artifact.note)
+    if told is None or gate.value is None:
+        return None
+    same = f"{gate.value:.{len(told.partition('.')[2])}f}" == told
+    near = gate.value if same else float(told)
+    return Expected(near, near)
 
 
 def _lost(gate: Gate, report: Report, known: Mapping[Key, Comparison]) -> Expected | None:

@@ -17,11 +17,12 @@ from embedge.report.gate.measurand import (
 )
 from embedge.report.model import Gate, Report, Verdict
 
-__all__ = ["WORST", "keys_of", "read_measurand", "with_measurands"]
+__all__ = ["WORST", "keys_of", "nearness_told", "read_measurand", "with_measurands"]
 
 _AT_RATE = re.compile(r"at FMR ([0-9.e+-]+)")
 _ASKED = re.compile(r"; ([0-9.e+-]+) % was asked for")
 WORST = re.compile(r"\(worst: (.*)\)$")
+_NEARNESS = re.compile(r"p1 (?P<p1>-?[0-9.]+), lowest (?P<lowest>-?[0-9.]+) of")
 _OF_ARTIFACT = re.compile("(.+) (parity|accuracy)")
 
 
@@ -49,6 +50,12 @@ def _with_measurand(gate: Gate, keys: dict[str, Key]) -> Gate:
     told = WORST.search(gate.what)
     worst = keys.get(told[1]) if told else gate.worst
     return replace(gate, measures=found or Measurand("other", gate.name), worst=worst)
+
+
+def nearness_told(figure: Figure, note: str) -> str | None:
+    """What the note of an engine or of a conversion tells of its cosine to the graph it is of."""
+    found = _NEARNESS.search(note)
+    return found["lowest" if figure == "cosine-min" else "p1"] if found else None
 
 
 def read_measurand(name: str, what: str, keys: dict[str, Key]) -> Measurand | None:

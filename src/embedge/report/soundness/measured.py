@@ -7,14 +7,14 @@ from dataclasses import fields, replace
 from embedge.calibration.evaluation.figures import Key, promises_of
 from embedge.report.gate.measurand import NETWORK, Figure, Measurand
 from embedge.report.model import Gate, Report
-from embedge.report.soundness.expected import expected_of
+from embedge.report.soundness.asked import devices_merged, merged
+from embedge.report.soundness.expected import NEARNESS, expected_of
 from embedge.report.soundness.former import WORST, keys_of, read_measurand
 
 __all__ = ["mismeasured"]
 
 _UNSAID = ("", None, ())
 _WORDED = 1e-5  # words round a rate to six digits
-_NEARNESS: tuple[Figure, ...] = ("cosine-p1", "cosine-min")
 # what each has to say, and what it may: certificates have the others
 _SAYS: dict[Figure, tuple[set[str], set[str]]] = {
     "cosine-p1": ({"of", "against"}, set()),
@@ -26,7 +26,6 @@ _SAYS: dict[Figure, tuple[set[str], set[str]]] = {
     "fmr-over-promise": (set(), set()),
     "faults": (set(), {"key", "checked"}),
     "held-out-faults": (set(), {"checked"}),
-    "other": ({"of"}, set()),
 }
 # whose value always stands elsewhere in the report, too
 _HELD: tuple[Figure, ...] = ("eer", "tar", "threshold-fmr", "fmr-over-promise")
@@ -36,7 +35,9 @@ def mismeasured(report: Report) -> Iterator[str]:
     """Every gate that measures another thing than it says, or one that is not there."""
     keys = keys_of(report)
     for gate in report.verdict.gates:
-        if not _whole(gate.measures):
+        if gate.measures.figure == "other":
+            yield f"gate '{gate.name}' measures nothing that reports hold"
+        elif not _whole(gate.measures):
             yield f"gate '{gate.name}' does not say what its kind measures"
         if not all(_agree(gate, read) for read in _readings(gate, keys)):
             yield f"gate '{gate.name}' measures another thing than its name says"
@@ -62,8 +63,8 @@ def _readings(gate: Gate, keys: dict[str, Key]) -> Iterator[Measurand]:
 def _agree(gate: Gate, read: Measurand) -> bool:
     """Words that tell no rate and no faults may be other ones."""
     said, what = gate.measures, gate.what
-    if read.figure in _NEARNESS and "cosine " not in what:
-        return said.figure in _NEARNESS and said.of == read.of
+    if read.figure in NEARNESS and "cosine " not in what:
+        return said.figure in NEARNESS and said.of == read.of
     if (said.figure, said.of, said.key) != (read.figure, read.of, read.key):
         return False
     if read.checked != said.checked and ("looked for" in what or "not checked" in what):
@@ -85,24 +86,18 @@ def _elsewhere(gate: Gate, report: Report) -> Iterator[str]:
     """A device's gates stand beside those of the report itself."""
     if not gate.measures.on:
         return
-    if not _merged_from(gate.measures.on, _devices(report)):
+    if not _merged_from(gate.measures.on, devices_merged(report)):
         yield f"gate '{gate.name}' is of a device whose report was not merged"
     own = {one.measures.identity for one in report.verdict.gates if not one.measures.on}
     if replace(gate.measures.identity, on="") not in own:
         yield f"gate '{gate.name}' is of a device, and the report's own is missing"
 
 
-def _devices(report: Report) -> list[str]:
-    merged = report.provenance.more.get("merged")
-    entries = merged if isinstance(merged, list) else [merged]
-    return [str(one["device"]) for one in entries if isinstance(one, dict) and one.get("device")]
-
-
 def _merged_from(on: str, devices: list[str]) -> bool:
     """The last device of several is that of the last merge; measured again there, it is counted."""
     last = on.rpartition(", ")
-    last_name = last[0] if last[2].isdecimal() else on
-    return any(last_name == one or last_name.endswith(f", {one}") for one in devices)
+    named = (on, last[0]) if last[2].isdecimal() else (on,)  # or the number is of its name
+    return any(at == one or at.endswith(f", {one}") for one in devices for at in named)
 
 
 def _not_the_worst(gate: Gate, report: Report) -> Iterator[str]:
@@ -122,7 +117,8 @@ def _nowhere(gate: Gate, report: Report) -> Iterator[str]:
     artifacts = {one.name for one in report.artifacts} | {""}
     if measures.figure != "other" and measures.of not in artifacts:
         yield f"gate '{gate.name}' is of {measures.of}, which the report does not have"
-    held = (*_HELD, "cosine-p1") if measures.against == NETWORK else _HELD
+    own = measures.against == NETWORK or not merged(report)  # or a bench was merged first
+    held = (*_HELD, *NEARNESS) if own else _HELD
     if gate.value is None or measures.on or measures.figure not in held:
         return
     if expected_of(gate, report) is None:

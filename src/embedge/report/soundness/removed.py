@@ -26,7 +26,8 @@ def removed(report: Report) -> Iterator[str]:
     given = {replace(one, fmr=None, checked=()) for one in measured}
     of_run = _of_run(report, given)
     asked = dict(_of_the_run(report)) if of_run else {}
-    if any(one.figure == "faults" or (one.figure == "eer" and not of_run) for one in given):
+    faults = any(one.figure == "faults" for one in given)
+    if faults or (not of_run and (report.evaluation or gates_asked(report))):
         asked |= dict(_of_an_evaluation(report))
     for name, measures in asked.items():
         if measures not in given:
@@ -34,9 +35,11 @@ def removed(report: Report) -> Iterator[str]:
 
 
 def _of_run(report: Report, given: Collection[Measurand]) -> bool:
-    """Only a run judges artifacts on people; evaluations and devices do one of both."""
+    """Only a run has a recipe or a network to export, and judges artifacts on people."""
     own = set(_PROOF.values()) - {_PROOF["equal error rate"]}
-    return bool(own & set(given)) or bool(report.artifacts and report.comparisons)
+    made = any(one.cosine_to_torch is not None for one in report.artifacts)
+    judged = bool(report.artifacts and report.comparisons)
+    return bool(own & set(given) or report.provenance.recipe) or made or judged
 
 
 def _of_the_run(report: Report) -> Iterator[tuple[str, Measurand]]:

@@ -218,3 +218,8 @@ def test_generalised_rates_are_those_of_simulated_failures():
     matched = both & (rng.random(trials) < fmr)
     assert seen.generalised_fnmr(fnmr) == pytest.approx(rejected.mean(), abs=3e-3)
     assert seen.generalised_fmr(fmr) == pytest.approx(matched.mean(), abs=3e-3)
+
+
+def test_a_rate_that_is_asked_twice_is_told_once(teacher):
+    (found,) = judge([Asked(teacher, teacher)], LABELS, (0.3, 0.3000001, 0.1, 0.3))
+    assert [f"{point.fmr:g}" for point in found.tar] == ["0.3", "0.1"]

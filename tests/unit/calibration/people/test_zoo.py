@@ -54,3 +54,11 @@ def test_many_people_are_cut_to_the_worst_and_the_others_counted() -> None:
 def test_without_errors_nobody_has_a_share() -> None:
     rows = np.float32(np.eye(4))[[0, 0, 1, 1]]
     assert zoo_of(pairs_within(rows, [0, 0, 1, 1]), 0.5, "x", "y").worst_share is None
+
+
+def test_false_matches_of_nobody_known_leave_no_list(rows: np.ndarray) -> None:
+    """Of those beyond the tail only the number is held."""
+    scores = pairs_within(rows, LABELS, tail_limit=60)
+    most, threshold = float(scores.tail[30]), float(scores.tail[0]) - 0.1
+    assert zoo_of(scores, most, "x", "the line") is not None
+    assert zoo_of(scores, threshold, "x", "the line") is None

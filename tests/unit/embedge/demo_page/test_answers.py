@@ -10,7 +10,7 @@ from tiny_bundles import tiny_bundle
 
 from embedge.demo_page.answers import Errors
 from embedge.errors import EmbedgeError
-from embedge.report.model import Report, Verdict
+from embedge.report.model import Provenance, Report, Verdict
 from embedge.runtime import Bundle
 from embedge.typed import plain
 
@@ -39,7 +39,13 @@ def test_the_artifact_by_itself_is_found(tmp_path: Path) -> None:
 
 
 def test_without_such_a_comparison_there_are_none(tmp_path: Path) -> None:
-    bare = replace(sample_report(pictures=False), evaluation=None, verdict=Verdict.of([]))
+    bare = replace(
+        sample_report(pictures=False),
+        artifacts=(),
+        evaluation=None,
+        verdict=Verdict.of([]),
+        provenance=Provenance(),
+    )
     assert errors(tmp_path, bare) is None
 
 

@@ -192,7 +192,7 @@ def test_where_nothing_is_in_both_nothing_is_proven(sample: Report) -> None:
     assert "no comparison is in both reports" in stands(sample, unheld(sample, other))
 
     def bare(value: Any) -> None:
-        value.update(evaluation=None, latency=None, artifacts=[], devices=[])
+        value.update(evaluation=None, latency=None, artifacts=[], devices=[], provenance={})
         value["verdict"] = {"passed": True, "gates": []}
 
     empty = edited(sample, bare)

@@ -95,7 +95,8 @@ def test_the_loss_of_a_comparison_is_that_of_its_gate() -> None:
     gates = {one.measures.of: one for one in report.verdict.gates if "lost" in one.measures.figure}
     assert set(losses) == set(gates) == {"fp16", "int8-cpu"}
     for name, loss in losses.items():
-        assert (gates[name].value, gates[name].at_best) == (100 * loss.high, 100 * loss.difference)
+        told = (gates[name].value, gates[name].at_best)
+        assert told == pytest.approx((100 * loss.high, 100 * loss.difference), abs=1e-11)
         assert str(loss.reference) == "student fp32"
 
 

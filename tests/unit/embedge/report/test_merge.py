@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from engine_cards import ORIN
-from sample_report import edited
 
 from embedge.bench.results import Latency
 from embedge.calibration.evaluation.figures import Acquisition, Cosines, Side
@@ -20,7 +19,7 @@ from embedge.report.merge import merged_report
 from embedge.report.model import Provenance, Report, Skipped, Verdict
 from embedge.report.read import report_from_json
 from embedge.report.render.html import html_from_report
-from embedge.typed import plain
+from embedge.typed import plain, structured
 
 CARD = replace(ORIN, plan="int8.plan", device="Orin Nano")
 
@@ -38,7 +37,7 @@ def device(sample: Report) -> Report:
     report = engine_report(bundle, graph, "engines/int8.plan", CARD, check, "embedge build-engine")  # type: ignore[arg-type]
     return replace(
         report,
-        artifacts=(sample.artifacts[0], *report.artifacts),
+        artifacts=(replace(sample.artifacts[0], cosine_to_torch=None), *report.artifacts),
         skipped=(Skipped("cross-space", "no teacher on the board"),),
     )
 
@@ -91,8 +90,11 @@ def other_data(value: Any) -> None:
 def test_strangers_are_refused(
     sample: Report, device: Report, spoil: Callable[[Any], object], complaint: str
 ) -> None:
+    value = plain(device)
+    spoil(value)
+    stranger = structured(Report, value)
     with pytest.raises(EmbedgeError, match=complaint):
-        merged_report(sample, [edited(device, spoil)])
+        merged_report(sample, [stranger])
 
 
 def test_merging_twice_keeps_both_devices(sample: Report, device: Report) -> None:
@@ -145,3 +147,18 @@ def test_a_stage_is_resolved_only_by_a_report_of_it(sample: Report, device: Repo
         merged_report(sample, [sample], resolved=["engines"])
     told = merged_report(sample, [device], resolved=["engines"]).artifacts[-1]
     assert told.file.endswith(".plan")
+
+
+@pytest.mark.parametrize("names", [("Orin", "Nano, 8"), ("kitchen", "kitchen, 2"), ("8", "9")])
+def test_a_device_is_called_as_its_owner_likes(sample: Report, names: tuple[str, ...]) -> None:
+    merged = sample
+    for number, name in enumerate(names):
+        gate = replace(sample.verdict.gates[0], value=0.9 - number / 10, passed=False)
+        measured = replace(sample, latency=on_a_board(sample, name), verdict=Verdict.of([gate]))
+        merged = merged_report(merged, [measured])
+    assert report_from_json(plain(merged)) == merged
+
+
+def test_the_report_of_the_bundle_comes_first(sample: Report, device: Report) -> None:
+    with pytest.raises(EmbedgeError, match=r"E-REPORT-MERGE: the first report, .* of a device"):
+        merged_report(device, [sample])

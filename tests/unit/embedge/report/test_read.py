@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from embedge.errors import EmbedgeError
-from embedge.report.gate.measurand import Measurand
+from embedge.report.gate.measurand import OTHER, Measurand
 from embedge.report.model import Provenance, Report
 from embedge.report.read import json_schema, read_report, report_from_bytes, report_from_json
 from embedge.typed import plain
@@ -34,16 +34,21 @@ def smallest(**change: Any) -> dict[str, Any]:
         "schema": "embedge.report/2",
         "created": "2026-01-01T00:00:00+00:00",
         "title": "A report",
-        "verdict": {"passed": True, "gates": [gate()]},
+        "verdict": {"passed": True, "gates": []},
         "provenance": {},
     } | change
 
 
 def test_the_smallest_report_is_a_report() -> None:
-    measures = plain(Measurand("other", "int8-loss"))
-    verdict = {"passed": True, "gates": [gate(measures=measures, worst=None)]}
     found = plain(report_from_json(smallest()))
-    assert found.items() >= smallest(provenance=PROVENANCE, verdict=verdict).items()
+    assert found.items() >= smallest(provenance=PROVENANCE).items()
+
+
+@pytest.mark.parametrize("measures", [OTHER, Measurand("other", "int8-loss")])
+def test_a_gate_that_measures_nothing_proves_nothing(measures: Measurand) -> None:
+    verdict = {"passed": True, "gates": [gate(measures=plain(measures))]}
+    with pytest.raises(EmbedgeError, match="gate 'int8-loss' measures nothing that reports hold"):
+        report_from_json(smallest(verdict=verdict))
 
 
 def test_gates_written_before_they_had_a_measurand_are_read_as_if_they_had(sample: Report) -> None:
@@ -292,3 +297,14 @@ def test_a_gate_that_was_removed_is_missed_among_its_kind(sample: Report, name: 
     value["verdict"]["passed"] = all(gate["passed"] for gate in value["verdict"]["gates"])
     with pytest.raises(EmbedgeError, match=f"the gate '{name}' is not among the others"):
         report_from_json(value)
+
+
+def test_people_of_whom_some_were_trained_on_may_have_set_no_threshold(sample: Report) -> None:
+    value, data = plain(sample), "thresholds_on"
+    assert value["evaluation"]["dataset"][data] == "other people"
+    fault = {"code": "leaking-split", "severity": "error", "what": "2 people", "count": 2}
+    value["evaluation"]["findings"].append({**fault, "examples": []})
+    gate = next(one for one in value["verdict"]["gates"] if one["name"] == "held-out people")
+    gate.update(value=1.0, passed=False)
+    value["verdict"]["passed"] = False
+    assert [one.name for one in report_from_json(value).verdict.failed] == ["held-out people"]

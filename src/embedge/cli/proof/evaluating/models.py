@@ -46,9 +46,10 @@ def require_one_space(options: argparse.Namespace) -> None:
 
 
 def told_apart(model: EvaluatedModel, taken: dict[Side, str], path: str) -> Side:
-    """Two files of one name are named by their bytes too."""
+    """Two files of one name are named by their bytes too, and one that is called like the data."""
     side, digest = model.side, model.digest[:8]
-    named = replace(side, model=f"{side.model}@{digest}") if side in taken else side
+    alike = side in taken or str(side) == "the data"
+    named = replace(side, model=f"{side.model}@{digest}") if alike else side
     if named in taken or taken.get(side) == model.digest:
         raise EmbedgeError(
             "E-EVALUATE-OPTIONS",

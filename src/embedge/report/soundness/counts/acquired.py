@@ -1,12 +1,14 @@
 """Pictures, people and findings of a report, by arithmetic: who was tried is compared or failed."""
 
 from collections.abc import Iterator
-from math import comb, isclose
+from math import comb, isclose, isqrt, sqrt
 
-from embedge.calibration.evaluation.figures import Acquisition, Comparison, Key
+from embedge.calibration.evaluation.figures import Acquisition, Comparison, Key, Rate
 from embedge.calibration.evaluation.integrity import DataFault
+from embedge.calibration.intervals.dyads import ENOUGH, JUDGED
 from embedge.calibration.people.zoo import Zoo
 from embedge.report.model import Evaluation, Report, Tested
+from embedge.report.soundness.counts.points import fmr_allowed, narrowed
 
 __all__ = ["unaccounted"]
 
@@ -32,6 +34,8 @@ def unaccounted(report: Report) -> Iterator[str]:
         yield from (f"{one.side}: {line}" for line in _failed(seen))
         if not evaluated:
             continue
+        if alone is None and not one.identification:
+            yield f"{one.side}: it was tested, and compared with nobody"
         yield from (f"{one.side}: {line}" for line in _acquired(one, seen, alone, found))
         if alone is not None and not _listed(one, alone):
             missing = comb(seen.attempted, 2) - alone.genuine - alone.impostor
@@ -103,6 +107,32 @@ def _zoo(zoo: Zoo, comparisons: tuple[Comparison, ...]) -> Iterator[str]:
     most = all(some <= count for some, count in zip(sums, counts))
     if sums != counts if not zoo.others else not most:
         yield f"{sums} comparisons, rejections and matches, of {counts}"
+    elif (told := _told_at(one, line.value)) is not None:
+        yield from narrowed("their FMR", told, fmr_allowed(told, one, _heaviest(zoo, one)))
+
+
+def _told_at(one: Comparison, line: float) -> Rate | None:
+    if one.at_threshold is not None:
+        return one.at_threshold.fmr
+    return next(point for point in one.tar if point.threshold == line).measured
+
+
+def _heaviest(zoo: Zoo, one: Comparison) -> float:
+    """What the most matching person adds to the FMR at least, whoever it is that they match.
+
+    Nothing where not every two pictures are compared, or where the errors are none to judge by.
+    """
+    pictures = [(1 + isqrt(1 + 8 * person.genuine)) // 2 for person in zoo.people]
+    errors = sum(person.matched for person in zoo.people) // 2
+    if sum(pictures) != one.images or not JUDGED <= errors <= ENOUGH or errors >= one.impostor:
+        return 0.0
+    rate, squares, found = errors / one.impostor, sum(own**2 for own in pictures), 0.0
+    for person, own in zip(zoo.people, pictures):
+        off = person.matched - rate * own * (one.images - own)
+        most, least = own * max(pictures), own * min(pictures)
+        cells = person.matched * (most - 2 * rate * least) + rate**2 * own**2 * (squares - own**2)
+        found = max(found, off**2 - cells / 2)
+    return sqrt(found) / one.impostor
 
 
 def _errors(one: Comparison, line: float) -> tuple[int, int]:

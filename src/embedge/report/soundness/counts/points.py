@@ -2,7 +2,8 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from math import ceil, comb, hypot, isclose
+from dataclasses import replace
+from math import ceil, comb, hypot, isclose, sqrt
 
 from embedge.calibration.evaluation.figures import Comparison, DetCurve, Rate, TarPoint
 from embedge.calibration.intervals.binomial import rule_of_three
@@ -10,7 +11,7 @@ from embedge.calibration.intervals.dyads import Lumps
 from embedge.calibration.intervals.interval import CONFIDENCE, Interval
 from embedge.calibration.rates import allowed_errors, people_for
 
-__all__ = ["around", "miscounted"]
+__all__ = ["around", "fmr_allowed", "miscounted", "narrowed"]
 
 _SAME = 1e-9
 _SIDE = (1 + CONFIDENCE) / 2
@@ -34,8 +35,8 @@ def miscounted(one: Comparison) -> Iterator[str]:
         for what, rate, pairs in told:
             if not _whole(rate.rate, pairs):
                 yield f"{where} its {what} {rate.rate:g} is no count of {pairs:,} comparisons"
-        yield from _narrow(f"{where} its FMR", at.fmr, _of_pairs(at.fmr.rate, one))
-        yield from _narrow(f"{where} its FNMR", at.fnmr, _of_people(at.fnmr.rate, one.subjects))
+        yield from narrowed(f"{where} its FMR", at.fmr, fmr_allowed(at.fmr, one))
+        yield from narrowed(f"{where} its FNMR", at.fnmr, _of_people(at.fnmr.rate, one.subjects))
     if one.det is not None and one.det.threshold:
         yield from _curve(one, one.det)
 
@@ -91,9 +92,9 @@ def _point(point: TarPoint, one: Comparison) -> Iterator[str]:
         yield f"{matches:,} false matches of {one.impostor:,} are not the rate {measured.rate:g}"
     if not _is(1 - point.tar, rejected, one.genuine):
         yield f"{rejected:,} rejections of {one.genuine:,} are not the TAR {point.tar:g}"
-    yield from _narrow("its measured FMR", measured, _of_pairs(measured.rate, one))
+    yield from narrowed("its measured FMR", measured, fmr_allowed(measured, one))
     fnmr = Rate(1 - point.tar, 1 - (point.high or 0.0), 1 - (point.low or 0.0))
-    yield from _narrow("its FNMR", fnmr, _of_people(fnmr.rate, one.subjects))
+    yield from narrowed("its FNMR", fnmr, _of_people(fnmr.rate, one.subjects))
 
 
 def _is(rate: float, errors: int, pairs: int) -> bool:
@@ -104,10 +105,29 @@ def _whole(rate: float, pairs: int) -> bool:
     return _is(rate, round(rate * pairs), pairs)
 
 
-def _of_pairs(rate: float, one: Comparison) -> Interval:
-    """The narrowest of an FMR: every two people are one piece of evidence, and none is heavier."""
-    lumps = _lumps(rate, one)
-    return Interval(lumps.lower(_SIDE), lumps.upper(_SIDE))
+def fmr_allowed(told: Rate, one: Comparison, heaviest: float = 0.0) -> Interval:
+    """The narrowest: every two people are one piece of evidence, and none is heavier.
+
+    How alike they are beyond that is told by the lower end, and holds for the upper one, too.
+    """
+    lumps = _lumps(told.rate, one)
+    low = lumps.lower(_SIDE)
+    if _SAME * told.rate < told.low < low:
+        lumps = replace(lumps, variance=_variance(lumps, told.low))
+    lumps = replace(lumps, heaviest=max(lumps.heaviest, heaviest))
+    return Interval(low, lumps.upper(_SIDE))
+
+
+def _variance(lumps: Lumps, low: float) -> float:
+    """The least with such a lower end, which is nothing beyond twenty times the rate squared."""
+    least, most = lumps.variance, 20 * lumps.rate**2
+    while most - least > _SAME * least:
+        middle = sqrt(least * most)
+        if replace(lumps, variance=middle).lower(_SIDE) > low:
+            least = middle
+        else:
+            most = middle
+    return least
 
 
 def _lumps(rate: float, one: Comparison) -> Lumps:
@@ -121,7 +141,7 @@ def _of_people(rate: float, people: int) -> Interval:
     return Interval(rate * (1 - unmet), rate + (1 - rate) * unmet)
 
 
-def _narrow(what: str, told: Rate, least: Interval) -> Iterator[str]:
+def narrowed(what: str, told: Rate, least: Interval) -> Iterator[str]:
     if told.low > least.low + _SAME or told.high < least.high - _SAME:
         yield (
             f"the interval of {what}, {told.low:.4g} to {told.high:.4g}, is narrower than its"
@@ -134,7 +154,7 @@ def _curve(one: Comparison, det: DetCurve) -> Iterator[str]:
     if any(not _whole(*told) for some in rates for told in some):
         yield "its DET curve has rates that are no counts of its comparisons"
     for ends in zip(det.fnmr, det.low, det.high):
-        if told := list(_narrow("its DET curve", Rate(*ends), _of_people(ends[0], one.subjects))):
+        if told := list(narrowed("its DET curve", Rate(*ends), _of_people(ends[0], one.subjects))):
             yield told[0]
             break
     yield from _crossing(one, det)
@@ -155,7 +175,7 @@ def _crossing(one: Comparison, det: DetCurve) -> Iterator[str]:
         return
     low = min(max(ends) for ends in zip(det.fmr, det.low))
     high = max(min(ends) for ends in zip(det.fmr, det.high))
-    yield from _narrow(
+    yield from narrowed(
         "its equal error rate", Rate(eer.rate, eer.low, eer.high), Interval(low, high)
     )
 

@@ -19,3 +19,10 @@ def test_two_files_of_one_name_are_told_apart_by_their_bytes(tmp_path: Path) -> 
     for again in ({Side("a"): model.digest}, {**taken, Side(f"a@{model.digest[:8]}"): "x"}):
         with pytest.raises(EmbedgeError, match=r"a\.onnx is given more than once"):
             told_apart(model, again, "a.onnx")
+
+
+def test_a_model_that_is_called_like_the_data_is_not_taken_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "the data.onnx"
+    path.write_bytes(tiny_onnx(tiny_contract(64)))
+    model = opened_model(str(path))
+    assert told_apart(model, {}, path.name) == Side(f"the data@{model.digest[:8]}")

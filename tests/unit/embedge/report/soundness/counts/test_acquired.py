@@ -87,3 +87,15 @@ def test_every_error_is_somebodys(sample: Report) -> None:
     refused(written, "more often than compared", person(rejected=999))
     refused(written, "which is not the line", lambda found: found["zoo"].update(threshold=0.1))
     refused(written, "people, where", lambda found: found["zoo"]["people"].pop())
+
+
+@pytest.mark.parametrize("gates", [[], ["faults: net"], ["accuracy: net"]])
+def test_an_evaluation_has_its_gates(value: Any, gates: list[str]) -> None:
+    edited = deepcopy(value)
+    kept = [one for one in value["verdict"]["gates"] if one["name"] in gates]
+    edited["verdict"] = {"passed": all(one["passed"] for one in kept), "gates": kept}
+    with pytest.raises(EmbedgeError, match="the gate 'faults: the data' is not among the others"):
+        report_from_json(edited)
+    edited |= {"evaluation": None}  # what was asked is told beside it
+    with pytest.raises(EmbedgeError, match="the gate 'faults: the data' is not among the others"):
+        report_from_json(edited)
