@@ -48,9 +48,7 @@ __all__ = ["Asked", "filed", "read_statement", "retold"]
 
 _PACKAGES = ("embedge", "numpy", "onnxruntime")
 _FMRS = (1e-2, 1e-3, 1e-4, 1e-5)
-
-
-_DIGITS = 1e-5  # of a cosine: what another batch or thread may change
+_DIGITS = 2e-6  # of a cosine: twenty times what another batch or processor changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +150,10 @@ def _judged(
         known = setters(tested, good, model.set_on)
         rows, labels = rows[~known], labels[~known]
         names = [name for name, theirs in zip(names, known) if not theirs]
-        if len(np.unique(labels)) < 2:
+        if len(np.unique(labels)) < 2 and known.any():
             raise _set_here(model.threshold)
-        scores = pairs_within(rows, labels)
-        require_other_people(model.threshold, scores, tested.fingerprint)
+        scores = _compared(rows, labels)
+        require_other_people(model.threshold, scores, tested.fingerprint, told=bool(model.set_on))
         source = _beforehand(model.set_on, len(np.unique(tested.labels[good][known])))
         theirs = _left_out(embeddings[good][known], tested.labels[good][known], model.threshold)
         return _Judged(rows, labels, names, scores, model.threshold, source, theirs)
@@ -164,9 +162,20 @@ def _judged(
     people = People(labels, calibrate, others, dataset)
     threshold = _set_on(rows[calibrate], labels[calibrate], asked.fmr, people.dataset, model.digest)
     kept = [name for name, chosen in zip(names, others) if chosen]
-    scores = pairs_within(rows[others], labels[others])
+    scores = _compared(rows[others], labels[others])
     source = f"{threshold.subjects} other people of the same set, drawn at random"
     return _Judged(rows[others], labels[others], kept, scores, threshold, source)
+
+
+def _compared(rows: NDArray[np.float32], labels: NDArray[np.int64]) -> PairScores:
+    scores = pairs_within(rows, labels)
+    if not len(scores.genuine) or not scores.impostors:
+        raise EmbedgeError(
+            "E-FEW-PEOPLE",
+            "there are no two people to be judged, or none of them has two readable pictures",
+            remedy="Bring more people with two pictures or more",
+        )
+    return scores
 
 
 def _left_out(
@@ -205,15 +214,20 @@ def _set_here(threshold: Threshold) -> EmbedgeError:
     )
 
 
-def require_other_people(threshold: Threshold, scores: PairScores, fingerprint: str) -> None:
+def require_other_people(
+    threshold: Threshold, scores: PairScores, fingerprint: str, *, told: bool = False
+) -> None:
     """Refuse a threshold that was chosen on the very people it is to be judged on.
 
-    Its own evidence gives it away: as many people and comparisons, and the same share of errors.
+    Its own evidence gives it away: as many people and comparisons, and the comparison that it lies
+    on, with as many above. Equal counts alone prove nothing: sets of one size repeat them, and no
+    false match is what most have. Whoever is `told` on which pictures it was set knows already.
     """
     same = (threshold.subjects, threshold.impostors) == (scores.subjects, scores.impostors)
-    # the pair that it lies on is embedded again, to the last digits
+    # that comparison is embedded again, to the last digits; another lies so near by chance alone
     above, below = (false_match_rate(scores, threshold.value + s * _DIGITS) for s in (1, -1))
-    if fingerprint[:12] in threshold.dataset or (same and above <= threshold.fmr <= below):
+    here = same and not told and above <= threshold.fmr < below
+    if fingerprint[:12] in threshold.dataset or here:
         raise _set_here(threshold)
 
 
@@ -234,7 +248,7 @@ def _set_on(
 def _operation(judged: _Judged, comparison: Comparison, faces: DossierFaces) -> Operation:
     threshold = judged.threshold
     at = comparison.at_threshold
-    assert at is not None, "everybody has two pictures, and there are two people"
+    assert at is not None, "there are comparisons of both kinds"
     wrong = judged.scores.impostors_above(threshold.value)
     fta = faces.fta
     return Operation(
