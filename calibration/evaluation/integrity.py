@@ -32,7 +32,7 @@ __all__ = [
 
 # Beyond this share of strays, whose own people are elsewhere, the labels cannot be trusted
 _SHUFFLED = 0.05
-_APART = 2  # steps of the crowd's tail: one picture in eight stands so far above it by chance
+_APART = 1  # steps of the crowd's tail: one picture in three stands so far above it by chance
 _ASKED = 1000  # of the strays
 # A model this poor finds no single wrong label
 _BLIND = 0.10

@@ -254,7 +254,7 @@ def test_one_readable_picture_of_each_person_judges_nobody(made: Path, tmp_path:
             path.write_bytes(f"broken {person.name} {number}".encode())
     bundle = bundle_with(made, tmp_path, replace(threshold_of(made, "others"), subjects=77))
     for model in (str(made / "teacher.onnx"), bundle):
-        with pytest.raises(EmbedgeError, match="E-FEW-PEOPLE: .*none of them has two readable"):
+        with pytest.raises(EmbedgeError, match=r"E-FEW-PEOPLE: .*none of them has two readable"):
             filed(Asked(model, tmp_path / "faces", fmr=FMR), "", QUIET)
 
 
