@@ -27,8 +27,9 @@ from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.report.dossier import filing
 from embedge.report.dossier.dossier import Dossier
-from embedge.report.dossier.filing import Asked, filed, read_statement, require_other_people, retold
+from embedge.report.dossier.filing import Asked, filed, read_statement, require_other_people
 from embedge.report.dossier.page import dossier_page
+from embedge.report.dossier.sentences import retold
 from embedge.report.papers.again import measured_again
 from embedge.report.papers.faces import embed_all
 from embedge.runtime import Artifact, write_bundle
