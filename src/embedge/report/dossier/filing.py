@@ -92,7 +92,7 @@ def filed(asked: Asked, command: str, progress: Progress) -> Dossier:
     findings = data_faults(tested, view.embeddings, view.acquired)
     judged = _judged(asked, model, tested, view.embeddings, view.acquired)
     faces = DossierFaces(
-        tested.faces.root.name,
+        tested.name,
         tested.fingerprint,
         len(np.unique(judged.labels)),
         len(judged.labels),
@@ -146,7 +146,7 @@ def _judged(
         theirs = _left_out(embeddings[good][known], tested.labels[good][known], model.threshold)
         return _Judged(rows, labels, names, scores, model.threshold, source, theirs)
     calibrate, others = split_subjects(labels, asked.seed)
-    dataset = f"{tested.faces.root.name} {tested.fingerprint[:12]}, threshold people"
+    dataset = f"{tested.name} {tested.fingerprint[:12]}, threshold people"
     people = People(labels, calibrate, others, dataset)
     threshold = _set_on(rows[calibrate], labels[calibrate], asked.fmr, people.dataset, model.digest)
     kept = [name for name, chosen in zip(names, others) if chosen]
