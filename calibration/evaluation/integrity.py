@@ -16,6 +16,7 @@ from embedge.runtime.picture.images import RgbImage
 from embedge.runtime.picture.skin import BLUER_THAN_SKIN, cheeks_of
 
 __all__ = [
+    "UNJUDGED",
     "WORDS",
     "DataFault",
     "channel_faults",
@@ -29,9 +30,11 @@ __all__ = [
     "threshold_set_here",
 ]
 
-# Beyond this share of strays the labels as a whole cannot be trusted
+# Beyond this share of strays, whose own people are elsewhere, the labels cannot be trusted
 _SHUFFLED = 0.05
-# A model this poor cannot judge labels
+_APART = 1  # steps of the crowd's tail: one picture in three stands so far above it by chance
+_ASKED = 1000  # of the strays
+# A model this poor finds no single wrong label
 _BLIND = 0.10
 _SHOWN = 20
 # Beyond this share of repeated pairs the figures are of something else
@@ -47,6 +50,8 @@ WORDS: Final = {
         "pairs of subjects match like one person",
     ),
 }
+# How it is told that a model is too poor to judge the labels
+UNJUDGED = ("shuffled-labels", "warning")
 _ROWS = 4096
 
 
@@ -176,16 +181,36 @@ def mislabelled(
     point = equal_error(scores)
     if not isinstance(point, EqualError):
         return []
-    if point.rate > _BLIND:
-        what = f"labels and model disagree: EER {point.rate:.1%} (shuffled labels, or a poor model)"
-        return [DataFault("shuffled-labels", "error", what, len(names))]
     strays, others = _strays(embeddings, subjects, point.threshold)
     examples = [f"{names[a]} resembles {names[b]}" for a, b in zip(strays, others)]
     judged = int((np.bincount(subjects)[subjects] > 1).sum())
-    if len(strays) > _SHUFFLED * judged:
+    if len(strays) > _SHUFFLED * judged and _at_home_elsewhere(embeddings, subjects, strays):
         shuffled = f"{WORDS['mislabelled'][1]}: the labels look shuffled"
         return _finding("shuffled-labels", "error", (shuffled, shuffled), examples)
+    if point.rate > _BLIND:
+        what = "labels and model disagree (a poor model, or labels that it cannot judge)"
+        return [DataFault("shuffled-labels", "warning", what, len(names))]
     return _finding("mislabelled", "warning", WORDS["mislabelled"], examples)
+
+
+def _at_home_elsewhere(
+    embeddings: Float32, subjects: NDArray[np.int64], strays: NDArray[np.int64]
+) -> bool:
+    """Whether most of them have a mate under another name, who stands apart from all strangers.
+
+    To a weak model strays are as near to the nearest stranger as the crowd's tail foretells.
+    """
+    crowd = 3 + int(np.bincount(subjects).max())  # more than the pictures of one person elsewhere
+    if 4 * crowd > len(subjects) - crowd:
+        return False
+    apart = 0
+    asked = strays[:: -(-len(strays) // _ASKED)]
+    for row in asked:
+        cosines = embeddings @ embeddings[row]
+        found = np.sort(cosines[subjects != subjects[row]])[::-1]
+        step = (found[crowd] - found[4 * crowd]) / np.log(4)
+        apart += bool(found[0] - found[crowd] > (np.log(crowd) + _APART) * step)
+    return 2 * apart > len(asked)
 
 
 def likely_same_people(

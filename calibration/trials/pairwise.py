@@ -24,7 +24,7 @@ from embedge.calibration.evaluation.slices import Slices, group_labels, sliced
 from embedge.calibration.pairs import pairs_listed, pairs_within
 from embedge.calibration.people.copies import one_person, saved_again
 from embedge.calibration.protocols.pairlist import PairProtocol
-from embedge.calibration.rates import Insufficient, false_non_match_rate, impostor_limit
+from embedge.calibration.rates import Insufficient, impostor_limit
 from embedge.calibration.scores import Float32, PairScores
 from embedge.calibration.tenfold import FoldedAccuracy, folded_accuracy
 from embedge.calibration.trials.result import Evaluated
@@ -154,7 +154,7 @@ def _slices(
     threshold = impostor_limit(scores, options.groups_fmr)
     if isinstance(threshold, Insufficient):
         return Slices(needs=threshold.needs)
-    rejected = round(false_non_match_rate(scores, threshold) * len(scores.genuine))
+    rejected = int(np.searchsorted(scores.genuine, np.float32(threshold), "right"))
     return sliced(rows, subjects, groups, threshold, rejected=rejected)
 
 

@@ -41,8 +41,9 @@ def run(options: argparse.Namespace) -> int:
     from embedge.optional import require
     from embedge.progress import Progress
     from embedge.report.dossier.dossier import Dossier
-    from embedge.report.dossier.filing import filed, retold
+    from embedge.report.dossier.filing import filed
     from embedge.report.dossier.page import dossier_page
+    from embedge.report.dossier.sentences import retold
 
     if options.check:
         stated = stated_in(Dossier, options)

@@ -114,6 +114,8 @@ def require_measured_again(stated: Any, measured: Any, path: Path) -> None:
             remedy="Do not rely on it; give the same files and faces, or ask who signed it",
         )
     print(f"every figure of {path} was measured again; its date, command and versions are told")
+    if found.renamed:
+        print(f"of the same bytes, the name differs (stated → given): {', '.join(found.renamed)}")
     if found.turned:
         print(
             f"decisions that turned, at most {TURNED} a count, as another processor may turn them"

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from embedge.calibration.evaluation.figures import Comparison, Key, promises_of
+from embedge.calibration.evaluation.integrity import UNJUDGED
 from embedge.calibration.people.shortage import LOOSEST
-from embedge.pipeline.proving.faults import UNJUDGED
 from embedge.pipeline.stages.ship.parity_result import ParityResult, student
 from embedge.report.gate.defaults import COSINE_P1, EER, TAR_LOSS
 from embedge.report.gate.ends import Estimate, gate_of_estimate

@@ -21,12 +21,10 @@ from embedge.calibration.people.copies import saved_again
 from embedge.calibration.people.splits import Roles
 from embedge.train.data import FaceSet
 
-__all__ = ["UNJUDGED", "faults_of", "picture_digests", "threshold_pictures", "thresholds_on"]
+__all__ = ["faults_of", "picture_digests", "threshold_pictures", "thresholds_on"]
 
 
 _MOST_NAMED = 50_000  # a manifest holds 4 MiB
-# how it is told that the teacher is too poor to judge the labels
-UNJUDGED = ("shuffled-labels", "warning")
 
 
 def picture_digests(faces: FaceSet) -> list[str]:
@@ -54,10 +52,7 @@ def faults_of(faces: FaceSet, digests: list[str], rows: NDArray[np.float32]) -> 
     yield from copied_pictures(names, digests, faces.labels)
     yield from channel_faults(faces.images, len(names))
     scores = pairs_within(rows, faces.labels)
-    for fault in mislabelled(names, rows, faces.labels, scores):
-        # where all of them are suspect, the teacher may be the poor one: the gates ask the student
-        blind = fault.count == len(names)
-        yield _seen(replace(fault, severity="warning") if blind else fault)
+    yield from map(_seen, mislabelled(names, rows, faces.labels, scores))
     yield from map(_seen, likely_same_people(names, rows, faces.labels, scores))
     yield from saved_again(names, scores, lambda row: np.asarray(faces.images[row]))
 

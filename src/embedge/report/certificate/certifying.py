@@ -132,7 +132,7 @@ def certified(asked: Asked, command: str, progress: Progress) -> Certificate:
 def _people(tested: TestedFaces, good: np.ndarray, seed: int) -> People:
     labels = tested.labels[good]
     calibrate, judged = split_subjects(labels, seed)
-    dataset = f"{tested.faces.root.name} {tested.fingerprint[:12]}, threshold people, seed {seed}"
+    dataset = f"{tested.name} {tested.fingerprint[:12]}, threshold people, seed {seed}"
     return People(labels, calibrate, judged, dataset)
 
 

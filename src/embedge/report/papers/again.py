@@ -2,9 +2,12 @@
 
 Another processor, batch or thread changes the last digits of a cosine, and whatever lies that near
 a threshold may turn: two comparisons of a count, and a rate by as much, wholly. What turned is
-told, and only the intervals beside it may move; all other figures are held to a millionth.
+told, and only the intervals beside it may move; all other figures are held to a millionth. A bin
+of a histogram may turn by as many as lie within that noise of its edges. What the same bytes are
+called is told, and no difference.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,6 +24,7 @@ _REPEATED = 1e-6  # of a figure, from the same counts
 _WHOLE = 1e-6  # of what one comparison is of a rate
 _COSINE = 1e-5  # what another processor, batch or thread changes
 TURNED = 2  # comparisons that such a change may turn
+_NOISE = 1e-6  # of a cosine: ten times the deviation between two processors
 _REACH = 4  # how much farther the ends of an interval go than its rate when comparisons turn
 _NEEDS = 0.1  # of the people it takes: the clustering of the highest thirty, one of whom may turn
 _COSINES = {"threshold", "edges"}
@@ -34,15 +38,37 @@ _DECIDED = {
     *("accepted", "rejected", "of_rejected", "false_matches", "false_non_matches"),
     *("negative", "positive", "people_losing", "most_of_one_person", "people_by_losses"),
 }
+# what a model or the faces are called, beside the digests that say which they are
+_CALLED = {("side",), ("gallery",), ("probe",), ("old",)}
+_DATASET = re.compile(r"(.*?) ?([0-9a-f]{12}, threshold people.*)")
 Place = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """`differing`: places that nothing explains; `turned`: decisions, and what each count was."""
+    """`differing`: places that nothing explains; `turned`: decisions, and what each count was.
+
+    `names`: of models and faces, as stated and as measured, and where.
+    """
 
     differing: list[str] = field(default_factory=list)
     turned: list[str] = field(default_factory=list)
+    names: list[tuple[str, str, str, str]] = field(default_factory=list)
+
+    @property
+    def renamed(self) -> list[str]:
+        both = dict.fromkeys((was, now) for _, was, now, _ in self.names if was != now)
+        return [f"{was} → {now}" for was, now in both]
+
+    def require_one_name_each(self) -> None:
+        """One model called by two names, or two by one, is no renaming."""
+        for side in (1, 2):
+            known = dict[tuple[str, str], set[str]]()
+            for one in self.names:
+                known.setdefault((one[0], one[side]), set()).add(one[3 - side])
+            if any(len(others) > 1 for others in known.values()):
+                self.differing.extend(place for _, was, now, place in self.names if was != now)
+                self.names.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +145,27 @@ def _errors_of(groups: Any) -> list[int]:
 def measured_again(stated: Any, measured: Any) -> Again:
     found = Again()
     _compare(plain(stated), plain(measured), (), _Around(), found)
+    found.require_one_name_each()
     return found
 
 
 def _compare(stated: Any, measured: Any, place: Place, around: _Around, found: Again) -> None:
     if place[-1:] == ("findings",) and isinstance(stated, list) and isinstance(measured, list):
         _compare_findings(stated, measured, place, found)
+    elif (names := _names_of(stated, measured, place)) is not None:
+        found.names.append((*names, _told(place)))
     elif isinstance(stated, dict) and isinstance(measured, dict):
         around = around.within(stated, measured, _names(place)[-1])
         for key in sorted((stated.keys() | measured.keys()) - _NOT_MEASURED):
             _compare(stated.get(key), measured.get(key), (*place, key), around, found)
     elif isinstance(stated, list) and isinstance(measured, list) and len(stated) == len(measured):
+        if place[-2:-1] == ("histogram",) and place[-1] in _BOTH:
+            stated = _turned_back(stated, measured)
         for number, both in enumerate(zip(stated, measured)):
             _compare(*both, (*place, f"[{number}]"), around, found)
     elif not _same(stated, measured, place, around):
         found.differing.append(_told(place))
-    elif type(stated) is int and stated != measured and "histogram" not in place:
+    elif type(stated) is int and stated != measured:
         found.turned.append(f"{_told(place)} {stated} → {measured}")
     elif _is_rate(place) and _apart(stated, measured) and not around.counted:
         found.turned.append(f"{_told(place)} {stated:.6g} → {measured:.6g}")
@@ -152,6 +183,36 @@ def _compare_findings(stated: list[Any], measured: list[Any], place: Place, foun
         _compare(before, after, (*place, code), _Around(), found)
 
 
+def _turned_back(stated: list[Any], measured: list[int]) -> list[Any]:
+    """The bins as measured, where no more differ than lie so near both edges, evenly spread."""
+    padded = [0, *measured, 0]
+    found = []
+    for was, *around in zip(stated, padded, measured, padded[2:]):
+        near = (around[0] + 2 * around[1] + around[2]) * len(measured) / 2 * _NOISE
+        turned = type(was) is int and abs(was - around[1]) <= max(TURNED, near + 3 * near**0.5)
+        found.append(around[1] if turned else was)
+    return found
+
+
+def _names_of(stated: Any, measured: Any, place: Place) -> tuple[str, str, str] | None:
+    """Of faces, and of a network that lies in a file: a bundle's name is among its bytes."""
+    if place[-1:] in _CALLED and all(_in_a_file(one) for one in (stated, measured)):
+        return "model", str(stated["model"]), str(measured["model"])
+    if not isinstance(stated, str) or not isinstance(measured, str):
+        return None
+    if place == ("faces", "name"):
+        return "faces", stated, measured
+    was, now = _DATASET.fullmatch(stated), _DATASET.fullmatch(measured)
+    if place[-1] == "dataset" and was and now and was[2] == now[2]:
+        return "faces", was[1], now[1]
+    return None
+
+
+def _in_a_file(side: Any) -> bool:
+    named = isinstance(side, dict) and side.keys() == {"model", "artifact"}
+    return named and side["artifact"] is None
+
+
 def _told(place: Place) -> str:
     return ".".join(place).replace(".[", "[")
 
@@ -166,7 +227,7 @@ def _same(stated: Any, measured: Any, place: Place, around: _Around) -> bool:
     if isinstance(measured, int) and isinstance(stated, int):
         if place[-1] == "needs":
             return apart <= _NEEDS * measured
-        return apart <= (TURNED if {*_DECIDED, "histogram"} & set(place) else 0)
+        return apart <= (TURNED if _DECIDED & set(place) else 0)
     names = _names(place)
     if _COSINES & set(names[-1:]) or names[-2:] == ["threshold", "value"]:
         return apart <= _COSINE

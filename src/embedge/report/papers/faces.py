@@ -37,6 +37,10 @@ class TestedFaces:
     fingerprint: str
 
     @property
+    def name(self) -> str:
+        return self.faces.root.absolute().name
+
+    @property
     def people(self) -> set[str]:
         return {PurePosixPath(name).parent.as_posix() for name in self.faces.names}
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from embedge.errors import EmbedgeError
 from embedge.report.certificate import certificate
 from embedge.report.dossier import dossier
+from embedge.report.dossier.sentences import missaid
 from embedge.report.model import SCHEMA
 from embedge.report.papers.paper import paper_from_bytes, read_paper
 from embedge.report.read import report_from_bytes
@@ -14,7 +15,7 @@ __all__ = ["require_sound"]
 
 
 def require_sound(path: Path) -> None:
-    """By the reader of its own kind, whose errors say what is wrong."""
+    """By the reader of its own kind, whose errors say what is wrong; then by its sentences."""
     data = read_paper(path)
     try:
         value = json_value(data)
@@ -24,13 +25,28 @@ def require_sound(path: Path) -> None:
     if schema == SCHEMA:
         report_from_bytes(data, where=path)
     elif schema == certificate.SCHEMA:
-        paper_from_bytes(certificate.Certificate, data, where=path)
+        _require_own_words(paper_from_bytes(certificate.Certificate, data, where=path), path)
     elif schema == dossier.SCHEMA:
-        paper_from_bytes(dossier.Dossier, data, where=path)
+        _require_own_words(paper_from_bytes(dossier.Dossier, data, where=path), path)
     else:
         raise EmbedgeError(
             "E-PAPER",
             f"this is no certificate, dossier or report (its schema is {schema!r:.60})",
             where=path,
             remedy="Give the JSON file that embedge certify, dossier or a run wrote",
+        )
+
+
+def _require_own_words(paper: certificate.Certificate | dossier.Dossier, path: Path) -> None:
+    """Its checklist says what its figures say, and it looked at no list that it was not given."""
+    wrong = missaid(paper) if isinstance(paper, dossier.Dossier) else []
+    asked = paper.command.startswith(("embedge certify ", "embedge dossier "))
+    if paper.faces.trained_on == "checked" and asked and "--trained-on" not in paper.command:
+        wrong.append("trained_on")
+    if wrong:
+        raise EmbedgeError(
+            "E-PAPER",
+            f"its figures or its command do not say what stands under {', '.join(wrong)}",
+            where=path,
+            remedy="Give the JSON file as embedge wrote it, or have it made again",
         )

@@ -10,7 +10,7 @@ from embedge.calibration.evaluation.integrity import DataFault
 from embedge.report.gate.measurand import Measurand
 from embedge.report.model import Dataset, Gate, Report
 from embedge.report.soundness.asked import merged, misasked
-from embedge.report.soundness.counts.acquired import unaccounted
+from embedge.report.soundness.counts.acquired import repeats_of, unaccounted
 from embedge.report.soundness.curves import denied
 from embedge.report.soundness.expected import expected_of, of_figures
 from embedge.report.soundness.losses import denied_losses
@@ -27,6 +27,7 @@ _ELSE = 1e6  # no cosine, no count of faults and no ratio comes near
 
 def contradictions(report: Report) -> list[str]:
     """Every one, in words."""
+    again = repeats_of(report)
     return [
         *_twice("gates", (gate.name for gate in report.verdict.gates)),
         *_measured_twice(report.verdict.gates),
@@ -36,7 +37,7 @@ def contradictions(report: Report) -> list[str]:
         *_twice("artifacts", (one.name for one in report.artifacts)),
         *(line for gate in report.verdict.gates for line in _impossible(gate)),
         *(line for one in report.comparisons for line in _comparison(one)),
-        *(f"{one.key}: {line}" for one in report.comparisons for line in denied(one)),
+        *(f"{one.key}: {line}" for one in report.comparisons for line in denied(one, again)),
         *denied_losses(report.comparisons),
         *_thresholds(report),
         *_people(report),

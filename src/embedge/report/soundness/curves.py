@@ -12,7 +12,7 @@ __all__ = ["denied"]
 _ROUNDED = 1e-6
 
 
-def denied(one: Comparison) -> Iterator[str]:
+def denied(one: Comparison, again: int = 0) -> Iterator[str]:
     """Every impossibility, in words; intervals are held elsewhere."""
     if one.subjects > one.images:
         yield f"{one.subjects:,} people of {one.images:,} pictures"
@@ -23,7 +23,7 @@ def denied(one: Comparison) -> Iterator[str]:
         if sum(counts) != pairs:
             yield f"its histogram holds {sum(counts):,} {kind} comparisons of {pairs:,}"
     yield from _order(one)
-    yield from miscounted(one)
+    yield from miscounted(one, again)
     if one.det is not None and one.det.threshold:
         yield from _curve(one.det)
         yield from _on_curve(one, one.det)

@@ -41,6 +41,41 @@ def test_a_clean_set_has_no_findings(rows):
     assert judged(rows, LABELS) == []
 
 
+def crowd(people: int, each: int, noise: float, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings of a model that tells people apart the worse, the more `noise` there is."""
+    generator, labels = np.random.default_rng(seed), np.repeat(np.arange(people), each)
+    centres = generator.normal(size=(people, 64))
+    values = centres[labels] + noise * generator.normal(size=(len(labels), 64))
+    values /= np.linalg.norm(values, axis=1, keepdims=True)
+    return values.astype(np.float32), labels
+
+
+def seen_in(rows: np.ndarray, labels: np.ndarray) -> dict[str, str]:
+    names = [str(number) for number in range(len(labels))]
+    found = mislabelled(names, rows, labels, pairs_within(rows, labels))
+    return {one.code: one.severity for one in found}
+
+
+@pytest.mark.parametrize(("people", "noise"), [(800, 1.4), (400, 2.0), (60, 4.0), (40, 9.0)])
+def test_a_weak_model_is_never_taken_for_shuffled_labels(people: int, noise: float) -> None:
+    found = seen_in(*crowd(people, 2, noise))
+    assert found
+    assert set(found.values()) == {"warning"}
+
+
+@pytest.mark.parametrize("noise", [0.6, 0.9])
+@pytest.mark.parametrize("share", [0.12, 0.5, 1.0])
+@pytest.mark.parametrize(("people", "each"), [(300, 2), (40, 5)])
+def test_labels_shuffled_under_a_good_model_stay_an_error(
+    people: int, each: int, share: float, noise: float
+) -> None:
+    rows, labels = crowd(people, each, noise)
+    generator = np.random.default_rng(4)
+    chosen = generator.permutation(len(labels))[: int(share * len(labels))]
+    labels[chosen] = generator.permutation(labels[chosen])
+    assert seen_in(rows, labels) == {"shuffled-labels": "error"}
+
+
 def test_one_wrong_label_is_a_warning_that_names_the_picture(rows):
     labels = LABELS.copy()
     labels[7] = 30

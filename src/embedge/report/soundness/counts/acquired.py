@@ -10,7 +10,7 @@ from embedge.calibration.people.zoo import Zoo
 from embedge.report.model import Evaluation, Report, Tested
 from embedge.report.soundness.counts.points import fmr_allowed, narrowed
 
-__all__ = ["unaccounted"]
+__all__ = ["repeats_of", "unaccounted"]
 
 _SAME = 1e-9
 _LISTED = 100  # of the failures
@@ -23,6 +23,7 @@ def unaccounted(report: Report) -> Iterator[str]:
     known = {one.key: one for one in found.comparisons}
     asked = {gate.measures.figure for gate in report.verdict.gates}
     evaluated = "faults" in asked and "held-out-faults" not in asked  # a run tries others, too
+    of_list = _of_list(report)
     if known and not found.tested:
         yield "nobody was tested, and comparisons were made"
     for one in found.tested:
@@ -37,7 +38,7 @@ def unaccounted(report: Report) -> Iterator[str]:
         if alone is None and not one.identification:
             yield f"{one.side}: it was tested, and compared with nobody"
         yield from (f"{one.side}: {line}" for line in _acquired(one, seen, alone, found))
-        if alone is not None and not _listed(one, alone):
+        if alone is not None and not (of_list or _listed(one, alone)):
             missing = comb(seen.attempted, 2) - alone.genuine - alone.impostor
             if seen.comparisons_left_out != missing:
                 left_out = f"{seen.comparisons_left_out:,} comparisons were left out"
@@ -48,6 +49,19 @@ def unaccounted(report: Report) -> Iterator[str]:
             yield f"{key}: {compared.images:,} pictures, of {found.dataset.images:,}"
     if found.zoo is not None:
         yield from (f"the list of people: {line}" for line in _zoo(found.zoo, found.comparisons))
+
+
+def repeats_of(report: Report) -> int:
+    """Pairs that a list names again: more than one in a hundred are an error, which none passes."""
+    if (found := report.evaluation) is None or not _of_list(report):
+        return 0
+    few = comb(found.dataset.images, 2) // 99 + 1
+    told = [one for one in found.findings if one.code == "repeated-pairs"]
+    return sum(one.count for one in told if one.severity == "error" or one.count <= few)
+
+
+def _of_list(report: Report) -> bool:
+    return any("pairs" in gate.measures.checked for gate in report.verdict.gates)
 
 
 def _failed(seen: Acquisition) -> Iterator[str]:

@@ -18,9 +18,9 @@ _SIDE = (1 + CONFIDENCE) / 2
 _DRAWN = 0.8  # of the rule of three: the ends of intervals over people are drawn
 
 
-def miscounted(one: Comparison) -> Iterator[str]:
-    """Every figure that its counts deny."""
-    yield from _pairs(one)
+def miscounted(one: Comparison, again: int = 0) -> Iterator[str]:
+    """Every figure that its counts deny; so many pairs were listed `again`."""
+    yield from _pairs(one, again)
     for point in one.tar:
         where = f"FMR {point.fmr:g}"
         if not 0 < point.fmr <= 1:
@@ -41,16 +41,16 @@ def miscounted(one: Comparison) -> Iterator[str]:
         yield from _curve(one, one.det)
 
 
-def _pairs(one: Comparison) -> Iterator[str]:
+def _pairs(one: Comparison, again: int) -> Iterator[str]:
     """Every two pictures at most, in both roles where two models embed them."""
     roles = 1 if one.gallery == one.probe else 2
-    if one.genuine + one.impostor > comb(one.images, 2) * roles:
+    if one.genuine + one.impostor > comb(one.images, 2) * roles + again:
         yield f"{one.genuine + one.impostor:,} comparisons of {one.images:,} pictures"
     edges = one.histogram.edges
     if any(abs(edge + 1 - 2 * n / (len(edges) - 1)) > _SAME for n, edge in enumerate(edges)):
         yield "the edges of its histogram are not evenly from -1 to 1"
     mates = comb(max(one.images - one.subjects + 1, 0), 2) * roles
-    if one.genuine > mates or one.subjects < 1 + (one.impostor > 0):
+    if one.genuine > mates + again or one.subjects < 1 + (one.impostor > 0):
         yield f"{one.subjects:,} people with {one.images:,} pictures have no such comparisons"
 
 

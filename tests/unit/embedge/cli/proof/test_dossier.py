@@ -1,7 +1,9 @@
 """embedge dossier: what it prints, writes and refuses."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from enrolled_people import FMR, enrolled_people
@@ -63,3 +65,55 @@ def test_an_edited_verdict_is_refused(
     path.write_text(json.dumps(told))
     assert dossier(made, "--check", str(path)) == 2
     assert "annex[0].groups[0].people" in capsys.readouterr().err
+
+
+def test_what_its_own_figures_and_command_deny_is_not_signed(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, key = tmp_path / "dossier.json", tmp_path / "key.pem"
+    new_signing_key(key)
+    monkeypatch.setattr("sys.argv", ["embedge", "dossier", "door.embedge:int8", "faces"])
+    assert dossier(made, "--fmr", str(FMR), "--out", str(tmp_path)) == 0
+    honest = path.read_text()
+    sign = ["sign", "document", str(path), "--key", str(key)]
+    assert main(sign) == 0
+
+    def refused(item: str, **said: str) -> dict[str, Any]:
+        told = json.loads(path.read_text())
+        entry = next(one for one in told["checklist"] if one["item"] == item)
+        entry |= said
+        path.write_text(json.dumps(told))
+        assert main(sign) == 2
+        assert f"E-PAPER: its figures or its command do not say what stands under {item}" in (
+            capsys.readouterr().err
+        )
+        return told
+
+    refused("matching", answer="0 false matches, 0 false non-matches")
+    path.write_text(honest)
+    none = "none is on the list of people trained on"
+    told = refused("separation", status="filled", answer=none)
+    told["faces"]["trained_on"] = "checked"
+    path.write_text(json.dumps(told))
+    assert main(sign) == 2
+    assert "under trained_on" in capsys.readouterr().err
+    told["command"] += " --trained-on list.txt"
+    path.write_text(json.dumps(told))
+    assert main(sign) == 0
+
+
+def test_the_same_files_under_other_names_are_the_same(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["dossier", str(made / "teacher.onnx"), str(made / "faces"), "--threads", "1"]
+    assert main([*asked, "--fmr", str(FMR), "--out", str(tmp_path)]) == 0
+    model, faces = tmp_path / "copy.onnx", tmp_path / "copied"
+    shutil.copy(made / "teacher.onnx", model)
+    shutil.copytree(made / "faces", faces)
+    again = ["dossier", str(model), str(faces), "--check", str(tmp_path / "dossier.json")]
+    assert main(again) == 0
+    said = "of the same bytes, the name differs (stated → given): teacher → copy, faces → copied"
+    assert said in capsys.readouterr().out
+    (picture := next(faces.glob("*/*.png"))).write_bytes(picture.read_bytes() + b"0")
+    assert main(again) == 2
+    assert "E-PAPER-DIFFERS" in capsys.readouterr().err

@@ -27,8 +27,9 @@ from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.report.dossier import filing
 from embedge.report.dossier.dossier import Dossier
-from embedge.report.dossier.filing import Asked, filed, read_statement, retold
+from embedge.report.dossier.filing import Asked, filed, read_statement, require_other_people
 from embedge.report.dossier.page import dossier_page
+from embedge.report.dossier.sentences import retold
 from embedge.report.papers.again import measured_again
 from embedge.report.papers.faces import embed_all
 from embedge.runtime import Artifact, write_bundle
@@ -229,6 +230,33 @@ def test_a_threshold_chosen_on_the_test_is_refused(made: Path, tmp_path: Path) -
     chosen = threshold_of(made, "other people, they say")
     with pytest.raises(EmbedgeError, match=r"E-THRESHOLD-PEOPLE: the threshold .* was chosen on"):
         filed(Asked(bundle_with(made, tmp_path, chosen), made / "faces"), "", QUIET)
+
+
+def test_other_people_who_are_as_many_are_not_taken_for_those_who_set_it(made: Path) -> None:
+    """Equal counts prove nothing, least of all no false match at all; its own people are known."""
+    rows, labels, _ = embedded_here(made)
+    scores = pairs_within(rows, labels)
+    highest = float(scores.tail[-1])
+    chosen = threshold_of(made, "others")
+    require_other_people(replace(chosen, value=highest + 0.01, fmr=0.0), scores, "f" * 64)
+    with pytest.raises(EmbedgeError, match="E-THRESHOLD-PEOPLE"):
+        require_other_people(replace(chosen, value=highest, fmr=0.0), scores, "f" * 64)
+    for apart in (-1e-6, 0, 1e-6):  # embedded on another processor
+        near = replace(chosen, value=chosen.value + apart)
+        with pytest.raises(EmbedgeError, match="E-THRESHOLD-PEOPLE"):
+            require_other_people(near, scores, "f" * 64)
+        require_other_people(near, scores, "f" * 64, told=True)
+
+
+def test_one_readable_picture_of_each_person_judges_nobody(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "faces", tmp_path / "faces")
+    for person in (tmp_path / "faces").iterdir():
+        for number, path in enumerate(sorted(person.iterdir())[1:]):
+            path.write_bytes(f"broken {person.name} {number}".encode())
+    bundle = bundle_with(made, tmp_path, replace(threshold_of(made, "others"), subjects=77))
+    for model in (str(made / "teacher.onnx"), bundle):
+        with pytest.raises(EmbedgeError, match=r"E-FEW-PEOPLE: .*none of them has two readable"):
+            filed(Asked(model, tmp_path / "faces", fmr=FMR), "", QUIET)
 
 
 def test_a_threshold_that_names_these_pictures_is_refused(made: Path, tmp_path: Path) -> None:

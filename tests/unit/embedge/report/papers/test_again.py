@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from embedge.report.papers.again import TURNED, measured_again
@@ -167,3 +168,56 @@ def test_faults_that_no_cosine_decides_do_not_turn() -> None:
     whole = {"code": "one-person", "severity": "warning", "what": "12 %", "count": 40}
     fewer = {**whole, "count": 39}
     assert differing({"findings": [fewer]}, {"findings": [whole]}) == ["findings.one-person.count"]
+
+
+def test_bins_turn_by_as_many_as_lie_within_the_noise_of_their_edges() -> None:
+    """Millions of cosines, some ten-millionths apart as on two processors; no more than that."""
+    rng = np.random.default_rng(1)
+    cosines, edges = 0.08 * rng.normal(size=4_000_000), np.linspace(-1, 1, 129)
+    first, again = (
+        np.histogram(cosines + noise, edges)[0].tolist()
+        for noise in (0.0, 3e-7 * rng.normal(size=len(cosines)))
+    )
+    worst = max(abs(a - b) for a, b in zip(first, again))
+    assert worst > TURNED
+
+    def held(bins: list[int]) -> list[str]:
+        return differing({"histogram": {"impostor": bins}}, {"histogram": {"impostor": first}})
+
+    assert held(again) == []
+    place = int(np.argmax(first))
+    for number, many in ((place, first[place] // 500), (100, 3)):
+        edited = [*first]
+        edited[number] += many
+        assert held(edited) == [f"histogram.impostor[{number}]"]
+
+
+def _named(faces: str, *models: str, print_: str = "0123456789ab") -> dict[str, Any]:
+    gallery, probe = ({"model": name, "artifact": None} for name in models)
+    dataset = f"{faces} {print_}, threshold people"
+    threshold = {"dataset": dataset}
+    return {"faces": {"name": faces}, "gallery": gallery, "probe": probe, "threshold": threshold}
+
+
+def test_the_same_bytes_under_another_name_are_told_and_no_difference() -> None:
+    found = measured_again(_named("lfw", "old", "new"), _named("copy of lfw", "old", "new (1)"))
+    assert (found.differing, found.renamed) == ([], ["lfw → copy of lfw", "new → new (1)"])
+
+
+@pytest.mark.parametrize(
+    ("stated", "place"),
+    [
+        (_named("lfw", "old", "old"), "probe"),
+        (_named("lfw", "old", "new") | {"faces": {"name": "ijb"}}, "faces.name"),
+        (_named("lfw", "old", "new", print_="ba9876543210"), "threshold.dataset"),
+        (
+            _named("lfw", "old", "new") | {"probe": {"model": "b", "artifact": "int8"}},
+            "probe.model",
+        ),
+    ],
+)
+def test_one_name_for_two_and_bytes_of_others_are_no_renaming(stated: Any, place: str) -> None:
+    measured = _named("lfw", "old", "new")
+    if stated["probe"]["artifact"]:
+        measured["probe"]["artifact"] = "int8"  # whose name is among the bytes of its bundle
+    assert differing(stated, measured) == [place]

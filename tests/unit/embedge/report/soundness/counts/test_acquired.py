@@ -9,9 +9,9 @@ import pytest
 from tiny_bundles import tiny_contract
 
 from embedge.calibration.evaluation.figures import Acquisition, Key, Side
-from embedge.calibration.evaluation.integrity import copied_pictures
+from embedge.calibration.evaluation.integrity import copied_pictures, repeated_pairs
 from embedge.calibration.evaluation.judge import judged_scores
-from embedge.calibration.pairs import pairs_within
+from embedge.calibration.pairs import pairs_listed, pairs_within
 from embedge.calibration.trials.result import (
     Evaluated,
     EvaluatedData,
@@ -58,6 +58,43 @@ def refused(value: Any, said: str, edit: Callable[[Any], object]) -> None:
     edit(edited["evaluation"])
     with pytest.raises(EmbedgeError, match=said):
         report_from_json(edited)
+
+
+def of_list(pairs: np.ndarray, failed: int = 0) -> Any:
+    """The report of a list of pairs of 18 pictures, in one fold; the first ones are broken."""
+    rng, people = np.random.default_rng(5), np.repeat(np.arange(6), 3)
+    rows = np.eye(6)[people] + 0.1 * rng.normal(size=(18, 6))
+    unit = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)[failed:]
+    kept = pairs[(pairs >= failed).all(axis=1)] - failed
+    same = people[failed:][kept[:, 0]] == people[failed:][kept[:, 1]]
+    scores, side = pairs_listed(unit, people[failed:], kept, same), Side("net")
+    failures = {f"{number}.png": "it is no picture" for number in range(failed)}
+    found = Evaluated(
+        Acquisition.of(18, failures, len(pairs) - len(kept)),
+        comparison=judged_scores(Key(side, side), scores, (0.1,)),
+    )
+    contract = tiny_contract(6)
+    model = ModelResult(side, "0" * 64, "CPU", contract, contract.digest, "given", None, found)
+    data = EvaluatedData(18, 6, tuple(repeated_pairs(pairs)), False, "faces")
+    result = EvaluationResult.of(ProtocolFacts("pairs"), data, (model,), ())
+    return plain(report_from_evaluation(result, "evaluate"))
+
+
+def test_a_list_names_pairs_as_often_as_it_likes_and_its_finding_says_so() -> None:
+    both = np.array([(a, b) for a in range(18) for b in range(18) if a != b], np.int32)
+    value = of_list(both)
+    assert not report_from_json(value).verdict.passed
+    refused(value, "306 comparisons of 18 pictures", lambda found: found.update(findings=[]))
+    few = {"count": 2, "what": "2 pairs", "severity": "warning"}
+    refused(value, "of 18 pictures", lambda found: found["findings"][0].update(few))
+    lenient = {"severity": "warning"}
+    refused(value, "of 18 pictures", lambda found: found["findings"][0].update(lenient))
+
+
+def test_one_fold_of_all_pairs_and_one_broken_picture() -> None:
+    pairs = np.array([(a, b) for a in range(18) for b in range(a)], np.int32)
+    fold = np.concatenate([pairs[(pairs > 0).all(axis=1)], [[0, 4]]]).astype(np.int32)
+    assert report_from_json(of_list(fold, failed=1))
 
 
 def test_failures_cannot_be_edited_away(value: Any) -> None:
