@@ -41,7 +41,7 @@ from embedge.runtime.gallery.storage.journal import (
     require_plain,
 )
 from embedge.runtime.gallery.storage.raw import Raw, raw
-from embedge.runtime.gallery.storage.registry import while_quiet_at
+from embedge.runtime.gallery.storage.registry import when_quiet_at
 
 __all__ = ["Saved", "check", "recover"]
 
@@ -106,21 +106,25 @@ def recover(
 def _copied(path: Path, place: Workplace) -> Path:
     """With the journal of an interrupted writing, which SQLite plays back where it can."""
     copy = place.path / "g"
-    with raw(path) as file, while_quiet_at(path):
-        real = Path(os.path.realpath(path))
-        require_plain(real, path)
-        require_own(real, path)
-        with place.create(copy.name) as stream:
-            stream.writelines(file.parts())
-        with (
-            suppress(FileNotFoundError),
-            raw(journal_of(real)) as file,
-            place.create(journal_of(copy).name) as stream,
-        ):
-            stream.writelines(file.parts())
+    with raw(path) as file:
+        when_quiet_at(path, lambda: _bring(path, file, place, copy))
     with suppress(*FAILURES), closing(sqlite3.connect(copy)) as connection:
         connection.execute("SELECT value FROM header").fetchone()
     return copy
+
+
+def _bring(path: Path, file: Raw, place: Workplace, copy: Path) -> None:
+    real = Path(os.path.realpath(path))
+    require_plain(real, path)
+    require_own(real, path)
+    with place.create(copy.name) as stream:
+        stream.writelines(file.parts())
+    with (
+        suppress(FileNotFoundError),
+        raw(journal_of(real)) as file,
+        place.create(journal_of(copy).name) as stream,
+    ):
+        stream.writelines(file.parts())
 
 
 def _ledger(copy: Raw, key: bytes | None, path: Path) -> Ledger:

@@ -27,7 +27,7 @@ from embedge.runtime.gallery.storage.journal import (
     require_own,
     require_plain_name,
 )
-from embedge.runtime.gallery.storage.registry import while_quiet_at
+from embedge.runtime.gallery.storage.registry import when_quiet_at
 
 __all__ = ["Workplace", "left_behind", "require_free", "workplace"]
 
@@ -147,8 +147,7 @@ def require_free(target: Path) -> None:
     if target.is_symlink() or is_there(target):
         raise exists_already(target)
     require_alone(target, target)
-    with while_quiet_at(target):
-        require_own(target, target)
+    when_quiet_at(target, lambda: require_own(target, target))
 
 
 def _nobody_moves_in(folder: Path) -> bool:

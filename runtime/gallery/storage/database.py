@@ -49,7 +49,7 @@ from embedge.runtime.gallery.storage.registry import (
     is_open_elsewhere,
     register,
     unregister,
-    while_quiet_at,
+    when_quiet_at,
 )
 from embedge.runtime.gallery.storage.turnstile import Turnstile
 
@@ -109,8 +109,7 @@ class Database:
             if not is_there(path):
                 real = Path(os.path.realpath(path))
                 require_alone(real, path)
-                with while_quiet_at(real):
-                    require_own(real, path)
+                when_quiet_at(real, lambda: require_own(real, path))
             _new_file(path)
         except ValueError as error:
             raise missing(path, str(error), "Choose another name") from error
