@@ -172,14 +172,6 @@ def _before_fork() -> None:
 
 
 def _after_fork(*, child: bool) -> None:
-    try:
-        _ended(child=child)
-    except BaseException:  # a signal's handler raised, of which Python tells here and goes on
-        _ended(child=child)
-        raise
-
-
-def _ended(*, child: bool) -> None:
     """What a handler's exception kept from being taken, or given back already, is left."""
     if is_mine(_LISTING):
         _LISTING.release()
@@ -203,8 +195,9 @@ def _let_go_of_all(*, child: bool) -> None:
         _HELD.pop()
 
 
-os.register_at_fork(
-    before=_before_fork,
-    after_in_parent=lambda: _after_fork(child=False),
-    after_in_child=lambda: _after_fork(child=True),
-)
+os.register_at_fork(before=_before_fork)
+for _ in range(2):  # of a handler's exception in one Python tells, and goes on with the next
+    os.register_at_fork(
+        after_in_parent=lambda: _after_fork(child=False),
+        after_in_child=lambda: _after_fork(child=True),
+    )
