@@ -1,6 +1,5 @@
 """What is whole of a damaged gallery, saved."""
 
-import os
 import sqlite3
 from collections.abc import Collection, Iterable
 from contextlib import closing, suppress
@@ -8,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, Passing, ours
 from embedge.runtime.gallery.copies.checking import check
 from embedge.runtime.gallery.copies.workplace import Workplace, require_free, workplace
 from embedge.runtime.gallery.gallery import Gallery
@@ -37,6 +36,7 @@ from embedge.runtime.gallery.storage.failures import (
 from embedge.runtime.gallery.storage.journal import (
     journal_of,
     logs_beside,
+    real_path,
     require_own,
     require_plain,
 )
@@ -98,8 +98,8 @@ def recover(
                 ledger = _ledger(file, key, path)
                 saved = _saved(file, ledger, place.path / "new", keep_doubtful)
             place.publish("new", target, path.stat().st_mode & 0o666)
-            return replace(saved, unread=tuple(logs_beside(Path(os.path.realpath(path)))))
-    except OSError as error:
+            return replace(saved, unread=tuple(logs_beside(real_path(path))))
+    except ours(OSError) as error:
         raise database_error(error, target, "nothing was recovered") from error
 
 
@@ -108,13 +108,13 @@ def _copied(path: Path, place: Workplace) -> Path:
     copy = place.path / "g"
     with raw(path) as file:
         when_quiet_at(path, lambda: _bring(path, file, place, copy))
-    with suppress(*FAILURES), closing(sqlite3.connect(copy)) as connection:
+    with Passing(*FAILURES), closing(sqlite3.connect(copy)) as connection:
         connection.execute("SELECT value FROM header").fetchone()
     return copy
 
 
 def _bring(path: Path, file: Raw, place: Workplace, copy: Path) -> None:
-    real = Path(os.path.realpath(path))
+    real = real_path(path)
     require_plain(real, path)
     require_own(real, path)
     with place.create(copy.name) as stream:

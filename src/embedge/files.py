@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 
 _CHUNK = 1 << 20
 
@@ -30,7 +30,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.chmod(0o666 & ~_umask())
         part.replace(path)
         sync(path.parent)
-    except Exception as error:
+    except ours(Exception) as error:
         if not is_of_the_disk(error):
             raise
         raise _disk_error(error, path) from error
@@ -60,7 +60,7 @@ def require_writable(path: Path) -> None:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
+    except ours(OSError) as error:
         raise _disk_error(error, path) from error
 
 

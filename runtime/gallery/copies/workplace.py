@@ -18,11 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, Passing, ours
 from embedge.runtime.gallery.storage.database import is_there
 from embedge.runtime.gallery.storage.failures import exists_already
 from embedge.runtime.gallery.storage.journal import (
     journal_of,
+    lies_there,
+    real_path,
     require_alone,
     require_own,
     require_plain_name,
@@ -51,7 +53,7 @@ class Workplace:
     def publish(self, name: str, target: Path, mode: int) -> None:
         """Nobody else's file is replaced, no journal of an earlier one is played back into it."""
         os.chmod(name, mode, dir_fd=self.descriptor)
-        folder = os.open(os.path.realpath(target.parent), _FOLDER)
+        folder = os.open(real_path(target.parent), _FOLDER)
         try:
             if _is_taken(target.name, folder):  # before its own journal is taken from it
                 raise exists_already(target)
@@ -59,7 +61,7 @@ class Workplace:
                 os.unlink(journal_of(target).name, dir_fd=folder)
             try:
                 _rename(self.descriptor, name, folder, target)
-            except OSError as error:
+            except ours(OSError) as error:
                 if error.errno != errno.EXDEV:
                     raise
                 self._bring(name, folder, target)
@@ -91,9 +93,7 @@ class Workplace:
 @contextmanager
 def workplace(target: Path) -> Iterator[Workplace]:
     """What somebody left who was killed in theirs goes first."""
-    beside, elsewhere = (
-        Path(os.path.realpath(each)) for each in (target.parent, tempfile.gettempdir())
-    )
+    beside, elsewhere = (real_path(each) for each in (target.parent, tempfile.gettempdir()))
     own = next((each for each in (beside, elsewhere) if _nobody_moves_in(each)), None)
     if own is None:
         raise EmbedgeError(
@@ -126,7 +126,7 @@ def _new_folder(own: Path) -> tuple[Path, int]:
             if not _is_ours(descriptor):
                 raise PermissionError(f"{path.name} was replaced")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if path.exists():
+            if lies_there(path):
                 return path, descriptor
         except BaseException:
             os.close(descriptor)
@@ -136,7 +136,7 @@ def _new_folder(own: Path) -> tuple[Path, int]:
 
 def left_behind(folder: Path) -> list[Path]:
     """Folders that hold something after a kill only."""
-    with suppress(OSError):
+    with Passing(OSError):
         found = sorted(each for each in folder.iterdir() if each.name.startswith(_NAMES))
         return [each for each in found if each.is_dir() and not each.is_symlink()]
     return []
@@ -164,7 +164,7 @@ def _rename(source: int, name: str, folder: int, target: Path) -> None:
     """Not over a file that is there; over an empty one, as after an interrupted creation."""
     try:
         os.link(name, target.name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
-    except OSError as error:  # where file systems have no links, too
+    except ours(OSError) as error:  # where file systems have no links, too
         if error.errno == errno.EXDEV:
             raise
         if _is_taken(target.name, folder):
@@ -202,5 +202,5 @@ def _is_ours(descriptor: int) -> bool:
 def _remove(path: Path, descriptor: int) -> None:
     for name in os.listdir(descriptor):
         os.unlink(name, dir_fd=descriptor)
-    with suppress(OSError):  # it was moved away, and that is somebody else's
+    with Passing(OSError):  # it was moved away, and that is somebody else's
         path.rmdir()
