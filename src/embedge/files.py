@@ -5,6 +5,7 @@ import hashlib
 import json
 import mmap
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -127,9 +128,19 @@ def sync(path: Path) -> None:
     """What a file or a folder holds is on the disk to stay."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync_open(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_open(descriptor: int) -> None:
+    """Some file systems (SMB, FUSE) cannot say so of a folder, whose names they keep themselves."""
+    try:
+        os.fsync(descriptor)
+    except ours(OSError) as error:
+        folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        if not folder or error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP):
+            raise
 
 
 def _umask() -> int:

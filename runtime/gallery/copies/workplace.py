@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from embedge.errors import EmbedgeError, Passing, ours
+from embedge.files import sync_open
 from embedge.runtime.gallery.storage.database import is_there
 from embedge.runtime.gallery.storage.failures import exists_already
 from embedge.runtime.gallery.storage.journal import (
@@ -37,6 +38,7 @@ _NAMES = ".embedge-recovering"  # what those of killed ones begin with too
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_LOCKS = {errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL}
 _CHUNK = 1 << 20
 
 
@@ -65,7 +67,7 @@ class Workplace:
                 if error.errno != errno.EXDEV:
                     raise
                 self._bring(name, folder, target)
-            os.fsync(folder)
+            sync_open(folder)
         finally:
             os.close(folder)
 
@@ -104,12 +106,14 @@ def workplace(target: Path) -> Iterator[Workplace]:
             remedy=f"Take the others' right to write from it: chmod go-w {beside}",
         )
     path, descriptor = _new_folder(own)
+    made_by = os.getpid()  # a child that a handler forks in the midst of this ends by unwinding too
     try:
         try:
             _sweep(own, path)
             yield Workplace(path, descriptor)
         finally:
-            _remove(path, descriptor)
+            if os.getpid() == made_by:
+                _remove(path, descriptor)
     finally:
         os.close(descriptor)
 
@@ -124,14 +128,31 @@ def _new_folder(own: Path) -> tuple[Path, int]:
             continue
         try:
             if not _is_ours(descriptor):
-                raise PermissionError(f"{path.name} was replaced")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+                raise PermissionError(errno.EPERM, f"{path.name} was replaced")
+            _lock(descriptor, own)
             if lies_there(path):
                 return path, descriptor
         except BaseException:
             os.close(descriptor)
+            with Passing(OSError):  # it may be somebody else's
+                path.rmdir()
             raise
         os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except ours(OSError) as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        raise EmbedgeError(
+            "E-WRITE",
+            "the file system of this folder has no locks, and without one others would take what"
+            " is made here for something left behind; nothing was made",
+            where=folder,
+            remedy="Choose a place on a file system with locks (flock)",
+        ) from error
 
 
 def left_behind(folder: Path) -> list[Path]:

@@ -383,7 +383,8 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether the gallery's tables are there; nothing else may be, and False means nothing is."""
-    found = sorted(str(sql) for (sql,) in connection.execute("SELECT sql FROM sqlite_master"))
+    rows = connection.execute("SELECT sql, type, name FROM sqlite_master").fetchall()
+    found = sorted(str(sql) for sql, _, _ in rows)
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if not found and not application:
@@ -392,6 +393,13 @@ def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
         raise not_a_gallery(path)
     if (format_number := format_of(version)) != VERSION:
         raise format_error(path, f"it has the format {format_number}, this version reads {VERSION}")
+    if foreign := [f"{kind} {name}" for sql, kind, name in rows if sql not in _SCHEMA]:
+        raise EmbedgeError(
+            "E-GALLERY",
+            f"another program has put something of its own in: {', '.join(foreign)}",
+            where=path,
+            remedy=f"Take it out of a copy that you keep: sqlite3 FILE 'DROP {foreign[0]}'",
+        )
     if found != sorted(_SCHEMA):
         raise damage(path, "its tables are not those of a gallery")
     return True

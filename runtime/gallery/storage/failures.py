@@ -86,8 +86,8 @@ def exists_already(path: Path) -> EmbedgeError:
 
 
 def busy(path: Path) -> EmbedgeError:
-    what = "another process has held this gallery for too long"
-    remedy = "Wait for it to finish and try again; nothing was changed"
+    what = "another process has held this gallery for too long, or its file system has no locks"
+    remedy = "Wait for it to finish and try again (NFS needs its lock service); nothing was changed"
     return EmbedgeError("E-GALLERY-BUSY", what, where=path, remedy=remedy)
 
 

@@ -78,7 +78,7 @@ def searches(gallery: Gallery) -> None:
 
 @pytest.mark.parametrize("work", [opens, enrols, searches])
 def test_of_a_gallery(tmp_path, handler, work):
-    for place in count(0, 5):
+    for place in count(0, 13):
         path = tmp_path / str(place)
         with Gallery.create(path, CONTRACT, key=KEY) as gallery:
             gallery.enroll("ann", unit(1, dim=16), CONTRACT)
