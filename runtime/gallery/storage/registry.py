@@ -71,7 +71,7 @@ def gate_of(identity: Identity) -> threading.RLock:
 
 def is_open_elsewhere(database: _Database, identity: Identity) -> bool:
     """Whether another connection of this process may have locks on the file."""
-    return any(each.identity == identity for each in _live() if each is not database)
+    return identity in [each.identity for each in _live() if each is not database]
 
 
 def is_left_to_parent(identity: Identity) -> bool:
