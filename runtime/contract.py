@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.files import sha256_json
 from embedge.typed import Bound, Text, structured
 
@@ -74,7 +74,7 @@ class EmbeddingContract:
     def from_json(cls, value: dict[str, Any]) -> Self:
         try:
             return structured(cls, value, name="contract")
-        except ValueError as error:
+        except ours(ValueError) as error:
             raise EmbedgeError(
                 "E-CONTRACT",
                 f"the embedding contract is not right: {error}",

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.runtime.bundle.bundle import Artifact, Bundle
 from embedge.runtime.bundle.manifest import Runtime
 from embedge.runtime.closing import Closing
@@ -315,7 +315,7 @@ def _decidable(threshold: Threshold) -> Threshold:
             if not math.isnan(DECIDES.check(threshold.value)):
                 return threshold
             why = "a threshold that is no number decides nothing"
-        except (TypeError, ValueError) as error:
+        except ours((TypeError, ValueError)) as error:
             why = f"this threshold decides nothing: {error}"
     raise EmbedgeError(
         "E-THRESHOLD",

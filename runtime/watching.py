@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 
 __all__ = ["arriving_files"]
 
@@ -55,7 +55,7 @@ def _look(folder: Path) -> Look:
                 path = folder / entry.name
                 if path.suffix.lower() in _SUFFIXES and not entry.name.startswith("."):
                     _note(found, path)
-    except OSError as error:
+    except ours(OSError) as error:
         raise EmbedgeError(
             "E-FOLDER",
             f"the folder cannot be read: {error.strerror}",
@@ -68,7 +68,7 @@ def _look(folder: Path) -> Look:
 def _note(found: Look, path: Path) -> None:
     try:
         facts = path.lstat()
-    except OSError:  # gone again already
+    except ours(OSError):  # gone again already
         return
     if stat.S_ISREG(facts.st_mode):
         found[path] = (facts.st_size, facts.st_mtime_ns)

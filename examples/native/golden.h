@@ -53,13 +53,27 @@ static size_t golden_tables(const golden_t *golden)
     return GOLDEN_HEAD + (size_t)golden->faces * (golden->size * golden->size * 3 + 40);
 }
 
+/* Whether its numbers can be right: rows that are none, or no least cosine, would pass anything. */
+static int golden_sane(const golden_t *golden, const golden_table_t *table)
+{
+    size_t rows = table->kind == 0 ? 2 * (size_t)golden->faces * golden->dim : 0;
+    for (size_t place = 0; place < rows; place++) {
+        float number;
+        memcpy(&number, table->rows + 4 * place, 4);
+        if (!isfinite(number))
+            return 0;
+    }
+    return table->number <= 1 && (table->kind == 0 ? table->number > 0 : table->number >= -1);
+}
+
 /* Whether its tables are as many as it says and end where the file does. */
 static int golden_whole(const golden_t *golden)
 {
     golden_table_t table;
     size_t place = golden_tables(golden);
     uint32_t found = 0;
-    while (found < golden->tables && golden_next(golden, &place, &table))
+    while (found < golden->tables && golden_next(golden, &place, &table)
+           && golden_sane(golden, &table))
         found++;
     return found > 0 && found == golden->tables && place == golden->bytes;
 }

@@ -17,7 +17,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.files import write_bytes
 from embedge.runtime.bridge.bridge import Bridge, End, Fact, Hidden
 from embedge.runtime.bundle.signature import sign_bytes
@@ -78,7 +78,7 @@ def read_bridge(path: Path, *, trusted: Sequence[Path] = ()) -> Bridge:
     try:
         header = structured(_Header, json.loads(text), name="bridge")
         return _bridge_of(header, _arrays(header.arrays, body))
-    except (ValueError, KeyError, RecursionError) as error:
+    except ours((ValueError, KeyError, RecursionError)) as error:
         raise _damaged(path, f"its header is wrong: {_first(error)}") from error
 
 
@@ -94,7 +94,7 @@ def _read(path: Path, most: int) -> bytes:
         return read_bytes(path, most)
     except TooLarge as error:
         raise _damaged(path, f"it is larger than {most:,} bytes") from error
-    except OSError as error:
+    except ours(OSError) as error:
         raise EmbedgeError(
             "E-BRIDGE-MISSING",
             f"cannot read the bridge: {error.strerror}",

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.runtime.bundle.manifest import FORMAT, Artifact, FileFacts, Manifest
 from embedge.runtime.bundle.store import FolderStore, Store, ZipStore
 from embedge.runtime.bundle.trust import require_current, require_trusted
@@ -173,7 +173,7 @@ def _envelope(
 def _parsed(store: Store, data: bytes) -> Manifest:
     try:
         manifest = Manifest.parsed(data)
-    except (ValueError, RecursionError) as error:
+    except ours((ValueError, RecursionError)) as error:
         raise store.refusal(f"the manifest is not right: {error}") from error
     for name in manifest.files:
         store.check_name(name)

@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.runtime.reading import read_bytes
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def private_key(path: Path, password: bytes | None) -> "Ed25519PrivateKey":
         raise _bad_key(path, "other users may read the private key", f"chmod 600 {path}")
     try:
         key = load_pem_private_key(data, password)
-    except (ValueError, TypeError) as error:
+    except ours((ValueError, TypeError)) as error:
         remedy = f"Check the file, and {PASSWORD_VARIABLE} if it is locked"
         raise _bad_key(path, f"the private key does not open ({error})", remedy) from error
     if not isinstance(key, Ed25519PrivateKey):
@@ -62,7 +62,7 @@ def public_key(path: Path) -> "Ed25519PublicKey":
 
     try:
         key = load_pem_public_key(_read(path))
-    except ValueError as error:
+    except ours(ValueError) as error:
         raise _bad_key(path, "this is no public key", "Give the .pub file of the key") from error
     if not isinstance(key, Ed25519PublicKey):
         raise _bad_key(path, "this is no Ed25519 key", "Give the .pub file of the key")
@@ -72,7 +72,7 @@ def public_key(path: Path) -> "Ed25519PublicKey":
 def _read(path: Path) -> bytes:
     try:
         return read_bytes(path, _LARGEST_KEY)
-    except OSError as error:
+    except ours(OSError) as error:
         why = f"the key cannot be read: {error.strerror}"
         raise _bad_key(path, why, "Check the path and its permissions") from error
 
@@ -84,7 +84,7 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-    except OSError as error:
+    except ours(OSError) as error:
         raise _unwritable(path, error.strerror or str(error)) from error
 
 

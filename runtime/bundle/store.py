@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol, cast
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.printed import printable
 from embedge.runtime.bundle.zipped import require_modest, require_small_directory
 from embedge.runtime.reading import opened
@@ -89,7 +89,7 @@ class _Checked(ABC):
     def _pulled(self, name: str, stream: BinaryIO, count: int) -> bytes:
         try:
             return stream.read(count)
-        except Exception as error:  # zlib raises its own class, zipfile half a dozen
+        except ours(Exception) as error:  # zlib raises its own class, zipfile half a dozen
             raise self.refusal(f"{name} cannot be read ({error})") from error
 
     def _sized(self, name: str, actual: int, size: int | None, limit: int) -> int:
@@ -124,7 +124,7 @@ class FolderStore(_Checked):
             stream = opened(path, follow=False)
         except FileNotFoundError as error:
             raise self.refusal(f"{name} is missing") from error
-        except OSError as error:
+        except ours(OSError) as error:
             raise self.refusal(f"{name} cannot be read ({error.strerror})") from error
         with stream:
             yield stream, self._sized(name, os.fstat(stream.fileno()).st_size, size, limit)
@@ -149,7 +149,7 @@ class ZipStore(_Checked):
             require_small_directory(path)
             self._zip = zipfile.ZipFile(path)
         # the last: what zipfile says of a newer format than it knows
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        except ours((zipfile.BadZipFile, OSError, ValueError, NotImplementedError)) as error:
             raise self.refusal(f"it is neither a folder nor a zip file ({error})") from error
         try:
             self._entries = self._plain_entries()
@@ -167,7 +167,7 @@ class ZipStore(_Checked):
             self._check_entry(info)
         try:
             require_modest(infos, self.path.stat().st_size)
-        except ValueError as error:
+        except ours(ValueError) as error:
             raise self.refusal(str(error)) from error
         top = self._top_folder([info.filename for info in infos])
         entries = {info.filename.removeprefix(top): info for info in infos}
@@ -201,7 +201,7 @@ class ZipStore(_Checked):
         most = self._sized(name, info.file_size, size, limit)
         try:
             stream = self._zip.open(info)
-        except Exception as error:  # zipfile raises half a dozen unrelated classes
+        except ours(Exception) as error:  # zipfile raises half a dozen unrelated classes
             raise self.refusal(f"{name} cannot be unpacked ({error})") from error
         with stream:
             yield cast(BinaryIO, stream), most

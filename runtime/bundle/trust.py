@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.printed import printable
 from embedge.runtime.bundle.manifest import Manifest
 from embedge.runtime.bundle.signing_keys import public_key
@@ -73,7 +73,7 @@ def fitting(message: bytes, signature: bytes | None, what: str) -> Signature | N
         public = bytes.fromhex(value["public_key"])
         signed = bytes.fromhex(value["signature"])
         Ed25519PublicKey.from_public_bytes(public).verify(signed, message)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except ours((ValueError, KeyError, TypeError, RecursionError)) as error:
         raise _untrusted(what, f"its signature file cannot be read ({error})") from error
     except InvalidSignature as error:
         raise _untrusted(what, "its signature does not fit it") from error

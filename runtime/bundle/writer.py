@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.files import sha256_file, write_bytes
 from embedge.runtime.bundle.bundle import FORMAT, MANIFEST, SEAL, Artifact, Bundle, seal_of
 from embedge.runtime.contract import EmbeddingContract
@@ -54,7 +54,7 @@ def write_bundle(
         if expires is not None:
             manifest["expires"] = expires.isoformat()
         _build(folder, files, manifest)
-    except OSError as error:
+    except ours(OSError) as error:
         raise EmbedgeError(
             "E-WRITE",
             f"cannot write the bundle: {error.strerror or error}",
@@ -120,7 +120,7 @@ def _name_of(folder: Path) -> str | None:
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
         return str(manifest["name"]) if manifest["format"] == FORMAT else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except ours((OSError, ValueError, KeyError, TypeError)):
         return None
 
 
@@ -132,7 +132,7 @@ def _swap_in(part: Path, folder: Path) -> None:
     folder.rename(old)  # an empty folder may be renamed over, so this is one step
     try:
         part.rename(folder)
-    except OSError:
+    except ours(OSError):
         old.rename(folder)
         raise
     shutil.rmtree(old)

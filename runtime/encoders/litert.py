@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.errors import ours
 from embedge.optional import require
 from embedge.runtime.closing import Spares
 from embedge.runtime.contract import EmbeddingContract
@@ -48,7 +49,7 @@ def _opened(kind: Any, model: bytes, threads: int | None) -> Any:
     try:
         interpreter = kind(model_content=model, num_threads=threads)
         interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
+    except ours((ValueError, RuntimeError)) as error:
         raise _refused(f"LiteRT cannot read it ({str(error)[:200]})") from error
     return interpreter
 

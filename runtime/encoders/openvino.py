@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.optional import require
 from embedge.runtime.closing import Spares
 from embedge.runtime.contract import EmbeddingContract
@@ -48,7 +48,7 @@ class OpenVinoEncoder(CropEncoder):
         with self._spare.lent() as request:
             try:
                 return np.array(request.infer([tensor])[0], np.float32)
-            except RuntimeError as error:
+            except ours(RuntimeError) as error:
                 raise EmbedgeError(
                     "E-GRAPH",
                     f"the model failed while running: {_last_line(error)}",
@@ -78,7 +78,7 @@ def compiled(model: bytes | Path, *, threads: int | None = None) -> Any:
     core = shared_core()
     try:
         return core.compile_model(core.read_model(data, b""), "CPU", hints)
-    except RuntimeError as error:
+    except ours(RuntimeError) as error:
         raise EmbedgeError(
             "E-GRAPH",
             f"OpenVINO cannot compile the model: {_last_line(error)}",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.runtime.closing import closed_error
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import LARGEST_BATCH, CropEncoder
@@ -73,7 +73,7 @@ def _contract_of(session: Any) -> EmbeddingContract:
         )
     try:
         return EmbeddingContract.from_json(json.loads(text))
-    except (ValueError, TypeError, KeyError) as error:
+    except ours((ValueError, TypeError, KeyError)) as error:
         raise EmbedgeError(
             "E-CONTRACT",
             f"the model's {METADATA_KEY} metadata is not a contract: {error}",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.runtime.reading import read_bytes
 
 __all__ = [
@@ -124,7 +124,7 @@ def run_session(session: Any, output: str | None, feeds: dict[str, Any]) -> list
     """Run the graph; what onnxruntime raises becomes an error with a code."""
     try:
         return list(session.run(None if output is None else [output], feeds))
-    except Exception as error:  # onnxruntime raises a dozen unrelated classes
+    except ours(Exception) as error:  # onnxruntime raises a dozen unrelated classes
         raise EmbedgeError(
             "E-GRAPH",
             f"the model failed while running: {_first_line(error)}",
@@ -147,7 +147,7 @@ def _started(data: bytes, providers: list[str], options: Any, disabled: list[str
             disabled_optimizers=disabled,
             enable_fallback=0,  # else a provider that fails is replaced by the CPU
         )
-    except Exception as error:  # onnxruntime raises a dozen unrelated classes
+    except ours(Exception) as error:  # onnxruntime raises a dozen unrelated classes
         raise EmbedgeError(
             "E-GRAPH",
             f"onnxruntime cannot load the model: {_first_line(error)}",
@@ -198,7 +198,7 @@ def model_bytes(path: Path) -> bytes:
     """The file's bytes, once: what is looked through is what is loaded."""
     try:
         return read_bytes(path, _LARGEST_MODEL)
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+    except ours((OSError, ValueError)) as error:  # ValueError: a null byte in the name
         raise EmbedgeError(
             "E-MODEL-MISSING",
             f"cannot read the model: {getattr(error, 'strerror', None) or error}",
@@ -226,7 +226,7 @@ def graph_facts(model: bytes) -> GraphFacts:
         walk.message("model", memoryview(model), 0)
         if walk.bodies != 1:
             raise ValueError("it holds no graph" if not walk.bodies else "it holds two graphs")
-    except (IndexError, ValueError) as error:
+    except ours((IndexError, ValueError)) as error:
         raise EmbedgeError(
             "E-GRAPH",
             f"this is not an ONNX model: {error}",

@@ -7,7 +7,7 @@ from typing import SupportsIndex
 
 import numpy as np
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.printed import JOINERS, printable
 from embedge.runtime.contract import EmbeddingContract, require_same_space
 from embedge.runtime.encoders import Embeddings
@@ -51,7 +51,7 @@ def checked_rows(
             if fits and (np.abs(np.linalg.norm(rows, axis=1) - 1) < 1e-3).all():
                 return rows
         got = f"shape {rows.shape}"
-    except (TypeError, ValueError):
+    except ours((TypeError, ValueError)):
         got = f"{type(embeddings).__name__} that is no array of numbers"
     raise EmbedgeError(
         "E-EMBEDDING",

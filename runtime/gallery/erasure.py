@@ -1,6 +1,5 @@
 """What an erasure can prove: where was searched, for what, and what nobody here can know."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from embedge.runtime.gallery.sealed.ledger import KEY_BYTES, Ledger
 from embedge.runtime.gallery.sealed.sealing import NONCE
 from embedge.runtime.gallery.sealed.templates import Template
 from embedge.runtime.gallery.search.int8 import float_from_rows
+from embedge.runtime.gallery.storage.journal import real_path
 from embedge.runtime.gallery.storage.traces import Traces, traces_of
 
 __all__ = ["ErasureProof", "proof_of"]
@@ -67,7 +67,7 @@ class ErasureProof:
         `others` are people of the gallery who have a template of the person.
         """
         assert self._traces is not None
-        real = Path(os.path.realpath(gallery))
+        real = real_path(gallery)
         search = Search(self._traces, Alike(self.person, self._rows), real, ledger)
         search.found += [f"{gallery}: enrolled also as '{name}'" for name in others]
         search.run(gallery)

@@ -4,10 +4,9 @@ import errno
 import os
 import select
 import stat
-from contextlib import suppress
 from pathlib import Path
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, Passing, ours
 from embedge.files import sync
 from embedge.runtime.gallery.storage.journal import require_plain_name
 
@@ -40,7 +39,7 @@ def key_from_file(path: Path) -> bytes:
     """32 bytes as 64 hexadecimal digits; a file that others may read is refused."""
     try:
         mode, text = _mode_and_text(path)
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+    except ours((OSError, ValueError)) as error:  # ValueError: a null byte in the name
         why = getattr(error, "strerror", None) or error
         raise _bad_key(f"the key file cannot be read: {why}", path) from error
     if stat.S_IMODE(mode) & 0o077:
@@ -67,7 +66,7 @@ def _mode_and_text(path: Path) -> tuple[int, bytes]:
 def key_from_text(text: str, where: str | Path) -> bytes:
     try:
         key = bytes.fromhex(text.strip())
-    except ValueError as error:
+    except ours(ValueError) as error:
         raise _bad_key("the key is not hexadecimal", where) from error
     return checked_key(key, where)
 
@@ -98,10 +97,10 @@ def new_key_file(path: Path) -> None:
                 os.fsync(stream.fileno())
             sync(path.parent)
         except BaseException:
-            with suppress(OSError):  # the first failure is told
+            with Passing(OSError):  # the first failure is told
                 path.unlink()
             raise
-    except (OSError, ValueError) as error:
+    except ours((OSError, ValueError)) as error:
         what = f"cannot write the key file: {getattr(error, 'strerror', None) or error}"
         remedy = "Choose a new file; an existing key is never overwritten"
         raise EmbedgeError("E-WRITE", what, where=path, remedy=remedy) from error

@@ -1,6 +1,5 @@
 """What is whole of a damaged gallery, saved."""
 
-import os
 import sqlite3
 from collections.abc import Collection, Iterable
 from contextlib import closing, suppress
@@ -8,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, Passing, ours
 from embedge.runtime.gallery.copies.checking import check
 from embedge.runtime.gallery.copies.workplace import Workplace, require_free, workplace
 from embedge.runtime.gallery.gallery import Gallery
@@ -37,11 +36,12 @@ from embedge.runtime.gallery.storage.failures import (
 from embedge.runtime.gallery.storage.journal import (
     journal_of,
     logs_beside,
+    real_path,
     require_own,
     require_plain,
 )
 from embedge.runtime.gallery.storage.raw import Raw, raw
-from embedge.runtime.gallery.storage.registry import while_quiet_at
+from embedge.runtime.gallery.storage.registry import when_quiet_at
 
 __all__ = ["Saved", "check", "recover"]
 
@@ -98,29 +98,33 @@ def recover(
                 ledger = _ledger(file, key, path)
                 saved = _saved(file, ledger, place.path / "new", keep_doubtful)
             place.publish("new", target, path.stat().st_mode & 0o666)
-            return replace(saved, unread=tuple(logs_beside(Path(os.path.realpath(path)))))
-    except OSError as error:
+            return replace(saved, unread=tuple(logs_beside(real_path(path))))
+    except ours(OSError) as error:
         raise database_error(error, target, "nothing was recovered") from error
 
 
 def _copied(path: Path, place: Workplace) -> Path:
     """With the journal of an interrupted writing, which SQLite plays back where it can."""
     copy = place.path / "g"
-    with raw(path) as file, while_quiet_at(path):
-        real = Path(os.path.realpath(path))
-        require_plain(real, path)
-        require_own(real, path)
-        with place.create(copy.name) as stream:
-            stream.writelines(file.parts())
-        with (
-            suppress(FileNotFoundError),
-            raw(journal_of(real)) as file,
-            place.create(journal_of(copy).name) as stream,
-        ):
-            stream.writelines(file.parts())
-    with suppress(*FAILURES), closing(sqlite3.connect(copy)) as connection:
+    with raw(path) as file:
+        when_quiet_at(path, lambda: _bring(path, file, place, copy))
+    with Passing(*FAILURES), closing(sqlite3.connect(copy)) as connection:
         connection.execute("SELECT value FROM header").fetchone()
     return copy
+
+
+def _bring(path: Path, file: Raw, place: Workplace, copy: Path) -> None:
+    real = real_path(path)
+    require_plain(real, path)
+    require_own(real, path)
+    with place.create(copy.name) as stream:
+        stream.writelines(file.parts())
+    with (
+        suppress(FileNotFoundError),
+        raw(journal_of(real)) as file,
+        place.create(journal_of(copy).name) as stream,
+    ):
+        stream.writelines(file.parts())
 
 
 def _ledger(copy: Raw, key: bytes | None, path: Path) -> Ledger:

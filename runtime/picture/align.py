@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["aligned_crop", "similarity", "warped"]
@@ -37,7 +37,7 @@ def aligned_crop(image: RgbImage, landmarks: ArrayLike, template: ArrayLike, siz
     """The face of `image`, warped so that its five `landmarks` fall on the `template`."""
     try:
         points = np.asarray(landmarks, dtype=np.float64)
-    except (ValueError, TypeError) as error:
+    except ours((ValueError, TypeError)) as error:
         raise _degenerate(f"the landmarks are not five pairs of numbers ({error})") from error
     if points.shape != (5, 2):
         raise _degenerate(f"expected five (x, y) points, got an array of shape {points.shape}")

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.picture.align import aligned_crop
@@ -245,7 +245,7 @@ def detector_from(source: Detector | str | Path | bytes, *, threads: int | None 
 def _choice(choice: Choice | str) -> Choice:
     try:
         return Choice(choice)
-    except ValueError as error:
+    except ours(ValueError) as error:
         raise EmbedgeError(
             "E-OPTION",
             f"choice is {choice!r:.80}",

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.runtime.reading import TooLarge, read_bytes
 
 __all__ = [
@@ -140,7 +140,7 @@ def picture_bytes(path: Path, *, follow: bool = True) -> bytes:
             where=path,
             remedy="Give a picture of it",
         ) from error
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+    except ours((OSError, ValueError)) as error:  # ValueError: a null byte in the name
         raise EmbedgeError(
             "E-IMAGE-MISSING",
             f"cannot read the picture: {getattr(error, 'strerror', None) or error}",
@@ -190,7 +190,7 @@ def _decoded(decode: Callable[[], RgbImage], where: str, max_pixels: int = MAX_P
         raise _too_large("too many pixels", where, max_pixels) from error
     except UnidentifiedImageError as error:
         raise _undecodable("not a picture of a known format", where) from error
-    except Exception as error:  # pillow's parsers raise nearly every class on a broken file
+    except ours(Exception) as error:  # pillow's parsers raise nearly every class on a broken file
         raise _undecodable(str(error) or type(error).__name__, where) from error
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.runtime.picture.images import RgbImage
 from embedge.typed import Bound, structured
 
@@ -96,7 +96,7 @@ class QualityLimits:
     def from_json(cls, value: dict[str, Any]) -> Self:
         try:
             return structured(cls, value, name="quality")
-        except ValueError as error:
+        except ours(ValueError) as error:
             raise EmbedgeError(
                 "E-BUNDLE",
                 f"the quality limits are not right: {error}",

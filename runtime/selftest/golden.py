@@ -102,7 +102,8 @@ class Golden:
                 found[name].faults[fault] = coded * np.float32(number)
             else:
                 _refuse("a table stands where none may be")
-            if not -1 <= number <= 1:
+            # a least cosine of none or less would let anything pass
+            if not (0 < number if kind == _ANSWER else -1 <= number) or not number <= 1:
                 _refuse("a number is out of its range")
         if reader.left or not found:
             _refuse("its tables do not fill it")

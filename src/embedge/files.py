@@ -5,13 +5,14 @@ import hashlib
 import json
 import mmap
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 
 _CHUNK = 1 << 20
 
@@ -30,7 +31,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.chmod(0o666 & ~_umask())
         part.replace(path)
         sync(path.parent)
-    except Exception as error:
+    except ours(Exception) as error:
         if not is_of_the_disk(error):
             raise
         raise _disk_error(error, path) from error
@@ -60,7 +61,7 @@ def require_writable(path: Path) -> None:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
+    except ours(OSError) as error:
         raise _disk_error(error, path) from error
 
 
@@ -127,9 +128,19 @@ def sync(path: Path) -> None:
     """What a file or a folder holds is on the disk to stay."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync_open(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_open(descriptor: int) -> None:
+    """Some file systems (SMB, FUSE) cannot say so of a folder, whose names they keep themselves."""
+    try:
+        os.fsync(descriptor)
+    except ours(OSError) as error:
+        folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        if not folder or error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP):
+            raise
 
 
 def _umask() -> int:

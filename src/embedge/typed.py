@@ -25,7 +25,7 @@ from typing import (
     get_type_hints,
 )
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.printed import printable
 
 __all__ = ["Bound", "Digest", "Mistakes", "Pattern", "Text", "argument", "plain", "structured"]
@@ -183,7 +183,7 @@ def _record(kind: Any, value: Any, place: str, mistakes: list[str]) -> Any:
         return None
     try:
         return kind(**given)
-    except ValueError as error:
+    except ours(ValueError) as error:
         return _wrong(place, str(error), mistakes)
 
 
@@ -246,7 +246,7 @@ def _constrained(inner: tuple[Any, ...], value: Any, place: str, mistakes: list[
         if isinstance(demand, Constraint):
             try:
                 demand.check(found)
-            except ValueError as error:
+            except ours(ValueError) as error:
                 return _wrong(place, str(error), mistakes)
     return found
 
@@ -268,7 +268,7 @@ def _scalar(kind: Any, value: Any, place: str, mistakes: list[str]) -> Any:
 def _day(value: Any, place: str, mistakes: list[str]) -> date | None:
     try:
         return date.fromisoformat(value)
-    except (TypeError, ValueError):
+    except ours((TypeError, ValueError)):
         _wrong(place, f"is {_words(value)}, not a day as 2030-12-31", mistakes)
         return None
 

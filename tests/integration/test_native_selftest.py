@@ -50,6 +50,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "golden.bin").write_bytes(golden)
     (folder / "cut.bin").write_bytes(golden[: len(golden) // 3])
     (folder / "last table cut.bin").write_bytes(golden[:-40])
+    known = Golden.parsed(golden)
+    right = known.artifacts["fp32"]
+    for name, other in (
+        ("nan.bin", replace(right, crops=right.crops * np.float32(np.nan))),
+        ("lax.bin", replace(right, nearest=-1.0)),
+        ("lost.bin", replace(right, nearest=np.nan)),
+    ):
+        (folder / name).write_bytes(replace(known, artifacts={"fp32": other}).to_bytes())
     (folder / "longer.bin").write_bytes(golden + b"x")
     (folder / "empty.bin").write_bytes(b"")
     for name, value in (("nan", np.nan), ("infinite", np.inf), ("nothing", 0.0)):
@@ -144,6 +152,9 @@ def test_a_feeding_that_is_none_is_refused(place: Path, fed: tuple[str, ...]) ->
         {"golden": "cut.bin"},
         {"golden": "last table cut.bin"},
         {"golden": "longer.bin"},
+        {"golden": "nan.bin"},
+        {"golden": "lax.bin"},
+        {"golden": "lost.bin"},
         {"golden": "empty.bin"},
         {"golden": "/dev/null"},
         {"artifact": "fp64"},

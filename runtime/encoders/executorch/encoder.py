@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.errors import ours
 from embedge.optional import require
 from embedge.runtime.closing import Spares
 from embedge.runtime.contract import EmbeddingContract
@@ -56,7 +57,7 @@ class ExecuTorchEncoder(CropEncoder):
 def _loaded(model: bytes, threads: int | None) -> LoadedProgram:
     try:
         return LoadedProgram(model, threads)
-    except (RuntimeError, ValueError) as error:
+    except ours((RuntimeError, ValueError)) as error:
         raise _refused(f"ExecuTorch cannot read it ({str(error)[:200]})") from error
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.files import write_json
 from embedge.typed import Bound, Text, structured
 
@@ -113,7 +113,7 @@ class EngineCard:
             if not isinstance(value, dict) or value.get("format") != FORMAT:
                 raise ValueError(f"it is not of format {FORMAT}")
             return structured(cls, value, name="card")
-        except (ValueError, RecursionError) as error:
+        except ours((ValueError, RecursionError)) as error:
             raise _unreadable(f"the engine's sidecar cannot be read: {error}", where) from error
 
 

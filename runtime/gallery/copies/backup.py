@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.runtime.gallery.copies.checking import check
 from embedge.runtime.gallery.copies.workplace import require_free, workplace
 from embedge.runtime.gallery.storage.database import Database
@@ -31,7 +31,7 @@ def backup(path: str | Path, target: str | Path, key: bytes | None) -> None:
                 _copied(connection, place.path / "new")
             _require_whole(place.path / "new", path, key)
             place.publish("new", target, _OURS)
-    except OSError as error:
+    except ours(OSError) as error:
         raise database_error(error, target, "nothing was copied") from error
 
 
@@ -40,7 +40,7 @@ def _copied(connection: sqlite3.Connection, new: Path) -> None:
     try:
         with closing(sqlite3.connect(new)) as copy:
             connection.backup(copy)
-    except FAILURES as error:
+    except ours(FAILURES) as error:
         raise database_error(error, new, "nothing was copied") from error
 
 

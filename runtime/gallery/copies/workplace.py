@@ -18,16 +18,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, Passing, ours
+from embedge.files import sync_open
 from embedge.runtime.gallery.storage.database import is_there
 from embedge.runtime.gallery.storage.failures import exists_already
 from embedge.runtime.gallery.storage.journal import (
     journal_of,
+    lies_there,
+    real_path,
     require_alone,
     require_own,
     require_plain_name,
 )
-from embedge.runtime.gallery.storage.registry import while_quiet_at
+from embedge.runtime.gallery.storage.registry import when_quiet_at
 
 __all__ = ["Workplace", "left_behind", "require_free", "workplace"]
 
@@ -35,6 +38,7 @@ _NAMES = ".embedge-recovering"  # what those of killed ones begin with too
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_LOCKS = {errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL}
 _CHUNK = 1 << 20
 
 
@@ -51,7 +55,7 @@ class Workplace:
     def publish(self, name: str, target: Path, mode: int) -> None:
         """Nobody else's file is replaced, no journal of an earlier one is played back into it."""
         os.chmod(name, mode, dir_fd=self.descriptor)
-        folder = os.open(os.path.realpath(target.parent), _FOLDER)
+        folder = os.open(real_path(target.parent), _FOLDER)
         try:
             if _is_taken(target.name, folder):  # before its own journal is taken from it
                 raise exists_already(target)
@@ -59,11 +63,11 @@ class Workplace:
                 os.unlink(journal_of(target).name, dir_fd=folder)
             try:
                 _rename(self.descriptor, name, folder, target)
-            except OSError as error:
+            except ours(OSError) as error:
                 if error.errno != errno.EXDEV:
                     raise
                 self._bring(name, folder, target)
-            os.fsync(folder)
+            sync_open(folder)
         finally:
             os.close(folder)
 
@@ -91,9 +95,7 @@ class Workplace:
 @contextmanager
 def workplace(target: Path) -> Iterator[Workplace]:
     """What somebody left who was killed in theirs goes first."""
-    beside, elsewhere = (
-        Path(os.path.realpath(each)) for each in (target.parent, tempfile.gettempdir())
-    )
+    beside, elsewhere = (real_path(each) for each in (target.parent, tempfile.gettempdir()))
     own = next((each for each in (beside, elsewhere) if _nobody_moves_in(each)), None)
     if own is None:
         raise EmbedgeError(
@@ -104,12 +106,14 @@ def workplace(target: Path) -> Iterator[Workplace]:
             remedy=f"Take the others' right to write from it: chmod go-w {beside}",
         )
     path, descriptor = _new_folder(own)
+    made_by = os.getpid()  # a child that a handler forks in the midst of this ends by unwinding too
     try:
         try:
             _sweep(own, path)
             yield Workplace(path, descriptor)
         finally:
-            _remove(path, descriptor)
+            if os.getpid() == made_by:
+                _remove(path, descriptor)
     finally:
         os.close(descriptor)
 
@@ -124,19 +128,36 @@ def _new_folder(own: Path) -> tuple[Path, int]:
             continue
         try:
             if not _is_ours(descriptor):
-                raise PermissionError(f"{path.name} was replaced")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if path.exists():
+                raise PermissionError(errno.EPERM, f"{path.name} was replaced")
+            _lock(descriptor, own)
+            if lies_there(path):
                 return path, descriptor
         except BaseException:
             os.close(descriptor)
+            with Passing(OSError):  # it may be somebody else's
+                path.rmdir()
             raise
         os.close(descriptor)
 
 
+def _lock(descriptor: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except ours(OSError) as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        raise EmbedgeError(
+            "E-WRITE",
+            "the file system of this folder has no locks, and without one others would take what"
+            " is made here for something left behind; nothing was made",
+            where=folder,
+            remedy="Choose a place on a file system with locks (flock)",
+        ) from error
+
+
 def left_behind(folder: Path) -> list[Path]:
     """Folders that hold something after a kill only."""
-    with suppress(OSError):
+    with Passing(OSError):
         found = sorted(each for each in folder.iterdir() if each.name.startswith(_NAMES))
         return [each for each in found if each.is_dir() and not each.is_symlink()]
     return []
@@ -147,8 +168,7 @@ def require_free(target: Path) -> None:
     if target.is_symlink() or is_there(target):
         raise exists_already(target)
     require_alone(target, target)
-    with while_quiet_at(target):
-        require_own(target, target)
+    when_quiet_at(target, lambda: require_own(target, target))
 
 
 def _nobody_moves_in(folder: Path) -> bool:
@@ -165,7 +185,7 @@ def _rename(source: int, name: str, folder: int, target: Path) -> None:
     """Not over a file that is there; over an empty one, as after an interrupted creation."""
     try:
         os.link(name, target.name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
-    except OSError as error:  # where file systems have no links, too
+    except ours(OSError) as error:  # where file systems have no links, too
         if error.errno == errno.EXDEV:
             raise
         if _is_taken(target.name, folder):
@@ -203,5 +223,5 @@ def _is_ours(descriptor: int) -> bool:
 def _remove(path: Path, descriptor: int) -> None:
     for name in os.listdir(descriptor):
         os.unlink(name, dir_fd=descriptor)
-    with suppress(OSError):  # it was moved away, and that is somebody else's
+    with Passing(OSError):  # it was moved away, and that is somebody else's
         path.rmdir()

@@ -12,6 +12,7 @@ from typing import IO
 
 import numpy as np
 
+from embedge.errors import ours
 from embedge.runtime.gallery.leftovers.budget import Budget, Spent
 from embedge.runtime.gallery.leftovers.databases import values_of_databases
 from embedge.runtime.gallery.leftovers.streams import streams
@@ -110,7 +111,7 @@ def _is_tar(data: bytes) -> bool:
     """By the sum in its first header, which the oldest tars have as well."""
     try:
         told = int(data[148:156].strip(b" \0"), 8)
-    except ValueError:
+    except ours(ValueError):
         return False
     return len(data) >= 512 and sum(data[:148]) + 8 * ord(" ") + sum(data[156:512]) == told
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, Passing, ours
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.copies.workplace import left_behind
 from embedge.runtime.gallery.leftovers import budget as budgets
@@ -23,6 +23,7 @@ from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.templates import Template
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows
 from embedge.runtime.gallery.storage.carving import Row, carved, headers
+from embedge.runtime.gallery.storage.journal import real_path
 from embedge.runtime.gallery.storage.raw import Raw, raw
 from embedge.runtime.gallery.storage.traces import Traces
 
@@ -41,9 +42,9 @@ _SEAM = 8192  # bytes of each of two neighbours: more than a person's row, or a 
 def _noting(path: Path, unreadable: dict[Path, str]) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
+    except ours(OSError) as error:
         unreadable.setdefault(path, str(error.strerror or error))
-    except Exception as error:  # the person is erased already: their proof outlives any one file
+    except ours(Exception) as error:  # they are erased already: the proof outlives any one file
         unreadable.setdefault(path, f"not looked into: {type(error).__name__}: {error}")
 
 
@@ -54,7 +55,7 @@ def _files_of(folder: Path, unreadable: dict[Path, str]) -> list[Path]:
             found += sorted(path for path in place.iterdir() if path.is_file())
         except FileNotFoundError:
             continue
-        except OSError as error:
+        except ours(OSError) as error:
             unreadable[place] = str(error.strerror)
     return found
 
@@ -188,7 +189,7 @@ def _around(path: Path) -> Iterator[Content]:
         yield "where it leads to", os.fsencode(os.readlink(path))  # noqa: PTH115
     try:
         attributes = os.listxattr(path, follow_symlinks=False)
-    except OSError as error:
+    except ours(OSError) as error:
         if error.errno != errno.ENOTSUP:
             raise
         return
@@ -206,7 +207,7 @@ def _folders_of(gallery: Path) -> list[Path]:
     """The file's own, and that of every link on the way to it."""
     found, path = list[Path](), Path(os.path.abspath(gallery))  # noqa: PTH100
     for _ in range(_MOST_LINKS):
-        found.append(Path(os.path.realpath(path.parent)))
+        found.append(real_path(path.parent))
         if not path.is_symlink():
             break
         path = path.parent / path.readlink()
@@ -224,7 +225,7 @@ def _seams(files: Sequence[Path]) -> Iterator[Content]:
     """Where the end of a file goes on in the next by name, as the pieces of one do (`split`)."""
     tail, before = b"", Path()
     for path in files:
-        with suppress(OSError):
+        with Passing(OSError):
             with raw(path) as file:
                 head = file.read(0, _SEAM)
                 end = file.read(max(0, file.size - _SEAM), _SEAM)

@@ -10,6 +10,8 @@ from urllib.parse import unquote_to_bytes
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.errors import ours
+
 __all__ = ["decoded", "written_rows"]
 
 _LEAST, _SHORT = 4096, 48  # bytes of a text that is a file of its own, most likely; of any
@@ -168,7 +170,7 @@ def _from_85(read: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
     def found(text: bytes) -> bytes:
         try:
             return read(b"".join(text.split())) if text.translate(None, _OF_BASE64) else b""
-        except ValueError:
+        except ours(ValueError):
             return b""
 
     return found
@@ -187,7 +189,7 @@ def _from_uu(text: bytes) -> bytes:
 def _from_integers(text: bytes) -> bytes:
     try:
         return bytes(map(int, text.split(b",")))
-    except ValueError:
+    except ours(ValueError):
         return b""
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.gallery.storage.failures import damage, key_error
 from embedge.typed import Pattern, structured
@@ -37,7 +37,7 @@ class Header:
     def from_bytes(cls, raw: bytes, path: Path) -> "Header":
         try:
             header = structured(cls, json.loads(raw))
-        except (ValueError, RecursionError) as error:
+        except ours((ValueError, RecursionError)) as error:
             raise damage(path, "its header cannot be read") from error
         if header.to_bytes() != raw:
             raise damage(path, "its header has been changed")

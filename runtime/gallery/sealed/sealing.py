@@ -12,6 +12,7 @@ import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from embedge.errors import ours
 from embedge.runtime.gallery.storage.failures import damage
 
 __all__ = [
@@ -97,5 +98,5 @@ def noticing(path: Path, what: str) -> Iterator[None]:
     """Whatever is wrong with sealed bytes, or with what was in them, is damage."""
     try:
         yield
-    except _BROKEN as error:
+    except ours(_BROKEN) as error:
         raise damage(path, f"{what} cannot be opened") from error

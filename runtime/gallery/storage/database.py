@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 from embedge.files import sync
 from embedge.runtime.closing import closed_error
 from embedge.runtime.gallery.storage.failures import (
@@ -35,6 +35,7 @@ from embedge.runtime.gallery.storage.journal import (
     VERSION,
     format_of,
     journal_of,
+    real_path,
     require_alone,
     require_no_foreign,
     require_own,
@@ -49,7 +50,7 @@ from embedge.runtime.gallery.storage.registry import (
     is_open_elsewhere,
     register,
     unregister,
-    while_quiet_at,
+    when_quiet_at,
 )
 from embedge.runtime.gallery.storage.turnstile import Turnstile
 
@@ -107,14 +108,13 @@ class Database:
         require_plain_name(path)
         try:
             if not is_there(path):
-                real = Path(os.path.realpath(path))
+                real = real_path(path)
                 require_alone(real, path)
-                with while_quiet_at(real):
-                    require_own(real, path)
+                when_quiet_at(real, lambda: require_own(real, path))
             _new_file(path)
-        except ValueError as error:
+        except ours(ValueError) as error:
             raise missing(path, str(error), "Choose another name") from error
-        except OSError as error:
+        except ours(OSError) as error:
             raise database_error(error, path, "nothing was created") from error
         database = cls(path, writable=True)
         try:
@@ -169,7 +169,7 @@ class Database:
             committing = True
             if connection.in_transaction:
                 _patiently(connection, "COMMIT")
-        except FAILURES as error:
+        except ours(FAILURES) as error:
             self._roll_back(connection)
             told = stands() if committing else before
             raise database_error(error, self.path, told) from error
@@ -207,7 +207,7 @@ class Database:
             self._really_connect(identity, empty)
 
     def _really_connect(self, identity: tuple[int, int], empty: bool) -> None:
-        self._real, self.identity = Path(os.path.realpath(self.path)), NOWHERE
+        self._real, self.identity = real_path(self.path), NOWHERE
         alone = not is_open_elsewhere(self, identity)  # else closing it would drop its locks
         if alone:
             require_no_foreign(self._real, self.path)
@@ -256,7 +256,7 @@ class Database:
             small = self._real.stat().st_size <= _SMALL
             connection.execute(f"PRAGMA temp_store={'MEMORY' if small else 'FILE'}")
             _patiently(connection, "VACUUM")
-        except FAILURES as error:
+        except ours(FAILURES) as error:
             raise database_error(error, self.path, "nothing was compacted") from error
 
     def scrub(self) -> None:
@@ -315,7 +315,7 @@ def is_there(path: str | Path) -> bool:
     """Not where there is nothing, or an empty file: an interrupted creation can be had again."""
     try:
         found = os.stat(path)  # noqa: PTH116
-    except (OSError, ValueError, TypeError):
+    except ours((OSError, ValueError, TypeError)):
         return False
     return found.st_size > 0 or not stat.S_ISREG(found.st_mode)
 
@@ -370,7 +370,7 @@ def _how_created(path: Path) -> str:
 def _identity(path: Path) -> tuple[int, int]:
     try:
         found = path.stat()
-    except (OSError, ValueError) as error:
+    except ours((OSError, ValueError)) as error:
         why = getattr(error, "strerror", None) or str(error)
         gone = isinstance(error, FileNotFoundError)
         remedy = "Enrol somebody to create it" if gone else "Check its path and permissions"
@@ -383,7 +383,8 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether the gallery's tables are there; nothing else may be, and False means nothing is."""
-    found = sorted(str(sql) for (sql,) in connection.execute("SELECT sql FROM sqlite_master"))
+    rows = connection.execute("SELECT sql, type, name FROM sqlite_master").fetchall()
+    found = sorted(str(sql) for sql, _, _ in rows)
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if not found and not application:
@@ -392,6 +393,13 @@ def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
         raise not_a_gallery(path)
     if (format_number := format_of(version)) != VERSION:
         raise format_error(path, f"it has the format {format_number}, this version reads {VERSION}")
+    if foreign := [f"{kind} {name}" for sql, kind, name in rows if sql not in _SCHEMA]:
+        raise EmbedgeError(
+            "E-GALLERY",
+            f"another program has put something of its own in: {', '.join(foreign)}",
+            where=path,
+            remedy=f"Take it out of a copy that you keep: sqlite3 FILE 'DROP {foreign[0]}'",
+        )
     if found != sorted(_SCHEMA):
         raise damage(path, "its tables are not those of a gallery")
     return True

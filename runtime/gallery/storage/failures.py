@@ -6,7 +6,7 @@ import resource
 import sqlite3
 from pathlib import Path
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ours
 
 __all__ = [
     "FAILURES",
@@ -65,7 +65,7 @@ def as_path(path: object) -> Path:
             raise missing(path, "no file can have this name", "Choose another name")
         try:
             _ = path.is_absolute() or Path.cwd()
-        except OSError as error:
+        except ours(OSError) as error:
             what, remedy = "the current folder is gone", "Change to one that is there"
             raise missing(path, what, f"{remedy}, or give the whole path") from error
         return path
@@ -86,8 +86,8 @@ def exists_already(path: Path) -> EmbedgeError:
 
 
 def busy(path: Path) -> EmbedgeError:
-    what = "another process has held this gallery for too long"
-    remedy = "Wait for it to finish and try again; nothing was changed"
+    what = "another process has held this gallery for too long, or its file system has no locks"
+    remedy = "Wait for it to finish and try again (NFS needs its lock service); nothing was changed"
     return EmbedgeError("E-GALLERY-BUSY", what, where=path, remedy=remedy)
 
 
@@ -155,7 +155,7 @@ def open_error(error: Failure, path: Path, *, alone: bool) -> EmbedgeError:
             try:
                 with path.open("rb") as stream:
                     start = stream.read(16)
-            except OSError as failure:
+            except ours(OSError) as failure:
                 return database_error(failure, path, "nothing was changed")
             if start.startswith(_OLD_MAGIC):
                 return format_error(path, "it was written in a format that is no longer read")

@@ -9,11 +9,10 @@ is hot, the file begins as was saved, or with that number.
 import errno
 import os
 import stat
-from contextlib import suppress
 from pathlib import Path
 from sqlite3 import Connection
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, Passing, ours
 from embedge.runtime.gallery.storage.failures import damage, disk_error, not_a_gallery
 from embedge.runtime.gallery.storage.registry import beginning_of
 
@@ -23,7 +22,9 @@ __all__ = [
     "VERSION",
     "format_of",
     "journal_of",
+    "lies_there",
     "logs_beside",
+    "real_path",
     "require_alone",
     "require_no_foreign",
     "require_own",
@@ -48,6 +49,23 @@ _FIRST, _PAGE_SIZE, _USER_VERSION, _PROGRAM = (
 _LOGS = ("-wal", "-shm")
 _SUFFIXES = ("-journal", *_LOGS)
 _LONGEST_NAME = 255 - len("-journal")  # bytes
+
+
+def real_path(path: str | Path) -> Path:
+    """Left to itself, os.path.realpath takes a deadline's exception for a name without a file."""
+    try:
+        return Path(os.path.realpath(path, strict=True))
+    except ours(OSError):
+        return Path(os.path.realpath(path))
+
+
+def lies_there(path: str | Path) -> bool:
+    """A link that leads nowhere does; os.path.lexists would let a deadline's exception go."""
+    try:
+        os.lstat(path)
+    except ours((OSError, ValueError)):
+        return False
+    return True
 
 
 def journal_of(path: Path) -> Path:
@@ -86,7 +104,7 @@ def require_alone(real: Path, path: Path) -> None:
 
 
 def logs_beside(real: Path) -> list[str]:
-    return [each.name for end in _LOGS if os.path.lexists(each := Path(f"{real}{end}"))]
+    return [each.name for end in _LOGS if lies_there(each := Path(f"{real}{end}"))]
 
 
 def require_plain(real: Path, path: Path) -> None:
@@ -95,12 +113,12 @@ def require_plain(real: Path, path: Path) -> None:
     journal = journal_of(real)
     try:
         found = journal.lstat()
-    except OSError:
+    except ours(OSError):
         return
     if not stat.S_ISREG(found.st_mode):
         raise damage(path, "what lies beside it as its journal is not a file")
     start = b""
-    with suppress(OSError):  # which SQLite meets too, and tells of
+    with Passing(OSError):  # which SQLite meets too, and tells of
         start = _start(journal, len(_MAGIC))
     if not _MAGIC.startswith(start.rstrip(b"\0")):  # a journal, one at rest, or a torn beginning
         raise EmbedgeError(
@@ -114,7 +132,7 @@ def require_plain(real: Path, path: Path) -> None:
 def require_no_foreign(real: Path, path: Path) -> None:
     """Before SQLite opens another program's database, plays back its journal or ends its log."""
     start = b""
-    with suppress(OSError):  # which SQLite meets too, and tells of
+    with Passing(OSError):  # which SQLite meets too, and tells of
         start = _start(real, _FIRST)
     if start.startswith(_SQLITE) and start[_PROGRAM] != APPLICATION.to_bytes(4, "big"):
         raise not_a_gallery(path)
@@ -140,7 +158,7 @@ def require_own(real: Path, path: Path, stands: str = "nothing was changed") -> 
     try:
         if _is_own(journal_of(real), real):
             return
-    except OSError as error:
+    except ours(OSError) as error:
         if error.errno != errno.EIO:
             return  # SQLite cannot read it either, and says so
         raise disk_error(path, "the journal could not be read", stands) from error
@@ -187,7 +205,7 @@ def _is_own(journal: Path, real: Path) -> bool:
     with journal.open("rb") as stream:
         stream.seek(sector)
         number, first = stream.read(4), stream.read(_FIRST)
-    there = real.exists()
+    there = lies_there(real)
     start, size = (beginning_of(real, _FIRST), real.stat().st_size) if there else (b"", 0)
     if _start(journal, _HEAD) != head:
         return True  # finished meanwhile, by its writer

@@ -8,12 +8,12 @@ has a gate: while one of us connects to it, or closes it, nobody else does.
 import os
 import threading
 import weakref
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Protocol
 
-from embedge.runtime.gallery.storage.turnstile import Turnstile
+from embedge.runtime.gallery.storage.turnstile import Turnstile, is_mine
 
 __all__ = [
     "NOWHERE",
@@ -24,7 +24,7 @@ __all__ = [
     "let_go",
     "register",
     "unregister",
-    "while_quiet_at",
+    "when_quiet_at",
 ]
 
 Identity = tuple[int, int]  # of a file, by whatever name: its device and its number there
@@ -71,7 +71,7 @@ def gate_of(identity: Identity) -> threading.RLock:
 
 def is_open_elsewhere(database: _Database, identity: Identity) -> bool:
     """Whether another connection of this process may have locks on the file."""
-    return any(each.identity == identity for each in _live() if each is not database)
+    return identity in [each.identity for each in _live() if each is not database]
 
 
 def is_left_to_parent(identity: Identity) -> bool:
@@ -79,32 +79,44 @@ def is_left_to_parent(identity: Identity) -> bool:
     return identity in _PARENTS
 
 
-@contextmanager
-def while_quiet(identity: Identity) -> Iterator[None]:
+def when_quiet(identity: Identity, act: Callable[[], None]) -> None:
     """Meanwhile this process has no lock on the file, and nobody in it connects to it."""
     known: list[_Database] = []
-    while True:
-        with ExitStack() as held:
-            for database in known:
-                held.enter_context(database.lock)
-            held.enter_context(gate_of(identity))
-            now = [each for each in _live() if each.identity == identity]
-            if set(now) <= set(known):
-                yield
-                return
-        known = now  # somebody connected meanwhile
+    while missed := _holding(
+        [*(one.lock for one in known), gate_of(identity)], identity, known, act
+    ):
+        known = missed  # somebody connected meanwhile
 
 
-@contextmanager
-def while_quiet_at(path: Path) -> Iterator[None]:
+def _holding(
+    locks: Sequence[AbstractContextManager[object]],
+    identity: Identity,
+    known: list[_Database],
+    act: Callable[[], None],
+) -> list[_Database]:
+    """Who has to be held too, where nothing was done.
+
+    Python comes between a lock that a function of its own takes (an ExitStack's) and the noting
+    that it is had, and a signal's handler with it; not between a lock and its `with`.
+    """
+    if locks:
+        with locks[0]:
+            return _holding(locks[1:], identity, known, act)
+    now = [each for each in _live() if each.identity == identity]
+    if set(now) <= set(known):
+        act()
+        return []
+    return now
+
+
+def when_quiet_at(path: Path, act: Callable[[], None]) -> None:
     """The same of whatever lies there."""
     try:
         found = path.stat()
     except FileNotFoundError:
-        yield
-        return
-    with while_quiet((found.st_dev, found.st_ino)):
-        yield
+        act()
+    else:
+        when_quiet((found.st_dev, found.st_ino), act)
 
 
 def let_go(stream: IO[bytes]) -> None:
@@ -115,8 +127,7 @@ def let_go(stream: IO[bytes]) -> None:
     found = os.fstat(stream.fileno())
     identity = found.st_dev, found.st_ino
     _LEFT.append((identity, stream))
-    with while_quiet(identity):
-        _close_left(identity)
+    when_quiet(identity, lambda: _close_left(identity))
 
 
 def _close_left(identity: Identity) -> None:
@@ -149,32 +160,44 @@ def _before_fork() -> None:
     _FORKING.acquire()
     while True:
         for database in _live():
-            _HELD.append((database, database.lock.acquire()))
+            within = database.lock.is_mine()
+            _HELD.append((database, within))
+            if not within:
+                database.lock.__enter__()
         _LISTING.acquire()
         if set(_LIVE) <= {each for each, _ in _HELD}:
             return
         _LISTING.release()  # one more was opened meanwhile
-        while _HELD:
-            _HELD.pop()[0].lock.release()
+        _let_go_of_all(child=False)
 
 
 def _after_fork(*, child: bool) -> None:
-    _LISTING.release()
+    """What a handler's exception kept from being taken, or given back already, is left."""
+    if is_mine(_LISTING):
+        _LISTING.release()
+    _let_go_of_all(child=child)
+    if child:  # whoever held one is not there
+        _GATES[:] = [threading.RLock() for _ in _GATES]
+    if is_mine(_FORKING):
+        _FORKING.release()
+
+
+def _let_go_of_all(*, child: bool) -> None:
     while _HELD:
-        database, within = _HELD.pop()
+        database, within = _HELD[-1]
         if child:  # it opens its own
             database.lock.forget_who_waits()
             if within and database.leave_to_parent():
                 _PARENTS.add(database.identity)
             database.drop()
-        database.lock.release()
-    if child:  # whoever held one is not there
-        _GATES[:] = [threading.RLock() for _ in _GATES]
-    _FORKING.release()
+        if not within and database.lock.is_mine():
+            database.lock.release()
+        _HELD.pop()
 
 
-os.register_at_fork(
-    before=_before_fork,
-    after_in_parent=lambda: _after_fork(child=False),
-    after_in_child=lambda: _after_fork(child=True),
-)
+os.register_at_fork(before=_before_fork)
+for _ in range(2):  # of a handler's exception in one Python tells, and goes on with the next
+    os.register_at_fork(
+        after_in_parent=lambda: _after_fork(child=False),
+        after_in_child=lambda: _after_fork(child=True),
+    )

@@ -10,7 +10,7 @@ from typing import Any
 
 from embedge.runtime.gallery.storage.failures import within
 
-__all__ = ["Turnstile"]
+__all__ = ["Turnstile", "is_mine"]
 
 
 class _Leaving:
@@ -33,29 +33,20 @@ class Turnstile:
     def __enter__(self) -> None:
         if self.is_mine():
             raise within()
-        waits = _is_mine(self._door)  # a call that this one came in the midst of
+        waits = is_mine(self._door)  # a call that this one came in the midst of
         try:
             with self._door:
                 self._inside.acquire()
         except BaseException:  # an alarm's or Ctrl-C, that may have come when it was had already
             for lock in [self._inside] if waits else [self._inside, self._door]:
-                if _is_mine(lock):
+                if is_mine(lock):
                     lock.release()
             raise
 
     __exit__ = _Leaving()
 
     def is_mine(self) -> bool:
-        return _is_mine(self._inside)
-
-    def acquire(self) -> bool:
-        """For a fork, which may come in the midst of a call too: whether it does."""
-        had = self.is_mine()
-        if had:
-            self._inside.acquire()
-        else:
-            self.__enter__()
-        return had
+        return is_mine(self._inside)
 
     def release(self) -> None:
         self._inside.release()
@@ -65,6 +56,6 @@ class Turnstile:
         self._door = threading.RLock()
 
 
-def _is_mine(lock: Any) -> bool:
+def is_mine(lock: Any) -> bool:
     """What threading.Condition asks of a lock that is reentrant."""
     return bool(lock._is_owned())

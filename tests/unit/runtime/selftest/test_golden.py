@@ -97,3 +97,10 @@ def test_a_name_too_long_for_the_file_is_told_when_it_is_written() -> None:
     golden = small()
     with pytest.raises(ValueError, match="too long"):
         replace(golden, artifacts={"x" * 65: golden.artifacts["fp32"]}).to_bytes()
+
+
+@pytest.mark.parametrize("least", [-1.0, 0.0, 1.5, float("nan")])
+def test_a_least_cosine_that_anything_passes_is_refused(least: float) -> None:
+    lax = Golden(small().faces, small().landmarks, {"fp32": Expected(least, rows(1), rows(2), {})})
+    with pytest.raises(EmbedgeError, match="out of its range"):
+        Golden.parsed(lax.to_bytes())

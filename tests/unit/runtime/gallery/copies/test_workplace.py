@@ -17,6 +17,7 @@ from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
 from embedge.runtime.gallery.copies.backup import backup
 from embedge.runtime.gallery.copies.workplace import Workplace, left_behind, workplace
+from embedge.runtime.gallery.keys import new_key_file
 from embedge.runtime.gallery.mending import recover
 
 CONTRACT = tiny_contract(16)
@@ -233,3 +234,49 @@ def test_many_at_once_leave_each_other_alone(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
     assert len(list(tmp_path.iterdir())) == 8 * 20
+
+
+def test_a_child_that_a_handler_forked_leaves_the_folder_to_its_parent(path):
+    """It ends by unwinding, through the same block."""
+    child = -1
+    try:
+        with workplace(path.with_name("new")) as place:
+            child = os.fork()
+            if child == 0:
+                raise SystemExit
+            os.waitpid(child, 0)
+            assert place.path.exists()
+    finally:
+        if child == 0:
+            os._exit(0)
+
+
+def ended_by(number: int) -> Callable[..., None]:
+    def refused(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refused
+
+
+@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOLCK])
+def test_without_locks_nothing_is_made_and_nothing_left(path, monkeypatch, number):
+    monkeypatch.setattr("fcntl.flock", ended_by(number))
+    with pytest.raises(EmbedgeError, match="E-WRITE: the file system of this folder has no locks"):
+        backup(path, path.with_name("copy"), KEY)
+    assert left_behind(path.parent) == []
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_that_confirms_no_folders_has_galleries(tmp_path, monkeypatch, number):
+    sync = os.fsync
+
+    def files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            ended_by(number)()
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", files_only)
+    path = ann_and_ben(tmp_path / "g", CONTRACT)
+    backup(path, tmp_path / "copy", KEY)
+    new_key_file(tmp_path / "key")
+    assert people(tmp_path / "copy") == ["ann", "ben"]

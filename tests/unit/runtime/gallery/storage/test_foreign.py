@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from gallery_rows import KEY, ann_and_ben
 from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
@@ -14,7 +15,6 @@ from embedge.runtime.gallery.mending import check
 
 DIM = 32
 CONTRACT = tiny_contract(DIM)
-KEY = bytes(range(32))
 
 
 def refused(path: Path, key: bytes | None) -> None:
@@ -45,3 +45,15 @@ def test_another_programs_database_is_not_touched(tmp_path, mode):
         with pytest.raises(EmbedgeError, match="not a gallery"):
             Gallery.for_enrolment(folder / "source", CONTRACT, key=KEY)
     assert {each: each.read_bytes() for each in folder.iterdir()} == before
+
+
+def test_what_a_maintenance_tool_put_in_is_named_with_what_takes_it_out(tmp_path):
+    path = ann_and_ben(tmp_path / "g", tiny_contract(16))
+    with closing(sqlite3.connect(path)) as tool:
+        tool.execute("ANALYZE")
+    with pytest.raises(EmbedgeError, match=r"E-GALLERY: .*table sqlite_stat1.*DROP table sqlite"):
+        Gallery.open(path, key=KEY)
+    with closing(sqlite3.connect(path)) as tool:
+        tool.execute("DROP TABLE sqlite_stat1")
+    with Gallery.open(path, key=KEY) as gallery:
+        assert gallery.people() == ["ann", "ben"]

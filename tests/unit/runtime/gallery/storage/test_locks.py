@@ -16,7 +16,7 @@ from tiny_bundles import tiny_contract
 
 from embedge.runtime import Gallery
 from embedge.runtime.gallery import mending
-from embedge.runtime.gallery.storage.registry import beginning_of, while_quiet_at
+from embedge.runtime.gallery.storage.registry import beginning_of, when_quiet_at
 from embedge.runtime.gallery.storage.traces import Traces
 
 CONTRACT = tiny_contract(16)
@@ -116,9 +116,11 @@ def test_a_child_waits_for_nobody_who_stayed_behind(path):
     quiet, forked = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with while_quiet_at(path):
+        def wait() -> None:
             quiet.set()
             forked.wait(LATE)
+
+        when_quiet_at(path, wait)
 
     with in_a_thread(hold):
         assert quiet.wait(LATE)

@@ -80,16 +80,6 @@ def test_whoever_has_it_is_refused_and_keeps_it() -> None:
     assert is_free(lock)
 
 
-def test_a_fork_takes_it_once_more() -> None:
-    lock = Turnstile()
-    assert not lock.acquire()
-    assert lock.acquire()
-    lock.release()
-    assert not is_free(lock, 0.05)
-    lock.release()
-    assert is_free(lock)
-
-
 def test_a_busy_thread_lets_in_whoever_waits() -> None:
     lock, stop, turns = Turnstile(), threading.Event(), [0]
 

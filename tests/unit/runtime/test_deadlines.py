@@ -1,0 +1,110 @@
+"""What a signal's handler raises comes out as it is: no damage, no full disk, no broken picture."""
+
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+from gallery_rows import KEY, unit
+from PIL import Image
+from tiny_bundles import tiny_contract
+
+from embedge.errors import EmbedgeError, Passing, ours
+from embedge.runtime import Gallery
+from embedge.runtime.picture.images import rgb_from_picture
+
+CONTRACT = tiny_contract(16)
+
+
+class Raising:
+    """A handler, and what it has raised."""
+
+    def __init__(self, kind: type[Exception]) -> None:
+        self.kind, self.left = kind, 0
+
+    def __call__(self, *_: object) -> None:
+        raise self.kind("deadline")
+
+    def at(self, place: int, work: Callable[[], object]) -> bool:
+        """Whether the signal comes, at a function's begin or after a call of C, of which it ends
+        the work with its own exception and no other."""
+        self.left = place
+
+        def profile(_: FrameType, event: str, __: Any) -> None:
+            if event in ("call", "c_return"):
+                self.left -= 1
+                if self.left < 0:
+                    sys.setprofile(None)
+                    signal.raise_signal(signal.SIGUSR1)
+
+        sys.setprofile(profile)
+        try:
+            work()
+        except self.kind as error:
+            assert str(error) == "deadline", place
+        else:
+            assert self.left >= 0, f"swallowed at {place}"
+        finally:
+            sys.setprofile(None)
+        return self.left < 0
+
+
+@pytest.fixture(params=[ValueError, TimeoutError])
+def handler(request) -> Iterator[Raising]:
+    raising = Raising(request.param)
+    before = signal.signal(signal.SIGUSR1, raising)
+    yield raising
+    signal.signal(signal.SIGUSR1, before)
+
+
+def opens(gallery: Gallery) -> None:
+    with Gallery.open(gallery.mirror.path, key=KEY) as other:
+        other.people()
+
+
+def enrols(gallery: Gallery) -> None:
+    gallery.enroll("ben", unit(2, dim=16), CONTRACT)
+
+
+def searches(gallery: Gallery) -> None:
+    gallery.identify(unit(2, dim=16), CONTRACT)
+
+
+@pytest.mark.parametrize("work", [opens, enrols, searches])
+def test_of_a_gallery(tmp_path, handler, work):
+    for place in count(0, 31):
+        path = tmp_path / str(place)
+        with Gallery.create(path, CONTRACT, key=KEY) as gallery:
+            gallery.enroll("ann", unit(1, dim=16), CONTRACT)
+            if not handler.at(place, lambda gallery=gallery: work(gallery)):
+                break
+            assert gallery.people()[0] == "ann"
+        os.unlink(path)
+    assert place > 30
+
+
+def test_of_a_picture(handler):
+    coded = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(coded, "BMP")
+    for place in count():
+        if not handler.at(place, lambda: rgb_from_picture(coded.getvalue())):
+            break
+    assert place > 30
+
+
+def test_what_the_library_meets_itself_is_told_as_ever(handler):
+    with pytest.raises(EmbedgeError, match="E-IMAGE"):
+        rgb_from_picture(b"no picture")
+    with Passing(ValueError):
+        int("x")
+    try:
+        int("x")
+    except ours(ValueError):
+        told = True
+    assert told
