@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
-from embedge.train.data.dataset import FaceDataset, Pictures
+from embedge.train.data.dataset import FaceDataset, Pictures, renumbered
 from embedge.train.data.feeding.pictures import StoredFaces
 
 __all__ = ["Regrouped", "Subset", "split_by_identity"]
@@ -44,10 +44,12 @@ class Subset(StoredFaces):
         return Subset(self.whole, self.rows[rows], f"{name}/{count}")
 
     def read(self, index: int) -> Pictures:
-        return self.whole.read(int(self.rows[index]))
+        with renumbered(index):
+            return self.whole.read(int(self.rows[index]))
 
     def encoded(self, index: int) -> bytes | None:
-        return self.whole.encoded(int(self.rows[index]))
+        with renumbered(index):
+            return self.whole.encoded(int(self.rows[index]))
 
     def record_name(self, index: int) -> str:
         return self.whole.record_name(int(self.rows[index]))

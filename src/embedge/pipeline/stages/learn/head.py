@@ -135,7 +135,7 @@ def _grouped(run: Run, recipe: Recipe, faces: Stage, teacher: Stage, known: Teac
 
     def any_head(folder: Path) -> HeadFacts:
         every = np.arange(len(faces_of(faces)))
-        _save_groups(folder, every, every)
+        _save_groups(folder, every, every.copy())  # one array under two names is refused
         return replace(save_any_head(folder, len(every), known.dim), recovered="")
 
     return run.stage("head", {"alike": recipe.data.alike}, [cache], work, stand_in=any_head)
