@@ -63,6 +63,10 @@ class FaceDataset(Faces, ABC):
         """The record's picture as it is stored, or None if it is stored as plain pixels."""
         return None
 
+    def sizes(self) -> Labels:
+        """Bytes of every picture as it is stored; 0 where that tells nothing."""
+        return np.zeros(len(self), np.int64)
+
     def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Every index once, shuffled in the way that suits the storage."""
         return rng.permutation(len(self))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
-from embedge.train.data.dataset import FaceDataset, Pictures, renumbered
+from embedge.train.data.dataset import FaceDataset, Labels, Pictures, renumbered
 from embedge.train.data.feeding.pictures import StoredFaces
 
 __all__ = ["Regrouped", "Subset", "split_by_identity"]
@@ -50,6 +50,9 @@ class Subset(StoredFaces):
     def encoded(self, index: int) -> bytes | None:
         with renumbered(index):
             return self.whole.encoded(int(self.rows[index]))
+
+    def sizes(self) -> Labels:
+        return self.whole.sizes()[self.rows]
 
     def record_name(self, index: int) -> str:
         return self.whole.record_name(int(self.rows[index]))

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from embedge.errors import EmbedgeError
-from embedge.train.data.dataset import CorruptRecord, Pictures
+from embedge.train.data.dataset import CorruptRecord, Labels, Pictures
 from embedge.train.data.feeding.jpeg import face_from_bytes
 from embedge.train.data.feeding.pictures import StoredFaces
 from embedge.train.data.fingerprint import fingerprint_of, sampled
@@ -40,6 +40,10 @@ class ImageFolder(StoredFaces):
         except OSError as error:
             reason = error.strerror or str(error)
             raise CorruptRecord(index, self.record_name(index), reason) from error
+
+    def sizes(self) -> Labels:
+        sizes = (_size(self.root / file) for file in self._files)
+        return np.fromiter(sizes, np.int64, len(self._files))
 
     def record_name(self, index: int) -> str:
         return self._files[index]
@@ -84,6 +88,13 @@ def _bytes_or_nothing(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _people(root: Path) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from embedge.files import sha256_json
-from embedge.train.data.dataset import FaceDataset, Pictures, renumbered
+from embedge.train.data.dataset import FaceDataset, Labels, Pictures, renumbered
 from embedge.train.data.feeding.pictures import StoredFaces
 
 __all__ = ["JoinedFaces"]
@@ -41,6 +41,9 @@ class JoinedFaces(StoredFaces):
         part, row = self._place(index)
         with renumbered(index):
             return part.encoded(row)
+
+    def sizes(self) -> Labels:
+        return np.concatenate([part.sizes() for part in self.parts])
 
     def record_name(self, index: int) -> str:
         part, row = self._place(index)
