@@ -12,7 +12,7 @@ from embedge.train.data.feeding.jpeg import face_from_bytes
 from embedge.train.data.feeding.pictures import StoredFaces
 from embedge.train.data.fingerprint import fingerprint_of, sampled
 
-__all__ = ["PICTURE_SUFFIXES", "ImageFolder", "PictureFolder"]
+__all__ = ["PICTURE_SUFFIXES", "ImageFolder", "PictureFolder", "require_utf8"]
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
@@ -50,6 +50,7 @@ class ImageFolder(StoredFaces):
 
     def _facts(self) -> list[bytes]:
         """Every name; size and bytes of a few."""
+        require_utf8(self.root, self._files)
         names = "\n".join(self._files).encode()
         return [names, *(_bytes_or_nothing(self.root / self._files[i]) for i in self._sample())]
 
@@ -88,6 +89,27 @@ def _bytes_or_nothing(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def require_utf8(root: Path, names: list[str]) -> None:
+    """Names go into notes, reports and terminals, all of them UTF-8."""
+    odd = [name for name in names if not _writable(name)]
+    if odd:
+        shown = os.fsencode(odd[0]).decode(errors="backslashreplace")
+        raise EmbedgeError(
+            "E-DATA-FORMAT",
+            f"{len(odd)} of its pictures have a name that is not UTF-8: {shown}",
+            where=root,
+            remedy="Rename them, as `convmv -f latin1 -t utf8 -r --notest FOLDER` does",
+        )
+
+
+def _writable(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _size(path: Path) -> int:
