@@ -95,8 +95,8 @@ def split_by_identity(
             "E-DATA-SPLIT",
             f"holding out {held_out} of {faces.classes} identities leaves one side empty",
             where=faces.name,
-            remedy="Bring more people, or set data.held_out (--held-out of `embedge data convert`)"
-            f" to fewer than {faces.classes} people or a share below 1",
+            remedy=f"Bring more people, or set data.held_out to fewer than {faces.classes};"
+            " --held-out of `embedge data convert` takes a share below 1, too",
         )
     labels = np.arange(faces.classes)
     return (
