@@ -5,9 +5,9 @@
 REAL_FOLDER holds cifar10.zip (train/CLASS/*.jpg, test/CLASS/*.jpg). One teacher; every seed draws
 students anew, and in SH-KD shapes the teacher anew to that seed's first student, for as long as the
 teacher learnt. All see the same views of every picture, and so does the teacher. --minutes are for
-all of it; how many epochs they are is measured once and kept. Every result is stored as it comes, a
-stopped call goes on where it was. --held-out N judges on the last N training pictures instead, to
-choose settings by. --trial N takes N pictures, to try the way.
+all of it; how fast this machine learns is measured once and kept. Every result is stored as it
+comes, a stopped call goes on where it was. --held-out N judges on the last N training pictures
+instead, to choose settings by. --trial N takes N pictures, to try the way.
 """
 
 import argparse
@@ -70,12 +70,12 @@ def student() -> nn.Module:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("real", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=positive, default=3)
     parser.add_argument("--minutes", type=float, default=95, help="for everything")
-    parser.add_argument("--epochs", type=int, help="instead of --minutes")
+    parser.add_argument("--epochs", type=positive, help="instead of --minutes")
     parser.add_argument("--methods", default=",".join(CLASSIFY_METHODS))
     parser.add_argument("--held-out", type=int, default=0, help="training pictures to judge on")
-    parser.add_argument("--trial", type=int, help="pictures; no result is written")
+    parser.add_argument("--trial", type=positive, help="pictures; no result is written")
     parser.add_argument("--out", type=Path, default=Path("runs/cifar10"))
     options = parser.parse_args()
     facts = provenance("torch", "pillow")
@@ -83,6 +83,8 @@ def main() -> None:
     length += f" --seeds {options.seeds}"
     facts["command"] = f"python benchmarks/cifar10.py REAL_FOLDER {length}"
     options.methods = [name for name in options.methods.split(",") if name]
+    if not options.methods or not set(options.methods) <= set(CLASSIFY_METHODS):
+        parser.error(f"--methods are some of {','.join(CLASSIFY_METHODS)}")
     study = _opened(options)
     for seed in range(options.seeds):
         for method in options.methods:
@@ -93,6 +95,12 @@ def main() -> None:
     print(told_of(told))
     if not (options.trial or options.held_out):
         write_page()
+
+
+def positive(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +206,8 @@ def _opened(options: argparse.Namespace) -> Study:
         images, labels = learn
         judge = Judged(images[-options.held_out :], labels[-options.held_out :])
         learn = images[: -options.held_out], labels[: -options.held_out]
+    if len(learn[1]) < SCHEDULE.batch:
+        sys.exit(f"{len(learn[1])} pictures to learn from are less than a batch: {SCHEDULE.batch}")
     epochs = options.epochs or _epochs(options, len(learn[1]))
     name = f"epochs-{epochs}" + (f"-held-out-{options.held_out}" if options.held_out else "")
     folder = options.out / (name + (f"-trial-{options.trial}" if options.trial else ""))
@@ -226,21 +236,19 @@ def _decoded(data: bytes) -> NDArray[np.uint8]:
 
 
 def _epochs(options: argparse.Namespace, pictures: int) -> int:
-    """As many as the minutes are worth here, with a tenth to spare; measured once."""
-    kept = options.out / f"epochs-of-{options.minutes:g}-minutes.json"
+    """As many as the minutes are worth here, with a tenth to spare."""
+    kept = options.out / "images-a-second.json"
     if not kept.is_file():
-        slow, quick, asked = (1 / pace for pace in _paces(options.out))
-        shaped = options.seeds * ("sh-kd" in options.methods)
-        learners = options.seeds * len(options.methods)
-        an_epoch = pictures * (learners * quick + (1 + shaped) * (slow + asked))
-        epochs = max(2, int(0.9 * 60 * options.minutes / an_epoch))
-        paces = {"teacher": 1 / slow, "student": 1 / quick, "teacher asked": 1 / asked}
-        write_json(kept, {"images_a_second": paces, "epochs": epochs})
-    return int(json.loads(kept.read_text())["epochs"])
+        write_json(kept, _paces(options.out))
+    slow, quick, asked = (1 / pace for pace in json.loads(kept.read_text()))
+    shaped = options.seeds * ("sh-kd" in options.methods)
+    learners = options.seeds * len(options.methods)
+    an_epoch = pictures * (learners * quick + (1 + shaped) * (slow + asked))
+    return max(2, int(0.9 * 60 * options.minutes / an_epoch))
 
 
 def _paces(out: Path) -> tuple[float, float, float]:
-    """Pictures a second: a teacher trained, a student trained, a teacher asked."""
+    """Of a teacher trained, a student trained, a teacher asked."""
     rng = np.random.default_rng(0)
     some = rng.integers(0, 256, (2560, 32, 32, 3)).astype(np.uint8)
     views = Views(some, rng.integers(0, 10, len(some)), 1, out / "pace")

@@ -29,12 +29,13 @@ from embedge.pipeline.compare.comparison_table import table
 from embedge.pipeline.compare.judging import Strangers
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.recipe_file import load_recipe
-from embedge.pipeline.run import Run, open_run
-from embedge.pipeline.stages.learn.faces import held_out_stage
+from embedge.pipeline.run import Run, Stage, open_run
+from embedge.pipeline.stages.learn.faces import faces_of, held_out_stage, train_faces_stage
 from embedge.pipeline.stages.learn.shaping import school_of
 from embedge.pipeline.stages.learn.students import student_stage
 from embedge.progress import Progress
 from embedge.train.data import open_faces
+from embedge.train.data.overlap import require_apart
 from embedge.train.models.quick.compiled import prepared
 from embedge.typed import plain
 
@@ -54,13 +55,24 @@ def main() -> None:
     options = parser.parse_args()
     facts = provenance("torch", "onnxruntime")
     facts["command"] = f"python benchmarks/unlabelled.py REAL_FOLDER {_said(options)}"
+    if len({one.name for one in options.judge}) < len(options.judge):
+        parser.error("two folders of --judge have one name, and so would their figures")
     recipe = recipe_of(options)
+    with open_run(options.out / "students", recipe.to_json(), Progress(), update=True) as run:
+        strangers = {one.name: _strangers(run, recipe, one) for one in options.judge}
     recipe = with_steps(options.out / "students", recipe, options.minutes)
     began = time.monotonic()
     with open_run(options.out / "students", recipe.to_json(), Progress(), update=True) as run:
         result = compare_methods(run, recipe, [recipe.distill.method], range(options.seeds))
-        trained = _trainings(options.out / "students")
-        others = {one.name: _on_others(run, recipe, one, options.seeds) for one in options.judge}
+        school, _ = school_of(run, recipe)
+        every = [recipe.model_copy(update={"seed": seed}) for seed in range(options.seeds)]
+        students = [student_stage(run, own, own.distill.method, school) for own in every]
+        trained = [_training(student) for student in students]
+        learnt = list(zip(every, students))
+        judges = {
+            name: Strangers(run, recipe, stage, checked=False) for name, stage in strangers.items()
+        }
+        others = {name: _by(judge, school.teacher, learnt) for name, judge in judges.items()}
     print(table(result, recipe.evaluate.gate_fmr))
     print(json.dumps(others, indent=1) if others else "")
     data, teacher = result.recipe["data"], result.recipe["teacher"]
@@ -75,7 +87,9 @@ def main() -> None:
 
 def _said(options: argparse.Namespace) -> str:
     some = f" --pictures {options.pictures}" if options.pictures else ""
-    return f"--minutes {options.minutes:g} --seeds {options.seeds}{some}"
+    judge = f" --judge {' '.join(one.name for one in options.judge)}" if options.judge else ""
+    people = f"--held-out {options.held_out}{judge}"
+    return f"--minutes {options.minutes:g} --seeds {options.seeds}{some} {people}"
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
@@ -104,35 +118,35 @@ def _some(folder: Path, count: int, out: Path) -> Path:
     return some
 
 
-def _on_others(run: Run, recipe: Recipe, folder: Path, seeds: int) -> dict[str, Any]:
-    """The same students, judged on other people."""
-    held_out = open_faces(str(folder)).classes - 1  # one stays on the side that is not judged
-    data = recipe.data.model_copy(update={"source": str(folder), "held_out": held_out})
-    strangers = held_out_stage(run, recipe.model_copy(update={"data": data}))
-    judge, method = Strangers(run, recipe, strangers, checked=False), recipe.distill.method
-    school, _ = school_of(run, recipe)
-    found: dict[str, Any] = {"teacher": plain(judge.teacher(school.teacher)), "students": []}
-    for seed in range(seeds):
-        own = recipe.model_copy(update={"seed": seed})
-        student = student_stage(run, own, method, school)
-        found["students"].append(judge.student(method, own, student, school.teacher).facts)
-    return found
+def _strangers(run: Run, recipe: Recipe, folder: Path) -> Stage:
+    """Other people to judge on, read before anything is trained."""
+    faces = open_faces(str(folder))
+    learnt = faces_of(train_faces_stage(run, recipe))
+    require_apart(faces, learnt, "Judge on people of whom nothing is learnt")
+    # one stays on the side that is not judged
+    changed = {"source": str(folder), "held_out": faces.classes - 1}
+    data = recipe.data.model_copy(update=changed)
+    return held_out_stage(run, recipe.model_copy(update={"data": data}))
 
 
-def _trainings(folder: Path) -> list[dict[str, Any]]:
-    """Minutes of every student that this folder holds, from where the last call went on."""
-    found = []
-    for path in sorted(folder.glob("stages/student-*/stage.json")):
-        stage = json.loads(path.read_text())
-        seconds, curves = float(stage["seconds"]), stage["facts"]["curves"]
-        each = max(1, len(curves["step"]) // _POINTS)
-        curve = {
-            "step": curves["step"][::each],
-            # two rows of length one are 2 - 2 cos apart
-            "cosine": [round(1 - gap / 2, 4) for gap in curves["distance"][::each]],
-        }
-        found.append({"minutes": seconds / 60, "curve": curve})
-    return found
+def _by(judge: Strangers, teacher: Stage, learnt: list[tuple[Recipe, Stage]]) -> dict[str, Any]:
+    """The same students, judged by other people."""
+    found = [judge.student(own.distill.method, own, one, teacher).facts for own, one in learnt]
+    told = {"teacher": plain(judge.teacher(teacher)), "students": found}
+    return {**told, "failed": judge.held_out.facts["failed"]}
+
+
+def _training(student: Stage) -> dict[str, Any]:
+    """Its minutes, from where the last call went on."""
+    seconds = json.loads((student.folder / "stage.json").read_text())["seconds"]
+    curves = student.facts["curves"]
+    each = max(1, len(curves["step"]) // _POINTS)
+    curve = {
+        "step": curves["step"][::each],
+        # two rows of length one are 2 - 2 cos apart
+        "cosine": [round(1 - gap / 2, 4) for gap in curves["distance"][::each]],
+    }
+    return {"minutes": float(seconds) / 60, "curve": curve}
 
 
 if __name__ == "__main__":

@@ -61,6 +61,14 @@ def test_they_become_a_bundle(faces: tuple[Path, Path], tmp_path: Path, method: 
     assert "without names" in json.dumps(report)
 
 
+def test_they_are_foreseen(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    done = distill(faces, tmp_path / "run", *NAMELESS, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    pictures = 3 * (PEOPLE - 24) + LOOSE + COPIES
+    assert f"{pictures} pictures of " in done.stdout
+    assert "nothing was written" in done.stdout
+
+
 def test_sh_kd_wants_names(faces: tuple[Path, Path], tmp_path: Path) -> None:
     done = distill(faces, tmp_path / "run", *NAMELESS, "--distill.method", "sh-kd")
     assert done.returncode == 2

@@ -2,6 +2,8 @@
 
 import json
 from abc import ABC
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,6 +23,7 @@ __all__ = [
     "Labels",
     "Pictures",
     "UnalignedRecord",
+    "renumbered",
 ]
 
 Pictures = NDArray[np.uint8]
@@ -32,6 +35,15 @@ _FACTS = "faces.json"
 
 class UnalignedRecord(CorruptRecord):
     """A whole picture, but no aligned face: a data set of photos has nothing else."""
+
+
+@contextmanager
+def renumbered(index: int) -> Iterator[None]:
+    """A record that cannot be read has this number among those that were asked for it."""
+    try:
+        yield
+    except CorruptRecord as error:
+        raise type(error)(index, error.name, error.reason) from error
 
 
 class FaceDataset(Faces, ABC):
@@ -50,6 +62,10 @@ class FaceDataset(Faces, ABC):
     def encoded(self, _index: int) -> bytes | None:
         """The record's picture as it is stored, or None if it is stored as plain pixels."""
         return None
+
+    def sizes(self) -> Labels:
+        """Bytes of every picture as it is stored; 0 where that tells nothing."""
+        return np.zeros(len(self), np.int64)
 
     def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Every index once, shuffled in the way that suits the storage."""

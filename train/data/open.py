@@ -87,7 +87,7 @@ def _viewed(view: View) -> FaceDataset:
         return chosen
     more = {source: open_faces(source) for source in view.extra}
     for source, faces in more.items():
-        check_unchanged(source, faces, view.extra[source])
+        check_unchanged(source, faces.fingerprint, view.extra[source])
     return JoinedFaces([chosen, *more.values()])
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
-from embedge.train.data.dataset import FaceDataset, Pictures
+from embedge.train.data.dataset import FaceDataset, Labels, Pictures, renumbered
 from embedge.train.data.feeding.pictures import StoredFaces
 
 __all__ = ["Regrouped", "Subset", "split_by_identity"]
@@ -44,10 +44,15 @@ class Subset(StoredFaces):
         return Subset(self.whole, self.rows[rows], f"{name}/{count}")
 
     def read(self, index: int) -> Pictures:
-        return self.whole.read(int(self.rows[index]))
+        with renumbered(index):
+            return self.whole.read(int(self.rows[index]))
 
     def encoded(self, index: int) -> bytes | None:
-        return self.whole.encoded(int(self.rows[index]))
+        with renumbered(index):
+            return self.whole.encoded(int(self.rows[index]))
+
+    def sizes(self) -> Labels:
+        return self.whole.sizes()[self.rows]
 
     def record_name(self, index: int) -> str:
         return self.whole.record_name(int(self.rows[index]))
@@ -90,8 +95,8 @@ def split_by_identity(
             "E-DATA-SPLIT",
             f"holding out {held_out} of {faces.classes} identities leaves one side empty",
             where=faces.name,
-            remedy="Bring more people, or set data.held_out (--held-out of `embedge data convert`)"
-            f" to fewer than {faces.classes} people or a share below 1",
+            remedy=f"Bring more people, or set data.held_out to fewer than {faces.classes};"
+            " --held-out of `embedge data convert` takes a share below 1, too",
         )
     labels = np.arange(faces.classes)
     return (

@@ -55,12 +55,12 @@ class View:
 
     def open(self, whole: FaceDataset) -> Subset:
         """This side of the data set."""
-        check_unchanged(self.source, whole, self.fingerprint)
+        check_unchanged(self.source, whole.fingerprint, self.fingerprint)
         return side_of(whole, self.side, self.held_out, self.seed, self.each)
 
 
-def check_unchanged(source: str, faces: FaceDataset, fingerprint: str) -> None:
-    if faces.fingerprint != fingerprint:
+def check_unchanged(source: str, now: str, then: str) -> None:
+    if now != then:
         raise EmbedgeError(
             "E-DATA-CHANGED",
             "the data set changed since the run began",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from embedge.errors import EmbedgeError
 from embedge.files import write_text
 from embedge.optional import require
+from embedge.train.loop import ranks
 from embedge.train.methods.parts.method import Loss
 
 __all__ = ["Curves", "Journal"]
@@ -38,7 +39,8 @@ class Journal:
         """The loss and its parts; a training that has left the numbers stops here."""
         values = {"loss": loss.total, **loss.parts, "the gradient": gradient}
         # one reading for all of them: each would wait for the device
-        read = torch.stack([value.detach().float() for value in values.values()]).cpu().tolist()
+        mine = torch.stack([value.detach().float() for value in values.values()])
+        read = ranks.averaged(mine).cpu().tolist()
         found = dict(zip(values, read))
         if wrong := [f"{name} is {one}" for name, one in found.items() if not math.isfinite(one)]:
             raise self._diverged(step, ", ".join(wrong))

@@ -210,5 +210,13 @@ def equalised(tensors: Iterable[Tensor]) -> None:
             distributed.broadcast(tensor, src=0)
 
 
+def averaged(values: Tensor) -> Tensor:
+    """Over the ranks, each of which worked an equal share."""
+    if world() > 1:
+        distributed.all_reduce(values)
+        values /= world()
+    return values
+
+
 def _together() -> bool:
     return distributed.is_available() and distributed.is_initialized()

@@ -34,9 +34,16 @@ _LONG = 600.0  # seconds that nobody should find out about by waiting
 
 
 def write_cache(
-    path: Path, teacher: Teacher, faces: FaceDataset, *, flip: bool, progress: Progress
+    path: Path,
+    teacher: Teacher,
+    faces: FaceDataset,
+    *,
+    flip: bool,
+    progress: Progress,
+    zeros: bool = False,
 ) -> None:
-    """Fill the array (N, dim) at `path`, each of the ranks its part of the rows.
+    """Fill the array (N, dim) at `path`, each of the ranks its part of the rows. Rows of `zeros`
+    are refused unless whoever reads them leaves them out.
 
     Marks beside the array name rows that are known to be on disk, however many ranks filled them.
     """
@@ -55,7 +62,7 @@ def write_cache(
             log.add(corrupt)
             shown = images.numpy()
             answers = teacher.features(shown[:, :, ::-1] if flip else shown)
-            rows[mine.of(turn)] = _halved(answers, teacher, mine, turn)
+            rows[mine.of(turn)] = _halved(answers, teacher, mine, turn, zeros=zeros)
             task.advance(len(shown))
             if turn == 0 and teacher.device == "cpu":
                 _foretell(progress, what, mine.batches * (time.monotonic() - began))
@@ -95,11 +102,13 @@ class _Rows:
         return torch.from_numpy(read.images), read.corrupt
 
 
-def _halved(answers: Rows, teacher: Teacher, mine: _Rows, turn: int) -> NDArray[np.float16]:
+def _halved(
+    answers: Rows, teacher: Teacher, mine: _Rows, turn: int, *, zeros: bool
+) -> NDArray[np.float16]:
     lengths = teacher.require_directions(
-        answers, lambda n: mine.faces.record_name(int(mine.of(turn)[n]))
+        answers, lambda n: mine.faces.record_name(int(mine.of(turn)[n])), zeros=zeros
     )
-    held: NDArray[np.float64] = np.clip(lengths, *_LENGTHS) / lengths
+    held: NDArray[np.float64] = np.clip(lengths, *_LENGTHS) / np.where(lengths, lengths, 1)
     return (answers * held[:, None]).astype(np.float16)
 
 

@@ -20,6 +20,8 @@ __all__ = ["Placement", "Rows", "Teacher"]
 
 Rows = NDArray[np.float32]
 
+_NAMED = 5  # pictures in an error message
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -73,18 +75,24 @@ class Teacher(ABC):
         self.require_directions(rows, faces.record_name)
         return rows
 
-    def require_directions(self, rows: Rows, named: Callable[[int], str]) -> NDArray[np.float64]:
-        """The rows' lengths; refused where one is no number or zero, its picture named."""
+    def require_directions(
+        self, rows: Rows, named: Callable[[int], str], *, zeros: bool = False
+    ) -> NDArray[np.float64]:
+        """The rows' lengths; refused where one is no number or zero, its picture named. With
+        `zeros`, such a row says that this is no face."""
         lengths: NDArray[np.float64] = np.linalg.norm(rows.astype(np.float64), axis=1)
-        bad = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
+        bad = np.flatnonzero(~(np.isfinite(lengths) & ((lengths > 0) | zeros)))
         if len(bad):
             what = "zeros alone" if lengths[bad[0]] == 0 else "NaN or infinity"
-            raise EmbedgeError(
-                "E-TEACHER-ANSWER",
-                f"the teacher ({self.kind}, {self.digest[:12]}) answers {what} to a picture, and so"
-                f" to {len(bad)} of {len(rows)} that were looked at",
-                where=named(int(bad[0])),
-                remedy="Check `teacher.file` and `teacher.preprocessing`, or set teacher.amp to"
-                " fp32; a picture that is no face is best taken out",
-            )
+            where = "; ".join(named(int(one)) for one in bad[:_NAMED])
+            raise self.meaningless(f"{what} to {len(bad)} of {len(rows)} pictures", where)
         return lengths
+
+    def meaningless(self, what: str, where: str) -> EmbedgeError:
+        return EmbedgeError(
+            "E-TEACHER-ANSWER",
+            f"the teacher ({self.kind}, {self.digest[:12]}) answers {what} that were looked at",
+            where=where,
+            remedy="Check `teacher.file` and `teacher.preprocessing`, or set teacher.amp to fp32; a"
+            " picture that is no face is best taken out",
+        )

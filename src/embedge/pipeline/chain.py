@@ -8,7 +8,11 @@ from embedge.optional import require
 from embedge.pipeline.proving.bounds import passing
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
-from embedge.pipeline.stages.learn.checks import require_people, verification_sets
+from embedge.pipeline.stages.learn.checks import (
+    require_comparisons,
+    require_people,
+    verification_sets,
+)
 from embedge.pipeline.stages.learn.faces import held_out_stage
 from embedge.pipeline.stages.learn.head import School
 from embedge.pipeline.stages.learn.shaping import learning_stages, school_of
@@ -69,6 +73,7 @@ def _proven(
 def _students(run: Run, recipe: Recipe) -> dict[str, Stage]:
     # what cannot work is told before anything is trained
     require_people(recipe)
+    require_comparisons(recipe)
     verification_sets(recipe)
     school, original = school_of(run, recipe)
     return learning_stages(run, recipe, recipe.distill.method, school, original)

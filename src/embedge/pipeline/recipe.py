@@ -134,8 +134,9 @@ class Student(Section):
     dim: Positive | None = None
     """of its embedding; the teacher's unless given"""
     dims: Literal["same", "pca", "projection"] = "same"
-    """a student of another dimension: reduce the teacher to its head's principal directions, or
-    lift the student by a map that is not exported (it then cannot be matched with the teacher)"""
+    """a student of another dimension: `pca` reduces the teacher to its head's principal directions,
+    `projection` lifts the student by a map that is not exported (it then cannot be matched with the
+    teacher)"""
     start: Literal["random", "teacher"] = "random"
     """`teacher`: begin as a slice of a teacher that is a MobileFaceNet at least as wide, its
     filters in fewer directions and fitted by least squares; far ahead of a random start, most of

@@ -16,7 +16,7 @@ from embedge.strict.yaml_text import yaml_value
 __all__ = ["load_recipe", "recipe_names", "require_recipe_keys"]
 
 _PATHS = {"data": ("source", "extra", "verification"), "teacher": ("file", "head_shards")}
-_NO_PATHS = ("rendered", "insightface:")
+_NO_PATHS = ("rendered:", "insightface:")
 
 RECIPES = Path(__file__).parents[1] / "train" / "recipes"
 
@@ -103,7 +103,7 @@ def _placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     def place(value: Any) -> Any:
         if isinstance(value, list):
             return [place(one) for one in value]
-        if not isinstance(value, str) or value.startswith(_NO_PATHS):
+        if not isinstance(value, str) or value == "rendered" or value.startswith(_NO_PATHS):
             return value
         return ":".join(str(folder / part) for part in value.split(":"))
 

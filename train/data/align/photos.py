@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedge.errors import EmbedgeError
-from embedge.train.data.sources.folder import PICTURE_SUFFIXES
+from embedge.train.data.sources.folder import PICTURE_SUFFIXES, require_utf8
 
 __all__ = ["FLAT", "Photo", "Photos", "found_photos"]
 
@@ -47,6 +47,7 @@ def found_photos(root: Path) -> Photos:
             remedy="Check the path; it holds one folder per person, or photos",
         )
     pictures, others = _files(root)
+    require_utf8(root, pictures)
     within = [name for name in pictures if "/" in name]
     loose = [name for name in pictures if "/" not in name]
     if not pictures:

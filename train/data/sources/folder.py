@@ -7,12 +7,12 @@ from typing import ClassVar
 import numpy as np
 
 from embedge.errors import EmbedgeError
-from embedge.train.data.dataset import CorruptRecord, Pictures
+from embedge.train.data.dataset import CorruptRecord, Labels, Pictures
 from embedge.train.data.feeding.jpeg import face_from_bytes
 from embedge.train.data.feeding.pictures import StoredFaces
 from embedge.train.data.fingerprint import fingerprint_of, sampled
 
-__all__ = ["PICTURE_SUFFIXES", "ImageFolder", "PictureFolder"]
+__all__ = ["PICTURE_SUFFIXES", "ImageFolder", "PictureFolder", "require_utf8"]
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
@@ -41,11 +41,16 @@ class ImageFolder(StoredFaces):
             reason = error.strerror or str(error)
             raise CorruptRecord(index, self.record_name(index), reason) from error
 
+    def sizes(self) -> Labels:
+        sizes = (_size(self.root / file) for file in self._files)
+        return np.fromiter(sizes, np.int64, len(self._files))
+
     def record_name(self, index: int) -> str:
         return self._files[index]
 
     def _facts(self) -> list[bytes]:
         """Every name; size and bytes of a few."""
+        require_utf8(self.root, self._files)
         names = "\n".join(self._files).encode()
         return [names, *(_bytes_or_nothing(self.root / self._files[i]) for i in self._sample())]
 
@@ -84,6 +89,34 @@ def _bytes_or_nothing(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def require_utf8(root: Path, names: list[str]) -> None:
+    """Names go into notes, reports and terminals, all of them UTF-8."""
+    odd = [name for name in names if not _writable(name)]
+    if odd:
+        shown = os.fsencode(odd[0]).decode(errors="backslashreplace")
+        raise EmbedgeError(
+            "E-DATA-FORMAT",
+            f"{len(odd)} of its pictures have a name that is not UTF-8: {shown}",
+            where=root,
+            remedy="Rename them, as `convmv -f latin1 -t utf8 -r --notest FOLDER` does",
+        )
+
+
+def _writable(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _people(root: Path) -> dict[str, list[str]]:

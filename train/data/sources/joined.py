@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from embedge.files import sha256_json
-from embedge.train.data.dataset import CorruptRecord, FaceDataset, Pictures
+from embedge.train.data.dataset import FaceDataset, Labels, Pictures, renumbered
 from embedge.train.data.feeding.pictures import StoredFaces
 
 __all__ = ["JoinedFaces"]
@@ -34,14 +34,16 @@ class JoinedFaces(StoredFaces):
 
     def read(self, index: int) -> Pictures:
         part, row = self._place(index)
-        try:
+        with renumbered(index):
             return part.read(row)
-        except CorruptRecord as error:
-            raise type(error)(index, error.name, error.reason) from error
 
     def encoded(self, index: int) -> bytes | None:
         part, row = self._place(index)
-        return part.encoded(row)
+        with renumbered(index):
+            return part.encoded(row)
+
+    def sizes(self) -> Labels:
+        return np.concatenate([part.sizes() for part in self.parts])
 
     def record_name(self, index: int) -> str:
         part, row = self._place(index)

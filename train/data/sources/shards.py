@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
-from embedge.train.data.dataset import CorruptRecord, Pictures
+from embedge.train.data.dataset import CorruptRecord, Labels, Pictures
 from embedge.train.data.feeding.jpeg import face_from_bytes
 from embedge.train.data.feeding.pictures import StoredFaces
 from embedge.train.data.fingerprint import fingerprint_of, sampled
@@ -75,6 +75,9 @@ class TarFaces(StoredFaces):
         if len(data) != size:
             raise CorruptRecord(index, self.record_name(index), "the shard ends within it")
         return data
+
+    def sizes(self) -> Labels:
+        return self._place[:, 1].copy()
 
     def record_name(self, index: int) -> str:
         return f"{self.shards[self._shard[index]].name}:{self._keys[index]}"

@@ -44,7 +44,9 @@ class Grouping:
 def grouped(plain: Stored, mirrored: Stored | None, alike: float) -> Grouping:
     """Pictures whose embeddings are at least so `alike`, straight or over others, are one class."""
     whole = np.asarray(plain, np.float32)
-    rows = np.flatnonzero(~_no_faces(whole))
+    shown = whole.any(1) if mirrored is None else whole.any(1) & mirrored.any(1)
+    rows = np.flatnonzero(shown)
+    rows = rows[~_no_faces(whole[rows])]
     units = unit_rows(whole[rows])
     labels = _components(units, alike)
     if mirrored is not None:

@@ -118,6 +118,9 @@ def test_paths_of_a_recipe_begin_where_it_lies(tmp_path: Path) -> None:
     file.write_text("data: {source: 'rendered:5x5'}\nteacher: {file: 'insightface:buffalo_s'}\n")
     recipe = load_recipe(str(file))
     assert (recipe.data.source, recipe.teacher.file) == ("rendered:5x5", "insightface:buffalo_s")
+    for source, found in (("rendered", "rendered"), ("rendered-people", f"{here}/rendered-people")):
+        file.write_text(f"data: {{source: {source}}}\n")
+        assert load_recipe(str(file)).data.source == found
 
 
 def test_an_empty_recipe_is_no_recipe(tmp_path: Path) -> None:

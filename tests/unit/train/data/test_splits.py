@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
-from face_sets import face_set
+from face_sets import EACH, face_folder, face_set
 
 from embedge.errors import EmbedgeError
-from embedge.train.data.dataset import FaceSet
+from embedge.train.data import open_faces
+from embedge.train.data.dataset import CorruptRecord, FaceSet
 from embedge.train.data.splits import Subset, split_by_identity
 
 
@@ -74,3 +77,14 @@ def test_at_most_so_many_of_each() -> None:
     assert capped.rows.tolist() == [0, 4, 5, 8, 9]
     assert capped.labels.tolist() == [0, 1, 1, 2, 2]
     assert capped.fingerprint != uneven.fingerprint
+
+
+def test_a_spoilt_record_has_its_number_in_the_part(tmp_path: Path) -> None:
+    folder = face_folder(tmp_path / "faces")
+    part = Subset.of_labels(open_faces(folder), np.array([1, 3]), "part")
+    (folder / "p3" / "2.jpg").unlink()
+    row = EACH + 2
+    for asked in (part.read, part.encoded):
+        with pytest.raises(CorruptRecord) as caught:
+            asked(row)
+        assert (caught.value.index, caught.value.name) == (row, "p3/2.jpg")

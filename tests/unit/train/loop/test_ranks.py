@@ -6,6 +6,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -51,6 +52,10 @@ def test_several_ranks_equal_one_after_twenty_steps(tmp_path, method, many):
             assert (several[name] - one[name]).abs().max() <= allowed, name
         else:
             assert torch.equal(several[name], one[name]), name
+    rows = [
+        np.loadtxt(tmp_path / str(n) / "student.csv", delimiter=",", skiprows=1) for n in (1, many)
+    ]
+    np.testing.assert_allclose(rows[1], rows[0], rtol=1e-3, atol=1e-4)
 
 
 def test_wrapping_warns_of_nothing_that_a_user_could_change(monkeypatch):

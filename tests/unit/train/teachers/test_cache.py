@@ -220,11 +220,20 @@ def test_an_answer_without_a_direction_is_told_at_its_batch(faces, tmp_path, ans
     teacher, path = Answering(answer), tmp_path / "rows.npy"
     with pytest.raises(EmbedgeError, match=r"E-TEACHER-ANSWER.*counting") as told:
         write_cache(path, teacher, faces, flip=flip, progress=SILENT)
-    assert told.value.where == faces.record_name(700)
+    assert told.value.where == "; ".join(map(faces.record_name, (700, 701, 702, 703)))
     assert teacher.shown == 704, "not a batch more"
     assert not [*tmp_path.glob("*.json")], "nothing is marked as done"
     with pytest.raises(EmbedgeError, match="E-TEACHER-ANSWER"):
         Answering(answer).embed(Subset(faces, np.arange(800), "few"), what="", progress=SILENT)
+
+
+def test_zeros_are_kept_for_those_who_leave_them_out(faces, tmp_path):
+    few, path = Subset(faces, np.arange(800), "few"), tmp_path / "rows.npy"
+    write_cache(path, Answering(0.0), few, flip=False, progress=SILENT, zeros=True)
+    assert np.flatnonzero(~np.load(path).any(1)).tolist() == list(range(700, 800))
+    other = tmp_path / "other.npy"
+    with pytest.raises(EmbedgeError, match=r"E-TEACHER-ANSWER.*NaN"):
+        write_cache(other, Answering(np.nan), few, flip=False, progress=SILENT, zeros=True)
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-9, 1.0, 1e6, 1e30])

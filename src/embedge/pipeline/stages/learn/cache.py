@@ -19,34 +19,55 @@ _PLAIN, _FLIPPED = "plain.npy", "flipped.npy"
 
 
 def cache_stage(
-    run: Run, faces: Stage, teacher: Stage, where: Placement, *, dim: int, flip: bool
+    run: Run,
+    faces: Stage,
+    teacher: Stage,
+    where: Placement,
+    *,
+    dim: int,
+    flip: bool,
+    zeros: bool = False,
 ) -> Stage:
     """Embeddings of `dim` dimensions, of the mirrored pictures too if `flip`.
 
-    Half precision is another answer and so another stage; where and how many at a time is not.
+    Half precision is another answer and so another stage; where and how many at a time is not. Some
+    rows may be `zeros` where pictures that are no faces are left out, but not most of them.
     """
     sides = {_PLAIN: False, _FLIPPED: True} if flip else {_PLAIN: False}
 
-    def work(folder: Path) -> None:
+    def work(folder: Path) -> dict[str, int]:
         known, pictures = teacher_of(teacher).placed(where), faces_of(faces)
         for name, side in sides.items():
-            write_cache(folder / name, known, pictures, flip=side, progress=run.progress)
+            write_cache(
+                folder / name, known, pictures, flip=side, progress=run.progress, zeros=zeros
+            )
+        if not zeros:
+            return {}
+        empty = ~np.load(folder / _PLAIN, mmap_mode="r").any(1)
+        if 2 * empty.sum() > len(empty):
+            what = f"zeros alone to {empty.sum()} of {len(empty)} pictures"
+            raise known.meaningless(what, pictures.record_name(int(empty.argmax())))
+        return {"zeros": int(empty.sum())}
 
-    def zeros(folder: Path) -> None:
+    def nothing_yet(folder: Path) -> None:
         """They take no room on the disk."""
         shape = len(faces_of(faces)), dim
         for name in sides:
             open_memmap(folder / name, "w+", np.float16, shape).flush()
 
-    return run.stage(
+    stage = run.stage(
         "cache",
         {"flip": flip} if where.amp == "fp32" else {"flip": flip, "amp": where.amp},
         [faces, teacher],
         work,
         together=True,
-        stand_in=zeros,
+        stand_in=nothing_yet,
         asks=lambda: len(sides) * len(faces_of(faces)),
     )
+    if not zeros and (count := stage.facts.get("zeros")):
+        what = f"zeros alone to {count} pictures"
+        raise teacher_of(teacher).meaningless(what, faces_of(faces).name)
+    return stage
 
 
 def cached(stage: Stage) -> CachedTeacher:

@@ -8,10 +8,18 @@ from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.head import School
 from embedge.pipeline.stages.learn.teacher import teacher_of
-from embedge.train.data import FaceDataset, FaceSet
+from embedge.train.data import FaceDataset, FaceSet, open_faces
+from embedge.train.data.view import side_of
 from embedge.train.loop.checks import TrainingChecks, VerificationSet
 
-__all__ = ["checks_of", "require_people", "roles_in", "somebody_chooses", "verification_sets"]
+__all__ = [
+    "checks_of",
+    "require_comparisons",
+    "require_people",
+    "roles_in",
+    "somebody_chooses",
+    "verification_sets",
+]
 
 
 def roles_in(faces: FaceDataset, recipe: Recipe) -> Roles:
@@ -26,6 +34,25 @@ def require_people(recipe: Recipe) -> Roles:
     """The roles of so many held-out people, told before anything is learnt."""
     people = np.arange(recipe.data.held_out)
     return roles_of(people, recipe.data.seed, choosing=somebody_chooses(recipe))
+
+
+def require_comparisons(recipe: Recipe) -> None:
+    """That somebody who judges is to be seen twice, told before anything is learnt."""
+    data = recipe.data
+    each = data.held_out_per_identity
+    if data.source == "rendered":
+        labels = np.repeat(np.arange(data.held_out), each)
+    else:
+        whole = open_faces(data.source)
+        labels = side_of(whole, "held-out", data.held_out, data.seed, each).labels
+    roles = roles_of(labels, data.seed, choosing=somebody_chooses(recipe))
+    if not (np.bincount(labels)[labels[roles.judge]] > 1).any():
+        raise EmbedgeError(
+            "E-SUBJECTS",
+            "every person who is to be judged on has one picture: no two can be compared",
+            where=data.source,
+            remedy="Bring people of several pictures, or raise data.held_out_per_identity above 1",
+        )
 
 
 def somebody_chooses(recipe: Recipe) -> bool:

@@ -1,5 +1,6 @@
 """The first two stages: faces to learn from, and other people to be judged on."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from embedge.pipeline.run import Run, Stage, nothing
 from embedge.train.data import FaceDataset, FaceSet, open_faces
 from embedge.train.data.feeding.pictures import CorruptLog, read_faces
 from embedge.train.data.open import PICTURES, nameless
+from embedge.train.data.overlap import require_apart
 from embedge.train.data.sources.rendered import render_face_set, rendered_fingerprint
-from embedge.train.data.view import View, side_of
+from embedge.train.data.view import View, check_unchanged, side_of
 
 __all__ = ["faces_of", "held_out_stage", "train_faces_stage"]
 
@@ -69,7 +71,9 @@ def _noted(run: Run, data: Data) -> Stage:
     """Faces to learn from stay where they are, however many: the stage keeps a note of them."""
     whole = open_faces(data.source)
     beside = [nameless(one) if data.labels == "none" else one for one in data.extra]
-    extra = {_lasting(source): open_faces(source).fingerprint for source in beside}
+    more = {_lasting(source): open_faces(source) for source in beside}
+    extra = {source: faces.fingerprint for source, faces in more.items()}
+    sizes = _sizes([whole, *more.values()])
     view = View(
         source=_lasting(data.source),
         side="learn",
@@ -81,9 +85,12 @@ def _noted(run: Run, data: Data) -> Stage:
     )
 
     def work(folder: Path) -> dict[str, Any]:
+        judged = side_of(whole, "held-out", data.held_out, data.seed)
+        for faces in more.values():
+            require_apart(judged, faces, "Leave these people out of `data.extra`")
         view.save(folder)
         faces = open_faces(folder)
-        return {"images": len(faces), "identities": faces.classes}
+        return {"images": len(faces), "identities": faces.classes, "sizes": sizes}
 
     inputs = {
         "of": whole.fingerprint,
@@ -91,7 +98,15 @@ def _noted(run: Run, data: Data) -> Stage:
         "seed": data.seed,
         "extra": list(extra.values()),
     }
-    return run.stage("faces", inputs, [], work, stand_in=work)
+    stage = run.stage("faces", inputs, [], work, stand_in=work)
+    # beside the key, which goes by the bytes of a few: runs of before have none
+    check_unchanged(data.source, sizes, stage.facts.get("sizes", sizes))
+    return stage
+
+
+def _sizes(sources: list[FaceDataset]) -> str:
+    every = np.concatenate([faces.sizes() for faces in sources])
+    return hashlib.sha256(every.astype("<i8").tobytes()).hexdigest()
 
 
 def _lasting(source: str) -> str:

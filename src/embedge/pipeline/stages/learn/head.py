@@ -90,7 +90,13 @@ def school_cache(run: Run, recipe: Recipe, school: School) -> Stage:
     flip = recipe.data.flip or school.head.read(HeadFacts).recovered is not None
     dim = head_of(school.head).shape[1]
     return cache_stage(
-        run, school.faces, school.teacher, recipe.teacher.placement, dim=dim, flip=flip
+        run,
+        school.faces,
+        school.teacher,
+        recipe.teacher.placement,
+        dim=dim,
+        flip=flip,
+        zeros=recipe.data.labels == "none",
     )
 
 
@@ -122,7 +128,8 @@ def lesson_faces(school: School) -> tuple[FaceDataset, NDArray[np.int64] | None]
 
 def _grouped(run: Run, recipe: Recipe, faces: Stage, teacher: Stage, known: Teacher) -> Stage:
     """Without names: every picture's embedding is a row, but for those that are alike."""
-    cache = cache_stage(run, faces, teacher, recipe.teacher.placement, dim=known.dim, flip=True)
+    where = recipe.teacher.placement
+    cache = cache_stage(run, faces, teacher, where, dim=known.dim, flip=True, zeros=True)
 
     def work(folder: Path) -> HeadFacts:
         both = cached(cache)
@@ -135,7 +142,7 @@ def _grouped(run: Run, recipe: Recipe, faces: Stage, teacher: Stage, known: Teac
 
     def any_head(folder: Path) -> HeadFacts:
         every = np.arange(len(faces_of(faces)))
-        _save_groups(folder, every, every)
+        _save_groups(folder, every, every.copy())  # one array under two names is refused
         return replace(save_any_head(folder, len(every), known.dim), recovered="")
 
     return run.stage("head", {"alike": recipe.data.alike}, [cache], work, stand_in=any_head)

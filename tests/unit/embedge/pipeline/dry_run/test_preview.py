@@ -65,6 +65,15 @@ def test_the_teacher_is_timed_where_it_will_be_asked(
     assert asked == [Placement("cpu", "bf16", 7)]
 
 
+def test_people_to_learn_from_may_have_one_picture_each(tmp_path: Path) -> None:
+    recipe = tiny_recipe(data__per_identity=1, distill__method="proxyless", distill__baseline=False)
+    text = preview_of(tmp_path / "run", recipe, update=False)
+    assert "5 pictures of 5 people to learn from" in text
+    recipe = tiny_recipe(data__held_out_per_identity=1)
+    with pytest.raises(EmbedgeError, match="E-SUBJECTS"):
+        preview_of(tmp_path / "run", recipe, update=False)
+
+
 def test_a_folder_of_another_recipe_is_refused(tmp_path: Path) -> None:
     quiet = Progress(quiet=True)
     with open_run(tmp_path / "run", tiny_recipe().to_json(), quiet, update=False):

@@ -1,4 +1,5 @@
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ from face_sets import EACH, PEOPLE, encoded, face, face_folder
 from PIL import Image
 
 from embedge.errors import EmbedgeError
+from embedge.train.data.align.photos import found_photos
 from embedge.train.data.dataset import CorruptRecord
-from embedge.train.data.sources.folder import ImageFolder
+from embedge.train.data.sources.folder import ImageFolder, PictureFolder
 
 
 def test_people_and_pictures_in_order(tmp_path: Path) -> None:
@@ -88,3 +90,12 @@ def test_nothing_there(tmp_path: Path) -> None:
         ImageFolder(tmp_path)
     with pytest.raises(EmbedgeError, match="E-DATA-MISSING"):
         ImageFolder(tmp_path / "none")
+
+
+def test_a_name_that_is_not_utf8_is_told(tmp_path: Path) -> None:
+    folder = face_folder(tmp_path / "faces")
+    (folder / "p1").rename(folder / os.fsdecode(b"Andr\xe9"))
+    for opened in (ImageFolder, PictureFolder, found_photos):
+        with pytest.raises(EmbedgeError, match=r"E-DATA-FORMAT.*UTF-8: Andr\\xe9/0\.jpg") as told:
+            opened(folder)
+        str(told.value).encode()

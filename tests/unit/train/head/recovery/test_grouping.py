@@ -44,6 +44,16 @@ def test_what_the_teacher_answers_shortly_is_left_out():
     assert len(found.rows) == len(found.labels) == 58
 
 
+def test_answers_of_zeros_are_no_faces():
+    rows = embeddings(60)
+    mirrored = rows.copy()
+    rows[[3, 30]], mirrored[40] = 0, 0
+    found = grouped(rows.astype(np.float16), mirrored.astype(np.float16), 0.95)
+    assert found.no_faces == 3
+    assert not {3, 30, 40} & set(found.rows.tolist())
+    assert np.isfinite(found.centres).all()
+
+
 def test_of_a_teacher_that_answers_in_one_length_nobody_is_left_out():
     assert grouped(unit_rows(embeddings(60)).astype(np.float16), None, 0.95).no_faces == 0
 

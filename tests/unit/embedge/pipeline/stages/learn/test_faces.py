@@ -60,3 +60,27 @@ def test_nothing_stands_in_for_held_out_pictures_that_cannot_be_read(
     assert len(found.facts["failed"]) == 3
     assert left.labels.tolist() == [1 - person] * 3
     np.testing.assert_array_equal(left.images, sound.images[sound.labels == 1 - person])
+
+
+def test_held_out_people_are_not_learnt_from_beside_the_data_set(tmp_path: Path) -> None:
+    source = str(face_folder(tmp_path / "faces"))
+    for labels in ("people", "none"):
+        recipe = tiny_recipe(
+            data__source=source, data__held_out=2, data__extra=[source], data__labels=labels
+        )
+        with pytest.raises(EmbedgeError, match="E-DATA-SHARED"):
+            train_faces_stage(run_in(tmp_path / labels), recipe)
+
+
+def test_a_picture_that_none_of_the_fingerprint_is_of_may_not_change_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embedge.train.data.sources.folder.sampled", lambda _: [0])
+    source = face_folder(tmp_path / "faces")
+    recipe = tiny_recipe(data__source=str(source), data__held_out=2)
+    run = run_in(tmp_path / "run")
+    train_faces_stage(run, recipe)
+    train_faces_stage(run, recipe)
+    (source / "p3" / "1.jpg").write_bytes(b"other")
+    with pytest.raises(EmbedgeError, match="E-DATA-CHANGED"):
+        train_faces_stage(run, recipe)
