@@ -58,6 +58,7 @@ NAMES = (
     "quantised already",
     "range 0-1",
     "shared weights",
+    "slopes [1,C,1,1]",
     "two inputs",
     "two outputs",
     "two outputs, one named",
@@ -128,6 +129,7 @@ def variants(base: ModelProto) -> Iterator[tuple[str, Variant]]:
     yield "LeakyRelu", Variant(edited(base, edits.activation("LeakyRelu", alpha=0.1)))
     yield "HardSwish", Variant(edited(base, edits.activation("HardSwish")))
     yield "Relu6", Variant(edited(base, edits.relu6))
+    yield "slopes [1,C,1,1]", Variant(edited(base, edits.slopes_of_a_batch))
     yield "one shared slope", Variant(edited(base, edits.shared_slope))
     yield (
         "uint8 NHWC",
