@@ -83,11 +83,11 @@ def in_opset(model: onnx.ModelProto) -> onnx.ModelProto:
     version = opset_of(model, FOREIGN_OPSETS)
     if version == OPSET:
         return model
-    if version > OPSET:
-        model = as_older(model, version, OPSET)
     try:
+        if version > OPSET:
+            model = as_older(model, version, OPSET)
         found = version_converter.convert_version(model, OPSET)
-    except Exception:  # the converter raises RuntimeError and its own, for each operator it lacks
+    except Exception:  # RuntimeErrors and their own, for each operator they lack
         found = onnx.ModelProto()
         found.CopyFrom(model)
         del found.opset_import[:]

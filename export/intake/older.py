@@ -42,6 +42,10 @@ def _written_out(model: onnx.ModelProto, wanted: int) -> onnx.ModelProto:
     typed = onnx.shape_inference.infer_shapes(model)  # some bodies are chosen by types
     if not later:
         return typed
+    typed.graph.value_info.extend(
+        helper.make_tensor_value_info(item.name, item.data_type, item.dims)
+        for item in typed.graph.initializer
+    )
     names = [("", name) for name in sorted(later)]
     return plain_model(
         inliner.inline_selected_functions(typed, names, inline_schema_functions=True)
