@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto
+from onnx import NodeProto, TensorProto
 
 from embedge.export.graph.canonical import canonical
 from embedge.export.graph.running import Images, batches_of, observe, read_contract
@@ -14,6 +14,7 @@ from embedge.export.graph.surgery import Graph
 __all__ = ["fp16_from_onnx", "overflowing_nodes"]
 
 _LARGEST = float(np.finfo(np.float16).max)
+_OF_THEIR_OWN = {"Cast", "ConstantOfShape"}  # they state the precision of what they write
 _ROOM = 0.25  # unseen pictures may be four times as extreme as the ones that were tried
 
 
@@ -66,16 +67,27 @@ def _float_tensors(graph: Graph) -> set[str]:
 def _halve(graph: Graph, guarded: set[str]) -> None:
     floats = _float_tensors(graph)
     ends = {item.name for item in [*graph.inputs, *graph.outputs]}
-    halves = [node for node in graph.nodes if node.name not in guarded and node.op_type != "Cast"]
+    own = guarded | {node.name for node in graph.nodes if node.op_type in _OF_THEIR_OWN}
+    halves = [node for node in graph.nodes if node.name not in own and _may_be_half(graph, node)]
     is_half = {name for node in halves for name in node.output if name in floats}
     casts = dict[tuple[str, bool], str]()
     for node in list(graph.nodes):
         half = any(node is other for other in halves)
         for position, name in enumerate(node.input):
             if name in floats:
-                node.input[position] = _as(graph, name, half, name in is_half, casts)
+                here = half and _may_be_half(graph, node, position)
+                node.input[position] = _as(graph, name, here, name in is_half, casts)
     _return_floats(graph, ends & is_half)
     graph.tidy()
+
+
+def _may_be_half(graph: Graph, node: NodeProto, place: int | None = None) -> bool:
+    """What it writes, or reads there: the scales of a Resize are float32 whatever it resizes."""
+    if not onnx.defs.has(node.op_type, node.domain):
+        return True
+    schema = onnx.defs.get_schema(node.op_type, graph.opset, node.domain)
+    ends = schema.outputs if place is None else schema.inputs
+    return "tensor(float16)" in ends[min(place or 0, len(ends) - 1)].types
 
 
 def _as(

@@ -33,6 +33,7 @@ SET_ON = "threshold_pictures"  # of a bundle's extras
 
 _ONE_PICTURE = "Give an embedding network: one picture in, one embedding out"
 _ONE_ROW = "Name the embedding: embedge evaluate --embedding NAME, or embedge bundle --output NAME"
+_BUNDLED = "as a teacher, take it in with embedge bundle first and give the bundle's fp32 file"
 STATED = ("the bundle's manifest", "the model's own metadata")
 
 _CONVENTION = (
@@ -204,7 +205,7 @@ def _contract(data: bytes, space: str | None, place: Path) -> tuple[EmbeddingCon
                 "E-CONTRACT",
                 f"the model has {len(ends)} {kind}: {told}",
                 where=place,
-                remedy=remedy,
+                remedy=remedy if ends is inputs else f"{remedy}; {_BUNDLED}",
             )
     shape, row = inputs[0].shape, outputs[0].shape
     square = len(shape) == 4 and shape[1] == 3 and shape[2] == shape[3]
@@ -214,7 +215,8 @@ def _contract(data: bytes, space: str | None, place: Path) -> tuple[EmbeddingCon
             f"no contract can be read from this model: input {shape}, output {row}, not one square"
             " picture in and one row of numbers out",
             where=place,
-            remedy="Export it with a fixed image size and embedding length",
+            remedy="State how it is fed (evaluate --mean --std --colour), so that it is taken in;"
+            f" {_BUNDLED}; where a height or a length is no number, export it with one",
         )
     dim = row[1]
     digest = hashlib.sha256(data).hexdigest()

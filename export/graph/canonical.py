@@ -34,6 +34,7 @@ def canonical(graph: Graph, after: AfterPass = unproven) -> Graph:
         _drop_dropout,
         fold_constants,
         _plain_bias,
+        _plain_slope,
         _raise_prelu_from_leaky,
         _raise_prelu_from_max,
         _raise_prelu_from_relu,
@@ -74,6 +75,17 @@ def _plain_bias(graph: Graph) -> bool:
     for node in found:
         del node.input[-1]
     return bool(found)
+
+
+def _plain_slope(graph: Graph) -> bool:
+    """A PReLU's slopes say nothing of the batch."""
+    changed = False
+    for node in graph.nodes:
+        slope = graph.constants.get(node.input[1]) if node.op_type == "PRelu" else None
+        if slope is not None and slope.ndim in (2, 4) and len(slope) == 1:
+            node.input[1] = graph.add_constant(node.input[1], slope[0])
+            changed = True
+    return changed
 
 
 def fold_constants(graph: Graph) -> bool:
@@ -202,8 +214,7 @@ def _factor(graph: Graph, result: str, source: str) -> Floats | None:
 def _become_prelu(
     graph: Graph, node: NodeProto, source: str, slope: Floats, *, output: str | None = None
 ) -> None:
-    shape = slope.shape[1:] if slope.ndim == 4 and slope.shape[0] == 1 else slope.shape
-    name = graph.add_constant(f"{node.output[0]}.slope", slope.reshape(shape))
+    name = graph.add_constant(f"{node.output[0]}.slope", slope)
     graph.emit("PRelu", [source, name], hint=node.output[0], output=output or node.output[0])
     graph.remove(node)
 

@@ -177,7 +177,7 @@ def _twin(graph: Graph, maker: NodeProto, pick: NodeProto) -> NodeProto:
 def _pick_slope(graph: Graph, node: NodeProto, channels: Indices) -> None:
     if node.op_type == "PRelu":
         slope = graph.constants[node.input[1]]
-        if slope.size > 1:
+        if slope.ndim and len(slope) > 1:
             node.input[1] = graph.add_constant(node.input[1], slope[channels])
 
 
@@ -267,6 +267,9 @@ def _between_convolutions(
     readers = graph.consumers(node.output[0])
     alone = graph.only_consumer(maker.output[0]) is node
     ends = {item.name for item in graph.outputs}
+    slope, channels = slope_of(graph, node), graph.constants[maker.input[1]].shape[0]
+    if slope.size > 1 and slope.shape != (channels, 1, 1):  # one for each place of the picture
+        return None
     if not alone or node.output[0] in ends or not all(is_conv(graph, r) for r in readers):
         return None
     return maker, readers

@@ -41,7 +41,7 @@ _Message = TypeVar("_Message", NodeProto, ValueInfoProto)
 # The oldest IR that carries the opset; readers refuse files of a newer IR than they know.
 _IR_OF_OPSET = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
 _OPSETS = range(13, 24)
-FOREIGN_OPSETS = range(11, 25)  # the intake brings these to one of ours
+FOREIGN_OPSETS = range(7, 25)  # the intake brings these to one of ours
 _MICROSOFT = "com.microsoft"
 _QUANTISED = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger", "QLinearMatMul"}
 _CONTROL = {"If", "Loop", "Scan"}

@@ -29,9 +29,10 @@ from embedge.runtime.encoders.preprocessing import (
     FEEDINGS,
     PREPROCESSING,
     Preprocessing,
+    named,
 )
 
-__all__ = ["ConfirmedFeeding", "Faces", "Stated", "feeding_of", "flags_of", "named"]
+__all__ = ["ConfirmedFeeding", "Faces", "Stated", "feeding_of", "flags_of"]
 
 Span = Literal["0-255", "0-1"]
 Numbers = tuple[float, ...] | None
@@ -188,12 +189,6 @@ def _require_best(
         return
     what = f"fed {chosen} ({source}), this network {told}"
     raise EmbedgeError("E-FEEDING", what, remedy=remedy)
-
-
-def named(way: Preprocessing) -> str:
-    """Its common name, or the numbers."""
-    names = {one: name for name, one in FEEDINGS.items()}
-    return names.get(way) or f"{way.colour.lower()} (x - {way.mean}) / {way.std}"
 
 
 def flags_of(way: Preprocessing) -> str:

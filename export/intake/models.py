@@ -8,6 +8,7 @@ from onnx import AttributeProto, TensorProto, helper, numpy_helper, version_conv
 
 from embedge.errors import EmbedgeError
 from embedge.export.graph.surgery import FOREIGN_OPSETS, opset_of
+from embedge.export.intake.older import as_older
 from embedge.export.intake.original import shape_of
 
 __all__ = ["OPSET", "in_float32", "in_opset", "wide_types", "with_one_output"]
@@ -83,8 +84,10 @@ def in_opset(model: onnx.ModelProto) -> onnx.ModelProto:
     if version == OPSET:
         return model
     try:
+        if version > OPSET:
+            model = as_older(model, version, OPSET)
         found = version_converter.convert_version(model, OPSET)
-    except Exception:  # the converter raises RuntimeError and its own, for each operator it lacks
+    except Exception:  # RuntimeErrors and their own, for each operator they lack
         found = onnx.ModelProto()
         found.CopyFrom(model)
         del found.opset_import[:]
@@ -98,7 +101,8 @@ def in_opset(model: onnx.ModelProto) -> onnx.ModelProto:
         raise EmbedgeError(
             "E-OPSET",
             f"the model cannot be brought from opset {version} to {OPSET}: {said}",
-            remedy=f"Export it again with opset {OPSET}",
+            remedy=f"Export it again with opset {OPSET}, by torch with dynamo=False: its newer"
+            " exporter writes 18 or more, whatever it is told",
         ) from error
     return found
 

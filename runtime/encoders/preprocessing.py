@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from embedge.files import sha256_json
 from embedge.runtime.contract import Colour, EmbeddingContract, PerChannel
 
-__all__ = ["FEEDINGS", "PREPROCESSING", "Preprocessing", "fed_digest"]
+__all__ = ["FEEDINGS", "PREPROCESSING", "Preprocessing", "fed_digest", "named"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,12 @@ FEEDINGS: dict[str, Preprocessing] = {
     **PREPROCESSING,
     "rgb-imagenet": Preprocessing("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
 }
+
+
+def named(way: Preprocessing) -> str:
+    """Its common name, or the numbers."""
+    names = {one: name for name, one in FEEDINGS.items()}
+    return names.get(way) or f"{way.colour.lower()} (x - {way.mean}) / {way.std}"
 
 
 def fed_digest(file: str, fed: str) -> str:

@@ -115,6 +115,15 @@ def shared_slope(model: ModelProto) -> None:
             node.input[1] = slope
 
 
+def slopes_of_a_batch(model: ModelProto) -> None:
+    """As torch's own exporter writes them."""
+    known = _weights(model)
+    for node in model.graph.node:
+        if node.op_type == "PRelu":
+            value = numpy_helper.to_array(known[node.input[1]])
+            node.input[1] = _array(model, f"{node.input[1]}.4", value.reshape(1, -1, 1, 1))
+
+
 def _prepend(model: ModelProto, nodes: list[NodeProto], shape: list[object], kind: int) -> None:
     """Nodes from `foreign` to what the first one read so far."""
     source = model.graph.input[0].name

@@ -49,15 +49,19 @@ NAMES = (
     "normalises inside",
     "nothing stated",
     "one shared slope",
+    "opset 10",
     "opset 11",
     "opset 12",
     "opset 13",
     "opset 24",
+    "opset 6",
+    "opset 7",
     "opset 9",
     "output (N,dim,1,1)",
     "quantised already",
     "range 0-1",
     "shared weights",
+    "slopes [1,C,1,1]",
     "two inputs",
     "two outputs",
     "two outputs, one named",
@@ -116,11 +120,11 @@ def planes(pictures: Pictures) -> NDArray[np.float32]:
 def variants(base: ModelProto) -> Iterator[tuple[str, Variant]]:
     """Of a network of float32 planes with a free batch, opset 17, PRelu and a Gemm or MatMul."""
     yield "as it is", Variant(base)
-    for opset in (11, 12, 13, 24):
+    for opset in (7, 9, 10, 11, 12, 13, 24):
         yield f"opset {opset}", Variant(edited(base, edits.relabelled(opset)))
     yield (
-        "opset 9",
-        Variant(edited(base, edits.relabelled(9)), refusal="E-OPSET.*opset 9.*opset 17"),
+        "opset 6",
+        Variant(edited(base, edits.relabelled(6)), refusal="E-OPSET.*opset 6.*opset 17"),
     )
     for batch in (1, 4):
         yield f"batch fixed to {batch}", Variant(edited(base, edits.batch(batch)))
@@ -128,6 +132,7 @@ def variants(base: ModelProto) -> Iterator[tuple[str, Variant]]:
     yield "LeakyRelu", Variant(edited(base, edits.activation("LeakyRelu", alpha=0.1)))
     yield "HardSwish", Variant(edited(base, edits.activation("HardSwish")))
     yield "Relu6", Variant(edited(base, edits.relu6))
+    yield "slopes [1,C,1,1]", Variant(edited(base, edits.slopes_of_a_batch))
     yield "one shared slope", Variant(edited(base, edits.shared_slope))
     yield (
         "uint8 NHWC",

@@ -24,6 +24,7 @@ from embedge.runtime.encoders.preprocessing import (
     FEEDINGS,
     Preprocessing,
     fed_digest,
+    named,
 )
 from embedge.runtime.encoders.sessions import graph_facts
 from embedge.runtime.picture.images import RgbImage
@@ -40,7 +41,8 @@ _ALIKE = 1e-3  # of the largest value of an embedding; float32 sums in another o
 
 
 class OnnxTeacher(Teacher):
-    """`preprocessing` is a name from FEEDINGS, or None to go by the file."""
+    """`preprocessing` is a name from FEEDINGS, or None (or what a file says of itself) to go by
+    the file."""
 
     kind = "onnx"
 
@@ -48,8 +50,9 @@ class OnnxTeacher(Teacher):
         self.path = path
         self.stated = preprocessing is None and METADATA_KEY.encode() in path.read_bytes()
         opened = opened_model(str(path), threads=threads)
-        self.preprocessing = preprocessing or _conventional(path, opened.encoder.contract)
-        contract = FEEDINGS[self.preprocessing].of(opened.encoder.contract)
+        self.way = _way(path, opened.encoder.contract, preprocessing)
+        self.preprocessing = named(self.way)
+        contract = self.way.of(opened.encoder.contract)
         self._encoder = OrtEncoder(path, contract, threads=threads)
         self.dim = contract.dim
         self.contract = contract
@@ -132,14 +135,14 @@ def _on_gpu(path: Path, contract: EmbeddingContract, where: Placement, obstacle:
     )
 
 
-def _conventional(path: Path, contract: EmbeddingContract) -> str:
-    """What the file says: our own metadata, or arithmetic on the picture inside the graph."""
-    known = Preprocessing(contract.colour, contract.mean, contract.std)
-    named = {value: name for name, value in FEEDINGS.items()}
+def _way(path: Path, contract: EmbeddingContract, stated: str | None) -> Preprocessing:
+    """What is stated, or the file says: our own metadata, or arithmetic inside the graph."""
+    own = Preprocessing(contract.colour, contract.mean, contract.std)
     data = path.read_bytes()
-    if METADATA_KEY.encode() in data:
-        return named[known]
-    return "rgb-plain" if {"Sub", "Mul"} <= set(graph_facts(data).first) else "rgb-scaled"
+    if METADATA_KEY.encode() in data and stated in (None, named(own)):
+        return own
+    inside = {"Sub", "Mul"} <= set(graph_facts(data).first)
+    return FEEDINGS[stated or ("rgb-plain" if inside else "rgb-scaled")]
 
 
 def confirm_preprocessing(
@@ -156,16 +159,18 @@ def confirm_preprocessing(
             return encoder.features(images)
 
     chosen = teacher.preprocessing
-    twin = in_other_order(FEEDINGS[chosen])
-    named = {way: name for name, way in FEEDINGS.items()}
-    seen = seen_fed(features, FEEDINGS | {named.get(twin, "swapped"): twin}, labels)
-    better = clearly_better(chosen, named.get(twin, "swapped"), seen)
+    twin = in_other_order(teacher.way)
+    ways = FEEDINGS | {chosen: teacher.way, named(twin): twin}
+    seen = seen_fed(features, ways, labels)
+    better = clearly_better(chosen, named(twin), seen)
     if better is not None and not teacher.stated:
         best, told = better
         raise EmbedgeError(
             "E-TEACHER-INPUT",
             f"fed {chosen} this teacher {told}",
             where=teacher.path,
-            remedy=f"Set teacher.preprocessing to {best}, or check that the faces are aligned",
+            remedy=f"Set teacher.preprocessing to {best}, or check that the faces are aligned"
+            if best in FEEDINGS
+            else f"Take it in with embedge bundle, fed {best}, and give the bundle's fp32 file",
         )
     return {name: one.rate for name, one in seen.items()}

@@ -1,6 +1,8 @@
 import numpy as np
 import onnx
 import pytest
+from graphs import graph_of, random_floats, run
+from onnx import helper
 from small_face import embed
 
 from embedge.calibration.evaluation.judge import cosines_of
@@ -61,3 +63,29 @@ def test_an_activation_beyond_half_is_guarded(student_file, pictures, tmp_path):
     expected = embed(tmp_path / "tall.onnx", pictures)
     found = cosines_of(expected, embed(tmp_path / "h.onnx", pictures))
     assert found.min > 0.999
+
+
+def test_what_is_of_one_precision_alone_keeps_it(rng, tmp_path):
+    """Zeros beside a shortcut, as dlib widens it; the scales of a Resize; a Range."""
+    node = helper.make_node
+    constants = {
+        "scales": np.float32([1, 1, 0.5, 0.5]),
+        "last": np.array(3, np.int64),
+        "from": np.float32(0),
+        "by": np.float32(1),
+    }
+    nodes = [
+        node("Shape", ["x"], ["whole"], name="shape"),
+        node("ConstantOfShape", ["whole"], ["zeros"], name="zeros"),
+        node("Concat", ["x", "zeros"], ["wide"], name="wide", axis=1),
+        node("Gather", ["whole", "last"], ["width"], name="width"),
+        node("Cast", ["width"], ["to"], name="to", to=1),
+        node("Range", ["from", "to", "by"], ["steps"], name="steps"),
+        node("Mul", ["wide", "steps"], ["times"], name="times"),
+        node("Resize", ["times", "", "scales"], ["y"], name="small", mode="nearest"),
+    ]
+    graph = graph_of(nodes, constants, shape=(1, 2, 8, 8))
+    fp16_from_onnx(graph, tmp_path / "h.onnx")
+    x = random_floats(rng, 1, 2, 8, 8)
+    found = run(Graph.read(tmp_path / "h.onnx"), x)
+    np.testing.assert_allclose(found, run(graph, x), rtol=2e-3, atol=1e-3)

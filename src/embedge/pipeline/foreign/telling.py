@@ -14,7 +14,6 @@ from embedge.calibration.evaluation.subjects import SET_ON
 from embedge.calibration.evaluation.worst import ScoredPair
 from embedge.doctor.packages import versions_of
 from embedge.export.int8.budget.precision_plan import PrecisionPlan
-from embedge.export.intake.feeding import named
 from embedge.export.intake.intake import TakenIn
 from embedge.files import sha256_file
 from embedge.pipeline.foreign.people import People
@@ -38,7 +37,7 @@ from embedge.report.model import (
 from embedge.report.render.pictures import worst_section
 from embedge.runtime.bundle.bundle import Artifact as Graph
 from embedge.runtime.bundle.writer import write_bundle
-from embedge.runtime.encoders.preprocessing import fed_digest
+from embedge.runtime.encoders.preprocessing import fed_digest, named
 from embedge.runtime.selftest.golden import GOLDEN
 from embedge.train.data.dataset import SIDE
 from embedge.typed import plain

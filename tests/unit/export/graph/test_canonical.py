@@ -110,3 +110,20 @@ def test_a_sum_that_is_no_prelu_stays():
     half = np.full((3, 1, 1), 0.4, np.float32)
     graph = canonical(graph_of(nodes, {"a": half, "rest": half}, shape=("batch", 3, 4, 4)))
     assert "PRelu" not in operators(graph)
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [((1, 3, 1, 1), (3, 1, 1)), ((1, 1, 1, 1), (1, 1, 1)), ((1, 4), (4,)), ((3, 4, 4), (3, 4, 4))],
+)
+def test_slopes_have_one_form(rng, written, plain):
+    graph = graph_of(
+        [node("PRelu", ["x", "a"], ["y"])],
+        {"a": random_floats(rng, *written)},
+        shape=("batch", 3, 4, 4),
+    )
+    x = random_floats(rng, 2, 3, 4, 4)
+    before = run(graph, x)
+    canonical(graph)
+    assert slope_of(graph, graph.nodes[0]).shape == plain
+    np.testing.assert_array_equal(run(graph, x), before)

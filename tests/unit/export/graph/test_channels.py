@@ -140,3 +140,20 @@ def test_pairs_between_anything_stay_right(rng):
     expected = run(graph, x)
     widen_groups(graph)
     np.testing.assert_allclose(run(graph, x), expected, atol=1e-5)
+
+
+def test_slopes_of_every_place_are_no_channels(rng):
+    """Keras writes one for each pixel where nobody says that they are shared."""
+    weights = {f"w{n}": random_floats(rng, 4, 4, 1, 1) for n in (0, 1)}
+    nodes = [
+        node("Conv", ["x", "w0"], ["c"], name="c"),
+        node("PRelu", ["c", "a"], ["p"], name="p"),
+        node("Conv", ["p", "w1"], ["y"], name="d"),
+    ]
+    slopes = rng.uniform(-0.5, 1.5, (4, 6, 6)).astype(np.float32)
+    x = random_floats(rng, 2, 4, 6, 6)
+    for rewrite in (tame_slopes, lower_prelu):
+        graph = graph_of(nodes, weights | {"a": slopes}, shape=("batch", 4, 6, 6))
+        before = run(graph, x)
+        rewrite(graph)
+        np.testing.assert_allclose(run(graph, x), before, atol=1e-5)

@@ -6,6 +6,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from embedge.errors import EmbedgeError
+from embedge.export.graph.running import stamp
+from embedge.export.graph.surgery import Graph
+from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.preprocessing import FEEDINGS
 from embedge.train.teachers import OnnxTeacher
 from embedge.train.teachers.onnx_teacher import confirm_preprocessing
@@ -81,3 +84,26 @@ def test_the_space_depends_on_file_and_preprocessing(tmp_path):
     spaces = {OnnxTeacher(path, name).space for name in FEEDINGS}
     assert len(spaces) == len(FEEDINGS)
     assert OnnxTeacher(path).space == OnnxTeacher(path, "rgb-scaled").space
+
+
+def test_a_file_of_ours_is_fed_as_it_says_whether_that_has_a_name_or_not(tmp_path, people):
+    graph = Graph.read(encoder(tmp_path / "m.onnx"))
+    stamp(graph, EmbeddingContract("s", "m", 48, mean=127.5, std=128.0))
+    graph.write(tmp_path / "ours.onnx")
+    teacher = OnnxTeacher(tmp_path / "ours.onnx")
+    assert (teacher.contract.mean, teacher.contract.std) == (127.5, 128.0)
+    assert confirm_preprocessing(teacher, *people)[teacher.preprocessing] < 0.05
+    again = OnnxTeacher(tmp_path / "ours.onnx", teacher.preprocessing)
+    assert (again.space, again.digest) == (teacher.space, teacher.digest)
+
+
+def test_what_only_the_intake_takes_in_is_sent_there(tmp_path):
+    model = onnx.load(encoder(tmp_path / "m.onnx"))
+    turn = helper.make_node("Transpose", ["planes_last"], ["data"], perm=[0, 3, 1, 2])
+    model.graph.node.insert(0, turn)
+    shape = ["n", 112, 112, 3]
+    entry = helper.make_tensor_value_info("planes_last", TensorProto.FLOAT, shape)
+    model.graph.input[0].CopyFrom(entry)
+    onnx.save(model, tmp_path / "nhwc.onnx")
+    with pytest.raises(EmbedgeError, match=r"E-CONTRACT.*embedge bundle first.*fp32 file"):
+        OnnxTeacher(tmp_path / "nhwc.onnx")
