@@ -11,7 +11,7 @@ from statistics import quantiles
 
 from imports import Module, circles, inner_uses, modules_of, stray_arrows
 
-MOST_LINES = 65_000
+MOST_LINES = 66_000
 LONGEST_FILE = 400
 LOOSE_FILES = 8
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from embedge.export.graph.channels import scale_input_channels
-from embedge.export.graph.first_layer import fold_entrance
 from embedge.export.graph.running import evaluated
 from embedge.export.graph.surgery import Graph, attribute, group_count, is_conv, is_weighted
 
@@ -40,7 +39,6 @@ def canonical(graph: Graph, after: AfterPass = unproven) -> Graph:
         _raise_prelu_from_relu,
         _raise_prelu_from_ratio,
         _raise_hard_swish,
-        fold_entrance,
         _fold_factor_before,
         _gemm_from_matmul,
         _gemm_form,

@@ -17,6 +17,7 @@ from embedge.export.graph.surgery import Graph, plain_model, quantisable, unfit
 from embedge.export.intake.batch import free_batch, prove_batches
 from embedge.export.intake.entrance import enter_float, enter_planes, leave_rows, without_length
 from embedge.export.intake.feeding import ConfirmedFeeding, Faces, Stated, feeding_of
+from embedge.export.intake.first_layer import fold_entrance
 from embedge.export.intake.models import OPSET, in_float32, in_opset, wide_types, with_one_output
 from embedge.export.intake.original import Entrance, Original, entrance_of
 from embedge.export.intake.weights import model_with_weights
@@ -111,6 +112,7 @@ def _taken_in(path: Path, images: Images, asked: Asked, faces: Faces | None) -> 
     rank = len(original.session.get_outputs()[0].shape)
     steps.graph("float entrance", graph, enter_float(graph, entrance), kind=onnx.TensorProto.FLOAT)
     steps.graph("planes first", graph, enter_planes(graph, entrance), layout="NCHW")
+    steps.graph("first layer", graph, fold_entrance(graph))
     steps.graph("embedding in rows", graph, leave_rows(graph, rank))
     steps.graph("free batch", graph, free_batch(graph, entrance.batch, contract.dim), batch=None)
     prove_batches(graph, contract, _without_length(graph, steps.proof))

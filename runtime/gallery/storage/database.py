@@ -23,6 +23,7 @@ from embedge.runtime.gallery.storage.failures import (
     damage,
     database_error,
     exists_already,
+    foreign_tables,
     forked,
     format_error,
     missing,
@@ -343,9 +344,7 @@ def _patiently(connection: sqlite3.Connection, statement: str, then: str = "") -
 
 
 def _new_file(path: Path) -> None:
-    """Empty and private. Closing a file of SQLite's drops this process's locks on it: nobody here
-    may have opened it meanwhile.
-    """
+    """Empty and private. Closing it drops this process's locks on it: nobody may have it open."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with _CREATING:
         try:
@@ -394,12 +393,7 @@ def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
     if (format_number := format_of(version)) != VERSION:
         raise format_error(path, f"it has the format {format_number}, this version reads {VERSION}")
     if foreign := [f"{kind} {name}" for sql, kind, name in rows if sql not in _SCHEMA]:
-        raise EmbedgeError(
-            "E-GALLERY",
-            f"another program has put something of its own in: {', '.join(foreign)}",
-            where=path,
-            remedy=f"Take it out of a copy that you keep: sqlite3 FILE 'DROP {foreign[0]}'",
-        )
+        raise foreign_tables(path, foreign)
     if found != sorted(_SCHEMA):
         raise damage(path, "its tables are not those of a gallery")
     return True

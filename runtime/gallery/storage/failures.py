@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from embedge.errors import EmbedgeError, ours
@@ -17,6 +18,7 @@ __all__ = [
     "database_error",
     "disk_error",
     "exists_already",
+    "foreign_tables",
     "forked",
     "format_error",
     "key_error",
@@ -184,3 +186,12 @@ def _not_the_disk(error: sqlite3.Error, path: Path) -> str:
     if limit == resource.RLIM_INFINITY:
         return ""
     return f"no file may grow beyond {limit} bytes here (ulimit -f), or the disk failed"
+
+
+def foreign_tables(path: Path, found: Sequence[str]) -> EmbedgeError:
+    return EmbedgeError(
+        "E-GALLERY",
+        f"another program has put something of its own in: {', '.join(found)}",
+        where=path,
+        remedy=f"Take it out of a copy that you keep: sqlite3 FILE 'DROP {found[0]}'",
+    )

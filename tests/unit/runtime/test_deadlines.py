@@ -1,7 +1,6 @@
 """What a signal's handler raises comes out as it is: no damage, no full disk, no broken picture."""
 
 import io
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -47,7 +46,7 @@ class Raising:
         try:
             work()
         except self.kind as error:
-            assert str(error) == "deadline", place
+            assert str(error) == "deadline", place  # noqa: PT017
         else:
             assert self.left >= 0, f"swallowed at {place}"
         finally:
@@ -85,7 +84,7 @@ def test_of_a_gallery(tmp_path, handler, work):
             if not handler.at(place, lambda gallery=gallery: work(gallery)):
                 break
             assert gallery.people()[0] == "ann"
-        os.unlink(path)
+        path.unlink()
     assert place > 30
 
 
