@@ -13,7 +13,13 @@ from embedge.errors import EmbedgeError, ours
 from embedge.files import sha256_json
 from embedge.typed import Bound, Text, structured
 
-__all__ = ["EmbeddingContract", "PerChannel", "require_same_space", "tensor_from_crops"]
+__all__ = [
+    "EmbeddingContract",
+    "PerChannel",
+    "arcface_template",
+    "require_same_space",
+    "tensor_from_crops",
+]
 
 ARCFACE_112 = (
     (38.2946, 51.6963),
@@ -22,6 +28,13 @@ ARCFACE_112 = (
     (41.5493, 92.3655),
     (70.7299, 92.2041),
 )
+
+
+def arcface_template(size: int) -> tuple[tuple[float, float], ...]:
+    """The same five points in a crop of another size."""
+    share = size / 112
+    return tuple((x * share, y * share) for x, y in ARCFACE_112)
+
 
 Colour = Literal["RGB", "BGR"]
 Flip = Literal["none", "sum"]

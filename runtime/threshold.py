@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from embedge.typed import Bound, Text, argument
 
-__all__ = ["DECIDES", "Share", "Threshold"]
+__all__ = ["DECIDES", "MEASURED_ON", "Share", "Threshold"]
 
 # At -1 everybody matches; the cosine of two equal rows in single precision may be above 1.
 DECIDES = Bound(-1.0, 1 + 1e-5, above=True)
@@ -13,6 +13,9 @@ DECIDES = Bound(-1.0, 1 + 1e-5, above=True)
 Share = Annotated[float, Bound(0, 1, above=True)]
 _LEAST = 0.5  # of confidence: a bound is as likely as not to hold
 Count = Annotated[int, Bound(0, 10**15)]
+
+
+MEASURED_ON = "it holds for pictures like those, in other light more strangers may pass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Threshold:
         return (
             f"false match rate at most {self.fmr_upper:.2g} with {self.confidence:.0%} confidence"
             f" (target {self.fmr_target:.2g}, measured {self.fmr:.2g}), on {self.impostors:,}"
-            f" impostor pairs of {self.subjects:,} people: {self.dataset}"
+            f" impostor pairs of {self.subjects:,} people: {self.dataset}; {MEASURED_ON}"
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -78,7 +78,7 @@ class FaceFiles:
     root: Path
     names: Sequence[str]
     landmarks: NDArray[np.float32] | None = None
-    size: int = 112
+    size: int = 0  # as they are, until a network says how it wants them
     template: tuple[tuple[float, float], ...] = ARCFACE_112
 
     def __len__(self) -> int:
@@ -96,7 +96,7 @@ class FaceFiles:
         try:
             image = rgb_from_picture(path)
             if points is not None:
-                return aligned_crop(image, points, self.template, self.size)
+                return aligned_crop(image, points, self.template, self.size or 112)
         except EmbedgeError as error:
             raise _corrupt(error, index, self.names[index]) from error
         return _aligned_already(image, self.size, str(path))
@@ -133,7 +133,7 @@ class FaceBytes:
     pictures: Sequence[bytes]
     digests: Sequence[str]
     names: Sequence[str]
-    size: int = 112
+    size: int = 0
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -166,12 +166,13 @@ def _corrupt(error: EmbedgeError, index: int, name: str) -> Exception:
 
 
 def _aligned_already(image: RgbImage, size: int, where: str) -> RgbImage:
-    if image.shape == (size, size, 3):
+    if not size or image.shape == (size, size, 3):
         return image
     height, width = image.shape[:2]
     raise EmbedgeError(
         "E-NOT-ALIGNED",
         f"the picture is {width}x{height}, not an aligned {size}x{size} crop",
         where=where,
-        remedy="Align the faces first: embedge data align PHOTOS FACES --detector DETECTOR.onnx",
+        remedy="Align the faces first: embedge data align PHOTOS FACES --detector DETECTOR.onnx"
+        + (f" --side {size}" if size != 112 else ""),
     )

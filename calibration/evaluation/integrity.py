@@ -81,6 +81,14 @@ def threshold_set_here(pictures: Sequence[str]) -> list[DataFault]:
     return _finding("threshold-people", "warning", (one, many), pictures)
 
 
+UNCONFIRMED = DataFault(
+    "feeding",
+    "warning",
+    "nobody confirmed how this network is fed: state --mean, --std and --colour, and faces do",
+    1,
+)
+
+
 def leaking_folds(
     subjects: NDArray[np.int64],
     pairs: NDArray[np.int32],

@@ -9,7 +9,7 @@ from embedge.calibration.evaluation.figures import Side
 from embedge.errors import EmbedgeError
 from embedge.runtime.bundle.bundle import Artifact, Bundle
 from embedge.runtime.bundle.manifest import ONNX_RUNTIME, Runtime
-from embedge.runtime.contract import EmbeddingContract, Flip
+from embedge.runtime.contract import EmbeddingContract, Flip, arcface_template
 from embedge.runtime.encoders import RowEncoder, require_steady
 from embedge.runtime.encoders.bundled import chosen_artifact, encoder_of_files, files_of, reads
 from embedge.runtime.encoders.ort import METADATA_KEY, OrtEncoder
@@ -19,6 +19,7 @@ from embedge.runtime.picture.images import RgbImage
 from embedge.runtime.threshold import Threshold
 
 __all__ = [
+    "ASSUMED",
     "SET_ON",
     "STATED",
     "EvaluatedModel",
@@ -36,7 +37,7 @@ _ONE_ROW = "Name the embedding: embedge evaluate --embedding NAME, or embedge bu
 _BUNDLED = "as a teacher, take it in with embedge bundle first and give the bundle's fp32 file"
 STATED = ("the bundle's manifest", "the model's own metadata")
 
-_CONVENTION = (
+ASSUMED = (
     "assumed from its shape and the InsightFace convention: RGB, (x - 127.5) / 127.5, ArcFace"
     " template; its space is its own"
 )
@@ -137,7 +138,7 @@ class _Found:
 
 
 def _fed(found: _Found, preprocessing: str, space: str | None) -> _Found:
-    if found.source != _CONVENTION:
+    if found.source != ASSUMED:
         raise EmbedgeError(
             "E-CONTRACT",
             f"{found.side} states how it is to be fed; it cannot be fed {preprocessing}",
@@ -221,4 +222,5 @@ def _contract(data: bytes, space: str | None, place: Path) -> tuple[EmbeddingCon
     dim = row[1]
     digest = hashlib.sha256(data).hexdigest()
     size = shape[2] if isinstance(shape[2], int) else 112
-    return EmbeddingContract(space or f"foreign:{digest[:16]}", digest, dim, size), _CONVENTION
+    own = space or f"foreign:{digest[:16]}"
+    return EmbeddingContract(own, digest, dim, size, arcface_template(size)), ASSUMED

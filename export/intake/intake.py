@@ -157,7 +157,8 @@ def _few(images: Images, entrance: Entrance) -> Images:
         raise EmbedgeError(
             "E-CALIBRATION",
             f"the pictures are {images.shape[1:]}, the model takes ({size}, {size}, 3)",
-            remedy="Align the faces first: all crops have the size of the model",
+            remedy="Align the faces in the size of the model: embedge data align PHOTOS FACES"
+            f" --detector DETECTOR.onnx --side {size}",
         )
     return images[:: max(len(images) // FEW_PICTURES, 1)][:FEW_PICTURES]
 

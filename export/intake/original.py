@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from embedge.export.graph.surgery import unfit
 from embedge.printed import counted
-from embedge.runtime.contract import ARCFACE_112, EmbeddingContract
+from embedge.runtime.contract import EmbeddingContract, arcface_template
 from embedge.runtime.encoders import tensor_from_crops
 from embedge.runtime.encoders.sessions import ort_session, run_session
 
@@ -24,7 +24,6 @@ _LAYERS = {"Conv", "Gemm", "MatMul"}
 _BATCH = 16
 _LARGEST = 256  # pictures of a fixed batch, which has to be filled
 _NAME_ONE = "Name an embedding with --output, of evaluate with --embedding"
-_TEMPLATE_SIZE = 112
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +80,13 @@ def entrance_of(model: onnx.ModelProto, layout: Layout | None) -> Entrance:
             found = "NHWC"
         case _:
             said = "" if layout is None else f" and was stated to be {layout}"
+            remedy = "Export it for pictures of one size; a dynamic height cannot be calibrated"
+            if layout and 3 in shape[1:] and sum(isinstance(n, int) for n in shape[1:]) == 3:
+                remedy = "Leave --layout out: which axis has the colours is read from the shape"
             raise unfit(
                 f"the input {entry.name} has shape {shape}{said}, not one picture of three"
                 " colours and of a height and width in numbers",
-                "Export it for pictures of one size; a dynamic height cannot be calibrated",
+                remedy,
             )
     if height != width:
         raise unfit(
@@ -144,11 +146,8 @@ class Original:
     def contract(self, digest: str) -> EmbeddingContract:
         """All of it that does not depend on how the pixels are fed."""
         shape = self.session.get_outputs()[0].shape
-        blank = EmbeddingContract("unknown", digest, dim=1, size=self.entrance.size)
-        if self.entrance.size != _TEMPLATE_SIZE:
-            share = self.entrance.size / _TEMPLATE_SIZE
-            template = tuple((x * share, y * share) for x, y in ARCFACE_112)
-            blank = replace(blank, template=template)
+        size = self.entrance.size
+        blank = EmbeddingContract("unknown", digest, 1, size, arcface_template(size))
         plain = replace(blank, mean=0.0, std=1.0)
         rows = self.features(
             np.zeros((1, self.entrance.size, self.entrance.size, 3), np.uint8), plain

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedge.errors import EmbedgeError
-from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.contract import EmbeddingContract, arcface_template
 from embedge.runtime.picture.detect import Choice
 from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
 from embedge.runtime.picture.face_crop import FaceReader, ReadFace
@@ -29,6 +29,7 @@ class Cutting:
     size: int = 640
     least_eyes: float = 12.0
     quality: int = 95
+    side: int = SIDE
 
     @property
     def limits(self) -> QualityLimits:
@@ -67,7 +68,8 @@ class Cutter:
 
     def __init__(self, cutting: Cutting, target: Path) -> None:
         self._cutting, self._target = cutting, target
-        contract = EmbeddingContract(space="none", model="none", dim=1, size=SIDE)
+        side = cutting.side
+        contract = EmbeddingContract("none", "none", 1, side, arcface_template(side))
         detector = OnnxDetector(cutting.detector, sizes=(cutting.size,), threads=1)
         self._reader = FaceReader(
             contract,

@@ -22,7 +22,7 @@ def write_sheet(folder: Path, crops: Sequence[str], out: Path) -> int:
     sheet = Image.new("RGB", (columns * _SIDE, -(-len(chosen) // columns) * _SIDE))
     for place, crop in enumerate(chosen):
         row, column = divmod(place, columns)
-        face = Image.fromarray(rgb_from_picture(folder / crop))
+        face = Image.fromarray(rgb_from_picture(folder / crop)).resize((_SIDE, _SIDE))
         sheet.paste(face, (column * _SIDE, row * _SIDE))
     with whole_file(out) as part:
         sheet.save(part, "JPEG", quality=88)

@@ -62,11 +62,13 @@ def _text(result: "Verification") -> str:
 
 
 def _evidence(threshold: "Threshold") -> list[str]:
+    from embedge.runtime.threshold import MEASURED_ON
+
     if not threshold.proven:
         return [f"  evidence   {threshold.evidence()}"]
     return [
         f"  FMR        target {threshold.fmr_target:.0e}, measured {threshold.fmr:.2e},"
         f" at most {threshold.fmr_upper:.2e} with {threshold.confidence:.0%} confidence",
         f"  evidence   {threshold.impostors:,} impostor pairs of {threshold.subjects:,}"
-        f" subjects ({threshold.dataset})",
+        f" subjects ({threshold.dataset}); {MEASURED_ON}",
     ]

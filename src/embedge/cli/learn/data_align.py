@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedge.cli.device.gallery_options import say
-from embedge.cli.numbers import AMOUNT, COUNT
+from embedge.cli.numbers import AMOUNT, COUNT, whole
 
 if TYPE_CHECKING:
     from embedge.train.data.align.aligning import Aligned
@@ -48,6 +48,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="refuse faces whose eyes are closer together in the photo (12)",
     )
+    parser.add_argument(
+        "--side",
+        type=whole(16, 1024),
+        default=112,
+        metavar="PIXELS",
+        help="of the faces that are written (112); another one is for networks that take it",
+    )
     parser.add_argument("--processes", type=COUNT, help="default: one for each core")
     parser.add_argument("--quiet", action="store_true", help="say nothing but the outcome")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -66,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
         options.face,
         size=options.detector_size,
         least_eyes=options.min_eyes,
+        side=options.side,
     )
     done = align(cutting, options.out, Progress(quiet=options.quiet), processes=processes)
     say(*([json.dumps(_record(done))] if options.json else _lines(done)))

@@ -304,8 +304,8 @@ def _one_measured(
     from dataclasses import replace
 
     from embedge.calibration.evaluation.figures import ThresholdsOn
-    from embedge.calibration.evaluation.integrity import threshold_set_here
-    from embedge.calibration.evaluation.subjects import setting_pictures
+    from embedge.calibration.evaluation.integrity import UNCONFIRMED, threshold_set_here
+    from embedge.calibration.evaluation.subjects import ASSUMED, setting_pictures
     from embedge.calibration.trials.pairwise import RunOptions
     from embedge.calibration.trials.result import ModelResult
 
@@ -322,6 +322,8 @@ def _one_measured(
         told = RunOptions(options.fmrs, cache, task, options.groups, rate, threshold)
         measured, evidence = trial.run(side, encoder, told)
         contract = encoder.contract
+        more = threshold_set_here(setting)
+        more += [UNCONFIRMED] if model.contract_from == ASSUMED else []
         result = ModelResult(
             side,
             model.digest,
@@ -330,7 +332,7 @@ def _one_measured(
             contract.digest,
             model.contract_from,
             model.threshold,
-            replace(measured, findings=(*measured.findings, *threshold_set_here(setting))),
+            replace(measured, findings=(*measured.findings, *more)),
             "the same people" if setting else known,
         )
         return result, evidence

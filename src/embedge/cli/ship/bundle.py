@@ -8,11 +8,16 @@ third set the thresholds, half are judged. FACES is a folder of aligned crops, P
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from embedge.cli.numbers import COUNT, RATE, SECONDS, SEED
 from embedge.cli.ship.foreign_options import asked_of, feeding_text, foreign_options
 from embedge.report.gate.defaults import CALIBRATION_PICTURES, FMR
+
+if TYPE_CHECKING:
+    from embedge.report.model import Gate
 
 WRITES = ("out",)  # options that name outputs
 
@@ -88,9 +93,15 @@ def run(options: argparse.Namespace) -> int:
             "E-GATE",
             f"missed: {', '.join(gate.name for gate in verdict.failed)}",
             where=outcome.bundle,
-            remedy="See in the report where it is lost; give more faces, or a larger --fmr",
+            remedy=f"See in the report where it is lost; {_what_helps(verdict.failed)}",
         )
     return 0
+
+
+def _what_helps(failed: "Sequence[Gate]") -> str:
+    if all(gate.measures.figure == "cosine-p1" for gate in failed):
+        return "calibrate on more pictures (--count), or leave --int8 out"
+    return "give more faces, or a larger --fmr"
 
 
 def _empty(folder: Path) -> bool:

@@ -39,7 +39,6 @@ from embedge.runtime.bundle.bundle import Artifact as Graph
 from embedge.runtime.bundle.writer import write_bundle
 from embedge.runtime.encoders.preprocessing import fed_digest, named
 from embedge.runtime.selftest.golden import GOLDEN
-from embedge.train.data.dataset import SIDE
 from embedge.typed import plain
 
 __all__ = ["Told", "bounds_at", "bundle_from", "report_from"]
@@ -173,8 +172,7 @@ def bundle_from(told: Told, report: Report, folder: Path, out: Path) -> Path:
     files: dict[str, bytes | Path] = {path.name: path for path in told.graphs.values()}
     files |= {path.name: path for path in folder.glob("*.plan.json")}
     files |= {name: folder / name for name in ("report.html", "report.json")}
-    if told.taken.contract.size == SIDE:  # rendered faces have one size
-        files[GOLDEN] = golden_file(told.graphs, told.taken.contract)
+    files[GOLDEN] = golden_file(told.graphs, told.taken.contract)
     facts = told.parity.artifacts
     extras: dict[str, Any] = {
         SET_ON: threshold_pictures(told.people.faces, told.people.roles),

@@ -101,3 +101,18 @@ def test_what_black_and_white_cannot_tell_is_not_held_against_it(
     first.insert(0, helper.make_node("InstanceNormalization", [entry, "g", "b"], ["even"]))
     onnx.save(model, tmp_path / "m.onnx")
     assert taken_in(tmp_path / "m.onnx", smooth_pictures(8), ASKED).feeding.name == "rgb-scaled"
+
+
+@pytest.mark.parametrize(
+    ("shape", "remedy"), [([1, 112, 112, 3], "Leave --layout out"), ([1, 3, "h", "w"], "one size")]
+)
+def test_a_layout_that_is_not_its_own_is_not_blamed_on_its_size(
+    base: Path, tmp_path: Path, shape: list[int | str], remedy: str
+) -> None:
+    model = onnx.load(base)
+    entry = model.graph.input[0]
+    entry.CopyFrom(helper.make_tensor_value_info(entry.name, TensorProto.FLOAT, shape))
+    onnx.save(model, tmp_path / "m.onnx")
+    stated = replace(ASKED.stated, layout="NCHW" if shape[-1] == 3 else None)
+    with pytest.raises(EmbedgeError, match=f"E-NOT-QUANTISABLE.*{remedy}"):
+        looked_at(tmp_path / "m.onnx", replace(ASKED, stated=stated))

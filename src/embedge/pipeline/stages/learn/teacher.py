@@ -13,6 +13,7 @@ from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.run import Run, Stage, Training
 from embedge.pipeline.stages.learn.faces import faces_of
 from embedge.train.data import FaceDataset
+from embedge.train.data.dataset import SIDE
 from embedge.train.data.sources.joined import JoinedFaces
 from embedge.train.data.splits import Subset
 from embedge.train.loop.curves import Curves
@@ -156,6 +157,13 @@ def _taken_onnx(
 ) -> TeacherFacts:
     """Copy it, once faces have confirmed how it wants to be fed."""
     teacher = OnnxTeacher(path, preprocessing)
+    if (size := teacher.contract.size) != SIDE:
+        raise EmbedgeError(
+            "E-TEACHER",
+            f"this network takes faces of {size}x{size}, a training shows {SIDE}x{SIDE}",
+            where=path,
+            remedy=f"Give a teacher of {SIDE}x{SIDE} faces; embedge bundle ships this one as it is",
+        )
     some = some_people(faces.labels, LOOKED_AT)
     rates = confirm_preprocessing(teacher, np.asarray(faces.images[some]), faces.labels[some])
     _copied(path, folder)
