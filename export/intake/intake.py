@@ -15,9 +15,14 @@ from embedge.errors import EmbedgeError
 from embedge.export.graph.running import FEW_PICTURES, Images, Proof, read_contract, stamp
 from embedge.export.graph.surgery import Graph, plain_model, quantisable, unfit
 from embedge.export.intake.batch import free_batch, prove_batches
-from embedge.export.intake.entrance import enter_float, enter_planes, leave_rows, without_length
+from embedge.export.intake.entrance import (
+    enter_float,
+    enter_planes,
+    fold_entrance,
+    leave_rows,
+    without_length,
+)
 from embedge.export.intake.feeding import ConfirmedFeeding, Faces, Stated, feeding_of
-from embedge.export.intake.first_layer import fold_entrance
 from embedge.export.intake.models import OPSET, in_float32, in_opset, wide_types, with_one_output
 from embedge.export.intake.original import Entrance, Original, entrance_of
 from embedge.export.intake.weights import model_with_weights

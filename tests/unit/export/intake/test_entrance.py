@@ -6,7 +6,7 @@ from graphs import graph_of, operators, random_floats, run
 from onnx import helper
 
 from embedge.export.graph.surgery import Graph
-from embedge.export.intake.first_layer import fold_entrance
+from embedge.export.intake.entrance import fold_entrance
 
 node = helper.make_node
 SIDE = 8
