@@ -126,3 +126,26 @@ def test_a_rate_that_nobody_carries_is_no_bundle_to_ship(place: Path) -> None:
     fp32 = report["artifacts"][0]
     assert 1e-6 < fp32["threshold"]["fmr_target"] <= 0.1
     assert fp32["cosine_to_torch"]["n"] == 100  # nobody who chose
+
+
+def test_a_network_of_another_size_proves_itself_too(place: Path, tmp_path: Path) -> None:
+    model = onnx.load(place / "embedder.onnx")
+    entry = model.graph.input[0].name
+    sizes = np.array([1, 1, 0.7, 0.7], np.float32)  # 160 pixels to 112
+    model.graph.initializer.append(onnx.numpy_helper.from_array(sizes, "sizes"))
+    for node in model.graph.node:
+        node.input[:] = ["small" if name == entry else name for name in node.input]
+    resize = onnx.helper.make_node("Resize", [entry, "", "sizes"], ["small"], mode="linear")
+    model.graph.node.insert(0, resize)
+    for axis in (2, 3):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = 160
+    onnx.save(model, tmp_path / "wide.onnx")
+    for path in (place / "faces").glob("*/*.png"):
+        wide = tmp_path / path.relative_to(place)
+        wide.parent.mkdir(parents=True, exist_ok=True)
+        Image.open(path).resize((160, 160)).save(wide)
+    fed = " --mean 127.5 --std 127.5 --colour RGB --fmr 0.1 --seconds 0.1"
+    made = ran(tmp_path, "embedge bundle wide.onnx --faces faces" + fed)
+    assert "bundle:" in made.stdout, made.stderr
+    asked = ran(tmp_path, "embedge selftest wide.embedge")
+    assert asked.returncode == 0, asked.stdout + asked.stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import numpy as np
+import onnx
 import pytest
 from called import called, started
 from enrolled_people import student_bundle
@@ -376,3 +377,14 @@ def test_an_absent_model_is_one_sentence(made):
     done = embedge(made, "--models", "absent.onnx", "--all-pairs", "--root", "faces")
     assert done.returncode == 2
     assert "E-MODEL-MISSING" in done.stderr
+
+
+def test_a_feeding_that_nobody_confirmed_is_warned_of(place):
+    foreign = onnx.load(place / "known.onnx")
+    del foreign.metadata_props[:]
+    onnx.save(foreign, place / "foreign.onnx")
+    asked = ("--all-pairs", "--root", "faces", "--fmrs", "0.1", "--models")
+    assert (
+        "nobody confirmed how this network is fed" in embedge(place, *asked, "foreign.onnx").stdout
+    )
+    assert "nobody confirmed" not in embedge(place, *asked, "known.onnx").stdout

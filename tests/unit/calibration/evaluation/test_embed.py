@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_bundles import face_like, tiny_contract
 
 from embedge.calibration.evaluation import embed as module
 from embedge.calibration.evaluation.embed import embedded
@@ -103,3 +104,12 @@ def test_pictures_in_memory(faces):
         embedded(memory, CountingEncoder()).embeddings,
         embedded(faces, CountingEncoder()).embeddings,
     )
+
+
+def test_crops_of_another_size_are_read_as_a_network_wants_them(tmp_path):
+    Image.fromarray(face_like(0, 160)).save(tmp_path / "0.png")
+    faces = FaceFiles(tmp_path, ["0.png"])
+    assert faces.read(0).shape == (160, 160, 3)
+    assert faces.aligned_for(tiny_contract(size=160)).read(0).shape == (160, 160, 3)
+    with pytest.raises(EmbedgeError, match=r"E-NOT-ALIGNED.*160x160.*112x112"):
+        faces.aligned_for(tiny_contract()).read(0)

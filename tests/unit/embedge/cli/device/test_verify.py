@@ -26,6 +26,7 @@ def test_text_and_json_tell_one_decision(place: Path, capsys: pytest.CaptureFixt
     assert lines[1].split() == ["cosine", f"{found['cosine']:.4f}"]
     assert "0.3000 (accept strictly above)" in lines[2]
     assert "10,000,000 impostor pairs of 4,500 subjects (a test set)" in lines[4]
+    assert "it holds for pictures like those" in lines[4]
     assert lines[5].split() == ["ran", "fp32", "on", "CPUExecutionProvider"]
 
 

@@ -4,6 +4,9 @@ import pytest
 from tiny_bundles import tiny_bundle
 
 from embedge.cli import main
+from embedge.cli.ship.bundle import _what_helps
+from embedge.report.gate.measurand import Measurand
+from embedge.report.model import Gate
 
 
 def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -40,3 +43,10 @@ def test_a_bundle_does_not_take_the_place_of_its_network(
     said = told([str(model), "--faces", str(tmp_path), "--out", str(model)], capsys)
     assert "E-OVERWRITE" in said
     assert model.read_bytes() == b"x"
+
+
+def test_more_faces_are_no_remedy_for_a_graph_that_is_too_far_away() -> None:
+    far = Gate.of(Measurand("cosine-p1", "int8-trt"), "int8-trt parity", "", 0.9, 0.95, "min")
+    eer = Gate.of(Measurand("eer"), "equal error rate", "", 0.2, 0.05, "max")
+    assert "faces" not in _what_helps([far])
+    assert "faces" in _what_helps([far, eer])

@@ -12,6 +12,7 @@ from tiny_detectors import constant_onnx, scrfd_outputs
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.runtime.contract import ARCFACE_112
+from embedge.runtime.picture.images import rgb_from_picture
 from embedge.train.data import open_faces
 from embedge.train.data.align import aligning
 from embedge.train.data.align.aligning import LANDMARKS, REFUSED, SHEET, align
@@ -164,3 +165,19 @@ def test_a_process_that_dies_is_named(
     monkeypatch.setattr(aligning, "ready", os._exit)  # pickled by name: it ends the process
     with pytest.raises(EmbedgeError, match=r"E-ALIGN-PROCESS.* ended without a word \("):
         align(cutting(photos, detector), tmp_path / "out", QUIET, processes=2)
+
+
+def test_networks_of_another_size_get_faces_of_theirs(
+    photos: Path, detector: Path, tmp_path: Path
+) -> None:
+    done = align(cutting(photos, detector, side=160), tmp_path / "out", QUIET)
+    small = align(cutting(photos, detector), tmp_path / "small", QUIET)
+    crops = sorted(done.folder.glob("p*/*.jpg"))
+    assert len(crops) == 6
+    for crop in crops:
+        face, other = (
+            rgb_from_picture(one.folder / crop.relative_to(done.folder)) for one in (done, small)
+        )
+        assert face.shape == (160, 160, 3)
+        shrunk = np.asarray(Image.fromarray(face).resize((112, 112)), np.float64)
+        assert np.abs(shrunk - other).mean() < 6

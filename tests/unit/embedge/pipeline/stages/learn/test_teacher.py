@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 from tiny_school import PEOPLE, run_in, tiny_recipe
 
 from embedge.errors import EmbedgeError
@@ -11,6 +13,7 @@ from embedge.pipeline.stages.learn.faces import faces_of
 from embedge.pipeline.stages.learn.head import School
 from embedge.pipeline.stages.learn.teacher import (
     TeacherFacts,
+    _taken_onnx,
     some_people,
     teacher_of,
     teacher_stage,
@@ -58,3 +61,20 @@ def test_pictures_to_look_at_are_of_people_who_have_several() -> None:
     labels = np.array([0, 1, 1, 2, 3, 3, 3])
     assert some_people(labels, 100).tolist() == [1, 2, 4, 5, 6]
     assert some_people(labels, 3).tolist() == [1, 2, 4]
+
+
+def test_a_network_of_another_size_is_no_teacher(tmp_path: Path, school: School) -> None:
+    """Nor is anybody told to align faces that a training would not read."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("GlobalAveragePool", ["x"], ["mean"]),
+            helper.make_node("Flatten", ["mean"], ["row"]),
+        ],
+        "colours",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 160, 160])],
+        [helper.make_tensor_value_info("row", TensorProto.FLOAT, ["n", 3])],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "t.onnx")
+    with pytest.raises(EmbedgeError, match=r"E-TEACHER: .*160x160.*112x112.*embedge bundle"):
+        _taken_onnx(tmp_path / "t.onnx", tmp_path, None, faces_of(school.faces))
