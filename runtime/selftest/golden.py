@@ -103,7 +103,7 @@ class Golden:
             else:
                 _refuse("a table stands where none may be")
             # a least cosine of none or less would let anything pass
-            if not (0 < number if kind == _ANSWER else -1 <= number) or not number <= 1:
+            if not (number > 0 if kind == _ANSWER else number >= -1) or not number <= 1:
                 _refuse("a number is out of its range")
         if reader.left or not found:
             _refuse("its tables do not fill it")
