@@ -28,6 +28,7 @@ from embedge.runtime.gallery.storage.failures import (
     missing,
     not_a_gallery,
     open_error,
+    put_in,
 )
 from embedge.runtime.gallery.storage.journal import (
     APPLICATION,
@@ -394,12 +395,7 @@ def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
     if (format_number := format_of(version)) != VERSION:
         raise format_error(path, f"it has the format {format_number}, this version reads {VERSION}")
     if foreign := [f"{kind} {name}" for sql, kind, name in rows if sql not in _SCHEMA]:
-        raise EmbedgeError(
-            "E-GALLERY",
-            f"another program has put something of its own in: {', '.join(foreign)}",
-            where=path,
-            remedy=f"Take it out of a copy that you keep: sqlite3 FILE 'DROP {foreign[0]}'",
-        )
+        raise put_in(path, foreign)
     if found != sorted(_SCHEMA):
         raise damage(path, "its tables are not those of a gallery")
     return True
