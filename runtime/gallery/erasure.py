@@ -25,7 +25,9 @@ _UNKNOWN = (
     "copies elsewhere: backups, snapshots, other folders (subfolders too), other machines",
     "bytes that the disk or the file system keeps out of every file's reach; with the gallery's"
     " key an old wrapped key opens there until the gallery is renewed under a new key",
-    "copies that were scaled, or packed, encrypted or written in a form that is not listed: such a"
+    "copies that were scaled, or packed, encrypted or written in a form that is not listed (floats"
+    " one by one, as pickle, msgpack, CBOR and SQLite columns keep them; Fortran order; bfloat16;"
+    " half precision with the high byte first; decimal numbers far apart, as in od -tf4): such a"
     " file is named where it looks random over 2 kB or begins as a known kind does, and else not",
     "what only begins like a picture, a sound, a film or a font",
 )

@@ -56,7 +56,7 @@ def _mode_and_text(path: Path) -> tuple[int, bytes]:
         ready.register(stream, select.POLLIN)
         while len(text) < _LONGEST_FILE:
             if not ready.poll(1000 * _PATIENCE):
-                raise TimeoutError(errno.ETIMEDOUT, "nobody writes into it")
+                raise TimeoutError(errno.ETIMEDOUT, f"nothing was written into it in {_PATIENCE} s")
             if not (part := stream.read(_LONGEST_FILE - len(text))):
                 break
             text += part

@@ -22,7 +22,12 @@ _BASE64 = re.compile(
 _BASE32 = re.compile(rb"(?:[A-Z2-7]{20,}[ \t\r\n]{0,4})+[A-Z2-7]{0,19}")
 _BASE85 = re.compile(rb"(?:[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]{40,}[\r\n]{0,2})+")
 _ASCII85 = re.compile(rb"(?:[!-uz]{40,}[\r\n]{0,2})+[!-uz]{0,39}")
-_UU = re.compile(rb"^begin [0-7]{3,4} [^\r\n]{1,200}\r?\n(?:[ -`]{1,62}\r?\n)+", re.MULTILINE)
+_ASCII85_STRING = re.compile(  # of JSON or Python, where quotes and backslashes are escaped
+    rb"\"(?:[!#-\[\]-uz]|\\.){40,}\"|'(?:[!-&(-\[\]-uz]|\\.){40,}'"
+)
+_UU = re.compile(
+    rb"(?:^|(?<=[\"']))begin [0-7]{3,4} [^\r\n]{1,200}\r?\n(?:[ -`]{1,62}\r?\n)+", re.MULTILINE
+)
 _INTEGERS = re.compile(rb"(?:\d{1,3},[ \r\n]{0,2}){48,}\d{1,3}")
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|u00([0-9A-Fa-f]{2})|([nrtabfv0/\\\"']))")
 _OFTEN = rb"(?:%(one)s[^%(first)s]{0,1000}%(first)s){5}%(one)s"  # what is first is found fast
@@ -209,6 +214,7 @@ _FORMS: tuple[_Form, ...] = (
     ("base32", _BASE32, _from_base32),
     ("base85", _BASE85, _from_85(base64.b85decode)),
     ("Ascii85", _ASCII85, _from_85(base64.a85decode)),
+    ("Ascii85", _ASCII85_STRING, lambda text: _from_85(base64.a85decode)(_unescaped(text[1:-1]))),
     ("uuencode", _UU, _from_uu),
     ("integers", _INTEGERS, _from_integers),
 )

@@ -23,12 +23,12 @@ from embedge.runtime.gallery.storage.failures import (
     damage,
     database_error,
     exists_already,
-    foreign_tables,
     forked,
     format_error,
     missing,
     not_a_gallery,
     open_error,
+    put_in,
 )
 from embedge.runtime.gallery.storage.journal import (
     APPLICATION,
@@ -383,17 +383,16 @@ def _identity(path: Path) -> tuple[int, int]:
 def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether the gallery's tables are there; nothing else may be, and False means nothing is."""
     rows = connection.execute("SELECT sql, type, name FROM sqlite_master").fetchall()
-    found = sorted(str(sql) for sql, _, _ in rows)
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if not found and not application:
+    if not rows and not application:
         return False
     if application != APPLICATION:
         raise not_a_gallery(path)
     if (format_number := format_of(version)) != VERSION:
         raise format_error(path, f"it has the format {format_number}, this version reads {VERSION}")
     if foreign := [f"{kind} {name}" for sql, kind, name in rows if sql not in _SCHEMA]:
-        raise foreign_tables(path, foreign)
-    if found != sorted(_SCHEMA):
+        raise put_in(path, foreign)
+    if len(rows) != len(_SCHEMA):
         raise damage(path, "its tables are not those of a gallery")
     return True

@@ -4,7 +4,6 @@ import errno
 import os
 import resource
 import sqlite3
-from collections.abc import Sequence
 from pathlib import Path
 
 from embedge.errors import EmbedgeError, ours
@@ -18,13 +17,13 @@ __all__ = [
     "database_error",
     "disk_error",
     "exists_already",
-    "foreign_tables",
     "forked",
     "format_error",
     "key_error",
     "missing",
     "not_a_gallery",
     "open_error",
+    "put_in",
     "within",
     "write_error",
 ]
@@ -97,7 +96,8 @@ def within() -> EmbedgeError:
     return EmbedgeError(
         "E-GALLERY-WITHIN",
         "this gallery was called in the midst of a call of the same thread's: by a signal's"
-        " handler, a finalizer or a callback; nothing was done, the call under way goes on",
+        " handler, a finalizer or a callback, or within its own block (look); nothing was done, the"
+        " call under way goes on",
         remedy="Note there what is to be done, and do it once the call under way has ended",
     )
 
@@ -138,6 +138,9 @@ def database_error(error: Failure, path: Path, stands: str) -> EmbedgeError:
             return forked(path)
         case sqlite3.SQLITE_FULL:
             return write_error(path, "the disk is full", stands)
+        case sqlite3.SQLITE_READONLY if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
+            what = "a writing of it was interrupted, and this user may not write to it to undo that"
+            return missing(path, what, "Open it once as a user who may write to it")
         case sqlite3.SQLITE_READONLY:
             return write_error(path, "the file or its file system is read-only", stands)
         case sqlite3.SQLITE_CANTOPEN:
@@ -152,7 +155,7 @@ def database_error(error: Failure, path: Path, stands: str) -> EmbedgeError:
 def open_error(error: Failure, path: Path, *, alone: bool) -> EmbedgeError:
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-            return missing(path, str(error), "Check its permissions, and those of its folder")
+            return _cannot_open(error, path)
         case sqlite3.SQLITE_NOTADB if alone:
             try:
                 with path.open("rb") as stream:
@@ -164,6 +167,30 @@ def open_error(error: Failure, path: Path, *, alone: bool) -> EmbedgeError:
             if not start.startswith(b"SQLite format 3"):
                 return not_a_gallery(path)
     return database_error(error, path, "nothing was changed")
+
+
+def _cannot_open(error: Exception, path: Path) -> EmbedgeError:
+    """What keeps SQLite from it, which it does not tell apart."""
+    journal = Path(f"{os.path.realpath(path)}-journal")
+    if journal.exists() and not os.access(journal, os.R_OK | os.W_OK):
+        what = f"this user may not read and write its journal, {journal.name}"
+        remedy = f"Give it the gallery's: chmod --reference={path.name} {journal.name}"
+        return missing(path, what, remedy)
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except ours(OSError) as none_left:
+        what = str(none_left.strerror)
+        return missing(path, what, "Close files that are open, or allow more of them (ulimit -n)")
+    return missing(path, str(error), "Check its permissions, and those of its folder")
+
+
+def put_in(path: Path, foreign: list[str]) -> EmbedgeError:
+    return EmbedgeError(
+        "E-GALLERY",
+        f"another program has put something of its own in: {', '.join(foreign)}",
+        where=path,
+        remedy=f"Keep a copy, then take it out: sqlite3 FILE 'DROP {foreign[0]}'",
+    )
 
 
 def format_error(path: Path, what: str) -> EmbedgeError:
@@ -186,12 +213,3 @@ def _not_the_disk(error: sqlite3.Error, path: Path) -> str:
     if limit == resource.RLIM_INFINITY:
         return ""
     return f"no file may grow beyond {limit} bytes here (ulimit -f), or the disk failed"
-
-
-def foreign_tables(path: Path, found: Sequence[str]) -> EmbedgeError:
-    return EmbedgeError(
-        "E-GALLERY",
-        f"another program has put something of its own in: {', '.join(found)}",
-        where=path,
-        remedy=f"Take it out of a copy that you keep: sqlite3 FILE 'DROP {found[0]}'",
-    )

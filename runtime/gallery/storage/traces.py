@@ -87,7 +87,9 @@ class Traces:
             for read in (text, text.replace(b",", b".")) if b";" in text else (text,):
                 values = np.fromiter(map(float, _DECIMAL.findall(read)), np.float64)
                 off, places = self.off + _WRITTEN, np.arange(len(values))
-                if found := _close(values, self.numbers, off, places):
+                found = _close(values, self.numbers, off, places)
+                # a number of the row or the column before each
+                if found := found or _close(values, self.numbers, off, places, step=2):
                     kept = np.flatnonzero(np.frombuffer(data, np.uint8))[run.start() :]
                     starts = [match.start() for match in _DECIMAL.finditer(read)]
                     yield from (int(kept[starts[at]]) for at in found)
@@ -121,7 +123,7 @@ def traces_of(
     forms += [
         f"float32 and float64 numbers, of either byte order, up to {off:.0e} off",
         f"decimal numbers in text up to {off + _WRITTEN:.0e} off (embedge gallery export, CSV,"
-        " numpy's print; UTF-16 too)",
+        " numpy's print; UTF-16 too), one after another or with one other number before each",
     ]
     return Traces(tuple(forms), frozenset(pieces), _windows(plain), off)
 
@@ -188,19 +190,24 @@ def _tops(numbers: Embeddings, off: float) -> NDArray[np.uint8]:
 
 
 def _close(
-    values: NDArray[Any], numbers: Embeddings, off: float, likely: NDArray[np.intp]
+    values: NDArray[Any],
+    numbers: Embeddings,
+    off: float,
+    likely: NDArray[np.intp],
+    *,
+    step: int = 1,
 ) -> list[int]:
-    """Where neighbours are those of one of the rows of `numbers`, but for `off`; the largest of
-    them is at one of the `likely` places."""
+    """Where neighbours, `step` places apart, are those of one of the rows of `numbers`, but for
+    `off`; the largest of them is at one of the `likely` places."""
     likely, found = likely[likely < len(values)], list[int]()
     if len(likely):
         with np.errstate(invalid="ignore", over="ignore"):
             peaked = values[likely]
             for window in numbers:
                 anchor = int(np.abs(window).argmax())  # large ones are rare
-                at = likely[np.abs(peaked - window[anchor]) <= off] - anchor
-                at = at[(at >= 0) & (at <= len(values) - _NUMBERS)]
+                at = likely[np.abs(peaked - window[anchor]) <= off] - step * anchor
+                at = at[(at >= 0) & (at < len(values) - step * (_NUMBERS - 1))]
                 for place, value in enumerate(window):
-                    at = at[np.abs(values[at + place] - value) <= off]
+                    at = at[np.abs(values[at + step * place] - value) <= off]
                 found += at.tolist()
     return found

@@ -71,7 +71,7 @@ def test_a_pipe_is_waited_for_only_so_long(tmp_path, monkeypatch):
     path = tmp_path / "pipe"
     os.mkfifo(path, 0o600)
     monkeypatch.setattr(keys, "_PATIENCE", 0.1)
-    with pytest.raises(EmbedgeError, match=r"E-KEY.*nobody writes"):
+    with pytest.raises(EmbedgeError, match=r"E-KEY.*nothing was written"):
         keys.key_from_file(path)
     monkeypatch.setattr(keys, "_PATIENCE", 10)
 

@@ -1,0 +1,36 @@
+"""What SQLite does not tell apart is told by its own name."""
+
+import os
+import sqlite3
+
+from embedge.runtime.gallery.storage.failures import database_error, open_error
+
+
+def told_as(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("unable to open database file")
+    error.sqlite_errorcode = code
+    return error
+
+
+def test_a_journal_that_another_user_made_is_named(tmp_path, monkeypatch):
+    (tmp_path / "g-journal").touch()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may anything
+    error = open_error(told_as(sqlite3.SQLITE_CANTOPEN), tmp_path / "g", alone=True)
+    assert "its journal, g-journal" in error.what
+    assert "chmod --reference=g g-journal" in error.remedy
+
+
+def test_so_is_a_process_without_descriptors(tmp_path, monkeypatch):
+    def full(*_: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "open", full)
+    error = open_error(told_as(sqlite3.SQLITE_CANTOPEN), tmp_path / "g", alone=True)
+    assert "Too many open files" in error.what
+    assert "ulimit -n" in error.remedy
+
+
+def test_whoever_may_only_read_beside_a_crash_is_told_of_it(tmp_path):
+    error = database_error(told_as(sqlite3.SQLITE_READONLY_ROLLBACK), tmp_path / "g", "")
+    assert error.code == "E-GALLERY-MISSING"
+    assert "a writing of it was interrupted" in error.what
