@@ -100,7 +100,7 @@ def _noted(run: Run, data: Data) -> Stage:
     }
     stage = run.stage("faces", inputs, [], work, stand_in=work)
     # beside the key, which goes by the bytes of a few: runs of before have none
-    check_unchanged(data.source, sizes, stage.facts.get("sizes", sizes))
+    check_unchanged(" + ".join((data.source, *data.extra)), sizes, stage.facts.get("sizes", sizes))
     return stage
 
 
