@@ -86,7 +86,9 @@ def test_diff_says_what_got_worse(good: Path, bad: Path, tmp_path: Path) -> None
     assert embedge("report", "diff", bad, good, "--fail").returncode == 0
     strange = json.loads(good.read_text())
     strange |= {"evaluation": None, "verdict": {"passed": True, "gates": []}}
-    strange |= {"artifacts": [], "provenance": {}}
+    strange["provenance"]["recipe"] = {}
+    for one in strange["artifacts"]:
+        one["cosine_to_torch"] = None
     (tmp_path / "strange.json").write_text(json.dumps(strange))
     done = embedge("report", "diff", good, tmp_path / "strange.json", "--fail")
     assert done.returncode == 3
