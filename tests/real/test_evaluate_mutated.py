@@ -30,6 +30,7 @@ def evaluated(real: Path, faces: Path, *arguments: str) -> tuple[int, dict[str, 
     """The exit status, and of every finding its code and severity."""
     model = str(real / "models" / "insightface_y1.onnx")
     options = ["--models", model, "--root", str(faces), "--json", "--threads", "1", *arguments]
+    options += ["--mean", "127.5", "--std", "127.5", "--colour", "RGB"]
     cache = ["--cache", str(faces.parent / "cache")]
     done = subprocess.run(
         [sys.executable, "-m", "embedge", "evaluate", *options, *cache],
