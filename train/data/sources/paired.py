@@ -8,7 +8,7 @@ import numpy as np
 from embedge.calibration.protocols.pairlist import PairProtocol
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_json
-from embedge.train.data.dataset import CorruptRecord, Pictures
+from embedge.train.data.dataset import SIDE, CorruptRecord, Pictures
 from embedge.train.data.feeding.pictures import StoredFaces
 
 __all__ = ["PairedFaces"]
@@ -27,10 +27,16 @@ class PairedFaces(StoredFaces):
         return sha256_json([self._faces.digest(index) for index in range(len(self))])
 
     def read(self, index: int) -> Pictures:
+        name = self.record_name(index)
         try:
-            return self._faces.read(index)
+            picture = self._faces.read(index)
         except EmbedgeError as error:
-            raise CorruptRecord(index, self.record_name(index), error.what) from error
+            raise CorruptRecord(index, name, error.what) from error
+        if picture.shape != (SIDE, SIDE, 3):
+            height, width = picture.shape[:2]
+            what = f"the picture is {width}x{height}, not an aligned {SIDE}x{SIDE} crop"
+            raise CorruptRecord(index, name, what)
+        return picture
 
     def record_name(self, index: int) -> str:
         return self._faces.record_name(index)
