@@ -149,7 +149,7 @@ class ZipStore(_Checked):
             require_small_directory(path)
             self._zip = zipfile.ZipFile(path)
         # the last: what zipfile says of a newer format than it knows
-        except ours((zipfile.BadZipFile, OSError, ValueError, NotImplementedError)) as error:
+        except ours((zipfile.BadZipFile, OSError, ValueError, RuntimeError)) as error:
             raise self.refusal(f"it is neither a folder nor a zip file ({error})") from error
         try:
             self._entries = self._plain_entries()
