@@ -132,7 +132,8 @@ def _swap_in(part: Path, folder: Path) -> None:
     folder.rename(old)  # an empty folder may be renamed over, so this is one step
     try:
         part.rename(folder)
-    except ours(OSError):
-        old.rename(folder)
+    except BaseException:  # an alarm's too, which may come when it is in place already
+        if not folder.exists():
+            old.rename(folder)
         raise
     shutil.rmtree(old)

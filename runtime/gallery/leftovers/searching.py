@@ -217,7 +217,7 @@ def _folders_of(gallery: Path) -> list[Path]:
 def _once(files: Iterable[Path], real: Path) -> Iterator[Path]:
     """Without other names of the gallery's own file."""
     for path in files:
-        if path == real or os.path.realpath(path) != str(real):
+        if path == real or real_path(path) != real:
             yield path
 
 

@@ -391,8 +391,9 @@ def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
         raise not_a_gallery(path)
     if (format_number := format_of(version)) != VERSION:
         raise format_error(path, f"it has the format {format_number}, this version reads {VERSION}")
-    if foreign := [f"{kind} {name}" for sql, kind, name in rows if sql not in _SCHEMA]:
+    own = {statement.split()[2] for statement in _SCHEMA}
+    if foreign := [f"{kind} {name}" for _, kind, name in rows if name not in own]:
         raise put_in(path, foreign)
-    if len(rows) != len(_SCHEMA):
+    if len(rows) != len(_SCHEMA) or {sql for sql, _, _ in rows} != set(_SCHEMA):
         raise damage(path, "its tables are not those of a gallery")
     return True

@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import shlex
 import sqlite3
 from pathlib import Path
 
@@ -189,7 +190,7 @@ def put_in(path: Path, foreign: list[str]) -> EmbedgeError:
         "E-GALLERY",
         f"another program has put something of its own in: {', '.join(foreign)}",
         where=path,
-        remedy=f"Keep a copy, then take it out: sqlite3 FILE 'DROP {foreign[0]}'",
+        remedy=f"Keep a copy, then take it out: sqlite3 FILE {shlex.quote(f'DROP {foreign[0]}')}",
     )
 
 

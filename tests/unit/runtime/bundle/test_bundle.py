@@ -309,3 +309,21 @@ def test_a_run_folder_is_told_from_a_bundle(tmp_path) -> None:
     told = refusal(run)
     assert (told.code, told.what) == ("E-BUNDLE-MISSING", "this is a run folder, not a bundle")
     assert told.remedy == f"Give {run / 'lock.embedge'}"
+
+
+@pytest.mark.parametrize("raised", [OSError(5, "I/O error"), TimeoutError("an alarm's")])
+def test_a_bundle_that_cannot_be_replaced_is_there_again(tmp_path, monkeypatch, raised):
+    folder = tiny_bundle(tmp_path / "b.embedge")
+    before = sorted(each.name for each in folder.iterdir())
+    real = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if Path(target) == folder and path.name.endswith(".part"):
+            raise raised
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises((EmbedgeError, TimeoutError)):
+        tiny_bundle(folder)
+    assert sorted(each.name for each in folder.iterdir()) == before
+    assert [each.name for each in tmp_path.iterdir()] == ["b.embedge"]

@@ -43,11 +43,12 @@ def cache_stage(
             )
         if not zeros:
             return {}
-        empty = ~np.load(folder / _PLAIN, mmap_mode="r").any(1)
-        if 2 * empty.sum() > len(empty):
-            what = f"zeros alone to {empty.sum()} of {len(empty)} pictures"
-            raise known.meaningless(what, pictures.record_name(int(empty.argmax())))
-        return {"zeros": int(empty.sum())}
+        shown = np.all([np.load(folder / name, mmap_mode="r").any(1) for name in sides], axis=0)
+        empty = int((~shown).sum())
+        if 2 * empty > len(shown):
+            what = f"zeros alone to {empty} of {len(shown)} pictures"
+            raise known.meaningless(what, pictures.record_name(int(shown.argmin())))
+        return {"zeros": empty}
 
     def nothing_yet(folder: Path) -> None:
         """They take no room on the disk."""

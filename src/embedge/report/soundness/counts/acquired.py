@@ -48,7 +48,8 @@ def unaccounted(report: Report) -> Iterator[str]:
         if not evaluated and compared.images != found.dataset.images:
             yield f"{key}: {compared.images:,} pictures, of {found.dataset.images:,}"
     if found.zoo is not None:
-        yield from (f"the list of people: {line}" for line in _zoo(found.zoo, found.comparisons))
+        told = _zoo(found.zoo, found.comparisons, of_list)
+        yield from (f"the list of people: {line}" for line in told)
 
 
 def repeats_of(report: Report) -> int:
@@ -100,7 +101,7 @@ def _findings(whose: str, findings: tuple[DataFault, ...]) -> Iterator[str]:
             yield f"{whose}: '{one.what}' counts {one.count:,}"
 
 
-def _zoo(zoo: Zoo, comparisons: tuple[Comparison, ...]) -> Iterator[str]:
+def _zoo(zoo: Zoo, comparisons: tuple[Comparison, ...], of_list: bool) -> Iterator[str]:
     """All errors are somebody's: a false match is one of two people, a rejection of one."""
     one = next((some for some in comparisons if some.name == zoo.comparison), None)
     if one is None:
@@ -121,7 +122,10 @@ def _zoo(zoo: Zoo, comparisons: tuple[Comparison, ...]) -> Iterator[str]:
     most = all(some <= count for some, count in zip(sums, counts))
     if sums != counts if not zoo.others else not most:
         yield f"{sums} comparisons, rejections and matches, of {counts}"
-    elif (told := _told_at(one, line.value)) is not None:
+        return
+    if of_list and one.genuine + one.impostor != comb(one.images, 2):
+        return  # who met whom is not told
+    if (told := _told_at(one, line.value)) is not None:
         yield from narrowed("their FMR", told, fmr_allowed(told, one, _heaviest(zoo, one)))
 
 
@@ -134,16 +138,17 @@ def _told_at(one: Comparison, line: float) -> Rate | None:
 def _heaviest(zoo: Zoo, one: Comparison) -> float:
     """What the most matching person adds to the FMR at least, whoever it is that they match.
 
-    Nothing where not every two pictures are compared, or where the errors are none to judge by.
+    Nothing where not everybody is listed, or where the errors are none to judge by.
     """
     pictures = [(1 + isqrt(1 + 8 * person.genuine)) // 2 for person in zoo.people]
     errors = sum(person.matched for person in zoo.people) // 2
     if sum(pictures) != one.images or not JUDGED <= errors <= ENOUGH or errors >= one.impostor:
         return 0.0
     rate, squares, found = errors / one.impostor, sum(own**2 for own in pictures), 0.0
+    largest, smallest = max(pictures), min(pictures)
     for person, own in zip(zoo.people, pictures):
         off = person.matched - rate * own * (one.images - own)
-        most, least = own * max(pictures), own * min(pictures)
+        most, least = own * largest, own * smallest
         cells = person.matched * (most - 2 * rate * least) + rate**2 * own**2 * (squares - own**2)
         found = max(found, off**2 - cells / 2)
     return sqrt(found) / one.impostor

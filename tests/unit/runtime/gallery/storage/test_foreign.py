@@ -1,5 +1,6 @@
 """A database of another program stays as it is."""
 
+import shlex
 import shutil
 import sqlite3
 from contextlib import closing
@@ -57,3 +58,23 @@ def test_what_a_maintenance_tool_put_in_is_named_with_what_takes_it_out(tmp_path
         tool.execute("DROP TABLE sqlite_stat1")
     with Gallery.open(path, key=KEY) as gallery:
         assert gallery.people() == ["ann", "ben"]
+
+
+def test_a_table_of_its_own_that_is_another_one_is_no_other_programs(tmp_path):
+    """Its name would be in the advice to drop it."""
+    path = ann_and_ben(tmp_path / "g", tiny_contract(16))
+    with closing(sqlite3.connect(path)) as tool:
+        tool.execute("ALTER TABLE person ADD COLUMN more TEXT")
+    with pytest.raises(EmbedgeError, match="its tables are not those of a gallery") as caught:
+        Gallery.open(path, key=KEY)
+    assert "DROP" not in str(caught.value)
+
+
+def test_a_name_put_in_cannot_leave_its_quotes_in_the_advice(tmp_path):
+    path = ann_and_ben(tmp_path / "g", tiny_contract(16))
+    name = "x'; touch here; '"
+    with closing(sqlite3.connect(path)) as tool:
+        tool.execute(f'CREATE TABLE "{name}" (id INTEGER)')
+    with pytest.raises(EmbedgeError) as caught:
+        Gallery.open(path, key=KEY)
+    assert shlex.split(caught.value.remedy)[-2:] == ["FILE", f"DROP table {name}"]
