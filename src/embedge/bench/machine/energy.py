@@ -54,9 +54,10 @@ class EnergyMeter:
         return cls(counters, powers) if counters or powers else None
 
     def __enter__(self) -> Self:
-        self._begin = time.monotonic()
         self._before = [counter.microjoules() for counter in self._counters]
         self._summed = dict.fromkeys((power.name for power in self._powers), 0.0)
+        self._watts = [power.watts() for power in self._powers]
+        self._begin = self._last = time.monotonic()
         self._stop = threading.Event()
         self._sampler = threading.Thread(target=self._sample, daemon=True)
         self._sampler.start()
@@ -65,25 +66,24 @@ class EnergyMeter:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._sampler.join()
-        self.seconds = time.monotonic() - self._begin
+        # from here, not from the thread: how late it began or ended is no part of the sum
+        self._add()
+        self.seconds = self._last - self._begin
         self.joules = dict(self._summed)
         for counter, before in zip(self._counters, self._before):
             used = (counter.microjoules() - before) % counter.limit
             self.joules[counter.name] = used / 1e6
 
     def _sample(self) -> None:
-        """Trapezoids between samples; the last one ends when the meter is stopped."""
-        last = time.monotonic()
-        watts = [power.watts() for power in self._powers]
-        while self._powers:
-            stopped = self._stop.wait(_SAMPLE_S)
-            now = time.monotonic()
-            fresh = [power.watts() for power in self._powers]
-            for power, old, new in zip(self._powers, watts, fresh):
-                self._summed[power.name] += (now - last) * (old + new) / 2
-            last, watts = now, fresh
-            if stopped:
-                return
+        while self._powers and not self._stop.wait(_SAMPLE_S):
+            self._add()
+
+    def _add(self) -> None:
+        """One trapezoid, from the sample before to the one of now."""
+        now, fresh = time.monotonic(), [power.watts() for power in self._powers]
+        for power, old, new in zip(self._powers, self._watts, fresh):
+            self._summed[power.name] += (now - self._last) * (old + new) / 2
+        self._last, self._watts = now, fresh
 
 
 def energy_per_call(
