@@ -40,6 +40,7 @@ from results_page import write_page
 from torch import nn
 from torch.nn.functional import cosine_similarity
 
+from embedge.cli.numbers import COUNT
 from embedge.files import whole_file, write_json
 from embedge.progress import Progress
 from embedge.train.loop.schedule import Schedule
@@ -70,12 +71,12 @@ def student() -> nn.Module:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("real", type=Path)
-    parser.add_argument("--seeds", type=positive, default=3)
+    parser.add_argument("--seeds", type=COUNT, default=3)
     parser.add_argument("--minutes", type=float, default=95, help="for everything")
-    parser.add_argument("--epochs", type=positive, help="instead of --minutes")
+    parser.add_argument("--epochs", type=COUNT, help="instead of --minutes")
     parser.add_argument("--methods", default=",".join(CLASSIFY_METHODS))
     parser.add_argument("--held-out", type=int, default=0, help="training pictures to judge on")
-    parser.add_argument("--trial", type=positive, help="pictures; no result is written")
+    parser.add_argument("--trial", type=COUNT, help="pictures; no result is written")
     parser.add_argument("--out", type=Path, default=Path("runs/cifar10"))
     options = parser.parse_args()
     facts = provenance("torch", "pillow")
@@ -95,12 +96,6 @@ def main() -> None:
     print(told_of(told))
     if not (options.trial or options.held_out):
         write_page()
-
-
-def positive(text: str) -> int:
-    if int(text) < 1:
-        raise ValueError
-    return int(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/unlabelled"))
     options = parser.parse_args()
     facts = provenance("torch", "onnxruntime")
-    facts["command"] = f"python benchmarks/levers.py REAL_FOLDER --minutes {options.minutes:g}"
+    facts["command"] = f"python benchmarks/levers.py REAL_FOLDER {_said(options)}"
     recipe, folder = recipe_of(options), options.out / "students"
     found: dict[str, Any] = {}
     for name in options.only:
@@ -67,6 +67,11 @@ def main() -> None:
             found[name] = _judged(run, recipe, name, own)
         told = {"minutes": options.minutes, "fmr": recipe.evaluate.gate_fmr, "levers": found}
         write_result("levers", {"provenance": facts, **told})
+
+
+def _said(options: argparse.Namespace) -> str:
+    some = f" --pictures {options.pictures}" if options.pictures else ""
+    return f"--minutes {options.minutes:g}{some} --held-out {options.held_out}"
 
 
 def changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:

@@ -24,6 +24,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 from methods_real import with_steps
 from provenance import provenance, write_result
 
+from embedge.cli.numbers import COUNT
 from embedge.pipeline.compare.comparing import compare_methods
 from embedge.pipeline.compare.comparison_table import table
 from embedge.pipeline.compare.judging import Strangers
@@ -47,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("real", type=Path)
     parser.add_argument("--minutes", type=float, default=60, help="of training, for each seed")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=COUNT, default=3)
     parser.add_argument("--pictures", type=int, help="of utk; all unless given")
     parser.add_argument("--held-out", type=int, default=590, help="people of lfw-dev, to judge on")
     parser.add_argument("--judge", type=Path, nargs="+", default=[], help="other people, as well")

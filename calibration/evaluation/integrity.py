@@ -16,7 +16,7 @@ from embedge.runtime.picture.images import RgbImage
 from embedge.runtime.picture.skin import BLUER_THAN_SKIN, cheeks_of
 
 __all__ = [
-    "UNJUDGED",
+    "UNCONFIRMED",
     "WORDS",
     "DataFault",
     "channel_faults",
@@ -28,6 +28,7 @@ __all__ = [
     "mislabelled",
     "repeated_pairs",
     "threshold_set_here",
+    "unjudged",
 ]
 
 # Beyond this share of strays, whose own people are elsewhere, the labels cannot be trusted
@@ -50,8 +51,6 @@ WORDS: Final = {
         "pairs of subjects match like one person",
     ),
 }
-# How it is told that a model is too poor to judge the labels
-UNJUDGED = ("shuffled-labels", "warning")
 _ROWS = 4096
 
 
@@ -72,6 +71,11 @@ def leaking_subjects(trained_on: Iterable[str], tested_on: Iterable[str]) -> lis
     one = "person of the test was trained or calibrated on"
     many = "people of the test were trained or calibrated on"
     return _finding("leaking-split", "error", (one, many), both)
+
+
+def unjudged(findings: Iterable[DataFault]) -> bool:
+    """Whether the model tells people apart too poorly to judge the labels."""
+    return any((one.code, one.severity) == ("shuffled-labels", "warning") for one in findings)
 
 
 def threshold_set_here(pictures: Sequence[str]) -> list[DataFault]:

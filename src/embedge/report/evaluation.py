@@ -8,7 +8,7 @@ import numpy as np
 
 from embedge.calibration.evaluation.faces import StampedFaces
 from embedge.calibration.evaluation.figures import Comparison, Key, ThresholdsOn
-from embedge.calibration.evaluation.integrity import UNJUDGED, DataFault
+from embedge.calibration.evaluation.integrity import DataFault, unjudged
 from embedge.calibration.evaluation.slices import Slices
 from embedge.calibration.evaluation.worst import worst_pairs
 from embedge.calibration.people.zoo import Zoo, zoo_of
@@ -154,7 +154,7 @@ def _checked(result: EvaluationResult) -> Iterator[Checked]:
 
 def _label_gates(result: EvaluationResult) -> Iterator[Gate]:
     for model in result.models:
-        blind = any((one.code, one.severity) == UNJUDGED for one in model.result.findings)
+        blind = unjudged(model.result.findings)
         labels = not (blind or _on_templates(result))
         seen = ["shuffled labels were looked for" if labels else "labels were not checked"]
         seen[0] += ": it tells people apart too poorly" if blind else ""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from embedge.calibration.evaluation.figures import Comparison, Key, promises_of
-from embedge.calibration.evaluation.integrity import UNJUDGED
+from embedge.calibration.evaluation.integrity import unjudged
 from embedge.calibration.people.shortage import LOOSEST
 from embedge.pipeline.stages.ship.parity_result import ParityResult, student
 from embedge.report.gate.defaults import COSINE_P1, EER, TAR_LOSS
@@ -115,7 +115,7 @@ def _data_gate(parity: ParityResult) -> Gate:
         errors.append("thresholds were set on people who are judged")
     looked = "copies, also those saved again, and shuffled labels were looked for"
     checked: tuple[Checked, ...] = ("copies", "labels")
-    if any((one.code, one.severity) == UNJUDGED for one in parity.findings):
+    if unjudged(parity.findings):
         looked = "copies were looked for, shuffled labels were not: the"
         looked += " teacher tells people apart too poorly"
         checked = ("copies",)

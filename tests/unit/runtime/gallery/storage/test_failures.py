@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from pathlib import Path
 
 from embedge.runtime.gallery.storage.failures import database_error, open_error
 
@@ -34,3 +35,8 @@ def test_whoever_may_only_read_beside_a_crash_is_told_of_it(tmp_path):
     error = database_error(told_as(sqlite3.SQLITE_READONLY_ROLLBACK), tmp_path / "g", "")
     assert error.code == "E-GALLERY-MISSING"
     assert "a writing of it was interrupted" in error.what
+
+
+def test_a_name_too_long_for_a_journal_is_no_traceback(tmp_path: Path) -> None:
+    error = open_error(told_as(sqlite3.SQLITE_CANTOPEN), tmp_path / ("g" * 250), alone=True)
+    assert error.code == "E-GALLERY-MISSING"
