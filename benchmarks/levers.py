@@ -5,10 +5,12 @@
 REAL_FOLDER and --out as in benchmarks/unlabelled.py, whose cached embeddings serve here too. Every
 lever is one change of the recipe and takes as many steps as fit into the minutes by a measured
 pace: a change that learns more from a step may lose by what the step costs. One seed. A stopped
-call goes on where it was; figures are written after every student.
+call goes on where it was; figures are written after every student, beside those that were measured
+before with the same recipe, minutes and people.
 """
 
 import argparse
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,8 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from methods_real import with_steps
-from provenance import provenance, write_result
-from unlabelled import recipe_of
+from provenance import RESULTS, provenance, write_result
+from unlabelled import public, recipe_of
 
 from embedge.pipeline.compare.comparing import Contestant, compare_methods
 from embedge.pipeline.recipe import Recipe
@@ -60,13 +62,22 @@ def main() -> None:
     facts = provenance("torch", "onnxruntime")
     facts["command"] = f"python benchmarks/levers.py REAL_FOLDER {_said(options)}"
     recipe, folder = recipe_of(options), options.out / "students"
-    found: dict[str, Any] = {}
+    asked = {"minutes": options.minutes, "recipe": public(recipe.to_json())}
+    asked["pictures_of_utk"] = options.pictures or "all"
+    found = _before(asked)
     for name in options.only:
         own = with_steps(folder, changed(recipe, LEVERS[name]), options.minutes, _slug(name))
         with open_run(folder, own.to_json(), Progress(), update=True) as run:
-            found[name] = _judged(run, recipe, name, own)
-        told = {"minutes": options.minutes, "fmr": recipe.evaluate.gate_fmr, "levers": found}
-        write_result("levers", {"provenance": facts, **told})
+            found[name] = {**_judged(run, recipe, name, own), "provenance": facts}
+        write_result("levers", {**asked, "levers": found})
+
+
+def _before(asked: dict[str, Any]) -> dict[str, Any]:
+    """What was measured of the same question."""
+    path = RESULTS / "levers.json"
+    stored = json.loads(path.read_text()) if path.is_file() else {}
+    same = {name: stored.get(name) for name in asked} == asked
+    return dict(stored["levers"]) if same else {}
 
 
 def _said(options: argparse.Namespace) -> str:

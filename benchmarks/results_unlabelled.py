@@ -1,6 +1,7 @@
 """The part of docs/results.md on learning without names: who, how fast, and how it went on."""
 
 import json
+import statistics
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,8 @@ picture and its mirror image comes before that.
 """
 
 LEVERS = """
-What a change of the recipe brings in {minutes:g} minutes of the same machine, each with as many
-steps as it takes in that time (`{command}`); points of cross-space TAR at {fmr}.
+What a change of the recipe brings in {minutes:g} minutes of the same kind of machine, each with as
+many steps as it takes in that time (`{command}`); points of cross-space TAR at {fmr}.
 
 | change | steps | cross-space | student alone | against the recipe |
 |---|---|---|---|---|
@@ -36,20 +37,58 @@ steps as it takes in that time (`{command}`); points of cross-space TAR at {fmr}
 
 
 def unlabelled(docs: Path) -> str | None:
-    found = _read(NAME)
-    if found is None:
+    if not (calls := _calls()):
         return None
+    found = calls[0]
     recipe, run = found["recipe"], _runs(found)[0]
     judged = run["cross-space"]
     head = HEAD.format(minutes=found["minutes"], held_out=recipe["data"]["held_out"], **judged)
-    _plot(found, docs / "images" / f"{NAME}.svg")
-    facts = found["provenance"]
-    made = f"`{facts['command']}`, {facts['date'][:10]}, {facts['cores']} cores ({facts['cpu']})."
-    result = MethodsComparison.from_json(found)
-    fmrs = [table(result, fmr) for fmr in recipe["evaluate"]["fmrs"]]
-    parts = [*fmrs, _pace(found), *_others(found["others"]), made]
+    _plot(calls, docs / "images" / f"{NAME}.svg")
+    parts = [part for call in calls for part in _of_call(call)]
+    parts += [_every_seed(calls)] if len(calls) > 1 else []
     parts += [f"![Cosine to the teacher against minutes](images/{NAME}.svg)"]
     return head + "\n\n".join(parts) + "\n" + (_levers() or "")
+
+
+def _calls() -> list[dict[str, Any]]:
+    """Of every seed, where they were measured with one recipe in equal minutes."""
+    first, later = _read(NAME), sorted(RESULTS.glob(f"{NAME}-from-*.json"))
+    if first is None:
+        return []
+    read = [json.loads(path.read_text()) for path in later]
+    return [first, *(one for one in read if _asked(one) == _asked(first))]
+
+
+def _asked(found: dict[str, Any]) -> list[Any]:
+    """All but the steps, which are as many as the machine took in the minutes."""
+    said = json.loads(json.dumps(found["recipe"]))
+    said["student"]["train"].pop("steps")
+    return [said, found["minutes"], found["pictures_of_utk"], found["kernels"]]
+
+
+def _of_call(found: dict[str, Any]) -> list[str]:
+    facts, result = found["provenance"], MethodsComparison.from_json(found)
+    made = f"`{facts['command']}`, {facts['date'][:10]}, {facts['cores']} cores ({facts['cpu']})."
+    fmrs = [table(result, fmr) for fmr in found["recipe"]["evaluate"]["fmrs"]]
+    return [*fmrs, _pace(found), *_others(found["others"], found["seeds"]), made]
+
+
+def _every_seed(calls: list[dict[str, Any]]) -> str:
+    """Their spread; each call's table has the interval over people."""
+    runs = [run for call in calls for run in _runs(call)]
+    fmrs = calls[0]["recipe"]["evaluate"]["fmrs"]
+    lines = ["| FMR | cross-space | student alone |", "|---|---|---|"]
+    for fmr in fmrs:
+        cells = [
+            _over_seeds([run[metric]["tar"][f"{fmr:g}"] for run in runs])
+            for metric in ("cross-space", "student")
+        ]
+        lines.append(f"| {fmr:g} | {' | '.join(cells)} |")
+    return f"All {len(runs)} seeds, mean ± standard deviation (lowest):\n\n" + "\n".join(lines)
+
+
+def _over_seeds(tars: list[float]) -> str:
+    return f"{statistics.fmean(tars):.1%} ± {100 * statistics.stdev(tars):.1f} ({min(tars):.1%})"
 
 
 def _read(name: str) -> dict[str, Any] | None:
@@ -73,15 +112,17 @@ def _pace(found: dict[str, Any]) -> str:
     return textwrap.fill(told, 100)
 
 
-def _others(others: dict[str, Any]) -> list[str]:
-    return [f"Judged on all people of `{name}`:\n\n{_rows(one)}" for name, one in others.items()]
+def _others(others: dict[str, Any], seeds: list[int]) -> list[str]:
+    return [
+        f"Judged on all people of `{name}`:\n\n{_rows(one, seeds)}" for name, one in others.items()
+    ]
 
 
-def _rows(judged: dict[str, Any]) -> str:
+def _rows(judged: dict[str, Any], seeds: list[int]) -> str:
     fmrs = list(judged["teacher"]["tar"])
     head = f"| | {' | '.join(f'FMR {fmr}' for fmr in fmrs)} |\n|---|{'---|' * len(fmrs)}"
     lines = [_row("teacher alone", judged["teacher"]["tar"])]
-    for seed, one in enumerate(judged["students"]):
+    for seed, one in zip(seeds, judged["students"]):
         lines.append(_row(f"seed {seed}, cross-space", one["cross-space"]["tar"]))
         lines.append(_row(f"seed {seed}, student alone", one["student"]["tar"]))
     return "\n".join([head, *lines])
@@ -96,7 +137,9 @@ def _levers() -> str | None:
     found = _read("levers")
     if found is None:
         return None
-    key = f"{found['fmr']:g}"
+    key = f"{found['recipe']['evaluate']['gate_fmr']:g}"
+    if "the recipe" not in found["levers"]:  # nothing to hold them against yet
+        return None
     reference = found["levers"]["the recipe"]["cross-space"][key]
     lines = []
     for name, one in sorted(found["levers"].items(), key=lambda item: -item[1]["cross-space"][key]):
@@ -105,12 +148,12 @@ def _levers() -> str | None:
         lines.append(
             f"| {name} | {one['steps']:,} | {tar:.1%} | {one['student'][key]:.1%} | {gain} |"
         )
-    command = found["provenance"]["command"]
+    command = found["levers"]["the recipe"]["provenance"]["command"]
     head = LEVERS.format(minutes=found["minutes"], command=command, fmr=f"FMR {key}")
     return f"{head}{chr(10).join(lines)}\n"
 
 
-def _plot(found: dict[str, Any], path: Path) -> None:
+def _plot(calls: list[dict[str, Any]], path: Path) -> None:
     """The distance to the teacher's embedding, of the pictures that are learnt from, by minutes."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -119,10 +162,13 @@ def _plot(found: dict[str, Any], path: Path) -> None:
     drawing = Figure(figsize=(7.2, 3.2), layout="constrained")
     FigureCanvasSVG(drawing)
     axes = drawing.add_subplot()
-    for seed, training in enumerate(found["trainings"]):
-        minutes = [
-            step * found["pace"]["seconds_a_step"] / 60 for step in training["curve"]["step"]
-        ]
+    trainings = [
+        (seed, training, found["pace"]["seconds_a_step"])
+        for found in calls
+        for seed, training in zip(found["seeds"], found["trainings"])
+    ]
+    for seed, training, pace in trainings:
+        minutes = [step * pace / 60 for step in training["curve"]["step"]]
         axes.plot(minutes, training["curve"]["cosine"], label=f"seed {seed}")
     axes.set_xlabel("minutes of two cores, by the measured pace")
     axes.set_ylabel("cosine while learning")

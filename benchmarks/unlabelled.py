@@ -1,14 +1,15 @@
 """Learning without names from a black box: one command, the committed recipe, people never seen.
 
-    python benchmarks/unlabelled.py REAL_FOLDER [--minutes 60] [--seeds 3] [--pictures N]
-        [--judge FOLDER ...]
+    python benchmarks/unlabelled.py REAL_FOLDER [--minutes 60] [--seeds 3] [--first 0]
+        [--pictures N] [--judge FOLDER ...]
 
 REAL_FOLDER holds utk (faces without identities), lfw-dev (aligned faces by person) and
 models/w600k_mbf.onnx, which is only asked for embeddings. The recipe is `unlabelled`: all of utk
 and four fifths of lfw-dev's people are learnt from without labels, the other people are judged on.
 --minutes are those of a student's training; --pictures takes a part of utk, for a trial. --judge
 names more people to judge on, folders PERSON/PICTURE of aligned faces whom none of these learnt
-from. A stopped call goes on where it was.
+from. A stopped call goes on where it was. --first is the first seed: figures from another seed on
+are written beside those of the seeds before.
 """
 
 import argparse
@@ -24,7 +25,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 from methods_real import with_steps
 from provenance import provenance, write_result
 
-from embedge.cli.numbers import COUNT
+from embedge.cli.numbers import COUNT, WHOLE
 from embedge.pipeline.compare.comparing import compare_methods
 from embedge.pipeline.compare.comparison_table import table
 from embedge.pipeline.compare.judging import Strangers
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("real", type=Path)
     parser.add_argument("--minutes", type=float, default=60, help="of training, for each seed")
     parser.add_argument("--seeds", type=COUNT, default=3)
+    parser.add_argument("--first", type=WHOLE, default=0, help="seed to begin at")
     parser.add_argument("--pictures", type=int, help="of utk; all unless given")
     parser.add_argument("--held-out", type=int, default=590, help="people of lfw-dev, to judge on")
     parser.add_argument("--judge", type=Path, nargs="+", default=[], help="other people, as well")
@@ -63,10 +65,11 @@ def main() -> None:
         strangers = {one.name: _strangers(run, recipe, one) for one in options.judge}
     recipe = with_steps(options.out / "students", recipe, options.minutes)
     began = time.monotonic()
+    seeds = range(options.first, options.first + options.seeds)
     with open_run(options.out / "students", recipe.to_json(), Progress(), update=True) as run:
-        result = compare_methods(run, recipe, [recipe.distill.method], range(options.seeds))
+        result = compare_methods(run, recipe, [recipe.distill.method], seeds)
         school, _ = school_of(run, recipe)
-        every = [recipe.model_copy(update={"seed": seed}) for seed in range(options.seeds)]
+        every = [recipe.model_copy(update={"seed": seed}) for seed in seeds]
         students = [student_stage(run, own, own.distill.method, school) for own in every]
         trained = [_training(student) for student in students]
         learnt = list(zip(every, students))
@@ -76,21 +79,29 @@ def main() -> None:
         others = {name: _by(judge, school.teacher, learnt) for name, judge in judges.items()}
     print(table(result, recipe.evaluate.gate_fmr))
     print(json.dumps(others, indent=1) if others else "")
-    data, teacher = result.recipe["data"], result.recipe["teacher"]
-    data["source"], data["extra"] = "lfw-dev", ["utk"]
-    teacher["file"] = Path(teacher["file"]).name
     told = {"minutes": options.minutes, "pictures_of_utk": options.pictures or "all"}
     told |= {"kernels": prepared(), "trainings": trained, "wall_s": time.monotonic() - began}
     told |= {"pace": json.loads((options.out / "students.steps.json").read_text())}
     told |= {"others": others}
-    write_result("methods-unlabelled", {"provenance": facts, **told, **result.to_json()})
+    compared = result.to_json()
+    told |= compared | {"recipe": public(compared["recipe"])}
+    name = "methods-unlabelled" + (f"-from-{options.first}" if options.first else "")
+    write_result(name, {"provenance": facts, **told})
+
+
+def public(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Without where its files lie here."""
+    data, teacher = dict(recipe["data"]), dict(recipe["teacher"])
+    data |= {"source": "lfw-dev", "extra": ["utk"]}
+    teacher["file"] = Path(teacher["file"]).name
+    return {**recipe, "data": data, "teacher": teacher}
 
 
 def _said(options: argparse.Namespace) -> str:
     some = f" --pictures {options.pictures}" if options.pictures else ""
     judge = f" --judge {' '.join(one.name for one in options.judge)}" if options.judge else ""
-    people = f"--held-out {options.held_out}{judge}"
-    return f"--minutes {options.minutes:g} --seeds {options.seeds}{some} {people}"
+    seeds = f"--seeds {options.seeds}" + (f" --first {options.first}" if options.first else "")
+    return f"--minutes {options.minutes:g} {seeds}{some} --held-out {options.held_out}{judge}"
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:

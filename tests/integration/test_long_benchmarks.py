@@ -73,6 +73,13 @@ def test_trainings_of_another_call_are_not_told(study: Any) -> None:
     assert [one["curve"]["step"][-1] for one in found] == [3]
 
 
+def test_a_call_may_begin_at_a_later_seed(study: Any) -> None:
+    told = study("--seeds", 1, "--first", 2)
+    assert told["seeds"] == [2]
+    assert told["provenance"]["command"].endswith("--seeds 1 --first 2 --held-out 590")
+    assert told["recipe"]["data"]["source"] == "lfw-dev"
+
+
 def test_other_people_are_looked_at_before_anything_is_trained(
     study: Any, folders: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -75,3 +75,23 @@ def test_it_says_from_when_on_data_suffice_and_what_has_too_few_trials() -> None
     for name, trials in short.items():
         assert f"{name} ({trials})" in page
     assert found["held"] == coverage.held_of(found["measured"], found["populations"])
+
+
+def test_seeds_of_a_later_call_are_told_with_the_first_and_no_other_recipe_is(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = benchmark("results_unlabelled")
+    monkeypatch.setattr(page, "RESULTS", tmp_path)
+    first = json.loads((BENCHMARKS / "results" / "methods-unlabelled.json").read_text())
+    (tmp_path / "methods-unlabelled.json").write_text(json.dumps(first))
+    (tmp_path / "images").mkdir()
+    own, trained = page.unlabelled(tmp_path), first["recipe"]["student"]["train"]
+    assert own in (written / "results.md").read_text()
+    trained["steps"] += 100  # another day's pace
+    first["seeds"] = [one + len(first["seeds"]) for one in first["seeds"]]
+    later = tmp_path / "methods-unlabelled-from-1.json"
+    later.write_text(json.dumps(first))
+    assert f"All {2 * len(first['seeds'])} seeds" in page.unlabelled(tmp_path)
+    trained["lr"] /= 2
+    later.write_text(json.dumps(first))
+    assert page.unlabelled(tmp_path) == own
