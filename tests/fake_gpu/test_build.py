@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -18,7 +19,7 @@ OLD = pytest.mark.skipif(GENERATION != 8, reason="what TensorRT 8.5 lacks")
 NEW = pytest.mark.skipif(GENERATION == 8, reason="TensorRT 8.5 lacks this")
 
 
-def built(folder: Path, precision: str = "fp32", **options: object) -> EngineCard:
+def built(folder: Path, precision: str = "fp32", **options: Any) -> EngineCard:
     onnx_file = graph_file(folder / f"{precision}.onnx", precision)
     return engine_from_onnx(
         onnx_file, folder / f"{precision}.plan", EngineOptions(precision, **options)

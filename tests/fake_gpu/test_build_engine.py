@@ -64,7 +64,7 @@ def faces(folder: Path, count: int = 6) -> Path:
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_engine_joins_the_bundle_and_runs_from_it(
-    bundle: Path, tmp_path: Path, embedge, precision: str
+    bundle: Path, tmp_path: Path, embedge: Callable[..., tuple[int, str, str]], precision: str
 ) -> None:
     crops = faces(tmp_path / "faces")
     code, out, err = embedge(
@@ -89,7 +89,9 @@ def test_engine_joins_the_bundle_and_runs_from_it(
             np.testing.assert_allclose(engine.embed(images), graph.embed(images), atol=1e-6)
 
 
-def test_the_matcher_runs_the_engine_it_is_asked_for(bundle: Path, tmp_path: Path, embedge) -> None:
+def test_the_matcher_runs_the_engine_it_is_asked_for(
+    bundle: Path, tmp_path: Path, embedge: Callable[..., tuple[int, str, str]]
+) -> None:
     crops = faces(tmp_path / "faces")
     code, _, err = embedge(
         *("build-engine", bundle, "--precision", "int8", "--seconds", 0.1, "--faces", crops),
@@ -107,7 +109,9 @@ def test_the_matcher_runs_the_engine_it_is_asked_for(bundle: Path, tmp_path: Pat
         FaceMatcher.load(bundle, "fp16", require_provider="TensorRT")
 
 
-def test_the_devices_report_fits_the_schema(bundle: Path, tmp_path: Path, embedge) -> None:
+def test_the_devices_report_fits_the_schema(
+    bundle: Path, tmp_path: Path, embedge: Callable[..., tuple[int, str, str]]
+) -> None:
     path = tmp_path / "device.json"
     code, out, err = embedge(
         *("build-engine", bundle, "--precision", "fp32", "--seconds", 0.2, "--batch", "1,2,4"),
@@ -131,7 +135,9 @@ def test_the_devices_report_fits_the_schema(bundle: Path, tmp_path: Path, embedg
     assert report.verdict.gates[0] in merged.verdict.gates
 
 
-def test_a_signed_bundle_is_left_alone_unless_told(bundle: Path, tmp_path: Path, embedge) -> None:
+def test_a_signed_bundle_is_left_alone_unless_told(
+    bundle: Path, tmp_path: Path, embedge: Callable[..., tuple[int, str, str]]
+) -> None:
     new_signing_key(tmp_path / "key.pem")
     sign_bundle(bundle, tmp_path / "key.pem")
     build = ["build-engine", bundle, "--precision", "fp32", "--seconds", 0.1]
@@ -148,7 +154,10 @@ def test_a_signed_bundle_is_left_alone_unless_told(bundle: Path, tmp_path: Path,
 
 
 def test_an_engine_that_disagrees_stays_out(
-    bundle: Path, tmp_path: Path, embedge, monkeypatch
+    bundle: Path,
+    tmp_path: Path,
+    embedge: Callable[..., tuple[int, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(BOUNDS, "fp32", 1.1)
     before = {path.name: path.read_bytes() for path in bundle.iterdir() if path.is_file()}
@@ -163,7 +172,9 @@ def test_an_engine_that_disagrees_stays_out(
     assert not (bundle / "engines").exists()
 
 
-def test_an_engine_of_an_older_graph_is_not_used(bundle: Path, tmp_path: Path, embedge) -> None:
+def test_an_engine_of_an_older_graph_is_not_used(
+    bundle: Path, tmp_path: Path, embedge: Callable[..., tuple[int, str, str]]
+) -> None:
     embedge(
         *("build-engine", bundle, "--precision", "fp32", "--seconds", 0.1),
         *("--faces", faces(tmp_path / "faces"), "--timing-cache", tmp_path / "timings"),
@@ -190,7 +201,12 @@ def test_an_engine_of_an_older_graph_is_not_used(bundle: Path, tmp_path: Path, e
 
 @pytest.mark.parametrize(("int8", "kept"), [(0.5, "int8-trt"), (1.2, "fp16")])
 def test_the_faster_of_int8_and_fp16_is_kept(
-    bundle: Path, tmp_path: Path, embedge, monkeypatch, int8: float, kept: str
+    bundle: Path,
+    tmp_path: Path,
+    embedge: Callable[..., tuple[int, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    int8: float,
+    kept: str,
 ) -> None:
     monkeypatch.setattr("embedge.export.engines.race.medians", lambda *_, **__: [int8, 1.0])
     code, out, err = embedge(
@@ -211,7 +227,10 @@ def test_the_faster_of_int8_and_fp16_is_kept(
 
 
 def test_fp16_is_kept_where_int8_disagrees(
-    bundle: Path, tmp_path: Path, embedge, monkeypatch
+    bundle: Path,
+    tmp_path: Path,
+    embedge: Callable[..., tuple[int, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(BOUNDS, "int8", 1.1)
     code, out, err = embedge(
@@ -224,7 +243,7 @@ def test_fp16_is_kept_where_int8_disagrees(
 
 
 def test_a_named_artifact_or_a_dla_leaves_nothing_to_choose(
-    bundle: Path, tmp_path: Path, embedge
+    bundle: Path, tmp_path: Path, embedge: Callable[..., tuple[int, str, str]]
 ) -> None:
     common = ["--seconds", 0.1, "--faces", faces(tmp_path / "faces")]
     common += ["--timing-cache", tmp_path / "timings"]
@@ -236,7 +255,9 @@ def test_a_named_artifact_or_a_dla_leaves_nothing_to_choose(
     assert names == [f"{n}.tensorrt-10.3.1.plan" for n in ("fp16.sm87.dla0", "int8-trt.sm87")]
 
 
-def test_an_onnx_file_gets_its_engine_beside_it(tmp_path: Path, embedge) -> None:
+def test_an_onnx_file_gets_its_engine_beside_it(
+    tmp_path: Path, embedge: Callable[..., tuple[int, str, str]]
+) -> None:
     """A foreign file does not say how a picture enters: built, and told to be unchecked."""
     common = ["--seconds", 0.1, "--faces", faces(tmp_path / "faces")]
     common += ["--timing-cache", tmp_path / "timings"]
@@ -262,7 +283,7 @@ def test_an_onnx_file_gets_its_engine_beside_it(tmp_path: Path, embedge) -> None
 
 
 def test_an_onnx_file_whose_engine_disagrees_gets_none(
-    tmp_path: Path, embedge, monkeypatch
+    tmp_path: Path, embedge: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for precision in BOUNDS:
         monkeypatch.setitem(BOUNDS, precision, 1.1)
@@ -275,7 +296,9 @@ def test_an_onnx_file_whose_engine_disagrees_gets_none(
     assert list(tmp_path.glob("*.plan*")) == []
 
 
-def test_wrong_batches_and_unknown_artifacts_are_one_clear_line(bundle: Path, embedge) -> None:
+def test_wrong_batches_and_unknown_artifacts_are_one_clear_line(
+    bundle: Path, embedge: Callable[..., tuple[int, str, str]]
+) -> None:
     for arguments, expected in (
         (["--batch", "4,2,1"], "E-ENGINE-OPTION"),
         (["--batch", "many"], "E-ENGINE-OPTION"),

@@ -1,7 +1,9 @@
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,20 +40,26 @@ def engine(tmp_path: Path) -> Callable[..., tuple[bytes, EngineCard, Path]]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 8, 9, 17])
-def test_equals_the_graph_it_was_built_from(engine, layer: str, count: int) -> None:
+def test_equals_the_graph_it_was_built_from(
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str, count: int
+) -> None:
     plan, card, graph = engine()
     with TensorRTEncoder(plan, card, contract(), memory=layer) as ours, OrtEncoder(graph) as ort:
         np.testing.assert_allclose(ours.embed(faces(count)), ort.embed(faces(count)), atol=1e-6)
 
 
-def test_a_batch_below_the_profile_is_padded(engine, layer: str) -> None:
+def test_a_batch_below_the_profile_is_padded(
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str
+) -> None:
     plan, card, graph = engine((4, 4, 8))
     with TensorRTEncoder(plan, card, contract(), memory=layer) as ours, OrtEncoder(graph) as ort:
         for count in (1, 3, 9):
             np.testing.assert_allclose(ours.embed(faces(count)), ort.embed(faces(count)), atol=1e-6)
 
 
-def test_a_fixed_shape_runs_as_a_cuda_graph(engine, layer: str, driver: FakeDriver) -> None:
+def test_a_fixed_shape_runs_as_a_cuda_graph(
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str, driver: FakeDriver
+) -> None:
     plan, card, graph = engine((2, 2, 2))
     before = driver.launches()
     with TensorRTEncoder(plan, card, contract(), memory=layer) as ours, OrtEncoder(graph) as ort:
@@ -64,7 +72,7 @@ def test_a_fixed_shape_runs_as_a_cuda_graph(engine, layer: str, driver: FakeDriv
 
 
 def test_an_engine_that_cannot_be_captured_is_launched_plainly(
-    engine, layer: str, driver: FakeDriver
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str, driver: FakeDriver
 ) -> None:
     plan, card, graph = engine((2, 2, 2))
     driver.uncapturable(True)
@@ -83,7 +91,7 @@ def test_an_engine_that_cannot_be_captured_is_launched_plainly(
 
 @pytest.mark.parametrize("call", ["cuStreamEndCapture", "cuGraphInstantiateWithFlags"])
 def test_a_driver_that_refuses_the_graph_costs_nothing_else(
-    engine, layer: str, driver: FakeDriver, call: str
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str, driver: FakeDriver, call: str
 ) -> None:
     plan, card, graph = engine((2, 2, 2))
     with TensorRTEncoder(plan, card, contract(), memory=layer) as ours, OrtEncoder(graph) as ort:
@@ -96,7 +104,7 @@ def test_a_driver_that_refuses_the_graph_costs_nothing_else(
 
 
 def test_a_device_lost_while_capturing_is_no_reason_to_go_on(
-    engine, layer: str, driver: FakeDriver
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str, driver: FakeDriver
 ) -> None:
     plan, card, _ = engine((1, 1, 1))
     with TensorRTEncoder(plan, card, contract(), memory=layer) as ours:
@@ -106,7 +114,9 @@ def test_a_device_lost_while_capturing_is_no_reason_to_go_on(
             ours.embed(faces(1))
 
 
-def test_a_dla_never_runs_as_a_cuda_graph(engine, layer: str, driver: FakeDriver) -> None:
+def test_a_dla_never_runs_as_a_cuda_graph(
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str, driver: FakeDriver
+) -> None:
     plan, card, _ = engine((2, 2, 2), precision="fp16", dla=0)
     before = driver.launches()
     with TensorRTEncoder(plan, card, contract(), memory=layer) as ours:
@@ -120,7 +130,7 @@ def test_a_dla_never_runs_as_a_cuda_graph(engine, layer: str, driver: FakeDriver
 
 
 def test_graphs_can_be_left_out_and_need_a_fixed_shape(
-    engine, layer: str, driver: FakeDriver
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str, driver: FakeDriver
 ) -> None:
     plan, card, _ = engine((2, 2, 2))
     before = driver.launches()
@@ -135,7 +145,9 @@ def test_graphs_can_be_left_out_and_need_a_fixed_shape(
     assert driver.live() == EMPTY
 
 
-def test_provider_names_engine_device_and_layer(engine, layer: str) -> None:
+def test_provider_names_engine_device_and_layer(
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str
+) -> None:
     plan, card, _ = engine()
     with TensorRTEncoder(plan, card, contract(), memory=layer) as ours:
         assert ours.provider == f"TensorRT {card.tensorrt} fp32 (Fake GPU, sm_87, {layer})"
@@ -143,7 +155,10 @@ def test_provider_names_engine_device_and_layer(engine, layer: str) -> None:
 
 @pytest.mark.parametrize("contexts", [1, 3])
 def test_threads_get_their_own_answers(
-    engine, layer: str, driver: FakeDriver, contexts: int
+    engine: Callable[..., tuple[bytes, EngineCard, Path]],
+    layer: str,
+    driver: FakeDriver,
+    contexts: int,
 ) -> None:
     if GENERATION == 8 and contexts > 1:
         pytest.skip("TensorRT 8.5 shares no profile between contexts")
@@ -155,24 +170,28 @@ def test_threads_get_their_own_answers(
 
 
 def test_closing_waits_for_calls_and_turns_waiting_ones_away(
-    engine, layer: str, driver: FakeDriver
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str, driver: FakeDriver
 ) -> None:
     plan, card, _ = engine()
     for _ in range(5):
         ours = TensorRTEncoder(plan, card, contract(), memory=layer)
-        closes_under_running_calls(lambda ours=ours: ours.embed(faces(2)), ours.close)
+        closes_under_running_calls(partial(ours.embed, faces(2)), ours.close)
         assert driver.live() == EMPTY
 
 
 @pytest.mark.skipif(GENERATION != 8, reason="a limit of TensorRT 8.5")
-def test_8_5_says_that_it_has_one_context(engine, layer: str, driver: FakeDriver) -> None:
+def test_8_5_says_that_it_has_one_context(
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str, driver: FakeDriver
+) -> None:
     plan, card, _ = engine()
     with pytest.raises(EmbedgeError, match="one context only"):
         TensorRTEncoder(plan, card, contract(), memory=layer, contexts=2)
     assert driver.live() == EMPTY
 
 
-def test_flip_sum_of_the_contract(engine, layer: str) -> None:
+def test_flip_sum_of_the_contract(
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str
+) -> None:
     plan, card, graph = engine()
     flipping = contract(flip="sum")
     with (
@@ -184,7 +203,9 @@ def test_flip_sum_of_the_contract(engine, layer: str) -> None:
         assert not np.allclose(ours.embed(faces(3)), plain.embed(faces(3)), atol=1e-3)
 
 
-def test_closing_gives_everything_back(engine, layer: str, driver: FakeDriver) -> None:
+def test_closing_gives_everything_back(
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str, driver: FakeDriver
+) -> None:
     plan, card, _ = engine()
     ours = TensorRTEncoder(plan, card, contract(), memory=layer)
     ours.embed(faces(1))
@@ -197,7 +218,9 @@ def test_closing_gives_everything_back(engine, layer: str, driver: FakeDriver) -
     assert told.value.code == "E-CLOSED"
 
 
-def test_out_of_memory_is_told_and_survived(engine, layer: str, driver: FakeDriver) -> None:
+def test_out_of_memory_is_told_and_survived(
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str, driver: FakeDriver
+) -> None:
     plan, card, _ = engine()
     driver.capacity(1000)
     with pytest.raises(EmbedgeError) as told:
@@ -209,7 +232,9 @@ def test_out_of_memory_is_told_and_survived(engine, layer: str, driver: FakeDriv
         assert ours.embed(faces(2)).shape == (2, 16)
 
 
-def test_a_lost_device_is_told_and_survived(engine, layer: str, driver: FakeDriver) -> None:
+def test_a_lost_device_is_told_and_survived(
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str, driver: FakeDriver
+) -> None:
     plan, card, _ = engine()
     ours = TensorRTEncoder(plan, card, contract(), memory=layer)
     ours.embed(faces(1))
@@ -225,7 +250,7 @@ def test_a_lost_device_is_told_and_survived(engine, layer: str, driver: FakeDriv
 
 
 def test_a_single_failure_does_not_condemn_the_encoder(
-    engine, layer: str, driver: FakeDriver
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str, driver: FakeDriver
 ) -> None:
     plan, card, graph = engine()
     with TensorRTEncoder(plan, card, contract(), memory=layer) as ours, OrtEncoder(graph) as ort:
@@ -237,16 +262,20 @@ def test_a_single_failure_does_not_condemn_the_encoder(
         np.testing.assert_allclose(ours.embed(faces(1)), ort.embed(faces(1)), atol=1e-6)
 
 
-def test_wrong_crops_are_refused(engine, layer: str) -> None:
+def test_wrong_crops_are_refused(
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str
+) -> None:
     plan, card, _ = engine()
     with TensorRTEncoder(plan, card, contract(), memory=layer) as ours:
         for wrong in (faces(1).astype(np.float32), faces(1)[:, :64]):
             with pytest.raises(EmbedgeError) as told:
-                ours.embed(wrong)
+                ours.embed(wrong)  # type: ignore[arg-type]
             assert told.value.code == "E-CROP"
 
 
-def test_an_engine_of_another_contract(engine, layer: str, driver: FakeDriver) -> None:
+def test_an_engine_of_another_contract(
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str, driver: FakeDriver
+) -> None:
     plan, card, _ = engine()
     with pytest.raises(EmbedgeError) as told:
         TensorRTEncoder(plan, card, contract(dim=512), memory=layer)
@@ -263,7 +292,11 @@ def test_an_engine_of_another_contract(engine, layer: str, driver: FakeDriver) -
     ],
 )
 def test_a_foreign_engine_is_refused_with_the_rebuild_command(
-    engine, layer: str, driver: FakeDriver, change: dict[str, object], reason: str
+    engine: Callable[..., tuple[bytes, EngineCard, Path]],
+    layer: str,
+    driver: FakeDriver,
+    change: dict[str, Any],
+    reason: str,
 ) -> None:
     plan, card, _ = engine()
     with pytest.raises(EmbedgeError, match=reason) as told:
@@ -273,7 +306,9 @@ def test_a_foreign_engine_is_refused_with_the_rebuild_command(
     assert driver.live() == EMPTY
 
 
-def test_a_plan_that_tensorrt_refuses(engine, layer: str) -> None:
+def test_a_plan_that_tensorrt_refuses(
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str
+) -> None:
     import hashlib
 
     _, card, _ = engine()
@@ -282,7 +317,9 @@ def test_a_plan_that_tensorrt_refuses(engine, layer: str) -> None:
         TensorRTEncoder(b"noise", card, contract(), memory=layer)
 
 
-def test_no_contexts_is_refused(engine, layer: str) -> None:
+def test_no_contexts_is_refused(
+    engine: Callable[..., tuple[bytes, EngineCard, Path]], layer: str
+) -> None:
     plan, card, _ = engine()
     with pytest.raises(EmbedgeError) as told:
         TensorRTEncoder(plan, card, contract(), memory=layer, contexts=0)

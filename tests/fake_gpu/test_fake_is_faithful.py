@@ -40,9 +40,9 @@ def offered(path: Path) -> dict[str, set[str]]:
     for value in classes.values():
         if issubclass(value, enum.IntEnum):
             names[value.__name__] = set(value.__members__)
-    for value in live(path):
-        kind = type(value).__name__
-        names[PRIVATE.get(kind, kind)] |= {name for name in vars(value) if name[0] != "_"}
+    for thing in live(path):
+        kind = type(thing).__name__
+        names[PRIVATE.get(kind, kind)] |= {name for name in vars(thing) if name[0] != "_"}
     return names
 
 

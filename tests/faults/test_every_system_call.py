@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,13 +30,23 @@ FEWEST_POINTS = {
 
 
 @pytest.fixture(scope="module")
-def shim(tmp_path_factory) -> Path:
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None or sys.platform != "linux":
         pytest.skip("needs Linux and a C compiler")
     library = tmp_path_factory.mktemp("shim") / "faults.so"
     source = HERE / "faults.c"
-    command = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source]
+    command = [
+        compiler,
+        "-shared",
+        "-fPIC",
+        "-O1",
+        "-Wall",
+        "-Werror",
+        "-o",
+        str(library),
+        str(source),
+    ]
     subprocess.run([*command, "-ldl"], check=True)
     return library
 
@@ -48,7 +58,9 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("operation", FEWEST_POINTS)
-def test_whatever_call_fails_or_is_the_last(shim, folder, operation, record_property):
+def test_whatever_call_fails_or_is_the_last(
+    shim: Path, folder: Path, operation: str, record_property: Callable[[str, object], None]
+) -> None:
     done = subprocess.run(
         [sys.executable, HERE / "sweep.py", shim, folder, operation],
         env={**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": str(HERE.parent / "support")},

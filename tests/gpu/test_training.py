@@ -45,7 +45,7 @@ class _Stopped(Exception):
 class Teacher:
     """Answers once a step; stops the training at a step, or forbids waiting from one to another."""
 
-    def __init__(self, *, stop: int = STEPS, free: range = range(0), device: str = "cpu"):
+    def __init__(self, *, stop: int = STEPS, free: range = range(0), device: str = "cpu") -> None:
         with seeded(2):
             self.rows = torch.randn(PEOPLE * EACH, DIM)
         self.stop, self.free, self.device, self.step = stop, free, device, 0

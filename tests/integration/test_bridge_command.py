@@ -1,8 +1,10 @@
 """embedge bridge as a user meets it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,8 +134,8 @@ def test_a_matrix_that_was_made_of_other_colours_shows_beside_a_network(tmp_path
     bundle = tiny_bundle(tmp_path / "tiny.embedge", dim=64)
     with opened_model(str(bundle)).encoder as encoder:
         rows = [
-            encoder.features(np.stack(pictures)[..., ::-1]),
-            encoder.features(np.stack(pictures)),
+            encoder.features(pictures[..., ::-1]),
+            encoder.features(pictures),
         ]
     swapped, right = saved(tmp_path, swapped=unit(rows[0]), right=unit(rows[1]))
     out = ("--faces", faces, "--out", tmp_path / "map", "--fmr", 0.05, "--quiet")
@@ -156,7 +158,9 @@ def test_a_matrix_that_was_made_of_other_colours_shows_beside_a_network(tmp_path
         (lambda rows: rows.astype(object), "cannot be read"),
     ],
 )
-def test_matrices_that_cannot_be_used(given: Path, tmp_path: Path, spoil, words) -> None:
+def test_matrices_that_cannot_be_used(
+    given: Path, tmp_path: Path, spoil: Callable[..., Any], words: str
+) -> None:
     (wrong,) = saved(tmp_path, wrong=spoil(np.load(given / "old.npy")))
     refused(bridge(wrong, given / "new.npy", "--out", tmp_path / "map"), words)
 

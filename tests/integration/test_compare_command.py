@@ -2,7 +2,9 @@
 
 import json
 import statistics
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from begun_run import begun
@@ -11,19 +13,23 @@ from called import called, started
 TINY = Path(__file__).parent / "tiny.yaml"
 
 
-def compare(out, *more, run=called):
+def compare(
+    out: Path, *more: object, run: Callable[..., CompletedProcess[str]] = called
+) -> CompletedProcess[str]:
     return run("compare", "--recipe", TINY, "--out", out, *more)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CompletedProcess[str]]:
     out = tmp_path_factory.mktemp("runs") / "tiny"
     result = compare(out, "--methods", "scratch,proxyless", "--seeds", "2", run=started)
     assert result.returncode == 0, result.stderr
     return out, result
 
 
-def test_the_table_tells_mean_and_spread_of_the_runs(finished):
+def test_the_table_tells_mean_and_spread_of_the_runs(
+    finished: tuple[Path, CompletedProcess[str]],
+) -> None:
     out, result = finished
     found = json.loads((out / "comparison.json").read_text())
     runs = found["methods"]["proxyless"]["runs"]
@@ -38,7 +44,9 @@ def test_the_table_tells_mean_and_spread_of_the_runs(finished):
     assert (out / "comparison.svg").read_text().count("<svg") == 1
 
 
-def test_who_leads_is_told_with_an_interval_over_people(finished):
+def test_who_leads_is_told_with_an_interval_over_people(
+    finished: tuple[Path, CompletedProcess[str]],
+) -> None:
     out, result = finished
     methods = json.loads((out / "comparison.json").read_text())["methods"]
     means = {n: m["summary"]["cross-space"]["0.2"]["mean"] for n, m in methods.items()}
@@ -52,7 +60,9 @@ def test_who_leads_is_told_with_an_interval_over_people(finished):
     assert 0 <= gap["seeds"] <= 2
 
 
-def test_seeds_change_the_student_and_nothing_else(finished):
+def test_seeds_change_the_student_and_nothing_else(
+    finished: tuple[Path, CompletedProcess[str]],
+) -> None:
     out, _ = finished
     assert len(list(out.glob("stages/teacher-*"))) == 1
     assert len(list(out.glob("stages/held-out-*"))) == 1
@@ -60,7 +70,9 @@ def test_seeds_change_the_student_and_nothing_else(finished):
     assert len(set(weights)) == 2
 
 
-def test_a_slice_of_another_kind_of_teacher_is_refused_and_scratch_asks_for_none(finished):
+def test_a_slice_of_another_kind_of_teacher_is_refused_and_scratch_asks_for_none(
+    finished: tuple[Path, CompletedProcess[str]],
+) -> None:
     out, _ = finished
     wish = ("--student.start", "teacher", "--student.width", "1", "--student.train.steps", "2")
     shared = ("faces", "held-out", "teacher", "head", "cache")
@@ -73,7 +85,7 @@ def test_a_slice_of_another_kind_of_teacher_is_refused_and_scratch_asks_for_none
     assert alone.returncode == 0, alone.stderr
 
 
-def test_more_methods_train_only_what_is_new(finished):
+def test_more_methods_train_only_what_is_new(finished: tuple[Path, CompletedProcess[str]]) -> None:
     out, _ = finished
     again = compare(out, "--methods", "proxyless,scratch,rkd", "--seeds", "1")
     assert again.returncode == 0, again.stderr
@@ -86,7 +98,7 @@ def test_more_methods_train_only_what_is_new(finished):
     ("arguments", "code"),
     [(["--methods", "magic"], "E-METHOD")],
 )
-def test_mistakes_are_answered(tmp_path, arguments, code):
+def test_mistakes_are_answered(tmp_path: Path, arguments: list[str], code: str) -> None:
     result = compare(tmp_path / "x", *arguments)
     assert result.returncode == 2
     assert result.stderr.startswith(f"embedge: {code}: ")

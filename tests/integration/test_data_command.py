@@ -3,9 +3,12 @@
 import json
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
+import numpy as np
 from called import called, started
 from face_sets import encoded, face, face_folder
 from PIL import Image
@@ -59,7 +62,7 @@ def test_photos_are_looked_into_and_told_how_to_become_faces(tmp_path: Path) -> 
 
 
 def test_faces_in_bgr_are_seen_when_looked_into(tmp_path: Path) -> None:
-    for person, picture in enumerate(FaceRenderer(0).render(list(range(8)), [0] * 8).images):
+    for person, picture in enumerate(FaceRenderer(0).render(np.arange(8), np.zeros(8, int)).images):
         for form, channels in (("rgb", picture), ("bgr", picture[..., ::-1])):
             path = tmp_path / form / f"p{person}" / "0.png"
             path.parent.mkdir(parents=True)
@@ -82,7 +85,7 @@ def test_mistakes_are_one_line_and_2(tmp_path: Path) -> None:
 
 def test_a_malicious_verification_set_is_refused(tmp_path: Path) -> None:
     class Evil:
-        def __reduce__(self):
+        def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
             return os.system, (f"touch {tmp_path}/was-here",)
 
     (tmp_path / "evil.bin").write_bytes(pickle.dumps(([Evil()], [True])))

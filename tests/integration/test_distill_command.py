@@ -9,8 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
+import numpy as np
 import pytest
 from called import called, started
 from sample_report import sample_report
@@ -24,31 +27,35 @@ TINY = Path(__file__).parent / "tiny.yaml"
 FEW = ("--export.precisions", "[fp32]", "--no-baseline")  # what the student does not depend on
 
 
-def command(out, *more):
+def command(out: Path, *more: str) -> list[str]:
     return [
         *(sys.executable, "-m", "embedge", "distill-and-export"),
         *("--recipe", str(TINY), "--out", str(out), *more),
     ]
 
 
-def distill(out, *more, run=called):
+def distill(
+    out: Path, *more: object, run: Callable[..., CompletedProcess[str]] = called
+) -> CompletedProcess[str]:
     return run("distill-and-export", "--recipe", TINY, "--out", out, *more)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CompletedProcess[str]]:
     out = tmp_path_factory.mktemp("runs") / "tiny"
     result = distill(out, run=started)
     assert result.returncode == 0, result.stderr
     return out, result
 
 
-def student_of(out):
+def student_of(out: Path) -> bytes:
     (path,) = out.glob("stages/student-th-kd-*/student.safetensors")
     return path.read_bytes()
 
 
-def test_the_bundle_opens_and_holds_what_it_promises(finished):
+def test_the_bundle_opens_and_holds_what_it_promises(
+    finished: tuple[Path, CompletedProcess[str]],
+) -> None:
     out, _ = finished
     with Bundle.open(out / "tiny.embedge") as bundle:
         assert set(bundle.artifacts) == {"fp32", "fp16", "int8-cpu", "int8-trt"}
@@ -61,7 +68,7 @@ def test_the_bundle_opens_and_holds_what_it_promises(finished):
         assert all(artifact.threshold is not None for artifact in bundle.artifacts.values())
 
 
-def test_the_bundle_proves_itself(finished):
+def test_the_bundle_proves_itself(finished: tuple[Path, CompletedProcess[str]]) -> None:
     out, _ = finished
     for more in ((), ("--runtime", "openvino", "--artifact", "fp32")):
         done = called("selftest", out / "tiny.embedge", "--json", *more)
@@ -70,7 +77,7 @@ def test_the_bundle_proves_itself(finished):
     assert (out / "tiny.embedge" / "golden.bin").stat().st_size <= 300_000
 
 
-def test_the_report_tells_the_whole_story(finished):
+def test_the_report_tells_the_whole_story(finished: tuple[Path, CompletedProcess[str]]) -> None:
     out, result = finished
     report = read_report(out / "tiny.embedge" / "report.json")
     assert [model.role for model in report.models] == ["teacher", "student", "baseline"]
@@ -86,7 +93,9 @@ def test_the_report_tells_the_whole_story(finished):
     assert "https://" not in page
 
 
-def test_the_sample_report_says_nothing_that_a_run_does_not_say(finished):
+def test_the_sample_report_says_nothing_that_a_run_does_not_say(
+    finished: tuple[Path, CompletedProcess[str]],
+) -> None:
     """What all other tests of the report stand on."""
     out, _ = finished
     real, sample = read_report(out / "tiny.embedge" / "report.json"), sample_report()
@@ -104,7 +113,7 @@ def test_the_sample_report_says_nothing_that_a_run_does_not_say(finished):
     assert drifts <= {(one.key, one.drift.reference) for one in real.comparisons if one.drift}
 
 
-def test_a_device_s_report_names_the_teacher(finished):
+def test_a_device_s_report_names_the_teacher(finished: tuple[Path, CompletedProcess[str]]) -> None:
     out, _ = finished
     real = read_report(out / "tiny.embedge" / "report.json")
     with Bundle.open(out / "tiny.embedge") as bundle:
@@ -114,7 +123,9 @@ def test_a_device_s_report_names_the_teacher(finished):
     assert device.provenance.teacher_digest == device.space.teacher
 
 
-def test_a_second_call_reuses_everything_quickly(finished):
+def test_a_second_call_reuses_everything_quickly(
+    finished: tuple[Path, CompletedProcess[str]],
+) -> None:
     out, _ = finished
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     again = distill(out, run=started)
@@ -126,13 +137,15 @@ def test_a_second_call_reuses_everything_quickly(finished):
     assert after.ru_utime - before.ru_utime < 60  # whoever else computes here
 
 
-def test_verify_runs_on_the_bundle(finished, tmp_path):
+def test_verify_runs_on_the_bundle(
+    finished: tuple[Path, CompletedProcess[str]], tmp_path: Path
+) -> None:
     from PIL import Image
 
     from embedge.train.render import FaceRenderer
 
     out, _ = finished
-    faces = FaceRenderer(0).render([5, 5], [0, 1]).images
+    faces = FaceRenderer(0).render(np.array([5, 5]), np.array([0, 1])).images
     for name, image in zip("ab", faces):
         Image.fromarray(image).save(tmp_path / f"{name}.png")
     result = subprocess.run(
@@ -150,7 +163,9 @@ def test_verify_runs_on_the_bundle(finished, tmp_path):
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
-def test_stopped_in_the_middle_it_resumes_to_the_same_student(finished, tmp_path, blow):
+def test_stopped_in_the_middle_it_resumes_to_the_same_student(
+    finished: tuple[Path, CompletedProcess[str]], tmp_path: Path, blow: signal.Signals
+) -> None:
     whole, _ = finished
     out = tmp_path / "tiny"
     process = subprocess.Popen(
@@ -174,7 +189,9 @@ def test_stopped_in_the_middle_it_resumes_to_the_same_student(finished, tmp_path
     assert not [p for p in (out / "stages").rglob("*") if p.name.endswith(".part")]
 
 
-def test_a_missed_gate_exits_with_three_and_keeps_the_report(finished):
+def test_a_missed_gate_exits_with_three_and_keeps_the_report(
+    finished: tuple[Path, CompletedProcess[str]],
+) -> None:
     out, _ = finished
     result = distill(out, "--update", "--evaluate.gates.cross_space_tar", "1.0")
     assert result.returncode == 3
@@ -185,7 +202,9 @@ def test_a_missed_gate_exits_with_three_and_keeps_the_report(finished):
     assert json.loads((out / "tiny.embedge" / "report.json").read_text())["verdict"] != {}
 
 
-def test_training_inside_int8_is_a_stage(finished, tmp_path):
+def test_training_inside_int8_is_a_stage(
+    finished: tuple[Path, CompletedProcess[str]], tmp_path: Path
+) -> None:
     """Everything before is reused; the graphs, their plans and the report change."""
     whole, _ = finished
     out = tmp_path / "tiny"
@@ -210,7 +229,9 @@ def test_training_inside_int8_is_a_stage(finished, tmp_path):
     assert report.artifacts[-1].float_layers  # TensorRT's graph closes in float
 
 
-def test_without_a_shared_head_int8_is_not_trained(finished, tmp_path):
+def test_without_a_shared_head_int8_is_not_trained(
+    finished: tuple[Path, CompletedProcess[str]], tmp_path: Path
+) -> None:
     out = tmp_path / "tiny"
     shutil.copytree(finished[0], out)
     result = distill(out, "--update", "--method", "scratch", "--int8.qat.steps", "2")
@@ -228,7 +249,9 @@ def test_without_a_shared_head_int8_is_not_trained(finished, tmp_path):
         (["--demo", "--method", "magic"], "E-RECIPE-KEY"),
     ],
 )
-def test_mistakes_are_answered_without_a_traceback(tmp_path, arguments, code):
+def test_mistakes_are_answered_without_a_traceback(
+    tmp_path: Path, arguments: list[str], code: str
+) -> None:
     result = called("distill-and-export", *arguments, cwd=tmp_path)
     assert result.returncode == 2
     assert result.stderr.startswith(f"embedge: {code}: ")
@@ -236,7 +259,9 @@ def test_mistakes_are_answered_without_a_traceback(tmp_path, arguments, code):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_of_another_recipe_stays_as_it_is(finished):
+def test_a_folder_of_another_recipe_stays_as_it_is(
+    finished: tuple[Path, CompletedProcess[str]],
+) -> None:
     out, _ = finished
     before = sorted(str(p) for p in out.rglob("*"))
     result = distill(out, "--seed", "9")
@@ -246,7 +271,9 @@ def test_a_folder_of_another_recipe_stays_as_it_is(finished):
     assert sorted(str(p) for p in out.rglob("*")) == before
 
 
-def test_every_rule_of_the_documented_policy_finds_its_subject(finished, tmp_path):
+def test_every_rule_of_the_documented_policy_finds_its_subject(
+    finished: tuple[Path, CompletedProcess[str]], tmp_path: Path
+) -> None:
     out, _ = finished
     assert distill(out, "--update", "--evaluate.fmrs", "[0.2, 0.001]").returncode == 0
     page = Path(__file__).parents[2] / "docs" / "reference" / "policy.md"

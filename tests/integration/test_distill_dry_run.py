@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 import yaml
@@ -12,7 +13,7 @@ from called import called, started
 TINY = Path(__file__).parent / "tiny.yaml"
 
 
-def distill(*arguments: object, **variables: str) -> CompletedProcess[str]:
+def distill(*arguments: object, **variables: Any) -> CompletedProcess[str]:
     """In a process of its own where it gets its own variables."""
     run = started if variables else called
     return run("distill-and-export", "--recipe", TINY, *arguments, **variables)

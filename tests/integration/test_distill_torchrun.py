@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from called import called
 from safetensors.torch import load_file
 
@@ -40,7 +41,7 @@ def assert_told(done: subprocess.CompletedProcess[str], code: str) -> None:
     assert "Traceback" not in done.stderr[: told.start()]
 
 
-def student(out: Path) -> dict[str, object]:
+def student(out: Path) -> dict[str, torch.Tensor]:
     (path,) = out.glob("stages/student-th-kd-*/student.safetensors")
     return load_file(path)
 

@@ -24,7 +24,7 @@ PEOPLE, EACH = 12, 4
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """People whose pictures are one face under noise, two models, a bundle, a pair list."""
     folder = tmp_path_factory.mktemp("evaluate")
     generator = np.random.default_rng(0)
@@ -57,7 +57,7 @@ def picture(person: int, number: int) -> str:
 
 
 @pytest.fixture
-def place(made, tmp_path) -> Path:
+def place(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "copy"))
 
 
@@ -65,7 +65,7 @@ def embedge(place: Path, *arguments: str) -> CompletedProcess:
     return called("evaluate", *arguments, cwd=place)
 
 
-def test_all_pairs_for_people(made):
+def test_all_pairs_for_people(made: Path) -> None:
     words = ("evaluate", "--models", "known.onnx", "--all-pairs", "--root", "faces")
     done = started(*words, cwd=made)
     assert done.returncode == 0, done.stderr
@@ -76,7 +76,7 @@ def test_all_pairs_for_people(made):
     assert " people; there are 12" in done.stdout
 
 
-def test_all_pairs_as_json_with_several_models_and_a_cap(made):
+def test_all_pairs_as_json_with_several_models_and_a_cap(made: Path) -> None:
     done = embedge(
         made,
         *("--models", "known.onnx", "tiny.embedge"),
@@ -99,7 +99,7 @@ def test_all_pairs_as_json_with_several_models_and_a_cap(made):
     assert found["tar"][1]["needs"] >= 78
 
 
-def test_two_files_of_one_name_are_told_apart(place):
+def test_two_files_of_one_name_are_told_apart(place: Path) -> None:
     (place / "other").mkdir()
     (place / "other" / "known.onnx").write_bytes(tiny_onnx(tiny_contract(64), seed=1))
     arguments = ("--all-pairs", "--root", "faces", "--matrix", "--fmrs", "0.1", "--json")
@@ -115,7 +115,7 @@ def test_two_files_of_one_name_are_told_apart(place):
     assert "E-EVALUATE-OPTIONS: known.onnx is given more than once" in done.stderr
 
 
-def test_artifacts_of_one_contract_do_not_share_a_cache(made, tmp_path):
+def test_artifacts_of_one_contract_do_not_share_a_cache(made: Path, tmp_path: Path) -> None:
     """They did: the second was given the embeddings of the first."""
     student_bundle(tmp_path / "door.embedge", away=0.5)
     models = [f"{tmp_path}/door.embedge:{name}" for name in ("fp32", "int8")]
@@ -128,9 +128,9 @@ def test_artifacts_of_one_contract_do_not_share_a_cache(made, tmp_path):
     assert fp32 != int8
 
 
-def test_pairs_with_folds_and_a_cache(made, tmp_path):
-    arguments = ("--models", "known.onnx", "--pairs", "pairs.tsv", "--root", "faces")
-    arguments += ("--json", "--cache", str(tmp_path / "cache"))
+def test_pairs_with_folds_and_a_cache(made: Path, tmp_path: Path) -> None:
+    arguments = ["--models", "known.onnx", "--pairs", "pairs.tsv", "--root", "faces"]
+    arguments += ["--json", "--cache", str(tmp_path / "cache")]
     first, again = embedge(made, *arguments), embedge(made, *arguments)
     assert first.returncode == 0, first.stderr
     assert first.stdout == again.stdout
@@ -140,7 +140,7 @@ def test_pairs_with_folds_and_a_cache(made, tmp_path):
     assert (result["comparison"]["genuine"], result["comparison"]["impostor"]) == (12, 12)
 
 
-def test_broken_pictures_are_counted_apart(place):
+def test_broken_pictures_are_counted_apart(place: Path) -> None:
     (place / "faces" / picture(0, 1)).write_bytes(b"no picture")
     arguments = ("--models", "known.onnx", "--pairs", "pairs.tsv", "--root", "faces")
     done = embedge(place, *arguments, "--json")
@@ -152,7 +152,7 @@ def test_broken_pictures_are_counted_apart(place):
     assert "1 of 36 pictures could not be used" in embedge(place, *arguments).stdout
 
 
-def test_a_picture_under_two_people_spoils_the_figures(place):
+def test_a_picture_under_two_people_spoils_the_figures(place: Path) -> None:
     shutil.copy(place / "faces" / picture(0, 1), place / "faces" / picture(5, 1))
     done = embedge(place, "--models", "known.onnx", "--all-pairs", "--root", "faces")
     assert done.returncode == 3
@@ -160,7 +160,7 @@ def test_a_picture_under_two_people_spoils_the_figures(place):
     assert "spoil these figures" in done.stderr
 
 
-def test_shuffled_labels_spoil_the_figures(place):
+def test_shuffled_labels_spoil_the_figures(place: Path) -> None:
     for person in range(PEOPLE):
         other = (person + 1) % PEOPLE
         moved = place / "faces" / f"p{person:02d}" / f"moved_{other}.png"
@@ -170,7 +170,7 @@ def test_shuffled_labels_spoil_the_figures(place):
     assert "ERROR shuffled-labels" in done.stdout
 
 
-def test_a_contradicting_pair_list_spoils_the_figures(place):
+def test_a_contradicting_pair_list_spoils_the_figures(place: Path) -> None:
     text = (place / "pairs.tsv").read_text().splitlines()
     text[1] = text[1][:-1] + "0"
     (place / "pairs.tsv").write_text("\n".join(text))
@@ -179,7 +179,7 @@ def test_a_contradicting_pair_list_spoils_the_figures(place):
     assert "ERROR contradicted-pairs: 1 pair contradicts" in done.stdout
 
 
-def test_people_trained_on_spoil_the_figures(place):
+def test_people_trained_on_spoil_the_figures(place: Path) -> None:
     (place / "trained.txt").write_text("p99\np03\n")
     arguments = ("--models", "known.onnx", "--pairs", "pairs.tsv", "--root", "faces")
     done = embedge(place, *arguments, "--trained-on", "trained.txt")
@@ -188,7 +188,7 @@ def test_people_trained_on_spoil_the_figures(place):
     assert "  p03\n" in done.stdout
 
 
-def test_matrix_of_one_space_and_refusal_of_two(made):
+def test_matrix_of_one_space_and_refusal_of_two(made: Path) -> None:
     arguments = ("--all-pairs", "--root", "faces", "--matrix", "--fmrs", "0.1", "--models")
     done = embedge(made, *arguments, "known.onnx", "tiny.embedge")
     assert done.returncode == 0, done.stderr
@@ -198,7 +198,7 @@ def test_matrix_of_one_space_and_refusal_of_two(made):
     assert "E-SPACE" in done.stderr
 
 
-def test_the_threshold_of_a_bundle_is_tried_on_these_people(made):
+def test_the_threshold_of_a_bundle_is_tried_on_these_people(made: Path) -> None:
     arguments = ("--all-pairs", "--root", "faces", "--models", "tiny.embedge")
     done = embedge(made, *arguments)
     assert "  at its own threshold 0.3000: FMR " in done.stdout
@@ -206,7 +206,7 @@ def test_the_threshold_of_a_bundle_is_tried_on_these_people(made):
     assert "own threshold" not in embedge(made, *arguments, "--flip", "sum").stdout
 
 
-def test_a_report_shows_the_matrix_as_a_heat_map(made, tmp_path):
+def test_a_report_shows_the_matrix_as_a_heat_map(made: Path, tmp_path: Path) -> None:
     arguments = ("--all-pairs", "--root", "faces", "--matrix", "--fmrs", "0.1", "--models")
     done = embedge(
         made,
@@ -235,7 +235,7 @@ def report_of(place: Path, *more: str) -> dict:
     return json.loads((place / "report" / "report.json").read_text())
 
 
-def test_a_report_shows_the_worst_pairs_unless_privacy_asks(place):
+def test_a_report_shows_the_worst_pairs_unless_privacy_asks(place: Path) -> None:
     (place / "faces" / picture(0, 1)).write_bytes(b"no picture")  # later rows move up by one
     worst = report_of(place)["worst"]
     assert worst["comparison"] == "known"
@@ -262,7 +262,7 @@ def test_a_report_shows_the_worst_pairs_unless_privacy_asks(place):
         assert not any(pair.values())
 
 
-def test_a_report_tells_failures_to_acquire_findings_and_accuracy(place):
+def test_a_report_tells_failures_to_acquire_findings_and_accuracy(place: Path) -> None:
     (place / "faces" / picture(0, 1)).write_bytes(b"no picture")
     shutil.copy(place / "faces" / picture(3, 1), place / "faces" / picture(3, 2))
     arguments = ("--models", "known.onnx", "--pairs", "pairs.tsv", "--root", "faces")
@@ -278,7 +278,9 @@ def test_a_report_tells_failures_to_acquire_findings_and_accuracy(place):
     assert len(tested.accuracy.accuracies) == 3
 
 
-def test_the_fingerprint_is_of_the_faces_and_not_of_their_place(place, tmp_path):
+def test_the_fingerprint_is_of_the_faces_and_not_of_their_place(
+    place: Path, tmp_path: Path
+) -> None:
     def fingerprint() -> str:
         return report_of(place)["evaluation"]["dataset"]["fingerprint"]
 
@@ -293,7 +295,7 @@ def test_the_fingerprint_is_of_the_faces_and_not_of_their_place(place, tmp_path)
     assert fingerprint() != before
 
 
-def test_people_in_two_folds_spoil_the_accuracy(place):
+def test_people_in_two_folds_spoil_the_accuracy(place: Path) -> None:
     lines = pair_lines()
     lines.append(f"2\t{picture(0, 1)}\t{picture(9, 2)}\t0")
     (place / "leak.tsv").write_text("\n".join(lines))
@@ -302,7 +304,7 @@ def test_people_in_two_folds_spoil_the_accuracy(place):
     assert "ERROR leaking-folds: 1 person appears in more than one fold" in done.stdout
 
 
-def test_a_report_on_spoiled_data_fails(place):
+def test_a_report_on_spoiled_data_fails(place: Path) -> None:
     shutil.copy(place / "faces" / picture(0, 1), place / "faces" / picture(5, 1))
     done = embedge(
         place,
@@ -314,11 +316,11 @@ def test_a_report_on_spoiled_data_fails(place):
     assert "filed under two people" in report["verdict"]["gates"][0]["what"]
 
 
-def test_groups(made, tmp_path):
+def test_groups(made: Path, tmp_path: Path) -> None:
     lines = [f"p{person:02d}\t{'ab'[person % 2]}" for person in range(PEOPLE)]
     (tmp_path / "groups.tsv").write_text("\n".join(["name\tgroup", *lines]))
-    arguments = ("--models", "known.onnx", "--all-pairs", "--root", "faces")
-    arguments += ("--groups", str(tmp_path / "groups.tsv"), "--groups-fmr", "0.05", "--json")
+    arguments = ["--models", "known.onnx", "--all-pairs", "--root", "faces"]
+    arguments += ["--groups", str(tmp_path / "groups.tsv"), "--groups-fmr", "0.05", "--json"]
     done = embedge(made, *arguments)
     assert done.returncode == 0, done.stderr
     slices = json.loads(done.stdout)["models"][0]["result"]["slices"]
@@ -326,7 +328,7 @@ def test_groups(made, tmp_path):
     assert [row["rate"] for row in slices["worst"]] == ["fmr", "fnmr"]
 
 
-def test_a_packed_set(place):
+def test_a_packed_set(place: Path) -> None:
     files = [place / "faces" / name for line in pair_lines() for name in line.split("\t")[1:3]]
     verdicts = [line.endswith("1") for line in pair_lines()]
     packed = pickle.dumps(([path.read_bytes() for path in files], verdicts))
@@ -340,7 +342,7 @@ def test_a_packed_set(place):
     assert len(result["models"][0]["result"]["accuracy"]["accuracies"]) == 10
 
 
-def test_ijb_both_ways(place):
+def test_ijb_both_ways(place: Path) -> None:
     tiny_ijb(place / "IJBC")
     done = embedge(place, "--models", "known.onnx", "--ijb", "IJBC", "--fmrs", "0.1")
     assert done.returncode == 0, done.stderr
@@ -365,7 +367,7 @@ def test_ijb_both_ways(place):
         (["--ijb", "faces"], "E-IJB"),
     ],
 )
-def test_mistakes_are_one_sentence(made, arguments, code):
+def test_mistakes_are_one_sentence(made: Path, arguments: list[str], code: str) -> None:
     (made / "bad.tsv").write_text("0\ta.png\tb.png\n")
     done = embedge(made, "--models", "known.onnx", *arguments)
     assert done.returncode == 2
@@ -373,13 +375,13 @@ def test_mistakes_are_one_sentence(made, arguments, code):
     assert "Traceback" not in done.stderr
 
 
-def test_an_absent_model_is_one_sentence(made):
+def test_an_absent_model_is_one_sentence(made: Path) -> None:
     done = embedge(made, "--models", "absent.onnx", "--all-pairs", "--root", "faces")
     assert done.returncode == 2
     assert "E-MODEL-MISSING" in done.stderr
 
 
-def test_a_feeding_that_nobody_confirmed_is_warned_of(place):
+def test_a_feeding_that_nobody_confirmed_is_warned_of(place: Path) -> None:
     foreign = onnx.load(place / "known.onnx")
     del foreign.metadata_props[:]
     onnx.save(foreign, place / "foreign.onnx")

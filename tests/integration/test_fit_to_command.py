@@ -1,7 +1,9 @@
 """`embedge fit-to`: shapes written here, timed as on a device, and the best of them found."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import yaml
@@ -13,12 +15,14 @@ TINY = Path(__file__).parent / "tiny.yaml"
 GRID = ["--widths", "0.125,0.25", "--depths", "0.5", "--activations", "relu", "--dim", "32"]
 
 
-def fit_to(*arguments, run=called):
+def fit_to(
+    *arguments: object, run: Callable[..., CompletedProcess[str]] = called
+) -> CompletedProcess[str]:
     return run("fit-to", *arguments, "--quiet")
 
 
 @pytest.fixture(scope="module")
-def device(tmp_path_factory):
+def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fit")
     written = fit_to("--write", folder / "shapes", *GRID)
     assert written.returncode == 0, written.stderr
@@ -29,7 +33,9 @@ def device(tmp_path_factory):
     return file
 
 
-def test_the_shape_it_finds_is_within_the_limit_and_fits_a_recipe(device, tmp_path):
+def test_the_shape_it_finds_is_within_the_limit_and_fits_a_recipe(
+    device: Path, tmp_path: Path
+) -> None:
     arguments = ("--latency", "60000ms", "--device", device, "--recipe", TINY, "--steps", "3")
     out = tmp_path / "run"
     done = fit_to(*arguments, "--train", "3", "--out", out)
@@ -52,7 +58,7 @@ def test_the_shape_it_finds_is_within_the_limit_and_fits_a_recipe(device, tmp_pa
     assert again.stdout == done.stdout
 
 
-def test_this_machine_is_measured_once_for_a_run_folder(tmp_path):
+def test_this_machine_is_measured_once_for_a_run_folder(tmp_path: Path) -> None:
     grid = ["--widths", "0.125", "--depths", "0.5", "--activations", "relu", "--dim", "32"]
     asked = ["--latency", "5000ms", "--recipe", TINY, "--steps", "2", "--train", "1", *grid]
     asked += ["--architectures", "repface", "--seconds", "0.5", "--out", tmp_path / "run"]
@@ -77,7 +83,7 @@ def test_this_machine_is_measured_once_for_a_run_folder(tmp_path):
         ([], "one of the arguments --latency --write --measure is required"),
     ],
 )
-def test_mistakes_are_told(tmp_path, arguments, told):
+def test_mistakes_are_told(tmp_path: Path, arguments: list[str], told: str) -> None:
     done = fit_to(*arguments, "--out", tmp_path / "run")
     assert done.returncode == 2
     assert told in done.stderr

@@ -15,7 +15,7 @@ from tiny_bundles import face_like, tiny_bundle, tiny_threshold
 
 
 @pytest.fixture
-def place(tmp_path) -> Path:
+def place(tmp_path: Path) -> Path:
     strict = {**tiny_threshold(0.6).to_json(), "fmr_upper": 1e-6, "fmr": 0.0, "fmr_target": 1e-6}
     tiny_bundle(tmp_path / "tiny.embedge", extras={"thresholds": {"fp32": [strict]}})
     for seed in range(4):
@@ -34,7 +34,7 @@ def works(place: Path, *arguments: str, **variables: str) -> str:
     return done.stdout
 
 
-def test_faiss_answers_the_same_and_is_never_replaced_silently(place):
+def test_faiss_answers_the_same_and_is_never_replaced_silently(place: Path) -> None:
     key = ("--key-file", "key")
     works(place, "gallery", "new-key", "key")
     works(place, "enroll", "tiny.embedge", "door.gallery", "ann", "0.png", *key)
@@ -51,7 +51,7 @@ def test_faiss_answers_the_same_and_is_never_replaced_silently(place):
     assert works(place, *ask, "--search", "faiss") == works(place, *ask)
 
 
-def test_a_persons_life_in_a_gallery(place):
+def test_a_persons_life_in_a_gallery(place: Path) -> None:
     key = ("--key-file", "key")
     assert "whoever has it" in works(place, "gallery", "new-key", "key")
     for name, pictures in (("ann", ["0.png", "1.png"]), ("ben", ["2.png"])):
@@ -94,7 +94,7 @@ def test_a_persons_life_in_a_gallery(place):
     ]
 
 
-def test_mistakes_are_one_sentence_each(place):
+def test_mistakes_are_one_sentence_each(place: Path) -> None:
     works(place, "gallery", "new-key", "key")
     works(place, "enroll", "tiny.embedge", "g", "ann", "0.png", "--key-file", "key")
     (place / "loose").write_text((place / "key").read_text())
@@ -140,7 +140,7 @@ def test_mistakes_are_one_sentence_each(place):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_proof_that_fails_is_exit_3(place):
+def test_a_proof_that_fails_is_exit_3(place: Path) -> None:
     works(place, "enroll", "tiny.embedge", "g", "ann", "0.png", "--unencrypted")
     (place / "g.copy").write_bytes((place / "g").read_bytes())
     done = embedge(place, "erase", "g", "ann", "--prove")
@@ -150,7 +150,7 @@ def test_a_proof_that_fails_is_exit_3(place):
     assert done.stdout.rstrip().endswith("NOT PROVEN")
 
 
-def test_a_proof_with_the_persons_pictures(place):
+def test_a_proof_with_the_persons_pictures(place: Path) -> None:
     works(place, "enroll", "tiny.embedge", "g", "ann", "0.png", "--unencrypted", "--rows", "int8")
     prove = ("erase", "g", "ann", "--prove", "--picture", "0.png")
     assert "E-PROOF" in embedge(place, *prove).stderr
@@ -160,7 +160,7 @@ def test_a_proof_with_the_persons_pictures(place):
     assert said.rstrip().endswith("\nPROVEN")
 
 
-def test_many_people_at_once(place):
+def test_many_people_at_once(place: Path) -> None:
     (place / "people" / "ann").mkdir(parents=True)
     (place / "people" / "Zoe\u0308").mkdir()
     (place / "people" / "bad\nname").mkdir()
@@ -188,7 +188,7 @@ def test_many_people_at_once(place):
     assert works(place, "gallery", "people", "g", **ascii_only) == "Zo\\xeb\nann\nben\ndan\n"
 
 
-def test_every_picture_is_reported(place):
+def test_every_picture_is_reported(place: Path) -> None:
     works(place, "enroll", "tiny.embedge", "g", "ann", "0.png", "--unencrypted")
     (place / "broken.png").write_bytes(b"nothing")
     done = embedge(place, "identify", "tiny.embedge", "g", "0.png", "broken.png", "3.png")
@@ -198,7 +198,7 @@ def test_every_picture_is_reported(place):
     assert "3.png: NOBODY" in done.stdout
 
 
-def test_a_damaged_gallery_is_looked_over_and_saved(place):
+def test_a_damaged_gallery_is_looked_over_and_saved(place: Path) -> None:
     for name, picture in (("ann", "0.png"), ("ben", "1.png")):
         works(place, "enroll", "tiny.embedge", "g", name, picture, "--unencrypted")
     assert "nothing is missing" in works(place, "gallery", "check", "g")
@@ -210,7 +210,7 @@ def test_a_damaged_gallery_is_looked_over_and_saved(place):
     assert works(place, "gallery", "people", "saved") == "ann\nben\n"
 
 
-def test_watching_a_folder(place):
+def test_watching_a_folder(place: Path) -> None:
     works(place, "enroll", "tiny.embedge", "g", "ann", "0.png", "--unencrypted")
     (place / "in").mkdir()
     command = [sys.executable, "-m", "embedge", "watch", "tiny.embedge", "g", "in"]
@@ -238,7 +238,7 @@ def test_watching_a_folder(place):
     assert len(once.splitlines()) == 3
 
 
-def test_watching_survives_whatever_lies_in_the_folder(place):
+def test_watching_survives_whatever_lies_in_the_folder(place: Path) -> None:
     works(place, "enroll", "tiny.embedge", "g", "ann", "0.png", "--unencrypted")
     folder = place / "in"
     folder.mkdir()
@@ -268,7 +268,9 @@ def test_watching_survives_whatever_lies_in_the_folder(place):
     assert said.startswith("embedge: E-FOLDER: ")
 
 
-def test_a_picture_that_became_a_link_is_not_followed(place, monkeypatch, capsys):
+def test_a_picture_that_became_a_link_is_not_followed(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from embedge.cli import main
     from embedge.runtime import watching
 
@@ -287,7 +289,7 @@ def test_a_picture_that_became_a_link_is_not_followed(place, monkeypatch, capsys
     assert told["error"] == "E-IMAGE-MISSING"
 
 
-def test_a_picture_still_being_written_is_waited_for(tmp_path):
+def test_a_picture_still_being_written_is_waited_for(tmp_path: Path) -> None:
     from embedge.runtime.watching import arriving_files
 
     growing = tmp_path / "g.png"

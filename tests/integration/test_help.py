@@ -8,7 +8,7 @@ from embedge.cli import COMMANDS
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])
-def test_help_is_quick_and_loads_nothing_heavy(command):
+def test_help_is_quick_and_loads_nothing_heavy(command: str | None) -> None:
     arguments = [*command.split(), "--help"] if command else ["--help"]
     code = (
         "import sys; from embedge.cli import main\n"

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,11 +64,11 @@ def works(place: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def migrated(place: Path, *options: str) -> dict[str, object]:
+def migrated(place: Path, *options: str) -> dict[str, Any]:
     return json.loads(works(place, "gallery", "migrate", "door", *KEY, *options, "--json"))
 
 
-def identified(place: Path, model: str, picture: str, *options: str) -> dict[str, object]:
+def identified(place: Path, model: str, picture: str, *options: str) -> dict[str, Any]:
     ask = ("identify", f"{model}.embedge", "door", picture, *KEY, "--json", *options)
     return json.loads(works(place, *ask))
 

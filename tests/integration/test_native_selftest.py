@@ -34,7 +34,7 @@ def numberless(model: Path, value: float, out: Path) -> None:
     name = graph.graph.output[0].name
     for node in graph.graph.node:
         node.output[:] = ["before" if one == name else one for one in node.output]
-    graph.graph.initializer.append(numpy_helper.from_array(np.float32(value), "value"))
+    graph.graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), "value"))
     graph.graph.node.append(helper.make_node("Mul", ["before", "value"], [name]))
     onnx.save(graph, out)
 
@@ -63,8 +63,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, value in (("nan", np.nan), ("infinite", np.inf), ("nothing", 0.0)):
         numberless(folder / "right.onnx", value, folder / f"{name}.onnx")
     strict = ("-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=undefined")
-    engine = (f"-I{ENGINE / 'include'}", LIBRARIES[0], f"-Wl,-rpath,{ENGINE / 'libs'}", "-lm")
-    program = [HERE / "selftest.c", "-o", folder / "selftest"]
+    engine = (f"-I{ENGINE / 'include'}", str(LIBRARIES[0]), f"-Wl,-rpath,{ENGINE / 'libs'}", "-lm")
+    program = [str(HERE / "selftest.c"), "-o", str(folder / "selftest")]
     subprocess.run(["cc", *strict, *program, *engine], check=True)
     return folder
 

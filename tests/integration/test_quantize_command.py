@@ -1,6 +1,8 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import numpy as np
 import onnx
@@ -30,7 +32,9 @@ def quantize(*arguments: object) -> CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("target", ["cpu", "trt", "trt8"])
-def test_a_foreign_model_is_quantised_with_figures(folder, tmp_path, target):
+def test_a_foreign_model_is_quantised_with_figures(
+    folder: Path, tmp_path: Path, target: str
+) -> None:
     out, figures = tmp_path / "int8.onnx", tmp_path / "figures.json"
     done = quantize(
         folder / "model.onnx",
@@ -59,7 +63,7 @@ def test_a_foreign_model_is_quantised_with_figures(folder, tmp_path, target):
     assert len(chosen["pictures"]) == 24  # of the half of the people who calibrate
 
 
-def test_the_plan_lies_beside_the_model(folder, tmp_path):
+def test_the_plan_lies_beside_the_model(folder: Path, tmp_path: Path) -> None:
     """With a budget it says what was tried and what it gave."""
     out = tmp_path / "int8.onnx"
     options = ("--budget", "50", "--fmr", "0.1", "--count", "24", "--no-figures", "--out", out)
@@ -73,7 +77,7 @@ def test_the_plan_lies_beside_the_model(folder, tmp_path):
     assert plan["all_int8"]["comparisons"] > 0
 
 
-def test_help_is_quick_and_needs_nothing(folder):
+def test_help_is_quick_and_needs_nothing(folder: Path) -> None:
     assert "--target" in started("quantize", "--help").stdout
 
 
@@ -85,7 +89,9 @@ def test_help_is_quick_and_needs_nothing(folder):
         (lambda faces: Image.new("RGB", (64, 64)).save(faces / "person0/0.png"), "E-CALIBRATION"),
     ],
 )
-def test_a_spoilt_folder_is_one_sentence(folder, tmp_path, spoil, code):
+def test_a_spoilt_folder_is_one_sentence(
+    folder: Path, tmp_path: Path, spoil: Callable[..., Any], code: str
+) -> None:
     import shutil
 
     faces = tmp_path / "faces"
@@ -98,7 +104,7 @@ def test_a_spoilt_folder_is_one_sentence(folder, tmp_path, spoil, code):
     assert not (tmp_path / "o.onnx").exists()
 
 
-def test_a_missing_model_is_said(folder, tmp_path):
+def test_a_missing_model_is_said(folder: Path, tmp_path: Path) -> None:
     done = quantize(tmp_path / "no.onnx", "--calib", folder / "faces", "--out", tmp_path / "o.onnx")
     assert done.returncode == 2
     assert "E-GRAPH" in done.stderr
@@ -125,7 +131,7 @@ def people(place: Path) -> Path:
     return place / "people"
 
 
-def test_a_foreign_model_states_how_it_is_fed(folder, tmp_path):
+def test_a_foreign_model_states_how_it_is_fed(folder: Path, tmp_path: Path) -> None:
     model, out = foreign(folder, tmp_path), tmp_path / "q.onnx"
     common = (model, "--calib", people(tmp_path), "--out", out, "--count", "24", "--no-figures")
     done = quantize(*common)
@@ -138,7 +144,9 @@ def test_a_foreign_model_states_how_it_is_fed(folder, tmp_path):
     assert "in INT8: 11 of 12 convolutions and matrix products" in done.stdout
 
 
-def test_a_folder_that_does_not_say_who_is_who_is_no_way_around_it(folder, tmp_path):
+def test_a_folder_that_does_not_say_who_is_who_is_no_way_around_it(
+    folder: Path, tmp_path: Path
+) -> None:
     """Rendered people are asked: a network of random weights knows none of them."""
     model, out, flat = foreign(folder, tmp_path), tmp_path / "q.onnx", tmp_path / "flat"
     flat.mkdir()
@@ -154,7 +162,7 @@ def test_a_folder_that_does_not_say_who_is_who_is_no_way_around_it(folder, tmp_p
     assert not out.exists()
 
 
-def test_under_the_floor_nothing_is_written(folder, tmp_path):
+def test_under_the_floor_nothing_is_written(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "q.onnx"
     options = ("--count", "24", "--no-figures", "--floor", "0.99999")
     done = quantize(folder / "model.onnx", "--calib", folder / "faces", "--out", out, *options)
@@ -163,7 +171,7 @@ def test_under_the_floor_nothing_is_written(folder, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_layer_that_is_not_there_is_not_kept(folder, tmp_path):
+def test_a_layer_that_is_not_there_is_not_kept(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "q.onnx"
     options = ("--count", "24", "--keep", "/inner/inner.2/inner.2.0/Konv")
     done = quantize(folder / "model.onnx", "--calib", folder / "faces", "--out", out, *options)

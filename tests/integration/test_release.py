@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory):
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return release.built(tmp_path_factory.mktemp("first"))
 
 
@@ -22,12 +22,12 @@ def members(wheel: Path) -> list[str]:
         return sorted(archive.namelist())
 
 
-def test_built_again_it_is_equal_to_the_byte(first, tmp_path):
+def test_built_again_it_is_equal_to_the_byte(first: Path, tmp_path: Path) -> None:
     assert len(list(first.iterdir())) == 3
     assert release.unequal(first, release.built(tmp_path)) == []
 
 
-def test_a_file_that_differs_is_named(first, tmp_path):
+def test_a_file_that_differs_is_named(first: Path, tmp_path: Path) -> None:
     other = release.built(tmp_path)
     wheel = next(other.glob("embedge-*.whl"))
     wheel.write_bytes(wheel.read_bytes() + b"x")
@@ -36,7 +36,7 @@ def test_a_file_that_differs_is_named(first, tmp_path):
     assert release.unequal(first, other) == [wheel.name]
 
 
-def test_the_source_archive_builds_both_wheels(first, tmp_path):
+def test_the_source_archive_builds_both_wheels(first: Path, tmp_path: Path) -> None:
     with tarfile.open(next(first.glob("*.tar.gz"))) as archive:
         archive.extractall(tmp_path, filter="data")
     (source,) = tmp_path.iterdir()
@@ -49,7 +49,7 @@ def test_the_source_archive_builds_both_wheels(first, tmp_path):
         assert (source / name).exists()
 
 
-def test_the_sums_are_those_that_sha256sum_checks(first, tmp_path):
+def test_the_sums_are_those_that_sha256sum_checks(first: Path, tmp_path: Path) -> None:
     made = sorted(first.iterdir())
     (first / "SHA256SUMS").write_text(release.sums(made))
     done = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=first, capture_output=True)

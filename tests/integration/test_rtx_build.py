@@ -4,6 +4,7 @@ It is a relative of TensorRT, not TensorRT: what it proves is that the graphs pa
 """
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_graphs import graph_file
@@ -16,8 +17,8 @@ from embedge.runtime.encoders.tensorrt.cuda.driver import CudaDevice, CudaDriver
 pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed: pip install -e .[rtx]")
 
 
-def built(graph: Path, precision: str, **options: object) -> EngineCard:
-    wanted = EngineOptions(precision, target="rtx", **{"sms": (86,), **options})
+def built(graph: Path, precision: str, **options: Any) -> EngineCard:
+    wanted = EngineOptions(precision, target="rtx", **({"sms": (86,)} | options))
     return engine_from_onnx(graph, graph.with_suffix(".plan"), wanted)
 
 

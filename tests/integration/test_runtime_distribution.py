@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from tiny_bundles import face_like, tiny_bundle, tiny_threshold
@@ -25,7 +26,7 @@ WORKSHOP = (
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runtime")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
@@ -39,7 +40,7 @@ def site(tmp_path_factory):
     return folder / "site"
 
 
-def said(site, *command, cwd=None):
+def said(site: Path, *command: str, cwd: Path | None = None) -> CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *command],
         env={**os.environ, "PYTHONPATH": str(site)},
@@ -49,20 +50,20 @@ def said(site, *command, cwd=None):
     )
 
 
-def test_it_weighs_little_with_byte_code(site):
+def test_it_weighs_little_with_byte_code(site: Path) -> None:
     assert compileall.compile_dir(site, quiet=1)
     files = [path for path in site.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 4.5e6
     assert not (site / "embedge" / "train").exists()
 
 
-def test_every_module_that_travels_is_whole_in_the_tree(site):
+def test_every_module_that_travels_is_whole_in_the_tree(site: Path) -> None:
     for path in (site / "embedge").rglob("*.py"):
         there = REPOSITORY / "src" / path.relative_to(site)
         assert path.read_bytes() == there.read_bytes()
 
 
-def test_a_bundle_verifies(site, tmp_path):
+def test_a_bundle_verifies(site: Path, tmp_path: Path) -> None:
     from PIL import Image
 
     strict = {**tiny_threshold(0.6).to_json(), "fmr": 0.0, "fmr_upper": 1e-5}
@@ -74,14 +75,16 @@ def test_a_bundle_verifies(site, tmp_path):
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_each_command_explains_itself(site, command):
+def test_each_command_explains_itself(site: Path, command: str) -> None:
     done = said(site, "-m", "embedge", command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("usage:")
 
 
 @pytest.mark.parametrize("command", WORKSHOP)
-def test_a_command_of_the_workshop_says_where_it_works(site, command, tmp_path):
+def test_a_command_of_the_workshop_says_where_it_works(
+    site: Path, command: str, tmp_path: Path
+) -> None:
     (tmp_path / "a.onnx").write_bytes(b"a graph")
     (tmp_path / "faces").mkdir()
     done = said(site, "-m", "embedge", *command.split(), cwd=tmp_path)
@@ -90,7 +93,7 @@ def test_a_command_of_the_workshop_says_where_it_works(site, command, tmp_path):
     assert "pip install 'embedge[train,export]'" in done.stderr
 
 
-def test_without_pictures_bench_says_where_rendered_ones_are(site, tmp_path):
+def test_without_pictures_bench_says_where_rendered_ones_are(site: Path, tmp_path: Path) -> None:
     tiny_bundle(tmp_path / "tiny.embedge")
     done = said(site, "-m", "embedge", "bench", "tiny.embedge", cwd=tmp_path)
     assert done.returncode == 2

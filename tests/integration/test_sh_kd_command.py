@@ -1,7 +1,10 @@
 """SH-KD from one call: three trainings, each a stage; the report shows everyone who took part."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 from begun_run import begun
@@ -17,25 +20,30 @@ QUICK += ["--method", "sh-kd"]
 SHARED = ("faces", "held-out", "calibrate", "teacher", "head", "cache")
 
 
-def distill(out, *more, quick=QUICK, run=called):
+def distill(
+    out: Path,
+    *more: object,
+    quick: Sequence[str] = QUICK,
+    run: Callable[..., CompletedProcess[str]] = called,
+) -> CompletedProcess[str]:
     few = ("--export.precisions", "[fp32]", "--no-baseline")
     return run("distill-and-export", "--recipe", TINY, "--out", out, *quick, *more, *few)
 
 
-def stage(out, name):
+def stage(out: Path, name: str) -> Any:
     (found,) = out.glob(f"stages/{name}-????????????/stage.json")
     return json.loads(found.read_text())
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "tiny"
     result = distill(out, run=started)
     assert result.returncode == 0, result.stderr
     return out
 
 
-def test_three_trainings_follow_from_each_other(finished):
+def test_three_trainings_follow_from_each_other(finished: Path) -> None:
     first, shaped = stage(finished, "student-scratch"), stage(finished, "teacher-shaped")
     fresh = stage(finished, "student-th-kd")
     name = next(finished.glob("stages/student-scratch-*")).name
@@ -44,7 +52,7 @@ def test_three_trainings_follow_from_each_other(finished):
     assert first["after"].keys() == {"faces"}, "the first student must not know the teacher"
 
 
-def test_the_report_shows_both_teachers_and_both_students(finished):
+def test_the_report_shows_both_teachers_and_both_students(finished: Path) -> None:
     report = read_report(finished / "tiny.embedge" / "report.json")
     assert [(model.name, model.role) for model in report.models] == [
         ("teacher", "teacher"),
@@ -60,7 +68,7 @@ def test_the_report_shows_both_teachers_and_both_students(finished):
     assert curves == {"original teacher", "teacher", "sh-kd", "scratch"}
 
 
-def test_the_student_lives_in_the_space_of_the_shaped_teacher(finished):
+def test_the_student_lives_in_the_space_of_the_shaped_teacher(finished: Path) -> None:
     from embedge.train.teachers import open_teacher
 
     (shaped,) = finished.glob("stages/teacher-shaped-*")
@@ -68,7 +76,7 @@ def test_the_student_lives_in_the_space_of_the_shaped_teacher(finished):
         assert bundle.contract.space == open_teacher(shaped).space
 
 
-def test_every_training_resumes(finished):
+def test_every_training_resumes(finished: Path) -> None:
     """A missing last stage is all that is done again."""
     import shutil
 
@@ -83,7 +91,7 @@ def test_every_training_resumes(finished):
     assert (student / "student.safetensors").read_bytes() == before
 
 
-def test_a_map_shapes_a_teacher_that_cannot_be_trained(finished):
+def test_a_map_shapes_a_teacher_that_cannot_be_trained(finished: Path) -> None:
     out = begun(finished.parent / "mapped", finished, *SHARED)
     onnx = next(finished.glob("stages/onnx-*")) / "student.fp32.onnx"
     foreign = ["--teacher.source", "file", "--teacher.file", str(onnx)]
@@ -98,7 +106,7 @@ def test_a_map_shapes_a_teacher_that_cannot_be_trained(finished):
 
 
 @pytest.mark.parametrize(("dims", "crossed"), [("pca", True), ("projection", False)])
-def test_a_narrow_student(finished, dims, crossed):
+def test_a_narrow_student(finished: Path, dims: str, crossed: bool) -> None:
     out = begun(finished.parent / dims, finished, *SHARED)
     narrow = ["--student.dim", "8", "--method", "proxyless"]
     if dims == "pca":
@@ -116,7 +124,9 @@ def test_a_narrow_student(finished, dims, crossed):
         assert bundle.contract.dim == 8
 
 
-def test_the_first_student_may_be_taught_and_be_of_the_other_architecture(finished, tmp_path):
+def test_the_first_student_may_be_taught_and_be_of_the_other_architecture(
+    finished: Path, tmp_path: Path
+) -> None:
     begun(tmp_path / "run", finished, *SHARED)
     more = ["--distill.first", "l2e", "--student.architecture", "repface"]
     done = distill(tmp_path / "run", *more)

@@ -11,7 +11,7 @@ from tiny_bundles import face_like, tiny_bundle
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("verify")
     tiny_bundle(folder / "tiny.embedge")
     for seed in (1, 2):
@@ -31,7 +31,7 @@ def embedge(place: Path, *arguments: str) -> subprocess.CompletedProcess:
     )
 
 
-def test_a_match_and_a_non_match_for_people(place):
+def test_a_match_and_a_non_match_for_people(place: Path) -> None:
     done = embedge(place, "1.png", "1.png")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("MATCH\n")
@@ -42,7 +42,7 @@ def test_a_match_and_a_non_match_for_people(place):
     assert embedge(place, "1.png", "2.png").stdout.startswith("NO MATCH\n")
 
 
-def test_json_for_machines(place):
+def test_json_for_machines(place: Path) -> None:
     done = embedge(place, "1.png", "2.png", "--json", "--artifact", "fp32", "--threads", "1")
     answer = json.loads(done.stdout)
     assert answer["match"] is False
@@ -50,7 +50,7 @@ def test_json_for_machines(place):
     assert answer["provider"] == "CPUExecutionProvider"
 
 
-def test_exit_status(place):
+def test_exit_status(place: Path) -> None:
     assert embedge(place, "1.png", "2.png").returncode == 0
     assert embedge(place, "1.png", "2.png", "--exit-status").returncode == 1
     assert embedge(place, "1.png", "1.png", "--exit-status").returncode == 0
@@ -68,7 +68,7 @@ def test_exit_status(place):
         (["1.png", "2.png", "--require-provider", "CUDAExecutionProvider"], "E-PROVIDER"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_2(place, arguments, code):
+def test_a_mistake_is_one_sentence_and_exit_2(place: Path, arguments: list[str], code: str) -> None:
     done = embedge(place, *arguments)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -76,7 +76,7 @@ def test_a_mistake_is_one_sentence_and_exit_2(place, arguments, code):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_flipped_byte_is_exit_2(place, tmp_path):
+def test_a_flipped_byte_is_exit_2(place: Path, tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "tiny.embedge")
     data = bytearray((bundle / "student.fp32.onnx").read_bytes())
     data[len(data) // 2] ^= 1

@@ -9,7 +9,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def names(tmp_path_factory):
+def names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("dist")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
@@ -23,7 +23,7 @@ def names(tmp_path_factory):
         return archive.namelist()
 
 
-def test_the_wheel_holds_the_four_rooms_and_their_data(names):
+def test_the_wheel_holds_the_four_rooms_and_their_data(names: list[str]) -> None:
     for path in (
         "embedge/train/loop/training.py",
         "embedge/export/int8/qdq.py",
@@ -37,7 +37,7 @@ def test_the_wheel_holds_the_four_rooms_and_their_data(names):
     assert any(name.startswith("embedge/report/render/templates/") for name in names)
 
 
-def test_nothing_is_installed_beside_embedge(names):
+def test_nothing_is_installed_beside_embedge(names: list[str]) -> None:
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"embedge"}
     assert not [name for name in names if "__pycache__" in name]

@@ -1,10 +1,11 @@
 """Records with templates in two spaces, and galleries that hold them: whole, or refused by name."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,11 +25,11 @@ KEY = bytes(range(32))
 FUZZ = settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-KINDS = {"float32": np.dtype("<f4"), "int8": np.dtype("|i1")}
+KINDS: dict[str, np.dtype] = {"float32": np.dtype("<f4"), "int8": np.dtype("|i1")}
 
 
 @st.composite
-def templates(draw, kind: np.dtype, dim: int, wide: int) -> list[Template]:
+def templates(draw: st.DrawFn, kind: np.dtype, dim: int, wide: int) -> list[Template]:
     made = []
     for number in range(draw(st.integers(1, 12))):
         sides = draw(st.sampled_from(["row", "both", "across"]))
@@ -57,7 +58,7 @@ def facts(each: Template) -> tuple[object, ...]:
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data(), dim=st.integers(1, 9), wide=st.integers(1, 9))
 @FUZZ
-def test_what_is_packed_is_unpacked(kind, data, dim, wide):
+def test_what_is_packed_is_unpacked(kind: str, data: st.DataObject, dim: int, wide: int) -> None:
     dtype = KINDS[kind]
     made = data.draw(templates(dtype, dim, wide))
     bodies = list(packed(made))
@@ -76,7 +77,9 @@ def test_what_is_packed_is_unpacked(kind, data, dim, wide):
             assert marks == (told if wanted else b"")
 
 
-def crossing_of(flags=(True, True), numbers=(1, 2, 3)) -> Crossing:
+def crossing_of(
+    flags: tuple[bool, bool] = (True, True), numbers: Sequence[int] = (1, 2, 3)
+) -> Crossing:
     return Crossing(NEW, "d" * 64, (threshold(), threshold(0.7, 1e-6)), *flags, *numbers)
 
 
@@ -85,7 +88,7 @@ def crossing_of(flags=(True, True), numbers=(1, 2, 3)) -> Crossing:
     flags=st.tuples(st.booleans(), st.booleans()),
 )
 @FUZZ
-def test_a_state_remembers_its_crossing(numbers, flags):
+def test_a_state_remembers_its_crossing(numbers: list[int], flags: tuple[bool, bool]) -> None:
     state = State(counter=7, crossing=crossing_of(flags, numbers))
     assert State.from_bytes(state.to_bytes()) == state
     plain = replace(state, crossing=None)
@@ -107,21 +110,23 @@ def test_a_state_remembers_its_crossing(numbers, flags):
         ("other", 0),
     ],
 )
-def test_a_crossing_that_is_none_is_refused(name, value):
+def test_a_crossing_that_is_none_is_refused(
+    name: str, value: dict[str, Any] | list[dict[str, Any]] | str | float | None
+) -> None:
     told = json.loads(State(crossing=crossing_of()).to_bytes())
     told["crossing"][name] = value
     with pytest.raises(ValueError, match=rf"crossing\.{name}"):
         State.from_bytes(json.dumps(told).encode())
 
 
-def test_a_state_nested_too_deeply_is_refused():
+def test_a_state_nested_too_deeply_is_refused() -> None:
     raw = State().to_bytes()
     with pytest.raises(ValueError, match="nested"):
         State.from_bytes(raw.replace(b"null", b"[" * 100_000))
 
 
 @pytest.fixture(scope="module", params=["over", "for good"])
-def whole(request) -> Iterator[tuple[Path, bytes]]:
+def whole(request: pytest.FixtureRequest) -> Iterator[tuple[Path, bytes]]:
     with memory_folder() as folder:
         yield made(folder / "people.gallery", request.param)
 
@@ -145,7 +150,7 @@ def answers(path: Path) -> list[object]:
 
 @given(at=st.floats(0, 1), flip=st.integers(1, 255))
 @FUZZ
-def test_a_changed_byte_changes_no_answer(whole, at, flip):
+def test_a_changed_byte_changes_no_answer(whole: tuple[Path, bytes], at: float, flip: int) -> None:
     path, content = whole
     path.write_bytes(content)
     wanted = answers(path)

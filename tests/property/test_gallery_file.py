@@ -50,7 +50,7 @@ def state_of(path: Path, key: bytes | None) -> State:
 
 
 @pytest.fixture(scope="module", params=[KEY, None], ids=["encrypted", "plain"])
-def whole(request) -> Iterator[Whole]:
+def whole(request: pytest.FixtureRequest) -> Iterator[Whole]:
     with memory_folder() as folder:
         yield made(folder / "people.gallery", request.param)
 
@@ -64,7 +64,7 @@ def made(path: Path, key: bytes | None) -> Whole:
     return Whole(path, key, path.read_bytes(), state_of(path, key))
 
 
-def opens_unchanged_or_is_refused(whole: Whole, content: bytes) -> bool:
+def opens_unchanged_or_is_refused(whole: Whole, content: bytes | bytearray) -> bool:
     path, key, _, state = whole
     path.write_bytes(content)
     Path(f"{path}-journal").unlink(missing_ok=True)
@@ -79,14 +79,14 @@ def opens_unchanged_or_is_refused(whole: Whole, content: bytes) -> bool:
 
 @FUZZ
 @given(data=st.data())
-def test_flipped_bytes(whole, data):
+def test_flipped_bytes(whole: Whole, data: st.DataObject) -> None:
     broken = bytearray(whole[2])
     for _ in range(data.draw(st.integers(1, 3))):
         broken[data.draw(st.integers(0, len(broken) - 1))] ^= data.draw(st.integers(1, 255))
     opens_unchanged_or_is_refused(whole, broken)
 
 
-def test_every_byte_of_every_sealed_row_counts(whole):
+def test_every_byte_of_every_sealed_row_counts(whole: Whole) -> None:
     content = whole[2]
     import sqlite3
 
@@ -113,27 +113,27 @@ def test_every_byte_of_every_sealed_row_counts(whole):
 
 @FUZZ
 @given(length=st.integers(0, 60_000))
-def test_truncation(whole, length):
+def test_truncation(whole: Whole, length: int) -> None:
     content = whole[2]
     assert not opens_unchanged_or_is_refused(whole, content[: length % len(content)])
 
 
 @FUZZ
 @given(tail=st.binary(max_size=9000))
-def test_what_is_behind_the_end_is_ignored(whole, tail):
+def test_what_is_behind_the_end_is_ignored(whole: Whole, tail: bytes) -> None:
     assert opens_unchanged_or_is_refused(whole, whole[2] + tail)
 
 
 @FUZZ
 @given(content=st.binary(max_size=6000), like_sqlite=st.booleans())
-def test_rubbish(whole, content, like_sqlite):
+def test_rubbish(whole: Whole, content: bytes, like_sqlite: bool) -> None:
     start = whole[2][:100] if like_sqlite else b""
     assert not opens_unchanged_or_is_refused(whole, start + content)
 
 
 @FUZZ
 @given(one=st.integers(0, 20), other=st.integers(0, 20))
-def test_swapped_and_repeated_pages(whole, one, other):
+def test_swapped_and_repeated_pages(whole: Whole, one: int, other: int) -> None:
     content = whole[2]
     pages = len(content) // 4096
     one, other = one % pages, other % pages
@@ -144,7 +144,7 @@ def test_swapped_and_repeated_pages(whole, one, other):
 
 @FUZZ
 @given(data=st.data())
-def test_whatever_is_recovered_of_flipped_bytes_is_true(whole, data):
+def test_whatever_is_recovered_of_flipped_bytes_is_true(whole: Whole, data: st.DataObject) -> None:
     path, key, content, _ = whole
     broken = bytearray(content)
     for _ in range(data.draw(st.integers(1, 30))):

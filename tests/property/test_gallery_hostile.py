@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def memory() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("key", [KEY, None], ids=["encrypted", "plain"])
-def test_a_thousand_hostile_galleries(memory, key):
+def test_a_thousand_hostile_galleries(memory: Path, key: bytes | None) -> None:
     path = memory / "g"
     with Gallery.create(path, CONTRACT, key=key, unencrypted=key is None) as gallery:
         for number in range(3):
@@ -91,7 +92,9 @@ def test_a_thousand_hostile_galleries(memory, key):
 @pytest.mark.parametrize(
     "change", [{"next_record": "7"}, {"people": 2.0}, {"secret": "\ud800"}, {"next_audit": 2**63}]
 )
-def test_the_state_of_an_open_gallery_in_another_hand(tmp_path, change):
+def test_the_state_of_an_open_gallery_in_another_hand(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
     path = tmp_path / "open"
     with Gallery.create(path, CONTRACT, key=None, unencrypted=True) as gallery:
         gallery.enroll(["ann", "ben"], rows(1, 2), CONTRACT)

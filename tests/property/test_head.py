@@ -1,5 +1,7 @@
 """Whatever the shapes, block, margin and precision: streamed equals full logits in float64."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from hypothesis import assume, given, settings
@@ -24,40 +26,56 @@ SEEDS = st.integers(0, 2**31)
 QUICK = settings(max_examples=60, deadline=None)
 
 
-def full(embeddings, rows, labels, margin):
+def full(
+    embeddings: torch.Tensor, rows: torch.Tensor, labels: torch.Tensor, margin: Margin
+) -> torch.Tensor:
     cosine = F.normalize(embeddings) @ rows.T
     psi = Psi.apply(cosine.gather(1, labels[:, None]), margin)
     logits = margin.scale * cosine.scatter(1, labels[:, None], psi)
     return F.cross_entropy(logits, labels, reduction="none")
 
 
-def problem(batch, classes, dim, dtype, seed):
+def problem(
+    batch: int, classes: int, dim: int, dtype: torch.dtype, seed: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     draw = torch.Generator().manual_seed(seed)
     weight = F.normalize(torch.randn(classes, dim, generator=draw)).to(dtype)
     labels = torch.randint(classes, (batch,), generator=draw)
     return torch.randn(batch, dim, generator=draw), weight, labels
 
 
-def gradients(loss_of, *leaves):
-    leaves = [leaf.detach().clone().requires_grad_() for leaf in leaves]
-    loss = loss_of(*leaves)
-    return loss.detach().double(), torch.autograd.grad(loss.sum(), leaves)
+def gradients(
+    loss_of: Callable[..., torch.Tensor], *leaves: torch.Tensor
+) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+    own = [leaf.detach().clone().requires_grad_() for leaf in leaves]
+    loss = loss_of(*own)
+    return loss.detach().double(), torch.autograd.grad(loss.sum(), own)
 
 
-def away_from_the_poles(embeddings, weight, labels):
+def away_from_the_poles(
+    embeddings: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor
+) -> bool:
     """Next to cos θ = ±1 a float32 embedding does not determine its angle to five digits."""
     cosine = (F.normalize(embeddings.double()) * weight[labels].double()).sum(1)
     return bool((cosine.abs() < 0.99).all())
 
 
-def close(found, wanted, bound):
+def close(found: torch.Tensor, wanted: torch.Tensor, bound: float) -> torch.Tensor:
     # a gradient far under the scale of its terms is a difference of near equals
     return (found.double() - wanted).norm() <= bound * max(wanted.norm().item(), 0.01)
 
 
 @QUICK
 @given(margin=MARGINS, block=BLOCKS, dtype=DTYPES, seed=SEEDS, **SIZES)
-def test_frozen_head(batch, classes, dim, dtype, margin, block, seed):
+def test_frozen_head(
+    batch: int,
+    classes: int,
+    dim: int,
+    dtype: torch.dtype,
+    margin: Margin,
+    block: int | None,
+    seed: int,
+) -> None:
     embeddings, weight, labels = problem(batch, classes, dim, dtype, seed)
     assume(away_from_the_poles(embeddings, weight, labels))
     loss, (got,) = gradients(
@@ -72,7 +90,9 @@ def test_frozen_head(batch, classes, dim, dtype, margin, block, seed):
 
 @QUICK
 @given(margin=MARGINS, block=BLOCKS, length=st.floats(0.1, 10), seed=SEEDS, **SIZES)
-def test_trainable_head(batch, classes, dim, margin, block, length, seed):
+def test_trainable_head(
+    batch: int, classes: int, dim: int, margin: Margin, block: int | None, length: float, seed: int
+) -> None:
     embeddings, weight, labels = problem(batch, classes, dim, torch.float32, seed)
     assume(away_from_the_poles(embeddings, weight, labels))
     raw = weight * length
@@ -92,11 +112,20 @@ def test_trainable_head(batch, classes, dim, margin, block, length, seed):
     block=BLOCKS, dtype=DTYPES, seed=SEEDS, temperature=st.floats(0.5, 8), apart=st.floats(0, 2),
     **SIZES,
 )  # fmt: skip
-def test_shared_kl(batch, classes, dim, dtype, block, seed, temperature, apart):
+def test_shared_kl(
+    batch: int,
+    classes: int,
+    dim: int,
+    dtype: torch.dtype,
+    block: int | None,
+    seed: int,
+    temperature: float,
+    apart: float,
+) -> None:
     teacher, weight, _ = problem(batch, classes, dim, dtype, seed)
     student = teacher + apart * problem(batch, classes, dim, dtype, seed + 1)[0]
 
-    def oracle(z):
+    def oracle(z: torch.Tensor) -> torch.Tensor:
         factor = 64 / temperature
         log_s = (factor * F.normalize(z) @ weight.double().T).log_softmax(1)
         log_t = (factor * F.normalize(teacher.double()) @ weight.double().T).log_softmax(1)

@@ -42,7 +42,7 @@ def decodes_or_is_refused(data: bytes) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_flipped_and_cut_pictures(form, data):
+def test_flipped_and_cut_pictures(form: str, data: st.DataObject) -> None:
     broken = bytearray(WHOLE[form])
     for _ in range(data.draw(st.integers(0, 4))):
         # headers are where parsers go wrong
@@ -54,5 +54,5 @@ def test_flipped_and_cut_pictures(form, data):
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from([WHOLE[form][:12] for form in FORMATS]), st.binary(max_size=400))
-def test_rubbish_behind_a_magic_number(magic, rest):
+def test_rubbish_behind_a_magic_number(magic: bytes, rest: bytes) -> None:
     decodes_or_is_refused(magic + rest)

@@ -1,5 +1,7 @@
 """What was counted does not depend on order or on batches."""
 
+import random
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,11 +17,13 @@ values = arrays(
 
 
 @given(values, st.randoms(use_true_random=False), st.integers(1, 7))
-def test_any_order_and_any_split_give_one_range(batch, random, parts):
+def test_any_order_and_any_split_give_one_range(
+    batch: np.ndarray, random: random.Random, parts: int
+) -> None:
     whole = ValueCounts()
     whole.collect(batch)
     shuffled = batch.copy()
-    random.shuffle(shuffled)
+    random.shuffle(shuffled)  # type: ignore[arg-type]
     counted = ValueCounts()
     for part in np.array_split(shuffled, parts):
         counted.collect(part)

@@ -41,7 +41,7 @@ score_sets = st.builds(
 
 
 @given(score_sets, st.sampled_from([0.5, 0.1, 0.03, 0.01]))
-def test_no_higher_fmr_fits_under_the_target(scores, target):
+def test_no_higher_fmr_fits_under_the_target(scores: PairScores, target: float) -> None:
     point = operating_point(scores, target)
     if isinstance(point, Insufficient):
         assert scores.impostors < 3 / target or not len(scores.genuine)
@@ -55,7 +55,7 @@ def test_no_higher_fmr_fits_under_the_target(scores, target):
 
 
 @given(score_sets)
-def test_rates_fall_and_rise_with_the_threshold(scores):
+def test_rates_fall_and_rise_with_the_threshold(scores: PairScores) -> None:
     if not scores.impostors or not len(scores.genuine):
         return
     limits = det_thresholds(scores, 200)
@@ -74,7 +74,7 @@ def test_rates_fall_and_rise_with_the_threshold(scores):
 
 @settings(max_examples=30, deadline=None)
 @given(score_sets, st.sampled_from([0.3, 0.1]))
-def test_a_threshold_is_never_promised_without_its_bound(scores, target):
+def test_a_threshold_is_never_promised_without_its_bound(scores: PairScores, target: float) -> None:
     answer = threshold_at(scores, target, dataset="d", model="m")
     if isinstance(answer, Threshold):
         assert answer.fmr <= answer.fmr_upper <= target
@@ -87,7 +87,7 @@ def test_a_threshold_is_never_promised_without_its_bound(scores, target):
 
 
 @given(st.data())
-def test_accuracy_does_not_depend_on_the_order_of_the_pairs(data):
+def test_accuracy_does_not_depend_on_the_order_of_the_pairs(data: st.DataObject) -> None:
     count = data.draw(st.integers(8, 60))
     scores = data.draw(
         arrays(np.float32, count, elements=st.sampled_from([-0.5, 0.0, 0.25, 0.5, 0.75]))

@@ -32,7 +32,7 @@ def test_another_makers_network_takes_over(real: Path) -> None:
     strangers = replace(everybody, names=everybody.names[::24])
     faces, labels = people_in_folders(real / "lfw-dev", per_person=4, at_least=3)
     some = np.flatnonzero(labels % 4 == 0)
-    known = replace(faces, names=[faces.names[n] for n in some])
+    known = replace(faces, names=[faces.names[n] for n in some.tolist()])
     ends, fit, judged = [], [], []
     for name, way in MODELS.items():
         model = opened_model(str(real / "models" / f"{name}.onnx"), preprocessing=way)
@@ -41,7 +41,8 @@ def test_another_makers_network_takes_over(real: Path) -> None:
             fit.append(embedded(strangers, encoder, ticker=None).embeddings)
             judged.append(embedded(known, encoder, ticker=None).embeddings)
     people = People(judged[0], judged[1], labels[some])
-    fitted = fitted_bridge(*ends, Pairs([fit[0]], [fit[1]]))
+    old, new = ends
+    fitted = fitted_bridge(old, new, Pairs([fit[0]], [fit[1]]))
     agreed = agreement(fitted.held_out, fitted.native, FMRS)
     evidence = labelled_evidence(fitted.bridge, people, FMRS, fmr=1e-3, dataset="lfw-dev")
     found = verdict(fitted.bridge, agreed, evidence, DEMANDS)
@@ -49,7 +50,7 @@ def test_another_makers_network_takes_over(real: Path) -> None:
     assert evidence.points[0].new > 0.95, "fed as ImageNet's networks are"
     assert evidence.points[1].kept > 0.9
     assert found.decision.startswith("go")
-    shuffled = fitted_bridge(*ends, Pairs([fit[0][::-1]], [fit[1]]))
+    shuffled = fitted_bridge(old, new, Pairs([fit[0][::-1]], [fit[1]]))
     agreed = agreement(shuffled.held_out, shuffled.native, FMRS)
     assert verdict(shuffled.bridge, agreed, None, DEMANDS).decision == "no"
 

@@ -34,14 +34,14 @@ def evaluated(real: Path, *arguments: str) -> dict[str, Evaluated]:
     return {model.name: model.result for model in found.models}
 
 
-def test_foreign_models_get_a_contract_from_their_shape(real):
+def test_foreign_models_get_a_contract_from_their_shape(real: Path) -> None:
     for name, dim in (("w600k_mbf", 512), ("insightface_y1", 128)):
         with opened_model(str(real / "models" / f"{name}.onnx"), threads=1).encoder as encoder:
             assert (encoder.contract.dim, encoder.contract.size) == (dim, 112)
             assert encoder.contract.space.startswith("foreign:")
 
 
-def test_eighty_pairs_of_real_faces(real, tmp_path):
+def test_eighty_pairs_of_real_faces(real: Path, tmp_path: Path) -> None:
     lines = (real / "lfw-dev-pairs.tsv").read_text().splitlines()[1:]
     (tmp_path / "some.tsv").write_text("\n".join(lines[::72]))
     for result in evaluated(real, "--pairs", str(tmp_path / "some.tsv")).values():
@@ -51,7 +51,7 @@ def test_eighty_pairs_of_real_faces(real, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_pairs_reproduce_the_reference(real):
+def test_pairs_reproduce_the_reference(real: Path) -> None:
     found = evaluated(real, "--pairs", str(real / "lfw-dev-pairs.tsv"))
     for name, (accuracy, eer) in PAIRS.items():
         assert 100 * found[name].accuracy.mean == pytest.approx(accuracy, abs=0.05)
@@ -60,7 +60,7 @@ def test_pairs_reproduce_the_reference(real):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_all_pairs_reproduce_the_reference(real):
+def test_all_pairs_reproduce_the_reference(real: Path) -> None:
     found = evaluated(real, "--all-pairs", "--per-person", "8")
     for name, (eer, *tars) in ALL_PAIRS.items():
         result = found[name].comparison

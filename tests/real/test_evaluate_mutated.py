@@ -15,7 +15,7 @@ PEOPLE, EACH = 50, 3
 
 
 @pytest.fixture
-def faces(real, tmp_path) -> Path:
+def faces(real: Path, tmp_path: Path) -> Path:
     """Some people with three pictures, linked, so that a test may change its own copy."""
     folder = tmp_path / "faces"
     rich = [p for p in sorted((real / "lfw-dev").iterdir()) if len(list(p.iterdir())) >= EACH]
@@ -47,11 +47,11 @@ def people(faces: Path) -> list[Path]:
     return sorted(faces.iterdir())
 
 
-def test_untouched_faces_have_no_fault(real, faces):
+def test_untouched_faces_have_no_fault(real: Path, faces: Path) -> None:
     assert evaluated(real, faces, "--all-pairs") == (0, {})
 
 
-def test_shuffled_labels(real, faces):
+def test_shuffled_labels(real: Path, faces: Path) -> None:
     pictures = sorted(faces.glob("*/*"))
     owners = [path.resolve() for path in pictures]
     random.Random(0).shuffle(owners)
@@ -62,7 +62,7 @@ def test_shuffled_labels(real, faces):
     assert (status, found.get("shuffled-labels")) == (3, "error")
 
 
-def test_one_person_filed_twice_even_when_the_files_differ(real, faces):
+def test_one_person_filed_twice_even_when_the_files_differ(real: Path, faces: Path) -> None:
     twice = faces / "Somebody_Else"
     twice.mkdir()
     for picture in people(faces)[7].iterdir():
@@ -71,20 +71,20 @@ def test_one_person_filed_twice_even_when_the_files_differ(real, faces):
     assert evaluated(real, faces, "--all-pairs")[1].get("duplicate-subject") == "warning"
 
 
-def test_the_same_files_under_two_people(real, faces):
+def test_the_same_files_under_two_people(real: Path, faces: Path) -> None:
     (faces / "Somebody_Else").symlink_to(people(faces)[7])
     status, found = evaluated(real, faces, "--all-pairs")
     assert (status, found.get("duplicate-picture")) == (3, "error")
 
 
-def test_people_trained_on(real, faces, tmp_path):
+def test_people_trained_on(real: Path, faces: Path, tmp_path: Path) -> None:
     trained = tmp_path / "trained.txt"
     trained.write_text("Nobody_Here\n" + people(faces)[3].name + "\n")
     status, found = evaluated(real, faces, "--all-pairs", "--trained-on", str(trained))
     assert (status, found) == (3, {"leaking-split": "error"})
 
 
-def test_people_in_two_folds_of_a_list(real, faces, tmp_path):
+def test_people_in_two_folds_of_a_list(real: Path, faces: Path, tmp_path: Path) -> None:
     lines = []
     for number, person in enumerate(people(faces)):
         one, two, three = (f"{person.name}/{path.name}" for path in sorted(person.iterdir()))

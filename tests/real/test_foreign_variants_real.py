@@ -39,7 +39,9 @@ def faces(real: Path) -> Faces:
 @pytest.mark.slow  # forty forms of two networks, minutes
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("network", ["w600k_mbf", "insightface_y1"])
-def test_every_form_is_quantised_or_refused(real, pictures, tmp_path, network, name):
+def test_every_form_is_quantised_or_refused(
+    real: Path, pictures: np.ndarray, tmp_path: Path, network: str, name: str
+) -> None:
     variant = dict(variants(onnx.load(real / "models" / f"{network}.onnx")))[name]
     path, asked = variant.write(tmp_path), variant.asked
     if asked.weights is not None:
@@ -56,7 +58,9 @@ def test_every_form_is_quantised_or_refused(real, pictures, tmp_path, network, n
     assert found.min > NEAR.get(name, 0.96)
 
 
-def test_the_trap_is_caught_and_the_truth_is_found(real, pictures, faces, tmp_path):
+def test_the_trap_is_caught_and_the_truth_is_found(
+    real: Path, pictures: np.ndarray, faces: Faces, tmp_path: Path
+) -> None:
     """It normalises inside: fed otherwise, its INT8 twin agrees with it all the same."""
     model = onnx.load(real / "models" / "w600k_mbf.onnx")
     trap = dict(variants(model))["normalises inside"]
@@ -74,6 +78,8 @@ def test_the_trap_is_caught_and_the_truth_is_found(real, pictures, faces, tmp_pa
     assert found.min > 0.97
 
 
-def test_a_foreign_network_is_never_fed_by_default(real, pictures, faces):
+def test_a_foreign_network_is_never_fed_by_default(
+    real: Path, pictures: np.ndarray, faces: Faces
+) -> None:
     with pytest.raises(EmbedgeError, match=r"E-FEEDING-UNSTATED.*rgb-scaled 0\.\d%.*--mean 127.5"):
         taken_in(real / "models" / "w600k_mbf.onnx", pictures, Asked(Stated()), faces)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
-def bundle(real: Path, tmp_path_factory) -> Path:
+def bundle(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real embedder and detector as a bundle, with a threshold for this test only."""
     model = real / "models" / "w600k_mbf.onnx"
     digest = sha256_file(model)
@@ -55,7 +55,7 @@ def nearest(detector: OnnxDetector, image: np.ndarray, points: np.ndarray) -> fl
     return min(np.abs(face.landmarks - points).max() for face in detector.detect(image))
 
 
-def test_landmarks_agree_with_the_files(real):
+def test_landmarks_agree_with_the_files(real: Path) -> None:
     with OnnxDetector(real / "models" / "scrfd_2.5g_bnkps.onnx", sizes=(320,)) as detector:
         errors = [nearest(detector, *photo) for photo in list(photos(real).values())[::3]]
     assert max(errors) < 3.0  # the file's landmarks were found at another scale of the photo
@@ -63,14 +63,14 @@ def test_landmarks_agree_with_the_files(real):
 
 
 @pytest.mark.parametrize("name", ["scrfd_500m_kps", "yunet_n_dynamic"])
-def test_other_detectors_find_the_same_faces(real, name):
+def test_other_detectors_find_the_same_faces(real: Path, name: str) -> None:
     with OnnxDetector(real / "models" / f"{name}.onnx", sizes=(320,)) as detector:
         errors = [nearest(detector, *photo) for photo in list(photos(real).values())[::3]]
     assert np.median(errors) < 6.0  # pixels of a face some 110 wide: other networks, other points
     assert max(errors) < 25.0
 
 
-def test_every_photo_verifies(real, bundle):
+def test_every_photo_verifies(real: Path, bundle: Path) -> None:
     by_person: dict[str, list[np.ndarray]] = {}
     with FaceMatcher.load(bundle, threads=1, choice="central") as matcher:
         names = [*photos(real)]
@@ -85,7 +85,7 @@ def test_every_photo_verifies(real, bundle):
     assert np.mean(impostor > 0.25) < 0.005
 
 
-def test_the_pipeline_agrees_with_insightface(real, bundle):
+def test_the_pipeline_agrees_with_insightface(real: Path, bundle: Path) -> None:
     scrfd = pytest.importorskip("insightface.model_zoo.scrfd", reason="embedge[zoo] not installed")
     face_align = pytest.importorskip("insightface.utils.face_align")
     arcface = pytest.importorskip("insightface.model_zoo.arcface_onnx")
@@ -116,7 +116,7 @@ def test_the_pipeline_agrees_with_insightface(real, bundle):
 
 
 @pytest.mark.parametrize(("size", "margin"), [(112, 0), (128, 8)])
-def test_crops_equal_norm_crop(real, size, margin):
+def test_crops_equal_norm_crop(real: Path, size: int, margin: int) -> None:
     face_align = pytest.importorskip(
         "insightface.utils.face_align", reason="embedge[zoo] not installed"
     )
@@ -126,7 +126,7 @@ def test_crops_equal_norm_crop(real, size, margin):
         assert np.abs(ours - face_align.norm_crop(image, points, size)).mean() < 0.1
 
 
-def test_the_command_verifies_two_photos(real, bundle):
+def test_the_command_verifies_two_photos(real: Path, bundle: Path) -> None:
     person = sorted((real / "photos" / "David_Coulthard").iterdir())
     command = [sys.executable, "-m", "embedge", "verify"]
     other = sorted((real / "photos" / "Ben_Glisan").iterdir())[0]

@@ -56,7 +56,8 @@ def _call_problem(value: Any, use: dict[str, Any]) -> str | None:
 
 def _signatures(value: Any) -> Any:
     """(required, all names) of every overload, from the docstring that pybind11 writes."""
-    document = (value.__init__.__doc__ if isinstance(value, type) else value.__doc__) or ""
+    told: Any = value.__init__ if isinstance(value, type) else value  # type: ignore[misc]
+    document = told.__doc__ or ""
     for text in re.findall(r"^\s*(?:\d+\.\s)?\w+\((.*)\)(?: -> |$)", document, re.MULTILINE):
         parameters = [p for p in _split(text) if not re.match(r"self\b", p)]
         yield (
@@ -91,5 +92,5 @@ def _fits(signature: tuple[int, list[str]], use: dict[str, Any]) -> bool:
 if __name__ == "__main__":
     import tensorrt_bindings
 
-    question = {"problems": problems, "names": names}[sys.argv[1]]
+    question: Any = {"problems": problems, "names": names}[sys.argv[1]]
     print(json.dumps(question(tensorrt_bindings, json.load(sys.stdin))))

@@ -105,7 +105,7 @@ def findings(rows: np.ndarray, labels: list[int]) -> list[Told]:
 class _Scores:
     """Every two pictures once."""
 
-    def __init__(self, rows: np.ndarray, labels: list[int]):
+    def __init__(self, rows: np.ndarray, labels: list[int]) -> None:
         self.genuine: list[tuple[int, float]] = []
         strangers, exact = [], rows.astype(float)
         for a, b in itertools.combinations(range(len(labels)), 2):

@@ -29,7 +29,7 @@ def _leaves(found: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 def _others(path: Path, leaf: Any) -> list[Any]:
     """A little more and less, which turns no outcome, and what is of the same type or absent."""
-    by_name = {
+    by_name: dict[str, list[Any]] = {
         "direction": ["min", "max"],
         "figure": ["eer", "tar-lost", "cosine-min", "other"],
         "key": [KEY],

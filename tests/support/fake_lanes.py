@@ -66,7 +66,8 @@ class FakeContext:
     """Answers with the first pixels of each picture."""
 
     def __init__(self, memory: FakeMemory) -> None:
-        self.memory, self.addresses = memory, {}
+        self.memory = memory
+        self.addresses: dict[str, Any] = {}
         self.shapes: list[tuple[int, ...]] = []
         self.works = True
 

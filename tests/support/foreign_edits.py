@@ -1,6 +1,7 @@
 """What other people's exporters do to a network, one habit each."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ def batch(count: int) -> Callable[[ModelProto], None]:
     return edit
 
 
-def _append(model: ModelProto, op: str, *arrays: object, **attributes: object) -> None:
+def _append(model: ModelProto, op: str, *arrays: object, **attributes: Any) -> None:
     """One more node behind the last one."""
     result = model.graph.output[0].name
     _rename(model, result, "inner")
@@ -101,7 +102,7 @@ def activation(op: str, **attributes: float) -> Callable[[ModelProto], None]:
 
 
 def relu6(model: ModelProto) -> None:
-    low, high = (_array(model, n, np.float32(v)) for n, v in (("low", 0), ("high", 6)))
+    low, high = (_array(model, n, np.array(v, np.float32)) for n, v in (("low", 0), ("high", 6)))
     for node in model.graph.node:
         if node.op_type == "PRelu":
             node.op_type = "Clip"
@@ -124,7 +125,7 @@ def slopes_of_a_batch(model: ModelProto) -> None:
             node.input[1] = _array(model, f"{node.input[1]}.4", value.reshape(1, -1, 1, 1))
 
 
-def _prepend(model: ModelProto, nodes: list[NodeProto], shape: list[object], kind: int) -> None:
+def _prepend(model: ModelProto, nodes: list[NodeProto], shape: list[Any], kind: int) -> None:
     """Nodes from `foreign` to what the first one read so far."""
     source = model.graph.input[0].name
     nodes[-1].output[0] = source
@@ -144,8 +145,8 @@ def nhwc(model: ModelProto) -> None:
 
 
 def _inside(model: ModelProto, source: str) -> list[NodeProto]:
-    mean = _array(model, "inside.mean", np.float32([127.5]))
-    scale = _array(model, "inside.scale", np.float32([1 / 127.5]))
+    mean = _array(model, "inside.mean", np.array([127.5], np.float32))
+    scale = _array(model, "inside.scale", np.array([1 / 127.5], np.float32))
     return [
         helper.make_node("Sub", [source, mean], ["centred"]),
         helper.make_node("Mul", ["centred", scale], ["scaled"]),
@@ -183,7 +184,7 @@ def typed(kind: int) -> Callable[[ModelProto], None]:
 def l2_tail(model: ModelProto) -> None:
     result = model.graph.output[0].name
     _rename(model, result, "inner")
-    low = _array(model, "tail.low", np.float32(1e-12))
+    low = _array(model, "tail.low", np.array(1e-12, np.float32))
     model.graph.node.extend(
         [
             helper.make_node("ReduceL2", ["inner"], ["length"], axes=[1], keepdims=1),
@@ -311,7 +312,7 @@ def custom(model: ModelProto) -> None:
 
 
 def quantised(model: ModelProto) -> None:
-    scale = _array(model, "q.scale", np.float32(0.1))
+    scale = _array(model, "q.scale", np.array(0.1, np.float32))
     _append(model, "QuantizeLinear")
     model.graph.node[-1].name = "own/q"
     model.graph.node[-1].input.append(scale)

@@ -51,7 +51,8 @@ def reference(graph: Graph, x: NDArray[np.float32]) -> NDArray[np.float32]:
     """onnx's own evaluator; it knows Q and DQ from opset 19 on, which mean the same in 17."""
     model = graph.copy().to_model()
     model.opset_import[0].version = 19
-    return ReferenceEvaluator(model).run(None, {graph.inputs[0].name: x})[0]
+    answers: Any = ReferenceEvaluator(model).run(None, {graph.inputs[0].name: x})
+    return answers[0]
 
 
 def operators(graph: Graph) -> list[str]:

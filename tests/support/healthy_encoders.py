@@ -26,13 +26,13 @@ from embedge.export.targets.ncnn import ncnn_from_onnx
 from embedge.export.targets.ncnn_int8 import ncnn_int8_from_graph
 from embedge.pipeline.targets.torch_network import torch_network
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders import RowEncoder, tensor_from_crops, unit_rows
+from embedge.runtime.encoders import tensor_from_crops, unit_rows
 from embedge.runtime.encoders.executorch.encoder import ExecuTorchEncoder
 from embedge.runtime.encoders.litert import LiteRtEncoder
 from embedge.runtime.encoders.ncnn import NcnnEncoder
 from embedge.runtime.selftest.asking import Embed
 from embedge.runtime.selftest.golden import Golden
-from embedge.train.models.mobilefacenet import mobilefacenet
+from embedge.train.models.mobilefacenet import Activation, mobilefacenet
 from embedge.train.render import FaceRenderer
 
 Run = Callable[[np.ndarray], np.ndarray]
@@ -86,7 +86,7 @@ def faces(count: int, seed: int) -> np.ndarray:
     return FaceRenderer(seed, 0.5).render(np.arange(count), np.zeros(count, int)).images
 
 
-def student(seed: int, activation: str) -> nn.Module:
+def student(seed: int, activation: Activation) -> nn.Module:
     """Random weights whose batch norms have seen faces, so that answers differ between them."""
     torch.manual_seed(seed)
     net = mobilefacenet(DIM, scale=1, width=0.125, activation=activation)
@@ -111,7 +111,7 @@ def graphs_of(
     return graphs
 
 
-def random_embedder(folder: Path, seed: int, activation: str) -> Embedder:
+def random_embedder(folder: Path, seed: int, activation: Activation) -> Embedder:
     contract = EmbeddingContract(f"space {seed}", f"model {seed}", DIM)
     crops = faces(16, 90 + seed)
     graphs = graphs_of(student(seed, activation), contract, folder / "right", crops)
@@ -159,15 +159,19 @@ def _openvino_runner(model: bytes, threads: int, *, flush: bool) -> Run:
     return lambda tensor: np.array(compiled.create_infer_request().infer([tensor])[0])
 
 
-def converted_encoder(model: bytes, runtime: str, threads: int = 1) -> RowEncoder:
+def converted_encoder(
+    model: bytes, runtime: str, threads: int = 1
+) -> NcnnEncoder | LiteRtEncoder | ExecuTorchEncoder:
     """A float ONNX file as `export-target` would convert it, whatever the width of its answer."""
     contract = read_contract(Graph.from_model(onnx.load_model_from_string(model)))
     answer = runner(model, "fp32")(np.zeros((1, 3, contract.size, contract.size), np.float32))
     contract, files = replace(contract, dim=answer.size), _converted_files(model, runtime)
     if runtime.endswith("ncnn"):
-        return NcnnEncoder(*files, contract, threads=threads)
+        text, weights = files
+        return NcnnEncoder(text, weights, contract, threads=threads)
+    (program,) = files
     engine = LiteRtEncoder if runtime.endswith("litert") else ExecuTorchEncoder
-    return engine(*files, contract, threads=threads)
+    return engine(program, contract, threads=threads)
 
 
 @lru_cache(maxsize=64)

@@ -12,6 +12,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ def pictures(_: Path) -> Iterator[Attempt]:
                 [b"\xff" * 4, b"\0\0\xff\xff", b"\x7f\xff\xff\xff"]
             )
         cut = random.integers(1, len(data) + 1) if seed % 4 == 0 else len(data)
-        yield lambda data=bytes(data[:cut]): rgb_from_picture(data)
+        yield partial(rgb_from_picture, bytes(data[:cut]))
 
 
 def detections(_: Path) -> Iterator[Attempt]:
@@ -98,7 +99,7 @@ def detections(_: Path) -> Iterator[Attempt]:
         return chosen_face(faces, Choice.LARGEST, (1, 1))
 
     for seed in range(COUNT):
-        yield lambda seed=seed: attempt(seed)
+        yield partial(attempt, seed)
 
 
 def manifests(folder: Path) -> Iterator[Attempt]:
@@ -123,7 +124,7 @@ def manifests(folder: Path) -> Iterator[Attempt]:
             return opened
 
     for seed in range(COUNT):
-        yield lambda seed=seed: attempt(seed)
+        yield partial(attempt, seed)
 
 
 def _misstated(text: bytes, random: Random) -> bytes:
@@ -167,7 +168,7 @@ def bundles(folder: Path) -> Iterator[Attempt]:
         data = bytearray(whole)
         low = listed if seed % 3 else 0  # the list of entries, or anywhere
         for place in random.integers(low, len(data), random.integers(1, 8)):
-            data[place] = random.choice([0, 1, 0x7F, 0xFF, random.integers(0, 256)])
+            data[place] = random.choice([0, 1, 0x7F, 0xFF, int(random.integers(0, 256))])
         if seed % 5 == 0:
             del data[random.integers(0, len(data)) :]
         target.write_bytes(bytes(data))
@@ -175,7 +176,7 @@ def bundles(folder: Path) -> Iterator[Attempt]:
             return opened
 
     for seed in range(COUNT):
-        yield lambda seed=seed: attempt(seed)
+        yield partial(attempt, seed)
 
 
 def models(_: Path) -> Iterator[Attempt]:
@@ -189,8 +190,8 @@ def models(_: Path) -> Iterator[Attempt]:
         random = np.random.default_rng(seed)
         data = bytearray(sources[seed % len(sources)])
         for place in random.integers(0, min(len(data), 300), random.integers(1, 4)):
-            data[place] = random.choice([0, 0x7F, 0x80, 0xFF, random.integers(0, 256)])
-        yield lambda data=bytes(data): graph_facts(data)
+            data[place] = random.choice([0, 0x7F, 0x80, 0xFF, int(random.integers(0, 256))])
+        yield partial(graph_facts, bytes(data))
 
 
 PARSERS = {each.__name__: each for each in (pictures, detections, manifests, bundles, models)}

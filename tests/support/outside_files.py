@@ -1,6 +1,7 @@
 """ONNX files that make a lenient reader open `secret.bin` beside the model: five hiding places."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from onnx import (
@@ -23,7 +24,7 @@ def outside(kind: int = TensorProto.FLOAT, shape: tuple[int, ...] = (COUNT,)) ->
 
 
 def model_of(
-    nodes: list[NodeProto], tensors: list[TensorProto] | None = None, **more: object
+    nodes: list[NodeProto], tensors: list[TensorProto] | None = None, **more: Any
 ) -> ModelProto:
     out = helper.make_tensor_value_info("y", TensorProto.FLOAT, [COUNT])
     graph = helper.make_graph(nodes, "g", [], [out], tensors or [], **more)

@@ -52,7 +52,7 @@ def recovered(
 class Oracle:
     """Rows of both models, in plain Python."""
 
-    def __init__(self, old: np.ndarray, new: np.ndarray, labels: list[int]):
+    def __init__(self, old: np.ndarray, new: np.ndarray, labels: list[int]) -> None:
         self.rows = {"old": old.astype(float), "new": new.astype(float)}
         self.labels = labels
 
@@ -127,8 +127,11 @@ def threshold_of(strangers: Strangers, value: float, errors: int, fmr: float) ->
 
 def certified(others: Oracle, judged: Oracle, fmr: float, seed: int) -> tuple[Told, Told]:
     """The paragon and one artifact, as a certificate has them."""
-    systems, decided, limits = {}, {}, {}
-    for both in itertools.product(("old", "new"), repeat=2):
+    systems: dict[tuple[str, str], Told] = {}
+    decided: dict[tuple[str, str], dict[Pair, bool]] = {}
+    limits: dict[tuple[str, str], float] = {}
+    for gallery, probe in itertools.product(("old", "new"), repeat=2):
+        both = gallery, probe
         strangers = others.strangers(*both)
         limits[both], errors = strangers.threshold(fmr)
         decided[both] = judged.accepts(*both, limits[both])

@@ -54,7 +54,7 @@ class Held(Tensor):
     held: Tensor
 
     @staticmethod
-    def __new__(cls, held: Tensor) -> "Held":
+    def __new__(cls: type["Held"], held: Tensor) -> "Held":
         made: Held = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
             cls,
             held.size(),
@@ -68,7 +68,9 @@ class Held(Tensor):
         return made
 
     @classmethod
-    def __torch_dispatch__(cls, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, op: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         if op._can_decompose():  # without gradients torch hands over what it is made of
             found = op.decompose(*args, **(kwargs or {}))
             if found is not NotImplemented:

@@ -61,8 +61,8 @@ def main(method_name: str, out: Path) -> None:
             teacher=lambda batch: rows[batch.index],
         )
         if ranks.rank() == 0:
-            weights = {**network.state_dict(), **method.state_dict()}
-            save_file({k: v.contiguous() for k, v in weights.items()}, out / "end.safetensors")
+            learnt = {**network.state_dict(), **method.state_dict()}
+            save_file({k: v.contiguous() for k, v in learnt.items()}, out / "end.safetensors")
 
 
 if __name__ == "__main__":

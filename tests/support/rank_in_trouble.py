@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.train.data.dataset import FaceSet
-from embedge.train.data.feeding.batches import Batches
+from embedge.train.data.feeding.batches import Batch, Batches
 from embedge.train.head.margins import Margin
 from embedge.train.loop import checkpoint, ranks, synced_norm
 from embedge.train.loop.checks import TrainingChecks
@@ -46,7 +47,7 @@ class Watched(TrainingChecks):
 class Read(Batches):
     """Notes which pictures this rank decoded."""
 
-    def at(self, step):
+    def at(self, step: int) -> Batch:
         second = ranks.rank() == 1
         if second and WHAT == "loader" and step == 2:
             raise EmbedgeError("E-DATA-CORRUPT", "the second cannot read", remedy="Mend it")
@@ -83,7 +84,7 @@ def unasked(*_: object) -> None:
     raise AssertionError("batch norms look at their own rank's batch unless asked")
 
 
-def full_disk(self, path: Path) -> None:
+def full_disk(self: Any, path: Path) -> None:
     if int(self.facts["step"]) >= 4:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     written(self, path)
@@ -125,6 +126,6 @@ if __name__ == "__main__":
     ranks.wrapped = wrapped
     synced_norm.all_reduce = unasked
     if WHAT == "disk":
-        checkpoint.HeldState.write = full_disk
+        checkpoint.HeldState.write = full_disk  # type: ignore[method-assign]
     with ranks.joined():
         main()

@@ -32,7 +32,9 @@ def sick_ones(who: Embedder, runtime: str) -> Iterator[tuple[str, Sick]]:
     contract, model = who.contract, who.graph(runtime)
     run = runner(model, runtime)
     well = healthy(run, contract)
-    mean, std = (np.reshape(np.float32(v), (-1, 1, 1)) for v in (contract.mean, contract.std))
+    mean, std = (
+        np.reshape(np.asarray(v, np.float32), (-1, 1, 1)) for v in (contract.mean, contract.std)
+    )
 
     def fed(change: Callable[[np.ndarray], np.ndarray], network: Run = run) -> Embed:
         def embed(crops: np.ndarray) -> np.ndarray:

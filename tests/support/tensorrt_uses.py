@@ -73,7 +73,7 @@ def uses_in(text: str, name: str) -> list[Use]:
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     foreign = set(_foreign_names(tree))
     _require_vocabulary(tree, name)
-    found = []
+    found: list[Use] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             found.extend(_attribute(node, parents, foreign, name))
@@ -89,7 +89,8 @@ def _attribute(
     if owner is None or (isinstance(node.value, ast.Name) and node.value.id in foreign):
         return
     parent = parents[node]
-    kind, arguments, keywords = "read", 0, ()
+    kind, arguments = "read", 0
+    keywords: tuple[str, ...] = ()
     if isinstance(parent, ast.Call) and parent.func is node:
         starred = any(isinstance(one, ast.Starred) for one in parent.args)
         given = len(parent.args) - (node.attr == "__init__")  # there `self` is written out

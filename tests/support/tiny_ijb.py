@@ -1,6 +1,7 @@
 """A small set in the official IJB-C layout, and an encoder for it."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -16,7 +17,7 @@ class LinearEncoder:
 
     provider = "test"
 
-    def __init__(self, flip: str = "sum"):
+    def __init__(self, flip: Literal["none", "sum"] = "sum") -> None:
         self.contract = EmbeddingContract("space", "0" * 64, 16, flip=flip)
         self.seen = 0
         pixels = 112 * 112 * 3 // 64
@@ -41,7 +42,9 @@ def tiny_ijb(root: Path) -> Path:
     generator = np.random.default_rng(7)
     (root / "meta").mkdir(parents=True)
     (root / "loose_crop").mkdir()
-    faces, owners, gallery, probes = [], [], ([], []), []
+    faces, owners = [], []
+    gallery: tuple[list[str], list[str]] = [], []
+    probes: list[str] = []
     picture = 0
     for subject in range(SUBJECTS):
         face = face_like(500 + subject, 140).astype(float)

@@ -1,7 +1,7 @@
 """Really trained networks asked their self-test, ill and in health, and what came of it counted."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -47,7 +47,7 @@ class Ill:
 
     asked: int = 0
     unseen: list[tuple[str, str]] = field(default_factory=list)
-    unnamed: list[tuple[str, str, list[str]]] = field(default_factory=list)
+    unnamed: list[tuple[str, str, Sequence[str]]] = field(default_factory=list)
 
 
 @dataclass
@@ -144,7 +144,7 @@ def healthy_ways(
 def rounding_elsewhere(run: Run, contract: EmbeddingContract, seed: int) -> Embed:
     """A third of a grey level decides anew what every layer rounds up and what down."""
     noise = np.random.default_rng(seed)
-    std = np.reshape(np.float32(contract.std), (-1, 1, 1))
+    std = np.reshape(np.asarray(contract.std, np.float32), (-1, 1, 1))
 
     def embed(crops: np.ndarray) -> np.ndarray:
         tensor = tensor_from_crops(crops, contract)

@@ -29,7 +29,7 @@ def bridge(old: EmbeddingContract = OLD, new: EmbeddingContract = NEW) -> Bridge
         draw.normal(size=6).astype(np.float32),
         0.05 * draw.normal(size=(new.dim, 6)).astype(np.float32),
     )
-    gauge = draw.normal(size=1 + old.dim + 6).astype(np.float32) / 20
+    gauge = draw.normal(size=1 + old.dim + 6).astype(np.float32) / np.float32(20)
     offset = np.zeros(new.dim, np.float32)
     ends = End.of(old), End.of(new)
     return Bridge(*ends, linear, offset, hidden, gauge, threshold(), facts={"kind": "test"})

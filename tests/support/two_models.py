@@ -1,5 +1,7 @@
 """Rows of an old and of a new model that see the same made-up people."""
 
+from typing import Any
+
 import numpy as np
 
 from embedge.calibration.compatibility.figures import ArtifactCompatibility, System
@@ -27,7 +29,7 @@ def seen(
     return unit(faces), unit(other), People(labels, first, ~first, "made up")
 
 
-def measured(found: Seen, **options: object) -> tuple[System, ArtifactCompatibility]:
+def measured(found: Seen, **options: Any) -> tuple[System, ArtifactCompatibility]:
     old, new, people = found
     artifact = NewArtifact(Subject(Side("door", "int8"), new), "b" * 64, "int8")
     subject = Subject(Side("teacher"), old)
@@ -36,4 +38,4 @@ def measured(found: Seen, **options: object) -> tuple[System, ArtifactCompatibil
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    return np.float32(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)

@@ -1,5 +1,7 @@
 """The mixed heads against the published formulae, written out in double precision."""
 
+from typing import Any
+
 import pytest
 import torch
 from classify import MixedHeads
@@ -13,7 +15,7 @@ CLASSES, NARROW, WIDE, BATCH = 7, 5, 9, 6
 
 
 @pytest.fixture
-def sample():
+def sample() -> Sample:
     with seeded(0):
         return Sample(
             torch.randn(BATCH, NARROW, requires_grad=True),
@@ -22,13 +24,15 @@ def sample():
         )
 
 
-def heads(**changes):
+def heads(**changes: Any) -> tuple[MixedHeads, nn.Linear]:
     with seeded(1):
         teacher = nn.Linear(WIDE, CLASSES)
         return MixedHeads(CLASSES, NARROW, teacher=teacher, **changes), teacher
 
 
-def answers(method, teacher, student):
+def answers(
+    method: MixedHeads, teacher: nn.Linear, student: torch.Tensor
+) -> tuple[torch.Tensor, list[tuple[float, torch.Tensor]]]:
     """Shares and logits of both heads, the naive way in double precision."""
     student = student.double()
     own = student @ method.head.weight.double().T + method.head.bias.double()
@@ -40,11 +44,11 @@ def answers(method, teacher, student):
 @pytest.mark.parametrize("a", [0.3, 1.0])
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
 @pytest.mark.parametrize("beta", [0.0, 2.0])
-def test_the_published_loss(sample, a, temperature, beta):
+def test_the_published_loss(sample: Sample, a: float, temperature: float, beta: float) -> None:
     method, teacher = heads(a=a, alpha=0.8, beta=beta, temperature=temperature)
     lifted, both = answers(method, teacher, sample.student)
     target = (teacher(sample.teacher).double() / temperature).softmax(1).detach()
-    expected = 0.0
+    expected = torch.zeros((), dtype=torch.float64)
     for share, logits in both:
         ce = -logits.log_softmax(1).gather(1, sample.labels[:, None]).mean()
         kl = (target * (target.log() - (logits / temperature).log_softmax(1))).sum(1).mean()
@@ -58,7 +62,7 @@ def test_the_published_loss(sample, a, temperature, beta):
     torch.testing.assert_close(mine, oracle, rtol=1e-4, atol=1e-6)
 
 
-def test_without_a_share_for_the_borrowed_head_it_is_kd(sample):
+def test_without_a_share_for_the_borrowed_head_it_is_kd(sample: Sample) -> None:
     method, teacher = heads(a=0.0, alpha=1.0, temperature=4.0)
     assert method.lift is None
     logits = method.head(sample.student)
@@ -73,15 +77,15 @@ def test_without_a_share_for_the_borrowed_head_it_is_kd(sample):
 
 
 @pytest.mark.parametrize("a", [0.25, 1.0])
-def test_it_answers_with_both_heads(sample, a):
+def test_it_answers_with_both_heads(sample: Sample, a: float) -> None:
     method, teacher = heads(a=a)
     _, both = answers(method, teacher, sample.student)
-    mixed = sum(share * logits.softmax(1) for share, logits in both)
+    mixed = torch.stack([share * logits.softmax(1) for share, logits in both]).sum(0)
     given = method.log_shares(sample.student).exp()
     torch.testing.assert_close(given, mixed.float(), rtol=1e-5, atol=1e-7)
 
 
-def test_nothing_of_the_teacher_is_trained(sample):
+def test_nothing_of_the_teacher_is_trained(sample: Sample) -> None:
     method, teacher = heads(a=0.5, alpha=1.0)
     trained = {name for name, p in method.named_parameters() if p.requires_grad}
     assert trained == {"head.weight", "head.bias", "lift.weight"}
@@ -90,7 +94,7 @@ def test_nothing_of_the_teacher_is_trained(sample):
     assert torch.equal(teacher.weight, before)
 
 
-def test_heads_of_one_width_need_no_map():
+def test_heads_of_one_width_need_no_map() -> None:
     with seeded(1):
         method = MixedHeads(CLASSES, WIDE, teacher=nn.Linear(WIDE, CLASSES), a=0.5, alpha=1.0)
     assert method.lift is None

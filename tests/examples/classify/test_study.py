@@ -1,5 +1,7 @@
 """A contest on rendered strokes: every method learns, and SH-KD goes through its three stages."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from classify import (
@@ -34,7 +36,7 @@ SCHEDULE = Schedule(
 
 
 @pytest.fixture(scope="module")
-def pictures():
+def pictures() -> tuple[Pictures, Pictures]:
     """Five classes: two bright rows, two bright columns, nothing; and noise."""
     with seeded(0):
         labels = torch.arange(400) % 5
@@ -47,7 +49,7 @@ def pictures():
     return Pictures(images[:200], labels[:200]), Pictures(images[200:], labels[200:])
 
 
-def test_every_method_learns(pictures, tmp_path):
+def test_every_method_learns(pictures: tuple[Pictures, Pictures], tmp_path: Path) -> None:
     learn, judge = pictures
     contest = Contest(
         learn,
@@ -68,7 +70,7 @@ def test_every_method_learns(pictures, tmp_path):
     assert trained == {"teacher", *CLASSIFY_METHODS, "shaped"}
 
 
-def test_a_backbone_by_import_path():
+def test_a_backbone_by_import_path() -> None:
     backbone = backbone_from_path("classify.small:convolutional", width=4)
     assert feature_size(backbone, (1, 8, 8)) == 64
 
@@ -82,11 +84,11 @@ def test_a_backbone_by_import_path():
         "builtins:dict",
     ],
 )
-def test_what_is_no_backbone_is_refused(path):
+def test_what_is_no_backbone_is_refused(path: str) -> None:
     with pytest.raises(EmbedgeError, match="E-BACKBONE"):
         backbone_from_path(path)
 
 
-def test_a_backbone_that_gives_maps_is_refused():
+def test_a_backbone_that_gives_maps_is_refused() -> None:
     with pytest.raises(EmbedgeError, match="E-BACKBONE"):
         feature_size(nn.Conv2d(1, 3, 3), (1, 8, 8))

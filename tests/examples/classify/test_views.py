@@ -1,5 +1,7 @@
 """Views: what the student is shown is what its teacher was asked about, once."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ COUNT, SIZE = 64, 16
 
 
 @pytest.fixture
-def views(tmp_path):
+def views(tmp_path: Path) -> Views:
     """Two classes: bright above, bright below."""
     rng = np.random.default_rng(0)
     labels = np.arange(COUNT) % 2
@@ -28,16 +30,16 @@ def views(tmp_path):
 class Asked(nn.Module):
     """Counts the pictures that it is asked about."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.inner, self.pictures = residual(width=8), 0
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.pictures += len(x)
         return self.inner(x)
 
 
-def test_an_epoch_shows_every_picture_once_in_one_view(views):
+def test_an_epoch_shows_every_picture_once_in_one_view(views: Views) -> None:
     batches = views.batches(SIZE, 5)
     shown = np.concatenate([batches.at(step).index.numpy() for step in range(12)])
     epochs = shown.reshape(3, COUNT)
@@ -49,7 +51,7 @@ def test_an_epoch_shows_every_picture_once_in_one_view(views):
     assert np.array_equal(again.labels, views.labels[again.index.numpy() % COUNT])
 
 
-def test_the_teacher_speaks_of_the_view_that_is_shown_and_is_asked_once(views):
+def test_the_teacher_speaks_of_the_view_that_is_shown_and_is_asked_once(views: Views) -> None:
     teacher = Asked().eval()
     said = views.seen_by("teacher", teacher)
     batches = views.batches(SIZE, 0)
@@ -67,20 +69,22 @@ def test_the_teacher_speaks_of_the_view_that_is_shown_and_is_asked_once(views):
     assert teacher.pictures == 3 * COUNT
 
 
-def test_views_differ_and_the_same_view_does_not(views):
+def test_views_differ_and_the_same_view_does_not(views: Views) -> None:
     shown = [views.varied(view).of(torch.from_numpy(views.images)) for view in (0, 1, 0)]
     assert torch.equal(shown[0], shown[2])
     assert (shown[0] != shown[1]).flatten(1).any(1).float().mean() > 0.9
 
 
-def test_looked_is_the_network_in_evaluation(views):
+def test_looked_is_the_network_in_evaluation(views: Views) -> None:
     network = residual(width=8)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         expected = network.eval()(pixels(views.images))
     assert torch.allclose(looked(network, views.images), expected, atol=1e-2)
 
 
-def test_a_contest_on_views_shapes_the_teacher_to_the_first_students_head(views, tmp_path):
+def test_a_contest_on_views_shapes_the_teacher_to_the_first_students_head(
+    views: Views, tmp_path: Path
+) -> None:
     schedule = Schedule(steps=40, batch=SIZE, lr=3e-3, warmup=4, amp="fp32")
     contest = Contest(
         views,

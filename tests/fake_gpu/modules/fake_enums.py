@@ -2,11 +2,13 @@
 
 import enum
 import os
+from collections.abc import Iterable
+from typing import Any
 
 GENERATION = int(os.environ.get("FAKE_TENSORRT", "10"))
 
 
-def _enum(name, members):
+def _enum(name: str, members: Iterable[str]) -> Any:
     return enum.IntEnum(name, {member: value for value, member in enumerate(members)})
 
 
@@ -28,5 +30,5 @@ _FROM_ONNX = {1: "FLOAT", 10: "HALF", 3: "INT8", 6: "INT32", 9: "BOOL", 2: "UINT
 _FROM_ONNX[7] = "INT64" if GENERATION > 8 else "INT32"
 
 
-def dtype(elem_type):
+def dtype(elem_type: int) -> Any:
     return DataType[_FROM_ONNX[elem_type]]

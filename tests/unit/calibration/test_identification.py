@@ -11,7 +11,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def test_rank_mate_and_best_stranger(monkeypatch):
+def test_rank_mate_and_best_stranger(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PROBES", 7)
     generator = np.random.default_rng(0)
     people = generator.normal(size=(30, 16))
@@ -31,7 +31,7 @@ def test_rank_mate_and_best_stranger(monkeypatch):
     np.testing.assert_array_equal(found.mated, owners < 20)
 
 
-def test_fnir_counts_a_mate_that_is_not_first_as_missed():
+def test_fnir_counts_a_mate_that_is_not_first_as_missed() -> None:
     strangers = np.linspace(0, 0.99, 100).astype(np.float32)
     found = Searched(
         np.arange(104),
@@ -50,13 +50,13 @@ def test_fnir_counts_a_mate_that_is_not_first_as_missed():
     assert (beyond.fnir, beyond.needs, beyond.of) == (None, 300, "people not in the gallery")
 
 
-def test_a_tie_counts_against_the_mate():
+def test_a_tie_counts_against_the_mate() -> None:
     gallery = unit(np.asarray([[1.0, 0.0], [1.0, 0.0]]))
     found = searched(gallery, np.asarray([1, 2]), gallery[:1], np.asarray([1]))
     assert found.rank.tolist() == [2]
 
 
-def test_no_mated_search_has_no_fnir():
+def test_no_mated_search_has_no_fnir() -> None:
     found = searched(
         unit(np.eye(3)), np.arange(3), unit(np.tile(np.eye(3), (20, 1))), np.arange(60) + 9
     )

@@ -27,7 +27,9 @@ def as_sets(scores: PairScores) -> tuple[dict, dict]:
     return genuine, impostor
 
 
-def expected(cosine: np.ndarray, wanted: list, left: np.ndarray, right: np.ndarray):
+def expected(
+    cosine: np.ndarray, wanted: list, left: np.ndarray, right: np.ndarray
+) -> tuple[dict[tuple[int, int], float], dict[tuple[int, int], float]]:
     genuine = {(i, j): cosine[i, j] for i, j in wanted if left[i] == right[j]}
     impostor = {(i, j): cosine[i, j] for i, j in wanted if left[i] != right[j]}
     return genuine, impostor
@@ -40,7 +42,7 @@ def assert_same(found: dict, wanted: dict, *, unordered: bool = False) -> None:
     assert [found[k] for k in wanted] == pytest.approx(list(wanted.values()), abs=1e-6)
 
 
-def test_within_is_every_unordered_pair_of_different_rows():
+def test_within_is_every_unordered_pair_of_different_rows() -> None:
     embeddings = unit(30)
     labels = np.random.default_rng(1).integers(0, 6, 30) * 17 - 3
     genuine, impostor = as_sets(pairs_within(embeddings, labels))
@@ -50,7 +52,7 @@ def test_within_is_every_unordered_pair_of_different_rows():
     assert_same(impostor, oracle[1], unordered=True)
 
 
-def test_between_is_every_ordered_pair_but_those_of_one_image():
+def test_between_is_every_ordered_pair_but_those_of_one_image() -> None:
     gallery, probe = unit(20), unit(25, seed=2)
     generator = np.random.default_rng(3)
     images = np.arange(25)
@@ -65,7 +67,7 @@ def test_between_is_every_ordered_pair_but_those_of_one_image():
         assert_same(found, right)
 
 
-def test_listed_pairs_keep_their_own_verdict_and_cells():
+def test_listed_pairs_keep_their_own_verdict_and_cells() -> None:
     embeddings, labels = unit(6), np.asarray(["a", "a", "b", "b", "c", "c"])
     scores = pairs_listed(
         embeddings, labels, [[0, 1], [0, 2], [2, 1], [4, 3]], [True, False, False, False]
@@ -76,7 +78,7 @@ def test_listed_pairs_keep_their_own_verdict_and_cells():
     assert scores.impostors == 3
 
 
-def test_a_short_tail_is_exact_and_the_rest_is_counted():
+def test_a_short_tail_is_exact_and_the_rest_is_counted() -> None:
     embeddings, labels = unit(60), np.arange(60) // 2
     everything = pairs_within(embeddings, labels)
     part = pairs_within(embeddings, labels, tail_limit=50)
@@ -90,7 +92,7 @@ def test_a_short_tail_is_exact_and_the_rest_is_counted():
         assert part.impostors_above(threshold) == everything.impostors_above(threshold)
 
 
-def test_below_the_tail_counts_err_upwards_by_at_most_one_bin():
+def test_below_the_tail_counts_err_upwards_by_at_most_one_bin() -> None:
     embeddings, labels = unit(60), np.arange(60) // 2
     everything = pairs_within(embeddings, labels)
     part = pairs_within(embeddings, labels, tail_limit=50)
@@ -108,6 +110,6 @@ def test_below_the_tail_counts_err_upwards_by_at_most_one_bin():
     ],
     ids=["nan", "not normalised", "one label short"],
 )
-def test_embeddings_that_cannot_be_compared_are_refused(broken: np.ndarray):
+def test_embeddings_that_cannot_be_compared_are_refused(broken: np.ndarray) -> None:
     with pytest.raises(EmbedgeError, match="E-EMBEDDINGS"):
         pairs_within(broken, [0, 1, 2])

@@ -14,13 +14,15 @@ SHOWN = [
 ]
 
 
-def test_pages_show_commands():
+def test_pages_show_commands() -> None:
     assert len(SHOWN) > 80
-    assert sum(param.id.startswith("docs/runtime.md") for param in SHOWN) == 10
+    assert sum(str(param.id).startswith("docs/runtime.md") for param in SHOWN) == 10
 
 
 @pytest.mark.parametrize("line", SHOWN)
-def test_the_command_line_takes_it(line, capsys, monkeypatch):
+def test_the_command_line_takes_it(
+    line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     command, *arguments = one_command(line)
     if command not in COMMANDS:
         assert arguments in (

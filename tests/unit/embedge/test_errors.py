@@ -8,19 +8,19 @@ REPOSITORY = Path(__file__).parents[3]
 ROOMS = ("src/embedge", "runtime", "calibration", "train", "export", "examples")
 
 
-def test_says_what_where_and_how_to_mend_it():
+def test_says_what_where_and_how_to_mend_it() -> None:
     error = EmbedgeError("E-X", "it broke", where="a.png", remedy="Mend it")
     assert str(error) == "E-X: it broke (a.png). Mend it"
     assert error.exit_code == 2
     assert GateFailed("E-G", "missed", remedy="Try").exit_code == 3
 
 
-def test_crosses_processes():
+def test_crosses_processes() -> None:
     error = pickle.loads(pickle.dumps(GateFailed("E-G", "missed", where="w", remedy="Try")))
     assert (type(error), str(error)) == (GateFailed, "E-G: missed (w). Try")
 
 
-def test_every_code_is_documented_and_every_documented_code_exists():
+def test_every_code_is_documented_and_every_documented_code_exists() -> None:
     used = {
         code
         for room in ROOMS

@@ -2,7 +2,9 @@ import json
 import os
 import resource
 import stat
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +16,11 @@ from embedge.errors import EmbedgeError
 from embedge.files import require_writable, reserve, sha256_json, whole_file, write_json, write_text
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path):
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "f"
     write_text(path, "old")
 
-    def fail():
+    def fail() -> None:
         with whole_file(path) as part:
             part.write_text("half")
             raise RuntimeError
@@ -29,7 +31,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
 
 
-def test_a_refused_write_is_explained(tmp_path):
+def test_a_refused_write_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.mkdir()
     with pytest.raises(EmbedgeError, match=r"E-WRITE.*nothing half-written"):
@@ -37,20 +39,20 @@ def test_a_refused_write_is_explained(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_json_refuses_what_json_has_not(tmp_path):
+def test_json_refuses_what_json_has_not(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "f", {"x": float("nan")})
     assert not list(tmp_path.iterdir())
 
 
-def test_digest_ignores_key_order():
+def test_digest_ignores_key_order() -> None:
     value = {"b": [1, 2], "a": "ö"}
     assert sha256_json(value) == sha256_json(json.loads(json.dumps(dict(reversed(value.items())))))
     assert sha256_json(value) != sha256_json({"b": [2, 1], "a": "ö"})
 
 
 @pytest.mark.parametrize("through_a_link", [False, True])
-def test_a_pipe_or_a_device_is_not_replaced(tmp_path, through_a_link):
+def test_a_pipe_or_a_device_is_not_replaced(tmp_path: Path, through_a_link: bool) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("pipe")
     place = tmp_path / ("link" if through_a_link else "pipe")
@@ -60,7 +62,7 @@ def test_a_pipe_or_a_device_is_not_replaced(tmp_path, through_a_link):
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
-def test_a_link_is_written_through(tmp_path):
+def test_a_link_is_written_through(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("later")
     write_text(tmp_path / "link", "x")
     assert (tmp_path / "link").is_symlink()
@@ -68,7 +70,7 @@ def test_a_link_is_written_through(tmp_path):
 
 
 @contextmanager
-def room_for(size):
+def room_for(size: int) -> Iterator[None]:
     """No file of this process may grow beyond it."""
     before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
@@ -78,7 +80,7 @@ def room_for(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
 
 
-def saved(part):
+def saved(part: Path) -> None:
     with part.open("wb") as stream:
         np.save(stream, np.ones(100_000))
 
@@ -91,8 +93,8 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_whoever_writes_a_full_disk_is_told_alike(tmp_path, kind):
-    def written():
+def test_whoever_writes_a_full_disk_is_told_alike(tmp_path: Path, kind: str) -> None:
+    def written() -> None:
         with whole_file(tmp_path / "f") as part:
             WRITERS[kind](part)
 
@@ -103,13 +105,13 @@ def test_whoever_writes_a_full_disk_is_told_alike(tmp_path, kind):
     assert (tmp_path / "f").stat().st_size > 400_000 - 1
 
 
-def test_what_is_raised_inside_is_left_alone(tmp_path):
+def test_what_is_raised_inside_is_left_alone(tmp_path: Path) -> None:
     told = EmbedgeError("E-CHECKPOINT", "gone (os error 2)", remedy="Look")
     with pytest.raises(EmbedgeError, match="E-CHECKPOINT"), whole_file(tmp_path / "f"):
         raise told
 
 
-def test_a_file_with_holes_takes_its_room_before_it_is_written(tmp_path):
+def test_a_file_with_holes_takes_its_room_before_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "rows.npy"
     open_memmap(path, "w+", np.float16, (1000, 512)).flush()
     assert path.stat().st_blocks * 512 < 100_000, "holes"

@@ -14,13 +14,14 @@ def terminal() -> Console:
     return Console(file=io.StringIO(), force_terminal=True, width=100, height=40)
 
 
-def test_the_table_ends_with_the_last_rows_and_every_column():
+def test_the_table_ends_with_the_last_rows_and_every_column() -> None:
     console = terminal()
     with LiveTable("training student", 30, console=console) as table:
         for step in range(10, 40):
             table.advance()
             table.row({"step": str(step), "loss": f"{step / 7:.3f}"})
         table.row({"step": "40", "loss": "0.100", "eer": "3.25 %"})
+    assert isinstance(console.file, io.StringIO)
     last = console.file.getvalue().rpartition("training student")[2]
     assert "30/30" in last
     for text in ("eer", "3.25 %", "0.100", "39", "33"):
@@ -28,7 +29,9 @@ def test_the_table_ends_with_the_last_rows_and_every_column():
     assert "32 " not in last, "older rows make room"
 
 
-def test_a_log_has_no_table(capsys, monkeypatch):
+def test_a_log_has_no_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("embedge.progress._SECONDS_BETWEEN_LINES", 0.0)
     with Progress().table("training student", 4) as task:
         task.advance(1, "loss 1.5")
@@ -38,7 +41,7 @@ def test_a_log_has_no_table(capsys, monkeypatch):
     assert said.count("\n") == 1
 
 
-def test_quiet_says_nothing(capsys):
+def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress(quiet=True).table("training student", 4) as task:
         task.advance(4, "loss 1.5")
         task.row({"step": "4"})

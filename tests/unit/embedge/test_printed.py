@@ -25,7 +25,7 @@ def test_the_lines_of_a_message_may_be_kept() -> None:
     assert printable("two\nlines\t\x07", keep="\n") == "two\nlines\\t\\x07"
 
 
-def test_one_is_not_many():
+def test_one_is_not_many() -> None:
     assert counted(1, "person", "people") == "1 person"
     assert counted(1200, "person", "people") == "1,200 people"
     assert counted(0, "picture") == "0 pictures"

@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
 from graphs import graph_of, random_floats, run
+from numpy.typing import NDArray
 from onnx import helper
 from small_face import embed
 
@@ -12,7 +15,7 @@ from embedge.export.graph.surgery import Graph
 
 
 @pytest.fixture
-def large_file(student_file, tmp_path):
+def large_file(student_file: Path, tmp_path: Path) -> Path:
     """A student whose last layer has one weight beyond the largest half."""
     graph = canonical(Graph.read(student_file))
     gemm = next(node for node in graph.nodes if node.op_type == "Gemm")
@@ -23,7 +26,7 @@ def large_file(student_file, tmp_path):
     return tmp_path / "large.onnx"
 
 
-def test_weights_are_halves_and_the_doors_are_floats(student_file, tmp_path):
+def test_weights_are_halves_and_the_doors_are_floats(student_file: Path, tmp_path: Path) -> None:
     fp16_from_onnx(student_file, tmp_path / "h.onnx")
     model = onnx.load(tmp_path / "h.onnx")
     kinds = {item.data_type for item in model.graph.initializer}
@@ -33,18 +36,22 @@ def test_weights_are_halves_and_the_doors_are_floats(student_file, tmp_path):
     assert (tmp_path / "h.onnx").stat().st_size < 0.75 * student_file.stat().st_size
 
 
-def test_it_runs_and_agrees(student_file, pictures, tmp_path):
+def test_it_runs_and_agrees(
+    student_file: Path, pictures: NDArray[np.uint8], tmp_path: Path
+) -> None:
     fp16_from_onnx(student_file, tmp_path / "h.onnx", images=pictures)
     found = cosines_of(embed(student_file, pictures), embed(tmp_path / "h.onnx", pictures))
     assert found.min > 0.9999
 
 
-def test_the_contract_survives(student_file, tmp_path):
+def test_the_contract_survives(student_file: Path, tmp_path: Path) -> None:
     fp16_from_onnx(student_file, tmp_path / "h.onnx")
     assert Graph.read(tmp_path / "h.onnx").metadata == Graph.read(student_file).metadata
 
 
-def test_a_weight_beyond_half_is_guarded(large_file, pictures, tmp_path):
+def test_a_weight_beyond_half_is_guarded(
+    large_file: Path, pictures: NDArray[np.uint8], tmp_path: Path
+) -> None:
     fp16_from_onnx(large_file, tmp_path / "h.onnx")
     found = embed(tmp_path / "h.onnx", pictures)
     expected = embed(large_file, pictures)
@@ -52,7 +59,9 @@ def test_a_weight_beyond_half_is_guarded(large_file, pictures, tmp_path):
     assert cosines_of(expected, found).min > 0.999
 
 
-def test_an_activation_beyond_half_is_guarded(student_file, pictures, tmp_path):
+def test_an_activation_beyond_half_is_guarded(
+    student_file: Path, pictures: NDArray[np.uint8], tmp_path: Path
+) -> None:
     graph = canonical(Graph.read(student_file))
     conv = next(node for node in graph.nodes if node.op_type == "Conv")
     graph.constants[conv.input[1]] = graph.constants[conv.input[1]] * np.float32(3e4)
@@ -65,14 +74,14 @@ def test_an_activation_beyond_half_is_guarded(student_file, pictures, tmp_path):
     assert found.min > 0.999
 
 
-def test_what_is_of_one_precision_alone_keeps_it(rng, tmp_path):
+def test_what_is_of_one_precision_alone_keeps_it(rng: np.random.Generator, tmp_path: Path) -> None:
     """Zeros beside a shortcut, as dlib widens it; the scales of a Resize; a Range."""
     node = helper.make_node
-    constants = {
-        "scales": np.float32([1, 1, 0.5, 0.5]),
+    constants: dict[str, np.ndarray] = {
+        "scales": np.array([1, 1, 0.5, 0.5], np.float32),
         "last": np.array(3, np.int64),
-        "from": np.float32(0),
-        "by": np.float32(1),
+        "from": np.array(0, np.float32),
+        "by": np.array(1, np.float32),
     }
     nodes = [
         node("Shape", ["x"], ["whole"], name="shape"),

@@ -42,25 +42,25 @@ def run(code: str, *arguments: str) -> subprocess.CompletedProcess:
     )
 
 
-def test_every_module_imports():
+def test_every_module_imports() -> None:
     done = run(IMPORT_ALL)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_hook_forbids():
+def test_the_hook_forbids() -> None:
     for name in ("torch", "embedge.export"):
         done = run(f"import {name}")
         assert "is not part of the device runtime" in done.stderr
 
 
-def test_importing_the_runtime_loads_nothing_heavy():
+def test_importing_the_runtime_loads_nothing_heavy() -> None:
     heavy = "{'numpy', 'onnxruntime', 'PIL', 'cryptography', 'torch', 'onnx', 'pydantic'}"
     done = run(f"import embedge.runtime; print({heavy} & set(sys.modules))")
     assert done.stdout.strip() == "set()", done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("value", [None, "0"])
-def test_telemetry_is_switched_off_before_onnxruntime_is_imported(value):
+def test_telemetry_is_switched_off_before_onnxruntime_is_imported(value: str | None) -> None:
     """Unless somebody switched it on by name."""
     code = f"import os; os.environ.pop('ORT_DISABLE_TELEMETRY', None); value = {value!r}\n"
     code += "if value: os.environ['ORT_DISABLE_TELEMETRY'] = value\n"
@@ -82,7 +82,7 @@ assert "onnxruntime" in sys.modules
     assert done.stdout.strip() == (value or "1"), done.stderr
 
 
-def test_the_command_works(tmp_path: Path):
+def test_the_command_works(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "tiny.embedge")
     for seed in (1, 2):
         Image.fromarray(face_like(seed)).save(tmp_path / f"{seed}.png")

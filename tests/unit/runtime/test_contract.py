@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,16 +9,16 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import tensor_from_crops
 
-IMAGENET = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
+IMAGENET: dict[str, Any] = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
 
 
-def test_a_contract_of_three_colours_survives_json():
+def test_a_contract_of_three_colours_survives_json() -> None:
     for contract in (tiny_contract(), tiny_contract(**IMAGENET)):
         found = EmbeddingContract.from_json(json.loads(json.dumps(contract.to_json())))
         assert (found, found.digest) == (contract, contract.digest)
 
 
-def test_each_colour_has_its_own_scale():
+def test_each_colour_has_its_own_scale() -> None:
     crops = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3)).astype(np.uint8)
     found = tensor_from_crops(crops, tiny_contract(**IMAGENET))
     for plane, (mean, std) in enumerate(zip(*IMAGENET.values())):
@@ -25,7 +26,7 @@ def test_each_colour_has_its_own_scale():
         assert np.allclose(found[:, plane], wanted, atol=1e-5)
 
 
-def test_the_digest_of_a_contract_of_one_scale_stays_what_it_was():
+def test_the_digest_of_a_contract_of_one_scale_stays_what_it_was() -> None:
     """Galleries on devices hold it."""
     found = EmbeddingContract("s", "m", 128).digest
     assert found == "04fb0572c35da10340da3febff66ff4236faa172cbf38499b0c108271038a62b"
@@ -42,7 +43,7 @@ def test_the_digest_of_a_contract_of_one_scale_stays_what_it_was():
         {"std": 0},
     ],
 )
-def test_scales_that_no_picture_has_are_refused(wrong):
+def test_scales_that_no_picture_has_are_refused(wrong: dict[str, Any]) -> None:
     value = json.loads(json.dumps(tiny_contract().to_json()))
     with pytest.raises(EmbedgeError, match=f"contract.{next(iter(wrong))}: "):
         EmbeddingContract.from_json({**value, **wrong})

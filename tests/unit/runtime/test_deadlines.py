@@ -4,7 +4,9 @@ import io
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -55,7 +57,7 @@ class Raising:
 
 
 @pytest.fixture(params=[ValueError, TimeoutError])
-def handler(request) -> Iterator[Raising]:
+def handler(request: pytest.FixtureRequest) -> Iterator[Raising]:
     raising = Raising(request.param)
     before = signal.signal(signal.SIGUSR1, raising)
     yield raising
@@ -76,19 +78,19 @@ def searches(gallery: Gallery) -> None:
 
 
 @pytest.mark.parametrize("work", [opens, enrols, searches])
-def test_of_a_gallery(tmp_path, handler, work):
+def test_of_a_gallery(tmp_path: Path, handler: Raising, work: Callable[..., Any]) -> None:
     for place in count(0, 31):
         path = tmp_path / str(place)
         with Gallery.create(path, CONTRACT, key=KEY) as gallery:
             gallery.enroll("ann", unit(1, dim=16), CONTRACT)
-            if not handler.at(place, lambda gallery=gallery: work(gallery)):
+            if not handler.at(place, partial(work, gallery)):
                 break
             assert gallery.people()[0] == "ann"
         path.unlink()
     assert place > 30
 
 
-def test_of_a_picture(handler):
+def test_of_a_picture(handler: Raising) -> None:
     coded = io.BytesIO()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(coded, "BMP")
     for place in count():
@@ -97,7 +99,7 @@ def test_of_a_picture(handler):
     assert place > 30
 
 
-def test_what_the_library_meets_itself_is_told_as_ever(handler):
+def test_what_the_library_meets_itself_is_told_as_ever(handler: Raising) -> None:
     with pytest.raises(EmbedgeError, match="E-IMAGE"):
         rgb_from_picture(b"no picture")
     with Passing(ValueError):

@@ -1,6 +1,8 @@
 """Several faces in one picture, each with a decision; colours of arrays; what a result shows."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +33,7 @@ class Planted:
 
     def detect(self, image: np.ndarray) -> list[Face]:
         return [
-            Face((left, 0, left + 112 + n, 112), 0.9, TEMPLATE + np.float32([left, 0]))
+            Face((left, 0, left + 112 + n, 112), 0.9, TEMPLATE + np.array([left, 0], np.float32))
             for n, left in enumerate(self.lefts)
         ]
 
@@ -45,7 +47,7 @@ def bundle(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def gallery(bundle: Path, tmp_path: Path):
+def gallery(bundle: Path, tmp_path: Path) -> Iterator[Gallery]:
     with (
         FaceMatcher.load(bundle, aligned=True) as matcher,
         Gallery.create(tmp_path / "door.gallery", matcher.contract, key=bytes(32)) as new,
@@ -128,7 +130,7 @@ def test_a_threshold_of_ones_own_proves_nothing(bundle: Path, gallery: Gallery) 
     assert found.threshold.evidence().startswith("your own number: no evidence")
 
 
-SKIN = np.broadcast_to(np.uint8([200, 150, 120]), (112, 112, 3)).copy()
+SKIN = np.broadcast_to(np.array([200, 150, 120], np.uint8), (112, 112, 3)).copy()
 SKIN[20:100, 30:50] -= 60  # a face is not of one brightness
 
 
@@ -167,13 +169,15 @@ def test_none_is_told(bundle: Path) -> None:
             matcher.embed([None])  # type: ignore[list-item]
 
 
-def test_what_is_enrolled_meanwhile_counts_where_it_is_searched(bundle, gallery):
+def test_what_is_enrolled_meanwhile_counts_where_it_is_searched(
+    bundle: Path, gallery: Gallery
+) -> None:
     """The number of templates, on which a policy's bound rests, is of the search itself."""
     with FaceMatcher.load(bundle, detector=Planted(0)) as matcher:
         embed = matcher.embed_faces
         others = matcher.embed([face_like(seed) for seed in (7, 8)], aligned=True)
 
-        def and_another_enrols(faces):
+        def and_another_enrols(faces: Any) -> np.ndarray:
             rows = embed(faces)
             count = len(gallery)
             gallery.enroll(f"new {count}", others[count - 2], matcher.contract)

@@ -1,6 +1,7 @@
 """Policies: rates, thresholds for a gallery's size, and waiting after failures."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +17,11 @@ from embedge.runtime.policy import (
 from embedge.runtime.threshold import Threshold
 
 
-def point(value: float, fmr_upper: float):
+def point(value: float, fmr_upper: float) -> Threshold:
     return replace(tiny_threshold(value), fmr=0.0, fmr_upper=fmr_upper)
 
 
-def test_the_rate_of_a_search_is_that_of_independent_comparisons():
+def test_the_rate_of_a_search_is_that_of_independent_comparisons() -> None:
     random = np.random.default_rng(0)
     simulated = (random.random((20_000, 50)) < 0.01).any(axis=1).mean()
     assert identification_rate(0.01, 50) == pytest.approx(simulated, abs=0.01)
@@ -29,7 +30,7 @@ def test_the_rate_of_a_search_is_that_of_independent_comparisons():
     assert identification_rate(1.0, 1) == pytest.approx(1)
 
 
-def test_the_threshold_follows_the_gallerys_size():
+def test_the_threshold_follows_the_gallerys_size() -> None:
     points = [point(0.3, 1e-4), point(0.4, 1e-5), point(0.5, 1e-6)]
     for templates, value in ((1, 0.3), (100, 0.3), (101, 0.4), (1000, 0.4), (10_000, 0.5)):
         assert identification_threshold(points, templates, NIST_800_63B).value == value
@@ -41,13 +42,13 @@ def test_the_threshold_follows_the_gallerys_size():
         identification_threshold([Threshold.by_hand(0.5)], 1, NIST_800_63B)
 
 
-def test_a_loose_threshold_is_refused():
+def test_a_loose_threshold_is_refused() -> None:
     require_fmr(point(0.3, 1e-4), NIST_800_63B)
     with pytest.raises(EmbedgeError, match="E-OPERATING-POINT"):
         require_fmr(point(0.3, 1.1e-4), NIST_800_63B)
 
 
-def test_a_threshold_without_evidence_is_refused_whatever_rate_it_states():
+def test_a_threshold_without_evidence_is_refused_whatever_rate_it_states() -> None:
     stated = replace(point(-0.9, 1e-5), impostors=0, subjects=0)
     with pytest.raises(EmbedgeError, match=r"E-OPERATING-POINT.*proven for no rate"):
         require_fmr(stated, NIST_800_63B)
@@ -57,7 +58,7 @@ def test_a_threshold_without_evidence_is_refused_whatever_rate_it_states():
 
 
 @pytest.mark.parametrize("confidence", [1e-9, 0.49, 1.0])
-def test_a_confidence_that_shows_nothing_is_refused(confidence):
+def test_a_confidence_that_shows_nothing_is_refused(confidence: float) -> None:
     """At almost none, any bound agrees with any evidence; nothing is shown for certain."""
     with pytest.raises(ValueError, match=r"is none: from 0\.5 to below 1"):
         replace(point(0.3, 1e-5), confidence=confidence)
@@ -85,13 +86,13 @@ def test_a_confidence_that_shows_nothing_is_refused(confidence):
         {"name": None},
     ],
 )
-def test_a_policy_of_impossible_numbers_is_refused(wrong):
+def test_a_policy_of_impossible_numbers_is_refused(wrong: dict[str, Any]) -> None:
     """Each of them switched a limit off, or ended in a traceback at the first failure."""
     with pytest.raises(EmbedgeError, match="E-OPTION"):
         replace(NIST_800_63B, **wrong)
 
 
-def test_a_rate_that_is_not_proven_and_the_strictest_that_is_are_told_apart():
+def test_a_rate_that_is_not_proven_and_the_strictest_that_is_are_told_apart() -> None:
     from embedge.runtime.policy import loosest
 
     with pytest.raises(EmbedgeError, match=r"rate of 0\.00999; its strictest .* for 0\.01\b"):

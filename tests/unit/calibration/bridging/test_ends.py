@@ -24,7 +24,9 @@ def test_people_behind_links_are_told_as_such(tmp_path: Path) -> None:
     assert pictures_under(root).names == ["ann/1.png"]
 
 
-def test_numbers_beyond_single_precision_are_refused_without_a_warning(tmp_path, recwarn):
+def test_numbers_beyond_single_precision_are_refused_without_a_warning(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
     for number in (1e30, 1e300):
         np.save(tmp_path / "a.npy", np.full((3, 4), number))
         with pytest.raises(EmbedgeError, match="3 of 3 rows hold NaN or infinity"):

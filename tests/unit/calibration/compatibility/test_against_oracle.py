@@ -19,11 +19,12 @@ def both(request: pytest.FixtureRequest) -> Both:
     """What is stated, and beside it what plain loops find."""
     old, new, people = seen(old=request.param[0], new=request.param[1])
     stated = measured((old, new, people), seed=SEED)
-    parts = [
+    strangers, judged = (
         Oracle(old[some], new[some], people.labels[some].tolist())
         for some in (people.calibrate, people.judged)
-    ]
-    return tuple(zip(stated, certified(*parts, FMR, SEED)))
+    )
+    (paragon, one), wanted = stated, certified(strangers, judged, FMR, SEED)
+    return (paragon, wanted[0]), (one, wanted[1])
 
 
 @pytest.mark.parametrize("part", [0, 1], ids=["paragon", "artifact"])

@@ -33,7 +33,9 @@ def test_against_plain_loops(block: int, monkeypatch: pytest.MonkeyPatch) -> Non
         cells = crossed_rates(found, number)
         assert len(cells) == 6
         for cell in cells:
-            told = crossed(rows, subjects.tolist(), named, cell.one, cell.other, np.float32(limit))
+            told = crossed(
+                rows, subjects.tolist(), named, cell.one, cell.other, float(np.float32(limit))
+            )
             assert (cell.comparisons, cell.false_matches) == told[:2]
             assert cell.fmr is not None
             measured = (cell.fmr.rate, cell.fmr.low, cell.fmr.high)

@@ -20,7 +20,7 @@ class CountingEncoder:
     contract = EmbeddingContract("space", "0" * 64, 3)
     provider = "test"
 
-    def __init__(self, stop_after: int | None = None):
+    def __init__(self, stop_after: int | None = None) -> None:
         self.seen = 0
         self.stop_after = stop_after
 
@@ -41,14 +41,14 @@ def faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FaceFiles:
     return FaceFiles(tmp_path, [f"{number}.png" for number in range(10)])
 
 
-def test_rows_are_of_length_one_and_in_order(faces):
+def test_rows_are_of_length_one_and_in_order(faces: FaceFiles) -> None:
     rows = embedded(faces, CountingEncoder())
     colour = np.asarray(Image.open(faces.root / "6.png"))[0, 0].astype(float)
     np.testing.assert_allclose(rows.embeddings[6], colour / np.linalg.norm(colour), rtol=1e-5)
     assert rows.acquired.all()
 
 
-def test_a_broken_picture_is_a_failure_to_acquire(faces):
+def test_a_broken_picture_is_a_failure_to_acquire(faces: FaceFiles) -> None:
     (faces.root / "3.png").write_bytes(b"no picture")
     (faces.root / "5.png").unlink()
     rows = embedded(faces, CountingEncoder())
@@ -58,20 +58,22 @@ def test_a_broken_picture_is_a_failure_to_acquire(faces):
     assert rows.failures["5.png"].startswith("E-IMAGE-MISSING")
 
 
-def test_a_picture_of_another_size_is_a_mistake_not_a_failure(faces):
+def test_a_picture_of_another_size_is_a_mistake_not_a_failure(faces: FaceFiles) -> None:
     Image.new("RGB", (200, 250)).save(faces.root / "3.png")
     with pytest.raises(EmbedgeError, match="E-NOT-ALIGNED"):
         embedded(faces, CountingEncoder())
 
 
-def test_all_broken_is_an_error(faces):
+def test_all_broken_is_an_error(faces: FaceFiles) -> None:
     for path in faces.root.iterdir():
         path.write_bytes(b"")
     with pytest.raises(EmbedgeError, match="E-NO-FACES"):
         embedded(faces, CountingEncoder())
 
 
-def test_a_second_run_reads_the_cache_and_a_stopped_one_resumes(faces, tmp_path_factory):
+def test_a_second_run_reads_the_cache_and_a_stopped_one_resumes(
+    faces: FaceFiles, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     cache = tmp_path_factory.mktemp("cache")
     (faces.root / "1.png").write_bytes(b"broken")
     with pytest.raises(KeyboardInterrupt):
@@ -87,7 +89,9 @@ def test_a_second_run_reads_the_cache_and_a_stopped_one_resumes(faces, tmp_path_
     assert again.failures == rows.failures != {}
 
 
-def test_a_changed_picture_is_embedded_again(faces, tmp_path_factory):
+def test_a_changed_picture_is_embedded_again(
+    faces: FaceFiles, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     cache = tmp_path_factory.mktemp("cache")
     embedded(faces, CountingEncoder(), cache=cache)
     Image.new("RGB", (112, 112), (250, 1, 1)).save(faces.root / "9.png", compress_level=0)
@@ -97,7 +101,7 @@ def test_a_changed_picture_is_embedded_again(faces, tmp_path_factory):
     assert rows.embeddings[9, 0] > 0.99
 
 
-def test_pictures_in_memory(faces):
+def test_pictures_in_memory(faces: FaceFiles) -> None:
     blobs = [(faces.root / name).read_bytes() for name in faces.names]
     memory = FaceBytes(blobs, [str(n) for n in range(10)], list(faces.names))
     np.testing.assert_array_equal(
@@ -106,7 +110,7 @@ def test_pictures_in_memory(faces):
     )
 
 
-def test_crops_of_another_size_are_read_as_a_network_wants_them(tmp_path):
+def test_crops_of_another_size_are_read_as_a_network_wants_them(tmp_path: Path) -> None:
     Image.fromarray(face_like(0, 160)).save(tmp_path / "0.png")
     faces = FaceFiles(tmp_path, ["0.png"])
     assert faces.read(0).shape == (160, 160, 3)

@@ -1,5 +1,7 @@
 """Every planted fault is found, and a clean set is not accused."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,7 @@ def judged(rows: np.ndarray, labels: np.ndarray) -> list:
     )
 
 
-def test_a_clean_set_has_no_findings(rows):
+def test_a_clean_set_has_no_findings(rows: np.ndarray) -> None:
     assert judged(rows, LABELS) == []
 
 
@@ -76,7 +78,7 @@ def test_labels_shuffled_under_a_good_model_stay_an_error(
     assert seen_in(rows, labels) == {"shuffled-labels": "error"}
 
 
-def test_one_wrong_label_is_a_warning_that_names_the_picture(rows):
+def test_one_wrong_label_is_a_warning_that_names_the_picture(rows: np.ndarray) -> None:
     labels = LABELS.copy()
     labels[7] = 30
     (finding,) = judged(rows, labels)
@@ -86,7 +88,7 @@ def test_one_wrong_label_is_a_warning_that_names_the_picture(rows):
 
 
 @pytest.mark.parametrize("share", [0.12, 0.5, 1.0])
-def test_shuffled_labels_are_an_error(rows, share):
+def test_shuffled_labels_are_an_error(rows: np.ndarray, share: float) -> None:
     generator = np.random.default_rng(4)
     labels = LABELS.copy()
     chosen = generator.permutation(len(labels))[: int(share * len(labels))]
@@ -95,7 +97,7 @@ def test_shuffled_labels_are_an_error(rows, share):
     assert codes["shuffled-labels"] == "error"
 
 
-def test_one_person_under_two_names_is_found(rows):
+def test_one_person_under_two_names_is_found(rows: np.ndarray) -> None:
     labels = LABELS.copy()
     labels[EACH * 3 : EACH * 3 + 2] = PEOPLE
     (finding,) = judged(rows, labels)
@@ -104,7 +106,7 @@ def test_one_person_under_two_names_is_found(rows):
     assert finding.examples == ("3/17.jpg and 3/15.jpg",)
 
 
-def test_a_picture_under_two_people_is_an_error_and_twice_under_one_a_warning():
+def test_a_picture_under_two_people_is_an_error_and_twice_under_one_a_warning() -> None:
     digests = list(range(len(NAMES)))
     digests[EACH] = digests[0]
     digests[2 * EACH + 1] = digests[2 * EACH]
@@ -114,7 +116,7 @@ def test_a_picture_under_two_people_is_an_error_and_twice_under_one_a_warning():
     assert (within.code, within.severity, within.count) == ("repeated-picture", "warning", 1)
 
 
-def test_leaks_between_splits_and_folds():
+def test_leaks_between_splits_and_folds() -> None:
     assert leaking_subjects(["ann", "bob"], ["cid"]) == []
     (finding,) = leaking_subjects(["ann", "bob"], ["bob", "cid"])
     assert (finding.severity, finding.examples) == ("error", ("bob",))
@@ -126,7 +128,7 @@ def test_leaks_between_splits_and_folds():
     assert finding.severity == "warning"
 
 
-def test_pairs_against_their_folders():
+def test_pairs_against_their_folders() -> None:
     pairs, same = np.asarray([[0, 1], [0, 9], [3, 4]]), np.asarray([True, True, False])
     (finding,) = contradicted_pairs(NAMES, LABELS, pairs, same)
     assert (finding.severity, finding.count) == ("error", 2)
@@ -134,38 +136,39 @@ def test_pairs_against_their_folders():
 
 
 @pytest.fixture(scope="module")
-def faces():
-    return FaceRenderer(0).render(list(range(12)), [0] * 12).images
+def faces() -> np.ndarray:
+    return FaceRenderer(0).render(np.arange(12), np.zeros(12, int)).images
 
 
-def test_faces_in_bgr_are_told_with_how_blue_they_are(faces):
+def test_faces_in_bgr_are_told_with_how_blue_they_are(faces: np.ndarray) -> None:
     (fault,) = channel_faults(faces[..., ::-1], 12)
     assert (fault.code, fault.severity, fault.count) == ("channel-order", "warning", 12)
     assert "median of 12" in fault.what
     assert "BGR" in fault.what
 
 
-def test_faces_in_rgb_grey_faces_and_no_faces_are_not(faces):
+def test_faces_in_rgb_grey_faces_and_no_faces_are_not(faces: np.ndarray) -> None:
     grey = np.repeat(faces.mean(axis=3, keepdims=True), 3, axis=3).astype(np.uint8)
     assert channel_faults(faces, 12) == channel_faults(grey, 12) == channel_faults([], 0) == []
 
 
-def test_a_few_in_blue_light_are_no_fault(faces):
+def test_a_few_in_blue_light_are_no_fault(faces: np.ndarray) -> None:
     some = [face[..., ::-1] if number < 5 else face for number, face in enumerate(faces)]
     assert channel_faults(some, 12) == []
 
 
-def test_what_cannot_be_read_is_passed_over():
+def test_what_cannot_be_read_is_passed_over() -> None:
     class Odd:
-        def __len__(self):
+        def __len__(self) -> int:
             return 100
 
-        def read(self, index):
+        def read(self, index: int) -> np.ndarray:
             if index % 2:
                 raise CorruptRecord(index, str(index), "broken")
             return np.full((112, 112, 3), index, np.uint8)
 
-    seen = [int(picture[0, 0, 0]) for picture in some_of(Odd())]
+    odd: Any = Odd()
+    seen = [int(picture[0, 0, 0]) for picture in some_of(odd)]
     assert seen[0] == 0
     assert 20 < len(seen) < 64
     assert all(index % 2 == 0 for index in seen)

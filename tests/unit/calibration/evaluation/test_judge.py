@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sufficient import enough
 
 from embedge.calibration.evaluation import judge as module
 from embedge.calibration.evaluation.figures import Acquisition, Comparison, Drift, Key, Side
@@ -37,13 +38,13 @@ def teacher() -> Subject:
 
 
 @pytest.fixture(scope="module")
-def student(teacher) -> Subject:
+def student(teacher: Subject) -> Subject:
     generator = np.random.default_rng(2)
     return subject("student", teacher.rows + 0.06 * generator.normal(size=teacher.rows.shape))
 
 
 @pytest.fixture(scope="module")
-def int8(student) -> Subject:
+def int8(student: Subject) -> Subject:
     generator = np.random.default_rng(3)
     rows = student.rows + 0.02 * generator.normal(size=student.rows.shape)
     return replace(subject("student", rows), side=Side("student", "int8"))
@@ -64,7 +65,7 @@ def replaced(before: Asked, after: Asked) -> Drift:
     return found.drift
 
 
-def test_counts_and_same_image_cosines(teacher, student):
+def test_counts_and_same_image_cosines(teacher: Subject, student: Subject) -> None:
     alone = one(Asked(teacher, teacher))
     assert (alone.genuine, alone.impostor) == (120, 80 * 79 // 2 - 120)
     assert alone.same_image is None
@@ -77,7 +78,7 @@ def test_counts_and_same_image_cosines(teacher, student):
     assert cross.same_image.n == 80
 
 
-def test_a_target_beyond_the_data_stays_a_reason(teacher):
+def test_a_target_beyond_the_data_stays_a_reason(teacher: Subject) -> None:
     point = one(Asked(teacher, teacher)).tar_at(1e-6)
     assert (point.tar, point.have, point.of) == (None, 20, "people")
     assert point.needs >= 2449  # whose pairs are as many as the rule of three asks for
@@ -85,7 +86,9 @@ def test_a_target_beyond_the_data_stays_a_reason(teacher):
 
 
 @pytest.mark.parametrize("block", [2048, 9])
-def test_flips_against_a_loop(teacher, student, block, monkeypatch):
+def test_flips_against_a_loop(
+    teacher: Subject, student: Subject, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "_BLOCK", block)
     moved = replaced(Asked(teacher, teacher), Asked(teacher, student))
     point = moved.points[1]
@@ -103,18 +106,20 @@ def test_flips_against_a_loop(teacher, student, block, monkeypatch):
     assert len(moved.points) == 2  # FMR 1e-6 is beyond the data
 
 
-def test_flips_between_two_single_models_count_each_pair_once(teacher, student):
+def test_flips_between_two_single_models_count_each_pair_once(
+    teacher: Subject, student: Subject
+) -> None:
     moved = replaced(Asked(teacher, teacher), Asked(student, student))
     assert moved.points[0].comparisons == 80 * 79 // 2
 
 
-def test_a_copy_neither_drifts_nor_flips(teacher):
+def test_a_copy_neither_drifts_nor_flips(teacher: Subject) -> None:
     copy = replace(teacher, side=Side("copy"), rows=teacher.rows.copy())
     for point in replaced(Asked(teacher, teacher), Asked(copy, copy)).points:
         assert (point.drift, point.flips) == (0, 0)
 
 
-def test_threshold_from_elsewhere_is_reported_with_both_rates(teacher):
+def test_threshold_from_elsewhere_is_reported_with_both_rates(teacher: Subject) -> None:
     result = one(Asked(teacher, teacher, threshold=0.7))
     cosine, same = teacher.rows @ teacher.rows.T, LABELS[:, None] == LABELS
     upper = np.triu(np.ones_like(same), 1)
@@ -124,7 +129,7 @@ def test_threshold_from_elsewhere_is_reported_with_both_rates(teacher):
     assert at.fnmr.low < at.fnmr.rate < at.fnmr.high
 
 
-def test_what_is_written_is_read_again(teacher, student):
+def test_what_is_written_is_read_again(teacher: Subject, student: Subject) -> None:
     before = Asked(teacher, teacher, threshold=0.4)
     for found in judge([before, Asked(teacher, student, 0.4, before.key)], LABELS, FMRS):
         text = json.dumps(plain(found), allow_nan=False)
@@ -132,7 +137,9 @@ def test_what_is_written_is_read_again(teacher, student):
         assert found.tar[0].low <= found.tar[0].tar <= found.tar[0].high
 
 
-def test_every_model_against_every_other_is_judged_as_by_itself(teacher, student, int8):
+def test_every_model_against_every_other_is_judged_as_by_itself(
+    teacher: Subject, student: Subject, int8: Subject
+) -> None:
     models = (teacher, student, int8)
     wanted = [Asked(gallery, probe) for gallery in models for probe in models]
     done = []
@@ -144,7 +151,7 @@ def test_every_model_against_every_other_is_judged_as_by_itself(teacher, student
     assert names == ["teacher", "teacher / student", "teacher / student int8"]
 
 
-def test_another_space_is_refused_with_both_names(teacher, student):
+def test_another_space_is_refused_with_both_names(teacher: Subject, student: Subject) -> None:
     ours = replace(teacher, contract=CONTRACT)
     stranger = replace(student, contract=replace(CONTRACT, space="elsewhere"))
     with pytest.raises(EmbedgeError, match=r"E-SPACE.*space.*elsewhere"):
@@ -152,7 +159,7 @@ def test_another_space_is_refused_with_both_names(teacher, student):
     assert one(Asked(ours, replace(stranger, contract=replace(CONTRACT, model="1" * 64))))
 
 
-def test_without_mates_or_strangers_there_is_no_rate(teacher):
+def test_without_mates_or_strangers_there_is_no_rate(teacher: Subject) -> None:
     some = replace(teacher, rows=teacher.rows[:4])
     strangers = judged_scores(
         Key(some.side, some.side), pairs_within(some.rows, np.arange(4)), FMRS
@@ -165,12 +172,12 @@ def test_without_mates_or_strangers_there_is_no_rate(teacher):
     assert bare_rates(scores_of(some, some, np.zeros(4))).eer is None
 
 
-def test_the_number_to_watch_is_the_equal_error_rate(teacher, student):
+def test_the_number_to_watch_is_the_equal_error_rate(teacher: Subject, student: Subject) -> None:
     scores = scores_of(teacher, student, LABELS)
-    assert bare_rates(scores).eer == equal_error(scores).rate > 0
+    assert bare_rates(scores).eer == enough(equal_error(scores)).rate > 0
 
 
-def test_worst_pairs_show_two_people_once(teacher):
+def test_worst_pairs_show_two_people_once(teacher: Subject) -> None:
     scores = pairs_within(teacher.rows, LABELS)
     worst = worst_pairs(scores, 10)
     assert worst.impostors[0].score == scores.tail[-1]
@@ -183,7 +190,7 @@ def test_worst_pairs_show_two_people_once(teacher):
         assert pair.score == pytest.approx(cosine[pair.gallery, pair.probe], abs=1e-6)
 
 
-def test_every_tar_tells_the_errors_it_rests_on(teacher, student):
+def test_every_tar_tells_the_errors_it_rests_on(teacher: Subject, student: Subject) -> None:
     found = one(Asked(teacher, student))
     cosines = teacher.rows @ student.rows.T
     same, other = LABELS[:, None] == LABELS, ~np.eye(len(LABELS), dtype=bool)
@@ -198,7 +205,7 @@ def test_every_tar_tells_the_errors_it_rests_on(teacher, student):
     assert not found.tar[2].few
 
 
-def test_the_line_is_the_own_threshold_or_the_strictest_carried(teacher):
+def test_the_line_is_the_own_threshold_or_the_strictest_carried(teacher: Subject) -> None:
     alone = one(Asked(teacher, teacher))
     strictest = [point for point in alone.tar if point.tar is not None][-1]
     assert alone.line.value == strictest.threshold
@@ -209,7 +216,7 @@ def test_the_line_is_the_own_threshold_or_the_strictest_carried(teacher):
     assert none.line is None
 
 
-def test_generalised_rates_are_those_of_simulated_failures():
+def test_generalised_rates_are_those_of_simulated_failures() -> None:
     """A comparison needs two pictures; one that failed matches nobody (ISO/IEC 19795-1)."""
     rng, trials, fmr, fnmr = np.random.default_rng(0), 400_000, 0.1, 0.2
     seen = Acquisition(8, 1, {})
@@ -220,6 +227,6 @@ def test_generalised_rates_are_those_of_simulated_failures():
     assert seen.generalised_fmr(fmr) == pytest.approx(matched.mean(), abs=3e-3)
 
 
-def test_a_rate_that_is_asked_twice_is_told_once(teacher):
+def test_a_rate_that_is_asked_twice_is_told_once(teacher: Subject) -> None:
     (found,) = judge([Asked(teacher, teacher)], LABELS, (0.3, 0.3000001, 0.1, 0.3))
     assert [f"{point.fmr:g}" for point in found.tar] == ["0.3", "0.1"]

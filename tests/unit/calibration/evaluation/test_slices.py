@@ -22,7 +22,7 @@ def rows() -> np.ndarray:
     return (values / np.linalg.norm(values, axis=1, keepdims=True)).astype(np.float32)
 
 
-def test_rates_of_each_group_are_counted_within_it(rows):
+def test_rates_of_each_group_are_counted_within_it(rows: np.ndarray) -> None:
     groups = GroupLabels({"likeness": ["alike" if n < 15 else "unlike" for n in LABELS]})
     result = sliced(rows, LABELS, groups, 0.5)
     cosine, same = rows @ rows.T, LABELS[:, None] == LABELS
@@ -41,20 +41,22 @@ def test_rates_of_each_group_are_counted_within_it(rows):
     assert 1 < worst.at_least < worst.ratio
 
 
-def test_equal_groups_are_not_accused(rows):
+def test_equal_groups_are_not_accused(rows: np.ndarray) -> None:
     groups = GroupLabels({"half": ["odd" if n % 2 else "even" for n in LABELS]})
     worst = sliced(rows, LABELS, groups, 0.5).worst
     assert [(row.at_least, row.words) for row in worst] == [(1, None), (1, None)]
 
 
-def test_a_group_without_comparisons_has_no_rate(rows):
+def test_a_group_without_comparisons_has_no_rate(rows: np.ndarray) -> None:
     groups = GroupLabels({"only": ["one" if n == 0 else "" for n in LABELS]})
     (part,) = sliced(rows, LABELS, groups, 0.5).slices
     assert (part.fmr, part.impostor, part.genuine) == (None, 0, 6)
     assert (part.fmr_low, part.fmr_high) == (None, None)
 
 
-def test_who_is_in_no_group_is_counted_with_the_errors_that_no_group_tells(rows):
+def test_who_is_in_no_group_is_counted_with_the_errors_that_no_group_tells(
+    rows: np.ndarray,
+) -> None:
     groups = GroupLabels({"half": ["" if n < 15 else "known" for n in LABELS]})
     cosine, same = rows @ rows.T, LABELS[:, None] == LABELS
     wrong = np.triu(same & (cosine <= 0.8), 1)
@@ -68,13 +70,15 @@ def test_who_is_in_no_group_is_counted_with_the_errors_that_no_group_tells(rows)
     assert sliced(rows, LABELS, whole, 0.8, rejected=every).ungrouped == ()
 
 
-def test_a_picture_without_a_value_is_told_though_its_person_is_in_a_group(rows):
+def test_a_picture_without_a_value_is_told_though_its_person_is_in_a_group(
+    rows: np.ndarray,
+) -> None:
     groups = GroupLabels({"pose": ["" if n % 4 == 0 else "frontal" for n in range(len(LABELS))]})
     (found,) = sliced(rows, LABELS, groups, 0.6).ungrouped
     assert (found.people, found.pictures) == (0, 30)
 
 
-def test_people_and_pictures_can_be_labelled(tmp_path: Path):
+def test_people_and_pictures_can_be_labelled(tmp_path: Path) -> None:
     path = tmp_path / "groups.tsv"
     path.write_text("name\tsex\tpose\np0\tf\t\np1\tm\tfrontal\np0/2.jpg\tf\tprofile\n")
     groups = group_labels(path, NAMES)
@@ -91,7 +95,7 @@ def test_people_and_pictures_can_be_labelled(tmp_path: Path):
         ("name\tsex\nnobody\tf\n", "names none"),
     ],
 )
-def test_damaged_files_are_one_sentence(tmp_path, text, what):
+def test_damaged_files_are_one_sentence(tmp_path: Path, text: str, what: str) -> None:
     (tmp_path / "groups.tsv").write_text(text)
     with pytest.raises(EmbedgeError, match="E-SLICES") as caught:
         group_labels(tmp_path / "groups.tsv", NAMES)

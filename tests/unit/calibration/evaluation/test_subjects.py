@@ -73,7 +73,7 @@ def test_an_answer_that_hangs_on_more_than_the_picture_is_refused(
         taken_in(Path(foreign), crops, stated)
 
 
-def ended_with(path: str, name: str, shape: list[object], *, beside: bool) -> str:
+def ended_with(path: str, name: str, shape: list[int | str | None], *, beside: bool) -> str:
     model = onnx.load(path)
     ends = model.graph.output
     if not beside:

@@ -1,5 +1,7 @@
 """The worst pairs, beside a plain search."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ def test_worst_pairs_match_a_plain_search(shared: bool) -> None:
     labels, each = np.repeat(np.arange(300), 4), np.arange(1200)
     gallery = embeddings(len(labels))
     probe = gallery if shared else embeddings(len(labels), seed=1)
-    ids = {"gallery_images": each, "probe_images": each}
+    ids: dict[str, Any] = {"gallery_images": each, "probe_images": each}
     scores = (
         pairs_within(gallery, labels)
         if shared

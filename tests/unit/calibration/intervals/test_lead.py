@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sufficient import enough
 
 from embedge.calibration.intervals import bootstrap
 from embedge.calibration.intervals.bootstrap import resampled
@@ -29,8 +30,9 @@ def two_models(seed: int, noise: tuple[float, float]) -> Lead:
         rows = pictures + own * generator.normal(size=people.shape)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         scores = pairs_within(rows.astype(np.float32), labels)
-        found.append(tar_of_people(scores, operating_point(scores, FMR)))
-    return lead(*found)
+        found.append(tar_of_people(scores, enough(operating_point(scores, FMR))))
+    first, second = found
+    return lead(first, second)
 
 
 def shares(people: int, rounds: np.ndarray, rate: float = 0.5) -> TarOfPeople:
@@ -38,17 +40,17 @@ def shares(people: int, rounds: np.ndarray, rate: float = 0.5) -> TarOfPeople:
     return TarOfPeople(np.full(people, 6.0), np.full(people, 6 * rate), rounds)
 
 
-def test_equal_models_are_seldom_told_apart():
+def test_equal_models_are_seldom_told_apart() -> None:
     wrong = sum(two_models(seed, (0.4, 0.4)).certain for seed in range(60))
     assert wrong <= 7  # 3 are expected; 8 or more happen once in a hundred times
 
 
-def test_a_better_model_is_seen_to_be_better():
+def test_a_better_model_is_seen_to_be_better() -> None:
     found = [two_models(seed, (0.2, 0.8)) for seed in range(10)]
     assert all(one.certain and one.low > 0 for one in found)
 
 
-def test_what_is_hard_for_both_cancels_out():
+def test_what_is_hard_for_both_cancels_out() -> None:
     generator = np.random.default_rng(0)
     hard, own = generator.normal(size=500), 0.01 * generator.normal(size=(2, 500))
     paired = lead(shares(5000, 0.1 * hard + own[0]), shares(5000, 0.1 * hard + own[1]))
@@ -58,7 +60,7 @@ def test_what_is_hard_for_both_cancels_out():
 
 
 @pytest.mark.parametrize("people", [5, 50, 5000])
-def test_its_width_is_students_quantile_of_the_spread_of_differences(people):
+def test_its_width_is_students_quantile_of_the_spread_of_differences(people: int) -> None:
     from scipy import stats
 
     rounds = 0.2 * np.random.default_rng(1).normal(size=400)
@@ -69,7 +71,7 @@ def test_its_width_is_students_quantile_of_the_spread_of_differences(people):
 
 
 @pytest.mark.parametrize("people", [2, 12, 30, 300])
-def test_where_nothing_turned_as_much_may_be_lost_as_the_rule_of_three_says(people):
+def test_where_nothing_turned_as_much_may_be_lost_as_the_rule_of_three_says(people: int) -> None:
     same = shares(people, np.zeros(200))
     found, most = lead(same, same), 1 - 0.025 ** (1 / people)
     assert found.difference == 0
@@ -79,7 +81,9 @@ def test_where_nothing_turned_as_much_may_be_lost_as_the_rule_of_three_says(peop
 
 
 @pytest.mark.parametrize(("people", "confidence"), [(12, 0.9), (40, 0.95), (400, 0.99)])
-def test_few_people_widen_an_interval_as_students_quantile_says(people, confidence):
+def test_few_people_widen_an_interval_as_students_quantile_says(
+    people: int, confidence: float
+) -> None:
     from scipy import stats
 
     rounds, rate = np.random.default_rng(0).normal(0.3, 0.03, 500), 0.3
@@ -97,7 +101,7 @@ def test_few_people_widen_an_interval_as_students_quantile_says(people, confiden
 
 
 @pytest.mark.parametrize("dense", [True, False])
-def test_rounds_count_what_a_loop_counts(dense, monkeypatch):
+def test_rounds_count_what_a_loop_counts(dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not dense:
         monkeypatch.setattr(bootstrap, "_DENSE_SUBJECTS", 0)
     generator = np.random.default_rng(5)

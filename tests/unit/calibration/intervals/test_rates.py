@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
+from sufficient import enough
 
 from embedge.calibration.intervals.binomial import lower_bound, rule_of_three, upper_bound
 from embedge.calibration.intervals.dyads import Strangers
@@ -47,7 +48,7 @@ def scores() -> PairScores:
 
 @pytest.mark.parametrize("errors", [0, 0.4, 3, 57.5, 1000])
 @pytest.mark.parametrize("trials", [1000.5, 4e6, 1e9])
-def test_binomial_bounds_are_those_of_clopper_and_pearson(errors, trials):
+def test_binomial_bounds_are_those_of_clopper_and_pearson(errors: float, trials: float) -> None:
     upper, lower = upper_bound(errors, trials, 0.95), lower_bound(errors, trials, 0.95)
     # scipy's quantile is off by a factor of two at 1000 in 10^9; its distribution is right
     assert beta.sf(upper, errors + 1, trials - errors) == pytest.approx(0.05, rel=1e-4)
@@ -55,7 +56,7 @@ def test_binomial_bounds_are_those_of_clopper_and_pearson(errors, trials):
         assert beta.cdf(lower, errors, trials - errors + 1) == pytest.approx(0.05, rel=1e-4)
 
 
-def test_the_edges_of_the_binomial_bounds():
+def test_the_edges_of_the_binomial_bounds() -> None:
     assert upper_bound(10, 10, 0.95) == 1
     assert lower_bound(0, 10, 0.95) == 0
     assert rule_of_three(1000) == pytest.approx(3 / 1000, rel=0.01)
@@ -85,14 +86,14 @@ def every_kind() -> dict:
 
 @pytest.mark.parametrize("kind", ["within", "between", "listed"])
 @pytest.mark.parametrize("errors", [40, 160])
-def test_the_dyadic_variance_is_that_of_a_double_loop(kind, errors):
+def test_the_dyadic_variance_is_that_of_a_double_loop(kind: str, errors: int) -> None:
     """Products of deviations of every two pairs of people that share somebody."""
     scores = every_kind()[kind]
     strangers, trials = Strangers(scores), scores.impostors
     wrong, met = meetings(scores, errors)
     rate = errors / trials
     total = heaviest = own = 0.0
-    lumps = Counter()
+    lumps = Counter[int]()
     for one in met:
         first = wrong[one] - rate * met[one]
         own += first**2
@@ -112,9 +113,11 @@ def test_the_dyadic_variance_is_that_of_a_double_loop(kind, errors):
     assert found.heaviest == pytest.approx(max(heaviest / trials, unit), rel=1e-9)
 
 
-def meetings(scores: PairScores, errors: int) -> tuple:
+def meetings(
+    scores: PairScores, errors: int
+) -> tuple[Counter[frozenset[int]], Counter[frozenset[int]]]:
     """For every two people: how many of their comparisons are wrong, and how many there are."""
-    wrong, met = Counter(), Counter()
+    wrong, met = Counter[frozenset[int]](), Counter[frozenset[int]]()
     last = len(scores.tail) - errors
     for place, (a, b) in enumerate(scores.tail_pairs):
         pair = frozenset((int(scores.gallery_subjects[a]), int(scores.probe_subjects[b])))
@@ -123,7 +126,7 @@ def meetings(scores: PairScores, errors: int) -> tuple:
     return wrong, met
 
 
-def test_the_dyadic_variance_is_the_brute_force_jackknife():
+def test_the_dyadic_variance_is_the_brute_force_jackknife() -> None:
     """Everybody is left out once, and every two people; each change counts by what it rests on.
 
     What two people share is in the change of either: the dyadic variance counts it once.
@@ -154,7 +157,7 @@ def test_the_dyadic_variance_is_the_brute_force_jackknife():
     assert found == pytest.approx((people - pairs) * 40 / 39 / (1 - rate), rel=1e-9)
 
 
-def test_all_or_nothing_people_have_the_interval_of_clopper_and_pearson():
+def test_all_or_nothing_people_have_the_interval_of_clopper_and_pearson() -> None:
     """Each of 40 people has 10 comparisons; 3 fail in all of theirs."""
     mates = Mates.of(np.repeat(np.arange(40), 10))
     found = mates.interval(30)
@@ -164,7 +167,7 @@ def test_all_or_nothing_people_have_the_interval_of_clopper_and_pearson():
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=25), st.data())
-def test_one_more_rejection_never_lowers_an_interval(wrong, data):
+def test_one_more_rejection_never_lowers_an_interval(wrong: list[int], data: st.DataObject) -> None:
     mates = Mates.of(np.repeat(np.arange(len(wrong)), 6))
     more = list(wrong)
     who = data.draw(st.integers(0, len(wrong) - 1))
@@ -175,7 +178,7 @@ def test_one_more_rejection_never_lowers_an_interval(wrong, data):
     assert before.high >= rule_of_three(len(wrong), 0.975) - 1e-9
 
 
-def test_everybody_rejected_is_the_mirror_of_nobody():
+def test_everybody_rejected_is_the_mirror_of_nobody() -> None:
     mates = Mates.of(np.repeat(np.arange(30), 5))
     nobody, everybody = mates.interval(0), mates.interval(150)
     assert nobody.low == 0
@@ -183,14 +186,16 @@ def test_everybody_rejected_is_the_mirror_of_nobody():
     assert (everybody.low, everybody.high) == (1 - nobody.high, 1)
 
 
-def test_two_sources_of_doubt_add_as_squares():
+def test_two_sources_of_doubt_add_as_squares() -> None:
     found = together(0.1, Interval(0.07, 0.13), Interval(0.06, 0.14))
     assert (found.low, found.high) == pytest.approx((0.05, 0.15))
     assert together(0.5, Interval(0.0, 1.0)) == Interval(0.0, 1.0)
 
 
 @pytest.mark.parametrize(("people", "pictures", "fmr"), [(2, 700, 1e-5), (10, 120, 1e-4)])
-def test_many_pictures_of_few_people_carry_no_small_rate(people, pictures, fmr):
+def test_many_pictures_of_few_people_carry_no_small_rate(
+    people: int, pictures: int, fmr: float
+) -> None:
     scores = pairs_within(*faces(people, pictures))
     found = carried_point(evidence_of(scores), fmr)
     assert isinstance(found, Insufficient)
@@ -200,12 +205,12 @@ def test_many_pictures_of_few_people_carry_no_small_rate(people, pictures, fmr):
     assert bound > 0.999 * rule_of_three(people * (people - 1) / 2)
 
 
-def test_246_people_carry_one_in_ten_thousand():
+def test_246_people_carry_one_in_ten_thousand() -> None:
     assert (people_for(1e-4), people_for(1e-5), people_for(0.5)) == (246, 775, 4)
     assert 245 * 244 / 2 < 2.9957 / 1e-4 < 246 * 245 / 2
 
 
-def test_a_wolf_weighs_more_than_errors_that_lie_apart():
+def test_a_wolf_weighs_more_than_errors_that_lie_apart() -> None:
     """As many errors, all with one person or each with two others."""
     people = 60
     rows = np.eye(people, dtype=np.float32)
@@ -224,10 +229,10 @@ def test_a_wolf_weighs_more_than_errors_that_lie_apart():
     assert bounds[0] > 2 * bounds[1]
 
 
-def test_the_most_matching_count_double_as_in_a_loop():
+def test_the_most_matching_count_double_as_in_a_loop() -> None:
     scores = every_kind()["within"]
     wrong, met = meetings(scores, 40)
-    alone = Counter()
+    alone = Counter[int]()
     for pair, count in wrong.items():
         for person in pair:
             alone[person] += count
@@ -239,7 +244,7 @@ def test_the_most_matching_count_double_as_in_a_loop():
     assert Strangers(scores).doubled(40) == pytest.approx(expected)
 
 
-def test_people_not_comparisons_are_what_counts(scores):
+def test_people_not_comparisons_are_what_counts(scores: PairScores) -> None:
     """A binomial interval of the comparisons is several times too narrow for clustered scores."""
     evidence = evidence_of(scores)
     threshold = float(scores.tail[int(len(scores.tail) * 0.95)])
@@ -252,46 +257,46 @@ def test_people_not_comparisons_are_what_counts(scores):
     assert interval.low < errors / scores.impostors < interval.high
 
 
-def test_no_false_match_falls_back_to_the_rule_of_three(scores):
+def test_no_false_match_falls_back_to_the_rule_of_three(scores: PairScores) -> None:
     strangers = Strangers(scores)
     lump = strangers.lumps(0).heaviest
     assert strangers.lumps(0).upper(0.95) == pytest.approx(3 * lump, rel=0.01)
     assert lump >= 1 / strangers.pairs
 
 
-def test_upper_bounds_grow_with_the_errors(scores):
+def test_upper_bounds_grow_with_the_errors(scores: PairScores) -> None:
     strangers = Strangers(scores)
     bounds = [strangers.lumps(errors).upper(0.95) for errors in range(0, 31, 3)]
     assert bounds == sorted(bounds)
 
 
-def test_the_same_seed_gives_the_same_interval():
+def test_the_same_seed_gives_the_same_interval() -> None:
     scores = pairs_within(*faces(30, 5, dim=12))
-    point = equal_error(scores)
+    point = enough(equal_error(scores))
     first, again = (equal_error_interval(evidence_of(scores, seed=9), point) for _ in range(2))
     assert first == again
     assert first != equal_error_interval(evidence_of(scores, seed=10), point)
     assert first.low < point.rate < first.high
 
 
-def test_tar_is_as_unsure_as_the_threshold_that_may_be_shipped():
+def test_tar_is_as_unsure_as_the_threshold_that_may_be_shipped() -> None:
     scores = pairs_within(*faces(80, 4, dim=12))
     evidence = evidence_of(scores)
-    point = carried_point(evidence, 0.01)
+    point = enough(carried_point(evidence, 0.01))
     found, fixed = tar_interval(evidence, point), fnmr_interval(evidence, point.threshold).mirrored
-    shipped = threshold_at(scores, 0.01, dataset="d", model="m")
+    shipped = enough(threshold_at(scores, 0.01, dataset="d", model="m"))
     assert found.low < fixed.low < point.tar < fixed.high <= found.high
     assert found.low <= 1 - false_non_match_rate(scores, shipped.value)
 
 
-def test_rates_are_those_of_scikit_learn():
+def test_rates_are_those_of_scikit_learn() -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     scores = pairs_within(*faces(40, 4, dim=12))
     truth = np.r_[np.ones(len(scores.genuine)), np.zeros(len(scores.tail))]
     fmr, tar, limits = metrics.roc_curve(
         truth, np.r_[scores.genuine, scores.tail], drop_intermediate=False
     )
-    point = carried_point(evidence_of(scores), 0.05)
+    point = enough(carried_point(evidence_of(scores), 0.05))
     place = np.searchsorted(fmr, 0.05, "right") - 1
     assert point.tar == pytest.approx(tar[place], abs=1e-12)
     assert point.fmr == pytest.approx(fmr[place], abs=1e-12)

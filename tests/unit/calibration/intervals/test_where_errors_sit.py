@@ -14,7 +14,9 @@ FNMR, TRIALS = 0.004, 200
 
 @pytest.mark.parametrize(("people", "pictures"), [(12, 40), (30, 20), (100, 8), (300, 8)])
 @pytest.mark.parametrize("unequal", [0.02, 0.3])
-def test_the_truth_is_held_when_most_people_never_err(people, pictures, unequal):
+def test_the_truth_is_held_when_most_people_never_err(
+    people: int, pictures: int, unequal: float
+) -> None:
     """Every person has a rate of his own: nearly none but for a few, and 0.4 % in the mean."""
     generator = np.random.default_rng([people, pictures])
     each = pictures * (pictures - 1) // 2
@@ -25,7 +27,7 @@ def test_the_truth_is_held_when_most_people_never_err(people, pictures, unequal)
     assert np.mean([one.low > FNMR for one in found]) <= 0.05
 
 
-def test_people_with_more_pictures_weigh_more_and_are_still_one_person():
+def test_people_with_more_pictures_weigh_more_and_are_still_one_person() -> None:
     """One of 20 people has half of all comparisons: another such may come, and be rejected."""
     owners = np.concatenate([np.zeros(190, int), np.repeat(np.arange(1, 20), 10)])
     mates = Mates.of(owners)
@@ -41,7 +43,7 @@ def test_people_with_more_pictures_weigh_more_and_are_still_one_person():
 
 
 @pytest.mark.parametrize("confidence", [0.95, 0.975])
-def test_a_heavier_lump_is_a_higher_bound(confidence):
+def test_a_heavier_lump_is_a_higher_bound(confidence: float) -> None:
     bounds = [
         Lumps(1e-3, variance, heaviest).upper(confidence)
         for variance, heaviest in ((1e-9, 1e-6), (1e-9, 1e-4), (1e-7, 1e-4), (1e-7, 1e-3))
@@ -51,7 +53,7 @@ def test_a_heavier_lump_is_a_higher_bound(confidence):
     assert Lumps(1e-3, 1e-9, 1e-6).lower(confidence) < 1e-3
 
 
-def test_at_one_in_a_hundred_thousand_807_people_still_say_something():
+def test_at_one_in_a_hundred_thousand_807_people_still_say_something() -> None:
     """The interval of the TAR reached once from 30 to 100 %, of the same size of test."""
     generator = np.random.default_rng(12)
     people, labels = generator.normal(size=(807, 48)), np.repeat(np.arange(807), 3)

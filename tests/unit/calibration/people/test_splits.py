@@ -21,7 +21,7 @@ def test_everybody_has_one_role_and_every_role_has_somebody(
 ) -> None:
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(people), 2))
     found = people_by_role(labels, seed, {str(n): share for n, share in enumerate(shares)})
-    assert sum(found.values()).tolist() == [1] * len(labels)
+    assert np.sum([*found.values()], axis=0).tolist() == [1] * len(labels)
     for mask in found.values():
         assert mask.any()
         assert not set(labels[mask]) & set(labels[~mask])

@@ -15,7 +15,7 @@ def rows() -> np.ndarray:
     rng = np.random.default_rng(0)
     made = rng.normal(size=(PEOPLE, 8))[LABELS] + 0.7 * rng.normal(size=(len(LABELS), 8))
     made[LABELS == 3] = rng.normal(size=(EACH, 8))  # a goat: like nobody, least of all themselves
-    return np.float32(made / np.linalg.norm(made, axis=1, keepdims=True))
+    return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
 
 
 def test_every_person_is_counted_as_by_hand(rows: np.ndarray) -> None:
@@ -45,14 +45,14 @@ def test_many_people_are_cut_to_the_worst_and_the_others_counted() -> None:
     rng = np.random.default_rng(1)
     labels = np.repeat(np.arange(320), 2)
     made = rng.normal(size=(640, 16))
-    unit = np.float32(made / np.linalg.norm(made, axis=1, keepdims=True))
+    unit = (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
     found = zoo_of(pairs_within(unit, labels), 0.9, "x", "the line")
     assert (len(found.people), found.others) == (300, 20)
     assert found.people[0].rejected >= found.people[-1].rejected
 
 
 def test_without_errors_nobody_has_a_share() -> None:
-    rows = np.float32(np.eye(4))[[0, 0, 1, 1]]
+    rows = np.eye(4, dtype=np.float32)[[0, 0, 1, 1]]
     assert zoo_of(pairs_within(rows, [0, 0, 1, 1]), 0.5, "x", "y").worst_share is None
 
 

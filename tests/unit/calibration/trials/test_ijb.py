@@ -14,6 +14,7 @@ from embedge.calibration.protocols import ijb as module
 from embedge.calibration.protocols.ijb import ijb_set
 from embedge.calibration.trials.ijb import IjbTrial
 from embedge.calibration.trials.pairwise import RunOptions
+from embedge.calibration.trials.result import Evaluated
 from embedge.errors import EmbedgeError
 from embedge.runtime.picture.align import aligned_crop
 from embedge.runtime.picture.images import rgb_from_picture
@@ -23,12 +24,12 @@ LINEAR = Side("linear")
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory) -> Path:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_ijb(tmp_path_factory.mktemp("ijb") / "IJBC")
 
 
 @pytest.fixture(scope="module")
-def oracle(root) -> dict:
+def oracle(root: Path) -> dict:
     """Template rows by their official ids, one picture at a time, straight from the text files."""
     encoder = LinearEncoder()
     faces = {}
@@ -41,26 +42,27 @@ def oracle(root) -> dict:
             continue
         crop = aligned_crop(image, points, encoder.contract.template, 112)
         faces[name] = encoder.features(crop[None])[0].astype(float) * float(numbers[10])
-    media = defaultdict(lambda: defaultdict(list))
+    media: dict[int, dict[int, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
     for line in (root / "meta" / "ijbc_face_tid_mid.txt").read_text().splitlines():
         name, template, medium = line.split()
         if name in faces:
             media[int(template)][int(medium)].append(faces[name])
     rows = {}
-    for template, groups in media.items():
+    for number, groups in media.items():
         total = sum(np.mean(group, axis=0) for group in groups.values())
-        rows[template] = total / np.linalg.norm(total)
+        rows[number] = total / np.linalg.norm(total)
     return rows
 
 
 @pytest.fixture(scope="module")
-def measured(root):
+def measured(root: Path) -> Evaluated:
     found, _ = IjbTrial(ijb_set(root)).run(LINEAR, LinearEncoder(), RunOptions(FMRS))
     return found
 
 
 def scored(root: Path, oracle: dict) -> tuple[list, list]:
-    genuine, impostor = [], []
+    genuine: list[float] = []
+    impostor: list[float] = []
     for line in (root / "meta" / "ijbc_template_pair_label.txt").read_text().splitlines():
         a, b, same = map(int, line.split())
         if a in oracle and b in oracle:
@@ -68,7 +70,7 @@ def scored(root: Path, oracle: dict) -> tuple[list, list]:
     return genuine, impostor
 
 
-def test_verification_is_that_of_the_oracle(root, oracle, measured):
+def test_verification_is_that_of_the_oracle(root: Path, oracle: dict, measured: Evaluated) -> None:
     genuine, impostor = scored(root, oracle)
     found = measured.comparison
     assert (found.genuine, found.impostor) == (len(genuine), len(impostor))
@@ -84,7 +86,9 @@ def test_verification_is_that_of_the_oracle(root, oracle, measured):
 
 
 @pytest.mark.parametrize("gallery", ["1N_gallery_G1", "1N_gallery_G2"])
-def test_identification_is_that_of_the_oracle(root, oracle, measured, gallery):
+def test_identification_is_that_of_the_oracle(
+    root: Path, oracle: dict, measured: Evaluated, gallery: str
+) -> None:
     def listed(name: str) -> list:
         lines = (root / "meta" / f"ijbc_{name}.csv").read_text().splitlines()[1:]
         pairs = [tuple(map(int, line.split(",")[:2])) for line in lines]
@@ -112,12 +116,14 @@ def test_identification_is_that_of_the_oracle(root, oracle, measured, gallery):
     assert found.points[1].needs == 300
 
 
-def test_failures_are_kept_apart(measured):
+def test_failures_are_kept_apart(measured: Evaluated) -> None:
     assert measured.acquisition.failed == len(measured.acquisition.failures) == 2
     assert (measured.templates.total, measured.templates.failed) == (81, 1)
 
 
-def test_chunks_and_cache_change_nothing(root, measured, tmp_path, monkeypatch):
+def test_chunks_and_cache_change_nothing(
+    root: Path, measured: Evaluated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(embedding_module, "_CHUNK", 3)
     monkeypatch.setattr(module, "_PAIRS_AT_ONCE", 100)
     options = RunOptions(FMRS, tmp_path / "cache")
@@ -134,7 +140,9 @@ def test_chunks_and_cache_change_nothing(root, measured, tmp_path, monkeypatch):
         assert ranks[0] == ranks[1]
 
 
-def test_people_are_joined_by_pairs_where_the_search_lists_are_missing(root, tmp_path):
+def test_people_are_joined_by_pairs_where_the_search_lists_are_missing(
+    root: Path, tmp_path: Path
+) -> None:
     copy = Path(shutil.copytree(root, tmp_path / "copy"))
     named = ijb_set(copy).subjects()
     for path in (copy / "meta").glob("*1N*"):
@@ -154,7 +162,9 @@ def test_people_are_joined_by_pairs_where_the_search_lists_are_missing(root, tmp
         ("1N_gallery_G1.csv", "TEMPLATE_ID,SUBJECT_ID\nx,y\n", "ijbc_1N_gallery_G1.csv"),
     ],
 )
-def test_damaged_lists_are_one_sentence(root, tmp_path, name, text, what):
+def test_damaged_lists_are_one_sentence(
+    root: Path, tmp_path: Path, name: str, text: str | None, what: str
+) -> None:
     copy = Path(shutil.copytree(root, tmp_path / "copy"))
     path = copy / "meta" / f"ijbc_{name}"
     path.unlink() if text is None else path.write_text(text)

@@ -18,14 +18,16 @@ from embedge.cli import main
         ("data align p o --face one", "required: --detector"),
     ],
 )
-def test_a_wrong_word_is_answered_with_the_right_one(typed, meant, capsys):
+def test_a_wrong_word_is_answered_with_the_right_one(
+    typed: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(typed.split())
     assert stopped.value.code == 2
     assert capsys.readouterr().err.endswith(f"{meant}\n")
 
 
-def test_nothing_is_guessed_where_nothing_is_near(capsys):
+def test_nothing_is_guessed_where_nothing_is_near(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["doctor", "--zzz"])
     assert "mean" not in capsys.readouterr().err
@@ -34,7 +36,7 @@ def test_nothing_is_guessed_where_nothing_is_near(capsys):
 @pytest.mark.parametrize(
     "words", [["help"], ["help", "verify"], ["help", "bundle", "add-detector"]]
 )
-def test_help_is_a_word_too(words, capsys):
+def test_help_is_a_word_too(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with contextlib.suppress(SystemExit):
         main(words)
     assert capsys.readouterr().out.startswith(" ".join(["usage: embedge", *words[1:]]))

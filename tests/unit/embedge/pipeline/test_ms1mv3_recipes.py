@@ -2,12 +2,14 @@
 
 import re
 from itertools import takewhile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from embedge.pipeline.dry_run.preview import preview_of
+from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.recipe_file import RECIPES, load_recipe
 from embedge.progress import Progress
 from embedge.train.data.dataset import FaceSet
@@ -30,7 +32,7 @@ SHAPING = "--distill.shaping.device cpu --distill.shaping.amp fp32 --distill.sha
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory):
+def given(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("ms1mv3")
     labels = np.repeat(np.arange(PEOPLE), EACH)
     images = np.random.default_rng(0).integers(0, 256, (len(labels), 112, 112, 3))
@@ -43,13 +45,13 @@ def given(tmp_path_factory):
     return ["--data.source", str(folder / "rec"), "--teacher.file", str(folder / "backbone.pth")]
 
 
-def recipe_of(method, given):
+def recipe_of(method: str, given: list[str]) -> Recipe:
     more = f"{HERE} {SMALL}" + (f" {SHAPING}" if method == "sh-kd" else "")
     return load_recipe(f"ms1mv3-{method}", given + more.split())
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_it_says_what_it_reproduces(method):
+def test_it_says_what_it_reproduces(method: str) -> None:
     recipe = load_recipe(f"ms1mv3-{method}", planned=True)
     train, margin = recipe.student.train, recipe.distill.margin
     assert (recipe.distill.method, train.epochs, train.batch) == (method, 30, 1024)
@@ -73,7 +75,7 @@ def test_it_says_what_it_reproduces(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_its_head_says_what_it_is_and_what_its_numbers_do(method):
+def test_its_head_says_what_it_is_and_what_its_numbers_do(method: str) -> None:
     """The words at the top are held against the keys below them."""
     lines = (RECIPES / f"ms1mv3-{method}.yaml").read_text().splitlines()
     head = " ".join(takewhile(lambda line: line.startswith("#"), lines)).replace("# ", "")
@@ -88,7 +90,7 @@ def test_its_head_says_what_it_is_and_what_its_numbers_do(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_its_dry_run_foresees_every_stage(method, given, tmp_path):
+def test_its_dry_run_foresees_every_stage(method: str, given: list[str], tmp_path: Path) -> None:
     recipe = recipe_of(method, given)
     text = preview_of(tmp_path / "run", recipe, update=False)
     assert f"{(PEOPLE - 6) * EACH} pictures of {PEOPLE - 6} people to learn from" in text

@@ -8,18 +8,18 @@ from embedge.pipeline.recipe_file import load_recipe, recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_every_shipped_recipe_is_valid(name):
+def test_every_shipped_recipe_is_valid(name: str) -> None:
     assert load_recipe(name, planned=True).name == name
 
 
-def test_what_a_recipe_needs_is_asked_for_at_once():
+def test_what_a_recipe_needs_is_asked_for_at_once() -> None:
     with pytest.raises(EmbedgeError, match=r"E-RECIPE-KEY.*data.source.*teacher.file"):
         load_recipe("ms1mv3-th-kd")
     given = ["--data.source", "faces", "--teacher.file", "t.pth"]
     assert load_recipe("ms1mv3-th-kd", given).data.source == "faces"
 
 
-def test_overrides_are_typed():
+def test_overrides_are_typed() -> None:
     recipe = load_recipe("demo", ["--student.train.steps", "7", "--distill.a=0.25"])
     assert recipe.student.train.steps == 7
     assert recipe.distill.a == 0.25
@@ -38,24 +38,24 @@ def test_overrides_are_typed():
         (["--seed", "1", "--seed.more", "1"], r"E-RECIPE-KEY: 'seed' in --seed.more is a value"),
     ],
 )
-def test_a_mistake_is_answered(arguments, message):
+def test_a_mistake_is_answered(arguments: list[str], message: str) -> None:
     with pytest.raises(EmbedgeError, match=message):
         load_recipe("demo", arguments)
 
 
-def test_all_mistakes_at_once():
+def test_all_mistakes_at_once() -> None:
     with pytest.raises(EmbedgeError) as caught:
         load_recipe("demo", ["--distill.b", "1", "--student.with", "1"])
     assert "distill.b" in str(caught.value)
     assert "student.with: unknown key, did you mean 'width'?" in str(caught.value)
 
 
-def test_missing_recipe_names_those_there_are():
+def test_missing_recipe_names_those_there_are() -> None:
     with pytest.raises(EmbedgeError, match=r"E-RECIPE-MISSING.*demo"):
         load_recipe("dmeo")
 
 
-def test_broken_yaml(tmp_path):
+def test_broken_yaml(tmp_path: Path) -> None:
     file = tmp_path / "r.yaml"
     file.write_text("data: [1, 2")
     with pytest.raises(EmbedgeError, match=r"E-RECIPE-YAML"):
@@ -96,7 +96,7 @@ def test_a_seed_that_no_generator_takes(key: str, seed: str) -> None:
         load_recipe("rendered", [key, seed])
 
 
-def test_the_reference_page_is_up_to_date():
+def test_the_reference_page_is_up_to_date() -> None:
     page = Path(__file__).parents[4] / "docs" / "reference" / "recipe.md"
     assert page.read_text() == reference_page()
     assert "|  |" not in reference_page()  # every key is explained
@@ -131,7 +131,7 @@ def test_an_empty_recipe_is_no_recipe(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../esc", "my recipe", '"\\0"', '""', "a/b"])
-def test_a_name_that_cannot_name_a_bundle_is_told_by_the_recipe(tmp_path, name):
+def test_a_name_that_cannot_name_a_bundle_is_told_by_the_recipe(tmp_path: Path, name: str) -> None:
     with pytest.raises(EmbedgeError, match=r"E-BUNDLE-NAME.*--name"):
         load_recipe("demo", ["--name", name])
     path = tmp_path / "my recipe.yaml"
@@ -160,7 +160,7 @@ def test_a_name_that_cannot_name_a_bundle_is_told_by_the_recipe(tmp_path, name):
         ("teacher.dim", "99999999999"),
     ],
 )
-def test_a_number_that_nobody_means_is_refused(key, values):
+def test_a_number_that_nobody_means_is_refused(key: str, values: str) -> None:
     for value in values.split():
         with pytest.raises(EmbedgeError, match=rf"E-RECIPE-KEY(?s:.*){key}: .*should be"):
             load_recipe("rendered", [f"--{key}", value])

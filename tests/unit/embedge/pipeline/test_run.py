@@ -3,6 +3,9 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -11,20 +14,22 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from embedge.errors import EmbedgeError
-from embedge.pipeline.run import open_run
+from embedge.pipeline.run import Run, open_run
 from embedge.progress import Progress
 
 QUIET = Progress(quiet=True)
 
 
-def opened(folder, recipe=None, *, update=False):
+def opened(
+    folder: Path, recipe: dict[str, Any] | None = None, *, update: bool = False
+) -> AbstractContextManager[Run]:
     return open_run(folder, recipe or {"name": "r", "a": {"b": 1}}, QUIET, update=update)
 
 
-def test_a_finished_stage_is_reused_and_a_changed_one_is_not(tmp_path):
+def test_a_finished_stage_is_reused_and_a_changed_one_is_not(tmp_path: Path) -> None:
     calls = []
 
-    def work(folder):
+    def work(folder: Path) -> dict[str, Any]:
         calls.append(folder)
         (folder / "out").write_text("x")
         return {"n": len(calls)}
@@ -42,8 +47,8 @@ def test_a_finished_stage_is_reused_and_a_changed_one_is_not(tmp_path):
     assert (first.folder / "out").read_text() == "x"
 
 
-def test_a_failing_stage_leaves_no_finished_folder(tmp_path):
-    def fail(folder):
+def test_a_failing_stage_leaves_no_finished_folder(tmp_path: Path) -> None:
+    def fail(folder: Path) -> NoReturn:
         (folder / "half").write_text("h")
         raise ValueError("boom")
 
@@ -54,17 +59,17 @@ def test_a_failing_stage_leaves_no_finished_folder(tmp_path):
     assert kept.facts == {"half": True}  # what a stage had begun is there for it to resume
 
 
-def test_a_writer_killed_within_a_stage_leaves_nothing_in_the_finished_one(tmp_path):
+def test_a_writer_killed_within_a_stage_leaves_nothing_in_the_finished_one(tmp_path: Path) -> None:
     killed = (
         "import os, sys; from pathlib import Path; from embedge.files import whole_file\n"
         "with whole_file(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
     )
 
-    def die(folder):
+    def die(folder: Path) -> NoReturn:
         subprocess.run([sys.executable, "-c", killed, str(folder / "deep" / "steps.csv")])
         raise ValueError("killed")
 
-    def left(folder):
+    def left(folder: Path) -> list[str]:
         return [path.name for path in folder.rglob("*") if path.is_file()]
 
     with opened(tmp_path / "run") as run, pytest.raises(ValueError, match="killed"):
@@ -75,11 +80,11 @@ def test_a_writer_killed_within_a_stage_leaves_nothing_in_the_finished_one(tmp_p
     assert left(finished.folder) == ["stage.json"]
 
 
-def test_a_full_disk_is_one_clear_error(tmp_path):
-    def fill(folder):
+def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
+    def fill(folder: Path) -> NoReturn:
         raise OSError(28, "No space left on device", str(folder / "big"))
 
-    def fill_by_rust(folder):
+    def fill_by_rust(folder: Path) -> NoReturn:
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
     for work in (fill, fill_by_rust):
@@ -89,7 +94,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path):
         assert "No space left" in str(caught.value)
 
 
-def test_a_folder_of_another_recipe_is_refused_and_kept(tmp_path):
+def test_a_folder_of_another_recipe_is_refused_and_kept(tmp_path: Path) -> None:
     with opened(tmp_path / "run"):
         pass
     with (
@@ -102,20 +107,20 @@ def test_a_folder_of_another_recipe_is_refused_and_kept(tmp_path):
         pass
 
 
-def test_a_folder_with_other_things_is_refused(tmp_path):
+def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(EmbedgeError, match="E-RUN-FOLDER"), opened(tmp_path):
         pass
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_a_file_in_the_way_is_refused(tmp_path):
+def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
     with pytest.raises(EmbedgeError, match=r"E-RUN-FOLDER.*a file"), opened(tmp_path / "run"):
         pass
 
 
-def test_two_processes_do_not_share_a_run(tmp_path):
+def test_two_processes_do_not_share_a_run(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path;"
         "from embedge.pipeline.run import open_run; from embedge.progress import Progress;"
@@ -137,7 +142,9 @@ def test_two_processes_do_not_share_a_run(tmp_path):
         pass
 
 
-def test_an_update_that_was_interrupted_leaves_the_recipe_that_made_the_folder(tmp_path):
+def test_an_update_that_was_interrupted_leaves_the_recipe_that_made_the_folder(
+    tmp_path: Path,
+) -> None:
     old, new = {"name": "r", "a": 1}, {"name": "r", "a": 2}
     told = tmp_path / "run" / "recipe.json"
     with opened(tmp_path / "run", old):
@@ -154,8 +161,10 @@ def test_an_update_that_was_interrupted_leaves_the_recipe_that_made_the_folder(t
 
 
 @pytest.mark.parametrize("text", ["", '{"name": "r", "a":', "[]", "{}", '{"facts": 1}'])
-def test_a_stage_whose_mark_was_cut_short_is_worked_again(tmp_path, capsys, text):
-    def work(folder):
+def test_a_stage_whose_mark_was_cut_short_is_worked_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    def work(folder: Path) -> dict[str, Any]:
         (folder / "out").write_text("whole")
         return {"n": 1}
 
@@ -172,7 +181,7 @@ def test_a_stage_whose_mark_was_cut_short_is_worked_again(tmp_path, capsys, text
 
 @pytest.mark.parametrize("text", ["", '{"name": "r", "a":', "[]"])
 @pytest.mark.parametrize("update", [False, True])
-def test_a_recipe_that_was_cut_short_is_named(tmp_path, text, update):
+def test_a_recipe_that_was_cut_short_is_named(tmp_path: Path, text: str, update: bool) -> None:
     kept = tmp_path / "run" / "recipe.json"
     with opened(tmp_path / "run") as run:
         run.stage("one", {}, [], lambda folder: None)
@@ -188,7 +197,7 @@ def test_a_recipe_that_was_cut_short_is_named(tmp_path, text, update):
         assert run.reused == ["one"]
 
 
-def test_a_file_of_a_stage_that_was_cut_short_is_named(tmp_path):
+def test_a_file_of_a_stage_that_was_cut_short_is_named(tmp_path: Path) -> None:
     with opened(tmp_path / "run") as run:
         done = run.stage("one", {}, [], lambda f: save_file({"a": torch.ones(9)}, f / "a.st"))
     assert done.opened("a.st", load_file)["a"].sum() == 9

@@ -14,19 +14,19 @@ class Counting:
 
     contract, provider = contract(), "counted"
 
-    def __init__(self):
-        self.sizes = set()
+    def __init__(self) -> None:
+        self.sizes: set[int] = set()
 
-    def embed(self, images):
+    def embed(self, images: np.ndarray) -> np.ndarray:
         self.sizes.add(len(images))
         return np.ones((len(images), 2), np.float32)
 
 
 @pytest.mark.parametrize(("largest", "batches"), [(1, [1]), (4, [1, 4]), (99, [1, 6])])
-def test_batch_one_and_the_largest_that_the_faces_fill(largest, batches):
+def test_batch_one_and_the_largest_that_the_faces_fill(largest: int, batches: list[int]) -> None:
     engine = Counting()
     crops = np.zeros((6, 8, 8, 3), np.uint8)
-    found = _latency("int8.plan", engine, crops, largest, 0.05)
+    found = _latency("int8.plan", engine, crops, largest, 0.05)  # type: ignore[arg-type]
     assert [timing.batch for timing in found] == batches
     assert engine.sizes == set(batches)
     row = found[0]
@@ -35,7 +35,7 @@ def test_batch_one_and_the_largest_that_the_faces_fill(largest, batches):
 
 
 @pytest.mark.parametrize(("lowest", "agrees"), [(0.9995, True), (0.99, False)])
-def test_the_lowest_cosine_decides(lowest, agrees):
+def test_the_lowest_cosine_decides(lowest: float, agrees: bool) -> None:
     check = EngineCheck(Cosines(0.9999, 0.9998, lowest, 9), BOUNDS["fp16"], "TensorRT", (), {})
     assert check.passed is agrees
     if agrees:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from embedge.errors import EmbedgeError
@@ -16,7 +18,7 @@ from embedge.export.engines import EngineOptions
         ({"precision": "int8", "remainder": "bf16"}, "bf16"),
     ],
 )
-def test_a_wrong_wish_is_named(options: dict[str, object], what: str) -> None:
+def test_a_wrong_wish_is_named(options: dict[str, Any], what: str) -> None:
     with pytest.raises(EmbedgeError, match=what) as told:
         EngineOptions(**options)
     assert told.value.code == "E-ENGINE-OPTION"

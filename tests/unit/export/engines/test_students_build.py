@@ -1,6 +1,7 @@
 """Every graph a student is exported to, through NVIDIA's real parser and builder on a CPU."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from embedge.errors import EmbedgeError
 from embedge.export.engines import EngineOptions, engine_from_onnx
 from embedge.export.fp16 import fp16_from_onnx
+from embedge.export.int8.placement import Target
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.runtime.encoders.tensorrt.card import EngineCard
 
@@ -17,7 +19,7 @@ pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed: pip i
 Pictures = NDArray[np.uint8]
 
 
-def built(graph: Path, precision: str, **options: object) -> EngineCard:
+def built(graph: Path, precision: str, **options: Any) -> EngineCard:
     wanted = EngineOptions(precision, **{"target": "rtx", "sms": (86,), **options})
     return engine_from_onnx(graph, graph.with_suffix(".plan"), wanted)
 
@@ -38,7 +40,7 @@ def test_fp16(student_file: Path, pictures: Pictures, tmp_path: Path) -> None:
 @pytest.mark.parametrize("target", ["trt", "trt8"])
 @pytest.mark.parametrize("remainder", ["fp16", "fp32"])
 def test_int8(
-    student_file: Path, pictures: Pictures, tmp_path: Path, target: str, remainder: str
+    student_file: Path, pictures: Pictures, tmp_path: Path, target: Target, remainder: str
 ) -> None:
     graph = tmp_path / "int8.onnx"
     qdq_from_onnx(student_file, pictures, graph, target=target)

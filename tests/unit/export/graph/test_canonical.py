@@ -1,19 +1,26 @@
 """Whatever an exporter wrote is brought to one form that computes the same."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from graphs import graph_of, operators, random_floats, run
+from numpy.typing import NDArray
 from onnx import helper
+from small_face import SmallFace
 
 from embedge.export.graph.canonical import canonical
 from embedge.export.graph.channels import lower_prelu, slope_of
 from embedge.export.graph.surgery import Graph
 from embedge.export.student import onnx_from_student
+from embedge.runtime.contract import EmbeddingContract
 
 node = helper.make_node
 
 
-def test_canonical_is_the_same_from_either_export(tmp_path, net, contract, tensor):
+def test_canonical_is_the_same_from_either_export(
+    tmp_path: Path, net: SmallFace, contract: EmbeddingContract, tensor: NDArray[np.float32]
+) -> None:
     for lower in (True, False):
         onnx_from_student(net, contract, tmp_path / f"{lower}.onnx", lower=lower)
     graphs = [canonical(Graph.read(tmp_path / f"{lower}.onnx")) for lower in (True, False)]
@@ -22,7 +29,7 @@ def test_canonical_is_the_same_from_either_export(tmp_path, net, contract, tenso
     np.testing.assert_allclose(run(graphs[0], tensor), run(graphs[1], tensor), atol=1e-5)
 
 
-def test_an_exporter_that_leaves_everything_apart_is_gathered(rng):
+def test_an_exporter_that_leaves_everything_apart_is_gathered(rng: np.random.Generator) -> None:
     x = random_floats(rng, 2, 3, 8, 8)
     graph = graph_of(
         [
@@ -55,7 +62,7 @@ def test_an_exporter_that_leaves_everything_apart_is_gathered(rng):
 
 
 @pytest.mark.parametrize("form", ["max", "relu"])
-def test_a_lowered_prelu_is_recognised(rng, form):
+def test_a_lowered_prelu_is_recognised(rng: np.random.Generator, form: str) -> None:
     slope = rng.uniform(-0.5, 0.9, (3, 1, 1)).astype(np.float32)
     if form == "max":
         nodes = [node("Mul", ["x", "a"], ["ax"]), node("Max", ["ax", "x"], ["y"])]
@@ -72,7 +79,7 @@ def test_a_lowered_prelu_is_recognised(rng, form):
     np.testing.assert_array_equal(slope_of(graph, graph.nodes[0]), slope)
 
 
-def test_the_scaled_form_is_recognised(student, tensor):
+def test_the_scaled_form_is_recognised(student: Graph, tensor: NDArray[np.float32]) -> None:
     """Three operators per PReLU in the shipped graph; none is left after reading it again."""
     expected = run(student, tensor)
     prelus = [slope_of(student, n) for n in student.nodes if n.op_type == "PRelu"]
@@ -87,7 +94,9 @@ def test_the_scaled_form_is_recognised(student, tensor):
 
 
 @pytest.mark.parametrize(("slope", "raised"), [(1 / 6, True), (0.2, False)])
-def test_an_input_times_its_hard_sigmoid_is_hard_swish(rng, slope, raised):
+def test_an_input_times_its_hard_sigmoid_is_hard_swish(
+    rng: np.random.Generator, slope: float, raised: bool
+) -> None:
     nodes = [
         node("HardSigmoid", ["x"], ["gate"], alpha=slope, beta=0.5),
         node("Mul", ["gate", "x"], ["y"]),
@@ -100,7 +109,7 @@ def test_an_input_times_its_hard_sigmoid_is_hard_swish(rng, slope, raised):
     np.testing.assert_allclose(run(graph, x), before, atol=1e-5)
 
 
-def test_a_sum_that_is_no_prelu_stays():
+def test_a_sum_that_is_no_prelu_stays() -> None:
     nodes = [
         node("Relu", ["x"], ["r"]),
         node("Mul", ["rest", "r"], ["u"]),
@@ -116,7 +125,9 @@ def test_a_sum_that_is_no_prelu_stays():
     ("written", "plain"),
     [((1, 3, 1, 1), (3, 1, 1)), ((1, 1, 1, 1), (1, 1, 1)), ((1, 4), (4,)), ((3, 4, 4), (3, 4, 4))],
 )
-def test_slopes_have_one_form(rng, written, plain):
+def test_slopes_have_one_form(
+    rng: np.random.Generator, written: tuple[int, ...], plain: tuple[int, ...]
+) -> None:
     graph = graph_of(
         [node("PRelu", ["x", "a"], ["y"])],
         {"a": random_floats(rng, *written)},

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from graphs import graph_of, operators, random_floats, run
+from numpy.typing import NDArray
 from onnx import helper
 
 from embedge.export.graph.channels import (
@@ -18,11 +19,19 @@ from embedge.export.graph.channels import (
     tame_slopes,
     widen_groups,
 )
+from embedge.export.graph.surgery import Graph
 
 node = helper.make_node
 
 
-def convolution(rng, *, groups=1, outputs=4, inputs=4, bias=True):
+def convolution(
+    rng: np.random.Generator,
+    *,
+    groups: int = 1,
+    outputs: int = 4,
+    inputs: int = 4,
+    bias: bool = True,
+) -> Graph:
     constants = {"w": random_floats(rng, outputs, inputs // groups, 3, 3)}
     if bias:
         constants["b"] = random_floats(rng, outputs)
@@ -31,7 +40,9 @@ def convolution(rng, *, groups=1, outputs=4, inputs=4, bias=True):
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])
-def test_a_factor_on_the_input_moves_into_the_weights(rng, groups):
+def test_a_factor_on_the_input_moves_into_the_weights(
+    rng: np.random.Generator, groups: int
+) -> None:
     graph = convolution(rng, groups=groups)
     x, factor = random_floats(rng, 2, 4, 6, 6), random_floats(rng, 4)
     expected = run(graph, x * factor[:, None, None])
@@ -40,7 +51,7 @@ def test_a_factor_on_the_input_moves_into_the_weights(rng, groups):
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_factor_and_a_shift_on_the_output_do_too(rng, bias):
+def test_a_factor_and_a_shift_on_the_output_do_too(rng: np.random.Generator, bias: bool) -> None:
     graph = convolution(rng, bias=bias)
     x, factor, shift = random_floats(rng, 2, 4, 6, 6), random_floats(rng, 4), random_floats(rng, 4)
     expected = run(graph, x) * factor[:, None, None] + shift[:, None, None]
@@ -49,7 +60,7 @@ def test_a_factor_and_a_shift_on_the_output_do_too(rng, bias):
     np.testing.assert_allclose(run(graph, x), expected, atol=1e-5)
 
 
-def test_which_channels_a_group_reads(rng):
+def test_which_channels_a_group_reads(rng: np.random.Generator) -> None:
     graph = convolution(rng, groups=2)
     np.testing.assert_array_equal(
         read_channels(graph, graph.nodes[0]), [[0, 1], [0, 1], [2, 3], [2, 3]]
@@ -60,7 +71,7 @@ def test_which_channels_a_group_reads(rng):
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_a_pick_beside_a_convolution_vanishes(rng, before):
+def test_a_pick_beside_a_convolution_vanishes(rng: np.random.Generator, before: bool) -> None:
     """Above a layer it goes into what the layer reads, below into what it writes."""
     graph = convolution(rng)
     x, order = random_floats(rng, 2, 4, 6, 6), np.array([2, 0, 3, 1])
@@ -77,7 +88,7 @@ def test_a_pick_beside_a_convolution_vanishes(rng, before):
     np.testing.assert_allclose(run(graph, x), expected, atol=1e-5)
 
 
-def test_a_slope_of_one_is_lowered_too(student, tensor):
+def test_a_slope_of_one_is_lowered_too(student: Graph, tensor: NDArray[np.float32]) -> None:
     prelu = next(n for n in student.nodes if n.op_type == "PRelu")
     slope = slope_of(student, prelu).copy()
     slope[:3] = [[[1.0]], [[0.99999]], [[-1.0]]]
@@ -87,14 +98,14 @@ def test_a_slope_of_one_is_lowered_too(student, tensor):
     np.testing.assert_allclose(run(student, tensor), expected, atol=1e-5)
 
 
-def test_lowering_is_exact_for_any_slope(student, tensor):
+def test_lowering_is_exact_for_any_slope(student: Graph, tensor: NDArray[np.float32]) -> None:
     expected = run(student, tensor)
     lower_prelu(student)
     assert "PRelu" not in operators(student)
     np.testing.assert_allclose(run(student, tensor), expected, atol=1e-5)
 
 
-def test_tamed_slopes_are_at_most_one(student, tensor):
+def test_tamed_slopes_are_at_most_one(student: Graph, tensor: NDArray[np.float32]) -> None:
     prelus = [n for n in student.nodes if n.op_type == "PRelu"]
     assert any((slope_of(student, n) > 1).any() for n in prelus)
     expected = run(student, tensor)
@@ -103,7 +114,9 @@ def test_tamed_slopes_are_at_most_one(student, tensor):
     np.testing.assert_allclose(run(student, tensor), expected, atol=1e-5)
 
 
-def test_pairs_become_depthwise_and_picks_vanish(student, tensor):
+def test_pairs_become_depthwise_and_picks_vanish(
+    student: Graph, tensor: NDArray[np.float32]
+) -> None:
     expected = run(student, tensor)
     widen_groups(student)
     assert "Gather" not in operators(student)
@@ -112,7 +125,9 @@ def test_pairs_become_depthwise_and_picks_vanish(student, tensor):
 
 
 @pytest.mark.parametrize(("groups", "inputs", "outputs"), [(8, 4, 4), (6, 3, 5), (2, 2, 4)])
-def test_small_groups_are_merged(rng, groups, inputs, outputs):
+def test_small_groups_are_merged(
+    rng: np.random.Generator, groups: int, inputs: int, outputs: int
+) -> None:
     x = random_floats(rng, 2, groups * inputs, 6, 6)
     graph = graph_of(
         [node("Conv", ["x", "w"], ["y"], group=groups, pads=[1, 1, 1, 1])],
@@ -125,7 +140,7 @@ def test_small_groups_are_merged(rng, groups, inputs, outputs):
     np.testing.assert_allclose(run(graph, x), expected, atol=1e-4)
 
 
-def test_pairs_between_anything_stay_right(rng):
+def test_pairs_between_anything_stay_right(rng: np.random.Generator) -> None:
     """Picks that no convolution can absorb remain and compute the same."""
     x = random_floats(rng, 2, 8, 6, 6)
     graph = graph_of(
@@ -142,7 +157,7 @@ def test_pairs_between_anything_stay_right(rng):
     np.testing.assert_allclose(run(graph, x), expected, atol=1e-5)
 
 
-def test_slopes_of_every_place_are_no_channels(rng):
+def test_slopes_of_every_place_are_no_channels(rng: np.random.Generator) -> None:
     """Keras writes one for each pixel where nobody says that they are shared."""
     weights = {f"w{n}": random_floats(rng, 4, 4, 1, 1) for n in (0, 1)}
     nodes = [

@@ -1,5 +1,8 @@
 """The graph in memory: edited, copied, written; and files that are refused."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -13,56 +16,56 @@ node = helper.make_node
 
 
 @pytest.fixture
-def graph():
+def graph() -> Graph:
     nodes = [node("Relu", ["x"], ["r"], name="cut"), node("Mul", ["r", "two"], ["y"], name="twice")]
-    return graph_of(nodes, {"two": np.float32(2)}, shape=("batch", 3))
+    return graph_of(nodes, {"two": np.array(2, np.float32)}, shape=("batch", 3))
 
 
-def test_names_are_never_taken_twice(graph):
+def test_names_are_never_taken_twice(graph: Graph) -> None:
     assert graph.fresh("r") == "r.1"
     assert graph.fresh("r") == "r.2"
-    assert graph.add_constant("two", np.float32(3)) == "two.1"
+    assert graph.add_constant("two", np.array(3, np.float32)) == "two.1"
 
 
-def test_appended_nodes_are_sorted_and_the_unread_is_dropped(graph):
+def test_appended_nodes_are_sorted_and_the_unread_is_dropped(graph: Graph) -> None:
     twice = graph.nodes[1]
     twice.input[0] = graph.emit("Neg", ["r"], hint="negated")
     graph.emit("Exp", ["r"], hint="nobody")
-    graph.add_constant("nothing", np.float32(1))
+    graph.add_constant("nothing", np.array(1, np.float32))
     graph.tidy()
     assert operators(graph) == ["Relu", "Neg", "Mul"]
     assert list(graph.constants) == ["two"]
 
 
-def test_a_missing_input_is_named(graph):
+def test_a_missing_input_is_named(graph: Graph) -> None:
     graph.nodes[1].input[0] = "absent"
     with pytest.raises(ValueError, match="missing input at twice"):
         graph.tidy()
 
 
-def test_bypassing_the_last_node_keeps_the_name_of_the_output(graph):
+def test_bypassing_the_last_node_keeps_the_name_of_the_output(graph: Graph) -> None:
     graph.bypass(graph.nodes[1])
     graph.tidy()
     assert operators(graph) == ["Relu"]
-    x = np.float32([[-1, 0, 2]])
+    x = np.array([[-1, 0, 2]], np.float32)
     np.testing.assert_array_equal(run(graph, x), [[0, 0, 2]])
 
 
-def test_a_copy_is_independent(graph):
+def test_a_copy_is_independent(graph: Graph) -> None:
     copy = graph.copy()
     copy.nodes[0].op_type = "Neg"
-    copy.constants["two"] = np.float32(9)
+    copy.constants["two"] = np.array(9, np.float32)
     assert graph.nodes[0].op_type == "Relu"
     assert graph.constants["two"] == 2
 
 
-def test_only_consumer_is_none_for_an_output(graph):
+def test_only_consumer_is_none_for_an_output(graph: Graph) -> None:
     assert graph.only_consumer("r") is graph.nodes[1]
     assert graph.only_consumer("y") is None
     assert graph.producer("r") is graph.nodes[0]
 
 
-def test_attributes_are_python_values():
+def test_attributes_are_python_values() -> None:
     one = node("Cast", ["x"], ["y"], name="c", to=1, note=b"text")
     assert attribute(one, "to") == 1
     assert attribute(one, "note") == "text"
@@ -78,7 +81,9 @@ def test_attributes_are_python_values():
         (lambda path: onnx.save(onnx.ModelProto(), path), "has no nodes"),
     ],
 )
-def test_a_file_that_is_no_model_is_refused(graph, tmp_path, spoil, words):
+def test_a_file_that_is_no_model_is_refused(
+    graph: Graph, tmp_path: Path, spoil: Callable[[Path], object], words: str
+) -> None:
     path = tmp_path / "m.onnx"
     graph.write(path)
     spoil(path)
@@ -86,7 +91,7 @@ def test_a_file_that_is_no_model_is_refused(graph, tmp_path, spoil, words):
         Graph.read(path)
 
 
-def test_weights_in_a_second_file_are_refused(tmp_path):
+def test_weights_in_a_second_file_are_refused(tmp_path: Path) -> None:
     conv = node("Conv", ["x", "w"], ["y"])
     graph = graph_of([conv], {"w": np.ones((8, 3, 9, 9), np.float32)})
     model, path = graph.to_model(), tmp_path / "m.onnx"

@@ -1,5 +1,6 @@
 import json
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from embedge.export.int8.calibration_set import (
 
 
 @pytest.fixture(scope="module")
-def features():
+def features() -> np.ndarray:
     """900 ordinary pictures and 100 that are dark and blurred."""
     rng = np.random.default_rng(0)
     ordinary = rng.normal([120, 0.2, 0], [10, 0.02, 5], (900, 3))
@@ -32,19 +33,19 @@ def features():
 PEOPLE = [f"p{i // 10}" for i in range(1000)]
 
 
-def test_a_set_is_repeatable_and_the_seed_matters(features):
+def test_a_set_is_repeatable_and_the_seed_matters(features: np.ndarray) -> None:
     first = choose(features, PEOPLE, 100, seed=3)
     assert np.array_equal(first, choose(features, PEOPLE, 100, seed=3))
     assert not np.array_equal(first, choose(features, PEOPLE, 100, seed=4))
     assert len(set(first.tolist())) == 100
 
 
-def test_rare_conditions_are_represented(features):
+def test_rare_conditions_are_represented(features: np.ndarray) -> None:
     chosen = choose(features, PEOPLE, 100)
     assert np.count_nonzero(chosen >= 900) > 1.5 * 100 * 100 / 1000
 
 
-def test_people_take_turns():
+def test_people_take_turns() -> None:
     rng = np.random.default_rng(0)
     people = ["famous"] * 900 + [f"p{i}" for i in range(100)]
     chosen = choose(rng.normal(size=(1000, 3)), people, 100)
@@ -52,11 +53,11 @@ def test_people_take_turns():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_without_features_it_is_one_of_everybody_before_a_second_of_any(seed):
+def test_without_features_it_is_one_of_everybody_before_a_second_of_any(seed: int) -> None:
     """Against the plain way: number each picture by how many of its person came before it."""
     rng = np.random.default_rng(100 + seed)
     people = rng.zipf(1.5, 400).clip(0, 60).tolist()
-    order, seen = np.random.default_rng(seed).permutation(400), Counter()
+    order, seen = np.random.default_rng(seed).permutation(400), Counter[int]()
     turn = np.empty(400, int)
     for row in order:
         turn[row] = seen[people[row]]
@@ -66,7 +67,7 @@ def test_without_features_it_is_one_of_everybody_before_a_second_of_any(seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_turns_among_cells_are_those_of_the_plain_way(features, seed):
+def test_turns_among_cells_are_those_of_the_plain_way(features: np.ndarray, seed: int) -> None:
     """Cell by cell the first picture of whoever was taken least; all of them in the end."""
     rng = np.random.default_rng(seed)
     rows = rng.permutation(1000)[:300]
@@ -74,7 +75,8 @@ def test_turns_among_cells_are_those_of_the_plain_way(features, seed):
     cells = defaultdict(list)
     for index in np.random.default_rng(seed).permutation(300):
         cells[int(_gridded(features[rows])[index])].append(index)
-    seen, taken = Counter(), []
+    seen = Counter[str]()
+    taken: list[int] = []
     while len(taken) < 200:
         for cell in sorted(cells):
             if cells[cell] and len(taken) < 200:
@@ -86,7 +88,7 @@ def test_turns_among_cells_are_those_of_the_plain_way(features, seed):
     np.testing.assert_array_equal(found, sorted(taken))
 
 
-def test_features_see_light_blur_and_turn():
+def test_features_see_light_blur_and_turn() -> None:
     rng = np.random.default_rng(0)
     sharp = rng.integers(0, 255, (112, 112, 3), dtype=np.uint8)
     dark = sharp // 4
@@ -99,7 +101,7 @@ def test_features_see_light_blur_and_turn():
     assert turn[3] == pytest.approx(128)
 
 
-def test_the_record_names_pictures_and_digests(tmp_path):
+def test_the_record_names_pictures_and_digests(tmp_path: Path) -> None:
     for name in ("a/1.png", "b/2.jpg", "b/notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
@@ -115,7 +117,7 @@ def test_the_record_names_pictures_and_digests(tmp_path):
     assert CalibrationSet(tmp_path, tuple(names), 2, 7).to_json()["digest"] != before
 
 
-def test_nothing_to_choose_from_is_said(tmp_path, features):
+def test_nothing_to_choose_from_is_said(tmp_path: Path, features: np.ndarray) -> None:
     with pytest.raises(EmbedgeError, match="E-CALIBRATION"):
         picture_files(tmp_path / "absent")
     with pytest.raises(EmbedgeError, match="E-CALIBRATION"):
@@ -124,7 +126,7 @@ def test_nothing_to_choose_from_is_said(tmp_path, features):
         choose(features, PEOPLE[:-1], 10)
 
 
-def test_comparable_pictures_are_whole_people_with_two_or_more():
+def test_comparable_pictures_are_whole_people_with_two_or_more() -> None:
     names = [f"p{person}/{i}.jpg" for person in range(30) for i in range(1 + person % 12)]
     found = comparable(names, 40, each=8, seed=3)
     counts = Counter(person_of(name) for name in found)
@@ -135,12 +137,12 @@ def test_comparable_pictures_are_whole_people_with_two_or_more():
     assert found != comparable(names, 40, each=8, seed=4)
 
 
-def test_people_with_one_picture_each_compare_nothing():
+def test_people_with_one_picture_each_compare_nothing() -> None:
     with pytest.raises(EmbedgeError, match="E-CALIBRATION"):
         comparable([f"p{person}/0.jpg" for person in range(9)] + ["p0/1.jpg"], 5)
 
 
-def test_a_folder_gives_a_set_and_others_to_spare(tmp_path):
+def test_a_folder_gives_a_set_and_others_to_spare(tmp_path: Path) -> None:
     for number, image in enumerate(smooth_pictures(20)):
         path = tmp_path / f"p{number // 4}" / f"{number}.png"
         path.parent.mkdir(exist_ok=True)
@@ -153,7 +155,7 @@ def test_a_folder_gives_a_set_and_others_to_spare(tmp_path):
     assert decoded_pictures(tmp_path, found.names).shape == (6, 112, 112, 3)
 
 
-def test_of_a_flat_folder_other_pictures_are_spare(tmp_path):
+def test_of_a_flat_folder_other_pictures_are_spare(tmp_path: Path) -> None:
     for number, image in enumerate(smooth_pictures(20)):
         Image.fromarray(image).save(tmp_path / f"{number}.png")
     found = chosen_from_folder(tmp_path, 12, seed=1)
@@ -163,7 +165,7 @@ def test_of_a_flat_folder_other_pictures_are_spare(tmp_path):
     assert everything.spare == everything.names  # nothing is left: the figures are of the same
 
 
-def test_pictures_of_two_sizes_are_refused(tmp_path):
+def test_pictures_of_two_sizes_are_refused(tmp_path: Path) -> None:
     for name, size in (("a.png", 8), ("b.png", 9)):
         Image.new("RGB", (size, size)).save(tmp_path / name)
     with pytest.raises(EmbedgeError, match=r"E-CALIBRATION.*differ in size"):
@@ -172,7 +174,7 @@ def test_pictures_of_two_sizes_are_refused(tmp_path):
         decoded_pictures(tmp_path, [])
 
 
-def test_a_contact_sheet_beside_the_people_is_no_face(tmp_path):
+def test_a_contact_sheet_beside_the_people_is_no_face(tmp_path: Path) -> None:
     from PIL import Image
 
     for name in ("ann/1.png", "ben/1.png", "contact-sheet.jpg"):

@@ -1,8 +1,13 @@
 """What cannot be quantised is said in one sentence, before any work."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from graphs import graph_of
+from numpy.typing import NDArray
 from onnx import helper
 from small_face import CONTRACT
 
@@ -17,7 +22,7 @@ WEIGHT = {"w": np.ones((4, 3, 3, 3), np.float32)}
 CONV = node("Conv", ["x", "w"], ["y"], name="first")
 
 
-def refusal(graph, pictures, tmp_path):
+def refusal(graph: Graph, pictures: np.ndarray, tmp_path: Path) -> str:
     stamp(graph, CONTRACT)
     graph.write(tmp_path / "m.onnx")
     with pytest.raises(EmbedgeError) as caught:
@@ -26,33 +31,35 @@ def refusal(graph, pictures, tmp_path):
     return str(caught.value)
 
 
-def test_dynamic_sizes(pictures, tmp_path):
+def test_dynamic_sizes(pictures: NDArray[np.uint8], tmp_path: Path) -> None:
     graph_of([CONV], WEIGHT, shape=("batch", 3, "height", "width")).write(tmp_path / "m.onnx")
     with pytest.raises(EmbedgeError, match=r"E-NOT-QUANTISABLE.*'height'.*one size"):
         taken_in(tmp_path / "m.onnx", pictures)
 
 
-def test_a_model_that_does_not_say_how_it_is_fed(pictures, tmp_path):
+def test_a_model_that_does_not_say_how_it_is_fed(
+    pictures: NDArray[np.uint8], tmp_path: Path
+) -> None:
     graph_of([CONV], WEIGHT).write(tmp_path / "m.onnx")
     with pytest.raises(EmbedgeError, match=r"E-FEEDING-UNSTATED.*--mean"):
         qdq_from_onnx(tmp_path / "m.onnx", pictures, tmp_path / "q.onnx")
 
 
-def test_quantised_already(student_file, pictures, tmp_path):
+def test_quantised_already(student_file: Path, pictures: NDArray[np.uint8], tmp_path: Path) -> None:
     qdq_from_onnx(student_file, pictures, tmp_path / "once.onnx")
     message = refusal(Graph.read(tmp_path / "once.onnx"), pictures, tmp_path)
     assert "quantised already" in message
     assert "QuantizeLinear" in message
 
 
-def test_unknown_operators_are_named(pictures, tmp_path):
+def test_unknown_operators_are_named(pictures: NDArray[np.uint8], tmp_path: Path) -> None:
     strange = node("Gelu", ["x"], ["y"], name="mlp/act", domain="com.microsoft")
     message = refusal(graph_of([strange], {}), pictures, tmp_path)
     assert "mlp/act" in message
     assert "com.microsoft::Gelu" in message
 
 
-def test_nan_weights_are_found(pictures, tmp_path):
+def test_nan_weights_are_found(pictures: NDArray[np.uint8], tmp_path: Path) -> None:
     weight = {"w": np.full((4, 3, 3, 3), np.nan, np.float32)}
     graph = graph_of(
         [CONV, node("Relu", ["y"], ["z"]), node("Conv", ["z", "v"], ["o"])],
@@ -76,14 +83,20 @@ def test_nan_weights_are_found(pictures, tmp_path):
         (lambda p: p[:, :96, :96], "expected uint8"),
     ],
 )
-def test_useless_pictures(student_file, pictures, tmp_path, spoil, words):
+def test_useless_pictures(
+    student_file: Path,
+    pictures: NDArray[np.uint8],
+    tmp_path: Path,
+    spoil: Callable[..., Any],
+    words: str,
+) -> None:
     with pytest.raises(EmbedgeError, match="E-CALIBRATION") as caught:
         qdq_from_onnx(student_file, spoil(pictures), tmp_path / "q.onnx")
     assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("opset", [9, 99])
-def test_opset(tmp_path, pictures, opset):
+def test_opset(tmp_path: Path, pictures: NDArray[np.uint8], opset: int) -> None:
     import onnx
 
     model = graph_of([CONV], WEIGHT).to_model()
@@ -94,7 +107,9 @@ def test_opset(tmp_path, pictures, opset):
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x00" * 100])
-def test_files_that_are_no_model(tmp_path, pictures, content):
+def test_files_that_are_no_model(
+    tmp_path: Path, pictures: NDArray[np.uint8], content: bytes
+) -> None:
     (tmp_path / "m.onnx").write_bytes(content)
     with pytest.raises(EmbedgeError, match="E-GRAPH"):
         qdq_from_onnx(tmp_path / "m.onnx", pictures, tmp_path / "q.onnx")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +26,7 @@ qdq_from_onnx(Path(model), pictures, Path(out), target=target)
 
 
 @pytest.mark.parametrize("target", ["cpu", "trt"])
-def test_int8_needs_no_torch(student_file, tmp_path, target):
+def test_int8_needs_no_torch(student_file: Path, tmp_path: Path, target: str) -> None:
     out = tmp_path / "q.onnx"
     command = [sys.executable, "-c", WITHOUT_TORCH, str(student_file), str(out), target]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,6 +1,10 @@
 """What an exporter put between the picture and the first convolution is in that one's weights."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import onnx
 import pytest
 from graphs import graph_of, operators, random_floats, run
 from onnx import helper
@@ -10,7 +14,7 @@ from embedge.export.intake.entrance import fold_entrance
 
 node = helper.make_node
 SIDE = 8
-TURNED = {
+TURNED: dict[str, tuple[list[onnx.NodeProto], dict[str, Any]]] = {
     "by steps": (
         [node("Slice", ["a", "starts", "ends", "axes", "steps"], ["b"])],
         {"starts": -1, "ends": np.iinfo(np.int64).min, "axes": 1, "steps": -1},
@@ -26,10 +30,16 @@ def left(graph: Graph) -> list[str]:
     return operators(graph)
 
 
-def graph_with(rng, steps, constants, *, shape=("batch", 3, SIDE, SIDE)):
+def graph_with(
+    rng: np.random.Generator,
+    steps: Sequence[onnx.NodeProto],
+    constants: dict[str, Any],
+    *,
+    shape: Sequence[int | str] = ("batch", 3, SIDE, SIDE),
+) -> Graph:
     whole = {name: np.atleast_1d(np.array(value, np.int64)) for name, value in constants.items()}
-    scales = {
-        "high": np.float32(127.5),
+    scales: dict[str, np.ndarray] = {
+        "high": np.array(127.5, np.float32),
         "mean": random_floats(rng, 1, 3, 1, 1),
         "std": np.array([0.2, 0.3, 0.4], np.float32).reshape(1, 3, 1, 1),
         "w": random_floats(rng, 4, 3, 3, 3),
@@ -43,7 +53,7 @@ def graph_with(rng, steps, constants, *, shape=("batch", 3, SIDE, SIDE)):
 
 
 @pytest.mark.parametrize("way", TURNED)
-def test_an_order_of_colours_and_numbers_that_cancel(rng, way):
+def test_an_order_of_colours_and_numbers_that_cancel(rng: np.random.Generator, way: str) -> None:
     steps, constants = TURNED[way]
     steps = [
         node("Mul", ["x", "high"], ["m"]),
@@ -72,7 +82,9 @@ def test_an_order_of_colours_and_numbers_that_cancel(rng, way):
     ],
     ids=["an offset", "a mirror", "rows in another order", "a square"],
 )
-def test_whatever_else_it_does_stays(rng, step, constants):
+def test_whatever_else_it_does_stays(
+    rng: np.random.Generator, step: onnx.NodeProto, constants: dict[str, Any]
+) -> None:
     graph = graph_with(rng, [step], constants)
     x = random_floats(rng, 2, 3, SIDE, SIDE)
     before = run(graph, x)
@@ -83,7 +95,7 @@ def test_whatever_else_it_does_stays(rng, step, constants):
 PICKED = node("Gather", ["x", "order"], ["d"], axis=1)
 
 
-def test_colours_that_something_else_reads_too_stay(rng):
+def test_colours_that_something_else_reads_too_stay(rng: np.random.Generator) -> None:
     graph = graph_of(
         [
             PICKED,
@@ -98,6 +110,6 @@ def test_colours_that_something_else_reads_too_stay(rng):
     assert left(graph).count("Gather") == 1
 
 
-def test_a_picture_of_unknown_size_is_left(rng):
+def test_a_picture_of_unknown_size_is_left(rng: np.random.Generator) -> None:
     graph = graph_with(rng, [PICKED], {"order": [2, 1, 0]}, shape=("batch", 3, "h", "w"))
     assert left(graph) == ["Gather", "Conv", "Flatten"]

@@ -1,6 +1,7 @@
 """Every form of a foreign network is quantised as itself, or ends in one error with a remedy."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import onnx
 import pytest
@@ -19,7 +20,7 @@ PICTURES, OTHERS = smooth_pictures(16), smooth_pictures(12, seed=9)
 NEAR = 0.98  # first percentile; halves and the rounding of tiny networks included
 
 
-def base_model(path) -> onnx.ModelProto:
+def base_model(path: Path) -> onnx.ModelProto:
     """As somebody else would have exported it: without a contract."""
     onnx_from_student(small_face(), CONTRACT, path, lower=False)
     model = onnx.load(path)
@@ -28,17 +29,17 @@ def base_model(path) -> onnx.ModelProto:
 
 
 @pytest.fixture(scope="module")
-def every(tmp_path_factory) -> dict[str, Variant]:
+def every(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Variant]:
     return dict(variants(base_model(tmp_path_factory.mktemp("base") / "base.onnx")))
 
 
-def test_the_list_is_whole(every):
+def test_the_list_is_whole(every: dict[str, Variant]) -> None:
     assert sorted(every) == sorted(NAMES)
     assert sum(one.refusal is None for one in every.values()) >= 20
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_variant(every, tmp_path, name):
+def test_variant(every: dict[str, Variant], tmp_path: Path, name: str) -> None:
     variant = every[name]
     path, asked = variant.write(tmp_path), variant.asked
     if asked.weights is not None:
@@ -55,7 +56,7 @@ def test_variant(every, tmp_path, name):
 
 
 @pytest.mark.parametrize("free", [True, False])
-def test_a_small_vit_is_quantised_in_its_matrix_products(tmp_path, free):
+def test_a_small_vit_is_quantised_in_its_matrix_products(tmp_path: Path, free: bool) -> None:
     variant = Variant(tiny_vit(tmp_path / "vit.onnx", free=free), Asked(SCALED))
     taken = taken_in(tmp_path / "vit.onnx", PICTURES, variant.asked)
     plan = qdq_from_onnx(taken.graph, PICTURES, tmp_path / "q.onnx")

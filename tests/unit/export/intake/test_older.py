@@ -1,9 +1,11 @@
 """What torch's newer exporter writes at opset 18 to 23 comes to 17, and answers alike."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from embedge.errors import EmbedgeError
@@ -11,12 +13,15 @@ from embedge.export.intake.models import OPSET, in_opset
 
 SHAPE = (2, 4, 6, 6)
 AXES = {"axes": np.array([2, 3], np.int64)}
-GROUPS = {"g": np.float32([1, 2, 3, 4]), "b": np.float32([0, 1, 0, 1])}
-SIZES = {"none": np.float32([]), "sizes": np.array([2, 4, 3, 3], np.int64)}
+GROUPS = {"g": np.array([1, 2, 3, 4], np.float32), "b": np.array([0, 1, 0, 1], np.float32)}
+SIZES: dict[str, np.ndarray] = {
+    "none": np.array([], np.float32),
+    "sizes": np.array([2, 4, 3, 3], np.int64),
+}
 REDUCED = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")
 
 
-def model_of(opset: int, op: str, constants: dict[str, np.ndarray], **said: object) -> object:
+def model_of(opset: int, op: str, constants: dict[str, np.ndarray], **said: Any) -> ModelProto:
     outputs = ["y"] if op != "Split" else ["y", "z"]
     shape = SHAPE if op == "GroupNormalization" else None  # which onnx does not work out
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in outputs]
@@ -47,7 +52,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("opset", "op", "constants", "said"), CASES)
-def test_it_answers_as_it_did(opset, op, constants, said):
+def test_it_answers_as_it_did(
+    opset: int, op: str, constants: dict[str, Any], said: dict[str, Any]
+) -> None:
     model = model_of(opset, op, constants, **said)
     onnx.checker.check_model(model, full_check=True)
     x = np.random.default_rng(0).uniform(0.1, 1, SHAPE).astype(np.float32)
@@ -58,7 +65,7 @@ def test_it_answers_as_it_did(opset, op, constants, said):
         np.testing.assert_allclose(after, before, rtol=1e-5)
 
 
-def test_what_17_cannot_say_is_refused_with_a_remedy_that_helps():
+def test_what_17_cannot_say_is_refused_with_a_remedy_that_helps() -> None:
     model = model_of(19, "Resize", SIZES, mode="linear", antialias=1)
     with pytest.raises(EmbedgeError, match=r"E-OPSET.*antialias.*dynamo=False"):
         in_opset(model)

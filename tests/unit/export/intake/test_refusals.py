@@ -82,7 +82,7 @@ def test_a_batch_that_no_memory_holds(base: Path, tmp_path: Path) -> None:
 def test_rows_whose_lengths_have_no_square(base: Path, tmp_path: Path, factor: float) -> None:
     model = onnx.load(base)
     out = model.graph.output[0].name
-    model.graph.initializer.append(numpy_helper.from_array(np.float32(factor), "factor"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(factor, np.float32), "factor"))
     onnx.save(ending(model, helper.make_node("Mul", [out, "factor"], ["end"])), tmp_path / "m.onnx")
     with pytest.raises(EmbedgeError, match=r"the embeddings have lengths of"):
         taken_in(tmp_path / "m.onnx", smooth_pictures(8), ASKED)
@@ -95,7 +95,7 @@ def test_what_black_and_white_cannot_tell_is_not_held_against_it(
     model = onnx.load(base)
     entry, first = model.graph.input[0].name, model.graph.node
     for name, value in (("g", np.ones(3)), ("b", np.zeros(3))):
-        model.graph.initializer.append(numpy_helper.from_array(np.float32(value), name))
+        model.graph.initializer.append(numpy_helper.from_array(value.astype(np.float32), name))
     for node in first:
         node.input[:] = ["even" if name == entry else name for name in node.input]
     first.insert(0, helper.make_node("InstanceNormalization", [entry, "g", "b"], ["even"]))

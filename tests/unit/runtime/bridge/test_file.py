@@ -28,7 +28,7 @@ def some_bridge() -> Bridge:
     )
 
 
-def test_what_is_written_is_read(tmp_path: Path):
+def test_what_is_written_is_read(tmp_path: Path) -> None:
     path, bridge = tmp_path / "a.bridge", some_bridge()
     write_bridge(path, bridge)
     found = read_bridge(path)
@@ -39,7 +39,7 @@ def test_what_is_written_is_read(tmp_path: Path):
     assert (found.threshold, found.facts) == (bridge.threshold, bridge.facts)
 
 
-def test_a_plain_matrix_is_a_file_of_the_same_kind(tmp_path: Path):
+def test_a_plain_matrix_is_a_file_of_the_same_kind(tmp_path: Path) -> None:
     matrix = np.eye(3, 5, dtype=np.float32)
     write_bridge(tmp_path / "m", Bridge.from_matrix(End("a", "", 5), End("b", "", 3), matrix))
     found = read_bridge(tmp_path / "m")
@@ -48,7 +48,7 @@ def test_a_plain_matrix_is_a_file_of_the_same_kind(tmp_path: Path):
     assert np.array_equal(found.linear, matrix)
 
 
-def test_no_byte_can_change_and_none_be_lost_or_added(tmp_path: Path):
+def test_no_byte_can_change_and_none_be_lost_or_added(tmp_path: Path) -> None:
     path = tmp_path / "a.bridge"
     write_bridge(path, some_bridge())
     data = path.read_bytes()
@@ -62,7 +62,7 @@ def test_no_byte_can_change_and_none_be_lost_or_added(tmp_path: Path):
             read_bridge(path)
 
 
-def test_numbers_that_are_none_and_a_missing_file(tmp_path: Path):
+def test_numbers_that_are_none_and_a_missing_file(tmp_path: Path) -> None:
     bridge = some_bridge()
     write_bridge(tmp_path / "nan", replace(bridge, offset=bridge.offset * np.float32(np.nan)))
     with pytest.raises(EmbedgeError, match="no finite numbers"):
@@ -72,7 +72,7 @@ def test_numbers_that_are_none_and_a_missing_file(tmp_path: Path):
             read_bridge(absent)
 
 
-def test_signed_by_whom(tmp_path: Path):
+def test_signed_by_whom(tmp_path: Path) -> None:
     path, key, stranger = (tmp_path / name for name in ("a.bridge", "key", "stranger"))
     write_bridge(path, some_bridge())
     trusted = [new_signing_key(key)]
@@ -91,7 +91,7 @@ def test_signed_by_whom(tmp_path: Path):
     assert not other.with_name("other.ed25519").exists()
 
 
-def test_nothing_is_read_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_nothing_is_read_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.bridge"
     write_bridge(path, some_bridge())
     for device in ("/dev/zero", "/dev/null"):
@@ -106,7 +106,7 @@ def test_nothing_is_read_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("value", [-0.99, 0.0, 1.0])
-def test_a_threshold_that_cannot_hold_its_rate_is_refused(tmp_path: Path, value: float):
+def test_a_threshold_that_cannot_hold_its_rate_is_refused(tmp_path: Path, value: float) -> None:
     bridge = some_bridge()
     for points in ((tiny_threshold(value), ()), (bridge.threshold, (tiny_threshold(value),))):
         write_bridge(tmp_path / "a", bridge.with_threshold(*points))

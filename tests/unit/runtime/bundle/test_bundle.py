@@ -5,7 +5,9 @@ import os
 import stat
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_bundles import tiny_bundle, tiny_contract, tiny_threshold
@@ -16,7 +18,7 @@ from embedge.runtime.bundle.bundle import MANIFEST, SEAL, seal_of
 
 
 @pytest.fixture
-def folder(tmp_path) -> Path:
+def folder(tmp_path: Path) -> Path:
     return tiny_bundle(tmp_path / "tiny.embedge")
 
 
@@ -28,7 +30,7 @@ def zipped(folder: Path, target: Path, top: str = "") -> Path:
     return target
 
 
-def resealed(folder: Path, change) -> None:
+def resealed(folder: Path, change: Callable[[Any], Any]) -> None:
     manifest = json.loads((folder / MANIFEST).read_text())
     answer = change(manifest)
     manifest = manifest if answer is None else answer
@@ -44,7 +46,7 @@ def refusal(path: Path) -> EmbedgeError:
 
 
 @pytest.mark.parametrize("form", ["folder", "zip", "zip with a top folder"])
-def test_what_was_written_is_read(folder, tmp_path, form):
+def test_what_was_written_is_read(folder: Path, tmp_path: Path, form: str) -> None:
     path = folder
     if form != "folder":
         top = "tiny.embedge/" if "top" in form else ""
@@ -65,13 +67,15 @@ def test_what_was_written_is_read(folder, tmp_path, form):
             bundle.read("../secret")
 
 
-def test_the_seal_is_what_sha256sum_checks(folder):
+def test_the_seal_is_what_sha256sum_checks(folder: Path) -> None:
     assert os.system(f"cd {folder} && sha256sum --status -c {SEAL}") == 0
 
 
 @pytest.mark.parametrize("as_zip", [False, True])
 @pytest.mark.parametrize("file", [MANIFEST, SEAL, "student.fp32.onnx", "engines/note.txt"])
-def test_one_flipped_byte_anywhere_is_refused(folder, tmp_path, file, as_zip):
+def test_one_flipped_byte_anywhere_is_refused(
+    folder: Path, tmp_path: Path, file: str, as_zip: bool
+) -> None:
     data = bytearray((folder / file).read_bytes())
     for position in {0, len(data) // 3, len(data) // 2, len(data) - 1}:
         data[position] ^= 0x20
@@ -83,7 +87,7 @@ def test_one_flipped_byte_anywhere_is_refused(folder, tmp_path, file, as_zip):
     Bundle.open(folder).close()
 
 
-def test_every_byte_of_the_manifest_counts(folder):
+def test_every_byte_of_the_manifest_counts(folder: Path) -> None:
     whole = (folder / MANIFEST).read_bytes()
     for position in range(0, len(whole), 7):
         data = bytearray(whole)
@@ -92,7 +96,7 @@ def test_every_byte_of_the_manifest_counts(folder):
         assert refusal(folder).code == "E-BUNDLE"
 
 
-def test_every_byte_of_a_zip_is_read_or_refused(folder, tmp_path):
+def test_every_byte_of_a_zip_is_read_or_refused(folder: Path, tmp_path: Path) -> None:
     whole = zipped(folder, tmp_path / "a.zip").read_bytes()
     for position in [*range(200), *range(len(whole) - 900, len(whole))]:
         data = bytearray(whole)
@@ -105,7 +109,7 @@ def test_every_byte_of_a_zip_is_read_or_refused(folder, tmp_path):
             assert error.code == "E-BUNDLE"  # noqa: PT017
 
 
-def test_extra_and_missing_files_are_refused(folder):
+def test_extra_and_missing_files_are_refused(folder: Path) -> None:
     (folder / "surprise.txt").write_text("hello")
     assert "surprise.txt is not in the manifest" in refusal(folder).what
     (folder / "surprise.txt").unlink()
@@ -115,7 +119,7 @@ def test_extra_and_missing_files_are_refused(folder):
     assert f"{SEAL} is missing" in refusal(folder).what
 
 
-def test_links_are_refused(folder, tmp_path):
+def test_links_are_refused(folder: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere.onnx"
     (folder / "student.fp32.onnx").rename(elsewhere)
     (folder / "student.fp32.onnx").symlink_to(elsewhere)
@@ -127,7 +131,7 @@ def test_links_are_refused(folder, tmp_path):
     assert "is a link" in refusal(folder).what
 
 
-def test_a_pipe_is_refused_without_waiting_for_it(folder):
+def test_a_pipe_is_refused_without_waiting_for_it(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     assert "is a link or a device" in refusal(folder).what
 
@@ -135,8 +139,8 @@ def test_a_pipe_is_refused_without_waiting_for_it(folder):
 @pytest.mark.parametrize(
     "name", ["../evil", "/etc/passwd", "a/../../b", "a\\b", "c:evil", "", ".", "a//b", "./a", "a/"]
 )
-def test_names_that_leave_the_bundle_are_refused(folder, tmp_path, name):
-    def smuggle(manifest):
+def test_names_that_leave_the_bundle_are_refused(folder: Path, tmp_path: Path, name: str) -> None:
+    def smuggle(manifest: dict[str, Any]) -> None:
         manifest["files"][name] = next(iter(manifest["files"].values()))
 
     resealed(folder, smuggle)
@@ -146,7 +150,7 @@ def test_names_that_leave_the_bundle_are_refused(folder, tmp_path, name):
     assert refusal(tmp_path / "evil.zip").code == "E-BUNDLE"
 
 
-def test_a_zip_entry_without_a_name_is_refused(tmp_path):
+def test_a_zip_entry_without_a_name_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "nameless.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("@@@@", b"")
@@ -154,7 +158,7 @@ def test_a_zip_entry_without_a_name_is_refused(tmp_path):
     assert "'' is not allowed" in refusal(path).what
 
 
-def test_a_linked_zip_entry_is_refused(folder, tmp_path):
+def test_a_linked_zip_entry_is_refused(folder: Path, tmp_path: Path) -> None:
     path = zipped(folder, tmp_path / "a.zip")
     with zipfile.ZipFile(path, "a") as archive:
         entry = zipfile.ZipInfo("link")
@@ -163,7 +167,7 @@ def test_a_linked_zip_entry_is_refused(folder, tmp_path):
     assert "is a link" in refusal(path).what
 
 
-def test_a_zip_bomb_is_refused_without_unpacking_it(folder, tmp_path):
+def test_a_zip_bomb_is_refused_without_unpacking_it(folder: Path, tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.zip"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open(MANIFEST, "w", force_zip64=True) as stream:
@@ -172,28 +176,30 @@ def test_a_zip_bomb_is_refused_without_unpacking_it(folder, tmp_path):
         archive.writestr(SEAL, b"")
     assert "at most" in refusal(bomb).what
 
-    def claim(manifest):
+    def claim(manifest: dict[str, Any]) -> None:
         manifest["files"]["student.fp32.onnx"]["bytes"] = 5 << 30
 
     resealed(folder, claim)
     assert "bytes: 5368709120 is above 2147483648" in refusal(folder).what
 
 
-def test_what_a_zip_unpacks_to_is_bounded_before_it_is_unpacked(folder, tmp_path):
+def test_what_a_zip_unpacks_to_is_bounded_before_it_is_unpacked(
+    folder: Path, tmp_path: Path
+) -> None:
     path = zipped(folder, tmp_path / "a.zip")
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zeros", bytes(80 << 20))
     assert "unpack to" in refusal(path).what
 
 
-def test_only_plain_deflate_is_unpacked(folder, tmp_path):
+def test_only_plain_deflate_is_unpacked(folder: Path, tmp_path: Path) -> None:
     path = zipped(folder, tmp_path / "a.zip")
     with zipfile.ZipFile(path, "a", zipfile.ZIP_LZMA) as archive:
         archive.writestr("other", b"x")
     assert "packed by method 14" in refusal(path).what
 
 
-def test_a_long_list_of_entries_is_refused_before_it_is_parsed(tmp_path):
+def test_a_long_list_of_entries_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
     path = tmp_path / "many.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for number in range(9000):
@@ -203,7 +209,7 @@ def test_a_long_list_of_entries_is_refused_before_it_is_parsed(tmp_path):
     assert "no list of entries" in refusal(path).what
 
 
-def test_the_large_form_of_zip_is_refused(folder, tmp_path):
+def test_the_large_form_of_zip_is_refused(folder: Path, tmp_path: Path) -> None:
     path = zipped(folder, tmp_path / "a.zip")
     data = path.read_bytes()
     end = data.rindex(b"PK\x05\x06")
@@ -211,7 +217,7 @@ def test_the_large_form_of_zip_is_refused(folder, tmp_path):
     assert "more than 4 GiB" in refusal(path).what
 
 
-def test_a_digest_is_taken_a_piece_at_a_time(tmp_path):
+def test_a_digest_is_taken_a_piece_at_a_time(tmp_path: Path) -> None:
     big = os.urandom(24 << 20)
     folder = tiny_bundle(tmp_path / "big.embedge", files={"engines/big.plan": big})
     for path in (folder, zipped(folder, tmp_path / "big.zip")):
@@ -238,12 +244,12 @@ def test_a_digest_is_taken_a_piece_at_a_time(tmp_path):
         lambda m: m["files"]["student.fp32.onnx"].update(bytes="many"),
     ],
 )
-def test_a_misstated_manifest_is_refused(folder, change):
+def test_a_misstated_manifest_is_refused(folder: Path, change: Callable[..., Any]) -> None:
     resealed(folder, change)
     assert refusal(folder).code == "E-BUNDLE"
 
 
-def test_no_bundle_at_all(tmp_path):
+def test_no_bundle_at_all(tmp_path: Path) -> None:
     assert refusal(tmp_path / "absent").code == "E-BUNDLE-MISSING"
     told = refusal(tmp_path)
     assert (told.code, told.what) == (
@@ -254,7 +260,7 @@ def test_no_bundle_at_all(tmp_path):
     assert refusal(tmp_path / "note.zip").code == "E-BUNDLE"
 
 
-def test_only_a_bundle_of_the_same_name_is_replaced(tmp_path):
+def test_only_a_bundle_of_the_same_name_is_replaced(tmp_path: Path) -> None:
     target = tmp_path / "tiny.embedge"
     tiny_bundle(target, dim=64)
     tiny_bundle(target, dim=32)
@@ -273,7 +279,7 @@ def test_only_a_bundle_of_the_same_name_is_replaced(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "mine", "tiny.embedge"]
 
 
-def test_a_bundle_that_could_not_be_opened_is_never_put_in_place(tmp_path):
+def test_a_bundle_that_could_not_be_opened_is_never_put_in_place(tmp_path: Path) -> None:
     with pytest.raises(EmbedgeError, match="E-BUNDLE"):
         write_bundle(
             tmp_path / "b",
@@ -300,7 +306,7 @@ def test_a_bundle_that_could_not_be_opened_is_never_put_in_place(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_folder_is_told_from_a_bundle(tmp_path) -> None:
+def test_a_run_folder_is_told_from_a_bundle(tmp_path: Path) -> None:
     run = tmp_path / "lock"
     run.mkdir()
     (run / "recipe.json").write_text("{}")
@@ -312,7 +318,9 @@ def test_a_run_folder_is_told_from_a_bundle(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("raised", [OSError(5, "I/O error"), TimeoutError("an alarm's")])
-def test_a_bundle_that_cannot_be_replaced_is_there_again(tmp_path, monkeypatch, raised):
+def test_a_bundle_that_cannot_be_replaced_is_there_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: Exception
+) -> None:
     folder = tiny_bundle(tmp_path / "b.embedge")
     before = sorted(each.name for each in folder.iterdir())
     real = Path.rename

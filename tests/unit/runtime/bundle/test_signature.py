@@ -6,6 +6,7 @@ import subprocess
 import zipfile
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_bundles import tiny_bundle
@@ -165,12 +166,13 @@ def test_nothing_but_the_envelope_is_unpacked_before_it_is_authenticated(
 ) -> None:
     packed = zipped_with_a_bomb(bundle, tmp_path / "bomb.zip")
     unpacked: list[str] = []
-    plain = zipfile.ZipFile.open
-    monkeypatch.setattr(
-        zipfile.ZipFile,
-        "open",
-        lambda self, info, *a: (unpacked.append(info.filename), plain(self, info, *a))[1],
-    )
+    plain: Any = zipfile.ZipFile.open
+
+    def noted(self: zipfile.ZipFile, info: zipfile.ZipInfo, *more: Any) -> Any:
+        unpacked.append(info.filename)
+        return plain(self, info, *more)
+
+    monkeypatch.setattr(zipfile.ZipFile, "open", noted)
     with pytest.raises(EmbedgeError, match=r"E-SIGNATURE.*not signed"):
         Bundle.open(packed, trusted=[public(key)])
     assert set(unpacked) == {MANIFEST, SEAL}

@@ -79,7 +79,9 @@ def test_a_webhook_gets_the_event(address: str) -> None:
 
 
 def test_acts_never_hold_up_who_watches() -> None:
-    release, done, failures = threading.Event(), [], []
+    release = threading.Event()
+    done: list[int] = []
+    failures: list[EmbedgeError] = []
 
     def slow(event: Event) -> None:
         release.wait(10)

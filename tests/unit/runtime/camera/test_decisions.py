@@ -113,7 +113,7 @@ def walk(renderer: FaceRenderer, truth: Truth) -> Iterator[Frame]:
             left = 10 + 20 * step
             scene[20:132, left : left + 112] = shown
             place = (float(left), 20.0, left + 112.0, 132.0)
-            truth.faces = [Face(place, 0.9, template + np.float32([left, 20]))]
+            truth.faces = [Face(place, 0.9, template + np.array([left, 20], np.float32))]
         yield Frame(number / 10, scene)
 
 

@@ -5,6 +5,7 @@ import threading
 import time
 import types
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_a_grey_camera() -> None:
 
 def test_live_frames_are_the_newest() -> None:
     capture = FakeCapture(1000, pause=0.002)
-    frames = live_frames(capture, "0")
+    frames: Any = live_frames(capture, "0")
     first = next(frames)
     time.sleep(0.1)
     second = next(frames)

@@ -55,13 +55,14 @@ def two_runtimes(tmp_path: Path) -> Bundle:
 
 def test_a_runtime_takes_the_artifact_that_was_made_for_it(two_runtimes: Bundle) -> None:
     assert two_runtimes.artifact("fp32").to_json().keys().isdisjoint({"runtime", "name"})
-    for runtime, expected in (
+    chosen: tuple[tuple[Runtime | None, str | None], ...] = (
         (None, "fp32"),
         ("onnxruntime", "fp32"),
         ("openvino", "int8-openvino"),
         ("ncnn", "fp32-ncnn"),
         ("litert", None),
-    ):
+    )
+    for runtime, expected in chosen:
         if expected is None:
             with pytest.raises(EmbedgeError, match="E-RUNTIME"):
                 chosen_artifact(two_runtimes, None, runtime)

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -24,15 +25,15 @@ def model_of(nodes: list, tensors: list) -> bytes:
     return helper.make_model(graph).SerializeToString()
 
 
-def test_operators():
+def test_operators() -> None:
     facts = graph_facts(MODEL)
     assert facts.operators == {"Conv", "Flatten", "Gemm"}
     assert not facts.half
     assert not facts.external_data
 
 
-def test_half_precision_is_found_in_initialisers_constants_and_branches():
-    half = numpy_helper.from_array(np.float16(1), "x")
+def test_half_precision_is_found_in_initialisers_constants_and_branches() -> None:
+    half = numpy_helper.from_array(np.array(1, np.float16), "x")
     constant = helper.make_node("Constant", [], ["y"], value=half)
     branch = helper.make_graph([constant], "b", [], [])
     test = helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
@@ -41,15 +42,15 @@ def test_half_precision_is_found_in_initialisers_constants_and_branches():
     assert graph_facts(model_of([test], [])).operators == {"If", "Constant"}
 
 
-def test_a_quantised_graph_is_recognised():
+def test_a_quantised_graph_is_recognised() -> None:
     dequantise = helper.make_node("DequantizeLinear", ["a", "b"], ["c"])
-    half = numpy_helper.from_array(np.float16(1), "x")
+    half = numpy_helper.from_array(np.array(1, np.float16), "x")
     assert graph_facts(model_of([dequantise], [half])).quantised
     assert graph_facts(model_of([dequantise], [])).quantised
     assert not graph_facts(model_of([], [half])).quantised
 
 
-def test_external_data_is_found():
+def test_external_data_is_found() -> None:
     tensor = TensorProto(name="x", data_type=1, data_location=TensorProto.EXTERNAL)
     assert graph_facts(model_of([], [tensor])).external_data
     constant = helper.make_node("Constant", [], ["y"], value=tensor)
@@ -57,7 +58,9 @@ def test_external_data_is_found():
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_no_file_beside_the_model_is_read_however_it_is_hidden(name, tmp_path, monkeypatch):
+def test_no_file_beside_the_model_is_read_however_it_is_hidden(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / SECRET).write_bytes(SECRET_VALUES.tobytes())
     (tmp_path / "m.onnx").write_bytes(ATTACKS[name]())
@@ -68,13 +71,13 @@ def test_no_file_beside_the_model_is_read_however_it_is_hidden(name, tmp_path, m
             ort_session(model)
 
 
-def test_only_the_right_tag_is_refused_for_its_length():
+def test_only_the_right_tag_is_refused_for_its_length() -> None:
     with pytest.raises(EmbedgeError, match="longer than it needs to be"):
         graph_facts(ATTACKS["overlong_tags"]())
     assert graph_facts(ATTACKS["long_location"]()).external_data
 
 
-def test_the_schema_is_that_of_the_onnx_package():
+def test_the_schema_is_that_of_the_onnx_package() -> None:
     """A field that onnx knows and the walk does not would be refused; a wrong one, overlooked."""
     kinds = {
         "ModelProto": "model",
@@ -95,11 +98,11 @@ def test_the_schema_is_that_of_the_onnx_package():
             assert _PARTS[kind].get(field.number) == (holds or ""), (proto, field.name)
 
 
-def test_a_compiled_context_names_another_file():
+def test_a_compiled_context_names_another_file() -> None:
     assert graph_facts(compiled_context()).external_data
 
 
-def test_a_file_in_another_format_is_not_guessed(tmp_path):
+def test_a_file_in_another_format_is_not_guessed(tmp_path: Path) -> None:
     """onnxruntime tells its own format by four bytes, which an ONNX message may hold as well."""
     polyglot = b"\x12\x06ORTM" + b"ab" + MODEL
     assert graph_facts(polyglot).operators == {"Conv", "Flatten", "Gemm"}
@@ -117,12 +120,12 @@ def test_a_file_in_another_format_is_not_guessed(tmp_path):
         (b"\x3a" * 3, "cut short|no graph|not known"),
     ],
 )
-def test_what_no_exporter_writes_is_refused(data, why):
+def test_what_no_exporter_writes_is_refused(data: bytes, why: str) -> None:
     with pytest.raises(EmbedgeError, match=why):
         graph_facts(data)
 
 
-def test_graphs_within_graphs_end_somewhere():
+def test_graphs_within_graphs_end_somewhere() -> None:
     node = helper.make_node("Identity", ["a"], ["b"])
     for _ in range(25):
         inner = helper.make_graph([node], "g", [], [])
@@ -132,7 +135,7 @@ def test_graphs_within_graphs_end_somewhere():
         graph_facts(model_of([node], []))
 
 
-def test_a_file_of_tiny_parts_costs_a_bounded_time():
+def test_a_file_of_tiny_parts_costs_a_bounded_time() -> None:
     began = time.process_time()
     with pytest.raises(EmbedgeError, match="more parts than any model"):
         graph_facts(b"\x08\x01" * 8_000_000)
@@ -141,20 +144,20 @@ def test_a_file_of_tiny_parts_costs_a_bounded_time():
 
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, len(MODEL) - 1), st.integers(1, 255))
-def test_a_flipped_byte_is_read_or_refused(position, flip):
+def test_a_flipped_byte_is_read_or_refused(position: int, flip: int) -> None:
     broken = bytearray(MODEL[:4000])
     broken[position % 4000] ^= flip
     with suppress(EmbedgeError):  # any other exception fails the test
         assert graph_facts(bytes(broken)).operators is not None
 
 
-def test_agrees_with_the_onnx_package():
+def test_agrees_with_the_onnx_package() -> None:
     proto = onnx.load_from_string(MODEL)
     assert graph_facts(MODEL).operators == {node.op_type for node in proto.graph.node}
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff" * 40, b"\x08\x07", MODEL[:-1]])
-def test_what_is_no_model_is_refused(data):
+def test_what_is_no_model_is_refused(data: bytes) -> None:
     with pytest.raises(EmbedgeError, match="E-GRAPH"):
         graph_facts(data)
 

@@ -1,6 +1,9 @@
 """The ONNX Runtime encoder: what it computes, what it refuses, where it runs."""
 
 import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -11,6 +14,7 @@ from tiny_bundles import contract_text, face_like, tiny_contract, tiny_onnx
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import OrtEncoder
+from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.ort import METADATA_KEY
 
 CONTRACT = tiny_contract(64)
@@ -30,13 +34,13 @@ def expected(faces: np.ndarray, model: bytes = MODEL) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def changed(model: bytes, change) -> bytes:
+def changed(model: bytes, change: Callable[[onnx.ModelProto], object]) -> bytes:
     proto = onnx.load_from_string(model)
     change(proto)
     return proto.SerializeToString()
 
 
-def test_embeddings_are_the_models_normalised():
+def test_embeddings_are_the_models_normalised() -> None:
     with OrtEncoder(MODEL) as encoder:
         rows = encoder.embed(FACES)
         assert encoder.contract == CONTRACT
@@ -46,7 +50,7 @@ def test_embeddings_are_the_models_normalised():
     assert np.abs(np.linalg.norm(rows, axis=1) - 1).max() < 1e-6
 
 
-def test_batches_of_any_size_agree():
+def test_batches_of_any_size_agree() -> None:
     faces = np.stack([face_like(seed) for seed in range(70)])
     with OrtEncoder(MODEL, threads=1) as encoder:
         assert np.abs(encoder.embed(faces) - expected(faces)).max() < 1e-5
@@ -54,14 +58,14 @@ def test_batches_of_any_size_agree():
         assert np.array_equal(encoder.embed(list(faces[:2])), encoder.embed(faces[:2]))
 
 
-def test_a_fixed_batch_of_one_works_and_another_is_refused():
+def test_a_fixed_batch_of_one_works_and_another_is_refused() -> None:
     with OrtEncoder(tiny_onnx(CONTRACT, batch=1)) as encoder:
         assert np.abs(encoder.embed(FACES) - expected(FACES)).max() < 1e-5
     with pytest.raises(EmbedgeError, match=r"E-GRAPH.*batch"):
         OrtEncoder(tiny_onnx(CONTRACT, batch=7))
 
 
-def test_flip_sum_adds_the_mirrored_face():
+def test_flip_sum_adds_the_mirrored_face() -> None:
     with OrtEncoder(MODEL, tiny_contract(64, flip="sum")) as encoder:
         rows, mirrored = encoder.embed(FACES), encoder.embed(FACES[:, :, ::-1])
     averaged = (FACES.astype(float) + FACES[:, :, ::-1]) / 2  # the tiny model is linear
@@ -69,28 +73,26 @@ def test_flip_sum_adds_the_mirrored_face():
     assert np.abs(rows - mirrored).max() < 1e-5
 
 
-def test_colour_order_is_the_contracts_business():
+def test_colour_order_is_the_contracts_business() -> None:
     with OrtEncoder(MODEL, tiny_contract(64, colour="BGR")) as encoder:
         assert np.abs(encoder.embed(FACES[..., ::-1]) - expected(FACES)).max() < 1e-5
 
 
-def test_no_metadata_no_contract():
+def test_no_metadata_no_contract() -> None:
     bare = changed(MODEL, lambda proto: proto.ClearField("metadata_props"))
     with pytest.raises(EmbedgeError, match="E-CONTRACT"):
         OrtEncoder(bare)
     assert OrtEncoder(bare, CONTRACT).contract == CONTRACT
 
 
-def test_metadata_that_is_no_contract_is_refused():
+def test_metadata_that_is_no_contract_is_refused() -> None:
     for text in ("{", "[]", "null", json.dumps({"space": "s"})):
-        broken = changed(
-            MODEL, lambda proto, text=text: helper.set_model_props(proto, {METADATA_KEY: text})
-        )
+        broken = changed(MODEL, partial(helper.set_model_props, dict_value={METADATA_KEY: text}))
         with pytest.raises(EmbedgeError, match="E-CONTRACT"):
             OrtEncoder(broken)
 
 
-def test_a_missing_provider_is_an_error_not_a_fallback():
+def test_a_missing_provider_is_an_error_not_a_fallback() -> None:
     with pytest.raises(EmbedgeError, match=r"E-PROVIDER.*TensorrtExecutionProvider"):
         OrtEncoder(MODEL, require_provider="TensorrtExecutionProvider")
     with pytest.raises(EmbedgeError, match="E-PROVIDER"):
@@ -99,23 +101,23 @@ def test_a_missing_provider_is_an_error_not_a_fallback():
 
 
 @pytest.mark.parametrize("contract", [tiny_contract(65), tiny_contract(64, size=128)])
-def test_a_model_that_contradicts_its_contract_is_refused(contract):
+def test_a_model_that_contradicts_its_contract_is_refused(contract: EmbeddingContract) -> None:
     with pytest.raises(EmbedgeError, match="E-GRAPH"):
         OrtEncoder(MODEL, contract)
 
 
-def test_crops_of_another_shape_are_refused():
+def test_crops_of_another_shape_are_refused() -> None:
     with OrtEncoder(MODEL) as encoder:
         for wrong in (FACES[:, :100], FACES.astype(np.float32), FACES[0], FACES[..., :1]):
             with pytest.raises(EmbedgeError, match="E-CROP"):
-                encoder.embed(wrong)
+                encoder.embed(wrong)  # type: ignore[arg-type]
         with pytest.raises(EmbedgeError, match="E-CROP"):
             encoder.embed([FACES[0], FACES[0][:50]])
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
-def test_an_embedding_without_direction_is_refused(value):
-    def spoil(proto):
+def test_an_embedding_without_direction_is_refused(value: float) -> None:
+    def spoil(proto: onnx.ModelProto) -> None:
         matrix = next(t for t in proto.graph.initializer if t.name == "matrix")
         matrix.CopyFrom(numpy_helper.from_array(np.full((392, 64), value, np.float32), "matrix"))
 
@@ -123,7 +125,7 @@ def test_an_embedding_without_direction_is_refused(value):
         encoder.embed(FACES)
 
 
-def test_rubbish_truncation_and_external_data_are_refused(tmp_path):
+def test_rubbish_truncation_and_external_data_are_refused(tmp_path: Path) -> None:
     for data in (b"", b"hello", MODEL[:-100], MODEL[:1000], b"\x3a\xff\xff\xff\x7f"):
         with pytest.raises(EmbedgeError, match="E-GRAPH"):
             OrtEncoder(data)
@@ -140,7 +142,7 @@ def test_rubbish_truncation_and_external_data_are_refused(tmp_path):
         OrtEncoder(tmp_path / "outside.onnx")
 
 
-def test_a_closed_encoder_says_so():
+def test_a_closed_encoder_says_so() -> None:
     encoder = OrtEncoder(MODEL)
     encoder.close()
     with pytest.raises(EmbedgeError, match="E-CLOSED"):
@@ -186,7 +188,7 @@ def half_precision_qdq() -> bytes:
     return model.SerializeToString()
 
 
-def test_half_precision_scales_survive_onnxruntime():
+def test_half_precision_scales_survive_onnxruntime() -> None:
     model = half_precision_qdq()
     values = {
         t.name: numpy_helper.to_array(t).astype(np.float64)
@@ -200,10 +202,10 @@ def test_half_precision_scales_survive_onnxruntime():
         assert (encoder.embed(FACES) * rows).sum(axis=1).min() > 0.999
 
 
-def test_a_broken_model_says_nothing_but_the_error(capfd):
+def test_a_broken_model_says_nothing_but_the_error(capfd: pytest.CaptureFixture[str]) -> None:
     """onnxruntime would print its log, and try again on a fallback provider."""
 
-    def break_shape(proto):
+    def break_shape(proto: onnx.ModelProto) -> None:
         matrix = next(t for t in proto.graph.initializer if t.name == "matrix")
         matrix.dims[0] = 5
 
@@ -212,11 +214,11 @@ def test_a_broken_model_says_nothing_but_the_error(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_threads_get_their_own_answers():
+def test_threads_get_their_own_answers() -> None:
     with OrtEncoder(MODEL, threads=1) as encoder:
         answers_each_thread_alone(encoder.embed, [FACES[i % 5 :][: 1 + i % 3] for i in range(8)])
 
 
-def test_it_may_be_closed_while_others_use_it():
+def test_it_may_be_closed_while_others_use_it() -> None:
     encoder = OrtEncoder(MODEL, threads=1)
     closes_under_running_calls(lambda: encoder.embed(FACES), encoder.close)

@@ -9,12 +9,12 @@ from embedge.runtime.encoders import normalised, unit_rows
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_rows_get_length_one_in_their_own_precision(kind: type) -> None:
-    rows = (np.random.default_rng(0).normal(size=(50, 64)) * 7).astype(kind)
+    rows: np.ndarray = (np.random.default_rng(0).normal(size=(50, 64)) * 7).astype(kind)
     found = unit_rows(rows)
     assert found.dtype == kind
     long = rows.astype(np.longdouble)
     expected = long / np.sqrt((long**2).sum(axis=1, keepdims=True))
-    np.testing.assert_allclose(found, expected, rtol=8 * np.finfo(kind).eps)
+    np.testing.assert_allclose(found, expected, rtol=8 * float(np.finfo(kind).eps))
 
 
 def test_a_row_without_direction_stays_and_is_refused_where_it_matters() -> None:

@@ -30,7 +30,7 @@ Rows = list[tuple[object, ...]]
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
+def path(tmp_path: Path) -> Path:
     return enrolled(tmp_path, CONTRACT)
 
 
@@ -69,18 +69,18 @@ def refused(path: Path, code: str, words: str = "", key: bytes | None = KEY) -> 
         "DROP INDEX record_of",
     ],
 )
-def test_changed_rows(path, change):
+def test_changed_rows(path: Path, change: str) -> None:
     sql(path, change)
     refused(path, "E-GALLERY")
 
 
 @pytest.mark.parametrize("field", [{"key_check": 5}, {"key_check": "é"}, {"epoch": []}])
-def test_header_fields_of_another_kind(path, field):
+def test_header_fields_of_another_kind(path: Path, field: dict[str, Any]) -> None:
     changed_header(path, {**header_of(path), **field})
     refused(path, "E-GALLERY", "its header")
 
 
-def test_a_dimension_that_nobody_vouched_for_costs_nothing(path):
+def test_a_dimension_that_nobody_vouched_for_costs_nothing(path: Path) -> None:
     """A rotation of so many dimensions takes minutes and gigabytes."""
     header = header_of(path)
     changed_header(path, {**header, "contract": {**header["contract"], "dim": 16_000}})
@@ -103,7 +103,7 @@ def changed_header(path: Path, header: dict[str, Any]) -> None:
     connection.close()
 
 
-def test_a_person_rolled_back_to_an_earlier_time(path):
+def test_a_person_rolled_back_to_an_earlier_time(path: Path) -> None:
     """Every row of one person as it once was: each of them opens, and yet it is noticed."""
     earlier = sql(path, "SELECT * FROM record WHERE person = 2")
     with Gallery.open(path, key=KEY, writable=True) as gallery:
@@ -112,7 +112,7 @@ def test_a_person_rolled_back_to_an_earlier_time(path):
     refused(path, "E-GALLERY", "dropped, added or put back")
 
 
-def test_an_erased_person_put_back(path):
+def test_an_erased_person_put_back(path: Path) -> None:
     person = sql(path, "SELECT * FROM person WHERE id = 2")
     records = sql(path, "SELECT * FROM record WHERE person = 2")
     with Gallery.open(path, key=KEY, writable=True) as gallery:
@@ -125,7 +125,7 @@ def test_an_erased_person_put_back(path):
     refused(path, "E-GALLERY")
 
 
-def test_rows_of_another_gallery(path, tmp_path):
+def test_rows_of_another_gallery(path: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     with Gallery.create(other, CONTRACT, key=KEY) as gallery:
         for number in range(4):
@@ -138,7 +138,7 @@ def test_rows_of_another_gallery(path, tmp_path):
     refused(path, "E-GALLERY")
 
 
-def test_an_open_gallery_in_the_place_of_an_encrypted_one(path):
+def test_an_open_gallery_in_the_place_of_an_encrypted_one(path: Path) -> None:
     path.unlink()
     with Gallery.create(path, CONTRACT, key=None, unencrypted=True) as gallery:
         gallery.enroll("ceo", unit(77), CONTRACT)
@@ -148,7 +148,9 @@ def test_an_open_gallery_in_the_place_of_an_encrypted_one(path):
 @pytest.mark.parametrize("rows", ["float32", "int8"])
 @pytest.mark.parametrize("key", [KEY, None], ids=["encrypted", "plain"])
 @pytest.mark.parametrize("row", ["long", "short", "nan", "inf"])
-def test_templates_that_would_match_everybody(tmp_path, rows, key, row):
+def test_templates_that_would_match_everybody(
+    tmp_path: Path, rows: str, key: bytes | None, row: str
+) -> None:
     """Written past the checks of enrolment, as whoever writes an open gallery can."""
     path = tmp_path / "g"
     with Gallery.create(path, CONTRACT, key=key, rows=rows, unencrypted=key is None) as gallery:
@@ -165,7 +167,7 @@ def test_templates_that_would_match_everybody(tmp_path, rows, key, row):
     refused(path, "E-GALLERY", "length one", key)
 
 
-def test_what_was_changed_under_an_open_gallery_is_refused_every_time(path):
+def test_what_was_changed_under_an_open_gallery_is_refused_every_time(path: Path) -> None:
     with Gallery.open(path, key=KEY) as gallery:
         assert gallery.identify(unit(1, 2), CONTRACT)[0][0].person == "p1"
         sql(path, "DELETE FROM record WHERE id = 3")
@@ -186,8 +188,8 @@ def renamed(copy: Path, path: Path) -> None:
 
 @pytest.mark.parametrize("put_back", [overwritten, renamed])
 def test_an_older_copy_put_back_under_an_open_gallery(
-    path, tmp_path, put_back: Callable[[Path, Path], None]
-):
+    path: Path, tmp_path: Path, put_back: Callable[[Path, Path], None]
+) -> None:
     copy = tmp_path / "copy"
     shutil.copyfile(path, copy)
     with Gallery.open(path, key=KEY, writable=True) as gallery:
@@ -199,7 +201,7 @@ def test_an_older_copy_put_back_under_an_open_gallery(
                 gallery.people()
 
 
-def test_another_gallery_put_in_its_place(path, tmp_path):
+def test_another_gallery_put_in_its_place(path: Path, tmp_path: Path) -> None:
     Gallery.create(tmp_path / "other", CONTRACT, key=KEY).close()
     with Gallery.open(path, key=KEY) as gallery:
         (tmp_path / "other").rename(path)
@@ -208,7 +210,7 @@ def test_another_gallery_put_in_its_place(path, tmp_path):
 
 
 @pytest.mark.parametrize("key", [b"", b"x", bytes(31), bytes(33)])
-def test_keys_of_another_length(path, tmp_path, key):
+def test_keys_of_another_length(path: Path, tmp_path: Path, key: bytes | None) -> None:
     refused(path, "E-KEY", "bytes", key)
     with pytest.raises(EmbedgeError, match="E-KEY"):
         Gallery.create(tmp_path / "new", CONTRACT, key=key)
@@ -221,7 +223,7 @@ def test_keys_of_another_length(path, tmp_path, key):
     Gallery.open(path, key=KEY).close()
 
 
-def test_things_that_are_not_galleries(tmp_path):
+def test_things_that_are_not_galleries(tmp_path: Path) -> None:
     def made(name: str, content: bytes) -> Path:
         (tmp_path / name).write_bytes(content)
         return tmp_path / name
@@ -252,12 +254,12 @@ def test_things_that_are_not_galleries(tmp_path):
                 Gallery.create(thing, CONTRACT, key=KEY)
 
 
-def test_a_later_format(path):
+def test_a_later_format(path: Path) -> None:
     sql(path, "PRAGMA user_version=261")
     refused(path, "E-GALLERY-FORMAT", "format 5")
 
 
-def test_a_page_that_lists_its_rows_without_an_end(path):
+def test_a_page_that_lists_its_rows_without_an_end(path: Path) -> None:
     """A table whose inner page names one leaf again and again: rows out of order stop it."""
     with Gallery.open(path, key=KEY, writable=True) as gallery:
         gallery.enroll([f"q{number}" for number in range(200)], unit(3, 200), CONTRACT)
@@ -274,7 +276,7 @@ def test_a_page_that_lists_its_rows_without_an_end(path):
     refused(path, "E-GALLERY")
 
 
-def test_rubbish_as_its_journal(path):
+def test_rubbish_as_its_journal(path: Path) -> None:
     journal = Path(f"{path}-journal")
     for text in (b"my notes", bytes([1]) + os.urandom(8192)):
         journal.write_bytes(text)
@@ -287,7 +289,7 @@ def test_rubbish_as_its_journal(path):
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "link"])
-def test_something_else_where_its_journal_should_be(path, tmp_path, kind):
+def test_something_else_where_its_journal_should_be(path: Path, tmp_path: Path, kind: str) -> None:
     """SQLite would wait for a pipe's other end, for ever."""
     journal, victim = Path(f"{path}-journal"), tmp_path / "victim"
     victim.write_text("precious")
@@ -306,7 +308,9 @@ def test_something_else_where_its_journal_should_be(path, tmp_path, kind):
     assert victim.read_text() == "precious"
 
 
-def test_names_of_files_that_are_no_text_and_folders_that_change(tmp_path, monkeypatch):
+def test_names_of_files_that_are_no_text_and_folders_that_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("we?ird#%41 g", "Zo\u00eb", os.fsdecode(b"\xff\xfe")):
         with Gallery.create(tmp_path / name, CONTRACT, key=KEY) as gallery:
             gallery.enroll("ann", unit(0), CONTRACT)
@@ -318,7 +322,7 @@ def test_names_of_files_that_are_no_text_and_folders_that_change(tmp_path, monke
         gallery.enroll("ann", unit(0), CONTRACT)
 
 
-def test_a_read_only_file_system(path):
+def test_a_read_only_file_system(path: Path) -> None:
     """In a name space of its own, where the folder is mounted read-only."""
     program = f"""
 import sys
@@ -355,7 +359,7 @@ for attempt in (
     assert done.stdout.split("\n") == ["4", *["E-WRITE True"] * 4, ""], done.stderr
 
 
-def test_a_device_as_key_file_has_no_end():
+def test_a_device_as_key_file_has_no_end() -> None:
     program = (
         "from pathlib import Path; from embedge.runtime.gallery.keys import key_from_file;"
         "key_from_file(Path('/dev/urandom'))"
@@ -366,5 +370,5 @@ def test_a_device_as_key_file_has_no_end():
     assert "E-KEY" in done.stderr
 
 
-def test_every_test_that_keeps_an_attack_out_exists():
+def test_every_test_that_keeps_an_attack_out_exists() -> None:
     require_named_tests(page("attacks"), more_than=50)

@@ -2,9 +2,11 @@
 
 import os
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ KEY = bytes(range(32))
 
 
 @pytest.fixture
-def gallery(tmp_path) -> Gallery:
+def gallery(tmp_path: Path) -> Iterator[Gallery]:
     with Gallery.create(tmp_path / "g", CONTRACT, key=KEY) as gallery:
         gallery.enroll(["ann", "ben"], np.eye(2, 16, dtype=np.float32), CONTRACT)
         yield gallery
@@ -36,7 +38,7 @@ def passed(guard: AttemptGuard, subject: str) -> bool:
     return True
 
 
-def test_waiting_doubles_after_five_failures_and_success_forgives(gallery):
+def test_waiting_doubles_after_five_failures_and_success_forgives(gallery: Gallery) -> None:
     now = [0.0]
     guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
     for _ in range(5):
@@ -56,7 +58,7 @@ def test_waiting_doubles_after_five_failures_and_success_forgives(gallery):
     assert not passed(guard, "ann")
 
 
-def test_the_wait_has_a_limit_and_a_clock_set_back_makes_it_no_longer(gallery):
+def test_the_wait_has_a_limit_and_a_clock_set_back_makes_it_no_longer(gallery: Gallery) -> None:
     now = [1e9]
     guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
     for _ in range(14):
@@ -70,7 +72,7 @@ def test_the_wait_has_a_limit_and_a_clock_set_back_makes_it_no_longer(gallery):
         guard.begin("ann")
 
 
-def test_a_wait_that_began_in_the_future_begins_anew_once(gallery):
+def test_a_wait_that_began_in_the_future_begins_anew_once(gallery: Gallery) -> None:
     now = [4e9]
     guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
     for _ in range(5):
@@ -86,7 +88,7 @@ def test_a_wait_that_began_in_the_future_begins_anew_once(gallery):
     assert not passed(guard, "ann")
 
 
-def test_of_64_tries_at_once_5_pass(gallery):
+def test_of_64_tries_at_once_5_pass(gallery: Gallery) -> None:
     guard = AttemptGuard(gallery, NIST_800_63B)
     barrier = threading.Barrier(64)
 
@@ -98,7 +100,7 @@ def test_of_64_tries_at_once_5_pass(gallery):
         assert sum(pool.map(attempt, range(64))) == 5
 
 
-def test_of_64_tries_in_8_processes_5_pass_and_a_restart_forgets_nothing(gallery):
+def test_of_64_tries_in_8_processes_5_pass_and_a_restart_forgets_nothing(gallery: Gallery) -> None:
     path = gallery.mirror.path
     reading, writing = os.pipe()
     children = []
@@ -132,7 +134,7 @@ def rows_of(gallery: Gallery) -> int:
         return len(seen.ledger.notes.read(connection, seen.state, "attempt"))
 
 
-def test_no_answer_tells_who_is_enrolled(gallery):
+def test_no_answer_tells_who_is_enrolled(gallery: Gallery) -> None:
     """Whatever is asked before: the names of people get the answers that invented ones get."""
     now = [1000.0]
     guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
@@ -159,7 +161,7 @@ def test_no_answer_tells_who_is_enrolled(gallery):
         assert sum(passed(guard, each) for each in (bare, joined) * 4) == 5
 
 
-def test_other_names_reset_and_lock_nobody(gallery):
+def test_other_names_reset_and_lock_nobody(gallery: Gallery) -> None:
     guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: 0.0)
     tries = 0
     for turn in range(3):
@@ -169,7 +171,9 @@ def test_other_names_reset_and_lock_nobody(gallery):
     assert sum(passed(guard, "ben") for _ in range(6)) == 5
 
 
-def test_what_all_names_fail_together_is_limited_alike(gallery, monkeypatch):
+def test_what_all_names_fail_together_is_limited_alike(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(attempts, "_MOST", 12 + 3600)  # so that one a second runs off
     now = [0.0]
     guard = AttemptGuard(gallery, replace(NIST_800_63B, together=12), clock=lambda: now[0])
@@ -185,7 +189,9 @@ def test_what_all_names_fail_together_is_limited_alike(gallery, monkeypatch):
 
 
 @pytest.mark.parametrize("ahead", [60.0, 86_400.0, 1e9])
-def test_a_clock_that_was_ahead_locks_nobody_until_its_time_comes(gallery, monkeypatch, ahead):
+def test_a_clock_that_was_ahead_locks_nobody_until_its_time_comes(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
     monkeypatch.setattr(attempts, "_MOST", 12 + 3600)
     now = [1e9 + ahead]
     guard = AttemptGuard(gallery, replace(NIST_800_63B, together=12), clock=lambda: now[0])
@@ -199,7 +205,7 @@ def test_a_clock_that_was_ahead_locks_nobody_until_its_time_comes(gallery, monke
 
 @pytest.mark.parametrize("apart", [0.5, 29.0, 55.0, 61.0, 4000.0, 90_000.0, 1e9])
 @pytest.mark.parametrize("turns", ["one after the other", "each for a while"])
-def test_two_doors_let_no_more_through_than_one(gallery, apart, turns):
+def test_two_doors_let_no_more_through_than_one(gallery: Gallery, apart: float, turns: str) -> None:
     """Their clocks apart by less and by more than the longest delay; or one that is set to and fro.
 
     Five, then one a longest delay at most, however often and by whichever clock is asked.
@@ -222,7 +228,9 @@ def test_two_doors_let_no_more_through_than_one(gallery, apart, turns):
 
 @pytest.mark.parametrize("ahead", [1.0, 59.0, 61.0, 100_000.0])
 @pytest.mark.parametrize("failures", [5, 6, 12])
-def test_a_clock_that_was_ahead_makes_nobody_wait_for_long(gallery, ahead, failures):
+def test_a_clock_that_was_ahead_makes_nobody_wait_for_long(
+    gallery: Gallery, ahead: float, failures: int
+) -> None:
     """No longer than the longest delay; where it was ahead by less, by that more: then the times
     that both clocks give cannot be told apart."""
     longest, now = 60.0, [1e9 + ahead]
@@ -239,7 +247,7 @@ def test_a_clock_that_was_ahead_makes_nobody_wait_for_long(gallery, ahead, failu
     assert not passed(guard, "ann")
 
 
-def test_a_clock_that_is_set_to_and_fro_opens_nothing(gallery):
+def test_a_clock_that_is_set_to_and_fro_opens_nothing(gallery: Gallery) -> None:
     """By more than the longest delay, as by somebody who forges the time."""
     now = [1e9]
     guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
@@ -250,7 +258,7 @@ def test_a_clock_that_is_set_to_and_fro_opens_nothing(gallery):
     assert tries == 5
 
 
-def test_clocks_that_disagree_are_noted_up_to_a_bound(gallery):
+def test_clocks_that_disagree_are_noted_up_to_a_bound(gallery: Gallery) -> None:
     now = [1e9]
     guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
     for _ in range(5):
@@ -263,7 +271,9 @@ def test_clocks_that_disagree_are_noted_up_to_a_bound(gallery):
     assert max(map(len, notes)) == 1 + attempts._CLOCKS
 
 
-def test_clocks_that_differ_a_little_let_no_more_through(gallery, monkeypatch):
+def test_clocks_that_differ_a_little_let_no_more_through(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(attempts, "_MOST", 12 + 60)  # one in a minute
     now = [1e9]
     guard = AttemptGuard(gallery, replace(NIST_800_63B, together=12), clock=lambda: now[0])
@@ -274,7 +284,9 @@ def test_clocks_that_differ_a_little_let_no_more_through(gallery, monkeypatch):
     assert tried == 13  # half a minute has passed, however often it is looked at
 
 
-def test_a_table_full_of_what_a_clock_wrote_ahead_is_let_go_of(gallery, monkeypatch):
+def test_a_table_full_of_what_a_clock_wrote_ahead_is_let_go_of(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(attempts, "_MOST", 3)
     now = [2e9]
     guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
@@ -285,7 +297,9 @@ def test_a_table_full_of_what_a_clock_wrote_ahead_is_let_go_of(gallery, monkeypa
     assert passed(guard, "ann")
 
 
-def test_what_is_remembered_is_bounded_and_what_still_counts_is_kept(gallery, monkeypatch):
+def test_what_is_remembered_is_bounded_and_what_still_counts_is_kept(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(attempts, "_MOST", 3)
     hour, now = NIST_800_63B.longest_delay, [0.0]
     guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
@@ -303,7 +317,7 @@ def test_what_is_remembered_is_bounded_and_what_still_counts_is_kept(gallery, mo
     assert rows_of(gallery) == 3 + 1  # and the count of all
 
 
-def test_attempts_outlive_the_person_until_their_time_is_over(gallery):
+def test_attempts_outlive_the_person_until_their_time_is_over(gallery: Gallery) -> None:
     """Else whoever may enrol gets five more guesses; the row says nothing of whose it was."""
     now = [1000.0]
     guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
@@ -325,12 +339,12 @@ def test_attempts_outlive_the_person_until_their_time_is_over(gallery):
 
 
 @pytest.mark.parametrize("policy", [None, "nist-800-63b", 5])
-def test_a_guard_without_a_policy_is_refused_when_it_is_made(gallery, policy):
+def test_a_guard_without_a_policy_is_refused_when_it_is_made(gallery: Gallery, policy: Any) -> None:
     with pytest.raises(EmbedgeError, match="E-OPTION: the policy of a guard cannot be"):
         AttemptGuard(gallery, policy)
 
 
-def test_a_row_that_was_removed_is_noticed(gallery):
+def test_a_row_that_was_removed_is_noticed(gallery: Gallery) -> None:
     import sqlite3
 
     guard = AttemptGuard(gallery, NIST_800_63B)
@@ -343,7 +357,7 @@ def test_a_row_that_was_removed_is_noticed(gallery):
         guard.begin("ann")
 
 
-def test_a_gallery_opened_for_reading_cannot_count(gallery):
+def test_a_gallery_opened_for_reading_cannot_count(gallery: Gallery) -> None:
     with (
         Gallery.open(gallery.mirror.path, key=KEY) as reader,
         pytest.raises(EmbedgeError, match="E-READ-ONLY"),
@@ -352,11 +366,13 @@ def test_a_gallery_opened_for_reading_cannot_count(gallery):
 
 
 @pytest.mark.parametrize("reading", [float("nan"), float("inf"), -float("inf"), 10**400, None, "1"])
-def test_a_clock_that_gives_no_time_lets_nobody_through(gallery, reading):
+def test_a_clock_that_gives_no_time_lets_nobody_through(gallery: Gallery, reading: Any) -> None:
     assert not passed(AttemptGuard(gallery, NIST_800_63B, clock=lambda: reading), "ann")
 
 
-def test_a_note_of_such_a_clock_blocks_until_the_next_wait_is_over(gallery, monkeypatch):
+def test_a_note_of_such_a_clock_blocks_until_the_next_wait_is_over(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = [float("nan")]
     guard = AttemptGuard(gallery, NIST_800_63B, clock=lambda: now[0])
     monkeypatch.setattr(AttemptGuard, "_now", lambda self: self.clock())

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gallery_rows
 import numpy as np
@@ -25,7 +26,7 @@ def wiped(key: bytearray) -> None:
 
 
 def renewed(path: Path) -> None:
-    with Gallery.open(path, key=(key := bytearray(KEY)), writable=True) as gallery:
+    with Gallery.open(path, key=(key := bytearray(KEY)), writable=True) as gallery:  # type: ignore[arg-type]
         wiped(key)
         gallery.renew()
         assert gallery.people() == ["ann"]
@@ -33,36 +34,40 @@ def renewed(path: Path) -> None:
 
 def renewed_under_another(path: Path) -> None:
     with Gallery.open(path, key=KEY, writable=True) as gallery:
-        gallery.renew(key := bytearray(KEY[::-1]))
+        gallery.renew(key := bytearray(KEY[::-1]))  # type: ignore[arg-type]
         wiped(key)
         gallery.renew()
         gallery.renew(KEY)
 
 
 def carried_for_good(path: Path) -> None:
-    with Gallery.open(path, key=(key := bytearray(KEY)), writable=True) as gallery:
+    with Gallery.open(path, key=(key := bytearray(KEY)), writable=True) as gallery:  # type: ignore[arg-type]
         wiped(key)
         migrate(gallery, bridge(), NEW)
         forget(gallery)
 
 
 @pytest.mark.parametrize("work", [renewed, renewed_under_another, carried_for_good])
-def test_a_key_that_its_owner_wipes_stays_the_gallerys(tmp_path, work):
+def test_a_key_that_its_owner_wipes_stays_the_gallerys(
+    tmp_path: Path, work: Callable[..., Any]
+) -> None:
     path = tmp_path / "g"
-    with Gallery.create(path, OLD, key=(key := bytearray(KEY))) as gallery:
+    with Gallery.create(path, OLD, key=(key := bytearray(KEY))) as gallery:  # type: ignore[arg-type]
         wiped(key)
         gallery.enroll("ann", rows(1, 1), OLD)
         gallery.renew()
     work(path)
     with Gallery.open(path, key=KEY) as gallery:
         assert gallery.people() == ["ann"]
-    assert check(path, bytearray(KEY)) == []
-    assert recover(path, tmp_path / "new", bytearray(KEY)).whole
+    assert check(path, bytearray(KEY)) == []  # type: ignore[arg-type]
+    assert recover(path, tmp_path / "new", bytearray(KEY)).whole  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("change", [0.5, 1.05, np.nan])
 @pytest.mark.parametrize("kind", ["float32", "int8"])
-def test_what_was_checked_is_stored(tmp_path, kind, change, monkeypatch):
+def test_what_was_checked_is_stored(
+    tmp_path: Path, kind: str, change: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A camera's loop fills one array again and again, also while a writing waits for its turn."""
     path = tmp_path / "g"
     with Gallery.create(path, CONTRACT, key=KEY, rows=kind) as gallery:

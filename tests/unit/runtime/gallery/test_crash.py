@@ -79,7 +79,7 @@ def applied(people: set[str], operation: list[str]) -> set[str]:
     return people
 
 
-def test_kill_9_at_random_instants_loses_nothing_acknowledged(tmp_path):
+def test_kill_9_at_random_instants_loses_nothing_acknowledged(tmp_path: Path) -> None:
     path = tmp_path / "people.gallery"
     Gallery.create(path, CONTRACT, key=KEY).close()
     dice = random.Random(0)
@@ -105,7 +105,7 @@ def test_kill_9_at_random_instants_loses_nothing_acknowledged(tmp_path):
     assert interrupted > INSTANTS // 4  # the kills did fall into operations
 
 
-def test_a_reader_beside_a_busy_writer_never_sees_anything_broken(tmp_path):
+def test_a_reader_beside_a_busy_writer_never_sees_anything_broken(tmp_path: Path) -> None:
     path = tmp_path / "people.gallery"
     Gallery.create(path, CONTRACT, key=KEY).close()
     reading, writing = os.pipe()
@@ -130,7 +130,7 @@ def test_a_reader_beside_a_busy_writer_never_sees_anything_broken(tmp_path):
         os.close(writing)
 
 
-def test_under_a_second_name_nothing_is_written(tmp_path):
+def test_under_a_second_name_nothing_is_written(tmp_path: Path) -> None:
     """SQLite finds a journal by the file's name: a crash under the other one would undo this."""
     path, other = tmp_path / "g", tmp_path / "link"
     Gallery.create(path, CONTRACT, key=KEY).close()
@@ -149,7 +149,9 @@ def test_under_a_second_name_nothing_is_written(tmp_path):
 @pytest.mark.parametrize(
     "name", ["a\nb", "a?b#c%41", "-x", ":memory:", "file:x?mode=ro", "u\u0308", "x" * 240]
 )
-def test_whatever_the_file_is_called_it_lives(tmp_path, name, monkeypatch):
+def test_whatever_the_file_is_called_it_lives(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for person in range(2):
         with Gallery.for_enrolment(name, CONTRACT, key=KEY) as gallery:
@@ -162,7 +164,7 @@ def test_whatever_the_file_is_called_it_lives(tmp_path, name, monkeypatch):
     assert recover(Path(name), Path("saved"), KEY).people == 1
 
 
-def test_a_full_disk_keeps_nothing_of_a_bulk_enrolment(tmp_path):
+def test_a_full_disk_keeps_nothing_of_a_bulk_enrolment(tmp_path: Path) -> None:
     count = 20_000
     rows = np.random.default_rng(2).normal(size=(count, DIM)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)

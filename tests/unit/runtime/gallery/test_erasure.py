@@ -14,7 +14,7 @@ from embedge.runtime.gallery.storage.database import Database
 
 @pytest.mark.parametrize("rows", ["float32", "int8"])
 @pytest.mark.parametrize("key", [KEY, None], ids=["encrypted", "plain"])
-def test_nothing_is_left(tmp_path, key, rows):
+def test_nothing_is_left(tmp_path: Path, key: bytes | None, rows: str) -> None:
     people = unit(8, 40)
     with create(tmp_path, key, rows) as gallery:
         gallery.enroll([f"p{i}" for i in range(40)], people, CONTRACT)
@@ -31,7 +31,7 @@ def test_nothing_is_left(tmp_path, key, rows):
             gallery.erase("p3")
 
 
-def test_everybody_goes_one_by_one_in_any_order_and_none_leaves_a_trace(tmp_path):
+def test_everybody_goes_one_by_one_in_any_order_and_none_leaves_a_trace(tmp_path: Path) -> None:
     people = unit(1, 60)
     with create(tmp_path) as gallery:
         for half in (0, 1):
@@ -44,7 +44,7 @@ def test_everybody_goes_one_by_one_in_any_order_and_none_leaves_a_trace(tmp_path
                 gallery.compact()
 
 
-def test_the_proof_says_what_for_where_and_what_it_cannot_know(tmp_path):
+def test_the_proof_says_what_for_where_and_what_it_cannot_know(tmp_path: Path) -> None:
     with create(tmp_path) as gallery:
         gallery.enroll("ann", unit(0), CONTRACT)
         said = gallery.erase("ann", prove=True).to_json()
@@ -54,20 +54,22 @@ def test_the_proof_says_what_for_where_and_what_it_cannot_know(tmp_path):
     assert said["proven"] is True
 
 
-def test_nothing_to_search_for_is_no_proof(tmp_path):
+def test_nothing_to_search_for_is_no_proof(tmp_path: Path) -> None:
     with create(tmp_path) as gallery:
         proof = gallery.erase("nobody", prove=True, embeddings=np.zeros((0, DIM), np.float32))
     assert proof.patterns == 0
     assert not proof.proven
 
 
-def test_an_erasure_that_was_not_searched_is_not_called_proven(tmp_path):
+def test_an_erasure_that_was_not_searched_is_not_called_proven(tmp_path: Path) -> None:
     with create(tmp_path) as gallery:
         gallery.enroll("ann", unit(9), CONTRACT)
         assert not gallery.erase("ann").proven
 
 
-def test_an_interrupted_erasure_is_finished_and_can_be_proven(tmp_path, monkeypatch):
+def test_an_interrupted_erasure_is_finished_and_can_be_proven(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "people.gallery"
 
     def fails(self: Database) -> None:
@@ -91,7 +93,7 @@ def test_an_interrupted_erasure_is_finished_and_can_be_proven(tmp_path, monkeypa
         assert gallery.erase("ann", prove=True, embeddings=unit(9, 2)[0]).proven
 
 
-def test_the_journal_is_overwritten_before_it_goes(tmp_path):
+def test_the_journal_is_overwritten_before_it_goes(tmp_path: Path) -> None:
     """Its bytes, read through a descriptor that was opened before."""
     path = tmp_path / "people.gallery"
     with create(tmp_path) as gallery:
@@ -106,7 +108,9 @@ def test_the_journal_is_overwritten_before_it_goes(tmp_path):
 
 @pytest.mark.parametrize("rows", ["float32", "int8"])
 @pytest.mark.parametrize("erased", ["ann", "Anne"])
-def test_the_same_picture_under_another_name_is_found(tmp_path, rows, erased):
+def test_the_same_picture_under_another_name_is_found(
+    tmp_path: Path, rows: str, erased: str
+) -> None:
     with create(tmp_path, rows=rows) as gallery:
         gallery.enroll(["ann", "anna"], unit(9)[[0, 0]], CONTRACT)
         proof = gallery.erase(erased, prove=True, embeddings=unit(9))
@@ -117,7 +121,9 @@ def test_the_same_picture_under_another_name_is_found(tmp_path, rows, erased):
 @pytest.mark.parametrize(
     "rows", [np.ones((1, DIM // 2)), np.full((1, DIM), np.nan), np.ones((1, DIM))]
 )
-def test_embeddings_that_no_encoder_of_the_gallery_makes_are_refused(tmp_path, rows):
+def test_embeddings_that_no_encoder_of_the_gallery_makes_are_refused(
+    tmp_path: Path, rows: np.ndarray
+) -> None:
     with create(tmp_path) as gallery:
         gallery.enroll("ann", unit(9), CONTRACT)
         with pytest.raises(EmbedgeError, match="E-EMBEDDING"):

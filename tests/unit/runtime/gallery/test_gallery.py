@@ -2,6 +2,7 @@
 
 import json
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from embedge.runtime.gallery.search import index as gallery_index
 
 @pytest.mark.parametrize("rows", ["float32", "int8"])
 @pytest.mark.parametrize("key", [KEY, None], ids=["encrypted", "plain"])
-def test_what_is_enrolled_is_found_again_after_reopening(tmp_path, key, rows):
+def test_what_is_enrolled_is_found_again_after_reopening(
+    tmp_path: Path, key: bytes | None, rows: str
+) -> None:
     people = unit(0, 20)
     with create(tmp_path, key, rows) as gallery:
         for number, row in enumerate(people):
@@ -31,7 +34,9 @@ def test_what_is_enrolled_is_found_again_after_reopening(tmp_path, key, rows):
         assert before[0][1] == pytest.approx(1, abs=1e-5 if rows == "float32" else 2e-2)
 
 
-def test_identification_equals_the_naive_one_and_groups_people(tmp_path, monkeypatch):
+def test_identification_equals_the_naive_one_and_groups_people(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("embedge.runtime.gallery.search.scan._SEGMENT", 512)
     monkeypatch.setattr("embedge.runtime.gallery.search.scan._LOOSE", 40)
     monkeypatch.setattr(gallery_index, "_QUERIES", 4)
@@ -51,7 +56,7 @@ def test_identification_equals_the_naive_one_and_groups_people(tmp_path, monkeyp
         assert np.allclose([each.cosine for each in ranked], [c for _, c in expected], atol=1e-5)
 
 
-def test_ties_are_in_the_order_of_names(tmp_path):
+def test_ties_are_in_the_order_of_names(tmp_path: Path) -> None:
     row = unit(3)[0]
     with create(tmp_path) as gallery:
         for name in ("carol", "alice", "bob", "alice"):
@@ -59,14 +64,14 @@ def test_ties_are_in_the_order_of_names(tmp_path):
         assert [name for name, _ in top(gallery, row)] == ["alice", "bob", "carol"]
 
 
-def test_nobody_is_found_in_an_empty_gallery(tmp_path):
+def test_nobody_is_found_in_an_empty_gallery(tmp_path: Path) -> None:
     with create(tmp_path) as gallery:
         assert gallery.identify(unit(0), CONTRACT) == [[]]
         assert gallery.identify(unit(0)[:0], CONTRACT) == []
         assert gallery.people() == []
 
 
-def test_int8_rows_lose_little(tmp_path):
+def test_int8_rows_lose_little(tmp_path: Path) -> None:
     people = unit(4, 400)
     queries = near(people, 5, 0.08)
     with create(tmp_path, rows="int8") as gallery:
@@ -79,7 +84,7 @@ def test_int8_rows_lose_little(tmp_path):
     assert lost.max() < 0.05  # a coordinate beyond 3.9 standard deviations is cut
 
 
-def test_a_reader_sees_what_a_writer_does(tmp_path):
+def test_a_reader_sees_what_a_writer_does(tmp_path: Path) -> None:
     people = unit(6, 3)
     path = tmp_path / "people.gallery"
     with create(tmp_path) as writer, Gallery.open(path, key=KEY) as reader:
@@ -97,7 +102,7 @@ def test_a_reader_sees_what_a_writer_does(tmp_path):
             reader.erase("ben")
 
 
-def test_threads_share_a_gallery(tmp_path):
+def test_threads_share_a_gallery(tmp_path: Path) -> None:
     people = unit(7, 40)
     with create(tmp_path) as gallery:
 
@@ -113,7 +118,7 @@ def test_threads_share_a_gallery(tmp_path):
         assert len(gallery) == 40
 
 
-def test_nothing_plain_is_in_an_encrypted_file(tmp_path):
+def test_nothing_plain_is_in_an_encrypted_file(tmp_path: Path) -> None:
     row = unit(11)[0]
     with create(tmp_path) as gallery:
         gallery.enroll("Zebulon Quartermain", row, CONTRACT)
@@ -123,7 +128,7 @@ def test_nothing_plain_is_in_an_encrypted_file(tmp_path):
     assert (tmp_path / "people.gallery").stat().st_mode & 0o077 == 0
 
 
-def test_compaction_gives_back_what_the_erased_have_left(tmp_path):
+def test_compaction_gives_back_what_the_erased_have_left(tmp_path: Path) -> None:
     people = unit(12, 400)
     with create(tmp_path) as gallery:
         gallery.enroll([f"p{number // 20:03}" for number in range(400)], people, CONTRACT)
@@ -141,7 +146,7 @@ def test_compaction_gives_back_what_the_erased_have_left(tmp_path):
         assert check(tmp_path / "people.gallery", KEY) == []
 
 
-def test_space_of_the_erased_is_used_again(tmp_path):
+def test_space_of_the_erased_is_used_again(tmp_path: Path) -> None:
     with create(tmp_path) as gallery:
         sizes = []
         for number in range(12):
@@ -151,7 +156,7 @@ def test_space_of_the_erased_is_used_again(tmp_path):
     assert sizes[-1] - sizes[2] < 9 * 2 * 300  # the audit trail alone stays
 
 
-def test_many_templates_of_one_person_are_several_records(tmp_path):
+def test_many_templates_of_one_person_are_several_records(tmp_path: Path) -> None:
     rows = unit(14, 9000)
     with create(tmp_path, rows="int8") as gallery:
         gallery.enroll("somebody", rows, CONTRACT)
@@ -162,7 +167,7 @@ def test_many_templates_of_one_person_are_several_records(tmp_path):
         assert len(gallery.export("somebody")["templates"]) == 9000
 
 
-def test_export_gives_a_person_everything(tmp_path):
+def test_export_gives_a_person_everything(tmp_path: Path) -> None:
     rows = unit(15, 2)
     with create(tmp_path) as gallery:
         gallery.enroll("ann", rows[0], CONTRACT, source="int8-cpu")
@@ -175,7 +180,7 @@ def test_export_gives_a_person_everything(tmp_path):
             gallery.export("nobody")
 
 
-def test_the_audit_trail_names_no_one_and_holds_no_embedding(tmp_path):
+def test_the_audit_trail_names_no_one_and_holds_no_embedding(tmp_path: Path) -> None:
     with create(tmp_path) as gallery:
         gallery.enroll("ann", unit(16)[0], CONTRACT)
         gallery.enroll("ben", unit(17)[0], CONTRACT)
@@ -189,7 +194,7 @@ def test_the_audit_trail_names_no_one_and_holds_no_embedding(tmp_path):
     assert len(text) < 600
 
 
-def test_one_call_is_one_transaction(tmp_path):
+def test_one_call_is_one_transaction(tmp_path: Path) -> None:
     """Half of a call is never there: the last name cannot be enrolled."""
     with create(tmp_path) as gallery:
         with pytest.raises(EmbedgeError, match="E-PERSON"):
@@ -198,7 +203,7 @@ def test_one_call_is_one_transaction(tmp_path):
 
 
 @pytest.mark.parametrize("rows", ["float32", "int8"])
-def test_the_same_picture_is_kept_once(tmp_path, rows):
+def test_the_same_picture_is_kept_once(tmp_path: Path, rows: str) -> None:
     people = unit(21, 6)
     last_digits = people * np.float32(1 + 2e-7)
     with create(tmp_path, rows=rows) as gallery:
@@ -214,7 +219,7 @@ def test_the_same_picture_is_kept_once(tmp_path, rows):
         assert len(gallery) == 8
 
 
-def test_two_spellings_of_a_name_are_one_person(tmp_path):
+def test_two_spellings_of_a_name_are_one_person(tmp_path: Path) -> None:
     composed, decomposed = "Zo\u00eb", "Zoe\u0308"
     with create(tmp_path) as gallery:
         gallery.enroll(composed, unit(0), CONTRACT)
@@ -225,7 +230,7 @@ def test_two_spellings_of_a_name_are_one_person(tmp_path):
         assert gallery.people() == []
 
 
-def test_joiners_join_letters_and_emoji_and_tell_nobody_apart(tmp_path):
+def test_joiners_join_letters_and_emoji_and_tell_nobody_apart(tmp_path: Path) -> None:
     spelled, bare = "\u0645\u06cc\u200c\u062e\u0648", "\u0645\u06cc\u062e\u0648"
     other = "\u0645\u200d\u06cc\u062e\u0648"
     with create(tmp_path) as gallery:
@@ -255,12 +260,12 @@ def test_joiners_join_letters_and_emoji_and_tell_nobody_apart(tmp_path):
         *("ann\U00016fe4", "\U0001d159", "ann \ufe0f"),
     ],
 )
-def test_characters_that_nobody_sees_are_refused_with_that_word(tmp_path, name):
+def test_characters_that_nobody_sees_are_refused_with_that_word(tmp_path: Path, name: str) -> None:
     with create(tmp_path) as gallery, pytest.raises(EmbedgeError, match=r"E-PERSON.*nobody sees"):
         gallery.enroll(name, unit(0), CONTRACT)
 
 
-def test_an_emoji_in_colour_or_not_is_one_person(tmp_path):
+def test_an_emoji_in_colour_or_not_is_one_person(tmp_path: Path) -> None:
     with create(tmp_path) as gallery:
         gallery.enroll(["\u2764\ufe0f ann", "\u2764 ann"], unit(0, 2), CONTRACT)
         assert gallery.people() == ["\u2764\ufe0f ann"]
@@ -273,6 +278,8 @@ def test_an_emoji_in_colour_or_not_is_one_person(tmp_path):
         *("e\u200d\u0301", "a\u200b b", "ann\u202e", "an\u2060n", "an\u200fn", "\u200d"),
     ],
 )
-def test_joiners_elsewhere_and_other_invisible_letters_are_refused(tmp_path, name):
+def test_joiners_elsewhere_and_other_invisible_letters_are_refused(
+    tmp_path: Path, name: str
+) -> None:
     with create(tmp_path) as gallery, pytest.raises(EmbedgeError, match="E-PERSON"):
         gallery.enroll(name, unit(0), CONTRACT)

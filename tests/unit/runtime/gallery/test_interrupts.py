@@ -89,7 +89,9 @@ def renew(gallery: Gallery) -> None:
 
 
 @pytest.mark.parametrize("work", [enrol, erase, try_once, renew])
-def test_an_interrupted_call_leaves_memory_and_file_alike(tmp_path, work):
+def test_an_interrupted_call_leaves_memory_and_file_alike(
+    tmp_path: Path, work: Callable[..., Any]
+) -> None:
     for place in count():
         path = tmp_path / str(place)
         with Gallery.create(path, CONTRACT, key=KEY) as first:
@@ -107,7 +109,7 @@ def test_an_interrupted_call_leaves_memory_and_file_alike(tmp_path, work):
     assert place > 20  # it was interrupted somewhere
 
 
-def test_an_interrupted_migration_goes_on(tmp_path):
+def test_an_interrupted_migration_goes_on(tmp_path: Path) -> None:
     for place in range(0, 10**6, 13):
         path = tmp_path / str(place)
         with Gallery.create(path, OLD, key=KEY) as gallery:

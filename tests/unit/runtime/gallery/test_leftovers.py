@@ -14,7 +14,7 @@ import sqlite3
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -168,7 +168,7 @@ FORMS: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("renewed", [False, True], ids=["same epoch", "before a renewal"])
 @pytest.mark.parametrize("form", FORMS)
-def test_a_backup_is_found_in_whatever_form(tmp_path, form, renewed):
+def test_a_backup_is_found_in_whatever_form(tmp_path: Path, form: str, renewed: bool) -> None:
     with create(tmp_path) as gallery:
         gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
         backup = tmp_path / "backup"
@@ -184,7 +184,7 @@ def test_a_backup_is_found_in_whatever_form(tmp_path, form, renewed):
 
 
 @pytest.mark.parametrize("size", [300, 3000, 4096])
-def test_pieces_of_a_backup_are_found(tmp_path, size):
+def test_pieces_of_a_backup_are_found(tmp_path: Path, size: int) -> None:
     with create(tmp_path) as gallery:
         gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
         data = (tmp_path / "people.gallery").read_bytes()
@@ -197,7 +197,7 @@ def test_pieces_of_a_backup_are_found(tmp_path, size):
         assert not proof.proven
 
 
-def test_a_template_under_another_name_is_found_in_an_archive(tmp_path):
+def test_a_template_under_another_name_is_found_in_an_archive(tmp_path: Path) -> None:
     with create(tmp_path) as gallery:
         gallery.enroll("anna", unit(9), CONTRACT)
         copy = _vacuumed(1024)((tmp_path / "people.gallery").read_bytes())
@@ -210,7 +210,7 @@ def test_a_template_under_another_name_is_found_in_an_archive(tmp_path):
     assert proof.found == (hit,)
 
 
-def test_the_folder_of_a_link_is_searched_too(tmp_path):
+def test_the_folder_of_a_link_is_searched_too(tmp_path: Path) -> None:
     for folder in ("real", "link", "further"):
         (tmp_path / folder).mkdir()
     (tmp_path / "link" / "g").symlink_to("../real/people.gallery")
@@ -265,7 +265,7 @@ def _deep(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", CLOSED)
-def test_what_cannot_be_looked_into_is_named_and_no_proof(tmp_path, kind):
+def test_what_cannot_be_looked_into_is_named_and_no_proof(tmp_path: Path, kind: str) -> None:
     form, why = CLOSED[kind]
     with create(tmp_path) as gallery:
         gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
@@ -277,7 +277,9 @@ def test_what_cannot_be_looked_into_is_named_and_no_proof(tmp_path, kind):
         assert any(f"{tmp_path / 'closed'}" in told and why in told for told in proof.unreadable)
 
 
-def test_all_files_together_unpack_no_more_than_the_bound(tmp_path, monkeypatch):
+def test_all_files_together_unpack_no_more_than_the_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(budget, "LARGEST", 3 << 20)
     with create(tmp_path) as gallery:
         gallery.enroll("ann", unit(9), CONTRACT)
@@ -290,7 +292,7 @@ def test_all_files_together_unpack_no_more_than_the_bound(tmp_path, monkeypatch)
     assert not proof.proven
 
 
-def test_what_is_too_large_is_not_read(tmp_path, monkeypatch):
+def test_what_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(1 << 40)
     read, real = list[int](), Raw.read
@@ -308,7 +310,7 @@ def test_what_is_too_large_is_not_read(tmp_path, monkeypatch):
     assert sum(read) < 1 << 20  # where the next file by name may go on
 
 
-def test_the_whole_proof_has_one_time(tmp_path, monkeypatch):
+def test_the_whole_proof_has_one_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "LONGEST", -1.0)
     with create(tmp_path) as gallery:
         gallery.enroll("ann", unit(9), CONTRACT)
@@ -339,7 +341,7 @@ ORDINARY = {
 
 
 @pytest.mark.parametrize("name", ORDINARY)
-def test_ordinary_files_beside_it_are_no_obstacle(tmp_path, name):
+def test_ordinary_files_beside_it_are_no_obstacle(tmp_path: Path, name: str) -> None:
     with create(tmp_path) as gallery:
         gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
         (tmp_path / name).write_bytes(ORDINARY[name])
@@ -347,7 +349,7 @@ def test_ordinary_files_beside_it_are_no_obstacle(tmp_path, name):
 
 
 @pytest.mark.parametrize("first", [b"\r", b"1", b"\0"], ids=["a leaf's byte", "a digit", "zero"])
-def test_no_size_of_a_file_ends_the_proof(tmp_path, first):
+def test_no_size_of_a_file_ends_the_proof(tmp_path: Path, first: bytes) -> None:
     with create(tmp_path) as gallery:
         gallery.enroll("ann", unit(9), CONTRACT)
         for size in range(65):
@@ -359,10 +361,12 @@ def test_no_size_of_a_file_ends_the_proof(tmp_path, first):
     assert proof.proven
 
 
-def test_a_file_that_cannot_be_searched_is_named_and_the_rest_is_searched(tmp_path, monkeypatch):
+def test_a_file_that_cannot_be_searched_is_named_and_the_rest_is_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = Traces.hits
 
-    def hits(traces: Traces, name: str, parts: object) -> object:
+    def hits(traces: Traces, name: str, parts: Iterable[bytes]) -> object:
         if name.endswith("odd"):
             raise IndexError("beyond the end")
         return real(traces, name, parts)

@@ -25,7 +25,7 @@ PEOPLE = 30
 
 
 @pytest.fixture(params=[KEY, None], ids=["encrypted", "plain"])
-def whole(request, tmp_path) -> tuple[Path, bytes | None]:
+def whole(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, bytes | None]:
     path, key = tmp_path / "g", request.param
     with Gallery.create(path, CONTRACT, key=key, unencrypted=key is None) as gallery:
         for number in range(PEOPLE):
@@ -34,7 +34,9 @@ def whole(request, tmp_path) -> tuple[Path, bytes | None]:
     return path, key
 
 
-def test_a_whole_gallery_is_whole_and_saved_whole(whole, tmp_path):
+def test_a_whole_gallery_is_whole_and_saved_whole(
+    whole: tuple[Path, bytes | None], tmp_path: Path
+) -> None:
     path, key = whole
     assert check(path, key) == []
     with Gallery.open(path, key=key) as gallery:
@@ -55,7 +57,9 @@ def test_a_whole_gallery_is_whole_and_saved_whole(whole, tmp_path):
     ]
 
 
-def test_whatever_page_is_gone_only_its_own_rows_are_lost(whole, tmp_path):
+def test_whatever_page_is_gone_only_its_own_rows_are_lost(
+    whole: tuple[Path, bytes | None], tmp_path: Path
+) -> None:
     path, key = whole
     data = path.read_bytes()
     pages = len(data) // 4096
@@ -81,7 +85,9 @@ def test_whatever_page_is_gone_only_its_own_rows_are_lost(whole, tmp_path):
     assert saved_all >= 5  # the first page, inner pages, the index, the trail, the spare header
 
 
-def test_a_page_of_rows_without_columns_takes_nothing_along(whole, tmp_path):
+def test_a_page_of_rows_without_columns_takes_nothing_along(
+    whole: tuple[Path, bytes | None], tmp_path: Path
+) -> None:
     path, key = whole
     page = bytearray(PAGE)
     page[:10] = b"\x0d\0\0\0\1\0\0\0" + (PAGE - 3).to_bytes(2, "big")
@@ -90,7 +96,7 @@ def test_a_page_of_rows_without_columns_takes_nothing_along(whole, tmp_path):
     assert recover(path, tmp_path / "new", key).whole
 
 
-def test_check_says_what_is_wrong_and_changes_nothing(whole):
+def test_check_says_what_is_wrong_and_changes_nothing(whole: tuple[Path, bytes | None]) -> None:
     path, key = whole
     data = bytearray(path.read_bytes())
     data[-3000] ^= 1
@@ -99,7 +105,7 @@ def test_check_says_what_is_wrong_and_changes_nothing(whole):
     assert path.read_bytes() == bytes(data)
 
 
-def test_mistakes_are_named(whole, tmp_path):
+def test_mistakes_are_named(whole: tuple[Path, bytes | None], tmp_path: Path) -> None:
     path, key = whole
     other = bytes(32)
     with pytest.raises(EmbedgeError, match="E-KEY"):
@@ -123,7 +129,9 @@ def names_in(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.iterdir())
 
 
-def test_a_recovery_that_was_killed_is_swept_by_the_next(whole, tmp_path, monkeypatch):
+def test_a_recovery_that_was_killed_is_swept_by_the_next(
+    whole: tuple[Path, bytes | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, key = whole
     target = tmp_path / "saved" / "new"
     target.parent.mkdir()
@@ -147,7 +155,9 @@ def test_a_recovery_that_was_killed_is_swept_by_the_next(whole, tmp_path, monkey
     assert names_in(target.parent) == ["new", "other publish"]
 
 
-def test_two_recoveries_in_one_folder_leave_each_other_alone(whole, tmp_path):
+def test_two_recoveries_in_one_folder_leave_each_other_alone(
+    whole: tuple[Path, bytes | None], tmp_path: Path
+) -> None:
     path, key = whole
     with workplace(tmp_path / "new") as place:
         place.create("half").close()
@@ -172,7 +182,7 @@ def put_back(path: Path, old: Path, *then: str) -> None:
 
 
 @pytest.fixture
-def erased(tmp_path) -> Path:
+def erased(tmp_path: Path) -> Path:
     """Ann stays, Bob is erased, Cid was erased and is back; `old` holds all of them."""
     path = tmp_path / "g"
     with Gallery.create(path, CONTRACT, key=KEY) as gallery:
@@ -191,7 +201,9 @@ def erased(tmp_path) -> Path:
     ids=["more rows", "as many rows"],
 )
 @pytest.mark.parametrize("state", ["", "DELETE FROM state", "DELETE FROM spare"])
-def test_nobody_who_was_erased_is_saved(erased, tmp_path, then, state):
+def test_nobody_who_was_erased_is_saved(
+    erased: Path, tmp_path: Path, then: tuple[str, ...], state: str
+) -> None:
     put_back(erased, tmp_path / "old", *then, *([state] if state else []))
     saved = recover(erased, tmp_path / "new", KEY)
     assert not saved.whole
@@ -202,7 +214,7 @@ def test_nobody_who_was_erased_is_saved(erased, tmp_path, then, state):
         assert best.cosine < 0.9  # what Cid had before
 
 
-def test_where_nothing_tells_who_was_erased_only_a_flag_saves(erased, tmp_path):
+def test_where_nothing_tells_who_was_erased_only_a_flag_saves(erased: Path, tmp_path: Path) -> None:
     put_back(erased, tmp_path / "old", "DELETE FROM audit WHERE id = 4")
     saved = recover(erased, tmp_path / "new", KEY)
     assert (saved.people, saved.doubtful) == (0, ("ann", "bob", "cid"))
@@ -213,7 +225,9 @@ def test_where_nothing_tells_who_was_erased_only_a_flag_saves(erased, tmp_path):
 STATELESS = "DELETE FROM state", "DELETE FROM spare WHERE id = 2"
 
 
-def test_without_a_state_a_trail_that_was_cut_brings_nobody_back(erased, tmp_path):
+def test_without_a_state_a_trail_that_was_cut_brings_nobody_back(
+    erased: Path, tmp_path: Path
+) -> None:
     """The rest of the trail looks whole, and says that Bob is enrolled."""
     put_back(erased, tmp_path / "old", *STATELESS, "DELETE FROM audit WHERE id > 3")
     saved = recover(erased, tmp_path / "new", KEY)
@@ -222,7 +236,9 @@ def test_without_a_state_a_trail_that_was_cut_brings_nobody_back(erased, tmp_pat
 
 
 @pytest.mark.parametrize("then", [(), ("DELETE FROM person", "DELETE FROM record")])
-def test_an_older_state_under_a_trail_that_goes_on_is_not_believed(erased, tmp_path, then):
+def test_an_older_state_under_a_trail_that_goes_on_is_not_believed(
+    erased: Path, tmp_path: Path, then: tuple[str, ...]
+) -> None:
     """Not even that nobody was ever there; and it does not say who was erased."""
     with closing(sqlite3.connect(erased)) as there:
         there.execute("ATTACH ? AS o", (str(tmp_path / "old"),))
@@ -239,7 +255,7 @@ def test_an_older_state_under_a_trail_that_goes_on_is_not_believed(erased, tmp_p
     assert (kept.people, kept.whole, kept.doubtful) == (len(saved.doubtful), False, saved.doubtful)
 
 
-def test_whoever_had_to_wait_still_has_to(erased, tmp_path):
+def test_whoever_had_to_wait_still_has_to(erased: Path, tmp_path: Path) -> None:
     clock, policy = (lambda: 1000.0), replace(NIST_800_63B, attempts=2)
     with Gallery.open(erased, key=KEY, writable=True) as gallery:
         guard = AttemptGuard(gallery, policy, clock)
@@ -260,7 +276,7 @@ def test_whoever_had_to_wait_still_has_to(erased, tmp_path):
     assert (saved.people, saved.adds_up, saved.attempts, saved.whole) == (2, True, False, False)
 
 
-def test_who_leaves_with_the_old_model_is_known_to_have_left(tmp_path):
+def test_who_leaves_with_the_old_model_is_known_to_have_left(tmp_path: Path) -> None:
     path = tmp_path / "g"
     with Gallery.create(path, OLD, key=KEY) as gallery:
         gallery.enroll("ann", unit(1, dim=OLD.dim), OLD)
@@ -277,7 +293,9 @@ def test_who_leaves_with_the_old_model_is_known_to_have_left(tmp_path):
     assert (saved.people, saved.lost, saved.doubtful) == (1, ("ann",), ())
 
 
-def test_after_a_recovery_the_trail_still_tells_who_was_erased(erased, tmp_path):
+def test_after_a_recovery_the_trail_still_tells_who_was_erased(
+    erased: Path, tmp_path: Path
+) -> None:
     between, new = tmp_path / "between", tmp_path / "new"
     assert recover(erased, between, KEY).whole
     shutil.copy(between, tmp_path / "old")
@@ -302,7 +320,9 @@ def test_after_a_recovery_the_trail_still_tells_who_was_erased(erased, tmp_path)
         "UPDATE spare SET value = x'00' WHERE id = 2",
     ],
 )
-def test_rows_beside_the_only_one_are_found_and_break_no_writing(tmp_path, forged):
+def test_rows_beside_the_only_one_are_found_and_break_no_writing(
+    tmp_path: Path, forged: str
+) -> None:
     path = tmp_path / "g"
     with Gallery.create(path, CONTRACT, key=KEY) as gallery:
         gallery.enroll("ann", unit(1), CONTRACT)
@@ -326,7 +346,7 @@ def replace_tables(path: Path, old: Path, *tables: str) -> None:
         there.commit()
 
 
-def test_whoever_is_newer_than_the_state_is_in_doubt_and_not_called_erased(tmp_path):
+def test_whoever_is_newer_than_the_state_is_in_doubt_and_not_called_erased(tmp_path: Path) -> None:
     path, old = tmp_path / "g", tmp_path / "old"
     with Gallery.create(path, CONTRACT, key=KEY) as gallery:
         gallery.enroll(["ann", "bob"], unit(1, 2), CONTRACT)
@@ -343,7 +363,7 @@ def test_whoever_is_newer_than_the_state_is_in_doubt_and_not_called_erased(tmp_p
         assert gallery.people() == ["ann", "cid"]
 
 
-def test_rows_that_do_not_open_are_counted_and_not_well(tmp_path):
+def test_rows_that_do_not_open_are_counted_and_not_well(tmp_path: Path) -> None:
     """Under the header of an earlier epoch nothing is missing: an empty gallery adds up."""
     path, old = tmp_path / "g", tmp_path / "old"
     with Gallery.create(path, CONTRACT, key=KEY) as gallery:
@@ -355,7 +375,7 @@ def test_rows_that_do_not_open_are_counted_and_not_well(tmp_path):
     assert (saved.people, saved.adds_up, saved.unopened, saved.whole) == (0, True, 6, False)
 
 
-def test_a_trail_that_lost_its_end_is_told(tmp_path):
+def test_a_trail_that_lost_its_end_is_told(tmp_path: Path) -> None:
     path = tmp_path / "g"
     with Gallery.create(path, CONTRACT, key=KEY) as gallery:
         for seed in range(3):

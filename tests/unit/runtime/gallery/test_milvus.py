@@ -1,5 +1,7 @@
 """The same interface on Milvus, run by milvus-lite on one file."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from gallery_rows import CONTRACT, DIM, unit
@@ -15,7 +17,7 @@ from embedge.runtime.gallery.milvus import MilvusGallery
 pytestmark = pytest.mark.filterwarnings("ignore")  # the client's own
 
 
-def test_a_gallery_on_milvus(tmp_path):
+def test_a_gallery_on_milvus(tmp_path: Path) -> None:
     rows = unit(0, 30)
     names = [f"p{number % 10}" for number in range(30)]
     path = str(tmp_path / "people.db")

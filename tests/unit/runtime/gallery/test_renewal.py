@@ -1,6 +1,7 @@
 """A renewed key makes older copies useless, and changes nothing else."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from gallery_rows import CONTRACT, KEY, create, top, unit
@@ -16,7 +17,7 @@ def sealed(gallery: Gallery) -> list[bytes]:
 
 
 @pytest.mark.parametrize("rows", ["float32", "int8"])
-def test_renewal_makes_older_copies_useless_and_changes_no_score(tmp_path, rows):
+def test_renewal_makes_older_copies_useless_and_changes_no_score(tmp_path: Path, rows: str) -> None:
     people = unit(18, 30)
     with create(tmp_path, rows=rows) as gallery:
         gallery.enroll([f"p{i}" for i in range(30)], people, CONTRACT)
@@ -35,7 +36,7 @@ def test_renewal_makes_older_copies_useless_and_changes_no_score(tmp_path, rows)
         assert top(gallery, people[5], 5) == before
 
 
-def test_many_renewals_leave_int8_rows_as_they_were(tmp_path):
+def test_many_renewals_leave_int8_rows_as_they_were(tmp_path: Path) -> None:
     row = unit(30)
     with create(tmp_path, rows="int8") as gallery:
         gallery.enroll("ann", row, CONTRACT)
@@ -46,7 +47,7 @@ def test_many_renewals_leave_int8_rows_as_they_were(tmp_path):
     Gallery.open(tmp_path / "people.gallery", key=KEY).close()
 
 
-def test_after_a_renewal_an_export_still_has_the_whole_trail(tmp_path):
+def test_after_a_renewal_an_export_still_has_the_whole_trail(tmp_path: Path) -> None:
     with create(tmp_path) as gallery:
         gallery.enroll("ann", unit(0), CONTRACT)
         gallery.renew(bytes(32))

@@ -27,7 +27,7 @@ CONTRACT = tiny_contract(DIM)
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
+def path(tmp_path: Path) -> Path:
     path = tmp_path / "people.gallery"
     Gallery.create(path, CONTRACT, key=KEY).close()
     return path
@@ -65,7 +65,7 @@ def finds(gallery: Gallery, seed: int, name: str) -> None:
 
 
 @pytest.mark.parametrize("rows", ["float32", "int8"])
-def test_enrolling_beside_renewing_never_loses_a_match(tmp_path, rows):
+def test_enrolling_beside_renewing_never_loses_a_match(tmp_path: Path, rows: str) -> None:
     path = tmp_path / "g"
     stop = threading.Event()
     enrolled: list[int] = []
@@ -97,7 +97,7 @@ def test_enrolling_beside_renewing_never_loses_a_match(tmp_path, rows):
             assert best.cosine > (0.9999 if rows == "float32" else 0.97)
 
 
-def test_several_processes_create_at_once(tmp_path):
+def test_several_processes_create_at_once(tmp_path: Path) -> None:
     """One of them wins; nobody meets a half-made or a damaged gallery."""
     for attempt in range(12):
         path = tmp_path / f"g{attempt}"
@@ -139,7 +139,7 @@ def _create_and_enrol(path: Path, gate: int, writing: int) -> None:
         os._exit(0)
 
 
-def test_many_who_want_to_enrol_create_one_gallery(tmp_path):
+def test_many_who_want_to_enrol_create_one_gallery(tmp_path: Path) -> None:
     """Processes and threads at once, some of them killed: whoever was told of success is in it."""
     for attempt in range(10):
         path = tmp_path / f"g{attempt}"
@@ -186,7 +186,7 @@ def _enrol_in_threads(path: Path, gate: int, writing: int) -> None:
         os._exit(0)
 
 
-def test_who_wants_to_enrol_takes_what_is_there_if_it_fits(tmp_path):
+def test_who_wants_to_enrol_takes_what_is_there_if_it_fits(tmp_path: Path) -> None:
     path, other = tmp_path / "g", tiny_contract(DIM, space="o" * 64)
     path.touch()  # an interrupted creation
     with Gallery.for_enrolment(path, CONTRACT, key=KEY, rows="int8") as gallery:
@@ -209,7 +209,7 @@ def test_who_wants_to_enrol_takes_what_is_there_if_it_fits(tmp_path):
             Gallery.for_enrolment(place, CONTRACT, key=KEY)
 
 
-def test_an_interrupted_creation_can_be_had_again(tmp_path):
+def test_an_interrupted_creation_can_be_had_again(tmp_path: Path) -> None:
     (tmp_path / "g").touch()
     with pytest.raises(EmbedgeError, match=r"E-GALLERY-MISSING.*interrupted"):
         Gallery.open(tmp_path / "g", key=KEY)
@@ -220,7 +220,7 @@ def test_an_interrupted_creation_can_be_had_again(tmp_path):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_gallery_works_on_both_sides_of_a_fork(path, threads):
+def test_a_gallery_works_on_both_sides_of_a_fork(path: Path, threads: int) -> None:
     with Gallery.open(path, key=KEY, writable=True, threads=threads) as gallery:
         gallery.enroll([str(i) for i in range(3000)], unit(1, 3000), CONTRACT)
         gallery.enroll("ann", unit(0), CONTRACT)
@@ -239,7 +239,7 @@ def test_a_gallery_works_on_both_sides_of_a_fork(path, threads):
         assert {"ann", "ben", "cem"} <= set(gallery.people())
 
 
-def test_forking_in_the_midst_of_another_threads_writing(path):
+def test_forking_in_the_midst_of_another_threads_writing(path: Path) -> None:
     stop = threading.Event()
     with Gallery.open(path, key=KEY, writable=True) as gallery:
 
@@ -261,7 +261,7 @@ def test_forking_in_the_midst_of_another_threads_writing(path):
             finds(gallery, number, f"c{number}")
 
 
-def test_a_busy_writer_lets_others_in(path):
+def test_a_busy_writer_lets_others_in(path: Path) -> None:
     stop, looks = threading.Event(), 0
     with Gallery.open(path, key=KEY, writable=True) as gallery:
 
@@ -284,7 +284,7 @@ def test_a_busy_writer_lets_others_in(path):
     assert looks == 20
 
 
-def test_a_gallery_that_is_moved_away_and_back(path, tmp_path):
+def test_a_gallery_that_is_moved_away_and_back(path: Path, tmp_path: Path) -> None:
     with Gallery.open(path, key=KEY, writable=True) as gallery:
         gallery.enroll("ann", unit(0), CONTRACT)
         path.rename(tmp_path / "elsewhere")
@@ -303,7 +303,7 @@ def test_a_gallery_that_is_moved_away_and_back(path, tmp_path):
             gallery.enroll("cem", unit(2), CONTRACT)
 
 
-def test_a_gallery_that_is_replaced_by_its_copy_is_followed(path, tmp_path):
+def test_a_gallery_that_is_replaced_by_its_copy_is_followed(path: Path, tmp_path: Path) -> None:
     """As editors, backup tools and configuration management do it."""
     with Gallery.open(path, key=KEY, writable=True) as gallery:
         gallery.enroll("ann", unit(0), CONTRACT)
@@ -314,7 +314,7 @@ def test_a_gallery_that_is_replaced_by_its_copy_is_followed(path, tmp_path):
         assert gallery.people() == ["ann", "ben"]
 
 
-def test_links_and_permissions_are_kept(path, tmp_path):
+def test_links_and_permissions_are_kept(path: Path, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     path.rename(tmp_path / "real" / "g")
     path.symlink_to(tmp_path / "real" / "g")
@@ -334,7 +334,7 @@ def test_links_and_permissions_are_kept(path, tmp_path):
     )
 
 
-def test_a_writer_who_waits_too_long_is_told(path, monkeypatch):
+def test_a_writer_who_waits_too_long_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "WAIT", 0.1)
     with Gallery.open(path, key=KEY, writable=True) as gallery:
         holder = sqlite3.connect(path, isolation_level=None)
@@ -348,7 +348,7 @@ def test_a_writer_who_waits_too_long_is_told(path, monkeypatch):
         gallery.enroll("ann", unit(0), CONTRACT)
 
 
-def test_a_proof_gives_no_lock_of_another_gallery_away(path, tmp_path):
+def test_a_proof_gives_no_lock_of_another_gallery_away(path: Path, tmp_path: Path) -> None:
     """Closing any file descriptor of a file drops the process's locks on it."""
     other = tmp_path / "other"
     held, done = threading.Event(), threading.Event()

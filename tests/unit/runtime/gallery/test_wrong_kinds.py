@@ -3,6 +3,9 @@
 import os
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +22,7 @@ ROW = np.eye(1, 16, dtype=np.float32)
 
 
 @pytest.fixture
-def gallery(tmp_path) -> Gallery:
+def gallery(tmp_path: Path) -> Iterator[Gallery]:
     with Gallery.create(tmp_path / "g", CONTRACT, key=KEY) as gallery:
         yield gallery
 
@@ -30,7 +33,7 @@ def gallery(tmp_path) -> Gallery:
     ["x", None, [["a"] * 16], np.array([[object()] * 16]), [[1], [1, 2]], ROW * 1e30, [[1e300]]],
     ids=["text", "none", "letters", "objects", "ragged", "huge", "past float32"],
 )
-def test_rows_that_are_no_embeddings(gallery, rows):
+def test_rows_that_are_no_embeddings(gallery: Gallery, rows: Any) -> None:
     for act in (
         lambda: gallery.enroll("z", rows, CONTRACT),
         lambda: gallery.identify(rows, CONTRACT),
@@ -41,14 +44,14 @@ def test_rows_that_are_no_embeddings(gallery, rows):
 
 
 @pytest.mark.parametrize("contract", [None, "space", {}])
-def test_a_contract_that_is_none(gallery, contract):
+def test_a_contract_that_is_none(gallery: Gallery, contract: Any) -> None:
     for act in (gallery.identify, lambda *its: gallery.enroll("z", *its)):
         with pytest.raises(EmbedgeError, match="E-SPACE"):
             act(ROW, contract)
 
 
 @pytest.mark.parametrize("path", [b"/tmp/x", None, 3])
-def test_a_path_of_another_kind(path):
+def test_a_path_of_another_kind(path: Any) -> None:
     for act in (
         lambda: Gallery.open(path, key=KEY),
         lambda: Gallery.create(path, CONTRACT, key=KEY),
@@ -59,14 +62,14 @@ def test_a_path_of_another_kind(path):
 
 
 @pytest.mark.parametrize("name", [" ann", "ann ", " "])
-def test_a_name_with_blanks_around_it_is_refused(gallery, name):
+def test_a_name_with_blanks_around_it_is_refused(gallery: Gallery, name: str) -> None:
     """On a screen it is another's name."""
     for act in (lambda: gallery.enroll(name, ROW, CONTRACT), lambda: gallery.erase(name)):
         with pytest.raises(EmbedgeError, match="E-PERSON"):
             act()
 
 
-def test_a_pipe_is_waited_for_only_so_long(tmp_path, monkeypatch):
+def test_a_pipe_is_waited_for_only_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that somebody writes into gives a key, in however many pieces."""
     path = tmp_path / "pipe"
     os.mkfifo(path, 0o600)
@@ -88,11 +91,18 @@ def test_a_pipe_is_waited_for_only_so_long(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("step", ["write", "sync"])
-def test_a_key_that_could_not_be_written_leaves_no_file(tmp_path, step, monkeypatch):
+def test_a_key_that_could_not_be_written_leaves_no_file(
+    tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, real = tmp_path / "key", os.open
     if step == "write":  # onto a full disk
         full = real("/dev/full", os.O_WRONLY)
-        monkeypatch.setattr(os, "open", lambda *its: os.close(real(*its)) or full)
+
+        def opened(*its: Any) -> int:
+            os.close(real(*its))
+            return full
+
+        monkeypatch.setattr(os, "open", opened)
     else:
         monkeypatch.setattr(os, "fsync", lambda _: os.truncate("/nowhere", 0))
     with pytest.raises(EmbedgeError, match="E-WRITE"):
@@ -108,14 +118,14 @@ def test_a_key_that_could_not_be_written_leaves_no_file(tmp_path, step, monkeypa
 
 
 @pytest.mark.parametrize("handicap", [float("nan"), float("inf"), None, "0.1", True])
-def test_a_handicap_that_ranks_nobody(gallery, handicap):
+def test_a_handicap_that_ranks_nobody(gallery: Gallery, handicap: Any) -> None:
     gallery.enroll("ann", ROW, CONTRACT)
     with pytest.raises(EmbedgeError, match="E-OPTION"):
         gallery.identify(ROW, CONTRACT, handicap=handicap)
 
 
 @pytest.mark.parametrize("ending", ["-journal", "-wal", "-shm"])
-def test_a_key_that_sqlite_would_take_for_a_log_is_not_written(tmp_path, ending):
+def test_a_key_that_sqlite_would_take_for_a_log_is_not_written(tmp_path: Path, ending: str) -> None:
     with pytest.raises(EmbedgeError, match="E-GALLERY-NAME"):
         new_key_file(tmp_path / f"g{ending}")
     assert list(tmp_path.iterdir()) == []

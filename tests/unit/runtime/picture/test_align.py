@@ -1,5 +1,7 @@
 """The similarity is Umeyama's; the warp is the plain bilinear one."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from embedge.runtime.picture.align import aligned_crop, similarity, warped
 TEMPLATE = np.array(ARCFACE_112)
 
 
-def umeyama(source, target):
+def umeyama(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The textbook solution through the SVD."""
     s, t = source - source.mean(0), target - target.mean(0)
     u, d, v = np.linalg.svd(t.T @ s / len(s))
@@ -21,7 +23,7 @@ def umeyama(source, target):
     return np.column_stack([scale * rotation, shift])
 
 
-def naive_warp(image, matrix, size):
+def naive_warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     """Bilinear with black outside, one pixel at a time."""
     padded = np.zeros((image.shape[0] + 4, image.shape[1] + 4, 3))
     padded[2:-2, 2:-2] = image
@@ -39,7 +41,7 @@ def naive_warp(image, matrix, size):
     return out
 
 
-def test_similarity_equals_umeyama():
+def test_similarity_equals_umeyama() -> None:
     random = np.random.default_rng(0)
     for _ in range(200):
         angle, scale = random.uniform(-3, 3), random.uniform(0.3, 4)
@@ -50,14 +52,14 @@ def test_similarity_equals_umeyama():
         assert np.abs(ours - umeyama(points, TEMPLATE)).max() < 1e-9
 
 
-def test_exact_points_are_mapped_exactly():
+def test_exact_points_are_mapped_exactly() -> None:
     points = TEMPLATE * 2.5 + (10, -3)
     matrix = similarity(points, TEMPLATE)
     assert np.allclose(points @ matrix[:, :2].T + matrix[:, 2], TEMPLATE)
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.4, -2.0])
-def test_warp_equals_the_naive_bilinear_one(angle):
+def test_warp_equals_the_naive_bilinear_one(angle: float) -> None:
     random = np.random.default_rng(1)
     image = random.integers(0, 256, (90, 70, 3), dtype=np.uint8)
     matrix = np.array(
@@ -67,12 +69,12 @@ def test_warp_equals_the_naive_bilinear_one(angle):
     assert difference.max() <= 0.51  # rounding to integers only
 
 
-def test_identity_alignment_returns_the_picture():
+def test_identity_alignment_returns_the_picture() -> None:
     image = np.random.default_rng(2).integers(0, 256, (112, 112, 3), dtype=np.uint8)
     assert np.array_equal(aligned_crop(image, TEMPLATE, TEMPLATE, 112), image)
 
 
-def test_a_flipped_picture_gives_the_flipped_crop():
+def test_a_flipped_picture_gives_the_flipped_crop() -> None:
     image = np.random.default_rng(3).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     symmetric = (TEMPLATE + (np.array([111, 0]) - TEMPLATE * (1, -1))[[1, 0, 2, 4, 3]]) / 2
     points = symmetric * 1.4 + (20, 15)
@@ -96,13 +98,13 @@ def test_a_flipped_picture_gives_the_flipped_crop():
     ],
     ids=["same", "nan", "huge", "far", "swapped", "four", "flat", "line"],
 )
-def test_degenerate_landmarks_are_refused(points):
+def test_degenerate_landmarks_are_refused(points: Any) -> None:
     image = np.zeros((200, 200, 3), np.uint8)
     with pytest.raises(EmbedgeError, match="E-LANDMARKS"):
         aligned_crop(image, points, TEMPLATE, 112)
 
 
-def test_profiles_are_not_degenerate():
+def test_profiles_are_not_degenerate() -> None:
     image = np.zeros((200, 200, 3), np.uint8)
     profile = (TEMPLATE - 56) * (0.35, 1) + 100
     assert aligned_crop(image, profile, TEMPLATE, 112).shape == (112, 112, 3)

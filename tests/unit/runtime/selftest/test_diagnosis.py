@@ -1,6 +1,7 @@
 """Names of faults from rows alone, without any network."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ ILL = unit_rows(RIGHT + 0.05 * rows(7))  # a weak fault: cosine 0.999
 EXPECTED = Expected(0.98, RIGHT, rows(1), {"colour-order": rows(2), "colour-range:video": ILL})
 
 
-def answers(alone: Rows, **changes: object) -> Answers:
+def answers(alone: Rows, **changes: Any) -> Answers:
     batches = ((ORDER, alone[list(ORDER)]),)
     told = Answers(alone, batches, (alone, alone), EXPECTED.pictures)
     return replace(told, **changes)

@@ -27,9 +27,10 @@ from embedge.runtime.selftest.asking import Align, Embed, aligned_to
 from embedge.runtime.selftest.golden import Golden
 from embedge.runtime.selftest.result import SelfTest
 from embedge.runtime.selftest.selftest import self_test
+from embedge.train.models.mobilefacenet import Activation
 
 pytest.importorskip("openvino", reason="pip install 'embedge[openvino]'")
-NETWORKS = {1: "prelu", 2: "relu", 3: "relu6"}
+NETWORKS: dict[int, Activation] = {1: "prelu", 2: "relu", 3: "relu6"}
 LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL")
 CHILD = Path(__file__).parents[3] / "support" / "selftest_child.py"
 NAMED = 0.9
@@ -80,7 +81,7 @@ def test_every_fault_is_seen_and_nearly_every_one_named(
 )
 @pytest.mark.parametrize("most", [5, 12])
 def test_a_batch_that_is_mixed_up_only_where_it_is_large(
-    network: Callable[[int], Embedder], most: int, turned: Embed
+    network: Callable[[int], Embedder], most: int, turned: Callable[[np.ndarray], np.ndarray]
 ) -> None:
     """As large as encoders send them."""
     who = network(1)

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def tests_run(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     run: list[str] = []
     real = first_load.tested_encoder
 
-    def counted(encoder: object, golden: object, artifact: str) -> object:
+    def counted(encoder: Any, golden: Any, artifact: str) -> object:
         run.append(artifact)
         return real(encoder, golden, artifact)
 

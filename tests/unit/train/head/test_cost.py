@@ -2,20 +2,21 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from embedge.errors import EmbedgeError
-from embedge.train.head.cost import head_cost
+from embedge.train.head.cost import HeadCost, Layout, head_cost
 from embedge.train.head.machine import PUBLISHED, HeadMachine
 
 RESULTS = Path(__file__).parents[4] / "benchmarks" / "results" / "head-cpu.json"
 ROUND = HeadMachine("round", "for the test", 2**34, 1e12, 1e10, 1e11, 1e10, 1e9)
 
 
-def plan(layout: str = "frozen", machine: HeadMachine = ROUND, **changes):
-    given = {"classes": 1_000_000, "batch": 100, "ranks": 1, "dim": 500} | changes
-    given = {"dtype": "fp32", "block_rows": 1000} | given
+def plan(layout: Layout = "frozen", machine: HeadMachine = ROUND, **changes: Any) -> HeadCost:
+    given: dict[str, Any] = {"classes": 1_000_000, "batch": 100, "ranks": 1, "dim": 500}
+    given |= {"dtype": "fp32", "block_rows": 1000} | changes
     return head_cost(machine, layout, **given)
 
 
@@ -78,7 +79,7 @@ def measured_rows() -> list[dict]:
 
 @pytest.mark.parametrize("row", measured_rows(), ids=lambda row: f"{row['row']}-{row['classes']}")
 def test_measured_rows_lie_within_15_percent_of_the_plan(row: dict) -> None:
-    layout = "trainable" if "trainable" in row["row"] else "frozen"
+    layout: Layout = "trainable" if "trainable" in row["row"] else "frozen"
     found = plan(
         layout,
         HeadMachine.from_json(row["machine"], RESULTS),

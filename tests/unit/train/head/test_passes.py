@@ -1,5 +1,7 @@
 """Kept or streamed, a head gives the same losses and gradients; kept, each product is made once."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn.functional import normalize
@@ -16,7 +18,7 @@ BATCH, CLASSES, DIM = 12, 40, 16
 KEPT, STREAMED = 64, 0
 
 
-def sample(seed=0, dtype=torch.float32):
+def sample(seed: int = 0, dtype: torch.dtype = torch.float32) -> Sample:
     with seeded(seed):
         student = torch.randn(BATCH, DIM, dtype=dtype).requires_grad_()
         return Sample(
@@ -24,7 +26,7 @@ def sample(seed=0, dtype=torch.float32):
         )
 
 
-def made(name, budget, **weights):
+def made(name: str, budget: int, **weights: Any) -> Any:
     with seeded(3):
         head = normalize(torch.randn(CLASSES, DIM))
         settings = Weights(a=0.4, beta=2.0, temperature=2.0, logits_mb=budget, **weights)
@@ -32,7 +34,7 @@ def made(name, budget, **weights):
 
 
 @pytest.mark.parametrize("name", ["scratch", "kd", "proxyless", "th-kd", "adadistill", "l2e"])
-def test_kept_and_streamed_agree(name):
+def test_kept_and_streamed_agree(name: str) -> None:
     found = []
     for budget in (KEPT, STREAMED):
         method, asked = made(name, budget), sample()
@@ -43,7 +45,7 @@ def test_kept_and_streamed_agree(name):
         torch.testing.assert_close(kept, streamed, rtol=1e-4, atol=1e-5)
 
 
-def test_a_loss_that_is_nearly_zero_keeps_its_gradient():
+def test_a_loss_that_is_nearly_zero_keeps_its_gradient() -> None:
     head = normalize(torch.randn(CLASSES, DIM, generator=torch.Generator().manual_seed(1)))
     labels = torch.arange(BATCH)
     near = (head[:BATCH] + 1e-3 * torch.randn(BATCH, DIM)).requires_grad_()
@@ -55,7 +57,7 @@ def test_a_loss_that_is_nearly_zero_keeps_its_gradient():
     assert (found - wanted).norm() <= 1e-3 * wanted.norm()
 
 
-def test_one_class_alone_costs_nothing_and_has_no_gradient():
+def test_one_class_alone_costs_nothing_and_has_no_gradient() -> None:
     alone = torch.randn(3, DIM, requires_grad=True)
     read = read_head(alone, normalize(torch.randn(1, DIM)), KEPT)
     read.ce(torch.zeros(3, dtype=torch.int64), Margin()).sum().backward()
@@ -66,19 +68,19 @@ PRODUCTS = {"proxyless": 2, "scratch": 3, "kd": 4, "th-kd": 6}
 
 
 @pytest.mark.parametrize(("name", "products"), PRODUCTS.items())
-def test_products_of_a_step(name, products):
+def test_products_of_a_step(name: str, products: int) -> None:
     method, asked = made(name, KEPT), sample()
     with FlopCounterMode(display=False) as counter:
         method(asked).total.backward()
     assert counter.get_total_flops() == products * 2 * BATCH * CLASSES * DIM
 
 
-def test_nothing_of_the_size_of_the_logits_is_kept_past_the_budget():
+def test_nothing_of_the_size_of_the_logits_is_kept_past_the_budget() -> None:
     assert type(read_head(torch.randn(64, 8), torch.randn(93_431, 8), 256)).__name__ == "_Kept"
     assert type(read_head(torch.randn(1024, 8), torch.randn(93_431, 8), 256)).__name__ != "_Kept"
 
 
-def test_a_head_in_half_precision_is_near():
+def test_a_head_in_half_precision_is_near() -> None:
     whole, half = made("th-kd", KEPT), made("th-kd", KEPT, head_dtype="bf16")
     assert half.shared.rows.dtype == torch.bfloat16
     assert half(sample()).total.item() == pytest.approx(whole(sample()).total.item(), rel=0.02)
@@ -86,7 +88,7 @@ def test_a_head_in_half_precision_is_near():
     assert adapting.shared.rows.dtype == torch.float32
 
 
-def test_the_cosine_with_the_margin_is_not_rounded():
+def test_the_cosine_with_the_margin_is_not_rounded() -> None:
     """As exact as with the same rows in full precision, where nobody else is near."""
     draw = torch.Generator().manual_seed(1)
     rows = normalize(torch.randn(CLASSES, DIM, generator=draw)).bfloat16()
@@ -95,15 +97,17 @@ def test_the_cosine_with_the_margin_is_not_rounded():
     found = []
     for head in (rows, rows.double()):
         leaf = near.to(torch.float64 if head.dtype == torch.float64 else torch.float32)
-        target = read_head(leaf, head, KEPT)._on_target(labels)
+        passed: Any = read_head(leaf, head, KEPT)
+        target = passed._on_target(labels)
         found.append(target.double())
     assert (found[0] - found[1]).abs().max() < 1e-6
-    rounded = read_head(near, rows, KEPT).cosines.gather(1, labels[:, None])[:, 0]
+    passed = read_head(near, rows, KEPT)
+    rounded = passed.cosines.gather(1, labels[:, None])[:, 0]
     assert (rounded - found[1]).abs().max() > 1e-4, "what the products in half precision give"
 
 
 @pytest.mark.parametrize("name", ["scratch", "th-kd"])
-def test_a_head_that_is_trained_is_multiplied_in_half_and_learns_in_full(name):
+def test_a_head_that_is_trained_is_multiplied_in_half_and_learns_in_full(name: str) -> None:
     found = []
     for kind in ("fp32", "bf16"):
         method, asked = made(name, KEPT, head_dtype=kind), sample()
@@ -121,11 +125,11 @@ def test_a_head_that_is_trained_is_multiplied_in_half_and_learns_in_full(name):
 class _Products(TorchDispatchMode):
     """What kinds of numbers are multiplied."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.kinds = set()
+        self.kinds: set[torch.dtype] = set()
 
-    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+    def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if op is torch.ops.aten.mm.default:
             self.kinds.add(args[0].dtype)
         return op(*args, **(kwargs or {}))

@@ -1,6 +1,7 @@
 """A student that begins as a slice of its teacher."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,13 +14,14 @@ from embedge.train.inherit.folded import BOTTLENECKS, FoldedConv
 from embedge.train.inherit.least_squares import affine_fit, ridge_fit
 from embedge.train.inherit.norms import settle_norms
 from embedge.train.models import iresnet, mobilefacenet
+from embedge.train.models.mobilefacenet import MobileFaceNet
 from embedge.train.seeds import seeded
 from embedge.train.teachers import TorchTeacher
 
 DIM, PICTURES = 24, 64
 
 
-def lively(network):
+def lively(network: MobileFaceNet) -> MobileFaceNet:
     """Norms and slopes as a training leaves them, not as they begin."""
     with torch.no_grad():
         for module in network.modules():
@@ -34,27 +36,27 @@ def lively(network):
 
 
 @pytest.fixture(scope="module")
-def teacher():
+def teacher() -> TorchTeacher:
     with seeded(0):
         network = lively(mobilefacenet(DIM, scale=1))
     return TorchTeacher(network, None, "d", {"dim": DIM})
 
 
 @pytest.fixture(scope="module")
-def pictures():
+def pictures() -> torch.Tensor:
     with seeded(1):
         coarse = torch.rand(PICTURES, 3, 14, 14) * 2 - 1
     return nn.functional.interpolate(coarse, scale_factor=8, mode="bilinear")
 
 
-def trunk(network, x):
+def trunk(network: Any, x: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
         for layer in network.layers:
             x = layer(x)
         return network.conv_sep(x)
 
 
-def test_folding_changes_nothing(teacher, pictures):
+def test_folding_changes_nothing(teacher: TorchTeacher, pictures: torch.Tensor) -> None:
     folded = folded_teacher(teacher)
     with torch.inference_mode():
         x = folded.convs[1](folded.convs[0](pictures[:2]))
@@ -100,7 +102,9 @@ def read_from(conv: FoldedConv, directions: torch.Tensor) -> FoldedConv:
     return replace(conv, weight=torch.einsum("oikl,wi->owkl", conv.weight, directions))
 
 
-def test_a_slice_finds_the_narrow_network_inside_a_wide_one(teacher, pictures):
+def test_a_slice_finds_the_narrow_network_inside_a_wide_one(
+    teacher: TorchTeacher, pictures: torch.Tensor
+) -> None:
     """Turned streams, fitted layers and all: what the wide one says can be said by the student."""
     with torch.no_grad():
         wide = inflated(folded_teacher(teacher))
@@ -111,7 +115,7 @@ def test_a_slice_finds_the_narrow_network_inside_a_wide_one(teacher, pictures):
     assert error < 1e-3
 
 
-def test_settled_norms_say_the_same_in_training_and_evaluation(pictures):
+def test_settled_norms_say_the_same_in_training_and_evaluation(pictures: torch.Tensor) -> None:
     with seeded(2):
         network = lively(mobilefacenet(DIM, scale=1, width=0.25))
     with torch.inference_mode():
@@ -122,7 +126,7 @@ def test_settled_norms_say_the_same_in_training_and_evaluation(pictures):
     assert nn.functional.cosine_similarity(in_training, before).min() > 0.99
 
 
-def test_fits_find_the_layer_that_is_there():
+def test_fits_find_the_layer_that_is_there() -> None:
     with seeded(3):
         inputs, weight, bias = torch.randn(400, 20), torch.randn(6, 20), torch.randn(6)
     found = affine_fit(inputs, inputs @ weight.T + bias)
@@ -133,7 +137,7 @@ def test_fits_find_the_layer_that_is_there():
     assert ridge_fit(inputs, noise)[2] < 0.2
 
 
-def test_another_network_is_refused():
+def test_another_network_is_refused() -> None:
     network = iresnet(18, DIM, channels=(8, 8, 8, 8))
     with pytest.raises(EmbedgeError, match=r"E-START.*no MobileFaceNet"):
         folded_teacher(TorchTeacher(network, None, "d", {"dim": DIM}))

@@ -1,10 +1,14 @@
 """`train.compile`: the network is one graph, and learns what it learns without."""
 
 import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from embedge.progress import Progress
 from embedge.train.data.dataset import FaceSet
@@ -26,7 +30,9 @@ NETWORKS = {
 }
 
 
-def learnt(folder, schedule, network, progress=None):
+def learnt(
+    folder: Path, schedule: Any, network: str, progress: Progress | None = None
+) -> dict[str, torch.Tensor]:
     images = np.random.default_rng(0).integers(0, 256, (8, 112, 112, 3)).astype(np.uint8)
     faces = FaceSet("patches", images, np.arange(8) % 4, tuple("abcd"), "f")
     with seeded(1):
@@ -49,7 +55,9 @@ def learnt(folder, schedule, network, progress=None):
         pytest.param("teacher", "bf16", 0.03, marks=pytest.mark.slow),
     ],
 )
-def test_one_graph_that_learns_the_same(tmp_path, monkeypatch, network, amp, near):
+def test_one_graph_that_learns_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, amp: str, near: float
+) -> None:
     """Traced and differentiated ahead as for a GPU; nothing is generated. No break is allowed."""
     as_asked = PLAIN.model_copy(update={"amp": amp})
     plain = learnt(tmp_path / "plain", as_asked, network)
@@ -61,9 +69,11 @@ def test_one_graph_that_learns_the_same(tmp_path, monkeypatch, network, amp, nea
         torch.testing.assert_close(ahead[name], value, rtol=near, atol=near, msg=name)
 
 
-def test_where_it_fails_the_training_says_so_and_goes_on(tmp_path, monkeypatch, capsys):
-    def refused(network):
-        def compiling(images):
+def test_where_it_fails_the_training_says_so_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(network: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+        def compiling(images: torch.Tensor) -> NoReturn:
             raise RuntimeError("no C++ compiler is here\nand more of it")
 
         return compiling
@@ -77,13 +87,15 @@ def test_where_it_fails_the_training_says_so_and_goes_on(tmp_path, monkeypatch, 
     assert capsys.readouterr().err.count(told) == 1
 
 
-def test_what_the_network_itself_does_wrong_is_no_fault_of_the_compiler(monkeypatch):
+def test_what_the_network_itself_does_wrong_is_no_fault_of_the_compiler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     class Wrong(torch.nn.Module):
-        def forward(self, images):
+        def forward(self, images: torch.Tensor) -> NoReturn:
             raise ValueError("the network's own")
 
     monkeypatch.setattr(torch, "compile", lambda network: network)
-    said = []
+    said: list[str] = []
     with pytest.raises(ValueError, match="the network's own"):
         Compiled(Wrong(), said.append)(torch.zeros(1))
     assert said == []

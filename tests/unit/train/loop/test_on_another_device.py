@@ -1,6 +1,8 @@
 """The whole loop on a device that is not the CPU: nothing is mixed, nobody waits needlessly."""
 
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from torch.nn.functional import normalize
 
 from embedge.progress import Progress
 from embedge.train.data.dataset import FaceSet
-from embedge.train.data.feeding.batches import Batches
+from embedge.train.data.feeding.batches import Batch, Batches
 from embedge.train.distil import CachedTeacher
 from embedge.train.head.margins import Margin
 from embedge.train.loop import training
@@ -30,7 +32,7 @@ SCHEDULE = Schedule(
 
 
 @pytest.fixture(scope="module")
-def faces():
+def faces() -> FaceSet:
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(PEOPLE), 4)
     images = rng.integers(0, 256, (len(labels), 112, 112, 3)).astype(np.uint8)
@@ -42,24 +44,24 @@ class Killed(Exception):
 
 
 class KilledAt(Batches):
-    def at(self, step):
+    def at(self, step: int) -> Batch:
         if step == 4:
             raise Killed
         return Batches.at(self, step)
 
 
 def trained(
-    faces,
-    folder,
-    device,
-    monkeypatch,
+    faces: FaceSet,
+    folder: Path,
+    device: str | torch.device,
+    monkeypatch: pytest.MonkeyPatch,
     *,
-    method="th-kd",
-    source=Batches,
-    watch=None,
-    schedule=SCHEDULE,
-    quality=0.0,
-):
+    method: str = "th-kd",
+    source: type[Batches] = Batches,
+    watch: Any = None,
+    schedule: Schedule = SCHEDULE,
+    quality: float = 0.0,
+) -> tuple[dict[str, torch.Tensor], Any]:
     monkeypatch.setattr(training, "device_of", lambda schedule: torch.device(device))
     with seeded(1):
         rows, head = torch.randn(len(faces), DIM), normalize(torch.randn(PEOPLE, DIM))
@@ -81,7 +83,7 @@ def trained(
     return {name: value.cpu() for name, value in network.state_dict().items()}, log
 
 
-def agree(log, other):
+def agree(log: dict[str, Any], other: dict[str, Any]) -> None:
     """Its kernels add up in another order, which the steps magnify."""
     assert log.keys() == other.keys()
     for name, values in log.items():
@@ -93,7 +95,9 @@ METHODS = ["scratch", "kd", "l2e", "rkd", "proxyless", "th-kd", "gkd", "adadisti
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_it_learns_there_what_it_learns_here(faces, tmp_path, monkeypatch, method):
+def test_it_learns_there_what_it_learns_here(
+    faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
     monkeypatch.setattr(training, "_RECORDED_EVERY", 1)
     few = SCHEDULE.model_copy(update={"steps": 3})
     with switched_off():  # kernels of the CPU alone add up in another order
@@ -104,7 +108,9 @@ def test_it_learns_there_what_it_learns_here(faces, tmp_path, monkeypatch, metho
         torch.testing.assert_close(there[0][name], value, rtol=5e-2, atol=5e-3)
 
 
-def test_the_host_waits_for_figures_alone(faces, tmp_path, monkeypatch):
+def test_the_host_waits_for_figures_alone(
+    faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waits.clear()
     transfers.clear()
     trained(faces, tmp_path, PRETEND, monkeypatch)
@@ -114,12 +120,14 @@ def test_the_host_waits_for_figures_alone(faces, tmp_path, monkeypatch):
     assert pictures <= transfers["to the device"] <= pictures + parameters, "bytes, not floats"
 
 
-def test_all_of_a_batch_waits_where_a_gpu_can_fetch_it(faces, tmp_path, monkeypatch):
+def test_all_of_a_batch_waits_where_a_gpu_can_fetch_it(
+    faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert training._fetches(torch.device("cuda", 1))
     assert not training._fetches(torch.device("cpu"))
-    pinned = Counter()
+    pinned = Counter[torch.dtype]()
 
-    def noted(self):
+    def noted(self: torch.Tensor) -> torch.Tensor:
         pinned[self.dtype] += self.nbytes
         return self
 
@@ -140,7 +148,9 @@ CROSSING = 5
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("quality", [0.0, 0.4])
-def test_a_step_of_no_method_asks_the_device(faces, tmp_path, monkeypatch, method, quality):
+def test_a_step_of_no_method_asks_the_device(
+    faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, quality: float
+) -> None:
     """Pictures and what is known of them go there; figures come back together, when it is time."""
     monkeypatch.setattr(training, "_RECORDED_EVERY", 2)
     few = SCHEDULE.model_copy(update={"steps": 3, "checkpoint_every": 9})
@@ -163,11 +173,13 @@ PLANTED = {
 }
 
 
-def test_what_a_step_should_not_ask_is_noticed(faces, tmp_path, monkeypatch):
+def test_what_a_step_should_not_ask_is_noticed(
+    faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another thing is planted in each step but the first, which shows what a quiet one is."""
     find, coming = training._Training._loss, iter([lambda *_: None, *PLANTED.values()])
 
-    def asking(self, batch):
+    def asking(self: Any, batch: Batch) -> Any:
         loss = find(self, batch)
         next(coming)(loss.total.detach(), batch.labels)
         return loss
@@ -184,7 +196,9 @@ def test_what_a_step_should_not_ask_is_noticed(faces, tmp_path, monkeypatch):
         assert found != quiet, name
 
 
-def test_killed_with_an_average_it_resumes_there(faces, tmp_path, monkeypatch):
+def test_killed_with_an_average_it_resumes_there(
+    faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     few = SCHEDULE.model_copy(update={"steps": 6, "checkpoint_every": 3})
     whole, log = trained(faces, tmp_path / "whole", PRETEND, monkeypatch, schedule=few)
     with pytest.raises(Killed):
@@ -194,7 +208,9 @@ def test_killed_with_an_average_it_resumes_there(faces, tmp_path, monkeypatch):
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 
-def test_watched_there_it_keeps_the_same_best(faces, tmp_path, monkeypatch):
+def test_watched_there_it_keeps_the_same_best(
+    faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     watch = TrainingChecks(faces, None, every=4)
     there, log = trained(faces, tmp_path, PRETEND, monkeypatch, watch=watch)
     best = load_file(tmp_path / "s.best.safetensors")
@@ -202,7 +218,9 @@ def test_watched_there_it_keeps_the_same_best(faces, tmp_path, monkeypatch):
     assert all(torch.equal(best[name], there[name]) for name in there)
 
 
-def test_a_map_that_was_shaped_there_comes_back(tmp_path, monkeypatch):
+def test_a_map_that_was_shaped_there_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(training, "device_of", lambda schedule: PRETEND)
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(24, DIM)).astype(np.float16)
@@ -217,6 +235,6 @@ def test_a_map_that_was_shaped_there_comes_back(tmp_path, monkeypatch):
     assert matrix.numpy().shape == (4, DIM)
 
 
-def test_a_mixture_of_devices_is_noticed():
+def test_a_mixture_of_devices_is_noticed() -> None:
     with pytest.raises(RuntimeError, match="same device"):
         torch.ones(3, device=PRETEND) + torch.ones(3)

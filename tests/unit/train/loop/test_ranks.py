@@ -5,12 +5,13 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import distributed
+from torch import distributed, nn
 
 from embedge.errors import EmbedgeError
 from embedge.train.loop import ranks
@@ -18,7 +19,7 @@ from embedge.train.loop import ranks
 CHILD = Path(__file__).parents[3] / "support" / "rank_child.py"
 
 
-def trained(processes, method, out):
+def trained(processes: int, method: str, out: Path) -> dict[str, torch.Tensor]:
     out.mkdir()
     launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     result = subprocess.run(
@@ -43,7 +44,7 @@ def trained(processes, method, out):
         pytest.param("th-kd", 4, marks=pytest.mark.slow),
     ],
 )
-def test_several_ranks_equal_one_after_twenty_steps(tmp_path, method, many):
+def test_several_ranks_equal_one_after_twenty_steps(tmp_path: Path, method: str, many: int) -> None:
     one, several = (trained(n, method, tmp_path / str(n)) for n in (1, many))
     assert one.keys() == several.keys()
     for name in one:
@@ -58,7 +59,9 @@ def test_several_ranks_equal_one_after_twenty_steps(tmp_path, method, many):
     np.testing.assert_allclose(rows[1], rows[0], rtol=1e-3, atol=1e-4)
 
 
-def test_wrapping_warns_of_nothing_that_a_user_could_change(monkeypatch):
+def test_wrapping_warns_of_nothing_that_a_user_could_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
     monkeypatch.setattr(ranks, "world", lambda: 2)
     try:
@@ -72,11 +75,11 @@ def test_wrapping_warns_of_nothing_that_a_user_could_change(monkeypatch):
     assert isinstance(spread, torch.nn.parallel.DistributedDataParallel)
 
 
-def test_gradients_are_sent_while_others_are_made(monkeypatch):
+def test_gradients_are_sent_while_others_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """torch's own wrapper, round the student and round a head that learns; not round others."""
     made = []
 
-    def noted(module, **options):
+    def noted(module: nn.Module, **options: Any) -> nn.Module:
         made.append((module, options["broadcast_buffers"]))
         return module
 
@@ -89,7 +92,7 @@ def test_gradients_are_sent_while_others_are_made(monkeypatch):
     assert made == [(learns, False)]
 
 
-def test_more_processes_than_gpus_are_refused(monkeypatch):
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"WORLD_SIZE": "3", "RANK": "2", "LOCAL_RANK": "2"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -98,7 +101,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
         pass
 
 
-def test_whoever_loses_another_says_so(monkeypatch):
+def test_whoever_loses_another_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(ranks.distributed, "init_process_group", lambda *_, **__: None)
     with pytest.raises(EmbedgeError, match="E-RANK: another process stopped"), ranks.joined():

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, normalize
@@ -9,13 +11,15 @@ from embedge.train.seeds import seeded
 CLASSES, DIM, BATCH = 11, 16, 9
 
 
-def ingredients(**changes):
+def ingredients(**changes: Any) -> Ingredients:
     with seeded(1):
         head = normalize(torch.randn(CLASSES, DIM))
     return Ingredients(CLASSES, DIM, head, Margin(m2=0.3, scale=32.0), Weights(**changes))
 
 
-def logits_of(embeddings, head, labels, margin):
+def logits_of(
+    embeddings: torch.Tensor, head: torch.Tensor, labels: torch.Tensor, margin: Margin
+) -> torch.Tensor:
     """The naive way, in double precision."""
     cosine = normalize(embeddings.double()) @ normalize(head.double()).T
     angle = cosine.gather(1, labels[:, None]).acos()
@@ -23,7 +27,7 @@ def logits_of(embeddings, head, labels, margin):
     return margin.scale * cosine.scatter(1, labels[:, None], target)
 
 
-def test_th_kd_with_only_the_shared_head_is_proxyless_to_the_last_bit(sample):
+def test_th_kd_with_only_the_shared_head_is_proxyless_to_the_last_bit(sample: Sample) -> None:
     gradients = []
     for name, changes in (("th-kd", {"a": 1.0, "alpha": 0.0, "beta": 0.0}), ("proxyless", {})):
         loss = method_named(name, ingredients(**changes))(sample)
@@ -34,21 +38,21 @@ def test_th_kd_with_only_the_shared_head_is_proxyless_to_the_last_bit(sample):
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
-def test_th_kd_is_the_published_sum(sample, temperature):
+def test_th_kd_is_the_published_sum(sample: Sample, temperature: float) -> None:
     recipe = ingredients(a=0.3, alpha=0.7, beta=2.0, temperature=temperature)
     with seeded(2):
-        method = method_named("th-kd", recipe)
+        method: Any = method_named("th-kd", recipe)
     margin, labels = recipe.margin, sample.labels
     student, teacher = sample.student, sample.teacher
 
-    def ce(head):
+    def ce(head: torch.Tensor) -> torch.Tensor:
         return cross_entropy(logits_of(student, head, labels, margin), labels)
 
-    def soft(embeddings, head):
+    def soft(embeddings: torch.Tensor, head: torch.Tensor) -> torch.Tensor:
         cosine = normalize(embeddings.double()) @ normalize(head.double()).T
         return log_softmax(margin.scale / temperature * cosine, dim=1)
 
-    def divergence(head):
+    def divergence(head: torch.Tensor) -> torch.Tensor:
         target = soft(teacher, recipe.head)
         return kl_div(soft(student, head), target, log_target=True, reduction="batchmean")
 
@@ -69,10 +73,10 @@ def test_th_kd_is_the_published_sum(sample, temperature):
 
 
 @pytest.mark.parametrize("name", ["th-kd", "kd", "gkd"])
-def test_the_margins_scale_is_not_that_of_the_teachers_softmax(sample, name):
+def test_the_margins_scale_is_not_that_of_the_teachers_softmax(sample: Sample, name: str) -> None:
     """A sharper margin loss must not silently sharpen what is imitated."""
 
-    def imitated(scale, **changes):
+    def imitated(scale: float, **changes: Any) -> dict[str, float]:
         with seeded(1):
             head = normalize(torch.randn(CLASSES, DIM))
             margin = Margin(m2=0.3, scale=scale)
@@ -85,8 +89,8 @@ def test_the_margins_scale_is_not_that_of_the_teachers_softmax(sample, name):
     assert imitated(64.0, softmax_scale=64.0) == imitated(32.0, softmax_scale=64.0) != usual
 
 
-def test_scratch_knows_no_teacher(sample):
-    method = method_named("scratch", ingredients())
+def test_scratch_knows_no_teacher(sample: Sample) -> None:
+    method: Any = method_named("scratch", ingredients())
     loss = method(sample)
     expected = cross_entropy(
         logits_of(sample.student, method.head, sample.labels, method.margin), sample.labels
@@ -96,14 +100,14 @@ def test_scratch_knows_no_teacher(sample):
 
 
 @pytest.mark.parametrize("name", ["proxyless", "th-kd", "kd", "gkd"])
-def test_the_shared_head_is_frozen_and_never_stored(name):
-    method = method_named(name, ingredients())
+def test_the_shared_head_is_frozen_and_never_stored(name: str) -> None:
+    method: Any = method_named(name, ingredients())
     assert torch.equal(method.shared.rows, ingredients().head)
     assert "shared.rows" not in dict(method.named_parameters())
     assert "shared.rows" not in method.state_dict()
 
 
-def test_adafaces_margin_follows_the_lengths_of_the_batch(sample):
+def test_adafaces_margin_follows_the_lengths_of_the_batch(sample: Sample) -> None:
     """Mean and deviation of the first batch are its own; each picture then has its own margin."""
     margin = Margin(quality=0.4, scale=32.0)
     with seeded(1):
@@ -123,7 +127,7 @@ def test_adafaces_margin_follows_the_lengths_of_the_batch(sample):
     torch.testing.assert_close(given, wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_what_is_usual_moves_slowly_and_is_part_of_the_checkpoint(sample):
+def test_what_is_usual_moves_slowly_and_is_part_of_the_checkpoint(sample: Sample) -> None:
     with seeded(1):
         head = normalize(torch.randn(CLASSES, DIM))
     recipe = Ingredients(CLASSES, DIM, head, Margin(quality=0.4), Weights(a=0.9))

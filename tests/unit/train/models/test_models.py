@@ -3,20 +3,22 @@ import torch
 
 from embedge.train.models import iresnet, mobilefacenet
 from embedge.train.models.cost import macs_of, parameters_of
-from embedge.train.models.mobilefacenet import Depthwise
+from embedge.train.models.mobilefacenet import Activation, Depthwise
 
 
 @pytest.mark.parametrize(
     ("scale", "parameters", "macs"),
     [(1, 1_200_512, 221_161_984), (2, 2_059_520, 437_520_896)],
 )
-def test_mobilefacenet_costs_what_the_published_one_costs(scale, parameters, macs):
+def test_mobilefacenet_costs_what_the_published_one_costs(
+    scale: int, parameters: int, macs: int
+) -> None:
     network = mobilefacenet(512, scale=scale)
     assert parameters_of(network) == parameters
     assert macs_of(network) == macs
 
 
-def test_mobilefacenet_names_its_weights_as_arcface_torch_does():
+def test_mobilefacenet_names_its_weights_as_arcface_torch_does() -> None:
     names = set(mobilefacenet(512, scale=2).state_dict())
     assert {
         "layers.0.layers.0.weight",
@@ -30,24 +32,24 @@ def test_mobilefacenet_names_its_weights_as_arcface_torch_does():
 
 
 @pytest.mark.parametrize(("depth", "millions"), [(18, 24.03), (50, 43.59), (100, 65.16)])
-def test_iresnet_has_the_published_size(depth, millions):
+def test_iresnet_has_the_published_size(depth: int, millions: float) -> None:
     assert round(parameters_of(iresnet(depth, 512)) / 1e6, 2) == millions
 
 
-def test_iresnet_names_its_weights_as_arcface_torch_does():
+def test_iresnet_names_its_weights_as_arcface_torch_does() -> None:
     names = set(iresnet(50, 512).state_dict())
     assert {"layer3.13.bn3.weight", "layer1.0.downsample.1.bias", "features.bias"} <= names
 
 
 @pytest.mark.parametrize("activation", ["prelu", "relu", "relu6"])
-def test_narrow_student_embeds(activation):
+def test_narrow_student_embeds(activation: Activation) -> None:
     network = mobilefacenet(64, scale=1, width=0.25, activation=activation).eval()
     assert network(torch.zeros(2, 3, 112, 112)).shape == (2, 64)
     has_prelu = any(isinstance(m, torch.nn.PReLU) for m in network.modules())
     assert has_prelu == (activation == "prelu")
 
 
-def test_counting_leaves_the_network_as_it_was():
+def test_counting_leaves_the_network_as_it_was() -> None:
     network = mobilefacenet(32, scale=1, width=0.125).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     macs_of(network)
@@ -66,8 +68,8 @@ def test_counting_leaves_the_network_as_it_was():
     ],
 )
 def test_the_quick_depthwise_computes_what_the_plain_one_does(
-    channels, groups, kernel, stride, side
-):
+    channels: int, groups: int, kernel: int, stride: int, side: int
+) -> None:
     torch.manual_seed(0)
     padding = 1 if kernel == 3 else 0
     quick = Depthwise(channels, channels, kernel, stride, padding, groups=groups, bias=False)

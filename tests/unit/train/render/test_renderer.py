@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,31 +21,31 @@ def renderer() -> FaceRenderer:
 
 
 @pytest.fixture(scope="module")
-def batch(renderer: FaceRenderer):
+def batch(renderer: FaceRenderer) -> Any:
     return renderer.render(PEOPLE, SAMPLES)
 
 
-def test_shapes_and_dtypes(batch) -> None:
+def test_shapes_and_dtypes(batch: Any) -> None:
     assert batch.images.shape == (len(PEOPLE), 112, 112, 3)
     assert batch.images.dtype == np.uint8
     assert batch.landmarks.shape == (len(PEOPLE), 5, 2)
     assert batch.landmarks.dtype == np.float32
 
 
-def test_a_picture_does_not_depend_on_its_batch(renderer: FaceRenderer, batch) -> None:
+def test_a_picture_does_not_depend_on_its_batch(renderer: FaceRenderer, batch: Any) -> None:
     for row in range(len(PEOPLE)):
         alone = renderer.render(PEOPLE[row : row + 1], SAMPLES[row : row + 1])
         assert np.array_equal(alone.images[0], batch.images[row])
         assert np.array_equal(alone.landmarks[0], batch.landmarks[row])
 
 
-def test_order_does_not_matter(batch) -> None:
+def test_order_does_not_matter(batch: Any) -> None:
     backwards = FaceRenderer(seed=11).render(PEOPLE[::-1], SAMPLES[::-1])
     assert np.array_equal(backwards.images[::-1], batch.images)
 
 
 @pytest.mark.parametrize("other", [FaceRenderer(seed=12), FaceRenderer(seed=11, hardness=0.5)])
-def test_seed_and_hardness_change_the_picture(batch, other: FaceRenderer) -> None:
+def test_seed_and_hardness_change_the_picture(batch: Any, other: FaceRenderer) -> None:
     images = other.render(PEOPLE, SAMPLES).images
     assert all(not np.array_equal(a, b) for a, b in zip(images, batch.images))
 

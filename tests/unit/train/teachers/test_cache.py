@@ -1,8 +1,11 @@
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier, local
 from time import sleep
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,33 +30,34 @@ class Counting(Teacher):
 
     kind, digest, dim = "counting", "d", 3
 
-    def __init__(self, fails_after=10**9, seconds=0.0):
-        self.asked, self.fails_after, self.seconds = [], fails_after, seconds
+    def __init__(self, fails_after: int = 10**9, seconds: float = 0.0) -> None:
+        self.fails_after, self.seconds = fails_after, seconds
+        self.asked: list[int] = []
 
     @property
-    def shown(self):
+    def shown(self) -> int:
         return sum(self.asked)
 
-    def features(self, images):
+    def features(self, images: np.ndarray) -> np.ndarray:
         if self.shown >= self.fails_after:
             raise KeyboardInterrupt
         self.asked.append(len(images))
         sleep(self.seconds)
         return images[:, :, :5].mean((1, 2), dtype=np.float32)
 
-    def cost(self):
+    def cost(self) -> NetworkCost:
         return NetworkCost(0, macs=None)
 
 
 @pytest.fixture(scope="module")
-def faces():
+def faces() -> FaceSet:
     images = np.random.default_rng(0).integers(0, 255, (3000, 1, 1, 3)).astype(np.uint8)
     images = np.broadcast_to(images, (3000, 112, 112, 3))
     return FaceSet("noise", images, np.arange(3000), tuple(map(str, range(3000))), "f")
 
 
 @pytest.mark.parametrize("flip", [False, True])
-def test_a_stopped_cache_goes_on_where_it_was(faces, tmp_path, flip):
+def test_a_stopped_cache_goes_on_where_it_was(faces: FaceSet, tmp_path: Path, flip: bool) -> None:
     path = tmp_path / "rows.npy"
     with pytest.raises(KeyboardInterrupt):
         write_cache(path, Counting(2500), faces, flip=flip, progress=SILENT)
@@ -69,11 +73,11 @@ def test_a_stopped_cache_goes_on_where_it_was(faces, tmp_path, flip):
     assert np.array_equal(found, expected)
 
 
-def together(monkeypatch, world, work):
+def together(monkeypatch: pytest.MonkeyPatch, world: int, work: Callable[[int], Any]) -> list[Any]:
     """What `work(rank)` gave on each of so many ranks: threads that wait for one another."""
     mine, met, told = local(), Barrier(world, timeout=60), {}
 
-    def agreed(ask):
+    def agreed(ask: Callable[[], Any]) -> Any:
         met.wait()
         if mine.rank == 0:
             told[0] = ask()
@@ -85,7 +89,7 @@ def together(monkeypatch, world, work):
     monkeypatch.setattr(ranks, "barrier", met.wait)
     monkeypatch.setattr(ranks, "agreed", agreed)
 
-    def of(rank):
+    def of(rank: int) -> Any:
         mine.rank = rank
         return work(rank)
 
@@ -93,10 +97,12 @@ def together(monkeypatch, world, work):
         return list(pool.map(of, range(world)))
 
 
-def test_ranks_fill_one_array_between_them(faces, tmp_path, monkeypatch):
+def test_ranks_fill_one_array_between_them(
+    faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, whole = tmp_path / "rows.npy", Counting().features(faces.images).astype(np.float16)
 
-    def filled(rank):
+    def filled(rank: int) -> tuple[int, bool]:
         teacher = Counting(seconds=0.05 * rank)
         write_cache(path, teacher, faces, flip=False, progress=SILENT)
         return teacher.shown, np.array_equal(np.load(path), whole)
@@ -106,16 +112,16 @@ def test_ranks_fill_one_array_between_them(faces, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 2), (2, 1)])
 def test_a_stopped_cache_goes_on_with_another_number_of_ranks(
-    faces, tmp_path, monkeypatch, before, after
-):
+    faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int, after: int
+) -> None:
     path = tmp_path / "rows.npy"
     monkeypatch.setattr(cache, "_BATCHES_BETWEEN_MARKS", 4)
 
-    def stopped(rank):
+    def stopped(rank: int) -> None:
         with pytest.raises(KeyboardInterrupt):
             write_cache(path, Counting(640), faces, flip=False, progress=SILENT)
 
-    def filled(rank):
+    def filled(rank: int) -> int:
         teacher = Counting()
         write_cache(path, teacher, faces, flip=False, progress=SILENT)
         return teacher.shown
@@ -128,17 +134,19 @@ def test_a_stopped_cache_goes_on_with_another_number_of_ranks(
     assert together(monkeypatch, after, filled) == [0] * after
 
 
-def test_it_is_asked_about_as_many_at_a_time_as_was_said(faces, tmp_path):
+def test_it_is_asked_about_as_many_at_a_time_as_was_said(faces: FaceSet, tmp_path: Path) -> None:
     teacher = Counting().placed(Placement(batch=700))
     write_cache(tmp_path / "rows.npy", teacher, faces, flip=False, progress=SILENT)
     assert teacher.asked == [700, 700, 700, 700, 200]
 
 
-def test_worker_processes_read_ahead_for_a_teacher_on_a_gpu(faces, tmp_path, monkeypatch):
+def test_worker_processes_read_ahead_for_a_teacher_on_a_gpu(
+    faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One process would decode what eight GPUs wait for; order and answers stay the same."""
     asked = []
 
-    def noted(source, first, last, *, workers, rows):
+    def noted(source: Any, first: int, last: int, *, workers: int, rows: int) -> Any:
         asked.append(workers)
         return made_ahead(source, first, last, workers=min(workers, 2), rows=rows)
 
@@ -153,7 +161,7 @@ def test_worker_processes_read_ahead_for_a_teacher_on_a_gpu(faces, tmp_path, mon
     assert np.array_equal(np.load(tmp_path / "cpu.npy"), np.load(tmp_path / "cuda.npy"))
 
 
-def test_a_teacher_on_another_device_answers_the_same(tmp_path):
+def test_a_teacher_on_another_device_answers_the_same(tmp_path: Path) -> None:
     from pretend_device import PRETEND, crossings, transfers, waits
 
     images = np.random.default_rng(0).integers(0, 256, (5, 112, 112, 3)).astype(np.uint8)
@@ -169,7 +177,7 @@ def test_a_teacher_on_another_device_answers_the_same(tmp_path):
     np.testing.assert_allclose(rows, here.features(images), atol=1e-4)
 
 
-def test_in_half_precision_it_answers_nearly_the_same():
+def test_in_half_precision_it_answers_nearly_the_same() -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 112, 112, 3)).astype(np.uint8)
     full = open_teacher(SHIPPED).features(images)
     half = open_teacher(SHIPPED).placed(Placement(amp="bf16")).features(images)
@@ -179,12 +187,17 @@ def test_in_half_precision_it_answers_nearly_the_same():
     assert cosines.min() > 0.99
 
 
-def test_a_teacher_that_only_runs_here_says_so():
+def test_a_teacher_that_only_runs_here_says_so() -> None:
     with pytest.raises(EmbedgeError, match=r"E-NO-GPU.*counting"):
         Counting().placed(Placement("cuda"))
 
 
-def test_a_teacher_of_days_says_so_after_its_first_batch(faces, tmp_path, monkeypatch, capsys):
+def test_a_teacher_of_days_says_so_after_its_first_batch(
+    faces: FaceSet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """By a clock of its own: 47 batches of a minute; then the 15 that were left."""
     teacher, told = Counting(2500), Progress()
     monkeypatch.setattr(cache, "time", SimpleNamespace(monotonic=lambda: 60.0 * len(teacher.asked)))
@@ -204,11 +217,11 @@ def test_a_teacher_of_days_says_so_after_its_first_batch(faces, tmp_path, monkey
 class Answering(Counting):
     """Something else from the 700th picture on."""
 
-    def __init__(self, answer):
+    def __init__(self, answer: float) -> None:
         super().__init__()
         self.answer = answer
 
-    def features(self, images):
+    def features(self, images: np.ndarray) -> np.ndarray:
         rows = super().features(images)
         rows[max(0, 700 - self.shown + len(images)) :] = self.answer
         return rows
@@ -216,7 +229,9 @@ class Answering(Counting):
 
 @pytest.mark.parametrize("answer", [np.nan, np.inf, 0.0])
 @pytest.mark.parametrize("flip", [False, True])
-def test_an_answer_without_a_direction_is_told_at_its_batch(faces, tmp_path, answer, flip):
+def test_an_answer_without_a_direction_is_told_at_its_batch(
+    faces: FaceSet, tmp_path: Path, answer: float, flip: bool
+) -> None:
     teacher, path = Answering(answer), tmp_path / "rows.npy"
     with pytest.raises(EmbedgeError, match=r"E-TEACHER-ANSWER.*counting") as told:
         write_cache(path, teacher, faces, flip=flip, progress=SILENT)
@@ -227,7 +242,7 @@ def test_an_answer_without_a_direction_is_told_at_its_batch(faces, tmp_path, ans
         Answering(answer).embed(Subset(faces, np.arange(800), "few"), what="", progress=SILENT)
 
 
-def test_zeros_are_kept_for_those_who_leave_them_out(faces, tmp_path):
+def test_zeros_are_kept_for_those_who_leave_them_out(faces: FaceSet, tmp_path: Path) -> None:
     few, path = Subset(faces, np.arange(800), "few"), tmp_path / "rows.npy"
     write_cache(path, Answering(0.0), few, flip=False, progress=SILENT, zeros=True)
     assert np.flatnonzero(~np.load(path).any(1)).tolist() == list(range(700, 800))
@@ -237,10 +252,14 @@ def test_zeros_are_kept_for_those_who_leave_them_out(faces, tmp_path):
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-9, 1.0, 1e6, 1e30])
-def test_directions_survive_half_precision_whatever_the_lengths(faces, tmp_path, scale):
+def test_directions_survive_half_precision_whatever_the_lengths(
+    faces: FaceSet, tmp_path: Path, scale: float
+) -> None:
     few, teacher = Subset(faces, np.arange(200), "few"), Counting()
     truth = teacher.features(few.images[:])
-    teacher.features = lambda images: Counting().features(images) * np.float32(scale)
+    teacher.features = lambda images: (  # type: ignore[method-assign]
+        Counting().features(images) * np.float32(scale)
+    )
     write_cache(tmp_path / "rows.npy", teacher, few, flip=False, progress=SILENT)
     found = np.load(tmp_path / "rows.npy").astype(np.float64)
     assert (unit_rows(found) * unit_rows(truth.astype(np.float64))).sum(1).min() > 1 - 1e-6
@@ -248,7 +267,7 @@ def test_directions_survive_half_precision_whatever_the_lengths(faces, tmp_path,
         assert np.array_equal(found, truth.astype(np.float16)), "to the last digit"
 
 
-def test_marks_of_an_array_that_is_gone_say_nothing(faces, tmp_path):
+def test_marks_of_an_array_that_is_gone_say_nothing(faces: FaceSet, tmp_path: Path) -> None:
     path = tmp_path / "rows.npy"
     with pytest.raises(KeyboardInterrupt):
         write_cache(path, Counting(2500), faces, flip=False, progress=SILENT)
@@ -258,7 +277,9 @@ def test_marks_of_an_array_that_is_gone_say_nothing(faces, tmp_path):
     assert again.shown == 3000
 
 
-def test_an_array_has_all_its_room_before_the_teacher_is_asked(faces, tmp_path):
+def test_an_array_has_all_its_room_before_the_teacher_is_asked(
+    faces: FaceSet, tmp_path: Path
+) -> None:
     """A disk that fills up later would end the process without a word."""
     path = tmp_path / "rows.npy"
     with pytest.raises(KeyboardInterrupt):

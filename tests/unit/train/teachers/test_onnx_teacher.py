@@ -1,5 +1,7 @@
 """ONNX teachers: how they want to be fed, read from the file and confirmed on faces."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -14,7 +16,7 @@ from embedge.train.teachers import OnnxTeacher
 from embedge.train.teachers.onnx_teacher import confirm_preprocessing
 
 
-def encoder(path, *, inside=False):
+def encoder(path: Path, *, inside: bool = False) -> Path:
     """Mean colours of a 4×4 grid through a steep tanh: pixels of 0 … 255 saturate it.
 
     `inside` subtracts and scales in the graph, as models from MXNet do.
@@ -48,7 +50,7 @@ def encoder(path, *, inside=False):
 
 
 @pytest.fixture(scope="module")
-def people():
+def people() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(8), 5)
     patches = rng.integers(20, 235, (8, 4, 4, 3)).repeat(28, 1).repeat(28, 2)[labels]
@@ -56,7 +58,9 @@ def people():
 
 
 @pytest.mark.parametrize(("inside", "expected"), [(False, "rgb-scaled"), (True, "rgb-plain")])
-def test_the_convention_is_read_and_confirmed(tmp_path, people, inside, expected):
+def test_the_convention_is_read_and_confirmed(
+    tmp_path: Path, people: tuple[np.ndarray, np.ndarray], inside: bool, expected: str
+) -> None:
     teacher = OnnxTeacher(encoder(tmp_path / "m.onnx", inside=inside))
     assert teacher.preprocessing == expected
     rates = confirm_preprocessing(teacher, *people)
@@ -64,13 +68,17 @@ def test_the_convention_is_read_and_confirmed(tmp_path, people, inside, expected
     assert rates[expected] == min(rates.values()) < 0.05
 
 
-def test_feeding_it_wrongly_is_found_out(tmp_path, people):
+def test_feeding_it_wrongly_is_found_out(
+    tmp_path: Path, people: tuple[np.ndarray, np.ndarray]
+) -> None:
     teacher = OnnxTeacher(encoder(tmp_path / "m.onnx"), "rgb-plain")
     with pytest.raises(EmbedgeError, match=r"E-TEACHER-INPUT.*fed rgb-plain.*fed ...-scaled"):
         confirm_preprocessing(teacher, *people)
 
 
-def test_it_embeds_what_the_graph_says(tmp_path, people):
+def test_it_embeds_what_the_graph_says(
+    tmp_path: Path, people: tuple[np.ndarray, np.ndarray]
+) -> None:
     teacher = OnnxTeacher(encoder(tmp_path / "m.onnx"))
     images = people[0][:3]
     scaled = (images.astype(np.float64) - 127.5) / 127.5
@@ -79,14 +87,16 @@ def test_it_embeds_what_the_graph_says(tmp_path, people):
     assert teacher.dim == 48
 
 
-def test_the_space_depends_on_file_and_preprocessing(tmp_path):
+def test_the_space_depends_on_file_and_preprocessing(tmp_path: Path) -> None:
     path = encoder(tmp_path / "m.onnx")
     spaces = {OnnxTeacher(path, name).space for name in FEEDINGS}
     assert len(spaces) == len(FEEDINGS)
     assert OnnxTeacher(path).space == OnnxTeacher(path, "rgb-scaled").space
 
 
-def test_a_file_of_ours_is_fed_as_it_says_whether_that_has_a_name_or_not(tmp_path, people):
+def test_a_file_of_ours_is_fed_as_it_says_whether_that_has_a_name_or_not(
+    tmp_path: Path, people: tuple[np.ndarray, np.ndarray]
+) -> None:
     graph = Graph.read(encoder(tmp_path / "m.onnx"))
     stamp(graph, EmbeddingContract("s", "m", 48, mean=127.5, std=128.0))
     graph.write(tmp_path / "ours.onnx")
@@ -97,11 +107,11 @@ def test_a_file_of_ours_is_fed_as_it_says_whether_that_has_a_name_or_not(tmp_pat
     assert (again.space, again.digest) == (teacher.space, teacher.digest)
 
 
-def test_what_only_the_intake_takes_in_is_sent_there(tmp_path):
+def test_what_only_the_intake_takes_in_is_sent_there(tmp_path: Path) -> None:
     model = onnx.load(encoder(tmp_path / "m.onnx"))
     turn = helper.make_node("Transpose", ["planes_last"], ["data"], perm=[0, 3, 1, 2])
     model.graph.node.insert(0, turn)
-    shape = ["n", 112, 112, 3]
+    shape: list[int | str] = ["n", 112, 112, 3]
     entry = helper.make_tensor_value_info("planes_last", TensorProto.FLOAT, shape)
     model.graph.input[0].CopyFrom(entry)
     onnx.save(model, tmp_path / "nhwc.onnx")

@@ -1,5 +1,9 @@
 """An ONNX teacher on another device, or in half precision: torch answers in its place."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
@@ -17,9 +21,14 @@ from embedge.train.teachers.teacher import Placement
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (5, 112, 112, 3), np.uint8)
 THERE = Placement(str(PRETEND), batch=3)
+Node = tuple[str, list[str], str, dict[str, Any]]
 
 
-def graph_of(path, nodes, constants):
+def graph_of(
+    path: Path,
+    nodes: Sequence[Node],
+    constants: dict[str, Any],
+) -> Path:
     made = helper.make_graph(
         [
             helper.make_node(op, inputs, [out], **attributes)
@@ -35,14 +44,14 @@ def graph_of(path, nodes, constants):
     return path
 
 
-def drawn(*shape):
+def drawn(*shape: int) -> np.ndarray:
     return np.random.default_rng(len(shape)).normal(size=shape).astype(np.float32)
 
 
-def small(path, *, middle=("Relu", {}), rows=-1):
+def small(path: Path, *, middle: tuple[str, dict[str, Any]] = ("Relu", {}), rows: int = -1) -> Path:
     """Every operator that published recognisers are made of; pads on two sides alone."""
     op, attributes = middle
-    nodes = [
+    nodes: list[Node] = [
         ("Slice", ["image", "last", "before", "channel", "back"], "bgr", {}),
         ("Sub", ["bgr", "centre"], "a", {}),
         ("Mul", ["a", "step"], "b", {}),
@@ -86,7 +95,7 @@ def small(path, *, middle=("Relu", {}), rows=-1):
 
 
 @pytest.mark.parametrize("fed", ["rgb-plain", "bgr-plain", "bgr-scaled"])
-def test_it_answers_there_as_it_does_here(tmp_path, fed):
+def test_it_answers_there_as_it_does_here(tmp_path: Path, fed: str) -> None:
     path = small(tmp_path / "m.onnx")
     here, there = OnnxTeacher(path, fed), OnnxTeacher(path, fed).placed(THERE)
     waits.clear()
@@ -96,7 +105,7 @@ def test_it_answers_there_as_it_does_here(tmp_path, fed):
     np.testing.assert_allclose(found, here.features(IMAGES), rtol=1e-4, atol=1e-4)
 
 
-def test_an_iresnet_from_a_file_answers_there_and_in_half_precision(tmp_path):
+def test_an_iresnet_from_a_file_answers_there_and_in_half_precision(tmp_path: Path) -> None:
     with seeded(0):
         network = iresnet(18, 32, channels=(16, 16, 16, 16)).eval()
     example = torch.zeros(2, 3, 112, 112)
@@ -118,7 +127,9 @@ def test_an_iresnet_from_a_file_answers_there_and_in_half_precision(tmp_path):
     ("middle", "why"),
     [(("Tanh", {}), "the operators Tanh"), (("Softsign", {}), "the operators Softsign")],
 )
-def test_a_graph_that_torch_does_not_understand_stays_here(tmp_path, middle, why):
+def test_a_graph_that_torch_does_not_understand_stays_here(
+    tmp_path: Path, middle: tuple[str, dict[str, Any]], why: str
+) -> None:
     teacher = OnnxTeacher(small(tmp_path / "m.onnx", middle=middle), "rgb-plain")
     rows = teacher.features(IMAGES)
     for where in (THERE, Placement("cuda"), Placement(amp="bf16")):
@@ -127,15 +138,15 @@ def test_a_graph_that_torch_does_not_understand_stays_here(tmp_path, middle, why
     np.testing.assert_array_equal(teacher.placed(Placement(batch=2)).features(IMAGES), rows)
 
 
-def test_another_answer_is_never_taken(tmp_path, monkeypatch):
+def test_another_answer_is_never_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     teacher = OnnxTeacher(small(tmp_path / "m.onnx"), "rgb-plain")
     monkeypatch.setitem(from_onnx._OPERATORS, "Relu", lambda x: x.clamp_min(-0.01))
     with pytest.raises(EmbedgeError, match=r"E-TEACHER-DEVICE: .*torch answers otherwise"):
         teacher.placed(THERE)
 
 
-def test_a_shape_that_is_computed_is_not_guessed(tmp_path):
-    nodes = [("Shape", ["image"], "s", {}), ("Reshape", ["image", "s"], "row", {})]
+def test_a_shape_that_is_computed_is_not_guessed(tmp_path: Path) -> None:
+    nodes: list[Node] = [("Shape", ["image"], "s", {}), ("Reshape", ["image", "s"], "row", {})]
     with pytest.raises(NotUnderstood, match="Shape"):
         network_from_onnx(graph_of(tmp_path / "m.onnx", nodes, {}))
     path = graph_of(tmp_path / "n.onnx", [("Reshape", ["image", "image"], "row", {})], {})

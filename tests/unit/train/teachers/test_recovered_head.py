@@ -12,7 +12,7 @@ PEOPLE, EACH = 24, 40
 
 
 @pytest.mark.slow
-def test_recovered_centres_point_where_the_true_classifier_does():
+def test_recovered_centres_point_where_the_true_classifier_does() -> None:
     teacher = open_teacher(SHIPPED)
     labels = np.repeat(np.arange(PEOPLE), EACH)
     images = FaceRenderer(0).render(labels, np.tile(np.arange(EACH), PEOPLE)).images

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,13 +16,15 @@ from embedge.progress import Progress
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("shapes")
     write_candidates(out, Grid(("repface",), (0.25,), (0.5,), ("relu",)), 16, Progress(quiet=True))
     return out
 
 
-def test_a_device_times_every_precision_and_its_file_comes_back_the_same(folder, tmp_path):
+def test_a_device_times_every_precision_and_its_file_comes_back_the_same(
+    folder: Path, tmp_path: Path
+) -> None:
     found = device_times(folder, seconds=0.5)
     assert {one.precision for one in found.times} == {"fp32", "int8-cpu"}
     assert all(one.ms > 0 and one.runs > 0 for one in found.times)
@@ -32,7 +36,9 @@ def test_a_device_times_every_precision_and_its_file_comes_back_the_same(folder,
 @pytest.mark.parametrize(
     "change", [{"width": 0}, {"width": 2}, {"architecture": "vit"}, {"activation": "gelu"}]
 )
-def test_a_strange_shape_is_refused_with_its_place(folder, tmp_path, change):
+def test_a_strange_shape_is_refused_with_its_place(
+    folder: Path, tmp_path: Path, change: dict[str, Any]
+) -> None:
     value = json.loads((folder / LIST).read_text())
     value["shapes"][0] |= change
     (tmp_path / LIST).write_text(json.dumps(value))
@@ -40,7 +46,7 @@ def test_a_strange_shape_is_refused_with_its_place(folder, tmp_path, change):
         Shapes.read(tmp_path / LIST)
 
 
-def test_no_file_and_no_faces_are_told(folder, tmp_path):
+def test_no_file_and_no_faces_are_told(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(EmbedgeError, match=r"E-FIT.*no such file"):
         DeviceTimes.read(tmp_path / "device.json")
     (tmp_path / LIST).write_bytes((folder / LIST).read_bytes())
@@ -48,7 +54,7 @@ def test_no_file_and_no_faces_are_told(folder, tmp_path):
         device_times(tmp_path, seconds=1)
 
 
-def test_a_shape_says_its_keys_of_the_recipe():
+def test_a_shape_says_its_keys_of_the_recipe() -> None:
     shape = Shape(
         name="x",
         architecture="repface",
@@ -83,7 +89,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_a_device_with_the_base_install_measures(folder, tmp_path):
+def test_a_device_with_the_base_install_measures(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "device.json"
     arguments = ["fit-to", "--measure", str(folder), "--device", str(out), "--seconds", "0.4"]
     done = subprocess.run(

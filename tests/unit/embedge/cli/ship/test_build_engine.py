@@ -17,7 +17,7 @@ def options(*more: str) -> argparse.Namespace:
     return parser.parse_args(["lock.embedge", *more])
 
 
-def test_options_become_engine_options():
+def test_options_become_engine_options() -> None:
     asked = options("--batch", "1,4,16", "--dla", "0", "--sm", "86", "--sm", "89")
     found = build_engine._engine_options(asked, "fp16")
     assert found.batches == (1, 4, 16)
@@ -34,11 +34,13 @@ def test_options_become_engine_options():
         (["--precision", "fp32", "--sm", "86"], ("fp32",)),
     ],
 )
-def test_int8_and_fp16_are_built_unless_one_is_asked_for(given, precisions):
+def test_int8_and_fp16_are_built_unless_one_is_asked_for(
+    given: list[str], precisions: tuple[str, ...]
+) -> None:
     assert build_engine._precisions(options(*given)) == precisions
 
 
-def test_what_is_faster_cannot_be_told_ahead_of_time():
+def test_what_is_faster_cannot_be_told_ahead_of_time() -> None:
     with pytest.raises(EmbedgeError, match=r"E-ENGINE-OPTION.*--sm builds ahead"):
         build_engine._precisions(options("--sm", "86"))
 
@@ -50,28 +52,30 @@ def test_what_is_faster_cannot_be_told_ahead_of_time():
         (["--artifact", "fp16", "--drop-signature"], True, "--artifact, --drop-signature"),
     ],
 )
-def test_options_of_a_bundle_are_not_those_of_a_file(given, single, named):
+def test_options_of_a_bundle_are_not_those_of_a_file(
+    given: list[str], single: bool, named: str
+) -> None:
     build_engine._require_fitting(options(*given), single=not single)
     with pytest.raises(EmbedgeError, match=f"E-ENGINE-OPTION: {named} does not go with"):
         build_engine._require_fitting(options(*given), single=single)
 
 
 @pytest.mark.parametrize(("text", "found"), [("3", (3, 3, 3)), ("1,2,8", (1, 2, 8))])
-def test_batches(text, found):
+def test_batches(text: str, found: tuple[int, int, int]) -> None:
     assert build_engine._batches(text) == found
 
 
 @pytest.mark.parametrize("text", ["", "many", "1,2", "1,2,3,4"])
-def test_no_batches(text):
+def test_no_batches(text: str) -> None:
     with pytest.raises(EmbedgeError, match="E-ENGINE-OPTION"):
         build_engine._batches(text)
 
 
-def test_shares_become_whole_steps():
+def test_shares_become_whole_steps() -> None:
     steps = []
 
     class Task:
-        def advance(self, count=1, note=""):
+        def advance(self, count: int = 1, note: str = "") -> None:
             steps.append((count, note))
 
     tell = build_engine._percent(Task())
@@ -80,7 +84,7 @@ def test_shares_become_whole_steps():
     assert [count for count, _ in steps] == [10, 40, 50]
 
 
-def test_faces_are_rendered_or_read_in_the_order_of_their_names(tmp_path: Path):
+def test_faces_are_rendered_or_read_in_the_order_of_their_names(tmp_path: Path) -> None:
     for grey, name in enumerate(("b.png", "a.png")):
         Image.new("RGB", (112, 112), (grey, grey, grey)).save(tmp_path / name)
     checking = build_engine._checking(options("--faces", str(tmp_path)))

@@ -20,7 +20,7 @@ def effect(loss: float) -> Effect:
     return Effect(1e-3, loss, 0.0, 0, 100, 0.02, 0.99)
 
 
-def test_the_defaults():
+def test_the_defaults() -> None:
     parser = argparse.ArgumentParser()
     configure(parser)
     options = parser.parse_args(["m.onnx", "--calib", "faces", "--out", "q.onnx"])
@@ -31,7 +31,7 @@ def test_the_defaults():
 
 
 @pytest.mark.parametrize("disturbed", [False, True])
-def test_figures_in_words(disturbed):
+def test_figures_in_words(disturbed: bool) -> None:
     before, after = FileFigures("a", 4_000_000, 6.0, 9), FileFigures("b", 1_000_000, 2.0, 9)
     text = _text(BeforeAfter(Cosines(0.99, 0.98, 0.97, 200), before, after, disturbed=disturbed))
     assert "200 other pictures: mean 0.99000, p1 0.98000, lowest 0.97000" in text
@@ -40,7 +40,7 @@ def test_figures_in_words(disturbed):
     assert ("measure again" in text) is disturbed
 
 
-def test_a_plan_says_what_is_in_float_and_whether_the_budget_holds():
+def test_a_plan_says_what_is_in_float_and_whether_the_budget_holds() -> None:
     kept = (KeptLayer("stem", 0.04, effect(0.2)),)
     missed = PrecisionPlan("cpu", {}, 0.1, effect(0.5), effect(0.3), kept)
     lines = _plan_text(missed).splitlines()

@@ -16,7 +16,9 @@ def bundle(tmp_path: Path) -> Path:
     return tiny_bundle(tmp_path / "lock.embedge")
 
 
-def test_new_key_sign_check(tmp_path, bundle, capsys):
+def test_new_key_sign_check(
+    tmp_path: Path, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     key, other = tmp_path / "key.pem", tmp_path / "other.pem"
     for file in (key, other):
         assert main(["sign", "new-key", str(file)]) == 0
@@ -30,14 +32,18 @@ def test_new_key_sign_check(tmp_path, bundle, capsys):
     assert "E-" in capsys.readouterr().err
 
 
-def test_a_locked_key_says_so(tmp_path, monkeypatch, capsys):
+def test_a_locked_key_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("EMBEDGE_SIGNING_PASSWORD", "secret")
     assert main(["sign", "new-key", str(tmp_path / "key.pem")]) == 0
     assert "(locked with the password; keep it)" in capsys.readouterr().out
     assert b"ENCRYPTED" in (tmp_path / "key.pem").read_bytes()
 
 
-def test_a_document_is_signed_and_checked(tmp_path, capsys):
+def test_a_document_is_signed_and_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     key, paper = tmp_path / "key.pem", tmp_path / "report.json"
     told = json.dumps(plain(sample_report()))
     paper.write_text(f"{told}\n")

@@ -1,6 +1,8 @@
 """Which graph an engine is built from, how it is named, and bundles that are left alone."""
 
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tiny_bundles import tiny_bundle
@@ -19,11 +21,11 @@ from embedge.runtime.bundle.signature import sign_bundle
 from embedge.runtime.bundle.signing_keys import new_signing_key
 
 
-def bundle_of(*names):
+def bundle_of(*names: str) -> Any:
     return SimpleNamespace(artifacts=set(names), artifact=lambda name: name)
 
 
-def tensorrt(monkeypatch, *kinds):
+def tensorrt(monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:
     flag = SimpleNamespace(**dict.fromkeys(kinds, 0))
     trt = SimpleNamespace(NetworkDefinitionCreationFlag=flag, __version__="8.6.0")
     monkeypatch.setattr(engine_in_bundle, "tensorrt_module", lambda target: trt)
@@ -38,17 +40,19 @@ def tensorrt(monkeypatch, *kinds):
         (["EXPLICIT_BATCH"], ["int8-trt"], "int8-trt"),
     ],
 )
-def test_tensorrt_8_takes_its_own_graph_where_there_is_one(monkeypatch, kinds, names, expected):
+def test_tensorrt_8_takes_its_own_graph_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, kinds: list[str], names: list[str], expected: str
+) -> None:
     tensorrt(monkeypatch, *kinds)
     assert artifact_for(bundle_of(*names), None, EngineOptions("int8")) == expected
 
 
-def test_a_name_or_another_precision_decides_without_tensorrt():
+def test_a_name_or_another_precision_decides_without_tensorrt() -> None:
     assert artifact_for(bundle_of(), "mine", EngineOptions("int8")) == "mine"
     assert artifact_for(bundle_of(), None, EngineOptions("fp16")) == "fp16"
 
 
-def test_the_name_tells_graph_gpu_and_tensorrt(monkeypatch):
+def test_the_name_tells_graph_gpu_and_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
     tensorrt(monkeypatch)
     devices = [SimpleNamespace(sm=87)]
     monkeypatch.setattr(engine_in_bundle, "cuda_driver", lambda: SimpleNamespace(devices=devices))
@@ -60,7 +64,7 @@ def test_the_name_tells_graph_gpu_and_tensorrt(monkeypatch):
     assert ".no-gpu." in engine_name("int8-trt", EngineOptions("fp16"))
 
 
-def test_a_packed_or_signed_bundle_is_left_alone(tmp_path):
+def test_a_packed_or_signed_bundle_is_left_alone(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "lock.embedge")
     checking = Checking(crops=lambda: pytest.fail("no face is needed"))
     packed = tmp_path / "lock.zip"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,7 +20,7 @@ from embedge.pipeline.additions.engine_of_onnx import (
     engine_of_onnx,
     precision_of_onnx,
 )
-from embedge.runtime.encoders.tensorrt.card import card_path
+from embedge.runtime.encoders.tensorrt.card import EngineCard, card_path
 
 FP32 = EngineOptions("fp32")
 
@@ -54,7 +55,7 @@ class Checking:
     def crops(self) -> np.ndarray:
         return np.zeros((1, 112, 112, 3), np.uint8)
 
-    def entrant(self, plan, card, model, by, crops) -> Entrant:
+    def entrant(self, plan: Any, card: EngineCard, model: Any, by: Any, crops: Any) -> Entrant:
         self.by = by
         return Entrant(
             b"", card, EngineCheck(Cosines(1, 1, self.lowest, 1), 0.9, "TensorRT", (), {})

@@ -4,21 +4,24 @@ import math
 
 import pytest
 
-from embedge.pipeline.budget.predicting import Faces, Fleet, budget_of
+from embedge.pipeline.budget.predicting import Budget, Faces, Fleet, Stretch, budget_of
 from embedge.pipeline.budget.rates import GPUS, RATES
+from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.recipe_file import load_recipe
 from embedge.train.head.passes import kept_bytes
 
 MS1MV3 = Faces(5_179_510, 93_431)
 
 
-def planned(name, *overrides, gpus=8, cores=96, faces=MS1MV3):
+def planned(
+    name: str, *overrides: str, gpus: int = 8, cores: int = 96, faces: Faces = MS1MV3
+) -> tuple[Budget, Recipe, Fleet]:
     recipe = load_recipe(name, list(overrides), planned=True)
     fleet = Fleet(GPUS["h200"], gpus, cores)
     return budget_of(recipe, fleet, faces), recipe, fleet
 
 
-def stretch(budget, what):
+def stretch(budget: Budget, what: str) -> Stretch:
     (found,) = [one for one in budget.stretches if one.what == what]
     return found
 
@@ -40,7 +43,9 @@ ASKED, TAUGHT = "teacher's embeddings", ["student", "evaluation"]
         ("sh-kd", (), [ASKED, "first student", "teacher, shaped", f"shaped {ASKED}", *TAUGHT]),
     ],
 )
-def test_a_method_takes_its_stretches(method, more, stretches):
+def test_a_method_takes_its_stretches(
+    method: str, more: tuple[str, ...], stretches: list[str]
+) -> None:
     budget, _, _ = planned(f"ms1mv3-{method}", *more)
     assert [one.what for one in budget.stretches] == stretches
     assert stretch(budget, "student").pictures == pytest.approx(30 * MS1MV3.pictures, rel=1e-4)
@@ -48,7 +53,7 @@ def test_a_method_takes_its_stretches(method, more, stretches):
     assert budget.disk[ASKED] == asked * 512 * 2
 
 
-def test_both_sides_are_asked_where_pictures_are_mirrored():
+def test_both_sides_are_asked_where_pictures_are_mirrored() -> None:
     both, _, _ = planned("ms1mv3-th-kd", *SHARDS)
     one, _, _ = planned("ms1mv3-th-kd", "--data.flip", "false", *SHARDS)
     assert stretch(both, ASKED).pictures == 2 * stretch(one, ASKED).pictures
@@ -56,14 +61,14 @@ def test_both_sides_are_asked_where_pictures_are_mirrored():
     assert stretch(centres, ASKED).pictures == 2 * MS1MV3.pictures
 
 
-def test_few_cores_are_what_holds_it_up():
+def test_few_cores_are_what_holds_it_up() -> None:
     budget, _, _ = planned("ms1mv3-th-kd", cores=8)
     student = stretch(budget, "student")
     assert student.bound == "decoding"
     assert student.rate == 8 * RATES["decode"].value
 
 
-def test_memory_grows_with_what_a_gpu_holds():
+def test_memory_grows_with_what_a_gpu_holds() -> None:
     eight, _, _ = planned("ms1mv3-th-kd")
     one, _, _ = planned("ms1mv3-th-kd", gpus=1)
     assert one.memory["activations"] == 8 * eight.memory["activations"]
@@ -78,12 +83,12 @@ def test_memory_grows_with_what_a_gpu_holds():
     assert own == pytest.approx(3 * MS1MV3.people * 512 * 4), "an own head, and what learns it"
 
 
-def test_an_ordinary_recipe_is_planned_too():
+def test_an_ordinary_recipe_is_planned_too() -> None:
     budget, _, _ = planned("rendered", gpus=1, faces=Faces(80_000, 2_000))
     assert next(one.what for one in budget.stretches) == "teacher"
 
 
-def test_from_scratch_nothing_is_borrowed():
+def test_from_scratch_nothing_is_borrowed() -> None:
     alone, _, _ = planned("ms1mv3-scratch")
     taught, _, _ = planned("ms1mv3-th-kd")
     assert alone.memory["shared head"] == 0
@@ -112,13 +117,13 @@ CPU = ("--student.train.device", "cpu")
         ("--data.labels", "none", *SHARDS),
     ],
 )
-def test_every_key_of_a_recipe_that_costs_something_is_seen(said):
+def test_every_key_of_a_recipe_that_costs_something_is_seen(said: tuple[str, ...]) -> None:
     plain, _, _ = planned("ms1mv3-th-kd", *QUICK, *(SHARDS if "none" in said else ()))
     changed, _, _ = planned("ms1mv3-th-kd", *QUICK, *said)
     assert changed != plain
 
 
-def test_a_processor_is_as_fast_as_its_rate():
+def test_a_processor_is_as_fast_as_its_rate() -> None:
     macs = 2 * 96 * RATES["compute"].value
     asked, _, _ = planned("ms1mv3-th-kd", "--teacher.device", "cpu")
     found = stretch(asked, ASKED)
@@ -129,20 +134,20 @@ def test_a_processor_is_as_fast_as_its_rate():
     assert (trained.memory, trained.total_memory) == ({}, 0)
 
 
-def test_float32_takes_its_share_of_the_peak():
+def test_float32_takes_its_share_of_the_peak() -> None:
     full, _, _ = planned("ms1mv3-th-kd", "--teacher.amp", "fp32")
     half, _, _ = planned("ms1mv3-th-kd")
     ratio = stretch(full, ASKED).rate / stretch(half, ASKED).rate
     assert ratio == pytest.approx(RATES["tf32"].value)
 
 
-def test_workers_that_were_named_are_those_that_decode():
+def test_workers_that_were_named_are_those_that_decode() -> None:
     budget, _, _ = planned("ms1mv3-th-kd", "--student.train.workers", "1")
     found = stretch(budget, "student")
     assert (found.bound, found.rate) == ("decoding", 8 * RATES["decode"].value)
 
 
-def test_training_in_int8_is_one_processs_work():
+def test_training_in_int8_is_one_processs_work() -> None:
     said = ("--int8.qat.steps", "1000", "--int8.qat.batch", "64")
     for gpus in (1, 8):
         budget, _, _ = planned("ms1mv3-th-kd", *said, gpus=gpus)
@@ -151,7 +156,7 @@ def test_training_in_int8_is_one_processs_work():
         assert found.rates["decoding"] <= 95 * RATES["decode"].value
 
 
-def test_a_baseline_takes_its_part_and_brings_its_head():
+def test_a_baseline_takes_its_part_and_brings_its_head() -> None:
     said = ("--distill.baseline", "true", "--distill.baseline_part", "0.1")
     budget, _, _ = planned("ms1mv3-proxyless", *said)
     tenth = stretch(budget, "student").pictures / 10
@@ -162,13 +167,13 @@ def test_a_baseline_takes_its_part_and_brings_its_head():
     assert own == pytest.approx(3 * MS1MV3.people * 512 * 4)
 
 
-def test_a_head_of_its_own_is_counted_only_where_there_is_one():
+def test_a_head_of_its_own_is_counted_only_where_there_is_one() -> None:
     borrowed, _, _ = planned("ms1mv3-th-kd", "--distill.a", "1")
     assert borrowed.memory["weights, gradients, optimizer"] < 20 * 2**20
     assert borrowed.disk["head and checkpoints"] < 250 * 2**20
 
 
-def test_pictures_without_names_are_asked_about_on_both_sides():
+def test_pictures_without_names_are_asked_about_on_both_sides() -> None:
     budget, _, _ = planned("ms1mv3-th-kd", "--data.labels", "none", "--data.flip", "false", *SHARDS)
     assert stretch(budget, ASKED).pictures == 2 * MS1MV3.pictures
 
@@ -177,7 +182,7 @@ HEAD = {"th-kd": 3 + 2 + 1, "proxyless": 2, "scratch": 3}
 
 
 @pytest.mark.parametrize("method", HEAD)
-def test_a_step_costs_what_its_products_cost(method):
+def test_a_step_costs_what_its_products_cost(method: str) -> None:
     """By hand: six products of each multiplication in the network, as many of the head's as it is
     read, and what crosses the memory."""
     budget, _, fleet = planned(f"ms1mv3-{method}", gpus=1)
@@ -195,7 +200,7 @@ def test_a_step_costs_what_its_products_cost(method):
     assert stretch(budget, "student").rates["the GPU"] == pytest.approx(rows / seconds, rel=1e-9)
 
 
-def test_training_a_teacher_is_bound_by_its_products():
+def test_training_a_teacher_is_bound_by_its_products() -> None:
     """Its network is large beside the memory's traffic: here the six is what decides."""
     budget, recipe, fleet = planned("rendered", "--teacher.train.device", "cuda", gpus=1)
     rows, speed = recipe.teacher.train.batch, fleet.gpu.peak * RATES["iresnet training"].value
@@ -206,7 +211,9 @@ def test_training_a_teacher_is_bound_by_its_products():
 
 @pytest.mark.parametrize(("optimizer", "copies"), [("sgd", 3), ("adamw", 4)])
 @pytest.mark.parametrize("ema", [0.0, 0.9])
-def test_a_training_holds_its_weights_several_times(optimizer, copies, ema):
+def test_a_training_holds_its_weights_several_times(
+    optimizer: str, copies: int, ema: float
+) -> None:
     said = ["--student.train.ema", str(ema)]
     if optimizer == "adamw":
         said += ["--student.train.optimizer", "adamw", "--student.train.momentum", "0.9"]

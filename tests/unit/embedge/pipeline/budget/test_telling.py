@@ -1,6 +1,7 @@
 """The page of a budget, and the same as JSON."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from embedge.pipeline.recipe_file import load_recipe
 FEW, FLEET = Faces(5_179_510, 93_431), Fleet(GPUS["h200"], 8, 96)
 
 
-def test_it_says_that_nobody_ran_it_and_where_every_rate_is_from():
+def test_it_says_that_nobody_ran_it_and_where_every_rate_is_from() -> None:
     recipe = load_recipe("ms1mv3-sh-kd", planned=True)
     budget = budget_of(recipe, FLEET, FEW)
     text = budget_text(budget, recipe, FLEET, FEW)
@@ -29,9 +30,9 @@ def test_it_says_that_nobody_ran_it_and_where_every_rate_is_from():
         assert one.bound in text
 
 
-def test_the_json_adds_up():
+def test_the_json_adds_up() -> None:
     recipe = load_recipe("ms1mv3-th-kd", planned=True)
     budget = budget_of(recipe, FLEET, FEW)
-    found = budget_json(budget, recipe, FLEET, FEW)
+    found: dict[str, Any] = budget_json(budget, recipe, FLEET, FEW)
     assert (found["state"], found["fits"]) == ("predicted, not yet run", True)
     assert found["seconds"] == sum(one["seconds"] for one in found["stretches"])

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from face_sets import PEOPLE, face_folder
@@ -44,7 +45,9 @@ def run_and_recipe(tmp_path: Path, sizes: tuple[int, ...]) -> tuple[Run, Recipe,
     return Run(tmp_path / "run", Progress(quiet=True)), recipe, head
 
 
-def test_shards_of_the_whole_data_set_serve_those_who_are_learnt_from(tmp_path, monkeypatch):
+def test_shards_of_the_whole_data_set_serve_those_who_are_learnt_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The classifier knows the held-out people too: their rows are left out, by label."""
     run, recipe, head = run_and_recipe(tmp_path, (3, PEOPLE - 3))
     faces = train_faces_stage(run, recipe)
@@ -52,7 +55,9 @@ def test_shards_of_the_whole_data_set_serve_those_who_are_learnt_from(tmp_path, 
     assert len(learnt) == PEOPLE - 2
     wanted = head[learnt].half().float()
 
-    def features(_, images):  # a teacher that knows everyone, whose level tells them apart
+    def features(
+        _: object, images: np.ndarray
+    ) -> np.ndarray:  # a teacher that knows everyone, whose level tells them apart
         levels = torch.from_numpy(images.mean((1, 2, 3)))
         return head[((levels - 15) / 40).round().long().clamp(0, PEOPLE - 1)].numpy()
 
@@ -61,7 +66,7 @@ def test_shards_of_the_whole_data_set_serve_those_who_are_learnt_from(tmp_path, 
     torch.testing.assert_close(found, nn.functional.normalize(wanted))
 
 
-def test_shards_that_do_not_add_up_are_refused_and_explained(tmp_path):
+def test_shards_that_do_not_add_up_are_refused_and_explained(tmp_path: Path) -> None:
     run, recipe, _ = run_and_recipe(tmp_path, (2, 2))
     faces = train_faces_stage(run, recipe)
     with pytest.raises(

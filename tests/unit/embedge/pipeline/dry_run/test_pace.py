@@ -16,7 +16,7 @@ PLAIN, SLOW_TO_BEGIN = 2.0, 50.0
 class Machine:
     """Opening takes ten seconds, the first step of a training fifty more, the last one saves."""
 
-    def __init__(self, watch: Stopwatch, compiled: float = PLAIN, *, fails: bool = False):
+    def __init__(self, watch: Stopwatch, compiled: float = PLAIN, *, fails: bool = False) -> None:
         self.now, self.watch, self.compiled, self.fails = 0.0, watch, compiled, fails
         self.tried: list[Schedule] = []
 

@@ -1,5 +1,7 @@
 """Every combination is written once, with its cost and the faces it is timed on."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,19 +11,19 @@ from embedge.progress import Progress
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("shapes")
     write_candidates(out, Grid(("repface",), (0.25,), (0.5,), ("relu",)), 16, Progress(quiet=True))
     return out
 
 
-def test_every_combination_is_a_candidate():
+def test_every_combination_is_a_candidate() -> None:
     grid = Grid(widths=(0.25, 1), depths=(1,))
     assert len(grid.shapes()) == 2 * 2 * 1 * 2
     assert len(set(grid.shapes())) == len(grid.shapes())
 
 
-def test_what_is_written_is_listed_with_its_cost(folder):
+def test_what_is_written_is_listed_with_its_cost(folder: Path) -> None:
     (shape,) = Shapes.read(folder / LIST).shapes
     assert shape.bytes.keys() == {"fp32", "int8-cpu"}
     for precision, size in shape.bytes.items():
@@ -31,7 +33,7 @@ def test_what_is_written_is_listed_with_its_cost(folder):
     assert np.load(folder / FACES).shape == (16, 112, 112, 3)
 
 
-def test_what_is_there_already_is_kept(folder):
+def test_what_is_there_already_is_kept(folder: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*.onnx")}
     grid = Grid(("repface",), (0.25,), (0.5,), ("relu",))
     write_candidates(folder, grid, 16, Progress(quiet=True))

@@ -1,5 +1,8 @@
 """The shortlist holds what nothing faster outweighs, and never what is too slow."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import pytest
 import yaml
 from hypothesis import given
@@ -12,9 +15,18 @@ from embedge.pipeline.fitting.choosing import Fit, _leads, fragment, shortlist, 
 from embedge.pipeline.recipe import Student
 from embedge.pipeline.run import Run
 from embedge.progress import Progress
+from embedge.train.models.mobilefacenet import Activation
+from embedge.train.models.shape import Architecture
 
 
-def shape(name, macs, *, architecture="mobilefacenet", activation="relu", width=0.5):
+def shape(
+    name: str,
+    macs: int,
+    *,
+    architecture: Architecture = "mobilefacenet",
+    activation: Activation = "relu",
+    width: float = 0.5,
+) -> Shape:
     return Shape(
         name=name,
         architecture=architecture,
@@ -28,11 +40,11 @@ def shape(name, macs, *, architecture="mobilefacenet", activation="relu", width=
     )
 
 
-def timing(name, precision, ms):
+def timing(name: str, precision: str, ms: float) -> Timing:
     return Timing(shape=name, precision=precision, ms=ms, interval=None, runs=9, flagged=0)
 
 
-def device(*rows):
+def device(*rows: tuple[Shape, float, float]) -> DeviceTimes:
     """(shape, ms in fp32, ms in int8)"""
     times = [
         timing(one.name, precision, ms)
@@ -58,24 +70,24 @@ DEVICE = device(
 )
 
 
-def names(fits):
+def names(fits: Iterable[Fit]) -> list[str]:
     return [fit.shape.name for fit in fits]
 
 
-def test_the_largest_of_every_family_come_first_in_their_fastest_precision():
+def test_the_largest_of_every_family_come_first_in_their_fastest_precision() -> None:
     fits = shortlist(DEVICE, 4.0, 9)
     assert names(fits) == ["large", "rep", "small"]
     assert {fit.timing.precision for fit in fits} == {"int8-cpu"}
     assert names(shortlist(DEVICE, 4.0, 2)) == ["large", "rep"]
 
 
-def test_only_a_precision_that_may_run_counts():
+def test_only_a_precision_that_may_run_counts() -> None:
     fits = shortlist(DEVICE, 4.0, 9, ["fp32"])
     assert names(fits) == ["outweighed", "rep", "small"]
     assert [fit.timing.ms for fit in fits] == [4.0, 3.0, 2.0]
 
 
-def test_where_nothing_is_fast_enough_the_fastest_is_told():
+def test_where_nothing_is_fast_enough_the_fastest_is_told() -> None:
     with pytest.raises(EmbedgeError, match=r"E-FIT.*within 0.5 ms.*1.00 ms"):
         shortlist(DEVICE, 0.5, 4)
 
@@ -88,7 +100,9 @@ def test_where_nothing_is_fast_enough_the_fastest_is_told():
     ),
     st.floats(0.2, 10),
 )
-def test_nothing_on_the_list_is_outweighed_and_nothing_outweighing_is_missing(rows, limit):
+def test_nothing_on_the_list_is_outweighed_and_nothing_outweighing_is_missing(
+    rows: list[tuple[int, float, Activation]], limit: float
+) -> None:
     shapes = [shape(f"{n}", macs, activation=kind) for n, (macs, _, kind) in enumerate(rows)]
     measured = device(*((one, 99.0, row[1]) for one, row in zip(shapes, rows, strict=True)))
     within = [n for n, (_, ms, _) in enumerate(rows) if ms <= limit]
@@ -107,7 +121,7 @@ def test_nothing_on_the_list_is_outweighed_and_nothing_outweighing_is_missing(ro
         assert n in listed or over
 
 
-def test_the_front_is_what_nothing_as_fast_errs_less_than():
+def test_the_front_is_what_nothing_as_fast_errs_less_than() -> None:
     fits = [
         Fit(shape(name, 1), timing(name, "fp32", ms), eer)
         for name, ms, eer in (("a", 1, 0.3), ("b", 2, 0.2), ("c", 3, 0.25), ("d", 1, None))
@@ -115,7 +129,7 @@ def test_the_front_is_what_nothing_as_fast_errs_less_than():
     assert [_leads(fit, fits) for fit in fits] == [True, True, False, False]
 
 
-def test_the_table_runs_from_the_fastest_and_says_what_was_not_found():
+def test_the_table_runs_from_the_fastest_and_says_what_was_not_found() -> None:
     fits = [
         Fit(shape("b", 2_000_000), timing("b", "int8-cpu", 2.0), 0.1, 0.5, True),
         Fit(shape("a", 1_000_000), timing("a", "fp32", 1.0)),
@@ -126,7 +140,7 @@ def test_the_table_runs_from_the_fastest_and_says_what_was_not_found():
     assert lines[-1] == "Milliseconds of one face on a processor, 1 thread (CPUExecutionProvider)."
 
 
-def test_the_fragment_holds_keys_of_a_recipe(tmp_path):
+def test_the_fragment_holds_keys_of_a_recipe(tmp_path: Path) -> None:
     fit = Fit(shape("x", 1, architecture="repface"), timing("x", "int8-cpu", 1.5))
     keys = yaml.safe_load(fragment(Run(tmp_path, Progress(quiet=True)), fit).read_text())
     student = Student.model_validate(keys["student"])

@@ -106,7 +106,7 @@ def test_every_figure_and_none_left_out(both: tuple[Dossier, dict]) -> None:
         assert stated[place] == pytest.approx(value, abs=near), place
 
 
-def test_the_checklist_says_what_is_missing(both) -> None:
+def test_the_checklist_says_what_is_missing(both: tuple[Dossier, dict]) -> None:
     found, _ = both
     missing = {entry.item for entry in found.checklist if entry.status == "missing"}
     assert {"separation", "population", "tester"} <= missing
@@ -191,14 +191,18 @@ def twice(made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Dossier
 
 
 class TestMeasuredAgain:
-    def test_decisions_that_turned_are_told_and_nothing_differs(self, twice) -> None:
+    def test_decisions_that_turned_are_told_and_nothing_differs(
+        self, twice: tuple[Dossier, Dossier]
+    ) -> None:
         stated, measured = twice
         found = measured_again(stated, retold(stated, measured))
         assert found.differing == []
         assert any(one.startswith("operation.false_matches") for one in found.turned)
         assert stated.checklist != measured.checklist
 
-    def test_a_sentence_that_says_other_figures_is_an_edit(self, twice) -> None:
+    def test_a_sentence_that_says_other_figures_is_an_edit(
+        self, twice: tuple[Dossier, Dossier]
+    ) -> None:
         stated, measured = twice
         place, entry = next(
             (number, one) for number, one in enumerate(stated.checklist) if one.item == "matching"
@@ -209,7 +213,9 @@ class TestMeasuredAgain:
         found = measured_again(edited, retold(edited, measured))
         assert found.differing == [f"checklist[{place}].answer"]
 
-    def test_a_worst_group_that_its_groups_do_not_have_is_refused(self, twice) -> None:
+    def test_a_worst_group_that_its_groups_do_not_have_is_refused(
+        self, twice: tuple[Dossier, Dossier]
+    ) -> None:
         value = json.loads(json.dumps(plain(twice[0])))
         value["annex"][0]["worst"][0]["ratio"] = 1.0
         with pytest.raises(Mistakes, match="worst FMR of kind is not that of its groups"):
@@ -362,7 +368,9 @@ def test_too_few_people_to_set_one(made: Path, tmp_path: Path) -> None:
         (("shaped", 0, "more_people"), "shaped verdict"),
     ],
 )
-def test_an_edited_figure_contradicts_the_others(both, place: tuple, what: str) -> None:
+def test_an_edited_figure_contradicts_the_others(
+    both: tuple[Dossier, dict], place: tuple, what: str
+) -> None:
     value = json.loads(json.dumps(plain(both[0])))
     inside = value
     for name in place[:-1]:

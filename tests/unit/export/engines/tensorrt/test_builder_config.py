@@ -1,6 +1,7 @@
 """A feature is asked for only where the TensorRT at hand has it."""
 
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
@@ -13,27 +14,27 @@ from embedge.export.engines.tensorrt.builder_config import builder_config, set_f
 class Config:
     """Remembers flags; has no attribute for what an older TensorRT lacks."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.flags = {"TF32"}
 
-    def set_flag(self, flag):
+    def set_flag(self, flag: str) -> None:
         self.flags.add(flag)
 
-    def clear_flag(self, flag):
+    def clear_flag(self, flag: str) -> None:
         self.flags.discard(flag)
 
-    def get_flag(self, flag):
+    def get_flag(self, flag: str) -> bool:
         return flag in self.flags
 
-    def set_memory_pool_limit(self, pool, size):
+    def set_memory_pool_limit(self, pool: str, size: int) -> None:
         self.memory = (pool, size)
 
-    def add_optimization_profile(self, profile):
+    def add_optimization_profile(self, profile: Any) -> None:
         self.profile = profile
 
 
 FLAGS = {name: name for name in ("FP16", "INT8", "TF32", "GPU_FALLBACK")}
-TRT = SimpleNamespace(
+TRT: Any = SimpleNamespace(
     __version__="8.5.2",
     BuilderFlag=SimpleNamespace(__members__=FLAGS, **FLAGS),
     ProfilingVerbosity=SimpleNamespace(DETAILED="detailed"),
@@ -42,14 +43,16 @@ TRT = SimpleNamespace(
 )
 
 
-def configured(options, *, batch=-1, cores=0, kind="EXPLICIT_BATCH"):
+def configured(
+    options: EngineOptions, *, batch: int = -1, cores: int = 0, kind: str = "EXPLICIT_BATCH"
+) -> Any:
     image = SimpleNamespace(name="image", shape=(batch, 3, 112, 112))
     builder = MagicMock(create_builder_config=Config, num_DLA_cores=cores)
     network = SimpleNamespace(get_input=lambda _: image)
     return builder_config(TRT, builder, network, options, kind)
 
 
-def test_int8_with_a_half_remainder_sets_both_flags_and_fp32_means_fp32():
+def test_int8_with_a_half_remainder_sets_both_flags_and_fp32_means_fp32() -> None:
     config = configured(EngineOptions("int8", batches=(1, 2, 4)))
     assert config.flags == {"FP16", "INT8"}
     assert config.memory == ("workspace", 1024 << 20)
@@ -58,7 +61,7 @@ def test_int8_with_a_half_remainder_sets_both_flags_and_fp32_means_fp32():
     assert set_flag_names(TRT, config, "EXPLICIT_BATCH") == ("EXPLICIT_BATCH", "FP16", "INT8")
 
 
-def test_strong_typing_needs_no_flag():
+def test_strong_typing_needs_no_flag() -> None:
     assert configured(EngineOptions("int8"), kind="STRONGLY_TYPED").flags == set()
     assert configured(EngineOptions("fp32", tf32=True)).flags == {"TF32"}
 
@@ -73,18 +76,18 @@ def test_strong_typing_needs_no_flag():
         ({"dla": 0}, "E-TRT-DLA.*core 0 was asked for, this device has 0"),
     ],
 )
-def test_what_is_not_there_is_said(options, words):
+def test_what_is_not_there_is_said(options: dict[str, Any], words: str) -> None:
     with pytest.raises(EmbedgeError, match=words):
         configured(EngineOptions("fp16", **options))
 
 
-def test_a_dla_core_falls_back_to_the_gpu():
+def test_a_dla_core_falls_back_to_the_gpu() -> None:
     config = configured(EngineOptions("fp16", dla=1), cores=2)
     assert (config.default_device_type, config.DLA_core) == ("dla", 1)
     assert "GPU_FALLBACK" in config.flags
 
 
-def test_a_fixed_batch_must_be_the_profiles():
+def test_a_fixed_batch_must_be_the_profiles() -> None:
     configured(EngineOptions("fp16", batches=(2, 2, 2)), batch=2)
     with pytest.raises(EmbedgeError, match=r"E-ENGINE-OPTION.*fixed at 2"):
         configured(EngineOptions("fp16"), batch=2)

@@ -23,7 +23,7 @@ from embedge.export.graph.surgery import Graph
     arrays(np.int8, (3, 8), elements=st.integers(-127, 127)),
     arrays(np.float32, 3, elements=st.floats(2**-60, 2**60, width=32)),
 )
-def test_every_code_comes_back(codes, scale):
+def test_every_code_comes_back(codes: np.ndarray, scale: np.ndarray) -> None:
     weight = _dequantised(codes, scale, 0)
     assert weight.dtype == np.float32
     assert np.array_equal(np.rint(weight / scale[:, None]), codes)

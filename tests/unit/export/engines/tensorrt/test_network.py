@@ -1,6 +1,9 @@
 """How a network is typed, by what a TensorRT offers and what is asked of it."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from outside_files import ATTACKS
@@ -21,7 +24,7 @@ OFFERS = {  # of TensorRT 8, 10 and 11: kinds of network, precision flags
 }
 
 
-def fake(generation):
+def fake(generation: int) -> Any:
     kinds, flags = OFFERS[generation]
     return SimpleNamespace(
         NetworkDefinitionCreationFlag=SimpleNamespace(**{k: i for i, k in enumerate(kinds)}),
@@ -41,11 +44,13 @@ def fake(generation):
         (11, {"precision": "int8"}, False, "STRONGLY_TYPED"),
     ],
 )
-def test_the_kind_of_network(generation, options, half, kind):
+def test_the_kind_of_network(
+    generation: int, options: dict[str, Any], half: bool, kind: str
+) -> None:
     assert network_kind(fake(generation), EngineOptions(**options), half=half) == kind
 
 
-def network(*types):
+def network(*types: str) -> Any:
     layers = [
         SimpleNamespace(num_outputs=1, get_output=lambda _, name=name: tensor(name))
         for name in types
@@ -53,20 +58,20 @@ def network(*types):
     return SimpleNamespace(num_layers=len(layers), get_layer=layers.__getitem__)
 
 
-def tensor(name):
+def tensor(name: str) -> Any:
     return SimpleNamespace(dtype=SimpleNamespace(name=name))
 
 
-def parse(net, precision, model, errors=()):
+def parse(net: Any, precision: str, model: Path, errors: Sequence[Any] = ()) -> Any:
     class Parser:
-        def __init__(self, *_):
+        def __init__(self, *_: object) -> None:
             self.num_errors = len(errors)
 
-        def parse(self, data):
+        def parse(self, data: bytes) -> bool:
             assert data == model.read_bytes()
             return not errors
 
-        def get_error(self, index):
+        def get_error(self, index: int) -> Any:
             return errors[index]
 
     trt = fake(10)
@@ -77,11 +82,11 @@ def parse(net, precision, model, errors=()):
 
 
 @pytest.fixture
-def model(tmp_path):
+def model(tmp_path: Path) -> Path:
     return graph_file(tmp_path / "m.onnx")
 
 
-def test_types_are_counted_and_a_missing_precision_is_a_mistake(model):
+def test_types_are_counted_and_a_missing_precision_is_a_mistake(model: Path) -> None:
     net = network("INT8", "FLOAT", "INT8")
     assert tensor_types(net) == {"FLOAT": 1, "INT8": 2}
     assert parse(net, "int8", model)[0] is net
@@ -89,8 +94,8 @@ def test_types_are_counted_and_a_missing_precision_is_a_mistake(model):
         parse(net, "fp16", model)
 
 
-def test_every_refused_node_is_named(model):
-    def refused(number):
+def test_every_refused_node_is_named(model: Path) -> None:
+    def refused(number: int) -> SimpleNamespace:
         return SimpleNamespace(node=lambda: number, desc=lambda: f"reason {number}")
 
     named = SimpleNamespace(
@@ -102,7 +107,7 @@ def test_every_refused_node_is_named(model):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_no_parser_sees_a_graph_that_names_other_files(tmp_path, attack):
+def test_no_parser_sees_a_graph_that_names_other_files(tmp_path: Path, attack: str) -> None:
     model = tmp_path / "m.onnx"
     model.write_bytes(ATTACKS[attack]())
     with pytest.raises(EmbedgeError, match="E-GRAPH"):

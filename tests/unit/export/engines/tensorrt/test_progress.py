@@ -1,20 +1,21 @@
 """TensorRT's nested phases become one number that only rises."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from embedge.export.engines.tensorrt.progress import attach_progress
 
-TRT = SimpleNamespace(IProgressMonitor=type("IProgressMonitor", (), {}))
+TRT: Any = SimpleNamespace(IProgressMonitor=type("IProgressMonitor", (), {}))
 
 
 @pytest.fixture
-def config():
+def config() -> SimpleNamespace:
     return SimpleNamespace(progress_monitor=None)
 
 
-def test_a_phase_takes_its_share_of_the_parents_step(config):
+def test_a_phase_takes_its_share_of_the_parents_step(config: SimpleNamespace) -> None:
     told = []
     monitor = attach_progress(TRT, config, lambda share, phase: told.append((share, phase)))
     assert config.progress_monitor is monitor
@@ -31,8 +32,8 @@ def test_a_phase_takes_its_share_of_the_parents_step(config):
     assert told[0][1] == "tactics"
 
 
-def test_an_interrupt_stops_the_builder_instead_of_crossing_it(config):
-    def interrupted(*_):
+def test_an_interrupt_stops_the_builder_instead_of_crossing_it(config: SimpleNamespace) -> None:
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monitor = attach_progress(TRT, config, interrupted)
@@ -41,5 +42,5 @@ def test_an_interrupt_stops_the_builder_instead_of_crossing_it(config):
     assert monitor.stopped
 
 
-def test_older_tensorrt_tells_nothing():
+def test_older_tensorrt_tells_nothing() -> None:
     assert attach_progress(TRT, SimpleNamespace(), print) is None

@@ -11,38 +11,39 @@ from embedge.export.engines.tensorrt.rules import (
     require_tensorrt,
     require_tensorrt_8,
 )
+from embedge.export.graph.surgery import Graph
 
 node = helper.make_node
 
 
-def pair(zero):
+def pair(zero: np.generic) -> Graph:
     nodes = [
         node("QuantizeLinear", ["x", "s", "z"], ["x.q"], name="q"),
         node("DequantizeLinear", ["x.q", "s", "z"], ["y"], name="dq"),
     ]
-    return graph_of(nodes, {"s": np.float32(0.1), "z": zero})
+    return graph_of(nodes, {"s": np.array(0.1, np.float32), "z": np.asarray(zero)})
 
 
-def test_symmetric_codes_are_taken():
+def test_symmetric_codes_are_taken() -> None:
     require_tensorrt(pair(np.int8(0)).to_model())
 
 
 @pytest.mark.parametrize(
     ("zero", "words"), [(np.uint8(128), "works on uint8"), (np.int8(3), "zero point other than")]
 )
-def test_other_codes_are_refused_with_the_node(zero, words):
+def test_other_codes_are_refused_with_the_node(zero: np.generic, words: str) -> None:
     with pytest.raises(EmbedgeError, match=f"E-TRT-GRAPH.*node q .*{words}"):
         require_tensorrt(pair(zero).to_model())
 
 
-def test_computing_on_codes_is_refused():
+def test_computing_on_codes_is_refused() -> None:
     graph = pair(np.int8(0))
     graph.nodes[1] = node("Max", ["x.q", "x.q"], ["y"], name="top")
     with pytest.raises(EmbedgeError, match=r"E-TRT-GRAPH.*node top .*computes on codes"):
         require_tensorrt(graph.to_model())
 
 
-def test_an_opset_is_lowered_only_where_nothing_changes():
+def test_an_opset_is_lowered_only_where_nothing_changes() -> None:
     graph = graph_of([node("Relu", ["x"], ["y"])], {}, opset=20)
     lower_opset(graph, 17)
     assert graph.opset == 17
@@ -53,10 +54,10 @@ def test_an_opset_is_lowered_only_where_nothing_changes():
         lower_opset(newer, 17)
 
 
-def test_integer_weights_are_refused_for_tensorrt_8_only():
+def test_integer_weights_are_refused_for_tensorrt_8_only() -> None:
     graph = graph_of(
         [node("DequantizeLinear", ["w.q", "s", "z"], ["y"], name="dq")],
-        {"w.q": np.ones(4, np.int8), "s": np.float32(0.1), "z": np.int8(0)},
+        {"w.q": np.ones(4, np.int8), "s": np.array(0.1, np.float32), "z": np.array(0, np.int8)},
     )
     require_tensorrt(graph.to_model())
     with pytest.raises(EmbedgeError, match=r"E-TRT-GRAPH.*node dq .*INT8 weights"):

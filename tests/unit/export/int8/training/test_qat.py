@@ -1,15 +1,19 @@
 """Training inside INT8 arithmetic: it computes what the INT8 file computes, and it recovers."""
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from pretend_device import PRETEND, asked_in_steps
 from small_face import CONTRACT, embed, smooth_pictures
+from torch import nn
 
 from embedge.calibration.evaluation.judge import cosines_of
 from embedge.errors import EmbedgeError
+from embedge.export.int8.placement import Target
 from embedge.export.int8.qdq import calibrated_graph, qdq_from_onnx, quantised
 from embedge.export.int8.training.fake_quant import FakeQuantised
 from embedge.export.int8.training.qat import trained_graph
@@ -27,7 +31,7 @@ from embedge.train.methods.proxyless import Proxyless
 COARSE = 4  # bits of weight: few enough that quantisation after training costs something
 
 
-def noisy(seed: int, per_person: int = 8):
+def noisy(seed: int, per_person: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """(pictures, labels) of the same ten people; the seed changes the noise only."""
     base = smooth_pictures(10, seed=11).astype(int)[:, None]
     noise = np.random.default_rng(seed).normal(0, 20, (10, per_person, 112, 112, 3))
@@ -36,7 +40,9 @@ def noisy(seed: int, per_person: int = 8):
 
 
 @pytest.mark.parametrize("target", ["cpu", "trt"])
-def test_the_module_computes_what_the_file_computes(student_file, pictures, tmp_path, target):
+def test_the_module_computes_what_the_file_computes(
+    student_file: Path, pictures: NDArray[np.uint8], tmp_path: Path, target: Target
+) -> None:
     calibrated = calibrated_graph(student_file, pictures, target)
     quantised(calibrated, pictures, "mse").write(tmp_path / "q.onnx")
     with torch.inference_mode():
@@ -45,7 +51,9 @@ def test_the_module_computes_what_the_file_computes(student_file, pictures, tmp_
     assert cosines_of(embed(tmp_path / "q.onnx", pictures), found).min > 0.9995
 
 
-def test_training_under_the_frozen_head_recovers_half_of_the_loss(student_file, tmp_path):
+def test_training_under_the_frozen_head_recovers_half_of_the_loss(
+    student_file: Path, tmp_path: Path
+) -> None:
     train, labels = noisy(1)
     test, test_labels = noisy(2)
     rows = embed(student_file, train)
@@ -53,7 +61,7 @@ def test_training_under_the_frozen_head_recovers_half_of_the_loss(student_file, 
     head = torch.from_numpy(centres / np.linalg.norm(centres, axis=1, keepdims=True))
     frozen = head.clone()
 
-    def fit(module):
+    def fit(module: nn.Module) -> None:
         optimizer = torch.optim.Adam(module.parameters(), 3e-4)
         tensor = torch.from_numpy(tensor_from_crops(train, CONTRACT))
         for step in range(24):
@@ -74,7 +82,7 @@ def test_training_under_the_frozen_head_recovers_half_of_the_loss(student_file, 
         quantise=partial(trained_graph, fit=fit),
     )
 
-    def nearness(path):
+    def nearness(path: Path) -> float:
         """Mean cosine to the right row of the shared head, on pictures not trained on."""
         found = embed(path, test)
         found /= np.linalg.norm(found, axis=1, keepdims=True)
@@ -88,7 +96,9 @@ def test_training_under_the_frozen_head_recovers_half_of_the_loss(student_file, 
     assert torch.equal(head, frozen)
 
 
-def test_an_operator_that_cannot_be_trained_is_named(student_file, pictures):
+def test_an_operator_that_cannot_be_trained_is_named(
+    student_file: Path, pictures: NDArray[np.uint8]
+) -> None:
     calibrated = calibrated_graph(student_file, pictures, "cpu")
     output = calibrated.graph.outputs[0].name
     maker = calibrated.graph.producer(output)
@@ -99,7 +109,9 @@ def test_an_operator_that_cannot_be_trained_is_named(student_file, pictures):
         module(torch.zeros(1, 3, 112, 112))
 
 
-def test_on_another_device_it_learns_what_it_learns_here(student_file, tmp_path, monkeypatch):
+def test_on_another_device_it_learns_what_it_learns_here(
+    student_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Constants of the graph move with the module, and what comes back lies on the host."""
     images = smooth_pictures(8, seed=3)
     few = FaceSet("few", images, np.arange(8), tuple("abcdefgh"), "f")

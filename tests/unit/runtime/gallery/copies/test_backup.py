@@ -23,11 +23,11 @@ unit = partial(gallery_rows.unit, dim=16)
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
+def path(tmp_path: Path) -> Path:
     return ann_and_ben(tmp_path / "people.gallery", CONTRACT)
 
 
-def test_a_backup_is_the_gallery_of_that_moment(path, tmp_path):
+def test_a_backup_is_the_gallery_of_that_moment(path: Path, tmp_path: Path) -> None:
     (tmp_path / "safe").mkdir()
     copy = tmp_path / "safe" / "copy"
     with Gallery.open(path, key=KEY, writable=True) as gallery:
@@ -45,7 +45,7 @@ def test_a_backup_is_the_gallery_of_that_moment(path, tmp_path):
         assert gallery.people() == ["ben"]
 
 
-def test_a_backup_during_a_writing_gives_no_lock_away(path, tmp_path):
+def test_a_backup_during_a_writing_gives_no_lock_away(path: Path, tmp_path: Path) -> None:
     """As shutil.copy in the service's own process would: then two processes write at once."""
     with (
         Gallery.open(path, key=KEY, writable=True) as gallery,
@@ -61,7 +61,7 @@ def test_a_backup_during_a_writing_gives_no_lock_away(path, tmp_path):
 
 
 @pytest.mark.parametrize("there", ["file", "link", "gallery"])
-def test_what_is_there_is_not_replaced(path, tmp_path, there):
+def test_what_is_there_is_not_replaced(path: Path, tmp_path: Path, there: str) -> None:
     target = {"file": tmp_path / "notes", "link": tmp_path / "link", "gallery": path}[there]
     if there == "file":
         target.write_text("mine")
@@ -77,7 +77,7 @@ def test_what_is_there_is_not_replaced(path, tmp_path, there):
     assert check(path, KEY) == []
 
 
-def test_what_cannot_be_copied_leaves_nothing(path, tmp_path):
+def test_what_cannot_be_copied_leaves_nothing(path: Path, tmp_path: Path) -> None:
     with pytest.raises(EmbedgeError, match=r"E-WRITE.*nothing was copied"):
         backup(path, tmp_path / "no folder" / "copy", KEY)
     with pytest.raises(EmbedgeError, match="E-GALLERY-NAME"):
@@ -93,7 +93,9 @@ def test_what_cannot_be_copied_leaves_nothing(path, tmp_path):
     assert not (tmp_path / "copy").exists()
 
 
-def test_an_interrupted_one_leaves_no_name(path, tmp_path, monkeypatch):
+def test_an_interrupted_one_leaves_no_name(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An empty file had stood there from before the last step."""
     (tmp_path / "safe").mkdir()
 
@@ -108,7 +110,7 @@ def test_an_interrupted_one_leaves_no_name(path, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM spare WHERE id = 2", "DELETE FROM attempt"])
-def test_of_a_damaged_gallery_there_is_none(path, tmp_path, statement):
+def test_of_a_damaged_gallery_there_is_none(path: Path, tmp_path: Path, statement: str) -> None:
     """Each of them opens, and `check` finds it."""
     with Gallery.open(path, key=KEY, writable=True) as gallery:
         AttemptGuard(gallery, NIST_800_63B).begin("ann")
@@ -124,14 +126,14 @@ def test_of_a_damaged_gallery_there_is_none(path, tmp_path, statement):
     assert not (tmp_path / "copy").exists()
 
 
-def test_a_copy_of_a_gallery_under_another_key_is_none(path, tmp_path):
+def test_a_copy_of_a_gallery_under_another_key_is_none(path: Path, tmp_path: Path) -> None:
     with pytest.raises(EmbedgeError, match=r"E-KEY: the key .* nothing was copied"):
         backup(path, tmp_path / "copy", bytes(32))
     assert not (tmp_path / "copy").exists()
 
 
 @pytest.mark.parametrize("name", ["\0", "a\0b", "\ud800"])
-def test_a_name_that_no_file_can_have_is_refused(path, tmp_path, name):
+def test_a_name_that_no_file_can_have_is_refused(path: Path, tmp_path: Path, name: str) -> None:
     with Gallery.open(path, key=KEY) as gallery:
         for made in (gallery.backup, partial(recover, path, key=KEY), partial(check, key=KEY)):
             with pytest.raises(EmbedgeError, match=r"E-GALLERY-MISSING.*no file can"):

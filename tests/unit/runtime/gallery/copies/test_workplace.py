@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gallery_rows import KEY, ann_and_ben
@@ -24,13 +25,13 @@ CONTRACT = tiny_contract(16)
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
+def path(tmp_path: Path) -> Path:
     (tmp_path / "own").mkdir(0o700)
     return ann_and_ben(tmp_path / "own" / "g", CONTRACT)
 
 
 @pytest.fixture
-def shared(tmp_path) -> Path:
+def shared(tmp_path: Path) -> Path:
     (shared := tmp_path / "shared").mkdir()
     shared.chmod(0o1777)
     return shared
@@ -41,7 +42,7 @@ def people(path: Path) -> list[str]:
         return gallery.people()
 
 
-def test_what_a_stranger_has_put_there_is_not_used(path, shared):
+def test_what_a_stranger_has_put_there_is_not_used(path: Path, shared: Path) -> None:
     precious, theirs = shared.parent / "precious", shared / ".embedge-recovering"
     precious.write_text("mine")
     theirs.mkdir()
@@ -56,10 +57,12 @@ def test_what_a_stranger_has_put_there_is_not_used(path, shared):
     assert path.exists()
 
 
-def test_nobody_else_may_look_at_it_while_it_is_made(path, shared, monkeypatch):
+def test_nobody_else_may_look_at_it_while_it_is_made(
+    path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, modes = Workplace.publish, {}
 
-    def publish(place: Workplace, *its: object) -> None:
+    def publish(place: Workplace, *its: Any) -> None:
         modes.update({each.name: each.stat().st_mode for each in place.path.iterdir()})
         modes["."] = place.path.stat().st_mode
         real(place, *its)
@@ -75,16 +78,18 @@ def test_nobody_else_may_look_at_it_while_it_is_made(path, shared, monkeypatch):
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o660])
-def test_the_gallerys_mode_is_kept(path, shared, mode):
+def test_the_gallerys_mode_is_kept(path: Path, shared: Path, mode: int) -> None:
     path.chmod(mode)
     recover(path, shared / "new", KEY)
     assert stat.S_IMODE((shared / "new").stat().st_mode) == mode
 
 
-def test_what_takes_its_place_is_not_published(path, shared, monkeypatch):
+def test_what_takes_its_place_is_not_published(
+    path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = Workplace.publish
 
-    def publish(place: Workplace, *its: object) -> None:
+    def publish(place: Workplace, *its: Any) -> None:
         place.path.rename(shared / "moved")
         place.path.mkdir()
         (place.path / "new").write_text("mallory's")
@@ -95,7 +100,7 @@ def test_what_takes_its_place_is_not_published(path, shared, monkeypatch):
     assert people(shared / "new") == ["ann", "ben"]
 
 
-def test_only_our_own_are_swept(shared):
+def test_only_our_own_are_swept(shared: Path) -> None:
     (ours := shared / ".embedge-recovering-ours").mkdir(0o700)
     (ours / "g").write_bytes(b"left")
     (theirs := shared / ".embedge-recovering-theirs").mkdir(0o700)
@@ -129,7 +134,9 @@ def planted(folder: Path, victim: Path) -> None:
 
 
 @MAKERS
-def test_whoever_moves_the_folder_meanwhile_gains_nothing(path, shared, monkeypatch, make: Make):
+def test_whoever_moves_the_folder_meanwhile_gains_nothing(
+    path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch, make: Make
+) -> None:
     shared.chmod(0o777)
     (victim := shared.parent / "victim").touch()
     real = Workplace.create
@@ -146,7 +153,9 @@ def test_whoever_moves_the_folder_meanwhile_gains_nothing(path, shared, monkeypa
     assert [each.name for each in shared.iterdir()] == ["new"]
 
 
-def test_nothing_is_made_where_others_may_move_it(path, shared, monkeypatch):
+def test_nothing_is_made_where_others_may_move_it(
+    path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (elsewhere := shared.parent / "tmp").mkdir()
     for each in (shared, elsewhere):
         each.chmod(0o777)
@@ -156,7 +165,9 @@ def test_nothing_is_made_where_others_may_move_it(path, shared, monkeypatch):
     assert [*shared.iterdir(), *elsewhere.iterdir()] == []
 
 
-def test_a_private_folder_that_a_stranger_gave_our_name_is_not_swept(path, shared):
+def test_a_private_folder_that_a_stranger_gave_our_name_is_not_swept(
+    path: Path, shared: Path
+) -> None:
     shared.chmod(0o777)
     (precious := shared / ".embedge-recovering-precious").mkdir(0o700)
     (precious / "mine").write_text("mine")
@@ -177,7 +188,9 @@ def no_link_between_folders(monkeypatch: pytest.MonkeyPatch, before: Callable[[]
 
 
 @MAKERS
-def test_a_copy_comes_from_another_file_system(path, shared, monkeypatch, make: Make):
+def test_a_copy_comes_from_another_file_system(
+    path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch, make: Make
+) -> None:
     shared.chmod(0o777)
     no_link_between_folders(monkeypatch, lambda: None)
     make(path, shared / "new")
@@ -186,7 +199,9 @@ def test_a_copy_comes_from_another_file_system(path, shared, monkeypatch, make: 
     assert [each.name for each in shared.iterdir()] == ["new"]
 
 
-def test_what_takes_a_parts_place_is_no_backup(path, shared, monkeypatch):
+def test_what_takes_a_parts_place_is_no_backup(
+    path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shared.chmod(0o777)
 
     def swap() -> None:
@@ -199,7 +214,9 @@ def test_what_takes_a_parts_place_is_no_backup(path, shared, monkeypatch):
         backup(path, shared / "new", KEY)
 
 
-def test_file_systems_without_links_replace_nothing_either(path, shared, monkeypatch):
+def test_file_systems_without_links_replace_nothing_either(
+    path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def link(*_: object, **__: object) -> None:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
@@ -208,7 +225,7 @@ def test_file_systems_without_links_replace_nothing_either(path, shared, monkeyp
     assert people(shared / "new") == ["ann", "ben"]
     real = Workplace.publish
 
-    def publish(place: Workplace, *its: object) -> None:
+    def publish(place: Workplace, *its: Any) -> None:
         (shared / "late").write_text("another's")
         (shared / "late-journal").write_text("its own")
         real(place, *its)
@@ -220,7 +237,7 @@ def test_file_systems_without_links_replace_nothing_either(path, shared, monkeyp
     assert (shared / "late-journal").read_text() == "its own"
 
 
-def test_many_at_once_leave_each_other_alone(tmp_path):
+def test_many_at_once_leave_each_other_alone(tmp_path: Path) -> None:
     """Whoever sweeps may meet a folder that is new and not locked yet."""
     gate = threading.Barrier(8)
 
@@ -236,7 +253,7 @@ def test_many_at_once_leave_each_other_alone(tmp_path):
     assert len(list(tmp_path.iterdir())) == 8 * 20
 
 
-def test_a_child_that_a_handler_forked_leaves_the_folder_to_its_parent(path):
+def test_a_child_that_a_handler_forked_leaves_the_folder_to_its_parent(path: Path) -> None:
     """It ends by unwinding, through the same block."""
     child = -1
     try:
@@ -259,7 +276,9 @@ def ended_by(number: int) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOLCK])
-def test_without_locks_nothing_is_made_and_nothing_left(path, monkeypatch, number):
+def test_without_locks_nothing_is_made_and_nothing_left(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     monkeypatch.setattr("fcntl.flock", ended_by(number))
     with pytest.raises(EmbedgeError, match="E-WRITE: the file system of this folder has no locks"):
         backup(path, path.with_name("copy"), KEY)
@@ -267,7 +286,9 @@ def test_without_locks_nothing_is_made_and_nothing_left(path, monkeypatch, numbe
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
-def test_a_file_system_that_confirms_no_folders_has_galleries(tmp_path, monkeypatch, number):
+def test_a_file_system_that_confirms_no_folders_has_galleries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     sync = os.fsync
 
     def files_only(descriptor: int) -> None:

@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from embedge.runtime.gallery.search.int8 import int8_from_float
 
 
 @pytest.mark.parametrize("rows", ["float32", "int8"])
-def test_a_plain_backup_is_found(tmp_path, rows):
+def test_a_plain_backup_is_found(tmp_path: Path, rows: str) -> None:
     with create(tmp_path, None, rows) as gallery:
         gallery.enroll("ann", unit(9), CONTRACT)
         gallery.enroll("ben", unit(10), CONTRACT)
@@ -32,7 +33,7 @@ def test_a_plain_backup_is_found(tmp_path, rows):
     assert all("old backup" in hit for hit in proof.found)
 
 
-def test_an_encrypted_backup_within_another_file_is_found(tmp_path):
+def test_an_encrypted_backup_within_another_file_is_found(tmp_path: Path) -> None:
     with create(tmp_path) as gallery:
         gallery.enroll("ann", unit(9), CONTRACT)
         copy = (tmp_path / "people.gallery").read_bytes()
@@ -43,7 +44,7 @@ def test_an_encrypted_backup_within_another_file_is_found(tmp_path):
     assert proof.copies == (str(tmp_path / "archive.tar"),)
 
 
-def test_copies_that_still_open_are_named_also_those_from_before_a_renewal(tmp_path):
+def test_copies_that_still_open_are_named_also_those_from_before_a_renewal(tmp_path: Path) -> None:
     with create(tmp_path) as gallery:
         gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
         shutil.copyfile(tmp_path / "people.gallery", tmp_path / "before")
@@ -59,7 +60,9 @@ def test_copies_that_still_open_are_named_also_those_from_before_a_renewal(tmp_p
 @pytest.mark.parametrize("key", [KEY, None], ids=["encrypted", "plain"])
 @pytest.mark.parametrize("kind", ["float32", "float16", "int8"])
 @pytest.mark.parametrize("offset", [0, 3])
-def test_the_encoders_own_numbers_are_found_without_being_given(tmp_path, key, kind, offset):
+def test_the_encoders_own_numbers_are_found_without_being_given(
+    tmp_path: Path, key: bytes | None, kind: str, offset: int
+) -> None:
     own = unit(9)
     form = int8_from_float(own) if kind == "int8" else own.astype(kind)
     with create(tmp_path, key) as gallery:
@@ -72,7 +75,7 @@ def test_the_encoders_own_numbers_are_found_without_being_given(tmp_path, key, k
 
 
 @pytest.mark.parametrize("given", [False, True])
-def test_from_one_byte_a_dimension_floats_are_recognised(tmp_path, given):
+def test_from_one_byte_a_dimension_floats_are_recognised(tmp_path: Path, given: bool) -> None:
     own = unit(9)
     with create(tmp_path, rows="int8") as gallery:
         gallery.enroll(["ann", "ben"], np.concatenate([own, unit(10)]), CONTRACT)
@@ -86,7 +89,7 @@ def test_from_one_byte_a_dimension_floats_are_recognised(tmp_path, given):
 
 @pytest.mark.parametrize("indent", [None, 2])
 @pytest.mark.parametrize("rows", ["float32", "int8"])
-def test_the_gallerys_own_export_is_found(tmp_path, rows, indent):
+def test_the_gallerys_own_export_is_found(tmp_path: Path, rows: str, indent: int | None) -> None:
     with create(tmp_path, rows=rows) as gallery:
         gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
         for name in ("ann", "ben"):
@@ -104,7 +107,7 @@ def test_the_gallerys_own_export_is_found(tmp_path, rows, indent):
         assert not gallery.erase("ben", prove=True).proven
 
 
-def test_a_place_that_cannot_be_read_is_no_proof(tmp_path):
+def test_a_place_that_cannot_be_read_is_no_proof(tmp_path: Path) -> None:
     (tmp_path / "people.gallery.bad").symlink_to("/proc/self/mem")  # reading it fails with EIO
     with create(tmp_path) as gallery:
         gallery.enroll("ann", unit(0), CONTRACT)
@@ -113,7 +116,9 @@ def test_a_place_that_cannot_be_read_is_no_proof(tmp_path):
     assert not proof.proven
 
 
-def test_a_file_that_goes_meanwhile_is_named_and_the_search_goes_on(tmp_path, monkeypatch):
+def test_a_file_that_goes_meanwhile_is_named_and_the_search_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     listed, gone = searching._files_of, tmp_path / "a gone one"
     monkeypatch.setattr(searching, "_files_of", lambda *its: [gone, *listed(*its)])
     with create(tmp_path) as gallery:
@@ -125,7 +130,7 @@ def test_a_file_that_goes_meanwhile_is_named_and_the_search_goes_on(tmp_path, mo
 
 
 @pytest.mark.parametrize("damage", ["UPDATE person SET sealed = x'00' WHERE id = 1", None])
-def test_a_damaged_copy_that_recovery_reads_is_found(tmp_path, damage):
+def test_a_damaged_copy_that_recovery_reads_is_found(tmp_path: Path, damage: str | None) -> None:
     with create(tmp_path) as gallery:
         gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
         shutil.copyfile(tmp_path / "people.gallery", tmp_path / "before")
@@ -140,7 +145,7 @@ def test_a_damaged_copy_that_recovery_reads_is_found(tmp_path, damage):
 
 
 @pytest.mark.parametrize("kept", ["copy and journal", "journal alone", "packed"])
-def test_what_a_stale_copys_journal_puts_back_is_found(tmp_path, kept):
+def test_what_a_stale_copys_journal_puts_back_is_found(tmp_path: Path, kept: str) -> None:
     """The copy itself has forgotten the person; rolled back, it has them again."""
     path, copy = tmp_path / "people.gallery", tmp_path / "old.gallery"
     with create(tmp_path) as gallery:
@@ -170,7 +175,7 @@ def test_what_a_stale_copys_journal_puts_back_is_found(tmp_path, kept):
     assert proof.copies == (str(tmp_path / holder),)
 
 
-def test_what_a_killed_recovery_left_is_searched(tmp_path):
+def test_what_a_killed_recovery_left_is_searched(tmp_path: Path) -> None:
     with create(tmp_path) as gallery:
         gallery.enroll("ann", unit(9), CONTRACT)
         (left := tmp_path / ".embedge-recovering-x").mkdir()
@@ -179,7 +184,7 @@ def test_what_a_killed_recovery_left_is_searched(tmp_path):
         assert proof.copies == (str(left / "g"),)
 
 
-def test_an_open_gallery_beside_it_is_read_too(tmp_path):
+def test_an_open_gallery_beside_it_is_read_too(tmp_path: Path) -> None:
     with Gallery.create(
         tmp_path / "open", CONTRACT, key=None, rows="int8", unencrypted=True
     ) as beside:
@@ -191,7 +196,7 @@ def test_an_open_gallery_beside_it_is_read_too(tmp_path):
     assert not proof.proven
 
 
-def test_a_copy_under_an_earlier_key_cannot_be_read_and_is_no_proof(tmp_path):
+def test_a_copy_under_an_earlier_key_cannot_be_read_and_is_no_proof(tmp_path: Path) -> None:
     with create(tmp_path) as gallery:
         gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
         shutil.copyfile(tmp_path / "people.gallery", tmp_path / "before")
@@ -201,7 +206,7 @@ def test_a_copy_under_an_earlier_key_cannot_be_read_and_is_no_proof(tmp_path):
     assert not proof.proven
 
 
-def test_a_file_made_to_take_for_ever_is_no_proof_and_takes_seconds(tmp_path):
+def test_a_file_made_to_take_for_ever_is_no_proof_and_takes_seconds(tmp_path: Path) -> None:
     """Every eighth byte begins what looks like a page of 256 rows; a thousand galleries in one."""
     (tmp_path / "pages").write_bytes(bytes.fromhex("0d000001000ff000") * 200_000)
     with create(tmp_path) as gallery:
@@ -225,7 +230,9 @@ def test_a_file_made_to_take_for_ever_is_no_proof_and_takes_seconds(tmp_path):
 
 @pytest.mark.parametrize("rows", ["float32", "int8"])
 @pytest.mark.parametrize("others", ["float32", "int8"])
-def test_another_gallery_with_the_template_under_another_name(tmp_path, rows, others):
+def test_another_gallery_with_the_template_under_another_name(
+    tmp_path: Path, rows: str, others: str
+) -> None:
     """Under the same key, many templates a record, one of them the person's."""
     with Gallery.create(tmp_path / "other", CONTRACT, key=KEY, rows=others) as beside:
         beside.enroll("zoe", np.concatenate([unit(20, 60), unit(9)]), CONTRACT)
@@ -267,7 +274,7 @@ WRITTEN = {
 
 @pytest.mark.parametrize("form", WRITTEN)
 @pytest.mark.parametrize("rows", ["float32", "int8"])
-def test_whatever_form_it_is_written_in(tmp_path, form, rows):
+def test_whatever_form_it_is_written_in(tmp_path: Path, form: str, rows: str) -> None:
     own, other = unit(9)[0], unit(10)[0]
     with create(tmp_path, rows=rows) as gallery:
         gallery.enroll(["ann", "ben"], np.stack([own, other]), CONTRACT)
@@ -294,7 +301,9 @@ def test_whatever_form_it_is_written_in(tmp_path, form, rows):
     ],
     ids=["where a link leads to", "its name", "a folder's", "its attribute", "the gallery's own"],
 )
-def test_what_is_kept_beside_a_files_bytes_is_found(tmp_path, leave):
+def test_what_is_kept_beside_a_files_bytes_is_found(
+    tmp_path: Path, leave: Callable[..., Any]
+) -> None:
     row = unit(9)
     with create(tmp_path) as gallery:
         gallery.enroll("ann", row, CONTRACT)

@@ -3,6 +3,7 @@
 import gzip
 import lzma
 import zlib
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -11,13 +12,17 @@ import pytest
 from embedge.runtime.gallery.leftovers.budget import Budget, Spent
 from embedge.runtime.gallery.leftovers.streams import streams
 
-KINDS = {"gzip": gzip.compress, "zlib": zlib.compress, "xz": partial(lzma.compress, preset=0)}
+KINDS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "zlib": zlib.compress,
+    "xz": partial(lzma.compress, preset=0),
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [0, 1, 4096, (1 << 20) - 1, 1 << 20, (3 << 20) + 7])
 @pytest.mark.parametrize("before", [0, 5])
-def test_each_stream_is_found_whole(kind, size, before):
+def test_each_stream_is_found_whole(kind: str, size: int, before: int) -> None:
     data = np.random.default_rng(size).integers(0, 9, size, np.uint8).tobytes()
     packed = KINDS[kind](data)
     whole = bytes(before) + packed + b"between" + packed
@@ -28,12 +33,12 @@ def test_each_stream_is_found_whole(kind, size, before):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_random_bytes_are_no_broken_stream(seed):
+def test_random_bytes_are_no_broken_stream(seed: int) -> None:
     data = b"\x89PNG" + np.random.default_rng(seed).bytes(1 << 20)
     assert not [each for each in streams(data, Budget(), zipped=False) if each.broken]
 
 
-def test_what_begins_a_thousand_times_and_breaks_off_ends_with_the_time():
+def test_what_begins_a_thousand_times_and_breaks_off_ends_with_the_time() -> None:
     half = zlib.compress(np.random.default_rng(0).bytes(9000))[:5000]
     with pytest.raises(Spent):
         list(streams(half * 1000, Budget(until=0.0), zipped=False))

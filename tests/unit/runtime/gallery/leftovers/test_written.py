@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from embedge.runtime.gallery.storage.traces import traces_of
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_runs_are_those_that_a_pattern_finds(seed, monkeypatch):
+def test_runs_are_those_that_a_pattern_finds(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     dice = np.random.default_rng(seed)
     monkeypatch.setattr(written, "_CHUNK", int(dice.integers(1, 9)))
     data = dice.choice([65, 66, 0, 200], int(dice.integers(0, 60)), p=[0.4, 0.4, 0.1, 0.1])
@@ -22,7 +24,7 @@ def test_runs_are_those_that_a_pattern_finds(seed, monkeypatch):
 
 
 @pytest.mark.parametrize("size", range(65))
-def test_random_bytes_of_any_size_decode_to_something_or_nothing(size):
+def test_random_bytes_of_any_size_decode_to_something_or_nothing(size: int) -> None:
     data = np.random.default_rng(size).bytes(size)
     assert all(part for _, part, _ in written.decoded(data))
 
@@ -35,7 +37,7 @@ def test_random_bytes_of_any_size_decode_to_something_or_nothing(size):
         lambda row: " ".join(f"{at}:{value:.6f}" for at, value in enumerate(row)),
     ],
 )
-def test_decimal_numbers_are_found_with_another_before_each(written_as):
+def test_decimal_numbers_are_found_with_another_before_each(written_as: Callable[..., Any]) -> None:
     rows = unit(1, dim=64)
     traces = traces_of(rows, None, [], rounded=False)
     text = written_as(rows[0].astype(float).tolist()).encode()

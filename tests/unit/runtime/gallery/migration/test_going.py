@@ -1,6 +1,9 @@
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +21,7 @@ PEOPLE = {"ann": rows(1, 2), "ben": rows(2, 1), "cem": rows(3, 8), "dan": rows(4
 KINDS = pytest.mark.parametrize("kind", ["float32", "int8"])
 
 
-def create(folder, key=KEY, kind="float32") -> Gallery:
+def create(folder: Path, key: bytes | None = KEY, kind: str = "float32") -> Gallery:
     path = folder / "g"
     gallery = Gallery.create(path, OLD, key=key, rows=kind, unencrypted=key is None)
     for name, templates in PEOPLE.items():
@@ -29,7 +32,9 @@ def create(folder, key=KEY, kind="float32") -> Gallery:
     return gallery
 
 
-def require_found(gallery: Gallery, people=PEOPLE, near: float = 0.999) -> None:
+def require_found(
+    gallery: Gallery, people: dict[str, np.ndarray] = PEOPLE, near: float = 0.999
+) -> None:
     """Each template finds its own person, as the map foretells it."""
     for name, templates in people.items():
         if gallery.contract == NEW and templates.shape[1] == OLD.dim:
@@ -41,7 +46,9 @@ def require_found(gallery: Gallery, people=PEOPLE, near: float = 0.999) -> None:
 
 @KINDS
 @pytest.mark.parametrize("key", [KEY, None], ids=["encrypted", "plain"])
-def test_there_and_back_and_there_again_for_good(tmp_path, key, kind):
+def test_there_and_back_and_there_again_for_good(
+    tmp_path: Path, key: bytes | None, kind: str
+) -> None:
     near = 0.999 if kind == "float32" else 0.98
     with create(tmp_path, key, kind) as gallery:
         before = gallery.export("cem")
@@ -82,7 +89,7 @@ def test_there_and_back_and_there_again_for_good(tmp_path, key, kind):
         assert len(gallery) == 0
 
 
-def test_who_comes_while_it_is_under_way_is_carried_too(tmp_path):
+def test_who_comes_while_it_is_under_way_is_carried_too(tmp_path: Path) -> None:
     with create(tmp_path) as gallery:
         with pytest.raises(KeyboardInterrupt):
             migrate(gallery, bridge(), NEW, records=2, on_step=interrupt)
@@ -106,7 +113,9 @@ def interrupt(_done: int, _total: int) -> None:
 
 
 @KINDS
-def test_who_comes_afterwards_is_native_and_stays_when_one_goes_back(tmp_path, kind):
+def test_who_comes_afterwards_is_native_and_stays_when_one_goes_back(
+    tmp_path: Path, kind: str
+) -> None:
     native = rows(6, 2, NEW.dim)
     near = 0.999 if kind == "float32" else 0.98
     with create(tmp_path, kind=kind) as gallery:
@@ -135,7 +144,7 @@ def test_who_comes_afterwards_is_native_and_stays_when_one_goes_back(tmp_path, k
     assert check(tmp_path / "g", KEY) == []
 
 
-def test_gone_back_the_new_ones_can_be_erased(tmp_path):
+def test_gone_back_the_new_ones_can_be_erased(tmp_path: Path) -> None:
     with create(tmp_path) as gallery:
         migrate(gallery, bridge(), NEW)
         gallery.enroll("fay", rows(6, 1, NEW.dim), NEW)
@@ -151,7 +160,7 @@ def test_gone_back_the_new_ones_can_be_erased(tmp_path):
     assert check(tmp_path / "g", KEY) == []
 
 
-def test_what_does_not_fit_is_refused(tmp_path):
+def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     with create(tmp_path) as gallery:
         with pytest.raises(EmbedgeError, match="E-SPACE"):
             migrate(gallery, bridge(), OLD)
@@ -171,7 +180,7 @@ def test_what_does_not_fit_is_refused(tmp_path):
             gallery.enroll("eve", rows(5, 1), OLD)
 
 
-def test_old_templates_are_nowhere_in_the_file_once_they_are_forgotten(tmp_path):
+def test_old_templates_are_nowhere_in_the_file_once_they_are_forgotten(tmp_path: Path) -> None:
     with create(tmp_path, key=None) as gallery:
         migrate(gallery, bridge(), NEW)
         assert PEOPLE["ben"].tobytes() in (tmp_path / "g").read_bytes()
@@ -182,7 +191,7 @@ def test_old_templates_are_nowhere_in_the_file_once_they_are_forgotten(tmp_path)
 
 
 @pytest.mark.parametrize("back", [False, True])
-def test_what_is_recovered_is_as_far_as_it_was(tmp_path, back):
+def test_what_is_recovered_is_as_far_as_it_was(tmp_path: Path, back: bool) -> None:
     native = rows(6, 1, NEW.dim)
     with create(tmp_path) as gallery:
         migrate(gallery, bridge(), NEW)
@@ -205,7 +214,7 @@ def test_what_is_recovered_is_as_far_as_it_was(tmp_path, back):
         assert gallery.info().bridged == 14
 
 
-def test_where_the_state_is_lost_only_native_templates_are_saved(tmp_path):
+def test_where_the_state_is_lost_only_native_templates_are_saved(tmp_path: Path) -> None:
     with create(tmp_path) as gallery:
         migrate(gallery, bridge(), NEW)
         gallery.enroll("fay", rows(6, 1, NEW.dim), NEW)
@@ -217,13 +226,13 @@ def test_where_the_state_is_lost_only_native_templates_are_saved(tmp_path):
         require_found(gallery)
 
 
-def lose_state(path) -> None:
+def lose_state(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE state SET sealed = ?", (bytes(200),))
         connection.execute("UPDATE spare SET value = ? WHERE id = 2", (bytes(200),))
 
 
-def test_two_may_carry_it_at_once_and_a_third_searches_meanwhile(tmp_path):
+def test_two_may_carry_it_at_once_and_a_third_searches_meanwhile(tmp_path: Path) -> None:
     people = rows(11, 300)
     names = [f"p{n:03}" for n in range(300)]
     with create(tmp_path) as gallery:
@@ -275,7 +284,7 @@ def test_two_may_carry_it_at_once_and_a_third_searches_meanwhile(tmp_path):
 
 @KINDS
 @pytest.mark.parametrize("noise", [0, 2e-7])
-def test_who_was_equal_before_is_equal_after(tmp_path, kind, noise):
+def test_who_was_equal_before_is_equal_after(tmp_path: Path, kind: str, noise: float) -> None:
     """One picture under several names: drawn to each one's own mean, it would tell them apart."""
     own, theirs = rows(1, 3), rows(2, 2)
     again = (own[:1] + noise * rows(3, 1)).astype(np.float32)
@@ -294,7 +303,7 @@ def test_who_was_equal_before_is_equal_after(tmp_path, kind, noise):
 
 
 @pytest.mark.parametrize("records", [0, -1, float("nan"), 2.5, None, True, 10**30])
-def test_steps_of_so_many_records_are_refused(tmp_path, records):
+def test_steps_of_so_many_records_are_refused(tmp_path: Path, records: Any) -> None:
     with create(tmp_path) as gallery:
         with pytest.raises(EmbedgeError, match="E-OPTION: records is"):
             migrate(gallery, bridge(), NEW, records=records)
@@ -305,8 +314,8 @@ def test_steps_of_so_many_records_are_refused(tmp_path, records):
 
 @pytest.mark.parametrize("flip", [migrate, lambda gallery, *_: go_back(gallery)])
 def test_who_waited_for_the_lock_is_held_to_the_model_that_is_searched_then(
-    tmp_path, monkeypatch, flip
-):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flip: Callable[..., object]
+) -> None:
     """Between the first look at the contract and the lock the gallery goes over, or back."""
     with create(tmp_path) as gallery:
         if flip is not migrate:
@@ -315,7 +324,7 @@ def test_who_waited_for_the_lock_is_held_to_the_model_that_is_searched_then(
         other = Gallery.open(tmp_path / "g", key=KEY, writable=True)
         checked = gallery_module.checked_names
 
-        def late(*given):
+        def late(*given: Any) -> Any:
             flip(other, bridge(), NEW)
             return checked(*given)
 
@@ -327,7 +336,7 @@ def test_who_waited_for_the_lock_is_held_to_the_model_that_is_searched_then(
         require_found(gallery)
 
 
-def test_what_could_not_be_searched_is_not_recovered_but_named(tmp_path):
+def test_what_could_not_be_searched_is_not_recovered_but_named(tmp_path: Path) -> None:
     """A template of the old dimension on the new side, as a waiting enrolment once left it."""
     with create(tmp_path) as gallery:
         migrate(gallery, bridge(), NEW)

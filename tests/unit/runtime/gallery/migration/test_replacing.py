@@ -1,4 +1,7 @@
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +27,7 @@ def near(row: np.ndarray, cosine: float, seed: int = 3) -> np.ndarray:
 
 
 @pytest.fixture(params=["float32", "int8"])
-def gallery(tmp_path, request):
+def gallery(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Gallery]:
     with Gallery.create(tmp_path / "g", OLD, key=KEY, rows=request.param) as gallery:
         gallery.enroll("ann", ANN, OLD)
         gallery.enroll("ben", rows(2, 1), OLD)
@@ -33,14 +36,16 @@ def gallery(tmp_path, request):
     assert check(tmp_path / "g", KEY) == []
 
 
-def test_the_bridge_alone_replaces_nothing(gallery):
+def test_the_bridge_alone_replaces_nothing(gallery: Gallery) -> None:
     visit = near(carried(ANN)[1], 0.8)
     assert not replace_bridged(gallery, "ann", visit, NEW, native=LIMIT)
     assert gallery.info().bridged == 3
     assert not replace_bridged(gallery, "nobody", visit, NEW, native=LIMIT, other_factor=True)
 
 
-def test_another_factor_replaces_the_nearest_one_if_the_face_is_accepted_too(gallery):
+def test_another_factor_replaces_the_nearest_one_if_the_face_is_accepted_too(
+    gallery: Gallery,
+) -> None:
     known = carried(ANN)
     stranger = near(known[1], 0.4)
     assert not replace_bridged(gallery, "ann", stranger, NEW, native=LIMIT, other_factor=True)
@@ -62,7 +67,7 @@ def test_another_factor_replaces_the_nearest_one_if_the_face_is_accepted_too(gal
     assert not replace_bridged(gallery, "ann", second, NEW, native=LIMIT, other_factor=True)
 
 
-def test_one_picture_shown_again_takes_no_other_templates_place(gallery):
+def test_one_picture_shown_again_takes_no_other_templates_place(gallery: Gallery) -> None:
     known = carried(ANN)
     visit = known.sum(0) / np.linalg.norm(known.sum(0))
     assert replace_bridged(gallery, "ann", visit, NEW, native=LIMIT, other_factor=True)
@@ -72,7 +77,7 @@ def test_one_picture_shown_again_takes_no_other_templates_place(gallery):
     assert gallery.info().bridged == 2
 
 
-def test_a_template_that_the_visit_does_not_resemble_stays(gallery):
+def test_a_template_that_the_visit_does_not_resemble_stays(gallery: Gallery) -> None:
     known = carried(ANN)
     visit = near(known[1], 0.9)
     assert replace_bridged(gallery, "ann", visit, NEW, native=LIMIT, other_factor=True)
@@ -83,7 +88,7 @@ def test_a_template_that_the_visit_does_not_resemble_stays(gallery):
     assert gallery.info().bridged == 2
 
 
-def test_a_policy_may_forbid_it(gallery):
+def test_a_policy_may_forbid_it(gallery: Gallery) -> None:
     visit = near(carried(ANN)[0], 0.9)
     never, factor = (replace(NIST_800_63B, replaces=how) for how in ("never", "other factor"))
     ask = (gallery, "ann", visit, NEW)
@@ -92,7 +97,9 @@ def test_a_policy_may_forbid_it(gallery):
     assert not replace_bridged(*ask, native=LIMIT, policy=factor)
 
 
-def test_old_templates_stay_and_when_all_are_native_nothing_is_left_of_the_bridge(gallery):
+def test_old_templates_stay_and_when_all_are_native_nothing_is_left_of_the_bridge(
+    gallery: Gallery,
+) -> None:
     for name, templates in (("ann", ANN), ("ben", rows(2, 1))):
         for row in carried(templates):
             ask = (gallery, name, near(row, 0.9), NEW)
@@ -109,7 +116,7 @@ def test_old_templates_stay_and_when_all_are_native_nothing_is_left_of_the_bridg
     assert (best.person, best.bridged) == ("ann", False)
 
 
-def test_after_the_old_ones_are_erased_it_goes_on(gallery):
+def test_after_the_old_ones_are_erased_it_goes_on(gallery: Gallery) -> None:
     forget(gallery)
     visit = near(carried(ANN)[0], 0.9)
     assert replace_bridged(gallery, "ann", visit, NEW, native=LIMIT, other_factor=True)
@@ -118,7 +125,7 @@ def test_after_the_old_ones_are_erased_it_goes_on(gallery):
     assert (best.person, best.bridged) == ("ann", False)
 
 
-def test_uncertain_people_are_named(tmp_path):
+def test_uncertain_people_are_named(tmp_path: Path) -> None:
     with Gallery.create(tmp_path / "g", OLD, key=KEY) as gallery:
         people = rows(7, 40)
         gallery.enroll([f"p{n:02}" for n in range(40)], people, OLD)
@@ -137,7 +144,9 @@ def test_uncertain_people_are_named(tmp_path):
     ("given", "code"),
     [({"native": 0.5}, "E-OPTION"), ({"policy": None}, "E-OPTION"), ({"rows": 2}, "E-EMBEDDING")],
 )
-def test_what_cannot_judge_a_visit_is_refused(tmp_path, given, code):
+def test_what_cannot_judge_a_visit_is_refused(
+    tmp_path: Path, given: dict[str, Any], code: str
+) -> None:
     with Gallery.create(tmp_path / "g", OLD, key=None, unencrypted=True) as gallery:
         gallery.enroll("ann", rows(1, 1), OLD)
         migrate(gallery, bridge(), NEW)

@@ -8,7 +8,9 @@ from embedge.runtime.gallery.search.int8 import int8_from_float
 
 @pytest.mark.parametrize("kind", ["float32", "int8"])
 @pytest.mark.parametrize("handicap", [0.0, 0.1, -0.1])
-def test_the_best_people_are_those_farthest_above_their_own_threshold(kind, handicap):
+def test_the_best_people_are_those_farthest_above_their_own_threshold(
+    kind: str, handicap: float
+) -> None:
     random = np.random.default_rng(0)
     index = TwoKinds(16, kind)
     made, names, bridged = rows(1, 300), [], []
@@ -37,7 +39,7 @@ def test_the_best_people_are_those_farthest_above_their_own_threshold(kind, hand
     index.close()
 
 
-def test_one_kind_may_be_missing():
+def test_one_kind_may_be_missing() -> None:
     index = TwoKinds(16, "float32")
     assert index.search(rows(1, 2), 3) == [[], []]
     index.know(["ann"])

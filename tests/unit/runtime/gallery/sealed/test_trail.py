@@ -19,7 +19,7 @@ CONTRACT = tiny_contract(DIM)
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
+def path(tmp_path: Path) -> Path:
     return enrolled(tmp_path, CONTRACT)
 
 
@@ -41,7 +41,9 @@ def rows_from(path: Path, other: Path, *tables: str) -> None:
 PEOPLE = "person", "record", "state", "spare"
 
 
-def test_people_and_their_state_put_back_under_a_trail_that_goes_on(path, tmp_path):
+def test_people_and_their_state_put_back_under_a_trail_that_goes_on(
+    path: Path, tmp_path: Path
+) -> None:
     shutil.copyfile(path, tmp_path / "old")
     with Gallery.open(path, key=KEY, writable=True) as gallery:
         gallery.erase("p1")
@@ -50,12 +52,12 @@ def test_people_and_their_state_put_back_under_a_trail_that_goes_on(path, tmp_pa
     assert any("not of one time" in text for text in check(path, KEY))
 
 
-def test_a_trail_that_ends_before_its_state_does(path):
+def test_a_trail_that_ends_before_its_state_does(path: Path) -> None:
     sql(path, "DELETE FROM audit WHERE id = (SELECT max(id) FROM audit)")
     refused(path, "not of one time")
 
 
-def test_the_trail_of_a_copy_that_went_another_way(path, tmp_path):
+def test_the_trail_of_a_copy_that_went_another_way(path: Path, tmp_path: Path) -> None:
     shutil.copyfile(path, tmp_path / "old")
     for each, person in ((path, "p1"), (tmp_path / "old", "p2")):
         with Gallery.open(each, key=KEY, writable=True) as gallery:
@@ -65,7 +67,9 @@ def test_the_trail_of_a_copy_that_went_another_way(path, tmp_path):
 
 
 @pytest.mark.parametrize("spliced", [False, True], ids=["as it is", "with the trail that was seen"])
-def test_an_older_copy_that_others_have_written_on(path, tmp_path, spliced):
+def test_an_older_copy_that_others_have_written_on(
+    path: Path, tmp_path: Path, spliced: bool
+) -> None:
     """Its counter is past what the running process saw, but not its history."""
     shutil.copyfile(path, tmp_path / "old")
     with Gallery.open(path, key=KEY) as door:
@@ -85,7 +89,7 @@ def test_an_older_copy_that_others_have_written_on(path, tmp_path, spliced):
                 door.identify(unit(1), CONTRACT)
 
 
-def test_a_running_process_follows_whatever_others_do(path, tmp_path):
+def test_a_running_process_follows_whatever_others_do(path: Path, tmp_path: Path) -> None:
     with Gallery.open(path, key=KEY) as door:
         for act in ("renew", "compact", "renew"):
             with Gallery.open(path, key=KEY, writable=True) as desk:
@@ -95,12 +99,12 @@ def test_a_running_process_follows_whatever_others_do(path, tmp_path):
 
 
 @pytest.mark.parametrize("value", ["5", "'text'"])
-def test_a_row_in_the_way_of_the_next_note(path, value):
+def test_a_row_in_the_way_of_the_next_note(path: Path, value: str) -> None:
     sql(path, f"INSERT INTO audit SELECT max(id) + 1, {value} FROM audit")
     refused(path, "audit")
 
 
-def test_a_dropped_entry_of_the_audit_trail(path):
+def test_a_dropped_entry_of_the_audit_trail(path: Path) -> None:
     sql(path, "DELETE FROM audit WHERE id = 3")
     with Gallery.open(path, key=KEY) as gallery:
         with pytest.raises(EmbedgeError, match=r"E-GALLERY.*audit"):

@@ -1,6 +1,7 @@
 """faiss as the scan: the same answers as the built-in one, to the last bit."""
 
 import importlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +13,14 @@ from embedge.runtime import Gallery
 
 class TestWithFaiss:
     @pytest.fixture(autouse=True)
-    def needs_faiss(self):
+    def needs_faiss(self) -> None:
         pytest.importorskip("faiss", reason="embedge[faiss] not installed")
 
     @pytest.mark.parametrize("rows", ["float32", "int8"])
     @pytest.mark.parametrize("count", [1, 5, 400])
-    def test_the_answers_are_those_of_the_built_in_search(self, tmp_path, rows, count):
+    def test_the_answers_are_those_of_the_built_in_search(
+        self, tmp_path: Path, rows: str, count: int
+    ) -> None:
         path, people = tmp_path / "g", unit(0, 3000)
         people[2500:2600] = people[100]  # more ties than are asked for at first
         people[2600:2900] = people[150] + 0.03 * unit(5, 300)  # which coarse bytes cannot order
@@ -34,7 +37,7 @@ class TestWithFaiss:
             assert gallery.identify(queries, CONTRACT, count=count) == expected
             assert gallery.identify(queries[0], CONTRACT, count=count) == alone
 
-    def test_whoever_is_enrolled_or_erased_comes_and_goes(self, tmp_path):
+    def test_whoever_is_enrolled_or_erased_comes_and_goes(self, tmp_path: Path) -> None:
         path, people = tmp_path / "g", unit(3, 3)
         create = Gallery.create(path, CONTRACT, key=KEY, search="faiss")
         with create as writer, Gallery.open(path, key=KEY, search="faiss") as reader:
@@ -49,7 +52,7 @@ class TestWithFaiss:
             writer.renew()
             assert reader.identify(people[1], CONTRACT)[0][0].person == "ben"
 
-    def test_threads_of_faiss_are_left_as_they_were(self, tmp_path):
+    def test_threads_of_faiss_are_left_as_they_were(self, tmp_path: Path) -> None:
         import faiss
 
         before = faiss.omp_get_max_threads()
@@ -61,7 +64,9 @@ class TestWithFaiss:
         assert faiss.omp_get_max_threads() == before
 
 
-def test_asked_for_and_missing_is_an_error_before_anything_is_written(tmp_path, monkeypatch):
+def test_asked_for_and_missing_is_an_error_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def none_such(name: str) -> None:
         raise ImportError(name)
 
@@ -72,7 +77,7 @@ def test_asked_for_and_missing_is_an_error_before_anything_is_written(tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_search_that_there_is_not(tmp_path):
+def test_a_search_that_there_is_not(tmp_path: Path) -> None:
     with pytest.raises(EmbedgeError, match="E-SEARCH"):
         Gallery.create(tmp_path / "g", CONTRACT, key=KEY, search="annoy")
     assert list(tmp_path.iterdir()) == []

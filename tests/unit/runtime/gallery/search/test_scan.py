@@ -30,7 +30,7 @@ def most_off(queries: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture
-def small_segments(monkeypatch):
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan_module, "_SEGMENT", 100)
     monkeypatch.setattr(scan_module, "_SHARED", 30)
     monkeypatch.setattr(scan_module, "_LOOSE", 6)
@@ -39,7 +39,9 @@ def small_segments(monkeypatch):
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("seed", range(4))
-def test_scores_are_those_of_the_rows_however_they_came(small_segments, seed, threads):
+def test_scores_are_those_of_the_rows_however_they_came(
+    small_segments: None, seed: int, threads: int
+) -> None:
     dice = np.random.default_rng(seed)
     queries, scan, rows = unit(99, 3), Int8Scan(DIM, threads), np.empty((0, DIM), np.int8)
     for size in dice.choice([1, 2, 5, 7, 11, 40, 130], 40):
@@ -54,12 +56,14 @@ def test_scores_are_those_of_the_rows_however_they_came(small_segments, seed, th
     scan.close()
 
 
-def test_an_empty_scan_has_no_scores():
+def test_an_empty_scan_has_no_scores() -> None:
     assert scores(Int8Scan(DIM), unit(0, 2)).shape == (2, 0)
 
 
 @pytest.mark.parametrize("rounding", [None, 0.0, 0.05])
-def test_whoever_may_be_among_the_best_is_found(small_segments, rounding):
+def test_whoever_may_be_among_the_best_is_found(
+    small_segments: None, rounding: float | None
+) -> None:
     queries, scan, codes = unit(1, 3), Int8Scan(DIM), int8_from_float(unit(2, 250))
     scan.append(codes)
     seen, off = scores(scan, queries), most_off(queries)
@@ -73,7 +77,9 @@ def test_whoever_may_be_among_the_best_is_found(small_segments, rounding):
 
 
 @pytest.mark.parametrize("kind", ["float32", "int8"])
-def test_identical_templates_tie_wherever_they_are_laid_out(small_segments, kind):
+def test_identical_templates_tie_wherever_they_are_laid_out(
+    small_segments: None, kind: str
+) -> None:
     """Sums of a matrix product may depend on a row's place in it; these must not."""
     row = unit(3, 1)
     for count in range(1, 40):
@@ -89,12 +95,12 @@ def test_identical_templates_tie_wherever_they_are_laid_out(small_segments, kind
 
 
 @pytest.mark.parametrize("rows", [1, 33, 700])
-def test_a_segment_gives_its_rows_back(rows):
+def test_a_segment_gives_its_rows_back(rows: int) -> None:
     codes = np.random.default_rng(rows).integers(-127, 128, (rows, DIM), dtype=np.int8)
     assert (Segment(codes).codes() == codes).all()
 
 
-def test_no_two_products_clip_where_they_are_added_in_16_bits():
+def test_no_two_products_clip_where_they_are_added_in_16_bits() -> None:
     """x86 without VNNI adds neighbouring products of query and template bytes that way."""
     extreme = np.concatenate([np.eye(DIM), -np.eye(DIM), unit(5, 50)]).astype(np.float32)
     written = query_bytes(extreme).rows
@@ -102,7 +108,7 @@ def test_no_two_products_clip_where_they_are_added_in_16_bits():
     assert 2 * int(written.max()) * 127 <= np.iinfo(np.int16).max
 
 
-def test_a_query_is_what_its_bytes_say():
+def test_a_query_is_what_its_bytes_say() -> None:
     queries = np.concatenate([np.eye(DIM), -np.eye(DIM), unit(6, 50)]).astype(np.float32)
     query = query_bytes(queries)
     coarse, fine = np.split(query.rows.astype(np.float64) - MIDDLE, 2)
@@ -110,7 +116,7 @@ def test_a_query_is_what_its_bytes_say():
     assert (np.abs(again - queries) <= 0.501 * query.largest[:, None] / (128 * HIGH)).all()
 
 
-def test_the_stated_error_is_kept_at_512_dimensions():
+def test_the_stated_error_is_kept_at_512_dimensions() -> None:
     queries = gallery_rows.unit(1, 8, 512)
     codes = int8_from_float(gallery_rows.unit(2, 300, 512))
     scan = Int8Scan(512)

@@ -4,6 +4,8 @@ import os
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from embedge.runtime.gallery.storage.failures import database_error, open_error
 
 
@@ -13,7 +15,9 @@ def told_as(code: int) -> sqlite3.OperationalError:
     return error
 
 
-def test_a_journal_that_another_user_made_is_named(tmp_path, monkeypatch):
+def test_a_journal_that_another_user_made_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "g-journal").touch()
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may anything
     error = open_error(told_as(sqlite3.SQLITE_CANTOPEN), tmp_path / "g", alone=True)
@@ -21,7 +25,9 @@ def test_a_journal_that_another_user_made_is_named(tmp_path, monkeypatch):
     assert "chmod --reference=g g-journal" in error.remedy
 
 
-def test_so_is_a_process_without_descriptors(tmp_path, monkeypatch):
+def test_so_is_a_process_without_descriptors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> int:
         raise OSError(24, "Too many open files")
 
@@ -31,7 +37,7 @@ def test_so_is_a_process_without_descriptors(tmp_path, monkeypatch):
     assert "ulimit -n" in error.remedy
 
 
-def test_whoever_may_only_read_beside_a_crash_is_told_of_it(tmp_path):
+def test_whoever_may_only_read_beside_a_crash_is_told_of_it(tmp_path: Path) -> None:
     error = database_error(told_as(sqlite3.SQLITE_READONLY_ROLLBACK), tmp_path / "g", "")
     assert error.code == "E-GALLERY-MISSING"
     assert "a writing of it was interrupted" in error.what

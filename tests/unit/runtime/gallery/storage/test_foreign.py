@@ -25,7 +25,7 @@ def refused(path: Path, key: bytes | None) -> None:
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
-def test_another_programs_database_is_not_touched(tmp_path, mode):
+def test_another_programs_database_is_not_touched(tmp_path: Path, mode: str) -> None:
     """Nor its log, nor a journal of its own that waits to be played back."""
     folder, source = tmp_path / "there", tmp_path / "source"
     folder.mkdir()
@@ -48,7 +48,7 @@ def test_another_programs_database_is_not_touched(tmp_path, mode):
     assert {each: each.read_bytes() for each in folder.iterdir()} == before
 
 
-def test_what_a_maintenance_tool_put_in_is_named_with_what_takes_it_out(tmp_path):
+def test_what_a_maintenance_tool_put_in_is_named_with_what_takes_it_out(tmp_path: Path) -> None:
     path = ann_and_ben(tmp_path / "g", tiny_contract(16))
     with closing(sqlite3.connect(path)) as tool:
         tool.execute("ANALYZE")
@@ -60,7 +60,7 @@ def test_what_a_maintenance_tool_put_in_is_named_with_what_takes_it_out(tmp_path
         assert gallery.people() == ["ann", "ben"]
 
 
-def test_a_table_of_its_own_that_is_another_one_is_no_other_programs(tmp_path):
+def test_a_table_of_its_own_that_is_another_one_is_no_other_programs(tmp_path: Path) -> None:
     """Its name would be in the advice to drop it."""
     path = ann_and_ben(tmp_path / "g", tiny_contract(16))
     with closing(sqlite3.connect(path)) as tool:
@@ -70,7 +70,7 @@ def test_a_table_of_its_own_that_is_another_one_is_no_other_programs(tmp_path):
     assert "DROP" not in str(caught.value)
 
 
-def test_a_name_put_in_cannot_leave_its_quotes_in_the_advice(tmp_path):
+def test_a_name_put_in_cannot_leave_its_quotes_in_the_advice(tmp_path: Path) -> None:
     path = ann_and_ben(tmp_path / "g", tiny_contract(16))
     name = "x'; touch here; '"
     with closing(sqlite3.connect(path)) as tool:

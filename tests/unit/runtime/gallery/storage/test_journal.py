@@ -39,7 +39,7 @@ def crash(path: Path) -> None:
     child = os.fork()
     if child == 0:
         try:
-            Notes.record = lambda *_: os._exit(9)
+            Notes.record = lambda *_: os._exit(9)  # type: ignore[method-assign]
             gallery = Gallery.open(path, key=KEY, writable=True)
             gallery.mirror.database._current().execute("PRAGMA cache_size=10")
             gallery.enroll([f"n{each}" for each in range(900)], unit(7, 900), CONTRACT)
@@ -63,7 +63,7 @@ def refused(folder: Path, *calls: Callable[[], object]) -> None:
     assert bytes_in(folder) == before
 
 
-def test_its_own_journal_is_played_back(tmp_path):
+def test_its_own_journal_is_played_back(tmp_path: Path) -> None:
     path = made(tmp_path / "d", "ann")
     crash(path)
     shutil.copy(path, tmp_path / "copy")
@@ -75,7 +75,7 @@ def test_its_own_journal_is_played_back(tmp_path):
             assert gallery.people() == ["ann"]
 
 
-def test_not_into_a_backup(tmp_path):
+def test_not_into_a_backup(tmp_path: Path) -> None:
     path = made(tmp_path / "d", "ann")
     shutil.copy(path, tmp_path / "backup")
     with Gallery.open(path, key=KEY, writable=True) as gallery:
@@ -93,14 +93,14 @@ def test_not_into_a_backup(tmp_path):
     assert check(path, KEY) == []
 
 
-def test_not_into_another_gallery_of_as_many_writings(tmp_path):
+def test_not_into_another_gallery_of_as_many_writings(tmp_path: Path) -> None:
     path = made(tmp_path / "d", "ann")
     crash(path)
     made(tmp_path / "other", "eve").replace(path)
     refused(tmp_path, lambda: check(path, KEY))
 
 
-def test_not_into_a_copy_that_went_another_way(tmp_path):
+def test_not_into_a_copy_that_went_another_way(tmp_path: Path) -> None:
     """After one writing elsewhere it counts as many as the file under the journal does."""
     path, away = made(tmp_path / "d", "ann"), tmp_path / "away"
     shutil.copy(path, away)
@@ -117,7 +117,7 @@ def test_not_into_a_copy_that_went_another_way(tmp_path):
 
 
 @pytest.mark.parametrize("at", [24, 512], ids=["size of its pages", "its first page"])
-def test_not_one_that_no_gallery_writes(tmp_path, at):
+def test_not_one_that_no_gallery_writes(tmp_path: Path, at: int) -> None:
     path = made(tmp_path / "d", "ann")
     crash(path)
     journal = bytearray(Path(f"{path}-journal").read_bytes())
@@ -126,7 +126,7 @@ def test_not_one_that_no_gallery_writes(tmp_path, at):
     refused(tmp_path, lambda: check(path, KEY))
 
 
-def test_not_into_a_new_gallery_where_one_was_moved_away(tmp_path):
+def test_not_into_a_new_gallery_where_one_was_moved_away(tmp_path: Path) -> None:
     path = made(tmp_path / "d", "ann")
     crash(path)
     path.rename(tmp_path / "moved")
@@ -139,7 +139,7 @@ def test_not_into_a_new_gallery_where_one_was_moved_away(tmp_path):
     assert check(tmp_path / "moved", KEY) == []
 
 
-def test_not_into_a_gallery_that_is_open(tmp_path):
+def test_not_into_a_gallery_that_is_open(tmp_path: Path) -> None:
     """Neither another gallery's, nor that of a copy which was as this one is no more."""
     path, other = made(tmp_path / "d", "ann"), made(tmp_path / "other", "eve")
     shutil.copy(path, tmp_path / "copy")
@@ -162,7 +162,7 @@ def test_not_into_a_gallery_that_is_open(tmp_path):
     assert check(path, KEY) == []
 
 
-def test_its_own_is_played_back_while_it_is_open(tmp_path):
+def test_its_own_is_played_back_while_it_is_open(tmp_path: Path) -> None:
     path = made(tmp_path / "d", "ann")
     with Gallery.open(path, key=KEY, writable=True) as gallery:
         crash(path)
@@ -171,7 +171,7 @@ def test_its_own_is_played_back_while_it_is_open(tmp_path):
     assert check(path, KEY) == []
 
 
-def test_looking_at_a_journal_gives_no_lock_away(tmp_path):
+def test_looking_at_a_journal_gives_no_lock_away(tmp_path: Path) -> None:
     """Closing the gallery's file would drop the locks that this process has on it."""
     path = made(tmp_path / "d", "ann")
     with Gallery.open(path, key=KEY, writable=True) as gallery:
@@ -187,7 +187,7 @@ def test_looking_at_a_journal_gives_no_lock_away(tmp_path):
         assert gallery.people() == ["ann"]
 
 
-def test_pages_of_another_size_are_refused_at_once(tmp_path):
+def test_pages_of_another_size_are_refused_at_once(tmp_path: Path) -> None:
     """As its journal would be known for no gallery's after a crash."""
     path = made(tmp_path / "d", "ann")
     with Gallery.open(path, key=KEY, writable=True) as gallery:
@@ -209,7 +209,7 @@ def _vacuum(path: Path, size: int) -> None:
         connection.execute("VACUUM")
 
 
-def test_no_gallery_is_taken_for_a_journal(tmp_path):
+def test_no_gallery_is_taken_for_a_journal(tmp_path: Path) -> None:
     for ending in ("-journal", "-wal", "-shm"):
         with pytest.raises(EmbedgeError, match="E-GALLERY-NAME"):
             made(tmp_path / f"d{ending}")
@@ -228,7 +228,7 @@ def test_no_gallery_is_taken_for_a_journal(tmp_path):
     assert bytes_in(tmp_path) == before
 
 
-def test_what_writes_nothing_leaves_the_file_as_it_was(tmp_path):
+def test_what_writes_nothing_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     path = made(tmp_path / "d", "ann")
     before = path.read_bytes()
     with Gallery.open(path, key=KEY, writable=True) as gallery:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gallery_rows
 import pytest
@@ -25,7 +26,7 @@ SOON, LATE = 0.3, 20.0  # seconds: what would have happened by now; what has to 
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
+def path(tmp_path: Path) -> Path:
     return ann_and_ben(tmp_path / "people.gallery", CONTRACT)
 
 
@@ -42,11 +43,11 @@ def in_a_thread(work: Callable[[], object]) -> Iterator[threading.Event]:
 
 @pytest.mark.parametrize("linked", [False, True])
 def test_a_proof_takes_no_lock_of_a_gallery_that_is_opened_meanwhile(
-    path, tmp_path, linked, monkeypatch
-):
+    path: Path, tmp_path: Path, linked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reading, opened, real = threading.Event(), threading.Event(), Traces.hits
 
-    def hits(traces: Traces, *file: object) -> object:
+    def hits(traces: Traces, *file: Any) -> object:
         reading.set()
         opened.wait(LATE)
         return real(traces, *file)
@@ -70,10 +71,12 @@ def test_a_proof_takes_no_lock_of_a_gallery_that_is_opened_meanwhile(
         assert eraser.people() == ["ben", "cem"]
 
 
-def test_who_searches_is_not_held_off_by_a_proof(path, monkeypatch):
+def test_who_searches_is_not_held_off_by_a_proof(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reading, found, real = threading.Event(), threading.Event(), Traces.hits
 
-    def hits(traces: Traces, *file: object) -> object:
+    def hits(traces: Traces, *file: Any) -> object:
         reading.set()
         assert found.wait(LATE)
         return real(traces, *file)
@@ -89,11 +92,11 @@ def test_who_searches_is_not_held_off_by_a_proof(path, monkeypatch):
 
 
 def test_a_recovery_takes_no_lock_of_a_gallery_that_is_opened_meanwhile(
-    path, tmp_path, monkeypatch
-):
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun, held, real = threading.Event(), threading.Event(), mending.require_own
 
-    def slowly(*its: Path) -> None:
+    def slowly(*its: Any) -> None:
         real(*its)
         if its[1] == path:
             begun.set()
@@ -111,7 +114,7 @@ def test_a_recovery_takes_no_lock_of_a_gallery_that_is_opened_meanwhile(
             assert is_locked(path)
 
 
-def test_a_child_waits_for_nobody_who_stayed_behind(path):
+def test_a_child_waits_for_nobody_who_stayed_behind(path: Path) -> None:
     """Of all threads only the one that forks is in the child."""
     quiet, forked = threading.Event(), threading.Event()
 
@@ -133,7 +136,9 @@ def test_a_child_waits_for_nobody_who_stayed_behind(path):
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_what_was_looked_into_past_the_database_is_closed_with_the_last_who_has_it_open(path):
+def test_what_was_looked_into_past_the_database_is_closed_with_the_last_who_has_it_open(
+    path: Path,
+) -> None:
     def open_files() -> int:
         places = list(Path("/proc/self/fd").iterdir())
         return sum(place.exists() and place.samefile(path) for place in places)

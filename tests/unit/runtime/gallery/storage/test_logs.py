@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +30,7 @@ os._exit(0)
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
+def path(tmp_path: Path) -> Path:
     path = tmp_path / "there" / "d"
     with Gallery.create(path, CONTRACT, key=KEY) as gallery:
         gallery.enroll(["ann", "bob"], unit(1, 2), CONTRACT)
@@ -63,7 +64,9 @@ def bytes_in(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("ending", ["-wal", "-shm"])
 @pytest.mark.parametrize("kind", ["another gallery's", "a later time's of its own", "my notes", ""])
-def test_a_log_beside_it_is_refused_and_stays(path, tmp_path, kind, ending):
+def test_a_log_beside_it_is_refused_and_stays(
+    path: Path, tmp_path: Path, kind: str, ending: str
+) -> None:
     Path(f"{path}{ending}").write_bytes(logs(kind, path, tmp_path / "other"))
     before = bytes_in(path.parent)
     for call in (
@@ -82,7 +85,7 @@ def test_a_log_beside_it_is_refused_and_stays(path, tmp_path, kind, ending):
     assert check(path, KEY) == []
 
 
-def test_one_that_comes_while_the_gallery_is_open(path):
+def test_one_that_comes_while_the_gallery_is_open(path: Path) -> None:
     with Gallery.open(path, key=KEY, writable=True) as gallery:
         Path(f"{path}-wal").write_text("my notes")
         before = bytes_in(path.parent)
@@ -96,14 +99,19 @@ def test_one_that_comes_while_the_gallery_is_open(path):
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "link"])
-def test_whatever_it_is(path, tmp_path, kind):
+def test_whatever_it_is(path: Path, tmp_path: Path, kind: str) -> None:
     log = Path(f"{path}-wal")
-    {"fifo": os.mkfifo, "folder": os.mkdir, "link": partial(os.symlink, tmp_path / "no")}[kind](log)
+    makes: dict[str, Callable[[Path], object]] = {
+        "fifo": os.mkfifo,
+        "folder": os.mkdir,
+        "link": partial(os.symlink, tmp_path / "no"),
+    }
+    makes[kind](log)
     with pytest.raises(EmbedgeError, match="E-GALLERY: d-wal beside it"):
         check(path, KEY)
 
 
-def test_beside_the_file_that_a_link_leads_to(path, tmp_path):
+def test_beside_the_file_that_a_link_leads_to(path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(path)
     Path(f"{link}-wal").write_text("nothing that SQLite looks for")
@@ -113,7 +121,7 @@ def test_beside_the_file_that_a_link_leads_to(path, tmp_path):
         check(link, KEY)
 
 
-def test_where_a_new_one_is_to_be(tmp_path):
+def test_where_a_new_one_is_to_be(tmp_path: Path) -> None:
     (tmp_path / "new-wal").write_text("my notes")
     with Gallery.create(tmp_path / "d", CONTRACT, key=KEY):
         pass
@@ -128,7 +136,7 @@ def test_where_a_new_one_is_to_be(tmp_path):
 
 
 @pytest.mark.parametrize("torn", [False, True])
-def test_no_file_is_deleted_that_a_journal_names_as_one_of_several(path, torn):
+def test_no_file_is_deleted_that_a_journal_names_as_one_of_several(path: Path, torn: bool) -> None:
     """At its end: a name, its length and sum, and the first bytes of a journal again."""
     victim = path.parent / "precious"
     victim.write_text("precious")

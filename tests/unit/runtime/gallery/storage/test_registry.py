@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -54,7 +55,7 @@ def assert_free(gallery: Gallery, place: int) -> None:
     assert not asked.is_alive(), place
 
 
-def test_whoever_reads_past_sqlite_and_is_interrupted_locks_nobody_out(tmp_path):
+def test_whoever_reads_past_sqlite_and_is_interrupted_locks_nobody_out(tmp_path: Path) -> None:
     path = tmp_path / "g"
     with Gallery.create(path, tiny_contract(16), key=KEY) as gallery:
         gallery.enroll("ann", unit(1, dim=16), tiny_contract(16))
@@ -80,7 +81,7 @@ def _after() -> None:
 
 
 @pytest.mark.parametrize("alarm", ["before", "after"])
-def test_a_fork_that_was_interrupted_locks_nobody_out(tmp_path, alarm):
+def test_a_fork_that_was_interrupted_locks_nobody_out(tmp_path: Path, alarm: str) -> None:
     """Python tells of the exception, and goes on with the fork."""
     path = tmp_path / "g"
     with Gallery.create(path, tiny_contract(16), key=KEY) as gallery:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gallery_rows
 import pytest
@@ -35,18 +36,20 @@ CALLS: dict[str, Callable[[Gallery], object]] = {
 
 
 @pytest.fixture
-def gallery(tmp_path) -> Iterator[Gallery]:
+def gallery(tmp_path: Path) -> Iterator[Gallery]:
     with Gallery.create(tmp_path / "g", CONTRACT, key=KEY) as gallery:
         gallery.enroll(["ann", "ben"], unit(1, 2), CONTRACT)
         yield gallery
 
 
-def after(monkeypatch, step: tuple[type, str], act: Callable[[], object]) -> None:
+def after(
+    monkeypatch: pytest.MonkeyPatch, step: tuple[type, str], act: Callable[[], object]
+) -> None:
     """Once, when that step of the next writing is done."""
     owner, name = step
     real = getattr(owner, name)
 
-    def stepped(*args, **options):
+    def stepped(*args: Any, **options: Any) -> Any:
         found = real(*args, **options)
         monkeypatch.setattr(owner, name, real)
         act()
@@ -72,7 +75,12 @@ def people(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step[1])
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_a_handlers_call_is_refused_and_the_writing_goes_on(gallery, monkeypatch, step, call):
+def test_a_handlers_call_is_refused_and_the_writing_goes_on(
+    gallery: Gallery,
+    monkeypatch: pytest.MonkeyPatch,
+    step: tuple[type, str],
+    call: Callable[..., Any],
+) -> None:
     told = []
 
     def handler() -> None:
@@ -87,14 +95,16 @@ def test_a_handlers_call_is_refused_and_the_writing_goes_on(gallery, monkeypatch
     assert gallery.people() == people(gallery.mirror.path) == ["ann", "ben", "cem"]
 
 
-def test_a_handlers_call_leaves_a_search_alone(gallery):
+def test_a_handlers_call_leaves_a_search_alone(gallery: Gallery) -> None:
     with gallery.look() as seen:
         with pytest.raises(EmbedgeError, match="E-GALLERY-WITHIN"):
             gallery.renew()
         assert seen.index.names == ["ann", "ben"]
 
 
-def test_what_a_handler_does_not_catch_ends_the_writing(gallery, monkeypatch):
+def test_what_a_handler_does_not_catch_ends_the_writing(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with handling(gallery.info) as send:
         after(monkeypatch, STEPS[0], send)
         with pytest.raises(EmbedgeError, match="E-GALLERY-WITHIN"):
@@ -102,7 +112,7 @@ def test_what_a_handler_does_not_catch_ends_the_writing(gallery, monkeypatch):
     assert gallery.people() == ["ann", "ben"]
 
 
-def test_a_finalizers_call_is_refused(gallery, monkeypatch):
+def test_a_finalizers_call_is_refused(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
 
     class Session:
@@ -123,7 +133,9 @@ def test_a_finalizers_call_is_refused(gallery, monkeypatch):
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step[1])
-def test_closing_waits_for_the_call_that_it_comes_within(gallery, monkeypatch, step):
+def test_closing_waits_for_the_call_that_it_comes_within(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, step: tuple[type, str]
+) -> None:
     with handling(gallery.close) as send:
         after(monkeypatch, step, send)
         assert len(gallery.enroll("cem", unit(3), CONTRACT)) == 1
@@ -151,16 +163,22 @@ def forks(act: Callable[[], object]) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("how", ["ends", "uses", "closes", "opens"])
-def test_a_fork_from_within_leaves_the_transaction_to_the_parent(gallery, monkeypatch, how):
+def test_a_fork_from_within_leaves_the_transaction_to_the_parent(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
     path = gallery.mirror.path
     told, telling = os.pipe()
 
     def child() -> None:
         code = b"nothing"
         try:
-            {"ends": int, "uses": gallery.people, "closes": gallery.close}.get(
-                how, lambda: Gallery.open(path, key=KEY)
-            )()
+            acts: dict[str, Callable[[], object]] = {
+                "ends": int,
+                "uses": gallery.people,
+                "closes": gallery.close,
+                "opens": lambda: Gallery.open(path, key=KEY),
+            }
+            acts[how]()
         except EmbedgeError as error:
             code = error.code.encode()
         os.write(telling, code)
@@ -177,7 +195,9 @@ def test_a_fork_from_within_leaves_the_transaction_to_the_parent(gallery, monkey
     assert people(path) == sorted(["ann", "ben", "later", *names])
 
 
-def test_the_call_under_way_ends_in_the_child_without_touching_the_file(gallery, monkeypatch):
+def test_the_call_under_way_ends_in_the_child_without_touching_the_file(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever forks in a handler, and returns from it in the child."""
     told, telling = os.pipe()
     child = []
@@ -200,8 +220,10 @@ def test_the_call_under_way_ends_in_the_child_without_touching_the_file(gallery,
     assert people(gallery.mirror.path) == ["ann", "ben", "cem", "dan"]
 
 
-def test_a_call_that_could_not_roll_back_leaves_the_next_a_clean_start(gallery, monkeypatch):
-    def out_of_memory(*_) -> None:
+def test_a_call_that_could_not_roll_back_leaves_the_next_a_clean_start(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_memory(*_: object) -> None:
         raise MemoryError
 
     with monkeypatch.context() as patch:
@@ -213,14 +235,16 @@ def test_a_call_that_could_not_roll_back_leaves_the_next_a_clean_start(gallery, 
     assert gallery.people() == people(gallery.mirror.path) == ["ann", "ben", "dan"]
 
 
-def test_memory_that_ends_while_rolling_back_ends_the_connection(gallery, monkeypatch):
+def test_memory_that_ends_while_rolling_back_ends_the_connection(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Poor:
         in_transaction = True
 
         def execute(self, _: str) -> None:
             raise MemoryError
 
-    gallery.mirror.database._roll_back(Poor())
+    gallery.mirror.database._roll_back(Poor())  # type: ignore[arg-type]
     assert gallery.mirror.database._connection is None
     other = sqlite3.connect(gallery.mirror.path, timeout=0, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

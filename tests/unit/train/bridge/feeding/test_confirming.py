@@ -8,7 +8,7 @@ def muffled(rows: np.ndarray, how_much: float) -> np.ndarray:
     return unit(rows + how_much * np.random.default_rng(1).normal(size=rows.shape))
 
 
-def test_the_network_that_hears_rightly_is_foretold_better():
+def test_the_network_that_hears_rightly_is_foretold_better() -> None:
     old, new = strangers(600)
     right, wrong = foretold(old, new), foretold(muffled(old, 0.08), new)
     assert suits_better(right, wrong)
@@ -16,7 +16,7 @@ def test_the_network_that_hears_rightly_is_foretold_better():
     assert not suits_better(right, right)
 
 
-def test_how_far_a_picture_is_apart_from_others():
+def test_how_far_a_picture_is_apart_from_others() -> None:
     old, new = strangers(300)
     found = foretold(old, new)
     assert found.rank1 > 0.9
@@ -30,7 +30,7 @@ def of(cosines: np.ndarray, apart: float = 5.0, rank1: float = 1.0) -> Foretold:
     return Foretold(cosines, np.full(len(cosines), apart), rank1)
 
 
-def test_few_pictures_and_small_gains_prove_nothing():
+def test_few_pictures_and_small_gains_prove_nothing() -> None:
     random = np.random.default_rng(0)
     cosines = random.uniform(0.5, 0.9, 600)
     noisy = random.normal(0.006, 0.2, 600)
@@ -40,18 +40,18 @@ def test_few_pictures_and_small_gains_prove_nothing():
     assert not suits_better(of(cosines[:50] + 0.1), of(cosines[:50]))
 
 
-def test_what_is_nearer_and_less_apart_only_flatters():
+def test_what_is_nearer_and_less_apart_only_flatters() -> None:
     cosines = np.random.default_rng(0).uniform(0.5, 0.9, 600)
     assert suits_better(of(cosines + 0.02, 5.0), of(cosines, 5.0))
     assert not suits_better(of(cosines + 0.02, 4.5), of(cosines, 5.0))
 
 
-def test_who_sees_no_faces_is_not_told_how_to_be_fed():
+def test_who_sees_no_faces_is_not_told_how_to_be_fed() -> None:
     cosines = np.random.default_rng(0).uniform(0.1, 0.3, 600)
     assert not suits_better(of(cosines + 0.1, rank1=0.5), of(cosines, rank1=0.3))
 
 
-def test_of_better_ways_the_best_is_named():
+def test_of_better_ways_the_best_is_named() -> None:
     old, new = strangers(600)
     wrong = muffled(old, 0.12)
     tried = {"a little better": muffled(old, 0.08), "right": old, "worse": muffled(old, 0.3)}
@@ -63,7 +63,7 @@ def test_of_better_ways_the_best_is_named():
     assert better.gain == gain > 0.005
 
 
-def test_the_right_way_is_not_accused():
+def test_the_right_way_is_not_accused() -> None:
     old, new = strangers(600)
     tried = {"noisy": muffled(old, 0.05), "noisier": muffled(old, 0.1), "the same": old}
     assert better_way(old, new, tried) is None

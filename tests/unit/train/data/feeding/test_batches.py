@@ -1,20 +1,22 @@
 """Changes made on the device are those that numpy would make, byte for byte, in any division."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from embedge.train.data.dataset import FaceSet
-from embedge.train.data.feeding.batches import Batches, Variation, pixels
+from embedge.train.data.feeding.batches import Batch, Batches, Variation, pixels
 from embedge.train.data.feeding.feed import feed, share_with
 
 
 @pytest.fixture
-def images():
+def images() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (9, 112, 112, 3)).astype(np.uint8)
 
 
-def by_numpy(images, seed):
+def by_numpy(images: np.ndarray, seed: int) -> np.ndarray:
     """The same draws, picture by picture, on the host."""
     rng = np.random.default_rng(seed)
     count = len(images)
@@ -32,18 +34,18 @@ def by_numpy(images, seed):
     return np.stack(made)
 
 
-def test_as_numpy_would(images):
+def test_as_numpy_would(images: np.ndarray) -> None:
     drawn = Variation.drawn(np.random.default_rng(4), len(images), flip=True, jitter=True)
     made = drawn.of(torch.from_numpy(images)).to(torch.uint8).numpy()
     assert np.array_equal(made, by_numpy(images, 4))
 
 
-def test_untouched_without_flip_and_jitter(images):
+def test_untouched_without_flip_and_jitter(images: np.ndarray) -> None:
     drawn = Variation.drawn(np.random.default_rng(4), len(images), flip=False, jitter=False)
     assert torch.equal(drawn.of(torch.from_numpy(images)), torch.from_numpy(images))
 
 
-def test_pixels_leave_the_picture_alone(images):
+def test_pixels_leave_the_picture_alone(images: np.ndarray) -> None:
     kept = images.copy()
     fed = pixels(torch.from_numpy(images).float())
     assert np.array_equal(images, kept)
@@ -53,14 +55,17 @@ def test_pixels_leave_the_picture_alone(images):
 
 
 @pytest.mark.parametrize("world", [2, 4])
-def test_ranks_decode_each_picture_once_and_make_the_whole_batch(images, world):
+def test_ranks_decode_each_picture_once_and_make_the_whole_batch(
+    images: np.ndarray, world: int
+) -> None:
     labels = np.repeat(np.arange(3), 3)
     faces = FaceSet("f", images, labels, tuple("abc"), "f")
     whole = Batches(faces, 8, 5, flip=True).at(3)
     layout = torch.contiguous_format
     reads, parts = [], []
     for rank in range(world):
-        mine = share_with(Batches(spied := Spied(faces), 8, 5, flip=True), rank, world)
+        spied: Any = Spied(faces)
+        mine = share_with(Batches(spied, 8, 5, flip=True), rank, world)
         parts.append(mine.at(3))
         reads += spied.rows
     assert sorted(reads) == sorted(whole.index.tolist())
@@ -73,35 +78,36 @@ def test_ranks_decode_each_picture_once_and_make_the_whole_batch(images, world):
 class Spied:
     """A face set that remembers what was read of it."""
 
-    def __init__(self, faces):
-        self._faces, self.rows = faces, []
+    def __init__(self, faces: FaceSet) -> None:
+        self._faces = faces
+        self.rows: list[int] = []
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._faces, name)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._faces)
 
-    def read(self, index):
+    def read(self, index: int) -> np.ndarray:
         self.rows.append(int(index))
         return self._faces.read(index)
 
 
-def test_what_is_made_whole_is_shared_out_too(images):
+def test_what_is_made_whole_is_shared_out_too(images: np.ndarray) -> None:
     labels = np.repeat(np.arange(3), 3)
     whole = Batches(FaceSet("f", images, labels, tuple("abc"), "f"), 8, 5)
 
     class Rows:
         seed = 5
 
-        def at(self, step):
+        def at(self, step: int) -> Batch:
             return whole.at(step)
 
     parts = [share_with(Rows(), rank, 2).at(1).index for rank in range(2)]
     assert torch.equal(torch.cat(parts), whole.at(1).index)
 
 
-def test_prefetched_batches_are_bounded_in_bytes(images):
+def test_prefetched_batches_are_bounded_in_bytes(images: np.ndarray) -> None:
     from embedge.train.data.feeding.feed import ahead_of
 
     faces = FaceSet("f", images, np.zeros(9, np.int64), ("a",), "f")
@@ -110,10 +116,12 @@ def test_prefetched_batches_are_bounded_in_bytes(images):
     assert list(feed(Batches(faces, 4, 0), 0, 2, workers=0, say=print))
 
 
-def test_for_a_gpu_bytes_and_labels_wait_where_it_can_fetch_them(images, monkeypatch):
+def test_for_a_gpu_bytes_and_labels_wait_where_it_can_fetch_them(
+    images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pinned = []
 
-    def noted(self):
+    def noted(self: torch.Tensor) -> torch.Tensor:
         pinned.append((self.dtype, len(self)))
         return self
 

@@ -2,7 +2,9 @@
 
 import pickle
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,7 +143,7 @@ def offsets(path: Path) -> list[int]:
     ],
 )
 def test_one_spoilt_record_is_named_and_the_others_are_read(
-    tmp_path: Path, spoil, reason: str
+    tmp_path: Path, spoil: Callable[..., Any], reason: str
 ) -> None:
     path = write(tmp_path)
     data = bytearray(path.read_bytes())
@@ -190,7 +192,7 @@ def test_a_file_of_something_else(tmp_path: Path) -> None:
 def test_labels_are_read_a_part_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The pages of a set of millions of pictures are not all held at once."""
     path = write(tmp_path)
-    given_back = []
+    given_back: list[object] = []
     monkeypatch.setattr(mxnet, "let_go", given_back.append)
     whole = MxnetFaces(path)
     assert len(given_back) == 1

@@ -2,6 +2,8 @@
 
 import io
 import struct
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,7 +88,7 @@ def test_header_round_trip(labels: tuple[float, ...], array: bool) -> None:
         (lambda data: data[:4] + struct.pack("<I", 1 << 29 | 5) + data[8:], "outside the file"),
     ],
 )
-def test_broken_frames_are_named(change, message: str) -> None:
+def test_broken_frames_are_named(change: Callable[..., Any], message: str) -> None:
     data, _ = written(b"abcde")
     broken = np.frombuffer(change(data.tobytes()), np.uint8)
     with pytest.raises(BrokenRecord, match=message):

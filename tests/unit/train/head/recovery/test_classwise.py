@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +13,13 @@ from embedge.train.head.recovery import classwise
 from embedge.train.head.recovery.centres import recovered_centres
 
 
-def at_once(sides, labels, classes, trim=0.1):
+def at_once(
+    sides: Sequence[np.ndarray], labels: np.ndarray, classes: int, trim: float = 0.1
+) -> np.ndarray:
     """All of it in memory, and in double precision."""
     plain, mirror = (unit_rows(side.astype(np.float64)) for side in sides)
 
-    def means(rows, keep):
+    def means(rows: np.ndarray, keep: np.ndarray) -> np.ndarray:
         sums = np.zeros((classes, rows.shape[1]))
         np.add.at(sums, labels[keep], rows[keep])
         return unit_rows(sums)
@@ -35,7 +39,7 @@ def at_once(sides, labels, classes, trim=0.1):
 
 @pytest.mark.parametrize("block", [1, 7, 64, 10_000])
 @pytest.mark.parametrize("mirror_is_known", [True, False])
-def test_as_all_at_once(monkeypatch, block, mirror_is_known):
+def test_as_all_at_once(monkeypatch: pytest.MonkeyPatch, block: int, mirror_is_known: bool) -> None:
     monkeypatch.setattr(classwise, "_BLOCK", block)
     rng = np.random.default_rng(block)
     classes, dim = 11, 24
@@ -70,7 +74,7 @@ print(peak() - before)
 
 
 @pytest.mark.parametrize("order", ["sorted", "any"])
-def test_memory_is_that_of_a_block_and_the_centres(tmp_path, order):
+def test_memory_is_that_of_a_block_and_the_centres(tmp_path: Path, order: str) -> None:
     rng = np.random.default_rng(0)
     paths = [tmp_path / "plain.npy", tmp_path / "flipped.npy"]
     few = rng.normal(size=(10_000, 256)).astype(np.float16)

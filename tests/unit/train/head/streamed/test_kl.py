@@ -1,5 +1,8 @@
 """The one-pass KL against full softmaxes in double precision."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,11 +11,20 @@ from embedge.errors import EmbedgeError
 from embedge.train import head
 
 
-def head_kl(*tensors, scale=64.0, temperature=1.0, **how):
+def head_kl(
+    *tensors: torch.Tensor, scale: float = 64.0, temperature: float = 1.0, **how: Any
+) -> torch.Tensor:
     return head.head_kl(*tensors, scale=scale, temperature=temperature, **how)
 
 
-def naive(student, teacher, weight, own=None, scale=64.0, temperature=1.0):
+def naive(
+    student: torch.Tensor,
+    teacher: torch.Tensor,
+    weight: torch.Tensor,
+    own: torch.Tensor | None = None,
+    scale: float = 64.0,
+    temperature: float = 1.0,
+) -> torch.Tensor:
     own = weight if own is None else own
     logits = F.normalize(student.double()) @ F.normalize(own.double()).T
     target = F.normalize(teacher.double()) @ F.normalize(weight.double()).T
@@ -22,7 +34,9 @@ def naive(student, teacher, weight, own=None, scale=64.0, temperature=1.0):
     return (log_t.exp() * (log_t - log_p)).sum(1)
 
 
-def problem(classes=61, dim=24, student_dim=24, apart=0.5):
+def problem(
+    classes: int = 61, dim: int = 24, student_dim: int = 24, apart: float = 0.5
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     draw = torch.Generator().manual_seed(1)
     teacher = torch.randn(6, dim, generator=draw)
     student = torch.randn(6, student_dim, generator=draw)
@@ -33,7 +47,12 @@ def problem(classes=61, dim=24, student_dim=24, apart=0.5):
     return student, teacher, weight, own
 
 
-def check(mine, oracle, *leaves, rtol=1e-5):
+def check(
+    mine: Callable[..., torch.Tensor],
+    oracle: Callable[..., torch.Tensor],
+    *leaves: torch.Tensor,
+    rtol: float = 1e-5,
+) -> None:
     results = []
     for function in (mine, oracle):
         inputs = [t.detach().clone().requires_grad_() for t in leaves]
@@ -50,7 +69,7 @@ def check(mine, oracle, *leaves, rtol=1e-5):
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
 @pytest.mark.parametrize("block", [None, 1, 9, 61])
-def test_shared_head(temperature, block):
+def test_shared_head(temperature: float, block: int | None) -> None:
     student, teacher, weight, _ = problem()
     check(
         lambda z: head_kl(z, teacher, weight, temperature=temperature, block=block),
@@ -60,7 +79,7 @@ def test_shared_head(temperature, block):
 
 
 @pytest.mark.parametrize("block", [None, 9])
-def test_students_own_trainable_head_of_another_dimension(block):
+def test_students_own_trainable_head_of_another_dimension(block: int | None) -> None:
     student, teacher, weight, own = problem(student_dim=10)
     check(
         lambda z, w: head_kl(z, teacher, weight, w, block=block, scale=30.0),
@@ -70,7 +89,7 @@ def test_students_own_trainable_head_of_another_dimension(block):
     )
 
 
-def test_half_precision_shared_head():
+def test_half_precision_shared_head() -> None:
     student, teacher, weight, _ = problem()
     half = weight.bfloat16()
     check(
@@ -80,7 +99,7 @@ def test_half_precision_shared_head():
     )
 
 
-def test_equal_embeddings_give_nothing():
+def test_equal_embeddings_give_nothing() -> None:
     _, teacher, weight, _ = problem()
     student = teacher.clone().requires_grad_()
     loss = head_kl(student, teacher, weight, block=9)
@@ -89,7 +108,7 @@ def test_equal_embeddings_give_nothing():
     assert student.grad.abs().max() < 2e-5
 
 
-def test_nearly_equal_embeddings_keep_their_gradient():
+def test_nearly_equal_embeddings_keep_their_gradient() -> None:
     student, teacher, weight, _ = problem(apart=1e-3)
     check(
         lambda z: head_kl(z, teacher, weight),
@@ -99,14 +118,14 @@ def test_nearly_equal_embeddings_keep_their_gradient():
     )
 
 
-def test_teacher_gets_no_gradient():
+def test_teacher_gets_no_gradient() -> None:
     student, teacher, weight, _ = problem()
     teacher.requires_grad_()
     head_kl(student.requires_grad_(), teacher, weight).sum().backward()
     assert teacher.grad is None
 
 
-def test_heads_over_different_classes_are_refused():
+def test_heads_over_different_classes_are_refused() -> None:
     student, teacher, weight, own = problem()
     with pytest.raises(EmbedgeError, match="E-HEAD-CLASSES"):
         head_kl(student, teacher, weight, own[:-1])

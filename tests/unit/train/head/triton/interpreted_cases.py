@@ -11,13 +11,21 @@ import torch.nn.functional as F
 
 from embedge.train.head import head_kl, margin_ce
 from embedge.train.head.margins import Margin
+from embedge.train.head.streamed.reading import Kernel
+
+WAYS: tuple[tuple[Kernel, torch.dtype], ...] = (
+    ("triton", torch.float32),
+    ("torch", torch.float64),
+)
 
 
-def relative(found, wanted):
+def relative(found: torch.Tensor, wanted: torch.Tensor) -> float:
     return ((found.double() - wanted.double()).norm() / wanted.double().norm()).item()
 
 
-def case(batch, classes, dim, dtype, *, raw=False, kl=False):
+def case(
+    batch: int, classes: int, dim: int, dtype: torch.dtype, *, raw: bool = False, kl: bool = False
+) -> dict[str, float]:
     draw = torch.Generator().manual_seed(batch + classes)
     weight = F.normalize(torch.randn(classes, dim, generator=draw))
     if raw:
@@ -26,7 +34,7 @@ def case(batch, classes, dim, dtype, *, raw=False, kl=False):
     labels = torch.randint(classes, (batch,), generator=draw)
     embeddings = weight[labels].float() + torch.randn(batch, dim, generator=draw) / dim**0.5
 
-    def loss_of(embeddings, weight, kernel):
+    def loss_of(embeddings: torch.Tensor, weight: torch.Tensor, kernel: Kernel) -> torch.Tensor:
         weight = weight.requires_grad_(raw)
         if kl:
             teacher = weight[labels].to(embeddings.dtype).detach()
@@ -34,7 +42,7 @@ def case(batch, classes, dim, dtype, *, raw=False, kl=False):
         return margin_ce(embeddings, weight, labels, Margin(m2=0.5), kernel=kernel)
 
     results = []
-    for kernel, kind in (("triton", torch.float32), ("torch", torch.float64)):
+    for kernel, kind in WAYS:
         leaf = embeddings.detach().clone().to(kind).requires_grad_()
         loss = loss_of(leaf, weight if kernel == "triton" else weight.double(), kernel)
         loss.mean().backward()

@@ -17,6 +17,7 @@ from embedge.optional import available
 from embedge.train.head import margin_ce
 from embedge.train.head.margins import Margin
 from embedge.train.head.streamed import reading
+from embedge.train.head.streamed.reading import Kernel
 
 HERE = Path(__file__).parent
 needs_triton = pytest.mark.skipif(not available("triton"), reason="the package triton is absent")
@@ -87,7 +88,11 @@ def test_on_a_gpu_equals_float64(dim: int, dtype: torch.dtype) -> None:
     labels = torch.randint(5003, (67,), generator=draw)
     embeddings = weight[labels].float() + torch.randn(67, dim, generator=draw) / dim**0.5
     gradients = []
-    for kernel, kind in (("triton", torch.float32), ("torch", torch.float64)):
+    ways: tuple[tuple[Kernel, torch.dtype], ...] = (
+        ("triton", torch.float32),
+        ("torch", torch.float64),
+    )
+    for kernel, kind in ways:
         leaf = embeddings.cuda().to(kind).requires_grad_()
         head = weight.cuda() if kernel == "triton" else weight.cuda().double()
         loss = margin_ce(leaf, head, labels.cuda(), Margin(m2=0.5), kernel=kernel)

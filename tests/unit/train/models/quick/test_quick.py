@@ -4,6 +4,9 @@ import copy
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +23,9 @@ needs_compiler = pytest.mark.skipif(not prepared(), reason="no C++ compiler here
 BOUNDS = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
 
 
-def layer_of(channels, activation, draw):
+def layer_of(
+    channels: int, activation: str, draw: torch.Generator
+) -> tuple[nn.BatchNorm2d, nn.Module | None]:
     before = nn.BatchNorm2d(channels)
     with torch.no_grad():
         before.weight.uniform_(0.2, 2, generator=draw)
@@ -31,13 +36,20 @@ def layer_of(channels, activation, draw):
     return before, {"prelu": slopes, "relu": nn.ReLU(), "none": None}[activation]
 
 
-def maps(draw, dtype, *shape):
+def maps(draw: torch.Generator, dtype: torch.dtype, *shape: int) -> torch.Tensor:
     """Far from zero in the mean, as a norm exists to mend."""
     x = 3 * torch.randn(*shape, generator=draw) + 5 * torch.randn(shape[1], 1, 1, generator=draw)
     return x.to(dtype).contiguous(memory_format=torch.channels_last)
 
 
-def compared(function, x, others, modules, dtype, upstream):
+def compared(
+    function: Callable[..., torch.Tensor],
+    x: torch.Tensor,
+    others: Sequence[torch.Tensor],
+    modules: Sequence[nn.Module],
+    dtype: torch.dtype,
+    upstream: torch.Tensor,
+) -> None:
     """Value, gradients and running statistics of `function`, and the same in double."""
     found = []
     for kind in (dtype, torch.float64):
@@ -66,7 +78,9 @@ def compared(function, x, others, modules, dtype, upstream):
     st.integers(0, 2**31),
 )
 @settings(max_examples=40, deadline=None)
-def test_a_norm_with_its_activation(activation, dtype, channels, side, residual, seed):
+def test_a_norm_with_its_activation(
+    activation: str, dtype: torch.dtype, channels: int, side: int, residual: bool, seed: int
+) -> None:
     draw = torch.Generator().manual_seed(seed)
     before, act = layer_of(channels, activation, draw)
     x = maps(draw, dtype, 5, channels, side, side + 1)
@@ -74,7 +88,9 @@ def test_a_norm_with_its_activation(activation, dtype, channels, side, residual,
     others = [maps(draw, dtype, *x.shape)] if residual else []
     modules = [before] if act is None else [before, act]
 
-    def function(mine, x, more=None):
+    def function(
+        mine: Sequence[Any], x: torch.Tensor, more: torch.Tensor | None = None
+    ) -> torch.Tensor:
         return layers.normed(x, mine[0], mine[1] if act else None, more)
 
     compared(function, x, others, modules, dtype, torch.randn(x.shape, generator=draw).to(dtype))
@@ -91,14 +107,22 @@ def test_a_norm_with_its_activation(activation, dtype, channels, side, residual,
     st.integers(0, 2**31),
 )
 @settings(max_examples=40, deadline=None)
-def test_depthwise_filters_behind_a_norm(activation, dtype, channels, height, side, stride, seed):
+def test_depthwise_filters_behind_a_norm(
+    activation: str,
+    dtype: torch.dtype,
+    channels: int,
+    height: int,
+    side: int,
+    stride: int,
+    seed: int,
+) -> None:
     draw = torch.Generator().manual_seed(seed)
     before, act = layer_of(channels, activation, draw)
     taps = nn.Conv2d(channels, channels, 3, stride, 1, groups=channels, bias=False)
     after, _ = layer_of(channels, "none", draw)
     x = maps(draw, dtype, 4, channels, height, side)
 
-    def function(mine, x):
+    def function(mine: Sequence[Any], x: torch.Tensor) -> torch.Tensor:
         before, act, taps, after = mine
         if x.dtype == torch.float64:
             return after(taps(act(before(x))))
@@ -112,7 +136,7 @@ def test_depthwise_filters_behind_a_norm(activation, dtype, channels, height, si
     compared(function, x, [], [before, act, taps, after], dtype, upstream)
 
 
-def losses(network, amp, steps, side=112):
+def losses(network: Any, amp: bool, steps: int, side: int = 112) -> torch.Tensor:
     """Of a short regression from a fixed start."""
     draw = torch.Generator().manual_seed(4)
     images = torch.randn(8, 3, side, side, generator=draw)
@@ -133,16 +157,18 @@ def losses(network, amp, steps, side=112):
     return torch.tensor(found)
 
 
-def made(kind):
+def made(kind: str) -> nn.Module:
     torch.manual_seed(0)
-    network = mobilefacenet(32, scale=1, width=0.25) if kind == "mobilefacenet" else None
-    network = network or iresnet(18, 32, channels=(16, 16, 32, 32))
+    if kind == "mobilefacenet":
+        network: Any = mobilefacenet(32, scale=1, width=0.25)
+    else:
+        network = iresnet(18, 32, channels=(16, 16, 32, 32))
     return network.to(memory_format=torch.channels_last)
 
 
 @needs_compiler
 @pytest.mark.parametrize("kind", ["mobilefacenet", "iresnet"])
-def test_fifty_steps_end_at_the_same_loss(kind):
+def test_fifty_steps_end_at_the_same_loss(kind: str) -> None:
     quickly = losses(made(kind), False, 50)
     with switched_off():
         plainly = losses(made(kind), False, 50)
@@ -151,7 +177,7 @@ def test_fifty_steps_end_at_the_same_loss(kind):
 
 
 @needs_compiler
-def test_in_half_precision_it_learns_as_well():
+def test_in_half_precision_it_learns_as_well() -> None:
     quickly = losses(made("mobilefacenet"), True, 50)
     with switched_off():
         plainly = losses(made("mobilefacenet"), False, 50)
@@ -160,7 +186,7 @@ def test_in_half_precision_it_learns_as_well():
 
 @needs_compiler
 @pytest.mark.parametrize("kind", ["mobilefacenet", "iresnet"])
-def test_evaluation_and_names_are_those_of_the_plain_layers(kind):
+def test_evaluation_and_names_are_those_of_the_plain_layers(kind: str) -> None:
     network, x = made(kind).eval(), torch.randn(2, 3, 112, 112)
     with switched_off():
         plain, names = network(x), list(network.state_dict())
@@ -169,15 +195,20 @@ def test_evaluation_and_names_are_those_of_the_plain_layers(kind):
 
 
 @needs_compiler
-def test_the_kernels_are_what_trains(monkeypatch):
-    used = []
-    monkeypatch.setattr(layers, "call", lambda *a: (used.append(a[0]), compiled.call(*a)))
+def test_the_kernels_are_what_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[str] = []
+
+    def noted(name: str, *given: Any) -> Any:
+        used.append(name)
+        return compiled.call(name, *given)
+
+    monkeypatch.setattr(layers, "call", noted)
     losses(made("mobilefacenet"), False, 1)
     assert set(used) == {"moments", "normed", "pulled", "pushed", "filtered", "unfiltered"}
 
 
 @needs_compiler
-def test_the_same_threads_give_the_same_bits():
+def test_the_same_threads_give_the_same_bits() -> None:
     assert torch.equal(
         losses(made("mobilefacenet"), True, 4), losses(made("mobilefacenet"), True, 4)
     )
@@ -190,14 +221,16 @@ def test_the_same_threads_give_the_same_bits():
         lambda n: n.eval(),
     ],
 )
-def test_other_networks_take_the_plain_layers(spoil, monkeypatch):
+def test_other_networks_take_the_plain_layers(
+    spoil: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     network = spoil(made("mobilefacenet"))
     x = torch.randn(2, 3, 112, 112, dtype=next(network.parameters()).dtype)
     monkeypatch.setattr(layers, "call", lambda *a: pytest.fail("a kernel was called"))
     network(x)
 
 
-def test_norms_of_several_processes_take_the_plain_layers():
+def test_norms_of_several_processes_take_the_plain_layers() -> None:
     twin = synced(made("mobilefacenet"))
     kinds = {type(m) for m in twin.modules()}
     assert nn.BatchNorm2d not in kinds
@@ -205,7 +238,7 @@ def test_norms_of_several_processes_take_the_plain_layers():
 
 
 @pytest.mark.parametrize("change", [{"EMBEDGE_KERNELS": "0"}, {"CXX": "no-such-compiler"}])
-def test_without_a_compiler_it_trains_all_the_same(change):
+def test_without_a_compiler_it_trains_all_the_same(change: dict[str, str]) -> None:
     script = (
         "import torch; from embedge.train.models import mobilefacenet as m;"
         "from embedge.train.models.quick.compiled import prepared as p;"
@@ -223,7 +256,9 @@ def test_without_a_compiler_it_trains_all_the_same(change):
 
 
 @needs_compiler
-def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert compiled._library.__wrapped__() is None

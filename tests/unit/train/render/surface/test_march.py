@@ -78,7 +78,8 @@ def test_bilinear_against_the_formula() -> None:
     x, y = rng.uniform(0, 11.9, 300).astype("f4"), rng.uniform(0, 7.9, 300).astype("f4")
     expected = [naive(table, *place) for place in zip(x, y)]
     assert np.allclose(bilinear(table, x, y), expected, atol=1e-5)
-    assert bilinear(table, np.float32([-5, 99]), np.float32([-5, 99])) == pytest.approx(
+    outside = np.array([-5, 99], np.float32)
+    assert bilinear(table, outside, outside) == pytest.approx(
         [table[0, 0], table[-1, -1]], abs=0.01
     )
 
@@ -94,8 +95,5 @@ def test_wrapped_tables_repeat() -> None:
 
 def test_nearest() -> None:
     table = np.arange(12, dtype=np.float32).reshape(3, 4)
-    assert nearest(table, np.float32([0.4, 2.6, 9]), np.float32([0.4, 1.4, -3])).tolist() == [
-        0,
-        7,
-        3,
-    ]
+    x, y = np.array([[0.4, 2.6, 9], [0.4, 1.4, -3]], np.float32)
+    assert nearest(table, x, y).tolist() == [0, 7, 3]

@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from small_face import DIM, small_face, smooth_pictures
 
+from embedge.export.int8.placement import Target
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.student import onnx_from_student
 from embedge.pipeline.recipe_file import load_recipe
@@ -25,7 +27,7 @@ PICTURES = smooth_pictures(24)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> tuple[Stage, Stage]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Stage, Stage]:
     """(a student's float graph, pictures to calibrate on), as the stages before leave them."""
     onnx, calibration = (tmp_path_factory.mktemp(name) for name in ("onnx", "calibration"))
     contract = EmbeddingContract(space="s" * 64, model="m" * 64, dim=DIM)
@@ -34,15 +36,18 @@ def made(tmp_path_factory) -> tuple[Stage, Stage]:
     return Stage("onnx", "o", onnx, {}), Stage("calibrate", "c", calibration, {})
 
 
-def worked(made, folder: Path, *options: str) -> Stage:
+def worked(made: tuple[Stage, Stage], folder: Path, *options: str) -> Stage:
     recipe = load_recipe("compare", ["--int8.qat.steps", "0", *options])
     with open_run(folder, recipe.to_json(), Progress(quiet=True), update=True) as run:
-        return int8_stage(run, recipe, *made, school=None)  # type: ignore[misc, arg-type]
+        return int8_stage(run, recipe, *made, school=None)
 
 
-def test_each_target_is_what_the_front_door_writes(made, tmp_path):
+def test_each_target_is_what_the_front_door_writes(
+    made: tuple[Stage, Stage], tmp_path: Path
+) -> None:
     stage = worked(made, tmp_path / "run", "--export.precisions", "[fp32, int8-cpu, int8-trt]")
-    for name, target in (("int8-cpu", "cpu"), ("int8-trt", "trt")):
+    targets: tuple[tuple[str, Target], ...] = (("int8-cpu", "cpu"), ("int8-trt", "trt"))
+    for name, target in targets:
         source, out = made[0].folder / "student.fp32.onnx", tmp_path / f"{target}.onnx"
         plan = qdq_from_onnx(source, PICTURES, out, target=target)
         assert (stage.folder / f"student.{name}.onnx").read_bytes() == out.read_bytes()
@@ -52,7 +57,9 @@ def test_each_target_is_what_the_front_door_writes(made, tmp_path):
     assert stage.facts == {"curves": {}}
 
 
-def test_a_budget_is_judged_on_people_who_choose_only(made, tmp_path, monkeypatch):
+def test_a_budget_is_judged_on_people_who_choose_only(
+    made: tuple[Stage, Stage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = np.random.default_rng(0)
     base = smooth_pictures(16, seed=5).astype(int)[:, None]
     noisy = np.clip(base + rng.normal(0, 12, (16, 4, 112, 112, 3)), 0, 255).astype(np.uint8)
@@ -69,18 +76,20 @@ def test_a_budget_is_judged_on_people_who_choose_only(made, tmp_path, monkeypatc
     assert plan["all_int8"]["comparisons"] < 64 * 63 / 2  # not everybody
 
 
-def test_training_inside_int8_goes_where_the_student_went(monkeypatch, tmp_path):
+def test_training_inside_int8_goes_where_the_student_went(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     recipe = load_recipe("demo", ["--int8.qat.steps", "5", "--student.train.device", "cuda"])
     learnt = []
 
-    def noted(*given, **named):
+    def noted(*given: Any, **named: Any) -> tuple[dict[str, Any], None]:
         learnt.append(given[3])
         return {}, None
 
     monkeypatch.setattr(int8, "train_student", noted)
     head = torch.eye(3)
     lesson = Lesson("th-kd", Ingredients(3, 3, head, Margin(), recipe.distill), None, None)
-    run = SimpleNamespace(progress=Progress(quiet=True))
+    run: Any = SimpleNamespace(progress=Progress(quiet=True))
     int8.short_lesson(run, recipe, lesson, "INT8", tmp_path, {})(torch.nn.Linear(2, 2))
     (schedule,) = learnt
     assert (schedule.device, schedule.steps, schedule.epochs) == ("cuda", 5, None)
