@@ -124,7 +124,7 @@ if __name__ == "__main__":
     rates = iter(RATES)
     written, spread = checkpoint.HeldState.write, ranks.wrapped
     ranks.wrapped = wrapped
-    synced_norm.all_reduce = unasked
+    synced_norm.all_reduce = unasked  # type: ignore[attr-defined]
     if WHAT == "disk":
         checkpoint.HeldState.write = full_disk  # type: ignore[method-assign]
     with ranks.joined():

@@ -173,7 +173,7 @@ def open_error(error: Failure, path: Path, *, alone: bool) -> EmbedgeError:
 def _cannot_open(error: Exception, path: Path) -> EmbedgeError:
     """What keeps SQLite from it, which it does not tell apart."""
     journal = Path(f"{os.path.realpath(path)}-journal")
-    if os.path.exists(journal) and not os.access(journal, os.R_OK | os.W_OK):
+    if os.access(journal, os.F_OK) and not os.access(journal, os.R_OK | os.W_OK):
         what = f"this user may not read and write its journal, {journal.name}"
         remedy = f"Give it the gallery's: chmod --reference={path.name} {journal.name}"
         return missing(path, what, remedy)

@@ -83,7 +83,8 @@ def test_gradients_are_sent_while_others_are_made(monkeypatch: pytest.MonkeyPatc
         made.append((module, options["broadcast_buffers"]))
         return module
 
-    assert ranks.DistributedDataParallel is torch.nn.parallel.DistributedDataParallel
+    wrapper = ranks.DistributedDataParallel  # type: ignore[attr-defined]
+    assert wrapper is torch.nn.parallel.DistributedDataParallel
     monkeypatch.setattr(ranks, "DistributedDataParallel", noted)
     monkeypatch.setattr(ranks, "world", lambda: 2)
     learns, frozen = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2).requires_grad_(False)
@@ -103,7 +104,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
 
 def test_whoever_loses_another_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setattr(ranks.distributed, "init_process_group", lambda *_, **__: None)
+    monkeypatch.setattr(distributed, "init_process_group", lambda *_, **__: None)
     with pytest.raises(EmbedgeError, match="E-RANK: another process stopped"), ranks.joined():
         raise RuntimeError("[pair.cc:547] Connection closed by peer [127.0.0.1]:5")
     with pytest.raises(RuntimeError, match="a fault of ours"), ranks.joined():

@@ -19,7 +19,7 @@ def test_a_journal_that_another_user_made_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "g-journal").touch()
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may anything
+    monkeypatch.setattr(os, "access", lambda _, mode: mode == os.F_OK)  # root may anything
     error = open_error(told_as(sqlite3.SQLITE_CANTOPEN), tmp_path / "g", alone=True)
     assert "its journal, g-journal" in error.what
     assert "chmod --reference=g g-journal" in error.remedy
