@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from import_path import import_path
 from in_memory import memory_folder
 
 HERE = Path(__file__).parent
@@ -63,7 +64,11 @@ def test_whatever_call_fails_or_is_the_last(
 ) -> None:
     done = subprocess.run(
         [sys.executable, HERE / "sweep.py", shim, folder, operation],
-        env={**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": str(HERE.parent / "support")},
+        env={
+            **os.environ,
+            "LD_PRELOAD": str(shim),
+            "PYTHONPATH": import_path(HERE.parent / "support"),
+        },
         capture_output=True,
         text=True,
         check=False,
