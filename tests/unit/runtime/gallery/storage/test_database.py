@@ -7,7 +7,7 @@ from gallery_rows import CONTRACT, KEY, create, enrolled, unit
 
 from embedge.runtime import Gallery
 
-MEANT = {
+MEANT: dict[str, set[object]] = {
     "synchronous": {2, 3},  # FULL, EXTRA: what was acknowledged survives a power cut
     "secure_delete": {1},
     "journal_mode": {"persist"},
