@@ -84,11 +84,11 @@ def trained(
 
 
 def agree(log: dict[str, Any], other: dict[str, Any]) -> None:
-    """Its kernels add up in another order, which the steps magnify."""
+    """Its kernels add up in another order."""
     assert log.keys() == other.keys()
     for name, values in log.items():
         if name != "watch":
-            assert values == pytest.approx(other[name], rel=2e-3, abs=1e-3), name
+            assert values == pytest.approx(other[name], rel=5e-4, abs=3e-4), name
 
 
 METHODS = ["scratch", "kd", "l2e", "rkd", "proxyless", "th-kd", "gkd", "adadistill"]
@@ -99,13 +99,14 @@ def test_it_learns_there_what_it_learns_here(
     faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     monkeypatch.setattr(training, "_RECORDED_EVERY", 1)
-    few = SCHEDULE.model_copy(update={"steps": 3})
+    # AdamW's first steps are of one length, whichever way rounding turned a gradient of nothing
+    few = SCHEDULE.model_copy(update={"steps": 3, "optimizer": "sgd"})
     with switched_off():  # kernels of the CPU alone add up in another order
         here = trained(faces, tmp_path / "cpu", "cpu", monkeypatch, method=method, schedule=few)
     there = trained(faces, tmp_path / "far", PRETEND, monkeypatch, method=method, schedule=few)
     agree(here[1], there[1])
     for name, value in here[0].items():
-        torch.testing.assert_close(there[0][name], value, rtol=5e-2, atol=5e-3)
+        torch.testing.assert_close(there[0][name], value, rtol=5e-3, atol=5e-4)
 
 
 def test_the_host_waits_for_figures_alone(
