@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from embedge.runtime.encoders import Embeddings
+from embedge.runtime.encoders import Embeddings, lengths_of
 from embedge.runtime.gallery.leftovers.searching import Alike, Search
 from embedge.runtime.gallery.migration.side import Side
 from embedge.runtime.gallery.mirror import Seen
@@ -115,7 +115,7 @@ def proof_of(
         traces.forms,
         unknown=unknown,
         _traces=traces,
-        _rows=tuple(each / np.linalg.norm(each, axis=1, keepdims=True) for each in spaces),
+        _rows=tuple(each / lengths_of(each)[:, None] for each in spaces),
     )
     return proof, rows
 
