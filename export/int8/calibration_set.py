@@ -20,6 +20,7 @@ from embedge.files import sha256_file, sha256_json, write_json
 from embedge.runtime.picture.images import rgb_from_picture
 
 __all__ = [
+    "CONFIRMING",
     "CalibrationSet",
     "choose",
     "chosen_from_folder",
@@ -33,6 +34,7 @@ __all__ = [
 Floats = NDArray[np.floating]
 Images = NDArray[np.uint8]
 Indices = NDArray[np.int64]
+CONFIRMING = 128  # pictures of several of each person: they confirm how a model is fed
 _PARTS = 3  # cells per feature
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 _POOL = 8  # times as many pictures as are wanted: features of all would take too long

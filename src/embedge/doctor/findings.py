@@ -1,4 +1,4 @@
-"""Facts -> findings: each one names a problem and the command that mends it."""
+"""Facts -> findings: each one names a problem and the command that fixes it."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass

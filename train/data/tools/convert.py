@@ -106,7 +106,7 @@ def _stopped(faces: FaceDataset, error: CorruptRecord) -> EmbedgeError:
         "E-DATA-CORRUPT",
         f"a record cannot be read: {error}",
         where=faces.name,
-        remedy="`embedge data verify` lists all of them; `--skip-corrupt` leaves them out",
+        remedy="List them with `embedge data verify`, or leave them out with `--skip-corrupt`",
     )
 
 

@@ -1,4 +1,4 @@
-"""Show what this machine has (GPU, CUDA, TensorRT, providers), what is wrong and how to mend it."""
+"""Show what this machine has (GPU, CUDA, TensorRT, providers), what is wrong and how to fix it."""
 
 import argparse
 import json

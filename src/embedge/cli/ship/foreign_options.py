@@ -21,7 +21,6 @@ __all__ = [
 
 # an equal error rate: aligned photos of LFW have 0.0 %, the same only made smaller 11.8 %
 _MUCH_FOR_ALIGNED = 0.05
-_CONFIRMING = 128  # pictures
 _EACH = 4
 _WORLD, _HARDNESS = 58, 0.3  # nobody in it has taught or judged a network
 
@@ -77,6 +76,7 @@ def confirming_faces(root: Path, size: int) -> "Faces":
 
     from embedge.errors import EmbedgeError
     from embedge.export.int8.calibration_set import (
+        CONFIRMING,
         comparable,
         decoded_pictures,
         person_of,
@@ -85,7 +85,7 @@ def confirming_faces(root: Path, size: int) -> "Faces":
     from embedge.export.intake.feeding import Faces
 
     try:
-        names = comparable(picture_files(root), _CONFIRMING, each=_EACH)
+        names = comparable(picture_files(root), CONFIRMING, each=_EACH)
     except EmbedgeError as error:
         if error.code != "E-CALIBRATION":
             raise
@@ -96,11 +96,11 @@ def confirming_faces(root: Path, size: int) -> "Faces":
 def _rendered(size: int) -> "Faces":
     import numpy as np
 
+    from embedge.export.int8.calibration_set import CONFIRMING
     from embedge.export.intake.feeding import Faces
     from embedge.train.render import FaceRenderer
 
-    people = np.repeat(np.arange(_CONFIRMING // _EACH), _EACH)
-    pictures = np.tile(np.arange(_EACH), _CONFIRMING // _EACH)
+    people, pictures = np.divmod(np.arange(CONFIRMING), _EACH)
     images = FaceRenderer(_WORLD, hardness=_HARDNESS).render(people, pictures).images
     at = np.arange(size) * images.shape[1] // size
     return Faces(np.ascontiguousarray(images[:, at][:, :, at]), people, rendered=True)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from embedge.calibration.people.splits import Roles, roles_of
 from embedge.errors import EmbedgeError
 from embedge.export.int8.calibration_set import (
+    CONFIRMING,
     choose,
     decoded_pictures,
     person_of,
@@ -22,7 +23,6 @@ from embedge.train.data import FaceSet
 
 __all__ = ["People", "people_of"]
 
-_CONFIRMING = 128  # pictures
 _FEWEST = 18
 
 
@@ -89,5 +89,5 @@ def _some(names: list[str], most: int, seed: int) -> list[str]:
 
 def _confirming(images: NDArray[np.uint8], labels: NDArray[np.str_]) -> Faces:
     names, counts = np.unique(labels, return_counts=True)
-    places = np.flatnonzero(np.isin(labels, names[counts > 1]))[:_CONFIRMING]
+    places = np.flatnonzero(np.isin(labels, names[counts > 1]))[:CONFIRMING]
     return Faces(images[places], labels[places])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from plain_torch import switched_off
 from pretend_device import PRETEND, asked_in_steps, transfers, waits
 from safetensors.torch import load_file
 from torch.nn.functional import normalize
@@ -21,7 +22,6 @@ from embedge.train.loop.checks import TrainingChecks
 from embedge.train.loop.schedule import Schedule
 from embedge.train.methods import Ingredients, Weights, method_named
 from embedge.train.models.mobilefacenet import mobilefacenet
-from embedge.train.models.quick.compiled import switched_off
 from embedge.train.seeds import seeded
 from embedge.train.teachers.making.shape import shaped_map
 
