@@ -118,7 +118,7 @@ class FakeQuantised(nn.Module):
         for name, key in self.keys.items():
             graph.constants[name] = self.trained[key].detach().cpu().numpy().copy()
         old = self.calibrated
-        return Calibrated(graph, old.target, old.histograms, old.fixed, old.last)
+        return Calibrated(graph, old.target, old.counts, old.fixed, old.last)
 
 
 def _fake(value: Tensor, scale: Scale) -> Tensor:

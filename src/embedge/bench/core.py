@@ -124,9 +124,9 @@ def _one_round(subjects: Sequence[Timed], seconds: float, *, first: int) -> _Rou
     loads: dict[int, Load] = {}
     for step in range(count):
         index = (first + step) % count
-        watch = LoadMeter()
+        meter = LoadMeter()
         milliseconds[index] = timed(subjects[index].call, seconds)
-        loads[index] = watch.stop()
+        loads[index] = meter.stop()
     return _Round(milliseconds, [loads[index] for index in range(count)])
 
 

@@ -76,7 +76,7 @@ class Data(Section):
     flip: bool = False
     """mirror half of the training pictures; the teacher is then asked about both sides"""
     verification: tuple[str, ...] = ()
-    """sets to watch students on, every `student.train.evaluate_every` steps: `.bin` files (LFW,
+    """sets to check students on, every `student.train.evaluate_every` steps: `.bin` files (LFW,
     CFP-FP, AgeDB), or `PAIRS:FOLDER`, a list of pairs and where its pictures lie"""
 
 

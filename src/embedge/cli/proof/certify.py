@@ -23,7 +23,7 @@ from embedge.cli.proof.paper_options import (
 
 if TYPE_CHECKING:
     from embedge.report.certificate.certificate import Certificate
-    from embedge.report.certificate.certifying import Asked
+    from embedge.report.certificate.certifying import CertificateOrder
 
 WRITES = ("out",)  # options that name outputs
 
@@ -75,10 +75,10 @@ def _checked(options: argparse.Namespace) -> int:
     return 0 if stated.verdict.passed else 3
 
 
-def _asked(options: argparse.Namespace) -> "Asked":
-    from embedge.report.certificate.certifying import Asked
+def _asked(options: argparse.Namespace) -> "CertificateOrder":
+    from embedge.report.certificate.certifying import CertificateOrder
 
-    return Asked(
+    return CertificateOrder(
         options.bundle,
         options.faces,
         options.old,
@@ -94,7 +94,7 @@ def _asked(options: argparse.Namespace) -> "Asked":
     )
 
 
-def _asked_by(stated: "Certificate", options: argparse.Namespace) -> "Asked":
+def _asked_by(stated: "Certificate", options: argparse.Namespace) -> "CertificateOrder":
     """The same question as the certificate's, to the files that are given now."""
     from dataclasses import replace
 

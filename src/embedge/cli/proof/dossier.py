@@ -22,7 +22,7 @@ from embedge.cli.proof.paper_options import (
 
 if TYPE_CHECKING:
     from embedge.report.dossier.dossier import Dossier
-    from embedge.report.dossier.filing import Asked
+    from embedge.report.dossier.filing import DossierOrder
 
 WRITES = ("out",)  # options that name outputs
 
@@ -57,10 +57,10 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _asked(options: argparse.Namespace) -> "Asked":
-    from embedge.report.dossier.filing import Asked
+def _asked(options: argparse.Namespace) -> "DossierOrder":
+    from embedge.report.dossier.filing import DossierOrder
 
-    return Asked(
+    return DossierOrder(
         options.model,
         options.faces,
         options.groups,
@@ -74,7 +74,7 @@ def _asked(options: argparse.Namespace) -> "Asked":
     )
 
 
-def _asked_by(stated: "Dossier", options: argparse.Namespace) -> "Asked":
+def _asked_by(stated: "Dossier", options: argparse.Namespace) -> "DossierOrder":
     """The same question as the dossier's, to the files that are given now."""
     from dataclasses import replace
 
