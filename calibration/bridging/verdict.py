@@ -27,8 +27,8 @@ _ONE_SPACE = "both models speak one space already: the map is the identity withi
 class Demands:
     """At this FMR the bridge must keep this share of the weaker model's own TAR."""
 
-    fmr: float = 1e-4
-    keep: float = 0.96
+    fmr: float
+    keep: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from embedge.export.graph.canonical import canonical
 from embedge.export.graph.channels import lower_prelu, tame_slopes, widen_groups
 from embedge.export.graph.running import Images, Proof, batches_of, observe, read_contract
 from embedge.export.graph.surgery import Graph, is_weighted, quantisable, whole_model
+from embedge.export.int8 import WEIGHT_BITS
 from embedge.export.int8.budget.precision_plan import Allowance, PrecisionPlan, searched
 from embedge.export.int8.compensation import (
     Means,
@@ -120,7 +121,7 @@ def quantised(
     method: Method,
     *,
     kept: frozenset[str] = frozenset(),
-    weight_bits: int = 8,
+    weight_bits: int = WEIGHT_BITS,
     correct: bool = True,
 ) -> Graph:
     """The Q/DQ graph; the calibrated float graph stays as it is."""
@@ -145,7 +146,7 @@ def qdq_from_onnx(
     target: Target = "cpu",
     method: Method = "mse",
     kept: frozenset[str] = frozenset(),
-    weight_bits: int = 8,
+    weight_bits: int = WEIGHT_BITS,
     budget: Allowance | None = None,
     quantise: Quantise = quantised,
 ) -> PrecisionPlan:

@@ -20,9 +20,8 @@ from embedge.bench.waterfall import Query, verification_waterfall
 from embedge.runtime.encoders import Encoder
 from embedge.runtime.picture.images import RgbImage
 
-__all__ = ["SCENARIOS", "BenchOptions", "bundle_latency"]
+__all__ = ["BenchOptions", "bundle_latency"]
 
-SCENARIOS = ("single-stream", "multi-stream", "offline", "server", "sustained")
 OpenEncoder = Callable[[str, int], Encoder]
 
 
@@ -32,12 +31,12 @@ class BenchOptions:
 
     artifacts: tuple[str, ...]
     threads: tuple[int, ...]
-    scenarios: tuple[str, ...] = SCENARIOS
-    batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
-    streams: tuple[int, ...] = (2, 4)
+    scenarios: tuple[str, ...]
+    batches: tuple[int, ...]
+    streams: tuple[int, ...]
+    seconds: float
+    sustained_seconds: float
     loads: tuple[float, ...] = (0.5, 0.8)
-    seconds: float = 4.0
-    sustained_seconds: float = 30.0
 
 
 def bundle_latency(

@@ -31,8 +31,8 @@ def convert(
     progress: Progress,
     *,
     skip_corrupt: bool = False,
-    quality: int = 95,
-    per_shard: int = 4096,
+    quality: int,
+    per_shard: int,
 ) -> Converted:
     """Write `faces` into the new folder `target`. Corrupt records end it, or are left out."""
     require_new(target)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedge.bench import SCENARIOS
 from embedge.cli.device.matcher_options import add_runtime_option
 from embedge.cli.numbers import SECONDS
 from embedge.errors import EmbedgeError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from embedge.runtime.bundle.bundle import Bundle
     from embedge.runtime.encoders.placement import Placement
 
-_SCENARIOS = ("single-stream", "multi-stream", "offline", "server", "sustained")
 _FACES = 32
 _MOST = 4096  # threads, streams or pictures at one time
 _SCENE = (480, 640)
@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batches", type=_counts, default=(1, 2, 4, 8, 16, 32), help="offline")
     parser.add_argument("--streams", type=_counts, default=(2, 4), help="multi-stream callers")
     parser.add_argument(
-        "--scenario", action="append", choices=_SCENARIOS, help="only this one (repeatable)"
+        "--scenario", action="append", choices=SCENARIOS, help="only this one (repeatable)"
     )
     parser.add_argument("--seconds", type=SECONDS, default=4.0, help="of each measurement")
     parser.add_argument("--sustained-seconds", type=SECONDS, default=30.0)
@@ -116,7 +116,7 @@ def _wanted(options: argparse.Namespace, bundle: "Bundle") -> "BenchOptions":
     return BenchOptions(
         artifacts=tuple(chosen),
         threads=(1,) if options.engine else options.threads or thread_counts(),
-        scenarios=tuple(options.scenario or _SCENARIOS),
+        scenarios=tuple(options.scenario or SCENARIOS),
         batches=options.batches,
         streams=options.streams,
         seconds=options.seconds,

@@ -16,6 +16,7 @@ from embedge.cli.proof.paper_options import (
     add_paper_options,
     file_paper,
     found_words,
+    order_of,
     require_measured_again,
     require_own_page,
     stated_in,
@@ -78,20 +79,7 @@ def _checked(options: argparse.Namespace) -> int:
 def _asked(options: argparse.Namespace) -> "CertificateOrder":
     from embedge.report.certificate.certifying import CertificateOrder
 
-    return CertificateOrder(
-        options.bundle,
-        options.faces,
-        options.old,
-        options.artifacts,
-        options.criterion,
-        options.fmr,
-        options.margin,
-        options.per_person,
-        options.seed,
-        options.trained_on,
-        options.cache,
-        options.threads,
-    )
+    return order_of(CertificateOrder, options)
 
 
 def _asked_by(stated: "Certificate", options: argparse.Namespace) -> "CertificateOrder":

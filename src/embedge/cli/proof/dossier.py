@@ -15,6 +15,7 @@ from embedge.cli.proof.paper_options import (
     add_paper_options,
     file_paper,
     found_words,
+    order_of,
     require_measured_again,
     require_own_page,
     stated_in,
@@ -60,18 +61,7 @@ def run(options: argparse.Namespace) -> int:
 def _asked(options: argparse.Namespace) -> "DossierOrder":
     from embedge.report.dossier.filing import DossierOrder
 
-    return DossierOrder(
-        options.model,
-        options.faces,
-        options.groups,
-        options.statement,
-        options.fmr,
-        options.per_person,
-        options.seed,
-        options.trained_on,
-        options.cache,
-        options.threads,
-    )
+    return order_of(DossierOrder, options)
 
 
 def _asked_by(stated: "Dossier", options: argparse.Namespace) -> "DossierOrder":

@@ -17,6 +17,7 @@ from embedge.cli.ship.foreign_options import (
     feeding_text,
     foreign_options,
 )
+from embedge.export.int8 import WEIGHT_BITS
 from embedge.report.gate.defaults import CALIBRATION_PICTURES, FMR, INT8_COSINE_P1
 
 if TYPE_CHECKING:
@@ -46,7 +47,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=SEED, default=0)
     parser.add_argument(
-        "--weight-bits", type=int, choices=(7, 8), default=8, help="7: x86 without VNNI saturates"
+        "--weight-bits",
+        type=int,
+        choices=(7, 8),
+        default=WEIGHT_BITS,
+        help="7: x86 without VNNI saturates",
     )
     parser.add_argument(
         "--keep", action="append", default=[], metavar="NODE", help="leave this node in float"

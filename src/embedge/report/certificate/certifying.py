@@ -51,15 +51,15 @@ class CertificateOrder:
     bundle: Path
     faces: Path
     old: str
-    artifacts: Sequence[str] = ()
-    criterion: Criterion = "asymmetric"
-    fmr: float = 1e-4
-    margin: float = 0.01
-    per_person: int | None = 8
-    seed: int = 0
-    trained_on: Path | None = None
-    cache: Path | None = None
-    threads: int | None = None
+    artifacts: Sequence[str]
+    criterion: Criterion
+    fmr: float
+    margin: float
+    per_person: int | None
+    seed: int
+    trained_on: Path | None
+    cache: Path | None
+    threads: int | None
 
 
 def certified(asked: CertificateOrder, command: str, progress: Progress) -> Certificate:

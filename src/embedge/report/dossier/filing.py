@@ -58,14 +58,14 @@ class DossierOrder:
 
     model: str
     faces: Path
-    groups: Path | None = None
-    statement: Path | None = None
-    fmr: float = 1e-4
-    per_person: int | None = 8
-    seed: int = 0
-    trained_on: Path | None = None
-    cache: Path | None = None
-    threads: int | None = None
+    groups: Path | None
+    statement: Path | None
+    fmr: float
+    per_person: int | None
+    seed: int
+    trained_on: Path | None
+    cache: Path | None
+    threads: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

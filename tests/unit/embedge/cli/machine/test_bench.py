@@ -26,7 +26,7 @@ def test_the_plan_begins_with_the_default_artifact(bundle: Bundle) -> None:
     plan = bench._wanted(options("--threads", "1,3"), bundle)
     assert plan.artifacts == ("fp32", "raw")
     assert plan.threads == (1, 3)
-    assert plan.scenarios == bench._SCENARIOS
+    assert plan.scenarios == bench.SCENARIOS
     chosen = bench._wanted(options("--artifact", "raw", "--scenario", "server", "--engine"), bundle)
     assert (chosen.artifacts, chosen.scenarios, chosen.threads) == (("raw",), ("server",), (1,))
 
