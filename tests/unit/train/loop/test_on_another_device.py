@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from plain_torch import switched_off
 from pretend_device import PRETEND, asked_in_steps, transfers, waits
 from safetensors.torch import load_file
 from torch.nn.functional import normalize
@@ -21,7 +22,6 @@ from embedge.train.loop.checks import TrainingChecks
 from embedge.train.loop.schedule import Schedule
 from embedge.train.methods import Ingredients, Weights, method_named
 from embedge.train.models.mobilefacenet import mobilefacenet
-from embedge.train.models.quick.compiled import switched_off
 from embedge.train.seeds import seeded
 from embedge.train.teachers.making.shape import shaped_map
 
@@ -58,7 +58,7 @@ def trained(
     *,
     method: str = "th-kd",
     source: type[Batches] = Batches,
-    watch: Any = None,
+    checks: Any = None,
     schedule: Schedule = SCHEDULE,
     quality: float = 0.0,
 ) -> tuple[dict[str, torch.Tensor], Any]:
@@ -78,7 +78,7 @@ def trained(
         folder=folder,
         progress=Progress(quiet=True),
         teacher=(lambda batch: rows[batch.index]) if chosen.needs_teacher else None,
-        watch=watch,
+        checks=checks,
     )
     return {name: value.cpu() for name, value in network.state_dict().items()}, log
 
@@ -212,8 +212,8 @@ def test_killed_with_an_average_it_resumes_there(
 def test_watched_there_it_keeps_the_same_best(
     faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watch = TrainingChecks(faces, None, every=4)
-    there, log = trained(faces, tmp_path, PRETEND, monkeypatch, watch=watch)
+    checks = TrainingChecks(faces, None, every=4)
+    there, log = trained(faces, tmp_path, PRETEND, monkeypatch, checks=checks)
     best = load_file(tmp_path / "s.best.safetensors")
     assert log["watch"]["step"] == [4, 8, 12]
     assert all(torch.equal(best[name], there[name]) for name in there)
