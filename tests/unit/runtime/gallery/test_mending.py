@@ -286,8 +286,7 @@ def test_who_leaves_with_the_old_model_is_known_to_have_left(tmp_path: Path) -> 
         forget(gallery, new=True)
         gallery.enroll("cid", unit(3, dim=OLD.dim), OLD)
         assert gallery.people() == ["ann", "cid"]
-        with gallery.mirror.reading() as (connection, seen):
-            row = seen.ledger.sealed_rows(connection, 1)[1]
+        row = gallery.mirror.read(lambda file, seen: seen.ledger.sealed_rows(file, 1)[1])
     path.write_bytes(path.read_bytes().replace(row[-8:], bytes(8)))
     saved = recover(path, tmp_path / "new", KEY)
     assert (saved.people, saved.lost, saved.doubtful) == (1, ("ann",), ())
