@@ -345,8 +345,7 @@ def _grouped(
         of_person.setdefault(seen.named(name), []).append(row)
     ids, groups, now = [""] * len(names), [], now_in_utc()
     for name, places in of_person.items():
-        person = seen.number(name)
-        side = seen.side
+        person, side = seen.number(name), seen.side
         before = [] if person is None else seen.ledger.templates(connection, person)
         known = [each for each in before if each.at(across=side.across) is not None]
         old = len(known)

@@ -64,8 +64,7 @@ def migrate(
         if not state.crossing.across:  # nobody else was faster
             state, last = carrier.step(connection, state, records)
             if last:
-                state = _flipped(state)
-                state = carrier.ledger.notes.record(connection, state, "migrate", {})
+                state = carrier.ledger.notes.record(connection, _flipped(state), "migrate", {})
             carrier.ledger.put_state(connection, state)
         assert state.crossing is not None
         return state.crossing, state.templates

@@ -318,8 +318,9 @@ def _patiently(connection: sqlite3.Connection, statement: str, then: str = "") -
     while True:
         began = not connection.in_transaction
         try:
-            cursor = connection.execute(statement)
-            return connection.execute(then) if then else cursor
+            if then:
+                connection.execute(statement)
+            return connection.execute(then or statement)
         except sqlite3.OperationalError as error:
             if began and connection.in_transaction:
                 connection.execute("ROLLBACK")

@@ -84,6 +84,10 @@ def test_an_interrupted_erasure_is_finished_and_can_be_proven(
             patch.setattr(Database, "scrub", fails)
             with pytest.raises(EmbedgeError, match="what was done is in the file"):
                 gallery.erase("ann")
+            with pytest.raises(
+                EmbedgeError, match="nothing was done now: what an earlier call did"
+            ):
+                Gallery.open(path, key=KEY, writable=True)
     journal = Path(f"{path}-journal")
     assert wrapped in journal.read_bytes()
     Gallery.open(path, key=KEY).close()
