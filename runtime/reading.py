@@ -14,9 +14,9 @@ class TooLarge(OSError):
 
 
 def opened(path: PurePath, *, follow: bool = True, within: int | None = None) -> BinaryIO:
-    """A regular file to read; a pipe, a device or a folder is an OSError and is not waited for.
+    """A regular file to read, from the folder `within` (a descriptor) where one is given.
 
-    `within` is the descriptor of the folder that `path` starts from.
+    A pipe, a device or a folder is an OSError and is not waited for.
     """
     more = getattr(os, "O_NONBLOCK", 0) | (0 if follow else getattr(os, "O_NOFOLLOW", 0))
     # whoever is interrupted meanwhile leaves one owner of the descriptor, which closes it once

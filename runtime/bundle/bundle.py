@@ -157,31 +157,22 @@ def _store_of(path: Path) -> Store:
         raise _no_bundle("there is no bundle here", path, remedy) from error
     except ours((OSError, ValueError)) as error:
         raise _no_bundle(f"there is no bundle here that can be opened ({error})", path) from error
-    if not store.holds(MANIFEST) and not store.holds(SEAL):
-        if store.was_replaced():
-            raise replaced_error(path)
-        _require_no_run(path)
-        raise _no_bundle(f"this folder is no bundle, it holds no {MANIFEST}", path)
+    if not (store.holds(MANIFEST) or store.holds(SEAL)):
+        raise replaced_error(path) if store.was_replaced() else _none_in(path)
     return store
+
+
+def _none_in(folder: Path) -> EmbedgeError:
+    """A run folder is not a bundle, it holds one once the run is through."""
+    if not (folder / "recipe.json").is_file():
+        return _no_bundle(f"this folder is no bundle, it holds no {MANIFEST}", folder)
+    again = "Repeat the command that runs it: its bundle is not made yet"
+    remedy = next((f"Give {inside}" for inside in sorted(folder.glob("*.embedge"))), again)
+    return _no_bundle("this is a run folder, not a bundle", folder, remedy)
 
 
 def _no_bundle(what: str, where: Path | None = None, remedy: str = _GIVE) -> EmbedgeError:
     return EmbedgeError("E-BUNDLE-MISSING", what, where=where, remedy=remedy)
-
-
-def _require_no_run(path: Path) -> None:
-    """A run folder is not a bundle, it holds one once the run is through."""
-    if not (path / "recipe.json").is_file():
-        return
-    inside = sorted(path.glob("*.embedge"))
-    raise EmbedgeError(
-        "E-BUNDLE-MISSING",
-        "this is a run folder, not a bundle",
-        where=path,
-        remedy=f"Give {inside[0]}"
-        if inside
-        else "Repeat the command that runs it: its bundle is not made yet",
-    )
 
 
 def _envelope(

@@ -8,14 +8,13 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from embedge.errors import Passing, ours
+from embedge.errors import Passing
 
 __all__ = ["new_folder", "put_back"]
 
-_PATIENCE_S = 5  # others need the lock for a moment only
 _CURRENT, _EXCHANGE = -100, 2  # Linux's AT_FDCWD and RENAME_EXCHANGE
 
 
@@ -25,8 +24,10 @@ def new_folder(place: Path, check: Callable[[], None]) -> Iterator[Path]:
     put_back(place)
     with ExitStack() as living:
         with _alone(place.parent) as alone:
-            if alone:
-                _sweep(place)
+            for left in _beside(place, "part|old") if alone else ():
+                with Passing(OSError), _alone(left, tries=1) as dead:
+                    if dead:
+                        _discard(left)
             made = tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.", suffix=".part")
             living.callback(_discard, part := Path(made))
             living.enter_context(_alone(part))  # nobody sweeps it then
@@ -70,35 +71,27 @@ def _replaced(part: Path, place: Path) -> None:
 
 
 @contextmanager
-def _alone(folder: Path, patience: float = _PATIENCE_S) -> Iterator[bool]:
+def _alone(folder: Path, tries: int = 500) -> Iterator[bool]:
     """Whether this folder is nobody else's meanwhile; not everywhere (NFS) are there locks."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        yield _locked(descriptor, time.monotonic() + patience)
+        yield _locked(descriptor, tries)
     finally:
         os.close(descriptor)
 
 
-def _locked(descriptor: int, until: float) -> bool:
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except ours(OSError) as error:
-            if not isinstance(error, BlockingIOError) or time.monotonic() >= until:
-                return False
+def _locked(descriptor: int, tries: int) -> bool:
+    with Passing(OSError):
+        for _ in range(tries):  # others need it for a moment only
+            with suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
             time.sleep(0.01)
+    return False
 
 
-def _sweep(place: Path) -> None:
-    for left in (*_beside(place, "part"), *_beside(place, "old")):
-        with Passing(OSError), _alone(left, 0) as alone:
-            if alone:
-                _discard(left)
-
-
-def _beside(place: Path, ending: str) -> list[Path]:
-    name = re.compile(rf"\.{re.escape(place.name)}\.\w{{8}}\.{ending}")
+def _beside(place: Path, endings: str) -> list[Path]:
+    name = re.compile(rf"\.{re.escape(place.name)}\.\w{{8}}\.({endings})")
     found = [each for each in place.parent.iterdir() if name.fullmatch(each.name)]
     return [each for each in found if each.is_dir() and not each.is_symlink()]
 
