@@ -26,11 +26,20 @@ from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.mending import check
+from embedge.runtime.gallery.search.ranking import Ranked
 
 DIM = 128
 CONTRACT = EmbeddingContract("s" * 64, "m" * 64, DIM)
 KEY = bytes(range(32))
-_SHARES = {"enrol": 12, "identify": 60, "erase": 9, "renew": 1, "compact": 1}
+_SHARES = {
+    "enrol": 12,
+    "identify": 40,
+    "other": 15,
+    "stranger": 5,
+    "erase": 9,
+    "renew": 1,
+    "compact": 1,
+}
 _MOST_OWN = 30  # people a thread has enrolled at one time
 _BOUND_MB = 16.0  # between the second and the last third: indexes come and go
 
@@ -50,20 +59,28 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=4)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "g"
-        Gallery.create(path, CONTRACT, key=KEY).close()
-        tallies = _run(path, options.minutes * 60, options.processes, options.threads)
-        found = check(path, KEY)
-        with Gallery.open(path, key=KEY) as gallery:
-            left = len(gallery.people())
+        result = soaked(
+            Path(folder) / "g", options.minutes * 60, options.processes, options.threads
+        )
+    result = {"minutes": options.minutes, **result}
+    write_result("soak", {"provenance": provenance("cryptography", "onnxruntime"), **result})
+    print(json.dumps(result, indent=2))
+
+
+def soaked(path: Path, seconds: float, processes: int, threads: int) -> dict[str, object]:
+    """What was found in so many seconds with a new gallery."""
+    Gallery.create(path, CONTRACT, key=KEY).close()
+    tallies = _run(path, seconds, processes, threads)
+    found = check(path, KEY)
+    with Gallery.open(path, key=KEY) as gallery:
+        left = len(gallery.people())
     wrong = [text for tally in tallies for text in tally.wrong] + found
     grown = [_grown_mb(tally) for tally in tallies]
     files = [[count for _, _, count in tally.samples] for tally in tallies]
-    most = options.threads // 2 + 2  # each thread's own, the shared one, and one to look into
-    result = {
-        "minutes": options.minutes,
-        "processes": options.processes,
-        "threads": options.threads,
+    most = threads // 2 + 2  # each thread's own, the shared one, and one to look into
+    return {
+        "processes": processes,
+        "threads": threads,
         "done": dict(sum((tally.done for tally in tallies), Counter())),
         "people_left": left,
         "wrong": wrong[:20],
@@ -75,8 +92,6 @@ def main() -> None:
         and all(max(counts) <= most for counts in files)
         and not any(tally.left_open for tally in tallies),
     }
-    write_result("soak", {"provenance": provenance("cryptography", "onnxruntime"), **result})
-    print(json.dumps(result, indent=2))
 
 
 def _run(path: Path, seconds: float, processes: int, threads: int) -> list[Tally]:
@@ -118,34 +133,31 @@ def _process(path: Path, number: int, seconds: float, threads: int, answer: Conn
 
 
 def _work(gallery: Gallery, who: str, end: float, tally: Tally, lock: threading.Lock) -> None:
-    dice, own, counter = random.Random(who), dict[str, np.ndarray](), 0
+    dice, own, counter = random.Random(who), list[str](), 0
     while time.monotonic() < end:
-        kind = dice.choices(["enrol", "identify", "erase", "renew", "compact"], [12, 60, 9, 1, 1])[
-            0
-        ]
+        (kind,) = dice.choices(list(_SHARES), list(_SHARES.values()))
+        wrong = ""
         try:
             if kind == "enrol" and len(own) < _MOST_OWN:
                 name, counter = f"{who}-{counter}", counter + 1
-                row = _row(dice)
-                gallery.enroll(name, row, CONTRACT)
-                own[name] = row
-                wrong = _looked_for(gallery, row, name)
+                gallery.enroll(name, row_of(name), CONTRACT)
+                own.append(name)
+                wrong = _looked_for(gallery, name, there=True)
             elif kind == "erase" and own:
-                name = dice.choice(list(own))
-                row = own.pop(name)
+                name = own.pop(dice.randrange(len(own)))
                 gallery.erase(name)
-                wrong = _looked_for(gallery, row, None)
+                wrong = _looked_for(gallery, name, there=False)
             elif kind == "renew":
                 gallery.renew()
-                wrong = ""
             elif kind == "compact":
                 gallery.compact()
-                wrong = ""
-            elif own:
-                kind, name = "identify", dice.choice(list(own))
-                wrong = _looked_for(gallery, own[name], name)
+            elif kind == "other":
+                wrong = look_for_another(gallery, who, dice)
+            elif kind != "stranger" and own:
+                kind, wrong = "identify", _looked_for(gallery, dice.choice(own), there=True)
             else:
-                kind, wrong = "stranger", _looked_for(gallery, _row(dice), None)
+                name = f"never enrolled {dice.getrandbits(63)}"
+                kind, wrong = "stranger", _looked_for(gallery, name, there=False)
         except EmbedgeError as error:
             wrong = str(error)
         except Exception as error:  # whatever it is, it belongs into the report
@@ -156,17 +168,38 @@ def _work(gallery: Gallery, who: str, end: float, tally: Tally, lock: threading.
                 tally.wrong.append(f"{who} {kind}: {wrong}")
 
 
-def _looked_for(gallery: Gallery, row: np.ndarray, name: str | None) -> str:
-    """What is wrong with the answer; random people of 128 dimensions have cosines below 0.6."""
-    (ranked,) = gallery.identify(row, CONTRACT, count=1)
-    best = ranked[0] if ranked else None
-    if name is None:
-        return "" if best is None or best.cosine < 0.7 else f"a stranger was taken for {best}"
-    return "" if best and best.person == name and best.cosine > 0.999 else f"{name} is {best}"
+def look_for_another(gallery: Gallery, who: str, dice: random.Random) -> str:
+    """Somebody of another thread or process, who may be erased meanwhile: never to come again."""
+    others = [name for name in gallery.people() if not name.startswith(f"{who}-")]
+    if not others:
+        return ""
+    name = dice.choice(others)
+    best = _best(gallery, name)
+    if name in gallery.people():  # then it was there all the while
+        return _told(name, best, there=True)
+    return _told(name, best, there=None) or _looked_for(gallery, name, there=False)
 
 
-def _row(dice: random.Random) -> np.ndarray:
-    row = np.random.default_rng(dice.getrandbits(63)).normal(size=DIM).astype(np.float32)
+def _looked_for(gallery: Gallery, name: str, *, there: bool) -> str:
+    return _told(name, _best(gallery, name), there=there)
+
+
+def _best(gallery: Gallery, name: str) -> Ranked | None:
+    """Random people of 128 dimensions have cosines below 0.6."""
+    (ranked,) = gallery.identify(row_of(name), CONTRACT, count=1)
+    return ranked[0] if ranked and ranked[0].cosine >= 0.7 else None
+
+
+def _told(name: str, best: Ranked | None, *, there: bool | None) -> str:
+    """What is wrong with the answer; `there` is None where either may be."""
+    if best is None:
+        return f"{name} was not found" if there else ""
+    right = there is not False and best.person == name and best.cosine > 0.999
+    return "" if right else f"{name} was taken for {best}"
+
+
+def row_of(name: str) -> np.ndarray:
+    row = np.random.default_rng(list(name.encode())).normal(size=DIM).astype(np.float32)
     unit: np.ndarray = row / np.linalg.norm(row)
     return unit
 

@@ -111,7 +111,7 @@ class Bundle(Closing):
         raise EmbedgeError(
             "E-ARTIFACT",
             f"the bundle {self.name} has no artifact '{chosen}'",
-            remedy=f"It has: {', '.join(sorted(self.artifacts))}",
+            remedy=f"Choose one of: {', '.join(sorted(self.artifacts))}",
         )
 
     def read(self, file: str) -> bytes:

@@ -20,6 +20,7 @@ __all__ = [
     "RowEncoder",
     "checked_crops",
     "features_from_crops",
+    "lengths_of",
     "misfit",
     "normalised",
     "require_steady",
@@ -105,7 +106,7 @@ def features_from_crops(
 
 def normalised(embeddings: NDArray[np.float32]) -> Embeddings:
     """Rows of length one; a row that has no direction is refused, never passed on."""
-    if not np.isfinite(embeddings).all() or (np.linalg.norm(embeddings, axis=1) < 1e-6).any():
+    if not np.isfinite(embeddings).all() or (lengths_of(embeddings) < 1e-6).any():
         raise EmbedgeError(
             "E-EMBEDDING",
             "the model answered with a zero or not-a-number embedding",
@@ -116,8 +117,12 @@ def normalised(embeddings: NDArray[np.float32]) -> Embeddings:
 
 def unit_rows(rows: NDArray[Real]) -> NDArray[Real]:
     """Rows of length one; a row without a direction stays as short as it is."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(lengths, 1e-12), rows.dtype)
+    return np.asarray(rows / np.maximum(lengths_of(rows), 1e-12)[:, None], rows.dtype)
+
+
+def lengths_of(rows: NDArray[Real]) -> NDArray[Real]:
+    """As np.linalg.norm(rows, axis=1), which makes a TypeError of a deadline that comes within."""
+    return np.asarray(np.sqrt(np.sum(rows * rows, axis=1)), rows.dtype)
 
 
 def require_steady(
@@ -129,7 +134,7 @@ def require_steady(
         together, again = unit_rows(features(pictures)), unit_rows(features(pictures))
         alone = unit_rows(np.concatenate([features(one[None]) for one in pictures]))
     for other, what in ((again, "when asked twice"), (alone, "alone and beside others")):
-        if np.linalg.norm(together - other, axis=1).max() > _UNSTEADY:
+        if lengths_of(together - other).max() > _UNSTEADY:
             raise EmbedgeError(
                 "E-UNSTEADY",
                 f"the network answers one picture differently {what}",

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from embedge.runtime.encoders import Embeddings
+from embedge.runtime.encoders import Embeddings, lengths_of
 from embedge.runtime.gallery.leftovers.searching import Alike, Search
-from embedge.runtime.gallery.migration.side import Side
+from embedge.runtime.gallery.migration.side import SpaceSide
 from embedge.runtime.gallery.mirror import Seen
 from embedge.runtime.gallery.sealed.ledger import KEY_BYTES, Ledger
 from embedge.runtime.gallery.sealed.sealing import NONCE
@@ -115,12 +115,12 @@ def proof_of(
         traces.forms,
         unknown=unknown,
         _traces=traces,
-        _rows=tuple(each / np.linalg.norm(each, axis=1, keepdims=True) for each in spaces),
+        _rows=tuple(each / lengths_of(each)[:, None] for each in spaces),
     )
     return proof, rows
 
 
-def _plain_of(side: Side, templates: Sequence[Template]) -> Embeddings:
+def _plain_of(side: SpaceSide, templates: Sequence[Template]) -> Embeddings:
     """What the templates have on this side."""
     rows = [row for each in templates if (row := each.at(across=side.across)) is not None]
     none = np.empty((0, side.dim), np.float32)

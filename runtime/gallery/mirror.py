@@ -12,7 +12,7 @@ from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.enrolment import checked_rows
 from embedge.runtime.gallery.migration.crossing import Crossing
-from embedge.runtime.gallery.migration.side import Side
+from embedge.runtime.gallery.migration.side import SpaceSide
 from embedge.runtime.gallery.migration.two_kinds import TwoKinds
 from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.state import State
@@ -50,7 +50,7 @@ class Seen:
         return name if place is None else self.index.names[place]
 
     @property
-    def side(self) -> Side:
+    def side(self) -> SpaceSide:
         """The space that is searched."""
         return self.ledger.side(self.state)
 
@@ -226,7 +226,9 @@ class Mirror:
                 self._forget()
 
 
-def _empty_index(side: Side, state: State, threads: int, search: str) -> TemplateIndex | TwoKinds:
+def _empty_index(
+    side: SpaceSide, state: State, threads: int, search: str
+) -> TemplateIndex | TwoKinds:
     """Told apart by kind, where templates that are searched may be bridged ones."""
     how = side.dim, "int8" if side.int8 else "float32", threads, search
     marks = state.crossing is not None and state.crossing.marks

@@ -5,7 +5,7 @@ from typing import cast
 
 import numpy as np
 
-from embedge.runtime.encoders import unit_rows
+from embedge.runtime.encoders import lengths_of, unit_rows
 from embedge.runtime.selftest.asking import Answers
 from embedge.runtime.selftest.golden import Expected, Rows
 from embedge.runtime.selftest.result import Fault, Symptom
@@ -55,7 +55,7 @@ def _shape(answers: Answers, dim: int) -> Symptom | None:
 
 
 def _lengths(rows: Rows) -> Rows:
-    return np.asarray(np.linalg.norm(rows.astype(np.float64), axis=1), np.float32)
+    return np.asarray(lengths_of(rows.astype(np.float64)), np.float32)
 
 
 def _unnormalised(rows: Rows) -> Iterator[Symptom]:

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum { COUNT, FAIL, FAIL_ON, KILL_BEFORE, KILL_AFTER, TORN };
-enum { OPEN, READ, WRITE, SYNC, TRUNCATE, UNLINK, LOCK, STAT, KINDS };
+enum { OPEN, READ, WRITE, SYNC, TRUNCATE, UNLINK, LOCK, STAT, CLOSE, SEEK, OWNER, FOLDER };
 
 static char folder[512];
 static int armed, point, action, error_number, calls, fired;
@@ -122,6 +122,22 @@ int lstat64(const char *path, struct stat64 *to) { CALL(int, STAT, mine(path), l
 int fstat(int fd, struct stat *to) { CALL(int, STAT, mine_fd(fd), fstat, fd, to) }
 int fstat64(int fd, struct stat64 *to) { CALL(int, STAT, mine_fd(fd), fstat64, fd, to) }
 int access(const char *path, int how) { CALL(int, STAT, mine(path), access, path, how) }
+off_t lseek(int fd, off_t at, int from) { CALL(off_t, SEEK, mine_fd(fd), lseek, fd, at, from) }
+off64_t lseek64(int fd, off64_t at, int from) { CALL(off64_t, SEEK, mine_fd(fd), lseek64, fd, at, from) }
+int fchown(int fd, uid_t user, gid_t group) { CALL(int, OWNER, mine_fd(fd), fchown, fd, user, group) }
+int mkdir(const char *path, mode_t mode) { CALL(int, FOLDER, mine(path), mkdir, path, mode) }
+
+/* One that fails has closed all the same, as the kernel's has: nothing may be closed twice. */
+int close(int fd) {
+    REAL(close);
+    if (!mine_fd(fd)) return real(fd);
+    int fails = reached(CLOSE), error = errno;
+    ours[fd] = 0;
+    int result = real(fd);
+    if (fails) { errno = error; return -1; }
+    int kept = errno; passed(); errno = kept;
+    return result;
+}
 
 #define LOCKING(name)                                             \
     va_list list; va_start(list, command);                        \

@@ -15,123 +15,50 @@ import signal
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from two_galleries import NEW, OLD, bridge
-from two_galleries import carried as in_new_space
+from operations import (
+    BASE,
+    CONTRACT,
+    KEY,
+    LATER,
+    MORE,
+    NEW_KEY,
+    OPERATIONS,
+    PEOPLE,
+    State,
+    add,
+    in_space,
+)
+from two_galleries import NEW, OLD, bridge, rows
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.gallery import gallery as gallery_file
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.mending import check
-from embedge.runtime.gallery.migration.going import forget, go_back, migrate
+from embedge.runtime.gallery.migration.going import go_back, migrate
 from embedge.runtime.gallery.storage import database
 
-DIM, CONTRACT = OLD.dim, OLD
-KEY, NEW_KEY = bytes(range(32)), bytes(32)
 COUNT, FAIL, FAIL_ON, KILL_BEFORE, KILL_AFTER, TORN = range(6)
-OPEN, READ, WRITE, SYNC, TRUNCATE, UNLINK, LOCK, STAT = range(8)
+NAMES = [  # as faults.c numbers them
+    *("open", "read", "write", "sync", "truncate", "unlink", "lock", "stat"),
+    *("close", "seek", "owner", "folder"),
+]
+KINDS = set(range(len(NAMES)))
+OPEN, READ, WRITE, SYNC, TRUNCATE, UNLINK, LOCK, STAT, CLOSE, SEEK, OWNER, FOLDER = sorted(KINDS)
+CHANGING = {OPEN, WRITE, SYNC, TRUNCATE, UNLINK, LOCK, CLOSE, OWNER, FOLDER}
 ACTIONS = [  # what is done, with which error, to which kinds of calls
-    (FAIL, errno.EIO, {OPEN, READ, WRITE, SYNC, TRUNCATE, UNLINK, LOCK, STAT}),
-    (FAIL, errno.ENOSPC, {OPEN, WRITE, SYNC, TRUNCATE}),
-    (FAIL, errno.EINTR, {OPEN, READ, WRITE, SYNC, TRUNCATE, LOCK}),
+    (FAIL, errno.EIO, KINDS),
+    (FAIL, errno.ENOSPC, {OPEN, WRITE, SYNC, TRUNCATE, CLOSE, FOLDER}),
+    (FAIL, errno.EINTR, {OPEN, READ, WRITE, SYNC, TRUNCATE, LOCK, CLOSE}),
     (FAIL_ON, errno.EIO, {WRITE, SYNC, TRUNCATE}),
     (FAIL_ON, errno.ENOSPC, {WRITE, TRUNCATE}),
-    (KILL_BEFORE, 0, {OPEN, READ, WRITE, SYNC, TRUNCATE, UNLINK, LOCK, STAT}),
-    (KILL_AFTER, 0, {OPEN, WRITE, SYNC, TRUNCATE, UNLINK, LOCK}),
+    (KILL_BEFORE, 0, KINDS),
+    (KILL_AFTER, 0, CHANGING),
     (TORN, 0, {WRITE}),
 ]
-State = dict[str, int]  # templates of each person
-
-
-def rows(seed: int, count: int) -> np.ndarray:
-    made = np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
-    return made / np.linalg.norm(made, axis=1, keepdims=True)
-
-
-PEOPLE = {"ann": rows(1, 2), "ben": rows(2, 1), "cem": rows(3, 8), "dan": rows(4, 3)}
-MORE = rows(5, 1)
-BASE: State = {"ann": 2, "ben": 1, "cem": 8}
-GROWN: State = {"ann": 3, "ben": 1, "cem": 8, "dan": 3}
-
-
-def create(path: Path) -> None:
-    Gallery.create(path, CONTRACT, key=KEY).close()
-
-
-def enrol(path: Path) -> None:
-    with Gallery.open(path, key=KEY, writable=True) as gallery:
-        names = ["dan"] * 3 + ["ann"]
-        gallery.enroll(names, np.concatenate([PEOPLE["dan"], MORE]), CONTRACT)
-
-
-def erase(path: Path) -> None:
-    with Gallery.open(path, key=KEY, writable=True) as gallery:
-        gallery.erase("cem")
-
-
-def renew(path: Path) -> None:
-    with Gallery.open(path, key=KEY, writable=True) as gallery:
-        gallery.renew(NEW_KEY)
-
-
-def compact(path: Path) -> None:
-    with Gallery.open(path, key=KEY, writable=True) as gallery:
-        gallery.compact()
-
-
-def carry(path: Path) -> None:
-    """In three steps, each a transaction of its own."""
-    with Gallery.open(path, key=KEY, writable=True) as gallery:
-        migrate(gallery, bridge(), NEW, records=1)
-
-
-def carried(path: Path) -> None:
-    """Where the next two begin."""
-    with Gallery.open(path, key=KEY, writable=True) as gallery:
-        migrate(gallery, bridge(), NEW)
-
-
-def return_again(path: Path) -> None:
-    with Gallery.open(path, key=KEY, writable=True) as gallery:
-        go_back(gallery)
-
-
-def stay(path: Path) -> None:
-    with Gallery.open(path, key=KEY, writable=True) as gallery:
-        forget(gallery)
-
-
-def checked(path: Path) -> None:
-    found = check(path, KEY)
-    assert not found, f"a false alarm: {found}"
-
-
-@dataclass(frozen=True)
-class Operation:
-    run: Callable[[Path], None]
-    before: State | None
-    after: State
-    must_vanish: bool = False  # whatever the file held of whom the operation took away
-    prepare: Callable[[Path], None] = lambda _: None
-    spaces: tuple[str, str] = (OLD.space, OLD.space)  # searched before, and after
-    again: bool = False  # an interrupted one goes on where it was
-
-
-OPERATIONS = {
-    "create": Operation(create, None, {}),
-    "enrol": Operation(enrol, BASE, GROWN),
-    "erase": Operation(erase, BASE, {"ann": 2, "ben": 1}, must_vanish=True),
-    "renew": Operation(renew, BASE, BASE, must_vanish=True),
-    "compact": Operation(compact, BASE, BASE),
-    "check": Operation(checked, BASE, BASE),
-    "migrate": Operation(carry, BASE, BASE, spaces=(OLD.space, NEW.space), again=True),
-    "go back": Operation(return_again, BASE, BASE, False, carried, (NEW.space, OLD.space)),
-    "forget": Operation(stay, BASE, BASE, True, carried, (NEW.space, NEW.space)),
-}
 
 
 @dataclass(frozen=True)
@@ -144,8 +71,15 @@ class Found:
     left: str
 
 
-def _in_space(gallery: Gallery, templates: np.ndarray) -> np.ndarray:
-    return in_new_space(templates) if gallery.contract.space == NEW.space else templates
+@dataclass(frozen=True)
+class Said:
+    """How a child ended: done, refused, crashed or killed; what it said; whether the call that
+    was to fail came; what became of the refused gallery: in hand, gone on, read only."""
+
+    outcome: str
+    text: str
+    fired: bool = True
+    then: str = ""
 
 
 class Sweep:
@@ -172,12 +106,9 @@ class Sweep:
             Gallery.open(self.path, key=KEY) as gallery,
             gallery.mirror.reading() as (connection, seen),
         ):
-            erased: tuple[str, ...] = ("ann", "ben", "cem")
-            if self.operation.run is erase:
-                erased = ("cem",)
             sealed = [
                 row
-                for name in erased
+                for name in self.operation.erased
                 for row in seen.ledger.sealed_rows(connection, seen.number(name) or 0)
             ]
         return self.path.read_bytes(), [row[i : i + 24] for row in sealed for i in (0, 40)]
@@ -188,8 +119,8 @@ class Sweep:
         if whole:
             self.path.write_bytes(whole)
 
-    def _child(self, point: int, action: int, number: int) -> tuple[str, str]:
-        """(done, refused, crashed or killed; what it said)"""
+    def _child(self, point: int, action: int, number: int, *, go_on: bool = False) -> Said:
+        """Run the operation; where it is refused and is to go on, the same gallery enrols fay."""
         self._reset(self.whole)
         reading, writing = os.pipe()
         child = os.fork()
@@ -197,19 +128,8 @@ class Sweep:
             # so that points that come equally far leave the same bytes, looked through once only
             os.urandom = random.Random(0).randbytes
             gallery_file.now_in_utc = lambda: "2026-01-01T00:00:00Z"
-            self.shim.faults_arm(os.fsencode(self.folder), point, action, number)
-            try:
-                self.operation.run(self.path)
-                said = ["done", ""]
-            except EmbedgeError as error:
-                said = ["refused", str(error)]
-            except BaseException:
-                said = ["crashed", traceback.format_exc()]
-            self.shim.faults_disarm()
-            count = self.shim.faults_calls()
-            if action == COUNT:
-                said[1] = json.dumps([self.shim.faults_kind(call) for call in range(count)])
-            os.write(writing, json.dumps(said).encode())
+            said = self._run_in_child(point, action, number, go_on=go_on)
+            os.write(writing, json.dumps(asdict(said)).encode())
             os._exit(0)
         os.close(writing)
         with os.fdopen(reading, "rb") as stream:
@@ -217,9 +137,43 @@ class Sweep:
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):
             killed = os.WTERMSIG(status) == signal.SIGKILL
-            return ("killed" if killed else "crashed"), f"signal {os.WTERMSIG(status)}"
-        outcome, text = json.loads(heard)
-        return outcome, text
+            return Said("killed" if killed else "crashed", f"signal {os.WTERMSIG(status)}")
+        return Said(**json.loads(heard))
+
+    def _run_in_child(self, point: int, action: int, number: int, *, go_on: bool) -> Said:
+        then = ""
+
+        def refused(gallery: Gallery) -> None:
+            nonlocal then
+            then = "in hand"
+            if go_on:
+                self.shim.faults_disarm()
+                then = self._go_on(gallery)
+
+        self.shim.faults_arm(os.fsencode(self.folder), point, action, number)
+        outcome, text = "done", ""
+        try:
+            self.operation.run(self.path, refused)
+        except EmbedgeError as error:
+            outcome, text = "refused", str(error)
+        except BaseException:
+            outcome, text = "crashed", traceback.format_exc()
+        self.shim.faults_disarm()
+        if action == COUNT:
+            kinds = [self.shim.faults_kind(call) for call in range(self.shim.faults_calls())]
+            text = json.dumps(kinds)
+        return Said(outcome, text, bool(self.shim.faults_fired()), then)
+
+    @staticmethod
+    def _go_on(gallery: Gallery) -> str:
+        """SQLite opens for reading what it cannot open for writing: such a one is opened anew."""
+        try:
+            add(gallery, "fay")
+        except EmbedgeError as error:
+            if "is read-only; nothing was changed" in error.what:
+                return "read only"
+            raise AssertionError("the same gallery cannot go on") from error
+        return "gone on"
 
     def _looked(self) -> Found:
         """Once only for all the points that have left the same bytes."""
@@ -243,9 +197,7 @@ class Sweep:
                         name: len(gallery.export(name)["templates"]) for name in gallery.people()
                     }
                     self._require_matches(gallery, found)
-                    eve = _in_space(gallery, rows(7, 1))
-                    gallery.enroll("eve", eve, gallery.contract)
-                    assert gallery.identify(eve, gallery.contract)[0][0].person == "eve"
+                    add(gallery, "eve")
                     self.space = gallery.contract.space
                 assert check(self.path, key) == []
                 return found
@@ -260,24 +212,31 @@ class Sweep:
     @staticmethod
     def _require_matches(gallery: Gallery, found: State) -> None:
         for name in found:
-            templates = np.concatenate([PEOPLE[name], MORE])[: found[name]]
+            templates = (PEOPLE | LATER)[name]
             if name == "ann" and found[name] == 3:
                 templates = np.concatenate([PEOPLE["ann"], MORE])
-            asked = _in_space(gallery, templates)
+            asked = in_space(gallery, templates)
             for (best, *_), _ in zip(gallery.identify(asked, gallery.contract, count=1), asked):
                 assert best.person == name
                 assert best.cosine > 0.9999
 
-    def _wrong(self, outcome: str, said: str) -> str:
+    def _wrong(self, child: Said) -> str:
         """What is not as it must be after this point; empty, where all is well."""
         before, after = self.operation.before, self.operation.after
+        outcome, said = child.outcome, child.text
         if outcome == "crashed":
             return said
+        if not child.fired:
+            return "it was never reached"
         try:
             looked = self._looked()
         except (EmbedgeError, AssertionError):
             return traceback.format_exc()
         found = looked.state
+        if found and (child.then == "gone on") != (found.get("fay") == 1):
+            return f"whoever was enrolled afterwards: {found}"
+        if found:
+            found = {name: count for name, count in found.items() if name != "fay"}
         if found not in (before, after):
             return f"neither before nor after: {found}"
         if outcome == "done" and found != after:
@@ -293,7 +252,7 @@ class Sweep:
         if outcome == "refused" and "all of it is in the file" in said and found != after:
             return f"not there: {found}, {said}"
         changed = found == after != before or outcome == "done"
-        return looked.left if self.operation.must_vanish and changed else ""
+        return looked.left if changed else ""
 
     def _cannot_go_on(self) -> str:
         """The same command again: everybody, those enrolled meanwhile too, is carried."""
@@ -302,7 +261,7 @@ class Sweep:
                 migrate(gallery, bridge(), NEW, records=1)
                 self._require_matches(gallery, BASE)
                 assert gallery.contract == NEW
-                assert sorted(gallery.people()) == [*sorted(BASE), "eve"]
+                assert set(gallery.people()) - {"fay"} == {*BASE, "eve"}
                 go_back(gallery)
                 self._require_matches(gallery, BASE)
             assert check(self.path, KEY) == []
@@ -319,9 +278,9 @@ class Sweep:
 
     def run(self) -> dict[str, object]:
         """Every point."""
-        outcome, text = self._child(-1, COUNT, 0)
-        assert outcome == "done", text
-        kinds: list[int] = json.loads(text)
+        counted = self._child(-1, COUNT, 0)
+        assert counted.outcome == "done", counted.text
+        kinds: list[int] = json.loads(counted.text)
         outcomes: Counter[str] = Counter()
         wrong: list[str] = []
         todo = [
@@ -331,13 +290,20 @@ class Sweep:
             if kind in applies
         ]
         for point, kind, action, number in todo:
-            outcome, said = self._child(point, action, number)
-            outcomes[outcome] += 1
-            if problem := self._wrong(outcome, said):
-                wrong.append(f"call {point} kind {kind} {action=} {number=}: {problem}")
-        points = sum(outcomes.values())
-        counts = {"calls": len(kinds), "points": points, "states": len(self.seen)}
-        return {**counts, **outcomes, "wrong": wrong}
+            child = self._child(point, action, number)
+            outcomes[child.outcome] += 1
+            problem = self._wrong(child)
+            if action in (KILL_BEFORE, KILL_AFTER, TORN) and child.outcome != "killed":
+                problem = f"it outlived this: {child.outcome}"
+            if child.then and not problem:
+                child = self._child(point, action, number, go_on=True)
+                outcomes[child.then] += 1
+                problem = self._wrong(child)
+            if problem:
+                wrong.append(f"call {point} ({NAMES[kind]}) {action=} {number=}: {problem}")
+        counts = {"calls": len(kinds), "points": len(todo), "states": len(self.seen)}
+        each = {NAMES[kind]: kinds.count(kind) for kind in sorted(set(kinds))}
+        return {**counts, **outcomes, "kinds": each, "wrong": wrong}
 
 
 def main() -> None:

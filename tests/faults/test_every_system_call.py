@@ -2,6 +2,7 @@
 
 Afterwards what was acknowledged is there, what was not is there wholly or not at all, nobody
 erased comes back, errors tell the truth, and the file opens, is whole and takes new people.
+Whoever was refused goes on with the same open gallery.
 """
 
 import json
@@ -13,20 +14,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from import_path import import_path
 from in_memory import memory_folder
 
 HERE = Path(__file__).parent
-FEWEST_POINTS = {
-    "create": 300,
-    "enrol": 500,
-    "erase": 550,
-    "renew": 550,
-    "compact": 800,
-    "check": 150,
-    "migrate": 1200,
-    "go back": 300,
-    "forget": 550,
+FEWEST_POINTS = {  # nine tenths of what was counted, as root: others change no owners
+    "create": 530,
+    "enrol": 630,
+    "erase": 830,
+    "renew": 860,
+    "compact": 1240,
+    "check": 190,
+    "migrate": 1750,
+    "go back": 450,
+    "forget": 800,
 }
+CALLS = {"open", "read", "lock", "stat", "close", "seek"}  # that each of them makes
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,11 @@ def test_whatever_call_fails_or_is_the_last(
 ) -> None:
     done = subprocess.run(
         [sys.executable, HERE / "sweep.py", shim, folder, operation],
-        env={**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": str(HERE.parent / "support")},
+        env={
+            **os.environ,
+            "LD_PRELOAD": str(shim),
+            "PYTHONPATH": import_path(HERE.parent / "support"),
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -77,3 +84,7 @@ def test_whatever_call_fails_or_is_the_last(
     assert result["points"] >= FEWEST_POINTS[operation]
     assert result["killed"] > result["points"] // 4
     assert result["refused"] > 0
+    assert set(result["kinds"]) >= CALLS
+    if operation not in ("create", "check"):  # these leave no gallery in hand
+        assert result["gone on"] > result["points"] // 5
+        assert result.get("read only", 0) <= 2  # where the file could be opened for reading only

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from called import called, started
+from import_path import import_path
 from PIL import Image
 from tiny_bundles import face_like, tiny_bundle, tiny_threshold
 
@@ -42,8 +43,7 @@ def test_faiss_answers_the_same_and_is_never_replaced_silently(place: Path) -> N
     ask = ("identify", "tiny.embedge", "door.gallery", "0.png", "2.png", *key, "--json")
     (place / "broken").mkdir()
     (place / "broken" / "faiss.py").write_text("raise ImportError('none here')")
-    path = os.pathsep.join([str(place / "broken"), os.environ.get("PYTHONPATH", "")])
-    refused = embedge(place, *ask, "--search", "faiss", PYTHONPATH=path)
+    refused = embedge(place, *ask, "--search", "faiss", PYTHONPATH=import_path(place / "broken"))
     assert refused.returncode != 0
     assert "E-EXTRA" in refused.stderr
     assert "embedge[faiss]" in refused.stderr

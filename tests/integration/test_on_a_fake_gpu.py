@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from import_path import import_path
 
 FOLDER = Path(__file__).resolve().parent.parent / "fake_gpu"
 LIBRARIES = {8: 8503, 10: 100301, 11: 110401}  # a patch later than the fake bindings
@@ -52,7 +53,6 @@ def _symbols(file: Path, which: str) -> set[str]:
 def passed(fake_driver: Path, generation: int, folder: Path, **more: str) -> int:
     """Run a folder of tests where the fakes are the driver and TensorRT; how many passed."""
     pytest.importorskip("cuda.bindings", reason="cuda-bindings is not installed: .[cuda]")
-    paths = [str(FOLDER / "modules"), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)],
         capture_output=True,
@@ -61,7 +61,7 @@ def passed(fake_driver: Path, generation: int, folder: Path, **more: str) -> int
             **os.environ,
             "FAKE_TENSORRT": str(generation),
             "LD_LIBRARY_PATH": f"{fake_driver}:{os.environ.get('LD_LIBRARY_PATH', '')}",
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "PYTHONPATH": import_path(FOLDER / "modules"),
             **more,
         },
         check=False,

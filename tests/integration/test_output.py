@@ -29,10 +29,20 @@ def embedge(place: Path, *arguments: str, **options: object) -> subprocess.Compl
     )
 
 
-@pytest.mark.parametrize("arguments", [("verify", "tiny.embedge", "1.png", "1.png"), ("doctor",)])
-def test_a_full_disk_is_one_sentence(place: Path, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("verify", "tiny.embedge", "1.png", "1.png"), ("doctor",)),
+        *(("--help",), ("verify", "--help"), ("--version",)),
+    ],
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_one_sentence(
+    place: Path, arguments: tuple[str, ...], unbuffered: str
+) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with Path("/dev/full").open("w") as full:
-        done = embedge(place, *arguments, stdout=full)
+        done = embedge(place, *arguments, stdout=full, env=environment)
     assert done.returncode == 2
     assert done.stderr.startswith("embedge: E-WRITE: cannot write the output: No space left")
     assert done.stderr.count("\n") == 1
@@ -69,3 +79,34 @@ def test_a_folder_that_may_not_be_listed_is_one_sentence(place: Path) -> None:
     done = embedge(place, "verify", "1.png/x", "1.png", "1.png")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "entry"),
+    [
+        ("argparse", "main"),
+        ("argparse", "distill_and_export"),
+        ("embedge.cli.device.gallery", "main"),
+    ],
+)
+def test_ctrl_c_before_a_command_begins_is_one_line(place: Path, module: str, entry: str) -> None:
+    """It comes while this module is looked for."""
+    program = f"""
+import _signal, sys
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            sys.meta_path.remove(self)
+            _signal.raise_signal(_signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+sys.argv = ["embedge", "gallery", "info", "--zzz"]
+from embedge.__main__ import {entry}
+sys.exit({entry}())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=place, capture_output=True, text=True
+    )
+    assert done.returncode == 130, done.stderr
+    assert done.stderr == "\nembedge: stopped; whatever was finished is kept\n"

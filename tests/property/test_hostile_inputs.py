@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from import_path import import_path
 
 SUPPORT = Path(__file__).parents[1] / "support"
 BOUNDS = {  # seconds for the slowest input, megabytes for the growth of the process, codes
@@ -25,7 +26,7 @@ def test_a_thousand_of_them(parser: str, tmp_path: Path) -> None:
         [sys.executable, SUPPORT / "hostile.py", parser, tmp_path],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(SUPPORT), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": import_path(SUPPORT), "OMP_NUM_THREADS": "1"},
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]

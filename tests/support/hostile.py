@@ -201,10 +201,10 @@ def peak_bytes() -> int:
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def main(parser: str, folder: Path) -> dict[str, object]:
+def measured(attempts: Iterator[Attempt]) -> dict[str, object]:
     codes: Counter[str] = Counter()
     slowest, before = 0.0, 0
-    for number, attempt in enumerate(PARSERS[parser](folder)):
+    for number, attempt in enumerate(attempts):
         if number == 1:  # whatever is imported on the way is imported by now
             before = peak_bytes()
         began = time.process_time()
@@ -218,4 +218,4 @@ def main(parser: str, folder: Path) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], Path(sys.argv[2]))))
+    print(json.dumps(measured(PARSERS[sys.argv[1]](Path(sys.argv[2])))))

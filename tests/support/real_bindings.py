@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
+from import_path import import_path
 from tensorrt_uses import Use
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "embedge-tests"
@@ -52,7 +53,7 @@ class Bindings:
             text=True,
             env={
                 **os.environ,
-                "PYTHONPATH": str(self.folder),
+                "PYTHONPATH": import_path(self.folder),
                 "LD_LIBRARY_PATH": f"{self.libraries}:{os.environ.get('LD_LIBRARY_PATH', '')}",
             },
             check=False,

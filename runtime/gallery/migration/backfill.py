@@ -7,7 +7,7 @@ import numpy as np
 
 from embedge.runtime.bridge import Bridge
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.migration.side import Side
+from embedge.runtime.gallery.migration.side import SpaceSide
 from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.repeats import Marks, marks_of
 from embedge.runtime.gallery.sealed.sealing import TAG, sealed
@@ -34,7 +34,7 @@ _SCATTERED = (
 class Carrier:
     ledger: Ledger
     bridge: Bridge
-    there: Side
+    there: SpaceSide
     limit: float
     shared: Marks  # of old templates that several people have
 

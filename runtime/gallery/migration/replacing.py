@@ -9,7 +9,7 @@ from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.enrolment import checked_name, checked_rows
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.migration.crossing import Counted
-from embedge.runtime.gallery.migration.side import Side
+from embedge.runtime.gallery.migration.side import SpaceSide
 from embedge.runtime.gallery.sealed.templates import BRIDGED, NATIVE, Template
 from embedge.runtime.gallery.search.int8 import float_from_rows
 from embedge.runtime.policy import NIST_800_63B, Policy
@@ -100,7 +100,7 @@ def _allowed(policy: Policy, *, native: bool, other_factor: bool) -> bool:
             return native or other_factor
 
 
-def _cosines(side: Side, templates: Sequence[Template], row: Embeddings) -> list[float]:
+def _cosines(side: SpaceSide, templates: Sequence[Template], row: Embeddings) -> list[float]:
     """-1 for what is not searched."""
     rows = [each.at(across=side.across) for each in templates]
     return [-1.0 if each is None else float(float_from_rows(each[None])[0] @ row) for each in rows]

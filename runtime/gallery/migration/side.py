@@ -9,11 +9,11 @@ from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.sealed.templates import Template, is_unit
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows, int8_from_float
 
-__all__ = ["Side", "exported"]
+__all__ = ["SpaceSide", "exported"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Side:
+class SpaceSide:
     """`across` is the space that the gallery is carried to, else it is that of its header."""
 
     contract: EmbeddingContract

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from embedge.runtime.gallery.keys import derived
 from embedge.runtime.gallery.migration.crossing import Counted
-from embedge.runtime.gallery.migration.side import Side
+from embedge.runtime.gallery.migration.side import SpaceSide
 from embedge.runtime.gallery.sealed.header import Header
 from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT, Notes
 from embedge.runtime.gallery.sealed.sealing import (
@@ -126,15 +126,19 @@ class Ledger:
         connection.execute("INSERT OR REPLACE INTO state VALUES (1, ?)", (row,))
         connection.execute("INSERT OR REPLACE INTO spare VALUES (2, ?)", (row,))
 
-    def side(self, state: State, *, hidden: bool = False) -> Side:
+    def side(self, state: State, *, hidden: bool = False) -> SpaceSide:
         """What is searched, or the other space that the gallery has templates in."""
         crossing, int8 = state.crossing, self.kind.itemsize == 1
         if crossing is None or crossing.across == hidden:
-            return Side(self.header.contract, False, int8)
-        return Side(crossing.contract, True, int8)
+            return SpaceSide(self.header.contract, False, int8)
+        return SpaceSide(crossing.contract, True, int8)
 
     def parts(
-        self, connection: Connection, after: int = 0, newest: int = 0, side: Side | None = None
+        self,
+        connection: Connection,
+        after: int = 0,
+        newest: int = 0,
+        side: SpaceSide | None = None,
     ) -> Iterator[Part]:
         """Every template of the records after `after`; people after `newest` are new.
 

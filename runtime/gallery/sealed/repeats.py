@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.runtime.encoders import lengths_of
 from embedge.runtime.gallery.search.int8 import Matrix, int8_from_float
 
 __all__ = ["Marks", "first_like", "marks_of", "shared_marks"]
@@ -29,7 +30,7 @@ def first_like(rows: Matrix) -> list[int]:
         if end - start < 2:
             continue
         near = order[start + 1 : end]
-        same = np.linalg.norm(exact[near] - exact[order[start]], axis=1) <= off
+        same = lengths_of(exact[near] - exact[order[start]]) <= off
         for row in near[same].tolist():
             oldest = min(first[row], first[int(order[start])])
             first[row] = first[int(order[start])] = oldest

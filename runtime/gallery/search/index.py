@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
 from embedge.optional import require
-from embedge.runtime.encoders import Embeddings
+from embedge.runtime.encoders import Embeddings, lengths_of
 from embedge.runtime.gallery.enrolment import folded
 from embedge.runtime.gallery.search.faiss_scan import FaissScan
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_int8, int8_from_float
@@ -75,7 +75,7 @@ class TemplateIndex:
             return
         exact = np.asarray(matrix, np.float32)
         codes = int8_from_float(exact)
-        missed = np.linalg.norm(exact - float_from_int8(codes), axis=1).max(initial=0)
+        missed = lengths_of(exact - float_from_int8(codes)).max(initial=0)
         self._rounding = max(self._rounding or 0.0, float(missed))
         self._float.append(exact)
         self._scan.append(codes)

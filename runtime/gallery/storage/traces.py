@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedge.runtime.encoders import Embeddings
+from embedge.runtime.encoders import Embeddings, lengths_of
 from embedge.runtime.gallery.search.int8 import int8_from_float, int8_scale
 
 __all__ = ["Traces", "traces_of"]
@@ -149,7 +149,7 @@ def _pieces(form: bytes) -> list[bytes]:
 def _windows(rows: Embeddings) -> Embeddings:
     starts = np.unique(np.linspace(0, rows.shape[1] - _NUMBERS, _PLACES).astype(int).clip(0))
     windows = np.concatenate([rows[:, start : start + _NUMBERS] for start in starts])
-    loud = np.linalg.norm(windows, axis=1) > 0.02  # zeros would be found anywhere
+    loud = lengths_of(windows) > 0.02  # zeros would be found anywhere
     kept: Embeddings = windows[loud].astype(np.float32)
     return kept
 

@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import partial
 from types import ModuleType
 
 from embedge import __version__
 from embedge.cli.apart import require_apart
-from embedge.cli.output import accept_every_letter, ended, system_error
+from embedge.cli.output import STOPPED, accept_every_letter, ended, system_error
 from embedge.cli.parser import Parser, choices_of
 from embedge.errors import EmbedgeError
 from embedge.optional import absent_package
@@ -24,43 +25,22 @@ _LINES = "\n"  # some errors list what is wrong, a line each
 # command -> (module here, one line of help). A module offers configure(parser), run(options) -> int
 COMMANDS = {
     "data": ("learn.data", "look into, convert or check a data set of faces"),
-    "distill-and-export": (
-        "learn.distill",
-        "teacher + faces -> device bundle + report",
-    ),
-    "build-engine": (
-        "ship.build_engine",
-        "a TensorRT engine, built and checked on device",
-    ),
-    "doctor": (
-        "machine.doctor",
-        "what this machine has, what is wrong with it, the remedy",
-    ),
+    "distill-and-export": ("learn.distill", "teacher + faces -> device bundle + report"),
+    "build-engine": ("ship.build_engine", "a TensorRT engine, built and checked on device"),
+    "doctor": ("machine.doctor", "what this machine has, what is wrong with it, the remedy"),
     "compare": ("learn.compare", "distillation methods side by side, over seeds"),
     "bridge": ("learn.bridge", "a map that carries a gallery to another model, judged"),
     "train-teacher": ("learn.train_teacher", "train a teacher from a recipe"),
-    "bench": (
-        "machine.bench",
-        "latency, throughput and load patterns of a bundle here",
-    ),
+    "bench": ("machine.bench", "latency, throughput and load patterns of a bundle here"),
     "fit-to": ("machine.fit_to", "a student's shape from the milliseconds a device allows"),
-    "gate": (
-        "proof.gate",
-        "hold a report against a policy, for continuous integration",
-    ),
+    "gate": ("proof.gate", "hold a report against a policy, for continuous integration"),
     "report": ("proof.report", "draw a report again, compare, merge, sign off"),
     "certify": (
         "proof.certify",
         "prove that people enrolled by another model need not enrol again",
     ),
-    "dossier": (
-        "proof.dossier",
-        "a technology test report: checklist, groups, shaped verdicts",
-    ),
-    "selftest": (
-        "proof.selftest",
-        "ask a bundle its golden vectors here; names what is wrong",
-    ),
+    "dossier": ("proof.dossier", "a technology test report: checklist, groups, shaped verdicts"),
+    "selftest": ("proof.selftest", "ask a bundle its golden vectors here; names what is wrong"),
     "sign": ("ship.sign", "sign a bundle, or check who signed it"),
     "plan": ("learn.plan", "what a recipe takes on GPUs, or a classifier alone, before training"),
     "verify": ("device.verify", "are these two pictures the same person?"),
@@ -70,10 +50,7 @@ COMMANDS = {
     "gallery": ("device.gallery", "look after a gallery: info, export, audit, renew …"),
     "demo-page": ("machine.demo_page", "drop two pictures on a local page and compare"),
     "watch": ("device.watch", "identify who appears in a folder or before a camera"),
-    "quantize": (
-        "ship.quantize",
-        "ONNX model + aligned faces -> INT8 ONNX, with figures",
-    ),
+    "quantize": ("ship.quantize", "ONNX model + aligned faces -> INT8 ONNX, with figures"),
     "export-target": (
         "ship.export_target",
         "a bundle's network for ncnn, LiteRT, ExecuTorch or CoreML, proven here",
@@ -88,10 +65,38 @@ COMMANDS = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of `embedge`."""
+def main(argv: Sequence[str] | None = None, *, command: str = "") -> int:
+    """One command, the first words where it is not named; in one line whatever ends it early."""
     accept_every_letter()
     arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    try:
+        status = _run(command, arguments, command) if command else _dispatched(arguments)
+        sys.stdout.flush()
+        return status
+    except EmbedgeError as error:
+        if debug:
+            raise
+        return ended(error.exit_code, f"{_speaker()}: {printable(error, keep=_LINES)}")
+    except ImportError as error:
+        absent = absent_package(error)
+        if absent is None or debug:
+            raise
+        return ended(absent.exit_code, f"{_speaker()}: {printable(absent)}")
+    except KeyboardInterrupt:
+        return ended(130, STOPPED)
+    except BrokenPipeError:
+        return ended(141)
+    except OSError as error:
+        if debug:
+            raise
+        return ended(2, f"{_speaker()}: {printable(system_error(error))}")
+
+
+distill_and_export = partial(main, command="distill-and-export")
+
+
+def _dispatched(arguments: list[str]) -> int:
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:], "--help"]
     for words in (2, 1):  # a command of two words may begin like one of one
@@ -135,45 +140,21 @@ def _commands_like(word: str) -> list[str]:
     return whole or get_close_matches(word, [*COMMANDS, *actions], n=1)
 
 
-def distill_and_export() -> int:
-    """Entry point of `distill-and-export`."""
-    accept_every_letter()
-    return _run("distill-and-export", sys.argv[1:], "distill-and-export")
-
-
 def _run(command: str, arguments: list[str], prog: str) -> int:
     module = importlib.import_module(f"embedge.cli.{COMMANDS[command][0]}")
     parser = parser_of(module, prog)
     arguments = getattr(module, "spelled_out", list)(arguments)
     # distill-and-export takes --section.key value, which only its recipe can name
     options, extra = parser.parse_known_args(arguments)
+    if extra and not extra[0].startswith("-") and not choices_of(parser):
+        options, extra = parser.parse_known_intermixed_args(arguments)  # pictures after an option
     if getattr(module, "TAKES_OVERRIDES", False):
         options.overrides = extra
     elif extra:
         parser.refuse(extra)
-    try:
-        outside = getattr(module, "WRITES_OUTSIDE", False)
-        require_apart(options, getattr(module, "WRITES", ()), outside=outside)
-        status = int(module.run(options))
-        sys.stdout.flush()
-        return status
-    except EmbedgeError as error:
-        if options.debug:
-            raise
-        return ended(error.exit_code, f"{_speaker()}: {printable(error, keep=_LINES)}")
-    except ImportError as error:
-        absent = absent_package(error)
-        if absent is None or options.debug:
-            raise
-        return ended(absent.exit_code, f"{_speaker()}: {printable(absent)}")
-    except KeyboardInterrupt:
-        return ended(130, "\nembedge: stopped; whatever was finished is kept")
-    except BrokenPipeError:
-        return ended(141)
-    except OSError as error:
-        if options.debug:
-            raise
-        return ended(2, f"{_speaker()}: {printable(system_error(error))}")
+    outside = getattr(module, "WRITES_OUTSIDE", False)
+    require_apart(options, getattr(module, "WRITES", ()), outside=outside)
+    return int(module.run(options))
 
 
 def parser_of(module: ModuleType, prog: str) -> Parser:
@@ -192,7 +173,7 @@ def _speaker() -> str:
 def _overview() -> argparse.ArgumentParser:
     width = max(map(len, COMMANDS))
     lines = "\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="embedge",
         description="Shrink a face-recognition teacher to an edge device, re-enrolling no one.",
         epilog=f"commands:\n{lines}\n\nembedge COMMAND --help explains one of them.\n\n{_EXITS}",

@@ -9,7 +9,9 @@ from typing import TextIO
 
 from embedge.errors import EmbedgeError
 
-__all__ = ["accept_every_letter", "ended", "system_error"]
+__all__ = ["STOPPED", "accept_every_letter", "ended", "system_error"]
+
+STOPPED = "\nembedge: stopped; whatever was finished is kept"
 
 
 def accept_every_letter() -> None:

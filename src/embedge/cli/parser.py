@@ -19,6 +19,9 @@ class Parser(argparse.ArgumentParser):
         self._given = args or ()
         return super().parse_known_args(args, namespace)
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        print(message, end="", file=file, flush=True)  # argparse's own is silent on a full disk
+
     def error(self, message: str) -> NoReturn:
         if message.startswith(_REQUIRED):
             message += self._misspelt(message.removeprefix(_REQUIRED).split(", "))

@@ -19,15 +19,18 @@ _LARGEST_TABLE = 64 << 20  # a million lines
 def people_of_folder(folder: Path) -> People:
     """Each folder inside is a person, each file in it a picture; hidden ones are left out.
 
-    A link out of the folder is refused: its pictures are of somebody whom nobody put there.
+    A link out of the folder is refused: its pictures are of somebody whom nobody put there. One to
+    nothing counts as a picture, so that it is listed with its refusal.
     """
     try:
         found = [
             (person.name, picture)
             for person in sorted(folder.iterdir())
-            if person.is_dir() and not person.name.startswith(".")
-            for picture in sorted(person.iterdir())
-            if picture.is_file() and not picture.name.startswith(".")
+            if not person.name.startswith(".")
+            for picture in (sorted(person.iterdir()) if person.is_dir() else [person])
+            if not picture.name.startswith(".")
+            if (picture.is_file() and picture is not person)
+            or (picture.is_symlink() and not picture.exists())
         ]
     except OSError as error:
         raise _unreadable(folder, f"cannot be read: {error.strerror}") from error
@@ -66,5 +69,5 @@ def _unreadable(where: Path, what: str) -> EmbedgeError:
         "E-PEOPLE",
         f"nobody can be enrolled from here: {what}",
         where=where,
-        remedy="Give one folder a person, or a table with lines of picture,person",
+        remedy="Give one folder a person, or a table with lines of picture,person in UTF-8",
     )

@@ -18,6 +18,8 @@ from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError, Passing, ours
 from embedge.runtime import Gallery
+from embedge.runtime.encoders import lengths_of, normalised, unit_rows
+from embedge.runtime.gallery.enrolment import checked_rows
 from embedge.runtime.picture.images import rgb_from_picture
 
 CONTRACT = tiny_contract(16)
@@ -55,6 +57,27 @@ class Raising:
         assert told == ("deadline" if self.left < 0 else ""), place
         return self.left < 0
 
+    def at_line(self, place: int, work: Callable[[], object]) -> None:
+        """The same before a line, of numpy's own too."""
+        self.left, told = place, ""
+
+        def trace(_: FrameType, event: str, __: Any) -> Any:
+            if event == "line":
+                self.left -= 1
+                if self.left == -1:
+                    signal.raise_signal(signal.SIGUSR1)
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            work()
+        except self.kind as error:
+            told = str(error)
+        finally:
+            sys.settrace(before)
+        assert told == ("deadline" if self.left < 0 else ""), place
+
 
 @pytest.fixture(params=[ValueError, TimeoutError])
 def handler(request: pytest.FixtureRequest) -> Iterator[Raising]:
@@ -88,6 +111,29 @@ def test_of_a_gallery(tmp_path: Path, handler: Raising, work: Callable[..., Any]
             assert gallery.people()[0] == "ann"
         path.unlink()
     assert place > 30
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        normalised,
+        unit_rows,
+        lambda rows: checked_rows(rows, CONTRACT, CONTRACT),
+    ],
+)
+def test_of_embeddings(handler: Raising, work: Callable[[np.ndarray], object]) -> None:
+    work(unit(1, 3, 16))  # whatever is imported on the way
+    for place in count():
+        handler.at_line(place, partial(work, unit(1, 3, 16)))
+        if handler.left >= 0:
+            break
+    assert place > 3
+
+
+def test_a_length_is_numpys_own() -> None:
+    for kind in (np.float32, np.float64):
+        rows = np.random.default_rng(0).normal(size=(99, 513)).astype(kind)
+        assert lengths_of(rows).tobytes() == np.linalg.norm(rows, axis=1).tobytes()
 
 
 def test_of_a_picture(handler: Raising) -> None:

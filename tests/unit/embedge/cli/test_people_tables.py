@@ -45,7 +45,12 @@ def test_the_first_line_may_say_what_the_columns_are(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(b"a.png,ann\nb.png\n", "row 2 is not"), (b"", "it is empty"), (b"\xff\xfe,x", "be read")],
+    [
+        (b"a.png,ann\nb.png\n", "row 2 is not"),
+        (b"", "it is empty"),
+        (b"\xff\xfe,x", "be read.* a table .* in UTF-8"),
+        ("a.png,Zoë".encode("latin-1"), "be read.* a table .* in UTF-8"),
+    ],
 )
 def test_what_is_no_table_is_refused(content: bytes, why: str, tmp_path: Path) -> None:
     table = tmp_path / "who.csv"
@@ -83,3 +88,15 @@ def test_a_link_out_of_the_folder_is_refused_and_one_within_is_not(
     (people / what).symlink_to(outside / "1.png" if "/" in what else outside)
     with pytest.raises(EmbedgeError, match=f"E-PEOPLE: .*{what}.* a link that leads out of it"):
         people_of_folder(people)
+
+
+def test_a_link_to_nothing_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "ann").mkdir()
+    (tmp_path / "ann" / "1.png").touch()
+    (tmp_path / "ann" / "2.png").symlink_to("gone.png")
+    (tmp_path / "ann" / "3.png").symlink_to("3.png")
+    (tmp_path / "ann" / "4").symlink_to(".")
+    (tmp_path / "ben").symlink_to("gone")
+    (tmp_path / ".hidden").symlink_to("gone")
+    names = ("ann/1.png", "ann/2.png", "ann/3.png", "ben")
+    assert people_of_folder(tmp_path) == [(name.split("/")[0], tmp_path / name) for name in names]

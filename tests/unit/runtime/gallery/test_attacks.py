@@ -16,6 +16,7 @@ import gallery_rows
 import numpy as np
 import pytest
 from gallery_rows import KEY, enrolled, sql
+from import_path import import_path
 from proof_page import page, require_named_tests
 from tiny_bundles import tiny_contract
 
@@ -349,7 +350,7 @@ for attempt in (
     support = Path(__file__).parents[3] / "support"
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", f'{mounted} && exec "$0" -c "$1"', sys.executable, program],
-        env={**os.environ, "PYTHONPATH": str(support)},
+        env={**os.environ, "PYTHONPATH": import_path(support)},
         capture_output=True,
         text=True,
         check=False,

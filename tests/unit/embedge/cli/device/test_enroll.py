@@ -96,3 +96,25 @@ def test_a_near_copy_under_another_name_is_told_and_enrolled(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines[0]["matches"]
     assert lines[1]["matches"] == []
+
+
+def test_a_picture_may_come_after_an_option(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*ENROLL, "ann", "--rows", "int8", "0.png", "--json", "1.png"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["records"]) == 2
+    with pytest.raises(SystemExit):
+        main([*ENROLL, "ann", "--rws", "int8", "0.png"])
+    assert "--rws int8 0.png; did you mean --rows?" in capsys.readouterr().err
+
+
+def test_of_a_folder_each_link_to_nothing_has_its_refusal(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("people/ann").mkdir(parents=True)
+    Path("0.png").rename("people/ann/0.png")
+    Path("people/ann/1.png").symlink_to("gone.png")
+    Path("people/ann/2.png").symlink_to("2.png")
+    assert main([*ENROLL, "--folder", "people", "--json"]) == 3
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [bool(line["refused"]) for line in lines] == [False, True, True]
