@@ -48,7 +48,7 @@ from embedge.train.bridge.pairs import Pairs
 MODELS = {"w600k_mbf": None, "insightface_y1": None, "foamliu_mbf": "rgb-imagenet"}
 FMRS = (1e-2, 1e-3, 1e-4, 1e-5)
 GOALS = {1e-3: 0.993, 1e-4: 0.98, 1e-5: 0.95}
-DEMANDS = Demands()
+DEMANDS = Demands(1e-4, 0.96)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from embedge.export.graph.surgery import Graph
 from embedge.export.int8.calibration_set import choose, picture_features, picture_files
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.intake.feeding import Stated
-from embedge.export.intake.intake import Asked, taken_in
+from embedge.export.intake.intake import Claims, taken_in
 from embedge.runtime.picture.images import rgb_from_picture
 
 POOL, TEST = 1024, 200
@@ -39,7 +39,7 @@ def main() -> int:
     images = np.stack([rgb_from_picture(options.faces / names[i]) for i in order])
     people = [Path(names[i]).parent.as_posix() for i in order]
     test, pool = images[:TEST], images[TEST:]
-    asked = Asked(Stated((127.5,), (127.5,), "RGB"))
+    asked = Claims(Stated((127.5,), (127.5,), "RGB"))
     taken = taken_in(options.model, pool[:8], asked)
     reference = taken.expected(test)
     rows = list[dict[str, Any]]()

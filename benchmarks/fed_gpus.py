@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from provenance import RESULTS, provenance, write_result
 
-from embedge.pipeline.budget.predicting import Faces, Fleet, budget_of
+from embedge.pipeline.budget.predicting import Amount, Fleet, budget_of
 from embedge.pipeline.budget.rates import GPUS
 from embedge.pipeline.recipe_file import load_recipe
 from embedge.train.data.feeding.feed import ahead_of
@@ -26,7 +26,7 @@ FACE = 112 * 112 * 3
 STEPS, WARM = 400, 100  # queues are empty at first: what is told begins behind that
 SPREAD = 0.15  # deviation of a batch's decoding time, assumed
 CORES = (16, 32, 64, 96, 128, 192)
-MS1MV3 = Faces(5_179_510, 93_431)
+MS1MV3 = Amount(5_179_510, 93_431)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
     python benchmarks/fuzz.py [--seconds 60] [--atheris] [--targets pictures "gallery files"]
 
-Inputs are broken at random or, with --atheris, by libFuzzer towards new branches (the extra
+Inputs are broken at random or, with --atheris, by libFuzzer towards new branches (the group
 `fuzz`). Each target runs in its own process, so that a crash of a parser is a finding and not the
 end. The results of other targets and of the other way are kept.
 """

@@ -35,12 +35,12 @@ from embedge.calibration.rates import operating_point
 from embedge.calibration.tenfold import folded_accuracy
 from embedge.export.graph.running import batches_of, embeddings_of
 from embedge.export.int8.budget.before_after import BeforeAfter, before_after, parity_of
-from embedge.export.int8.budget.precision_plan import Budget
+from embedge.export.int8.budget.precision_plan import Allowance
 from embedge.export.int8.calibration_set import choose, person_of, picture_features
 from embedge.export.int8.placement import Target
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.intake.feeding import Stated
-from embedge.export.intake.intake import Asked, taken_in
+from embedge.export.intake.intake import Claims, taken_in
 from embedge.files import write_json
 from embedge.runtime.encoders import normalised
 from embedge.runtime.picture.images import rgb_from_picture
@@ -159,7 +159,7 @@ class Bench:
             self.pool = _decoded(options.folder, measured.strangers)
             people = list(map(person_of, measured.strangers))
         self.chosen = choose(picture_features(self.pool), people, options.count)
-        self.taken = taken_in(model, self.pool[:8], Asked(Stated((127.5,), (127.5,), "RGB")))
+        self.taken = taken_in(model, self.pool[:8], Claims(Stated((127.5,), (127.5,), "RGB")))
         self.reference: Rows = normalised(self.taken.expected(measured.images))
         self.before = measured.judged(self.reference)
 
@@ -204,14 +204,14 @@ class Bench:
             return _told(PEER, {}, {"failed": said[:300]})
         return self._row(PEER, out)
 
-    def _budget(self) -> Budget:
+    def _budget(self) -> Allowance:
         """By people who are neither measured nor, with `strangers`, calibrated on."""
         wanted = self.options
         taken = set(self.chosen) if wanted.calib == "omi" else set()
         places = [place for place in range(0, len(self.omi), 2) if place not in taken]
         faces = self.omi[places]
         labels = np.array([person_of(self.omi_files[place]) for place in places])
-        return Budget(wanted.budget, wanted.budget_fmr, faces, labels)
+        return Allowance(wanted.budget, wanted.budget_fmr, faces, labels)
 
     def _theirs(self, out: Path) -> None:
         taken = np.random.default_rng(0).permutation(len(self.pool))[: self.options.count]

@@ -27,7 +27,7 @@ from embedge.bench.core import Timed, single_stream
 from embedge.export.int8.calibration_set import picture_files
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.intake.feeding import Stated
-from embedge.export.intake.intake import Asked, taken_in
+from embedge.export.intake.intake import Claims, taken_in
 from embedge.export.student import onnx_from_student
 from embedge.optional import available
 from embedge.runtime.contract import EmbeddingContract
@@ -96,7 +96,9 @@ def _graphs(
     for model in models:
         out = folder / f"{model.stem}.int8.onnx"
         qdq_from_onnx(
-            taken_in(model, faces, Asked(Stated((127.5,), (127.5,), "RGB"))).graph, faces, out
+            taken_in(model, faces, Claims(Stated((127.5,), (127.5,), "RGB"))).graph,
+            faces,
+            out,
         )
         graphs[f"{model.stem} fp32"] = (model, f"{model.stem} fp32")
         graphs[f"{model.stem} int8-cpu"] = (out, f"{model.stem} fp32")

@@ -72,7 +72,14 @@ def _recordio(folder: Path, count: int, workers: int) -> Any:
         path = stored / f"{people[number]:05d}" / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path, quality=95)
-    convert(open_faces(stored), folder / "rec", "recordio", Progress(quiet=True))
+    convert(
+        open_faces(stored),
+        folder / "rec",
+        "recordio",
+        Progress(quiet=True),
+        quality=95,
+        per_shard=4096,
+    )
     return open_faces(folder / "rec")
 
 

@@ -130,12 +130,12 @@ def with_steps(folder: Path, recipe: Recipe, minutes: float | None, name: str = 
 def _pace(recipe: Recipe, school: School) -> float:
     """Seconds that a step of the student takes here, now."""
     with TemporaryDirectory(prefix="embedge-pace-") as name:
-        watch = Stopwatch()
-        run = Rehearsal(Path(name) / "run", watch, scratch=Path(name))
+        stopwatch = Stopwatch()
+        run = Rehearsal(Path(name) / "run", stopwatch, scratch=Path(name))
         stage = student_stage(run, recipe, "th-kd", school)
         training = run.foreseen[stage.key].declared.training
         assert training is not None
-        return watch.seconds(training, Path(name) / "trial")
+        return stopwatch.seconds(training, Path(name) / "trial")
 
 
 def _changed(recipe: Recipe, **schedule: Any) -> Recipe:

@@ -26,7 +26,7 @@ from embedge.export.int8.calibration_set import (
 from embedge.export.int8.placement import Target
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.intake.feeding import Stated
-from embedge.export.intake.intake import Asked, taken_in
+from embedge.export.intake.intake import Claims, taken_in
 from embedge.export.targets.coreml import PACKAGE, coreml_answers, coreml_from_network
 from embedge.export.targets.executorch import (
     executorch_from_network,
@@ -213,7 +213,7 @@ def taken(path: Path, feeding: str, folder: Path, learnt: NDArray[np.uint8]) -> 
     if METADATA_KEY in {one.key for one in onnx.load(path).metadata_props}:
         shutil.copy(path, source)
         return Graph.read(source), source
-    asked = Asked(Stated.of(FEEDINGS[feeding]))
+    asked = Claims(Stated.of(FEEDINGS[feeding]))
     graph = taken_in(path, learnt[:16], asked).graph
     graph.write(source)
     return graph, source

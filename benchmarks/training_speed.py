@@ -13,21 +13,25 @@ The losses from one start tell whether the ways learn the same.
 import argparse
 import os
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 import torch
+from plain_torch import switched_off
 from provenance import provenance, write_result
 from torch import Tensor, nn
 
 from embedge.train.models import mobilefacenet
 from embedge.train.models.quick import layers
-from embedge.train.models.quick.compiled import prepared, switched_off
+from embedge.train.models.quick.compiled import prepared
 
 Kernels = Literal["none", "norm", "all"]
 DIM = 512

@@ -33,18 +33,12 @@ if TYPE_CHECKING:
     from embedge.calibration.thresholds import threshold_at
 else:  # a type checker that saw this would take every name for one, of any type
     _HOMES = {
-        "PairScores": "scores",
-        "pairs_within": "pairs",
-        "pairs_between": "pairs",
-        "equal_error": "rates",
-        "operating_point": "rates",
-        "Insufficient": "rates",
-        "threshold_at": "thresholds",
-        "split_subjects": "people.splits",
-        "Comparison": "evaluation.figures",
-        "Side": "evaluation.figures",
-        "Asked": "evaluation.judge",
-        "Subject": "evaluation.judge",
-        "judge": "evaluation.judge",
+        "scores": "PairScores",
+        "pairs": "pairs_within pairs_between",
+        "rates": "equal_error operating_point Insufficient",
+        "thresholds": "threshold_at",
+        "people.splits": "split_subjects",
+        "evaluation.figures": "Comparison Side",
+        "evaluation.judge": "Asked Subject judge",
     }
     __getattr__ = named_in(__name__, _HOMES)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from embedge.calibration.intervals.interval import CONFIDENCE
 from embedge.calibration.scores import EDGES, PairScores
 
 __all__ = [
@@ -67,7 +68,7 @@ def allowed_errors(fmr_target: float, comparisons: int) -> int:
     return min(comparisons, math.floor(fmr_target * comparisons * (1 + 1e-12)))
 
 
-def people_for(fmr_target: float, confidence: float = 0.95) -> int:
+def people_for(fmr_target: float, confidence: float = CONFIDENCE) -> int:
     """How many people it takes at least: their different pairs are to hold the rule of three."""
     pairs = math.log1p(-confidence) / math.log1p(-fmr_target) if fmr_target < 1 else 1.0
     return math.ceil((1 + math.sqrt(1 + 8 * pairs)) / 2)

@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from embedge.export.student import onnx_from_student
 else:  # a type checker that saw this would take every name for one, of any type
     _HOMES = {
-        "onnx_from_student": "student",
-        "fp16_from_onnx": "fp16",
-        "qdq_from_onnx": "int8.qdq",
-        "engine_from_onnx": "engines.build",
-        "engines_available": "engines.build",
-        "EngineOptions": "engines.options",
+        "student": "onnx_from_student",
+        "fp16": "fp16_from_onnx",
+        "int8.qdq": "qdq_from_onnx",
+        "engines.build": "engine_from_onnx engines_available",
+        "engines.options": "EngineOptions",
     }
     __getattr__ = named_in(__name__, _HOMES)

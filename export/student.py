@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from embedge.errors import EmbedgeError
+from embedge.export.graph import OPSET
 from embedge.export.graph.canonical import canonical
 from embedge.export.graph.channels import lower_prelu
 from embedge.export.graph.running import stamp
@@ -28,7 +29,7 @@ def onnx_from_student(
     contract: EmbeddingContract,
     path: Path,
     *,
-    opset: int = 17,
+    opset: int = OPSET,
     lower: bool = True,
 ) -> None:
     """Write FP32 ONNX: dynamic batch, batch norms folded, one file, the contract inside.

@@ -15,6 +15,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 __all__ = [
     "NIST_800_63B",
     "Artifact",
+    "AttemptGuard",
     "Bundle",
     "Choice",
     "Colour",
@@ -26,6 +27,7 @@ __all__ = [
     "FaceRefused",
     "Gallery",
     "Identification",
+    "MilvusGallery",
     "OnnxDetector",
     "OrtEncoder",
     "Picture",
@@ -51,15 +53,12 @@ if TYPE_CHECKING:
     from embedge.runtime.bundle.writer import write_bundle
     from embedge.runtime.contract import EmbeddingContract
     from embedge.runtime.encoders.ort import OrtEncoder
+    from embedge.runtime.gallery.attempts import AttemptGuard
     from embedge.runtime.gallery.gallery import Gallery
     from embedge.runtime.gallery.keys import key_from_file
+    from embedge.runtime.gallery.milvus import MilvusGallery
     from embedge.runtime.gallery.search.ranking import Ranked
-    from embedge.runtime.identification import (
-        Identification,
-        SeenFace,
-        identify,
-        identify_all,
-    )
+    from embedge.runtime.identification import Identification, SeenFace, identify, identify_all
     from embedge.runtime.matcher import FaceMatcher, Verification
     from embedge.runtime.picture.detect import Choice, Detector, Face
     from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
@@ -72,36 +71,26 @@ if TYPE_CHECKING:
     from embedge.runtime.threshold import Threshold
 else:  # a type checker that saw this would take every name for one, of any type
     _HOMES = {
-        "Artifact": "bundle.bundle",
-        "Bundle": "bundle.bundle",
-        "write_bundle": "bundle.writer",
-        "EmbeddingContract": "contract",
-        "Gallery": "gallery.gallery",
-        "key_from_file": "gallery.keys",
-        "Ranked": "gallery.search.ranking",
-        "Identification": "identification",
-        "SeenFace": "identification",
-        "identify": "identification",
-        "identify_all": "identification",
-        "Choice": "picture.detect",
-        "Detector": "picture.detect",
-        "Face": "picture.detect",
-        "OnnxDetector": "picture.detect.onnx_detector",
-        "ReadFace": "picture.face_crop",
-        "Colour": "picture.images",
-        "Picture": "picture.images",
-        "FaceRefused": "picture.quality",
-        "Quality": "picture.quality",
-        "QualityLimits": "picture.quality",
-        "NIST_800_63B": "policy",
-        "Policy": "policy",
-        "OrtEncoder": "encoders.ort",
-        "FaceMatcher": "matcher",
-        "Verification": "matcher",
-        "SelfTest": "selftest.result",
-        "golden_of": "selftest.selftest",
-        "self_test": "selftest.selftest",
-        "Threshold": "threshold",
+        "bundle.bundle": "Artifact Bundle",
+        "bundle.writer": "write_bundle",
+        "contract": "EmbeddingContract",
+        "gallery.gallery": "Gallery",
+        "gallery.keys": "key_from_file",
+        "gallery.search.ranking": "Ranked",
+        "identification": "Identification SeenFace identify identify_all",
+        "picture.detect": "Choice Detector Face",
+        "picture.detect.onnx_detector": "OnnxDetector",
+        "picture.face_crop": "ReadFace",
+        "picture.images": "Colour Picture",
+        "picture.quality": "FaceRefused Quality QualityLimits",
+        "policy": "NIST_800_63B Policy",
+        "encoders.ort": "OrtEncoder",
+        "matcher": "FaceMatcher Verification",
+        "selftest.result": "SelfTest",
+        "selftest.selftest": "golden_of self_test",
+        "threshold": "Threshold",
+        "gallery.attempts": "AttemptGuard",
+        "gallery.milvus": "MilvusGallery",
     }
 
     __getattr__ = named_in(__name__, _HOMES)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from embedge.errors import EmbedgeError, ours
-from embedge.runtime.bundle.bundle import Artifact, Bundle
+from embedge.runtime.bundle.bundle import Artifact, Bundle, unless_replaced
 from embedge.runtime.bundle.manifest import Runtime
 from embedge.runtime.closing import Closing
 from embedge.runtime.encoders import Embeddings, Encoder
@@ -76,6 +76,7 @@ class FaceMatcher(Closing):
         self._operating_points = tuple(operating_points)
 
     @classmethod
+    @unless_replaced
     def load(
         cls,
         bundle: Bundle | str | os.PathLike[str],
@@ -211,11 +212,7 @@ class FaceMatcher(Closing):
         return self._streamed(pictures, size, aligned, colour)
 
     def _streamed(
-        self,
-        pictures: Iterable[Picture],
-        batch: int,
-        aligned: bool | None,
-        colour: Colour | None,
+        self, pictures: Iterable[Picture], batch: int, aligned: bool | None, colour: Colour | None
     ) -> Iterator[Embeddings]:
         pending: list[ReadFace] = []
         for picture in pictures:

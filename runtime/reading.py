@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 __all__ = ["TooLarge", "opened", "read_bytes"]
@@ -13,11 +13,16 @@ class TooLarge(OSError):
     """The file has more bytes than whoever asked can use."""
 
 
-def opened(path: Path, *, follow: bool = True) -> BinaryIO:
-    """A regular file to read; a pipe, a device or a folder is an OSError and is not waited for."""
+def opened(path: PurePath, *, follow: bool = True, within: int | None = None) -> BinaryIO:
+    """A regular file to read, from the folder `within` (a descriptor) where one is given.
+
+    A pipe, a device or a folder is an OSError and is not waited for.
+    """
     more = getattr(os, "O_NONBLOCK", 0) | (0 if follow else getattr(os, "O_NOFOLLOW", 0))
     # whoever is interrupted meanwhile leaves one owner of the descriptor, which closes it once
-    stream = open(path, "rb", opener=lambda name, flags: os.open(name, flags | more))  # noqa: SIM115
+    stream = open(  # noqa: SIM115
+        path, "rb", opener=lambda name, flags: os.open(name, flags | more, dir_fd=within)
+    )
     try:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it is a folder, a pipe or a device, not a file", str(path))

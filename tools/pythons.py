@@ -1,9 +1,11 @@
 """The base install under every supported Python found here: `python tools/pythons.py [3.12 3.13]`.
 
-Each gets a fresh environment without torch and onnx, imports every module of the runtime, and runs
-three commands. A Python that is not here is skipped, with the reason.
+Each gets a fresh environment without torch and onnx, imports every module of the rooms that promise
+to do without them, and runs what a device and a gate run. A Python that is not here is skipped,
+with the reason.
 """
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -20,13 +22,15 @@ sys.path.insert(0, str(HERE / "tests" / "support"))
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys
-import embedge.runtime
-found = pkgutil.walk_packages(embedge.runtime.__path__, "embedge.runtime.")
-names = [importlib.import_module(one.name).__name__ for one in found]
-for name in embedge.runtime.__all__:
-    getattr(embedge.runtime, name)
-assert len(names) > 30, names
-assert not {"torch", "onnx", "pydantic"} & set(sys.modules)
+from embedge import calibration, cli, report, runtime
+for room in (runtime, calibration, report, cli):
+    found = pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
+    names = [importlib.import_module(one.name).__name__ for one in found]
+    assert len(names) > 30, names
+for room in (runtime, calibration):
+    for name in room.__all__:
+        getattr(room, name)
+assert not {"torch", "onnx", "pydantic", "jinja2", "matplotlib", "yaml"} & set(sys.modules)
 """
 
 
@@ -66,15 +70,18 @@ def _steps(python: Path, folder: Path) -> Iterator[tuple[str, Command]]:
     binaries = folder / "venv" / "bin"
     inside, embedge = binaries / "python", binaries / "embedge"
     bundle, pictures = _made(folder)
+    report, policy = _judged(folder)
     constraints = HERE / "constraints.txt"
     yield "python -m venv", [python, "-m", "venv", folder / "venv"]
     install: Command = [inside, "-m", "pip", "install", "--quiet", "-c", constraints, HERE]
     yield "pip install embedge", install
-    yield "importing the runtime", [inside, "-c", IMPORT_ALL]
+    yield "importing the rooms", [inside, "-c", IMPORT_ALL]
     yield "embedge --help", [embedge, "--help"]
     yield "embedge doctor", [embedge, "doctor"]
     verify: Command = [embedge, "verify", bundle, *pictures]
     yield "embedge verify", verify
+    yield "embedge gate", [embedge, "gate", report, "--policy", policy]
+    yield "embedge report diff", [embedge, "report", "diff", report, report, "--fail"]
 
 
 def _made(folder: Path) -> tuple[Path, list[Path]]:
@@ -86,6 +93,17 @@ def _made(folder: Path) -> tuple[Path, list[Path]]:
     for seed, path in enumerate(pictures):
         Image.fromarray(face_like(seed)).save(path)
     return tiny_bundle(folder / "tiny.embedge"), pictures
+
+
+def _judged(folder: Path) -> tuple[Path, Path]:
+    """A report by the product's own builder, and a policy that it keeps."""
+    from sample_report import sample_report
+
+    from embedge.report.write import write_figures
+
+    policy = folder / "policy.json"
+    policy.write_text(json.dumps({"policy": "embedge.policy/2", "gates": "none"}))
+    return write_figures(sample_report(), folder), policy
 
 
 def _run(command: Command) -> subprocess.CompletedProcess[str]:

@@ -31,15 +31,13 @@ if TYPE_CHECKING:
     from embedge.train.teachers.teacher import Teacher
 else:  # a type checker that saw this would take every name for one, of any type
     _HOMES = {
-        "FaceSet": "data.dataset",
-        "open_faces": "data.open",
-        "split_by_identity": "data.splits",
-        "MobileFaceNet": "models.mobilefacenet",
-        "mobilefacenet": "models.mobilefacenet",
-        "METHODS": "methods",
-        "Teacher": "teachers.teacher",
-        "open_teacher": "teachers.opened",
-        "Lesson": "distil",
-        "train_student": "distil",
+        "data.dataset": "FaceSet",
+        "data.open": "open_faces",
+        "data.splits": "split_by_identity",
+        "models.mobilefacenet": "MobileFaceNet mobilefacenet",
+        "methods": "METHODS",
+        "teachers.teacher": "Teacher",
+        "teachers.opened": "open_teacher",
+        "distil": "Lesson train_student",
     }
     __getattr__ = named_in(__name__, _HOMES)

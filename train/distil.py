@@ -61,7 +61,7 @@ def train_student(
     seed: int,
     folder: Path,
     progress: Progress,
-    watch: TrainingChecks | None = None,
+    checks: TrainingChecks | None = None,
 ) -> tuple[Curves, Tensor | None]:
     """Train `network` in place; return the curves and the head it trained for itself, if any."""
     schedule = schedule.over(len(lesson.faces))
@@ -78,7 +78,7 @@ def train_student(
         folder=folder,
         progress=progress,
         teacher=lesson.teacher if method.needs_teacher else None,
-        watch=watch,
+        checks=checks,
     )
     head = method.classifier()
     return curves, None if head is None else head.detach()

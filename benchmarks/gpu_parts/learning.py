@@ -59,7 +59,14 @@ def loader(sizes: Sizes) -> dict[str, Any]:
     mine = cores()
     workers = readers(sizes.device, mine, 1)
     with tempfile.TemporaryDirectory() as name:
-        convert(few_faces(sizes, 2048), Path(name) / "rec", "recordio", QUIET)
+        convert(
+            few_faces(sizes, 2048),
+            Path(name) / "rec",
+            "recordio",
+            QUIET,
+            quality=95,
+            per_shard=4096,
+        )
         stored = Batches(open_faces(Path(name) / "rec"), sizes.batch, 0, jitter=False)
         warm, last = 2 * workers + 2, 2 * workers + 2 + sizes.steps
         stream = feed(stored, 0, last, workers=workers, say=print, pin=sizes.device == "cuda")

@@ -10,11 +10,13 @@ import numpy as np
 from embedge.calibration.evaluation.embed import Embedded, Ticker, embedded
 from embedge.calibration.evaluation.faces import FaceFiles, StampedFaces
 from embedge.calibration.evaluation.subjects import EvaluatedModel
+from embedge.calibration.protocols.folders import PICTURES
 from embedge.calibration.scores import Float32
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file, sha256_json
 from embedge.runtime.bridge import End
 from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.encoders import unit_rows
 from embedge.runtime.picture.images import RgbImage
 
 __all__ = [
@@ -28,7 +30,6 @@ __all__ = [
 ]
 
 FEWEST = 300
-_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +71,7 @@ def pictures_under(root: Path) -> FaceFiles:
     found = sorted(
         path.relative_to(root).as_posix()
         for path in (root.rglob("*") if root.is_dir() else ())
-        if path.suffix.lower() in _PICTURES
+        if path.suffix.lower() in PICTURES
     )
     if not found:
         raise _no_pictures(root)
@@ -116,7 +117,7 @@ def matrix_rows(path: Path) -> Float32:
         raise _bad(path, f"{wrong} of {len(rows)} rows hold NaN or infinity")
     if wrong := int((lengths < 1e-6).sum()):
         raise _bad(path, f"{wrong} of {len(rows)} rows are zero")
-    return np.asarray(rows / lengths[:, None], np.float32)
+    return unit_rows(rows)
 
 
 def end_of_matrix(path: Path, rows: Float32, space: str | None) -> End:

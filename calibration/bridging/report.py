@@ -10,7 +10,7 @@ from embedge.calibration.bridging.accepted import Accepted, accepted_at
 from embedge.calibration.bridging.agreement import Agreement, agreement, unlabelled_threshold
 from embedge.calibration.bridging.attack import Attack, Known, attack
 from embedge.calibration.bridging.labelled import Labelled, People, labelled_evidence
-from embedge.calibration.bridging.verdict import Demands, Verdict, partial_of, verdict
+from embedge.calibration.bridging.verdict import Decided, Demands, partial_of, verdict
 from embedge.calibration.people.alike import OFF_CENTRE, alike
 from embedge.calibration.scores import Float32
 from embedge.runtime.bridge import Bridge, End
@@ -34,7 +34,7 @@ class BridgeReport:
     schema: str
     source: End
     target: End
-    verdict: Verdict
+    verdict: Decided
     demands: Demands
     map: dict[str, Fact]
     candidates: dict[str, float]

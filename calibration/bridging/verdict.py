@@ -10,7 +10,7 @@ from embedge.calibration.bridging.labelled import Labelled, People, labelled_evi
 from embedge.calibration.evaluation.figures import Share
 from embedge.runtime.bridge import Bridge
 
-__all__ = ["RANK1", "Decision", "Demands", "Partial", "Verdict", "partial_of", "verdict"]
+__all__ = ["RANK1", "Decided", "Decision", "Demands", "Partial", "partial_of", "verdict"]
 
 Decision = Literal["go", "go, stricter threshold", "partial", "no"]
 # of that many pictures a template must find its own: shuffled pairs and blind networks do not
@@ -27,8 +27,8 @@ _ONE_SPACE = "both models speak one space already: the map is the identity withi
 class Demands:
     """At this FMR the bridge must keep this share of the weaker model's own TAR."""
 
-    fmr: float = 1e-4
-    keep: float = 0.96
+    fmr: float
+    keep: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Partial:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decided:
     decision: Decision
     reasons: tuple[str, ...]
     partial: Partial | None = None
@@ -57,19 +57,19 @@ def verdict(
     labelled: Labelled | None,
     demands: Demands,
     partial: Partial | None = None,
-) -> Verdict:
+) -> Decided:
     """Labelled people decide where there are some, else the promise that unlabelled ones make."""
     if agreed.rank1 < RANK1:
         what = (
             f"only {agreed.rank1:.1%} of {agreed.pictures:,} mapped templates find their own"
             " picture: the rows are not paired, or a model does not see faces"
         )
-        return Verdict("no", (what,))
+        return Decided("no", (what,))
     point = labelled.point_at(demands.fmr) if labelled else None
     one_space = bridge.facts.get("kind") == "identity"
     if one_space and point is None:
         found = f"{agreed.rank1:.1%} of {agreed.pictures:,} pictures find their own as they are"
-        return Verdict("go", (_ONE_SPACE, found))
+        return Decided("go", (_ONE_SPACE, found))
     if labelled is None or point is None:
         return _on_promise(agreed, demands, few=labelled is not None)
     weaker, stronger = sorted((point.old, point.new))
@@ -79,7 +79,7 @@ def verdict(
             f"the {which} model alone accepts {weaker:.1%} of genuine pairs, the other"
             f" {stronger:.1%}: check its feeding (colours, scale, alignment) and the people's names"
         )
-        return Verdict("no", (what,))
+        return Decided("no", (what,))
     share = f"{point.kept:.1%} of the weaker model's own TAR at FMR {demands.fmr:g}"
     if point.kept >= demands.keep:
         own = (_ONE_SPACE,) if one_space else ()
@@ -88,8 +88,8 @@ def verdict(
         what = (
             f"without the {partial.share:.0%} least certain templates it keeps {partial.kept:.1%}"
         )
-        return Verdict("partial", (f"the bridge keeps {share}", what), partial)
-    return Verdict("no", (f"the bridge keeps only {share}",))
+        return Decided("partial", (f"the bridge keeps {share}", what), partial)
+    return Decided("no", (f"the bridge keeps only {share}",))
 
 
 def partial_of(bridge: Bridge, people: People, demands: Demands, *, dataset: str) -> Partial | None:
@@ -104,21 +104,21 @@ def partial_of(bridge: Bridge, people: People, demands: Demands, *, dataset: str
     return Partial(limit, float((expected <= limit).mean()), point.kept) if point else None
 
 
-def _go(labelled: Labelled, reasons: tuple[str, ...]) -> Verdict:
+def _go(labelled: Labelled, reasons: tuple[str, ...]) -> Decided:
     own, native = labelled.threshold, labelled.new_threshold
     if own is not None and native is not None and own.value <= native:
         enough = "the new model's own threshold is strict enough for them"
-        return Verdict("go", (*reasons, enough))
+        return Decided("go", (*reasons, enough))
     if own is None:
         what = "these people are too few to set a threshold: unlabelled strangers have to"
     elif native is None:
         what = f"bridged templates need {own.value:.3f}; what native ones need is not known"
     else:
         what = f"bridged templates need {own.value:.3f} where native ones need {native:.3f}"
-    return Verdict("go, stricter threshold", (*reasons, what))
+    return Decided("go, stricter threshold", (*reasons, what))
 
 
-def _on_promise(agreed: Agreement, demands: Demands, *, few: bool) -> Verdict:
+def _on_promise(agreed: Agreement, demands: Demands, *, few: bool) -> Decided:
     promised, least = agreed.promised(demands.fmr), "about" if agreed.doubt else "at least"
     lead = "too few labelled people for this FMR: " if few else "no labelled people: "
     what = (
@@ -126,11 +126,11 @@ def _on_promise(agreed: Agreement, demands: Demands, *, few: bool) -> Verdict:
         f" {promised:.1%} of the new model's own TAR is kept at FMR {demands.fmr:g}"
     )
     if agreed.doubt:
-        return Verdict("no", (what, agreed.doubt))
+        return Decided("no", (what, agreed.doubt))
     if promised >= min(demands.keep, _PROMISED):
         strict = "its threshold is that of these strangers: safe, but far too strict where they"
-        return Verdict(
+        return Decided(
             "go, stricter threshold",
             (what, f"{strict} resemble each other more than your people do; calibrate on yours"),
         )
-    return Verdict("no", (what, "that is too little; labelled people may show that it is more"))
+    return Decided("no", (what, "that is too little; labelled people may show that it is more"))

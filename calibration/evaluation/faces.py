@@ -1,4 +1,4 @@
-"""Faces, whoever reads them: a training, a test, or a watch over either."""
+"""Faces, whoever reads them: a training, a test, or the checks of either."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence

@@ -156,7 +156,7 @@ class BareRates:
 
 
 def bare_rates(scores: PairScores, fmrs: Sequence[float] = ()) -> BareRates:
-    """What a training, a comparison of methods and a search for layers watch while they run."""
+    """What the checks of a training, a comparison of methods and a search for layers ask for."""
     return BareRates(scores, {fmr: operating_point(scores, fmr) for fmr in fmrs})
 
 

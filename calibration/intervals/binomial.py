@@ -2,6 +2,8 @@
 
 import math
 
+from embedge.calibration.intervals.interval import CONFIDENCE
+
 __all__ = ["lower_bound", "rule_of_three", "upper_bound"]
 
 _ROUNDS = 200
@@ -22,7 +24,7 @@ def lower_bound(errors: float, trials: float, confidence: float) -> float:
     return _beta_quantile(1 - confidence, errors, trials - errors + 1)
 
 
-def rule_of_three(trials: float, confidence: float = 0.95) -> float:
+def rule_of_three(trials: float, confidence: float = CONFIDENCE) -> float:
     """Upper bound of a rate when none of the trials went wrong: about 3/trials at 95 %."""
     if trials <= 0:
         return 1.0

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.scores import Float32
+from embedge.runtime.encoders import unit_rows
 
 __all__ = ["OFF_CENTRE", "alike", "copies_in", "drawn", "found_own", "middled"]
 
@@ -63,9 +64,7 @@ def copies_in(rows: Float32, known: Float32) -> NDArray[np.bool_]:
 
 def middled(rows: Float32, around: Float32 | None = None) -> Float32:
     """Seen from the middle of all, where an embedding's own origin may be far away."""
-    moved = rows - (rows if around is None else around).mean(axis=0)
-    unit: Float32 = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-9)
-    return unit
+    return unit_rows(rows - (rows if around is None else around).mean(axis=0))
 
 
 def _limit(rows: Float32, spreads: float) -> float:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from embedge.calibration.evaluation.faces import FaceFiles
 from embedge.errors import EmbedgeError
 
-__all__ = ["people_in_folders"]
+__all__ = ["PICTURES", "people_in_folders"]
 
-_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"}
+PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"}
 
 
 def people_in_folders(
@@ -27,7 +27,7 @@ def people_in_folders(
     labels: list[int] = []
     alone = 0
     for label, folder in enumerate(sorted(path for path in root.iterdir() if path.is_dir())):
-        found = [path for path in folder.iterdir() if path.suffix.lower() in _PICTURES]
+        found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES]
         if len(found) < at_least:
             alone += len(found) > 0
             continue

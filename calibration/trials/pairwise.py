@@ -35,7 +35,7 @@ __all__ = ["Evidence", "FolderTrial", "PairTrial", "RunOptions", "names_of"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunOptions:
-    """What every trial is told: FMR targets, where embeddings are kept, who watches, groups.
+    """What every trial is told: FMR targets, where embeddings are kept, who is told, groups.
 
     Groups are judged at the threshold that everybody together has at `groups_fmr`. `threshold` is
     one that the model brings along.

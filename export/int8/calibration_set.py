@@ -20,6 +20,7 @@ from embedge.files import sha256_file, sha256_json, write_json
 from embedge.runtime.picture.images import rgb_from_picture
 
 __all__ = [
+    "CONFIRMING",
     "CalibrationSet",
     "choose",
     "chosen_from_folder",
@@ -33,18 +34,19 @@ __all__ = [
 Floats = NDArray[np.floating]
 Images = NDArray[np.uint8]
 Indices = NDArray[np.int64]
+CONFIRMING = 128  # pictures of several of each person: they confirm how a model is fed
 _PARTS = 3  # cells per feature
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 _POOL = 8  # times as many pictures as are wanted: features of all would take too long
 _SPARE = 200
-_ROLES = {"calibrate": 0.5, "measure": 0.2, "plan": 0.3}
+_ROLES = {"calibrate": 0.5, "measure": 0.2, "choose": 0.3}
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationSet:
     """Which pictures were chosen, from how many, by which seed.
 
-    `spare` are pictures of other people, `plan` those of others again, who may choose what stays in
+    `spare` are pictures of other people, `choose` those of others again, who say what stays in
     float; where a folder shows fewer than three people, both are other pictures of the same ones.
     """
 
@@ -53,7 +55,7 @@ class CalibrationSet:
     offered: int
     seed: int
     spare: tuple[str, ...] = ()
-    plan: tuple[str, ...] = ()
+    choose: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         pictures = [{"name": n, "sha256": sha256_file(self.root / n)} for n in self.names]
@@ -73,18 +75,18 @@ def chosen_from_folder(root: Path, count: int, *, seed: int = 0) -> CalibrationS
     """Choose among the aligned pictures under a folder, PERSON/PICTURE or flat."""
     names = picture_files(root)
     rng = np.random.default_rng(seed)
-    shows, measures, plans = _by_role(names, seed)
+    shows, measures, choosing = _by_role(names, seed)
     pool = _some(shows, _POOL * max(count, 1), rng)
     features = picture_features(decoded_pictures(root, pool))
     taken = choose(features, [person_of(name) for name in pool], count, seed=seed)
     chosen = tuple(pool[i] for i in taken)
     spare = _some(sorted(set(measures) - set(chosen)), _SPARE, rng) or list(chosen)
-    plan = sorted(set(plans) - set(chosen))
-    return CalibrationSet(root, chosen, len(shows), seed, tuple(spare), tuple(plan))
+    others = sorted(set(choosing) - set(chosen))
+    return CalibrationSet(root, chosen, len(shows), seed, tuple(spare), tuple(others))
 
 
 def _by_role(names: list[str], seed: int) -> list[list[str]]:
-    """Pictures that calibrate, that measure, that choose a plan: of different people."""
+    """Pictures that calibrate, that measure, that choose: of different people."""
     people = [person_of(name) for name in names]
     if len(set(people)) < len(_ROLES):
         return [names] * len(_ROLES)

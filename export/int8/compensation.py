@@ -234,7 +234,7 @@ def correct_biases(
     target: Target,
     batches: Iterable[NDArray[np.float32]],
     *,
-    bits: int = 8,
+    bits: int,
     known: Means | None = None,
 ) -> None:
     """Shift the biases in place. Means are taken over pictures and, for images, over places.

@@ -23,7 +23,8 @@ from embedge.export.graph.canonical import canonical
 from embedge.export.graph.channels import lower_prelu, tame_slopes, widen_groups
 from embedge.export.graph.running import Images, Proof, batches_of, observe, read_contract
 from embedge.export.graph.surgery import Graph, is_weighted, quantisable, whole_model
-from embedge.export.int8.budget.precision_plan import Budget, PrecisionPlan, searched
+from embedge.export.int8 import WEIGHT_BITS
+from embedge.export.int8.budget.precision_plan import Allowance, PrecisionPlan, searched
 from embedge.export.int8.compensation import (
     Means,
     correct_biases,
@@ -72,7 +73,7 @@ class Calibrated:
 
     graph: Graph
     target: Target
-    histograms: dict[str, ValueCounts]
+    counts: dict[str, ValueCounts]
     fixed: dict[str, Range]
     last: dict[str, float]
     found: dict[tuple[str, Method], Range] = field(default_factory=dict)
@@ -95,7 +96,7 @@ class Calibrated:
             return self.fixed[name]
         if (name, method) not in self.found:
             options = {"symmetric": self.target in SYMMETRIC} if method == "mse" else {}
-            self.found[name, method] = self.histograms[name].compute(method, **options)
+            self.found[name, method] = self.counts[name].compute(method, **options)
         return self.found[name, method]
 
 
@@ -120,7 +121,7 @@ def quantised(
     method: Method,
     *,
     kept: frozenset[str] = frozenset(),
-    weight_bits: int = 8,
+    weight_bits: int = WEIGHT_BITS,
     correct: bool = True,
 ) -> Graph:
     """The Q/DQ graph; the calibrated float graph stays as it is."""
@@ -145,8 +146,8 @@ def qdq_from_onnx(
     target: Target = "cpu",
     method: Method = "mse",
     kept: frozenset[str] = frozenset(),
-    weight_bits: int = 8,
-    budget: Budget | None = None,
+    weight_bits: int = WEIGHT_BITS,
+    budget: Allowance | None = None,
     quantise: Quantise = quantised,
 ) -> PrecisionPlan:
     """Quantise a network with the ranges that uint8 (N,H,W,3) pictures show.
@@ -209,11 +210,11 @@ def calibrated_graph(model: Path | Graph, images: Images, target: Target) -> Cal
     graph.tidy()
     proof.after("equalise", graph)
     wanted = wanted_tensors(graph, target)
-    histograms = {name: ValueCounts() for name in wanted.tensors}
+    counts = {name: ValueCounts() for name in wanted.tensors}
     for values in observe(graph, wanted.tensors, batches_of(images, contract)):
         for name, value in values.items():
-            histograms[name].collect(value, name, most=_VALUES_PER_PICTURE)
-    return Calibrated(graph, target, histograms, fixed, ends)
+            counts[name].collect(value, name, most=_VALUES_PER_PICTURE)
+    return Calibrated(graph, target, counts, fixed, ends)
 
 
 def _with_exact_entrance(

@@ -137,15 +137,15 @@ def _with_zero(low: float, high: float) -> Range:
     return Range(min(low, 0.0), max(high, 0.0))
 
 
-def max_range(histogram: ValueCounts) -> Range:
+def max_range(counts: ValueCounts) -> Range:
     """Everything that was seen."""
-    return _with_zero(histogram.low, histogram.high)
+    return _with_zero(counts.low, counts.high)
 
 
-def percentile_range(histogram: ValueCounts, *, percent: float = 99.99) -> Range:
+def percentile_range(counts: ValueCounts, *, percent: float = 99.99) -> Range:
     """Cut the same share of the values on either side."""
-    points, counts = histogram.values()
-    cumulated = np.cumsum(counts) / histogram.total
+    points, weights = counts.values()
+    cumulated = np.cumsum(weights) / counts.total
     tail = (1 - percent / 100) / 2
     low = points[int(np.searchsorted(cumulated, tail, side="right"))]
     high = points[min(int(np.searchsorted(cumulated, 1 - tail)), points.size - 1)]
@@ -153,17 +153,17 @@ def percentile_range(histogram: ValueCounts, *, percent: float = 99.99) -> Range
 
 
 def mse_range(
-    histogram: ValueCounts, *, levels: int = 255, symmetric: bool = False, steps: int = 41
+    counts: ValueCounts, *, levels: int = 255, symmetric: bool = False, steps: int = 41
 ) -> Range:
     """The range with the least squared error, where clipping counts more than rounding."""
-    points, counts = _even(*histogram.values())
-    full = _with_zero(histogram.low, histogram.high)
+    points, weights = _even(*counts.values())
+    full = _with_zero(counts.low, counts.high)
     best = full if not symmetric else Range(-full.bound, full.bound)
     for _ in range(2):  # the two ends in turn, twice: the cost is nearly separable
         for side in ("both",) if symmetric else ("high", "low"):
             shares = np.linspace(0.2, 1.0, steps)
             trials = [_shrunk(full, best, side, share) for share in shares]
-            best = min(trials, key=lambda trial: _squared_error(points, counts, trial, levels))
+            best = min(trials, key=lambda trial: _squared_error(points, weights, trial, levels))
     return best
 
 
@@ -200,18 +200,18 @@ def _squared_error(points: Floats, counts: NDArray[np.int64], trial: Range, leve
     return float((weight * counts) @ ((kept - origin) * step - points) ** 2)
 
 
-def entropy_range(histogram: ValueCounts) -> Range:
+def entropy_range(counts: ValueCounts) -> Range:
     """The bound whose 8-bit picture of the magnitudes diverges least (Kullback-Leibler)."""
-    points, counts = histogram.values()
-    bound = max(-histogram.low, histogram.high)
+    points, weights = counts.values()
+    bound = max(-counts.low, counts.high)
     if bound == 0:
         return Range(0.0, 0.0)
-    density, _ = np.histogram(np.abs(points), bins=_ENTROPY_BINS, range=(0, bound), weights=counts)
+    density, _ = np.histogram(np.abs(points), bins=_ENTROPY_BINS, range=(0, bound), weights=weights)
     density[0] = 0  # exact zeros are exact in any range
     trials = range(_ENTROPY_LEVELS, _ENTROPY_BINS + 1, 16)
     best = min(trials, key=lambda kept: _divergence(density, kept))
     limit = bound * best / _ENTROPY_BINS
-    return _with_zero(max(histogram.low, -limit), min(histogram.high, limit))
+    return _with_zero(max(counts.low, -limit), min(counts.high, limit))
 
 
 def _divergence(density: Floats, kept: int) -> float:

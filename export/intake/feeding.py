@@ -32,7 +32,7 @@ from embedge.runtime.encoders.preprocessing import (
     named,
 )
 
-__all__ = ["ConfirmedFeeding", "Faces", "Stated", "feeding_of", "flags_of"]
+__all__ = ["ConfirmedFeeding", "KnownFaces", "Stated", "feeding_of", "flags_of"]
 
 Span = Literal["0-255", "0-1"]
 Numbers = tuple[float, ...] | None
@@ -68,7 +68,7 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Faces:
+class KnownFaces:
     """Labelled pictures: who is who tells how a network wants to be fed.
 
     Those of a folder, or rendered ones where the folder does not say who is who.
@@ -104,7 +104,7 @@ def feeding_of(
     entrance: Entrance,
     features: Features,
     reach: Reach,
-    faces: Faces | None,
+    faces: KnownFaces | None,
 ) -> ConfirmedFeeding:
     """Stated or written, and as good on faces as any other way that networks are fed."""
     written = _written(model, entrance, reach)
@@ -167,7 +167,11 @@ def _source(stated: Stated, written: Stated, faces: str) -> str:
 
 
 def _require_best(
-    chosen: str, source: str, ways: dict[str, Preprocessing], seen: dict[str, Seen], faces: Faces
+    chosen: str,
+    source: str,
+    ways: dict[str, Preprocessing],
+    seen: dict[str, Seen],
+    faces: KnownFaces,
 ) -> None:
     """Refuse where another way is clearly better, and where nobody is told apart."""
     mine = seen[chosen]

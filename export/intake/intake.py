@@ -22,7 +22,7 @@ from embedge.export.intake.entrance import (
     leave_rows,
     without_length,
 )
-from embedge.export.intake.feeding import ConfirmedFeeding, Faces, Stated, feeding_of
+from embedge.export.intake.feeding import ConfirmedFeeding, KnownFaces, Stated, feeding_of
 from embedge.export.intake.models import OPSET, in_float32, in_opset, wide_types, with_one_output
 from embedge.export.intake.original import Entrance, Original, entrance_of
 from embedge.export.intake.weights import model_with_weights
@@ -32,7 +32,7 @@ from embedge.runtime.encoders import require_steady, unit_rows
 from embedge.runtime.encoders.ort import METADATA_KEY
 from embedge.runtime.encoders.preprocessing import Preprocessing, fed_digest
 
-__all__ = ["Asked", "TakenIn", "looked_at", "taken_in"]
+__all__ = ["Claims", "TakenIn", "looked_at", "taken_in"]
 
 # a half rounds every value to 11 bits: what comes out is as far from float32 as that adds up to
 _AGREED: dict[int, float] = {onnx.TensorProto.FLOAT16: 2e-2, onnx.TensorProto.DOUBLE: 1e-4}
@@ -41,7 +41,7 @@ _SLOW = 2  # pictures, where only onnx's own evaluator runs the original
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Claims:
     """What its user says of a foreign model. `weights` is a folder that external data may lie in;
     `space` names the space it shares with another model."""
 
@@ -67,23 +67,26 @@ class TakenIn:
 
 
 def taken_in(
-    path: Path, images: Images, asked: Asked | None = None, faces: Faces | None = None
+    path: Path,
+    images: Images,
+    asked: Claims | None = None,
+    faces: KnownFaces | None = None,
 ) -> TakenIn:
     """Bring a float network to our form, proven on `images`; labelled `faces` confirm its feeding.
 
     A model that carries our contract states its own feeding; to state another is refused.
     """
     with _named(path):
-        return _taken_in(path, images, asked or Asked(), faces)
+        return _taken_in(path, images, asked or Claims(), faces)
 
 
-def looked_at(path: Path, asked: Asked) -> None:
+def looked_at(path: Path, asked: Claims) -> None:
     """Refuse at a glance what cannot be taken in, before pictures are read."""
     with _named(path):
         _opened(path, asked)
 
 
-def _opened(path: Path, asked: Asked) -> tuple[onnx.ModelProto, Entrance]:
+def _opened(path: Path, asked: Claims) -> tuple[onnx.ModelProto, Entrance]:
     model = model_with_weights(path, asked.weights)
     quantisable(model)
     model = with_one_output(model, asked.output)
@@ -101,7 +104,7 @@ def _named(path: Path) -> Iterator[None]:
         raise EmbedgeError(error.code, error.what, where=path, remedy=error.remedy) from error
 
 
-def _taken_in(path: Path, images: Images, asked: Asked, faces: Faces | None) -> TakenIn:
+def _taken_in(path: Path, images: Images, asked: Claims, faces: KnownFaces | None) -> TakenIn:
     model, entrance = _opened(path, asked)
     few = _few(images, entrance)
     model, entrance = _in_float32(model, entrance, few)
@@ -212,7 +215,7 @@ def _answers(
 
 
 def _fed(
-    path: Path, asked: Asked, original: Original, faces: Faces | None
+    path: Path, asked: Claims, original: Original, faces: KnownFaces | None
 ) -> tuple[EmbeddingContract, ConfirmedFeeding]:
     digest = sha256_file(path)
     blank = original.contract(digest)

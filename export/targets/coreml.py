@@ -33,7 +33,7 @@ def coreml_from_network(
 ) -> Converted:
     """The files of a package: `image` (1, 3, size, size) in float32 to `embedding` (1, dim).
 
-    `half` computes and stores in 16 bits; the doors stay float32. The contract stands in its
+    `half` computes and stores in 16 bits; the ends stay float32. The contract stands in its
     metadata, as in an ONNX file.
     """
     picture = torch.zeros(1, 3, contract.size, contract.size)
@@ -80,7 +80,7 @@ def coreml_answers(package: Path, tensor: NDArray[np.float32]) -> NDArray[np.flo
         tools = require("coremltools", extra="coreml")
         reader = require("coremltools.converters.mil.frontend.milproto.load", extra="coreml")
         spec = tools.utils.load_spec(str(package))
-        _require_doors(spec.description, tensor.shape[1:])
+        _require_ends(spec.description, tensor.shape[1:])
         program: Any = reader.load(
             spec,
             specification_version=spec.specificationVersion,
@@ -90,7 +90,7 @@ def coreml_answers(package: Path, tensor: NDArray[np.float32]) -> NDArray[np.flo
         return np.concatenate([answers_of(main, picture[None]) for picture in tensor])
 
 
-def _require_doors(said: Any, picture: tuple[int, ...]) -> None:
+def _require_ends(said: Any, picture: tuple[int, ...]) -> None:
     (source,), (result,) = said.input, said.output
     shape = tuple(source.type.multiArrayType.shape)
     if (source.name, result.name, shape) != ("image", "embedding", (1, *picture)):

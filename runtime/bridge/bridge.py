@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract
-from embedge.runtime.encoders import lengths_of
+from embedge.runtime.encoders import lengths_of, unit_rows
 from embedge.runtime.threshold import Threshold
 
 __all__ = ["ACTIVATIONS", "Bridge", "Bridged", "End", "Fact", "Hidden"]
@@ -195,11 +195,10 @@ class Bridge:
 
 def _unit(rows: Float32) -> Float32:
     with np.errstate(over="ignore"):  # such a row is refused
-        lengths = lengths_of(rows)[:, None]
+        lengths = lengths_of(rows)
     if not np.isfinite(lengths).all() or (lengths < _SHORTEST).any():
         raise _unmappable("a row that is zero or not a number")
-    unit: Float32 = rows / lengths
-    return unit
+    return unit_rows(rows)
 
 
 def _unmappable(what: str) -> EmbedgeError:

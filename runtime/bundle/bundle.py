@@ -1,15 +1,18 @@
 """A bundle: everything a device needs, every byte accounted for before anybody parses it."""
 
+import functools
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ParamSpec, Self, TypeVar
 
 from embedge.errors import EmbedgeError, ours
 from embedge.runtime.bundle.manifest import FORMAT, Artifact, FileFacts, Manifest
-from embedge.runtime.bundle.store import FolderStore, Store, ZipStore
+from embedge.runtime.bundle.placing import put_back
+from embedge.runtime.bundle.stored.store import FolderStore, Store, ZipStore, replaced_error
 from embedge.runtime.bundle.trust import require_current, require_trusted
 from embedge.runtime.closing import Closing
 
@@ -20,6 +23,27 @@ SEAL = "manifest.json.sha256"  # what `sha256sum -c` reads; the manifest vouches
 SIGNATURE = "manifest.json.ed25519"  # may be there; runtime/bundle/trust.py checks it
 _LARGEST_MANIFEST = 4 << 20
 _LARGEST_SIGNATURE = 4096
+_TRIES = 5
+_GIVE = "Give a folder NAME.embedge or its .zip"
+
+Given = ParamSpec("Given")
+Read = TypeVar("Read")
+
+
+def unless_replaced(read: Callable[Given, Read]) -> Callable[Given, Read]:
+    """Whoever meets a bundle that is being replaced reads it again from the start."""
+
+    @functools.wraps(read)
+    def again(*given: Given.args, **named: Given.kwargs) -> Read:
+        for _ in range(_TRIES - 1):
+            try:
+                return read(*given, **named)
+            except EmbedgeError as error:
+                if error.code != "E-BUNDLE-REPLACED":
+                    raise
+        return read(*given, **named)
+
+    return again
 
 
 class Bundle(Closing):
@@ -40,6 +64,7 @@ class Bundle(Closing):
         self.extras: Mapping[str, Any] = manifest.extras
 
     @classmethod
+    @unless_replaced
     def open(
         cls,
         path: str | os.PathLike[str],
@@ -86,7 +111,7 @@ class Bundle(Closing):
         raise EmbedgeError(
             "E-ARTIFACT",
             f"the bundle {self.name} has no artifact '{chosen}'",
-            remedy=f"It has: {', '.join(sorted(self.artifacts))}",
+            remedy=f"Choose one of: {', '.join(sorted(self.artifacts))}",
         )
 
     def read(self, file: str) -> bytes:
@@ -120,35 +145,34 @@ def seal_of(manifest: bytes) -> bytes:
 
 
 def _store_of(path: Path) -> Store:
-    if path.is_dir():
-        _require_no_run(path)
-        if not (path / MANIFEST).exists() and not (path / SEAL).exists():
-            raise _no_bundle(f"this folder is no bundle, it holds no {MANIFEST}", path)
-        return FolderStore(path)
-    if path.is_file():
-        return ZipStore(path)
-    raise _no_bundle("there is no bundle here", path)
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            return ZipStore(path)
+        store = FolderStore(path)
+    except ours(FileNotFoundError) as error:
+        left = put_back(path.resolve())
+        if path.exists():
+            raise replaced_error(path) from error
+        remedy = f"Whoever replaced it was killed: rename {left} to it" if left else _GIVE
+        raise _no_bundle("there is no bundle here", path, remedy) from error
+    except ours((OSError, ValueError)) as error:
+        raise _no_bundle(f"there is no bundle here that can be opened ({error})", path) from error
+    if not (store.holds(MANIFEST) or store.holds(SEAL)):
+        raise replaced_error(path) if store.was_replaced() else _none_in(path)
+    return store
 
 
-def _no_bundle(what: str, where: Path | None = None) -> EmbedgeError:
-    return EmbedgeError(
-        "E-BUNDLE-MISSING", what, where=where, remedy="Give a folder NAME.embedge or its .zip"
-    )
-
-
-def _require_no_run(path: Path) -> None:
+def _none_in(folder: Path) -> EmbedgeError:
     """A run folder is not a bundle, it holds one once the run is through."""
-    if (path / MANIFEST).is_file() or not (path / "recipe.json").is_file():
-        return
-    inside = sorted(path.glob("*.embedge"))
-    raise EmbedgeError(
-        "E-BUNDLE-MISSING",
-        "this is a run folder, not a bundle",
-        where=path,
-        remedy=f"Give {inside[0]}"
-        if inside
-        else "Repeat the command that runs it: its bundle is not made yet",
-    )
+    if not (folder / "recipe.json").is_file():
+        return _no_bundle(f"this folder is no bundle, it holds no {MANIFEST}", folder)
+    again = "Repeat the command that runs it: its bundle is not made yet"
+    remedy = next((f"Give {inside}" for inside in sorted(folder.glob("*.embedge"))), again)
+    return _no_bundle("this is a run folder, not a bundle", folder, remedy)
+
+
+def _no_bundle(what: str, where: Path | None = None, remedy: str = _GIVE) -> EmbedgeError:
+    return EmbedgeError("E-BUNDLE-MISSING", what, where=where, remedy=remedy)
 
 
 def _envelope(

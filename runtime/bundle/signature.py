@@ -3,17 +3,19 @@
 What is signed may carry a version, which counts up, and the last day on which it may be used.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedge.errors import EmbedgeError
-from embedge.files import write_json
+from embedge.files import write_bytes
 from embedge.runtime.bundle.bundle import SIGNATURE, Bundle
 from embedge.runtime.bundle.signing_keys import private_key
 from embedge.runtime.bundle.trust import FORMAT, Signature, fitting, key_id, require_trusted
-from embedge.runtime.bundle.writer import write_bundle
+from embedge.runtime.bundle.writer import put_bundle, text_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -29,7 +31,7 @@ def sign_bundle(
     version: int | None = None,
     expires: date | None = None,
 ) -> Signature:
-    """Check the bundle, then put the signature beside its manifest; an older one is replaced.
+    """Check the bundle, then put it, with the signature, in its own place, in one step.
 
     `version` must not be lower than the one it has; what is left out stays as it is.
     """
@@ -42,32 +44,35 @@ def sign_bundle(
         )
     private = private_key(key, password)
     with Bundle.open(folder) as bundle:
-        manifest = bundle.manifest
-        if version is not None or expires is not None:
-            manifest = _dated(folder, bundle, version, expires)
-    return _written(manifest, folder / SIGNATURE, private)
+        manifest = _dated(folder, bundle, version, expires)
+        signature, text = _signed(manifest, private)
+        files = {file: partial(bundle.read, file) for file in bundle.files}
+        put_bundle(folder, bundle.name, {**files, SIGNATURE: text}, lambda: manifest)
+    return signature
 
 
 def sign_bytes(message: bytes, path: Path, key: Path, password: bytes | None = None) -> Signature:
     """Write the signature of `message` to `path`; an older one is replaced."""
-    return _written(message, path, private_key(key, password))
+    signature, text = _signed(message, private_key(key, password))
+    write_bytes(path, text)
+    return signature
 
 
-def _written(message: bytes, path: Path, private: "Ed25519PrivateKey") -> Signature:
+def _signed(message: bytes, private: "Ed25519PrivateKey") -> tuple[Signature, bytes]:
     public = private.public_key().public_bytes_raw()
+    signature = Signature(key_id(public), public)
     value = {
         "format": FORMAT,
         "algorithm": "Ed25519",
-        "key_id": key_id(public),
+        "key_id": signature.key_id,
         "public_key": public.hex(),
         "signature": private.sign(message).hex(),
     }
-    write_json(path, value)
-    return Signature(value["key_id"], public)
+    return signature, text_of(value)
 
 
 def _dated(folder: Path, bundle: Bundle, version: int | None, expires: date | None) -> bytes:
-    """The same bundle with a version and a last day, written whole or not at all."""
+    """The manifest with this version and last day; as it is where neither is given."""
     has = bundle.declared.version
     if version is not None and version < (has or 0):
         raise EmbedgeError(
@@ -76,20 +81,9 @@ def _dated(folder: Path, bundle: Bundle, version: int | None, expires: date | No
             where=folder,
             remedy="Give a higher version",
         )
-    write_bundle(
-        folder,
-        name=bundle.name,
-        contract=bundle.contract,
-        artifacts=bundle.artifacts.values(),
-        files={file: folder / file for file in bundle.files},
-        provenance=bundle.provenance,
-        default_artifact=bundle.default_artifact,
-        extras=bundle.extras,
-        version=has if version is None else version,
-        expires=bundle.declared.expires if expires is None else expires,
-    )
-    with Bundle.open(folder) as written:
-        return written.manifest
+    given = {"version": version, "expires": expires and expires.isoformat()}
+    changed = {name: value for name, value in given.items() if value is not None}
+    return text_of(json.loads(bundle.manifest) | changed) if changed else bundle.manifest
 
 
 def signature_of(bundle: Bundle) -> Signature | None:

@@ -1,12 +1,10 @@
-"""Writing a bundle: built beside its place, sealed, then renamed into it."""
+"""Writing a bundle: built beside its place, sealed and signed, then put there in one step."""
 
 import hashlib
 import json
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,12 @@ from typing import Any
 from embedge.errors import EmbedgeError, ours
 from embedge.files import sha256_file, write_bytes
 from embedge.runtime.bundle.bundle import FORMAT, MANIFEST, SEAL, Artifact, Bundle, seal_of
+from embedge.runtime.bundle.placing import new_folder
 from embedge.runtime.contract import EmbeddingContract
 
-__all__ = ["require_name", "write_bundle"]
+__all__ = ["put_bundle", "require_name", "text_of", "write_bundle"]
+
+Content = bytes | Callable[[], bytes]
 
 
 def write_bundle(
@@ -36,10 +37,9 @@ def write_bundle(
 
     `version` and `expires`, its last day, mean something once the bundle is signed.
     """
-    folder = Path(folder)
-    _require_replaceable(folder, name)
-    try:
-        manifest: dict[str, Any] = {
+
+    def manifest() -> bytes:
+        value: dict[str, Any] = {
             "format": FORMAT,
             "name": name,
             "contract": contract.to_json(),
@@ -50,10 +50,38 @@ def write_bundle(
             "extras": dict(extras or {}),
         }
         if version is not None:
-            manifest["version"] = version
+            value["version"] = version
         if expires is not None:
-            manifest["expires"] = expires.isoformat()
-        _build(folder, files, manifest)
+            value["expires"] = expires.isoformat()
+        return text_of(value)
+
+    contents = {
+        file: one.read_bytes if isinstance(one, Path) else one for file, one in files.items()
+    }
+    put_bundle(Path(folder), name, contents, manifest)
+    return Path(folder)
+
+
+def text_of(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def put_bundle(
+    folder: Path, name: str, files: Mapping[str, Content], manifest: Callable[[], bytes]
+) -> None:
+    """Put a manifest and its files, with or without a signature, where that bundle may be."""
+    place = folder.resolve() if folder.is_symlink() else folder
+    _require_replaceable(place, name)
+    try:
+        text = manifest()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with new_folder(place, lambda: _require_replaceable(place, name)) as part:
+            for file, content in files.items():
+                write_bytes(part / file, content if isinstance(content, bytes) else content())
+            write_bytes(part / MANIFEST, text)
+            write_bytes(part / SEAL, seal_of(text))
+            Bundle.open(part).close()  # whoever opens it later will find what was meant
+            part.chmod(0o755)
     except ours(OSError) as error:
         raise EmbedgeError(
             "E-WRITE",
@@ -61,28 +89,6 @@ def write_bundle(
             where=error.filename or folder,
             remedy="Free some space or choose a folder you may write to; nothing was replaced",
         ) from error
-    return folder
-
-
-def _build(folder: Path, files: Mapping[str, bytes | Path], manifest: Mapping[str, Any]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
-    try:
-        _fill(part, files, manifest)
-        Bundle.open(part).close()  # whoever opens it later will find what was meant
-        part.chmod(0o755)
-        _swap_in(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _fill(part: Path, files: Mapping[str, bytes | Path], manifest: Mapping[str, Any]) -> None:
-    for file, content in files.items():
-        data = content if isinstance(content, bytes) else content.read_bytes()
-        write_bytes(part / file, data)
-    text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_bytes(part / MANIFEST, text.encode())
-    write_bytes(part / SEAL, seal_of(text.encode()))
 
 
 def _facts(content: bytes | Path) -> dict[str, Any]:
@@ -104,12 +110,13 @@ def require_name(name: str, where: str | None = None) -> None:
 
 def _require_replaceable(folder: Path, name: str) -> None:
     require_name(name)
-    if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    if _name_of(folder) != name:
+    mounted = folder.is_mount()
+    free = not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir()))
+    if mounted or not (free or _name_of(folder) == name):
+        other = "a file system is mounted here"
         raise EmbedgeError(
             "E-BUNDLE-EXISTS",
-            f"there is something else here that is not a bundle named {name}",
+            other if mounted else f"there is something else here that is not a bundle named {name}",
             where=folder,
             remedy="Choose another folder, or move this one away yourself",
         )
@@ -122,18 +129,3 @@ def _name_of(folder: Path) -> str | None:
         return str(manifest["name"]) if manifest["format"] == FORMAT else None
     except ours((OSError, ValueError, KeyError, TypeError)):
         return None
-
-
-def _swap_in(part: Path, folder: Path) -> None:
-    if not folder.exists():
-        part.rename(folder)
-        return
-    old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".old"))
-    folder.rename(old)  # an empty folder may be renamed over, so this is one step
-    try:
-        part.rename(folder)
-    except BaseException:  # an alarm's too, which may come when it is in place already
-        if not folder.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old)

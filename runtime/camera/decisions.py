@@ -27,10 +27,10 @@ class Rules:
     gone for `lost` seconds is a new one; frames whose face is refused count for nobody.
     """
 
-    agree: int = 3
-    among: int = 5
-    again: float = 30.0
-    lost: float = 1.0
+    agree: int
+    among: int
+    again: float
+    lost: float
     overlap: float = 0.3
 
     def __post_init__(self) -> None:

@@ -25,9 +25,9 @@ class Tracks:
     """Faces of one camera. A face that jumps further than it is wide begins anew: then its frames
     are counted again, which is the safe side."""
 
-    overlap: float = 0.3
-    lost: float = 1.0
-    keep: int = 5
+    overlap: float
+    lost: float
+    keep: int
     _open: list[Track] = field(default_factory=list)
     _begun: int = 0
 

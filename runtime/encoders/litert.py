@@ -34,7 +34,7 @@ class LiteRtEncoder(CropEncoder):
         self.contract = contract
         self.provider = "LiteRT CPU"
         with self._spare.lent() as interpreter:
-            _require_doors(interpreter, contract)
+            _require_ends(interpreter, contract)
 
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         with self._spare.lent() as interpreter:
@@ -61,7 +61,7 @@ def _answer(interpreter: Any, picture: NDArray[np.float32]) -> NDArray[np.float3
     return np.array(interpreter.get_tensor(result["index"]), np.float32)
 
 
-def _require_doors(interpreter: Any, contract: EmbeddingContract) -> None:
+def _require_ends(interpreter: Any, contract: EmbeddingContract) -> None:
     ends = interpreter.get_input_details(), interpreter.get_output_details()
     found = [(tuple(one["shape"].tolist()), one["dtype"]) for side in ends for one in side]
     image = (1, contract.size, contract.size, 3)

@@ -48,7 +48,7 @@ class NcnnEncoder(CropEncoder):
         self._mat = ncnn.Mat
         self._net: Any = _loaded(ncnn.Net(), layers, weights, half=half, threads=threads)
         self.contract = contract
-        self._input, self._output = _doors(self._net)
+        self._input, self._output = _ends(self._net)
         self.provider = "ncnn CPU"
         rows = self._run(np.zeros((1, 3, contract.size, contract.size), np.float32))
         if rows.shape != (1, contract.dim):
@@ -99,7 +99,7 @@ def _loaded(net: Any, layers: bytes, weights: bytes, *, half: bool, threads: int
     return net
 
 
-def _doors(net: Any) -> tuple[str, str]:
+def _ends(net: Any) -> tuple[str, str]:
     inputs, outputs = net.input_names(), net.output_names()
     if len(inputs) != 1 or len(outputs) != 1:
         raise _refused(f"it has {len(inputs)} inputs and {len(outputs)} outputs")

@@ -110,6 +110,6 @@ def _wrong_graph(what: str, contract: EmbeddingContract) -> EmbedgeError:
     return EmbedgeError(
         "E-GRAPH",
         f"this model is not the encoder its contract describes: {what}",
-        remedy=f"It must take float32 (batch, 3, {size}, {size}) and give (batch,"
-        f" {contract.dim}); export it again",
+        remedy=f"Export it again, to take float32 (batch, 3, {size}, {size}) and give (batch,"
+        f" {contract.dim})",
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from embedge.runtime.encoders import Embeddings, lengths_of
 from embedge.runtime.gallery.leftovers.searching import Alike, Search
-from embedge.runtime.gallery.migration.side import Side
+from embedge.runtime.gallery.migration.side import SpaceSide
 from embedge.runtime.gallery.mirror import Seen
 from embedge.runtime.gallery.sealed.ledger import KEY_BYTES, Ledger
 from embedge.runtime.gallery.sealed.sealing import NONCE
@@ -120,7 +120,7 @@ def proof_of(
     return proof, rows
 
 
-def _plain_of(side: Side, templates: Sequence[Template]) -> Embeddings:
+def _plain_of(side: SpaceSide, templates: Sequence[Template]) -> Embeddings:
     """What the templates have on this side."""
     rows = [row for each in templates if (row := each.at(across=side.across)) is not None]
     none = np.empty((0, side.dim), np.float32)

@@ -8,12 +8,11 @@ artifact, the engine, its version and the processor: any of them new, and the te
 import hashlib
 import os
 import platform
-from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, Passing
 from embedge.runtime.selftest.golden import GOLDEN
 from embedge.runtime.selftest.selftest import golden_of, tested_encoder
 
@@ -52,7 +51,7 @@ def proven(encoder: "Encoder", bundle: "Bundle", artifact: str, *, mode: str | N
 
 def cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or "~/.cache"
-    with suppress(RuntimeError):  # a service may have no home
+    with Passing(RuntimeError):  # a service may have no home
         return Path(base).expanduser() / "embedge" / "selftest"
     return Path(os.devnull)  # nothing can be remembered there
 
@@ -82,7 +81,7 @@ def _machine() -> list[str]:
 def _processor() -> str:
     """Its model and instruction sets, where the system tells them."""
     wanted = ("model name", "flags", "Features", "CPU part")
-    with suppress(OSError):
+    with Passing(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return "\n".join(sorted({line for line in lines if line.startswith(wanted)}))
     return platform.processor()
@@ -97,6 +96,7 @@ def _version(package: str) -> str:
 
 def _remember(note: Path) -> None:
     """Where nothing can be written the test is simply run at every load."""
-    with suppress(OSError):
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.touch()
+    with Passing(OSError):
+        if not note.parent.exists():  # `mkdir` and `touch` take a deadline's error for their own
+            note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_bytes(b"")

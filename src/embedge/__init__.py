@@ -7,11 +7,12 @@ __version__ = "0.1.0"
 
 
 def named_in(room: str, homes: Mapping[str, str]) -> Callable[[str], object]:
-    """A room's `__getattr__`: its public names, each imported from its home when first used."""
+    """A room's `__getattr__`: the public names of its homes, each imported when first used."""
 
     def found(name: str) -> object:
-        if name not in homes:
-            raise AttributeError(f"module {room!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{room}.{homes[name]}"), name)
+        for home, names in homes.items():
+            if name in names.split():
+                return getattr(importlib.import_module(f"{room}.{home}"), name)
+        raise AttributeError(f"module {room!r} has no attribute {name!r}")
 
     return found

@@ -1,4 +1,4 @@
-"""Errors a user can cause: what happened, where, and how to mend it.
+"""Errors a user can cause: what happened, where, and how to fix it.
 
 Every error carries a stable code. The codes are listed in `docs/reference/errors.md`,
 and a test keeps that list complete.

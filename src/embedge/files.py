@@ -5,6 +5,7 @@ import hashlib
 import json
 import mmap
 import os
+import secrets
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -22,13 +23,13 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path that becomes `path` on success and vanishes on failure."""
     path = _own_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    part = Path(name)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:
+        mode = stat.S_IMODE(part.stat().st_mode)  # less the umask, which cannot be asked for alone
         yield part
         sync(part)
-        part.chmod(0o666 & ~_umask())
+        part.chmod(mode)
         part.replace(path)
         sync(path.parent)
     except ours(Exception) as error:
@@ -141,12 +142,6 @@ def sync_open(descriptor: int) -> None:
         folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
         if not folder or error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP):
             raise
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def _disk_error(error: Exception, path: Path) -> EmbedgeError:

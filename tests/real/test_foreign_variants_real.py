@@ -13,8 +13,8 @@ from embedge.errors import EmbedgeError
 from embedge.export.graph.running import embeddings_of
 from embedge.export.int8.calibration_set import comparable, person_of, picture_files
 from embedge.export.int8.qdq import qdq_from_onnx
-from embedge.export.intake.feeding import Faces, Stated
-from embedge.export.intake.intake import Asked, taken_in
+from embedge.export.intake.feeding import KnownFaces, Stated
+from embedge.export.intake.intake import Claims, taken_in
 from embedge.runtime.picture.images import rgb_from_picture
 
 pytestmark = pytest.mark.real
@@ -30,10 +30,10 @@ def pictures(real: Path) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def faces(real: Path) -> Faces:
+def faces(real: Path) -> KnownFaces:
     names = comparable(picture_files(real / "lfw-dev"), 64, each=4)
     images = np.stack([rgb_from_picture(real / "lfw-dev" / name) for name in names])
-    return Faces(images, np.array([person_of(name) for name in names]))
+    return KnownFaces(images, np.array([person_of(name) for name in names]))
 
 
 @pytest.mark.slow  # forty forms of two networks, minutes
@@ -59,15 +59,15 @@ def test_every_form_is_quantised_or_refused(
 
 
 def test_the_trap_is_caught_and_the_truth_is_found(
-    real: Path, pictures: np.ndarray, faces: Faces, tmp_path: Path
+    real: Path, pictures: np.ndarray, faces: KnownFaces, tmp_path: Path
 ) -> None:
     """It normalises inside: fed otherwise, its INT8 twin agrees with it all the same."""
     model = onnx.load(real / "models" / "w600k_mbf.onnx")
     trap = dict(variants(model))["normalises inside"]
     path = trap.write(tmp_path)
     with pytest.raises(EmbedgeError, match=r"E-FEEDING: fed rgb-scaled.*State --mean 0 --std 1"):
-        taken_in(path, pictures, Asked(SCALED), faces)
-    for asked in (Asked(Stated(colour="RGB")), trap.asked):  # read in the file, or stated
+        taken_in(path, pictures, Claims(SCALED), faces)
+    for asked in (Claims(Stated(colour="RGB")), trap.asked):  # read in the file, or stated
         taken = taken_in(path, pictures, asked, faces)
         assert taken.feeding.name == "rgb-plain"
         assert taken.feeding.rates["rgb-plain"] < 0.02 < 0.2 < taken.feeding.rates["rgb-scaled"]
@@ -79,7 +79,7 @@ def test_the_trap_is_caught_and_the_truth_is_found(
 
 
 def test_a_foreign_network_is_never_fed_by_default(
-    real: Path, pictures: np.ndarray, faces: Faces
+    real: Path, pictures: np.ndarray, faces: KnownFaces
 ) -> None:
     with pytest.raises(EmbedgeError, match=r"E-FEEDING-UNSTATED.*rgb-scaled 0\.\d%.*--mean 127.5"):
-        taken_in(real / "models" / "w600k_mbf.onnx", pictures, Asked(Stated()), faces)
+        taken_in(real / "models" / "w600k_mbf.onnx", pictures, Claims(Stated()), faces)

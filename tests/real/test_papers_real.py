@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from orders import certificate_order
 
 from embedge.calibration.differentials.crossed import crossed_rates, false_matches
 from embedge.calibration.evaluation.embed import embedded
@@ -13,7 +14,7 @@ from embedge.calibration.evaluation.faces import FaceFiles
 from embedge.calibration.evaluation.subjects import opened_model
 from embedge.files import sha256_file, sha256_json
 from embedge.progress import Progress
-from embedge.report.certificate.certifying import Asked, certified
+from embedge.report.certificate.certifying import certified
 from embedge.runtime import Artifact, EmbeddingContract, write_bundle
 
 pytestmark = pytest.mark.real
@@ -79,7 +80,9 @@ def test_the_teacher_is_compatible_with_itself_and_a_stranger_is_not(
         model = real / "models" / f"{name}.onnx"
         contract = EmbeddingContract(space=space, model=sha256_file(model), dim=128)
         bundle = bundle_of(tmp_path / name, model, digest, contract)
-        asked = Asked(bundle, faces, str(old), fmr=0.01, margin=0.1, cache=tmp_path / "cache")
+        asked = certificate_order(
+            bundle, faces, str(old), fmr=0.01, margin=0.1, cache=tmp_path / "cache"
+        )
         shown[name] = certified(asked, "", QUIET)
     same, stranger = shown["insightface_y1"], shown["foamliu_mbf"]
     assert same.verdict.passed

@@ -13,7 +13,7 @@ from embedge.export.graph.running import embeddings_of
 from embedge.export.int8.calibration_set import picture_files
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.intake.feeding import Stated
-from embedge.export.intake.intake import Asked, taken_in
+from embedge.export.intake.intake import Claims, taken_in
 from embedge.runtime.encoders import normalised
 from embedge.runtime.picture.images import rgb_from_picture
 
@@ -29,7 +29,7 @@ def test_int8_of_a_trained_network(real: Path, tmp_path: Path, name: str) -> Non
     picked = np.random.default_rng(3).permutation(len(names))[:44]
     faces = np.stack([rgb_from_picture(real / "lfw-dev" / names[i]) for i in picked])
     model, out = real / "models" / f"{name}.onnx", tmp_path / "int8.onnx"
-    taken = taken_in(model, faces[:8], Asked(Stated((127.5,), (127.5,), "RGB")))
+    taken = taken_in(model, faces[:8], Claims(Stated((127.5,), (127.5,), "RGB")))
     qdq_from_onnx(taken.graph, faces[:28], out)
     found = cosines_of(normalised(taken.expected(faces[28:])), embeddings_of(out, faces[28:]))
     mean, lowest, in_float = BOUNDS[name]

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from embedge.train.data.dataset import FaceSet
+from embedge.progress import Progress
+from embedge.train.data.dataset import FaceDataset, FaceSet
+from embedge.train.data.tools.convert import Converted, convert
 
 PEOPLE, EACH = 5, 4
 
@@ -21,6 +23,20 @@ def encoded(picture: np.ndarray, form: str = "JPEG") -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, form, **({"quality": 95} if form == "JPEG" else {}))
     return buffer.getvalue()
+
+
+def converted(
+    faces: FaceDataset,
+    target: Path,
+    form: str,
+    progress: Progress,
+    *,
+    skip_corrupt: bool = False,
+    quality: int = 95,
+    per_shard: int = 4096,
+) -> Converted:
+    how = {"quality": quality, "per_shard": per_shard}
+    return convert(faces, target, form, progress, skip_corrupt=skip_corrupt, **how)
 
 
 def face_set() -> FaceSet:

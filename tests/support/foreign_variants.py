@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
 from embedge.export.intake.feeding import Stated
-from embedge.export.intake.intake import Asked
+from embedge.export.intake.intake import Claims
 
 Pictures = NDArray[np.uint8]
 SCALED = Stated((127.5,), (127.5,), "RGB")
@@ -76,7 +76,7 @@ class Variant:
     `refusal` is the error that it ends in, as a regular expression."""
 
     model: ModelProto
-    asked: Asked = field(default_factory=lambda: Asked(SCALED))
+    asked: Claims = field(default_factory=lambda: Claims(SCALED))
     feed: Callable[[Pictures], NDArray[np.generic]] = lambda pictures: planes(pictures)
     truth: ModelProto | None = None
     refusal: str | None = None
@@ -136,24 +136,24 @@ def variants(base: ModelProto) -> Iterator[tuple[str, Variant]]:
     yield "one shared slope", Variant(edited(base, edits.shared_slope))
     yield (
         "uint8 NHWC",
-        Variant(edited(base, edits.uint8_nhwc), Asked(PLAIN), feed=lambda pictures: pictures),
+        Variant(edited(base, edits.uint8_nhwc), Claims(PLAIN), feed=lambda pictures: pictures),
     )
     yield (
         "float NHWC",
         Variant(
             edited(base, edits.nhwc),
-            Asked(Stated((127.5,), (127.5,), "RGB", "NHWC")),
+            Claims(Stated((127.5,), (127.5,), "RGB", "NHWC")),
             feed=lambda p: planes(p).transpose(0, 2, 3, 1).copy(),
         ),
     )
     plain = edited(base, edits.normalised_inside)
     yield (
         "normalises inside",
-        Variant(plain, Asked(PLAIN), feed=lambda p: p.transpose(0, 3, 1, 2).astype(np.float32)),
+        Variant(plain, Claims(PLAIN), feed=lambda p: p.transpose(0, 3, 1, 2).astype(np.float32)),
     )
     yield "normalised twice", Variant(plain, refusal="E-FEEDING:.*inside.*--mean 0")
-    yield "range 0-1", Variant(base, Asked(Stated((0.5,), (0.5,), "RGB", None, "0-1")))
-    yield "nothing stated", Variant(base, Asked(), refusal="E-FEEDING-UNSTATED.*--mean")
+    yield "range 0-1", Variant(base, Claims(Stated((0.5,), (0.5,), "RGB", None, "0-1")))
+    yield "nothing stated", Variant(base, Claims(), refusal="E-FEEDING-UNSTATED.*--mean")
     yield "doubles", Variant(edited(base, edits.typed(TensorProto.DOUBLE)), truth=base)
     yield (
         "halves",
@@ -164,7 +164,7 @@ def variants(base: ModelProto) -> Iterator[tuple[str, Variant]]:
     )
     yield "L2 tail", Variant(edited(base, edits.l2_tail))
     yield "LpNormalization tail", Variant(edited(base, edits.lp_tail))
-    here = Asked(SCALED, weights=Path())
+    here = Claims(SCALED, weights=Path())
     yield "external data", Variant(base, here, external=True)
     yield (
         "external data, no folder",
@@ -185,11 +185,14 @@ def variants(base: ModelProto) -> Iterator[tuple[str, Variant]]:
     yield "Dropout and Identity", Variant(edited(base, edits.nothings))
     yield "output (N,dim,1,1)", Variant(edited(base, edits.four_axes))
     two = edited(base, edits.second_output)
-    yield "two outputs, one named", Variant(two, Asked(SCALED, output=base.graph.output[0].name))
+    yield (
+        "two outputs, one named",
+        Variant(two, Claims(SCALED, output=base.graph.output[0].name)),
+    )
     yield "two outputs", Variant(two, refusal="E-OUTPUT.*second.*--output")
     yield (
         "an output that is not there",
-        Variant(two, Asked(SCALED, output="third"), refusal="E-OUTPUT.*'third'.*second"),
+        Variant(two, Claims(SCALED, output="third"), refusal="E-OUTPUT.*'third'.*second"),
     )
     yield (
         "dynamic height",

@@ -112,7 +112,7 @@ def main() -> None:
         folder=OUT,
         progress=Progress(quiet=True),
         teacher=lambda batch: rows[batch.index],
-        watch=Watched(faces, None, every=5, patience=2),
+        checks=Watched(faces, None, every=5, patience=2),
     )
     assert log["watch"]["step"] == [5, 10, 15, 20], log["watch"]
     if ranks.rank() == 0:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedge.calibration.people.alike import OFF_CENTRE
+from embedge.runtime.encoders import unit_rows
 from embedge.train.bridge.kernel import Features
 from embedge.train.bridge.linear import Affine
 
@@ -55,6 +56,5 @@ class Aim:
 
 def _everywhere(dim: int) -> Float32:
     """Each direction with its opposite, so that what is linear in them cancels out."""
-    drawn = np.random.default_rng(0).normal(size=(_DIRECTIONS, dim))
-    rows = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    rows = unit_rows(np.random.default_rng(0).normal(size=(_DIRECTIONS, dim)))
     return np.concatenate([rows, -rows]).astype(np.float32)

@@ -4,6 +4,7 @@ import numpy as np
 
 from embedge.calibration.bridging.attack import Known, Mapping, known_pairs
 from embedge.calibration.scores import Float32
+from embedge.runtime.encoders import unit_rows
 from embedge.train.bridge.kernel import Features
 from embedge.train.bridge.linear import Moments, ridge
 from embedge.train.bridge.pairs import Pairs
@@ -27,9 +28,7 @@ def attacker_curve(pairs: Pairs, dim: int) -> tuple[Known, ...]:
         )
 
         def mapped(rows: Float32) -> Float32:
-            answers = found(rows)
-            unit: Float32 = answers / np.linalg.norm(answers, axis=1, keepdims=True)
-            return unit
+            return unit_rows(found(rows))
 
         return mapped
 

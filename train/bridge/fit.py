@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from embedge.calibration.people.alike import found_own, middled
 from embedge.runtime.bridge import Bridge, End
+from embedge.runtime.encoders import unit_rows
 from embedge.train.bridge.aim import Aim
 from embedge.train.bridge.kernel import Features
 from embedge.train.bridge.linear import Affine, Moments, averaged, orthogonal, ridge, summed
@@ -148,7 +149,7 @@ def _finished(
 ) -> Fitted:
     native = pairs.new[0]
     aimed_at = _aimed(solve, folded.features, pairs) if best.kind != "orthogonal" else solve
-    aimed, affine = _unit(folded.left_out(aimed_at)), aimed_at(folded.whole)
+    aimed, affine = unit_rows(folded.left_out(aimed_at)), aimed_at(folded.whole)
     dim = source.dim
     facts: dict[str, str | bool | int | float] = {
         "kind": best.kind,
@@ -211,9 +212,4 @@ def _same_space(source: End, target: End, pairs: Pairs) -> Fitted:
 
 
 def _cosine(mapped: Float32, native: Float32) -> float:
-    return float(np.einsum("nd,nd->n", _unit(mapped), native).mean())
-
-
-def _unit(rows: Float32) -> Float32:
-    found: Float32 = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return found
+    return float(np.einsum("nd,nd->n", unit_rows(mapped), native).mean())

@@ -1,4 +1,4 @@
-"""Watching a student while it learns, on people it does not learn from and on verification sets.
+"""Checks of a student while it learns, on people it does not learn from and on verification sets.
 
 These people choose: they set no threshold and nobody is judged on them, so the best checkpoint may
 be chosen by their error rates. Verification sets, ten-fold accuracy as their papers
@@ -100,7 +100,7 @@ def _listed(given: str) -> tuple[Path, PairProtocol]:
 def _unfit(given: str, what: str) -> EmbedgeError:
     return EmbedgeError(
         "E-VERIFICATION",
-        f"this verification set cannot be watched: {what}",
+        f"this verification set cannot be used: {what}",
         where=given,
         remedy="Give data.verification .bin files, or lists as PAIRS:FOLDER, of aligned faces",
     )
@@ -120,7 +120,7 @@ class TrainingChecks:
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """Equal error rates; the first one is what the best checkpoint is chosen by."""
         silent = Progress(quiet=True)
-        rows = unit_rows(embed_faces(network, self.faces, what="watching", progress=silent))
+        rows = unit_rows(embed_faces(network, self.faces, what="checks", progress=silent))
         mine, more = Subject(Side("student"), rows), {}
         for one in self.sets:
             more.update(one(network))

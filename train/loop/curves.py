@@ -27,7 +27,7 @@ class Journal:
     def __init__(self, folder: Path, name: str, *, tensorboard: bool):
         self.curves: Curves = {"step": []}
         self._name = name
-        self._csv, self._watched = folder / f"{name}.csv", folder / f"{name}.watch.csv"
+        self._csv, self._checks_csv = folder / f"{name}.csv", folder / f"{name}.watch.csv"
         self._events = folder / f"{name}.events" if tensorboard else None
         self._writer: Any = None
 
@@ -65,7 +65,7 @@ class Journal:
             remedy="Lower this training's `lr`, lengthen its `warmup`, or set its `amp` to fp32",
         )
 
-    def watched(self, step: int, found: dict[str, float]) -> bool:
+    def checked(self, step: int, found: dict[str, float]) -> bool:
         """Write an evaluation down; whether it is the best so far. Lower is better."""
         log = self.curves.setdefault("watch", {"step": []})
         first = next(iter(found))
@@ -89,7 +89,7 @@ class Journal:
         steps = {name: values for name, values in self.curves.items() if name != "watch"}
         write_text(self._csv, _table(steps))
         if "watch" in self.curves:
-            write_text(self._watched, _table(self.curves["watch"]))
+            write_text(self._checks_csv, _table(self.curves["watch"]))
 
     def close(self) -> None:
         if self._writer is not None:

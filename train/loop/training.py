@@ -44,11 +44,11 @@ def fit(
     folder: Path,
     progress: Progress,
     teacher: TeacherLookup | None = None,
-    watch: TrainingChecks | None = None,
+    checks: TrainingChecks | None = None,
 ) -> Curves:
     """Train `network` in place and return its curves. Resumes from `folder` if it was begun.
 
-    With a watch, what stays in `network` is the best it saw, else the last.
+    With checks, what stays in `network` is the best they saw, else the last.
     """
     device = device_of(schedule)
     schedule.require_shares(ranks.world())
@@ -67,7 +67,7 @@ def fit(
         torch.amp.GradScaler(device.type, enabled=schedule.amp == "fp16"),
     )
     run = _Training(
-        name, state, schedule, device, folder, watch, teacher, batches.seed, progress.say
+        name, state, schedule, device, folder, checks, teacher, batches.seed, progress.say
     )
     run.resume()
     with (
@@ -110,13 +110,13 @@ class _Training:
         schedule: Schedule,
         device: torch.device,
         folder: Path,
-        watch: TrainingChecks | None,
+        checks: TrainingChecks | None,
         teacher: TeacherLookup | None,
         seed: int,
         say: Callable[[str], None],
     ):
         self.state, self.schedule, self.device, self.seed = state, schedule, device, seed
-        self.watch, self.teacher = watch, teacher
+        self.checks, self.teacher = checks, teacher
         self.checkpoints = Checkpoints(folder / f"{name}.training.safetensors")
         self.best = folder / f"{name}.best.safetensors"
         self.journal = Journal(folder, name, tensorboard=schedule.tensorboard)
@@ -136,7 +136,7 @@ class _Training:
 
     @property
     def stopped(self) -> bool:
-        patience = 0 if self.watch is None else self.watch.patience
+        patience = 0 if self.checks is None else self.checks.patience
         return patience > 0 and self.journal.since_best >= patience
 
     def resume(self) -> None:
@@ -169,16 +169,16 @@ class _Training:
         self.news = {}
         if state.step % _RECORDED_EVERY == 0 or last:
             self._tell(self.journal.record(state.step, loss, self._trusted(length)))
-        if self.watch is not None and (state.step % self.watch.every == 0 or last):
+        if self.checks is not None and (state.step % self.checks.every == 0 or last):
             self.journal.require_finite(state.step, state.network, state.method)
-            self._look(self.watch)
+            self._look(self.checks)
         if last or self.stopped or self._is_due():
             self._save()
 
     def finish(self, network: nn.Module) -> None:
         self.journal.close()
         ranks.barrier()
-        if self.watch is not None:
+        if self.checks is not None:
             load_network(self.best, network)
         else:
             self.state.average.write_to(self.state.network)
@@ -233,16 +233,16 @@ class _Training:
         excused = scaler.is_enabled() and scaler.get_scale() >= 1
         return torch.zeros_like(length) if excused else length
 
-    def _look(self, watch: TrainingChecks) -> None:
+    def _look(self, checks: TrainingChecks) -> None:
         """Evaluate what would be exported now, and keep it if it is the best so far."""
         network = self.state.network
         with self.state.average.applied_to(network):
             # the first process looks for all: its norms are those that are kept
-            found = ranks.agreed(lambda: watch(network))
+            found = ranks.agreed(lambda: checks(network))
             told = {key: f"{100 * value:.2f} %" for key, value in found.items()}
             self.found = "".join(f", {key} {value}" for key, value in told.items())
             self.news = {"step": str(self.state.step), **self.news, **told}
-            if self.journal.watched(self.state.step, found) and ranks.rank() == 0:
+            if self.journal.checked(self.state.step, found) and ranks.rank() == 0:
                 save_network(self.best, network)
         network.train()
 

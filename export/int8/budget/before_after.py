@@ -75,7 +75,7 @@ def before_after(
     whole = taken.graph.copy().to_model().SerializeToString()
     timed = ((_BEFORE, whole), (after.name, after))
     subjects = [Timed(name, _caller(model, images, taken)) for name, model in timed]
-    measured = single_stream(subjects, seconds=seconds, rounds=5, repeats=0.5)
+    measured = single_stream(subjects, seconds=seconds, repeats=0.5)
     first = FileFigures.of(_BEFORE, size, measured[0])
     second = FileFigures.of(after.name, after.stat().st_size, measured[1])
     return BeforeAfter(parity, first, second, any(timing.flagged for timing in measured))

@@ -16,7 +16,7 @@ from embedge.export.int8.placement import layer_macs
 from embedge.files import write_json
 from embedge.progress import Progress
 
-__all__ = ["Budget", "KeptLayer", "PrecisionPlan", "searched"]
+__all__ = ["Allowance", "KeptLayer", "PrecisionPlan", "searched"]
 
 _SWITCHING = 0.01  # leaving and entering INT8 costs time however small the layer is
 
@@ -24,7 +24,7 @@ Trial = Callable[[frozenset[str]], Graph]  # nodes in float -> everything else i
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Budget:
+class Allowance:
     """At most `points` of TAR at `fmr` may be lost on labelled faces that do not calibrate."""
 
     points: float
@@ -118,7 +118,7 @@ class PrecisionPlan:
         write_json(path, self.to_json())
 
 
-def searched(plan: PrecisionPlan, graph: Graph, budget: Budget, trial: Trial) -> PrecisionPlan:
+def searched(plan: PrecisionPlan, graph: Graph, budget: Allowance, trial: Trial) -> PrecisionPlan:
     """Keep layers in float until TAR loses at most the budget.
 
     Layers are tried one at a time; they are kept in the order of how much calmer the scores become

@@ -16,6 +16,7 @@ from embedge.errors import EmbedgeError
 from embedge.export.graph.channels import slope_of
 from embedge.export.graph.running import Images, batches_of, read_contract
 from embedge.export.graph.surgery import attribute, is_weighted, node_place
+from embedge.export.int8 import WEIGHT_BITS
 from embedge.export.int8.compensation import correct_biases
 from embedge.export.int8.placement import activation_scales, slope_scale, wanted_tensors
 from embedge.export.int8.qdq import FEW, Calibrated
@@ -35,7 +36,7 @@ class FakeQuantised(nn.Module):
         images: Images,
         method: Method = "mse",
         *,
-        bits: int = 8,
+        bits: int = WEIGHT_BITS,
         kept: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
@@ -118,7 +119,7 @@ class FakeQuantised(nn.Module):
         for name, key in self.keys.items():
             graph.constants[name] = self.trained[key].detach().cpu().numpy().copy()
         old = self.calibrated
-        return Calibrated(graph, old.target, old.histograms, old.fixed, old.last)
+        return Calibrated(graph, old.target, old.counts, old.fixed, old.last)
 
 
 def _fake(value: Tensor, scale: Scale) -> Tensor:

@@ -1,7 +1,7 @@
 """Quantisation-aware training: a short time of training inside the arithmetic of INT8.
 
 The loss is the caller's. `train.distil.train_student` trains the module under the frozen shared
-head, as it trained the student, so the INT8 student stays in the teacher's space. The front door
+head, as it trained the student, so the INT8 student stays in the teacher's space. The entrance to
 takes it as `qdq_from_onnx(…, quantise=partial(trained_graph, fit=fit))`.
 """
 
@@ -11,6 +11,7 @@ from torch import nn
 
 from embedge.export.graph.running import Images
 from embedge.export.graph.surgery import Graph
+from embedge.export.int8 import WEIGHT_BITS
 from embedge.export.int8.qdq import Calibrated, quantised
 from embedge.export.int8.ranges import Method
 from embedge.export.int8.training.fake_quant import FakeQuantised
@@ -27,7 +28,7 @@ def trained_graph(
     *,
     fit: Fit,
     kept: frozenset[str] = frozenset(),
-    weight_bits: int = 8,
+    weight_bits: int = WEIGHT_BITS,
 ) -> Graph:
     """The Q/DQ graph after `fit` has trained its fake-quantised twin; `kept` stays in float."""
     module = FakeQuantised(calibrated, images, method, bits=weight_bits, kept=kept)

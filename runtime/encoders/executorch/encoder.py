@@ -37,7 +37,7 @@ class ExecuTorchEncoder(CropEncoder):
         self.provider = "ExecuTorch CPU"
         with self._spare.lent() as program:
             self._tensor = require("torch", extra="executorch").from_numpy
-            _require_doors(program, contract)
+            _require_ends(program, contract)
 
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         """Picture by picture, in the plain order: it takes strides for another layout."""
@@ -61,14 +61,14 @@ def _loaded(model: bytes, threads: int | None) -> LoadedProgram:
         raise _refused(f"ExecuTorch cannot read it ({str(error)[:200]})") from error
 
 
-def _require_doors(program: LoadedProgram, contract: EmbeddingContract) -> None:
+def _require_ends(program: LoadedProgram, contract: EmbeddingContract) -> None:
     told = program.method.method_meta()
     if (told.num_inputs(), told.num_outputs()) != (1, 1):
         raise _refused(f"it has {told.num_inputs()} inputs and {told.num_outputs()} outputs")
-    doors: list[Any] = [told.input_tensor_meta(0), told.output_tensor_meta(0)]
+    ends: list[Any] = [told.input_tensor_meta(0), told.output_tensor_meta(0)]
     image = (1, 3, contract.size, contract.size)
-    if [(tuple(one.sizes()), one.dtype()) for one in doors] != [
+    if [(tuple(one.sizes()), one.dtype()) for one in ends] != [
         (image, _FLOAT),
         ((1, contract.dim), _FLOAT),
     ]:
-        raise _refused(f"its shapes are {[tuple(one.sizes()) for one in doors]}")
+        raise _refused(f"its shapes are {[tuple(one.sizes()) for one in ends]}")

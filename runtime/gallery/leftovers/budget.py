@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-__all__ = ["LARGEST", "LONGEST", "Budget", "Spent"]
+__all__ = ["LARGEST", "LONGEST", "Effort", "Spent"]
 
 _Part = TypeVar("_Part")
 
@@ -19,16 +19,16 @@ class Spent(OSError):
 
 
 @dataclass(slots=True)
-class Budget:
+class Effort:
     """`closed` are what nobody looked into, and why."""
 
     left: int = field(default_factory=lambda: LARGEST)
     until: float = field(default_factory=lambda: time.monotonic() + LONGEST)
     closed: dict[str, str] = field(default_factory=dict)
 
-    def again(self) -> "Budget":
+    def again(self) -> "Effort":
         """For reading the same once more, within the same time."""
-        return Budget(until=self.until)
+        return Effort(until=self.until)
 
     def spend(self, size: int) -> None:
         self.left -= size

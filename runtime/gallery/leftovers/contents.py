@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 
 from embedge.errors import ours
-from embedge.runtime.gallery.leftovers.budget import Budget, Spent
+from embedge.runtime.gallery.leftovers.budget import Effort, Spent
 from embedge.runtime.gallery.leftovers.databases import values_of_databases
 from embedge.runtime.gallery.leftovers.streams import streams
 from embedge.runtime.gallery.leftovers.written import decoded
@@ -51,13 +51,13 @@ _RANDOM = 255 + 5 * 22.6  # chi-square of fair dice with 256 sides
 Content = tuple[str, bytes]
 
 
-def contents(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
+def contents(name: str, data: bytes, budget: Effort) -> Iterator[Content]:
     """The bytes themselves, then whatever is packed in them or written as text, however deep."""
     _require_open(name, data, budget)
     yield from _contents(name, data, budget, 0)
 
 
-def _contents(name: str, data: bytes, budget: Budget, depth: int) -> Iterator[Content]:
+def _contents(name: str, data: bytes, budget: Effort, depth: int) -> Iterator[Content]:
     yield name, data
     values = values_of_databases(data, budget.again())
     inner = chain(
@@ -72,7 +72,7 @@ def _contents(name: str, data: bytes, budget: Budget, depth: int) -> Iterator[Co
         yield from _contents(label, part, budget, depth + 1)
 
 
-def _decoded(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
+def _decoded(name: str, data: bytes, budget: Effort) -> Iterator[Content]:
     for form, part, digests in decoded(data):
         budget.spend(len(part))
         label = f"{name} ({form})"
@@ -81,13 +81,13 @@ def _decoded(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
         yield label, part
 
 
-def _unpacked(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
+def _unpacked(name: str, data: bytes, budget: Effort) -> Iterator[Content]:
     for label, part in _members(name, data, budget):
         _require_open(label, part, budget)
         yield label, part
 
 
-def _members(name: str, data: bytes, budget: Budget) -> Iterator[Content]:
+def _members(name: str, data: bytes, budget: Effort) -> Iterator[Content]:
     stream = io.BytesIO(data)
     if _is_tar(data):
         yield from _tarred(name, stream, budget)
@@ -116,7 +116,7 @@ def _is_tar(data: bytes) -> bool:
     return len(data) >= 512 and sum(data[:148]) + 8 * ord(" ") + sum(data[156:512]) == told
 
 
-def _tarred(name: str, stream: IO[bytes], budget: Budget) -> Iterator[Content]:
+def _tarred(name: str, stream: IO[bytes], budget: Effort) -> Iterator[Content]:
     try:
         with tarfile.open(fileobj=stream, mode="r:") as archive:
             for member in archive:
@@ -131,7 +131,7 @@ def _extracted(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
     return archive.extractfile(member) or io.BytesIO()
 
 
-def _zipped(name: str, stream: IO[bytes], budget: Budget) -> Iterator[Content]:
+def _zipped(name: str, stream: IO[bytes], budget: Effort) -> Iterator[Content]:
     try:
         with zipfile.ZipFile(stream) as archive:
             for member in archive.infolist():
@@ -142,7 +142,7 @@ def _zipped(name: str, stream: IO[bytes], budget: Budget) -> Iterator[Content]:
 
 
 def _read(
-    name: str, opening: Callable[[], IO[bytes] | io.BufferedIOBase], budget: Budget
+    name: str, opening: Callable[[], IO[bytes] | io.BufferedIOBase], budget: Effort
 ) -> Iterator[Content]:
     """As much as can be unpacked; what cannot is noted."""
     parts = list[bytes]()
@@ -156,13 +156,13 @@ def _read(
     yield name, b"".join(parts)
 
 
-def _note(name: str, error: Exception, budget: Budget) -> None:
+def _note(name: str, error: Exception, budget: Effort) -> None:
     if isinstance(error, Spent):
         raise error
     budget.closed[name] = f"packed, and could not be unpacked ({error})"
 
 
-def _require_open(name: str, data: bytes, budget: Budget) -> None:
+def _require_open(name: str, data: bytes, budget: Effort) -> None:
     """Note what looks like nothing that can be read here."""
     for magic, what in _CLOSED:
         if data.startswith(magic):

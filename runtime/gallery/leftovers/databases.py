@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 
-from embedge.runtime.gallery.leftovers.budget import Budget
+from embedge.runtime.gallery.leftovers.budget import Effort
 
 __all__ = ["require_few", "rows_of_databases", "values_of_databases"]
 
@@ -19,7 +19,7 @@ _STEPS = 100_000  # of SQLite's machine, between looks at the clock
 _LEAST = 48  # bytes of a value
 
 
-def rows_of_databases(data: bytes, budget: Budget) -> Iterator[tuple[object, ...]]:
+def rows_of_databases(data: bytes, budget: Effort) -> Iterator[tuple[object, ...]]:
     at, count = data.find(_MAGIC), 0
     while at >= 0:
         require_few(count)
@@ -34,14 +34,14 @@ def rows_of_databases(data: bytes, budget: Budget) -> Iterator[tuple[object, ...
         at, count = data.find(_MAGIC, at + 1), count + 1
 
 
-def values_of_databases(data: bytes, budget: Budget) -> bytes:
+def values_of_databases(data: bytes, budget: Effort) -> bytes:
     """What is long, whole: the file has it in pieces, wherever a page is too small for it."""
     rows = rows_of_databases(data, budget)
     values = [each for row in rows for each in row if isinstance(each, bytes)]
     return bytes(16).join(each for each in values if len(each) >= _LEAST)
 
 
-def _rows_of(raw: bytes, budget: Budget) -> Iterator[tuple[object, ...]]:
+def _rows_of(raw: bytes, budget: Effort) -> Iterator[tuple[object, ...]]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.deserialize(raw)
         connection.text_factory = bytes

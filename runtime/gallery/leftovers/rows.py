@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from embedge.runtime.gallery.leftovers.budget import Budget
+from embedge.runtime.gallery.leftovers.budget import Effort
 from embedge.runtime.gallery.leftovers.databases import require_few, rows_of_databases
 from embedge.runtime.gallery.leftovers.written import written_rows
 from embedge.runtime.gallery.storage.carving import Row, columns, varint
@@ -27,7 +27,7 @@ _FEW, _LEAST_ROW = 10_000, 64
 _LONGEST_NUMBER = 5  # bytes
 
 
-def headers_in(data: bytes, budget: Budget) -> Iterator[bytes]:
+def headers_in(data: bytes, budget: Effort) -> Iterator[bytes]:
     """What may be a gallery's header, as it is or in a database."""
     for count, start in enumerate(_HEADER.finditer(data)):
         require_few(count)
@@ -38,7 +38,7 @@ def headers_in(data: bytes, budget: Budget) -> Iterator[bytes]:
         yield from (value for value in row if isinstance(value, bytes) and _HEADER.match(value))
 
 
-def rows_in(data: bytes, budget: Budget) -> Iterator[Row]:
+def rows_in(data: bytes, budget: Effort) -> Iterator[Row]:
     """Whatever may be a row: its numbers, then its value."""
     for row in rows_of_databases(data, budget):
         yield from _as_rows(row)

@@ -15,7 +15,7 @@ from embedge.errors import EmbedgeError, Passing, ours
 from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.copies.workplace import left_behind
 from embedge.runtime.gallery.leftovers import budget as budgets
-from embedge.runtime.gallery.leftovers.budget import Budget
+from embedge.runtime.gallery.leftovers.budget import Effort
 from embedge.runtime.gallery.leftovers.contents import Content, contents
 from embedge.runtime.gallery.leftovers.rows import headers_in, rows_in, torn_rows
 from embedge.runtime.gallery.sealed.header import Header
@@ -68,7 +68,7 @@ class Search:
     like: "Alike"
     real: Path
     ledger: Ledger
-    budget: Budget = field(default_factory=Budget)
+    budget: Effort = field(default_factory=Effort)
     files: dict[Path, int] = field(default_factory=dict)
     unreadable: dict[Path, str] = field(default_factory=dict)
     found: list[str] = field(default_factory=list)

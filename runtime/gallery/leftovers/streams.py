@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Protocol
 
-from embedge.runtime.gallery.leftovers.budget import Budget, Spent
+from embedge.runtime.gallery.leftovers.budget import Effort, Spent
 
 __all__ = ["Stream", "streams"]
 
@@ -51,7 +51,7 @@ class Stream:
     broken: str = ""
 
 
-def streams(data: bytes, budget: Budget, *, zipped: bool) -> Iterator[Stream]:
+def streams(data: bytes, budget: Effort, *, zipped: bool) -> Iterator[Stream]:
     """`zipped`: its members are read as those of a zip. What is in a stream is no other's."""
     bare = _stream("deflate", data, 0, budget)
     if bare.data and bare.end == len(data):  # it has no magic
@@ -73,7 +73,7 @@ def streams(data: bytes, budget: Budget, *, zipped: bool) -> Iterator[Stream]:
                 yield stream
 
 
-def _stream(kind: str, data: bytes, start: int, budget: Budget) -> Stream:
+def _stream(kind: str, data: bytes, start: int, budget: Effort) -> Stream:
     unpacker, parts, broken = _UNPACKERS[kind](), list[bytes](), ""
     at = start + (_before(data, start) if kind == "zip" else 0)
     try:

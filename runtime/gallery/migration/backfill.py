@@ -7,7 +7,7 @@ import numpy as np
 
 from embedge.runtime.bridge import Bridge
 from embedge.runtime.encoders import Embeddings
-from embedge.runtime.gallery.migration.side import Side
+from embedge.runtime.gallery.migration.side import SpaceSide
 from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.repeats import Marks, marks_of
 from embedge.runtime.gallery.sealed.sealing import TAG, sealed
@@ -34,7 +34,7 @@ _SCATTERED = (
 class Carrier:
     ledger: Ledger
     bridge: Bridge
-    there: Side
+    there: SpaceSide
     limit: float
     shared: Marks  # of old templates that several people have
 
@@ -73,7 +73,7 @@ class Carrier:
             places.setdefault(each.person, []).extend(range(start, start + each.count))
             start += each.count
         ends = min(places), max(places)
-        scattered = {person for (person,) in connection.execute(_SCATTERED, ends)}
+        scattered = {person for (person,) in connection.execute(_SCATTERED, ends).fetchall()}
         for person, own in places.items():
             if person in scattered:
                 templates = self.ledger.templates(connection, person)

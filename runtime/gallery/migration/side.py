@@ -9,11 +9,11 @@ from embedge.runtime.encoders import Embeddings
 from embedge.runtime.gallery.sealed.templates import Template, is_unit
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows, int8_from_float
 
-__all__ = ["Side", "exported"]
+__all__ = ["SpaceSide", "exported"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Side:
+class SpaceSide:
     """`across` is the space that the gallery is carried to, else it is that of its header."""
 
     contract: EmbeddingContract
@@ -47,11 +47,7 @@ class Side:
 
 def exported(each: Template, *, across: bool) -> dict[str, Any]:
     """`embedding` is what is searched; what is kept of the other model stands beside it."""
-    told: dict[str, Any] = {
-        "record": each.record,
-        "enrolled": each.enrolled,
-        "source": each.source,
-    }
+    told: dict[str, Any] = {"record": each.record, "enrolled": each.enrolled, "source": each.source}
     for name, side in (("embedding", across), ("other_embedding", not across)):
         if (row := each.at(across=side)) is not None:
             told[name] = float_from_rows(row[None])[0].tolist()

@@ -107,7 +107,7 @@ def _bad_input(what: str) -> EmbedgeError:
     return EmbedgeError(
         "E-DETECTOR",
         f"this detector cannot be fed: {what}",
-        remedy="It must take float32 (1, 3, height, width) and sides it divides evenly",
+        remedy="Give one for float32 (1, 3, height, width), with sides that it divides evenly",
     )
 
 

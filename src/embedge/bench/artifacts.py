@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from embedge.bench.core import Timed, single_stream
+from embedge.bench.core import ROUNDS, Timed, single_stream
 from embedge.bench.machine.facts import cores
 from embedge.bench.results import ArtifactLatency
 from embedge.errors import EmbedgeError
@@ -13,6 +13,8 @@ from embedge.runtime.encoders.bundled import encoder_on, runtime_of
 from embedge.runtime.picture.images import RgbImage
 
 __all__ = ["artifact_latency", "encoder_latency", "one_by_one", "thread_counts"]
+
+_REPEATS = 0.5
 
 
 def thread_counts() -> tuple[int, ...]:
@@ -26,8 +28,8 @@ def artifact_latency(
     *,
     threads: Sequence[int] | None = None,
     seconds: float = 20.0,
-    rounds: int = 5,
-    repeats: float = 0.5,
+    rounds: int = ROUNDS,
+    repeats: float = _REPEATS,
     on_round: Callable[[], object] = lambda: None,
 ) -> tuple[ArtifactLatency, ...]:
     """One row per artifact and thread count; `seconds` are shared by all of them.
@@ -56,8 +58,8 @@ def encoder_latency(
     crops: RgbImage,
     *,
     seconds: float,
-    rounds: int = 5,
-    repeats: float = 0.5,
+    rounds: int = ROUNDS,
+    repeats: float = _REPEATS,
     on_round: Callable[[], object] = lambda: None,
 ) -> tuple[ArtifactLatency, ...]:
     """The same rows for encoders of any engine: (artifact, threads, encoder)."""

@@ -20,9 +20,8 @@ from embedge.bench.waterfall import Query, verification_waterfall
 from embedge.runtime.encoders import Encoder
 from embedge.runtime.picture.images import RgbImage
 
-__all__ = ["SCENARIOS", "BenchOptions", "bundle_latency"]
+__all__ = ["BenchOptions", "bundle_latency"]
 
-SCENARIOS = ("single-stream", "multi-stream", "offline", "server", "sustained")
 OpenEncoder = Callable[[str, int], Encoder]
 
 
@@ -32,43 +31,43 @@ class BenchOptions:
 
     artifacts: tuple[str, ...]
     threads: tuple[int, ...]
-    scenarios: tuple[str, ...] = SCENARIOS
-    batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
-    streams: tuple[int, ...] = (2, 4)
+    scenarios: tuple[str, ...]
+    batches: tuple[int, ...]
+    streams: tuple[int, ...]
+    seconds: float
+    sustained_seconds: float
     loads: tuple[float, ...] = (0.5, 0.8)
-    seconds: float = 4.0
-    sustained_seconds: float = 30.0
 
 
 def bundle_latency(
     source: Path,
-    plan: BenchOptions,
+    options: BenchOptions,
     open_encoder: OpenEncoder,
     *,
     crops: RgbImage,
     queries: Sequence[tuple[Query, Query]],
     tell: Callable[[str], None] = lambda _: None,
 ) -> Latency:
-    """The report's latency section; the first artifact of the plan stands for the device."""
-    watch = LoadMeter()
+    """The report's latency section; the first artifact of the options stands for the device."""
+    meter = LoadMeter()
     rows: tuple[ArtifactLatency, ...] = ()
     with ExitStack() as stack:
         encoders = [
             (name, count, stack.enter_context(open_encoder(name, count)))
-            for name in plan.artifacts
-            for count in plan.threads
+            for name in options.artifacts
+            for count in options.threads
         ]
-        if "single-stream" in plan.scenarios:
+        if "single-stream" in options.scenarios:
             tell(f"single-stream: {len(encoders)} encoders, interleaved")
-            rows = encoder_latency(encoders, crops, seconds=plan.seconds * len(encoders))
+            rows = encoder_latency(encoders, crops, seconds=options.seconds * len(encoders))
         scenarios = tuple(
-            row for opened in encoders for row in _scenario_rows(*opened, crops, plan, tell)
+            row for opened in encoders for row in _scenario_rows(*opened, crops, options, tell)
         )
         name, _, encoder = encoders[-1]
         tell(f"one verification, end to end, with {name}")
-        verify = verification_waterfall(encoder, queries, seconds=plan.seconds)
+        verify = verification_waterfall(encoder, queries, seconds=options.seconds)
         energy = energy_per_call(
-            one_by_one(encoder, crops), seconds=plan.seconds, meter=EnergyMeter.found()
+            one_by_one(encoder, crops), seconds=options.seconds, meter=EnergyMeter.found()
         )
     tell("cold start, in fresh processes")
     return Latency(
@@ -78,9 +77,9 @@ def bundle_latency(
         verify=verify,
         verify_artifact=name,
         energy=energy,
-        cold_start=cold_start(source, crops[0], artifact=plan.artifacts[0]),
+        cold_start=cold_start(source, crops[0], artifact=options.artifacts[0]),
         peak_rss_bytes=peak_rss_bytes(),
-        pressure=watch.stop().told(),
+        pressure=meter.stop().told(),
     )
 
 
@@ -89,32 +88,32 @@ def _scenario_rows(
     threads: int,
     encoder: Encoder,
     crops: RgbImage,
-    plan: BenchOptions,
+    options: BenchOptions,
     tell: Callable[[str], None],
 ) -> Iterator[Scenario]:
     call = one_by_one(encoder, crops)
-    for outcome in _outcomes(call, encoder, crops, plan):
+    for outcome in _outcomes(call, encoder, crops, options):
         tell(f"{outcome.scenario}: {name}, {threads} threads, {outcome.images_per_s:.1f} images/s")
         yield outcome.of(name, threads, encoder.provider)
 
 
 def _outcomes(
-    call: Callable[[int], object], encoder: Encoder, crops: RgbImage, plan: BenchOptions
+    call: Callable[[int], object], encoder: Encoder, crops: RgbImage, options: BenchOptions
 ) -> Iterator[Outcome]:
-    seconds = plan.seconds
-    if "multi-stream" in plan.scenarios:
-        for streams in plan.streams:
+    seconds = options.seconds
+    if "multi-stream" in options.scenarios:
+        for streams in options.streams:
             yield multi_stream(call, streams=streams, seconds=seconds)
-    if "offline" in plan.scenarios:
-        for batch in plan.batches:
+    if "offline" in options.scenarios:
+        for batch in options.batches:
             yield offline(_batches(encoder, crops, batch), batch=batch, seconds=seconds)
-    if "server" in plan.scenarios:
+    if "server" in options.scenarios:
         # how fast one worker can possibly be, to load it with a share of that
         alone = median(timed(call, max(seconds / 4, 0.2)))
-        for load in plan.loads:
+        for load in options.loads:
             yield replace(server(call, rate=load * 1e3 / alone, seconds=seconds), load=load)
-    if "sustained" in plan.scenarios:
-        yield sustained(call, seconds=plan.sustained_seconds)
+    if "sustained" in options.scenarios:
+        yield sustained(call, seconds=options.sustained_seconds)
 
 
 def _batches(encoder: Encoder, crops: RgbImage, batch: int) -> Callable[[int], object]:

@@ -17,6 +17,7 @@ from embedge.bench.results import ArtifactLatency
 
 __all__ = ["Measured", "Timed", "single_stream"]
 
+ROUNDS = 5
 _WARM_UP_CALLS = 3
 _WARM_UP_SHARE = 0.1
 
@@ -75,7 +76,7 @@ def single_stream(
     subjects: Sequence[Timed],
     *,
     seconds: float,
-    rounds: int = 5,
+    rounds: int = ROUNDS,
     repeats: float = 1.0,
     on_round: Callable[[], object] = lambda: None,
 ) -> list[Measured]:
@@ -124,9 +125,9 @@ def _one_round(subjects: Sequence[Timed], seconds: float, *, first: int) -> _Rou
     loads: dict[int, Load] = {}
     for step in range(count):
         index = (first + step) % count
-        watch = LoadMeter()
+        meter = LoadMeter()
         milliseconds[index] = timed(subjects[index].call, seconds)
-        loads[index] = watch.stop()
+        loads[index] = meter.stop()
     return _Round(milliseconds, [loads[index] for index in range(count)])
 
 

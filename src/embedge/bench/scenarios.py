@@ -73,11 +73,11 @@ class Outcome:
 def offline(call: Call, *, batch: int, seconds: float) -> Outcome:
     """`call(i)` answers one batch of `batch` pictures; the latency is that of a batch."""
     call(0)
-    watch = LoadMeter()
+    meter = LoadMeter()
     begin = time.perf_counter()
     taken = timed(call, seconds)
     spent = time.perf_counter() - begin
-    return Outcome("offline", taken, spent, batch * len(taken), watch.stop(), batch=batch)
+    return Outcome("offline", taken, spent, batch * len(taken), meter.stop(), batch=batch)
 
 
 def multi_stream(call: Call, *, streams: int, seconds: float) -> Outcome:
@@ -98,11 +98,11 @@ def multi_stream(call: Call, *, streams: int, seconds: float) -> Outcome:
     threads = [threading.Thread(target=stream, args=(number,)) for number in range(streams)]
     for thread in threads:
         thread.start()
-    watch, spent = _until_joined(threads, together)
+    meter, spent = _until_joined(threads, together)
     if failures:
         raise next((one for one in failures if not _is_echo(one)), failures[0])
     merged = [value for values in taken for value in values]
-    return Outcome("multi-stream", merged, spent, len(merged), watch.stop(), streams=streams)
+    return Outcome("multi-stream", merged, spent, len(merged), meter.stop(), streams=streams)
 
 
 def _until_joined(
@@ -110,10 +110,10 @@ def _until_joined(
 ) -> tuple[LoadMeter, float]:
     with suppress(threading.BrokenBarrierError):  # a stream failed: the caller raises its error
         together.wait()
-    watch, begin = LoadMeter(), time.perf_counter()
+    meter, begin = LoadMeter(), time.perf_counter()
     for thread in threads:
         thread.join()
-    return watch, time.perf_counter() - begin
+    return meter, time.perf_counter() - begin
 
 
 def _is_echo(error: BaseException) -> bool:
@@ -131,7 +131,7 @@ def server(call: Call, *, rate: float, seconds: float, seed: int = 0) -> Outcome
     due = _arrivals(rate, seconds, seed)
     call(0)
     taken: list[float] = []
-    watch = LoadMeter()
+    meter = LoadMeter()
     with without_collector():
         begin = time.perf_counter()
         for number, moment in enumerate(due):
@@ -148,7 +148,7 @@ def server(call: Call, *, rate: float, seconds: float, seed: int = 0) -> Outcome
         taken,
         spent,
         len(taken),
-        watch.stop(),
+        meter.stop(),
         offered_per_s=round(rate, 3),
         seed=seed,
         overloaded=len(taken) < len(due),
@@ -169,7 +169,7 @@ def sustained(call: Call, *, seconds: float, windows: int = 10) -> Outcome:
     `slowdown` is the last window's median over the first's: 1.00 means that nothing throttled.
     """
     call(0)
-    watch = LoadMeter()
+    meter = LoadMeter()
     begin = time.perf_counter()
     told: list[Window] = []
     everything: list[float] = []
@@ -190,7 +190,7 @@ def sustained(call: Call, *, seconds: float, windows: int = 10) -> Outcome:
         everything,
         spent,
         len(everything),
-        watch.stop(),
+        meter.stop(),
         windows=tuple(told),
         slowdown=round(told[-1].p50 / told[0].p50, 4),
     )

@@ -32,7 +32,7 @@ def latency_section(
     `seconds` bounds the timed part: repeating disturbed rounds may add two fifths to it, and the
     cold starts take three short processes.
     """
-    watch = LoadMeter()
+    meter = LoadMeter()
     rows = artifact_latency(
         models, crops, seconds=seconds * _FOR_ARTIFACTS, threads=threads, on_round=on_round
     )
@@ -46,5 +46,5 @@ def latency_section(
         verify_artifact=chosen,
         cold_start=cold_start(models[chosen], crops[0], artifact=chosen),
         peak_rss_bytes=peak_rss_bytes(),
-        pressure=watch.stop().told(),
+        pressure=meter.stop().told(),
     )

@@ -14,6 +14,7 @@ from embedge.doctor.jetson import Jetson, jetson
 from embedge.doctor.libraries import TensorRTLibrary, tensorrt_libraries
 from embedge.doctor.packages import ORT_DISTRIBUTIONS, Package, installed, packages
 from embedge.runtime.encoders.tensorrt.cuda.driver import CudaDriver, cuda_driver
+from embedge.typed import plain
 
 __all__ = ["Facts", "machine_facts"]
 
@@ -41,10 +42,10 @@ class Facts:
             "embedge": __version__,
             "python": self.python,
             "machine": self.machine,
-            "jetson": self.jetson.to_json() if self.jetson else None,
-            "cuda": self.driver.to_json(),
-            "tensorrt_libraries": [one.to_json() for one in self.libraries],
-            "packages": {name: one.to_json() for name, one in self.packages.items()},
+            "jetson": plain(self.jetson),
+            "cuda": plain(self.driver),
+            "tensorrt_libraries": plain(self.libraries),
+            "packages": plain(self.packages),
             "onnxruntime": {
                 "distributions": dict(self.ort_distributions),
                 "providers": list(self.ort_providers),

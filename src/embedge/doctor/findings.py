@@ -1,8 +1,8 @@
-"""Facts -> findings: each one names a problem and the command that mends it."""
+"""Facts -> findings: each one names a problem and the command that fixes it."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from embedge.doctor.facts import Facts
 
@@ -18,9 +18,6 @@ class Finding:
     level: Level
     what: str
     remedy: str
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def findings(facts: Facts) -> list[Finding]:

@@ -1,9 +1,8 @@
 """Which Jetson this is: the L4T release names the JetPack, the JetPack names the TensorRT."""
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 __all__ = ["Jetson", "jetson"]
 
@@ -34,9 +33,6 @@ class Jetson:
     l4t: str
     jetpack: str | None
     tensorrt: str | None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def jetson(root: Path = Path("/")) -> Jetson | None:

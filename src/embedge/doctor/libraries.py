@@ -1,8 +1,7 @@
 """TensorRT's shared libraries as the loader finds them, whatever Python thinks."""
 
 import ctypes
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from embedge.runtime.encoders.tensorrt.api import version_text
 
@@ -21,9 +20,6 @@ class TensorRTLibrary:
     @property
     def major(self) -> int:
         return int(self.soname.rpartition(".")[2])
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def tensorrt_libraries(majors: tuple[int, ...] = _MAJORS) -> tuple[TensorRTLibrary, ...]:

@@ -6,8 +6,7 @@ import platform
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from embedge import __version__
 
@@ -57,9 +56,6 @@ class Package:
     @property
     def usable(self) -> bool:
         return self.present and self.problem is None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def packages(modules: tuple[str, ...] = tuple(_MODULES)) -> dict[str, Package]:

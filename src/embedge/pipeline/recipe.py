@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
+from embedge.export.graph import OPSET
 from embedge.report.gate import defaults
 from embedge.runtime.contract import Feeding
 from embedge.train.head.margins import Margin
@@ -35,6 +36,7 @@ __all__ = [
     "reference_page",
 ]
 
+_HERE = Placement()
 _MARGIN = Margin(m2=0.3, scale=32.0)
 
 MethodName = Literal[
@@ -76,7 +78,7 @@ class Data(Section):
     flip: bool = False
     """mirror half of the training pictures; the teacher is then asked about both sides"""
     verification: tuple[str, ...] = ()
-    """sets to watch students on, every `student.train.evaluate_every` steps: `.bin` files (LFW,
+    """sets to check students on, every `student.train.evaluate_every` steps: `.bin` files (LFW,
     CFP-FP, AgeDB), or `PAIRS:FOLDER`, a list of pairs and where its pictures lie"""
 
 
@@ -97,9 +99,9 @@ class Teacher(Section):
     """what an .onnx wants to be fed; read from the file unless given, and confirmed on faces"""
     device: Literal["cpu", "cuda"] = "cpu"
     """where it is asked about the training pictures; with torchrun each process asks its share"""
-    amp: Literal["fp32", "bf16", "fp16"] = "fp32"
+    amp: Literal["fp32", "bf16", "fp16"] = _HERE.amp
     """arithmetic of its network while it is asked"""
-    batch: Positive = 64
+    batch: Positive = _HERE.batch
     """pictures that it is asked about at a time"""
     probe_steps: Natural = 0
     """refine recovered class centres by so many steps of a margin softmax on cached embeddings"""
@@ -180,7 +182,7 @@ class Export(Section):
     licence: str | None = None
     """of the exported weights, told in the report and the bundle; needed where faces or teacher are
     not embedge's own"""
-    opset: Annotated[int, Field(ge=13, le=22)] = 17
+    opset: Annotated[int, Field(ge=13, le=22)] = OPSET
     """of the ONNX graphs; TensorRT 8.5/8.6 reads up to 17"""
     precisions: tuple[Precision, ...] = (
         "fp32",

@@ -15,7 +15,7 @@ Dead = Iterator[tuple[str, str]]
 _TRAINED = ("depth", "channels", "dim", "margin", "train")
 _BROUGHT = ("file", "head_shards", "preprocessing", "probe_steps")
 _SHAPING = ("first", "first_part", "shape", "shaping", "shaping_part")
-_WATCHED = ("evaluate_every", "patience")
+_CHECKED = ("evaluate_every", "patience")
 
 
 def dead_keys(values: Values, methods: Sequence[str] = ()) -> Dead:
@@ -30,7 +30,7 @@ def dead_keys(values: Values, methods: Sequence[str] = ()) -> Dead:
     yield from _of_distill(distill, methods or (str(distill.get("method", "th-kd")),))
     taught, learnt = section(section(values, "teacher"), "train"), section(student, "train")
     yield from _of_schedule("teacher.train", taught, Teacher().train.steps)
-    yield from _of_schedule("student.train", learnt, Student().train.steps, watched=True)
+    yield from _of_schedule("student.train", learnt, Student().train.steps, checked=True)
     # the last usually goes by the student's length
     yield from _of_schedule("distill.shaping", section(distill, "shaping"), None)
     yield from _of_int8(section(values, "int8"), section(values, "export"))
@@ -76,7 +76,7 @@ def _of_margin(path: str, margin: Values) -> Dead:
                 yield f"{path}.{key}", f"{path}.quality takes its place"
 
 
-def _of_schedule(path: str, said: Values, usual: int | None, *, watched: bool = False) -> Dead:
+def _of_schedule(path: str, said: Values, usual: int | None, *, checked: bool = False) -> Dead:
     if said.get("epochs") is not None and said.get("steps") is not None:
         yield f"{path}.steps", f"{path}.epochs says how long is trained"
     if said.get("optimizer", "adamw") != "sgd":
@@ -93,8 +93,8 @@ def _of_schedule(path: str, said: Values, usual: int | None, *, watched: bool = 
         yield f"{path}.fp32_tail", "amp is fp32: every layer is computed so"
     if said.get("checkpoint_every") and "checkpoint_minutes" in said:
         yield f"{path}.checkpoint_minutes", "checkpoint_every says when"
-    if not watched:
-        for name in _WATCHED:
+    if not checked:
+        for name in _CHECKED:
             if name in said:
                 yield f"{path}.{name}", "only students are looked at while they learn"
     elif "patience" in said and not said.get("evaluate_every"):

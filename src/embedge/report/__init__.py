@@ -1,1 +1,1 @@
-"""The report: one JSON for machines, one HTML file for people, both from the same dictionary."""
+"""The report: one JSON for machines, one HTML file for people, both from one typed report."""

@@ -17,6 +17,7 @@ from embedge.runtime.bundle.bundle import Artifact as Graph
 from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.encoders.tensorrt.card import EngineCard
 from embedge.runtime.encoders.tensorrt.cuda.driver import cuda_driver
+from embedge.typed import plain
 
 __all__ = ["engine_report"]
 
@@ -72,7 +73,7 @@ def _latency(card: EngineCard, check: EngineCheck) -> Latency:
             here,
             name=board.model if board else card.device,
             gpu=card.device,
-            jetson=board.to_json() if board else None,
+            jetson=plain(board),
             power_mode=power_mode(),
         ),
         artifacts=check.latency,

@@ -73,7 +73,7 @@ def report_from_json(value: Any, *, where: str | Path | None = None) -> Report:
             "E-REPORT",
             f"the report does not fit the schema {SCHEMA}: {mistakes}",
             where=where,
-            remedy="docs/reference/report.md describes every field",
+            remedy="Fix the fields it names as docs/reference/report.md describes them",
         ) from mistakes
     if wrong := contradictions(report):
         raise EmbedgeError(

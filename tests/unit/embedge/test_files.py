@@ -118,3 +118,16 @@ def test_a_file_with_holes_takes_its_room_before_it_is_written(tmp_path: Path) -
     reserve(path)
     assert path.stat().st_blocks * 512 >= path.stat().st_size > 1_000_000
     assert not np.load(path).any()
+
+
+def test_a_file_gets_what_the_umask_leaves_and_nobody_sets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patch:
+            patch.delattr(os, "umask")
+            write_text(tmp_path / "f", "x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "f").stat().st_mode) == 0o640

@@ -131,10 +131,10 @@ def test_of_embeddings(handler: Raising, work: Callable[[np.ndarray], object]) -
 
 
 def test_a_length_is_numpys_own() -> None:
-    double = np.random.default_rng(0).normal(size=(99, 513))
-    assert lengths_of(double).tobytes() == np.linalg.norm(double, axis=1).tobytes()
-    single = double.astype(np.float32)
-    assert lengths_of(single).tobytes() == np.linalg.norm(single, axis=1).tobytes()
+    exact = np.random.default_rng(0).normal(size=(99, 513))
+    rows = exact.astype(np.float32)
+    assert lengths_of(rows).tobytes() == np.linalg.norm(rows, axis=1).tobytes()
+    assert lengths_of(exact).tobytes() == np.linalg.norm(exact, axis=1).tobytes()
 
 
 def test_of_a_picture(handler: Raising) -> None:

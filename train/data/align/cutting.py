@@ -11,7 +11,6 @@ from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
 from embedge.runtime.picture.face_crop import FaceReader, ReadFace
 from embedge.runtime.picture.quality import FaceRefused, QualityLimits
 from embedge.train.data.align.photos import Photo
-from embedge.train.data.dataset import SIDE
 from embedge.train.data.feeding.jpeg import jpeg_from_face
 
 __all__ = ["Cut", "Cutter", "Cutting", "cut_here", "ready"]
@@ -25,11 +24,11 @@ class Cutting:
 
     root: Path
     detector: Path
-    choice: str = Choice.ONE.value
-    size: int = 640
-    least_eyes: float = 12.0
+    choice: str
+    size: int
+    least_eyes: float
+    side: int
     quality: int = 95
-    side: int = SIDE
 
     @property
     def limits(self) -> QualityLimits:

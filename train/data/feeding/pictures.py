@@ -94,7 +94,7 @@ def _too_many(faces: FaceDataset, corrupt: list[CorruptRecord], what: str) -> Em
         "E-DATA-CORRUPT",
         f"{what}: {names}",
         where=faces.name,
-        remedy="`embedge data verify` lists them all: replace them, or leave them out with"
+        remedy="Replace them (`embedge data verify` lists them all), or leave them out with"
         " `embedge data convert --skip-corrupt`",
     )
 

@@ -52,7 +52,7 @@ class TarFaces(StoredFaces):
                 "E-DATA-EMPTY",
                 "no shard holds pictures with labels",
                 where=shards[0],
-                remedy="A sample is KEY.jpg with KEY.cls (a number) or KEY.json (label, identity)",
+                remedy="Give KEY.jpg with KEY.cls (a number) or KEY.json (label, identity)",
             )
         self._shard = np.repeat(np.arange(len(shards)), [len(table) for table in tables])
         self._keys = [sample.key for sample in samples]

@@ -31,8 +31,8 @@ def convert(
     progress: Progress,
     *,
     skip_corrupt: bool = False,
-    quality: int = 95,
-    per_shard: int = 4096,
+    quality: int,
+    per_shard: int,
 ) -> Converted:
     """Write `faces` into the new folder `target`. Corrupt records end it, or are left out."""
     require_new(target)
@@ -106,7 +106,7 @@ def _stopped(faces: FaceDataset, error: CorruptRecord) -> EmbedgeError:
         "E-DATA-CORRUPT",
         f"a record cannot be read: {error}",
         where=faces.name,
-        remedy="`embedge data verify` lists all of them; `--skip-corrupt` leaves them out",
+        remedy="List them with `embedge data verify`, or leave them out with `--skip-corrupt`",
     )
 
 

@@ -57,8 +57,8 @@ class Options:
     name: str
     fingerprint: str
     count: int
-    quality: int = 95
-    per_shard: int = 4096
+    quality: int
+    per_shard: int
 
 
 def write_folder(

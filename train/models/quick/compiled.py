@@ -10,8 +10,6 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -21,25 +19,11 @@ from torch import Tensor
 from embedge.errors import EmbedgeError
 from embedge.files import whole_file
 
-__all__ = ["call", "prepared", "switched_off"]
+__all__ = ["call", "prepared"]
 
 _SOURCE = Path(__file__).with_name("kernels.cpp")
 _FLAGS = ("-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math")
 _SWITCH = "EMBEDGE_KERNELS"
-
-
-_off = False
-
-
-@contextmanager
-def switched_off() -> Iterator[None]:
-    """In plain torch for a while, to compare with."""
-    global _off
-    before, _off = _off, True
-    try:
-        yield
-    finally:
-        _off = before
 
 
 @cache
@@ -56,7 +40,7 @@ def _library() -> ctypes.CDLL | None:
 
 def prepared() -> bool:
     """Whether they are there; compiles them at the first question."""
-    return not _off and _library() is not None
+    return _library() is not None
 
 
 def call(name: str, dtype: torch.dtype, *arguments: Tensor | int | None) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from embedge.progress import Progress
+from embedge.runtime.encoders import unit_rows
 from embedge.train.data.dataset import FaceDataset
 from embedge.train.data.feeding.batches import Batch, Batches, Variation
 from embedge.train.distil import CachedTeacher
@@ -38,9 +39,8 @@ class RowBatches:
         mirrored = (rng.random(self.size) < 0.5) & (self.flipped is not None)
         if self.flipped is not None:
             rows[mirrored] = self.flipped[index[mirrored]]
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return Batch(
-            torch.from_numpy(rows),
+            torch.from_numpy(unit_rows(rows)),
             torch.from_numpy(self.labels[index]),
             torch.from_numpy(index),
             Variation(torch.from_numpy(mirrored)),

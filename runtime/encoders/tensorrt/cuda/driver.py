@@ -1,9 +1,8 @@
 """What the CUDA driver says of itself, asked through its C interface: no Python package needed."""
 
 import ctypes
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 __all__ = ["CudaDevice", "CudaDriver", "cuda_driver", "kernel_driver_version"]
 
@@ -37,9 +36,6 @@ class CudaDriver:
     @property
     def cuda_text(self) -> str:
         return f"{self.cuda // 1000}.{self.cuda % 1000 // 10}" if self.cuda else "none"
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "devices": [asdict(device) for device in self.devices]}
 
 
 def cuda_driver(library: str = "libcuda.so.1") -> CudaDriver:

@@ -36,5 +36,5 @@ def _first_installed() -> str:
     raise EmbedgeError(
         "E-CUDA-LAYER",
         "engines need cuda-bindings or pycuda, and neither is installed",
-        remedy="pip install 'embedge[cuda]' (a wheel), or 'embedge[pycuda]' (needs nvcc)",
+        remedy="Run: pip install 'embedge[cuda]' (a wheel), or 'embedge[pycuda]' (needs nvcc)",
     )

@@ -109,6 +109,6 @@ def _bindings() -> Any:
         raise EmbedgeError(
             "E-CUDA-LAYER",
             f"cuda-bindings does not import ({error})",
-            remedy="pip install cuda-bindings",
+            remedy="Run: pip install cuda-bindings",
         ) from error
     return driver

@@ -67,14 +67,8 @@ def run(options: argparse.Namespace) -> int:
 
     cores = len(os.sched_getaffinity(0))
     processes = cores if options.processes is None else options.processes
-    cutting = Cutting(
-        options.photos,
-        options.detector,
-        options.face,
-        size=options.detector_size,
-        least_eyes=options.min_eyes,
-        side=options.side,
-    )
+    sizes = options.detector_size, options.min_eyes, options.side
+    cutting = Cutting(options.photos, options.detector, options.face, *sizes)
     done = align(cutting, options.out, Progress(quiet=options.quiet), processes=processes)
     say(*([json.dumps(_record(done))] if options.json else _lines(done)))
     return 0

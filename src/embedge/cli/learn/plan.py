@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _whole_recipe(options: argparse.Namespace) -> int:
-    from embedge.pipeline.budget.predicting import Faces, Fleet, budget_of
+    from embedge.pipeline.budget.predicting import Amount, Fleet, budget_of
     from embedge.pipeline.budget.rates import GPUS
     from embedge.pipeline.budget.telling import budget_json, budget_text
     from embedge.pipeline.recipe_file import load_recipe
@@ -106,7 +106,7 @@ def _whole_recipe(options: argparse.Namespace) -> int:
     fleet = Fleet(GPUS[options.gpu], options.gpus, options.cores)
     for where, schedule in recipe.trained().items():
         schedule.require_shares(options.gpus, where)
-    faces = Faces(*_faces(options, recipe))
+    faces = Amount(*_faces(options, recipe))
     budget = budget_of(recipe, fleet, faces)
     print(budget_text(budget, recipe, fleet, faces))
 
@@ -114,7 +114,7 @@ def _whole_recipe(options: argparse.Namespace) -> int:
         given = [word for other in pairs if other is not pair for word in other]
         try:
             other = load_recipe(options.recipe, given, planned=True)
-            return budget_of(other, fleet, Faces(*_faces(options, other)))
+            return budget_of(other, fleet, Amount(*_faces(options, other)))
         except EmbedgeError:  # the others say nothing without it
             return None
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedge.bench import SCENARIOS
 from embedge.cli.device.matcher_options import add_runtime_option
 from embedge.cli.numbers import SECONDS
 from embedge.errors import EmbedgeError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from embedge.runtime.bundle.bundle import Bundle
     from embedge.runtime.encoders.placement import Placement
 
-_SCENARIOS = ("single-stream", "multi-stream", "offline", "server", "sustained")
 _FACES = 32
 _MOST = 4096  # threads, streams or pictures at one time
 _SCENE = (480, 640)
@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batches", type=_counts, default=(1, 2, 4, 8, 16, 32), help="offline")
     parser.add_argument("--streams", type=_counts, default=(2, 4), help="multi-stream callers")
     parser.add_argument(
-        "--scenario", action="append", choices=_SCENARIOS, help="only this one (repeatable)"
+        "--scenario", action="append", choices=SCENARIOS, help="only this one (repeatable)"
     )
     parser.add_argument("--seconds", type=SECONDS, default=4.0, help="of each measurement")
     parser.add_argument("--sustained-seconds", type=SECONDS, default=30.0)
@@ -59,37 +59,34 @@ def run(options: argparse.Namespace) -> int:
     from embedge.runtime.bundle.bundle import Bundle
     from embedge.typed import plain
 
-    def tell(line: str) -> None:
-        if not options.json:
-            print(f"  {line}", flush=True)
-
+    tell = _silent if options.json else _tell
     with Bundle.open(options.bundle) as bundle:
-        plan = _plan(options, bundle)
+        wanted = _wanted(options, bundle)
         crops, queries = _faces(options, bundle)
         found = bundle_latency(
             options.bundle,
-            plan,
+            wanted,
             _opener(bundle, options),
             crops=crops,
             queries=queries,
-            tell=_silent if options.json else _tell,
+            tell=tell,
         )
-        placed = None if options.engine or options.runtime else _placements(bundle, plan)
+        placed = None if options.engine or options.runtime else _placements(bundle, wanted)
         latency = replace(found, placement=placed)
         if options.out:
-            (_silent if options.json else _tell)(_written(bundle, plan, latency, options.out))
+            tell(_written(bundle, wanted, latency, options.out))
     print(json.dumps(plain(latency), indent=2) if options.json else bench_text(latency))
     return 0
 
 
-def _written(bundle: "Bundle", plan: "BenchOptions", latency: "Latency", out: Path) -> str:
+def _written(bundle: "Bundle", wanted: "BenchOptions", latency: "Latency", out: Path) -> str:
     """The report, and its page where this machine can draw one; `report render` can elsewhere."""
     from embedge.optional import available
     from embedge.report.device import device_report
     from embedge.report.write import write_figures, write_report
 
     drawn = available("jinja2") and available("matplotlib")
-    report = device_report(bundle, plan.artifacts, latency)
+    report = device_report(bundle, wanted.artifacts, latency)
     return str((write_report if drawn else write_figures)(report, out))
 
 
@@ -101,7 +98,7 @@ def _silent(_: str) -> None:
     """With --json only the result is printed."""
 
 
-def _plan(options: argparse.Namespace, bundle: "Bundle") -> "BenchOptions":
+def _wanted(options: argparse.Namespace, bundle: "Bundle") -> "BenchOptions":
     from embedge.bench.artifacts import thread_counts
     from embedge.bench.bundle_bench import BenchOptions
     from embedge.runtime.encoders.bundled import chosen_artifact, importable
@@ -119,7 +116,7 @@ def _plan(options: argparse.Namespace, bundle: "Bundle") -> "BenchOptions":
     return BenchOptions(
         artifacts=tuple(chosen),
         threads=(1,) if options.engine else options.threads or thread_counts(),
-        scenarios=tuple(options.scenario or _SCENARIOS),
+        scenarios=tuple(options.scenario or SCENARIOS),
         batches=options.batches,
         streams=options.streams,
         seconds=options.seconds,
@@ -199,11 +196,11 @@ def _jpeg(image: Any) -> bytes:
     return stream.getvalue()
 
 
-def _placements(bundle: "Bundle", plan: "BenchOptions") -> dict[str, "Placement"]:
+def _placements(bundle: "Bundle", wanted: "BenchOptions") -> dict[str, "Placement"]:
     from embedge.runtime.bundle.manifest import ONNX_RUNTIME
     from embedge.runtime.encoders.placement import node_placement
 
-    artifacts = [bundle.artifact(name) for name in plan.artifacts]
+    artifacts = [bundle.artifact(name) for name in wanted.artifacts]
     return {
         one.name: node_placement(bundle.read(one.file))
         for one in artifacts

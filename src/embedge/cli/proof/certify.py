@@ -16,6 +16,7 @@ from embedge.cli.proof.paper_options import (
     add_paper_options,
     file_paper,
     found_words,
+    order_of,
     require_measured_again,
     require_own_page,
     stated_in,
@@ -23,7 +24,7 @@ from embedge.cli.proof.paper_options import (
 
 if TYPE_CHECKING:
     from embedge.report.certificate.certificate import Certificate
-    from embedge.report.certificate.certifying import Asked
+    from embedge.report.certificate.certifying import CertificateOrder
 
 WRITES = ("out",)  # options that name outputs
 
@@ -75,26 +76,13 @@ def _checked(options: argparse.Namespace) -> int:
     return 0 if stated.verdict.passed else 3
 
 
-def _asked(options: argparse.Namespace) -> "Asked":
-    from embedge.report.certificate.certifying import Asked
+def _asked(options: argparse.Namespace) -> "CertificateOrder":
+    from embedge.report.certificate.certifying import CertificateOrder
 
-    return Asked(
-        options.bundle,
-        options.faces,
-        options.old,
-        options.artifacts,
-        options.criterion,
-        options.fmr,
-        options.margin,
-        options.per_person,
-        options.seed,
-        options.trained_on,
-        options.cache,
-        options.threads,
-    )
+    return order_of(CertificateOrder, options)
 
 
-def _asked_by(stated: "Certificate", options: argparse.Namespace) -> "Asked":
+def _asked_by(stated: "Certificate", options: argparse.Namespace) -> "CertificateOrder":
     """The same question as the certificate's, to the files that are given now."""
     from dataclasses import replace
 

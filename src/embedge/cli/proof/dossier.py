@@ -15,6 +15,7 @@ from embedge.cli.proof.paper_options import (
     add_paper_options,
     file_paper,
     found_words,
+    order_of,
     require_measured_again,
     require_own_page,
     stated_in,
@@ -22,7 +23,7 @@ from embedge.cli.proof.paper_options import (
 
 if TYPE_CHECKING:
     from embedge.report.dossier.dossier import Dossier
-    from embedge.report.dossier.filing import Asked
+    from embedge.report.dossier.filing import DossierOrder
 
 WRITES = ("out",)  # options that name outputs
 
@@ -57,24 +58,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _asked(options: argparse.Namespace) -> "Asked":
-    from embedge.report.dossier.filing import Asked
+def _asked(options: argparse.Namespace) -> "DossierOrder":
+    from embedge.report.dossier.filing import DossierOrder
 
-    return Asked(
-        options.model,
-        options.faces,
-        options.groups,
-        options.statement,
-        options.fmr,
-        options.per_person,
-        options.seed,
-        options.trained_on,
-        options.cache,
-        options.threads,
-    )
+    return order_of(DossierOrder, options)
 
 
-def _asked_by(stated: "Dossier", options: argparse.Namespace) -> "Asked":
+def _asked_by(stated: "Dossier", options: argparse.Namespace) -> "DossierOrder":
     """The same question as the dossier's, to the files that are given now."""
     from dataclasses import replace
 

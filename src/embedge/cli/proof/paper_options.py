@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Callable, Iterable
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,6 +14,7 @@ __all__ = [
     "add_paper_options",
     "file_paper",
     "found_words",
+    "order_of",
     "require_measured_again",
     "require_own_page",
     "signed_by",
@@ -41,6 +43,11 @@ def add_paper_options(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument(
         "--trust", type=Path, action="append", help="with --check: a key that must have signed it"
     )
+
+
+def order_of(kind: Callable[..., T], options: argparse.Namespace) -> T:
+    """The dataclass whose fields are called as the options are."""
+    return kind(**{name: getattr(options, name) for name in signature(kind).parameters})
 
 
 def file_paper(paper: T, page: str, name: str, told: str, options: argparse.Namespace) -> None:

@@ -7,13 +7,15 @@ import argparse
 from pathlib import Path
 
 from embedge.cli.numbers import COUNT, PART
+from embedge.report.gate.defaults import DETECTOR_SCORE, DETECTOR_SIZE
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, help="bundle folder NAME.embedge")
     parser.add_argument("detector", type=Path, help="ONNX face detector with five landmarks")
-    parser.add_argument("--size", type=COUNT, default=640, help="side of its input (640)")
-    parser.add_argument("--score", type=PART, default=0.5, help="least score of a face (0.5)")
+    size, score = DETECTOR_SIZE, DETECTOR_SCORE
+    parser.add_argument("--size", type=COUNT, default=size, help=f"side of its input ({size})")
+    parser.add_argument("--score", type=PART, default=score, help=f"least of a face ({score})")
     parser.add_argument("--licence", help="of the detector, told in the bundle's provenance")
     parser.add_argument(
         "--drop-signature", action="store_true", help="of a signed bundle: sign it again afterwards"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from embedge.cli.numbers import DIVISOR, FINITE
 
 if TYPE_CHECKING:
-    from embedge.export.intake.feeding import ConfirmedFeeding, Faces, Stated
-    from embedge.export.intake.intake import Asked
+    from embedge.export.intake.feeding import ConfirmedFeeding, KnownFaces, Stated
+    from embedge.export.intake.intake import Claims
 
 __all__ = [
     "asked_of",
@@ -21,7 +21,6 @@ __all__ = [
 
 # an equal error rate: aligned photos of LFW have 0.0 %, the same only made smaller 11.8 %
 _MUCH_FOR_ALIGNED = 0.05
-_CONFIRMING = 128  # pictures
 _EACH = 4
 _WORLD, _HARDNESS = 58, 0.3  # nobody in it has taught or judged a network
 
@@ -49,10 +48,10 @@ def feeding_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def asked_of(options: argparse.Namespace) -> "Asked":
-    from embedge.export.intake.intake import Asked
+def asked_of(options: argparse.Namespace) -> "Claims":
+    from embedge.export.intake.intake import Claims
 
-    return Asked(stated_of(options), options.output, options.weights)
+    return Claims(stated_of(options), options.output, options.weights)
 
 
 def stated_of(options: argparse.Namespace) -> "Stated":
@@ -71,39 +70,40 @@ def stated_of(options: argparse.Namespace) -> "Stated":
     return Stated(mean, std, options.colour, options.layout, options.range)
 
 
-def confirming_faces(root: Path, size: int) -> "Faces":
+def confirming_faces(root: Path, size: int) -> "KnownFaces":
     """Some pictures of people who have several; rendered people where no folder says who is who."""
     import numpy as np
 
     from embedge.errors import EmbedgeError
     from embedge.export.int8.calibration_set import (
+        CONFIRMING,
         comparable,
         decoded_pictures,
         person_of,
         picture_files,
     )
-    from embedge.export.intake.feeding import Faces
+    from embedge.export.intake.feeding import KnownFaces
 
     try:
-        names = comparable(picture_files(root), _CONFIRMING, each=_EACH)
+        names = comparable(picture_files(root), CONFIRMING, each=_EACH)
     except EmbedgeError as error:
         if error.code != "E-CALIBRATION":
             raise
         return _rendered(size)
-    return Faces(decoded_pictures(root, names), np.array([person_of(name) for name in names]))
+    return KnownFaces(decoded_pictures(root, names), np.array([person_of(name) for name in names]))
 
 
-def _rendered(size: int) -> "Faces":
+def _rendered(size: int) -> "KnownFaces":
     import numpy as np
 
-    from embedge.export.intake.feeding import Faces
+    from embedge.export.int8.calibration_set import CONFIRMING
+    from embedge.export.intake.feeding import KnownFaces
     from embedge.train.render import FaceRenderer
 
-    people = np.repeat(np.arange(_CONFIRMING // _EACH), _EACH)
-    pictures = np.tile(np.arange(_EACH), _CONFIRMING // _EACH)
+    people, pictures = np.divmod(np.arange(CONFIRMING), _EACH)
     images = FaceRenderer(_WORLD, hardness=_HARDNESS).render(people, pictures).images
     at = np.arange(size) * images.shape[1] // size
-    return Faces(np.ascontiguousarray(images[:, at][:, :, at]), people, rendered=True)
+    return KnownFaces(np.ascontiguousarray(images[:, at][:, :, at]), people, rendered=True)
 
 
 def _doubt(rate: float) -> str:

@@ -17,11 +17,12 @@ from embedge.cli.ship.foreign_options import (
     feeding_text,
     foreign_options,
 )
+from embedge.export.int8 import WEIGHT_BITS
 from embedge.report.gate.defaults import CALIBRATION_PICTURES, FMR, INT8_COSINE_P1
 
 if TYPE_CHECKING:
     from embedge.export.int8.budget.before_after import BeforeAfter
-    from embedge.export.int8.budget.precision_plan import Budget, PrecisionPlan
+    from embedge.export.int8.budget.precision_plan import Allowance, PrecisionPlan
     from embedge.export.int8.calibration_set import CalibrationSet
 
 WRITES = ("out", "json")  # options that name outputs
@@ -46,7 +47,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=SEED, default=0)
     parser.add_argument(
-        "--weight-bits", type=int, choices=(7, 8), default=8, help="7: x86 without VNNI saturates"
+        "--weight-bits",
+        type=int,
+        choices=(7, 8),
+        default=WEIGHT_BITS,
+        help="7: x86 without VNNI saturates",
     )
     parser.add_argument(
         "--keep", action="append", default=[], metavar="NODE", help="leave this node in float"
@@ -131,11 +136,11 @@ def _layers_text(plan: "PrecisionPlan") -> str:
     return line
 
 
-def _budget(options: argparse.Namespace, chosen: "CalibrationSet") -> "Budget":
+def _budget(options: argparse.Namespace, chosen: "CalibrationSet") -> "Allowance":
     """What may be lost, on people who neither calibrate nor are measured afterwards."""
     import numpy as np
 
-    from embedge.export.int8.budget.precision_plan import Budget
+    from embedge.export.int8.budget.precision_plan import Allowance
     from embedge.export.int8.calibration_set import (
         comparable,
         decoded_pictures,
@@ -143,12 +148,12 @@ def _budget(options: argparse.Namespace, chosen: "CalibrationSet") -> "Budget":
     )
     from embedge.progress import Progress
 
-    names = comparable(chosen.plan, options.judge, seed=options.seed)
+    names = comparable(chosen.choose, options.judge, seed=options.seed)
     people = np.array([person_of(name) for name in names])
     progress = Progress()
     progress.say(f"judging on {len(names)} other pictures of {len(np.unique(people))} people …")
     faces = decoded_pictures(chosen.root, names)
-    return Budget(options.budget, options.fmr, faces, people, progress)
+    return Allowance(options.budget, options.fmr, faces, people, progress)
 
 
 def _plan_text(plan: "PrecisionPlan") -> str:

@@ -7,6 +7,7 @@ import numpy as np
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file
+from embedge.report.gate.defaults import DETECTOR_SCORE, DETECTOR_SIZE
 from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.bundle.manifest import BundledDetector
 from embedge.runtime.bundle.writer import write_bundle
@@ -21,8 +22,8 @@ def detector_into_bundle(
     folder: Path,
     detector: Path,
     *,
-    size: int = 640,
-    score: float = 0.5,
+    size: int = DETECTOR_SIZE,
+    score: float = DETECTOR_SCORE,
     licence: str | None = None,
     drop_signature: bool = False,
 ) -> str:
@@ -60,7 +61,7 @@ def detector_into_bundle(
     return kind
 
 
-def detector_kind(detector: Path, size: int = 640, score: float = 0.5) -> str:
+def detector_kind(detector: Path, size: int = DETECTOR_SIZE, score: float = DETECTOR_SCORE) -> str:
     """It is opened and asked once: a wrong file is told here, not at the door."""
     if not detector.is_file():
         raise EmbedgeError(

@@ -49,7 +49,7 @@ class Checking:
     """How an engine is checked: on which faces (made when needed), how long, which bound."""
 
     crops: Callable[[], RgbImage]
-    seconds: float = 20.0
+    seconds: float
     memory: str | None = None
     bound: float | None = None
 

@@ -11,7 +11,7 @@ from embedge.train.head.passes import kept_bytes
 from embedge.train.loop.schedule import Schedule
 from embedge.train.methods import METHODS
 
-__all__ = ["Budget", "Faces", "Fleet", "Stretch", "budget_of"]
+__all__ = ["Amount", "Budget", "Fleet", "Stretch", "budget_of"]
 
 _HALF, _FLOAT = 2, 4
 _TRAFFIC = 6  # readings and writings of what a layer puts out, forward and backward
@@ -30,7 +30,7 @@ class Fleet:
 
 
 @dataclass(frozen=True, slots=True)
-class Faces:
+class Amount:
     pictures: int
     people: int
 
@@ -77,7 +77,7 @@ class Budget:
         return sum(self.memory.values())
 
 
-def budget_of(recipe: Recipe, fleet: Fleet, faces: Faces) -> Budget:
+def budget_of(recipe: Recipe, fleet: Fleet, faces: Amount) -> Budget:
     teacher = teacher_cost(recipe)
     student = student_cost(recipe, recipe.student.dim or teacher.dim)
     work = _Work(recipe, fleet, faces, teacher, student)
@@ -103,7 +103,7 @@ class _Training:
 class _Work:
     recipe: Recipe
     fleet: Fleet
-    faces: Faces
+    faces: Amount
     teacher: PictureCost
     student: PictureCost
 

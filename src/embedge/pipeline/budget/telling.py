@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from embedge.pipeline.budget.predicting import Budget, Faces, Fleet
+from embedge.pipeline.budget.predicting import Amount, Budget, Fleet
 from embedge.pipeline.budget.rates import RATES
 from embedge.pipeline.recipe import Recipe
 
@@ -12,11 +12,11 @@ __all__ = ["budget_json", "budget_text", "memory_text"]
 _UNRUN = "predicted, not yet run"
 
 
-def budget_text(budget: Budget, recipe: Recipe, fleet: Fleet, faces: Faces) -> str:
+def budget_text(budget: Budget, recipe: Recipe, fleet: Fleet, faces: Amount) -> str:
     return "\n".join(_lines(budget, recipe, fleet, faces))
 
 
-def _lines(budget: Budget, recipe: Recipe, fleet: Fleet, faces: Faces) -> Iterator[str]:
+def _lines(budget: Budget, recipe: Recipe, fleet: Fleet, faces: Amount) -> Iterator[str]:
     student = budget.student
     who = "people" if recipe.data.labels == "people" else "classes at most, for want of names"
     yield (f"{recipe.name} on {fleet.gpus} × {fleet.gpu.name} and {fleet.cores} cores: {_UNRUN}")
@@ -61,7 +61,7 @@ def _sizes(parts: dict[str, float]) -> Iterator[str]:
     yield from (f"  {name:<32}{memory_text(size):>12}" for name, size in parts.items() if size)
 
 
-def budget_json(budget: Budget, recipe: Recipe, fleet: Fleet, faces: Faces) -> dict[str, object]:
+def budget_json(budget: Budget, recipe: Recipe, fleet: Fleet, faces: Amount) -> dict[str, object]:
     stretches = [
         {**asdict(one), "rate": one.rate, "bound": one.bound, "seconds": one.seconds}
         for one in budget.stretches

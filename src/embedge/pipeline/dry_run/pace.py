@@ -74,16 +74,16 @@ class Pace:
     obstacle: str = ""
 
     @classmethod
-    def of(cls, training: Training, folder: Path, watch: Stopwatch) -> Self:
+    def of(cls, training: Training, folder: Path, stopwatch: Stopwatch) -> Self:
         """Compiling is tried where the recipe asks for it, and on a GPU."""
-        plan = training.schedule
-        watch.said.clear()
-        seconds = watch.seconds(training, folder / "asked")
-        if not seconds or not (plan.compile or plan.device == "cuda"):
+        schedule = training.schedule
+        stopwatch.said.clear()
+        seconds = stopwatch.seconds(training, folder / "asked")
+        if not seconds or not (schedule.compile or schedule.device == "cuda"):
             return cls(seconds, compiled=False)
-        other = watch.seconds(Training(plan.turned, training.trial), folder / "turned")
-        failed = next((line.strip() for line in watch.said if UNCOMPILED in line), "")
-        return cls(seconds, plan.compile, other, failed)
+        other = stopwatch.seconds(Training(schedule.turned, training.trial), folder / "turned")
+        failed = next((line.strip() for line in stopwatch.said if UNCOMPILED in line), "")
+        return cls(seconds, schedule.compile, other, failed)
 
     @property
     def about_compiling(self) -> str:

@@ -35,20 +35,20 @@ def preview_of(folder: Path, recipe: Recipe, *, update: bool) -> str:
     if not update:
         check_recipe(folder, recipe.to_json())
     with TemporaryDirectory(prefix="embedge-dry-run-") as name:
-        watch = Stopwatch()
-        run = Rehearsal(folder, watch, scratch=Path(name))
+        stopwatch = Stopwatch()
+        run = Rehearsal(folder, stopwatch, scratch=Path(name))
         every_stage(run, recipe)
-        return _told(run, recipe, watch)
+        return _told(run, recipe, stopwatch)
 
 
-def _told(run: Rehearsal, recipe: Recipe, watch: Stopwatch) -> str:
+def _told(run: Rehearsal, recipe: Recipe, stopwatch: Stopwatch) -> str:
     school, original = school_of(run, recipe)
     first = original or school.teacher
     faces, teacher = faces_of(school.faces), teacher_of(first).placed(recipe.teacher.placement)
     trained = _to_train(run.foreseen[first.key])
     test = _TeacherTest.of(teacher, faces, trained=trained)
     paces = {
-        key: Pace.of(found.declared.training, run.scratch / f"trial-{key}", watch)
+        key: Pace.of(found.declared.training, run.scratch / f"trial-{key}", stopwatch)
         for key, found in run.foreseen.items()
         if _to_train(found) and found.declared.training
     }

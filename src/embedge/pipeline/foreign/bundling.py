@@ -17,7 +17,7 @@ from embedge.export.int8.budget.precision_plan import PrecisionPlan
 from embedge.export.int8.placement import Target
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.intake.feeding import ConfirmedFeeding
-from embedge.export.intake.intake import Asked, TakenIn, looked_at, taken_in
+from embedge.export.intake.intake import Claims, TakenIn, looked_at, taken_in
 from embedge.pipeline.additions.detector_in_bundle import detector_into_bundle, detector_kind
 from embedge.pipeline.foreign.people import People, people_of
 from embedge.pipeline.foreign.telling import Told, bounds_at, bundle_from, report_from
@@ -46,7 +46,7 @@ class Wanted:
     model: Path
     faces: Path
     out: Path
-    asked: Asked
+    asked: Claims
     int8: bool
     detector: Path | None
     fmr: float

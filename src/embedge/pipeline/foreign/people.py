@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from embedge.calibration.people.splits import Roles, roles_of
 from embedge.errors import EmbedgeError
 from embedge.export.int8.calibration_set import (
+    CONFIRMING,
     choose,
     decoded_pictures,
     person_of,
     picture_features,
     picture_files,
 )
-from embedge.export.intake.feeding import Faces
+from embedge.export.intake.feeding import KnownFaces
 from embedge.files import sha256_file, sha256_json
 from embedge.printed import counted
 from embedge.train.data import FaceSet
 
 __all__ = ["People", "people_of"]
 
-_CONFIRMING = 128  # pictures
 _FEWEST = 18
 
 
@@ -32,7 +32,7 @@ class People:
 
     calibration: NDArray[np.uint8]
     calibration_sha256: str
-    confirming: Faces
+    confirming: KnownFaces
     faces: FaceSet
     roles: Roles
     """over `faces`, which are everybody"""
@@ -87,7 +87,7 @@ def _some(names: list[str], most: int, seed: int) -> list[str]:
     return sorted(found)
 
 
-def _confirming(images: NDArray[np.uint8], labels: NDArray[np.str_]) -> Faces:
+def _confirming(images: NDArray[np.uint8], labels: NDArray[np.str_]) -> KnownFaces:
     names, counts = np.unique(labels, return_counts=True)
-    places = np.flatnonzero(np.isin(labels, names[counts > 1]))[:_CONFIRMING]
-    return Faces(images[places], labels[places])
+    places = np.flatnonzero(np.isin(labels, names[counts > 1]))[:CONFIRMING]
+    return KnownFaces(images[places], labels[places])

@@ -60,7 +60,7 @@ def target_into_bundle(
     *,
     people: People | None = None,
     fmr: float = FMR,
-    seconds: float = 4.0,
+    seconds: float,
     drop_signature: bool = False,
 ) -> Proven:
     """The bundle is replaced whole once the new artifact agrees with the float graph.

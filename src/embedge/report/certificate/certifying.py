@@ -39,30 +39,30 @@ from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.contract import require_same_space
 from embedge.runtime.encoders.preprocessing import FEEDINGS, fed_digest
 
-__all__ = ["Asked", "certified"]
+__all__ = ["CertificateOrder", "certified"]
 
 _PACKAGES = ("embedge", "numpy", "onnxruntime")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CertificateOrder:
     """What `embedge certify` is told. No artifacts means all of the bundle's."""
 
     bundle: Path
     faces: Path
     old: str
-    artifacts: Sequence[str] = ()
-    criterion: Criterion = "asymmetric"
-    fmr: float = 1e-4
-    margin: float = 0.01
-    per_person: int | None = 8
-    seed: int = 0
-    trained_on: Path | None = None
-    cache: Path | None = None
-    threads: int | None = None
+    artifacts: Sequence[str]
+    criterion: Criterion
+    fmr: float
+    margin: float
+    per_person: int | None
+    seed: int
+    trained_on: Path | None
+    cache: Path | None
+    threads: int | None
 
 
-def certified(asked: Asked, command: str, progress: Progress) -> Certificate:
+def certified(asked: CertificateOrder, command: str, progress: Progress) -> Certificate:
     """Measure everything that the certificate states; what would prove nothing is refused."""
     with Bundle.open(asked.bundle) as bundle:
         names = list(asked.artifacts) or list(bundle.artifacts)
@@ -143,7 +143,7 @@ def _acquisition(views: Sequence[Embedded]) -> Acquisition:
     return replace(found, failures={})  # names of pictures are names of people
 
 
-def _old_model(bundle: Bundle, asked: Asked) -> tuple[EvaluatedModel, str]:
+def _old_model(bundle: Bundle, asked: CertificateOrder) -> tuple[EvaluatedModel, str]:
     """The model that enrolled: by its own word of the bundle's space, or by the bundle's of it."""
     model = opened_model(asked.old, threads=asked.threads)
     if model.contract_from in STATED:

@@ -45,7 +45,7 @@ from embedge.report.papers.faces import (
 )
 from embedge.runtime.threshold import Threshold
 
-__all__ = ["Asked", "filed", "read_statement"]
+__all__ = ["DossierOrder", "filed", "read_statement"]
 
 _PACKAGES = ("embedge", "numpy", "onnxruntime")
 _FMRS = (1e-2, 1e-3, 1e-4, 1e-5)
@@ -53,19 +53,19 @@ _DIGITS = 2e-6  # of a cosine: twenty times what another batch or processor chan
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DossierOrder:
     """What `embedge dossier` is told."""
 
     model: str
     faces: Path
-    groups: Path | None = None
-    statement: Path | None = None
-    fmr: float = 1e-4
-    per_person: int | None = 8
-    seed: int = 0
-    trained_on: Path | None = None
-    cache: Path | None = None
-    threads: int | None = None
+    groups: Path | None
+    statement: Path | None
+    fmr: float
+    per_person: int | None
+    seed: int
+    trained_on: Path | None
+    cache: Path | None
+    threads: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +81,7 @@ class _Judged:
     left_out: LeftOut | None = None
 
 
-def filed(asked: Asked, command: str, progress: Progress) -> Dossier:
+def filed(asked: DossierOrder, command: str, progress: Progress) -> Dossier:
     """Measure, and fill in the checklist; what would prove nothing is refused."""
     stated = read_statement(asked.statement)
     model = opened_model(asked.model, threads=asked.threads)
@@ -125,7 +125,7 @@ def filed(asked: Asked, command: str, progress: Progress) -> Dossier:
 
 
 def _judged(
-    asked: Asked,
+    asked: DossierOrder,
     model: EvaluatedModel,
     tested: TestedFaces,
     embeddings: NDArray[np.float32],
@@ -254,7 +254,7 @@ def _operation(judged: _Judged, comparison: Comparison, faces: DossierFaces) -> 
     )
 
 
-def _annex(asked: Asked, judged: _Judged) -> tuple[GroupAnnex, ...]:
+def _annex(asked: DossierOrder, judged: _Judged) -> tuple[GroupAnnex, ...]:
     if asked.groups is None:
         return ()
     labels = group_labels(asked.groups, judged.names)

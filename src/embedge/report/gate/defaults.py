@@ -8,6 +8,8 @@ __all__ = [
     "CALIBRATION_PICTURES",
     "COSINE_P1",
     "CROSS_SPACE_TAR",
+    "DETECTOR_SCORE",
+    "DETECTOR_SIZE",
     "EER",
     "FMR",
     "FMRS",
@@ -32,3 +34,5 @@ COSINE_P1: Final[Mapping[str, float]] = MappingProxyType(
     }
 )
 CALIBRATION_PICTURES: Final = 256
+DETECTOR_SIZE: Final = 640  # pixels a side
+DETECTOR_SCORE: Final = 0.5  # least of a face

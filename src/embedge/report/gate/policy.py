@@ -150,5 +150,5 @@ def _wrong(what: str, where: Path | None) -> EmbedgeError:
         "E-POLICY",
         f"the policy cannot be used: {what}",
         where=where,
-        remedy="docs/reference/policy.md describes every key",
+        remedy="Fix the keys it names as docs/reference/policy.md describes them",
     )

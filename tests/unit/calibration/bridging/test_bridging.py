@@ -21,7 +21,13 @@ from embedge.calibration.bridging.labelled import (
 )
 from embedge.calibration.bridging.report import judged_bridge
 from embedge.calibration.bridging.shores import require_unseen
-from embedge.calibration.bridging.verdict import Demands, Partial, Verdict, partial_of, verdict
+from embedge.calibration.bridging.verdict import (
+    Decided,
+    Demands,
+    Partial,
+    partial_of,
+    verdict,
+)
 from embedge.calibration.people.splits import split_subjects
 from embedge.errors import EmbedgeError
 from embedge.runtime.bridge import Bridge, End
@@ -128,7 +134,7 @@ def told(
     few: bool = False,
     bridge: Bridge | None = None,
     **changes: Any,
-) -> Verdict:
+) -> Decided:
     agreed, found = evidence
     agreed = replace(agreed, rank1=rank1, noise=noise)
     points = tuple(

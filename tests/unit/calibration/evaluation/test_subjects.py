@@ -9,7 +9,7 @@ from tiny_bundles import face_like, tiny_bundle, tiny_contract, tiny_onnx
 from embedge.calibration.evaluation.subjects import opened_model
 from embedge.errors import EmbedgeError
 from embedge.export.intake.feeding import Stated
-from embedge.export.intake.intake import Asked, taken_in
+from embedge.export.intake.intake import Claims, taken_in
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_an_answer_that_hangs_on_more_than_the_picture_is_refused(
         opened_model(mixing(foreign, *nodes))
     assert caught.value.where == foreign
     crops = np.stack([face_like(seed) for seed in range(3)])
-    stated = Asked(Stated((127.5,), (127.5,), "RGB"))
+    stated = Claims(Stated((127.5,), (127.5,), "RGB"))
     with pytest.raises(EmbedgeError, match=f"E-UNSTEADY.*{what}"):
         taken_in(Path(foreign), crops, stated)
 

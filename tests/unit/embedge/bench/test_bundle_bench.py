@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from tiny_bundles import face_like, tiny_bundle
 
-from embedge.bench.bundle_bench import SCENARIOS, BenchOptions, bundle_latency
+from embedge.bench import SCENARIOS
+from embedge.bench.bundle_bench import BenchOptions, bundle_latency
 from embedge.bench.results import Latency
 from embedge.report.device import device_report
 from embedge.report.merge import merged_report
@@ -31,6 +32,7 @@ def section(bundle: Path) -> dict[str, Any]:
     plan = BenchOptions(
         artifacts=("fp32",),
         threads=(1, 2),
+        scenarios=SCENARIOS,
         batches=(1, 2, 4),
         streams=(2,),
         loads=(0.5,),

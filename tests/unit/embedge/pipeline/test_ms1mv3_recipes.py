@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from face_sets import converted
 
 from embedge.pipeline.dry_run.preview import preview_of
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.recipe_file import RECIPES, load_recipe
 from embedge.progress import Progress
 from embedge.train.data.dataset import FaceSet
-from embedge.train.data.tools.convert import convert
 from embedge.train.models.iresnet import iresnet
 from embedge.train.seeds import seeded
 
@@ -38,7 +38,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     images = np.random.default_rng(0).integers(0, 256, (len(labels), 112, 112, 3))
     names = tuple(f"{person:02d}" for person in range(PEOPLE))
     faces = FaceSet("few", images.astype(np.uint8), labels, names, "f")
-    convert(faces, folder / "rec", "recordio", Progress(quiet=True))
+    converted(faces, folder / "rec", "recordio", Progress(quiet=True))
     with seeded(0):
         teacher = iresnet(18, 8, channels=(16, 16, 16, 16))
     torch.save(teacher.state_dict(), folder / "backbone.pth")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from enrolled_people import FMR, enrolled_people
+from orders import certificate_order, dossier_order
 from PIL import Image
 from small_face import smooth_pictures
 from tiny_school import SCHEDULE, run_in, tiny_recipe
@@ -112,7 +113,9 @@ def test_quantize_with_a_budget(tmp_path: Path) -> None:
         (tmp_path / f"p{number // 4}").mkdir(exist_ok=True)
         Image.fromarray(image).save(tmp_path / f"p{number // 4}" / f"{number}.png")
     found = chosen_from_folder(tmp_path, 8)
-    apart(*({person_of(name) for name in side} for side in (found.names, found.plan, found.spare)))
+    apart(
+        *({person_of(name) for name in side} for side in (found.names, found.choose, found.spare))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +148,7 @@ def test_dossier(enrolled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return pairs_within(rows, labels, **more)
 
     monkeypatch.setattr(filing, "pairs_within", scored)
-    asked = filing.Asked(str(enrolled / "teacher.onnx"), enrolled / "faces", fmr=FMR)
+    asked = dossier_order(str(enrolled / "teacher.onnx"), enrolled / "faces", fmr=FMR)
     found = filing.filed(asked, "", Progress(quiet=True))
     (chose, judged), judge = seen, found.comparison.subjects
     assert (len(chose), len(judged)) == (found.operation.threshold.subjects, judge)
@@ -162,7 +165,9 @@ def test_certify(enrolled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(systems, "scores_of", scored)
     door, teacher = enrolled / "door.embedge", str(enrolled / "teacher.onnx")
-    asked = certifying.Asked(door, enrolled / "faces", teacher, ["int8"], fmr=FMR, margin=0.5)
+    asked = certificate_order(
+        door, enrolled / "faces", teacher, artifacts=["int8"], fmr=FMR, margin=0.5
+    )
     found = certifying.certified(asked, "", Progress(quiet=True))
     assert len(seen) == 8
     for chose, judged in zip(seen[::2], seen[1::2]):

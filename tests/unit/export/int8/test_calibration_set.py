@@ -149,7 +149,9 @@ def test_a_folder_gives_a_set_and_others_to_spare(tmp_path: Path) -> None:
         Image.fromarray(image).save(path)
     found = chosen_from_folder(tmp_path, 6, seed=1)
     assert (len(found.names), found.offered) == (6, 8)
-    sides = [{person_of(name) for name in side} for side in (found.names, found.spare, found.plan)]
+    sides = [
+        {person_of(name) for name in side} for side in (found.names, found.spare, found.choose)
+    ]
     assert all(sides)
     assert sum(map(len, sides)) == len(set().union(*sides))  # nobody has two roles
     assert decoded_pictures(tmp_path, found.names).shape == (6, 112, 112, 3)

@@ -95,7 +95,7 @@ def test_what_hard_swish_ignores_takes_no_codes(
     found = [node.input[0] for node in wanted.nodes if node.op_type == "HardSwish"]
     assert len(found) == 4 + 1  # the second is of two parts
     for name in found:
-        calibrated.histograms[name].collect(np.array([[-9, 8]], np.float32))
+        calibrated.counts[name].collect(np.array([[-9, 8]], np.float32))
     ranges = calibrated.ranges(wanted, "max")
     assert {(one.low, one.high) for one in map(ranges.get, map(wanted.root, found))} == {(-3, 8)}
 

@@ -7,10 +7,10 @@ from embedge.export.int8.ranges import Method, Range, ValueCounts
 
 
 def collected(*batches: ArrayLike) -> ValueCounts:
-    histogram = ValueCounts()
+    counts = ValueCounts()
     for batch in batches:
-        histogram.collect(np.asarray(batch, np.float32))
-    return histogram
+        counts.collect(np.asarray(batch, np.float32))
+    return counts
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +41,11 @@ def squared_error(values: np.ndarray, bounds: Range) -> float:
 
 def test_mse_beats_every_other_range(bell: np.ndarray) -> None:
     spiky = np.concatenate([bell, [40.0]])
-    histogram = collected(spiky)
-    best = squared_error(spiky, histogram.compute("mse"))
+    counts = collected(spiky)
+    best = squared_error(spiky, counts.compute("mse"))
     grid = [Range(low, high) for low in np.linspace(-6, -2, 21) for high in np.linspace(3, 40, 38)]
     assert best <= 1.02 * min(squared_error(spiky, trial) for trial in grid)
-    assert best < squared_error(spiky, histogram.compute("max"))
+    assert best < squared_error(spiky, counts.compute("max"))
 
 
 def test_symmetric_mse_is_symmetric(bell: np.ndarray) -> None:
@@ -77,11 +77,11 @@ def test_a_constant_tensor_has_a_range(method: Method) -> None:
 
 def test_thinning_keeps_the_extremes(bell: np.ndarray) -> None:
     pictures = bell.reshape(20, -1)
-    histogram = ValueCounts()
-    histogram.collect(pictures, most=1000)
-    assert histogram.total <= 20_000
-    assert histogram.compute("max") == collected(bell).compute("max")
-    percentile = histogram.compute("percentile", percent=99)
+    counts = ValueCounts()
+    counts.collect(pictures, most=1000)
+    assert counts.total <= 20_000
+    assert counts.compute("max") == collected(bell).compute("max")
+    percentile = counts.compute("percentile", percent=99)
     np.testing.assert_allclose(percentile.high, np.percentile(bell, 99.5), rtol=0.03)
 
 

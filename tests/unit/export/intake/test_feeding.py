@@ -8,13 +8,13 @@ import pytest
 
 from embedge.cli.ship.foreign_options import feeding_text
 from embedge.errors import EmbedgeError
-from embedge.export.intake.feeding import ConfirmedFeeding, Faces, Stated, feeding_of
+from embedge.export.intake.feeding import ConfirmedFeeding, KnownFaces, Stated, feeding_of
 from embedge.export.intake.original import Entrance
 from embedge.runtime.encoders.preprocessing import FEEDINGS, Preprocessing
 
 PEOPLE = 40
 LABELS = np.repeat(np.arange(PEOPLE), 2)
-FACES = Faces(np.zeros((len(LABELS), 4, 4, 3), np.uint8), LABELS)
+FACES = KnownFaces(np.zeros((len(LABELS), 4, 4, 3), np.uint8), LABELS)
 DOOR = Entrance("in", onnx.TensorProto.FLOAT, "NCHW", 4, None)
 FAR = 9.0  # noise in which nobody is told apart
 BGR = Stated((127.5,), (127.5,), "BGR")
@@ -24,7 +24,7 @@ RGB = Stated((127.5,), (127.5,), "RGB")
 def fed(
     stated: Stated,
     noise: dict[str, float],
-    faces: Faces | None = FACES,
+    faces: KnownFaces | None = FACES,
     model: onnx.ModelProto | None = None,
 ) -> ConfirmedFeeding:
     """A network whose pictures of one person are the nearer the less `noise` its feeding has."""
@@ -71,7 +71,7 @@ def test_the_other_order_of_colours_is_refused_where_no_error_is_left_to_count()
 
 
 def test_few_people_confirm_nothing() -> None:
-    few = Faces(FACES.images[:8], LABELS[:8])
+    few = KnownFaces(FACES.images[:8], LABELS[:8])
     assert "bgr-scaled" in fed(RGB, {"rgb-scaled": 0.3, "bgr-scaled": 0.4}, few).untold
 
 

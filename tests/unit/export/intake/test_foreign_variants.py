@@ -13,7 +13,7 @@ from embedge.calibration.evaluation.judge import cosines_of
 from embedge.errors import EmbedgeError
 from embedge.export.graph.running import embeddings_of
 from embedge.export.int8.qdq import qdq_from_onnx
-from embedge.export.intake.intake import Asked, taken_in
+from embedge.export.intake.intake import Claims, taken_in
 from embedge.export.student import onnx_from_student
 
 PICTURES, OTHERS = smooth_pictures(16), smooth_pictures(12, seed=9)
@@ -57,7 +57,7 @@ def test_variant(every: dict[str, Variant], tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("free", [True, False])
 def test_a_small_vit_is_quantised_in_its_matrix_products(tmp_path: Path, free: bool) -> None:
-    variant = Variant(tiny_vit(tmp_path / "vit.onnx", free=free), Asked(SCALED))
+    variant = Variant(tiny_vit(tmp_path / "vit.onnx", free=free), Claims(SCALED))
     taken = taken_in(tmp_path / "vit.onnx", PICTURES, variant.asked)
     plan = qdq_from_onnx(taken.graph, PICTURES, tmp_path / "q.onnx")
     assert plan.integer >= 8

@@ -11,10 +11,10 @@ from small_face import CONTRACT, small_face, smooth_pictures
 
 from embedge.errors import EmbedgeError
 from embedge.export.intake.feeding import Stated
-from embedge.export.intake.intake import Asked, looked_at, taken_in
+from embedge.export.intake.intake import Claims, looked_at, taken_in
 from embedge.export.student import onnx_from_student
 
-ASKED = Asked(Stated((127.5,), (127.5,), "RGB"))
+ASKED = Claims(Stated((127.5,), (127.5,), "RGB"))
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from tiny_bundles import tiny_bundle, tiny_contract, tiny_threshold
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Bundle, write_bundle
+from embedge.runtime.bundle import placing
 from embedge.runtime.bundle.bundle import MANIFEST, SEAL, seal_of
 
 
@@ -330,6 +331,7 @@ def test_a_bundle_that_cannot_be_replaced_is_there_again(
             raise raised
         return real(path, target)
 
+    monkeypatch.setattr(placing, "_exchanged", lambda *_: False)  # as on file systems without it
     monkeypatch.setattr(Path, "rename", rename)
     with pytest.raises((EmbedgeError, TimeoutError)):
         tiny_bundle(folder)

@@ -228,3 +228,42 @@ def test_a_matcher_is_told_whom_to_trust_before_it_opens(bundle: Path, key: Path
         FaceMatcher.load(bundle, trusted=[public(key)])
     with Bundle.open(bundle) as opened, pytest.raises(EmbedgeError, match=r"E-OPTION.*too late"):
         FaceMatcher.load(opened, trusted=[public(key)])
+
+
+def test_an_interrupted_signing_leaves_it_signed(
+    bundle: Path, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it was before or anew, whichever file is the last to be written."""
+    sign_bundle(bundle, key, version=1)
+    real = Path.replace
+    for last in range(99):
+        written: list[Path] = []
+
+        def replace(
+            part: Path, target: Path, last: int = last, written: list[Path] = written
+        ) -> Path:
+            if len(written) == last:
+                raise KeyboardInterrupt
+            written.append(target)
+            return real(part, target)
+
+        monkeypatch.setattr(Path, "replace", replace)
+        try:
+            sign_bundle(bundle, key, version=last + 2)
+        except KeyboardInterrupt:
+            with Bundle.open(bundle, trusted=[public(key)]) as opened:
+                assert opened.declared.version == 1
+        else:
+            break
+    assert last == 5
+    with Bundle.open(bundle, trusted=[public(key)]) as opened:
+        assert opened.declared.version == last + 2
+
+
+def test_signing_alone_changes_nothing_else(bundle: Path, key: Path) -> None:
+    text = json.dumps(json.loads((bundle / MANIFEST).read_text()), indent=None).encode()
+    (bundle / MANIFEST).write_bytes(text)
+    (bundle / SEAL).write_bytes(seal_of(text))
+    sign_bundle(bundle, key)
+    assert (bundle / MANIFEST).read_bytes() == text
+    assert [path.name for path in bundle.parent.iterdir() if path.name.startswith(".")] == []

@@ -19,6 +19,10 @@ from embedge.train.render import FaceRenderer
 BLACK = np.zeros((1, 1, 3), np.uint8)
 
 
+def ruled(agree: int = 3, among: int = 5, again: float = 30.0, lost: float = 1.0) -> Rules:
+    return Rules(agree, among, again, lost)
+
+
 def told(looks: list[list[SeenFace]], rules: Rules, *, rate: float = 10.0) -> list[Event]:
     """Events of a made-up video: what is seen in each frame."""
     coming = iter(looks)
@@ -27,7 +31,7 @@ def told(looks: list[list[SeenFace]], rules: Rules, *, rate: float = 10.0) -> li
 
 
 def test_one_frame_is_not_enough_and_enough_are_told_once() -> None:
-    rules = Rules(agree=3, among=5)
+    rules = ruled(agree=3, among=5)
     assert told([[seen("ann")]] * 2, rules) == []
     (event,) = told([[seen("ann", cosine=0.7)], *[[seen("ann")]] * 20], rules)
     assert (event.kind, event.person, event.cosine, event.frames) == ("person", "ann", 0.8, 3)
@@ -35,12 +39,12 @@ def test_one_frame_is_not_enough_and_enough_are_told_once() -> None:
 
 
 def test_a_cosine_is_at_most_one() -> None:
-    (event,) = told([[seen("ann", cosine=1.0000001)]], Rules(agree=1, among=1))
+    (event,) = told([[seen("ann", cosine=1.0000001)]], ruled(agree=1, among=1))
     assert event.to_json()["cosine"] == 1.0
 
 
 def test_frames_that_name_two_people_name_nobody() -> None:
-    rules = Rules(agree=3, among=5)
+    rules = ruled(agree=3, among=5)
     mixed = [[seen(name)] for name in ("ann", "ben", "ann", "ann", "ben", "ann")]
     assert told(mixed, rules) == []
     # once the other name has left the last five, the person is told
@@ -48,7 +52,7 @@ def test_frames_that_name_two_people_name_nobody() -> None:
 
 
 def test_refused_frames_count_for_nobody() -> None:
-    rules = Rules(agree=2, among=3)
+    rules = ruled(agree=2, among=3)
     blurred = [seen("ann", refused=True)]
     assert told([[seen("ann")], blurred, blurred, [seen("ann")]], rules) == []
     assert told([blurred] * 9, rules) == []
@@ -58,35 +62,35 @@ def test_who_is_equally_like_two_people_is_no_stranger() -> None:
     face = seen(None)
     assert face.found is not None
     tied = replace(face, found=replace(face.found, tied=("ann", "ben")))
-    (event,) = told([[seen(None)], [tied], [seen(None)], [tied]], Rules(agree=2, among=4))
+    (event,) = told([[seen(None)], [tied], [seen(None)], [tied]], ruled(agree=2, among=4))
     assert (event.kind, event.person) == ("ambiguous", None)
 
 
 def test_a_stranger_is_told_after_all_frames_and_once() -> None:
-    rules = Rules(agree=2, among=4)
+    rules = ruled(agree=2, among=4)
     (event,) = told([[seen(None)]] * 12, rules)
     assert (event.kind, event.person, event.frames) == ("stranger", None, 4)
     assert told([[seen(None)], [seen(None)], [seen("ann")], [seen(None)]] * 3, rules) == []
 
 
 def test_who_stays_is_told_once_and_who_comes_back_again() -> None:
-    rules = Rules(agree=1, among=1, again=2.0)
+    rules = ruled(agree=1, among=1, again=2.0)
     stays = [[seen("ann")]] * 100
     assert len(told(stays, rules)) == 1
     back = [*[[seen("ann")]] * 5, *[[]] * 25, *[[seen("ann")]] * 5]
     assert [event.time for event in told(back, rules)] == [0.0, 3.0]
-    assert len(told(back, Rules(agree=1, among=1, again=60.0))) == 1
+    assert len(told(back, ruled(agree=1, among=1, again=60.0))) == 1
 
 
 def test_two_people_at_once_are_told_both() -> None:
     both = [[seen("ann", 0), seen("ben", 300)]] * 5
-    assert {event.person for event in told(both, Rules())} == {"ann", "ben"}
+    assert {event.person for event in told(both, ruled())} == {"ann", "ben"}
 
 
 @pytest.mark.parametrize("changes", [{"agree": 0}, {"agree": 6}, {"again": -1.0}, {"lost": -1.0}])
 def test_impossible_rules(changes: dict[str, float]) -> None:
     with pytest.raises(EmbedgeError, match="E-OPTION"):
-        Rules(**changes)  # type: ignore[arg-type]
+        ruled(**changes)  # type: ignore[arg-type]
 
 
 class Truth:
@@ -130,7 +134,7 @@ def test_rendered_people_walk_past(tmp_path: Path) -> None:
         def look(image: np.ndarray) -> list[SeenFace]:
             return identify_all(matcher, gallery, image, threshold=strict, colour="RGB")
 
-        events = list(watched(look, walk(renderer, truth), Rules(agree=3, among=5, lost=0.3)))
+        events = list(watched(look, walk(renderer, truth), ruled(agree=3, among=5, lost=0.3)))
     assert [(event.kind, event.person) for event in events] == [
         ("person", "ann"),
         ("stranger", None),

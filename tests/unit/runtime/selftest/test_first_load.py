@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +158,19 @@ def test_every_runtime_of_an_artifact_is_asked(
         pytest.raises(EmbedgeError, match="E-SELFTEST"),
     ):
         encoder_from_bundle(bundle, runtime="openvino")
+
+
+@pytest.mark.parametrize("call", ["read_text", "mkdir", "write_bytes"])
+def test_a_deadline_is_not_taken_for_a_disk_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def late(*_: object, **__: object) -> None:
+        raise TimeoutError("deadline")
+
+    monkeypatch.setattr(Path, call, late)
+    if call == "write_bytes":
+        monkeypatch.setattr(Path, "touch", late)
+    place = tmp_path / ("a/note" if call == "mkdir" else "note")
+    ask = first_load._processor if call == "read_text" else partial(first_load._remember, place)
+    with pytest.raises(TimeoutError, match="deadline"):
+        ask()

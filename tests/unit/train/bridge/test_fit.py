@@ -114,7 +114,7 @@ def test_the_identity_of_teacher_and_student_is_said_and_is_a_go() -> None:
     student = unit(teacher + 0.1 * random.normal(size=teacher.shape))
     fitted = fitted_bridge(End("t", "a", 40), End("s", "b", 40), Pairs([teacher], [student]))
     agreed = agreement(fitted.held_out, fitted.native, (1e-3,))
-    told = verdict(fitted.bridge, agreed, None, Demands())
+    told = verdict(fitted.bridge, agreed, None, Demands(1e-4, 0.96))
     assert told.decision == "go"
     assert "the identity within its error" in told.reasons[0]
     own = Moments.of(teacher, student)

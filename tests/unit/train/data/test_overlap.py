@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from face_sets import EACH, PEOPLE, encoded, face_folder, face_set
+from face_sets import EACH, PEOPLE, converted, encoded, face_folder, face_set
 
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
@@ -13,7 +13,6 @@ from embedge.train.data import open_faces, overlap
 from embedge.train.data.overlap import require_apart
 from embedge.train.data.sources.joined import JoinedFaces
 from embedge.train.data.splits import split_by_identity
-from embedge.train.data.tools.convert import convert
 
 
 def halves(tmp_path: Path) -> tuple[Path, Path, str]:
@@ -39,7 +38,7 @@ def test_the_same_bytes_under_another_name_are_refused(tmp_path: Path) -> None:
 def test_shards_are_looked_at_and_what_is_stored_otherwise_is_not(tmp_path: Path) -> None:
     main, more, who = halves(tmp_path)
     _, judged = split_by_identity(open_faces(main), 2)
-    convert(open_faces(more), tmp_path / "shards", "shards", Progress(quiet=True))
+    converted(open_faces(more), tmp_path / "shards", "shards", Progress(quiet=True))
     with pytest.raises(EmbedgeError, match=rf"{who}/2\.jpg is also "):
         require_apart(judged, open_faces(tmp_path / "shards"), "no")
     require_apart(judged, face_set(), "no")

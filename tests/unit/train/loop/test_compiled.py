@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 import torch
+from plain_torch import switched_off
 from torch import nn
 
 from embedge.progress import Progress
@@ -20,7 +21,6 @@ from embedge.train.methods import Ingredients, method_named
 from embedge.train.models.compiling import Compiled
 from embedge.train.models.iresnet import iresnet
 from embedge.train.models.mobilefacenet import mobilefacenet
-from embedge.train.models.quick.compiled import switched_off
 from embedge.train.seeds import seeded
 
 PLAIN = Schedule(steps=2, batch=4, optimizer="sgd", lr=1e-3, warmup=0, fp32_tail=True, jitter=False)

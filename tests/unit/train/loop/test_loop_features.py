@@ -82,7 +82,7 @@ def trained(
     schedule: Schedule,
     *,
     dropout: float = 0.0,
-    watch: Any = None,
+    checks: Any = None,
     source: type[Batches] = Batches,
 ) -> tuple[dict[str, torch.Tensor], Any]:
     with seeded(3):
@@ -97,7 +97,7 @@ def trained(
         schedule,
         folder=folder,
         progress=Progress(quiet=True),
-        watch=watch,
+        checks=checks,
     )
     return network.state_dict(), log
 
@@ -142,11 +142,11 @@ def test_dropout_scaler_and_watch_resume_bit_identical(
     faces: FaceSet, strangers: FaceSet, tmp_path: Path, amp: str
 ) -> None:
     schedule = changed(amp=amp, ema=0.9)
-    watch = TrainingChecks(strangers, None, every=3)
-    whole, log = trained(faces, tmp_path / "a", schedule, dropout=0.3, watch=watch)
+    checks = TrainingChecks(strangers, None, every=3)
+    whole, log = trained(faces, tmp_path / "a", schedule, dropout=0.3, checks=checks)
     with pytest.raises(Killed):
-        trained(faces, tmp_path / "b", schedule, dropout=0.3, watch=watch, source=killed_at(5))
-    again, again_log = trained(faces, tmp_path / "b", schedule, dropout=0.3, watch=watch)
+        trained(faces, tmp_path / "b", schedule, dropout=0.3, checks=checks, source=killed_at(5))
+    again, again_log = trained(faces, tmp_path / "b", schedule, dropout=0.3, checks=checks)
     assert log == again_log
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 
@@ -171,7 +171,7 @@ def test_the_best_is_kept_and_training_stops_when_nothing_improves(
 
     schedule = changed(steps=50)
     weights, log = trained(
-        faces, tmp_path, schedule, watch=Told(strangers, None, every=2, patience=2)
+        faces, tmp_path, schedule, checks=Told(strangers, None, every=2, patience=2)
     )
     assert log["watch"] == {"step": [2, 4, 6, 8], "eer": [0.3, 0.2, 0.25, 0.2]}
     assert all(torch.equal(weights[name], seen[1][name]) for name in weights)
@@ -193,8 +193,8 @@ def test_watching_measures_across_spaces_and_alone(strangers: FaceSet) -> None:
 
 
 def test_evaluations_are_a_csv_too(faces: FaceSet, strangers: FaceSet, tmp_path: Path) -> None:
-    watch = TrainingChecks(strangers, None, every=4)
-    _, log = trained(faces, tmp_path, changed(steps=10), watch=watch)
+    checks = TrainingChecks(strangers, None, every=4)
+    _, log = trained(faces, tmp_path, changed(steps=10), checks=checks)
     with (tmp_path / "s.watch.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == log["watch"]["step"] == [4, 8, 10]
@@ -212,8 +212,8 @@ def test_verification_sets_do_not_choose_the_best(
             return {"set accuracy": next(accuracies)}
 
     sets: Any = (Shown(),)
-    watch = TrainingChecks(strangers, None, every=2, sets=sets)
-    _, log = trained(faces, tmp_path, SCHEDULE, watch=watch)
+    checks = TrainingChecks(strangers, None, every=2, sets=sets)
+    _, log = trained(faces, tmp_path, SCHEDULE, checks=checks)
     assert list(log["watch"]) == ["step", "eer", "set accuracy"]
     assert log["watch"]["set accuracy"] == [0.5, 0.9, 0.7]
 
@@ -375,9 +375,9 @@ def test_what_is_no_number_is_neither_kept_nor_looked_at(
     watched: bool,
 ) -> None:
     spoilt(monkeypatch, "loss", 4)
-    watch = TrainingChecks(strangers, None, every=3) if watched else None
+    checks = TrainingChecks(strangers, None, every=3) if watched else None
     with pytest.raises(EmbedgeError, match=r"E-DIVERGED.*step 6: weights are NaN"):
-        trained(faces, tmp_path, changed(steps=9, checkpoint_every=3), watch=watch)
+        trained(faces, tmp_path, changed(steps=9, checkpoint_every=3), checks=checks)
     state = load_file(tmp_path / "s.training.safetensors")
     assert all(value.isfinite().all() for value in state.values()), "the one of step 3"
 

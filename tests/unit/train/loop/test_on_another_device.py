@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from plain_torch import switched_off
 from pretend_device import PRETEND, asked_in_steps, transfers, waits
 from safetensors.torch import load_file
 from torch.nn.functional import normalize
@@ -21,7 +22,6 @@ from embedge.train.loop.checks import TrainingChecks
 from embedge.train.loop.schedule import Schedule
 from embedge.train.methods import Ingredients, Weights, method_named
 from embedge.train.models.mobilefacenet import mobilefacenet
-from embedge.train.models.quick.compiled import switched_off
 from embedge.train.seeds import seeded
 from embedge.train.teachers.making.shape import shaped_map
 
@@ -58,7 +58,7 @@ def trained(
     *,
     method: str = "th-kd",
     source: type[Batches] = Batches,
-    watch: Any = None,
+    checks: Any = None,
     schedule: Schedule = SCHEDULE,
     quality: float = 0.0,
 ) -> tuple[dict[str, torch.Tensor], Any]:
@@ -78,17 +78,17 @@ def trained(
         folder=folder,
         progress=Progress(quiet=True),
         teacher=(lambda batch: rows[batch.index]) if chosen.needs_teacher else None,
-        watch=watch,
+        checks=checks,
     )
     return {name: value.cpu() for name, value in network.state_dict().items()}, log
 
 
 def agree(log: dict[str, Any], other: dict[str, Any]) -> None:
-    """Its kernels add up in another order, which the steps magnify."""
+    """Its kernels add up in another order."""
     assert log.keys() == other.keys()
     for name, values in log.items():
         if name != "watch":
-            assert values == pytest.approx(other[name], rel=2e-3, abs=1e-3), name
+            assert values == pytest.approx(other[name], rel=5e-4, abs=3e-4), name
 
 
 METHODS = ["scratch", "kd", "l2e", "rkd", "proxyless", "th-kd", "gkd", "adadistill"]
@@ -99,13 +99,14 @@ def test_it_learns_there_what_it_learns_here(
     faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     monkeypatch.setattr(training, "_RECORDED_EVERY", 1)
-    few = SCHEDULE.model_copy(update={"steps": 3})
+    # AdamW's first steps are of one length, whichever way rounding turned a gradient of nothing
+    few = SCHEDULE.model_copy(update={"steps": 3, "optimizer": "sgd"})
     with switched_off():  # kernels of the CPU alone add up in another order
         here = trained(faces, tmp_path / "cpu", "cpu", monkeypatch, method=method, schedule=few)
     there = trained(faces, tmp_path / "far", PRETEND, monkeypatch, method=method, schedule=few)
     agree(here[1], there[1])
     for name, value in here[0].items():
-        torch.testing.assert_close(there[0][name], value, rtol=5e-2, atol=5e-3)
+        torch.testing.assert_close(there[0][name], value, rtol=5e-3, atol=5e-4)
 
 
 def test_the_host_waits_for_figures_alone(
@@ -211,8 +212,8 @@ def test_killed_with_an_average_it_resumes_there(
 def test_watched_there_it_keeps_the_same_best(
     faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watch = TrainingChecks(faces, None, every=4)
-    there, log = trained(faces, tmp_path, PRETEND, monkeypatch, watch=watch)
+    checks = TrainingChecks(faces, None, every=4)
+    there, log = trained(faces, tmp_path, PRETEND, monkeypatch, checks=checks)
     best = load_file(tmp_path / "s.best.safetensors")
     assert log["watch"]["step"] == [4, 8, 12]
     assert all(torch.equal(best[name], there[name]) for name in there)

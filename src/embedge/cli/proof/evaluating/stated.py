@@ -55,16 +55,16 @@ def taken_models(
     return {path: _taken(Path(path), options, some) for path in foreign}
 
 
-def _taken(path: Path, options: argparse.Namespace, some: "feeding.Faces") -> TakenModel:
-    from embedge.export.intake.intake import Asked, taken_in
+def _taken(path: Path, options: argparse.Namespace, some: "feeding.KnownFaces") -> TakenModel:
+    from embedge.export.intake.intake import Claims, taken_in
 
-    asked = Asked(stated_of(options), options.embedding, space=options.space)
+    asked = Claims(stated_of(options), options.embedding, space=options.space)
     taken = taken_in(path, some.images, asked, some)
     model = taken.graph.to_model().SerializeToString()
     return TakenModel(model, taken.contract, feeding_text(taken.feeding))
 
 
-def _some(faces: Faces, people: NDArray[np.int64]) -> "feeding.Faces":
+def _some(faces: Faces, people: NDArray[np.int64]) -> "feeding.KnownFaces":
     """Pictures of people who have several; what cannot be read is counted by whoever embeds."""
     from embedge.export.intake import feeding
 
@@ -84,4 +84,4 @@ def _some(faces: Faces, people: NDArray[np.int64]) -> "feeding.Faces":
             "no picture can be read, so none confirms how the model is fed",
             remedy="Check --root",
         )
-    return feeding.Faces(np.stack(images), np.array(labels))
+    return feeding.KnownFaces(np.stack(images), np.array(labels))

@@ -1,4 +1,4 @@
-"""Whom a student is watched on while it learns: strangers, and verification sets."""
+"""Whom a student is checked on while it learns: strangers, and verification sets."""
 
 import numpy as np
 
@@ -88,7 +88,7 @@ def checks_of(
     """The people who choose, and the sets; the other people stay for thresholds and report."""
     if held_out is None:
         return None
-    strangers, train = _watched(FaceSet.load(held_out.folder), recipe), recipe.student.train
+    strangers, train = _checked_on(FaceSet.load(held_out.folder), recipe), recipe.student.train
     rows = None
     if shares:
         teacher = teacher_of(school.teacher).placed(recipe.teacher.placement)
@@ -100,10 +100,10 @@ def checks_of(
     return TrainingChecks(strangers, rows, train.evaluate_every, train.patience, sets)
 
 
-def _watched(faces: FaceSet, recipe: Recipe) -> FaceSet:
+def _checked_on(faces: FaceSet, recipe: Recipe) -> FaceSet:
     chosen = np.flatnonzero(roles_in(faces, recipe).choose)
     return FaceSet(
-        f"{faces.name}, watched",
+        f"{faces.name}, checked",
         np.asarray(faces.images[chosen]),
         faces.labels[chosen],
         faces.identities,

@@ -52,12 +52,12 @@ def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stag
     """Train the student by `method`; the result is its weights, and the head of its own if any."""
     teaching = Teaching.of(run, recipe, method, school)
     dim, shares, after = teaching.dim, teaching.shares, list(teaching.stages)
-    watched = held_out_stage(run, recipe) if recipe.student.train.evaluate_every else None
-    after += [watched, school.teacher] if watched else []
+    strangers = held_out_stage(run, recipe) if recipe.student.train.evaluate_every else None
+    after += [strangers, school.teacher] if strangers else []
     start = start_stage(run, recipe, school, dim) if teaching.taught else None
     after += [start] if start else []
     inputs, sets = dict(teaching.inputs), verification_sets(recipe)
-    if watched:
+    if strangers:
         inputs["split"] = RULES
     if sets:
         inputs["verification"] = {one.name: one.fingerprint for one in sets}
@@ -66,7 +66,7 @@ def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stag
         folder: Path,
         schedule: Schedule,
         network: Tailed,
-        watch: TrainingChecks | None = None,
+        checks: TrainingChecks | None = None,
     ) -> tuple[Curves, Tensor | None]:
         return train_student(
             f"student ({method})",
@@ -76,13 +76,13 @@ def student_stage(run: Run, recipe: Recipe, method: str, school: School) -> Stag
             seed=recipe.seed,
             folder=folder,
             progress=run.progress,
-            watch=watch,
+            checks=checks,
         )
 
     def work(folder: Path) -> StudentFacts:
         network = begun(_new_student(recipe, dim), start)
-        watch = checks_of(run, recipe, school, watched, sets, shares=shares)
-        curves, head = train(folder, recipe.student.train, network, watch)
+        checks = checks_of(run, recipe, school, strangers, sets, shares=shares)
+        curves, head = train(folder, recipe.student.train, network, checks)
         if ranks.rank() == 0:
             save_network(folder / "student.safetensors", network)
             if head is not None:

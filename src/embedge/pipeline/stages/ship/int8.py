@@ -15,7 +15,7 @@ from torch import nn
 
 from embedge.calibration.people.splits import RULES
 from embedge.errors import EmbedgeError
-from embedge.export.int8.budget.precision_plan import Budget
+from embedge.export.int8.budget.precision_plan import Allowance
 from embedge.export.int8.placement import Target
 from embedge.export.int8.qdq import Quantise, qdq_from_onnx, quantised
 from embedge.export.int8.training.qat import Fit, trained_graph
@@ -138,10 +138,10 @@ def short_lesson(
     return fit
 
 
-def _budget(recipe: Recipe, held_out: Stage | None) -> Budget | None:
+def _budget(recipe: Recipe, held_out: Stage | None) -> Allowance | None:
     if recipe.int8.budget is None or held_out is None:
         return None
     faces = FaceSet.load(held_out.folder)
     rows = roles_in(faces, recipe).choose
     some = np.asarray(faces.images[np.flatnonzero(rows)])
-    return Budget(recipe.int8.budget, recipe.evaluate.gate_fmr, some, faces.labels[rows])
+    return Allowance(recipe.int8.budget, recipe.evaluate.gate_fmr, some, faces.labels[rows])

@@ -23,11 +23,11 @@ def bundle(tmp_path: Path) -> Bundle:
 
 
 def test_the_plan_begins_with_the_default_artifact(bundle: Bundle) -> None:
-    plan = bench._plan(options("--threads", "1,3"), bundle)
+    plan = bench._wanted(options("--threads", "1,3"), bundle)
     assert plan.artifacts == ("fp32", "raw")
     assert plan.threads == (1, 3)
-    assert plan.scenarios == bench._SCENARIOS
-    chosen = bench._plan(options("--artifact", "raw", "--scenario", "server", "--engine"), bundle)
+    assert plan.scenarios == bench.SCENARIOS
+    chosen = bench._wanted(options("--artifact", "raw", "--scenario", "server", "--engine"), bundle)
     assert (chosen.artifacts, chosen.scenarios, chosen.threads) == (("raw",), ("server",), (1,))
 
 

@@ -5,13 +5,13 @@ import pytest
 from embedge.cli.ship.foreign_options import asked_of, feeding_text, foreign_options
 from embedge.errors import EmbedgeError
 from embedge.export.intake.feeding import ConfirmedFeeding, Stated
-from embedge.export.intake.intake import Asked
+from embedge.export.intake.intake import Claims
 from embedge.runtime.encoders.preprocessing import PREPROCESSING
 
 SCALED = PREPROCESSING["rgb-scaled"]
 
 
-def asked(*words: str) -> Asked:
+def asked(*words: str) -> Claims:
     parser = argparse.ArgumentParser()
     foreign_options(parser)
     return asked_of(parser.parse_args(list(words)))

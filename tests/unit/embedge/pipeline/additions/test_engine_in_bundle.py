@@ -66,7 +66,7 @@ def test_the_name_tells_graph_gpu_and_tensorrt(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_packed_or_signed_bundle_is_left_alone(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "lock.embedge")
-    checking = Checking(crops=lambda: pytest.fail("no face is needed"))
+    checking = Checking(lambda: pytest.fail("no face is needed"), seconds=1)
     packed = tmp_path / "lock.zip"
     packed.write_bytes(b"zip")
     with pytest.raises(EmbedgeError, match="E-BUNDLE-ZIP"):

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+from plain_torch import switched_off
 from torch import nn
 
 from embedge.pipeline.budget.networks import PictureCost, student_cost, teacher_cost
 from embedge.pipeline.recipe_file import load_recipe
 from embedge.train.models.iresnet import iresnet
 from embedge.train.models.mobilefacenet import mobilefacenet
-from embedge.train.models.quick.compiled import switched_off
 
 
 def test_networks_are_counted_without_computing() -> None:

@@ -4,17 +4,17 @@ import math
 
 import pytest
 
-from embedge.pipeline.budget.predicting import Budget, Faces, Fleet, Stretch, budget_of
+from embedge.pipeline.budget.predicting import Amount, Budget, Fleet, Stretch, budget_of
 from embedge.pipeline.budget.rates import GPUS, RATES
 from embedge.pipeline.recipe import Recipe
 from embedge.pipeline.recipe_file import load_recipe
 from embedge.train.head.passes import kept_bytes
 
-MS1MV3 = Faces(5_179_510, 93_431)
+MS1MV3 = Amount(5_179_510, 93_431)
 
 
 def planned(
-    name: str, *overrides: str, gpus: int = 8, cores: int = 96, faces: Faces = MS1MV3
+    name: str, *overrides: str, gpus: int = 8, cores: int = 96, faces: Amount = MS1MV3
 ) -> tuple[Budget, Recipe, Fleet]:
     recipe = load_recipe(name, list(overrides), planned=True)
     fleet = Fleet(GPUS["h200"], gpus, cores)
@@ -84,7 +84,7 @@ def test_memory_grows_with_what_a_gpu_holds() -> None:
 
 
 def test_an_ordinary_recipe_is_planned_too() -> None:
-    budget, _, _ = planned("rendered", gpus=1, faces=Faces(80_000, 2_000))
+    budget, _, _ = planned("rendered", gpus=1, faces=Amount(80_000, 2_000))
     assert next(one.what for one in budget.stretches) == "teacher"
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from embedge.pipeline.budget.predicting import Faces, Fleet, budget_of
+from embedge.pipeline.budget.predicting import Amount, Fleet, budget_of
 from embedge.pipeline.budget.rates import GPUS, RATES
 from embedge.pipeline.budget.telling import budget_json, budget_text
 from embedge.pipeline.recipe_file import load_recipe
 
-FEW, FLEET = Faces(5_179_510, 93_431), Fleet(GPUS["h200"], 8, 96)
+FEW, FLEET = Amount(5_179_510, 93_431), Fleet(GPUS["h200"], 8, 96)
 
 
 def test_it_says_that_nobody_ran_it_and_where_every_rate_is_from() -> None:

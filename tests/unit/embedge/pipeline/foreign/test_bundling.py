@@ -6,7 +6,7 @@ from tiny_bundles import tiny_contract, tiny_onnx
 
 from embedge.errors import EmbedgeError
 from embedge.export.intake.feeding import Stated
-from embedge.export.intake.intake import Asked
+from embedge.export.intake.intake import Claims
 from embedge.pipeline.foreign.bundling import Wanted, _rates, bundled
 from embedge.progress import Progress
 
@@ -14,7 +14,7 @@ from embedge.progress import Progress
 def wanted(folder: Path) -> Wanted:
     model = folder / "a.onnx"
     model.write_bytes(tiny_onnx(tiny_contract(64)))
-    asked = Asked(Stated(None, None, None, None, "0-255"), None, None)
+    asked = Claims(Stated(None, None, None, None, "0-255"), None, None)
     out = folder / "a.embedge"
     return Wanted(model, folder / "faces", out, asked, False, None, 1e-3, 8, 100, 0, 0.1, None, "")
 

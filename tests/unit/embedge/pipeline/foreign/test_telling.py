@@ -7,7 +7,7 @@ from enrolled_people import student_bundle, teacher_onnx, without_metadata
 from tiny_bundles import face_like
 
 from embedge.export.intake.feeding import Stated
-from embedge.export.intake.intake import Asked, taken_in
+from embedge.export.intake.intake import Claims, taken_in
 from embedge.pipeline.foreign.telling import Told
 from embedge.report.certificate.certifying import _named_by
 from embedge.runtime.bundle.bundle import Bundle
@@ -26,7 +26,7 @@ def test_a_bundle_is_named_after_its_file(file: str, name: str) -> None:
 def test_the_network_is_named_as_a_teacher_and_as_certify_looks_for_it(tmp_path: Path) -> None:
     model = without_metadata(teacher_onnx(tmp_path / "m.onnx"))
     pictures = np.stack([face_like(seed) for seed in range(4)])
-    taken = taken_in(model, pictures, Asked(Stated((127.5,), (127.5,), "RGB")))
+    taken = taken_in(model, pictures, Claims(Stated((127.5,), (127.5,), "RGB")))
     told = Told("", model, taken, NONE, {}, {}, NONE, NONE)
     assert told.digest == OnnxTeacher(model).digest
     provenance = {"teacher_digest": told.digest}

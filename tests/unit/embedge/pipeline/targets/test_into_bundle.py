@@ -137,12 +137,12 @@ def test_a_rate_that_too_few_people_carry_is_told(
 
 def test_int8_wants_people(bundle: Path) -> None:
     with pytest.raises(EmbedgeError, match="E-TARGET-FACES"):
-        target_into_bundle(bundle, "ncnn", "int8", PICTURES)
+        target_into_bundle(bundle, "ncnn", "int8", PICTURES, seconds=0.2)
 
 
 def test_executorch_has_no_half_precision(bundle: Path) -> None:
     with pytest.raises(EmbedgeError, match="E-TARGET-PRECISION"):
-        target_into_bundle(bundle, "executorch", "fp16", PICTURES)
+        target_into_bundle(bundle, "executorch", "fp16", PICTURES, seconds=0.2)
 
 
 def test_one_that_disagrees_is_not_added(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,9 +168,9 @@ def test_a_missing_package_is_told_with_its_extra(
 
 def test_a_bundle_that_is_not_there_is_no_zip(tmp_path: Path) -> None:
     with pytest.raises(EmbedgeError, match="E-BUNDLE-MISSING"):
-        target_into_bundle(tmp_path / "nope.embedge", "ncnn", "fp16", PICTURES)
+        target_into_bundle(tmp_path / "nope.embedge", "ncnn", "fp16", PICTURES, seconds=0.2)
 
 
 def test_a_zip_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EmbedgeError, match="E-BUNDLE-ZIP"):
-        target_into_bundle(tmp_path / "b.zip", "ncnn", "fp32", PICTURES)
+        target_into_bundle(tmp_path / "b.zip", "ncnn", "fp32", PICTURES, seconds=0.2)

@@ -14,6 +14,7 @@ import pytest
 from dossier_oracle import filed as oracle_of
 from dossier_oracle import findings, set_on
 from enrolled_people import DIM, FMR, enrolled_people, people_in
+from orders import dossier_order
 from paper_oracle import figures, proportion
 from PIL import Image
 from tiny_bundles import tiny_contract
@@ -27,7 +28,7 @@ from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.report.dossier import filing
 from embedge.report.dossier.dossier import Dossier
-from embedge.report.dossier.filing import Asked, filed, read_statement, require_other_people
+from embedge.report.dossier.filing import filed, read_statement, require_other_people
 from embedge.report.dossier.page import dossier_page
 from embedge.report.dossier.sentences import retold
 from embedge.report.papers.again import measured_again
@@ -67,7 +68,7 @@ def spoilt(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def both(spoilt: Path) -> tuple[Dossier, dict]:
     """What is stated, and beside it what plain loops find."""
     groups = spoilt / "groups.tsv"
-    asked = Asked(str(spoilt / "teacher.onnx"), spoilt / "faces", groups, fmr=FMR)
+    asked = dossier_order(str(spoilt / "teacher.onnx"), spoilt / "faces", groups, fmr=FMR)
     rows, labels, tried = embedded_here(spoilt)
     drawn = np.random.default_rng(0).permutation(60)
     first = np.isin(labels, drawn[:30])
@@ -117,7 +118,9 @@ def test_what_only_the_tester_knows_is_taken_from_a_statement(made: Path, tmp_pa
     path = tmp_path / "statement.json"
     path.write_text(json.dumps({"tester": "the maker"}))
     found = filed(
-        Asked(str(made / "teacher.onnx"), made / "faces", statement=path, fmr=FMR), "", QUIET
+        dossier_order(str(made / "teacher.onnx"), made / "faces", statement=path, fmr=FMR),
+        "",
+        QUIET,
     )
     assert next(one for one in found.checklist if one.item == "tester").answer == "the maker"
     assert found.annex == ()
@@ -126,7 +129,9 @@ def test_what_only_the_tester_knows_is_taken_from_a_statement(made: Path, tmp_pa
 def test_people_in_no_group_and_groups_too_small_are_told(made: Path, tmp_path: Path) -> None:
     lines = (made / "groups.tsv").read_text().splitlines()
     (tmp_path / "some.tsv").write_text("\n".join(lines[:40]))
-    asked = Asked(str(made / "teacher.onnx"), made / "faces", tmp_path / "some.tsv", fmr=FMR)
+    asked = dossier_order(
+        str(made / "teacher.onnx"), made / "faces", tmp_path / "some.tsv", fmr=FMR
+    )
     found = filed(asked, "", QUIET)
     (annex,) = found.annex
     assert annex.ungrouped is not None
@@ -179,7 +184,7 @@ def twice(made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Dossier
     on_a_score = float(pairs_within(rows, labels).tail[-40])
     threshold = replace(threshold_of(made, "others"), value=on_a_score, subjects=77)
     bundle = bundle_with(made, tmp_path_factory.mktemp("on"), threshold)
-    asked = Asked(bundle, made / "faces", made / "groups.tsv")
+    asked = dossier_order(bundle, made / "faces", made / "groups.tsv")
     stated = filed(asked, "", QUIET)
     with pytest.MonkeyPatch.context() as patch:
         for seed in range(9):
@@ -235,7 +240,7 @@ def shaken(seed: int, *asked: Any) -> list[Embedded]:
 def test_a_threshold_chosen_on_the_test_is_refused(made: Path, tmp_path: Path) -> None:
     chosen = threshold_of(made, "other people, they say")
     with pytest.raises(EmbedgeError, match=r"E-THRESHOLD-PEOPLE: the threshold .* was chosen on"):
-        filed(Asked(bundle_with(made, tmp_path, chosen), made / "faces"), "", QUIET)
+        filed(dossier_order(bundle_with(made, tmp_path, chosen), made / "faces"), "", QUIET)
 
 
 def test_other_people_who_are_as_many_are_not_taken_for_those_who_set_it(made: Path) -> None:
@@ -262,14 +267,14 @@ def test_one_readable_picture_of_each_person_judges_nobody(made: Path, tmp_path:
     bundle = bundle_with(made, tmp_path, replace(threshold_of(made, "others"), subjects=77))
     for model in (str(made / "teacher.onnx"), bundle):
         with pytest.raises(EmbedgeError, match=r"E-FEW-PEOPLE: .*none of them has two readable"):
-            filed(Asked(model, tmp_path / "faces", fmr=FMR), "", QUIET)
+            filed(dossier_order(model, tmp_path / "faces", fmr=FMR), "", QUIET)
 
 
 def test_a_threshold_that_names_these_pictures_is_refused(made: Path, tmp_path: Path) -> None:
-    honest = filed(Asked(str(made / "teacher.onnx"), made / "faces", fmr=FMR), "", QUIET)
+    honest = filed(dossier_order(str(made / "teacher.onnx"), made / "faces", fmr=FMR), "", QUIET)
     named = replace(honest.operation.threshold, dataset=f"x {honest.faces.fingerprint[:12]}")
     with pytest.raises(EmbedgeError, match="E-THRESHOLD-PEOPLE"):
-        filed(Asked(bundle_with(made, tmp_path, named), made / "faces"), "", QUIET)
+        filed(dossier_order(bundle_with(made, tmp_path, named), made / "faces"), "", QUIET)
 
 
 def test_a_threshold_of_other_people_is_taken_and_everybody_judged(
@@ -278,7 +283,7 @@ def test_a_threshold_of_other_people_is_taken_and_everybody_judged(
     people_in(tmp_path / "other" / "faces", seed=1)
     (tmp_path / "teacher.onnx").write_bytes((made / "teacher.onnx").read_bytes())
     threshold = threshold_of(tmp_path / "other", "others")
-    found = filed(Asked(bundle_with(made, tmp_path, threshold), made / "faces"), "", QUIET)
+    found = filed(dossier_order(bundle_with(made, tmp_path, threshold), made / "faces"), "", QUIET)
     assert found.operation.threshold == threshold
     assert found.faces.people == 60
     assert "the bundle" in found.operation.threshold_from
@@ -304,14 +309,18 @@ def known_by(made: Path, folder: Path, people: list[str], threshold: Threshold) 
 def test_whoever_set_the_threshold_is_left_out_and_that_is_said(made: Path, tmp_path: Path) -> None:
     threshold = replace(threshold_of(made, "others"), subjects=20, impostors=99)
     some = [f"p{number:03d}" for number in range(20)]
-    found = filed(Asked(known_by(made, tmp_path, some, threshold), made / "faces"), "", QUIET)
+    found = filed(
+        dossier_order(known_by(made, tmp_path, some, threshold), made / "faces"), "", QUIET
+    )
     assert (found.faces.people, found.comparison.subjects) == (40, 40)
     assert "20 of these people set it and are left out" in found.operation.threshold_from
     everybody = [f"p{number:03d}" for number in range(60)]
     (tmp_path / "all").mkdir()
     with pytest.raises(EmbedgeError, match="E-THRESHOLD-PEOPLE"):
         filed(
-            Asked(known_by(made, tmp_path / "all", everybody, threshold), made / "faces"), "", QUIET
+            dossier_order(known_by(made, tmp_path / "all", everybody, threshold), made / "faces"),
+            "",
+            QUIET,
         )
 
 
@@ -326,7 +335,9 @@ def test_a_bundle_that_names_those_who_fail_does_not_hide_them(made: Path, tmp_p
             wrong.setdefault(int(labels[a]), []).append(rejected)
     fail = [person for person, marks in wrong.items() if any(marks)]
     names = [f"p{person:03d}" for person in fail]
-    found = filed(Asked(known_by(made, tmp_path, names, threshold), made / "faces"), "", QUIET)
+    found = filed(
+        dossier_order(known_by(made, tmp_path, names, threshold), made / "faces"), "", QUIET
+    )
     told = found.operation.left_out
     assert (found.operation.rejected, told.people) == (0, len(fail))
     marks = [(person, bad) for person in fail for bad in wrong[person]]
@@ -344,7 +355,7 @@ def test_a_picture_saved_again_is_no_evidence(made: Path, tmp_path: Path) -> Non
     person = tmp_path / "faces" / "p000"
     first = sorted(person.iterdir())[0]
     Image.open(first).save(person / "again_9.jpg", quality=88)
-    asked = Asked(str(made / "teacher.onnx"), tmp_path / "faces", fmr=FMR)
+    asked = dossier_order(str(made / "teacher.onnx"), tmp_path / "faces", fmr=FMR)
     with pytest.raises(EmbedgeError, match=r"E-PAPER-DATA: .*1 genuine comparison of one picture"):
         filed(asked, "", QUIET)
     (person / "again_9.jpg").rename(tmp_path / "faces" / "p001" / "again_9.jpg")
@@ -355,7 +366,7 @@ def test_a_picture_saved_again_is_no_evidence(made: Path, tmp_path: Path) -> Non
 def test_too_few_people_to_set_one(made: Path, tmp_path: Path) -> None:
     people_in(tmp_path / "few", people=6, each=20, noise=40)
     with pytest.raises(EmbedgeError, match="E-FEW-PEOPLE: 3 people are to set a threshold"):
-        filed(Asked(str(made / "teacher.onnx"), tmp_path / "few", fmr=FMR), "", QUIET)
+        filed(dossier_order(str(made / "teacher.onnx"), tmp_path / "few", fmr=FMR), "", QUIET)
 
 
 @pytest.mark.parametrize(

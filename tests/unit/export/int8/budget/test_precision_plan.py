@@ -16,7 +16,7 @@ from embedge.calibration.evaluation.judge import cosines_of
 from embedge.errors import EmbedgeError
 from embedge.export.graph.running import embeddings_of
 from embedge.export.graph.surgery import Graph
-from embedge.export.int8.budget.precision_plan import Budget, PrecisionPlan, searched
+from embedge.export.int8.budget.precision_plan import Allowance, PrecisionPlan, searched
 from embedge.export.int8.budget.verification_effect import VerificationReference
 from embedge.export.int8.qdq import Calibrated, calibrated_graph, quantised
 from embedge.export.int8.ranges import Range
@@ -52,7 +52,7 @@ def planned(
         return quantised(calibrated, pictures, "mse", kept=kept)
 
     bare = PrecisionPlan(calibrated.target, calibrated.last)
-    return searched(bare, calibrated.graph, Budget(points, fmr, *people), trial)
+    return searched(bare, calibrated.graph, Allowance(points, fmr, *people), trial)
 
 
 def spoil(calibrated: Calibrated) -> onnx.NodeProto:

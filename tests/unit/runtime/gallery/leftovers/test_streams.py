@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from embedge.runtime.gallery.leftovers.budget import Budget, Spent
+from embedge.runtime.gallery.leftovers.budget import Effort, Spent
 from embedge.runtime.gallery.leftovers.streams import streams
 
 KINDS: dict[str, Callable[[bytes], bytes]] = {
@@ -26,7 +26,7 @@ def test_each_stream_is_found_whole(kind: str, size: int, before: int) -> None:
     data = np.random.default_rng(size).integers(0, 9, size, np.uint8).tobytes()
     packed = KINDS[kind](data)
     whole = bytes(before) + packed + b"between" + packed
-    found = list(streams(whole, Budget(), zipped=False))
+    found = list(streams(whole, Effort(), zipped=False))
     assert [each.data for each in found] == ([data, data] if data else [])
     assert not any(each.broken for each in found)
     assert [each.end for each in found][:1] == ([before + len(packed)] if data else [])
@@ -35,10 +35,10 @@ def test_each_stream_is_found_whole(kind: str, size: int, before: int) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_random_bytes_are_no_broken_stream(seed: int) -> None:
     data = b"\x89PNG" + np.random.default_rng(seed).bytes(1 << 20)
-    assert not [each for each in streams(data, Budget(), zipped=False) if each.broken]
+    assert not [each for each in streams(data, Effort(), zipped=False) if each.broken]
 
 
 def test_what_begins_a_thousand_times_and_breaks_off_ends_with_the_time() -> None:
     half = zlib.compress(np.random.default_rng(0).bytes(9000))[:5000]
     with pytest.raises(Spent):
-        list(streams(half * 1000, Budget(until=0.0), zipped=False))
+        list(streams(half * 1000, Effort(until=0.0), zipped=False))

@@ -1,6 +1,7 @@
 """`embedge data align` without its command line: what is cut, refused, kept and resumed."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tiny_detectors import constant_onnx, scrfd_outputs
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.runtime.contract import ARCFACE_112
+from embedge.runtime.picture.detect import Choice
 from embedge.runtime.picture.images import rgb_from_picture
 from embedge.train.data import open_faces
 from embedge.train.data.align import aligning
@@ -45,7 +47,8 @@ def photos(tmp_path: Path) -> Path:
 
 
 def cutting(photos: Path, detector: Path, **changes: object) -> Cutting:
-    return Cutting(photos, detector, size=SIDE, **changes)  # type: ignore[arg-type]
+    usual = Cutting(photos, detector, Choice.ONE.value, SIDE, least_eyes=12, side=112)
+    return replace(usual, **changes)  # type: ignore[arg-type]
 
 
 def table(path: Path) -> list[list[str]]:

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from face_sets import EACH, PEOPLE, face_folder, face_set
+from face_sets import EACH, PEOPLE, converted, face_folder, face_set
 
 from embedge.errors import EmbedgeError
 from embedge.progress import Progress
 from embedge.train.data.dataset import FaceDataset
 from embedge.train.data.open import open_faces
-from embedge.train.data.tools.convert import convert
 from embedge.train.data.tools.inspect import inspect
 from embedge.train.data.tools.verify import verify
 from embedge.train.data.tools.writers import WRITERS
@@ -30,11 +29,11 @@ def by_person(faces: FaceDataset) -> dict[int, list[bytes]]:
 @pytest.mark.parametrize("second", sorted(WRITERS))
 def test_pixels_survive_two_conversions(tmp_path: Path, first: str, second: str) -> None:
     source = open_faces(face_folder(tmp_path / "source"))
-    convert(source, tmp_path / "one", first, QUIET, per_shard=7)
+    converted(source, tmp_path / "one", first, QUIET, per_shard=7)
     one = open_faces(tmp_path / "one")
     assert by_person(one) == by_person(source)
     assert one.classes == PEOPLE
-    done = convert(one, tmp_path / "two", second, QUIET, quality=100)
+    done = converted(one, tmp_path / "two", second, QUIET, quality=100)
     assert done.written == PEOPLE * EACH
     two = open_faces(tmp_path / "two")
     if first == "pixels":  # there was no stored picture to copy: the second one is a JPEG of it
@@ -49,13 +48,13 @@ def test_pixels_survive_two_conversions(tmp_path: Path, first: str, second: str)
 def test_names_survive_where_the_format_has_names(tmp_path: Path) -> None:
     source = open_faces(face_folder(tmp_path / "source"))
     for form in ("folder", "shards", "pixels"):
-        convert(source, tmp_path / form, form, QUIET)
+        converted(source, tmp_path / form, form, QUIET)
         assert open_faces(tmp_path / form).identities == source.identities
 
 
 def test_stored_pictures_are_copied_byte_by_byte(tmp_path: Path) -> None:
     source = open_faces(face_folder(tmp_path / "source"))
-    convert(source, tmp_path / "rec", "recordio", QUIET)
+    converted(source, tmp_path / "rec", "recordio", QUIET)
     copy = open_faces(tmp_path / "rec")
     assert {copy.encoded(i) for i in range(len(copy))} == {
         source.encoded(i) for i in range(len(source))
@@ -63,7 +62,7 @@ def test_stored_pictures_are_copied_byte_by_byte(tmp_path: Path) -> None:
 
 
 def test_shards_are_full_and_mixed(tmp_path: Path) -> None:
-    convert(open_faces(face_folder(tmp_path / "s")), tmp_path / "t", "shards", QUIET, per_shard=8)
+    converted(open_faces(face_folder(tmp_path / "s")), tmp_path / "t", "shards", QUIET, per_shard=8)
     assert len(list((tmp_path / "t").glob("*.tar"))) == 3
     first = open_faces(tmp_path / "t" / "faces-000000.tar")
     assert len(first) == 8
@@ -74,7 +73,7 @@ def test_conversion_is_repeatable_byte_by_byte(tmp_path: Path) -> None:
     source = open_faces(face_folder(tmp_path / "source"))
     for form in sorted(WRITERS):
         for place in ("a", "b"):
-            convert(source, tmp_path / place / "same-name", form, QUIET)
+            converted(source, tmp_path / place / "same-name", form, QUIET)
         files = sorted(p for p in (tmp_path / "a").rglob("*") if p.is_file())
         assert files
         for path in files:
@@ -88,7 +87,7 @@ def test_names_that_cannot_be_folders(tmp_path: Path) -> None:
     faces = face_set()
     names = ("../../etc", "a/b", "a_b", "", "Zoë")
     odd = type(faces)("odd", faces.images, faces.labels, names, "x")
-    convert(odd, tmp_path / "safe", "folder", QUIET)
+    converted(odd, tmp_path / "safe", "folder", QUIET)
     assert len([p for p in (tmp_path / "safe").iterdir() if p.is_dir()]) == 5
     assert len(open_faces(tmp_path / "safe")) == len(faces)
     assert not (tmp_path.parent / "etc").exists()
@@ -100,9 +99,9 @@ def test_corrupt_records_stop_it_or_are_left_out(tmp_path: Path, form: str) -> N
     (folder / "p2" / "1.jpg").write_bytes(b"spoilt")
     source = open_faces(folder)
     with pytest.raises(EmbedgeError, match=r"E-DATA-CORRUPT.*p2/1.jpg"):
-        convert(source, tmp_path / "out", form, QUIET)
+        converted(source, tmp_path / "out", form, QUIET)
     assert [p.name for p in tmp_path.iterdir()] == ["source"]
-    done = convert(source, tmp_path / "out", form, QUIET, skip_corrupt=True)
+    done = converted(source, tmp_path / "out", form, QUIET, skip_corrupt=True)
     assert (done.written, [e.name for e in done.left_out]) == (19, ["p2/1.jpg"])
     assert len(open_faces(tmp_path / "out")) == 19
 
@@ -111,7 +110,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "precious").write_text("x")
     with pytest.raises(EmbedgeError, match="E-DATA-EXISTS"):
-        convert(face_set(), tmp_path / "out", "pixels", QUIET)
+        converted(face_set(), tmp_path / "out", "pixels", QUIET)
     assert (tmp_path / "out" / "precious").read_text() == "x"
 
 
@@ -144,7 +143,7 @@ def test_verify_finds_corrupt_records_and_twins(tmp_path: Path) -> None:
 
 def test_the_content_digest_is_that_of_the_pixels(tmp_path: Path) -> None:
     source = open_faces(face_folder(tmp_path / "source"))
-    convert(source, tmp_path / "rec", "recordio", QUIET)
+    converted(source, tmp_path / "rec", "recordio", QUIET)
     contents = [verify(open_faces(tmp_path / name), QUIET)["content"] for name in ("source", "rec")]
     assert contents[0] == contents[1]
 
@@ -169,7 +168,7 @@ def test_rendered_people_are_a_source_like_any_other(tmp_path: Path) -> None:
     expected = FaceRenderer(5).render(np.repeat(np.arange(3), 2), np.tile(np.arange(2), 3)).images
     assert np.array_equal(people.images[:], expected)
     assert people.labels.tolist() == [0, 0, 1, 1, 2, 2]
-    convert(people, tmp_path / "set", "pixels", QUIET)
+    converted(people, tmp_path / "set", "pixels", QUIET)
     assert np.array_equal(open_faces(tmp_path / "set").images, expected)
     assert open_faces("rendered:3x2").fingerprint != people.fingerprint
 

@@ -12,12 +12,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_torch import switched_off
 from torch import nn
 
 from embedge.train.loop.synced_norm import synced
 from embedge.train.models import iresnet, mobilefacenet
 from embedge.train.models.quick import compiled, layers
-from embedge.train.models.quick.compiled import prepared, switched_off
+from embedge.train.models.quick.compiled import prepared
 
 needs_compiler = pytest.mark.skipif(not prepared(), reason="no C++ compiler here")
 BOUNDS = {torch.float32: 1e-4, torch.bfloat16: 5e-2}

@@ -3,50 +3,45 @@
 import hashlib
 import os
 import stat
+import sys
+import weakref
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, cast
 
-from embedge.errors import EmbedgeError, ours
+from embedge.errors import EmbedgeError, Passing, ours
 from embedge.printed import printable
-from embedge.runtime.bundle.zipped import require_modest, require_small_directory
+from embedge.runtime.bundle.stored.zipped import require_modest, require_small_directory
+from embedge.runtime.closing import closed_error
 from embedge.runtime.reading import opened
 
-__all__ = ["FolderStore", "Store", "ZipStore"]
+__all__ = ["FolderStore", "Store", "ZipStore", "replaced_error"]
 
 _MOST_FILES = 10_000
 _CHUNK = 1 << 20
 _LARGEST = 1 << 32
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+# RuntimeError: what zipfile says of a newer format than it knows
+_UNREADABLE = (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
-class Store(Protocol):
-    path: Path
-
-    def names(self) -> list[str]:
-        """Every file, as a relative path with forward slashes."""
-        ...
-
-    def read(self, name: str, size: int | None, *, limit: int = ...) -> bytes:
-        """A file of exactly `size` bytes, or of at most `limit` where no size is stated."""
-        ...
-
-    def digest(self, name: str, size: int) -> str:
-        """sha256 of a file of exactly `size` bytes, read a piece at a time."""
-        ...
-
-    def check_name(self, name: str) -> None: ...
-    def refusal(self, what: str) -> EmbedgeError: ...
-    def close(self) -> None: ...
-
-
-class _Checked(ABC):
-    """What both stores share: names stay inside, sizes are kept, errors name the bundle."""
+class Store(ABC):
+    """Names stay inside, sizes are kept, errors name the bundle."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Every file, as a relative path with forward slashes."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go; what is closed already stays closed."""
 
     def check_name(self, name: str) -> None:
         """Plain relative paths only, the same on every system."""
@@ -64,12 +59,14 @@ class _Checked(ABC):
         )
 
     def read(self, name: str, size: int | None, *, limit: int = _LARGEST) -> bytes:
+        """A file of exactly `size` bytes, or of at most `limit` where no size is stated."""
         with self._opened(name, size, limit) as (stream, most):
             data = self._pulled(name, stream, most + 1)  # never more, whatever was claimed
         self._sized(name, len(data), most, limit)
         return data
 
     def digest(self, name: str, size: int) -> str:
+        """sha256 of a file of exactly `size` bytes, read a piece at a time."""
         digest, left = hashlib.sha256(), size
         with self._opened(name, size, _LARGEST) as (stream, _):
             while piece := self._pulled(name, stream, min(left + 1, _CHUNK)):
@@ -89,7 +86,7 @@ class _Checked(ABC):
     def _pulled(self, name: str, stream: BinaryIO, count: int) -> bytes:
         try:
             return stream.read(count)
-        except ours(Exception) as error:  # zlib raises its own class, zipfile half a dozen
+        except ours(_UNREADABLE) as error:
             raise self.refusal(f"{name} cannot be read ({error})") from error
 
     def _sized(self, name: str, actual: int, size: int | None, limit: int) -> int:
@@ -100,56 +97,95 @@ class _Checked(ABC):
         return actual
 
 
-class FolderStore(_Checked):
+def replaced_error(path: Path) -> EmbedgeError:
+    told = "the bundle was replaced while it was being read"
+    return EmbedgeError("E-BUNDLE-REPLACED", told, where=path, remedy="Open it again")
+
+
+class FolderStore(Store):
+    """Holds the folder itself, whatever else gets its name meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._held = os.open(path, _FOLDER)
+        self._let_go = weakref.finalize(self, os.close, self._held)
+
     def names(self) -> list[str]:
         found: list[str] = []
-        seen = 0
-        for folder, folders, files in os.walk(self.path, onerror=self._unlisted):
-            inside = Path(folder)
-            for name in [*folders, *files]:
-                self._require_plain(inside / name)
-            found += [(inside / name).relative_to(self.path).as_posix() for name in files]
-            seen += len(files) + len(folders)
-            if seen > _MOST_FILES:
+        folders = [PurePosixPath()]
+        for folder in folders:  # which grow meanwhile
+            with self._refusing(folder):
+                inside = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=self._folder)
+                try:
+                    names = [folder / each.name for each in os.scandir(inside)]
+                finally:
+                    os.close(inside)
+                for name in names:
+                    folders.append(name) if self._is_folder(name) else found.append(str(name))
+            if len(found) + len(folders) > _MOST_FILES:
                 raise self.refusal(f"it holds more than {_MOST_FILES} files")
         return found
+
+    def holds(self, name: str) -> bool:
+        with Passing(OSError):
+            return not self._is_folder(PurePosixPath(name))
+        return False
 
     @contextmanager
     def _opened(self, name: str, size: int | None, limit: int) -> Iterator[tuple[BinaryIO, int]]:
         self.check_name(name)
-        path = self.path / name
-        try:
-            for step in (path, *path.parents[: len(PurePosixPath(name).parts) - 1]):
-                self._require_plain(step)
-            stream = opened(path, follow=False)
-        except FileNotFoundError as error:
-            raise self.refusal(f"{name} is missing") from error
-        except ours(OSError) as error:
-            raise self.refusal(f"{name} cannot be read ({error.strerror})") from error
+        path = PurePosixPath(name)
+        with self._refusing(path):
+            for step in (path, *path.parents[:-1]):
+                self._is_folder(step)
+            stream = opened(path, follow=False, within=self._folder)
         with stream:
             yield stream, self._sized(name, os.fstat(stream.fileno()).st_size, size, limit)
 
-    def _unlisted(self, error: OSError) -> None:
-        raise self.refusal(f"{error.filename} cannot be listed ({error.strerror})") from error
+    @contextmanager
+    def _refusing(self, name: PurePosixPath) -> Iterator[None]:
+        try:
+            yield
+        except ours(FileNotFoundError) as error:
+            raise self.refusal(f"{name} is missing") from error
+        except ours(OSError) as error:
+            raise self.refusal(f"{name} cannot be read ({error.strerror})") from error
 
-    def _require_plain(self, path: Path) -> None:
-        mode = path.lstat().st_mode
+    @property
+    def _folder(self) -> int:
+        if not self._let_go.alive:
+            raise closed_error("bundle")
+        return self._held
+
+    def _is_folder(self, name: PurePosixPath) -> bool:
+        mode = os.stat(name, dir_fd=self._folder, follow_symlinks=False).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            name = path.relative_to(self.path)
             raise self.refusal(f"{name} is a link or a device, not a file")
+        return stat.S_ISDIR(mode)
+
+    def refusal(self, what: str) -> EmbedgeError:
+        return replaced_error(self.path) if self.was_replaced() else super().refusal(what)
+
+    def was_replaced(self) -> bool:
+        with Passing(OSError):
+            return not os.path.samestat(self.path.stat(), os.fstat(self._folder))
+        return False
 
     def close(self) -> None:
-        """A folder holds nothing open."""
+        self._let_go()
 
 
-class ZipStore(_Checked):
+class ZipStore(Store):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
+        before = sys.exception()
         try:
             require_small_directory(path)
             self._zip = zipfile.ZipFile(path)
-        # the last: what zipfile says of a newer format than it knows
-        except ours((zipfile.BadZipFile, OSError, ValueError, RuntimeError)) as error:
+        except ours(_UNREADABLE) as error:
+            if (meant := error.__context__) is not None and meant is not before:
+                with Passing(Exception):  # zipfile takes a deadline's OSError for a short file's
+                    raise meant from None
             raise self.refusal(f"it is neither a folder nor a zip file ({error})") from error
         try:
             self._entries = self._plain_entries()
@@ -201,7 +237,7 @@ class ZipStore(_Checked):
         most = self._sized(name, info.file_size, size, limit)
         try:
             stream = self._zip.open(info)
-        except ours(Exception) as error:  # zipfile raises half a dozen unrelated classes
+        except ours(_UNREADABLE) as error:
             raise self.refusal(f"{name} cannot be unpacked ({error})") from error
         with stream:
             yield cast(BinaryIO, stream), most

@@ -1,0 +1,1 @@
+"""Where a bundle's bytes lie, and what they may cost."""
