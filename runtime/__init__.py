@@ -58,12 +58,7 @@ if TYPE_CHECKING:
     from embedge.runtime.gallery.keys import key_from_file
     from embedge.runtime.gallery.milvus import MilvusGallery
     from embedge.runtime.gallery.search.ranking import Ranked
-    from embedge.runtime.identification import (
-        Identification,
-        SeenFace,
-        identify,
-        identify_all,
-    )
+    from embedge.runtime.identification import Identification, SeenFace, identify, identify_all
     from embedge.runtime.matcher import FaceMatcher, Verification
     from embedge.runtime.picture.detect import Choice, Detector, Face
     from embedge.runtime.picture.detect.onnx_detector import OnnxDetector

@@ -14,12 +14,7 @@ from embedge.runtime.matcher import FaceMatcher
 from embedge.runtime.picture.detect import Face
 from embedge.runtime.picture.images import Colour, Picture
 from embedge.runtime.picture.quality import Quality, Reason
-from embedge.runtime.policy import (
-    Policy,
-    identification_rate,
-    identification_threshold,
-    loosest,
-)
+from embedge.runtime.policy import Policy, identification_rate, identification_threshold, loosest
 from embedge.runtime.threshold import Threshold
 
 __all__ = [
@@ -238,10 +233,13 @@ def _searched(
     """
     if not isinstance(count, SupportsIndex) or count > 0:
         require_count(count)
-    with gallery.look() as look:
+
+    def searched(look: _Look) -> tuple[_Limits, list[list[Ranked]]]:
         limits = _limits(matcher, look, policy, threshold, fmr)
         handicap = limits.bridged.value - limits.native.value
-        found = look.search(rows, matcher.contract, max(count, _RIVALS), handicap)
+        return limits, look.search(rows, matcher.contract, max(count, _RIVALS), handicap)
+
+    limits, found = gallery.look(searched)
     worst = max(limits.native.fmr_upper, limits.bridged.fmr_upper)
     fpir = identification_rate(worst, limits.templates)
     return [_decided(best, count, limits, fpir) for best in found]

@@ -212,11 +212,7 @@ class FaceMatcher(Closing):
         return self._streamed(pictures, size, aligned, colour)
 
     def _streamed(
-        self,
-        pictures: Iterable[Picture],
-        batch: int,
-        aligned: bool | None,
-        colour: Colour | None,
+        self, pictures: Iterable[Picture], batch: int, aligned: bool | None, colour: Colour | None
     ) -> Iterator[Embeddings]:
         pending: list[ReadFace] = []
         for picture in pictures:

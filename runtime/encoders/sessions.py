@@ -228,9 +228,7 @@ def graph_facts(model: bytes) -> GraphFacts:
             raise ValueError("it holds no graph" if not walk.bodies else "it holds two graphs")
     except ours((IndexError, ValueError)) as error:
         raise EmbedgeError(
-            "E-GRAPH",
-            f"this is not an ONNX model: {error}",
-            remedy="Export the model again",
+            "E-GRAPH", f"this is not an ONNX model: {error}", remedy="Export the model again"
         ) from error
     first = tuple(walk.operators[:_FIRST])
     return GraphFacts(frozenset(walk.operators), first, walk.half, walk.external)

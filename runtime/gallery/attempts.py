@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from sqlite3 import Connection
 from typing import Any
 
 from embedge.errors import EmbedgeError
@@ -53,8 +54,10 @@ class AttemptGuard:
         It counts as failed until `succeeded` says otherwise: whoever stops in between gains
         nothing, and of many at once no more pass than the policy allows.
         """
-        name, now, refused = checked_name(subject), self._now(), None
-        with self.gallery.mirror.writing() as (connection, seen):
+        name, now = checked_name(subject), self._now()
+
+        def note(connection: Connection, seen: Seen) -> EmbedgeError | None:
+            refused = None
             ledger, state = seen.ledger, seen.state
             notes = ledger.notes.read(connection, state, ATTEMPTS)
             number, all_names = _number(seen, name), attempt_number(state, _ALL)
@@ -66,7 +69,9 @@ class AttemptGuard:
                 state = ledger.notes.put(connection, state, ATTEMPTS, one, note)
             if changed:
                 self.gallery.mirror.put(connection, state)
-        if refused is not None:
+            return refused
+
+        if refused := self.gallery.mirror.write(note):
             raise refused
 
     def _counted(
@@ -93,7 +98,8 @@ class AttemptGuard:
     def succeeded(self, subject: str) -> None:
         """Success forgets the failures before it."""
         name = checked_name(subject)
-        with self.gallery.mirror.writing() as (connection, seen):
+
+        def note(connection: Connection, seen: Seen) -> None:
             notes, state = seen.ledger.notes, seen.state
             number, all_names = _number(seen, name), attempt_number(state, _ALL)
             known = notes.read(connection, state, ATTEMPTS)
@@ -104,6 +110,8 @@ class AttemptGuard:
                 left = max(level - failures, 0), *clocks
                 state = notes.put(connection, state, ATTEMPTS, all_names, left)
             self.gallery.mirror.put(connection, state)
+
+        self.gallery.mirror.write(note)
 
     @property
     def _between(self) -> float:

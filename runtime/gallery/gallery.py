@@ -1,8 +1,7 @@
 """The gallery: enrol, identify, erase, hand out, renew."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
@@ -39,7 +38,7 @@ from embedge.runtime.gallery.sealed.templates import Group, matrix_of
 from embedge.runtime.gallery.search.index import require_search
 from embedge.runtime.gallery.search.int8 import Matrix, float_from_rows
 from embedge.runtime.gallery.search.ranking import Ranked
-from embedge.runtime.gallery.storage.database import Database, is_there
+from embedge.runtime.gallery.storage.database import Database, Done, is_there
 from embedge.runtime.gallery.storage.failures import as_path, key_error
 from embedge.typed import argument
 
@@ -157,7 +156,7 @@ class Gallery(Closing):
             with mirror.database.lock:
                 mirror.seen()
             if mirror.database.writable:
-                mirror.scrub()
+                mirror.scrub("nothing was done now: what an earlier call did is in the file")
         except BaseException:
             mirror.close()
             raise
@@ -165,35 +164,31 @@ class Gallery(Closing):
 
     @property
     def contract(self) -> EmbeddingContract:
-        with self._lock:
-            return self.mirror.seen().side.contract
+        return self.look(lambda seen: seen.side.contract)
 
     def crossing(self) -> Crossing | None:
         """How far the gallery is on its way to another model; None where it is on none."""
-        with self.look() as seen:
-            return seen.state.crossing
+        return self.look(lambda seen: seen.state.crossing)
 
-    @contextmanager
-    def look(self) -> Iterator[Seen]:
-        """The gallery as it is now, and as it stays for the block."""
+    def look(self, work: Callable[[Seen], Done]) -> Done:
+        """The gallery as it is now, and as it stays for the work."""
         with self._lock:
-            yield self.mirror.seen()
+            return work(self.mirror.seen())
 
     def __len__(self) -> int:
         """The number of templates."""
-        with self.look() as seen:
-            return len(seen.index)
+        return self.look(lambda seen: len(seen.index))
 
     def __bool__(self) -> bool:
         """A gallery of nobody is one too."""
         return True
 
     def people(self) -> list[str]:
-        with self._lock:
-            return sorted(self.mirror.seen().index.names)
+        return self.look(lambda seen: sorted(seen.index.names))
 
     def info(self) -> GalleryInfo:
-        with self.look() as seen:
+        with self._lock:
+            seen = self.mirror.seen()
             header = seen.ledger.header
             return GalleryInfo(
                 people=len(seen.index.names),
@@ -224,7 +219,8 @@ class Gallery(Closing):
         names = checked_names(people, len(rows))
         if not names:
             return []
-        with self.mirror.writing() as (connection, seen):
+
+        def add(connection: Connection, seen: Seen) -> list[str]:
             require_same_space(seen.side.contract, contract)  # it may have gone over meanwhile
             matrix = seen.side.kept(rows)
             ids, groups = _grouped(connection, seen, names, matrix, source)
@@ -233,7 +229,9 @@ class Gallery(Closing):
                 counts = {group.name: len(group.templates) for group in groups}
                 state = seen.ledger.notes.record(connection, state, "enrol", counts)
                 self.mirror.put(connection, state)
-        return ids
+            return ids
+
+        return self.mirror.write(add)
 
     def identify(
         self,
@@ -250,8 +248,7 @@ class Gallery(Closing):
         """
         require_count(count)
         handicap = argument(float, handicap, "handicap", "a finite number")
-        with self.look() as seen:
-            return seen.search(embeddings, contract, count, handicap)
+        return self.look(lambda seen: seen.search(embeddings, contract, count, handicap))
 
     def erase(
         self, person: str, *, prove: bool = False, embeddings: Embeddings | None = None
@@ -262,9 +259,10 @@ class Gallery(Closing):
         templates may have; for the encoder's own floats too where `embeddings` are given. With
         them, somebody erased earlier can be searched for again.
         """
-        name = checked_name(person)
-        with self.mirror.writing() as (connection, seen):
-            name, number, ledger = seen.named(name), seen.number(name), seen.ledger
+        asked = checked_name(person)
+
+        def destroy(connection: Connection, seen: Seen) -> tuple[str, ErasureProof, list[str]]:
+            name, number, ledger = seen.named(asked), seen.number(asked), seen.ledger
             if number is None and embeddings is None:
                 raise _nobody(name, self.mirror.path)
             own = None
@@ -277,18 +275,23 @@ class Gallery(Closing):
                 count = {name: proof.templates}
                 state = ledger.notes.record(connection, state, "erase", count, [number])
                 self.mirror.put(connection, state)
+            return name, proof, others
+
+        name, proof, others = self.mirror.write(destroy)
         self.mirror.scrub()
         if not prove:
             return proof
-        with self._lock:
-            ledger = self.mirror.seen().ledger
+        ledger = self.look(lambda seen: seen.ledger)
         return proof.searched(self.mirror.path, ledger, listed=name in self.people(), others=others)
 
     def compact(self) -> None:
         """Give the space that erased people have left back to the file system."""
-        with self.mirror.writing() as (connection, seen):
+
+        def note(connection: Connection, seen: Seen) -> None:
             state = seen.ledger.notes.record(connection, seen.state, "compact", {})
             self.mirror.put(connection, state.next(unscrubbed=1))
+
+        self.mirror.write(note)
         with self._lock:
             self.mirror.database.compact()
         self.mirror.scrub()
@@ -307,7 +310,8 @@ class Gallery(Closing):
                 "only an encrypted gallery can be renewed",
                 "Create an encrypted gallery and enrol again",
             )
-        with self.mirror.writing() as (connection, seen):
+
+        def reseal(connection: Connection, seen: Seen) -> None:
             old, key = seen.ledger, new_key or self.mirror.key
             header = new_header(old.header.contract, old.header.rows, key, old.header.gallery)
             ledger = Ledger(header, key, self.mirror.path)
@@ -315,30 +319,18 @@ class Gallery(Closing):
             ledger.write_header(connection)
             state = ledger.notes.record(connection, state, "renew", {})
             self.mirror.put(connection, state, ledger)
+
+        self.mirror.write(reseal)
         self.mirror.scrub()
 
     def export(self, person: str) -> dict[str, Any]:
         """Everything the gallery knows about one person, in plain JSON values."""
         name = checked_name(person)
-        with self.mirror.reading() as (connection, seen):
-            name, number, ledger = seen.named(name), seen.number(name), seen.ledger
-            if number is None:
-                raise _nobody(name, self.mirror.path)
-            across, other = seen.side.across, ledger.side(seen.state, hidden=True)
-            templates = [
-                exported(each, across=across) for each in ledger.templates(connection, number)
-            ]
-            who = pseudonym(seen.state, name)
-            trail = [entry for entry in _trail(connection, seen) if entry["who"] == who]
-        told = {"person": name, "contract": seen.side.contract.to_json()}
-        if seen.state.crossing is not None and seen.state.crossing.kept:
-            told["other_contract"] = other.contract.to_json()
-        return {**told, "templates": templates, "audit": trail}
+        return self.mirror.read(lambda connection, seen: _exported(connection, seen, name))
 
     def audit(self) -> Iterator[dict[str, Any]]:
         """What was done and when. People appear as keyed pseudonyms, embeddings never."""
-        with self.mirror.reading() as (connection, seen):
-            return iter(_trail(connection, seen))
+        return iter(self.mirror.read(_trail))
 
     def close(self) -> None:
         self.mirror.close()
@@ -353,8 +345,7 @@ def _grouped(
         of_person.setdefault(seen.named(name), []).append(row)
     ids, groups, now = [""] * len(names), [], now_in_utc()
     for name, places in of_person.items():
-        person = seen.number(name)
-        side = seen.side
+        person, side = seen.number(name), seen.side
         before = [] if person is None else seen.ledger.templates(connection, person)
         known = [each for each in before if each.at(across=side.across) is not None]
         old = len(known)
@@ -366,6 +357,20 @@ def _grouped(
         if new:
             groups.append(Group(person, name, new))
     return ids, groups
+
+
+def _exported(connection: Connection, seen: Seen, name: str) -> dict[str, Any]:
+    name, number, ledger = seen.named(name), seen.number(name), seen.ledger
+    if number is None:
+        raise _nobody(name, ledger.path)
+    across, other = seen.side.across, ledger.side(seen.state, hidden=True)
+    templates = [exported(each, across=across) for each in ledger.templates(connection, number)]
+    who = pseudonym(seen.state, name)
+    trail = [entry for entry in _trail(connection, seen) if entry["who"] == who]
+    told = {"person": name, "contract": seen.side.contract.to_json()}
+    if seen.state.crossing is not None and seen.state.crossing.kept:
+        told["other_contract"] = other.contract.to_json()
+    return {**told, "templates": templates, "audit": trail}
 
 
 def _who_has(seen: Seen, embeddings: Embeddings) -> set[str]:

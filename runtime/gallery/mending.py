@@ -13,33 +13,17 @@ from embedge.runtime.gallery.copies.workplace import Workplace, require_free, wo
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.keys import checked_key_or_none
 from embedge.runtime.gallery.migration.crossing import Crossing
+from embedge.runtime.gallery.mirror import Seen
 from embedge.runtime.gallery.sealed.header import Header
 from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.notes import ATTEMPTS, AUDIT, digest_of
 from embedge.runtime.gallery.sealed.sealing import TAG
 from embedge.runtime.gallery.sealed.state import State
-from embedge.runtime.gallery.sealed.templates import (
-    NATIVE,
-    Group,
-    Template,
-    is_unit,
-    matrix_of,
-)
+from embedge.runtime.gallery.sealed.templates import NATIVE, Group, Template, is_unit, matrix_of
+from embedge.runtime.gallery.storage import journal
 from embedge.runtime.gallery.storage.carving import carved, headers
-from embedge.runtime.gallery.storage.failures import (
-    FAILURES,
-    as_path,
-    damage,
-    database_error,
-    missing,
-)
-from embedge.runtime.gallery.storage.journal import (
-    journal_of,
-    logs_beside,
-    real_path,
-    require_own,
-    require_plain,
-)
+from embedge.runtime.gallery.storage.database import identity_of
+from embedge.runtime.gallery.storage.failures import FAILURES, as_path, damage, database_error
 from embedge.runtime.gallery.storage.raw import Raw, raw
 from embedge.runtime.gallery.storage.registry import when_quiet_at
 
@@ -88,8 +72,7 @@ def recover(
     """
     path, target = as_path(path), as_path(target)
     key = checked_key_or_none(key, path)
-    if not path.is_file():
-        raise missing(path, "there is no such file", "Give the damaged gallery's file")
+    identity_of(path, "Give the damaged gallery's file")
     try:
         require_free(target)
         with workplace(target) as place:
@@ -98,7 +81,7 @@ def recover(
                 ledger = _ledger(file, key, path)
                 saved = _saved(file, ledger, place.path / "new", keep_doubtful)
             place.publish("new", target, path.stat().st_mode & 0o666)
-            return replace(saved, unread=tuple(logs_beside(real_path(path))))
+            return replace(saved, unread=tuple(journal.logs_beside(journal.real_path(path))))
     except ours(OSError) as error:
         raise database_error(error, target, "nothing was recovered") from error
 
@@ -114,15 +97,15 @@ def _copied(path: Path, place: Workplace) -> Path:
 
 
 def _bring(path: Path, file: Raw, place: Workplace, copy: Path) -> None:
-    real = real_path(path)
-    require_plain(real, path)
-    require_own(real, path)
+    real = journal.real_path(path)
+    journal.require_plain(real, path)
+    journal.require_own(real, path)
     with place.create(copy.name) as stream:
         stream.writelines(file.parts())
     with (
         suppress(FileNotFoundError),
-        raw(journal_of(real)) as file,
-        place.create(journal_of(copy).name) as stream,
+        raw(journal.journal_of(real)) as file,
+        place.create(journal.journal_of(copy).name) as stream,
     ):
         stream.writelines(file.parts())
 
@@ -197,7 +180,7 @@ def _saved(copy: Raw, ledger: Ledger, target: Path, keep_doubtful: bool) -> Save
     with Gallery.create(
         target, header.contract, key=key, rows=header.rows, unencrypted=key is None
     ) as new:
-        _write(new, found, people)
+        new.mirror.write(lambda f, seen: new.mirror.put(f, _filled(f, seen, found, people)))
     templates = sum(map(len, people.values()))
     names = found.names(found.people)
     tries = [tag for _, tag in found.attempts.values()]
@@ -291,21 +274,21 @@ def _left(found: _Found, ledger: Ledger) -> tuple[set[int], set[int]]:
     return gone & everybody, {number for number in everybody if number >= state.next_person}
 
 
-def _write(new: Gallery, found: _Found, people: dict[str, list[Template]]) -> None:
-    state = found.state
-    with new.mirror.writing() as (connection, seen):
-        again = seen.ledger
-        secret = state.secret if state else seen.state.secret  # the same pseudonyms as before
-        crossing, searched = _crossing(state, people)
-        begun = replace(seen.state, secret=secret, crossing=crossing)
-        groups = [Group(None, name, some) for name, some in people.items()]
-        saved = replace(again.add(connection, begun, groups), templates=searched)
-        for _, note in sorted(found.trail.items()):
-            saved = again.notes.append(connection, saved, note)
-        for number, (note, _) in found.attempts.items() if state else ():
-            saved = again.notes.put(connection, saved, ATTEMPTS, number, note)
-        counts = {name: len(templates) for name, templates in people.items()}
-        new.mirror.put(connection, again.notes.record(connection, saved, "recover", counts))
+def _filled(
+    connection: sqlite3.Connection, seen: Seen, found: _Found, people: dict[str, list[Template]]
+) -> State:
+    state, again = found.state, seen.ledger
+    secret = state.secret if state else seen.state.secret  # the same pseudonyms as before
+    crossing, searched = _crossing(state, people)
+    begun = replace(seen.state, secret=secret, crossing=crossing)
+    groups = [Group(None, name, some) for name, some in people.items()]
+    saved = replace(again.add(connection, begun, groups), templates=searched)
+    for _, note in sorted(found.trail.items()):
+        saved = again.notes.append(connection, saved, note)
+    for number, (note, _) in found.attempts.items() if state else ():
+        saved = again.notes.put(connection, saved, ATTEMPTS, number, note)
+    counts = {name: len(templates) for name, templates in people.items()}
+    return again.notes.record(connection, saved, "recover", counts)
 
 
 def _crossing(

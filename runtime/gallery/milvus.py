@@ -7,8 +7,7 @@ erasure that can be proven; where those matter, they are the server's administra
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -27,6 +26,7 @@ from embedge.runtime.gallery.enrolment import (
     checked_source,
 )
 from embedge.runtime.gallery.search.ranking import Ranked
+from embedge.runtime.gallery.storage.database import Done
 
 __all__ = ["MilvusGallery"]
 
@@ -103,10 +103,9 @@ class MilvusGallery(Closing):
         self._ask("insert", data=data)
         return [str(row["record"]) for row in data]
 
-    @contextmanager
-    def look(self) -> Iterator["_Look"]:
+    def look(self, work: Callable[[_Look], Done]) -> Done:
         """As many templates as there are now: others may enrol some before the search."""
-        yield _Look(self, len(self))
+        return work(_Look(self, len(self)))
 
     def identify(
         self,

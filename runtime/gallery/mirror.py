@@ -1,8 +1,7 @@
 """The file's people in memory: verified, and as the file is now before every use."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from sqlite3 import Connection
@@ -18,7 +17,7 @@ from embedge.runtime.gallery.sealed.ledger import Ledger
 from embedge.runtime.gallery.sealed.state import State
 from embedge.runtime.gallery.search.index import TemplateIndex
 from embedge.runtime.gallery.search.ranking import Ranked
-from embedge.runtime.gallery.storage.database import Database
+from embedge.runtime.gallery.storage.database import Database, Done
 from embedge.runtime.gallery.storage.failures import damage
 
 __all__ = ["Mirror", "Seen", "grow"]
@@ -89,18 +88,26 @@ class Mirror:
         """Call with the lock held, for as long as what is returned is used."""
         seen = self._seen
         if seen is None or not self.database.unchanged_since(seen.version):
-            with self.database.reading() as connection:
-                seen = self._synced(connection)
+            seen = self.database.read(self._synced)
         return seen
 
-    @contextmanager
-    def reading(self) -> Iterator[tuple[Connection, Seen]]:
-        with self.database.lock, self.database.reading() as connection:
-            yield connection, self._synced(connection)
+    def read(self, work: Callable[[Connection, Seen], Done]) -> Done:
+        with self.database.lock:
+            return self.database.read(lambda connection: work(connection, self._synced(connection)))
 
-    @contextmanager
-    def writing(self) -> Iterator[tuple[Connection, Seen]]:
-        """One transaction; what the block has `put` is the state once it is committed."""
+    def write(self, work: Callable[[Connection, Seen], Done]) -> Done:
+        """One transaction; what the work has `put` is the state once it is committed."""
+
+        def intended(connection: Connection) -> Done:
+            seen = self._synced(connection)
+            self._intended = None
+            if seen.state.mark == self._wiped:
+                seen.state = replace(seen.state, unscrubbed=0)
+            done = work(connection, seen)
+            if self._intended is not None:
+                self.forget_version()  # whatever ends the commit: the next look reads it back
+            return done
+
         with self.database.lock:
             if not self.database.writable:
                 raise EmbedgeError(
@@ -109,17 +116,11 @@ class Mirror:
                     where=self.path,
                     remedy="Open it with writable=True",
                 )
-            with self.database.writing(self._how_it_stands) as connection:
-                seen = self._synced(connection)
-                self._intended = None
-                if seen.state.mark == self._wiped:
-                    seen.state = replace(seen.state, unscrubbed=0)
-                yield connection, seen
-                if self._intended is not None:
-                    self.forget_version()  # whatever ends the commit: the next look reads it back
+            done = self.database.write(intended, self._how_it_stands)
             if self._intended is not None:
                 ledger, state = self._intended
                 self._newest = ledger.header.gallery, state
+            return done
 
     def put(self, connection: Connection, state: State, ledger: Ledger | None = None) -> None:
         """A `ledger` brings its key along: once it is committed, that one is the gallery's."""
@@ -129,20 +130,19 @@ class Mirror:
         ledger.put_state(connection, state)
         self._intended = ledger, state
 
-    def scrub(self) -> None:
+    def scrub(self, stands: str = "what was done is in the file") -> None:
         """Finish an erasure: until the journal is wiped it holds the pages from before.
 
         The state says so until somebody who knows better writes it next.
         """
         try:
             with self.database.lock:
-                with self.database.reading() as connection:
-                    state = self._ledger(connection).state(connection)
+                state = self.database.read(lambda file: self._ledger(file).state(file))
                 if state.unscrubbed and self._wiped != state.mark:
                     self.database.scrub()
                     self._wiped = state.mark
         except EmbedgeError as error:
-            what = f"{error.what}; what was done is in the file, but the journal has to be wiped"
+            what = f"{error.what}; {stands}, but the journal has to be wiped"
             remedy = f"{error.remedy}; the next opening for writing wipes it"
             raise EmbedgeError(error.code, what, where=error.where, remedy=remedy) from error
 
@@ -157,9 +157,10 @@ class Mirror:
             return "nothing was changed"
         ledger, state = self._intended
         try:
-            with self.database.reading() as connection:
-                if ledger.is_current(connection) and ledger.state(connection).mark == state.mark:
-                    return "all of it is in the file, but the disk has not confirmed it"
+            if self.database.read(
+                lambda file: ledger.is_current(file) and ledger.state(file).mark == state.mark
+            ):
+                return "all of it is in the file, but the disk has not confirmed it"
         except EmbedgeError:
             return "when the file can be read again, all of it is there or nothing of it"
         return "nothing was changed"

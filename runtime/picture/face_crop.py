@@ -13,13 +13,7 @@ from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.picture.align import aligned_crop
 from embedge.runtime.picture.detect import Choice, Detector, Face, chosen_face
-from embedge.runtime.picture.images import (
-    Colour,
-    Picture,
-    RgbImage,
-    check_colour,
-    rgb_from_picture,
-)
+from embedge.runtime.picture.images import Colour, Picture, RgbImage, check_colour, rgb_from_picture
 from embedge.runtime.picture.quality import (
     FaceRefused,
     Quality,
@@ -247,9 +241,7 @@ def _choice(choice: Choice | str) -> Choice:
         return Choice(choice)
     except ours(ValueError) as error:
         raise EmbedgeError(
-            "E-OPTION",
-            f"choice is {choice!r:.80}",
-            remedy=f"Give one of {', '.join(Choice)}",
+            "E-OPTION", f"choice is {choice!r:.80}", remedy=f"Give one of {', '.join(Choice)}"
         ) from error
 
 

@@ -102,15 +102,14 @@ class Sweep:
                 gallery.enroll(name, PEOPLE[name], CONTRACT)
             gallery.erase("gone")
         self.operation.prepare(self.path)
-        with (
-            Gallery.open(self.path, key=KEY) as gallery,
-            gallery.mirror.reading() as (connection, seen),
-        ):
-            sealed = [
-                row
-                for name in self.operation.erased
-                for row in seen.ledger.sealed_rows(connection, seen.number(name) or 0)
-            ]
+        with Gallery.open(self.path, key=KEY) as gallery:
+            sealed = gallery.mirror.read(
+                lambda file, seen: [
+                    row
+                    for name in self.operation.erased
+                    for row in seen.ledger.sealed_rows(file, seen.number(name) or 0)
+                ]
+            )
         return self.path.read_bytes(), [row[i : i + 24] for row in sealed for i in (0, 40)]
 
     def _reset(self, whole: bytes | None) -> None:

@@ -44,8 +44,7 @@ def rows(seed: int, count: int) -> np.ndarray:
 
 def state_of(path: Path, key: bytes | None) -> State:
     with Gallery.open(path, key=key) as gallery:
-        with gallery.mirror.reading() as (connection, seen):
-            parts = list(seen.ledger.parts(connection))
+        parts = gallery.mirror.read(lambda file, seen: list(seen.ledger.parts(file)))
         return gallery.people(), [part.matrix.tobytes() for part in parts]
 
 

@@ -53,8 +53,8 @@ def test_the_state_of_an_open_gallery_in_another_hand(
     path = tmp_path / "open"
     with Gallery.create(path, CONTRACT, key=None, unencrypted=True) as gallery:
         gallery.enroll(["ann", "ben"], unit(1, 2, 16), CONTRACT)
-        with gallery.mirror.reading() as (_, seen):
-            ledger, state = seen.ledger, json.loads(seen.state.to_bytes())
+        ledger, told = gallery.look(lambda seen: (seen.ledger, seen.state.to_bytes()))
+    state = json.loads(told)
     forged = json.dumps({**state, **change}).encode()
     with closing(sqlite3.connect(path)) as connection, connection:
         row = sealed(ledger._state, forged, place(ledger._root, "S"))

@@ -27,8 +27,8 @@ def backup(path: str | Path, target: str | Path, key: bytes | None) -> None:
         require_free(target)
         with workplace(target) as place, closing(Database(path, writable=False)) as database:
             place.create("new").close()
-            with database.lock, database.reading() as connection:
-                _copied(connection, place.path / "new")
+            with database.lock:
+                database.read(lambda connection: _copied(connection, place.path / "new"))
             _require_whole(place.path / "new", path, key)
             place.publish("new", target, _OURS)
     except ours(OSError) as error:

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -40,14 +40,10 @@ class _Counts(TemplateIndex):
 
 def _wrong_with(path: Path, key: bytes | None) -> list[str]:
     with closing(Database(path, writable=False)) as database, database.lock:
-        with database.reading() as connection:
-            pages = connection.execute("PRAGMA integrity_check(20)")
-            found = [str(text) for (text,) in pages if text != "ok"]
+        pages = database.read(lambda file: file.execute("PRAGMA integrity_check(20)").fetchall())
+        found = [str(text) for (text,) in pages if text != "ok"]
         try:
-            with database.reading() as connection:
-                ledger = Ledger.read(connection, key, path)
-                _read_all(connection, ledger)
-                found += _wrong_singles(connection, ledger)
+            found += database.read(lambda file: _wrong_singles(file, _read_all(file, key, path)))
         except EmbedgeError as error:
             if error.code != "E-GALLERY":
                 raise
@@ -55,7 +51,8 @@ def _wrong_with(path: Path, key: bytes | None) -> list[str]:
     return found
 
 
-def _read_all(connection: sqlite3.Connection, ledger: Ledger) -> None:
+def _read_all(connection: sqlite3.Connection, key: bytes | None, path: Path) -> Ledger:
+    ledger = Ledger.read(connection, key, path)
     state = ledger.state(connection)
     ledger.notes.require_end(connection, state, state)
     counts = _Counts(ledger.side(state).dim, "float32")
@@ -63,14 +60,18 @@ def _read_all(connection: sqlite3.Connection, ledger: Ledger) -> None:
         grow(connection, Seen(ledger, State(), (0, 0), counts, [], os.getpid()), state)
     for table in (AUDIT, ATTEMPTS):
         ledger.notes.read(connection, state, table)
+    return ledger
 
 
-def _wrong_singles(connection: sqlite3.Connection, ledger: Ledger) -> Iterator[str]:
+def _wrong_singles(connection: sqlite3.Connection, ledger: Ledger) -> list[str]:
     """Of the tables of one row, and of their copies: what no reading sees."""
-    for table in ("header", "state"):
-        if connection.execute(f"SELECT id FROM {table}").fetchall() != [(1,)]:
-            yield f"the table {table} has other rows than its one"
+    found = [
+        f"the table {table} has other rows than its one"
+        for table in ("header", "state")
+        if connection.execute(f"SELECT id FROM {table}").fetchall() != [(1,)]
+    ]
     (state,) = connection.execute("SELECT sealed FROM state WHERE id = 1").fetchone()
     spare = connection.execute("SELECT id, value FROM spare ORDER BY id").fetchall()
     if spare != [(1, ledger.raw), (2, state)]:
-        yield "the spare header and state are not the header and the state"
+        found.append("the spare header and state are not the header and the state")
+    return found

@@ -20,16 +20,9 @@ from typing import IO
 
 from embedge.errors import EmbedgeError, Passing, ours
 from embedge.files import sync_open
+from embedge.runtime.gallery.storage import journal
 from embedge.runtime.gallery.storage.database import is_there
 from embedge.runtime.gallery.storage.failures import exists_already
-from embedge.runtime.gallery.storage.journal import (
-    journal_of,
-    lies_there,
-    real_path,
-    require_alone,
-    require_own,
-    require_plain_name,
-)
 from embedge.runtime.gallery.storage.registry import when_quiet_at
 
 __all__ = ["Workplace", "left_behind", "require_free", "workplace"]
@@ -55,12 +48,12 @@ class Workplace:
     def publish(self, name: str, target: Path, mode: int) -> None:
         """Nobody else's file is replaced, no journal of an earlier one is played back into it."""
         os.chmod(name, mode, dir_fd=self.descriptor)
-        folder = os.open(real_path(target.parent), _FOLDER)
+        folder = os.open(journal.real_path(target.parent), _FOLDER)
         try:
             if _is_taken(target.name, folder):  # before its own journal is taken from it
                 raise exists_already(target)
             with suppress(FileNotFoundError):
-                os.unlink(journal_of(target).name, dir_fd=folder)
+                os.unlink(journal.journal_of(target).name, dir_fd=folder)
             try:
                 _rename(self.descriptor, name, folder, target)
             except ours(OSError) as error:
@@ -95,7 +88,7 @@ class Workplace:
 @contextmanager
 def workplace(target: Path) -> Iterator[Workplace]:
     """What somebody left who was killed in theirs goes first."""
-    beside, elsewhere = (real_path(each) for each in (target.parent, tempfile.gettempdir()))
+    beside, elsewhere = (journal.real_path(each) for each in (target.parent, tempfile.gettempdir()))
     own = next((each for each in (beside, elsewhere) if _nobody_moves_in(each)), None)
     if own is None:
         raise EmbedgeError(
@@ -130,7 +123,7 @@ def _new_folder(own: Path) -> tuple[Path, int]:
             if not _is_ours(descriptor):
                 raise PermissionError(errno.EPERM, f"{path.name} was replaced")
             _lock(descriptor, own)
-            if lies_there(path):
+            if journal.lies_there(path):
                 return path, descriptor
         except BaseException:
             os.close(descriptor)
@@ -164,11 +157,11 @@ def left_behind(folder: Path) -> list[Path]:
 
 
 def require_free(target: Path) -> None:
-    require_plain_name(target)
+    journal.require_plain_name(target)
     if target.is_symlink() or is_there(target):
         raise exists_already(target)
-    require_alone(target, target)
-    when_quiet_at(target, lambda: require_own(target, target))
+    journal.require_alone(target, target)
+    when_quiet_at(target, lambda: journal.require_own(target, target))
 
 
 def _nobody_moves_in(folder: Path) -> bool:

@@ -73,7 +73,7 @@ class Carrier:
             places.setdefault(each.person, []).extend(range(start, start + each.count))
             start += each.count
         ends = min(places), max(places)
-        scattered = {person for (person,) in connection.execute(_SCATTERED, ends)}
+        scattered = {person for (person,) in connection.execute(_SCATTERED, ends).fetchall()}
         for person, own in places.items():
             if person in scattered:
                 templates = self.ledger.templates(connection, person)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from sqlite3 import Connection
 from typing import Annotated
 
 from embedge.runtime.bridge import Bridge
@@ -9,7 +10,7 @@ from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.migration.backfill import Carrier
 from embedge.runtime.gallery.migration.crossing import Crossing
-from embedge.runtime.gallery.migration.rewriting import refused, rewriting
+from embedge.runtime.gallery.migration.rewriting import refused, rewrite
 from embedge.runtime.gallery.mirror import Mirror, Seen
 from embedge.runtime.gallery.sealed.header import new_header
 from embedge.runtime.gallery.sealed.ledger import Change, Ledger
@@ -46,28 +47,31 @@ def migrate(
     limit = argument(float, limit, "limit", "a finite number")
     records = argument(_Records, records, "records", "a whole number of 1 or more")
     mirror = gallery.mirror
-    with mirror.writing() as (connection, seen):
+
+    def begin(connection: Connection, seen: Seen) -> tuple[Crossing, Carrier]:
         crossing = _begun(mirror, seen, bridge, contract)
         if crossing is not seen.state.crossing:
             mirror.put(connection, seen.state.next(crossing=crossing))
         ledger, state = seen.ledger, replace(seen.state, crossing=crossing)
         parts = () if crossing.across else ledger.parts(connection, side=seen.side)
         shared = shared_marks((part.names, part.matrix) for part in parts)
-    there = ledger.side(state, hidden=not crossing.across)
-    carrier = Carrier(ledger, bridge, there, limit, shared)
+        there = ledger.side(state, hidden=not crossing.across)
+        return crossing, Carrier(ledger, bridge, there, limit, shared)
+
+    def step(connection: Connection, state: State) -> tuple[Crossing, int]:
+        if state.crossing is None or state.crossing.bridge != crossing.bridge:
+            raise refused(mirror, "somebody else has ended this migration", "Begin again")
+        if not state.crossing.across:  # nobody else was faster
+            state, last = carrier.step(connection, state, records)
+            if last:
+                state = carrier.ledger.notes.record(connection, _flipped(state), "migrate", {})
+            carrier.ledger.put_state(connection, state)
+        assert state.crossing is not None
+        return state.crossing, state.templates
+
+    crossing, carrier = mirror.write(begin)
     while not crossing.across:
-        with rewriting(mirror, ledger) as (connection, state):
-            if state.crossing is None or state.crossing.bridge != crossing.bridge:
-                raise refused(mirror, "somebody else has ended this migration", "Begin again")
-            if not state.crossing.across:  # nobody else was faster
-                state, last = carrier.step(connection, state, records)
-                assert state.crossing is not None
-                if last:
-                    state = _flipped(state)
-                    state = ledger.notes.record(connection, state, "migrate", {})
-                ledger.put_state(connection, state)
-            assert state.crossing is not None
-            crossing, templates = state.crossing, state.templates
+        crossing, templates = rewrite(mirror, carrier.ledger, step)
         on_step(templates if crossing.across else crossing.hidden, templates)
     return crossing
 
@@ -75,7 +79,8 @@ def migrate(
 def go_back(gallery: Gallery) -> Crossing:
     """Search the old templates again. Who was enrolled since stays, sealed, and is not found."""
     mirror = gallery.mirror
-    with mirror.writing() as (connection, seen):
+
+    def flip(connection: Connection, seen: Seen) -> Crossing:
         crossing = seen.state.crossing
         if crossing is None or not crossing.kept:
             raise refused(
@@ -88,7 +93,9 @@ def go_back(gallery: Gallery) -> Crossing:
             state = seen.ledger.notes.record(connection, state, "go back", {})
             mirror.put(connection, state)
             crossing = state.crossing or crossing
-    return crossing
+        return crossing
+
+    return mirror.write(flip)
 
 
 def forget(gallery: Gallery, *, new: bool = False) -> None:
@@ -98,7 +105,8 @@ def forget(gallery: Gallery, *, new: bool = False) -> None:
     was erased opens no more.
     """
     mirror = gallery.mirror
-    with mirror.writing() as (connection, seen):
+
+    def reseal(connection: Connection, seen: Seen) -> None:
         crossing, old = seen.state.crossing, seen.ledger
         if crossing is None or not crossing.kept or crossing.across == new:
             what = "the new model's" if new else "the old model's"
@@ -115,10 +123,12 @@ def forget(gallery: Gallery, *, new: bool = False) -> None:
         kept = replace(crossing, across=False, kept=False, hidden=0)
         state = replace(state, crossing=kept if crossing.across and kept.bridged else None)
         ledger.write_header(connection)
-        left = {number for (number,) in connection.execute("SELECT id FROM person")}
+        left = {number for (number,) in connection.execute("SELECT id FROM person").fetchall()}
         gone = sorted(set(seen.people) - left)
         state = ledger.notes.record(connection, state, "forget", {}, gone)
         mirror.put(connection, state, ledger)
+
+    mirror.write(reseal)
     mirror.scrub()
 
 

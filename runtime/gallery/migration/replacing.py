@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from sqlite3 import Connection
 
 from embedge.errors import EmbedgeError
 from embedge.runtime.contract import EmbeddingContract
@@ -10,6 +11,7 @@ from embedge.runtime.gallery.enrolment import checked_name, checked_rows
 from embedge.runtime.gallery.gallery import Gallery
 from embedge.runtime.gallery.migration.crossing import Counted
 from embedge.runtime.gallery.migration.side import SpaceSide
+from embedge.runtime.gallery.mirror import Seen
 from embedge.runtime.gallery.sealed.templates import BRIDGED, NATIVE, Template
 from embedge.runtime.gallery.search.int8 import float_from_rows
 from embedge.runtime.policy import NIST_800_63B, Policy
@@ -37,10 +39,11 @@ def replace_bridged(
     template at its own threshold; and a native template accepts it too, or `other_factor`, which
     the caller has checked, says who it is. Old templates stay as they are until they are erased.
     """
-    name = checked_name(person)
+    asked = checked_name(person)
     _require_judges(native, policy)
-    with gallery.mirror.writing() as (connection, seen):
-        name, number, crossing = seen.named(name), seen.number(name), seen.state.crossing
+
+    def give_way(connection: Connection, seen: Seen) -> bool:
+        name, number, crossing = seen.named(asked), seen.number(asked), seen.state.crossing
         side = seen.side
         row = _one(checked_rows(embedding, contract, side.contract))
         if number is None or crossing is None or not crossing.marks:
@@ -68,8 +71,11 @@ def replace_bridged(
         state = replace(state, crossing=crossing.without(Counted(bridged=1)))
         state = seen.ledger.notes.record(connection, state, "replace", {name: 1})
         gallery.mirror.put(connection, state)
-    gallery.mirror.scrub()
-    return True
+        return True
+
+    if replaced := gallery.mirror.write(give_way):
+        gallery.mirror.scrub()
+    return replaced
 
 
 def _require_judges(native: Threshold, policy: Policy) -> None:

@@ -47,11 +47,7 @@ class SpaceSide:
 
 def exported(each: Template, *, across: bool) -> dict[str, Any]:
     """`embedding` is what is searched; what is kept of the other model stands beside it."""
-    told: dict[str, Any] = {
-        "record": each.record,
-        "enrolled": each.enrolled,
-        "source": each.source,
-    }
+    told: dict[str, Any] = {"record": each.record, "enrolled": each.enrolled, "source": each.source}
     for name, side in (("embedding", across), ("other_embedding", not across)):
         if (row := each.at(across=side)) is not None:
             told[name] = float_from_rows(row[None])[0].tolist()

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from sqlite3 import Connection, Cursor
+from sqlite3 import Connection
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -144,22 +144,26 @@ class Ledger:
 
         People and records are numbered as they come, so a new person's id is above all before.
         """
-        rows = connection.execute(_LOAD, (after,))
         across, dim = (side.across, side.dim) if side else (False, self.dim)
         while True:
             with noticing(self.path, f"a record after number {after}"):
-                part, after, newest = self._part(rows, after, newest, across)
+                part, after, newest = self._part(connection, after, newest, across)
             if not part.tags:
                 return
             yield self._joined(part, after, dim)
 
-    def _part(self, rows: Cursor, after: int, newest: int, across: bool) -> tuple[Part, int, int]:
-        """Opens a gallery of a million people: every line of the loop counts."""
+    def _part(
+        self, connection: Connection, after: int, newest: int, across: bool
+    ) -> tuple[Part, int, int]:
+        """Opens a gallery of a million people: every line of the loop counts.
+
+        No name holds its cursor: an exception would keep it, and it the file's lock.
+        """
         part, width, owner = Part(), self.width, -1
         names, bodies, tags, item = part.names, part.bodies, part.tags, self.kind.itemsize
         unwrap, seal_of, numbers = self._wrap.decrypt, self._seal_of, NUMBERS
         person_root, record_root = place(self._root, "P")[:-16], place(self._root, "R")[:-16]
-        for record, person, row, wrapped in rows:
+        for record, person, row, wrapped in connection.execute(_LOAD, (after,)):
             if record <= after:
                 raise ValueError("rows out of order")
             after = record
@@ -240,12 +244,12 @@ class Ledger:
     def _records(self, connection: Connection, person: int, wrapped: bytes) -> list[Opened]:
         with noticing(self.path, "a person's templates"):
             _, seal = self._unwrapped(person, wrapped)
-            rows = connection.execute(_OF_PERSON, (person,))
+            rows = connection.execute(_OF_PERSON, (person,)).fetchall()
             return [self._opened(seal, record, person, row) for record, row in rows]
 
     def sealed_rows(self, connection: Connection, person: int) -> list[bytes]:
         """The very bytes that hold a person in the file: the wrapped key and name, the records."""
-        rows = [row for _, row in connection.execute(_OF_PERSON, (person,))]
+        rows = [row for _, row in connection.execute(_OF_PERSON, (person,)).fetchall()]
         return [self._wrapped(connection, person), *rows]
 
     def add(self, connection: Connection, state: State, groups: Iterable[Group]) -> State:

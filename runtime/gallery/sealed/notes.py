@@ -80,7 +80,7 @@ class Notes:
         """A new row, another value, or None: the row goes."""
         query = f"SELECT sealed FROM {table} WHERE id = ?"
         with noticing(self._path, f"a row of the table {table}"):
-            before = [row[-TAG:] for (row,) in connection.execute(query, (number,))]
+            before = [row[-TAG:] for (row,) in connection.execute(query, (number,)).fetchall()]
             total = self._tags.changed(getattr(state, _SUMS[table]), [], before)
         connection.execute(f"DELETE FROM {table} WHERE id = ?", (number,))
         if note is not None:

@@ -8,44 +8,21 @@ import ctypes
 import os
 import sqlite3
 import stat
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 from embedge.errors import EmbedgeError, ours
 from embedge.files import sync
 from embedge.runtime.closing import closed_error
-from embedge.runtime.gallery.storage.failures import (
-    FAILURES,
-    damage,
-    database_error,
-    exists_already,
-    forked,
-    format_error,
-    missing,
-    not_a_gallery,
-    open_error,
-    put_in,
-)
-from embedge.runtime.gallery.storage.journal import (
-    APPLICATION,
-    PAGE,
-    VERSION,
-    format_of,
-    journal_of,
-    real_path,
-    require_alone,
-    require_no_foreign,
-    require_own,
-    require_page_size,
-    require_plain_name,
-    stamp,
-)
+from embedge.runtime.gallery.storage import failures, journal
+from embedge.runtime.gallery.storage.journal import PAGE
 from embedge.runtime.gallery.storage.registry import (
     NOWHERE,
+    PARENTS,
     gate_of,
     is_left_to_parent,
     is_open_elsewhere,
@@ -55,7 +32,7 @@ from embedge.runtime.gallery.storage.registry import (
 )
 from embedge.runtime.gallery.storage.turnstile import Turnstile
 
-__all__ = ["PAGE", "PRAGMAS", "Database", "is_there"]
+__all__ = ["PAGE", "PRAGMAS", "Database", "Done", "identity_of", "is_there"]
 
 WAIT = 30.0  # seconds for other processes to finish
 _POLL = 0.02  # SQLite asks ever more seldom, and whoever asks seldom starves: it begins anew
@@ -83,9 +60,11 @@ PRAGMAS = (
     "mmap_size=0",
     "temp_store=MEMORY",
 )
-_ONLY_READ = "it was only to be read"
+_ONLY_READ, _UNCHANGED = "it was only to be read", "nothing was changed"
 _SMALL = 64 << 20  # bytes that compaction may hold in memory
-_CREATING = threading.RLock()
+
+Done = TypeVar("Done")
+Work = Callable[[sqlite3.Connection], Done]
 
 
 class Database:
@@ -106,45 +85,46 @@ class Database:
     @classmethod
     def create(cls, path: Path, fill: Callable[[sqlite3.Connection], None]) -> "Database":
         """A new file, or one whose creation was interrupted; any other is left alone."""
-        require_plain_name(path)
+        journal.require_plain_name(path)
         try:
             if not is_there(path):
-                real = real_path(path)
-                require_alone(real, path)
-                when_quiet_at(real, lambda: require_own(real, path))
+                real = journal.real_path(path)
+                journal.require_alone(real, path)
+                when_quiet_at(real, lambda: journal.require_own(real, path))
             _new_file(path)
         except ours(ValueError) as error:
-            raise missing(path, str(error), "Choose another name") from error
+            raise failures.missing(path, str(error), "Choose another name") from error
         except ours(OSError) as error:
-            raise database_error(error, path, "nothing was created") from error
+            raise failures.database_error(error, path, "nothing was created") from error
         database = cls(path, writable=True)
+
+        def make(connection: sqlite3.Connection) -> None:
+            if _is_whole(connection, path):
+                raise failures.exists_already(path)
+            _make_tables(connection)
+            fill(connection)
+
         try:
             with database.lock:
-                database._connect(_identity(path), empty=True)
-                with database.writing(lambda: _how_created(path)) as connection:
-                    if _is_whole(connection, path):
-                        raise exists_already(path)
-                    _make_tables(connection)
-                    fill(connection)
+                database._connect(identity_of(path), empty=True)
+                database.write(make, lambda: _how_created(path))
         except BaseException:
             database.close()
             raise
         return database
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """One state of the file for as long as the block lasts."""
-        with self._transaction("BEGIN", lambda: _ONLY_READ, _ONLY_READ) as connection:
-            yield connection
+    def read(self, work: Work[Done]) -> Done:
+        """One state of the file for as long as the work lasts."""
+        return self._transaction("BEGIN", work, lambda: _ONLY_READ, _ONLY_READ)
 
-    @contextmanager
-    def writing(self, stands: Callable[[], str]) -> Iterator[sqlite3.Connection]:
-        """All of the block, or nothing of it. `stands` looks, where a commit failed."""
-        with self._transaction("BEGIN IMMEDIATE", stands) as connection:
+    def write(self, work: Work[Done], stands: Callable[[], str]) -> Done:
+        """All of the work, or nothing of it. `stands` looks, where a commit failed."""
+
+        def checked(connection: sqlite3.Connection) -> Done:
             (size,) = connection.execute("PRAGMA page_size").fetchone()
-            require_page_size(size, self.path)
-            before = stamp(connection, self._real)
-            self._require_in_place("nothing was changed")
+            journal.require_page_size(size, self.path)
+            before = journal.stamp(connection, self._real)
+            self._require_in_place(_UNCHANGED)
             if self._real.stat().st_nlink > 1:
                 raise EmbedgeError(
                     "E-GALLERY-LINKED",
@@ -153,67 +133,68 @@ class Database:
                     where=self.path,
                     remedy="Remove the other name; a copy is a file of its own (cp)",
                 )
-            yield connection
-            self._require_in_place("nothing was changed")
+            done = work(connection)
+            self._require_in_place(_UNCHANGED)
             if connection.total_changes == before:
                 connection.execute("ROLLBACK")  # of the stamp alone
-        self._require_in_place("what was written is in the file that was moved away")
+            return done
 
-    @contextmanager
+        done = self._transaction("BEGIN IMMEDIATE", checked, stands)
+        self._require_in_place("what was written is in the file that was moved away")
+        return done
+
     def _transaction(
-        self, begin: str, stands: Callable[[], str], before: str = "nothing was changed"
-    ) -> Iterator[sqlite3.Connection]:
+        self, begin: str, work: Work[Done], stands: Callable[[], str], before: str = _UNCHANGED
+    ) -> Done:
+        """No context manager of Python's own: an exception of a handler's could come between its
+        lines, and keep the transaction for as long as somebody keeps the exception.
+        """
         connection, committing = self._current(before), False
         try:
-            _patiently(connection, begin, _TAKE_LOCK if begin == "BEGIN" else "")
-            yield connection
-            committing = True
-            if connection.in_transaction:
-                _patiently(connection, "COMMIT")
-        except ours(FAILURES) as error:
-            self._roll_back(connection)
+            with connection:  # rolls back in C
+                _patiently(connection, begin, _TAKE_LOCK if begin == "BEGIN" else "")
+                done = work(connection)
+                committing = True
+                if connection.in_transaction:
+                    _patiently(connection, "COMMIT")
+        except BaseException as error:
+            if connection is self._connection and connection.in_transaction:
+                self.drop()  # the next connection rolls back what this could not
+            if not isinstance(error, ours(failures.FAILURES)):
+                raise
             told = stands() if committing else before
-            raise database_error(error, self.path, told) from error
-        except BaseException:
-            self._roll_back(connection)
-            raise
+            raise failures.database_error(error, self.path, told) from error
         finally:
-            if self._closed:  # from within the block
+            if self._closed:  # by the work
                 self.drop()
+        return done
 
-    def _roll_back(self, connection: sqlite3.Connection) -> None:
-        try:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-        except (sqlite3.Error, MemoryError):  # the next connection rolls back what this could not
-            self.drop()
-
-    def _current(self, stands: str = "nothing was changed") -> sqlite3.Connection:
+    def _current(self, stands: str = _UNCHANGED) -> sqlite3.Connection:
         if self._closed:
             raise closed_error("gallery")
-        identity = _identity(self.path)
+        identity = identity_of(self.path)
         held = self._connection
         if held is None or identity != self.identity or held.in_transaction:  # an earlier call's
             self.drop()
             self._connect(identity)
-        require_alone(self._real, self.path)  # SQLite looks at every beginning
-        require_own(self._real, self.path, stands)
+        journal.require_alone(self._real, self.path)  # SQLite looks at every beginning
+        journal.require_own(self._real, self.path, stands)
         assert self._connection is not None
         return self._connection
 
     def _connect(self, identity: tuple[int, int], *, empty: bool = False) -> None:
         if is_left_to_parent(identity):
-            raise forked(self.path)
+            raise failures.forked(self.path)
         with gate_of(identity):
             self._really_connect(identity, empty)
 
     def _really_connect(self, identity: tuple[int, int], empty: bool) -> None:
-        self._real, self.identity = real_path(self.path), NOWHERE
+        self._real, self.identity = journal.real_path(self.path), NOWHERE
         alone = not is_open_elsewhere(self, identity)  # else closing it would drop its locks
         if alone:
-            require_no_foreign(self._real, self.path)
-        require_alone(self._real, self.path)
-        require_own(self._real, self.path)
+            journal.require_no_foreign(self._real, self.path)
+        journal.require_alone(self._real, self.path)
+        journal.require_own(self._real, self.path)
         connection = None
         try:
             uri = f"file:{quote(os.fsencode(self._real))}?mode=rw"  # read-only where it must be
@@ -225,7 +206,7 @@ class Database:
                 _patiently(connection, f"PRAGMA {pragma}")
             _patiently(connection, "BEGIN", "SELECT sql FROM sqlite_master")
             if not empty and not _is_whole(connection, self.path):
-                raise missing(self.path, "its creation was interrupted", "Create it again")
+                raise failures.missing(self.path, "its creation was interrupted", "Create it again")
             connection.execute("COMMIT")
             if not self.writable:
                 connection.execute("PRAGMA query_only=ON")
@@ -233,7 +214,7 @@ class Database:
             if connection is not None:
                 connection.close()
             if isinstance(error, sqlite3.Error | UnicodeDecodeError):
-                raise open_error(error, self.path, alone=alone) from error
+                raise failures.open_error(error, self.path, alone=alone) from error
             raise
         self._connection, self.identity = connection, identity
         self.generation += 1
@@ -248,7 +229,7 @@ class Database:
         try:
             return self.version(self._current(_ONLY_READ)) == version
         except sqlite3.Error as error:
-            raise database_error(error, self.path, "nothing was changed") from error
+            raise failures.database_error(error, self.path, _UNCHANGED) from error
 
     def compact(self) -> None:
         """Write every page anew, full ones only."""
@@ -257,29 +238,30 @@ class Database:
             small = self._real.stat().st_size <= _SMALL
             connection.execute(f"PRAGMA temp_store={'MEMORY' if small else 'FILE'}")
             _patiently(connection, "VACUUM")
-        except ours(FAILURES) as error:
-            raise database_error(error, self.path, "nothing was compacted") from error
+        except ours(failures.FAILURES) as error:
+            raise failures.database_error(error, self.path, "nothing was compacted") from error
 
     def scrub(self) -> None:
         """Zeros over the journal, which holds the pages as they were; then it goes."""
-        exclusively = self._transaction(
-            "BEGIN EXCLUSIVE", lambda: "the journal was not wiped", "the journal was not wiped"
-        )
-        with exclusively, suppress(FileNotFoundError):
-            journal = journal_of(self._real)
+        stands = "the journal was not wiped"
+        self._transaction("BEGIN EXCLUSIVE", self._wipe, lambda: stands, stands)
+
+    def _wipe(self, _: sqlite3.Connection) -> None:
+        with suppress(FileNotFoundError):
+            path = journal.journal_of(self._real)
             flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-            with os.fdopen(os.open(journal, flags), "r+b") as stream:
+            with os.fdopen(os.open(path, flags), "r+b") as stream:
                 size = os.fstat(stream.fileno()).st_size
                 for start in range(0, size, _CHUNK):
                     stream.write(bytes(min(_CHUNK, size - start)))
                 stream.flush()
                 os.fsync(stream.fileno())
-            journal.unlink()
-            sync(journal.parent)
+            path.unlink()
+            sync(path.parent)
 
     def _require_in_place(self, stands: str) -> None:
-        if _identity(self.path) != self.identity:
-            raise missing(
+        if identity_of(self.path) != self.identity:
+            raise failures.missing(
                 self.path, f"it was moved or replaced meanwhile; {stands}", "Put it back, try again"
             )
 
@@ -288,18 +270,21 @@ class Database:
         if connection is not None:
             connection.close()
 
-    def leave_to_parent(self) -> bool:
+    def leave_to_parent(self, *, at_work: bool) -> None:
         """In the child of a fork: a transaction under way is never ended here, at exit neither.
 
-        Closing the connection would roll back, in the file, what the parent goes on to write.
+        Closing the connection would roll back, in the file, what the parent goes on to write. And
+        where others were `at_work`, whatever asks SQLite may wait for them, for ever.
         """
         connection = self._connection
-        if connection is None or not connection.in_transaction:
-            return False
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
-        connection.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
-        self._connection = None
-        return True
+        if connection is not None and (at_work or connection.in_transaction):
+            PARENTS.add(self.identity)
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+            if self.lock.is_mine():  # a call under way ends here too: its undoing does nothing
+                may = {"ROLLBACK": sqlite3.SQLITE_IGNORE}
+                connection.set_authorizer(lambda _, what, *__: may.get(what, sqlite3.SQLITE_DENY))
+            self._connection = None
+        self.drop()  # to open its own
 
     def close(self) -> None:
         """The lock need not be held; from within a call the file is closed once that is done."""
@@ -324,7 +309,7 @@ def is_there(path: str | Path) -> bool:
 def _make_tables(connection: sqlite3.Connection) -> None:
     for statement in _SCHEMA:
         connection.execute(statement)
-    connection.execute(f"PRAGMA application_id={APPLICATION}")
+    connection.execute(f"PRAGMA application_id={journal.APPLICATION}")
 
 
 def _patiently(connection: sqlite3.Connection, statement: str, then: str = "") -> sqlite3.Cursor:
@@ -333,8 +318,9 @@ def _patiently(connection: sqlite3.Connection, statement: str, then: str = "") -
     while True:
         began = not connection.in_transaction
         try:
-            cursor = connection.execute(statement)
-            return connection.execute(then) if then else cursor
+            if then:
+                connection.execute(statement)
+            return connection.execute(then or statement)
         except sqlite3.OperationalError as error:
             if began and connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -346,37 +332,37 @@ def _patiently(connection: sqlite3.Connection, statement: str, then: str = "") -
 def _new_file(path: Path) -> None:
     """Empty and private. Closing it drops this process's locks on it: nobody may have it open."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _CREATING:
+    with gate_of(NOWHERE):
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         except FileExistsError as error:
             if not path.is_file() or path.stat().st_size:
-                raise exists_already(path) from error
+                raise failures.exists_already(path) from error
     sync(path.parent)
 
 
 def _how_created(path: Path) -> str:
     """After a commit has failed: it may have reached the file all the same."""
     try:
-        with closing(Database(path, writable=False)) as seen, seen.lock, seen.reading():
-            pass
+        with closing(Database(path, writable=False)) as seen, seen.lock:
+            seen.read(bool)
     except EmbedgeError as error:
         known = error.code == "E-GALLERY-MISSING"
         return "no gallery was created" if known else "whether a gallery was created is not known"
     return "an empty gallery was created, but the disk has not confirmed it"
 
 
-def _identity(path: Path) -> tuple[int, int]:
+def identity_of(path: Path, or_else: str = "Enrol somebody to create it") -> tuple[int, int]:
     try:
         found = path.stat()
     except ours((OSError, ValueError)) as error:
         why = getattr(error, "strerror", None) or str(error)
         gone = isinstance(error, FileNotFoundError)
-        remedy = "Enrol somebody to create it" if gone else "Check its path and permissions"
-        raise missing(path, why, remedy) from error
+        remedy = or_else if gone else "Check its path and permissions"
+        raise failures.missing(path, why, remedy) from error
     if not stat.S_ISREG(found.st_mode):
         kind = "it is a folder" if stat.S_ISDIR(found.st_mode) else "it is not a file"
-        raise missing(path, kind, "Give the gallery's file")
+        raise failures.missing(path, kind, "Give the gallery's file")
     return found.st_dev, found.st_ino
 
 
@@ -387,13 +373,15 @@ def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if not rows and not application:
         return False
-    if application != APPLICATION:
-        raise not_a_gallery(path)
-    if (format_number := format_of(version)) != VERSION:
-        raise format_error(path, f"it has the format {format_number}, this version reads {VERSION}")
+    if application != journal.APPLICATION:
+        raise failures.not_a_gallery(path)
+    if (format_number := journal.format_of(version)) != journal.VERSION:
+        raise failures.format_error(
+            path, f"it has the format {format_number}, this version reads {journal.VERSION}"
+        )
     own = {statement.split()[2] for statement in _SCHEMA}
     if foreign := [f"{kind} {name}" for _, kind, name in rows if name not in own]:
-        raise put_in(path, foreign)
+        raise failures.put_in(path, foreign)
     if len(rows) != len(_SCHEMA) or {sql for sql, _, _ in rows} != set(_SCHEMA):
-        raise damage(path, "its tables are not those of a gallery")
+        raise failures.damage(path, "its tables are not those of a gallery")
     return True

@@ -33,7 +33,7 @@ __all__ = [
 Failure = sqlite3.Error | OSError | UnicodeDecodeError
 FAILURES = (sqlite3.Error, OSError, UnicodeDecodeError)
 _OLD_MAGIC = b"EMBEDGE-GALLERY"
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def damage(path: Path, what: str) -> EmbedgeError:
@@ -84,6 +84,10 @@ def _is_name(path: Path) -> bool:
 
 def exists_already(path: Path) -> EmbedgeError:
     what, remedy = "there is a file here already", "Choose another name, or enrol into that gallery"
+    try:
+        path.stat()
+    except ours(OSError):
+        what, remedy = "a link that leads nowhere is here", "Choose another name, or remove it"
     return EmbedgeError("E-GALLERY-EXISTS", what, where=path, remedy=remedy)
 
 
@@ -97,8 +101,8 @@ def within() -> EmbedgeError:
     return EmbedgeError(
         "E-GALLERY-WITHIN",
         "this gallery was called in the midst of a call of the same thread's: by a signal's"
-        " handler, a finalizer or a callback, or within its own block (look); nothing was done, the"
-        " call under way goes on",
+        " handler, a finalizer or a callback, or by what it was given to do (look); nothing was"
+        " done, the call under way goes on",
         remedy="Note there what is to be done, and do it once the call under way has ended",
     )
 
@@ -115,7 +119,7 @@ def forked(path: Path) -> EmbedgeError:
 
 def write_error(path: Path, why: str, stands: str) -> EmbedgeError:
     what = f"cannot write the gallery: {why}; {stands}"
-    remedy = "Check the disk and the permissions, or free some space, and try again"
+    remedy = "Check the disk and the permissions, the folder's too, or free some space; try again"
     return EmbedgeError("E-WRITE", what, where=path, remedy=remedy)
 
 
@@ -131,6 +135,8 @@ def database_error(error: Failure, path: Path, stands: str) -> EmbedgeError:
         return damage(path, "it holds other bytes where text should be")
     if isinstance(error, OSError):
         why = "the disk is full" if error.errno in _FULL else str(error.strerror or error)
+        if error.errno == errno.EFBIG:
+            why = _limit() or why
         return write_error(path, why, stands)
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED | sqlite3.SQLITE_PROTOCOL:
@@ -210,7 +216,11 @@ def _not_the_disk(error: sqlite3.Error, path: Path) -> str:
     journal = f"{os.path.realpath(path)}-journal"
     if os.path.lexists(journal) and not os.access(journal, os.W_OK):
         return f"this user may not write its journal, {Path(journal).name}"
+    limit = _limit()
+    return limit and f"{limit}, or the disk failed"
+
+
+def _limit() -> str:
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    if limit == resource.RLIM_INFINITY:
-        return ""
-    return f"no file may grow beyond {limit} bytes here (ulimit -f), or the disk failed"
+    unlimited = limit == resource.RLIM_INFINITY
+    return "" if unlimited else f"no file may grow beyond {limit} bytes here (ulimit -f)"

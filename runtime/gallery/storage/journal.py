@@ -40,12 +40,8 @@ APPLICATION = 0x454D4247
 _MAGIC = bytes.fromhex("d9d505f920a163d7")
 _SQLITE = b"SQLite format 3"
 _HEAD, _NONCE = 28, slice(12, 16)  # of a journal
-_FIRST, _PAGE_SIZE, _USER_VERSION, _PROGRAM = (
-    100,
-    slice(16, 18),
-    slice(60, 64),
-    slice(68, 72),
-)  # of an SQLite file: its own header
+_FIRST, _PAGE_SIZE = 100, slice(16, 18)  # of an SQLite file: its own header
+_USER_VERSION, _PROGRAM = slice(60, 64), slice(68, 72)
 _LOGS = ("-wal", "-shm")
 _SUFFIXES = ("-journal", *_LOGS)
 _LONGEST_NAME = 255 - len("-journal")  # bytes

@@ -17,6 +17,7 @@ from embedge.runtime.gallery.storage.turnstile import Turnstile, is_mine
 
 __all__ = [
     "NOWHERE",
+    "PARENTS",
     "beginning_of",
     "gate_of",
     "is_left_to_parent",
@@ -36,18 +37,16 @@ class _Database(Protocol):
 
     lock: Turnstile
 
-    def drop(self) -> None: ...
-
-    def leave_to_parent(self) -> bool: ...
+    def leave_to_parent(self, *, at_work: bool) -> None: ...
 
 
 _LIVE: weakref.WeakSet[_Database] = weakref.WeakSet()
 _LISTING = threading.RLock()  # held for moments only, and for the fork itself
 _FORKING = threading.RLock()
 _GATES = [threading.RLock() for _ in range(64)]  # taken after the database's own lock
-_HELD: list[tuple[_Database, bool]] = []  # and whether the fork came within a call of it
+_HELD: list[_Database] = []  # taken by a fork, or about to be; not those of a call that it is in
 _LEFT: list[tuple[Identity, IO[bytes]]] = []  # to be closed
-_PARENTS: set[Identity] = set()  # files in a transaction of the parent's
+PARENTS: set[Identity] = set()  # files in a transaction of the parent's; NOWHERE: all there are
 
 
 def register(database: _Database) -> None:
@@ -76,7 +75,7 @@ def is_open_elsewhere(database: _Database, identity: Identity) -> bool:
 
 def is_left_to_parent(identity: Identity) -> bool:
     """SQLite takes the parent's locks for this process's, which has none."""
-    return identity in _PARENTS
+    return not PARENTS.isdisjoint({identity, NOWHERE})
 
 
 def when_quiet(identity: Identity, act: Callable[[], None]) -> None:
@@ -160,44 +159,53 @@ def _before_fork() -> None:
     _FORKING.acquire()
     while True:
         for database in _live():
-            within = database.lock.is_mine()
-            _HELD.append((database, within))
-            if not within:
+            if not database.lock.is_mine():
+                _HELD.append(database)
                 database.lock.__enter__()
         _LISTING.acquire()
-        if set(_LIVE) <= {each for each, _ in _HELD}:
+        if all(database.lock.is_mine() for database in _LIVE):
             return
         _LISTING.release()  # one more was opened meanwhile
-        _let_go_of_all(child=False)
+        _let_go()
 
 
-def _after_fork(*, child: bool) -> None:
+def _let_go() -> None:
+    """Of what this thread has: where it was kept from waiting, another's fork may have the rest."""
+    for database in list(_HELD):
+        if database.lock.is_mine():
+            database.lock.release()
+    if is_mine(_FORKING):
+        _HELD.clear()
+
+
+def _after_fork() -> None:
     """What a handler's exception kept from being taken, or given back already, is left."""
     if is_mine(_LISTING):
         _LISTING.release()
-    _let_go_of_all(child=child)
-    if child:  # whoever held one is not there
-        _GATES[:] = [threading.RLock() for _ in _GATES]
+    _let_go()
     if is_mine(_FORKING):
         _FORKING.release()
 
 
-def _let_go_of_all(*, child: bool) -> None:
-    while _HELD:
-        database, within = _HELD[-1]
-        if child:  # it opens its own
-            database.lock.forget_who_waits()
-            if within and database.leave_to_parent():
-                _PARENTS.add(database.identity)
-            database.drop()
-        if not within and database.lock.is_mine():
-            database.lock.release()
-        _HELD.pop()
+def _in_child() -> None:
+    """Whoever else held a lock is not there. Nobody waits for them here, nor asks SQLite anything
+    while one of them may have been at work in it: a handler's exception had ended our waiting.
+    """
+    global _LISTING, _FORKING
+    _LISTING, _FORKING = threading.RLock(), threading.RLock()
+    _GATES[:] = [threading.RLock() for _ in _GATES]
+    for database in list(_LIVE):
+        if not database.lock.is_mine():
+            _HELD.append(database)
+            if not database.lock.acquire_at_once():
+                PARENTS.add(NOWHERE)
+    for database in list(_LIVE):
+        database.leave_to_parent(at_work=NOWHERE in PARENTS)
+        within = database.lock.is_mine() and database not in _HELD
+        database.lock.forget_others(within=within)
+    _HELD.clear()
 
 
 os.register_at_fork(before=_before_fork)
 for _ in range(2):  # of a handler's exception in one Python tells, and goes on with the next
-    os.register_at_fork(
-        after_in_parent=lambda: _after_fork(child=False),
-        after_in_child=lambda: _after_fork(child=True),
-    )
+    os.register_at_fork(after_in_parent=_after_fork, after_in_child=_in_child)

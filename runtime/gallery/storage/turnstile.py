@@ -51,9 +51,15 @@ class Turnstile:
     def release(self) -> None:
         self._inside.release()
 
-    def forget_who_waits(self) -> None:
-        """In the child of a fork, by the thread that has the lock: no other is there."""
+    def acquire_at_once(self) -> bool:
+        """Or never."""
+        return self._inside.acquire(blocking=False)
+
+    def forget_others(self, *, within: bool) -> None:
+        """In the child of a fork: no other thread is there. `within` a call, its lock is kept."""
         self._door = threading.RLock()
+        if not within:
+            self._inside = threading.RLock()
 
 
 def is_mine(lock: Any) -> bool:

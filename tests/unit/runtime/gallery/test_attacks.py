@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import gallery_rows
@@ -22,6 +23,7 @@ from tiny_bundles import tiny_contract
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
+from embedge.runtime.gallery.mirror import Seen
 from embedge.runtime.gallery.sealed.templates import Group, Template
 
 DIM = 32
@@ -159,9 +161,12 @@ def test_templates_that_would_match_everybody(
         if rows == "int8":
             made = np.full(DIM, {"long": 127, "short": 1, "nan": 0, "inf": -127}[row], np.int8)
         ceo = Template("0" * 32, "", "", made)
-        with gallery.mirror.writing() as (connection, seen):
+
+        def add(connection: Connection, seen: Seen) -> None:
             state = seen.ledger.add(connection, seen.state, [Group(None, "ceo", [ceo])])
             gallery.mirror.put(connection, state)
+
+        gallery.mirror.write(add)
         for _ in range(2):
             with pytest.raises(EmbedgeError, match=r"E-GALLERY:.*length one"):
                 gallery.identify(unit(5), CONTRACT)

@@ -129,9 +129,14 @@ def _try_in_a_child(path: Path, writing: int) -> None:
         os._exit(0)
 
 
+def notes_of(gallery: Gallery) -> dict[int, Any]:
+    return gallery.mirror.read(
+        lambda file, seen: seen.ledger.notes.read(file, seen.state, "attempt")
+    )
+
+
 def rows_of(gallery: Gallery) -> int:
-    with gallery.mirror.reading() as (connection, seen):
-        return len(seen.ledger.notes.read(connection, seen.state, "attempt"))
+    return len(notes_of(gallery))
 
 
 def test_no_answer_tells_who_is_enrolled(gallery: Gallery) -> None:
@@ -266,9 +271,7 @@ def test_clocks_that_disagree_are_noted_up_to_a_bound(gallery: Gallery) -> None:
     for _ in range(20):
         now[0] -= 4000
         assert not passed(guard, "ann")
-    with gallery.mirror.reading() as (connection, seen):
-        notes = seen.ledger.notes.read(connection, seen.state, "attempt").values()
-    assert max(map(len, notes)) == 1 + attempts._CLOCKS
+    assert max(map(len, notes_of(gallery).values())) == 1 + attempts._CLOCKS
 
 
 def test_clocks_that_differ_a_little_let_no_more_through(
@@ -329,9 +332,7 @@ def test_attempts_outlive_the_person_until_their_time_is_over(gallery: Gallery) 
     assert not passed(guard, "ann")
     gallery.enroll("ann", np.eye(1, 16, dtype=np.float32), CONTRACT)
     assert not passed(guard, "ann")
-    with gallery.mirror.reading() as (connection, seen):
-        told = str(seen.ledger.notes.read(connection, seen.state, "attempt"))
-    assert "ann" not in told
+    assert "ann" not in str(notes_of(gallery))
     gallery.erase("ann")
     now[0] += 5 * 86_400 + 1
     guard.begin("ben")

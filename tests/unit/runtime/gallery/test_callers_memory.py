@@ -72,13 +72,13 @@ def test_what_was_checked_is_stored(
     path = tmp_path / "g"
     with Gallery.create(path, CONTRACT, key=KEY, rows=kind) as gallery:
         given = unit(2)
-        writing: Callable[..., object] = Mirror.writing
+        write: Callable[..., object] = Mirror.write
 
-        def late(mirror: Mirror) -> object:
+        def late(mirror: Mirror, work: Callable[..., Any]) -> object:
             given[:] *= np.float32(change)
-            return writing(mirror)
+            return write(mirror, work)
 
-        monkeypatch.setattr(Mirror, "writing", late)
+        monkeypatch.setattr(Mirror, "write", late)
         gallery.enroll("ben", given, CONTRACT)
         monkeypatch.undo()
         (best, *_), *_ = gallery.identify(unit(2), CONTRACT)

@@ -77,12 +77,17 @@ def test_an_interrupted_erasure_is_finished_and_can_be_proven(
 
     with create(tmp_path) as gallery:
         gallery.enroll(["ann", "ben"], unit(9, 2), CONTRACT)
-        with gallery.mirror.reading() as (connection, seen):
-            wrapped, *_ = seen.ledger.sealed_rows(connection, seen.number("ann") or 0)
+        wrapped, *_ = gallery.mirror.read(
+            lambda file, seen: seen.ledger.sealed_rows(file, seen.number("ann") or 0)
+        )
         with monkeypatch.context() as patch:
             patch.setattr(Database, "scrub", fails)
             with pytest.raises(EmbedgeError, match="what was done is in the file"):
                 gallery.erase("ann")
+            with pytest.raises(
+                EmbedgeError, match="nothing was done now: what an earlier call did"
+            ):
+                Gallery.open(path, key=KEY, writable=True)
     journal = Path(f"{path}-journal")
     assert wrapped in journal.read_bytes()
     Gallery.open(path, key=KEY).close()

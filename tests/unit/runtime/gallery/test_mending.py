@@ -276,6 +276,17 @@ def test_whoever_had_to_wait_still_has_to(erased: Path, tmp_path: Path) -> None:
     assert (saved.people, saved.adds_up, saved.attempts, saved.whole) == (2, True, False, False)
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("pipe", "it is not a file"), ("none", "No such file"), ("n" * 300, "name too long")],
+)
+def test_what_cannot_be_recovered_is_told_why(tmp_path: Path, name: str, why: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(EmbedgeError, match=f"E-GALLERY-MISSING.*{why}"):
+        recover(tmp_path / name, tmp_path / "new", KEY)
+    assert not (tmp_path / "new").exists()
+
+
 def test_who_leaves_with_the_old_model_is_known_to_have_left(tmp_path: Path) -> None:
     path = tmp_path / "g"
     with Gallery.create(path, OLD, key=KEY) as gallery:
@@ -286,8 +297,7 @@ def test_who_leaves_with_the_old_model_is_known_to_have_left(tmp_path: Path) -> 
         forget(gallery, new=True)
         gallery.enroll("cid", unit(3, dim=OLD.dim), OLD)
         assert gallery.people() == ["ann", "cid"]
-        with gallery.mirror.reading() as (connection, seen):
-            row = seen.ledger.sealed_rows(connection, 1)[1]
+        row = gallery.mirror.read(lambda file, seen: seen.ledger.sealed_rows(file, 1)[1])
     path.write_bytes(path.read_bytes().replace(row[-8:], bytes(8)))
     saved = recover(path, tmp_path / "new", KEY)
     assert (saved.people, saved.lost, saved.doubtful) == (1, ("ann",), ())

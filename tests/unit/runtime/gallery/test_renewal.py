@@ -2,18 +2,22 @@
 
 import shutil
 from pathlib import Path
+from sqlite3 import Connection
 
 import pytest
 from gallery_rows import CONTRACT, KEY, create, top, unit
 
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
+from embedge.runtime.gallery.mirror import Seen
 
 
 def sealed(gallery: Gallery) -> list[bytes]:
-    with gallery.mirror.reading() as (connection, seen):
+    def rows(connection: Connection, seen: Seen) -> list[bytes]:
         people = [number for number, _ in seen.ledger.people(connection)]
         return [row for each in people for row in seen.ledger.sealed_rows(connection, each)]
+
+    return gallery.mirror.read(rows)
 
 
 @pytest.mark.parametrize("rows", ["float32", "int8"])

@@ -357,13 +357,12 @@ def test_a_proof_gives_no_lock_of_another_gallery_away(path: Path, tmp_path: Pat
     ):
         eraser.enroll("ann", unit(0), CONTRACT)
 
-        def write() -> None:
-            with writer.mirror.writing():
-                held.set()
-                done.wait(0.5)
-                in_a_child_it_is_locked(path)
+        def write(*_: object) -> None:
+            held.set()
+            done.wait(0.5)
+            in_a_child_it_is_locked(path)
 
-        thread = ThreadPoolExecutor(1).submit(write)
+        thread = ThreadPoolExecutor(1).submit(writer.mirror.write, write)
         held.wait()
         assert eraser.erase("ann", prove=True).files
         done.set()

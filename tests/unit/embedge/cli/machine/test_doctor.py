@@ -8,6 +8,7 @@ from embedge.cli import main
 from embedge.doctor import Facts, Finding
 from embedge.doctor.packages import Package
 from embedge.runtime.encoders.tensorrt.cuda.driver import CudaDriver
+from embedge.typed import plain
 
 PACKAGES = {"numpy": Package("numpy", (("numpy", "2.0"),), True, None)}
 BARE = Facts(
@@ -27,6 +28,6 @@ def test_only_what_does_not_work_ends_with_1(
     monkeypatch.setattr(embedge.doctor, "findings", lambda facts: [one])
     assert main(["doctor", "--json"]) == status
     told = json.loads(capsys.readouterr().out)
-    assert (told["machine"], told["findings"]) == ("Linux", [one.to_json()])
+    assert (told["machine"], told["findings"]) == ("Linux", [plain(one)])
     assert main(["doctor"]) == status
     assert "the fan is loud" in capsys.readouterr().out

@@ -6,6 +6,7 @@ import stat
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from sqlite3 import Connection
 
 import gallery_rows
 import pytest
@@ -17,6 +18,7 @@ from embedge.runtime import NIST_800_63B, Gallery
 from embedge.runtime.gallery.attempts import AttemptGuard
 from embedge.runtime.gallery.copies.backup import backup
 from embedge.runtime.gallery.mending import check, recover
+from embedge.runtime.gallery.mirror import Seen
 
 CONTRACT = tiny_contract(16)
 unit = partial(gallery_rows.unit, dim=16)
@@ -47,14 +49,15 @@ def test_a_backup_is_the_gallery_of_that_moment(path: Path, tmp_path: Path) -> N
 
 def test_a_backup_during_a_writing_gives_no_lock_away(path: Path, tmp_path: Path) -> None:
     """As shutil.copy in the service's own process would: then two processes write at once."""
-    with (
-        Gallery.open(path, key=KEY, writable=True) as gallery,
-        gallery.mirror.writing() as (connection, _),
-    ):
+
+    def write(connection: Connection, _: Seen) -> None:
         connection.execute("DELETE FROM record")
         backup(path, tmp_path / "copy", KEY)
         assert is_locked(path)
         connection.rollback()
+
+    with Gallery.open(path, key=KEY, writable=True) as gallery:
+        gallery.mirror.write(write)
     assert check(tmp_path / "copy", KEY) == []
     with Gallery.open(tmp_path / "copy", key=KEY) as gallery:
         assert gallery.people() == ["ann", "ben"]

@@ -3,6 +3,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from embedge.runtime import Gallery
 from embedge.runtime.gallery import gallery as gallery_module
 from embedge.runtime.gallery.mending import check, recover
 from embedge.runtime.gallery.migration.going import forget, go_back, migrate
+from embedge.runtime.gallery.mirror import Seen
 from embedge.runtime.gallery.sealed.templates import Group, Template
 
 KEY = bytes(range(32))
@@ -340,10 +342,13 @@ def test_what_could_not_be_searched_is_not_recovered_but_named(tmp_path: Path) -
     """A template of the old dimension on the new side, as a waiting enrolment once left it."""
     with create(tmp_path) as gallery:
         migrate(gallery, bridge(), NEW)
-        with gallery.mirror.writing() as (connection, seen):
+
+        def add(connection: Connection, seen: Seen) -> None:
             stray = Template("0" * 32, "2026-01-01T00:00:00Z", "", None, rows(9, 1)[0])
             state = seen.ledger.add(connection, seen.state, [Group(None, "zoe", [stray])])
             gallery.mirror.put(connection, state)
+
+        gallery.mirror.write(add)
     saved = recover(tmp_path / "g", tmp_path / "saved", KEY)
     assert (saved.lost, saved.unopened, saved.whole) == (("zoe",), 1, False)
     with Gallery.open(tmp_path / "saved", key=KEY) as gallery:

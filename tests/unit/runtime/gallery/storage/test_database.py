@@ -1,13 +1,15 @@
 """What the connection in use has been told, not what was meant to be said to it."""
 
+import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gallery_rows import CONTRACT, KEY, create, enrolled, unit
 
 from embedge.runtime import Gallery
 
-MEANT = {
+MEANT: dict[str, set[Any]] = {
     "synchronous": {2, 3},  # FULL, EXTRA: what was acknowledged survives a power cut
     "secure_delete": {1},
     "journal_mode": {"persist"},
@@ -18,10 +20,12 @@ MEANT = {
 
 
 def require_meant(gallery: Gallery) -> None:
-    for kind in (gallery.mirror.reading, gallery.mirror.writing):
-        with kind() as (connection, _):
-            for pragma, values in MEANT.items():
-                assert connection.execute(f"PRAGMA {pragma}").fetchone()[0] in values, pragma
+    def told(connection: sqlite3.Connection, _: object) -> dict[str, Any]:
+        return {one: connection.execute(f"PRAGMA {one}").fetchone()[0] for one in MEANT}
+
+    for found in (gallery.mirror.read(told), gallery.mirror.write(told)):
+        for pragma, values in MEANT.items():
+            assert found[pragma] in values, pragma
 
 
 def test_of_a_new_gallery(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from tiny_bundles import tiny_contract
 from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
 from embedge.runtime.gallery.mending import check, recover
+from embedge.runtime.gallery.mirror import Seen
 from embedge.runtime.gallery.sealed.notes import Notes
 from embedge.runtime.gallery.storage.journal import require_own
 
@@ -176,7 +177,8 @@ def test_looking_at_a_journal_gives_no_lock_away(tmp_path: Path) -> None:
     path = made(tmp_path / "d", "ann")
     with Gallery.open(path, key=KEY, writable=True) as gallery:
         gallery.mirror.database._current().execute("PRAGMA cache_size=10")
-        with gallery.mirror.writing() as (connection, _):
+
+        def write(connection: sqlite3.Connection, _: Seen) -> None:
             for number in range(900):  # some of it is in the file already
                 connection.execute("INSERT INTO person VALUES (?, ?)", (number + 9, bytes(400)))
             assert Path(f"{path}-journal").read_bytes()[:1] == b"\xd9"
@@ -184,6 +186,8 @@ def test_looking_at_a_journal_gives_no_lock_away(tmp_path: Path) -> None:
             command = [sys.executable, "-c", ASK, str(path)]
             assert b"database is locked" in subprocess.run(command, capture_output=True).stderr
             connection.execute("ROLLBACK")
+
+        gallery.mirror.write(write)
         assert gallery.people() == ["ann"]
 
 

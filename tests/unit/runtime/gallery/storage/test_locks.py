@@ -62,10 +62,13 @@ def test_a_proof_takes_no_lock_of_a_gallery_that_is_opened_meanwhile(
         with in_a_thread(lambda: proofs.append(eraser.erase("ann", prove=True))) as done:
             assert reading.wait(LATE)
             with Gallery.open(name, key=KEY, writable=True) as writer:
-                with writer.mirror.writing():
+
+                def held(*_: object) -> None:
                     opened.set()
                     done.wait(SOON)
                     assert is_locked(path)
+
+                writer.mirror.write(held)
                 writer.enroll("cem", unit(3), CONTRACT)
         assert proofs[0].proven
         assert eraser.people() == ["ben", "cem"]
@@ -94,7 +97,7 @@ def test_who_searches_is_not_held_off_by_a_proof(
 def test_a_recovery_takes_no_lock_of_a_gallery_that_is_opened_meanwhile(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, held, real = threading.Event(), threading.Event(), mending.require_own
+    begun, held, real = threading.Event(), threading.Event(), mending.journal.require_own
 
     def slowly(*its: Any) -> None:
         real(*its)
@@ -102,16 +105,17 @@ def test_a_recovery_takes_no_lock_of_a_gallery_that_is_opened_meanwhile(
             begun.set()
             held.wait(SOON)
 
-    monkeypatch.setattr(mending, "require_own", slowly)
+    monkeypatch.setattr(mending.journal, "require_own", slowly)
     with in_a_thread(lambda: mending.recover(path, tmp_path / "new", KEY)) as done:
         assert begun.wait(LATE)
-        with (
-            Gallery.open(path, key=KEY, writable=True) as writer,
-            writer.mirror.writing(),
-        ):
+
+        def write(*_: object) -> None:
             held.set()
             done.wait(SOON)
             assert is_locked(path)
+
+        with Gallery.open(path, key=KEY, writable=True) as writer:
+            writer.mirror.write(write)
 
 
 def test_a_child_waits_for_nobody_who_stayed_behind(path: Path) -> None:
@@ -144,10 +148,14 @@ def test_what_was_looked_into_past_the_database_is_closed_with_the_last_who_has_
         return sum(place.exists() and place.samefile(path) for place in places)
 
     with Gallery.open(path, key=KEY, writable=True) as writer:
-        with Gallery.open(path, key=KEY) as reader, writer.mirror.writing():
-            for _ in range(3):
-                assert beginning_of(path, 6) == b"SQLite"
-            reader.close()
-            assert is_locked(path)
+        with Gallery.open(path, key=KEY) as reader:
+
+            def write(*_: object) -> None:
+                for _each in range(3):
+                    assert beginning_of(path, 6) == b"SQLite"
+                reader.close()
+                assert is_locked(path)
+
+            writer.mirror.write(write)
         assert open_files() == 2
     assert open_files() == 0

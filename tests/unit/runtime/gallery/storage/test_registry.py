@@ -77,7 +77,7 @@ def _before() -> None:
 
 
 def _after() -> None:
-    registry._after_fork(child=False)
+    registry._after_fork()
 
 
 @pytest.mark.parametrize("alarm", ["before", "after"])
