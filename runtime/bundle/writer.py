@@ -71,8 +71,8 @@ def put_bundle(
 ) -> None:
     """Put a manifest and its files, with or without a signature, where that bundle may be."""
     place = folder.resolve() if folder.is_symlink() else folder
-    _require_replaceable(place, name)
     try:
+        _require_replaceable(place, name)
         text = manifest()
         place.parent.mkdir(parents=True, exist_ok=True)
         with new_folder(place, lambda: _require_replaceable(place, name)) as part:

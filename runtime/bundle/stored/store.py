@@ -175,17 +175,25 @@ class FolderStore(Store):
         self._let_go()
 
 
+def _opened_zip(path: Path) -> zipfile.ZipFile:
+    """zipfile takes any OSError for the end of a short file, a deadline's as well."""
+    before = sys.exception()
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        if (meant := error.__context__) is not None and meant is not before:
+            with Passing(Exception):
+                raise meant from None
+    return zipfile.ZipFile(path)  # only what is found twice is believed
+
+
 class ZipStore(Store):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        before = sys.exception()
         try:
             require_small_directory(path)
-            self._zip = zipfile.ZipFile(path)
+            self._zip = _opened_zip(path)
         except ours(_UNREADABLE) as error:
-            if (meant := error.__context__) is not None and meant is not before:
-                with Passing(Exception):  # zipfile takes a deadline's OSError for a short file's
-                    raise meant from None
             raise self.refusal(f"it is neither a folder nor a zip file ({error})") from error
         try:
             self._entries = self._plain_entries()

@@ -49,7 +49,7 @@ def killed_between_two_steps(place: Path, monkeypatch: pytest.MonkeyPatch) -> No
                 os.kill(os.getpid(), signal.SIGKILL)
             return Path(target)
 
-        Path.rename = rename  # type: ignore[method-assign]
+        monkeypatch.setattr(Path, "rename", rename)
         try:
             tiny_bundle(place, files=NEW)
         finally:
