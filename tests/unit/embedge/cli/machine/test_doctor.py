@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from typing import Literal
 
 import pytest
@@ -27,6 +28,6 @@ def test_only_what_does_not_work_ends_with_1(
     monkeypatch.setattr(embedge.doctor, "findings", lambda facts: [one])
     assert main(["doctor", "--json"]) == status
     told = json.loads(capsys.readouterr().out)
-    assert (told["machine"], told["findings"]) == ("Linux", [one.to_json()])
+    assert (told["machine"], told["findings"]) == ("Linux", [asdict(one)])
     assert main(["doctor"]) == status
     assert "the fan is loud" in capsys.readouterr().out
