@@ -17,7 +17,6 @@ from embedge.cli.ship.foreign_options import (
     feeding_text,
     foreign_options,
 )
-from embedge.export.int8 import WEIGHT_BITS
 from embedge.report.gate.defaults import CALIBRATION_PICTURES, FMR, INT8_COSINE_P1
 
 if TYPE_CHECKING:
@@ -47,11 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=SEED, default=0)
     parser.add_argument(
-        "--weight-bits",
-        type=int,
-        choices=(7, 8),
-        default=WEIGHT_BITS,
-        help="7: x86 without VNNI saturates",
+        "--weight-bits", type=int, choices=(7, 8), help="7: x86 without VNNI saturates"
     )
     parser.add_argument(
         "--keep", action="append", default=[], metavar="NODE", help="leave this node in float"
@@ -80,6 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from embedge.export.int8 import WEIGHT_BITS
     from embedge.export.int8.budget.before_after import before_after, parity_of
     from embedge.export.int8.calibration_set import chosen_from_folder, decoded_pictures
     from embedge.export.int8.qdq import qdq_from_onnx
@@ -105,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
             target=options.target,
             method=options.method,
             kept=frozenset(options.keep),
-            weight_bits=options.weight_bits,
+            weight_bits=options.weight_bits or WEIGHT_BITS,
             budget=None if options.budget is None else _budget(options, chosen),
         )
         parity = parity_of(taken, part, others, floor=options.floor)
