@@ -10,7 +10,7 @@ from embedge.files import sha256_file
 from embedge.report.gate.defaults import DETECTOR_SCORE, DETECTOR_SIZE
 from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.bundle.manifest import BundledDetector
-from embedge.runtime.bundle.writer import write_bundle
+from embedge.runtime.bundle.writer import rewrite_bundle
 from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
 
 __all__ = ["detector_into_bundle", "detector_kind"]
@@ -46,17 +46,12 @@ def detector_into_bundle(
             )
         stated = asdict(BundledDetector(_FILE, (size,), score))
         told = {"kind": kind, "sha256": sha256_file(detector), "licence": licence}
-        write_bundle(
+        rewrite_bundle(
             folder,
-            name=bundle.name,
-            contract=bundle.contract,
-            artifacts=bundle.artifacts.values(),
-            files={**{file: bundle.read(file) for file in bundle.files}, _FILE: detector},
+            bundle,
+            {_FILE: detector},
             provenance={**bundle.provenance, "detector": told},
-            default_artifact=bundle.default_artifact,
             extras={**bundle.extras, "detector": stated},
-            version=bundle.declared.version,
-            expires=bundle.declared.expires,
         )
     return kind
 

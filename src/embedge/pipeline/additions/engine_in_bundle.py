@@ -14,7 +14,7 @@ from embedge.export.engines.tensorrt.progress import Progress
 from embedge.report.engine import engine_report
 from embedge.report.model import Report
 from embedge.runtime.bundle.bundle import Artifact, Bundle
-from embedge.runtime.bundle.writer import write_bundle
+from embedge.runtime.bundle.writer import rewrite_bundle
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.tensorrt.api import library_version, tensorrt_module
 from embedge.runtime.encoders.tensorrt.card import EngineCard, card_path
@@ -193,19 +193,7 @@ def engine_name(graph: str, options: EngineOptions) -> str:
 
 def _add(folder: Path, bundle: Bundle, built: list[Path]) -> None:
     new = {f"engines/{path.name}": path for path in built if path.is_file()}
-    kept = {file: bundle.read(file) for file in bundle.files if file not in new}
-    write_bundle(
-        folder,
-        name=bundle.name,
-        contract=bundle.contract,
-        artifacts=bundle.artifacts.values(),
-        files={**kept, **new},
-        provenance=bundle.provenance,
-        default_artifact=bundle.default_artifact,
-        extras=bundle.extras,
-        version=bundle.declared.version,
-        expires=bundle.declared.expires,
-    )
+    rewrite_bundle(folder, bundle, new)
 
 
 def _signed(folder: Path) -> EmbedgeError:

@@ -22,7 +22,7 @@ from embedge.report.gate.defaults import FMR, INT8_COSINE_P1
 from embedge.report.gate.measurand import FLOAT, Measurand
 from embedge.report.model import Gate, Report, Verdict
 from embedge.runtime.bundle.bundle import Artifact, Bundle
-from embedge.runtime.bundle.writer import write_bundle
+from embedge.runtime.bundle.writer import rewrite_bundle
 from embedge.runtime.encoders import Encoder
 from embedge.runtime.encoders.bundled import encoder_from_bundle, encoder_of_files
 from embedge.runtime.picture.images import RgbImage
@@ -230,24 +230,19 @@ def _add(
     parity: Cosines,
     made: Converted,
 ) -> None:
-    kept = {file: bundle.read(file) for file in bundle.files if file not in files}
     points = dict(bundle.extras.get("thresholds", {}))
     points.pop(artifact.name, None)
     if FLOAT in points and artifact.precision != "int8":
         points[artifact.name] = points[FLOAT]
     told = {"of": FLOAT, "cosine": plain(parity), "tools": made.tools}
     targets = {**bundle.provenance.get("targets", {}), artifact.name: told}
-    write_bundle(
+    rewrite_bundle(
         folder,
-        name=bundle.name,
-        contract=bundle.contract,
+        bundle,
+        files,
         artifacts=[*(a for a in bundle.artifacts.values() if a.name != artifact.name), artifact],
-        files={**kept, **files},
         provenance={**bundle.provenance, "targets": targets},
-        default_artifact=bundle.default_artifact,
         extras={**bundle.extras, "thresholds": points},
-        version=bundle.declared.version,
-        expires=bundle.declared.expires,
     )
 
 
