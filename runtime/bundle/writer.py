@@ -15,7 +15,7 @@ from embedge.runtime.bundle.bundle import FORMAT, MANIFEST, SEAL, Artifact, Bund
 from embedge.runtime.bundle.placing import new_folder
 from embedge.runtime.contract import EmbeddingContract
 
-__all__ = ["put_bundle", "require_name", "rewrite_bundle", "text_of", "write_bundle"]
+__all__ = ["put_bundle", "require_name", "text_of", "write_bundle"]
 
 Content = bytes | Callable[[], bytes]
 
@@ -60,17 +60,6 @@ def write_bundle(
     }
     put_bundle(Path(folder), name, contents, manifest)
     return Path(folder)
-
-
-def rewrite_bundle(
-    folder: Path, bundle: Bundle, files: Mapping[str, bytes | Path], **changes: Any
-) -> None:
-    """The same bundle, unsigned, with these files besides or instead, and with other facts."""
-    kept = {file: bundle.read(file) for file in bundle.files if file not in files}
-    facts = ("name", "contract", "default_artifact", "provenance", "extras", "version", "expires")
-    same = {fact: getattr(bundle.declared, fact) for fact in facts}
-    same["artifacts"] = bundle.artifacts.values()
-    write_bundle(folder, files={**kept, **files}, **(same | changes))
 
 
 def text_of(value: Mapping[str, Any]) -> bytes:

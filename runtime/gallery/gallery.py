@@ -72,8 +72,7 @@ class Gallery(Closing):
     """
 
     def __init__(self, mirror: Mirror) -> None:
-        self.mirror = mirror
-        self._lock = mirror.database.lock
+        self.mirror, self._lock = mirror, mirror.database.lock
 
     @classmethod
     def create(
@@ -265,9 +264,8 @@ class Gallery(Closing):
             name, number, ledger = seen.named(asked), seen.number(asked), seen.ledger
             if number is None and embeddings is None:
                 raise _nobody(name, self.mirror.path)
-            own = None
-            if embeddings is not None:
-                own = checked_rows(embeddings, seen.side.contract, seen.side.contract)
+            here = seen.side.contract
+            own = None if embeddings is None else checked_rows(embeddings, here, here)
             proof, looked_for = proof_of(connection, seen, name, number, own)
             others = sorted(_who_has(seen, looked_for) - {name}) if prove else []
             if number is not None:

@@ -43,7 +43,8 @@ class VerificationSet:
     @classmethod
     def read(cls, given: str) -> Self:
         """A packed `.bin` file, or `PAIRS:FOLDER`: a list of pairs and where its pictures lie."""
-        path, protocol = _packed(given) if given.endswith(".bin") else _listed(given)
+        packed = given.endswith(".bin")
+        path, protocol = (Path(given), pairs_from_bin(Path(given))) if packed else _listed(given)
         if len(np.unique(protocol.folds)) < 2:
             raise _unfit(given, "its pairs are in one fold: no threshold can be set on the others")
         found = cls(PairedFaces(path.stem, protocol), protocol)
@@ -84,10 +85,6 @@ class VerificationSet:
         found = folded_accuracy(cosines, test.same, test.folds)
         assert isinstance(found, FoldedAccuracy)  # the folds were counted when it was read
         return found.mean
-
-
-def _packed(given: str) -> tuple[Path, PairProtocol]:
-    return Path(given), pairs_from_bin(Path(given))
 
 
 def _listed(given: str) -> tuple[Path, PairProtocol]:

@@ -1,8 +1,8 @@
 """Quantisation-aware training: a short time of training inside the arithmetic of INT8.
 
 The loss is the caller's. `train.distil.train_student` trains the module under the frozen shared
-head, as it trained the student, so the INT8 student stays in the teacher's space. The entrance to
-takes it as `qdq_from_onnx(…, quantise=partial(trained_graph, fit=fit))`.
+head, as it trained the student, so the INT8 student stays in the teacher's space. It is handed
+on as `qdq_from_onnx(…, quantise=partial(trained_graph, fit=fit))`.
 """
 
 from collections.abc import Callable

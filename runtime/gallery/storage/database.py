@@ -158,8 +158,8 @@ class Database:
                 if connection.in_transaction:
                     _patiently(connection, "COMMIT")
         except BaseException as error:
-            if connection is self._connection and connection.in_transaction:
-                self.drop()  # the next connection rolls back what this could not
+            if connection is self._connection and _spent(connection, error):
+                self.drop()
             if not isinstance(error, ours(failures.FAILURES)):
                 raise
             told = stands() if committing else before
@@ -310,6 +310,14 @@ def _make_tables(connection: sqlite3.Connection) -> None:
     for statement in _SCHEMA:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id={journal.APPLICATION}")
+
+
+def _spent(connection: sqlite3.Connection, error: BaseException) -> bool:
+    """The next connection rolls back what this one could not, and writes what this one cannot:
+    SQLite opens for reading, and for good, what it could not open for writing once.
+    """
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    return connection.in_transaction or code & 0xFF == sqlite3.SQLITE_READONLY
 
 
 def _patiently(connection: sqlite3.Connection, statement: str, then: str = "") -> sqlite3.Cursor:

@@ -110,8 +110,8 @@ def within() -> EmbedgeError:
 def forked(path: Path) -> EmbedgeError:
     return EmbedgeError(
         "E-GALLERY-FORKED",
-        "this process was forked in the midst of a call of this gallery, whose transaction and"
-        " locks are the parent's; nothing was done here",
+        "this process was forked in the midst of a gallery's call, whose transaction and locks are"
+        " the parent's; nothing was done here",
         where=path,
         remedy="Fork while no call is under way, or start a new program",
     )

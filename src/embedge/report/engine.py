@@ -1,13 +1,12 @@
 """What a device measured of an engine, as a report to be merged into the bundle's."""
 
-import platform
 from dataclasses import replace
 
-from embedge import __version__
 from embedge.bench.machine.facts import machine
 from embedge.bench.machine.tegrastats import power_mode
 from embedge.bench.results import Latency
 from embedge.doctor.jetson import jetson
+from embedge.doctor.packages import versions_of
 from embedge.export.engines.check import EngineCheck
 from embedge.printed import now_in_utc
 from embedge.report.device import space_of
@@ -82,10 +81,5 @@ def _latency(card: EngineCard, check: EngineCheck) -> Latency:
 
 
 def _versions(card: EngineCard) -> dict[str, str]:
-    return {
-        "embedge": __version__,
-        "python": platform.python_version(),
-        "tensorrt": card.tensorrt,
-        "driver": card.driver,
-        "cuda": cuda_driver().cuda_text,
-    }
+    device = {"tensorrt": card.tensorrt, "driver": card.driver, "cuda": cuda_driver().cuda_text}
+    return versions_of(()) | device

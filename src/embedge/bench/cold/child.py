@@ -15,13 +15,16 @@ def main(question: dict[str, Any], pixels: bytes) -> dict[str, Any]:
     marks.append(time.monotonic())
     _embed(encoder, pixels, question["shape"])
     marks.append(time.monotonic())
+    from embedge.bench.machine.facts import peak_rss_bytes, thread_count
+
     return {
         "interpreter_s": marks[0] - question["asked_at"],
         "import_s": marks[1] - marks[0],
         "load_s": marks[2] - marks[1],
         "first_s": marks[3] - marks[2],
         "total_s": marks[3] - question["asked_at"],
-        **_footprint(),
+        "peak_rss_bytes": peak_rss_bytes(),
+        "threads": thread_count(),
         "provider": encoder.provider,
     }
 
@@ -49,12 +52,6 @@ def _embed(encoder: Any, pixels: bytes, shape: list[int]) -> None:
     import numpy as np
 
     encoder.embed(np.frombuffer(pixels, np.uint8).reshape(1, *shape))
-
-
-def _footprint() -> dict[str, Any]:
-    from embedge.bench.machine.facts import peak_rss_bytes, thread_count
-
-    return {"peak_rss_bytes": peak_rss_bytes(), "threads": thread_count()}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from embedge.cli.numbers import AMOUNT, COUNT
 from embedge.errors import EmbedgeError
 
 if TYPE_CHECKING:
-    from embedge.runtime.camera.decisions import Look, Rules
+    from embedge.runtime.camera.decisions import Look
     from embedge.runtime.identification import SeenFace
     from embedge.runtime.picture.images import RgbImage
 
@@ -48,10 +48,11 @@ def add_camera_options(parser: argparse.ArgumentParser) -> None:
 
 def watch_camera(options: argparse.Namespace) -> int:
     from embedge.runtime.camera.acting import Acting
-    from embedge.runtime.camera.decisions import watched
+    from embedge.runtime.camera.decisions import Rules, watched
     from embedge.runtime.camera.frames import opened_frames
 
-    rules, acts = _rules(options), _acts(options)
+    rules = Rules(options.agree, options.among, options.again, options.lost)
+    acts = _acts(options)
     faults = _Faults()
     frames = opened_frames(options.source, every=options.every, tell=faults.tell)
     with ExitStack() as held:
@@ -62,12 +63,6 @@ def watch_camera(options: argparse.Namespace) -> int:
             if acts:
                 acting.on(event)
     return 0
-
-
-def _rules(options: argparse.Namespace) -> "Rules":
-    from embedge.runtime.camera.decisions import Rules
-
-    return Rules(options.agree, options.among, options.again, options.lost)
 
 
 def _acts(options: argparse.Namespace) -> list[Any]:

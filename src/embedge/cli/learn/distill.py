@@ -79,7 +79,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     # read once, when torch loads: threads that wait by spinning starve a busy machine
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from embedge.errors import EmbedgeError, GateFailed
+    from embedge.errors import GateFailed
+    from embedge.pipeline.additions.detector_in_bundle import detector_into_bundle, detector_kind
     from embedge.pipeline.chain import distill_and_export, require_means
     from embedge.pipeline.run import open_run
     from embedge.progress import Progress
@@ -88,13 +89,8 @@ def run(options: argparse.Namespace) -> int:
 
     _require_files(options)
     recipe = _recipe(options)
-    if options.detector and not options.detector.is_file():
-        raise EmbedgeError(
-            "E-DETECTOR",
-            "there is no such detector",
-            where=options.detector,
-            remedy="Check --detector; docs/detectors.md says where to get one",
-        )
+    if options.detector:  # a wrong one is told before hours of training
+        detector_kind(options.detector)
     progress = Progress(quiet=options.quiet or ranks.launched() > 0)
     if options.allow_download and ranks.launched() == 0:
         _fetch(recipe.teacher.file, progress.say)
@@ -104,14 +100,13 @@ def run(options: argparse.Namespace) -> int:
     with ranks.joined("cuda" if "cuda" in recipe.devices else "cpu"):
         ranks.agreed(lambda: require_means(recipe, ranks.world()))
         with open_run(folder, recipe.to_json(), progress, update=options.update) as work:
-            outcome = distill_and_export(work, recipe, _command())
+            command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+            outcome = distill_and_export(work, recipe, command)
             if work.reused:
                 progress.say(f"reused: {', '.join(work.reused)}")
     if outcome is None:
         return 0
     if options.detector:
-        from embedge.pipeline.additions.detector_in_bundle import detector_into_bundle
-
         detector_into_bundle(outcome.bundle, options.detector)
     verdict = outcome.report.verdict
     print(gate_lines(verdict))
@@ -219,7 +214,3 @@ def _overrides(options: argparse.Namespace) -> list[str]:
     if options.no_baseline:
         overrides += ["--distill.baseline", "false"]
     return overrides
-
-
-def _command() -> str:
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])

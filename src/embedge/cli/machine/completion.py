@@ -17,15 +17,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    words = {command: _words(module) for command, module in _modules().items()}
-    print({"bash": _bash, "zsh": _zsh, "fish": _fish}[options.shell](words))
-    return 0
-
-
-def _modules() -> dict[str, str]:
     from embedge.cli import COMMANDS
 
-    return {command: module for command, (module, _) in COMMANDS.items()}
+    words = {command: _words(module) for command, (module, _) in COMMANDS.items()}
+    print({"bash": _bash, "zsh": _zsh, "fish": _fish}[options.shell](words))
+    return 0
 
 
 def _words(module: str) -> list[str]:

@@ -53,12 +53,12 @@ def run(options: argparse.Namespace) -> int:
         return _checked(options)
     from embedge.optional import require
     from embedge.progress import Progress
-    from embedge.report.certificate.certifying import certified
+    from embedge.report.certificate.certifying import CertificateOrder, certified
     from embedge.report.certificate.page import certificate_page
 
     require("jinja2", extra="export")
     command = shlex.join(["embedge", *sys.argv[1:]])
-    found = certified(_asked(options), command, Progress())
+    found = certified(order_of(CertificateOrder, options), command, Progress())
     file_paper(found, certificate_page(found), "certificate", _told(found), options)
     return 0 if found.verdict.passed else 3
 
@@ -76,19 +76,15 @@ def _checked(options: argparse.Namespace) -> int:
     return 0 if stated.verdict.passed else 3
 
 
-def _asked(options: argparse.Namespace) -> "CertificateOrder":
-    from embedge.report.certificate.certifying import CertificateOrder
-
-    return order_of(CertificateOrder, options)
-
-
 def _asked_by(stated: "Certificate", options: argparse.Namespace) -> "CertificateOrder":
     """The same question as the certificate's, to the files that are given now."""
     from dataclasses import replace
 
+    from embedge.report.certificate.certifying import CertificateOrder
+
     claim = stated.claim
     return replace(
-        _asked(options),
+        order_of(CertificateOrder, options),
         artifacts=[one.side.artifact or "" for one in stated.artifacts],
         criterion=claim.criterion,
         fmr=claim.fmr,

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     from embedge.optional import require
     from embedge.progress import Progress
     from embedge.report.dossier.dossier import Dossier
-    from embedge.report.dossier.filing import filed
+    from embedge.report.dossier.filing import DossierOrder, filed
     from embedge.report.dossier.page import dossier_page
     from embedge.report.dossier.sentences import retold
 
@@ -53,23 +53,21 @@ def run(options: argparse.Namespace) -> int:
         require_own_page(stated, dossier_page, options.check)
         return 0
     require("jinja2", extra="export")
-    found = filed(_asked(options), shlex.join(["embedge", *sys.argv[1:]]), Progress())
+    found = filed(
+        order_of(DossierOrder, options), shlex.join(["embedge", *sys.argv[1:]]), Progress()
+    )
     file_paper(found, dossier_page(found), "dossier", _told(found), options)
     return 0
-
-
-def _asked(options: argparse.Namespace) -> "DossierOrder":
-    from embedge.report.dossier.filing import DossierOrder
-
-    return order_of(DossierOrder, options)
 
 
 def _asked_by(stated: "Dossier", options: argparse.Namespace) -> "DossierOrder":
     """The same question as the dossier's, to the files that are given now."""
     from dataclasses import replace
 
+    from embedge.report.dossier.filing import DossierOrder
+
     return replace(
-        _asked(options),
+        order_of(DossierOrder, options),
         fmr=stated.operation.threshold.fmr_target,
         per_person=stated.faces.per_person,
         seed=stated.faces.seed,

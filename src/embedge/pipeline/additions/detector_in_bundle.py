@@ -7,10 +7,9 @@ import numpy as np
 
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file
+from embedge.pipeline.additions.rewriting import rewritten, writable
 from embedge.report.gate.defaults import DETECTOR_SCORE, DETECTOR_SIZE
-from embedge.runtime.bundle.bundle import Bundle
 from embedge.runtime.bundle.manifest import BundledDetector
-from embedge.runtime.bundle.writer import rewrite_bundle
 from embedge.runtime.picture.detect.onnx_detector import OnnxDetector
 
 __all__ = ["detector_into_bundle", "detector_kind"]
@@ -29,30 +28,10 @@ def detector_into_bundle(
 ) -> str:
     """The bundle is replaced whole, or left as it is. Says which kind of detector it was."""
     kind = detector_kind(detector, size, score)
-    if not folder.is_dir():
-        raise EmbedgeError(
-            "E-BUNDLE-ZIP",
-            "a detector can be added to a bundle folder only",
-            where=folder,
-            remedy="Unpack the .zip and give the folder",
-        )
-    with Bundle.open(folder) as bundle:
-        if bundle.signature is not None and not drop_signature:
-            raise EmbedgeError(
-                "E-BUNDLE-SIGNED",
-                "a detector changes the manifest, so the bundle's signature would no longer fit",
-                where=folder,
-                remedy="Give --drop-signature, then sign the bundle again: embedge sign bundle",
-            )
-        stated = asdict(BundledDetector(_FILE, (size,), score))
+    with writable(folder, "a detector", drop_signature=drop_signature) as bundle:
+        stated = {"detector": asdict(BundledDetector(_FILE, (size,), score))}
         told = {"kind": kind, "sha256": sha256_file(detector), "licence": licence}
-        rewrite_bundle(
-            folder,
-            bundle,
-            {_FILE: detector},
-            provenance={**bundle.provenance, "detector": told},
-            extras={**bundle.extras, "detector": stated},
-        )
+        rewritten(folder, bundle, {_FILE: detector}, provenance={"detector": told}, extras=stated)
     return kind
 
 

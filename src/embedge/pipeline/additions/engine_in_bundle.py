@@ -5,16 +5,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from embedge.errors import EmbedgeError
 from embedge.export.engines.build import engine_from_onnx, layers_path
 from embedge.export.engines.check import EngineCheck, checked_engine, require_agreement
 from embedge.export.engines.options import EngineOptions
 from embedge.export.engines.race import Entrant, chosen_engine
 from embedge.export.engines.tensorrt.progress import Progress
+from embedge.pipeline.additions.rewriting import rewritten, writable
 from embedge.report.engine import engine_report
 from embedge.report.model import Report
 from embedge.runtime.bundle.bundle import Artifact, Bundle
-from embedge.runtime.bundle.writer import rewrite_bundle
 from embedge.runtime.contract import EmbeddingContract
 from embedge.runtime.encoders.tensorrt.api import library_version, tensorrt_module
 from embedge.runtime.encoders.tensorrt.card import EngineCard, card_path
@@ -93,23 +92,18 @@ def engine_into_bundle(
 
     Of two that are `wanted`, narrow before wide, both are built and the faster one is added.
     """
-    if not folder.is_dir():
-        raise EmbedgeError(
-            "E-BUNDLE-ZIP",
-            "an engine can be added to a bundle folder only",
-            where=folder,
-            remedy="Unpack the .zip and give the folder",
-        )
-    with Bundle.open(folder) as bundle, tempfile.TemporaryDirectory() as scratch:
-        if bundle.signature is not None and not drop_signature:
-            raise _signed(folder)
+    with (
+        writable(folder, "an engine", drop_signature=drop_signature) as bundle,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
         drafts = _drafts(bundle, artifact, wanted, Path(scratch), progress)
         if wanted[0].sms:
             done = _finished(drafts[0], drafts[0].card, unchecked=AHEAD_OF_TIME)
         else:
             done = _fastest(bundle, drafts, checking, command)
         plan = Path(scratch) / done.card.plan
-        _add(folder, bundle, [plan, card_path(plan), layers_path(plan)])
+        made = [path for path in (plan, card_path(plan), layers_path(plan)) if path.is_file()]
+        rewritten(folder, bundle, {f"engines/{path.name}": path for path in made})
     return done
 
 
@@ -189,17 +183,3 @@ def engine_name(graph: str, options: EngineOptions) -> str:
     core = "" if options.dla is None else f".dla{options.dla}"
     version = library_version(tensorrt_module(options.target))
     return f"{graph}.{gpus}{core}.{options.target}-{version}.plan"
-
-
-def _add(folder: Path, bundle: Bundle, built: list[Path]) -> None:
-    new = {f"engines/{path.name}": path for path in built if path.is_file()}
-    rewrite_bundle(folder, bundle, new)
-
-
-def _signed(folder: Path) -> EmbedgeError:
-    return EmbedgeError(
-        "E-BUNDLE-SIGNED",
-        "an engine changes the manifest, so the bundle's signature would no longer fit",
-        where=folder,
-        remedy="Give --drop-signature, then sign the bundle again: embedge sign",
-    )

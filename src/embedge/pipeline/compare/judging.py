@@ -110,6 +110,7 @@ class Strangers:
 
 
 def rounds_of(judged: Stage) -> Rounds:
-    kept = judged.opened(_ROUNDS, load_file)
-    keys = {key.rpartition("/")[0] for key in kept}
+    kept, rates = judged.opened(_ROUNDS, load_file), judged.facts.items()
+    shown = [(metric, known["tar"].items()) for metric, known in rates if known]
+    keys = [f"{metric}/{fmr}" for metric, tar in shown for fmr, one in tar if one is not None]
     return {key: TarOfPeople(**{name: kept[f"{key}/{name}"] for name in _KEPT}) for key in keys}

@@ -105,8 +105,7 @@ class MethodFigures:
         return -1.0 if spread is None else spread.mean
 
     def to_json(self) -> dict[str, Any]:
-        runs = [one.to_json() for one in self.runs]
-        return {"runs": runs, "summary": plain(self.summary), "behind": plain(self.behind)}
+        return {**plain(self), "runs": [one.to_json() for one in self.runs]}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "MethodFigures":
@@ -131,12 +130,8 @@ class MethodsComparison:
         return sorted(self.methods.items(), key=lambda item: item[1].worth(key), reverse=True)
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "recipe": self.recipe,
-            "seeds": list(self.seeds),
-            "teacher": plain(self.teacher),
-            "methods": {name: one.to_json() for name, one in self.methods.items()},
-        }
+        methods = {name: one.to_json() for name, one in self.methods.items()}
+        return {**plain(self), "methods": methods}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "MethodsComparison":

@@ -1,6 +1,5 @@
 """What `--dry-run` tells: the data, the teacher and its self-test, a step's cost, every stage."""
 
-import resource
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from embedge.bench.machine.facts import peak_rss_bytes
 from embedge.calibration.pairs import pairs_within
 from embedge.calibration.rates import EqualError, equal_error
 from embedge.pipeline.chain import every_stage
@@ -53,13 +53,14 @@ def _told(run: Rehearsal, recipe: Recipe, stopwatch: Stopwatch) -> str:
         if _to_train(found) and found.declared.training
     }
     seconds = {key: _seconds(one, paces, test) for key, one in run.foreseen.items()}
+    held = peak_rss_bytes() / 1e9
     return "\n".join(
         [
             f"data      {faces.name}: {len(faces):,} pictures of {faces.classes:,} people to learn"
             f" from, {recipe.data.held_out} others to be judged on",
             *people_lines(recipe),
             f"teacher   {test.text()}",
-            f"step      {_steps_text(run, paces)}; this process took at most {_gigabytes():.1f} GB",
+            f"step      {_steps_text(run, paces)}; this process took at most {held:.1f} GB",
             "stages",
             *_stage_lines(run.foreseen.values(), seconds),
             f"trainings and teacher together about {spoken(sum(seconds.values()))};"
@@ -104,10 +105,6 @@ def _steps_text(run: Rehearsal, paces: dict[str, Pace]) -> str:
             batch = training.schedule.batch
             told.append(f"{name} {pace.seconds:.2f} s for {batch} faces{compiling}")
     return ", ".join(told) or "nothing is left to train"
-
-
-def _gigabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 @dataclass(frozen=True, slots=True)

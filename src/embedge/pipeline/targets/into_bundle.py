@@ -16,13 +16,13 @@ from embedge.errors import EmbedgeError, GateFailed
 from embedge.export.engines.check import BOUNDS
 from embedge.export.golden import golden_with
 from embedge.export.targets import Converted
+from embedge.pipeline.additions.rewriting import rewritten, writable
 from embedge.pipeline.foreign.people import People
 from embedge.report.device import device_report
 from embedge.report.gate.defaults import FMR, INT8_COSINE_P1
 from embedge.report.gate.measurand import FLOAT, Measurand
 from embedge.report.model import Gate, Report, Verdict
 from embedge.runtime.bundle.bundle import Artifact, Bundle
-from embedge.runtime.bundle.writer import rewrite_bundle
 from embedge.runtime.encoders import Encoder
 from embedge.runtime.encoders.bundled import encoder_from_bundle, encoder_of_files
 from embedge.runtime.picture.images import RgbImage
@@ -71,7 +71,7 @@ def target_into_bundle(
     """
     if precision == "int8":
         crops = _judges(people)
-    with _writable(folder, drop_signature=drop_signature) as bundle:
+    with writable(folder, "an artifact", drop_signature=drop_signature) as bundle:
         source = bundle.artifact(FLOAT)
         made = _CONVERTERS[target](bundle, precision, people)
         name = f"{precision}-{target}"
@@ -174,26 +174,6 @@ def _own(
     return carried_threshold(scores, fmr, dataset=dataset, model=digest)
 
 
-def _writable(folder: Path, *, drop_signature: bool) -> Bundle:
-    if folder.is_file() or folder.suffix == ".zip":
-        raise EmbedgeError(
-            "E-BUNDLE-ZIP",
-            "an artifact can be added to a bundle folder only",
-            where=folder,
-            remedy="Unpack the .zip and give the folder",
-        )
-    bundle = Bundle.open(folder)
-    if bundle.signature is not None and not drop_signature:
-        bundle.close()
-        raise EmbedgeError(
-            "E-BUNDLE-SIGNED",
-            "an artifact changes the manifest, so the bundle's signature would no longer fit",
-            where=folder,
-            remedy="Give --drop-signature, then sign the bundle again: embedge sign",
-        )
-    return bundle
-
-
 def _proof(
     bundle: Bundle,
     artifact: Artifact,
@@ -235,15 +215,9 @@ def _add(
     if FLOAT in points and artifact.precision != "int8":
         points[artifact.name] = points[FLOAT]
     told = {"of": FLOAT, "cosine": plain(parity), "tools": made.tools}
-    targets = {**bundle.provenance.get("targets", {}), artifact.name: told}
-    rewrite_bundle(
-        folder,
-        bundle,
-        files,
-        artifacts=[*(a for a in bundle.artifacts.values() if a.name != artifact.name), artifact],
-        provenance={**bundle.provenance, "targets": targets},
-        extras={**bundle.extras, "thresholds": points},
-    )
+    targets = {"targets": {**bundle.provenance.get("targets", {}), artifact.name: told}}
+    extras = {"thresholds": points}
+    rewritten(folder, bundle, files, artifact=artifact, provenance=targets, extras=extras)
 
 
 def _gate(artifact: Artifact, parity: Cosines) -> Gate:

@@ -56,6 +56,7 @@ def test_what_is_not_shown_is_told_twice_and_never_called_a_pass() -> None:
         (["rendered:120x2", "--teacher", "t.onnx"], "E-TEACHER: there is no such teacher (t.onnx)"),
         (["rendered:40x2", "--teacher", "t.onnx"], "E-DATA-FEW: 40 people are too few"),
         (["--demo", "--detector", "d.onnx"], "E-DETECTOR: there is no such detector (d.onnx)"),
+        (["--demo", "--detector", __file__], "E-GRAPH: this is not an ONNX model"),
         (["--demo", "--distill.a", "2"], "distill.a: input should be less than or equal to 1"),
     ],
 )

@@ -1,50 +1,52 @@
+from dataclasses import replace
 from typing import Any
 
-from embedge.bench.results import (
-    ArtifactLatency,
-    ColdStart,
-    Latency,
-    Machine,
-    Percentiles,
-    Scenario,
-)
+from embedge.bench.core import Measured
+from embedge.bench.machine.facts import machine
+from embedge.bench.machine.pressure import Load
+from embedge.bench.results import ColdStart, Latency, Scenario
+from embedge.bench.scenarios import Outcome, Pattern
 from embedge.cli.machine.bench_text import bench_text
 
-RAN: dict[str, Any] = {"artifact": "fp32", "threads": 2, "provider": "CPUExecutionProvider"}
+PROVIDER = "CPUExecutionProvider"
+QUIET = Load(25.0, 1.0, 0.0, 0.0, 0.1)
+
+
+def outcome(name: Pattern, answered: int = 250, **said: Any) -> Scenario:
+    """As a load that was run becomes a row."""
+    return Outcome(name, [4.0] * 25, 25.0, answered, QUIET, **said).of("fp32", 2, PROVIDER)
 
 
 def found(**parts: Any) -> list[str]:
-    return bench_text(Latency(machine=Machine(cpu="A76\n", cores=4), **parts)).split("\n")
+    return bench_text(Latency(machine=replace(machine(), cpu="A76\n"), **parts)).split("\n")
 
 
 def test_a_quantile_that_is_not_known_is_a_dash_and_disturbed_rounds_are_said() -> None:
-    row = ArtifactLatency(n=9, p50=1.5, p90=2.25, max=3, flagged=2, **RAN)
-    (line,) = found(artifacts=(row,))[2:]
+    taken = [1.5] * 50 + [2.25] * 9 + [3.0]
+    ran = Measured("any", taken, rounds=5, rejected=0, flagged=2, loads=[])
+    (line,) = found(artifacts=(ran.row("fp32", PROVIDER, threads=2),))[2:]
     assert line == (
         "fp32       2 threads  p50   1.50  p90   2.25  p99      –  max   3.00  (2 rounds disturbed)"
     )
 
 
 def test_each_load_tells_what_it_is_made_of() -> None:
-    loads: dict[Any, tuple[dict[str, Any], str]] = {
-        "single-stream": ({}, ""),
+    loads: dict[Pattern, tuple[dict[str, Any], str]] = {
         "offline": ({"batch": 8}, ", batch 8"),
         "multi-stream": ({"streams": 4}, ", streams 4"),
         "server": ({"load": 0.5}, ", load 0.5"),
         "sustained": ({"slowdown": 1.1}, ", slowdown 1.10"),
     }
-    rows = tuple(
-        Scenario(scenario=name, images_per_s=10, **RAN, **fields)
-        for name, (fields, _) in loads.items()
-    )
+    rows = tuple(outcome(name, **fields) for name, (fields, _) in loads.items())
     lines = found(scenarios=rows)[2:]
     assert [line.split("threads  ")[1].split(":")[0] for line in lines] == [
         name + detail for name, (_, detail) in loads.items()
     ]
-    timed = Scenario(
-        scenario="sustained", images_per_s=9.96, latency=Percentiles(n=5, p50=4, max=4), **RAN
+    assert found(scenarios=(outcome("sustained", answered=249),))[2].endswith(
+        "sustained: 10.0 images/s, p50   4.00, p99      –"
     )
-    assert found(scenarios=(timed,))[2].endswith("sustained: 10.0 images/s, p50   4.00, p99      –")
+    alone = replace(outcome("offline"), scenario="single-stream")
+    assert found(scenarios=(alone,))[2].split("threads  ")[1].startswith("single-stream: ")
 
 
 def test_a_cold_start_is_told_once_it_has_a_total() -> None:

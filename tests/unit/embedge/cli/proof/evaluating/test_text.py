@@ -1,36 +1,36 @@
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from embedge.calibration.evaluation.figures import (
     Acquisition,
     AtThreshold,
     Comparison,
     EqualErrorRate,
-    Histogram,
+    Key,
     Rate,
     Side,
     TarPoint,
 )
 from embedge.calibration.evaluation.integrity import DataFault
+from embedge.calibration.evaluation.judge import judged_scores
 from embedge.calibration.identification import SearchPoint
+from embedge.calibration.pairs import pairs_within
 from embedge.cli.proof.evaluating import text as evaluate_text
+from embedge.runtime.encoders import unit_rows
 
 OLD, NEW = Side("old"), Side("new", "fp32")
+ROWS = unit_rows(np.random.default_rng(0).normal(size=(9, 16)).astype(np.float32))
+JUDGED = judged_scores(Key(OLD, OLD), pairs_within(ROWS, np.arange(9) // 3), ())
 
 
 def compared(
     gallery: Side, probe: Side, *tar: TarPoint, eer: EqualErrorRate | None = None, **parts: Any
 ) -> Comparison:
-    counts: dict[str, Any] = {"images": 9, "subjects": 3, "genuine": 1200, "impostor": 9}
-    return Comparison(
-        gallery,
-        probe,
-        **counts,
-        confidence=0.95,
-        eer=eer,
-        tar=tar,
-        histogram=Histogram((0,), (), ()),
-        **parts,
-    )
+    """As the judge tells it of nine pictures, but for these figures."""
+    said: dict[str, Any] = {"genuine": 1200, "impostor": 9, "eer": eer, "tar": tar, **parts}
+    return replace(JUDGED, gallery=gallery, probe=probe, **said)
 
 
 def point(fmr: float, tar: float) -> TarPoint:
