@@ -57,7 +57,13 @@ def _selftest() -> str | None:
         alarms=sum(len(told["alarms"]) for told in well),
         **{key: sum(told[key] for told in ill) for key in ("asked", "seen", "named")},
     )
-    return head + "".join(_selftest_row(*one) for one in parts)
+    table = head + "".join(_selftest_row(*one) for one in parts)
+    otherwise = [
+        f"{name} {runtime}, {fault}: {' and '.join(called) or 'nothing'}"
+        for name, _, told in parts
+        for runtime, fault, called in told.get("named_otherwise", ())
+    ]
+    return table + ("\nNamed otherwise: " + "; ".join(otherwise) + ".\n" if otherwise else "")
 
 
 def _selftest_row(name: str, part: str, told: dict[str, Any]) -> str:

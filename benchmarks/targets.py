@@ -52,7 +52,7 @@ PACKAGES = (
 PAGE = Path(__file__).parents[1] / "docs" / "targets.md"
 NOT_YET = {
     "TensorRT": "engines are built from `int8-trt` and `fp16`; see docs/jetson.md",
-    "QNN": "`int8-qdq` is made for onnxruntime-qnn; no Snapdragon here",
+    "QNN": "`int8-qdq` compiled and emulated by benchmarks/qnn_try.py; no Snapdragon here",
     "RKNN": "converted and simulated by benchmarks/rknn_try.py; no Rockchip NPU here",
     "CoreML": "packages are written and their programs computed in torch; no Mac here",
 }

@@ -16,7 +16,6 @@ from embedge.runtime.picture.images import RgbImage
 from embedge.runtime.picture.skin import BLUER_THAN_SKIN, cheeks_of
 
 __all__ = [
-    "UNCONFIRMED",
     "WORDS",
     "DataFault",
     "channel_faults",
@@ -83,14 +82,6 @@ def threshold_set_here(pictures: Sequence[str]) -> list[DataFault]:
     one = "picture set the threshold, which is not judged here"
     many = "pictures set the threshold, which is not judged here"
     return _finding("threshold-people", "warning", (one, many), pictures)
-
-
-UNCONFIRMED = DataFault(
-    "feeding",
-    "warning",
-    "nobody confirmed how this network is fed: state --mean, --std and --colour, and faces do",
-    1,
-)
 
 
 def leaking_folds(

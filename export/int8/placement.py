@@ -26,6 +26,7 @@ from embedge.export.int8.ranges import (
 )
 
 __all__ = [
+    "INT8",
     "SYMMETRIC",
     "Target",
     "Wanted",
@@ -41,6 +42,13 @@ __all__ = [
 
 Target = Literal["cpu", "qdq", "trt", "trt8"]
 """ONNX Runtime; portable Q/DQ for NPU tools and converters; TensorRT; TensorRT 8"""
+INT8: dict[str, Target] = {
+    "int8-cpu": "cpu",
+    "int8-trt": "trt",
+    "int8-openvino": "trt",  # its int8 kernels want zero points of zero as well
+    "int8-qdq": "qdq",
+}
+"""Artifacts of a bundle, and what each is quantised for."""
 SYMMETRIC: frozenset[Target] = frozenset({"trt", "trt8"})
 _MOVES_VALUES = {"Concat", "Flatten", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 _NEXT_TO_NOTHING, _VERY_LITTLE, _LITTLE = 0.005, 0.01, 0.2  # of all multiplications

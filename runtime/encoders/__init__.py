@@ -53,9 +53,10 @@ class Encoder(Protocol):
 
 
 class RowEncoder(Encoder, Protocol):
-    """An encoder that also hands out rows of their own length."""
+    """An encoder that also hands out rows of their own length, and takes tensors."""
 
     def features(self, images: RgbImage | Sequence[RgbImage]) -> Embeddings: ...
+    def answers(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]: ...
 
 
 class CropEncoder(Closing):
@@ -72,6 +73,10 @@ class CropEncoder(Closing):
         """The rows as the network gives them: template protocols weigh faces by their length."""
         crops = checked_crops(images, self.contract.size)
         return features_from_crops(crops, self.contract, self._run, batch=self._batch)
+
+    def answers(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The network's rows for a tensor made in some other way than from crops."""
+        return self._run(tensor)
 
     @abstractmethod
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,10 @@ from small_face import CONTRACT, small_face, smooth_pictures
 from embedge.export.student import onnx_from_student
 from embedge.report.read import report_from_json
 from embedge.runtime import FaceMatcher
+from embedge.runtime.bundle.bundle import Bundle
+from embedge.runtime.encoders.bundled import chosen_artifact, encoder_from_bundle
 
+OPENVINO = find_spec("openvino") is not None
 GUIDE = Path(__file__).parents[2] / "docs" / "bundle.md"
 WITHOUT_TORCH = """
 import sys
@@ -82,12 +86,35 @@ def test_the_guide_runs_without_torch(place: Path) -> None:
     short = {gate.name for gate in verdict.not_shown}
     assert {"fp16 accuracy", "int8-cpu accuracy", "int8-trt accuracy"} <= short
     names = [one["name"] for one in report["artifacts"]]
-    assert names == ["fp32", "fp16", "int8-cpu", "int8-trt"]
+    assert names == ["fp32", "fp16", "int8-cpu", "int8-trt", *(["int8-openvino"] * OPENVINO)]
+    assert report["latency"]["verify_artifact"] in names[:3]  # what the base install runs
     assert all(one["threshold"]["fmr_target"] == 0.1 for one in report["artifacts"])
     manifest = json.loads((place / "door.embedge" / "manifest.json").read_text())
     feeding = manifest["provenance"]["feeding"]
     assert (feeding["name"], feeding["source"]) == ("rgb-scaled", "stated")
     assert manifest["contract"]["space"].startswith("sha256:")
+
+
+@pytest.mark.skipif(not OPENVINO, reason="pip install 'embedge[openvino]'")
+def test_on_openvino_its_own_artifact_runs_and_proves_itself(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The graph is TensorRT's, so its file is too; its threshold is its own."""
+    fed = "--mean 127.5 --std 127.5 --colour RGB --fmr 0.1 --count 24 --seconds 0.1"
+    done = ran(place, f"embedge bundle embedder.onnx --faces faces --int8 {fed} --out ov.embedge")
+    assert done.returncode == 0, done.stderr
+    monkeypatch.setenv("EMBEDGE_SELFTEST", "always")
+    with Bundle.open(place / "ov.embedge") as bundle:
+        own, shared = bundle.artifact("int8-openvino"), bundle.artifact("int8-trt")
+        assert (own.runtime, shared.runtime) == ("openvino", "onnxruntime")
+        assert own.file == shared.file
+        assert bundle.default_artifact in {"fp32", "fp16", "int8-cpu"}
+        with encoder_from_bundle(bundle, runtime="openvino") as encoder:
+            assert encoder.provider.startswith("OpenVINO")
+        assert chosen_artifact(bundle, runtime="openvino") == own
+    asked = ran(place, "embedge selftest ov.embedge --runtime openvino --json")
+    assert asked.returncode == 0, asked.stdout
+    assert "int8-openvino" in asked.stdout
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,31 @@ def test_the_bundle_proves_itself(finished: tuple[Path, CompletedProcess[str]]) 
     assert (out / "tiny.embedge" / "golden.bin").stat().st_size <= 300_000
 
 
+def test_graphs_for_openvino_and_for_npu_tools_are_made_and_run(
+    finished: tuple[Path, CompletedProcess[str]], tmp_path: Path
+) -> None:
+    pytest.importorskip("openvino", reason="pip install 'embedge[openvino]'")
+    out = Path(shutil.copytree(finished[0], tmp_path / "tiny"))
+    names = ["fp32", "int8-openvino", "int8-qdq"]
+    done = distill(out, "--update", "--export.precisions", f"[{', '.join(names)}]")
+    assert done.returncode == 0, done.stderr
+    report = read_report(out / "tiny.embedge" / "report.json")
+    ran_on = {one.name: one.provider for one in report.artifacts}
+    assert list(ran_on) == names
+    assert ran_on["int8-openvino"].startswith("OpenVINO")
+    assert ran_on["int8-qdq"] == "CPUExecutionProvider"
+    assert report.latency is not None
+    assert {row.artifact for row in report.latency.artifacts} == set(names)
+    with Bundle.open(out / "tiny.embedge") as bundle:
+        assert bundle.default_artifact == "fp32"  # what the base install runs well
+        assert bundle.artifact("int8-openvino").runtime == "openvino"
+        contents = [bundle.read(bundle.artifact(name).file) for name in names]
+        assert len(set(contents)) == 3
+    proven = called("selftest", out / "tiny.embedge", "--json")
+    assert proven.returncode == 0, proven.stdout
+    assert [one["artifact"] for one in json.loads(proven.stdout)["artifacts"]] == names
+
+
 def test_the_report_tells_the_whole_story(finished: tuple[Path, CompletedProcess[str]]) -> None:
     out, result = finished
     report = read_report(out / "tiny.embedge" / "report.json")

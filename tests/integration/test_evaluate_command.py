@@ -11,6 +11,7 @@ import onnx
 import pytest
 from called import called, started
 from enrolled_people import student_bundle
+from onnx import helper
 from PIL import Image
 from tiny_bundles import face_like, tiny_bundle, tiny_contract, tiny_onnx
 from tiny_ijb import tiny_ijb
@@ -381,12 +382,29 @@ def test_an_absent_model_is_one_sentence(made: Path) -> None:
     assert "E-MODEL-MISSING" in done.stderr
 
 
-def test_a_feeding_that_nobody_confirmed_is_warned_of(place: Path) -> None:
+def foreign_file(place: Path) -> Path:
     foreign = onnx.load(place / "known.onnx")
     del foreign.metadata_props[:]
     onnx.save(foreign, place / "foreign.onnx")
+    return place / "foreign.onnx"
+
+
+def test_a_foreign_network_is_fed_by_no_default(place: Path) -> None:
+    foreign_file(place)
     asked = ("--all-pairs", "--root", "faces", "--fmrs", "0.1", "--models")
-    assert (
-        "nobody confirmed how this network is fed" in embedge(place, *asked, "foreign.onnx").stdout
-    )
-    assert "nobody confirmed" not in embedge(place, *asked, "known.onnx").stdout
+    done = embedge(place, *asked, "foreign.onnx")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "E-FEEDING-UNSTATED" in done.stderr
+    assert "State --mean, --std and --colour" in done.stderr
+    assert "rgb-scaled" in done.stderr  # what these faces say
+    assert embedge(place, *asked, "known.onnx").returncode == 0
+
+
+def test_what_its_file_says_is_held_against_the_faces(place: Path) -> None:
+    """Keys that OpenVINO and TFLite write."""
+    foreign = onnx.load(foreign_file(place))
+    helper.set_model_props(foreign, {"mean": "127.5", "std": "127.5", "channel_order": "BGR"})
+    onnx.save(foreign, place / "foreign.onnx")
+    asked = ("--all-pairs", "--root", "faces", "--fmrs", "0.1", "--models")
+    done = embedge(place, *asked, "foreign.onnx")
+    assert "written in the file" in done.stdout + done.stderr

@@ -24,6 +24,7 @@ ALL_PAIRS = {
 def evaluated(real: Path, *arguments: str) -> dict[str, Evaluated]:
     models = [str(real / "models" / f"{name}.onnx") for name in PAIRS]
     options = ["--models", *models, "--root", str(real / "lfw-dev"), "--threads", "1"]
+    options += ["--mean", "127.5", "--std", "127.5", "--colour", "RGB"]
     done = subprocess.run(
         [sys.executable, "-m", "embedge", "evaluate", "--json", *options, *arguments],
         capture_output=True,

@@ -6,8 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
+from onnx import helper
 from PIL import Image
+
+from embedge.runtime.contract import EmbeddingContract
+from embedge.runtime.encoders.ort import METADATA_KEY
 
 pytestmark = pytest.mark.real
 
@@ -26,9 +31,17 @@ def faces(real: Path, tmp_path: Path) -> Path:
     return folder
 
 
+def stating(model: Path, folder: Path) -> Path:
+    """The network with its contract: labels that are wrong confirm nobody's word of its feeding."""
+    told, contract = onnx.load(model), EmbeddingContract("a space", model.stem, 128)
+    helper.set_model_props(told, {METADATA_KEY: json.dumps(contract.to_json())})
+    onnx.save(told, folder / model.name)
+    return folder / model.name
+
+
 def evaluated(real: Path, faces: Path, *arguments: str) -> tuple[int, dict[str, str]]:
     """The exit status, and of every finding its code and severity."""
-    model = str(real / "models" / "insightface_y1.onnx")
+    model = str(stating(real / "models" / "insightface_y1.onnx", faces.parent))
     options = ["--models", model, "--root", str(faces), "--json", "--threads", "1", *arguments]
     cache = ["--cache", str(faces.parent / "cache")]
     done = subprocess.run(
@@ -39,7 +52,6 @@ def evaluated(real: Path, faces: Path, *arguments: str) -> tuple[int, dict[str, 
     found = json.loads(done.stdout)
     findings = found["data"]["findings"] + found["models"][0]["result"]["findings"]
     told = {finding["code"]: finding["severity"] for finding in findings}
-    assert told.pop("feeding") == "warning"  # which is assumed here
     return done.returncode, told
 
 

@@ -134,6 +134,8 @@ def runner(
     if runtime == "openvino":
         return _openvino_runner(model, threads, flush=flush)
     if runtime in CONVERTED:
+        if flush:  # they compute in the thread that asks
+            torch.set_flush_denormal(True)
         return converted_encoder(model, runtime, threads)._run
     import onnxruntime
 

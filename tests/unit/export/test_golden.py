@@ -4,13 +4,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import numpy_helper
 from tiny_bundles import face_like, tiny_contract, tiny_onnx
 
-from embedge.export.golden import golden_from_graphs, tilted
+from embedge.export.golden import golden_from_graphs, golden_with, tilted
 from embedge.runtime.encoders.ort import OrtEncoder
 from embedge.runtime.picture.align import aligned_crop
 from embedge.runtime.selftest.golden import Golden
+from embedge.runtime.selftest.selftest import self_test
 
 FACES = np.stack([face_like(seed) for seed in range(3)])
 
@@ -36,6 +38,60 @@ def test_the_answers_are_those_of_the_encoder(tmp_path: Path) -> None:
         np.testing.assert_allclose(
             encoder.embed(FACES), expected.faults["colour-order"], atol=1 / 127
         )
+
+
+class Leaning(OrtEncoder):
+    """As integers err: by more, and elsewhere, the more red a picture has than blue."""
+
+    def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+        rows = super()._run(tensor)
+        lean = np.asarray(np.random.default_rng(1).normal(size=rows.shape[1]), np.float32)
+        lean *= np.linalg.norm(rows, axis=1).mean() / np.linalg.norm(lean)
+        redder = (tensor[:, 0] - tensor[:, 2]).mean(axis=(1, 2))
+        return rows + 4 * np.tanh(8 * redder)[:, None] * lean
+
+
+def test_an_artifact_keeps_its_own_answer_to_a_fault_where_floats_would_not_name_it(
+    tmp_path: Path,
+) -> None:
+    contract, path = tiny_contract(512), written(tmp_path, "fp32")
+    reddish = FACES.copy()
+    reddish[..., 0] = np.minimum(reddish[..., 0].astype(int) + 40, 255)
+    golden = Golden.parsed(golden_from_graphs({"fp32": path}, contract, reddish))
+    with Leaning(path, contract) as odd:
+        known = golden_with(golden, "int8-odd", "int8", odd)
+        assert "colour-order" in known.artifacts["int8-odd"].faults
+        known = Golden.parsed(known.to_bytes())
+        own = known.artifacts["int8-odd"]
+        bare = replace(known, artifacts={**known.artifacts, "int8-odd": replace(own, faults={})})
+
+        def swapped(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return odd.embed(np.ascontiguousarray(crops[..., ::-1]))
+
+        told, otherwise = (self_test(swapped, one, "int8-odd").findings for one in (known, bare))
+        assert [finding.fault for finding in told] == ["colour-order"]
+        assert [finding.fault for finding in otherwise] != ["colour-order"]
+        assert self_test(odd.embed, known, "int8-odd").passed
+
+
+def test_where_floats_answers_name_every_fault_none_is_kept(tmp_path: Path) -> None:
+    contract, path = tiny_contract(512), written(tmp_path, "fp32")
+    golden = Golden.parsed(golden_from_graphs({"fp32": path}, contract, FACES))
+    with OrtEncoder(path, contract) as encoder:
+        same = golden_with(golden, "fp32-other", "fp32", encoder)
+    # this network answers 0 to 255 as it answers 0 to 1
+    assert same.artifacts["fp32-other"].faults.keys() <= {"missing-normalisation"}
+    assert same.of("fp32-other").faults.keys() == golden.of("fp32").faults.keys()
+
+
+def test_faults_of_the_range_have_whole_grey_levels(tmp_path: Path) -> None:
+    """No picture has others, and INT8 answers halves of them otherwise."""
+    contract, path = tiny_contract(512), written(tmp_path, "fp32")
+    golden = Golden.parsed(golden_from_graphs({"fp32": path}, contract, FACES))
+    narrow = np.rint(FACES * (219 / 255) + 16).astype(np.uint8)
+    with OrtEncoder(path, contract) as encoder:
+        ill = golden.of("fp32").faults["colour-range:16 to 235"]
+        np.testing.assert_allclose(encoder.embed(narrow), ill, atol=1 / 127 * np.abs(ill).max())
 
 
 def test_landmarks_lie_beside_the_template() -> None:

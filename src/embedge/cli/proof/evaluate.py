@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Runs = list[tuple[ModelResult, Evidence | None]]
 
 FLIP = "mirrored pictures: default sum for --bin and --ijb, else the model's own policy"
-FOREIGN = "a foreign ONNX file: how it is fed, else by InsightFace's convention"
+FOREIGN = "a foreign ONNX file: how it is fed; there is no default"
 FMRS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 WRITES = ("output", "report")  # options that name outputs
@@ -304,8 +304,8 @@ def _one_measured(
     from dataclasses import replace
 
     from embedge.calibration.evaluation.figures import ThresholdsOn
-    from embedge.calibration.evaluation.integrity import UNCONFIRMED, threshold_set_here
-    from embedge.calibration.evaluation.subjects import ASSUMED, setting_pictures
+    from embedge.calibration.evaluation.integrity import threshold_set_here
+    from embedge.calibration.evaluation.subjects import setting_pictures
     from embedge.calibration.trials.pairwise import RunOptions
     from embedge.calibration.trials.result import ModelResult
 
@@ -323,7 +323,6 @@ def _one_measured(
         measured, evidence = trial.run(side, encoder, told)
         contract = encoder.contract
         more = threshold_set_here(setting)
-        more += [UNCONFIRMED] if model.contract_from == ASSUMED else []
         result = ModelResult(
             side,
             model.digest,

@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faces", type=Path, required=True, metavar="DIR", help="PERSON/PICTURE")
     parser.add_argument("--out", type=Path, metavar="DIR", help="else MODEL.embedge here")
     parser.add_argument("--update", action="store_true", help="replace the bundle that is there")
-    parser.add_argument("--int8", action="store_true", help="INT8 graphs for CPUs and TensorRT too")
+    parser.add_argument("--int8", action="store_true", help="INT8 graphs too, one for each runtime")
     parser.add_argument("--detector", type=Path, metavar="D.onnx", help="packed into the bundle")
     parser.add_argument(
         "--fmr", type=RATE, default=FMR, help="false match rate that the thresholds keep"

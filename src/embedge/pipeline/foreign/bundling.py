@@ -14,7 +14,7 @@ from embedge.export.graph.canonical import canonical
 from embedge.export.graph.channels import lower_prelu
 from embedge.export.graph.running import Proof
 from embedge.export.int8.budget.precision_plan import PrecisionPlan
-from embedge.export.int8.placement import Target
+from embedge.export.int8.placement import INT8
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.intake.feeding import ConfirmedFeeding
 from embedge.export.intake.intake import Claims, TakenIn, looked_at, taken_in
@@ -29,11 +29,11 @@ from embedge.report.gate.defaults import FMRS
 from embedge.report.model import Report
 from embedge.report.write import write_report
 from embedge.runtime.encoders import unit_rows
-from embedge.runtime.encoders.ort import OrtEncoder
+from embedge.runtime.encoders.bundled import encoder_on, importable, runtime_of
 
 __all__ = ["Outcome", "Wanted", "bundled"]
 
-_TARGETS: dict[str, Target] = {"int8-cpu": "cpu", "int8-trt": "trt"}
+_INT8 = ("int8-cpu", "int8-trt", "int8-openvino")
 _PEOPLE = "people of a folder (not checked: whether the network learnt from them)"
 _CROPS = 64
 _BATCH = 64
@@ -99,8 +99,11 @@ def _graphs(
     wanted: Wanted, taken: TakenIn, people: People, folder: Path, progress: Progress
 ) -> tuple[dict[str, Path], dict[str, PrecisionPlan]]:
     """Files by artifact name, and the plans of those in INT8."""
-    names = ["fp32", "fp16", *(_TARGETS if wanted.int8 else ())]
-    graphs = {name: folder / f"{wanted.model.stem}.{name}.onnx" for name in names}
+    # what nothing runs here cannot be proven
+    integer = [name for name in _INT8 if wanted.int8 and importable(runtime_of(name))]
+    made = {INT8[name]: name for name in reversed(integer)}  # one file where the graph is one
+    files = {"fp32": "fp32", "fp16": "fp16"} | {name: made[INT8[name]] for name in integer}
+    graphs = {name: folder / f"{wanted.model.stem}.{file}.onnx" for name, file in files.items()}
     graph = taken.graph.copy()
     proof = Proof.of_graph(graph, people.calibration)
     canonical(graph, proof.after)
@@ -108,13 +111,14 @@ def _graphs(
     proof.after("lower prelu", graph)
     graph.write(graphs["fp32"])
     fp16_from_onnx(taken.graph, graphs["fp16"], images=people.calibration[:_CROPS])
-    plans = {}
-    with progress.task("quantising", len(_TARGETS) if wanted.int8 else 0) as task:
-        for name, target in _TARGETS.items() if wanted.int8 else ():
+    plans: dict[str, PrecisionPlan] = {}
+    with progress.task("quantising", len(made)) as task:
+        for target, name in reversed(made.items()):
             plan = qdq_from_onnx(taken.graph, people.calibration, graphs[name], target=target)
-            plans[name] = plan
-            plan.write(folder / f"{wanted.model.stem}.{name}.plan.json")
+            plans |= {one: plan for one in integer if made[INT8[one]] == name}
             task.advance()
+    for name, plan in plans.items():
+        plan.write(folder / f"{wanted.model.stem}.{name}.plan.json")
     return graphs, plans
 
 
@@ -123,7 +127,7 @@ def _views(taken: TakenIn, people: People, graphs: dict[str, Path], progress: Pr
     original = unit_rows(_rows(people, taken.expected, "the network as it came", progress))
     artifacts, providers = {}, {}
     for name, path in graphs.items():
-        with OrtEncoder(path) as encoder:
+        with encoder_on(runtime_of(name), path) as encoder:
             rows = _rows(people, encoder.embed, name, progress)
             artifacts[name] = Subject(Side("student", name), rows, encoder.contract)
             providers[name] = encoder.provider

@@ -37,6 +37,7 @@ from embedge.report.model import (
 from embedge.report.render.pictures import worst_section
 from embedge.runtime.bundle.bundle import Artifact as Graph
 from embedge.runtime.bundle.writer import write_bundle
+from embedge.runtime.encoders.bundled import runtime_of
 from embedge.runtime.encoders.preprocessing import fed_digest, named
 from embedge.runtime.selftest.golden import GOLDEN
 from embedge.typed import plain
@@ -186,7 +187,7 @@ def bundle_from(told: Told, report: Report, folder: Path, out: Path) -> Path:
         name=told.name,
         contract=told.taken.contract,
         artifacts=[
-            Graph(one.name, one.file, one.precision, one.opset, one.threshold)
+            Graph(one.name, one.file, one.precision, one.opset, one.threshold, runtime_of(one.name))
             for one in report.artifacts
         ],
         files=files,

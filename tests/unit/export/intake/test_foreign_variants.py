@@ -12,6 +12,7 @@ from tiny_vit import tiny_vit
 from embedge.calibration.evaluation.judge import cosines_of
 from embedge.errors import EmbedgeError
 from embedge.export.graph.running import embeddings_of
+from embedge.export.int8.placement import Target
 from embedge.export.int8.qdq import qdq_from_onnx
 from embedge.export.intake.intake import Claims, taken_in
 from embedge.export.student import onnx_from_student
@@ -53,6 +54,33 @@ def test_variant(every: dict[str, Variant], tmp_path: Path, name: str) -> None:
     assert plan.integer >= 8
     found = cosines_of(variant.answers(OTHERS), embeddings_of(tmp_path / "q.onnx", OTHERS))
     assert found.p1 > NEAR
+
+
+def layers_by_position(path: Path) -> list[tuple[str, bool]]:
+    """Every convolution and matrix product in its order, and whether it runs in INT8."""
+    nodes = onnx.load(path).graph.node
+    codes = {name for n in nodes if n.op_type == "DequantizeLinear" for name in n.output}
+    layers = [node for node in nodes if node.op_type in {"Conv", "Gemm", "MatMul"}]
+    return [(node.op_type, node.input[1] in codes) for node in layers]
+
+
+@pytest.mark.parametrize("target", ["cpu", "qdq", "trt"])
+def test_without_names_the_same_layers_stay_in_float(
+    every: dict[str, Variant], tmp_path: Path, target: Target
+) -> None:
+    """A rule that finds its layers by name finds none, or all: a cosine hardly tells."""
+    plans, layers = [], []
+    for name in ("as it is", "unnamed nodes"):
+        taken = taken_in(every[name].write(tmp_path), PICTURES, every[name].asked)
+        path = tmp_path / f"{name}.int8.onnx"
+        plans.append(qdq_from_onnx(taken.graph, PICTURES, path, target=target))
+        layers.append(layers_by_position(path))
+    named, unnamed = plans
+    assert named.last
+    assert list(unnamed.last.values()) == list(named.last.values())
+    assert (unnamed.layers, unnamed.integer) == (named.layers, named.integer)
+    assert layers[0] == layers[1]
+    assert {kept for _, kept in layers[0]} == {True, False}
 
 
 @pytest.mark.parametrize("free", [True, False])

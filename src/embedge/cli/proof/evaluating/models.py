@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from embedge.calibration.evaluation.figures import Side
 from embedge.calibration.evaluation.subjects import EvaluatedModel, TakenModel, opened_model
-from embedge.cli.proof.evaluating.stated import feeding_stated, states_nothing
+from embedge.cli.proof.evaluating.stated import states_nothing
 from embedge.errors import EmbedgeError
 from embedge.runtime.contract import Flip
 
@@ -28,7 +28,7 @@ def require_one_space(options: argparse.Namespace) -> None:
         return
     spaces = {}
     for path in options.models:
-        if feeding_stated(options) and states_nothing(path):
+        if states_nothing(path):
             continue
         with opened(path, options).encoder as encoder:
             spaces[path] = (encoder.contract.space, encoder.contract.dim)

@@ -1,4 +1,4 @@
-"""Foreign models whose user says how they are fed: in our form, confirmed on the faces."""
+"""Foreign models, fed as their user or their file says: in our form, confirmed on the faces."""
 
 import argparse
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ from embedge.runtime.encoders.ort import METADATA_KEY
 if TYPE_CHECKING:
     from embedge.export.intake import feeding
 
-__all__ = ["feeding_stated", "states_nothing", "taken_models"]
+__all__ = ["states_nothing", "taken_models"]
 
 _PEOPLE, _EACH = 32, 4
 _STATED = ("mean", "std", "colour", "layout", "embedding")
 
 
-def feeding_stated(options: argparse.Namespace) -> bool:
+def _feeding_stated(options: argparse.Namespace) -> bool:
     """`--range` alone says nothing."""
     return any(getattr(options, name) is not None for name in _STATED)
 
@@ -41,15 +41,15 @@ def taken_models(
     options: argparse.Namespace, faces: Faces, people: NDArray[np.int64]
 ) -> Mapping[str, TakenModel]:
     """By path; a bundle, or a file with a contract, states its own and is left as it is."""
-    if not feeding_stated(options):
-        return {}
     foreign = [path for path in options.models if states_nothing(path)]
-    if not foreign:
+    if not foreign and _feeding_stated(options):
         raise EmbedgeError(
             "E-FEEDING",
             "every model given states how it is fed, and something was stated beside it",
             remedy="Leave --mean, --std, --colour, --layout and --embedding out",
         )
+    if not foreign:
+        return {}
     require("onnx", extra="export")
     some = _some(faces, people)
     return {path: _taken(Path(path), options, some) for path in foreign}

@@ -8,6 +8,7 @@ import numpy as np
 from embedge.export.engines import EngineOptions, engine_from_onnx, engines_available
 from embedge.export.fp16 import fp16_from_onnx
 from embedge.export.int8.calibration_set import choose
+from embedge.export.int8.placement import INT8
 from embedge.export.student import onnx_from_student
 from embedge.files import sha256_file, whole_file
 from embedge.pipeline.recipe import Recipe
@@ -15,7 +16,6 @@ from embedge.pipeline.run import Run, Stage
 from embedge.pipeline.stages.learn.faces import faces_of
 from embedge.pipeline.stages.learn.students import load_student, shares_space
 from embedge.pipeline.stages.learn.teacher import teacher_of
-from embedge.pipeline.stages.ship.int8 import INT8
 from embedge.runtime.contract import EmbeddingContract
 
 __all__ = [

@@ -16,7 +16,7 @@ from torch import nn
 from embedge.calibration.people.splits import RULES
 from embedge.errors import EmbedgeError
 from embedge.export.int8.budget.precision_plan import Allowance
-from embedge.export.int8.placement import Target
+from embedge.export.int8.placement import INT8
 from embedge.export.int8.qdq import Quantise, qdq_from_onnx, quantised
 from embedge.export.int8.training.qat import Fit, trained_graph
 from embedge.pipeline.recipe import Recipe
@@ -31,14 +31,7 @@ from embedge.train.loop import ranks
 from embedge.train.loop.schedule import Schedule
 from embedge.train.loop.training import Curves
 
-__all__ = ["INT8", "float_layers", "int8_stage", "short_lesson"]
-
-INT8: dict[str, Target] = {
-    "int8-cpu": "cpu",
-    "int8-trt": "trt",
-    "int8-openvino": "trt",  # its int8 kernels want zero points of zero as well
-    "int8-qdq": "qdq",
-}
+__all__ = ["float_layers", "int8_stage", "short_lesson"]
 
 
 def int8_stage(run: Run, recipe: Recipe, onnx: Stage, calibration: Stage, school: School) -> Stage:

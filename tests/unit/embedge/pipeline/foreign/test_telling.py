@@ -28,7 +28,9 @@ def test_the_network_is_named_as_a_teacher_and_as_certify_looks_for_it(tmp_path:
     pictures = np.stack([face_like(seed) for seed in range(4)])
     taken = taken_in(model, pictures, Claims(Stated((127.5,), (127.5,), "RGB")))
     told = Told("", model, taken, NONE, {}, {}, NONE, NONE)
-    assert told.digest == OnnxTeacher(model).digest
+    teacher = OnnxTeacher(model)
+    assert told.digest == teacher.digest
+    assert taken.contract.space == teacher.space
     provenance = {"teacher_digest": told.digest}
     with Bundle.open(student_bundle(tmp_path / "b.embedge", provenance=provenance)) as bundle:
         assert _named_by(bundle, model) == "rgb-scaled"

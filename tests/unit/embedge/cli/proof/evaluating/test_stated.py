@@ -12,7 +12,7 @@ from embedge.calibration.protocols.folders import people_in_folders
 from embedge.calibration.trials.pairwise import FolderTrial
 from embedge.cli.proof import evaluate
 from embedge.cli.proof.evaluating.models import opened
-from embedge.cli.proof.evaluating.stated import feeding_stated, taken_models
+from embedge.cli.proof.evaluating.stated import taken_models
 from embedge.errors import EmbedgeError
 from embedge.files import sha256_file
 
@@ -87,14 +87,14 @@ def test_of_two_outputs_the_embedding_is_named(model: Path, trial: FolderTrial) 
 
 def test_a_part_that_nobody_states_is_asked_for(model: Path, trial: FolderTrial) -> None:
     options = asked(model, "--mean", "127.5")
-    with pytest.raises(EmbedgeError, match="E-FEEDING-UNSTATED"):
-        taken_models(options, trial.faces, trial.subjects)
+    for told in (options, asked(model)):
+        with pytest.raises(EmbedgeError, match="E-FEEDING-UNSTATED"):
+            taken_models(told, trial.faces, trial.subjects)
 
 
 def test_nothing_is_stated_of_what_states_itself(model: Path, trial: FolderTrial) -> None:
     known = model.with_name("known.onnx")
-    assert not feeding_stated(asked(known, "--range", "0-1"))
-    assert taken_models(asked(model), trial.faces, trial.subjects) == {}
+    assert taken_models(asked(known, "--range", "0-1"), trial.faces, trial.subjects) == {}
     options = asked(known, *FED)
     with pytest.raises(EmbedgeError, match="E-FEEDING: every model given states how it is fed"):
         taken_models(options, trial.faces, trial.subjects)
