@@ -84,8 +84,11 @@ class Bundle(Closing):
         try:
             bundle = cls(store, *_envelope(store, trusted, at_least))
             bundle._check_files()
-        except BaseException:
+        except BaseException as error:
+            replaced = isinstance(error, EmbedgeError) and store.was_replaced()
             store.close()
+            if replaced:  # by one that nothing of this is true of
+                raise replaced_error(store.path) from error
             raise
         return bundle
 
@@ -134,6 +137,11 @@ class Bundle(Closing):
             raise self._store.refusal(f"{extra[0]} is not in the manifest")
         for file, facts in self.declared.files.items():
             self._require(file, self._store.digest(file, facts.bytes))
+
+    def require_in_place(self) -> None:
+        """Whoever changes a bundle changes the one that he read."""
+        if self._store.was_replaced():
+            raise replaced_error(self._store.path)
 
     def close(self) -> None:
         self._store.close()

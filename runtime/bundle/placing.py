@@ -71,13 +71,18 @@ def _replaced(part: Path, place: Path) -> None:
 
 
 @contextmanager
-def _alone(folder: Path, tries: int = 500) -> Iterator[bool]:
-    """Whether this folder is nobody else's meanwhile; not everywhere (NFS) are there locks."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _alone(folder: Path, tries: int = 100) -> Iterator[bool]:
+    """Whether nobody else has it: there are no locks on NFS, and some may write, but not read."""
+    descriptor = -1
+    with Passing(PermissionError):
+        descriptor = os.open(folder, os.O_RDONLY)
     try:
-        yield _locked(descriptor, tries)
+        yield descriptor >= 0 and _locked(descriptor, tries)
     finally:
-        os.close(descriptor)
+        if descriptor >= 0:
+            with Passing(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)  # the child of a fork has it open, too
+            os.close(descriptor)
 
 
 def _locked(descriptor: int, tries: int) -> bool:
@@ -101,4 +106,9 @@ def _discard(folder: Path) -> None:
     with Passing(OSError):
         for inside, _, _ in os.walk(folder):
             Path(inside).chmod(0o700)  # what is deployed is often protected from being written to
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, onerror=_left)
+
+
+def _left(_: object, __: str, told: tuple[type[BaseException], BaseException, object]) -> None:
+    with Passing(OSError):
+        raise told[1]

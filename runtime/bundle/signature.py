@@ -47,7 +47,7 @@ def sign_bundle(
         manifest = _dated(folder, bundle, version, expires)
         signature, text = _signed(manifest, private)
         files = {file: partial(bundle.read, file) for file in bundle.files}
-        put_bundle(folder, bundle.name, {**files, SIGNATURE: text}, lambda: manifest)
+        put_bundle(folder, bundle.name, {**files, SIGNATURE: text}, lambda: manifest, bundle)
     return signature
 
 

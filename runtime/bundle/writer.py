@@ -32,10 +32,12 @@ def write_bundle(
     extras: Mapping[str, Any] | None = None,
     version: int | None = None,
     expires: date | None = None,
+    replacing: Bundle | None = None,
 ) -> Path:
     """Write `folder` whole or not at all; only a bundle of the same name is ever replaced.
 
-    `version` and `expires`, its last day, mean something once the bundle is signed.
+    `version` and `expires`, its last day, mean something once the bundle is signed. What was made
+    from an open bundle is `replacing` it, and nobody's who came in between.
     """
 
     def manifest() -> bytes:
@@ -58,7 +60,7 @@ def write_bundle(
     contents = {
         file: one.read_bytes if isinstance(one, Path) else one for file, one in files.items()
     }
-    put_bundle(Path(folder), name, contents, manifest)
+    put_bundle(Path(folder), name, contents, manifest, replacing)
     return Path(folder)
 
 
@@ -67,15 +69,25 @@ def text_of(value: Mapping[str, Any]) -> bytes:
 
 
 def put_bundle(
-    folder: Path, name: str, files: Mapping[str, Content], manifest: Callable[[], bytes]
+    folder: Path,
+    name: str,
+    files: Mapping[str, Content],
+    manifest: Callable[[], bytes],
+    replacing: Bundle | None = None,
 ) -> None:
     """Put a manifest and its files, with or without a signature, where that bundle may be."""
-    place = folder.resolve() if folder.is_symlink() else folder
-    try:
+    place = Path(os.path.realpath(folder))
+
+    def check() -> None:
         _require_replaceable(place, name)
+        if replacing is not None:
+            replacing.require_in_place()
+
+    try:
+        check()
         text = manifest()
         place.parent.mkdir(parents=True, exist_ok=True)
-        with new_folder(place, lambda: _require_replaceable(place, name)) as part:
+        with new_folder(place, check) as part:
             for file, content in files.items():
                 write_bytes(part / file, content if isinstance(content, bytes) else content())
             write_bytes(part / MANIFEST, text)

@@ -101,7 +101,7 @@ def _models(folder: Path) -> None:
     detector = constant_onnx(yunet_outputs([planted]))
     for name in ("D", "DETECTOR"):
         (folder / f"{name}.onnx").write_bytes(detector)
-    for name in ("LOCK", "lock", "door", "faces", "student", "lock/lock"):
+    for name in ("LOCK", "lock", "door", "faces", "student", "lock/lock", "A", "B"):
         _bundle(folder / f"{name}.embedge", 0)
     for name in ("BUNDLE", "OLD", "TEACHER", "MODEL"):
         _bundle(folder / name, 0)

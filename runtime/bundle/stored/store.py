@@ -1,5 +1,6 @@
 """Where a bundle's bytes come from: a folder or a zip file, both distrusted."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -42,6 +43,10 @@ class Store(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go; what is closed already stays closed."""
+
+    def was_replaced(self) -> bool:
+        """Whether another one has its place now."""
+        return False
 
     def check_name(self, name: str) -> None:
         """Plain relative paths only, the same on every system."""
@@ -149,6 +154,12 @@ class FolderStore(Store):
         except ours(FileNotFoundError) as error:
             raise self.refusal(f"{name} is missing") from error
         except ours(OSError) as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                what = f"the bundle cannot be read: {error.strerror}"
+                remedy = "Close files that are open, or allow more of them (ulimit -n)"
+                raise EmbedgeError(
+                    "E-BUNDLE-MISSING", what, where=self.path, remedy=remedy
+                ) from error
             raise self.refusal(f"{name} cannot be read ({error.strerror})") from error
 
     @property
@@ -239,6 +250,8 @@ class ZipStore(Store):
 
     @contextmanager
     def _opened(self, name: str, size: int | None, limit: int) -> Iterator[tuple[BinaryIO, int]]:
+        if self._zip.fp is None:
+            raise closed_error("bundle")
         if name not in self._entries:
             raise self.refusal(f"{name} is missing")
         info = self._entries[name]

@@ -58,4 +58,5 @@ def rewritten(
         extras={**bundle.extras, **(extras or {})},
         version=bundle.declared.version,
         expires=bundle.declared.expires,
+        replacing=bundle,
     )

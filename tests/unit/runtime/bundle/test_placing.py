@@ -1,5 +1,6 @@
 """A bundle's place holds the old one or the new one, whatever comes in between."""
 
+import errno
 import os
 import shutil
 import signal
@@ -11,9 +12,13 @@ import pytest
 from tiny_bundles import tiny_bundle
 
 from embedge.errors import EmbedgeError
+from embedge.pipeline.additions.rewriting import rewritten
 from embedge.runtime import Bundle
 from embedge.runtime.bundle import placing
 from embedge.runtime.bundle.placing import new_folder
+from embedge.runtime.bundle.signature import sign_bundle
+from embedge.runtime.bundle.signing_keys import new_signing_key
+from embedge.runtime.bundle.stored.store import FolderStore
 
 NEW = {"x.bin": b"new"}
 
@@ -122,11 +127,10 @@ def test_a_living_writers_folder_is_not_swept(place: Path) -> None:
 
 
 def test_what_cannot_be_removed_is_no_refusal(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stubborn(path: Path, ignore_errors: bool = False) -> None:
-        if not ignore_errors:
-            raise PermissionError(13, "Permission denied", str(path))
+    def stubborn(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(shutil, "rmtree", stubborn)
+    monkeypatch.setattr(os, "rmdir", stubborn)
     tiny_bundle(place, files=NEW)
     assert "x.bin" in files_of(place)
     monkeypatch.undo()
@@ -174,3 +178,81 @@ def test_writers_at_once_wait_for_each_other(
         each.join()
     assert not failed
     assert not beside(place)
+
+
+def test_the_place_where_one_stands_is_a_place(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    tiny_bundle(Path(), files=NEW)
+    assert "x.bin" in files_of(place)
+    assert not beside(place)
+
+
+def test_a_child_of_a_fork_holds_nobody_up(place: Path) -> None:
+    with placing._alone(place.parent) as alone:
+        assert alone
+        if (child := os.fork()) == 0:
+            signal.pause()
+            os._exit(0)
+    try:
+        with placing._alone(place.parent, tries=1) as again:
+            assert again
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_whoever_may_not_list_the_folder_may_write_in_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = os.open
+
+    def unlisted(path: os.PathLike[str], flags: int, *more: int, **where: int | None) -> int:
+        if Path(path) == place.parent and not flags & os.O_CREAT:
+            raise PermissionError(13, "Permission denied", str(path))
+        return kept(path, flags, *more, **where)
+
+    monkeypatch.setattr(os, "open", unlisted)
+    tiny_bundle(place, files=NEW)
+    monkeypatch.undo()
+    assert "x.bin" in files_of(place)
+
+
+def test_nobody_who_came_in_between_is_overwritten(place: Path) -> None:
+    with Bundle.open(place) as read:
+        tiny_bundle(place, files=NEW)
+        with pytest.raises(EmbedgeError, match="E-BUNDLE-REPLACED"):
+            rewritten(place, read, {"y.bin": b"late"})
+    assert "x.bin" in files_of(place)
+    assert "y.bin" not in files_of(place)
+
+
+def test_a_bundle_that_is_replaced_while_it_is_judged_is_not_called_unsigned(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_signing_key(tmp_path / "key.pem")
+    trusted = [tmp_path / "key.pem.pub"]
+    sign_bundle(place, tmp_path / "key.pem")
+    named = FolderStore.names
+
+    def exchanged(self: FolderStore) -> list[str]:
+        """The folder that is held is being removed: its signature went first."""
+        monkeypatch.setattr(FolderStore, "names", named)
+        sign_bundle(place, tmp_path / "key.pem")
+        return []
+
+    monkeypatch.setattr(FolderStore, "names", exchanged)
+    Bundle.open(place, trusted=trusted).close()
+
+
+def test_running_out_of_descriptors_is_no_tampering(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with Bundle.open(place) as bundle:
+        monkeypatch.setattr(os, "open", full)
+        with pytest.raises(EmbedgeError, match=r"E-BUNDLE-MISSING: .*Too many open.*ulimit -n"):
+            bundle.read(bundle.files[0])
