@@ -219,9 +219,15 @@ def test_whoever_may_not_list_the_folder_may_write_in_it(
     assert "x.bin" in files_of(place)
 
 
-def test_nobody_who_came_in_between_is_overwritten(place: Path) -> None:
-    with Bundle.open(place) as read:
+def test_nobody_who_came_in_between_is_overwritten(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def somebody_came(_: Path) -> None:
+        monkeypatch.undo()
         tiny_bundle(place, files=NEW)
+
+    with Bundle.open(place) as read:
+        monkeypatch.setattr(placing, "put_back", somebody_came)  # once all was read
         with pytest.raises(EmbedgeError, match="E-BUNDLE-REPLACED"):
             rewritten(place, read, {"y.bin": b"late"})
     assert "x.bin" in files_of(place)
