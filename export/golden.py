@@ -28,6 +28,7 @@ Run = Callable[[Tensor], Rows]
 _FLOORS = {"fp32": 1e-4, "fp16": 2e-3}
 _FLOOR = 2e-2  # integers: other processors saturate and round elsewhere
 _MARGIN = 2.0  # times what two ways through the same graph differ by here
+_SURE = 0.45  # of the distance: a fault in the field is not quite the one that is asked
 _SEEN = 1e-5  # a fault that moves answers by less cannot be told, and does no harm
 _MOST_TAPS = 2
 _STEP = 4  # pixels
@@ -63,7 +64,9 @@ def golden_with(golden: Golden, name: str, precision: str, encoder: RowEncoder) 
     for ill, tensor in _ill_feeds(crops, contract):
         rows = run(tensor)
         told = [one.fault for one in symptoms_in(Answers(rows, (), (), None), known)]
-        if told != [ill.partition(":")[0]] and _is_seen(rows, right):
+        left = np.linalg.norm(rows - known.faults.get(ill, right))
+        sure = told == [ill.partition(":")[0]] and left < _SURE * np.linalg.norm(rows - right)
+        if not sure and _is_seen(rows, right):
             expected.faults[ill] = rows
     return whole
 
