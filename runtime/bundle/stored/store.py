@@ -155,11 +155,9 @@ class FolderStore(Store):
             raise self.refusal(f"{name} is missing") from error
         except ours(OSError) as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
-                what = f"the bundle cannot be read: {error.strerror}"
+                what, where = f"the bundle cannot be read: {error.strerror}", self.path
                 remedy = "Close files that are open, or allow more of them (ulimit -n)"
-                raise EmbedgeError(
-                    "E-BUNDLE-MISSING", what, where=self.path, remedy=remedy
-                ) from error
+                raise EmbedgeError("E-BUNDLE-MISSING", what, where=where, remedy=remedy) from error
             raise self.refusal(f"{name} cannot be read ({error.strerror})") from error
 
     @property

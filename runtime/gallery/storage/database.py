@@ -313,9 +313,7 @@ def _make_tables(connection: sqlite3.Connection) -> None:
 
 
 def _spent(connection: sqlite3.Connection, error: BaseException) -> bool:
-    """The next connection rolls back what this one could not, and writes what this one cannot:
-    SQLite opens for reading, and for good, what it could not open for writing once.
-    """
+    """SQLite keeps for reading what it could not open for writing once: the next one is asked."""
     code = getattr(error, "sqlite_errorcode", None) or 0
     return connection.in_transaction or code & 0xFF == sqlite3.SQLITE_READONLY
 
