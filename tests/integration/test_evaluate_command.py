@@ -7,13 +7,12 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import numpy as np
-import onnx
 import pytest
 from called import called, started
 from enrolled_people import student_bundle
-from onnx import helper
+from noisy_people import noisy_people, picture
 from PIL import Image
-from tiny_bundles import face_like, tiny_bundle, tiny_contract, tiny_onnx
+from tiny_bundles import tiny_bundle, tiny_contract, tiny_onnx
 from tiny_ijb import tiny_ijb
 
 from embedge.calibration.evaluation.figures import Key, Side
@@ -28,14 +27,7 @@ PEOPLE, EACH = 12, 4
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """People whose pictures are one face under noise, two models, a bundle, a pair list."""
     folder = tmp_path_factory.mktemp("evaluate")
-    generator = np.random.default_rng(0)
-    for person in range(PEOPLE):
-        face = face_like(100 + person).astype(np.int16)
-        (folder / "faces" / f"p{person:02d}").mkdir(parents=True)
-        for number in range(1, EACH + 1):
-            noisy = np.clip(face + generator.integers(-25, 25, face.shape), 0, 255)
-            path = folder / "faces" / f"p{person:02d}" / f"p{person:02d}_{number:04d}.png"
-            Image.fromarray(noisy.astype(np.uint8)).save(path)
+    noisy_people(folder / "faces", PEOPLE, EACH)
     (folder / "known.onnx").write_bytes(tiny_onnx(tiny_contract(64)))
     stranger = tiny_contract(64, space="elsewhere")
     (folder / "stranger.onnx").write_bytes(tiny_onnx(stranger, seed=1))
@@ -51,10 +43,6 @@ def pair_lines() -> list[str]:
         lines.append(f"{fold}\t{picture(person, 1)}\t{picture(person, 2)}\t1")
         lines.append(f"{fold}\t{picture(person, 3)}\t{picture(other, 3)}\t0")
     return lines
-
-
-def picture(person: int, number: int) -> str:
-    return f"p{person:02d}/p{person:02d}_{number:04d}.png"
 
 
 @pytest.fixture
@@ -380,31 +368,3 @@ def test_an_absent_model_is_one_sentence(made: Path) -> None:
     done = embedge(made, "--models", "absent.onnx", "--all-pairs", "--root", "faces")
     assert done.returncode == 2
     assert "E-MODEL-MISSING" in done.stderr
-
-
-def foreign_file(place: Path) -> Path:
-    foreign = onnx.load(place / "known.onnx")
-    del foreign.metadata_props[:]
-    onnx.save(foreign, place / "foreign.onnx")
-    return place / "foreign.onnx"
-
-
-def test_a_foreign_network_is_fed_by_no_default(place: Path) -> None:
-    foreign_file(place)
-    asked = ("--all-pairs", "--root", "faces", "--fmrs", "0.1", "--models")
-    done = embedge(place, *asked, "foreign.onnx")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "E-FEEDING-UNSTATED" in done.stderr
-    assert "State --mean, --std and --colour" in done.stderr
-    assert "rgb-scaled" in done.stderr  # what these faces say
-    assert embedge(place, *asked, "known.onnx").returncode == 0
-
-
-def test_what_its_file_says_is_held_against_the_faces(place: Path) -> None:
-    """Keys that OpenVINO and TFLite write."""
-    foreign = onnx.load(foreign_file(place))
-    helper.set_model_props(foreign, {"mean": "127.5", "std": "127.5", "channel_order": "BGR"})
-    onnx.save(foreign, place / "foreign.onnx")
-    asked = ("--all-pairs", "--root", "faces", "--fmrs", "0.1", "--models")
-    done = embedge(place, *asked, "foreign.onnx")
-    assert "written in the file" in done.stdout + done.stderr

@@ -1,17 +1,14 @@
 """A thousand hostile galleries, seeded: each is opened or refused, soon and in little memory."""
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gallery_rows import unit
-from import_path import import_path
+from hostile_child import found_by
 from in_memory import memory_folder
 from tiny_bundles import tiny_contract
 
@@ -19,7 +16,6 @@ from embedge.errors import EmbedgeError
 from embedge.runtime import Gallery
 from embedge.runtime.gallery.sealed.sealing import place, sealed
 
-SUPPORT = Path(__file__).parents[1] / "support"
 CONTRACT = tiny_contract(16)
 MEGABYTES = 64  # for all of them together
 
@@ -27,16 +23,7 @@ MEGABYTES = 64  # for all of them together
 @pytest.mark.parametrize("kind", ["encrypted", "plain"])
 def test_a_thousand_hostile_galleries(kind: str) -> None:
     with memory_folder() as memory:
-        done = subprocess.run(
-            [sys.executable, SUPPORT / "hostile_galleries.py", kind, memory],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": import_path(SUPPORT), "OMP_NUM_THREADS": "1"},
-            timeout=300,
-        )
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout)
-    print(kind, found)
+        found = found_by("hostile_galleries.py", kind, memory)
     opened = found["codes"].pop("taken")
     assert all(code.startswith(("E-GALLERY", "E-KEY")) for code in found["codes"])
     assert opened + sum(found["codes"].values()) == 1000
